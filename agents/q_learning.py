@@ -1,0 +1,101 @@
+"""Tabular Q-learning (Watkins, 1989; Sutton & Barto, 2nd ed., section 6.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition
+from rlkit.explore import Schedule, epsilon_greedy
+from rlkit.spaces import num_actions, num_states, state_index
+from rlkit.targets import td_error
+
+
+class QLearning:
+    """A table of action values, moved towards ``r + gamma * max_a Q(s', a)`` at every step.
+
+    Attributes:
+        q: [S, A] float64 action values.
+        visits: [S, A] int64 how often each was updated.
+    """
+
+    def __init__(
+        self,
+        *,
+        observation_space: Any,
+        action_space: Any,
+        gamma: float,
+        epsilon: Schedule,
+        learning_rate: float,
+        learning_rate_decay: float,
+        initial_value: float,
+    ):
+        """Make the table.
+
+        Args:
+            observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`.
+            action_space: `Discrete`.
+            gamma: discount factor.
+            epsilon: share of uniformly drawn actions, by the number of decisions observed.
+            learning_rate: of the first visit of a state and action.
+            learning_rate_decay: the n-th visit learns at ``learning_rate / n ** learning_rate_decay``.
+            initial_value: of every action.
+
+        Raises:
+            UsageError: a space that is not discrete.
+        """
+        self._space = observation_space
+        shape = (num_states(observation_space, agent="q_learning"), num_actions(action_space, agent="q_learning"))
+        self.q = np.full(shape, float(initial_value))
+        self.visits = np.zeros(shape, np.int64)
+        self._gamma, self._epsilon = gamma, epsilon
+        self._rate, self._decay = learning_rate, learning_rate_decay
+        self._steps = 0
+        self._pending: Transition | None = None
+
+    def initial_memory(self, n: int) -> Memory:
+        """Return nothing: no episode is remembered."""
+        return ()
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Return the epsilon-greedy action [N], or the greedy one where not exploring; ties are broken at random."""
+        q = self.q[state_index(timestep.observation, self._space)]
+        epsilon = self._epsilon(self._steps) if explore else 0.0
+        return epsilon_greedy(q, epsilon, rng, timestep.legal_actions), memory
+
+    def observe(self, transition: Transition) -> None:
+        """Keep the transition for `update`."""
+        self._pending = transition
+        self._steps += int(np.count_nonzero(transition.valid))
+
+    def update(self) -> Metrics | None:
+        """Learn from the last transition, one environment after the other."""
+        transition, self._pending = self._pending, None
+        if transition is None or not transition.valid.any():
+            return None
+        s_tm1 = state_index(transition.observation, self._space)
+        s_t = state_index(transition.next_observation, self._space)
+        # In turn, not at once: environments that meet in one entry would add up to more than a whole step.
+        errors = [self._learn(transition, i, s_tm1[i], s_t[i]) for i in np.flatnonzero(transition.valid)]
+        return {"loss/td": sum(map(abs, errors)) / len(errors), "epsilon": self._epsilon(self._steps)}
+
+    def _learn(self, transition: Transition, i: int, s_tm1: int, s_t: int) -> float:
+        entry = (s_tm1, transition.action[i])
+        q_t, legal = self.q[s_t], transition.next_legal_actions
+        # A terminal successor may have no legal action; its discount is 0, so its value is never used.
+        v_t = q_t.max() if legal is None else q_t.max(where=legal[i], initial=-np.inf) if legal[i].any() else 0.0
+        error = float(td_error(self.q[entry], transition.reward[i], self._gamma * transition.discount[i], v_t))
+        self.visits[entry] += 1
+        self.q[entry] += self._rate * float(self.visits[entry]) ** -self._decay * error
+        return error
+
+    def state_dict(self) -> State:
+        """Return the table, its visits and the number of decisions."""
+        return {"q": self.q, "visits": self.visits, "steps": self._steps}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self.q, self.visits, self._steps = np.array(state["q"]), np.array(state["visits"]), state["steps"]

@@ -1,0 +1,1 @@
+"""Configuration groups, found by Hydra as ``pkg://rlkit.conf``."""

@@ -1,0 +1,1 @@
+"""Environments, one file per family, installed as ``rlkit.envs``."""

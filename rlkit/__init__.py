@@ -1,0 +1,57 @@
+"""rlkit: reinforcement learning with environment plugins, from Q-tables to AlphaZero.
+
+Importing rlkit imports neither torch nor W&B nor matplotlib.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlkit.run import Run
+
+__all__ = ["defaults", "load", "train"]
+
+
+def train(*overrides: str, **keys: Any) -> Run:
+    """Train like ``rlkit train`` and return the run.
+
+    Args:
+        overrides: as on the command line, e.g. ``"agent=dqn", "env=cartpole", "eval.every=5000"``.
+        keys: the same for simple keys, e.g. ``seed=1``.
+
+    Raises:
+        UsageError: a mistake in the keys, in one line.
+        RunError: something failed on the way.
+    """
+    from rlkit import launch
+    from rlkit.config import composed
+
+    words = [*overrides, *(f"{key}={_word(value)}" for key, value in keys.items())]
+    config, choices = composed("train", words)
+    return launch.start(launch.Request(config, choices, words))
+
+
+def load(directory: Path | str) -> Run:
+    """Return the run in a folder.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from rlkit.run import Run
+
+    return Run(directory)
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """Return the values of a shipped YAML, e.g. of ``agent/dqn``, for plain scripts; see `rlkit.build.defaults`."""
+    from rlkit import build
+
+    return build.defaults(name)
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

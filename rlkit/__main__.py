@@ -1,0 +1,7 @@
+"""`python -m rlkit`."""
+
+import sys
+
+from rlkit.cli import main
+
+sys.exit(main())

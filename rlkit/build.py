@@ -1,0 +1,219 @@
+"""From configuration to objects: the one place where classes named in YAML are built.
+
+A node with ``_target_`` is called with its other keys. What the run knows (the spaces, the number of environments,
+the device, generators) is passed to every callable that asks for it by the name of a parameter and was not given it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+from gymnasium.vector import VectorEnv
+from omegaconf import DictConfig, OmegaConf
+
+from rlkit import video
+from rlkit.config import nearest
+from rlkit.core import Agent, Environment, UsageError
+from rlkit.seeding import Seeds
+from rlkit.vector import SerialEnvironment, SubprocessEnvironment, VectorEnvironment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Context = Mapping[str, Callable[[str], Any]]
+"""What a callable can ask for: parameter name -> function of the node's path that gives the value."""
+
+
+def locate(target: str, path: str) -> Callable[..., Any]:
+    """Import what `target` names, e.g. ``rlkit.agents.dqn.DQN``; `path` is the node, for messages.
+
+    Raises:
+        UsageError: there is no such module or attribute.
+    """
+    module, _, name = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(f"{path}._target_ {target!r} cannot be imported: {error}; is its package installed?") from error
+    return found  # type: ignore[no-any-return]
+
+
+def build(node: Any, context: Context, path: str = "") -> Any:
+    """Build plain data `node`: its ``_target_`` nodes, innermost first, become objects.
+
+    ``_partial_: true`` gives the callable with its arguments bound, for what is called later (an optimiser).
+
+    Raises:
+        UsageError: a target cannot be imported, or does not take the options given.
+    """
+    if isinstance(node, list):
+        return [build(item, context, f"{path}.{i}") for i, item in enumerate(node)]
+    if not isinstance(node, dict):
+        return node
+    children = {key: build(value, context, f"{path}.{key}".lstrip(".")) for key, value in node.items()}
+    if "_target_" not in children:
+        return children
+    target = locate(children.pop("_target_"), path)
+    partial = children.pop("_partial_", False)
+    wanted = _parameters(target)
+    _refuse_unknown(children, wanted, target, path)
+    known = {name: value(path) for name, value in context.items() if name in wanted and name not in children}
+    return functools.partial(target, **known, **children) if partial else target(**known, **children)
+
+
+def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(target).parameters
+    except ValueError:
+        return {}
+
+
+def _refuse_unknown(
+    given: Mapping[str, Any], wanted: Mapping[str, inspect.Parameter], target: Callable[..., Any], path: str
+) -> None:
+    if not wanted or any(parameter.kind is parameter.VAR_KEYWORD for parameter in wanted.values()):
+        return
+    for key in given:
+        if key not in wanted:
+            name = getattr(target, "__name__", str(target))
+            raise UsageError(f"{path}.{key} is not an option of {name}{nearest(key, list(wanted))}")
+
+
+def plain(config: DictConfig | Any) -> Any:
+    """Return an OmegaConf node as plain dicts, lists and values, interpolations resolved."""
+    return OmegaConf.to_container(config, resolve=True, enum_to_str=True, throw_on_missing=True)
+
+
+def plain_value(config: DictConfig, key: str) -> Any:
+    """Return the value at a dotted `key`, a node as plain data."""
+    value = OmegaConf.select(config, key)
+    if isinstance(value, Enum):
+        return value.name
+    return plain(value) if OmegaConf.is_config(value) else value
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """Return the values of a shipped YAML, for plain scripts: ``DQN(network=…, **defaults("agent/dqn"))``.
+
+    Nodes with ``_target_`` are built. What the file leaves to the run (the network, the replay) is left out.
+
+    Raises:
+        UsageError: there is no such YAML.
+    """
+    from hydra import compose, initialize_config_module
+
+    from rlkit import plugins
+
+    group, _, choice = name.partition("/")
+    if choice not in [entry.name for entry in plugins.entries(group)]:
+        raise UsageError(f"there is no {name}{nearest(choice, [entry.name for entry in plugins.entries(group)])}")
+    with initialize_config_module("rlkit.conf", version_base="1.3"):
+        node = compose(name)
+    for part in group.split("/"):
+        node = node[part]
+    owned = {key: node[key] for key in node if not key.startswith("_") and not OmegaConf.is_interpolation(node, key)}
+    values: dict[str, Any] = build(plain(OmegaConf.create(owned)), {}, name)
+    return values
+
+
+def make_environment(
+    config: Mapping[str, Any], *, num_envs: int, render_mode: str | None = None, film: video.Sink | None = None
+) -> Environment:
+    """Build N environments from the keys `env`, `preprocess`, `vectorization` and `action_mask`.
+
+    Args:
+        config: plain data of a run's configuration.
+        num_envs: N.
+        render_mode: Gymnasium's, for environments that take one.
+        film: is shown every picture of environment 0.
+
+    Raises:
+        UsageError: what ``env._target_`` made is no environment, or cannot be filmed.
+    """
+    first_mode = "rgb_array" if film else render_mode
+    first = build(config["env"], _environment_context(config, num_envs, first_mode), "env")
+    if isinstance(first, VectorEnv):
+        return _native(config, first, film)
+    if not isinstance(first, gymnasium.Env):
+        raise UsageError(f"env._target_ {config['env']['_target_']} made a {type(first).__name__}, not a gymnasium.Env")
+    built = [first]
+
+    def make(index: int) -> gymnasium.Env[Any, Any]:
+        mode = first_mode if index == 0 else render_mode
+        env = built.pop() if built else build(config["env"], _environment_context(config, num_envs, mode), "env")
+        env = _wrap(env, config["preprocess"])
+        return video.Film(env, film) if film and index == 0 else env
+
+    makes = [functools.partial(make, index) for index in range(num_envs)]
+    if config["vectorization"] == "async":
+        # The workers build their own: this one must not be shared with them.
+        built.pop().close()
+        return SubprocessEnvironment(makes, action_mask=config["action_mask"])
+    return SerialEnvironment(makes, action_mask=config["action_mask"])
+
+
+def _environment_context(config: Mapping[str, Any], num_envs: int, render_mode: str | None) -> Context:
+    return {
+        "num_envs": lambda path: num_envs,
+        "render_mode": lambda path: render_mode,
+        "vectorization": lambda path: config["vectorization"],
+    }
+
+
+def _wrap(env: gymnasium.Env[Any, Any], nodes: list[Any]) -> gymnasium.Env[Any, Any]:
+    for i, node in enumerate(nodes):
+        inner = env
+        env = build(node, {"env": lambda path, inner=inner: inner}, f"preprocess.{i}")  # type: ignore[misc]
+    return env
+
+
+def _native(config: Mapping[str, Any], vector: Any, film: video.Sink | None) -> Environment:
+    if film is not None:
+        vector.close()
+        raise UsageError("a native vector environment cannot be filmed; set video=none, or vectorization=sync")
+    if config["preprocess"]:
+        raise UsageError("preprocess= wraps single environments, not a native vector environment; use vectorization=sync")
+    built = [vector]
+    context = _environment_context(config, vector.num_envs, None)
+    make = lambda: built.pop() if built else build(config["env"], context, "env")  # noqa: E731
+    return VectorEnvironment(make, action_mask=config["action_mask"])
+
+
+def make_agent(config: Mapping[str, Any], env: Environment, seeds: Seeds) -> Agent:
+    """Build the agent of a run for the spaces of `env`.
+
+    Constructors can ask for `observation_space`, `action_space`, `num_envs`, `device`, `total_steps`, `rng`
+    (a NumPy generator of its own, named after the node) and `generator` (a `torch.Generator`, likewise).
+    """
+    context: Context = {
+        "observation_space": lambda path: env.observation_space,
+        "action_space": lambda path: env.action_space,
+        "num_envs": lambda path: config["num_envs"],
+        "device": lambda path: config["device"],
+        "total_steps": lambda path: config["total_steps"],
+        "rng": seeds.generator,
+        "generator": lambda path: seeds.torch_generator(path, config["device"]),
+    }
+    with _torch_seeded(config, seeds):
+        agent: Agent = build(config["agent"], context, "agent")
+    return agent
+
+
+@contextmanager
+def _torch_seeded(config: Mapping[str, Any], seeds: Seeds) -> Iterator[None]:
+    """Build networks from the run's seed, and leave torch's global generator as it was."""
+    if config["network"] is None:
+        yield
+        return
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seeds.integers("network", size=1)[0])
+        yield

@@ -1,0 +1,162 @@
+"""The types that flow through rlkit, and the protocols that plug into it.
+
+Shapes: N is the number of parallel environments, B a batch, A the number of discrete actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Memory = Any
+"""What an agent remembers per environment: a pytree of arrays [N, ...]; ``()`` for most agents."""
+
+Metrics = Mapping[str, float]
+"""Named figures of one update, e.g. ``{"loss/td": 0.1}``."""
+
+State = dict[str, Any]
+"""Plain data: nested dicts, lists and tuples of arrays, numbers, strings, booleans and None."""
+
+
+class UsageError(Exception):
+    """The user asked for something that cannot be: one line with the rule, the value and the remedy (status 2)."""
+
+
+class RunError(Exception):
+    """Something failed while running: one line with the rule, the value and the remedy (status 1)."""
+
+
+class StepInfo(NamedTuple):
+    """Facts about a step for statistics only; agents never read them."""
+
+    raw_reward: Array  # [N] float64, the environment's own reward, before any clipping or shaping
+    game_over: Array  # [N] bool, the whole game ended (differs from `last` where a lost life ends an episode)
+    cut: Array  # [N] bool, ended by a checkpoint, not by the environment: outside all averages
+
+
+class TimeStep(NamedTuple):
+    """What N parallel environments show after a step.
+
+    Termination travels in `discount`, so no update rule needs a `done` flag (dm_env's convention).
+    """
+
+    observation: Array  # [N, ...] what to act on now
+    reward: Array  # [N] float32, for the action just taken
+    discount: Array  # [N] float32: 0 = terminated; 1 = goes on, truncation included; -1 = the turn passed
+    last: Array  # [N] bool, terminated or truncated: cut traces here
+    next_observation: Array  # [N, ...] true successor of the last action, also at a boundary
+    valid: Array  # [N] bool; False: this environment was only reset in this step, consumers skip the row
+    legal_actions: Array | None  # [N, A] bool, for `observation`
+    next_legal_actions: Array | None  # [N, A] bool, for `next_observation`
+    state: Any  # read-only simulator state, for planners
+    info: StepInfo
+
+
+class Transition(NamedTuple):
+    """One step of N parallel environments, as agents observe it."""
+
+    observation: Array  # [N, ...]
+    action: Array  # [N] or [N, ...]
+    reward: Array  # [N] float32
+    discount: Array  # [N] float32
+    next_observation: Array  # [N, ...]
+    last: Array  # [N] bool
+    valid: Array  # [N] bool
+    legal_actions: Array | None  # [N, A] bool
+    next_legal_actions: Array | None  # [N, A] bool
+    info: StepInfo
+
+
+class Batch(NamedTuple):
+    """Transitions sampled from a replay."""
+
+    observation: Array  # [B, ...]
+    action: Array  # [B] or [B, ...]
+    reward: Array  # [B] float32
+    discount: Array  # [B] float32
+    next_observation: Array  # [B, ...]
+    next_legal_actions: Array | None  # [B, A] bool
+    weight: Array  # [B] float32, importance weights; ones when sampling is uniform
+    index: Array  # [B] int64, where the rows lie in the replay
+
+
+class Agent(Protocol):
+    """A learner of behaviour. One agent acts for N environments; N = 1 is no special case."""
+
+    def initial_memory(self, n: int) -> Memory:
+        """Return what is remembered for `n` environments at the start of their episodes."""
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Choose an action for each environment: ([N] or [N, ...], memory). Changes nothing in the agent."""
+
+    def observe(self, transition: Transition) -> None:
+        """Take in one transition of each environment; rows that are not `valid` are skipped."""
+
+    def update(self) -> Metrics | None:
+        """Learn if something is due; None when nothing was."""
+
+    def state_dict(self) -> State:
+        """Return all that changes while training, as plain data."""
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+
+
+class Environment(Protocol):
+    """N parallel environments as a stream of time steps; see `rlkit.vector`."""
+
+    num_envs: int
+    observation_space: Any  # of one environment
+    action_space: Any  # of one environment
+
+    def reset(self, seeds: list[int]) -> TimeStep:
+        """Start a new episode in every environment, environment i seeded with `seeds[i]`."""
+
+    def step(self, action: Array) -> TimeStep:
+        """Step every environment, [N] or [N, ...] actions."""
+
+    def get_state(self) -> State | None:
+        """Return the whole state as plain data, or None where that cannot be had."""
+
+    def set_state(self, state: State) -> None:
+        """Take back what `get_state` gave."""
+
+    def restart(self, seeds: list[int]) -> TimeStep:
+        """Build every environment anew, so that nothing of the old ones is left, and start an episode in each."""
+
+    def render(self, index: int = 0) -> Array:
+        """Return a picture [H, W, 3] uint8 of one environment."""
+
+    def close(self) -> None:
+        """Release windows, processes and simulators."""
+
+
+class Replay(Protocol):
+    """A store of transitions that can be sampled."""
+
+    def __len__(self) -> int:
+        """Return the number of transitions stored."""
+
+    def add(self, transition: Transition) -> None:
+        """Store the valid rows of a transition."""
+
+    def sample(self, batch_size: int) -> Batch:
+        """Draw `batch_size` transitions."""
+
+    def update_priorities(self, index: Array, td_error: Array) -> None:
+        """Tell the temporal-difference errors [B] of the rows at `index`."""
+
+    def state_dict(self) -> State:
+        """Return contents and generators as plain data."""
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+
+
+Transitions = Iterator[Transition]

@@ -1,0 +1,63 @@
+"""The learning curve of a run, drawn from its CSV files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlkit.core import Array
+from rlkit.run import read_table
+
+WINDOW = 50
+"""Episodes in a moving average."""
+
+
+def draw(directory: Path) -> Path:
+    """Write ``curve.png``: return and length of each episode with a moving average, evaluations on top.
+
+    Raises:
+        UsageError: the run has no CSV files.
+    """
+    # The object interface: pyplot keeps global state, and looks for a display.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    episodes = read_table(directory / "episodes.csv")
+    evaluations = read_table(directory / "evaluations.csv")
+    whole = {name: values[episodes["cut"] == 0] for name, values in episodes.items()}
+    figure = Figure(figsize=(9, 6.5), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    figure.suptitle(directory.name)
+    for axes, column, label in ((upper, "return/raw", "return"), (lower, "length", "episode length")):
+        _panel(axes, whole["step"], whole[column], label)
+        if len(evaluations["step"]):
+            _evaluations(axes, evaluations["step"], evaluations[column])
+        axes.legend(loc="best")
+    lower.set_xlabel("steps")
+    path = directory / "curve.png"
+    figure.savefig(path, metadata={"Software": None})
+    return path
+
+
+def moving_average(values: Array, window: int) -> Array:
+    """Return the mean of up to `window` values ending at each, [n] float64."""
+    sums = np.cumsum(np.concatenate(([0.0], values)))
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - window, 0)
+    return np.asarray((sums[ends] - sums[starts]) / (ends - starts))
+
+
+def _panel(axes: Any, steps: Array, values: Array, label: str) -> None:
+    axes.plot(steps, values, ".", color="#b8c4d6", markersize=3, label="episodes")
+    axes.plot(steps, moving_average(values, WINDOW), color="#1f4e9c", linewidth=1.8, label=f"mean of {WINDOW} episodes")
+    axes.set_ylabel(label)
+    axes.grid(alpha=0.25)
+
+
+def _evaluations(axes: Any, steps: Array, values: Array) -> None:
+    at = np.unique(steps)
+    means = np.array([values[steps == step].mean() for step in at])
+    axes.plot(at, means, "o-", color="#d1662a", markersize=5, linewidth=1.2, label="evaluations")

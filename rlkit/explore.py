@@ -1,0 +1,116 @@
+"""Exploration: schedules, epsilon-greedy and uniform actions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp
+from typing import Any, Protocol
+
+import numpy as np
+from gymnasium import spaces
+
+from rlkit.core import Array
+
+
+class Schedule(Protocol):
+    """A value that depends on the number of agent decisions made."""
+
+    def __call__(self, step: int) -> float:
+        """Return the value at `step`."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Always `value`."""
+
+    value: float
+
+    def __call__(self, step: int) -> float:
+        """Return the value, whatever the step."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class Linear:
+    """From `start` to `end` in a straight line over `steps` decisions, then `end`."""
+
+    start: float
+    end: float
+    steps: int
+
+    def __call__(self, step: int) -> float:
+        """Return the value at `step`."""
+        return self.start + (self.end - self.start) * min(1.0, step / self.steps)
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """``end + (start - end) * exp(-rate * step)``: a decay that never quite ends."""
+
+    start: float
+    end: float
+    rate: float
+
+    def __call__(self, step: int) -> float:
+        """Return the value at `step`."""
+        return self.end + (self.start - self.end) * exp(-self.rate * step)
+
+
+@dataclass(frozen=True)
+class Multiplicative:
+    """``max(end, start * factor ** step)``: the decay that shrinks by a factor at each decision down to a floor."""
+
+    start: float
+    end: float
+    factor: float
+
+    def __call__(self, step: int) -> float:
+        """Return the value at `step`."""
+        return max(self.end, self.start * self.factor**step)
+
+
+def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = None) -> Array:
+    """Return the best action [N] int64 of each row of `q` [N, A], ties broken at random, illegal ones left out."""
+    if legal_actions is not None:
+        q = np.where(legal_actions, q, -np.inf)
+    best = q == q.max(axis=1, keepdims=True)
+    if np.count_nonzero(best) > len(q):
+        return np.asarray((rng.random(q.shape) * best).argmax(axis=1))
+    return np.asarray(best.argmax(axis=1))
+
+
+def epsilon_greedy(
+    q: Array, epsilon: float, rng: np.random.Generator, legal_actions: Array | None = None
+) -> Array:
+    """Return an action [N] for each row of `q` [N, A]: any of the A with probability epsilon, else the greedy one.
+
+    So the greedy action has probability ``1 - epsilon + epsilon / A`` (Sutton & Barto, 2nd ed., section 5.4);
+    with `legal_actions` [N, A] bool, A counts the legal ones of the row.
+    """
+    action = greedy(q, rng, legal_actions)
+    if epsilon <= 0:
+        return action
+    exploring = np.flatnonzero(rng.random(len(q)) < epsilon)
+    if exploring.size:
+        action[exploring] = uniform(q.shape[1], exploring.size, rng, _rows(legal_actions, exploring))
+    return action
+
+
+def uniform(num_actions: int, n: int, rng: np.random.Generator, legal_actions: Array | None = None) -> Array:
+    """Return `n` actions [n] int64 drawn uniformly, among `legal_actions` [n, A] where given."""
+    if legal_actions is None:
+        return rng.integers(num_actions, size=n)
+    return np.asarray((rng.random(legal_actions.shape) * legal_actions).argmax(axis=1))
+
+
+def random_action(space: Any, rng: np.random.Generator, legal_actions: Array | None = None) -> Any:
+    """Return one action of `space` drawn from `rng`, among `legal_actions` [A] where given."""
+    if isinstance(space, spaces.Discrete):
+        return uniform(int(space.n), 1, rng, None if legal_actions is None else legal_actions[None])[0]
+    # Gymnasium's spaces draw from generators of their own: seed this one from ours.
+    space.seed(int(rng.integers(2**31)))
+    return space.sample()
+
+
+def _rows(masks: Array | None, rows: Array) -> Array | None:
+    return None if masks is None else masks[rows]

@@ -1,0 +1,306 @@
+"""Starting a run, or going on with one: the folder, the checks before anything is allocated, the end."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import re
+import secrets
+import shutil
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from rlkit import build, video
+from rlkit.config import Choices
+from rlkit.core import Environment, RunError, UsageError
+from rlkit.loggers.base import Logger, ManyLoggers, RunInfo
+from rlkit.run import Run
+from rlkit.seeding import Seeds
+from rlkit.training import Training
+
+PACKAGES = ("rlkit", "numpy", "gymnasium", "torch", "hydra-core", "omegaconf", "wandb", "av", "matplotlib")
+RESUME_KEYS = ("resume", "total_steps", "logger", "video", "eval", "device", "output")
+POSITIVE = ("total_steps", "num_envs", "threads", "eval.episodes", "eval.max_steps", "eval.num_envs", "checkpoint.keep")
+
+
+class Request(NamedTuple):
+    """What a command line asks for."""
+
+    config: DictConfig
+    choices: Choices
+    overrides: Sequence[str]
+
+
+def start(request: Request) -> Run:
+    """Train as `request` asks, in a new run folder or, with ``resume=``, in one that is there.
+
+    Raises:
+        UsageError: something that the run needs is missing, or does not fit.
+        RunError: something failed on the way; what was checkpointed before stays usable.
+    """
+    if request.config.resume is not None:
+        config = _resumed_config(request)
+        return _train(config, Path(config["run_dir"]), resume=True)
+    config = _fresh_config(request)
+    _check(config)
+    directory = _claim(config)
+    try:
+        return _train(config, directory, resume=False)
+    except BaseException:
+        if not (directory / "episodes.csv").exists() and not (directory / "checkpoints").exists():
+            shutil.rmtree(directory, ignore_errors=True)
+        raise
+
+
+def _fresh_config(request: Request) -> dict[str, Any]:
+    config: dict[str, Any] = build.plain(request.config)
+    config["choices"] = {key: value for key, value in request.choices.items() if not key.startswith("hydra/")}
+    config["name"] = config["name"] or default_name(config)
+    config["device"] = _device(config)
+    del config["resume"]
+    return config
+
+
+def default_name(config: dict[str, Any]) -> str:
+    """Return ``<agent>_<env>_s<seed>``, with the game or id where the environment's name does not say it."""
+    choices, env = config["choices"], config["env"]
+    parts = [choices["agent"], choices["env"]]
+    if "game" in env:
+        parts.append(str(env["game"]))
+    elif choices["env"] == "gym":
+        parts.append(str(env["id"]))
+    return re.sub(r"[^\w.-]+", "-", "_".join([*parts, f"s{config['seed']}"]))
+
+
+def _resumed_config(request: Request) -> dict[str, Any]:
+    """Return the frozen configuration with the few keys that may change on resume."""
+    run = Run(request.config.resume)
+    frozen = OmegaConf.create(run.config)
+    for override in request.overrides:
+        key = override.lstrip("+~").split("=", 1)[0]
+        if key.split(".")[0] not in RESUME_KEYS:
+            raise UsageError(
+                f"{key} cannot change on resume: the run's config.yaml holds; only "
+                f"{', '.join(name for name in RESUME_KEYS if name != 'resume')} can"
+            )
+        if key == "resume":
+            continue
+        part = "logger" if key.split(".")[0] == "logger" else key
+        OmegaConf.update(frozen, part, build.plain_value(request.config, part), merge=False)
+    config: dict[str, Any] = build.plain(frozen)
+    config["run_dir"] = str(run.directory)
+    config["device"] = _device(config)
+    return config
+
+
+def _device(config: dict[str, Any]) -> str:
+    if config["device"] != "auto":
+        return str(config["device"])
+    if config["network"] is None:
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _check(config: dict[str, Any]) -> None:
+    """Refuse what cannot work, before anything is allocated."""
+    for key in POSITIVE:
+        value = OmegaConf.select(OmegaConf.create(config), key)
+        if value < 1:
+            raise UsageError(f"{key} is {value}; it must be at least 1")
+    if "wandb" in config["logger"] and importlib.util.find_spec("wandb") is None:
+        raise UsageError("logger=wandb needs wandb: pip install wandb, or leave it out of logger=[…]")
+    if config["video"] != "none" and importlib.util.find_spec("av") is None:
+        raise UsageError("videos need PyAV: pip install av, or set video=none")
+    if config["video"] == "every" and config["vectorization"] != "sync":
+        raise UsageError(f"video=every needs vectorization=sync, not {config['vectorization']}")
+    if config["video"] in ("eval", "every"):
+        video.encoder()
+        _check_pictures(config)
+
+
+def _check_pictures(config: dict[str, Any]) -> None:
+    """Draw one picture, so that a run does not find out at its first evaluation that it cannot."""
+    seen: list[Any] = []
+    env = build.make_environment(
+        {**config, "vectorization": "sync"}, num_envs=1, film=lambda picture, first, fps: seen.append(picture)
+    )
+    try:
+        env.reset([0])
+        video.check_picture(seen[0])
+    finally:
+        env.close()
+
+
+def _claim(config: dict[str, Any]) -> Path:
+    """Make the run's folder: a default name that is taken gets a number, an explicit folder is refused."""
+    explicit = config["run_dir"] is not None
+    base = Path(config["run_dir"] or Path("runs") / config["name"])
+    number = 1
+    while True:
+        directory = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        try:
+            directory.mkdir(parents=True)
+            break
+        except FileExistsError:
+            if explicit or _named(config):
+                raise UsageError(
+                    f"run folder {directory} exists and is never overwritten; choose another name=, or go on with "
+                    f"resume={directory}"
+                ) from None
+            number += 1
+    config["run_dir"] = str(directory)
+    config["name"] = directory.name if not explicit else config["name"]
+    return directory
+
+
+def _named(config: dict[str, Any]) -> bool:
+    return bool(config["name"] != default_name(config))
+
+
+def _train(config: dict[str, Any], directory: Path, *, resume: bool) -> Run:
+    _configure_torch(config)
+    videos = Path("videos") / config["name"]
+    film = video.EachEpisode(videos) if config["video"] == "every" else None
+    env = build.make_environment(config, num_envs=config["num_envs"], film=film)
+    logger = ManyLoggers(build.build(config["logger"], {}, "logger"))
+    try:
+        agent = build.make_agent(config, env, Seeds(config["seed"]))
+        opaque = _is_opaque(env)
+        session = Training(config, directory, videos, agent=agent, env=env, logger=logger, opaque=opaque)
+        if film is not None:
+            film.attach(lambda: session.steps, lambda path: logger.video(session.steps, path))
+        if resume:
+            session.resume()
+        _write_folder(directory, config)
+        logger.start(RunInfo(config["name"], directory, _identity(directory), config, session.steps, config["total_steps"]))
+        _say_hello(logger, config, directory, session.steps, opaque)
+        with _interruptions() as interrupted:
+            session.run(interrupted)
+        run = Run(directory)
+        run.stopped = session.stopped
+        _finish(run, logger, session)
+        return run
+    except Exception:
+        with suppress(OSError), (directory / "train.log").open("a") as file:
+            file.write(traceback.format_exc())
+        raise
+    finally:
+        if film is not None:
+            film.discard()
+        logger.close()
+        env.close()
+
+
+def _is_opaque(env: Environment) -> bool:
+    env.reset([0] * env.num_envs)
+    return env.get_state() is None
+
+
+def _configure_torch(config: dict[str, Any]) -> None:
+    if config["network"] is None:
+        return
+    import torch
+
+    torch.set_num_threads(config["threads"])
+    torch.use_deterministic_algorithms(bool(config["deterministic"]))
+
+
+def _write_folder(directory: Path, config: dict[str, Any]) -> None:
+    (directory / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    path = directory / "versions.json"
+    if not path.exists():
+        path.write_text(json.dumps({"id": secrets.token_hex(8), **versions()}, indent=1) + "\n")
+
+
+def _identity(directory: Path) -> str:
+    return str(json.loads((directory / "versions.json").read_text())["id"])
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a run may depend on."""
+    found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+@contextmanager
+def _interruptions() -> Iterator[Callable[[], str | None]]:
+    """Turn SIGTERM and the first SIGINT into a reason to stop; a closed terminal (SIGHUP) is none."""
+    reason: list[str] = []
+
+    def note(number: int, frame: Any) -> None:
+        if reason and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        reason.append(signal.Signals(number).name)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    handlers = {signal.SIGTERM: note, signal.SIGINT: note, signal.SIGHUP: signal.SIG_IGN}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield lambda: reason[0] if reason else None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say_hello(logger: Logger, config: dict[str, Any], directory: Path, step: int, opaque: bool) -> None:
+    choices = config["choices"]
+    logger.message(f"{'resuming' if step else 'training'} {config['name']} in {directory}" + (f" from step {step:,}" if step else ""))
+    if choices.get("tuned") not in (None, "none", "None") and _tuned_exists(choices["tuned"]):
+        logger.message(f"tuned settings for this pair: conf/tuned/{choices['tuned']}.yaml (tuned=none switches them off)")
+    if opaque:
+        every = config["checkpoint"]["every"]
+        logger.message(f"this environment's state cannot be read: at every {every:,} steps new episodes start, so that the run can be resumed exactly")
+
+
+def _tuned_exists(name: str) -> bool:
+    from rlkit import plugins
+
+    return any(entry.name == name for entry in plugins.entries("tuned"))
+
+
+def _finish(run: Run, logger: Logger, session: Training) -> None:
+    """Draw the curve, record the best agent, and say where everything is."""
+    with suppress(UsageError):
+        from rlkit.curve import draw
+
+        logger.picture(session.steps, draw(run.directory))
+    if run.stopped in (None, "stop_at was reached") and run.config["video"] == "final":
+        try:
+            logger.video(session.steps, run.play()[0])
+        except (RunError, UsageError) as error:
+            logger.message(f"no video: {error}")
+    for line in summary(run, session):
+        logger.message(line)
+
+
+def summary(run: Run, session: Training) -> list[str]:
+    """Return what a user wants to know at the end of a run."""
+    lines = [f"{'stopped: ' + run.stopped if run.stopped else 'done'} at step {session.steps:,}"]
+    if session.best_step is not None:
+        lines.append(f"best evaluation: return {session.best_score:g} at step {session.best_step:,}")
+    lines.append(f"run folder: {run.directory}")
+    if (run.directory / "curve.png").exists():
+        lines.append(f"curve: {run.directory / 'curve.png'}")
+    if run.stopped and run.stopped.startswith("SIG"):
+        lines.append(f"go on: rlkit train resume={run.directory}")
+    else:
+        lines.append(f"score it: rlkit eval run={run.directory}   watch it: rlkit play run={run.directory}")
+    return lines

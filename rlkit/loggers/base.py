@@ -1,0 +1,132 @@
+"""What a logger is told. A logger overrides what it cares for; `Logger` itself is the null logger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rlkit.core import Metrics, State
+from rlkit.statistics import Episode
+
+
+class RunInfo(NamedTuple):
+    """The run that is being logged."""
+
+    name: str
+    directory: Path
+    identity: str  # random, made once with the run folder, kept when it is resumed
+    config: Mapping[str, Any]  # plain data, as in config.yaml
+    step: int  # where this start begins: 0, or the checkpoint it resumes from
+    total_steps: int
+
+
+class Logger:
+    """Takes everything and does nothing.
+
+    All steps count agent decisions, summed over environments. Only what `timing` is told depends on the clock.
+    """
+
+    def start(self, run: RunInfo) -> None:
+        """Begin, or go on with, a run. `load_state_dict` was called before when it goes on."""
+
+    def progress(self, step: int) -> None:
+        """Note that training stands at `step`; called after every step, so it must be cheap."""
+
+    def metrics(self, step: int, metrics: Metrics) -> None:
+        """Take a row of figures averaged since the last row."""
+
+    def episode(self, episode: Episode) -> None:
+        """Take a finished training episode."""
+
+    def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
+        """Take the episodes of an evaluation at `step`."""
+
+    def timing(self, step: int, timings: Metrics) -> None:
+        """Take figures that depend on the clock."""
+
+    def video(self, step: int, path: Path) -> None:
+        """Take a recorded video, whole and closed."""
+
+    def picture(self, step: int, path: Path) -> None:
+        """Take a picture, such as the curve."""
+
+    def message(self, text: str) -> None:
+        """Take a line for the user."""
+
+    def state_dict(self) -> State:
+        """Return what is needed to go on exactly."""
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+
+    def close(self) -> None:
+        """Finish: the run ended, was stopped or failed."""
+
+
+class ManyLoggers(Logger):
+    """Passes everything on to several loggers, by name."""
+
+    def __init__(self, loggers: Mapping[str, Logger]):
+        self._loggers = dict(loggers)
+
+    def start(self, run: RunInfo) -> None:
+        """Start each."""
+        for logger in self._loggers.values():
+            logger.start(run)
+
+    def progress(self, step: int) -> None:
+        """Tell each."""
+        for logger in self._loggers.values():
+            logger.progress(step)
+
+    def metrics(self, step: int, metrics: Metrics) -> None:
+        """Tell each."""
+        for logger in self._loggers.values():
+            logger.metrics(step, metrics)
+
+    def episode(self, episode: Episode) -> None:
+        """Tell each."""
+        for logger in self._loggers.values():
+            logger.episode(episode)
+
+    def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
+        """Tell each."""
+        for logger in self._loggers.values():
+            logger.evaluation(step, episodes)
+
+    def timing(self, step: int, timings: Metrics) -> None:
+        """Tell each."""
+        for logger in self._loggers.values():
+            logger.timing(step, timings)
+
+    def video(self, step: int, path: Path) -> None:
+        """Tell each."""
+        for logger in self._loggers.values():
+            logger.video(step, path)
+
+    def picture(self, step: int, path: Path) -> None:
+        """Tell each."""
+        for logger in self._loggers.values():
+            logger.picture(step, path)
+
+    def message(self, text: str) -> None:
+        """Tell each."""
+        for logger in self._loggers.values():
+            logger.message(text)
+
+    def state_dict(self) -> State:
+        """Return the state of each, by name."""
+        return {name: logger.state_dict() for name, logger in self._loggers.items()}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back the state of each that is still there; a logger added on resume starts anew."""
+        for name, logger in self._loggers.items():
+            if name in state:
+                logger.load_state_dict(state[name])
+
+    def close(self) -> None:
+        """Close each."""
+        for logger in self._loggers.values():
+            logger.close()

@@ -1,0 +1,175 @@
+"""The terminal: a live display, plain lines when piped, and train.log in any case."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from rlkit.loggers.base import Logger, RunInfo
+from rlkit.statistics import Episode
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+class Screen:
+    """A text stream that falls silent when its terminal is closed, so that the run goes on."""
+
+    encoding = "utf-8"
+
+    def __init__(self, stream: TextIO):
+        self._stream: TextIO | None = stream
+
+    def write(self, text: str) -> int:
+        """Write `text`, or nothing once the terminal is gone."""
+        if self._stream is not None:
+            try:
+                return self._stream.write(text)
+            except (OSError, ValueError):
+                self._stream = None
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or nothing once the terminal is gone."""
+        if self._stream is not None:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError):
+                self._stream = None
+
+    def isatty(self) -> bool:
+        """Tell whether a person may be watching."""
+        return self._stream is not None and self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor, which rich asks for the terminal's size."""
+        if self._stream is None:
+            raise OSError("the terminal is closed")
+        return self._stream.fileno()
+
+
+class TerminalLogger(Logger):
+    """Shows steps, steps per second, time left, and the last episode and evaluation returns."""
+
+    def __init__(self, refresh_seconds: float, line_seconds: float):
+        """Refresh a live display every `refresh_seconds`; piped, print a line every `line_seconds`."""
+        self._refresh_seconds = refresh_seconds
+        self._line_seconds = line_seconds
+        self._screen = Screen(sys.stdout)
+        self._log: Path | None = None
+        self._live: tuple[Progress, TaskID] | None = None
+        self._episode = self._evaluation = "-"
+        self._total = self._first_step = 0
+        self._started = self._next = 0.0
+
+    def start(self, run: RunInfo) -> None:
+        """Open train.log; the display starts with the first steps."""
+        self._log = run.directory / "train.log"
+        self._total, self._first_step = run.total_steps, run.step
+        self._started = time.perf_counter()
+        # The display's libraries are not loaded before the first steps have been made.
+        self._next = self._started + min(0.5, self._line_seconds)
+
+    def progress(self, step: int) -> None:
+        """Refresh when it is time."""
+        now = time.perf_counter()
+        if now < self._next:
+            return
+        if self._screen.isatty():
+            self._next = now + self._refresh_seconds
+            self._show(step, now)
+        else:
+            self._next = now + self._line_seconds
+            self._line(self._describe(step, now))
+
+    def episode(self, episode: Episode) -> None:
+        """Remember the last return."""
+        if not episode.cut:
+            self._episode = f"{episode.return_raw:g}"
+
+    def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
+        """Say the mean return and its range."""
+        returns = [episode.return_raw for episode in episodes]
+        mean = sum(returns) / len(returns)
+        self._evaluation = f"{mean:g}"
+        self.message(
+            f"step {step:,}: evaluation return {mean:g} "
+            f"(min {min(returns):g}, max {max(returns):g}, {len(returns)} episodes)"
+        )
+
+    def message(self, text: str) -> None:
+        """Print a line above the live display, and into train.log."""
+        if self._live is not None:
+            self._live[0].console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._write_log(text)
+        else:
+            self._line(text)
+
+    def video(self, step: int, path: Path) -> None:
+        """Say where the video is."""
+        self.message(f"step {step:,}: video {path}")
+
+    def close(self) -> None:
+        """Take the live display down."""
+        if self._live is not None:
+            self._live[0].stop()
+            self._live = None
+
+    def _line(self, text: str) -> None:
+        self._screen.write(text + "\n")
+        self._screen.flush()
+        self._write_log(text)
+
+    def _write_log(self, text: str) -> None:
+        # A full disk stops the run at the next checkpoint with a line of its own, not here.
+        if self._log is not None:
+            with contextlib.suppress(OSError), self._log.open("a") as file:
+                file.write(text + "\n")
+
+    def _rate(self, step: int, now: float) -> float:
+        return (step - self._first_step) / max(now - self._started, 1e-9)
+
+    def _describe(self, step: int, now: float) -> str:
+        rate = self._rate(step, now)
+        left = _clock((self._total - step) / rate) if rate else "?"
+        return (
+            f"step {step:,}/{self._total:,}  {rate:,.0f} steps/s  {left} left  "
+            f"episode return {self._episode}  evaluation return {self._evaluation}"
+        )
+
+    def _show(self, step: int, now: float) -> None:
+        progress, task = self._live or self._open_live()
+        rate = self._rate(step, now)
+        left = _clock((self._total - step) / rate) if rate else "?"
+        progress.update(
+            task, completed=step, rate=f"{rate:,.0f}", left=left, episode=self._episode, evaluation=self._evaluation
+        )
+        progress.refresh()
+
+    def _open_live(self) -> tuple[Progress, TaskID]:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        progress = Progress(
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]} steps/s · {task.fields[left]} left"),
+            TextColumn("· episode {task.fields[episode]} · evaluation {task.fields[evaluation]}"),
+            console=Console(file=self._screen, force_terminal=True),  # type: ignore[arg-type]
+            auto_refresh=False,
+            expand=True,
+        )
+        task = progress.add_task("", total=self._total, rate="?", left="?", episode="-", evaluation="-")
+        progress.start()
+        self._live = (progress, task)
+        return self._live
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

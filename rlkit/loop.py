@@ -1,0 +1,257 @@
+"""The one loop: an agent and N environments as a stream of transitions that everything else consumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from rlkit.core import Agent, Array, Environment, Memory, Metrics, RunError, State, StepInfo, TimeStep, Transition
+from rlkit.explore import random_action
+
+ResetSeeds = Callable[[int], list[int]]
+"""The seeds [N] for episodes that start at a given step."""
+
+
+def crossed(before: int, after: int, every: int) -> bool:
+    """Tell whether a multiple of `every` lies in (before, after]; never where `every` is 0."""
+    return every > 0 and after // every > before // every
+
+
+class Interaction(Iterator[Transition]):
+    """The stream of `interact`, with the state that lets it go on elsewhere.
+
+    Attributes:
+        steps: agent decisions so far, summed over environments.
+        at_cut: the last step ended every episode at a multiple of `cut_every`.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        env: Environment,
+        *,
+        explore: bool,
+        rng: np.random.Generator,
+        reset_seeds: ResetSeeds,
+        cut_every: int = 0,
+    ):
+        self._agent = agent
+        self._env = env
+        self._explore = explore
+        self._rng = rng
+        self._reset_seeds = reset_seeds
+        self._cut_every = cut_every
+        self._initial = agent.initial_memory(env.num_envs)
+        self._memory: Memory = self._initial
+        self._timestep: TimeStep | None = None
+        self.steps = 0
+        self.at_cut = False
+
+    def __next__(self) -> Transition:
+        """Let the agent act once in every environment."""
+        if self._timestep is None:
+            self._timestep = self._env.reset(self._reset_seeds(0))
+        now = self._timestep
+        action, memory = self._agent.act(now, self._memory, explore=self._explore, rng=self._rng)
+        after = self._step(action)
+        before, self.steps = self.steps, self.steps + int(np.count_nonzero(after.valid))
+        self.at_cut = crossed(before, self.steps, self._cut_every)
+        if self.at_cut:
+            after = self._cut(after)
+        self._memory = _where(after.last | ~after.valid, self._initial, memory)
+        self._timestep = after
+        return _transition(now, action, after)
+
+    def _step(self, action: Array) -> TimeStep:
+        try:
+            return self._env.step(action)
+        except RunError:
+            raise
+        except Exception as error:
+            # The environment is somebody else's code and can raise anything.
+            raise RunError(
+                f"the environment raised {type(error).__name__}: {error} (after step {self.steps}); "
+                "mend it, then go on from the last checkpoint with resume="
+            ) from error
+
+    def _cut(self, after: TimeStep) -> TimeStep:
+        """End every episode as truncated and start new ones, seeded by the step."""
+        fresh = self._env.restart(self._reset_seeds(self.steps))
+        cut = after.valid & ~after.last
+        return after._replace(
+            observation=fresh.observation,
+            legal_actions=fresh.legal_actions,
+            last=after.last | cut,
+            info=after.info._replace(cut=cut),
+        )
+
+    def state_dict(self) -> State:
+        """Return the state; an opaque environment's is None, and only right at a multiple of `cut_every`."""
+        timestep = None if self._timestep is None else timestep_state(self._timestep)
+        return {
+            "steps": self.steps,
+            "timestep": timestep,
+            "memory": self._memory,
+            "rng": self._rng.bit_generator.state,
+            "env": None if self._cut_every or timestep is None else self._env.get_state(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self.steps, self._memory = state["steps"], state["memory"]
+        self._rng.bit_generator.state = state["rng"]
+        if state["timestep"] is None:
+            return
+        self._timestep = timestep_from_state(state["timestep"])
+        if state["env"] is None:
+            self._env.restart(self._reset_seeds(self.steps))
+        else:
+            self._env.reset(self._reset_seeds(0))
+            self._env.set_state(state["env"])
+
+
+def interact(
+    agent: Agent,
+    env: Environment,
+    *,
+    explore: bool,
+    rng: np.random.Generator,
+    reset_seeds: ResetSeeds,
+    cut_every: int = 0,
+) -> Interaction:
+    """Return the endless stream of transitions of `agent` in `env`.
+
+    Args:
+        agent: chooses the actions; only its `act` is called.
+        env: N parallel environments.
+        explore: passed to `act`.
+        rng: the generator that `act` draws from.
+        reset_seeds: gives the seeds [N] for episodes that start at step 0, or at a cut.
+        cut_every: for environments whose state cannot be read, start new episodes whenever the number of
+            decisions crosses a multiple of this; 0 never does.
+    """
+    return Interaction(agent, env, explore=explore, rng=rng, reset_seeds=reset_seeds, cut_every=cut_every)
+
+
+def train(agent: Agent, stream: Interaction, *, total_steps: int) -> Iterator[tuple[Transition, Metrics | None]]:
+    """Feed the stream to the agent and let it learn, until `total_steps` decisions were made.
+
+    Yields each transition with the metrics of the update that followed it (None when nothing was due).
+    """
+    while stream.steps < total_steps:
+        transition = next(stream)
+        agent.observe(transition)
+        yield transition, agent.update()
+
+
+def evaluate(
+    agent: Agent,
+    env: Environment,
+    *,
+    episodes: int,
+    max_steps: int,
+    rng: np.random.Generator,
+    episode_seeds: list[int],
+    epsilon: float = 0.0,
+) -> list[tuple[float, int, bool]]:
+    """Play whole greedy episodes and return (raw return, length, capped) of each, in the order of their seeds.
+
+    Environments play rounds of one episode each, so that the first `episodes` started are the ones that count:
+    taking the first finished would favour short ones.
+
+    Args:
+        agent: acts with ``explore=False``; nothing in it changes.
+        env: fresh environments.
+        episodes: how many to play.
+        max_steps: an episode of this many steps is capped and counts with the return so far.
+        rng: for the agent's draws and for `epsilon`.
+        episode_seeds: one for each episode.
+        epsilon: share of actions drawn uniformly from the action space.
+    """
+    results: list[tuple[float, int, bool]] = []
+    for start in range(0, episodes, env.num_envs):
+        seeds = [episode_seeds[(start + i) % episodes] for i in range(env.num_envs)]
+        counting = min(env.num_envs, episodes - start)
+        results += _round(agent, env, seeds, counting, max_steps, rng, epsilon)
+    return results
+
+
+def _round(
+    agent: Agent,
+    env: Environment,
+    seeds: list[int],
+    counting: int,
+    max_steps: int,
+    rng: np.random.Generator,
+    epsilon: float,
+) -> list[tuple[float, int, bool]]:
+    actor = agent if epsilon == 0 else _Mixed(agent, env.action_space, epsilon)
+    playing = np.arange(env.num_envs) < counting
+    returns, lengths, capped = np.zeros(env.num_envs), np.zeros(env.num_envs, int), np.zeros(env.num_envs, bool)
+    for transition in interact(actor, env, explore=False, rng=rng, reset_seeds=lambda _: seeds):
+        active = playing & transition.valid
+        returns[active] += transition.info.raw_reward[active]
+        lengths += active
+        capped |= active & ~transition.info.game_over & (lengths >= max_steps)
+        playing &= ~((active & transition.info.game_over) | capped)
+        if not playing.any():
+            break
+    rows = range(counting)
+    return [(float(returns[i]), int(lengths[i]), bool(capped[i])) for i in rows]
+
+
+class _Mixed:
+    """An agent that takes a uniformly drawn action with probability epsilon."""
+
+    def __init__(self, agent: Agent, action_space: Any, epsilon: float):
+        self._agent, self._space, self._epsilon = agent, action_space, epsilon
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._agent, name)
+
+    def act(self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator) -> Any:
+        action, memory = self._agent.act(timestep, memory, explore=explore, rng=rng)
+        action = np.array(action)
+        for i in np.flatnonzero(rng.random(len(action)) < self._epsilon):
+            action[i] = random_action(self._space, rng, _row(timestep.legal_actions, i))
+        return action, memory
+
+
+def timestep_state(timestep: TimeStep) -> State:
+    """Return a time step as plain data; the simulator's state is the environment's to keep."""
+    return timestep._replace(state=None, info=timestep.info._asdict())._asdict()  # type: ignore[arg-type]
+
+
+def timestep_from_state(state: State) -> TimeStep:
+    """Return the time step that `timestep_state` gave."""
+    return TimeStep(**{**state, "info": StepInfo(**state["info"])})
+
+
+def _transition(now: TimeStep, action: Array, after: TimeStep) -> Transition:
+    return Transition(
+        observation=now.observation,
+        action=action,
+        reward=after.reward,
+        discount=after.discount,
+        next_observation=after.next_observation,
+        last=after.last,
+        valid=after.valid,
+        legal_actions=now.legal_actions,
+        next_legal_actions=after.next_legal_actions,
+        info=after.info,
+    )
+
+
+def _where(mask: Array, fresh: Memory, kept: Memory) -> Memory:
+    """Return `kept` with the rows [N] in `mask` taken from `fresh`, throughout a pytree."""
+    if isinstance(kept, dict):
+        return {key: _where(mask, fresh[key], kept[key]) for key in kept}
+    if isinstance(kept, (tuple, list)):
+        return type(kept)(_where(mask, a, b) for a, b in zip(fresh, kept, strict=True))
+    return np.where(mask.reshape(-1, *[1] * (kept.ndim - 1)), fresh, kept)
+
+
+def _row(masks: Array | None, i: int) -> Array | None:
+    return None if masks is None else masks[i]

@@ -1,0 +1,105 @@
+"""Third parties' configuration folders, found by entry point; a broken plugin is named and skipped.
+
+A distribution declares an entry point in the group ``rlkit.conf`` that names a package of YAML groups
+(``env/my_maze.yaml``, ``agent/…``). Entry points are read by commands, never when rlkit is imported.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import NamedTuple
+
+from rlkit.core import UsageError
+
+GROUP = "rlkit.conf"
+CORE = "rlkit"
+
+
+class Origin(NamedTuple):
+    """A folder of configuration groups, and where it comes from."""
+
+    distribution: str
+    module: str
+    folder: Path
+
+
+class Entry(NamedTuple):
+    """One YAML of a group."""
+
+    group: str
+    name: str
+    origin: Origin
+    path: Path
+
+    @property
+    def summary(self) -> str:
+        """Return the file's first comment, which says in one line what it is."""
+        for line in self.path.read_text().splitlines():
+            text = line.removeprefix("#").strip()
+            if line.startswith("#") and not text.startswith("@package"):
+                return text
+        return ""
+
+
+def origins() -> list[Origin]:
+    """Return rlkit's own folder and those of the plugins that work; broken ones are named on stderr."""
+    return [_core(), *_plugins()]
+
+
+def entries(group: str | None = None) -> list[Entry]:
+    """Return the YAML files of `group`, or of all groups, sorted by name within each origin."""
+    pattern = f"{group or '*'}/*.yaml"
+    return [
+        Entry(path.parent.name, path.stem, origin, path)
+        for origin in origins()
+        for path in sorted(origin.folder.glob(pattern))
+        if not path.stem.startswith("_")
+    ]
+
+
+def refuse_doubles() -> None:
+    """Refuse a name that two origins define: which one was meant cannot be known.
+
+    Raises:
+        UsageError: naming both.
+    """
+    seen: dict[tuple[str, str], Entry] = {}
+    for entry in entries():
+        first = seen.setdefault((entry.group, entry.name), entry)
+        if first.origin != entry.origin:
+            raise UsageError(
+                f"{entry.group}={entry.name} is defined by both {first.origin.distribution} ({first.path}) and "
+                f"{entry.origin.distribution} ({entry.path}); uninstall one of them or rename its file"
+            )
+
+
+def _core() -> Origin:
+    return Origin(CORE, "rlkit.conf", _folder("rlkit.conf"))
+
+
+@cache
+def _plugins() -> tuple[Origin, ...]:
+    found = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.value, point.name)):
+        name = point.dist.name if point.dist else point.name
+        try:
+            found.append(Origin(name, point.value, _load(point)))
+        except Exception as error:  # noqa: BLE001 - a plugin can fail in any way and must not stop a run
+            print(f"rlkit: plugin {point.name!r} of {name} is broken and was skipped: {error!r}", file=sys.stderr)
+    return tuple(found)
+
+
+def _load(point: EntryPoint) -> Path:
+    importlib.import_module(point.value)
+    return _folder(point.value)
+
+
+def _folder(module: str) -> Path:
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(f"{module} is not a package of YAML files; is it installed?")
+    return Path(next(iter(spec.submodule_search_locations)))

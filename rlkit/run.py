@@ -1,0 +1,249 @@
+"""A run folder: its configuration, its figures, its agent, and what can be done with them."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from rlkit import build, video
+from rlkit.checkpoint import CheckpointError, Store
+from rlkit.config import nearest
+from rlkit.core import Agent, Array, UsageError
+from rlkit.loop import evaluate
+from rlkit.seeding import Seeds
+
+
+class Run:
+    """A run folder: its configuration, its figures, and its agent.
+
+    Attributes:
+        directory: the folder.
+        config: plain data, as in config.yaml.
+        stopped: why training ended before its budget, where this object comes from training; else None.
+    """
+
+    def __init__(self, directory: Path | str):
+        """Open a run folder.
+
+        Raises:
+            UsageError: it is not there, or not a run of rlkit's.
+        """
+        self.directory = Path(directory)
+        self.config: dict[str, Any] = _read_config(self.directory)
+        self.stopped: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return str(self.config["name"])
+
+    @property
+    def videos(self) -> Path:
+        """The folder of this run's videos."""
+        return Path("videos") / self.name
+
+    @cached_property
+    def metrics(self) -> dict[str, Array]:
+        """Columns of metrics.csv, [rows] float64 each; NaN where a figure was not there yet."""
+        return read_table(self.directory / "metrics.csv")
+
+    @cached_property
+    def episodes(self) -> dict[str, Array]:
+        """Columns of episodes.csv, one row for each training episode."""
+        return read_table(self.directory / "episodes.csv")
+
+    @cached_property
+    def evaluations(self) -> dict[str, Array]:
+        """Columns of evaluations.csv, one row for each evaluation episode."""
+        return read_table(self.directory / "evaluations.csv")
+
+    @cached_property
+    def agent(self) -> Agent:
+        """The best agent by periodic evaluation, else the last."""
+        return self.load_agent("best")
+
+    def evaluation_means(self) -> list[tuple[int, float]]:
+        """Return (step, mean raw return) of each evaluation."""
+        if not (self.directory / "evaluations.csv").exists():
+            return []
+        steps, returns = self.evaluations["step"], self.evaluations["return/raw"]
+        return [(int(step), float(returns[steps == step].mean())) for step in np.unique(steps)]
+
+    def use_threads(self, threads: int) -> None:
+        """Let torch use so many threads, where the agent uses torch."""
+        if self.config["network"] is not None:
+            import torch
+
+            torch.set_num_threads(threads)
+
+    def load_agent(self, checkpoint: str | int = "best", device: str | None = None) -> Agent:
+        """Return the agent of a checkpoint.
+
+        Args:
+            checkpoint: ``best`` (by periodic evaluation, else the last), ``last`` or a step.
+            device: where its networks go; None: as in training.
+
+        Raises:
+            UsageError: there is no such checkpoint.
+        """
+        state = self._agent_state(str(checkpoint))
+        config = {**self.config, "device": device or self.config["device"]}
+        env = build.make_environment({**config, "vectorization": "sync"}, num_envs=1)
+        try:
+            agent = build.make_agent(config, env, Seeds(config["seed"]))
+            agent.load_state_dict({key: value for key, value in state.items() if key != "replay"})
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise CheckpointError(
+                f"checkpoint {checkpoint} of {self.directory} does not fit its config.yaml: {type(error).__name__}: {error}"
+            ) from error
+        finally:
+            env.close()
+        return agent
+
+    def _agent_state(self, checkpoint: str) -> dict[str, Any]:
+        folder = self.directory / "checkpoints"
+        best, store = Store(folder / "best", warn=_warn), Store(folder, warn=_warn)
+        if checkpoint == "best" and best.steps():
+            return dict(best.load_newest()[1]["agent"])
+        if checkpoint in ("best", "last"):
+            return dict(store.load_newest()[1]["agent"])
+        if not checkpoint.isdigit() or int(checkpoint) not in store.steps():
+            raise UsageError(
+                f"checkpoint={checkpoint} is not in {folder}; there is: best, last, {', '.join(map(str, store.steps()))}"
+            )
+        return dict(store.load(int(checkpoint))["agent"])
+
+    def evaluate(
+        self,
+        episodes: int = 100,
+        *,
+        checkpoint: str | int = "best",
+        seed: int = 0,
+        epsilon: float | None = None,
+        max_steps: int | None = None,
+        num_envs: int = 10,
+        device: str | None = None,
+    ) -> dict[str, Any]:
+        """Play fresh episodes and return their statistics: ``episodes``, ``return/raw`` and ``length``.
+
+        Args:
+            episodes: how many.
+            checkpoint: as in `load_agent`.
+            seed: of the episodes; they are never those of a periodic evaluation.
+            epsilon: share of random actions; None: as in training's evaluations.
+            max_steps: cap of an episode; None: as in training's evaluations.
+            num_envs: played side by side; results do not depend on it where the agent does not draw.
+            device: as in `load_agent`.
+        """
+        settings = self.config["eval"]
+        agent = self.load_agent(checkpoint, device)
+        env = build.make_environment({**self.config, "vectorization": "sync"}, num_envs=min(num_envs, episodes))
+        seeds = Seeds(seed)
+        try:
+            played = evaluate(
+                agent,
+                env,
+                episodes=episodes,
+                max_steps=max_steps or settings["max_steps"],
+                rng=seeds.generator("final evaluation actions"),
+                episode_seeds=seeds.integers("final evaluation episodes", size=episodes),
+                epsilon=settings["epsilon"] if epsilon is None else epsilon,
+            )
+        finally:
+            env.close()
+        returns = np.array([score for score, _, _ in played])
+        lengths = np.array([length for _, length, _ in played])
+        return {"episodes": episodes, "return/raw": _spread(returns), "length": _spread(lengths)}
+
+    def play(
+        self,
+        episodes: int = 1,
+        *,
+        checkpoint: str | int = "best",
+        seed: int = 0,
+        epsilon: float | None = None,
+        max_steps: int | None = None,
+        out: Path | str | None = None,
+        fps: int | None = None,
+        device: str | None = None,
+    ) -> list[Path]:
+        """Record episodes to mp4 files, and return their paths.
+
+        Args:
+            episodes: how many, one file each.
+            checkpoint: as in `load_agent`.
+            seed: of the episodes.
+            epsilon: share of random actions; None: as in training's evaluations.
+            max_steps: cap of an episode; None: as in training's evaluations.
+            out: folder; None: ``videos/<name>``.
+            fps: frames per second; None: the environment's own.
+            device: as in `load_agent`.
+        """
+        agent = self.load_agent(checkpoint, device)
+        folder = self.videos if out is None else Path(out)
+        settings = self.config["eval"]
+        paths = []
+        for number, episode_seed in enumerate(Seeds(seed).integers("play", size=episodes)):
+            path = folder / f"{checkpoint}-seed{seed}-{number}.mp4"
+            with video.first_episode(path, fps) as sink:
+                env = build.make_environment({**self.config, "vectorization": "sync"}, num_envs=1, film=sink)
+                try:
+                    evaluate(
+                        agent,
+                        env,
+                        episodes=1,
+                        max_steps=max_steps or settings["max_steps"],
+                        rng=Seeds(seed).generator("play actions", number),
+                        episode_seeds=[episode_seed],
+                        epsilon=settings["epsilon"] if epsilon is None else epsilon,
+                    )
+                finally:
+                    env.close()
+            paths.append(path)
+        return paths
+
+
+def read_table(path: Path) -> dict[str, Array]:
+    """Return the columns of a CSV file of numbers, [rows] float64 each, NaN where a cell is empty.
+
+    Raises:
+        UsageError: the file is not there.
+    """
+    if not path.exists():
+        raise UsageError(f"{path} is not there; was the run made with logger=[csv,…]?")
+    with path.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    return {
+        name: np.array([float(row[i]) if row[i] else np.nan for row in rows]) for i, name in enumerate(header)
+    }
+
+
+def _read_config(directory: Path) -> dict[str, Any]:
+    path = directory / "config.yaml"
+    if not path.is_file():
+        known = [folder.parent.name for folder in sorted(directory.parent.glob("*/config.yaml"))]
+        raise UsageError(f"there is no run {directory} (no config.yaml in it){nearest(directory.name, known)}")
+    try:
+        config = yaml.safe_load(path.read_text())
+        return {**config, "name": config["name"], "agent": config["agent"], "env": config["env"]}
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is not the configuration of an rlkit run: {type(error).__name__}: {error}") from error
+
+
+def _spread(values: Array) -> dict[str, float]:
+    return {
+        "mean": float(values.mean()),
+        "std": float(values.std()),
+        "min": float(values.min()),
+        "max": float(values.max()),
+    }
+
+
+def _warn(message: str) -> None:
+    print(f"rlkit: {message}", file=sys.stderr)

@@ -1,0 +1,43 @@
+"""Random streams keyed by name, so that adding one shifts none of the others."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """All randomness of a run: one `numpy.random.SeedSequence`, spawned by the hash of a name.
+
+    Attributes:
+        seed: the run's seed, a non-negative integer.
+    """
+
+    seed: int
+
+    def sequence(self, name: str, *numbers: int) -> np.random.SeedSequence:
+        """Return the seed sequence of `name`, and of `numbers` (a step, an episode) where given."""
+        digest = hashlib.sha256(name.encode()).digest()
+        words = [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4)]
+        return np.random.SeedSequence(self.seed, spawn_key=(*words, *numbers))
+
+    def generator(self, name: str, *numbers: int) -> np.random.Generator:
+        """Return a fresh generator for `name`; the same arguments give the same stream."""
+        return np.random.Generator(np.random.PCG64(self.sequence(name, *numbers)))
+
+    def integers(self, name: str, *numbers: int, size: int) -> list[int]:
+        """Return `size` seeds below 2**31, for simulators that take an integer."""
+        return [int(word >> 1) for word in self.sequence(name, *numbers).generate_state(size)]
+
+    def torch_generator(self, name: str, device: str = "cpu") -> torch.Generator:
+        """Return a fresh `torch.Generator` for `name` on `device`."""
+        import torch
+
+        return torch.Generator(device=device).manual_seed(self.integers(name, size=1)[0])

@@ -1,0 +1,219 @@
+"""A training run: the loop, and what happens at the multiples of its periods."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlkit import build, video
+from rlkit.checkpoint import Store
+from rlkit.core import Agent, Environment, Metrics, RunError, State, Transition
+from rlkit.loggers.base import Logger
+from rlkit.loop import Interaction, crossed, evaluate, interact, train
+from rlkit.seeding import Seeds
+from rlkit.statistics import Averages, Episode, EpisodeTracker
+
+
+STOP_AT = "stop_at was reached"
+
+
+class Training:
+    """One run in the making, from its built parts.
+
+    Attributes:
+        stopped: why it ended before `total_steps`, or None.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        directory: Path,
+        videos: Path,
+        *,
+        agent: Agent,
+        env: Environment,
+        logger: Logger,
+        opaque: bool,
+    ):
+        self._config = config
+        self._videos = videos
+        self._agent = agent
+        self._env = env
+        self._logger = logger
+        self._opaque = opaque
+        self._seeds = Seeds(config["seed"])
+        self._stream = stream(config, agent, env, opaque=opaque)
+        self._tracker = EpisodeTracker(env.num_envs)
+        self._averages = Averages()
+        self._best: dict[str, Any] = {"step": None, "score": -np.inf}
+        # An opaque environment's last checkpoint may not be one to go on from: the scheduled one before it is.
+        keep = max(config["checkpoint"]["keep"], 2 if opaque else 1)
+        self._store = Store(directory / "checkpoints", keep, logger.message)
+        self._best_store = Store(directory / "checkpoints" / "best", 1, logger.message)
+        self.stopped: str | None = None
+
+    @property
+    def steps(self) -> int:
+        """Agent decisions so far."""
+        return self._stream.steps
+
+    @property
+    def best_step(self) -> int | None:
+        """The step of the best evaluation so far."""
+        return None if self._best["step"] is None else int(self._best["step"])
+
+    @property
+    def best_score(self) -> float:
+        """The mean return of the best evaluation so far."""
+        return float(self._best["score"])
+
+    def resume(self) -> None:
+        """Go on from the newest whole checkpoint that an interrupted run can go on from."""
+        step, state = self._store.load_newest(usable=lambda state: bool(state["resumable"]))
+        try:
+            self.load_state_dict(state)
+        except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
+            raise RunError(
+                f"checkpoint {self._store.directory / str(step)} does not fit this run's config.yaml: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        self._store.drop_after(step)
+
+    def run(self, interrupted: Callable[[], str | None]) -> None:
+        """Train until `total_steps`, `stop_at`, or until `interrupted` gives a reason."""
+        total = self._config["total_steps"]
+        started, before = time.perf_counter(), self.steps
+        first = before
+        for transition, metrics in train(self._agent, self._stream, total_steps=total):
+            self._take(transition, metrics)
+            after = self.steps
+            if crossed(before, after, self._config["log"]["every"]):
+                self._log(after, time.perf_counter() - started, after - first)
+            if crossed(before, after, self._config["eval"]["every"]):
+                self._evaluate(after)
+            if crossed(before, after, self._config["checkpoint"]["every"]) and after < total:
+                self._save(resumable=True)
+            self._logger.progress(after)
+            before = after
+            self.stopped = self.stopped or interrupted()
+            if self.stopped is not None:
+                break
+        self._finish(first)
+
+    def _finish(self, first: int) -> None:
+        """Write the last checkpoint, unless it was written just now or the run was interrupted where it can't be."""
+        if self.steps == first or self.steps in self._store.steps():
+            return
+        resumable = not self._opaque or self._stream.at_cut
+        if resumable or self.stopped in (None, STOP_AT):
+            self._save(resumable=resumable)
+
+    def _take(self, transition: Transition, metrics: Metrics | None) -> None:
+        if metrics is not None:
+            self._averages.add(metrics)
+        for episode in self._tracker.step(transition, self.steps):
+            self._logger.episode(episode)
+            if not episode.cut:
+                self._averages.add(
+                    {
+                        "return/raw": episode.return_raw,
+                        "return/learner": episode.return_learner,
+                        "episode/length": episode.length,
+                    }
+                )
+
+    def _log(self, step: int, seconds: float, steps: int) -> None:
+        means = self._averages.read()
+        if means:
+            self._logger.metrics(step, means)
+        self._logger.timing(step, {"time/seconds": seconds, "time/steps_per_second": steps / max(seconds, 1e-9)})
+
+    def _evaluate(self, step: int) -> None:
+        target = self._videos / f"step-{step:09d}.mp4" if self._config["video"] == "eval" else None
+        played = evaluate_agent(self._config, self._agent, self._seeds, step, target)
+        episodes = [Episode(step, 0, score, score, length, False) for score, length, _ in played]
+        self._logger.evaluation(step, episodes)
+        if target is not None:
+            self._logger.video(step, target)
+        score = sum(episode.return_raw for episode in episodes) / len(episodes)
+        if score >= self._best["score"]:
+            self._best = {"step": step, "score": score}
+            self._best_store.save(step, {"agent": _without_replay(self._agent.state_dict()), "score": score})
+        if self._config["stop_at"] is not None and score >= self._config["stop_at"]:
+            self.stopped = STOP_AT
+
+    def _save(self, *, resumable: bool) -> None:
+        self._store.save(self.steps, {**self.state_dict(), "resumable": resumable})
+
+    def state_dict(self) -> State:
+        """Return all that an exact continuation needs."""
+        return {
+            "agent": self._agent.state_dict(),
+            "stream": self._stream.state_dict(),
+            "tracker": self._tracker.state_dict(),
+            "averages": self._averages.state_dict(),
+            "best": self._best,
+            "logger": self._logger.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self._agent.load_state_dict(state["agent"])
+        self._stream.load_state_dict(state["stream"])
+        self._tracker.load_state_dict(state["tracker"])
+        self._averages.load_state_dict(state["averages"])
+        self._best = dict(state["best"])
+        self._logger.load_state_dict(state["logger"])
+
+
+def stream(config: Mapping[str, Any], agent: Agent, env: Environment, *, opaque: bool) -> Interaction:
+    """Return the training stream of a run."""
+    seeds = Seeds(config["seed"])
+    return interact(
+        agent,
+        env,
+        explore=True,
+        rng=seeds.generator("actions"),
+        reset_seeds=lambda step: seeds.integers("episodes", step, size=env.num_envs),
+        cut_every=config["checkpoint"]["every"] if opaque else 0,
+    )
+
+
+def evaluate_agent(
+    config: Mapping[str, Any], agent: Agent, seeds: Seeds, step: int, video_path: Path | None = None
+) -> list[tuple[float, int, bool]]:
+    """Play `eval.episodes` greedy episodes in fresh environments, all randomness derived from (seed, `step`).
+
+    The first episode is recorded to `video_path` where given.
+    """
+    settings = config["eval"]
+    num_envs = min(settings["num_envs"], settings["episodes"])
+    recorder = nullcontext() if video_path is None else video.first_episode(video_path)
+    with recorder as sink:
+        env = build.make_environment({**config, "vectorization": "sync"}, num_envs=num_envs, film=sink)
+        try:
+            return evaluate(
+                agent,
+                env,
+                episodes=settings["episodes"],
+                max_steps=settings["max_steps"],
+                rng=seeds.generator("evaluation actions", step),
+                episode_seeds=seeds.integers("evaluation episodes", step, size=settings["episodes"]),
+                epsilon=settings["epsilon"],
+            )
+        finally:
+            env.close()
+
+
+def _without_replay(state: State) -> State:
+    return {key: value for key, value in state.items() if key != "replay"}
+
+
+def mean_return(played: Sequence[tuple[float, int, bool]]) -> float:
+    """Return the mean raw return of the episodes that `evaluate` gave."""
+    return sum(score for score, _, _ in played) / len(played)

@@ -1,0 +1,330 @@
+"""Any Gymnasium `Env` or `VectorEnv` as a stream of `TimeStep`s.
+
+The valid transitions are the same whatever the autoreset mode (next-step, same-step, disabled) and
+whether environments are stepped in this process, in subprocesses or natively.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
+from gymnasium.vector.async_vector_env import _async_worker
+
+from rlkit import capture
+from rlkit.core import Array, RunError, State, StepInfo, TimeStep
+from rlkit.spaces import as_arrays
+
+MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
+
+
+class Simulator(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """The outermost layer of one environment: array spaces, capture, and a restart from nothing."""
+
+    def __init__(self, make: MakeEnv):
+        self._make = make
+        super().__init__(as_arrays(make()))
+
+    def capture(self) -> State | None:
+        """Return the state of all layers below, or None where one is opaque."""
+        return capture.capture(self.env)
+
+    def restore(self, state: State) -> None:
+        """Take back what `capture` gave."""
+        capture.restore(self.env, state)
+
+    def restart(self) -> None:
+        """Build the environment anew, so that nothing of the old one can leak into what follows."""
+        self.env.close()
+        self.env = as_arrays(self._make())
+
+
+def first_timestep(observation: Array, legal_actions: Array | None) -> TimeStep:
+    """Return the time step [N] of a reset: nothing was done yet, so no row is valid."""
+    n = len(observation)
+    no = np.zeros(n, bool)
+    return TimeStep(
+        observation=observation,
+        reward=np.zeros(n, np.float32),
+        discount=np.ones(n, np.float32),
+        last=no,
+        next_observation=observation,
+        valid=no,
+        legal_actions=legal_actions,
+        next_legal_actions=legal_actions,
+        state=None,
+        info=StepInfo(raw_reward=np.zeros(n), game_over=no, cut=no),
+    )
+
+
+class SerialEnvironment:
+    """N environments stepped one after the other in this process, reset in the step that ends them."""
+
+    def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False):
+        """Build one environment of each function in `makes`.
+
+        Args:
+            makes: one function for each environment.
+            action_mask: take `legal_actions` from ``info["action_mask"]`` [A].
+        """
+        self._envs = [Simulator(make) for make in makes]
+        self._mask = action_mask
+        self.num_envs = len(self._envs)
+        self.observation_space = self._envs[0].observation_space
+        self.action_space = self._envs[0].action_space
+        self._shape = (self.num_envs, *(self.observation_space.shape or ()))
+        self._dtype = self.observation_space.dtype
+        self._discrete = isinstance(self.action_space, gymnasium.spaces.Discrete)
+
+    def reset(self, seeds: list[int]) -> TimeStep:
+        """Start a new episode in every environment."""
+        observation = np.empty(self._shape, self._dtype)
+        infos = []
+        for i, (env, seed) in enumerate(zip(self._envs, seeds, strict=True)):
+            observation[i], info = env.reset(seed=seed)
+            infos.append(info)
+        return first_timestep(observation, self._legal(infos))
+
+    def restart(self, seeds: list[int]) -> TimeStep:
+        """Build every environment anew and start an episode in it."""
+        for env in self._envs:
+            env.restart()
+        return self.reset(seeds)
+
+    def step(self, action: Array) -> TimeStep:
+        """Step every environment; those that end are reset at once."""
+        n = self.num_envs
+        observation = reached = np.empty(self._shape, self._dtype)
+        rewards, terminations, lasts, infos = [0.0] * n, [False] * n, [False] * n, [{}] * n
+        fresh = infos
+        actions = action.tolist() if self._discrete else action
+        for i, env in enumerate(self._envs):
+            reached[i], rewards[i], terminations[i], truncated, infos[i] = env.env.step(actions[i])
+            lasts[i] = terminations[i] or truncated
+            if lasts[i]:
+                if observation is reached:
+                    observation, fresh = reached.copy(), list(infos)
+                observation[i], fresh[i] = env.env.reset()
+            elif observation is not reached:
+                observation[i], fresh[i] = reached[i], infos[i]
+        return _timestep(
+            observation,
+            np.array(rewards, np.float64),
+            np.array(terminations, bool),
+            np.array(lasts, bool),
+            reached,
+            raw_reward=[info.get("raw_reward", reward) for info, reward in zip(infos, rewards, strict=True)],
+            game_over=[info.get("game_over", last) for info, last in zip(infos, lasts, strict=True)],
+            legal_actions=self._legal(fresh),
+            next_legal_actions=self._legal(infos),
+        )
+
+    def get_state(self) -> State | None:
+        """Return the state of every environment, or None where one is opaque."""
+        states = [env.capture() for env in self._envs]
+        return None if any(state is None for state in states) else {"envs": states}
+
+    def set_state(self, state: State) -> None:
+        """Take back what `get_state` gave."""
+        for env, saved in zip(self._envs, state["envs"], strict=True):
+            env.restore(saved)
+
+    def render(self, index: int = 0) -> Array:
+        """Return a picture [H, W, 3] uint8 of one environment."""
+        return np.asarray(self._envs[index].render())
+
+    def close(self) -> None:
+        """Close every environment."""
+        for env in self._envs:
+            env.close()
+
+    def _legal(self, infos: list[dict[str, Any]]) -> Array | None:
+        return np.array([info["action_mask"] for info in infos], bool) if self._mask else None
+
+
+class VectorEnvironment:
+    """A Gymnasium `VectorEnv` in any autoreset mode: native, synchronous, asynchronous or a user's own."""
+
+    def __init__(self, make: Callable[[], VectorEnv[Any, Any, Any]], *, action_mask: bool = False):
+        """Build the vector environment by `make`; `action_mask` as in `SerialEnvironment`."""
+        self._make = make
+        self._mask = action_mask
+        self._vector = make()
+        self._takes_list = True
+        self.num_envs = self._vector.num_envs
+        self.observation_space = self._vector.single_observation_space
+        self.action_space = self._vector.single_action_space
+        self._mode = AutoresetMode(self._vector.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
+        self._resetting = np.zeros(self.num_envs, bool)
+
+    def reset(self, seeds: list[int]) -> TimeStep:
+        """Start a new episode in every environment; one that takes a single seed gets the first."""
+        observation, infos = self._reset(seeds)
+        self._resetting = np.zeros(self.num_envs, bool)
+        return first_timestep(np.array(observation), self._legal(infos))
+
+    def _reset(self, seeds: list[int]) -> tuple[Any, dict[str, Any]]:
+        if self._takes_list:
+            try:
+                return self._vector.reset(seed=seeds)
+            except (gymnasium.error.Error, TypeError):
+                self._takes_list = False
+        return self._vector.reset(seed=seeds[0])
+
+    def restart(self, seeds: list[int]) -> TimeStep:
+        """Build the vector environment anew and start an episode in every environment."""
+        self._vector.close()
+        self._vector = self._make()
+        return self.reset(seeds)
+
+    def step(self, action: Array) -> TimeStep:
+        """Step every environment and bring what its autoreset mode returns into one form."""
+        observed, reward, terminated, truncated, infos = self._vector.step(action)
+        observation, valid, last = np.array(observed), ~self._resetting, terminated | truncated
+        reached, legal, ended = observation, self._legal(infos), infos
+        if self._mode is AutoresetMode.NEXT_STEP:
+            self._resetting = np.array(last)
+        elif last.any():
+            reached = observation.copy()
+            if self._mode is AutoresetMode.SAME_STEP:
+                ended = infos["final_info"]
+                for i in np.flatnonzero(last):
+                    reached[i] = infos["final_obs"][i]
+            else:
+                fresh, infos = self._vector.reset(options={"reset_mask": np.array(last)})
+                observation, legal = np.array(fresh), self._legal(infos, legal)
+        return _timestep(
+            observation,
+            np.asarray(reward, np.float64),
+            terminated,
+            last,
+            reached,
+            valid=valid,
+            raw_reward=_merged(ended, infos, "raw_reward", reward, last),
+            game_over=_merged(ended, infos, "game_over", last, last),
+            legal_actions=legal,
+            next_legal_actions=self._legal(ended, legal),
+        )
+
+    def _legal(self, infos: dict[str, Any], otherwise: Array | None = None) -> Array | None:
+        """Return the masks [N, A] in `infos`; rows it does not speak of keep `otherwise`."""
+        if not self._mask:
+            return None
+        masks = np.ones((self.num_envs, self.action_space.n), bool) if otherwise is None else otherwise.copy()
+        if "action_mask" in infos:
+            for i in np.flatnonzero(infos.get("_action_mask", np.ones(self.num_envs, bool))):
+                masks[i] = infos["action_mask"][i]
+        return masks
+
+    def get_state(self) -> State | None:
+        """Return the state where the vector environment offers ``get_state()``, else None."""
+        offered = getattr(self._vector, "get_state", None)
+        return None if offered is None else {"vector": offered(), "resetting": self._resetting}
+
+    def set_state(self, state: State) -> None:
+        """Take back what `get_state` gave."""
+        self._vector.set_state(state["vector"])  # type: ignore[attr-defined]
+        self._resetting = np.array(state["resetting"])
+
+    def render(self, index: int = 0) -> Array:
+        """Return a picture [H, W, 3] uint8 of one environment."""
+        pictures = self._vector.render()
+        if pictures is None:
+            raise RunError("this vector environment draws no pictures; use vectorization=sync to record videos")
+        return np.asarray(pictures[index])
+
+    def close(self) -> None:
+        """Close the vector environment."""
+        self._vector.close()
+
+
+class SubprocessEnvironment(VectorEnvironment):
+    """N environments, each in a process of its own; states are captured in the worker."""
+
+    def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False):
+        """Start one worker for each function in `makes`; `action_mask` as in `SerialEnvironment`."""
+        simulators = [_SimulatorMaker(make) for make in makes]
+        super().__init__(
+            lambda: AsyncVectorEnv(simulators, worker=_worker, autoreset_mode=AutoresetMode.SAME_STEP),
+            action_mask=action_mask,
+        )
+
+    def restart(self, seeds: list[int]) -> TimeStep:
+        """Build every environment anew in its worker and start an episode in it."""
+        self._vector.call("restart")
+        return self.reset(seeds)
+
+    def get_state(self) -> State | None:
+        """Return the state of every environment, or None where one is opaque."""
+        states = list(self._vector.call("capture"))
+        return None if any(state is None for state in states) else {"envs": states}
+
+    def set_state(self, state: State) -> None:
+        """Take back what `get_state` gave."""
+        # `call` sends every worker the same arguments, so each picks its own by asking in turn.
+        for pipe, saved in zip(self._vector.parent_pipes, state["envs"], strict=True):
+            pipe.send(("_call", ("restore", (saved,), {})))
+        results = [pipe.recv() for pipe in self._vector.parent_pipes]
+        if not all(success for _, success in results):
+            raise RunError("a worker could not take its environment's state back; resume with the versions in versions.json")
+
+
+class _SimulatorMaker:
+    def __init__(self, make: MakeEnv):
+        self._make = make
+
+    def __call__(self) -> Simulator:
+        return Simulator(self._make)
+
+
+def _worker(*args: Any) -> None:
+    """Gymnasium's worker, ending without a word when the parent is gone or the terminal says Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        _async_worker(*args)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass
+
+
+def _timestep(
+    observation: Array,
+    reward: Array,
+    terminated: Array,
+    last: Array,
+    next_observation: Array,
+    *,
+    raw_reward: Any,
+    game_over: Any,
+    legal_actions: Array | None,
+    next_legal_actions: Array | None,
+    valid: Array | None = None,
+) -> TimeStep:
+    n = len(reward)
+    return TimeStep(
+        observation=observation,
+        reward=reward.astype(np.float32),
+        discount=1.0 - terminated.astype(np.float32),
+        last=last,
+        next_observation=next_observation,
+        valid=np.ones(n, bool) if valid is None else valid,
+        legal_actions=legal_actions,
+        next_legal_actions=next_legal_actions,
+        state=None,
+        info=StepInfo(np.array(raw_reward, np.float64), np.array(game_over, bool), np.zeros(n, bool)),
+    )
+
+
+def _merged(ended: dict[str, Any], infos: dict[str, Any], key: str, default: Array, last: Array) -> Array:
+    """Return `key` [N] of the step itself: from `ended` where an episode ended, else from `infos`."""
+    value = np.array(default)
+    for source, rows in ((infos, ~last), (ended, last)):
+        if key in source:
+            known = rows & source.get(f"_{key}", np.ones(len(last), bool))
+            value[known] = np.asarray(source[key])[known]
+    return value
+

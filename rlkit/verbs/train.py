@@ -1,0 +1,44 @@
+"""`rlkit train`."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+
+from rlkit import launch
+from rlkit.config import Choices, run_verb
+from rlkit.run import Run
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train; a run that a signal stopped gives 128 plus its number, as shells do."""
+    stopped: list[str | None] = []
+
+    def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
+        run = launch.start(launch.Request(config, choices, overrides))
+        stopped.append(run.stopped)
+        if config.output.name == "json":
+            print(json.dumps(result(run)), flush=True)
+        if _signalled(run.stopped):
+            raise SystemExit(128 + signal.Signals[str(run.stopped)])
+
+    run_verb("train", task, argv)
+    return 0
+
+
+def result(run: Run) -> dict[str, Any]:
+    """Return what ``output=json`` says of a run."""
+    scores = run.evaluation_means()
+    return {
+        "run": str(run.directory),
+        "stopped": run.stopped,
+        "evaluations": [{"step": step, "return/raw": score} for step, score in scores],
+    }
+
+
+def _signalled(reason: str | None) -> bool:
+    return reason is not None and reason.startswith("SIG")
