@@ -13,7 +13,7 @@ from torch.nn.functional import huber_loss
 
 from rlkit.core import Array, Batch, Memory, Metrics, Replay, State, TimeStep, Transition
 from rlkit.explore import Schedule, epsilon_greedy
-from rlkit.networks import load_module_state, load_optimizer_state, module_state, optimizer_state
+from rlkit.networks import FlatParameters, load_module_state, load_optimizer_state, module_state, optimizer_state, to_tensor
 from rlkit.targets import td_target
 
 
@@ -63,9 +63,9 @@ class DQN:
         self.network = network.to(device)
         self._target = copy.deepcopy(self.network).requires_grad_(False)
         self._replay = replay
-        self._parameters = list(self.network.parameters())
-        self._target_parameters = list(self._target.parameters())
-        self._optimizer = optimizer(self._parameters)
+        self._parameters = FlatParameters(self.network)
+        self._target_parameters = FlatParameters(self._target)
+        self._optimizer = optimizer([self._parameters.vector])
         self._epsilon, self._gamma, self._double = epsilon, gamma, double
         self._learning_starts, self._batch_size = learning_starts, batch_size
         self._train_freq, self._gradient_steps = train_freq, gradient_steps
@@ -108,9 +108,9 @@ class DQN:
         target = self._targets(batch)
         losses = huber_loss(chosen, target, reduction="none")
         loss = (self._tensor(batch.weight) * losses).mean()
-        self._optimizer.zero_grad()
+        self._parameters.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
+        self._parameters.clip_grad_norm(self._max_grad_norm)
         self._optimizer.step()
         self._replay.update_priorities(batch.index, (target - chosen).detach().cpu().numpy())
         self._follow()
@@ -126,14 +126,13 @@ class DQN:
         v_t = q_t.gather(1, selector.argmax(1, keepdim=True))[:, 0]
         return td_target(self._tensor(batch.reward), self._gamma * self._tensor(batch.discount), v_t)  # type: ignore[no-any-return]
 
-    @torch.no_grad()
     def _follow(self) -> None:
         self._updates += 1
         if self._updates % self._target_every == 0:
-            torch._foreach_lerp_(self._target_parameters, self._parameters, self._tau)
+            self._target_parameters.follow(self._parameters, self._tau)
 
     def _tensor(self, array: Array) -> Tensor:
-        return torch.from_numpy(array).to(self._device)
+        return to_tensor(array, self._device)
 
     def state_dict(self) -> State:
         """Return networks, optimiser, replay and counters."""

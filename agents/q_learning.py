@@ -79,7 +79,7 @@ class QLearning:
         s_tm1 = state_index(transition.observation, self._space)
         s_t = state_index(transition.next_observation, self._space)
         # In turn, not at once: environments that meet in one entry would add up to more than a whole step.
-        errors = [self._learn(transition, i, s_tm1[i], s_t[i]) for i in np.flatnonzero(transition.valid)]
+        errors = [self._learn(transition, i, s_tm1[i], s_t[i]) for i in np.flatnonzero(transition.valid).tolist()]
         return {"loss/td": sum(map(abs, errors)) / len(errors), "epsilon": self._epsilon(self._steps)}
 
     def _learn(self, transition: Transition, i: int, s_tm1: int, s_t: int) -> float:
@@ -94,7 +94,7 @@ class QLearning:
 
     def state_dict(self) -> State:
         """Return the table, its visits and the number of decisions."""
-        return {"q": self.q, "visits": self.visits, "steps": self._steps}
+        return {"q": self.q.copy(), "visits": self.visits.copy(), "steps": self._steps}
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""

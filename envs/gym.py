@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,15 +37,30 @@ def make(
     try:
         if vectorization == "native":
             return gymnasium.make_vec(id, num_envs, vectorization_mode="vector_entry_point", **kwargs)
-        return gymnasium.make(id, render_mode=render_mode, disable_env_checker=True, **kwargs)
+        # Not every environment takes a render_mode, so none is given where none is wanted.
+        mode = {} if render_mode is None else {"render_mode": render_mode}
+        with warnings.catch_warnings():
+            # An id that is out of date is refused below, in one line.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return gymnasium.make(id, disable_env_checker=True, **mode, **kwargs)
     except (error.DependencyNotInstalled, ModuleNotFoundError) as problem:
         raise UsageError(f"env.id={id} needs a package that is not installed: {problem}; {_remedy(id)}") from problem
     except (error.UnregisteredEnv, error.DeprecatedEnv) as problem:
         close = difflib.get_close_matches(id, gymnasium.registry, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]}?" if close else "; `rlkit list gym` shows the registered ones"
         raise UsageError(f"there is no Gymnasium environment {id}{hint}") from problem
-    except error.Error as problem:
-        raise UsageError(f"env.id={id} cannot be made: {' '.join(str(problem).split())}") from problem
+    except Exception as problem:  # an environment's constructor is somebody else's code and can raise anything
+        raise UsageError(_misfit(id, kwargs, problem)) from problem
+
+
+def _misfit(id: str, kwargs: Mapping[str, Any], problem: Exception) -> str:
+    found = re.search(r"unexpected keyword argument '(\w+)'", str(problem))
+    if found is None:
+        given = f" with env.kwargs={dict(kwargs)}" if kwargs else ""
+        return f"{id} cannot be made{given}: {type(problem).__name__}: {problem} (RLKIT_TRACEBACK=1 shows where)"
+    if found[1] == "render_mode":
+        return f"{id} takes no render_mode, so it cannot be filmed; set video=none"
+    return f"env.kwargs.{found[1]} is not an option of {id}"
 
 
 def _remedy(id: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import inspect
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from enum import Enum
@@ -18,9 +17,9 @@ import gymnasium
 from gymnasium.vector import VectorEnv
 from omegaconf import DictConfig, OmegaConf
 
-from rlkit import video
-from rlkit.config import nearest
+from rlkit import options, video
 from rlkit.core import Agent, Environment, UsageError
+from rlkit.explain import nearest
 from rlkit.seeding import Seeds
 from rlkit.vector import SerialEnvironment, SubprocessEnvironment, VectorEnvironment
 
@@ -51,7 +50,7 @@ def build(node: Any, context: Context, path: str = "") -> Any:
     ``_partial_: true`` gives the callable with its arguments bound, for what is called later (an optimiser).
 
     Raises:
-        UsageError: a target cannot be imported, or does not take the options given.
+        UsageError: a target cannot be imported, or does not take the options or values given.
     """
     if isinstance(node, list):
         return [build(item, context, f"{path}.{i}") for i, item in enumerate(node)]
@@ -62,28 +61,10 @@ def build(node: Any, context: Context, path: str = "") -> Any:
         return children
     target = locate(children.pop("_target_"), path)
     partial = children.pop("_partial_", False)
-    wanted = _parameters(target)
-    _refuse_unknown(children, wanted, target, path)
+    options.check(children, target, path)
+    wanted = options.parameters(target)
     known = {name: value(path) for name, value in context.items() if name in wanted and name not in children}
     return functools.partial(target, **known, **children) if partial else target(**known, **children)
-
-
-def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    try:
-        return inspect.signature(target).parameters
-    except ValueError:
-        return {}
-
-
-def _refuse_unknown(
-    given: Mapping[str, Any], wanted: Mapping[str, inspect.Parameter], target: Callable[..., Any], path: str
-) -> None:
-    if not wanted or any(parameter.kind is parameter.VAR_KEYWORD for parameter in wanted.values()):
-        return
-    for key in given:
-        if key not in wanted:
-            name = getattr(target, "__name__", str(target))
-            raise UsageError(f"{path}.{key} is not an option of {name}{nearest(key, list(wanted))}")
 
 
 def plain(config: DictConfig | Any) -> Any:
@@ -118,9 +99,17 @@ def defaults(name: str) -> dict[str, Any]:
         node = compose(name)
     for part in group.split("/"):
         node = node[part]
-    owned = {key: node[key] for key in node if not key.startswith("_") and not OmegaConf.is_interpolation(node, key)}
-    values: dict[str, Any] = build(plain(OmegaConf.create(owned)), {}, name)
+    own = {key: node._get_node(key) for key in map(str, node) if not key.startswith("_") and not _refers(node, key)}
+    values: dict[str, Any] = build(plain(OmegaConf.create(own)), {}, name)
     return values
+
+
+def _refers(node: DictConfig, key: str) -> bool:
+    """Tell whether the value at `key`, or one within it, is an interpolation."""
+    if OmegaConf.is_interpolation(node, key):
+        return True
+    value = node._get_node(key)
+    return isinstance(value, DictConfig) and any(_refers(value, str(inner)) for inner in value)
 
 
 def make_environment(
@@ -157,6 +146,17 @@ def make_environment(
         built.pop().close()
         return SubprocessEnvironment(makes, action_mask=config["action_mask"])
     return SerialEnvironment(makes, action_mask=config["action_mask"])
+
+
+def make_single(
+    config: Mapping[str, Any], *, num_envs: int = 1, render_mode: str | None = None
+) -> gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]:
+    """Build one Gymnasium environment from the keys `env` and `preprocess`, as `rlkit check` looks at it.
+
+    Where ``env._target_`` makes vector environments, it is one of those, of `num_envs`.
+    """
+    env = build(config["env"], _environment_context(config, num_envs, render_mode), "env")
+    return env if isinstance(env, VectorEnv) else _wrap(env, config["preprocess"])
 
 
 def _environment_context(config: Mapping[str, Any], num_envs: int, render_mode: str | None) -> Context:

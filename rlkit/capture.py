@@ -7,6 +7,7 @@ One layer that is neither makes the whole environment opaque. The generator is a
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,7 +91,8 @@ def _read(layer: Any) -> Any:
     if _offers_state(layer):
         return layer.get_state()
     present = vars(layer)
-    return {field: present[field] for field in FIELDS[class_name(layer)] if field in present}
+    # Copies, for some change in place (Blackjack's hands).
+    return {field: copy.deepcopy(present[field]) for field in FIELDS[class_name(layer)] if field in present}
 
 
 def _write(layer: Any, saved: Any) -> None:
@@ -98,7 +100,7 @@ def _write(layer: Any, saved: Any) -> None:
         layer.set_state(saved)
         return
     for field, value in saved.items():
-        setattr(layer, field, value)
+        setattr(layer, field, copy.deepcopy(value))
 
 
 def _read_generator(env: Any) -> State | None:

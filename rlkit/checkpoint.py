@@ -11,7 +11,9 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,8 +52,9 @@ class Store:
         """Return the steps of the complete checkpoints, oldest first."""
         if not self.directory.is_dir():
             return []
-        names = [path.name for path in self.directory.iterdir() if (path / "manifest.json").is_file()]
-        return sorted(int(name) for name in names if name.isdigit())
+        return sorted(
+            int(path.name) for path in self.directory.iterdir() if path.name.isdigit() and _has_manifest(path)
+        )
 
     def save(self, step: int, state: State) -> Path:
         """Write a checkpoint and drop those beyond `keep`.
@@ -68,8 +71,9 @@ class Store:
             shutil.rmtree(final, ignore_errors=True)
             temporary.rename(final)
         except OSError as error:
-            shutil.rmtree(temporary, ignore_errors=True)
             raise RunError(_disk_message(error, final)) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
         for old in self.steps()[: -self._keep]:
             shutil.rmtree(self.directory / str(old))
         return final
@@ -90,7 +94,7 @@ class Store:
         Raises:
             CheckpointError: there is none.
         """
-        for folder in sorted(self.directory.glob(".tmp-*")) if self.directory.is_dir() else []:
+        for folder in self._incomplete():
             self._warn(f"checkpoint {folder} is incomplete and was ignored")
         for step in reversed(self.steps()):
             try:
@@ -110,16 +114,26 @@ class Store:
             if path.name.isdigit() and int(path.name) > step:
                 shutil.rmtree(path)
 
+    def _incomplete(self) -> list[Path]:
+        if not self.directory.is_dir():
+            return []
+        unnamed = [path for path in self.directory.iterdir() if path.name.isdigit() and not _has_manifest(path)]
+        return sorted([*self.directory.glob(".tmp-*"), *unnamed])
+
     def _previous(self, step: int) -> Path | None:
         before = [known for known in self.steps() if known < step]
         return self.directory / str(before[-1]) if before else None
+
+
+def _has_manifest(folder: Path) -> bool:
+    return (folder / "manifest.json").is_file()
 
 
 def verify(folder: Path) -> None:
     """Check every file of a checkpoint against its manifest.
 
     Raises:
-        CheckpointError: a file is missing, changed or unknown, or this is not a checkpoint of rlkit's.
+        CheckpointError: a file is missing or changed, or this is not a checkpoint of rlkit's.
     """
     for name, digest in _manifest(folder)["files"].items():
         path = folder / name
@@ -136,7 +150,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
             raise CheckpointError(f"checkpoint {folder} has format {manifest['format']!r}; this rlkit reads {FORMAT!r}")
         return {"files": dict(manifest["files"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder} is not an rlkit checkpoint: {type(error).__name__} in manifest.json") from error
+        raise CheckpointError(
+            f"{folder} is not an rlkit checkpoint: {type(error).__name__} in manifest.json"
+        ) from error
 
 
 def _write(folder: Path, step: int, state: State, previous: Path | None) -> None:
@@ -144,19 +160,29 @@ def _write(folder: Path, step: int, state: State, previous: Path | None) -> None
     segments: dict[str, Segment] = {}
     tree = _pack(state, "", arrays, segments)
     (folder / "state.json").write_text(json.dumps(tree))
-    np.savez(folder / "arrays.npz", **arrays)  # type: ignore[arg-type]
+    _save_arrays(folder / "arrays.npz", arrays)
     files = {name: _sha256(folder / name) for name in ("state.json", "arrays.npz")}
-    known = {} if previous is None else _manifest(previous)["files"]
+    known = _files(previous)
     for segment in segments.values():
         name = f"segments/{segment.name}.npz"
         if previous is not None and name in known and _link(previous / name, folder / name):
             files[name] = known[name]
         else:
             (folder / "segments").mkdir(exist_ok=True)
-            np.savez(folder / name, **segment.read())  # type: ignore[arg-type]
+            _save_arrays(folder / name, segment.read())
             files[name] = _sha256(folder / name)
     manifest = {"format": FORMAT, "step": step, "files": files}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
+
+
+def _files(previous: Path | None) -> dict[str, str]:
+    """Return the files that may be linked; none where the previous checkpoint's manifest is damaged."""
+    if previous is None:
+        return {}
+    try:
+        return dict(_manifest(previous)["files"])
+    except CheckpointError:
+        return {}
 
 
 def _link(source: Path, target: Path) -> bool:
@@ -175,26 +201,26 @@ def _read(folder: Path) -> State:
         tree = json.loads((folder / "state.json").read_text())
         state: State = _unpack(tree, _arrays(folder / "arrays.npz"), folder / "segments")
         return state
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"checkpoint {folder} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _pack(value: Any, path: str, arrays: dict[str, Array], segments: dict[str, Segment]) -> Any:
     if isinstance(value, np.generic):
-        arrays[path] = np.asarray(value)
-        return {"__scalar__": path}
+        return {"__scalar__": _store(np.asarray(value), path, arrays)}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Segment):
+        if value.name in segments:
+            raise RunError(f"state at {path!r}: there is another segment named {value.name}; name them apart")
         segments[value.name] = value
         return {"__segment__": value.name}
     if isinstance(value, np.ndarray):
-        arrays[path] = value
-        return {"__array__": path}
+        return {"__array__": _store(value, path, arrays)}
     if isinstance(value, dict):
         return _pack_dict(value, path, arrays, segments)
     if isinstance(value, (list, tuple)):
-        items = [_pack(item, f"{path}/{i}", arrays, segments) for i, item in enumerate(value)]
+        items = [_pack(item, f"{path}.{i}", arrays, segments) for i, item in enumerate(value)]
         return {"__tuple__": items} if isinstance(value, tuple) else items
     raise RunError(
         f"state at {path!r} is a {type(value).__name__}; a checkpoint holds arrays, numbers, strings, booleans, None, "
@@ -203,9 +229,19 @@ def _pack(value: Any, path: str, arrays: dict[str, Array], segments: dict[str, S
 
 
 def _pack_dict(value: dict[Any, Any], path: str, arrays: dict[str, Array], segments: dict[str, Segment]) -> Any:
-    packed = [(key, _pack(item, f"{path}/{key}".lstrip("/"), arrays, segments)) for key, item in value.items()]
-    plain = all(isinstance(key, str) and key not in _TAGS for key in value)
-    return dict(packed) if plain else {"__items__": [[key, item] for key, item in packed]}
+    packed = [(key, _pack(item, f"{path}.{key}".lstrip("."), arrays, segments)) for key, item in value.items()]
+    if all(isinstance(key, str) and key not in _TAGS for key in value):
+        return dict(packed)
+    return {"__items__": [[_pack(key, f"{path}.key", arrays, segments), item] for key, item in packed]}
+
+
+def _store(array: Array, path: str, arrays: dict[str, Array]) -> str:
+    """Put `array` into `arrays` and return its name there: numbered, because different paths can read the same."""
+    if array.dtype.hasobject:
+        raise RunError(f"state at {path!r} is an array of objects; a checkpoint holds arrays of numbers or strings")
+    name = f"{len(arrays)}.{re.sub(r'[^0-9A-Za-z_.-]', '_', path[-200:])}"
+    arrays[name] = array
+    return name
 
 
 def _unpack(value: Any, arrays: dict[str, Array], segments: Path) -> Any:
@@ -220,15 +256,23 @@ def _unpack(value: Any, arrays: dict[str, Array], segments: Path) -> Any:
     if "__tuple__" in value:
         return tuple(_unpack(item, arrays, segments) for item in value["__tuple__"])
     if "__items__" in value:
-        return {key: _unpack(item, arrays, segments) for key, item in value["__items__"]}
+        return {_unpack(key, arrays, segments): _unpack(item, arrays, segments) for key, item in value["__items__"]}
     if "__segment__" in value:
         path = segments / f"{value['__segment__']}.npz"
         return Segment(value["__segment__"], lambda: _arrays(path))
     return {key: _unpack(item, arrays, segments) for key, item in value.items()}
 
 
+def _save_arrays(path: Path, arrays: dict[str, Array]) -> None:
+    # Not numpy.savez: it takes an array named `file` or `allow_pickle` for an argument of its own.
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+
+
 def _arrays(path: Path) -> dict[str, Array]:
-    with np.load(path, allow_pickle=False) as content:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
         return dict(content)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 VERBS = {
@@ -67,17 +68,15 @@ def _guarded(verb: str, rest: list[str]) -> int:
 
     try:
         return int(import_module(f"rlkit.verbs.{verb}").main(rest))
-    except UsageError as error:
-        return _complain(str(error), 2)
-    except RunError as error:
-        return _complain(str(error), 1)
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
-    except Exception as error:  # noqa: BLE001 - the last resort: one line for the user, the traceback on request
+    except Exception as error:  # one line for the user, the traceback on request
         if os.environ.get("RLKIT_TRACEBACK"):
             raise
+        if isinstance(error, (UsageError, RunError)):
+            return _complain(str(error), 2 if isinstance(error, UsageError) else 1)
         return _complain(
             f"{type(error).__name__}: {' '.join(str(error).split())} (RLKIT_TRACEBACK=1 shows where; a run's "
             "train.log holds it too)",
@@ -86,10 +85,8 @@ def _guarded(verb: str, rest: list[str]) -> int:
 
 
 def _complain(message: str, status: int) -> int:
-    try:
-        print(f"rlkit: {message}", file=sys.stderr)
-    except OSError:
-        pass
+    with suppress(OSError):
+        print(f"rlkit: {' '.join(message.split())}", file=sys.stderr)
     return status
 
 

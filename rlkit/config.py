@@ -1,163 +1,32 @@
-"""The keys that verbs share, their composition by Hydra, and its errors in one line.
-
-Budgets, evaluation, checkpoints and logging are dataclasses: a misspelt key or a wrong type is refused by name.
-The `agent`, `env`, `network` and `replay` nodes are open, so that plugins need no schema. The values are in `conf/`.
-"""
+"""Composition of `conf/` by Hydra, as an application or in a program, and what is wrong with a command line."""
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
+from typing import Any, get_type_hints
 
 import hydra
 from hydra import compose, initialize_config_module
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rlkit import plugins
-from rlkit.core import UsageError
+from rlkit.core import RunError, UsageError
+from rlkit.explain import Command, check_words, explain, nearest
+from rlkit.schemas import SCHEMAS
 
 Choices = Mapping[str, str]
 """Which file of each group was chosen, e.g. ``{"agent": "dqn", "env": "cartpole"}``."""
-
-
-class Video(Enum):
-    """What is recorded while training."""
-
-    none = "none"
-    final = "final"
-    eval = "eval"
-    every = "every"
-
-
-class Output(Enum):
-    """How a verb reports on stdout."""
-
-    text = "text"
-    json = "json"
-
-
-# `async` is a keyword, so this one cannot be written as a class.
-Vectorization = Enum("Vectorization", ["sync", "async", "native"])
-
-
-@dataclass
-class EvalConfig:
-    """Periodic evaluation."""
-
-    every: int = MISSING
-    episodes: int = MISSING
-    epsilon: float = MISSING
-    max_steps: int = MISSING
-    num_envs: int = MISSING
-
-
-@dataclass
-class CheckpointConfig:
-    """Checkpoints."""
-
-    every: int = MISSING
-    keep: int = MISSING
-
-
-@dataclass
-class LogConfig:
-    """Rows of metrics.csv."""
-
-    every: int = MISSING
-
-
-@dataclass
-class TrainConfig:
-    """Keys of `rlkit train`."""
-
-    agent: Any = MISSING
-    env: Any = MISSING
-    network: Any = None
-    replay: Any = None
-    logger: dict[str, Any] = field(default_factory=dict)
-    preprocess: list[Any] = field(default_factory=list)
-    name: str | None = None
-    run_dir: str | None = None
-    resume: str | None = None
-    seed: int = MISSING
-    device: str = MISSING
-    threads: int = MISSING
-    deterministic: bool = MISSING
-    total_steps: int = MISSING
-    stop_at: float | None = None
-    num_envs: int = MISSING
-    vectorization: Vectorization = MISSING
-    action_mask: bool = MISSING
-    eval: EvalConfig = field(default_factory=EvalConfig)
-    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
-    log: LogConfig = field(default_factory=LogConfig)
-    video: Video = MISSING
-    output: Output = MISSING
-
-
-@dataclass
-class RunConfig:
-    """Keys of the verbs that take a finished or running run."""
-
-    run: str = MISSING
-    checkpoint: str = MISSING
-    episodes: int = MISSING
-    max_steps: int | None = None
-    epsilon: float | None = None
-    seed: int = MISSING
-    device: str | None = None
-    threads: int = MISSING
-    output: Output = MISSING
-
-
-@dataclass
-class EvaluateConfig(RunConfig):
-    """Keys of `rlkit eval`."""
-
-    num_envs: int = MISSING
-
-
-@dataclass
-class PlayConfig(RunConfig):
-    """Keys of `rlkit play`."""
-
-    human: bool = MISSING
-    fps: int | None = None
-    out: str | None = None
-
-
-@dataclass
-class CheckConfig:
-    """Keys of `rlkit check`."""
-
-    env: Any = None
-    agent: Any = None
-    network: Any = None
-    replay: Any = None
-    preprocess: list[Any] = field(default_factory=list)
-    action_mask: bool = MISSING
-    seed: int = MISSING
-    steps: int = MISSING
-    output: Output = MISSING
-
-
-SCHEMAS = {"train": TrainConfig, "eval": EvaluateConfig, "play": PlayConfig, "check": CheckConfig}
-
-for _verb, _schema in SCHEMAS.items():
-    ConfigStore.instance().store(name=f"{_verb}_schema", node=_schema)
 
 
 class _PluginSearchPath(SearchPathPlugin):
@@ -169,27 +38,49 @@ class _PluginSearchPath(SearchPathPlugin):
 Plugins.instance().register(_PluginSearchPath)
 
 
-def run_verb(verb: str, task: Callable[[DictConfig, Choices, Sequence[str]], Any], argv: Sequence[str]) -> None:
+def _prepare(verb: str) -> None:
+    plugins.refuse_doubles()
+    ConfigStore.instance().store(name=f"{verb}_schema", node=SCHEMAS[verb])
+
+
+Task = Callable[[DictConfig, Choices, Sequence[str]], Any]
+"""What a verb does with its configuration, the chosen files, and the overrides as they were typed."""
+
+
+def run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
     """Run `task` as a Hydra application on ``conf/<verb>.yaml``, once, or once for each job of a sweep.
+
+    A job of a sweep that fails does not keep the others from running.
 
     Raises:
         UsageError: the command line does not compose, with the nearest valid name where there is one.
     """
-    plugins.refuse_doubles()
+    check_words(verb, argv)
+    _prepare(verb)
     # Hydra prints and exits by itself unless it is asked for its exceptions.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv = [f"rlkit {verb}", *argv]
     application = hydra.main(version_base="1.3", config_path="pkg://rlkit.conf", config_name=verb)
+    outcomes: list[tuple[Sequence[str], Exception | None]] = []
 
-    def job(config: DictConfig) -> Any:
+    def job(config: DictConfig) -> None:
         settings = HydraConfig.get()
-        choices = {str(key): str(value) for key, value in settings.runtime.choices.items()}
-        return task(config, choices, list(settings.overrides.task))
+        overrides: list[str] = OmegaConf.to_container(settings.overrides.task)  # type: ignore[assignment]
+        try:
+            choices = _choices(settings)
+            _check(verb, config, choices, overrides)
+            task(config, choices, overrides)
+            outcomes.append((overrides, None))
+        except OmegaConfBaseException as error:
+            outcomes.append((overrides, UsageError(_explain(error, verb, overrides))))
+        except Exception as error:  # kept from Hydra, which would print lines of its own; raised below
+            outcomes.append((overrides, error))
 
     try:
         application(job)()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UsageError(explain(error, verb, argv)) from error
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise UsageError(_explain(error, verb, argv)) from error
+    _raise_failures(outcomes)
 
 
 def composed(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, Choices]:
@@ -198,32 +89,92 @@ def composed(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, Choices]:
     Raises:
         UsageError: the overrides do not compose.
     """
-    plugins.refuse_doubles()
+    check_words(verb, overrides)
+    _prepare(verb)
+    try:
+        config, choices = _compose(verb, overrides)
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise UsageError(_explain(error, verb, overrides)) from error
+    _check(verb, config, choices, overrides)
+    return config, choices
+
+
+def _compose(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, Choices]:
+    # An application may be under way: a verb's that composes another configuration, or a user's own.
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
     try:
         with initialize_config_module("rlkit.conf", version_base="1.3"):
             config = compose(verb, list(overrides), return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UsageError(explain(error, verb, overrides)) from error
-    choices = {str(key): str(value) for key, value in config.hydra.runtime.choices.items()}
-    del_hydra = {key: config._get_node(key) for key in config if key != "hydra"}
-    return OmegaConf.create(del_hydra), choices
+    finally:
+        GlobalHydra.instance().hydra = outer
+    own = {key: config._get_node(key) for key in config if key != "hydra"}
+    return OmegaConf.create(own), _choices(config.hydra)
 
 
-def explain(error: Exception, verb: str, overrides: Sequence[str]) -> str:
-    """Return Hydra's or OmegaConf's complaint in one line, with the nearest valid name where there is one."""
-    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    text = text.split(" See https://hydra.cc")[0].split(" full_key:")[0]
-    for group, name in re.findall(r"Could not find '([\w/]+)/([\w\-./]+)'", text):
-        return _unknown_choice(group, name)
-    return text
+def _choices(settings: Any) -> Choices:
+    return {str(key): str(value) for key, value in settings.runtime.choices.items()}
 
 
-def _unknown_choice(group: str, name: str) -> str:
-    known = [entry.name for entry in plugins.entries(group)]
-    return f"there is no {group}={name}{nearest(name, known)}"
+def _raise_failures(outcomes: Sequence[tuple[Sequence[str], Exception | None]]) -> None:
+    """Raise what went wrong in the jobs, as it is where all failed alike, else with the overrides of each."""
+    failed = [(" ".join(overrides), error) for overrides, error in outcomes if error is not None]
+    if not failed:
+        return
+    first = failed[0][1]
+    if len(failed) == len(outcomes) and len({str(error) for _, error in failed}) == 1:
+        raise first
+    kind = UsageError if all(isinstance(error, UsageError) for _, error in failed) else RunError
+    told = "; ".join(f"[{overrides}] {error}" for overrides, error in failed)
+    raise kind(f"{len(failed)} of {len(outcomes)} jobs failed: {told}") from first
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    """Return the end of an error line: the nearest of the `known` names, or all of them where none is near."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; there is: {', '.join(known)}"
+def _check(verb: str, config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
+    """Refuse what Hydra lets pass: keys added or deleted, missing values, a tuned file that is not there."""
+    _check_keys(config, SCHEMAS[verb])
+    tuned = choices.get("tuned")
+    known = [entry.name for entry in plugins.entries("tuned")]
+    if tuned not in known and any(override.startswith("tuned=") for override in overrides):
+        raise UsageError(f"there is no tuned={tuned}{nearest(str(tuned), known)}")
+    for key in sorted(OmegaConf.missing_keys(config)):
+        raise UsageError(f"{key} has no value: give it one with {key}=… (rlkit {verb} --help shows what it is)")
+
+
+def _check_keys(config: DictConfig, schema: type[Any], path: str = "") -> None:
+    types = get_type_hints(schema)
+    there = set(config.keys())  # `in` would leave out those that have no value yet
+    for key in sorted(map(str, there)):
+        if key not in types:
+            raise UsageError(f"there is no key {path}{key}{nearest(key, types)}")
+    for key, kind in types.items():
+        if key not in there:
+            raise UsageError(f"{path}{key} cannot be deleted: rlkit needs a value for it")
+        if isinstance(kind, type) and is_dataclass(kind):
+            _check_keys(config[key], kind, f"{path}{key}.")
+
+
+def _explain(error: Exception, verb: str, overrides: Sequence[str]) -> str:
+    return explain(error, Command(verb, overrides, lambda: _valid_keys(verb, overrides)))
+
+
+def _valid_keys(verb: str, overrides: Sequence[str]) -> list[str]:
+    """Return the dotted keys and the groups that fit the agent, environment and so on that `overrides` choose."""
+    groups = {entry.group for entry in plugins.entries()}
+    chosen = [word.split(",")[0] for word in overrides if word.partition("=")[0].split("@")[0] in groups]
+    for words in (chosen, []):
+        try:
+            config, choices = _compose(verb, words)
+        except Exception:  # these words may be what is wrong
+            continue
+        # The groups first: whoever misspells one means it, not a node of the same name.
+        return [*(key for key in choices if "/" not in key), *_dotted(OmegaConf.to_container(config))]
+    return []
+
+
+def _dotted(node: Any, path: str = "") -> Iterator[str]:
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        if not str(key).startswith("_"):
+            yield f"{path}{key}"
+            yield from _dotted(value, f"{path}{key}.")

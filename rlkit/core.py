@@ -30,6 +30,10 @@ class RunError(Exception):
     """Something failed while running: one line with the rule, the value and the remedy (status 1)."""
 
 
+class WorkerError(RunError):
+    """An environment failed in a worker process: its exception as text, which always travels between processes."""
+
+
 class StepInfo(NamedTuple):
     """Facts about a step for statistics only; agents never read them."""
 
@@ -81,7 +85,7 @@ class Batch(NamedTuple):
     next_observation: Array  # [B, ...]
     next_legal_actions: Array | None  # [B, A] bool
     weight: Array  # [B] float32, importance weights; ones when sampling is uniform
-    index: Array  # [B] int64, where the rows lie in the replay
+    index: Array  # type: ignore[assignment]  # [B] int64, where the rows lie in the replay
 
 
 class Agent(Protocol):

@@ -40,7 +40,7 @@ class Linear:
 
     def __call__(self, step: int) -> float:
         """Return the value at `step`."""
-        return self.start + (self.end - self.start) * min(1.0, step / self.steps)
+        return self.end if step >= self.steps else self.start + (self.end - self.start) * step / self.steps
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,7 @@ def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = Non
     return np.asarray(best.argmax(axis=1))
 
 
-def epsilon_greedy(
-    q: Array, epsilon: float, rng: np.random.Generator, legal_actions: Array | None = None
-) -> Array:
+def epsilon_greedy(q: Array, epsilon: float, rng: np.random.Generator, legal_actions: Array | None = None) -> Array:
     """Return an action [N] for each row of `q` [N, A]: any of the A with probability epsilon, else the greedy one.
 
     So the greedy action has probability ``1 - epsilon + epsilon / A`` (Sutton & Barto, 2nd ed., section 5.4);

@@ -32,6 +32,7 @@ from rlkit.training import Training
 PACKAGES = ("rlkit", "numpy", "gymnasium", "torch", "hydra-core", "omegaconf", "wandb", "av", "matplotlib")
 RESUME_KEYS = ("resume", "total_steps", "logger", "video", "eval", "device", "output")
 POSITIVE = ("total_steps", "num_envs", "threads", "eval.episodes", "eval.max_steps", "eval.num_envs", "checkpoint.keep")
+NOT_NEGATIVE = ("seed", "eval.every", "checkpoint.every", "log.every")
 
 
 class Request(NamedTuple):
@@ -55,10 +56,11 @@ def start(request: Request) -> Run:
     config = _fresh_config(request)
     _check(config)
     directory = _claim(config)
+    _write_folder(directory, config)
     try:
         return _train(config, directory, resume=False)
     except BaseException:
-        if not (directory / "episodes.csv").exists() and not (directory / "checkpoints").exists():
+        if not (directory / "metrics.csv").exists():
             shutil.rmtree(directory, ignore_errors=True)
         raise
 
@@ -73,8 +75,13 @@ def _fresh_config(request: Request) -> dict[str, Any]:
 
 
 def default_name(config: dict[str, Any]) -> str:
-    """Return ``<agent>_<env>_s<seed>``, with the game or id where the environment's name does not say it."""
+    """Return ``<agent>_<env>_s<seed>``, with the game or id where the environment's name does not say it.
+
+    A preset is called by its own name: ``<experiment>_s<seed>``.
+    """
     choices, env = config["choices"], config["env"]
+    if choices.get("experiment") not in (None, "None"):
+        return f"{choices['experiment']}_s{config['seed']}"
     parts = [choices["agent"], choices["env"]]
     if "game" in env:
         parts.append(str(env["game"]))
@@ -105,21 +112,27 @@ def _resumed_config(request: Request) -> dict[str, Any]:
 
 
 def _device(config: dict[str, Any]) -> str:
-    if config["device"] != "auto":
-        return str(config["device"])
+    device = str(config["device"])
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+        raise UsageError(f"device is {device}; it must be auto, cpu, cuda, cuda:1, … or mps")
     if config["network"] is None:
-        return "cpu"
+        return "cpu" if device == "auto" else device
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
+        raise UsageError(f"device is {device}, but torch sees {torch.cuda.device_count()} CUDA devices; set device=cpu")
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
 
 
 def _check(config: dict[str, Any]) -> None:
     """Refuse what cannot work, before anything is allocated."""
-    for key in POSITIVE:
-        value = OmegaConf.select(OmegaConf.create(config), key)
-        if value < 1:
-            raise UsageError(f"{key} is {value}; it must be at least 1")
+    for least, keys in ((1, POSITIVE), (0, NOT_NEGATIVE)):
+        for key in keys:
+            value = OmegaConf.select(OmegaConf.create(config), key)
+            if value < least:
+                raise UsageError(f"{key} is {value}; it must be at least {least}")
     if "wandb" in config["logger"] and importlib.util.find_spec("wandb") is None:
         raise UsageError("logger=wandb needs wandb: pip install wandb, or leave it out of logger=[…]")
     if config["video"] != "none" and importlib.util.find_spec("av") is None:
@@ -219,10 +232,17 @@ def _configure_torch(config: dict[str, Any]) -> None:
 
 
 def _write_folder(directory: Path, config: dict[str, Any]) -> None:
-    (directory / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    """Write config.yaml, and versions.json with the folder's own id where there is none yet."""
     path = directory / "versions.json"
     if not path.exists():
-        path.write_text(json.dumps({"id": secrets.token_hex(8), **versions()}, indent=1) + "\n")
+        _write_whole(path, json.dumps({"id": secrets.token_hex(8), **versions()}, indent=1) + "\n")
+    _write_whole(directory / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
 
 
 def _identity(directory: Path) -> str:
@@ -251,7 +271,7 @@ def _interruptions() -> Iterator[Callable[[], str | None]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    handlers = {signal.SIGTERM: note, signal.SIGINT: note, signal.SIGHUP: signal.SIG_IGN}
+    handlers: dict[int, Any] = {signal.SIGTERM: note, signal.SIGINT: note, signal.SIGHUP: signal.SIG_IGN}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield lambda: reason[0] if reason else None

@@ -7,7 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import Agent, Array, Environment, Memory, Metrics, RunError, State, StepInfo, TimeStep, Transition
+from rlkit.core import (
+    Agent,
+    Array,
+    Environment,
+    Memory,
+    Metrics,
+    RunError,
+    State,
+    StepInfo,
+    TimeStep,
+    Transition,
+    WorkerError,
+)
 from rlkit.explore import random_action
 
 ResetSeeds = Callable[[int], list[int]]
@@ -52,10 +64,10 @@ class Interaction(Iterator[Transition]):
     def __next__(self) -> Transition:
         """Let the agent act once in every environment."""
         if self._timestep is None:
-            self._timestep = self._env.reset(self._reset_seeds(0))
+            self._timestep = self._ask(self._env.reset, self._reset_seeds(0))
         now = self._timestep
         action, memory = self._agent.act(now, self._memory, explore=self._explore, rng=self._rng)
-        after = self._step(action)
+        after = self._ask(self._env.step, action)
         before, self.steps = self.steps, self.steps + int(np.count_nonzero(after.valid))
         self.at_cut = crossed(before, self.steps, self._cut_every)
         if self.at_cut:
@@ -64,22 +76,27 @@ class Interaction(Iterator[Transition]):
         self._timestep = after
         return _transition(now, action, after)
 
-    def _step(self, action: Array) -> TimeStep:
+    def _ask(self, method: Callable[[Any], TimeStep], argument: Any) -> TimeStep:
+        cause: Exception
         try:
-            return self._env.step(action)
+            return method(argument)
+        except WorkerError as error:
+            cause, what = error, str(error)
         except RunError:
             raise
         except Exception as error:
             # The environment is somebody else's code and can raise anything.
-            raise RunError(
-                f"the environment raised {type(error).__name__}: {error} (after step {self.steps}); "
-                "mend it, then go on from the last checkpoint with resume="
-            ) from error
+            cause, what = error, f"the environment raised {type(error).__name__}: {error}"
+        raise RunError(
+            f"{' '.join(what.split())} (after step {self.steps}); "
+            "mend it, then go on from the last checkpoint with resume="
+        ) from cause
 
     def _cut(self, after: TimeStep) -> TimeStep:
         """End every episode as truncated and start new ones, seeded by the step."""
-        fresh = self._env.restart(self._reset_seeds(self.steps))
-        cut = after.valid & ~after.last
+        fresh = self._ask(self._env.restart, self._reset_seeds(self.steps))
+        # A game whose lost life ended an episode just now is cut too.
+        cut = after.valid & ~after.info.game_over
         return after._replace(
             observation=fresh.observation,
             legal_actions=fresh.legal_actions,
@@ -215,7 +232,7 @@ class _Mixed:
         action, memory = self._agent.act(timestep, memory, explore=explore, rng=rng)
         action = np.array(action)
         for i in np.flatnonzero(rng.random(len(action)) < self._epsilon):
-            action[i] = random_action(self._space, rng, _row(timestep.legal_actions, i))
+            action[i] = random_action(self._space, rng, _row(timestep.legal_actions, int(i)))
         return action, memory
 
 

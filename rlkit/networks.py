@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlkit.core import State, UsageError
+from rlkit.core import Array, State, UsageError
 from rlkit.spaces import num_actions
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "sigmoid": nn.Sigmoid}
@@ -49,7 +49,9 @@ class MLP(nn.Sequential):
         features: width of the last layer.
     """
 
-    def __init__(self, observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str):
+    def __init__(
+        self, observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool = False
+    ):
         """Make the layers.
 
         Args:
@@ -66,7 +68,8 @@ class MLP(nn.Sequential):
         widths = [flat.features, *hidden]
         layers: list[nn.Module] = [flat]
         for width_in, width_out in zip(widths, widths[1:], strict=False):
-            layers += [nn.Linear(width_in, width_out), ACTIVATIONS[activation]()]
+            norm = [nn.LayerNorm(width_out)] if layer_norm else []
+            layers += [nn.Linear(width_in, width_out), *norm, ACTIVATIONS[activation]()]
         super().__init__(*layers)
         self.features = widths[-1]
 
@@ -158,6 +161,55 @@ class QNetwork(nn.Module):
         return values
 
 
+class FlatParameters:
+    """All parameters of a module, and their gradients, as one vector each.
+
+    The module's own parameters become views of it, so that an optimiser step, a clipped norm or a target update is one
+    operation instead of one for each layer: on small networks those calls are most of an update.
+
+    Attributes:
+        vector: [P] leaf tensor with its gradient in place.
+    """
+
+    def __init__(self, module: nn.Module):
+        """Move the parameters of `module`, all of one dtype and device, into one vector."""
+        parameters = list(module.parameters())
+        self.vector = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
+        self.vector.grad = torch.zeros_like(self.vector)
+        start = 0
+        for parameter in parameters:
+            stop = start + parameter.numel()
+            parameter.data = self.vector.data[start:stop].view_as(parameter)
+            # Autograd adds to a gradient that is there already, in place: into the vector.
+            parameter.grad = self.vector.grad[start:stop].view_as(parameter)
+            start = stop
+
+    def zero_grad(self) -> None:
+        """Set the gradient to zero."""
+        assert self.vector.grad is not None
+        self.vector.grad.zero_()
+
+    def clip_grad_norm(self, max_norm: float) -> None:
+        """Scale the gradient down to `max_norm` where it is longer (Pascanu et al., 2013)."""
+        assert self.vector.grad is not None
+        norm = float(self.vector.grad.norm())
+        if norm > max_norm:
+            self.vector.grad.mul_(max_norm / norm)
+
+    def follow(self, other: FlatParameters, tau: float) -> None:
+        """Move towards `other` by the share `tau`; 1 copies."""
+        self.vector.data.lerp_(other.vector.data, tau)
+
+
+def to_tensor(array: Array, device: str) -> Tensor:
+    """Return a copy of `array` as a tensor on `device`.
+
+    A copy even on a CPU: torch aligns its memory to 64 bytes and NumPy does not, and the last bit of a matrix product
+    can depend on it, so that equal runs would differ.
+    """
+    return torch.tensor(array, device=device)
+
+
 def module_state(module: nn.Module) -> State:
     """Return parameters and buffers as arrays."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
@@ -165,7 +217,7 @@ def module_state(module: nn.Module) -> State:
 
 def load_module_state(module: nn.Module, state: State) -> None:
     """Take back what `module_state` gave."""
-    module.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})
+    module.load_state_dict({name: to_tensor(array, "cpu") for name, array in state.items()})
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
@@ -191,7 +243,7 @@ def _to_arrays(value: Any) -> Any:
 
 def _to_tensors(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        return torch.from_numpy(np.array(value))
+        return to_tensor(value, "cpu")
     if isinstance(value, dict):
         return {key: _to_tensors(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -88,7 +88,7 @@ def _plugins() -> tuple[Origin, ...]:
         name = point.dist.name if point.dist else point.name
         try:
             found.append(Origin(name, point.value, _load(point)))
-        except Exception as error:  # noqa: BLE001 - a plugin can fail in any way and must not stop a run
+        except Exception as error:  # a plugin can fail in any way and must not stop a run
             print(f"rlkit: plugin {point.name!r} of {name} is broken and was skipped: {error!r}", file=sys.stderr)
     return tuple(found)
 

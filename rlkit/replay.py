@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from rlkit.checkpoint import Segment
@@ -61,7 +63,7 @@ class UniformReplay:
         oldest = self._total - len(self)
         bounds = range(oldest - oldest % SEGMENT, self._total, SEGMENT)
         spans = [(max(start, oldest), min(start + SEGMENT, self._total)) for start in bounds]
-        segments = [Segment(f"replay-{start}-{stop}", lambda a=start, b=stop: self._rows(a, b)) for start, stop in spans]
+        segments = [Segment(f"replay-{start}-{stop}", partial(self._rows, start, stop)) for start, stop in spans]
         return {"total": self._total, "rng": self._rng.bit_generator.state, "segments": segments}
 
     def load_state_dict(self, state: State) -> None:

@@ -13,8 +13,8 @@ import yaml
 
 from rlkit import build, video
 from rlkit.checkpoint import CheckpointError, Store
-from rlkit.config import nearest
 from rlkit.core import Agent, Array, UsageError
+from rlkit.explain import nearest
 from rlkit.loop import evaluate
 from rlkit.seeding import Seeds
 

@@ -24,7 +24,7 @@ class DiscreteTuple(gymnasium.ObservationWrapper[Any, Any, Any]):
 
     def observation(self, observation: Any) -> Array:
         """Return the parts as one int64 array, each counted from zero."""
-        return np.asarray(observation, dtype=np.int64) - self._start
+        return np.asarray(np.subtract(observation, self._start, dtype=np.int64))
 
 
 class ZeroBasedObservations(gymnasium.ObservationWrapper[Any, Any, Any]):
@@ -119,4 +119,4 @@ def state_index(observation: Array, space: Any) -> Array:
         return observation
     flat = observation.reshape(len(observation), -1).T
     sizes = space.nvec.ravel() if isinstance(space, spaces.MultiDiscrete) else np.full(len(flat), 2)
-    return np.ravel_multi_index(tuple(flat.astype(np.int64)), tuple(sizes))
+    return np.asarray(np.ravel_multi_index(tuple(flat.astype(np.int64)), tuple(sizes)))

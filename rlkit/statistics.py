@@ -44,7 +44,7 @@ class EpisodeTracker:
 
     def state_dict(self) -> State:
         """Return the sums of the games under way."""
-        return {"raw": self._raw, "learner": self._learner, "length": self._length}
+        return {"raw": self._raw.copy(), "learner": self._learner.copy(), "length": self._length.copy()}
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
@@ -72,7 +72,7 @@ class Averages:
 
     def state_dict(self) -> State:
         """Return sums and counts."""
-        return {"sums": self._sums, "counts": self._counts}
+        return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""

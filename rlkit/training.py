@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from rlkit import build, video
-from rlkit.checkpoint import Store
-from rlkit.core import Agent, Environment, Metrics, RunError, State, Transition
+from rlkit.checkpoint import CheckpointError, Store
+from rlkit.core import Agent, Environment, Metrics, State, Transition
 from rlkit.loggers.base import Logger
 from rlkit.loop import Interaction, crossed, evaluate, interact, train
 from rlkit.seeding import Seeds
@@ -73,12 +73,19 @@ class Training:
         return float(self._best["score"])
 
     def resume(self) -> None:
-        """Go on from the newest whole checkpoint that an interrupted run can go on from."""
+        """Go on from the newest whole checkpoint that can be gone on from; from step 0 where none was written yet.
+
+        Raises:
+            CheckpointError: there are checkpoints, but no usable one.
+        """
+        if not self._store.steps():
+            self._logger.message("there is no checkpoint yet: starting again from step 0")
+            return
         step, state = self._store.load_newest(usable=lambda state: bool(state["resumable"]))
         try:
             self.load_state_dict(state)
         except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
-            raise RunError(
+            raise CheckpointError(
                 f"checkpoint {self._store.directory / str(step)} does not fit this run's config.yaml: "
                 f"{type(error).__name__}: {error}"
             ) from error

@@ -6,8 +6,9 @@ whether environments are stepped in this process, in subprocesses or natively.
 
 from __future__ import annotations
 
+import contextlib
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import gymnasium
@@ -16,7 +17,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
 from gymnasium.vector.async_vector_env import _async_worker
 
 from rlkit import capture
-from rlkit.core import Array, RunError, State, StepInfo, TimeStep
+from rlkit.core import Array, RunError, State, StepInfo, TimeStep, WorkerError
 from rlkit.spaces import as_arrays
 
 MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
@@ -99,7 +100,9 @@ class SerialEnvironment:
         """Step every environment; those that end are reset at once."""
         n = self.num_envs
         observation = reached = np.empty(self._shape, self._dtype)
-        rewards, terminations, lasts, infos = [0.0] * n, [False] * n, [False] * n, [{}] * n
+        rewards: list[Any] = [0.0] * n
+        terminations, lasts = [False] * n, [False] * n
+        infos: list[dict[str, Any]] = [{}] * n
         fresh = infos
         actions = action.tolist() if self._discrete else action
         for i, env in enumerate(self._envs):
@@ -153,11 +156,11 @@ class VectorEnvironment:
         """Build the vector environment by `make`; `action_mask` as in `SerialEnvironment`."""
         self._make = make
         self._mask = action_mask
-        self._vector = make()
+        self._vector: Any = make()
         self._takes_list = True
         self.num_envs = self._vector.num_envs
         self.observation_space = self._vector.single_observation_space
-        self.action_space = self._vector.single_action_space
+        self.action_space: Any = self._vector.single_action_space
         self._mode = AutoresetMode(self._vector.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         self._resetting = np.zeros(self.num_envs, bool)
 
@@ -170,10 +173,10 @@ class VectorEnvironment:
     def _reset(self, seeds: list[int]) -> tuple[Any, dict[str, Any]]:
         if self._takes_list:
             try:
-                return self._vector.reset(seed=seeds)
+                return self._vector.reset(seed=seeds)  # type: ignore[no-any-return]
             except (gymnasium.error.Error, TypeError):
                 self._takes_list = False
-        return self._vector.reset(seed=seeds[0])
+        return self._vector.reset(seed=seeds[0])  # type: ignore[no-any-return]
 
     def restart(self, seeds: list[int]) -> TimeStep:
         """Build the vector environment anew and start an episode in every environment."""
@@ -185,18 +188,18 @@ class VectorEnvironment:
         """Step every environment and bring what its autoreset mode returns into one form."""
         observed, reward, terminated, truncated, infos = self._vector.step(action)
         observation, valid, last = np.array(observed), ~self._resetting, terminated | truncated
-        reached, legal, ended = observation, self._legal(infos), infos
+        reached, legal, ended, ongoing = observation, self._legal(infos), infos, infos
         if self._mode is AutoresetMode.NEXT_STEP:
             self._resetting = np.array(last)
         elif last.any():
             reached = observation.copy()
             if self._mode is AutoresetMode.SAME_STEP:
-                ended = infos["final_info"]
+                ended = infos.get("final_info", {})
                 for i in np.flatnonzero(last):
                     reached[i] = infos["final_obs"][i]
             else:
-                fresh, infos = self._vector.reset(options={"reset_mask": np.array(last)})
-                observation, legal = np.array(fresh), self._legal(infos, legal)
+                fresh, begun = self._vector.reset(options={"reset_mask": np.array(last)})
+                observation, legal = np.array(fresh), self._legal(begun, legal)
         return _timestep(
             observation,
             np.asarray(reward, np.float64),
@@ -204,8 +207,8 @@ class VectorEnvironment:
             last,
             reached,
             valid=valid,
-            raw_reward=_merged(ended, infos, "raw_reward", reward, last),
-            game_over=_merged(ended, infos, "game_over", last, last),
+            raw_reward=_merged(ended, ongoing, "raw_reward", reward, last),
+            game_over=_merged(ended, ongoing, "game_over", last, last),
             legal_actions=legal,
             next_legal_actions=self._legal(ended, legal),
         )
@@ -227,19 +230,41 @@ class VectorEnvironment:
 
     def set_state(self, state: State) -> None:
         """Take back what `get_state` gave."""
-        self._vector.set_state(state["vector"])  # type: ignore[attr-defined]
+        self._vector.set_state(state["vector"])
         self._resetting = np.array(state["resetting"])
 
     def render(self, index: int = 0) -> Array:
         """Return a picture [H, W, 3] uint8 of one environment."""
         pictures = self._vector.render()
-        if pictures is None:
+        if pictures is None or pictures[index] is None:
             raise RunError("this vector environment draws no pictures; use vectorization=sync to record videos")
         return np.asarray(pictures[index])
 
     def close(self) -> None:
         """Close the vector environment."""
         self._vector.close()
+
+
+class _Workers(AsyncVectorEnv):
+    """Gymnasium's workers without its reports: a failure is raised in one line, and closing never fails."""
+
+    def _raise_if_errors(self, successes: Iterable[bool]) -> None:
+        failed = sum(not success for success in successes)
+        if failed:
+            # The first environment's, so that equal runs say the same.
+            _, _, error, _ = min((self.error_queue.get() for _ in range(failed)), key=lambda report: report[0])
+            raise WorkerError(str(error))
+
+    def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
+        for pipe in self.parent_pipes:
+            with contextlib.suppress(OSError):
+                pipe.send(("close", None))
+            pipe.close()
+        for process in self.processes:
+            process.join(0 if terminate else 10)
+            if process.is_alive():
+                process.terminate()
+                process.join()
 
 
 class SubprocessEnvironment(VectorEnvironment):
@@ -249,28 +274,43 @@ class SubprocessEnvironment(VectorEnvironment):
         """Start one worker for each function in `makes`; `action_mask` as in `SerialEnvironment`."""
         simulators = [_SimulatorMaker(make) for make in makes]
         super().__init__(
-            lambda: AsyncVectorEnv(simulators, worker=_worker, autoreset_mode=AutoresetMode.SAME_STEP),
+            lambda: _Workers(simulators, worker=_worker, autoreset_mode=AutoresetMode.SAME_STEP),
             action_mask=action_mask,
         )
 
+    def reset(self, seeds: list[int]) -> TimeStep:
+        """Start a new episode in every environment."""
+        with _worker_deaths():
+            return super().reset(seeds)
+
+    def step(self, action: Array) -> TimeStep:
+        """Step every environment in its worker."""
+        with _worker_deaths():
+            return super().step(action)
+
     def restart(self, seeds: list[int]) -> TimeStep:
         """Build every environment anew in its worker and start an episode in it."""
-        self._vector.call("restart")
+        with _worker_deaths():
+            self._vector.call("restart")
         return self.reset(seeds)
 
     def get_state(self) -> State | None:
         """Return the state of every environment, or None where one is opaque."""
-        states = list(self._vector.call("capture"))
+        with _worker_deaths():
+            states = list(self._vector.call("capture"))
         return None if any(state is None for state in states) else {"envs": states}
 
     def set_state(self, state: State) -> None:
         """Take back what `get_state` gave."""
         # `call` sends every worker the same arguments, so each picks its own by asking in turn.
-        for pipe, saved in zip(self._vector.parent_pipes, state["envs"], strict=True):
-            pipe.send(("_call", ("restore", (saved,), {})))
-        results = [pipe.recv() for pipe in self._vector.parent_pipes]
+        with _worker_deaths():
+            for pipe, saved in zip(self._vector.parent_pipes, state["envs"], strict=True):
+                pipe.send(("_call", ("restore", (saved,), {})))
+            results = [pipe.recv() for pipe in self._vector.parent_pipes]
         if not all(success for _, success in results):
-            raise RunError("a worker could not take its environment's state back; resume with the versions in versions.json")
+            raise RunError(
+                "a worker could not take its environment's state back; resume with the versions in versions.json"
+            )
 
 
 class _SimulatorMaker:
@@ -281,14 +321,34 @@ class _SimulatorMaker:
         return Simulator(self._make)
 
 
-def _worker(*args: Any) -> None:
+@contextlib.contextmanager
+def _worker_deaths() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, ConnectionError) as error:
+        raise WorkerError("a worker process of the environment ended (it crashed or was killed)") from error
+
+
+class _Reports:
+    """The queue of a worker's errors, each as text: many exceptions cannot be sent to another process."""
+
+    def __init__(self, queue: Any):
+        self._queue = queue
+
+    def put(self, report: tuple[int, type[BaseException], BaseException, str]) -> None:
+        """Send a report."""
+        index, kind, error, trace = report
+        self._queue.put((index, WorkerError, f"the environment raised {kind.__name__}: {error}", trace))
+
+
+def _worker(
+    index: int, make: Any, pipe: Any, parent_pipe: Any, shared_memory: Any, error_queue: Any, *args: Any
+) -> None:
     """Gymnasium's worker, ending without a word when the parent is gone or the terminal says Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        _async_worker(*args)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass
+    with contextlib.suppress(EOFError, ConnectionError):
+        _async_worker(index, make, pipe, parent_pipe, shared_memory, _Reports(error_queue), *args)  # type: ignore[arg-type]
 
 
 def _timestep(
@@ -327,4 +387,3 @@ def _merged(ended: dict[str, Any], infos: dict[str, Any], key: str, default: Arr
             known = rows & source.get(f"_{key}", np.ones(len(last), bool))
             value[known] = np.asarray(source[key])[known]
     return value
-

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +32,7 @@ class VideoWriter:
         self._stream: Any = None
 
     def add(self, picture: Array, fps: int = DEFAULT_FPS) -> None:
-        """Append one picture; the first sets size and `fps`; odd sizes are trimmed by a pixel, because H.264 wants even ones."""
+        """Append one picture; the first sets size and `fps`. H.264 wants even sizes: an odd one loses a row or column."""
         import av
 
         picture = check_picture(picture)
@@ -89,14 +91,39 @@ class Film(gymnasium.Wrapper[Any, Any, Any, Any]):
     def reset(self, **kwargs: Any) -> Any:
         """Reset, and show the first picture."""
         result = self.env.reset(**kwargs)
-        self._sink(self.env.render(), True, self._fps)  # type: ignore[arg-type]
+        self._sink(self._picture(), True, self._fps)
         return result
 
     def step(self, action: Any) -> Any:
         """Step, and show the picture."""
         result = self.env.step(action)
-        self._sink(self.env.render(), False, self._fps)  # type: ignore[arg-type]
+        self._sink(self._picture(), False, self._fps)
         return result
+
+    def _picture(self) -> Array:
+        with headless():
+            return self.env.render()  # type: ignore[return-value]
+
+
+def has_display() -> bool:
+    """Tell whether a window can be opened here, as far as can be told without trying."""
+    return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+@contextmanager
+def headless() -> Iterator[None]:
+    """Let SDL, with which many environments draw, not look for a display or a sound card where there is no display.
+
+    Only for as long as a picture is drawn: a window that a person plays in later looks for its own.
+    """
+    wanted = {} if has_display() else {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}
+    ours = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
 
 
 @contextmanager

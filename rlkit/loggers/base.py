@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rlkit.core import Metrics, State
 from rlkit.statistics import Episode
+
+
+def _print(text: str) -> None:
+    print(f"rlkit: {text}", file=sys.stderr)
 
 
 class RunInfo(NamedTuple):
@@ -19,6 +24,7 @@ class RunInfo(NamedTuple):
     config: Mapping[str, Any]  # plain data, as in config.yaml
     step: int  # where this start begins: 0, or the checkpoint it resumes from
     total_steps: int
+    say: Callable[[str], None] = _print  # a logger's own line for the user, which all loggers are told
 
 
 class Logger:
@@ -72,9 +78,9 @@ class ManyLoggers(Logger):
         self._loggers = dict(loggers)
 
     def start(self, run: RunInfo) -> None:
-        """Start each."""
+        """Start each; what one has to say, all are told."""
         for logger in self._loggers.values():
-            logger.start(run)
+            logger.start(run._replace(say=self.message))
 
     def progress(self, step: int) -> None:
         """Tell each."""
@@ -117,8 +123,8 @@ class ManyLoggers(Logger):
             logger.message(text)
 
     def state_dict(self) -> State:
-        """Return the state of each, by name."""
-        return {name: logger.state_dict() for name, logger in self._loggers.items()}
+        """Return the state of each that has one, by name: the others leave no trace in a checkpoint."""
+        return {name: state for name, logger in self._loggers.items() if (state := logger.state_dict())}
 
     def load_state_dict(self, state: State) -> None:
         """Take back the state of each that is still there; a logger added on resume starts anew."""

@@ -44,7 +44,7 @@ class Table:
     def state_dict(self) -> State:
         """Write what was added and return the columns and the length of the file in bytes."""
         self.flush()
-        return {"columns": self._columns, "bytes": self.path.stat().st_size}
+        return {"columns": list(self._columns), "bytes": self.path.stat().st_size}
 
     def load_state_dict(self, state: State) -> None:
         """Cut the file to what it held when `state` was taken."""
@@ -54,7 +54,9 @@ class Table:
         if lines and lines[0] != ",".join(self._columns):
             _replace(self.path, [",".join(line.split(",")[:width]) for line in lines])
         if not self.path.exists() or self.path.stat().st_size < state["bytes"]:
-            raise RunError(f"{self.path} is shorter than its checkpoint says ({state['bytes']} bytes); put it back whole")
+            raise RunError(
+                f"{self.path} is shorter than its checkpoint says ({state['bytes']} bytes); put it back whole"
+            )
         os.truncate(self.path, state["bytes"])
 
     def keep_until(self, step: int) -> None:
@@ -88,7 +90,11 @@ class CsvLogger(Logger):
         """Open the files; on resume cut them to the checkpoint's length."""
         headers = {"metrics": ("step",), "episodes": EPISODES, "evaluations": EVALUATIONS, "timings": ("step",)}
         self._tables = {name: Table(run.directory / f"{name}.csv", columns) for name, columns in headers.items()}
-        if self._saved is not None:
+        if self._saved is None:
+            # An earlier start of this run was killed before its first checkpoint: these rows will be written again.
+            for table in self._tables.values():
+                table.path.unlink(missing_ok=True)
+        else:
             for name, state in self._saved.items():
                 self._tables[name].load_state_dict(state)
             self._tables["timings"].keep_until(run.step)

@@ -28,10 +28,14 @@ class Screen:
         """Write `text`, or nothing once the terminal is gone."""
         if self._stream is not None:
             try:
-                return self._stream.write(text)
+                return self._stream.write(self._encodable(text))
             except (OSError, ValueError):
                 self._stream = None
         return len(text)
+
+    def _encodable(self, text: str) -> str:
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        return text.encode(encoding, "replace").decode(encoding)
 
     def flush(self) -> None:
         """Flush, or nothing once the terminal is gone."""

@@ -18,13 +18,15 @@ def main(argv: Sequence[str]) -> int:
 
 
 def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
-    """Record videos and print their paths."""
+    """Record videos and print their paths, or open a window and print the scores."""
     run = Run(config.run)
     run.use_threads(config.threads)
     if config.human:
         from rlkit.human import play_in_window
 
-        play_in_window(run, episodes=config.episodes, seed=config.seed, fps=config.fps)
+        scores = play_in_window(run, episodes=config.episodes, seed=config.seed, fps=config.fps)
+        if config.output.name == "json":
+            print(json.dumps({"returns": scores}))
         return
     paths = run.play(
         config.episodes,

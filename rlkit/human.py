@@ -1,0 +1,228 @@
+"""A person at the keyboard, as the agent of an environment whose pictures are shown in a window.
+
+`gymnasium.utils.play` was looked at and left: it seeds every episode alike, counts no scores, and chooses a drawing
+backend for the whole process. Its convention is kept: an environment can say its own keys by ``get_keys_to_action()``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import VectorEnv
+
+from rlkit import build, video
+from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError
+from rlkit.keys import REPEAT, WAIT, Keys, keys_for
+from rlkit.loop import evaluate
+from rlkit.run import Run
+from rlkit.seeding import Seeds
+
+HEIGHT = 480
+"""Pictures are enlarged by the whole factor that brings them nearest to this height."""
+
+PAUSE = 0.8
+"""Seconds for which the last picture of an episode stays."""
+
+
+class Closed(Exception):  # noqa: N818 - not an error: the person has had enough
+    """The window was closed, or Esc was pressed."""
+
+
+def play_in_window(run: Run, episodes: int, seed: int, fps: int | None) -> list[float]:
+    """Let a person play the environment of `run`, print the score of each episode, and return them.
+
+    Args:
+        run: whose environment is played; its episodes are those of ``rlkit play`` with the same seed.
+        episodes: how many; closing the window or Esc ends earlier.
+        seed: of the episodes.
+        fps: steps per second where the game does not wait for a key; None: the environment's own.
+
+    Raises:
+        UsageError: there is no display, or nobody can say which keys to press.
+    """
+    keys = _keys(run.config)
+    window = Window(f"{run.name}: {keys}", fps)
+    print(f"{keys}; Esc ends", flush=True)
+    person, scores = Person(window, keys), []
+    env = build.make_environment({**run.config, "vectorization": "sync"}, num_envs=1, film=window.show)
+    try:
+        for number, episode_seed in enumerate(Seeds(seed).integers("play", size=episodes), 1):
+            [(score, length, _)] = evaluate(
+                person,
+                env,
+                episodes=1,
+                max_steps=sys.maxsize,
+                rng=Seeds(seed).generator("person"),
+                episode_seeds=[episode_seed],
+            )
+            print(f"episode {number}: return {score:g} in {length} steps", flush=True)
+            scores.append(score)
+    except Closed:
+        print("closed", flush=True)
+    finally:
+        env.close()
+        window.close()
+    if evaluations := [mean for _, mean in run.evaluation_means()]:
+        print(f"the agent's best evaluation: return {max(evaluations):g}")
+    return scores
+
+
+class Window:
+    """Shows pictures and hands on what is pressed."""
+
+    def __init__(self, title: str, fps: int | None = None):
+        """Open when the first picture comes; `fps` stands in for the environment's own where given.
+
+        Raises:
+            UsageError: there is no display, or no pygame.
+        """
+        if not video.has_display() and "SDL_VIDEODRIVER" not in os.environ:
+            raise UsageError(
+                "human=true needs a screen, and neither DISPLAY nor WAYLAND_DISPLAY is set: run it on a desktop, "
+                "or leave human=true out to record a video"
+            )
+        try:
+            import pygame
+        except ImportError as error:
+            raise UsageError('human=true needs pygame: pip install "gymnasium[classic-control]"') from error
+        self._pygame = pygame
+        self._title = title
+        self._fps = fps
+        self._own_fps = video.DEFAULT_FPS
+        self._screen: Any = None
+        self._clock = pygame.time.Clock()
+        self._presses: deque[str] = deque()
+        self._held: list[str] = []
+        self.at_start = True
+
+    def show(self, picture: Array, first: bool, fps: int) -> None:
+        """Show a picture; the last one of an episode stays for a moment before the first of the next."""
+        if first and not self.at_start:
+            self._rest(PAUSE)
+        self.at_start, self._own_fps = first, fps
+        picture = video.check_picture(picture)
+        zoom = max(1, round(HEIGHT / picture.shape[0]))
+        size = (picture.shape[1] * zoom, picture.shape[0] * zoom)
+        if self._screen is None:
+            self._open(size)
+        surface = self._pygame.surfarray.make_surface(picture.swapaxes(0, 1))
+        self._screen.blit(self._pygame.transform.scale(surface, size), (0, 0))
+        self._pygame.display.flip()
+
+    def _open(self, size: tuple[int, int]) -> None:
+        pygame = self._pygame
+        try:
+            # Films made before in this process may have left a display that is none.
+            pygame.display.quit()
+            pygame.display.init()
+            self._screen = pygame.display.set_mode(size)
+        except pygame.error as error:
+            raise UsageError(
+                f"no window can be opened ({error}); check DISPLAY, or leave human=true out to record a video"
+            ) from error
+        pygame.display.set_caption(self._title)
+        pygame.key.set_repeat(400, 120)
+
+    def tick(self) -> None:
+        """Wait until the next step is due."""
+        self._clock.tick(self._fps or self._own_fps)
+
+    def wait_for(self, wanted: Keys) -> str:
+        """Return the next key pressed that is one of `wanted`."""
+        while True:
+            self._read()
+            while self._presses:
+                name = self._presses.popleft()
+                if name in wanted.names:
+                    return name
+            self._clock.tick(60)
+
+    def held(self) -> frozenset[str]:
+        """Return the keys that are down now."""
+        self._read()
+        self._presses.clear()
+        return frozenset(self._held)
+
+    def close(self) -> None:
+        """Close the window."""
+        self._pygame.display.quit()
+
+    def _rest(self, seconds: float) -> None:
+        until = self._pygame.time.get_ticks() + 1000 * seconds
+        while self._pygame.time.get_ticks() < until:
+            self._read()
+            self._clock.tick(60)
+
+    def _read(self) -> None:
+        pygame = self._pygame
+        for event in pygame.event.get():
+            if event.type == pygame.QUIT or (event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE):
+                raise Closed
+            if event.type == pygame.KEYDOWN:
+                name = pygame.key.name(event.key)
+                self._presses.append(name)
+                self._held = [*(other for other in self._held if other != name), name]
+            elif event.type == pygame.KEYUP:
+                self._held = [other for other in self._held if other != pygame.key.name(event.key)]
+
+
+class Person:
+    """An agent whose actions are a person's."""
+
+    def __init__(self, window: Window, keys: Keys):
+        """Take the actions that `keys` says for what is pressed in `window`."""
+        self._window = window
+        self._keys = keys
+        self._last: Any = None
+
+    def initial_memory(self, n: int) -> Memory:
+        """Return nothing."""
+        return ()
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Return the action [1] or [1, ...] of the keys that are pressed."""
+        self._last = self._action()
+        return np.array([self._last]), memory
+
+    def _action(self) -> Any:
+        # A game that does not wait begins with the first key, when the person is ready.
+        if self._keys.idle is WAIT or self._window.at_start:
+            return self._keys.action(frozenset([self._window.wait_for(self._keys)]))
+        self._window.tick()
+        action = self._keys.action(self._window.held())
+        if action is not None:
+            return action
+        return self._last if self._keys.idle is REPEAT else self._keys.idle
+
+    def observe(self, transition: Transition) -> None:
+        """Take no notice."""
+
+    def update(self) -> Metrics | None:
+        """Learn nothing that rlkit knows of."""
+        return None
+
+    def state_dict(self) -> State:
+        """Return nothing: what a person knows is not written down."""
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back nothing."""
+
+
+def _keys(config: dict[str, Any]) -> Keys:
+    """Return the keys of a run's environment, from one that is made only to be asked."""
+    context = {"num_envs": lambda _: 1, "render_mode": lambda _: None, "vectorization": lambda _: "sync"}
+    env = build.build(config["env"], context, "env")
+    try:
+        if isinstance(env, VectorEnv) or not isinstance(env, gymnasium.Env):
+            raise UsageError("a native vector environment cannot be played; leave human=true out to record a video")
+        return keys_for(env)
+    finally:
+        env.close()

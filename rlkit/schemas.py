@@ -1,0 +1,147 @@
+"""The keys that verbs share.
+
+Budgets, evaluation, checkpoints and logging are dataclasses: a misspelt key or a wrong type is refused by name.
+The `agent`, `env`, `network` and `replay` nodes are open, so that plugins need no schema. The values are in `conf/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from omegaconf import MISSING
+
+
+class Video(Enum):
+    """What is recorded while training."""
+
+    none = "none"
+    final = "final"
+    eval = "eval"
+    every = "every"
+
+
+class Output(Enum):
+    """How a verb reports on stdout."""
+
+    text = "text"
+    json = "json"
+
+
+# `async` is a keyword, so this one cannot be written as a class.
+Vectorization = Enum("Vectorization", ["sync", "async", "native"])
+
+
+@dataclass
+class EvalConfig:
+    """Periodic evaluation."""
+
+    every: int = MISSING
+    episodes: int = MISSING
+    epsilon: float = MISSING
+    max_steps: int = MISSING
+    num_envs: int = MISSING
+
+
+@dataclass
+class CheckpointConfig:
+    """Checkpoints."""
+
+    every: int = MISSING
+    keep: int = MISSING
+
+
+@dataclass
+class LogConfig:
+    """Rows of metrics.csv."""
+
+    every: int = MISSING
+
+
+@dataclass
+class TrainConfig:
+    """Keys of `rlkit train`."""
+
+    agent: Any = MISSING
+    env: Any = MISSING
+    network: Any = None
+    replay: Any = None
+    logger: dict[str, Any] = field(default_factory=dict)
+    preprocess: list[Any] = field(default_factory=list)
+    name: str | None = None
+    run_dir: str | None = None
+    resume: str | None = None
+    seed: int = MISSING
+    device: str = MISSING
+    threads: int = MISSING
+    deterministic: bool = MISSING
+    total_steps: int = MISSING
+    stop_at: float | None = None
+    num_envs: int = MISSING
+    vectorization: Vectorization = MISSING
+    action_mask: bool = MISSING
+    eval: EvalConfig = field(default_factory=EvalConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    video: Video = MISSING
+    output: Output = MISSING
+
+
+@dataclass
+class RunConfig:
+    """Keys of the verbs that take a finished or running run."""
+
+    run: str = MISSING
+    checkpoint: str = MISSING
+    episodes: int = MISSING
+    max_steps: int | None = None
+    epsilon: float | None = None
+    seed: int = MISSING
+    device: str | None = None
+    threads: int = MISSING
+    output: Output = MISSING
+
+
+@dataclass
+class EvaluateConfig(RunConfig):
+    """Keys of `rlkit eval`."""
+
+    num_envs: int = MISSING
+
+
+@dataclass
+class PlayConfig(RunConfig):
+    """Keys of `rlkit play`."""
+
+    human: bool = MISSING
+    fps: int | None = None
+    out: str | None = None
+
+
+@dataclass
+class CheckConfig:
+    """Keys of `rlkit check`."""
+
+    env: Any = None
+    agent: Any = None
+    network: Any = None
+    replay: Any = None
+    preprocess: list[Any] = field(default_factory=list)
+    action_mask: bool = MISSING
+    seed: int = MISSING
+    steps: int = MISSING
+    total_steps: int = MISSING
+    num_envs: int = MISSING
+    device: str = MISSING
+    threads: int = MISSING
+    output: Output = MISSING
+
+
+SCHEMAS: Mapping[str, type[Any]] = {
+    "train": TrainConfig,
+    "eval": EvaluateConfig,
+    "play": PlayConfig,
+    "check": CheckConfig,
+}

@@ -1,0 +1,253 @@
+"""The contract of an environment: any `gymnasium.Env` that rlkit trains in."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from contextlib import closing
+from math import isfinite
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+
+from rlkit.spaces import as_arrays
+from rlkit.testing import vectors
+from rlkit.testing.driving import (
+    Driver,
+    MakeEnv,
+    Step,
+    require_contained,
+    takes_render_mode,
+)
+from rlkit.testing.exactness import (
+    EnvironmentCase,
+    global_generators_are_left_alone,
+    reseeding_starts_afresh,
+    restored_state_continues,
+    resumed_equals_uninterrupted,
+    same_seed_same_steps,
+    seeds_make_a_difference,
+)
+from rlkit.testing.rules import (
+    Result,
+    Tell,
+    conclude,
+    examine,
+    require,
+    require_equal,
+    silent,
+)
+from rlkit.video import check_picture
+
+
+def check_env(
+    make: MakeEnv,
+    *,
+    seed: int = 0,
+    steps: int = 1000,
+    action_mask: bool = False,
+    strict: bool = True,
+    tell: Tell = silent,
+) -> list[Result]:
+    """Check that an environment keeps rlkit's contract; ``check_env(Maze)`` is a whole test.
+
+    Args:
+        make: builds a new `gymnasium.Env` or `VectorEnv` at each call. Where it takes `render_mode`, pictures are
+            checked too.
+        seed: of the random play.
+        steps: how long each rule plays; episodes should end within.
+        action_mask: take legal actions from ``info["action_mask"]``.
+        strict: raise where a rule is broken; else it is for the caller to read the results.
+        tell: is told each result as it comes.
+
+    Raises:
+        ContractError: a rule is broken: one line for each, with the values and the remedy.
+    """
+    if isinstance(_probe(make), VectorEnv):
+        return vectors.check(make, seed=seed, steps=steps, action_mask=action_mask, strict=strict, tell=tell)
+    case = EnvironmentCase(make, seed, steps, action_mask)
+    return conclude(examine(case, ESSENTIAL, RULES, tell), strict=strict)
+
+
+def _probe(make: MakeEnv) -> Any:
+    """Return what `make` gives, closed, or None where it raises: that is for a rule to tell."""
+    try:
+        env = make()
+        env.close()
+    except Exception:  # somebody else's code can raise anything
+        return None
+    return env
+
+
+def is_a_new_environment_each_time(case: EnvironmentCase) -> None:
+    """`make` builds a `gymnasium.Env`, another one at each call."""
+    env, other = case.make(), case.make()
+    found = type(env).__name__
+    require(isinstance(env, gymnasium.Env), f"make() gave a {found}; it must give a gymnasium.Env or a VectorEnv")
+    require(env is not other, f"make() gave the same {found} twice; it must build a new one at each call")
+    env.close()
+    other.close()
+
+
+def spaces_are_arrays(case: EnvironmentCase) -> None:
+    """The spaces are arrays, or can be made so (`UsageError` otherwise)."""
+    with closing(case.make()) as env:
+        for name in ("observation_space", "action_space"):
+            space = getattr(env, name, None)
+            require(isinstance(space, spaces.Space), f"{name} is {space!r}; it must be a space of gymnasium.spaces")
+        as_arrays(env)
+
+
+def reset_and_step_follow_gymnasium(case: EnvironmentCase) -> str | None:
+    """`reset(seed=…)` gives (observation, info), `step` five values, and neither raises in random play."""
+    with closing(case.make()) as env:
+        started = env.reset(seed=case.seed)
+        require(_is_pair(started), f"reset gave {_kinds(started)}; it must return (observation, info), info a dict")
+        driver = case.driver(env)
+        driver.reset(case.seed)
+        stepped = env.step(driver.draw())
+        require(
+            isinstance(stepped, tuple) and len(stepped) == 5 and isinstance(stepped[4], dict),
+            f"step gave {_kinds(stepped)}; it must return (observation, reward, terminated, truncated, info)",
+        )
+    require(len(case.trace) >= case.steps, f"random play gave {len(case.trace)} of {case.steps} steps")
+    masked = "action_mask" in started[1] and not case.action_mask
+    return "reset gives an action_mask, which action_mask=true would take" if masked else None
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict)
+
+
+def _kinds(value: Any) -> str:
+    return f"({', '.join(type(part).__name__ for part in value)})" if isinstance(value, tuple) else type(value).__name__
+
+
+def observations_fit_the_space(case: EnvironmentCase) -> None:
+    """Observations of reset and step have the shape and dtype of their space and lie within its bounds."""
+    with closing(case.make()) as env:
+        space = env.observation_space
+    for number, step in enumerate(case.trace):
+        require_contained(step.observation, space, f"step {number}" if step.action is not None else "reset")
+
+
+def rewards_are_finite_numbers(case: EnvironmentCase) -> None:
+    """Rewards are numbers, neither arrays nor NaN nor infinite."""
+    for number, step in enumerate(case.trace):
+        if step.action is not None:
+            is_number = isinstance(step.reward, (int, float, np.integer, np.floating))
+            require(
+                is_number and isfinite(step.reward),
+                f"step {number} gave the reward {step.reward!r} ({type(step.reward).__name__}); "
+                "it must be a finite float",
+            )
+
+
+def ends_are_booleans(case: EnvironmentCase) -> None:
+    """`terminated` and `truncated` are booleans."""
+    for number, step in enumerate(case.trace):
+        for name in ("terminated", "truncated"):
+            value = getattr(step, name)
+            require(
+                isinstance(value, (bool, np.bool_)),
+                f"step {number} gave {name}={value!r} ({type(value).__name__}); it must be True or False",
+            )
+
+
+def observations_stay_as_they_were(case: EnvironmentCase) -> None:
+    """An observation once returned is not written to later: agents and replays may keep it."""
+    with closing(case.make()) as env:
+        driver = case.driver(env)
+        trace = driver.play(min(case.steps, 200), seed=case.seed)
+        for number, (step, returned) in enumerate(zip(trace, driver.returned, strict=True)):
+            require_equal(
+                step.observation,
+                returned,
+                f"the environment changed the observation of step {number} after it had returned it; return a copy",
+            )
+
+
+def actions_are_left_alone(case: EnvironmentCase) -> str | None:
+    """`step` does not write to the action it is given."""
+    with closing(case.make()) as env:
+        if isinstance(env.action_space, spaces.Discrete):
+            return "actions are numbers"
+        driver = case.driver(env)
+        driver.reset(case.seed)
+        for number in range(20):
+            action = driver.draw()
+            before = copy.deepcopy(action)
+            _, _, terminated, truncated, _ = env.step(action)
+            require_equal(before, action, f"step {number} wrote to the action it was given; copy it first")
+            if terminated or truncated:
+                driver.reset()
+    return None
+
+
+def episodes_follow_each_other(case: EnvironmentCase) -> str | None:
+    """After an end, `reset()` starts a new episode that is not over at once because the old one was."""
+    lengths = _episode_lengths(case.trace)
+    if not lengths:
+        return f"no episode ended within {case.steps} steps; give more steps if one should"
+    later = lengths[1:]
+    require(
+        lengths[0] == 1 or len(later) < 3 or any(length > 1 for length in later),
+        f"the first episode took {lengths[0]} steps, each of the {len(later)} after it ended with its first; "
+        "reset must clear what ended the episode before",
+    )
+    return None
+
+
+def _episode_lengths(trace: Sequence[Step]) -> list[int]:
+    lengths, length = [], 0
+    for step in trace:
+        length = 0 if step.action is None else length + 1
+        if step.last:
+            lengths.append(length)
+    return lengths
+
+
+def pictures_are_rgb(case: EnvironmentCase) -> str | None:
+    """Where ``rgb_array`` is a render mode, pictures are [height, width, 3] uint8 and drawing changes nothing."""
+    with closing(case.make()) as env:
+        if "rgb_array" not in ((env.metadata or {}).get("render_modes") or []):
+            return "metadata['render_modes'] has no rgb_array: no pictures, no videos"
+    if not takes_render_mode(case.make):
+        return "not looked at: make takes no render_mode"
+    with closing(case.make(render_mode="rgb_array")) as env:
+        require(
+            env.render_mode == "rgb_array",
+            f"built with render_mode='rgb_array', its render_mode is {env.render_mode!r}; keep what __init__ is given",
+        )
+        shown = _filmed(case.driver(env), case)
+    require_equal(case.trace[: len(shown)], shown, "render() changes what the environment does; it must only draw")
+    return None
+
+
+def _filmed(driver: Driver, case: EnvironmentCase) -> list[Step]:
+    shown = [driver.reset(case.seed)]
+    for _ in range(min(case.steps, 30)):
+        check_picture(driver.env.render())  # type: ignore[arg-type]
+        shown.append(driver.step())
+    return shown
+
+
+ESSENTIAL = (is_a_new_environment_each_time, spaces_are_arrays, reset_and_step_follow_gymnasium)
+RULES = (
+    observations_fit_the_space,
+    rewards_are_finite_numbers,
+    ends_are_booleans,
+    observations_stay_as_they_were,
+    actions_are_left_alone,
+    global_generators_are_left_alone,
+    same_seed_same_steps,
+    reseeding_starts_afresh,
+    seeds_make_a_difference,
+    episodes_follow_each_other,
+    restored_state_continues,
+    resumed_equals_uninterrupted,
+    pictures_are_rgb,
+)

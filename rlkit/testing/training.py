@@ -1,0 +1,190 @@
+"""Agents in training, for the suite of agents."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+
+from rlkit.core import Agent, Array, Environment, Memory, State, TimeStep, Transition
+from rlkit.loop import interact, train
+from rlkit.seeding import Seeds
+from rlkit.testing.driving import MakeEnv, environment, is_opaque
+from rlkit.testing.rules import freeze, global_generators, require
+from rlkit.testing.watching import Watched
+
+MakeAgent = Callable[[Environment, Seeds], Agent]
+"""Builds a new agent for the spaces of an environment, its generators taken from the seeds."""
+
+
+class Masking:
+    """An environment that allows random actions only, for agents whose environment has no such rules.
+
+    Where an episode terminates no action is legal in its last state, as in a board game.
+    """
+
+    def __init__(self, env: Environment, rng: np.random.Generator):
+        self._env, self._rng = env, rng
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+    def reset(self, seeds: list[int]) -> TimeStep:
+        """Reset, with legal actions."""
+        return self._masked(self._env.reset(seeds))
+
+    def step(self, action: Array) -> TimeStep:
+        """Step, with legal actions."""
+        return self._masked(self._env.step(action))
+
+    def _masked(self, timestep: TimeStep) -> TimeStep:
+        if timestep.legal_actions is not None:
+            return timestep
+        n, actions = self._env.num_envs, int(self._env.action_space.n)
+        legal = self._rng.random((n, actions)) < 0.5
+        legal[np.arange(n), self._rng.integers(actions, size=n)] = True
+        reached = legal & (timestep.discount != 0)[:, None]
+        return timestep._replace(legal_actions=legal, next_legal_actions=reached)
+
+
+class Trainee:
+    """An agent, its environments and their stream, from a seed.
+
+    Attributes:
+        cut: the state cannot be read, so episodes are cut as in a training run.
+    """
+
+    def __init__(self, make_agent: MakeAgent, env: Environment, seed: int, *, cut_every: int, masked: bool = False):
+        seeds = Seeds(seed)
+        self.env: Environment = Masking(env, seeds.generator("masks")) if masked else env
+        # Streams are cut where the state cannot be read, as in a training run.
+        opaque = is_opaque(env)
+        self.cut = opaque
+        before = global_generators()
+        with _torch_seeded(seeds):
+            self.agent = make_agent(env, seeds)
+        self.watched = Watched(self.agent, env.action_space)
+        self.watched.note_moved("the constructor", before)
+        self.stream = interact(
+            self.watched,
+            self.env,
+            explore=True,
+            rng=seeds.generator("actions"),
+            reset_seeds=lambda step: seeds.integers("episodes", step, size=env.num_envs),
+            cut_every=cut_every if opaque else 0,
+        )
+
+    def advance(self, steps: int) -> None:
+        """Train until so many decisions were made."""
+        for _ in train(self.watched, self.stream, total_steps=steps):
+            pass
+
+    def state_dict(self) -> State:
+        """Return all that a checkpoint holds of agent and stream."""
+        return {"agent": self.agent.state_dict(), "stream": self.stream.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self.agent.load_state_dict(state["agent"])
+        self.stream.load_state_dict(state["stream"])
+
+
+class Lesson(NamedTuple):
+    """A training that is over, and what was noticed."""
+
+    agent: Agent
+    state: Any  # of agent and stream, at the end
+    transition: Transition | None  # the next one, which the agent has not observed
+    complaints: dict[str, str]
+    learned: bool
+    error: Exception | None
+
+
+@dataclass
+class AgentCase:
+    """An agent under examination."""
+
+    make_agent: MakeAgent
+    make_env: MakeEnv
+    seed: int
+    steps: int
+    num_envs: int
+    action_mask: bool
+
+    def environment(self, n: int) -> Environment:
+        """Return `n` new environments."""
+        return environment(self.make_env, n, action_mask=self.action_mask)
+
+    @cached_property
+    def action_space(self) -> Any:
+        """The action space of one environment."""
+        with closing(self.environment(1)) as env:
+            return env.action_space
+
+    @contextmanager
+    def trainee(self, n: int | None = None, *, masked: bool = False) -> Iterator[Trainee]:
+        """Give a new agent in `n` new environments, always from the same seed."""
+        with closing(self.environment(n or self.num_envs)) as env:
+            yield Trainee(self.make_agent, env, self.seed, cut_every=self.part, masked=masked)
+
+    @property
+    def part(self) -> int:
+        """A fifth of the steps: where trainings are interrupted."""
+        return self.steps // 5
+
+    @cached_property
+    def lesson(self) -> Lesson:
+        """A whole training in several environments, watched closely."""
+        return self.train(thorough=True)
+
+    def train(self, n: int | None = None, *, masked: bool = False, thorough: bool = False) -> Lesson:
+        """Train a new agent to the end."""
+        with self.trainee(n, masked=masked) as trainee:
+            watched = trainee.watched
+            watched.thorough = thorough
+            try:
+                trainee.advance(self.steps)
+                state, transition, error = freeze(trainee.state_dict()), next(trainee.stream), None
+            except Exception as problem:  # somebody else's code can raise anything
+                state, transition, error = None, None, problem
+        return Lesson(trainee.agent, state, transition, watched.complaints, watched.learned, error)
+
+    def heed(self, rule: str) -> None:
+        """Raise the complaint that training gave rise to, if any."""
+        require(rule not in self.lesson.complaints, self.lesson.complaints.get(rule, ""))
+
+    @cached_property
+    def situations(self) -> list[tuple[TimeStep, Memory]]:
+        """Time steps and memories that the trained agent meets when it plays on."""
+        rng = np.random.default_rng(self.seed)
+        met = []
+        with closing(self.environment(self.num_envs)) as env:
+            timestep, memory = env.reset(list(range(env.num_envs))), self.lesson.agent.initial_memory(env.num_envs)
+            for _ in range(20):
+                met.append((freeze(timestep._replace(state=None)), freeze(memory)))
+                action, memory = self.lesson.agent.act(timestep, memory, explore=True, rng=rng)
+                timestep = env.step(action)
+        return met
+
+
+def can_be_masked(space: Any) -> bool:
+    """Tell whether actions can be ruled out."""
+    return isinstance(space, spaces.Discrete)
+
+
+@contextmanager
+def _torch_seeded(seeds: Seeds) -> Iterator[None]:
+    """Build networks from the seed, as a run does, and leave torch's global generator as it was."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seeds.integers("network", size=1)[0])
+        yield

@@ -1,0 +1,209 @@
+"""Time until DQN masters CartPole-v1: rlkit's tuned settings against Stable-Baselines3 with its zoo's.
+
+    python tests/benchmarks/race_cartpole.py --peer-python <python with stable-baselines3> --out <folder>
+
+Runs alternate, one process each, both with two torch threads. After every 2,000 environment steps the clock stops and 20
+greedy episodes are played by the same function; the threshold counts as reached at the first mean of at least 475 that 100
+further episodes confirm. A run that never gets there counts with all its training time. With ``--identical`` both use
+the zoo's hyperparameters, one environment and no threshold: the ratio of steps per second is of interest then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+BUDGET, PERIOD, THRESHOLD, THREADS = 50_000, 2_000, 475.0, 2
+
+ZOO = {
+    "learning_rate": 2.3e-3,
+    "batch_size": 64,
+    "buffer_size": 100_000,
+    "learning_starts": 1_000,
+    "gamma": 0.99,
+    "target_update_interval": 10,
+    "train_freq": 256,
+    "gradient_steps": 128,
+    "exploration_fraction": 0.16,
+    "exploration_final_eps": 0.04,
+}
+
+# The same settings in rlkit's words. SB3 copies its target every 10 environment steps but only while it steps: between
+# two bursts of 128 updates, so once a burst.
+IDENTICAL = (
+    "tuned=none num_envs=1 agent.double=false agent.optimizer.lr=0.0023 agent.batch_size=64 replay.capacity=100000 "
+    "agent.learning_starts=1000 agent.gamma=0.99 agent.target_every=128 agent.tau=1.0 agent.train_freq=256 "
+    "agent.gradient_steps=128 agent.epsilon.steps=8000 agent.epsilon.end=0.04 network=mlp network.hidden=[256,256]"
+)
+
+Act = Callable[[np.ndarray], np.ndarray]
+
+
+def mean_return(act: Act, episodes: int, seed: int) -> float:
+    """Return the mean return of greedy episodes, the function that scores both frameworks."""
+    envs = [gymnasium.make("CartPole-v1", disable_env_checker=True) for _ in range(episodes)]
+    observations = np.stack([env.reset(seed=seed + i)[0] for i, env in enumerate(envs)])
+    returns, playing = np.zeros(episodes), np.ones(episodes, bool)
+    while playing.any():
+        actions = act(observations)
+        for i in np.flatnonzero(playing):
+            observations[i], reward, terminated, truncated, _ = envs[i].step(int(actions[i]))
+            returns[i] += reward
+            playing[i] = not (terminated or truncated)
+    return float(returns.mean())
+
+
+class Referee:
+    """Stops the clock, scores, and notes when the threshold was reached."""
+
+    def __init__(self, act: Act, seed: int, score: bool):
+        self._act, self._seed, self._score = act, seed, score
+        self._resumed = time.perf_counter()
+        self.seconds = 0.0
+        self.curve: list[tuple[int, float, float]] = []
+        self.reached: tuple[int, float] | None = None
+
+    def check(self, step: int) -> bool:
+        """Score at `step`; return whether the race is over."""
+        self.seconds += time.perf_counter() - self._resumed
+        if self._score:
+            mean = mean_return(self._act, 20, 1_000_000 + 1_000 * step + self._seed)
+            self.curve.append((step, self.seconds, mean))
+            if mean >= THRESHOLD and mean_return(self._act, 100, 2_000_000 + 1_000 * step + self._seed) >= THRESHOLD:
+                self.reached = (step, self.seconds)
+        self._resumed = time.perf_counter()
+        return self.reached is not None
+
+
+def race_rlkit(seed: int, identical: bool, budget: int) -> Referee:
+    """Train with rlkit."""
+    import torch
+
+    from rlkit import build
+    from rlkit.config import composed
+    from rlkit.core import TimeStep
+    from rlkit.loop import crossed, train
+    from rlkit.seeding import Seeds
+    from rlkit.training import stream
+
+    torch.set_num_threads(THREADS)
+    overrides = [f"seed={seed}", "device=cpu", *(IDENTICAL.split() if identical else [])]
+    config = build.plain(composed("train", overrides)[0])
+    env = build.make_environment(config, num_envs=config["num_envs"])
+    agent = build.make_agent(config, env, Seeds(seed))
+    rng = np.random.default_rng(0)
+
+    def act(observation: np.ndarray) -> np.ndarray:
+        blank: Any = TimeStep(observation, *[None] * (len(TimeStep._fields) - 1))
+        return agent.act(blank, (), explore=False, rng=rng)[0]
+
+    referee = Referee(act, seed, not identical)
+    interaction = stream(config, agent, env, opaque=False)
+    before = 0
+    for _ in train(agent, interaction, total_steps=budget):
+        if crossed(before, interaction.steps, PERIOD) and referee.check(interaction.steps):
+            break
+        before = interaction.steps
+    return referee
+
+
+def race_sb3(seed: int, identical: bool, budget: int) -> Referee:
+    """Train with Stable-Baselines3."""
+    import torch
+    from stable_baselines3 import DQN
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    torch.set_num_threads(THREADS)
+    # The zoo's exploration fraction is of its own 50,000 steps.
+    settings = {**ZOO, "exploration_fraction": ZOO["exploration_fraction"] * BUDGET / budget}
+    model = DQN("MlpPolicy", "CartPole-v1", policy_kwargs={"net_arch": [256, 256]}, seed=seed, device="cpu", **settings)
+    referee = Referee(lambda observation: model.predict(observation, deterministic=True)[0], seed, not identical)
+
+    class Check(BaseCallback):
+        def _on_step(self) -> bool:
+            return not (self.num_timesteps % PERIOD == 0 and referee.check(self.num_timesteps))
+
+    model.learn(budget, callback=Check())
+    return referee
+
+
+def worker(framework: str, seed: int, identical: bool, budget: int) -> None:
+    """Run one race and print it as a line of JSON."""
+    race = {"rlkit": race_rlkit, "sb3": race_sb3}[framework]
+    referee = race(seed, identical, budget)
+    step, seconds = referee.reached or (budget, referee.seconds)
+    line = {
+        "framework": framework,
+        "seed": seed,
+        "reached": referee.reached is not None,
+        "steps": step,
+        "seconds": round(seconds, 3),
+        "curve": referee.curve,
+    }
+    print("RESULT " + json.dumps(line))
+
+
+def start(python: str, framework: str, seed: int, identical: bool, budget: int) -> dict[str, Any]:
+    """Run one race in a process of its own."""
+    command = [python, __file__, "--worker", framework, "--seeds", str(seed), "--budget", str(budget)]
+    output = subprocess.run([*command, *["--identical"] * identical], check=True, capture_output=True, text=True).stdout
+    line = next(line for line in output.splitlines() if line.startswith("RESULT "))
+    result: dict[str, Any] = json.loads(line.removeprefix("RESULT "))
+    return result
+
+
+def write(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
+    """Keep the rows, without the curves, as CSV."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fields = ["framework", "seed", "reached", "steps", "seconds"]
+    with (folder / f"{name}.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, fields, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def main() -> None:
+    """Race seed by seed and print medians and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(range(10)))
+    parser.add_argument("--peer-python", default=sys.executable, help="a Python that has stable-baselines3")
+    parser.add_argument("--identical", action="store_true")
+    parser.add_argument("--budget", type=int, default=BUDGET)
+    parser.add_argument("--out", type=Path, help="folder for the CSV")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        worker(arguments.worker, arguments.seeds[0], arguments.identical, arguments.budget)
+        return
+    rows: list[dict[str, Any]] = []
+    pythons = {"rlkit": sys.executable, "sb3": arguments.peer_python}
+    name = "identical_cartpole" if arguments.identical else "race_cartpole"
+    for seed in arguments.seeds:
+        for framework, python in pythons.items():
+            rows.append(start(python, framework, seed, arguments.identical, arguments.budget))
+            row = rows[-1]
+            print(f"{framework:6} seed {seed}: reached {row['reached']} after {row['steps']} steps, {row['seconds']} s", flush=True)
+        if arguments.out:
+            write(arguments.out, name, rows)
+    seconds = {framework: [row["seconds"] for row in rows if row["framework"] == framework] for framework in pythons}
+    for framework, values in seconds.items():
+        print(f"{framework:6} median {statistics.median(values):.1f} s, from {min(values):.1f} to {max(values):.1f} s")
+    ratios = [ours / theirs for ours, theirs in zip(seconds["rlkit"], seconds["sb3"], strict=True)]
+    medians = statistics.median(seconds["rlkit"]) / statistics.median(seconds["sb3"])
+    print(f"ratio of medians {medians:.3f}; ratios seed by seed: median {statistics.median(ratios):.3f}, "
+          f"from {min(ratios):.3f} to {max(ratios):.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Environments, agents and replays that break one rule of their contract each."""

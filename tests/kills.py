@@ -1,0 +1,148 @@
+"""Kill training runs with SIGKILL, resume them, and compare what they leave with an uninterrupted run's.
+
+By hand: ``python tests/kills.py --kills 20 --writing 5`` (all cases), or with the names of some.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+CASES = {
+    "random-cartpole": "agent=random env=cartpole total_steps=6000",
+    "q_learning-frozen_lake": "agent=q_learning env=frozen_lake tuned=none num_envs=1 total_steps=6000",
+    "q_learning-taxi-async": "agent=q_learning env=taxi num_envs=2 vectorization=async total_steps=4000",
+    "q_learning-blackjack": "agent=q_learning env=blackjack num_envs=3 total_steps=6000",
+    "random-pendulum": "agent=random env=gym env.id=Pendulum-v1 num_envs=2 total_steps=4000",
+    "dqn-cartpole": "agent=dqn env=cartpole tuned=none agent.learning_starts=500 agent.train_freq=4 total_steps=6000",
+    "dqn-cartpole-many": "agent=dqn env=cartpole tuned=none num_envs=3 agent.learning_starts=500 agent.train_freq=4 total_steps=6000",
+    "dqn-cartpole-async": "agent=dqn env=cartpole tuned=none num_envs=2 vectorization=async agent.learning_starts=500 "
+    "agent.train_freq=8 total_steps=4000",
+    "dqn-cartpole-native": "agent=dqn env=gym env.id=CartPole-v1 num_envs=4 vectorization=native "
+    "agent.learning_starts=500 agent.train_freq=8 total_steps=6000",
+    "dqn-lunar_lander": "agent=dqn env=lunar_lander tuned=none agent.learning_starts=500 agent.train_freq=8 total_steps=4000",
+    "dqn-lunar_lander-async": "agent=dqn env=lunar_lander tuned=none num_envs=2 vectorization=async "
+    "agent.learning_starts=500 agent.train_freq=8 total_steps=4000",
+}
+"""Name -> overrides: every agent and environment, in this process, in subprocesses and native, plain data and opaque."""
+
+PERIODS = "eval.every=1500 eval.episodes=3 checkpoint.every=700 log.every=250 logger=[csv] video=none"
+COMPARED = ("metrics.csv", "episodes.csv", "evaluations.csv", "curve.png")
+
+
+def launch(folder: Path, overrides: str) -> subprocess.Popen[bytes]:
+    """Start ``rlkit train`` in `folder`, in a session of its own so that workers are no orphans of ours."""
+    command = [sys.executable, "-m", "rlkit", "train", *overrides.split()]
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    )
+
+
+def finish(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a run that must succeed."""
+    _, errors = process.communicate(timeout=600)
+    if process.returncode != 0:
+        raise AssertionError(f"{process.args} gave {process.returncode}: {errors.decode()}")
+
+
+def kill_when(process: subprocess.Popen[bytes], checkpoints: Path, delay: float, writing: bool) -> bool:
+    """Kill `process` after `delay` seconds, or (writing) at the first checkpoint under way after that.
+
+    Returns whether a checkpoint was being written when it died.
+    """
+    time.sleep(delay)
+    while writing and process.poll() is None and not _unfinished(checkpoints):
+        time.sleep(0.0002)
+    process.kill()
+    process.communicate()
+    return _unfinished(checkpoints)
+
+
+def _unfinished(checkpoints: Path) -> bool:
+    try:
+        return any(name.startswith(".tmp-") for name in os.listdir(checkpoints))
+    except FileNotFoundError:
+        return False
+
+
+def compare(expected: Path, actual: Path) -> list[str]:
+    """Return the files that differ between two run folders."""
+    last = max((int(path.name) for path in (expected / "checkpoints").iterdir() if path.name.isdigit()))
+    files = [*COMPARED, *_files(expected, f"checkpoints/{last}"), *_files(expected, "checkpoints/best")]
+    if sorted(files) != sorted([*COMPARED, *_files(actual, f"checkpoints/{last}"), *_files(actual, "checkpoints/best")]):
+        return ["the lists of files differ"]
+    return [name for name in files if (expected / name).read_bytes() != (actual / name).read_bytes()]
+
+
+def _files(folder: Path, part: str) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in (folder / part).rglob("*") if path.is_file())
+
+
+def run_case(overrides: str, folder: Path, kills: int, writing: int, seed: int = 0) -> list[dict[str, object]]:
+    """Kill and resume `kills` runs of a case, each once, and return a row for each.
+
+    At least `writing` of them die while a checkpoint is being written.
+    """
+    overrides = f"{overrides} {PERIODS} run_dir=runs/case"
+    whole = folder / "whole"
+    whole.mkdir(parents=True)
+    started = time.perf_counter()
+    finish(launch(whole, overrides))
+    wall = time.perf_counter() - started
+    moments = random.Random(seed)
+    rows: list[dict[str, object]] = []
+    wanted = writing
+    while len(rows) < kills or wanted > 0:
+        attempt = folder / "killed"
+        attempt.mkdir()
+        process = launch(attempt, overrides)
+        hit = kill_when(process, attempt / "runs/case/checkpoints", moments.uniform(0, wall), wanted > 0)
+        finished = process.returncode == 0
+        began = (attempt / "runs/case/config.yaml").exists()
+        at = max((int(p.name) for p in attempt.glob("runs/case/checkpoints/*") if p.name.isdigit()), default=0)
+        if not began:
+            shutil.rmtree(attempt / "runs", ignore_errors=True)
+        finish(launch(attempt, "resume=runs/case" if began else overrides))
+        different = compare(whole / "runs/case", attempt / "runs/case")
+        shutil.rmtree(attempt)
+        if finished:
+            continue
+        wanted -= hit
+        rows.append({"kill": len(rows), "resumed_from": at, "while_writing": int(hit), "different": " ".join(different)})
+    return rows
+
+
+def main() -> None:
+    """Run cases and print a table; with --out keep it as CSV."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", default=list(CASES))
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--writing", type=int, default=5)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    table: list[dict[str, object]] = []
+    for name in arguments.cases:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = run_case(CASES[name], Path(folder), arguments.kills, arguments.writing)
+        table += [{"case": name, **row} for row in rows]
+        bad = [row for row in rows if row["different"]]
+        hits = sum(int(str(row["while_writing"])) for row in rows)
+        print(f"{name}: {len(rows)} kills ({hits} while writing a checkpoint), {len(bad)} differ {bad or ''}", flush=True)
+        if arguments.out:
+            with arguments.out.open("w", newline="") as file:
+                writer = csv.DictWriter(file, list(table[0]))
+                writer.writeheader()
+                writer.writerows(table)
+    sys.exit(any(row["different"] for row in table))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from rlkit import build
+from rlkit.agents.dqn import DQN
+from rlkit.agents.q_learning import QLearning
+from rlkit.core import UsageError
+from rlkit.explore import Constant, Linear
+from rlkit.networks import module_state
+from rlkit.seeding import Seeds
+from rlkit.vector import SerialEnvironment, SubprocessEnvironment, VectorEnvironment
+from toys import Counting, Line, OwnVector
+
+
+class Part:
+    def __init__(self, value: Any, rng: Any = None, other: Any = None):
+        self.value, self.rng, self.other = value, rng, other
+
+
+def anything(**keys: Any) -> dict[str, Any]:
+    return keys
+
+
+def part(**keys: Any) -> dict[str, Any]:
+    return {"_target_": "test_build.Part", **keys}
+
+
+class TestBuild:
+    def test_plain_data_stays_what_it_is(self) -> None:
+        node = {"a": [1, {"b": None}], "c": "text"}
+        assert build.build(node, {}) == node
+
+    def test_targets_are_built_innermost_first_wherever_they_stand(self) -> None:
+        built = build.build({"x": [part(value=part(value={"deep": part(value=3)}))]}, {})
+        assert built["x"][0].value.value["deep"].value == 3
+
+    def test_partial_gives_the_callable_with_its_arguments_bound(self) -> None:
+        bound = build.build(part(value=3, _partial_=True), {})
+        assert isinstance(bound, functools.partial)
+        assert bound(rng=4).value == 3
+
+    def test_what_the_run_knows_is_passed_to_whoever_asks_by_its_nodes_path_unless_given(self) -> None:
+        context = {"rng": lambda path: f"generator of {path}", "device": lambda path: "cpu"}
+        built = build.build({"agent": part(value=part(value=1), other=part(value=1, rng="own"))}, context)["agent"]
+        assert built.rng == "generator of agent"
+        assert built.value.rng == "generator of agent.value"
+        assert built.other.rng == "own"
+
+    def test_a_callable_that_takes_any_key_gets_those_it_was_given(self) -> None:
+        assert build.build({"_target_": "test_build.anything", "a": 1}, {"rng": lambda path: path}) == {"a": 1}
+
+    def test_an_unknown_option_is_refused_with_its_path_and_the_nearest_valid_name(self) -> None:
+        with pytest.raises(UsageError, match=r"agent\.epsilon\.strat is not an option of Linear; did you mean start\?"):
+            build.build({"epsilon": {"_target_": "rlkit.explore.Linear", "strat": 1.0}}, {}, "agent")
+
+    @pytest.mark.parametrize("target", ["no.such.module.X", "rlkit.explore.NoSuch", "Linear", ""])
+    def test_a_target_that_cannot_be_imported_is_refused_with_its_path(self, target: str) -> None:
+        with pytest.raises(UsageError, match=r"env\._target_ .* cannot be imported: .*; is its package installed\?"):
+            build.build({"_target_": target}, {}, "env")
+
+
+class TestDefaults:
+    def test_they_are_the_values_of_the_yaml_built_without_what_the_run_gives(self) -> None:
+        values = build.defaults("agent/dqn")
+        assert isinstance(values["epsilon"], Linear)
+        assert isinstance(values["optimizer"], functools.partial)
+        assert {"gamma", "double", "batch_size", "target_every"} <= set(values)
+        assert not {"network", "replay", "_target_"} & set(values)
+
+    def test_they_make_an_agent_in_a_plain_script(self) -> None:
+        env = SerialEnvironment([lambda: Line(3)])
+        spaces = {"observation_space": env.observation_space, "action_space": env.action_space}
+        agent = QLearning(**spaces, **{**build.defaults("agent/q_learning"), "epsilon": Constant(0.0)})
+        assert agent.q.shape == (10_000, 2)
+
+    def test_an_unknown_name_is_refused_with_the_nearest(self) -> None:
+        with pytest.raises(UsageError, match=r"there is no agent/dqm; did you mean dqn\?"):
+            build.defaults("agent/dqm")
+
+
+def config(**keys: Any) -> dict[str, Any]:
+    return {
+        "env": {"_target_": "toys.Line", "length": 3},
+        "preprocess": [],
+        "vectorization": "sync",
+        "action_mask": False,
+        "num_envs": 2,
+        "device": "cpu",
+        "total_steps": 100,
+        "network": None,
+        **keys,
+    }
+
+
+def own_vector(num_envs: int, vectorization: str) -> Any:
+    assert vectorization == "native"
+    return OwnVector([Counting] * num_envs)
+
+
+def disabled_vector(num_envs: int) -> Any:
+    return SyncVectorEnv([Counting] * num_envs, autoreset_mode=AutoresetMode.DISABLED)
+
+
+def no_env() -> str:
+    return "not an environment"
+
+
+class TestMakeEnvironment:
+    @pytest.mark.parametrize(("vectorization", "kind"), [("sync", SerialEnvironment), ("async", SubprocessEnvironment)])
+    def test_single_environments_are_stepped_here_or_in_subprocesses(self, vectorization: str, kind: type) -> None:
+        env = build.make_environment(config(vectorization=vectorization), num_envs=3)
+        try:
+            assert type(env) is kind
+            assert env.num_envs == 3
+            assert env.reset([0, 1, 2]).observation.shape == (3,)
+        finally:
+            env.close()
+
+    @pytest.mark.parametrize("target", ["own_vector", "disabled_vector"])
+    def test_a_vector_environment_is_taken_as_it_is(self, target: str) -> None:
+        native = config(env={"_target_": f"test_build.{target}"}, vectorization="native", action_mask=True)
+        env = build.make_environment(native, num_envs=3)
+        assert type(env) is VectorEnvironment
+        assert env.reset([0, 1, 2]).legal_actions.tolist() == [[True, False, False]] * 3
+        env.restart([0, 1, 2])
+        env.close()
+
+    def test_each_environment_is_an_object_of_its_own_and_so_is_a_restarted_one(self) -> None:
+        env = build.make_environment(config(), num_envs=3)
+        inner = [simulator.unwrapped for simulator in env._envs]
+        env.restart([0, 1, 2])
+        inner += [simulator.unwrapped for simulator in env._envs]
+        assert len(set(map(id, inner))) == 6
+
+    def test_preprocessing_wraps_each_environment_innermost_first(self) -> None:
+        nodes = [
+            {"_target_": "gymnasium.wrappers.TimeLimit", "max_episode_steps": 2},
+            {"_target_": "rlkit.preprocess.TerminalReward", "reward": -1.0},
+        ]
+        env = build.make_environment(config(preprocess=nodes), num_envs=2)
+        for simulator in env._envs:
+            assert [type(layer).__name__ for layer in (simulator.env, simulator.env.env, simulator.env.env.env)] == [
+                "TerminalReward",
+                "TimeLimit",
+                "Line",
+            ]
+        env.reset([0, 1])
+        assert [env.step(np.zeros(2, int)).last.tolist() for _ in range(2)] == [[False] * 2, [True] * 2]
+
+    def test_what_is_no_environment_is_refused(self) -> None:
+        with pytest.raises(UsageError, match=r"env\._target_ test_build\.no_env made a str, not a gymnasium\.Env"):
+            build.make_environment(config(env={"_target_": "test_build.no_env"}), num_envs=1)
+
+    def test_a_native_vector_environment_can_be_neither_wrapped_nor_filmed(self) -> None:
+        native = config(env={"_target_": "test_build.own_vector"}, vectorization="native")
+        with pytest.raises(UsageError, match="not a native vector environment; use vectorization=sync"):
+            build.make_environment({**native, "preprocess": [{"_target_": "x"}]}, num_envs=1)
+        with pytest.raises(UsageError, match="cannot be filmed"):
+            build.make_environment(native, num_envs=1, film=lambda picture, first, fps: None)
+
+    def test_only_environment_zero_is_filmed(self) -> None:
+        pictures: list[tuple[Any, ...]] = []
+        env = build.make_environment(
+            config(env={"_target_": "test_build.Painted"}),
+            num_envs=2,
+            film=lambda picture, first, fps: pictures.append((picture.shape, first, fps)),
+        )
+        env.reset([0, 1])
+        env.step(np.zeros(2, int))
+        assert pictures == [((2, 2, 3), True, 7), ((2, 2, 3), False, 7)]
+        assert [simulator.render_mode for simulator in env._envs] == ["rgb_array", None]
+
+
+class Painted(Counting):
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 7}  # noqa: RUF012
+
+    def __init__(self, render_mode: str | None = None):
+        self.render_mode = render_mode
+
+    def render(self) -> Any:
+        return np.zeros((2, 2, 3), np.uint8)
+
+
+def dqn_config(**keys: Any) -> dict[str, Any]:
+    torso = {"_target_": "rlkit.networks.MLP", "hidden": [4], "activation": "relu"}
+    agent = {
+        "_target_": "rlkit.agents.dqn.DQN",
+        "network": {"_target_": "rlkit.networks.QNetwork", "torso": torso},
+        "replay": {"_target_": "rlkit.replay.UniformReplay", "capacity": 10},
+        "optimizer": {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.1},
+        "epsilon": {"_target_": "rlkit.explore.Constant", "value": 0.1},
+        **{"gamma": 0.9, "double": True, "learning_starts": 0, "batch_size": 2, "train_freq": 1},
+        **{"gradient_steps": 1, "target_every": 1, "tau": 1.0, "max_grad_norm": 1.0},
+    }
+    return config(agent=agent, network=torso, **keys)
+
+
+class TestMakeAgent:
+    def test_an_agents_parts_are_built_for_the_spaces_of_its_environment(self) -> None:
+        agent = build.make_agent(dqn_config(), SerialEnvironment([Counting]), Seeds(0))
+        assert isinstance(agent, DQN)
+        assert [tuple(p.shape) for p in agent.network.parameters()] == [(4, 3), (4,), (3, 4), (3,)]
+
+    def test_networks_follow_from_the_runs_seed_and_torchs_global_generator_is_left_alone(self) -> None:
+        env = SerialEnvironment([Counting])
+        before = torch.random.get_rng_state()
+        weights = []
+        for seed in (0, 0, 1):
+            weights.append(
+                module_state(build.make_agent(dqn_config(), env, Seeds(seed)).network)["head.weight"].tolist()
+            )
+            torch.rand(3)
+            before = torch.random.get_rng_state()
+            build.make_agent(dqn_config(), env, Seeds(seed))
+            assert torch.equal(torch.random.get_rng_state(), before)
+        assert weights[0] == weights[1] != weights[2]
+
+    def test_each_part_gets_a_generator_of_its_own_named_after_its_node(self) -> None:
+        env = SerialEnvironment([Counting])
+        agent = build.make_agent(dqn_config(), env, Seeds(3))
+        expected = Seeds(3).generator("agent.replay").integers(2**62, size=3).tolist()
+        assert agent._replay._rng.integers(2**62, size=3).tolist() == expected
+
+    def test_what_the_run_knows_can_be_asked_for(self) -> None:
+        agent = {"_target_": "test_build.Asking"}
+        env = SerialEnvironment([Counting])
+        built: Any = build.make_agent(config(agent=agent, num_envs=5), env, Seeds(0))
+        assert built.told[:5] == (env.observation_space, env.action_space, 5, "cpu", 100)
+        assert isinstance(built.told[5], torch.Generator)
+
+
+class Asking:
+    def __init__(
+        self, observation_space: Any, action_space: Any, num_envs: int, device: str, total_steps: int, generator: Any
+    ):
+        self.told = (observation_space, action_space, num_envs, device, total_steps, generator)
+
+
+def test_gymnasium_ids_are_made_by_the_environment_of_any_id() -> None:
+    node = {"_target_": "rlkit.envs.gym.make", "id": "CartPole-v1", "kwargs": {"sutton_barto_reward": True}}
+    env = build.make_environment(config(env=node), num_envs=1)
+    assert isinstance(env._envs[0].unwrapped, type(gymnasium.make("CartPole-v1").unwrapped))
+    env.reset([0])
+    assert env.step(np.array([0])).reward.tolist() == [0.0]
+    env.close()

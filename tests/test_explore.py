@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from math import exp
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from rlkit.explore import (
+    Constant,
+    Exponential,
+    Linear,
+    Multiplicative,
+    epsilon_greedy,
+    greedy,
+    random_action,
+    uniform,
+)
+
+
+class TestSchedules:
+    def test_constant(self) -> None:
+        assert [Constant(0.3)(step) for step in (0, 10**9)] == [0.3, 0.3]
+
+    def test_linear_goes_in_a_straight_line_and_then_stays_exactly_at_its_end(self) -> None:
+        schedule = Linear(1.0, 0.1, 100)
+        assert [schedule(step) for step in (0, 50, 100, 101, 10**9)] == [1.0, 0.55, 0.1, 0.1, 0.1]
+        assert Linear(0.0, 2.0, 4)(1) == 0.5
+
+    def test_linear_over_no_steps_is_at_its_end_at_once(self) -> None:
+        assert Linear(1.0, 0.1, 0)(0) == 0.1
+
+    def test_exponential(self) -> None:
+        schedule = Exponential(1.0, 0.01, 0.005)
+        assert schedule(0) == 1.0
+        assert schedule(300) == 0.01 + 0.99 * exp(-1.5)
+        assert schedule(10**6) == 0.01
+
+    def test_multiplicative_shrinks_by_its_factor_down_to_a_floor(self) -> None:
+        schedule = Multiplicative(1.0, 0.1, 0.5)
+        assert [schedule(step) for step in range(5)] == [1.0, 0.5, 0.25, 0.125, 0.1]
+
+
+Q = hnp.arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(1, 4)), elements=st.integers(-2, 2).map(float))
+
+
+class TestGreedy:
+    @given(Q, st.integers(0, 100))
+    def test_it_takes_a_best_action(self, q: Any, seed: int) -> None:
+        action = greedy(q, np.random.default_rng(seed))
+        assert (q[np.arange(len(q)), action] == q.max(axis=1)).all()
+
+    @given(Q, st.integers(0, 100))
+    def test_it_takes_the_best_of_the_legal_actions(self, q: Any, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        legal = rng.random(q.shape) < 0.5
+        legal[np.arange(len(q)), rng.integers(q.shape[1], size=len(q))] = True
+        action = greedy(q, rng, legal)
+        assert legal[np.arange(len(q)), action].all()
+        for i in range(len(q)):
+            assert q[i, action[i]] == max(q[i, a] for a in np.flatnonzero(legal[i]))
+
+    def test_ties_are_broken_uniformly(self) -> None:
+        q = np.tile([1.0, 3.0, 3.0, 0.0, 3.0], (30_000, 1))
+        counts = np.bincount(greedy(q, np.random.default_rng(0)), minlength=5)
+        assert counts[[0, 3]].tolist() == [0, 0]
+        # Mean 10,000, deviation 82: six deviations.
+        assert np.abs(counts[[1, 2, 4]] - 10_000).max() < 6 * 82
+
+    def test_without_ties_nothing_is_drawn(self) -> None:
+        rng = np.random.default_rng(0)
+        before = rng.bit_generator.state
+        assert greedy(np.array([[1.0, 2.0], [5.0, 4.0]]), rng).tolist() == [1, 0]
+        assert rng.bit_generator.state == before
+
+    def test_it_does_not_change_the_values_given(self) -> None:
+        q, legal = np.array([[1.0, 2.0]]), np.array([[True, False]])
+        assert greedy(q, np.random.default_rng(0), legal).tolist() == [0]
+        assert q.tolist() == [[1.0, 2.0]]
+
+
+class TestEpsilonGreedy:
+    def test_the_greedy_action_has_probability_one_minus_epsilon_plus_epsilon_over_a(self) -> None:
+        n, epsilon = 60_000, 0.4
+        action = epsilon_greedy(np.tile([0.0, 1.0, 0.5, 0.2], (n, 1)), epsilon, np.random.default_rng(0))
+        shares = np.bincount(action, minlength=4) / n
+        # Deviations of at most 0.002: six of them.
+        np.testing.assert_allclose(shares, [0.1, 0.7, 0.1, 0.1], atol=0.012)
+
+    def test_with_legal_actions_a_counts_the_legal_ones(self) -> None:
+        n, epsilon = 60_000, 0.4
+        legal = np.tile([True, False, True, False], (n, 1))
+        action = epsilon_greedy(np.tile([0.0, 1.0, 0.5, 0.2], (n, 1)), epsilon, np.random.default_rng(0), legal)
+        np.testing.assert_allclose(np.bincount(action, minlength=4) / n, [0.2, 0.0, 0.8, 0.0], atol=0.012)
+
+    def test_legal_actions_belong_to_their_own_row(self) -> None:
+        legal = np.eye(5, dtype=bool)
+        for epsilon in (0.0, 0.5, 1.0):
+            action = epsilon_greedy(np.zeros((5, 5)), epsilon, np.random.default_rng(0), legal)
+            assert action.tolist() == [0, 1, 2, 3, 4]
+
+    def test_epsilon_zero_is_greedy_and_one_is_uniform(self) -> None:
+        q = np.tile([0.0, 9.0], (20_000, 1))
+        assert epsilon_greedy(q, 0.0, np.random.default_rng(0)).tolist() == [1] * 20_000
+        np.testing.assert_allclose(epsilon_greedy(q, 1.0, np.random.default_rng(0)).mean(), 0.5, atol=0.022)
+
+
+class TestUniform:
+    def test_every_action_is_as_likely(self) -> None:
+        counts = np.bincount(uniform(3, 30_000, np.random.default_rng(0)), minlength=3)
+        assert np.abs(counts - 10_000).max() < 6 * 82
+
+    def test_every_legal_action_is_as_likely(self) -> None:
+        legal = np.tile([False, True, True, False], (20_000, 1))
+        counts = np.bincount(uniform(4, 20_000, np.random.default_rng(0), legal), minlength=4)
+        assert counts[[0, 3]].tolist() == [0, 0]
+        assert abs(counts[1] - 10_000) < 6 * 71
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Discrete(4),
+        spaces.Box(-2, 3, (2, 2), np.float32),
+        spaces.MultiDiscrete([2, 5]),
+        spaces.MultiBinary(6),
+    ],
+)
+def test_a_random_action_lies_in_its_space_and_follows_from_the_generator(space: Any) -> None:
+    rngs = [np.random.default_rng(3) for _ in range(2)]
+    space.seed(1)
+    first = [random_action(space, rngs[0]) for _ in range(20)]
+    space.seed(2)
+    second = [random_action(space, rngs[1]) for _ in range(20)]
+    assert all(space.contains(action) for action in first)
+    assert [np.asarray(action).tolist() for action in first] == [np.asarray(action).tolist() for action in second]
+    assert len({str(action) for action in first}) > 2
+
+
+def test_a_random_action_is_a_legal_one() -> None:
+    rng = np.random.default_rng(0)
+    legal = np.array([False, True, False, True])
+    assert {int(random_action(spaces.Discrete(4), rng, legal)) for _ in range(50)} == {1, 3}

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from rlkit.core import UsageError
+from rlkit.spaces import as_arrays, num_actions, num_states, state_index
+
+
+class Echo(gymnasium.Env):
+    """Shows one observation for ever, and remembers the last action."""
+
+    def __init__(self, observation_space: Any, observation: Any, action_space: Any = None):
+        self.observation_space, self.observation = observation_space, observation
+        self.action_space = action_space or spaces.Discrete(2)
+        self.last_action: Any = None
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        return self.observation, {}
+
+    def step(self, action: Any) -> Any:
+        self.last_action = action
+        return self.observation, 0.0, False, False, {}
+
+
+def test_observations_that_are_arrays_already_are_left_alone() -> None:
+    for space in (
+        spaces.Box(0, 1, (2, 3)),
+        spaces.Discrete(4),
+        spaces.MultiDiscrete([2, 3]),
+        spaces.MultiBinary(3),
+    ):
+        env = Echo(space, space.sample())
+        assert as_arrays(env) is env
+
+
+def test_a_tuple_of_discrete_observations_becomes_one_multi_discrete_array_from_zero() -> None:
+    env = as_arrays(Echo(spaces.Tuple((spaces.Discrete(32), spaces.Discrete(3, start=5))), (17, 6)))
+    assert env.observation_space == spaces.MultiDiscrete([32, 3])
+    observation, _ = env.reset()
+    assert observation.tolist() == [17, 1]
+    assert observation.dtype == np.int64
+    assert env.step(0)[0].tolist() == [17, 1]
+
+
+def test_discrete_observations_and_actions_are_counted_from_zero() -> None:
+    inner = Echo(spaces.Discrete(3, start=-1), 1, spaces.Discrete(4, start=10))
+    env = as_arrays(inner)
+    assert env.observation_space == spaces.Discrete(3)
+    assert env.action_space == spaces.Discrete(4)
+    assert env.reset()[0] == 2
+    env.step(np.int64(3))
+    assert inner.last_action == 13
+
+
+def test_a_dict_of_arrays_becomes_one_vector() -> None:
+    space = spaces.Dict({"a": spaces.Box(0, 9, (2,)), "b": spaces.Discrete(3)})
+    env = as_arrays(Echo(space, {"a": np.array([4, 5], np.float32), "b": 2}))
+    assert env.observation_space.shape == (5,)
+    assert env.reset()[0].tolist() == [4, 5, 0, 0, 1]
+
+
+def test_spaces_that_are_no_arrays_are_refused_with_a_remedy() -> None:
+    with pytest.raises(UsageError, match=r"observations must be arrays.*Sequence.*TransformObservation"):
+        as_arrays(Echo(spaces.Sequence(spaces.Discrete(3)), (1, 2)))
+    with pytest.raises(UsageError, match=r"actions must be Box.*Tuple.*TransformAction"):
+        as_arrays(Echo(spaces.Discrete(2), 0, spaces.Tuple((spaces.Discrete(2),))))
+
+
+def test_num_states_counts_every_combination() -> None:
+    assert num_states(spaces.Discrete(7), agent="a") == 7
+    assert num_states(spaces.MultiDiscrete([[2, 3], [4, 5]]), agent="a") == 120
+    assert num_states(spaces.MultiBinary((2, 3)), agent="a") == 64
+
+
+def test_num_states_and_num_actions_name_the_agent_and_a_remedy() -> None:
+    with pytest.raises(UsageError, match=r"q_learning needs discrete observations, not Box.*agent=dqn"):
+        num_states(spaces.Box(0, 1), agent="q_learning")
+    with pytest.raises(UsageError, match=r"dqn needs discrete actions, not Box.*agent=random"):
+        num_actions(spaces.Box(0, 1), agent="dqn")
+    assert num_actions(spaces.Discrete(3), agent="dqn") == 3
+
+
+@pytest.mark.parametrize(
+    "space", [spaces.MultiDiscrete([2, 3, 4]), spaces.MultiDiscrete([[2, 3], [1, 4]]), spaces.MultiBinary((2, 2))]
+)
+def test_state_index_is_a_bijection_onto_the_states(space: Any) -> None:
+    sizes = space.nvec.ravel() if isinstance(space, spaces.MultiDiscrete) else [2] * int(np.prod(space.shape))
+    rows = np.array(list(np.ndindex(*sizes))).reshape(-1, *space.shape).astype(space.dtype)
+    index = state_index(rows, space)
+    assert index.tolist() == list(range(num_states(space, agent="a")))
+
+
+def test_state_index_of_a_discrete_space_is_the_observation() -> None:
+    assert state_index(np.array([3, 0]), spaces.Discrete(4)).tolist() == [3, 0]
+
+
+def test_state_index_counts_the_last_axis_fastest() -> None:
+    assert state_index(np.array([[1, 2, 3]]), spaces.MultiDiscrete([2, 3, 4])).tolist() == [1 * 12 + 2 * 4 + 3]

@@ -1,0 +1,527 @@
+"""The W&B logger: every step once whatever happens to the run, and nothing that W&B does reaches the run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlkit.core import UsageError
+from rlkit.loggers import wandb_uplink
+from rlkit.loggers.base import Logger, ManyLoggers, RunInfo
+from rlkit.loggers.wandb import Uplink, WandbLogger
+from rlkit.loggers.wandb_mode import choose_mode, has_key
+from rlkit.statistics import Episode
+
+TRAIN = ("train", "agent=q_learning", "env=frozen_lake", "video=none", "logger=[csv,terminal,wandb]")
+SMALL = ("num_envs=1", "log.every=200", "eval.every=1000", "eval.episodes=2", "checkpoint.every=1000")
+
+STUB = '''
+"""Stands for W&B: writes down how it is called, and misbehaves as told."""
+import json, os, pathlib, sys, time
+
+def note(name, *values):
+    with open(os.environ["STUB_CALLS"], "a") as file:
+        file.write(json.dumps([name, *values], default=str) + "\\n")
+    if os.environ.get("STUB_RAISE") == name:
+        raise RuntimeError(f"{name} is broken")
+    if os.environ.get("STUB_HANG") == name:
+        time.sleep(600)
+
+print("W&B chatters")
+print("W&B chatters", file=sys.stderr)
+note("import")
+
+class Settings:
+    model_fields = {"silent": None, "symlink": None}
+    def __init__(self, **values): self.values = values
+
+def setup(settings): note("setup", settings.values)
+
+class Run:
+    offline = True
+    def define_metric(self, name, **options): note("define_metric", name, options)
+    def log(self, row, step): note("log", step, row)
+    def finish(self, exit_code): note("finish", exit_code)
+
+def init(**options):
+    note("init", {key: value for key, value in options.items() if key != "settings"})
+    return Run()
+
+def Video(path, format): return f"video {pathlib.Path(path).name} {format}"
+def Image(path): return f"image {pathlib.Path(path).name}"
+'''
+
+
+@pytest.fixture(autouse=True)
+def _no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "home" / "netrc"))
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], list[Any]]:
+    """Put a stub in W&B's place and return a function that gives its calls of one name."""
+    (tmp_path / "stub" / "wandb").mkdir(parents=True)
+    (tmp_path / "stub" / "wandb" / "__init__.py").write_text(STUB)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "stub"), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("STUB_CALLS", str(tmp_path / "calls"))
+
+    def read(name: str) -> list[Any]:
+        found = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
+        return [values for called, *values in found if called == name]
+
+    return read
+
+
+def make_logger(**changes: Any) -> WandbLogger:
+    options = {
+        "project": "p",
+        "entity": None,
+        "group": "g",
+        "job_type": "train",
+        "tags": ["a"],
+        "notes": None,
+        "mode": None,
+        "videos": True,
+        "system_metrics": False,
+        "timeout": 60.0,
+    }
+    return WandbLogger(**{**options, **changes})
+
+
+class Said(Logger):
+    """Keeps the lines for the user."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def start(logger: Logger, directory: Path, *, step: int = 0, identity: str = "i") -> Said:
+    directory.mkdir(exist_ok=True)
+    said = Said()
+    both = ManyLoggers({"said": said, "wandb": logger})
+    both.start(RunInfo("name", directory, identity, {"seed": 1, "eval": {"every": 5}}, step, 1000))
+    return said
+
+
+def episode(step: int, score: float, length: int) -> Episode:
+    return Episode(step, 0, score, score, length, False)
+
+
+def test_the_figures_of_a_step_are_one_row_and_the_rows_are_in_order(
+    calls: Callable[[str], list[Any]], tmp_path: Path
+) -> None:
+    logger = make_logger()
+    said = start(logger, tmp_path / "run")
+    (tmp_path / "curve.png").touch()
+    (tmp_path / "v.mp4").touch()
+    for step in range(1, 31):
+        if step % 10 == 0:
+            logger.metrics(step, {"return/raw": float(step), "loss/td": 0.5})
+            logger.timing(step, {"time/seconds": 1.0})
+        if step == 20:
+            logger.evaluation(step, [episode(step, 1.0, 3), episode(step, 2.0, 7)])
+            logger.video(step, tmp_path / "v.mp4")
+        logger.progress(step)
+    logger.picture(30, tmp_path / "curve.png")
+    logger.picture(30, tmp_path / "gone.png")
+    logger.close()
+
+    rows = calls("log")
+    assert [step for step, _ in rows] == [10, 20, 30, 30]  # W&B merges calls of the same step
+    evaluation = {
+        "evaluation/return_mean": 1.5,
+        "evaluation/return_min": 1.0,
+        "evaluation/return_max": 2.0,
+        "evaluation/length_mean": 5.0,
+        "evaluation/length_min": 3.0,
+        "evaluation/length_max": 7.0,
+    }
+    figures = {"return/raw": 20.0, "loss/td": 0.5, "time/seconds": 1.0, "step": 20}
+    assert rows[1][1] == {**figures, **evaluation, "media/video": "video v.mp4 mp4"}
+    assert rows[3][1] == {"media/curve": "image curve.png", "step": 30}
+    defined = dict(calls("define_metric"))
+    assert defined["step"] == {"hidden": True}
+    assert defined["return/raw"] == {"step_metric": "step", "summary": "max,last"}
+    assert defined["loss/td"] == {"step_metric": "step", "summary": None}
+    assert len(defined) == len(calls("define_metric"))
+    assert calls("finish") == [[0]]
+    assert said.lines == [f"W&B works offline; to upload: wandb sync {tmp_path / 'run'}/wandb/offline-run-*"]
+
+
+def test_the_run_is_described_to_wandb(calls: Callable[[str], list[Any]], tmp_path: Path) -> None:
+    for identity in ("i", "i", "j"):
+        logger = make_logger()
+        start(logger, tmp_path / "run", identity=identity)
+        logger.close()
+    (first,), (again,), (other,) = calls("init")
+    assert first == again
+    assert first["id"] != other["id"]
+    about = {"project": "p", "group": "g", "tags": ["a"], "job_type": "train", "name": "name", "entity": None}
+    assert about.items() <= first.items()
+    assert first["config"] == {"seed": 1, "eval": {"every": 5}}
+    assert first["dir"] == str(tmp_path / "run")
+    assert first["mode"] == "offline"
+    assert calls("setup")[0] == [{"silent": True, "symlink": False}]  # only what this W&B knows
+    record = json.loads((tmp_path / "run" / "wandb.json").read_text())
+    assert record == {"id": other["id"], "last_step": -1}
+    assert logger.state_dict() == {}
+
+
+def test_what_wandb_prints_stays_in_its_log(
+    calls: Callable[[str], list[Any]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logger = make_logger()
+    start(logger, tmp_path / "run")
+    logger.close()
+    assert calls("finish")
+    assert capfd.readouterr() == ("", "")
+    assert (tmp_path / "run" / "wandb" / "uplink.log").read_text().count("chatters") == 2
+
+
+@pytest.mark.parametrize("where", ["import", "setup", "init", "define_metric", "log", "finish"])
+def test_a_broken_wandb_costs_one_line(
+    where: str, calls: Callable[[str], list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUB_RAISE", where)
+    logger = make_logger()
+    said = start(logger, tmp_path / "run")
+    for step in range(1, 200):
+        logger.metrics(step, {"loss/td": 0.5})
+        logger.progress(step)
+    logger.close()
+    assert len(said.lines) == 2
+    assert said.lines[1].endswith(f"resuming the run sends the rest: {where} is broken")
+    assert "Traceback" in (tmp_path / "run" / "wandb" / "uplink.log").read_text()
+
+
+@pytest.mark.parametrize("where", ["import", "init", "log", "finish"])
+def test_a_wandb_that_hangs_is_given_up_at_the_end(
+    where: str, calls: Callable[[str], list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUB_HANG", where)
+    monkeypatch.setattr("rlkit.loggers.wandb.PENDING_BYTES", 300_000)
+    logger = make_logger(timeout=1.0)
+    said = start(logger, tmp_path / "run")
+    for step in range(1, 6000):  # more than the pipe and the buffer hold
+        logger.metrics(step, {"loss/td": 0.5})
+        logger.progress(step)
+    logger.close()
+    assert "W&B was not done after 1 s" in said.lines[1]
+    assert not calls("finish") or where == "finish"
+
+
+def test_a_wandb_that_dies_costs_one_line(
+    calls: Callable[[str], list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUB_HANG", "init")
+    logger = make_logger()
+    said = start(logger, tmp_path / "run")
+    process = logger._uplink._process
+    process.kill()
+    process.wait()
+    for step in range(1, 100):
+        logger.metrics(step, {"loss/td": 0.5})
+        logger.progress(step)
+    logger.close()
+    assert len(said.lines) == 2
+    assert "W&B's process ended" in said.lines[1]
+
+
+def test_a_process_that_cannot_be_started_costs_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no_python"))
+    logger = make_logger()
+    said = start(logger, tmp_path / "run")
+    logger.metrics(1, {"loss/td": 0.5})
+    logger.close()
+    assert "could not be started" in said.lines[1]
+
+
+def test_a_failed_run_is_marked(calls: Callable[[str], list[Any]], tmp_path: Path) -> None:
+    logger = make_logger()
+    start(logger, tmp_path / "run")
+    with pytest.raises(ValueError, match="boom"):
+        fail_and_close(logger)
+    assert calls("finish") == [[1]]
+
+
+def fail_and_close(logger: Logger) -> None:
+    try:
+        raise ValueError("boom")
+    finally:
+        logger.close()
+
+
+def test_disabled_starts_nothing(calls: Callable[[str], list[Any]], tmp_path: Path) -> None:
+    logger = make_logger(mode="disabled")
+    said = start(logger, tmp_path / "run")
+    logger.metrics(1, {"loss/td": 0.5})
+    logger.close()
+    assert said.lines == []
+    assert not (tmp_path / "run" / "wandb").exists()
+
+
+def test_resuming_sends_what_is_missing_and_skips_what_is_on_record(
+    calls: Callable[[str], list[Any]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "wandb.json").write_text('{"id": "x", "last_step": 20}')
+    (folder / "metrics.csv").write_text("step,loss/td,q\n10,1.0,\n20,2.0,\n30,3.0,\n40,4.0,4.5\n50,5.0,5.5\n60,6")
+    (folder / "timings.csv").write_text("step,time/seconds\n30,0.3\n")
+    (folder / "evaluations.csv").write_text("step,episode,return/raw,length\n20,0,1,1\n30,0,1.0,4\n30,1,3.0,6\n")
+    logger = make_logger()
+    start(logger, folder, step=40)
+    logger.metrics(50, {"loss/td": 5.0})
+    logger.close()
+    rows = dict(calls("log"))
+    assert list(rows) == [30, 40, 50]
+    assert rows[30]["loss/td"] == 3.0
+    assert rows[30]["time/seconds"] == 0.3
+    assert rows[30]["evaluation/return_mean"] == 2.0
+    assert rows[30]["evaluation/length_max"] == 6.0
+    assert "q" not in rows[30]
+    assert rows[40] == {"loss/td": 4.0, "q": 4.5, "step": 40}
+    assert json.loads((folder / "wandb.json").read_text())["last_step"] == 50
+
+    again = make_logger()  # an opaque environment repeats steps that were sent
+    start(again, folder, step=40)
+    again.metrics(50, {"loss/td": 5.0})
+    again.metrics(60, {"loss/td": 6.0})
+    again.close()
+    assert [step for step, _ in calls("log")] == [30, 40, 50, 60]
+
+
+@pytest.mark.parametrize(
+    ("mode", "environment", "key", "expected"),
+    [
+        (None, None, False, "offline"),
+        (None, None, True, None),
+        (None, "offline", True, "offline"),
+        (None, "disabled", False, "disabled"),
+        ("offline", "online", True, "offline"),
+        ("online", None, True, "online"),
+    ],
+)
+def test_the_mode(
+    mode: str | None, environment: str | None, key: bool, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if environment:
+        monkeypatch.setenv("WANDB_MODE", environment)
+    if key:
+        monkeypatch.setenv("WANDB_API_KEY", "k")
+    assert choose_mode(mode) == expected
+
+
+def test_online_without_a_key_and_unknown_modes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"logger\.wandb\.mode=online needs an API key: run `wandb login`"):
+        choose_mode("online")
+    with pytest.raises(UsageError, match=r"logger\.wandb\.mode=ofline is not a mode of W&B; did you mean offline"):
+        choose_mode("ofline")
+    monkeypatch.setenv("WANDB_MODE", "online")
+    with pytest.raises(UsageError, match="WANDB_MODE=online needs"):
+        choose_mode(None)
+
+
+def test_a_key_is_found_where_wandb_would_find_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not has_key()
+    netrc = tmp_path / "home" / "netrc"
+    netrc.write_text("machine example.com login user password secret\n")
+    assert not has_key()
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "conf"))
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "settings").write_text("[default]\nbase_url = https://example.com\n")
+    assert has_key()
+    monkeypatch.setenv("WANDB_BASE_URL", "https://other.example.com")
+    assert not has_key()
+    netrc.write_text("machine other.example.com login user password secret\n")
+    assert has_key()
+    netrc.write_text("nonsense \x00")
+    assert not has_key()
+
+
+@given(st.lists(st.binary(max_size=70_000), max_size=4), st.integers(0, 100))
+def test_the_log_is_read_up_to_where_it_is_cut(contents: list[bytes], lost: int) -> None:
+    log = write_log(contents)
+    assert list(wandb_uplink.records(log)) == contents
+    cut = list(wandb_uplink.records(log[: max(7, len(log) - lost)]))
+    assert cut == contents[: len(cut)]
+
+
+def write_log(contents: list[bytes]) -> bytes:
+    """Write LevelDB's log format, after W&B's seven bytes."""
+    log = bytearray(7)
+    for content in contents:
+        first, rest = True, content
+        while first or rest:
+            if 32768 - len(log) % 32768 < 7:
+                log += bytes(32768 - len(log) % 32768)
+            part = rest[: 32768 - len(log) % 32768 - 7]
+            rest = rest[len(part) :]
+            kind = {(True, True): 1, (True, False): 2, (False, False): 3, (False, True): 4}[first, not rest]
+            log += struct.pack("<IHB", 0, len(part), kind) + part
+            first = False
+    return bytes(log)
+
+
+# From here on with W&B itself, offline.
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "rlkit", *words]
+
+
+def rlkit(*words: str) -> str:
+    done = subprocess.run(command(*words), capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    return done.stdout
+
+
+def logs(folder: Path) -> list[Path]:
+    return sorted(folder.glob("wandb/offline-run-*/*.wandb"))
+
+
+def history(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of all of a run's transaction logs, in order."""
+    return [row for path in logs(folder) for row in rows_of(path)]
+
+
+def rows_of(path: Path) -> Iterator[dict[str, Any]]:
+    for record in read(path):
+        if record.WhichOneof("record_type") == "history":
+            yield {item.nested_key[0]: json.loads(item.value_json) for item in record.history.item}
+
+
+def read(path: Path) -> list[Any]:
+    from wandb.proto import wandb_internal_pb2
+
+    return [wandb_internal_pb2.Record.FromString(content) for content in wandb_uplink.records(path.read_bytes())]
+
+
+def steps_in(path: Path) -> list[int]:
+    with path.open() as file:
+        return sorted({int(row["step"]) for row in csv.DictReader(file)})
+
+
+def run_until(folder: Path, *, steps: int, number: int, whole_family: bool = False) -> None:
+    """Start an endless run, and kill it when it has written `steps` steps and W&B has written some rows."""
+    words = (*TRAIN, *SMALL, f"run_dir={folder}", "total_steps=100000000")
+    process = subprocess.Popen(command(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        wait_for(lambda: bool(logs(folder)) and logs(folder)[0].stat().st_size > 5000, process)
+        wait_for(lambda: steps_in(folder / "metrics.csv")[-1] >= steps, process)
+        for pid in family(process.pid) if whole_family else [process.pid]:
+            os.kill(pid, number)
+        process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(done: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    while not done():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+
+
+def family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    if not children.exists():
+        pytest.skip("needs /proc")
+    return [pid, *(one for child in children.read_text().split() for one in family(int(child)))]
+
+
+def check_every_step_is_there_once(folder: Path) -> None:
+    rows = history(folder)
+    steps = [row["_step"] for row in rows]
+    assert steps == sorted(set(steps))
+    assert all(row["step"] == row["_step"] for row in rows)
+    for name, column in (
+        ("metrics", "loss/td"),
+        ("timings", "time/seconds"),
+        ("evaluations", "evaluation/return_mean"),
+    ):
+        assert [row["_step"] for row in rows if column in row] == steps_in(folder / f"{name}.csv")
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGKILL", "SIGKILL with W&B"])
+def test_after_a_kill_and_resume_every_step_is_there_once(end: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    number = signal.SIGTERM if end == "SIGTERM" else signal.SIGKILL
+    run_until(folder, steps=1500, number=number, whole_family=end.endswith("W&B"))
+    before = steps_in(folder / "metrics.csv")[-1]
+    rlkit("train", f"resume={folder}", f"total_steps={before + 2100}")
+    assert len(logs(folder)) == 2
+    ids = {record.run.run_id for path in logs(folder) for record in read(path) if record.HasField("run")}
+    record = json.loads((folder / "wandb.json").read_text())
+    assert record == {"id": ids.pop(), "last_step": before + 2100}
+    assert not ids
+    check_every_step_is_there_once(folder)
+
+
+def test_a_run_added_to_wandb_later_is_sent_whole(tmp_path: Path) -> None:
+    folder = Path("run")
+    rlkit("train", *TRAIN[1:4], "logger=[csv]", *SMALL, f"run_dir={folder}", "total_steps=3000")
+    assert not (folder / "wandb").exists()
+    said = rlkit("train", f"resume={folder}", "logger=[csv,terminal,wandb]")
+    assert [line for line in said.splitlines() if "wandb" in line.lower() or "W&B" in line] == [
+        "W&B works offline; to upload: wandb sync run/wandb/offline-run-*"
+    ]
+    check_every_step_is_there_once(folder)
+    last = history(folder)[-1]
+    assert last["_step"] == 3000
+    assert any(name.startswith("media/curve") for name in last)
+    assert list(folder.glob("wandb/offline-run-*/files/media/images/media/curve_*.png"))
+
+
+def test_each_run_of_a_sweep_is_a_run_of_its_own(tmp_path: Path) -> None:
+    rlkit("train", "-m", *TRAIN[1:], *SMALL, "total_steps=1000", "seed=0,1")
+    folders = [path.parent for path in sorted(tmp_path.glob("runs/*/wandb.json"))]
+    assert len(folders) == 2
+    assert len({json.loads((folder / "wandb.json").read_text())["id"] for folder in folders}) == 2
+    for folder in folders:
+        check_every_step_is_there_once(folder)
+        assert read(logs(folder)[0])[-1].WhichOneof("record_type") == "exit"
+
+
+def test_an_unreachable_server_costs_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")  # refused by this machine itself
+    said = rlkit(*TRAIN, *SMALL, "total_steps=2000", "logger.wandb.timeout=3", "run_dir=run")
+    assert sum("W&B" in line for line in said.splitlines()) == 1
+    assert "wandb:" not in said
+    assert (tmp_path / "run" / "checkpoints" / "2000").is_dir()
+
+
+def test_the_command_never_loads_wandb(tmp_path: Path) -> None:
+    code = (
+        "import sys, rlkit; rlkit.train('agent=q_learning', 'env=frozen_lake', 'video=none', 'total_steps=500',"
+        "'logger=[csv,wandb]'); assert 'wandb' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_uplink_without_a_process_ignores_everything(tmp_path: Path) -> None:
+    uplink = Uplink(tmp_path, RunInfo("n", tmp_path, "i", {}, 0, 1), 1.0)
+    uplink.send({"step": 1})
+    uplink.close(failed=False)
