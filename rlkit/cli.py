@@ -12,7 +12,7 @@ VERBS = {
     "train": "train an agent in an environment (the default: DQN on CartPole)",
     "eval": "score an agent of a run in fresh episodes",
     "play": "record an agent to an mp4, or play yourself",
-    "list": "show agents, environments, loggers and where they come from",
+    "list": "show agents, environments, networks, loggers and where each comes from",
     "check": "run the contract suite on an environment or agent",
 }
 
@@ -55,7 +55,7 @@ def _run(arguments: list[str]) -> int:
     verb, *rest = arguments
     if verb not in VERBS:
         return _complain(_unknown_verb(verb), 2)
-    if verb in ("train", "eval", "play", "check") and {"-h", "--help"} & set(rest):
+    if {"-h", "--help"} & set(rest):
         from rlkit.help import describe
 
         print(describe(verb))
@@ -70,6 +70,8 @@ def _guarded(verb: str, rest: list[str]) -> int:
         return int(import_module(f"rlkit.verbs.{verb}").main(rest))
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
+    except BrokenPipeError:
+        return 0  # whoever read this has seen enough
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
     except Exception as error:  # one line for the user, the traceback on request

@@ -25,6 +25,9 @@ from rlkit.seeding import Seeds
 HEIGHT = 480
 """Pictures are enlarged by the whole factor that brings them nearest to this height."""
 
+UNSEEN = ("dummy", "offscreen", "evdev")
+"""SDL's drivers that show nothing."""
+
 PAUSE = 0.8
 """Seconds for which the last picture of an episode stays."""
 
@@ -76,7 +79,7 @@ class Window:
     """Shows pictures and hands on what is pressed."""
 
     def __init__(self, title: str, fps: int | None = None):
-        """Open when the first picture comes; `fps` stands in for the environment's own where given.
+        """Find a screen; open when the first picture comes. `fps` stands in for the environment's own where given.
 
         Raises:
             UsageError: there is no display, or no pygame.
@@ -91,6 +94,7 @@ class Window:
         except ImportError as error:
             raise UsageError('human=true needs pygame: pip install "gymnasium[classic-control]"') from error
         self._pygame = pygame
+        _find_screen(pygame)
         self._title = title
         self._fps = fps
         self._own_fps = video.DEFAULT_FPS
@@ -98,6 +102,7 @@ class Window:
         self._clock = pygame.time.Clock()
         self._presses: deque[str] = deque()
         self._held: list[str] = []
+        self._closed = False
         self.at_start = True
 
     def show(self, picture: Array, first: bool, fps: int) -> None:
@@ -115,18 +120,9 @@ class Window:
         self._pygame.display.flip()
 
     def _open(self, size: tuple[int, int]) -> None:
-        pygame = self._pygame
-        try:
-            # Films made before in this process may have left a display that is none.
-            pygame.display.quit()
-            pygame.display.init()
-            self._screen = pygame.display.set_mode(size)
-        except pygame.error as error:
-            raise UsageError(
-                f"no window can be opened ({error}); check DISPLAY, or leave human=true out to record a video"
-            ) from error
-        pygame.display.set_caption(self._title)
-        pygame.key.set_repeat(400, 120)
+        self._screen = self._pygame.display.set_mode(size)
+        self._pygame.display.set_caption(self._title)
+        self._pygame.key.set_repeat(400, 120)
 
     def tick(self) -> None:
         """Wait until the next step is due."""
@@ -135,7 +131,7 @@ class Window:
     def wait_for(self, wanted: Keys) -> str:
         """Return the next key pressed that is one of `wanted`."""
         while True:
-            self._read()
+            self._presence()
             while self._presses:
                 name = self._presses.popleft()
                 if name in wanted.names:
@@ -144,13 +140,18 @@ class Window:
 
     def held(self) -> frozenset[str]:
         """Return the keys that are down now."""
-        self._read()
+        self._presence()
         self._presses.clear()
         return frozenset(self._held)
 
     def close(self) -> None:
         """Close the window."""
         self._pygame.display.quit()
+
+    def _presence(self) -> None:
+        self._read()
+        if self._closed:
+            raise Closed
 
     def _rest(self, seconds: float) -> None:
         until = self._pygame.time.get_ticks() + 1000 * seconds
@@ -162,13 +163,28 @@ class Window:
         pygame = self._pygame
         for event in pygame.event.get():
             if event.type == pygame.QUIT or (event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE):
-                raise Closed
-            if event.type == pygame.KEYDOWN:
+                # Told where an action is asked for: whatever else an environment is doing now, it ends in order.
+                self._closed = True
+            elif event.type == pygame.KEYDOWN:
                 name = pygame.key.name(event.key)
                 self._presses.append(name)
                 self._held = [*(other for other in self._held if other != name), name]
             elif event.type == pygame.KEYUP:
                 self._held = [other for other in self._held if other != pygame.key.name(event.key)]
+
+
+def _find_screen(pygame: Any) -> None:
+    # Films made before in this process may have left a display that is none.
+    pygame.display.quit()
+    try:
+        # Without a screen to be had, SDL draws to none and says nothing.
+        pygame.display.init()
+        if pygame.display.get_driver() in UNSEEN and "SDL_VIDEODRIVER" not in os.environ:
+            raise pygame.error("SDL found no screen")
+    except pygame.error as error:
+        raise UsageError(
+            f"no window can be opened: {error}; check DISPLAY, or leave human=true out to record a video"
+        ) from error
 
 
 class Person:

@@ -50,7 +50,7 @@ class MLP(nn.Sequential):
     """
 
     def __init__(
-        self, observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool = False
+        self, observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool
     ):
         """Make the layers.
 
@@ -58,6 +58,7 @@ class MLP(nn.Sequential):
             observation_space: of one environment.
             hidden: width of each layer.
             activation: one of `ACTIVATIONS`, after each layer.
+            layer_norm: normalise before each activation (Ba et al., 2016), which steadies Q-learning.
 
         Raises:
             UsageError: an unknown activation.
@@ -134,11 +135,13 @@ def is_image(observation_space: spaces.Space[Any]) -> bool:
     return isinstance(observation_space, spaces.Box) and len(shape) == 3 and observation_space.dtype == np.uint8
 
 
-def auto(observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str) -> nn.Module:
-    """Return the torso that fits: `NatureCNN` for images, an `MLP` of widths `hidden` for anything else."""
+def auto(
+    observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool
+) -> nn.Module:
+    """Return the torso that fits: `NatureCNN` for images, an `MLP` with these settings for anything else."""
     if is_image(observation_space):
         return NatureCNN(observation_space, hidden=512)
-    return MLP(observation_space, hidden, activation)
+    return MLP(observation_space, hidden, activation, layer_norm)
 
 
 class QNetwork(nn.Module):

@@ -38,7 +38,7 @@ class Entry(NamedTuple):
     @property
     def summary(self) -> str:
         """Return the file's first comment, which says in one line what it is."""
-        for line in self.path.read_text().splitlines():
+        for line in self.path.read_text("utf-8", "replace").splitlines():
             text = line.removeprefix("#").strip()
             if line.startswith("#") and not text.startswith("@package"):
                 return text
@@ -88,7 +88,7 @@ def _plugins() -> tuple[Origin, ...]:
         name = point.dist.name if point.dist else point.name
         try:
             found.append(Origin(name, point.value, _load(point)))
-        except Exception as error:  # a plugin can fail in any way and must not stop a run
+        except (Exception, SystemExit) as error:  # a plugin can fail in any way and must not stop a run
             print(f"rlkit: plugin {point.name!r} of {name} is broken and was skipped: {error!r}", file=sys.stderr)
     return tuple(found)
 

@@ -13,10 +13,11 @@ import yaml
 
 from rlkit import build, video
 from rlkit.checkpoint import CheckpointError, Store
-from rlkit.core import Agent, Array, UsageError
+from rlkit.core import Agent, Array, State, UsageError
 from rlkit.explain import nearest
 from rlkit.loop import evaluate
 from rlkit.seeding import Seeds
+from rlkit.training import made_for, require_fit, without_replay
 
 
 class Run:
@@ -92,32 +93,33 @@ class Run:
         Raises:
             UsageError: there is no such checkpoint.
         """
-        state = self._agent_state(str(checkpoint))
+        state = self._state(str(checkpoint))
         config = {**self.config, "device": device or self.config["device"]}
         env = build.make_environment({**config, "vectorization": "sync"}, num_envs=1)
         try:
             agent = build.make_agent(config, env, Seeds(config["seed"]))
-            agent.load_state_dict({key: value for key, value in state.items() if key != "replay"})
+            require_fit(state["made_for"], made_for(config, env))
+            agent.load_state_dict(without_replay(state["agent"]))
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise CheckpointError(
-                f"checkpoint {checkpoint} of {self.directory} does not fit its config.yaml: {type(error).__name__}: {error}"
+                f"checkpoint {checkpoint} of {self.directory} does not fit its config.yaml: {error}"
             ) from error
         finally:
             env.close()
         return agent
 
-    def _agent_state(self, checkpoint: str) -> dict[str, Any]:
+    def _state(self, checkpoint: str) -> State:
         folder = self.directory / "checkpoints"
         best, store = Store(folder / "best", warn=_warn), Store(folder, warn=_warn)
         if checkpoint == "best" and best.steps():
-            return dict(best.load_newest()[1]["agent"])
+            return best.load_newest()[1]
         if checkpoint in ("best", "last"):
-            return dict(store.load_newest()[1]["agent"])
+            return store.load_newest()[1]
         if not checkpoint.isdigit() or int(checkpoint) not in store.steps():
             raise UsageError(
                 f"checkpoint={checkpoint} is not in {folder}; there is: best, last, {', '.join(map(str, store.steps()))}"
             )
-        return dict(store.load(int(checkpoint))["agent"])
+        return store.load(int(checkpoint))
 
     def evaluate(
         self,

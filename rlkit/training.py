@@ -83,11 +83,11 @@ class Training:
             return
         step, state = self._store.load_newest(usable=lambda state: bool(state["resumable"]))
         try:
+            require_fit(state["made_for"], self._made_for())
             self.load_state_dict(state)
         except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
             raise CheckpointError(
-                f"checkpoint {self._store.directory / str(step)} does not fit this run's config.yaml: "
-                f"{type(error).__name__}: {error}"
+                f"checkpoint {self._store.directory / str(step)} does not fit this run's config.yaml: {error}"
             ) from error
         self._store.drop_after(step)
 
@@ -150,7 +150,8 @@ class Training:
         score = sum(episode.return_raw for episode in episodes) / len(episodes)
         if score >= self._best["score"]:
             self._best = {"step": step, "score": score}
-            self._best_store.save(step, {"agent": _without_replay(self._agent.state_dict()), "score": score})
+            agent = without_replay(self._agent.state_dict())
+            self._best_store.save(step, {"agent": agent, "score": score, "made_for": self._made_for()})
         if self._config["stop_at"] is not None and score >= self._config["stop_at"]:
             self.stopped = STOP_AT
 
@@ -160,6 +161,7 @@ class Training:
     def state_dict(self) -> State:
         """Return all that an exact continuation needs."""
         return {
+            "made_for": self._made_for(),
             "agent": self._agent.state_dict(),
             "stream": self._stream.state_dict(),
             "tracker": self._tracker.state_dict(),
@@ -167,6 +169,9 @@ class Training:
             "best": self._best,
             "logger": self._logger.state_dict(),
         }
+
+    def _made_for(self) -> State:
+        return made_for(self._config, self._env)
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
@@ -176,6 +181,26 @@ class Training:
         self._averages.load_state_dict(state["averages"])
         self._best = dict(state["best"])
         self._logger.load_state_dict(state["logger"])
+
+
+def made_for(config: Mapping[str, Any], env: Environment) -> State:
+    """Return what a checkpoint has to agree with: the agent's class and the spaces."""
+    return {
+        "agent": config["agent"]["_target_"],
+        "observation space": str(env.observation_space),
+        "action space": str(env.action_space),
+    }
+
+
+def require_fit(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Check that a checkpoint was made for what `made_for` says of this run.
+
+    Raises:
+        ValueError: it was not; the message names the first difference.
+    """
+    for key, value in wanted.items():
+        if found[key] != value:
+            raise ValueError(f"its {key} is {found[key]}, the run's is {value}")
 
 
 def stream(config: Mapping[str, Any], agent: Agent, env: Environment, *, opaque: bool) -> Interaction:
@@ -217,10 +242,6 @@ def evaluate_agent(
             env.close()
 
 
-def _without_replay(state: State) -> State:
+def without_replay(state: State) -> State:
+    """Return an agent's state without what only training needs."""
     return {key: value for key, value in state.items() if key != "replay"}
-
-
-def mean_return(played: Sequence[tuple[float, int, bool]]) -> float:
-    """Return the mean raw return of the episodes that `evaluate` gave."""
-    return sum(score for score, _, _ in played) / len(played)

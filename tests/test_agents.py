@@ -379,7 +379,7 @@ def make_q_learning() -> QLearning:
 def make_dqn(seed: int = 0, **keys: Any) -> DQN:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = QNetwork(MLP(Counting.observation_space, [8], "tanh"), spaces.Discrete(3))
+        network = QNetwork(MLP(Counting.observation_space, [8], "tanh", layer_norm=False), spaces.Discrete(3))
     replay = UniformReplay(60, np.random.default_rng(seed))
     settings = {
         "optimizer": partial(torch.optim.Adam, lr=0.01, fused=True),

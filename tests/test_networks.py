@@ -61,7 +61,7 @@ class TestFlat:
 
 class TestMLP:
     def test_it_is_layers_of_the_widths_asked_for_each_with_its_activation(self) -> None:
-        mlp = MLP(VECTOR, [5, 3], "tanh")
+        mlp = MLP(VECTOR, [5, 3], "tanh", layer_norm=False)
         x = torch.randn(7, 4)
         w = dict(mlp.named_parameters())
         first = torch.tanh(x @ w["1.weight"].T + w["1.bias"])
@@ -76,7 +76,7 @@ class TestMLP:
         torch.testing.assert_close(mlp(x), expected)
 
     def test_without_hidden_layers_it_passes_the_observation_on(self) -> None:
-        mlp = MLP(spaces.Discrete(3), [], "relu")
+        mlp = MLP(spaces.Discrete(3), [], "relu", layer_norm=False)
         assert mlp.features == 3
         assert mlp(torch.tensor([1])).tolist() == [[0, 1, 0]]
 
@@ -90,7 +90,7 @@ class TestMLP:
 
     def test_an_unknown_activation_is_refused_with_the_known_ones(self) -> None:
         with pytest.raises(UsageError, match=r"network.activation is 'rulu'; it must be one of relu, tanh"):
-            MLP(VECTOR, [3], "rulu")
+            MLP(VECTOR, [3], "rulu", layer_norm=False)
 
 
 class TestNatureCNN:
@@ -123,20 +123,20 @@ class TestNatureCNN:
 
 
 def test_auto_takes_a_cnn_for_pictures_and_an_mlp_for_anything_else() -> None:
-    assert isinstance(auto(PICTURE, [8], "relu"), NatureCNN)
+    assert isinstance(auto(PICTURE, [8], "relu", False), NatureCNN)
     for space in (VECTOR, spaces.Discrete(5), spaces.Box(0, 1, (84, 84, 4), np.float32)):
-        torso = auto(space, [8, 6], "tanh")
+        torso = auto(space, [8, 6], "tanh", False)
         assert isinstance(torso, MLP)
         assert torso.features == 6
 
 
 def test_a_q_network_is_a_torso_and_a_linear_head() -> None:
-    network = QNetwork(MLP(VECTOR, [5], "relu"), spaces.Discrete(3))
+    network = QNetwork(MLP(VECTOR, [5], "relu", layer_norm=False), spaces.Discrete(3))
     x = torch.randn(2, 4)
     assert network.num_actions == 3
     torch.testing.assert_close(network(x), network.torso(x) @ network.head.weight.T + network.head.bias)
     with pytest.raises(UsageError, match="needs discrete actions"):
-        QNetwork(MLP(VECTOR, [5], "relu"), spaces.Box(-1, 1))
+        QNetwork(MLP(VECTOR, [5], "relu", layer_norm=False), spaces.Box(-1, 1))
 
 
 class TestState:
@@ -172,7 +172,7 @@ class TestState:
                 network(batch).square().mean().backward()
                 optimizer.step()
 
-        network, other = (QNetwork(MLP(VECTOR, [5], "tanh"), spaces.Discrete(3)) for _ in range(2))
+        network, other = (QNetwork(MLP(VECTOR, [5], "tanh", layer_norm=False), spaces.Discrete(3)) for _ in range(2))
         optimizer, other_optimizer = make(network.parameters()), make(other.parameters())
         learn(network, optimizer, data[:4])
         store = Store(tmp_path)

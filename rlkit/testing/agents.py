@@ -25,7 +25,7 @@ from rlkit.testing.rules import (
     silent,
     survived,
 )
-from rlkit.testing.training import AgentCase, MakeAgent, Trainee, can_be_masked
+from rlkit.testing.training import AgentCase, MakeAgent, Trainee, can_be_masked, torch_threads
 from rlkit.testing.watching import illegal
 
 
@@ -37,6 +37,7 @@ def check_agent(
     steps: int = 1500,
     num_envs: int = 3,
     action_mask: bool = False,
+    threads: int = 1,
     strict: bool = True,
     tell: Tell = silent,
 ) -> list[Result]:
@@ -54,6 +55,7 @@ def check_agent(
         steps: decisions that it is trained for: enough for `update` to have work.
         num_envs: environments in parallel; one alone is tried as well.
         action_mask: take legal actions from ``info["action_mask"]``; without, they are tried out all the same.
+        threads: for torch, while this runs; small networks are fastest with one.
         strict: raise where a rule is broken; else it is for the caller to read the results.
         tell: is told each result as it comes.
 
@@ -61,7 +63,8 @@ def check_agent(
         ContractError: a rule is broken: one line for each, with the values and the remedy.
     """
     case = AgentCase(make_agent, make_env, seed, max(10, steps), num_envs, action_mask)
-    return conclude(examine(case, ESSENTIAL, RULES, tell), strict=strict)
+    with torch_threads(threads):
+        return conclude(examine(case, ESSENTIAL, RULES, tell), strict=strict)
 
 
 def actions_fit_the_space(case: AgentCase) -> None:

@@ -188,3 +188,18 @@ def _torch_seeded(seeds: Seeds) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seeds.integers("network", size=1)[0])
         yield
+
+
+@contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """Let torch, where it is in use, have so many threads for a while."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -85,14 +85,11 @@ def _check_env(settings: dict[str, Any]) -> list[Result]:
 
 
 def _check_agent(settings: dict[str, Any]) -> list[Result]:
-    if settings["network"] is not None:
-        import torch
-
-        torch.set_num_threads(settings["threads"])
     return check_agent(
         partial(_make_agent, settings),
         partial(build.make_single, settings, num_envs=settings["num_envs"]),
         num_envs=settings["num_envs"],
+        threads=settings["threads"],
         strict=False,
         tell=_tell,
         **_common(settings),

@@ -84,7 +84,7 @@ class DrawsFromNumpy(Linear):
 
     def act(self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator) -> Any:
         action, memory = super().act(timestep, memory, explore=explore, rng=rng)
-        if explore and np.random.random() < 0.1:  # noqa: NPY002
+        if explore and timestep.legal_actions is None and np.random.random() < 0.1:  # noqa: NPY002
             action = np.zeros_like(action)
         return action, {"previous": action}
 

@@ -1,0 +1,162 @@
+"""`rlkit <verb> --help`: the keys and what they mean, read from the comments of conf/, so that they cannot go stale.
+
+Plain text of the YAML files and nothing else: neither Hydra nor gymnasium nor torch is imported.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rlkit import plugins
+
+WIDTH = 100
+GROUPS = ("agent", "env", "network", "replay", "schedule", "logger", "experiment", "tuned")
+
+USAGE = {
+    "train": "rlkit train [group=name …] [key=value …] [-m]",
+    "eval": "rlkit eval run=<run folder> [key=value …]",
+    "play": "rlkit play run=<run folder> [key=value …]",
+    "list": "rlkit list [group | gym] [output=json]",
+    "check": "rlkit check env=<name> | agent=<name> | both [key=value …]",
+}
+
+NOTES = {
+    "train": """\
+values inside a group
+  agent.gamma=0.9            any value of a chosen file; rlkit train --cfg job shows them all
+  schedule@agent.epsilon=exponential   another file for a part of one
+  +env.kwargs.map_name=8x8   a value that the file does not have yet
+  hydra.searchpath=[file://my_conf]    a folder of YAML files of your own, my_conf/env/my_maze.yaml
+  --cfg job | --info defaults          show the composed values, or where each came from
+
+sweeps (-m)
+  rlkit train -m seed=0,1,2 agent.gamma=0.9,0.99     six runs, one after the other
+  rlkit train -m 'seed=range(5)' env=cartpole,acrobot
+
+examples
+  rlkit train                                        DQN on CartPole
+  rlkit train agent=q_learning env=frozen_lake       a Q-table, in about a second
+  rlkit train env=gym env.id=Acrobot-v1 seed=3       any Gymnasium id
+  rlkit train env=gym env.id=my_package:Name-v0      one that a package registers
+  rlkit train logger=[csv,terminal,wandb]            Weights & Biases, too
+  rlkit train resume=runs/dqn_cartpole_s0 total_steps=200000""",
+    "eval": """\
+examples
+  rlkit eval run=runs/dqn_cartpole_s0 episodes=100
+  rlkit eval run=runs/dqn_cartpole_s0 checkpoint=last output=json
+  rlkit eval -m run=runs/dqn_cartpole_s0,runs/dqn_cartpole_s0-2""",
+    "play": """\
+examples
+  rlkit play run=runs/dqn_cartpole_s0                an mp4 of the best agent
+  rlkit play run=runs/dqn_cartpole_s0 episodes=3 seed=7 out=films
+  rlkit play run=runs/dqn_cartpole_s0 human=true     you play, in a window""",
+    "list": """\
+examples
+  rlkit list                     everything
+  rlkit list agent               one group
+  rlkit list gym                 the registered Gymnasium ids, for env=gym env.id=…
+  rlkit list env output=json""",
+    "check": """\
+examples
+  rlkit check env=my_maze
+  rlkit check agent=my_agent env=cartpole""",
+}
+
+
+class Key(NamedTuple):
+    """A key of a verb, as its YAML has it."""
+
+    name: str
+    value: str
+    comment: str
+
+
+def describe(verb: str) -> str:
+    """Return the whole help of a verb; no line is longer than `WIDTH`."""
+    path = plugins.origins()[0].folder / f"{verb}.yaml"
+    title = _title(path) if path.exists() else "Show what there is, and which package each came from."
+    parts = [f"rlkit {verb}: {title}\n\nusage: {USAGE[verb]}"]
+    if path.exists():
+        parts += _keys_and_groups(verb, path)
+    return "\n\n".join([*parts, NOTES[verb]])
+
+
+def _keys_and_groups(verb: str, path: Path) -> list[str]:
+    lines = path.read_text().splitlines()
+    chosen = defaults(lines)
+    keys = [(f"{key.name}={'…' if key.value == '???' else key.value}", key.comment) for key in read_keys(lines)]
+    parts = ["keys, and the values they have if you say nothing\n" + columns(keys)]
+    groups = GROUPS if verb == "train" else tuple(group for group in GROUPS if group in chosen)
+    shown = [_group(group, chosen.get(group, "")) for group in groups]
+    return parts + (["groups\n" + "\n".join(filter(None, shown))] if any(shown) else [])
+
+
+def _group(group: str, chosen: str) -> str:
+    """Return one line for each choice of `group`; the default is marked with a star."""
+    entries = plugins.entries(group)
+    if not entries:
+        return ""
+    names = re.findall(r"\w+", chosen)
+    rows = [(f"{'*' if entry.name in names else ' '} {entry.name}", summary(entry)) for entry in entries]
+    return f"  {group}={HINTS.get(group, '')}\n{columns(rows, indent=4)}"
+
+
+HINTS = {
+    "network": " (the agent chooses)",
+    "replay": " (the agent chooses)",
+    "schedule": " (schedule@agent.epsilon=…)",
+    "logger": " (several: logger=[csv,terminal])",
+    "experiment": " (presets)",
+    "tuned": " (values for a pair, picked up by themselves; tuned=none switches them off)",
+}
+
+
+def summary(entry: plugins.Entry) -> str:
+    """Return what a YAML is, and where it comes from if that is not rlkit."""
+    origin = entry.origin.distribution
+    return entry.summary + ("" if origin == plugins.CORE else f" ({origin})")
+
+
+def defaults(lines: Iterable[str]) -> dict[str, str]:
+    """Return the groups of a defaults list with their choices."""
+    pattern = re.compile(r"  - (?:optional )?(\w+): (.+)$")
+    return {found[1]: found[2] for line in lines if (found := pattern.match(line))}
+
+
+def read_keys(lines: Iterable[str]) -> list[Key]:
+    """Return the keys of a verb's YAML; a comment can go on in the lines below its key."""
+    keys: list[Key] = []
+    section = ""
+    for line in lines:
+        if found := re.match(r"( *)(\w+):(?: +([^#]*?))? *(?:# *(.*))?$", line):
+            indent, name, value, comment = found.groups()
+            if not indent and not value:
+                section = name
+            elif section != "defaults" or not indent:
+                section = section if indent else ""
+                keys.append(Key(f"{section}.{name}" if indent else name, value, comment or ""))
+        elif keys and (more := re.match(r" +# *(.*)$", line)):
+            keys[-1] = keys[-1]._replace(comment=f"{keys[-1].comment} {more[1]}")
+    return keys
+
+
+def columns(rows: Sequence[tuple[str, str]], indent: int = 2) -> str:
+    """Return two columns, the second wrapped."""
+    width = min(max((len(left) for left, _ in rows), default=0), 26)
+    lines = []
+    for left, right in rows:
+        start = " " * indent + left.ljust(width) + "  "
+        wrapped = textwrap.wrap(right, WIDTH - indent - width - 2) or [""]
+        if len(left) > width:
+            lines.append(" " * indent + left)
+            start = " " * (indent + width + 2)
+        lines += [(start + wrapped[0]).rstrip(), *(" " * (indent + width + 2) + rest for rest in wrapped[1:])]
+    return "\n".join(lines)
+
+
+def _title(path: Path) -> str:
+    return path.read_text().splitlines()[0].removeprefix("#").strip()

@@ -1,0 +1,1 @@
+"""A maze and an agent for rlkit."""

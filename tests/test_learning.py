@@ -1,0 +1,103 @@
+"""Agents learn: each reaches a stated score on a small problem under fixed seeds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+import rlkit
+
+GAMMA = 0.95
+
+
+def lake() -> tuple[np.ndarray, np.ndarray]:
+    """Return (transitions [S, A, S], expected rewards [S, A]) of FrozenLake 4x4 from Gymnasium's own table."""
+    table: Any = gymnasium.make("FrozenLake-v1").unwrapped.P  # type: ignore[attr-defined]
+    transitions, rewards = np.zeros((16, 4, 16)), np.zeros((16, 4))
+    for state, actions in table.items():
+        for action, outcomes in actions.items():
+            for probability, successor, reward, terminated in outcomes:
+                rewards[state, action] += probability * reward
+                transitions[state, action, successor] += probability * (not terminated)
+    return transitions, rewards
+
+
+def optimal_value() -> float:
+    """Value iteration, to a fixed point."""
+    transitions, rewards = lake()
+    values = np.zeros(16)
+    for _ in range(10_000):
+        values = (rewards + GAMMA * transitions @ values).max(axis=1)
+    return float(values[0])
+
+
+def policy_value(policy: np.ndarray) -> float:
+    """Exact policy evaluation by a linear solve."""
+    transitions, rewards = lake()
+    states = np.arange(16)
+    return float(np.linalg.solve(np.eye(16) - GAMMA * transitions[states, policy], rewards[states, policy])[0])
+
+
+def trained_on_the_lake(seed: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(folder)
+    run = rlkit.train("agent=q_learning", "env=frozen_lake", seed=seed, video="none", logger="[csv]")
+    return run.load_agent("last")
+
+
+def test_q_learning_is_exact_on_frozen_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = trained_on_the_lake(0, tmp_path, monkeypatch)
+    assert abs(policy_value(agent.q.argmax(axis=1)) - optimal_value()) < 1e-9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_q_learning_is_exact_on_frozen_lake_for_ten_seeds(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = trained_on_the_lake(seed, tmp_path, monkeypatch)
+    assert abs(policy_value(agent.q.argmax(axis=1)) - optimal_value()) < 1e-9
+
+
+def test_dqn_masters_cartpole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = rlkit.train("agent=dqn", "env=cartpole", seed=0, video="none", logger="[csv]", stop_at=500)
+    assert run.evaluate(episodes=100)["return/raw"]["mean"] >= 475
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_dqn_masters_cartpole_for_ten_seeds(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = rlkit.train("agent=dqn", "env=cartpole", seed=seed, video="none", logger="[csv]")
+    assert run.evaluate(episodes=100)["return/raw"]["mean"] >= 475
+
+
+def test_random_scores_what_chance_does_on_cartpole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = rlkit.train("agent=random", "env=cartpole", total_steps=2000, video="none", logger="[csv]")
+    assert 18 < run.evaluate(episodes=200)["return/raw"]["mean"] < 27
+
+
+def test_a_tabular_run_imports_neither_torch_nor_wandb_nor_matplotlib_while_it_trains(tmp_path: Path) -> None:
+    script = """
+import sys
+from rlkit import training
+save = training.Training._save
+def check(self, **keywords):
+    loaded = {"torch", "wandb", "matplotlib", "sklearn", "numba"} & set(sys.modules)
+    assert not loaded, loaded
+    save(self, **keywords)
+training.Training._save = check
+from rlkit.cli import main
+status = main("train agent=q_learning env=frozen_lake total_steps=2000 tuned=none video=none".split())
+assert status == 0
+assert not {"torch", "wandb"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,110 @@
+"""Every command and script of the READMEs runs; only budgets are cut down."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+FOLDERS = [ROOT / name / "README.md" for name in ("agents", "envs", "conf", "videos")]
+
+BUDGET = "total_steps=500 eval.every=250 eval.episodes=2 checkpoint.every=250"
+SET_UP = "python3 -m venv"
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", path.read_text(), re.DOTALL)
+
+
+def commands(path: Path) -> list[str]:
+    """Return the command lines of a README: of its bash blocks, and in backticks within tables."""
+    lines = [line for block in blocks(path, "bash") for line in block.splitlines() if line]
+    table = [line for line in path.read_text().splitlines() if line.startswith("|")]
+    lines += [command for row in table for command in re.findall(r"`(rlkit [^`]*)`", row) if "…" not in command]
+    return [line for line in lines if not line.startswith(SET_UP)]
+
+
+def cut_down(command: str) -> str:
+    """Cut budgets; a dqn learns within them."""
+    command = re.sub(r"total_steps=\d+", "", command)
+    words = command.split()
+    if words[:2] != ["rlkit", "train"] or {"--help", "--cfg"} & set(words):
+        return command
+    if any(word.startswith("resume=") for word in words):
+        return f"{command} total_steps=750"
+    deep = not re.search(r"agent=(q_learning|random)", command)
+    return f"{command} {BUDGET} {'agent.learning_starts=100' if deep else ''}"
+
+
+def run(command: str, folder: Path, site: Path, status: int = 0) -> str:
+    environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    environment["PYTHONPATH"] = str(site)
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == status, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plugin of the recipe, installed where only these tests see it."""
+    folder: Path = tmp_path_factory.mktemp("site")
+    source = tmp_path_factory.mktemp("source") / "plugin_sample"
+    subprocess.run(["cp", "-r", str(ROOT / "tests/plugin_sample"), str(source)], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(folder), source],
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+def test_the_commands_of_the_readme_run_in_its_order(tmp_path: Path, site: Path) -> None:
+    run(cut_down("rlkit train"), tmp_path, site)
+    for command in commands(README):
+        if command.startswith("pip install"):
+            continue
+        waits_for_a_display = "human=true" in command
+        output = run(cut_down(command), tmp_path, site, status=2 if waits_for_a_display else 0)
+        assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("path", FOLDERS, ids=lambda path: path.parent.name)
+def test_the_commands_of_the_folders_readmes_run(path: Path, tmp_path: Path, site: Path) -> None:
+    found = commands(path)
+    assert found
+    if any("run=runs/dqn_cartpole_s0" in command for command in found):
+        run(cut_down("rlkit train"), tmp_path, site)
+    for command in found:
+        run(cut_down(command), tmp_path, site)
+
+
+def test_the_scripts_of_the_readme_run(tmp_path: Path, site: Path) -> None:
+    scripts = blocks(README, "python")
+    assert len(scripts) == 2
+    for script in scripts:
+        (tmp_path / "script.py").write_text(script.replace("50_000)", "2_000)"))
+        run(f"{sys.executable} script.py", tmp_path, site)
+
+
+def test_the_plain_script_has_at_most_thirty_lines() -> None:
+    assert max(len(script.splitlines()) for script in blocks(README, "python")) <= 30
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    set_ups = [block.strip() for block in blocks(README, "bash") if block.startswith(SET_UP)]
+    assert len(set_ups) == 2
+    assert set_ups[0].endswith("rlkit train")
+    assert "README.md" in (ROOT / ".ci/run").read_text()
+
+
+def test_the_files_that_the_readmes_link_to_exist() -> None:
+    for path in [README, *FOLDERS]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"
