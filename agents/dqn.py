@@ -13,7 +13,14 @@ from torch.nn.functional import huber_loss
 
 from rlkit.core import Array, Batch, Memory, Metrics, Replay, State, TimeStep, Transition
 from rlkit.explore import Schedule, epsilon_greedy
-from rlkit.networks import FlatParameters, load_module_state, load_optimizer_state, module_state, optimizer_state, to_tensor
+from rlkit.networks import (
+    FlatParameters,
+    load_module_state,
+    load_optimizer_state,
+    module_state,
+    optimizer_state,
+    to_tensor,
+)
 from rlkit.targets import td_target
 
 

@@ -38,7 +38,7 @@ def make(
         if vectorization == "native":
             return gymnasium.make_vec(id, num_envs, vectorization_mode="vector_entry_point", **kwargs)
         # Not every environment takes a render_mode, so none is given where none is wanted.
-        mode = {} if render_mode is None else {"render_mode": render_mode}
+        mode: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
         with warnings.catch_warnings():
             # An id that is out of date is refused below, in one line.
             warnings.simplefilter("ignore", DeprecationWarning)

@@ -21,7 +21,8 @@ from rlkit import options, video
 from rlkit.core import Agent, Environment, UsageError
 from rlkit.explain import nearest
 from rlkit.seeding import Seeds
-from rlkit.vector import SerialEnvironment, SubprocessEnvironment, VectorEnvironment
+from rlkit.subprocesses import SubprocessEnvironment
+from rlkit.vector import SerialEnvironment, VectorEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,9 @@ def locate(target: str, path: str) -> Callable[..., Any]:
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"{path}._target_ {target!r} cannot be imported: {error}; is its package installed?") from error
+        raise UsageError(
+            f"{path}._target_ {target!r} cannot be imported: {error}; is its package installed?"
+        ) from error
     return found  # type: ignore[no-any-return]
 
 
@@ -64,7 +67,10 @@ def build(node: Any, context: Context, path: str = "") -> Any:
     options.check(children, target, path)
     wanted = options.parameters(target)
     known = {name: value(path) for name, value in context.items() if name in wanted and name not in children}
-    return functools.partial(target, **known, **children) if partial else target(**known, **children)
+    if partial:
+        return functools.partial(target, **known, **children)
+    options.require(wanted, {*known, *children}, target, path)
+    return target(**known, **children)
 
 
 def plain(config: DictConfig | Any) -> Any:
@@ -88,15 +94,14 @@ def defaults(name: str) -> dict[str, Any]:
     Raises:
         UsageError: there is no such YAML.
     """
-    from hydra import compose, initialize_config_module
-
     from rlkit import plugins
+    from rlkit.config import compose_alone
 
     group, _, choice = name.partition("/")
-    if choice not in [entry.name for entry in plugins.entries(group)]:
-        raise UsageError(f"there is no {name}{nearest(choice, [entry.name for entry in plugins.entries(group)])}")
-    with initialize_config_module("rlkit.conf", version_base="1.3"):
-        node = compose(name)
+    known = [entry.name for entry in plugins.entries(group)]
+    if choice not in known:
+        raise UsageError(f"there is no {name}{nearest(choice, known)}")
+    node: Any = compose_alone(name)
     for part in group.split("/"):
         node = node[part]
     own = {key: node._get_node(key) for key in map(str, node) if not key.startswith("_") and not _refers(node, key)}
@@ -179,7 +184,7 @@ def _native(config: Mapping[str, Any], vector: Any, film: video.Sink | None) -> 
         vector.close()
         raise UsageError("a native vector environment cannot be filmed; set video=none, or vectorization=sync")
     if config["preprocess"]:
-        raise UsageError("preprocess= wraps single environments, not a native vector environment; use vectorization=sync")
+        raise UsageError("preprocess= wraps single environments, not native vector ones; use vectorization=sync")
     built = [vector]
     context = _environment_context(config, vector.num_envs, None)
     make = lambda: built.pop() if built else build(config["env"], context, "env")  # noqa: E731

@@ -100,16 +100,23 @@ def composed(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, Choices]:
 
 
 def _compose(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, Choices]:
-    # An application may be under way: a verb's that composes another configuration, or a user's own.
+    config = compose_alone(verb, overrides, return_hydra_config=True)
+    own = {key: config._get_node(key) for key in config if key != "hydra"}
+    return OmegaConf.create(own), _choices(config.hydra)
+
+
+def compose_alone(name: str, overrides: Sequence[str] = (), *, return_hydra_config: bool = False) -> DictConfig:
+    """Compose the file `name` of the configuration folder, also while a Hydra application is under way.
+
+    That may be a verb's that composes another configuration, or a user's own.
+    """
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module("rlkit.conf", version_base="1.3"):
-            config = compose(verb, list(overrides), return_hydra_config=True)
+            return compose(name, list(overrides), return_hydra_config=return_hydra_config)
     finally:
         GlobalHydra.instance().hydra = outer
-    own = {key: config._get_node(key) for key in config if key != "hydra"}
-    return OmegaConf.create(own), _choices(config.hydra)
 
 
 def _choices(settings: Any) -> Choices:

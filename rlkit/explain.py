@@ -25,7 +25,7 @@ FLAGS = {
 """Hydra's own options that a verb takes, and the values of each."""
 
 LISTED = 12
-KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+KINDS = {"Integer": "a whole number", "Float": "a number"}
 
 
 class Command(NamedTuple):
@@ -117,7 +117,8 @@ def _unknown_key(found: re.Match[str], cause: str, command: Command) -> str:
     known = list(command.valid_keys())
     parent, _, name = key.rpartition(".")
     siblings = [other for other in known if other.rpartition(".")[0] == parent]
-    close = difflib.get_close_matches(key, siblings, n=1, cutoff=0.6)
+    close = [other for other in known if other.startswith(f"{key}@")]
+    close = close or difflib.get_close_matches(key, siblings, n=1, cutoff=0.6)
     # A key one level too high (gamma for agent.gamma) is as common as a misspelt one.
     close = close or [other for other in known if re.split(r"[.@]", other)[-1] == name]
     close = close or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
@@ -132,6 +133,8 @@ def _wrong_value(found: re.Match[str], cause: str, command: Command) -> str:
     key, _, value = override.lstrip("+~").partition("=")
     if kind := re.search(r"could not be converted to (\w+)", cause):
         return f"{override}: {key} is {KINDS.get(kind[1], kind[1])}{_as_integer(key, value, kind[1])}"
+    if "is not a valid bool" in cause:
+        return f"{override}: {key} is true or false"
     if choices := re.search(r"Invalid value '.*', expected one of \[(.*)\]", cause):
         return f"there is no {override}{nearest(value, choices[1].split(', '))}"
     if "is not Optional" in cause:

@@ -79,16 +79,16 @@ GAMES: Mapping[str, Keys] = {
 
 
 def keys_for(env: gymnasium.Env[Any, Any]) -> Keys:
-    """Return the keys of `env`: its own ``get_keys_to_action()``, those of a known game, or what its actions suggest.
+    """Return the keys of `env`: those of a known game, its own ``get_keys_to_action()``, or what its actions suggest.
 
     Raises:
         UsageError: nothing fits its action space.
     """
-    if env.has_wrapper_attr("get_keys_to_action"):
-        return _own(env.get_wrapper_attr("get_keys_to_action")(), _start(env.action_space))
     name = re.sub(r"-v\d+$", "", env.spec.id) if env.spec is not None else ""
     if name in GAMES and isinstance(env.action_space, spaces.Discrete):
         return GAMES[name]
+    if env.has_wrapper_attr("get_keys_to_action"):
+        return _own(env.get_wrapper_attr("get_keys_to_action")(), _start(env.action_space))
     if isinstance(env.action_space, spaces.Discrete):
         return _discrete(int(env.action_space.n))
     if isinstance(env.action_space, spaces.Box) and env.action_space.shape in ((1,), (2,)):
@@ -110,6 +110,8 @@ def _own(table: Mapping[Any, Any], start: int) -> Keys:
         names = frozenset(_name(key) for key in ((keys,) if isinstance(keys, int) else keys))
         if start:
             action -= start
+        if "" in names:
+            continue  # a code of an older pygame
         if names:
             actions[names] = action
         else:

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
-import platform
 import re
-import secrets
 import shutil
-import signal
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from rlkit import build, video
 from rlkit.config import Choices
 from rlkit.core import Environment, RunError, UsageError
+from rlkit.folder import claim, default_name, identity, write_folder
 from rlkit.loggers.base import Logger, ManyLoggers, RunInfo
 from rlkit.run import Run
 from rlkit.seeding import Seeds
-from rlkit.training import Training
+from rlkit.signals import interruptions
+from rlkit.training import STOP_AT, Training
 
-PACKAGES = ("rlkit", "numpy", "gymnasium", "torch", "hydra-core", "omegaconf", "wandb", "av", "matplotlib")
 RESUME_KEYS = ("resume", "total_steps", "logger", "video", "eval", "device", "output")
 POSITIVE = ("total_steps", "num_envs", "threads", "eval.episodes", "eval.max_steps", "eval.num_envs", "checkpoint.keep")
 NOT_NEGATIVE = ("seed", "eval.every", "checkpoint.every", "log.every")
@@ -55,13 +48,13 @@ def start(request: Request) -> Run:
         return _train(config, Path(config["run_dir"]), resume=True)
     config = _fresh_config(request)
     _check(config)
-    directory = _claim(config)
-    _write_folder(directory, config)
+    directory = claim(config)
+    write_folder(directory, config)
     try:
         return _train(config, directory, resume=False)
-    except BaseException:
-        if not (directory / "metrics.csv").exists():
-            shutil.rmtree(directory, ignore_errors=True)
+    except UsageError:
+        # Nothing was trained: the mistake is mended and the same command typed again.
+        shutil.rmtree(directory)
         raise
 
 
@@ -72,22 +65,6 @@ def _fresh_config(request: Request) -> dict[str, Any]:
     config["device"] = _device(config)
     del config["resume"]
     return config
-
-
-def default_name(config: dict[str, Any]) -> str:
-    """Return ``<agent>_<env>_s<seed>``, with the game or id where the environment's name does not say it.
-
-    A preset is called by its own name: ``<experiment>_s<seed>``.
-    """
-    choices, env = config["choices"], config["env"]
-    if choices.get("experiment") not in (None, "None"):
-        return f"{choices['experiment']}_s{config['seed']}"
-    parts = [choices["agent"], choices["env"]]
-    if "game" in env:
-        parts.append(str(env["game"]))
-    elif choices["env"] == "gym":
-        parts.append(str(env["id"]))
-    return re.sub(r"[^\w.-]+", "-", "_".join([*parts, f"s{config['seed']}"]))
 
 
 def _resumed_config(request: Request) -> dict[str, Any]:
@@ -157,32 +134,6 @@ def _check_pictures(config: dict[str, Any]) -> None:
         env.close()
 
 
-def _claim(config: dict[str, Any]) -> Path:
-    """Make the run's folder: a default name that is taken gets a number, an explicit folder is refused."""
-    explicit = config["run_dir"] is not None
-    base = Path(config["run_dir"] or Path("runs") / config["name"])
-    number = 1
-    while True:
-        directory = base if number == 1 else base.with_name(f"{base.name}-{number}")
-        try:
-            directory.mkdir(parents=True)
-            break
-        except FileExistsError:
-            if explicit or _named(config):
-                raise UsageError(
-                    f"run folder {directory} exists and is never overwritten; choose another name=, or go on with "
-                    f"resume={directory}"
-                ) from None
-            number += 1
-    config["run_dir"] = str(directory)
-    config["name"] = directory.name if not explicit else config["name"]
-    return directory
-
-
-def _named(config: dict[str, Any]) -> bool:
-    return bool(config["name"] != default_name(config))
-
-
 def _train(config: dict[str, Any], directory: Path, *, resume: bool) -> Run:
     _configure_torch(config)
     videos = Path("videos") / config["name"]
@@ -197,10 +148,12 @@ def _train(config: dict[str, Any], directory: Path, *, resume: bool) -> Run:
             film.attach(lambda: session.steps, lambda path: logger.video(session.steps, path))
         if resume:
             session.resume()
-        _write_folder(directory, config)
-        logger.start(RunInfo(config["name"], directory, _identity(directory), config, session.steps, config["total_steps"]))
+        write_folder(directory, config)
+        logger.start(
+            RunInfo(config["name"], directory, identity(directory), config, session.steps, config["total_steps"])
+        )
         _say_hello(logger, config, directory, session.steps, opaque)
-        with _interruptions() as interrupted:
+        with interruptions() as interrupted:
             session.run(interrupted)
         run = Run(directory)
         run.stopped = session.stopped
@@ -231,63 +184,21 @@ def _configure_torch(config: dict[str, Any]) -> None:
     torch.use_deterministic_algorithms(bool(config["deterministic"]))
 
 
-def _write_folder(directory: Path, config: dict[str, Any]) -> None:
-    """Write config.yaml, and versions.json with the folder's own id where there is none yet."""
-    path = directory / "versions.json"
-    if not path.exists():
-        _write_whole(path, json.dumps({"id": secrets.token_hex(8), **versions()}, indent=1) + "\n")
-    _write_whole(directory / "config.yaml", yaml.safe_dump(config, sort_keys=False))
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
-
-
-def _identity(directory: Path) -> str:
-    return str(json.loads((directory / "versions.json").read_text())["id"])
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a run may depend on."""
-    found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
-    for package in PACKAGES:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
-
-
-@contextmanager
-def _interruptions() -> Iterator[Callable[[], str | None]]:
-    """Turn SIGTERM and the first SIGINT into a reason to stop; a closed terminal (SIGHUP) is none."""
-    reason: list[str] = []
-
-    def note(number: int, frame: Any) -> None:
-        if reason and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        reason.append(signal.Signals(number).name)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-    handlers: dict[int, Any] = {signal.SIGTERM: note, signal.SIGINT: note, signal.SIGHUP: signal.SIG_IGN}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield lambda: reason[0] if reason else None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _say_hello(logger: Logger, config: dict[str, Any], directory: Path, step: int, opaque: bool) -> None:
     choices = config["choices"]
-    logger.message(f"{'resuming' if step else 'training'} {config['name']} in {directory}" + (f" from step {step:,}" if step else ""))
+    logger.message(
+        f"{'resuming' if step else 'training'} {config['name']} in {directory}"
+        + (f" from step {step:,}" if step else "")
+    )
     if choices.get("tuned") not in (None, "none", "None") and _tuned_exists(choices["tuned"]):
-        logger.message(f"tuned settings for this pair: conf/tuned/{choices['tuned']}.yaml (tuned=none switches them off)")
+        logger.message(
+            f"tuned settings for this pair: conf/tuned/{choices['tuned']}.yaml (tuned=none switches them off)"
+        )
     if opaque:
         every = config["checkpoint"]["every"]
-        logger.message(f"this environment's state cannot be read: at every {every:,} steps new episodes start, so that the run can be resumed exactly")
+        logger.message(
+            f"the environment's state cannot be read: new episodes start every {every:,} steps, for an exact resume"
+        )
 
 
 def _tuned_exists(name: str) -> bool:
@@ -302,7 +213,7 @@ def _finish(run: Run, logger: Logger, session: Training) -> None:
         from rlkit.curve import draw
 
         logger.picture(session.steps, draw(run.directory))
-    if run.stopped in (None, "stop_at was reached") and run.config["video"] == "final":
+    if run.stopped in (None, STOP_AT) and run.config["video"] == "final":
         try:
             logger.video(session.steps, run.play()[0])
         except (RunError, UsageError) as error:

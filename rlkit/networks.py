@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -49,9 +50,7 @@ class MLP(nn.Sequential):
         features: width of the last layer.
     """
 
-    def __init__(
-        self, observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool
-    ):
+    def __init__(self, observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool):
         """Make the layers.
 
         Args:
@@ -68,7 +67,7 @@ class MLP(nn.Sequential):
         flat = Flat(observation_space)
         widths = [flat.features, *hidden]
         layers: list[nn.Module] = [flat]
-        for width_in, width_out in zip(widths, widths[1:], strict=False):
+        for width_in, width_out in pairwise(widths):
             norm = [nn.LayerNorm(width_out)] if layer_norm else []
             layers += [nn.Linear(width_in, width_out), *norm, ACTIVATIONS[activation]()]
         super().__init__(*layers)
@@ -135,9 +134,7 @@ def is_image(observation_space: spaces.Space[Any]) -> bool:
     return isinstance(observation_space, spaces.Box) and len(shape) == 3 and observation_space.dtype == np.uint8
 
 
-def auto(
-    observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool
-) -> nn.Module:
+def auto(observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool) -> nn.Module:
     """Return the torso that fits: `NatureCNN` for images, an `MLP` with these settings for anything else."""
     if is_image(observation_space):
         return NatureCNN(observation_space, hidden=512)

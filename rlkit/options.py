@@ -6,6 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import Any
 
@@ -43,6 +44,24 @@ def check(given: Mapping[str, Any], target: Callable[..., Any], path: str) -> No
     for key, value in given.items():
         if key in wanted and (problem := _mismatch(value, wanted[key].annotation, target)):
             raise UsageError(f"{path}.{key} is {_shown(value)}, {problem}")
+
+
+def require(wanted: Parameters, given: AbstractSet[str], target: Callable[..., Any], path: str) -> None:
+    """Refuse a call that leaves out options without a default.
+
+    Raises:
+        UsageError: naming the first of them.
+    """
+    for name, parameter in wanted.items():
+        optional = parameter.default is not parameter.empty or parameter.kind in (
+            parameter.VAR_POSITIONAL,
+            parameter.VAR_KEYWORD,
+        )
+        if not optional and name not in given:
+            owner = getattr(target, "__name__", str(target))
+            raise UsageError(
+                f"{path}.{name} is missing: {owner} needs it; give it a value in its YAML or on the command line"
+            )
 
 
 def _refuse_unknown(given: Mapping[str, Any], wanted: Parameters, target: Callable[..., Any], path: str) -> None:

@@ -117,7 +117,8 @@ class Run:
             return store.load_newest()[1]
         if not checkpoint.isdigit() or int(checkpoint) not in store.steps():
             raise UsageError(
-                f"checkpoint={checkpoint} is not in {folder}; there is: best, last, {', '.join(map(str, store.steps()))}"
+                f"there is no checkpoint={checkpoint} in {folder}; there is: best, last, "
+                f"{', '.join(map(str, store.steps()))}"
             )
         return store.load(int(checkpoint))
 
@@ -221,9 +222,7 @@ def read_table(path: Path) -> dict[str, Array]:
         raise UsageError(f"{path} is not there; was the run made with logger=[csv,…]?")
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
-    return {
-        name: np.array([float(row[i]) if row[i] else np.nan for row in rows]) for i, name in enumerate(header)
-    }
+    return {name: np.array([float(row[i]) if row[i] else np.nan for row in rows]) for i, name in enumerate(header)}
 
 
 def _read_config(directory: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from rlkit.loggers.base import Logger
 from rlkit.loop import Interaction, crossed, evaluate, interact, train
 from rlkit.seeding import Seeds
 from rlkit.statistics import Averages, Episode, EpisodeTracker
-
 
 STOP_AT = "stop_at was reached"
 

@@ -32,7 +32,7 @@ class VideoWriter:
         self._stream: Any = None
 
     def add(self, picture: Array, fps: int = DEFAULT_FPS) -> None:
-        """Append one picture; the first sets size and `fps`. H.264 wants even sizes: an odd one loses a row or column."""
+        """Append one picture; the first sets size and `fps`. H.264 wants even sizes: odd ones lose a row or column."""
         import av
 
         picture = check_picture(picture)
@@ -48,14 +48,18 @@ class VideoWriter:
         """Finish the file, verify it, and return its path.
 
         Raises:
-            RunError: it holds no frames, or only black ones.
+            RunError: it holds no frames, or only black ones; nothing is left of it then.
         """
         if self._container is None:
             raise RunError(f"video {self.path} has no frames: the environment ended before its first picture")
-        self._container.mux(self._stream.encode())
-        self._container.close()
-        self._container = None
-        verify(self._temporary, self.frames)
+        try:
+            self._container.mux(self._stream.encode())
+            self._container.close()
+            self._container = None
+            verify(self._temporary, self.frames)
+        except BaseException:
+            self.discard()
+            raise
         self._temporary.replace(self.path)
         return self.path
 

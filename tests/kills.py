@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import random
 import shutil
 import subprocess
@@ -23,16 +22,18 @@ CASES = {
     "q_learning-blackjack": "agent=q_learning env=blackjack num_envs=3 total_steps=6000",
     "random-pendulum": "agent=random env=gym env.id=Pendulum-v1 num_envs=2 total_steps=4000",
     "dqn-cartpole": "agent=dqn env=cartpole tuned=none agent.learning_starts=500 agent.train_freq=4 total_steps=6000",
-    "dqn-cartpole-many": "agent=dqn env=cartpole tuned=none num_envs=3 agent.learning_starts=500 agent.train_freq=4 total_steps=6000",
+    "dqn-cartpole-many": "agent=dqn env=cartpole tuned=none num_envs=3 agent.learning_starts=500 agent.train_freq=4 "
+    "total_steps=6000",
     "dqn-cartpole-async": "agent=dqn env=cartpole tuned=none num_envs=2 vectorization=async agent.learning_starts=500 "
     "agent.train_freq=8 total_steps=4000",
     "dqn-cartpole-native": "agent=dqn env=gym env.id=CartPole-v1 num_envs=4 vectorization=native "
     "agent.learning_starts=500 agent.train_freq=8 total_steps=6000",
-    "dqn-lunar_lander": "agent=dqn env=lunar_lander tuned=none agent.learning_starts=500 agent.train_freq=8 total_steps=4000",
+    "dqn-lunar_lander": "agent=dqn env=lunar_lander tuned=none agent.learning_starts=500 agent.train_freq=8 "
+    "total_steps=4000",
     "dqn-lunar_lander-async": "agent=dqn env=lunar_lander tuned=none num_envs=2 vectorization=async "
     "agent.learning_starts=500 agent.train_freq=8 total_steps=4000",
 }
-"""Name -> overrides: every agent and environment, in this process, in subprocesses and native, plain data and opaque."""
+"""Name -> overrides: every agent, in this process, in subprocesses and native, plain data and opaque."""
 
 PERIODS = "eval.every=1500 eval.episodes=3 checkpoint.every=700 log.every=250 logger=[csv] video=none"
 COMPARED = ("metrics.csv", "episodes.csv", "evaluations.csv", "curve.png")
@@ -68,16 +69,18 @@ def kill_when(process: subprocess.Popen[bytes], checkpoints: Path, delay: float,
 
 def _unfinished(checkpoints: Path) -> bool:
     try:
-        return any(name.startswith(".tmp-") for name in os.listdir(checkpoints))
+        return any(path.name.startswith(".tmp-") for path in checkpoints.iterdir())
     except FileNotFoundError:
         return False
 
 
 def compare(expected: Path, actual: Path) -> list[str]:
     """Return the files that differ between two run folders."""
-    last = max((int(path.name) for path in (expected / "checkpoints").iterdir() if path.name.isdigit()))
+    last = max(int(path.name) for path in (expected / "checkpoints").iterdir() if path.name.isdigit())
     files = [*COMPARED, *_files(expected, f"checkpoints/{last}"), *_files(expected, "checkpoints/best")]
-    if sorted(files) != sorted([*COMPARED, *_files(actual, f"checkpoints/{last}"), *_files(actual, "checkpoints/best")]):
+    if sorted(files) != sorted(
+        [*COMPARED, *_files(actual, f"checkpoints/{last}"), *_files(actual, "checkpoints/best")]
+    ):
         return ["the lists of files differ"]
     return [name for name in files if (expected / name).read_bytes() != (actual / name).read_bytes()]
 
@@ -116,7 +119,9 @@ def run_case(overrides: str, folder: Path, kills: int, writing: int, seed: int =
         if finished:
             continue
         wanted -= hit
-        rows.append({"kill": len(rows), "resumed_from": at, "while_writing": int(hit), "different": " ".join(different)})
+        rows.append(
+            {"kill": len(rows), "resumed_from": at, "while_writing": int(hit), "different": " ".join(different)}
+        )
     return rows
 
 
@@ -135,7 +140,9 @@ def main() -> None:
         table += [{"case": name, **row} for row in rows]
         bad = [row for row in rows if row["different"]]
         hits = sum(int(str(row["while_writing"])) for row in rows)
-        print(f"{name}: {len(rows)} kills ({hits} while writing a checkpoint), {len(bad)} differ {bad or ''}", flush=True)
+        print(
+            f"{name}: {len(rows)} kills ({hits} while writing a checkpoint), {len(bad)} differ {bad or ''}", flush=True
+        )
         if arguments.out:
             with arguments.out.open("w", newline="") as file:
                 writer = csv.DictWriter(file, list(table[0]))

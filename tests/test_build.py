@@ -16,7 +16,8 @@ from rlkit.core import UsageError
 from rlkit.explore import Constant, Linear
 from rlkit.networks import module_state
 from rlkit.seeding import Seeds
-from rlkit.vector import SerialEnvironment, SubprocessEnvironment, VectorEnvironment
+from rlkit.subprocesses import SubprocessEnvironment
+from rlkit.vector import SerialEnvironment, VectorEnvironment
 from toys import Counting, Line, OwnVector
 
 
@@ -190,7 +191,7 @@ class Painted(Counting):
 
 
 def dqn_config(**keys: Any) -> dict[str, Any]:
-    torso = {"_target_": "rlkit.networks.MLP", "hidden": [4], "activation": "relu"}
+    torso = {"_target_": "rlkit.networks.MLP", "hidden": [4], "activation": "relu", "layer_norm": False}
     agent = {
         "_target_": "rlkit.agents.dqn.DQN",
         "network": {"_target_": "rlkit.networks.QNetwork", "torso": torso},

@@ -200,8 +200,14 @@ def test_a_full_disk_stops_the_run_and_the_previous_checkpoint_stays_usable(
 
 def test_cut_episodes_are_marked_and_outside_all_averages() -> None:
     run = rlkit.train(
-        "agent=random", "env=lunar_lander", "total_steps=600", "checkpoint.every=100", "eval.every=0", "video=none",
-        "logger=[csv]", "log.every=100",
+        "agent=random",
+        "env=lunar_lander",
+        "total_steps=600",
+        "checkpoint.every=100",
+        "eval.every=0",
+        "video=none",
+        "logger=[csv]",
+        "log.every=100",
     )
     cuts = run.episodes["cut"] == 1
     assert run.episodes["step"][cuts].tolist() == [100.0, 200.0, 300.0, 400.0, 500.0, 600.0]

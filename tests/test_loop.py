@@ -16,7 +16,8 @@ from rlkit.checkpoint import Store
 from rlkit.core import Environment
 from rlkit.loop import Interaction, crossed, evaluate, interact, timestep_from_state, timestep_state, train
 from rlkit.seeding import Seeds
-from rlkit.vector import SerialEnvironment, SubprocessEnvironment, VectorEnvironment
+from rlkit.subprocesses import SubprocessEnvironment
+from rlkit.vector import SerialEnvironment, VectorEnvironment
 from toys import Counting, Line, Plain, Remembering, assert_same
 
 

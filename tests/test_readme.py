@@ -58,7 +58,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source") / "plugin_sample"
     subprocess.run(["cp", "-r", str(ROOT / "tests/plugin_sample"), str(source)], check=True)
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(folder), source],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-deps",
+            "--no-build-isolation",
+            "--target",
+            str(folder),
+            source,
+        ],
         check=True,
         capture_output=True,
     )

@@ -74,10 +74,8 @@ def test_a_signal_writes_a_checkpoint_and_resume_ends_the_same(number: int, stat
 
 
 def test_a_signal_writes_no_extra_checkpoint_where_the_environment_is_opaque(tmp_path: Path) -> None:
-    overrides = (
-        "agent=random env=lunar_lander total_steps=100000 checkpoint.every=2000 eval.every=0 video=none run_dir=runs/case"
-    )
-    process = start(tmp_path, overrides)
+    overrides = "agent=random env=lunar_lander total_steps=100000 checkpoint.every=2000 eval.every=0 video=none"
+    process = start(tmp_path, f"{overrides} run_dir=runs/case")
     wait_for(tmp_path / "runs/case/checkpoints/2000/manifest.json", process)
     process.send_signal(signal.SIGTERM)
     ended(process)

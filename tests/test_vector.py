@@ -19,7 +19,8 @@ from gymnasium.wrappers import TimeLimit
 from rlkit.checkpoint import Store
 from rlkit.core import Environment, RunError
 from rlkit.loop import interact
-from rlkit.vector import SerialEnvironment, SubprocessEnvironment, VectorEnvironment
+from rlkit.subprocesses import SubprocessEnvironment
+from rlkit.vector import SerialEnvironment, VectorEnvironment
 from toys import Bare, Counting, Dying, Line, OwnVector, Plain, Remembering, action_of, actions, assert_same, roll
 
 SEEDS = [11, 12, 13]
@@ -372,7 +373,7 @@ class TestFailures:
         script = """
 import sys, time
 import gymnasium, numpy as np
-from rlkit.vector import SubprocessEnvironment
+from rlkit.subprocesses import SubprocessEnvironment
 env = SubprocessEnvironment([lambda: gymnasium.make("CartPole-v1")] * 3)
 env.reset([0, 1, 2])
 print(*[process.pid for process in env._vector.processes], flush=True)

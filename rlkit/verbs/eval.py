@@ -35,5 +35,4 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
         return
     print(f"{run.name}, checkpoint {config.checkpoint}, {result['episodes']} episodes")
     for name in ("return/raw", "length"):
-        spread = result[name]
-        print(f"  {name:<11} mean {spread['mean']:g}  std {spread['std']:.4g}  min {spread['min']:g}  max {spread['max']:g}")
+        print(f"  {name:<11}", "  ".join(f"{key} {value:.5g}" for key, value in result[name].items()))

@@ -2,10 +2,10 @@
 
     python tests/benchmarks/race_cartpole.py --peer-python <python with stable-baselines3> --out <folder>
 
-Runs alternate, one process each, both with two torch threads. After every 2,000 environment steps the clock stops and 20
-greedy episodes are played by the same function; the threshold counts as reached at the first mean of at least 475 that 100
-further episodes confirm. A run that never gets there counts with all its training time. With ``--identical`` both use
-the zoo's hyperparameters, one environment and no threshold: the ratio of steps per second is of interest then.
+Runs alternate, one process each, both with two torch threads. After every 2,000 environment steps the clock stops and
+20 greedy episodes are played by the same function; the threshold counts as reached at the first mean of at least 475
+that 100 further episodes confirm. A run that never gets there counts with all its training time. With ``--identical``
+both use the zoo's hyperparameters, one environment and no threshold: the ratio of steps per second is of interest then.
 """
 
 from __future__ import annotations
@@ -193,7 +193,10 @@ def main() -> None:
         for framework, python in pythons.items():
             rows.append(start(python, framework, seed, arguments.identical, arguments.budget))
             row = rows[-1]
-            print(f"{framework:6} seed {seed}: reached {row['reached']} after {row['steps']} steps, {row['seconds']} s", flush=True)
+            print(
+                f"{framework:6} seed {seed}: reached {row['reached']} after {row['steps']} steps, {row['seconds']} s",
+                flush=True,
+            )
         if arguments.out:
             write(arguments.out, name, rows)
     seconds = {framework: [row["seconds"] for row in rows if row["framework"] == framework] for framework in pythons}
@@ -201,8 +204,10 @@ def main() -> None:
         print(f"{framework:6} median {statistics.median(values):.1f} s, from {min(values):.1f} to {max(values):.1f} s")
     ratios = [ours / theirs for ours, theirs in zip(seconds["rlkit"], seconds["sb3"], strict=True)]
     medians = statistics.median(seconds["rlkit"]) / statistics.median(seconds["sb3"])
-    print(f"ratio of medians {medians:.3f}; ratios seed by seed: median {statistics.median(ratios):.3f}, "
-          f"from {min(ratios):.3f} to {max(ratios):.3f}")
+    print(
+        f"ratio of medians {medians:.3f}; ratios seed by seed: median {statistics.median(ratios):.3f}, "
+        f"from {min(ratios):.3f} to {max(ratios):.3f}"
+    )
 
 
 if __name__ == "__main__":

@@ -86,11 +86,8 @@ def main() -> None:
             pairs = [(seconds(ours, folder), seconds(bare, folder)) for _ in range(arguments.runs)]
             rows += [{"case": case, "rlkit": round(a, 4), "bare": round(b, 4)} for a, b in pairs]
             ratios = [a / b for a, b in pairs]
-            print(
-                f"{case:8} rlkit/bare: median {statistics.median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}"
-                f"  (medians {statistics.median(a for a, _ in pairs):.2f} s and {statistics.median(b for _, b in pairs):.2f} s)",
-                flush=True,
-            )
+            middle, low, high = statistics.median(ratios), min(ratios), max(ratios)
+            print(f"{case:8} rlkit/bare: median {middle:.2f}, from {low:.2f} to {high:.2f}", flush=True)
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
         with (arguments.out / "startup.csv").open("w", newline="") as file:
