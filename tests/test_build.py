@@ -162,7 +162,7 @@ class TestMakeEnvironment:
 
     def test_a_native_vector_environment_can_be_neither_wrapped_nor_filmed(self) -> None:
         native = config(env={"_target_": "test_build.own_vector"}, vectorization="native")
-        with pytest.raises(UsageError, match="not a native vector environment; use vectorization=sync"):
+        with pytest.raises(UsageError, match="not native vector ones; use vectorization=sync"):
             build.make_environment({**native, "preprocess": [{"_target_": "x"}]}, num_envs=1)
         with pytest.raises(UsageError, match="cannot be filmed"):
             build.make_environment(native, num_envs=1, film=lambda picture, first, fps: None)

@@ -147,7 +147,7 @@ def test_an_existing_run_folder_is_refused(refuse: Refuse, capsys: pytest.Captur
     capsys.readouterr()
     assert refuse(["train", *QUICK, "run_dir=mine"]).startswith("run folder mine exists and is never overwritten")
     assert refuse(["train", "-m", *QUICK, "run_dir=mine"]).startswith("run folder mine exists and is never overwritten")
-    assert refuse(["eval", "run=mine", "checkpoint=7"]).startswith("checkpoint=7 is not in ")
+    assert refuse(["eval", "run=mine", "checkpoint=7"]).startswith("there is no checkpoint=7 in mine/checkpoints")
     assert refuse(["train", "resume=mine", "seed=3"]).startswith("seed cannot change on resume")
 
 
