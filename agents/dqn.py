@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import huber_loss
 
-from rlkit.core import Array, Batch, Memory, Metrics, Replay, State, TimeStep, Transition
+from rlkit.core import Array, Memory, Metrics, Replay, State, TimeStep, Transition
 from rlkit.explore import Schedule, epsilon_greedy
 from rlkit.networks import (
     FlatParameters,
@@ -101,37 +101,44 @@ class DQN:
             self._due += self._steps // self._train_freq - before // self._train_freq
 
     def update(self) -> Metrics | None:
-        """Take the gradient steps that are due."""
+        """Take the gradient steps that are due; their batches are drawn together."""
         due, self._due = self._due * self._gradient_steps, 0
         if due == 0 or len(self._replay) == 0:
             return None
-        losses = [self._learn(self._replay.sample(self._batch_size)) for _ in range(due)]
-        loss, q = torch.stack(losses).mean(0).tolist()
-        return {"loss/td": loss, "q/mean": q, "epsilon": self._epsilon(self._steps)}
+        drawn = self._replay.sample(due * self._batch_size)
+        rows = {name: self._tensor(value) for name, value in drawn._asdict().items() if value is not None}
+        parts = {name: value.split(self._batch_size) for name, value in rows.items()}
+        steps = [self._learn({name: part[i] for name, part in parts.items()}) for i in range(due)]
+        losses, errors, values = (torch.stack(column) for column in zip(*steps, strict=True))
+        self._replay.update_priorities(drawn.index, errors.flatten().cpu().numpy())
+        return {
+            "loss/td": float(losses.mean()),
+            "q/mean": float(values.mean()),
+            "epsilon": self._epsilon(self._steps),
+        }
 
-    def _learn(self, batch: Batch) -> Tensor:
-        q_tm1 = self.network(self._tensor(batch.observation))
-        chosen = q_tm1.gather(1, self._tensor(batch.action)[:, None])[:, 0]
+    def _learn(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        q_tm1 = self.network(batch["observation"])
+        chosen = q_tm1.gather(1, batch["action"][:, None])[:, 0]
         target = self._targets(batch)
-        losses = huber_loss(chosen, target, reduction="none")
-        loss = (self._tensor(batch.weight) * losses).mean()
+        loss = (batch["weight"] * huber_loss(chosen, target, reduction="none")).mean()
         self._parameters.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._parameters.clip_grad_norm(self._max_grad_norm)
         self._optimizer.step()
-        self._replay.update_priorities(batch.index, (target - chosen).detach().cpu().numpy())
         self._follow()
-        return torch.stack((loss, chosen.mean())).detach()
+        values = chosen.detach()
+        return loss.detach(), target - values, values
 
     @torch.no_grad()
-    def _targets(self, batch: Batch) -> Tensor:
-        observation = self._tensor(batch.next_observation)
-        q_t = self._target(observation)
-        selector = self.network(observation) if self._double else q_t
-        if batch.next_legal_actions is not None:
-            selector = selector.masked_fill(~self._tensor(batch.next_legal_actions), -torch.inf)
+    def _targets(self, batch: dict[str, Tensor]) -> Tensor:
+        q_t = self._target(batch["next_observation"])
+        selector = self.network(batch["next_observation"]) if self._double else q_t
+        if "next_legal_actions" in batch:
+            selector = selector.masked_fill(~batch["next_legal_actions"], -torch.inf)
         v_t = q_t.gather(1, selector.argmax(1, keepdim=True))[:, 0]
-        return td_target(self._tensor(batch.reward), self._gamma * self._tensor(batch.discount), v_t)  # type: ignore[no-any-return]
+        target: Tensor = td_target(batch["reward"], self._gamma * batch["discount"], v_t)
+        return target
 
     def _follow(self) -> None:
         self._updates += 1

@@ -105,12 +105,12 @@ class Window:
         self._closed = False
         self.at_start = True
 
-    def show(self, picture: Array, first: bool, fps: int) -> None:
+    def show(self, draw: video.Draw, first: bool, fps: int) -> None:
         """Show a picture; the last one of an episode stays for a moment before the first of the next."""
         if first and not self.at_start:
             self._rest(PAUSE)
         self.at_start, self._own_fps = first, fps
-        picture = video.check_picture(picture)
+        picture = video.check_picture(draw())
         zoom = max(1, round(HEIGHT / picture.shape[0]))
         size = (picture.shape[1] * zoom, picture.shape[0] * zoom)
         if self._screen is None:

@@ -125,7 +125,7 @@ def _check_pictures(config: dict[str, Any]) -> None:
     """Draw one picture, so that a run does not find out at its first evaluation that it cannot."""
     seen: list[Any] = []
     env = build.make_environment(
-        {**config, "vectorization": "sync"}, num_envs=1, film=lambda picture, first, fps: seen.append(picture)
+        {**config, "vectorization": "sync"}, num_envs=1, film=lambda draw, first, fps: seen.append(draw())
     )
     try:
         env.reset([0])
@@ -215,7 +215,7 @@ def _finish(run: Run, logger: Logger, session: Training) -> None:
         logger.picture(session.steps, draw(run.directory))
     if run.stopped in (None, STOP_AT) and run.config["video"] == "final":
         try:
-            logger.video(session.steps, run.play()[0])
+            logger.video(session.steps, run.play(max_frames=video.FRAMES)[0])
         except (RunError, UsageError) as error:
             logger.message(f"no video: {error}")
     for line in summary(run, session):

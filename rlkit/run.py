@@ -174,6 +174,7 @@ class Run:
         max_steps: int | None = None,
         out: Path | str | None = None,
         fps: int | None = None,
+        max_frames: int | None = None,
         device: str | None = None,
     ) -> list[Path]:
         """Record episodes to mp4 files, and return their paths.
@@ -186,6 +187,7 @@ class Run:
             max_steps: cap of an episode; None: as in training's evaluations.
             out: folder; None: ``videos/<name>``.
             fps: frames per second; None: the environment's own.
+            max_frames: pictures in a video at most; None: whole episodes.
             device: as in `load_agent`.
         """
         agent = self.load_agent(checkpoint, device)
@@ -194,7 +196,7 @@ class Run:
         paths = []
         for number, episode_seed in enumerate(Seeds(seed).integers("play", size=episodes)):
             path = folder / f"{checkpoint}-seed{seed}-{number}.mp4"
-            with video.first_episode(path, fps) as sink:
+            with video.first_episode(path, fps, max_frames) as sink:
                 env = build.make_environment({**self.config, "vectorization": "sync"}, num_envs=1, film=sink)
                 try:
                     evaluate(

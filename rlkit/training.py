@@ -224,7 +224,7 @@ def evaluate_agent(
     """
     settings = config["eval"]
     num_envs = min(settings["num_envs"], settings["episodes"])
-    recorder = nullcontext() if video_path is None else video.first_episode(video_path)
+    recorder = nullcontext() if video_path is None else video.first_episode(video_path, max_frames=video.FRAMES)
     with recorder as sink:
         env = build.make_environment({**config, "vectorization": "sync"}, num_envs=num_envs, film=sink)
         try:

@@ -80,12 +80,16 @@ class VideoWriter:
         self._stream.pix_fmt = "yuv420p"
 
 
-Sink = Callable[[Array, bool, int], None]
-"""Takes a picture, whether it is an episode's first, and the environment's frames per second."""
+FRAMES = 3_000
+"""Pictures in a video that training makes by itself: an agent that goes round in circles would fill the disk."""
+
+Draw = Callable[[], Array]
+Sink = Callable[[Draw, bool, int], None]
+"""Takes a function that draws, whether it is an episode's first picture, and the environment's frames per second."""
 
 
 class Film(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Shows every picture of an environment to a sink, the last of each episode included."""
+    """Offers every picture of an environment to a sink, the last of each episode included."""
 
     def __init__(self, env: gymnasium.Env[Any, Any], sink: Sink):
         super().__init__(env)
@@ -93,15 +97,15 @@ class Film(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._fps = frames_per_second(env.metadata)
 
     def reset(self, **kwargs: Any) -> Any:
-        """Reset, and show the first picture."""
+        """Reset, and offer the first picture."""
         result = self.env.reset(**kwargs)
-        self._sink(self._picture(), True, self._fps)
+        self._sink(self._picture, True, self._fps)
         return result
 
     def step(self, action: Any) -> Any:
-        """Step, and show the picture."""
+        """Step, and offer the picture."""
         result = self.env.step(action)
-        self._sink(self._picture(), False, self._fps)
+        self._sink(self._picture, False, self._fps)
         return result
 
     def _picture(self) -> Array:
@@ -131,19 +135,19 @@ def headless() -> Iterator[None]:
 
 
 @contextmanager
-def first_episode(path: Path, fps: int | None = None) -> Iterator[Sink]:
+def first_episode(path: Path, fps: int | None = None, max_frames: int | None = None) -> Iterator[Sink]:
     """Give a sink that writes the first episode it sees to `path`; verified at the end, discarded on an error.
 
-    `fps` stands in for the environment's own frames per second where given.
+    `fps` stands in for the environment's own frames per second where given; `max_frames` ends the video early.
     """
     writer = VideoWriter(path)
     episodes = 0
 
-    def show(picture: Array, first: bool, own_fps: int) -> None:
+    def show(draw: Draw, first: bool, own_fps: int) -> None:
         nonlocal episodes
         episodes += first
-        if episodes == 1:
-            writer.add(picture, fps or own_fps)
+        if episodes == 1 and (max_frames is None or writer.frames < max_frames):
+            writer.add(draw(), fps or own_fps)
 
     try:
         yield show
@@ -167,13 +171,13 @@ class EachEpisode:
         """Let `step` tell the step of the run, and tell `done` of each finished video."""
         self._step, self._done = step, done
 
-    def __call__(self, picture: Array, first: bool, fps: int) -> None:
+    def __call__(self, draw: Draw, first: bool, fps: int) -> None:
         """Take a picture."""
         if first:
             self._finish()
             self._writer = VideoWriter(self._folder / f"episode-{self._step():09d}.mp4")
-        if self._writer is not None:
-            self._writer.add(picture, fps)
+        if self._writer is not None and self._writer.frames < FRAMES:
+            self._writer.add(draw(), fps)
 
     def discard(self) -> None:
         """Drop the episode under way."""

@@ -174,7 +174,7 @@ class Linear1(nn.Module):
 
 
 class Fixed:
-    """A replay that gives the same batch for ever."""
+    """A replay that gives the same batch for ever, as often as it fits into what is asked for."""
 
     def __init__(self, batch: Batch | None = None):
         self.batch, self.told, self.added = batch, [], 0
@@ -186,7 +186,12 @@ class Fixed:
         self.added += 1
 
     def sample(self, batch_size: int) -> Batch:
-        return self.batch
+        times = batch_size // len(self.batch.action)
+        return Batch(*(None if rows is None else np.concatenate([rows] * times) for rows in self.batch))
+
+    @property
+    def updates(self) -> int:
+        return sum(len(errors) for _, errors in self.told) // len(self.batch.action)
 
     def update_priorities(self, index: Any, td_error: Any) -> None:
         self.told.append((index.tolist(), td_error.tolist()))
@@ -247,7 +252,7 @@ def one(n: int = 1, valid: Any = None) -> Transition:
 def diverged(double: bool, sample: Batch, **keys: Any) -> tuple[DQN, Fixed]:
     """Return an agent whose online network is [1, 2] and whose target network is [3, 1]."""
     replay = Fixed(sample)
-    agent = dqn(Linear1(3.0, 1.0), replay, double=double, **keys)
+    agent = dqn(Linear1(3.0, 1.0), replay, double=double, batch_size=len(sample.action), **keys)
     with torch.no_grad():
         agent.network.w.copy_(torch.tensor([1.0, 2.0]))
     return agent, replay
@@ -316,9 +321,9 @@ class TestDQN:
         )
         updates = []
         for _ in range(12):
-            before = len(replay.told)
+            before = replay.updates
             metrics = learn(agent, one())
-            updates.append(len(replay.told) - before)
+            updates.append(replay.updates - before)
             assert (metrics is None) == (updates[-1] == 0)
         # Decisions 1 to 12: learning from the 7th on, at even ones.
         assert updates == [0, 0, 0, 0, 0, 0, 0, 3, 0, 3, 0, 3]
@@ -327,9 +332,9 @@ class TestDQN:
         agent, replay = diverged(True, batch([1.0], [0], [0.0], [0.0], [0.0]), train_freq=2)
         counts = []
         for valid in ([True] * 5, [True] * 5, [False, False, True, False, False], [False] * 5):
-            before = len(replay.told)
+            before = replay.updates
             learn(agent, one(5, valid))
-            counts.append(len(replay.told) - before)
+            counts.append(replay.updates - before)
         # Decisions after each: 5, 10, 11, 11.
         assert counts == [2, 3, 0, 0]
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import tracemalloc
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ def test_a_video_that_is_cut_short_is_noticed(tmp_path: Path):
 def test_an_error_leaves_no_file(error: type[BaseException], tmp_path: Path):
     def fail():
         with first_episode(tmp_path / "a.mp4") as show:
-            show(picture(), True, 30)
+            show(picture, True, 30)
             raise error
 
     with pytest.raises(error):
@@ -127,14 +128,14 @@ def test_an_error_leaves_no_file(error: type[BaseException], tmp_path: Path):
 
 def test_a_refused_video_leaves_no_file(tmp_path: Path):
     with pytest.raises(RunError, match="black"), first_episode(tmp_path / "a.mp4") as show:
-        show(picture(0), True, 30)
+        show(lambda: picture(0), True, 30)
     assert not list(tmp_path.iterdir())
 
 
 def test_only_the_first_episode_is_shown_its_last_picture_included(tmp_path: Path):
     with first_episode(tmp_path / "a.mp4", fps=5) as show:
         for level, first in ((100, True), (120, False), (140, False), (200, True), (220, False)):
-            show(picture(level), first, 30)
+            show(partial(picture, level), first, 30)
     assert [round(float(frame.mean()) / 10) * 10 for frame in frames(tmp_path / "a.mp4")] == [100, 120, 140]
 
 
@@ -142,7 +143,7 @@ def test_each_episode_gets_a_file_named_by_its_step(tmp_path: Path):
     sink, done, step = EachEpisode(tmp_path), [], iter([0, 7])
     sink.attach(lambda: next(step), done.append)
     for first in (True, False, False, True, False):
-        sink(picture(), first, 30)
+        sink(picture, first, 30)
     sink.discard()
     assert done == [tmp_path / "episode-000000000.mp4"]
     assert list(tmp_path.iterdir()) == done
@@ -188,7 +189,12 @@ def test_filming_asks_for_no_display_where_there_is_none(
         monkeypatch.setenv(name, value)
     before = dict(os.environ)
     shown: list[tuple[bool, int]] = []
-    env = Film(Drawing(), lambda _, first, fps: shown.append((first, fps)))
+
+    def sink(draw: video.Draw, first: bool, fps: int) -> None:
+        draw()
+        shown.append((first, fps))
+
+    env = Film(Drawing(), sink)
     env.reset()
     env.step(0)
     assert shown == [(True, 12), (False, 12)]
