@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import platform
 import re
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,26 @@ def claim(config: dict[str, Any]) -> Path:
 
 def _named(config: dict[str, Any]) -> bool:
     return bool(config["name"] != default_name(config))
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keep other processes from training into the folder; the system lets go when this one dies, however it dies.
+
+    Raises:
+        UsageError: another process holds it.
+    """
+    with (directory / "train.log").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"run folder {directory} is being trained by another process; wait for it or stop it"
+            ) from None
+        except OSError:
+            # A file system without locks: then there is none to respect.
+            pass
+        yield
 
 
 def write_folder(directory: Path, config: dict[str, Any]) -> None:

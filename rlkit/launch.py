@@ -6,8 +6,8 @@ import importlib.util
 import re
 import shutil
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from rlkit import build, video
 from rlkit.config import Choices
 from rlkit.core import Environment, RunError, UsageError
-from rlkit.folder import claim, default_name, identity, write_folder
+from rlkit.folder import claim, default_name, identity, locked, write_folder
 from rlkit.loggers.base import Logger, ManyLoggers, RunInfo
 from rlkit.run import Run
 from rlkit.seeding import Seeds
@@ -45,6 +45,7 @@ def start(request: Request) -> Run:
     """
     if request.config.resume is not None:
         config = _resumed_config(request)
+        _check(config)
         return _train(config, Path(config["run_dir"]), resume=True)
     config = _fresh_config(request)
     _check(config)
@@ -135,39 +136,57 @@ def _check_pictures(config: dict[str, Any]) -> None:
 
 
 def _train(config: dict[str, Any], directory: Path, *, resume: bool) -> Run:
+    """Build the parts and train; whatever happens, they are closed and the traceback is in train.log."""
     _configure_torch(config)
-    videos = Path("videos") / config["name"]
-    film = video.EachEpisode(videos) if config["video"] == "every" else None
-    env = build.make_environment(config, num_envs=config["num_envs"], film=film)
-    logger = ManyLoggers(build.build(config["logger"], {}, "logger"))
-    try:
-        agent = build.make_agent(config, env, Seeds(config["seed"]))
-        opaque = _is_opaque(env)
-        session = Training(config, directory, videos, agent=agent, env=env, logger=logger, opaque=opaque)
+    film = video.EachEpisode(_videos(config)) if config["video"] == "every" else None
+    with ExitStack() as stack:
+        stack.enter_context(locked(directory))
+        stack.enter_context(_traceback_kept(directory / "train.log"))
+        interrupted = stack.enter_context(interruptions())
+        env = build.make_environment(config, num_envs=config["num_envs"], film=film)
+        stack.callback(env.close)
+        logger = ManyLoggers(build.build(config["logger"], {}, "logger"))
+        stack.callback(logger.close)
+        session = _session(config, directory, env, logger)
         if film is not None:
+            stack.callback(film.discard)
             film.attach(lambda: session.steps, lambda path: logger.video(session.steps, path))
         if resume:
             session.resume()
-        write_folder(directory, config)
-        logger.start(
-            RunInfo(config["name"], directory, identity(directory), config, session.steps, config["total_steps"])
-        )
-        _say_hello(logger, config, directory, session.steps, opaque)
-        with interruptions() as interrupted:
-            session.run(interrupted)
+        _open(config, directory, logger, session)
+        session.run(interrupted)
         run = Run(directory)
         run.stopped = session.stopped
         _finish(run, logger, session)
         return run
+
+
+def _videos(config: dict[str, Any]) -> Path:
+    return Path("videos") / config["name"]
+
+
+def _session(config: dict[str, Any], directory: Path, env: Environment, logger: Logger) -> Training:
+    agent = build.make_agent(config, env, Seeds(config["seed"]))
+    opaque = _is_opaque(env)
+    return Training(config, directory, _videos(config), agent=agent, env=env, logger=logger, opaque=opaque)
+
+
+def _open(config: dict[str, Any], directory: Path, logger: Logger, session: Training) -> None:
+    write_folder(directory, config)
+    total = config["total_steps"]
+    logger.start(RunInfo(config["name"], directory, identity(directory), config, session.steps, total))
+    for line in _greeting(config, directory, session):
+        logger.message(line)
+
+
+@contextmanager
+def _traceback_kept(path: Path) -> Iterator[None]:
+    try:
+        yield
     except Exception:
-        with suppress(OSError), (directory / "train.log").open("a") as file:
+        with suppress(OSError), path.open("a") as file:
             file.write(traceback.format_exc())
         raise
-    finally:
-        if film is not None:
-            film.discard()
-        logger.close()
-        env.close()
 
 
 def _is_opaque(env: Environment) -> bool:
@@ -184,21 +203,22 @@ def _configure_torch(config: dict[str, Any]) -> None:
     torch.use_deterministic_algorithms(bool(config["deterministic"]))
 
 
-def _say_hello(logger: Logger, config: dict[str, Any], directory: Path, step: int, opaque: bool) -> None:
-    choices = config["choices"]
-    logger.message(
-        f"{'resuming' if step else 'training'} {config['name']} in {directory}"
-        + (f" from step {step:,}" if step else "")
-    )
-    if choices.get("tuned") not in (None, "none", "None") and _tuned_exists(choices["tuned"]):
-        logger.message(
-            f"tuned settings for this pair: conf/tuned/{choices['tuned']}.yaml (tuned=none switches them off)"
-        )
-    if opaque:
+def _greeting(config: dict[str, Any], directory: Path, session: Training) -> list[str]:
+    step, tuned = session.steps, config["choices"].get("tuned")
+    begun = f"resuming {config['name']} from step {step:,}" if step else f"training {config['name']}"
+    lines = [f"{begun} in {directory}"]
+    if tuned not in (None, "none", "None") and _tuned_exists(tuned):
+        lines.append(f"tuned settings for this pair: conf/tuned/{tuned}.yaml (tuned=none switches them off)")
+    if session.opaque:
         every = config["checkpoint"]["every"]
-        logger.message(
+        lines.append(
             f"the environment's state cannot be read: new episodes start every {every:,} steps, for an exact resume"
         )
+    if not session.reproduced:
+        lines.append(
+            "the environment begins differently with the same seed: the run goes on, but not as if never stopped"
+        )
+    return lines
 
 
 def _tuned_exists(name: str) -> bool:

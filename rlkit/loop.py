@@ -37,6 +37,7 @@ class Interaction(Iterator[Transition]):
     Attributes:
         steps: agent decisions so far, summed over environments.
         at_cut: the last step ended every episode at a multiple of `cut_every`.
+        reproduced: an opaque environment began, after `load_state_dict`, as it had when the state was taken.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Interaction(Iterator[Transition]):
         self._timestep: TimeStep | None = None
         self.steps = 0
         self.at_cut = False
+        self.reproduced = True
 
     def __next__(self) -> Transition:
         """Let the agent act once in every environment."""
@@ -123,7 +125,9 @@ class Interaction(Iterator[Transition]):
             return
         self._timestep = timestep_from_state(state["timestep"])
         if state["env"] is None:
-            self._env.restart(self._reset_seeds(self.steps))
+            fresh = self._ask(self._env.restart, self._reset_seeds(self.steps)).observation
+            self.reproduced = np.array_equal(fresh, self._timestep.observation)
+            self._timestep = self._timestep._replace(observation=fresh)
         else:
             self._env.reset(self._reset_seeds(0))
             self._env.set_state(state["env"])

@@ -25,6 +25,7 @@ class Training:
     """One run in the making, from its built parts.
 
     Attributes:
+        opaque: the environment's state cannot be read.
         stopped: why it ended before `total_steps`, or None.
     """
 
@@ -44,7 +45,7 @@ class Training:
         self._agent = agent
         self._env = env
         self._logger = logger
-        self._opaque = opaque
+        self.opaque = opaque
         self._seeds = Seeds(config["seed"])
         self._stream = stream(config, agent, env, opaque=opaque)
         self._tracker = EpisodeTracker(env.num_envs)
@@ -60,6 +61,11 @@ class Training:
     def steps(self) -> int:
         """Agent decisions so far."""
         return self._stream.steps
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether the environment, started again with the same seed, began as it did before."""
+        return self._stream.reproduced
 
     @property
     def best_step(self) -> int | None:
@@ -115,7 +121,7 @@ class Training:
         """Write the last checkpoint, unless it was written just now or the run was interrupted where it can't be."""
         if self.steps == first or self.steps in self._store.steps():
             return
-        resumable = not self._opaque or self._stream.at_cut
+        resumable = not self.opaque or self._stream.at_cut
         if resumable or self.stopped in (None, STOP_AT):
             self._save(resumable=resumable)
 

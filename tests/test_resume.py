@@ -147,3 +147,14 @@ def test_output_json_ends_stdout_with_one_object(tmp_path: Path) -> None:
     result = json.loads(output.splitlines()[-1])
     assert result["run"] == "runs/case"
     assert [row["step"] for row in result["evaluations"]] == [4000]
+
+
+def test_a_run_that_is_being_trained_is_not_trained_twice(tmp_path: Path) -> None:
+    process = start(tmp_path, f"{RUN} total_steps=1000000 run_dir=runs/case checkpoint.every=2000")
+    wait_for(tmp_path / "runs/case/checkpoints/2000/manifest.json", process)
+    code, _, errors = ended(start(tmp_path, "resume=runs/case"))
+    process.kill()
+    ended(process)
+    assert code == 2
+    assert errors == "rlkit: run folder runs/case is being trained by another process; wait for it or stop it\n"
+    assert (tmp_path / "runs/case/config.yaml").exists()

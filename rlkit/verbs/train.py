@@ -16,18 +16,17 @@ from rlkit.run import Run
 
 def main(argv: Sequence[str]) -> int:
     """Train; a run that a signal stopped gives 128 plus its number, as shells do."""
-    stopped: list[str | None] = []
-
-    def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
-        run = launch.start(launch.Request(config, choices, overrides))
-        stopped.append(run.stopped)
-        if config.output.name == "json":
-            print(json.dumps(result(run)), flush=True)
-        if _signalled(run.stopped):
-            raise SystemExit(128 + signal.Signals[str(run.stopped)])
-
     run_verb("train", task, argv)
     return 0
+
+
+def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
+    """Train one run, and print its outcome as one line of JSON where that is asked for."""
+    run = launch.start(launch.Request(config, choices, overrides))
+    if config.output.name == "json":
+        print(json.dumps(result(run)), flush=True)
+    if run.stopped is not None and run.stopped.startswith("SIG"):
+        raise SystemExit(128 + signal.Signals[run.stopped])
 
 
 def result(run: Run) -> dict[str, Any]:
@@ -38,7 +37,3 @@ def result(run: Run) -> dict[str, Any]:
         "stopped": run.stopped,
         "evaluations": [{"step": step, "return/raw": score} for step, score in scores],
     }
-
-
-def _signalled(reason: str | None) -> bool:
-    return reason is not None and reason.startswith("SIG")

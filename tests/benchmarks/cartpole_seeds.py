@@ -1,0 +1,66 @@
+"""`rlkit train` as it comes (DQN on CartPole-v1) for ten seeds: wall time of training, and 100 fresh episodes each.
+
+    python tests/benchmarks/cartpole_seeds.py --out <folder>
+
+Training is timed as a whole process: start-up, evaluations, checkpoints, the curve and the video included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+RLKIT = [sys.executable, "-m", "rlkit"]
+
+
+def score(folder: Path, run: str, checkpoint: str) -> float:
+    """Return the mean return of 100 fresh episodes."""
+    command = [*RLKIT, "eval", f"run={run}", f"checkpoint={checkpoint}", "episodes=100", "output=json"]
+    output = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+    return float(json.loads(output.splitlines()[-1])["return/raw"]["mean"])
+
+
+def row(seed: int, folder: Path) -> dict[str, Any]:
+    """Train and score one seed."""
+    started = time.perf_counter()
+    subprocess.run([*RLKIT, "train", f"seed={seed}"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    seconds = time.perf_counter() - started
+    run = f"runs/dqn_cartpole_s{seed}"
+    scores = {checkpoint: score(folder, run, checkpoint) for checkpoint in ("best", "last")}
+    return {"seed": seed, "seconds": round(seconds, 1), **scores}
+
+
+def main() -> None:
+    """Print and keep the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(range(10)))
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in arguments.seeds:
+            rows.append(row(seed, Path(folder)))
+            print(rows[-1], flush=True)
+            if arguments.out:
+                arguments.out.mkdir(parents=True, exist_ok=True)
+                with (arguments.out / "cartpole_seeds.csv").open("w", newline="") as file:
+                    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+                    writer.writeheader()
+                    writer.writerows(rows)
+    seconds = [one["seconds"] for one in rows]
+    print(f"seconds: median {statistics.median(seconds)}, worst {max(seconds)}")
+    for checkpoint in ("best", "last"):
+        values = [one[checkpoint] for one in rows]
+        print(f"{checkpoint}: least {min(values)}, median {statistics.median(values)}")
+
+
+if __name__ == "__main__":
+    main()
