@@ -238,6 +238,27 @@ class TestState:
             env.close()
             other_env.close()
 
+    def test_an_environment_that_begins_differently_with_the_same_seed_is_noticed(self, tmp_path: Path) -> None:
+        class Unseeded(Counting):
+            born = 0
+
+            def reset(self, **keys: Any) -> Any:
+                observation, info = super().reset(**keys)
+                Unseeded.born += 1
+                return observation + Unseeded.born, info
+
+        store = Store(tmp_path)
+        noticed = {}
+        for make in (Counting, Unseeded):
+            interaction = stream(Remembering(3), SerialEnvironment([make] * 2), cut_every=20)
+            while not interaction.at_cut:
+                next(interaction)
+            store.save(1, interaction.state_dict())
+            other = stream(Remembering(3), SerialEnvironment([make] * 2), cut_every=20)
+            other.load_state_dict(store.load(1))
+            noticed[make.__name__] = other.reproduced
+        assert noticed == {"Counting": True, "Unseeded": False}
+
     def test_a_stream_that_has_not_begun_continues_from_the_beginning(self, tmp_path: Path) -> None:
         store = Store(tmp_path)
         interaction = stream(Remembering(3), SerialEnvironment([Plain]))
