@@ -107,7 +107,7 @@ class DQN:
             return None
         drawn = self._replay.sample(due * self._batch_size)
         rows = {name: self._tensor(value) for name, value in drawn._asdict().items() if value is not None}
-        parts = {name: value.split(self._batch_size) for name, value in rows.items()}
+        parts = {name: value.view(due, self._batch_size, *value.shape[1:]) for name, value in rows.items()}
         steps = [self._learn({name: part[i] for name, part in parts.items()}) for i in range(due)]
         losses, errors, values = (torch.stack(column) for column in zip(*steps, strict=True))
         self._replay.update_priorities(drawn.index, errors.flatten().cpu().numpy())

@@ -162,7 +162,7 @@ def _train(config: dict[str, Any], directory: Path, *, resume: bool) -> Run:
 
 
 def _videos(config: dict[str, Any]) -> Path:
-    return Path("videos") / config["name"]
+    return Path("videos") / str(config["name"])
 
 
 def _session(config: dict[str, Any], directory: Path, env: Environment, logger: Logger) -> Training:
