@@ -5,7 +5,7 @@ Shapes: N is the number of parallel environments, B a batch, A the number of dis
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -161,6 +161,3 @@ class Replay(Protocol):
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
-
-
-Transitions = Iterator[Transition]
