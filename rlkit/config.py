@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from typing import Any, get_type_hints
 
@@ -48,13 +49,23 @@ Task = Callable[[DictConfig, Choices, Sequence[str]], Any]
 
 
 def run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
-    """Run `task` as a Hydra application on ``conf/<verb>.yaml``, once, or once for each job of a sweep.
+    """Run `task` on ``conf/<verb>.yaml`` and the overrides `argv`, once, or once for each job of a sweep.
 
-    A job of a sweep that fails does not keep the others from running.
+    Only what needs a Hydra application (its flags, its own keys) becomes one, because that composes twice.
 
     Raises:
         UsageError: the command line does not compose, with the nearest valid name where there is one.
     """
+    if any(word.lstrip("+~").startswith(("-", "hydra")) for word in argv):
+        _run_application(verb, task, argv)
+        return
+    config, choices = composed(verb, argv)
+    with _explained(verb, argv, OmegaConfBaseException):
+        task(config, choices, argv)
+
+
+def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
+    """Run `task` as a Hydra application; a job of a sweep that fails does not keep the others from running."""
     check_words(verb, argv)
     _prepare(verb)
     # Hydra prints and exits by itself unless it is asked for its exceptions.
@@ -68,18 +79,15 @@ def run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
         overrides: list[str] = OmegaConf.to_container(settings.overrides.task)  # type: ignore[assignment]
         try:
             choices = _choices(settings)
-            _check(verb, config, choices, overrides)
-            task(config, choices, overrides)
+            with _explained(verb, overrides, OmegaConfBaseException):
+                _check(verb, config, choices, overrides)
+                task(config, choices, overrides)
             outcomes.append((overrides, None))
-        except OmegaConfBaseException as error:
-            outcomes.append((overrides, UsageError(_explain(error, verb, overrides))))
         except Exception as error:  # kept from Hydra, which would print lines of its own; raised below
             outcomes.append((overrides, error))
 
-    try:
+    with _explained(verb, argv):
         application(job)()
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise UsageError(_explain(error, verb, argv)) from error
     _raise_failures(outcomes)
 
 
@@ -91,11 +99,9 @@ def composed(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, Choices]:
     """
     check_words(verb, overrides)
     _prepare(verb)
-    try:
+    with _explained(verb, overrides):
         config, choices = _compose(verb, overrides)
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise UsageError(_explain(error, verb, overrides)) from error
-    _check(verb, config, choices, overrides)
+        _check(verb, config, choices, overrides)
     return config, choices
 
 
@@ -160,8 +166,13 @@ def _check_keys(config: DictConfig, schema: type[Any], path: str = "") -> None:
             _check_keys(config[key], kind, f"{path}{key}.")
 
 
-def _explain(error: Exception, verb: str, overrides: Sequence[str]) -> str:
-    return explain(error, Command(verb, overrides, lambda: _valid_keys(verb, overrides)))
+@contextmanager
+def _explained(verb: str, overrides: Sequence[str], *kinds: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except kinds or (HydraException, OmegaConfBaseException, ValueError) as error:
+        command = Command(verb, overrides, lambda: _valid_keys(verb, overrides))
+        raise UsageError(explain(error, command)) from error
 
 
 def _valid_keys(verb: str, overrides: Sequence[str]) -> list[str]:

@@ -8,6 +8,8 @@ import shutil
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,7 +110,7 @@ def _check(config: dict[str, Any]) -> None:
     """Refuse what cannot work, before anything is allocated."""
     for least, keys in ((1, POSITIVE), (0, NOT_NEGATIVE)):
         for key in keys:
-            value = OmegaConf.select(OmegaConf.create(config), key)
+            value: Any = reduce(getitem, key.split("."), config)
             if value < least:
                 raise UsageError(f"{key} is {value}; it must be at least {least}")
     if "wandb" in config["logger"] and importlib.util.find_spec("wandb") is None:
