@@ -1,40 +1,45 @@
-"""Deep Q-network (Mnih et al., 2015), with the double estimator (van Hasselt et al., 2016)."""
+"""Deep Q-network (Mnih et al., 2015), with the improvements that Rainbow puts together (Hessel et al., 2018)."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import huber_loss
+from torch import Tensor
 
-from rlkit.core import Array, Memory, Metrics, Replay, State, TimeStep, Transition
+from rlkit.core import Array, Memory, Metrics, Replay, State, TimeStep, Transition, UsageError
+from rlkit.distributions import of_action
 from rlkit.explore import Schedule, epsilon_greedy
 from rlkit.networks import (
     FlatParameters,
+    Precision,
+    QNetwork,
+    computing,
     load_module_state,
     load_optimizer_state,
     module_state,
     optimizer_state,
     to_tensor,
 )
-from rlkit.targets import td_target
 
 
 class DQN:
     """Q-learning with a network, a replay and a target network.
 
+    Double here; dueling, noisy and distributional by the network; several steps and priorities by the replay.
+
     Attributes:
-        network: observations [B, ...] -> action values [B, A].
+        network: observations [B, ...] -> outputs [B, A, K], whose meaning is ``network.distribution``.
     """
 
     def __init__(
         self,
         *,
-        network: nn.Module,
+        network: QNetwork,
         replay: Replay,
         optimizer: Callable[..., torch.optim.Optimizer],
         epsilon: Schedule,
@@ -47,7 +52,10 @@ class DQN:
         target_every: int,
         tau: float,
         max_grad_norm: float,
+        precision: str,
+        compile: bool,
         device: str = "cpu",
+        generator: torch.Generator | None = None,
     ):
         """Put the parts together.
 
@@ -57,7 +65,7 @@ class DQN:
             optimizer: called with the network's parameters.
             epsilon: share of uniformly drawn actions, by the number of decisions observed.
             gamma: discount factor.
-            double: the online network chooses the action whose target value is used.
+            double: the online network chooses the action whose target value is used (van Hasselt et al., 2016).
             learning_starts: decisions before the first update.
             batch_size: transitions in an update.
             train_freq: decisions between updates; several multiples passed at once count each.
@@ -65,10 +73,19 @@ class DQN:
             target_every: gradient steps between updates of the target network.
             tau: share of the online network in a target update; 1 copies, less is Polyak averaging.
             max_grad_norm: gradients are scaled down to this norm.
+            precision: float32, bfloat16 (mixed), or auto: bfloat16 where the device has units for it.
+            compile: updates run compiled networks, which take a minute to compile; acting would not gain.
             device: where the networks live.
+            generator: on `device`; draws the noise of updates, so a noisy network needs one.
+
+        Raises:
+            UsageError: an unknown precision, or a noisy network without a generator.
         """
+        if network.noise_size and generator is None:
+            raise UsageError("generator is None, but a noisy network draws from it; give DQN a torch.Generator")
         self.network = network.to(device)
         self._target = copy.deepcopy(self.network).requires_grad_(False)
+        self._distribution = network.distribution
         self._replay = replay
         self._parameters = FlatParameters(self.network)
         self._target_parameters = FlatParameters(self._target)
@@ -77,7 +94,12 @@ class DQN:
         self._learning_starts, self._batch_size = learning_starts, batch_size
         self._train_freq, self._gradient_steps = train_freq, gradient_steps
         self._target_every, self._tau, self._max_grad_norm = target_every, tau, max_grad_norm
-        self._device = device
+        self._tensor = partial(to_tensor, device=device)
+        self._generator = generator
+        numbers = Precision(precision, device)
+        self._acting = computing(self.network.outputs, numbers, compile=False)
+        self._online = computing(self.network.outputs, numbers, compile=compile)
+        self._aimed_at = computing(self._target.outputs, numbers, compile=compile)
         self._steps = self._due = self._updates = 0
 
     def initial_memory(self, n: int) -> Memory:
@@ -87,9 +109,17 @@ class DQN:
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
-        """Return the epsilon-greedy action [N], or the greedy one where not exploring."""
+        """Return the epsilon-greedy action [N], or the greedy one where not exploring.
+
+        Exploring, a noisy network has noise of its own, drawn from `rng`, for each environment; else it has none.
+        """
+        noise = None
+        if explore and self.network.noise_size:
+            drawn = rng.standard_normal((len(timestep.observation), self.network.noise_size), np.float32)
+            noise = self._tensor(drawn)
         with torch.inference_mode():
-            q = self.network(self._tensor(timestep.observation)).cpu().numpy()
+            seen = self.network.read(self._tensor(timestep.observation))
+            q = self._distribution.mean(self._acting(seen, noise)).cpu().numpy()
         epsilon = self._epsilon(self._steps) if explore else 0.0
         return epsilon_greedy(q, epsilon, rng, timestep.legal_actions), memory
 
@@ -107,55 +137,61 @@ class DQN:
             return None
         drawn = self._replay.sample(due * self._batch_size)
         rows = {name: self._tensor(value) for name, value in drawn._asdict().items() if value is not None}
-        parts = {name: value.view(due, self._batch_size, *value.shape[1:]) for name, value in rows.items()}
+        rows["discount"] = self._gamma * rows["discount"]
+        parts = {name: value.view(due, self._batch_size, *value.shape[1:]).unbind() for name, value in rows.items()}
         steps = [self._learn({name: part[i] for name, part in parts.items()}) for i in range(due)]
-        losses, errors, values = (torch.stack(column) for column in zip(*steps, strict=True))
-        self._replay.update_priorities(drawn.index, errors.flatten().cpu().numpy())
-        return {
-            "loss/td": float(losses.mean()),
-            "q/mean": float(values.mean()),
-            "epsilon": self._epsilon(self._steps),
-        }
+        losses, priorities, chosen = (torch.stack(column) for column in zip(*steps, strict=True))
+        self._replay.update_priorities(drawn.index, priorities.flatten().cpu().numpy())
+        loss, value = torch.stack((losses.mean(), self._distribution.mean(chosen).mean())).tolist()
+        return {"loss/td": loss, "q/mean": value, "epsilon": self._epsilon(self._steps)}
 
     def _learn(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        q_tm1 = self.network(batch["observation"])
-        chosen = q_tm1.gather(1, batch["action"][:, None])[:, 0]
-        target = self._targets(batch)
-        loss = (batch["weight"] * huber_loss(chosen, target, reduction="none")).mean()
+        """Take a gradient step; return its loss, the priorities [B] and the outputs [B, K] for what was done."""
+        noise, *noises = self._noise()
+        following = self._following(batch, *noises)
+        seen = self.network.read(batch["observation"])
+        chosen = of_action(self._online(seen, noise), batch["action"])
+        losses, priorities = self._distribution.loss(chosen, following, batch["reward"], batch["discount"])
+        loss = (batch["weight"] * losses).mean()
         self._parameters.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._parameters.clip_grad_norm(self._max_grad_norm)
         self._optimizer.step()
         self._follow()
-        values = chosen.detach()
-        return loss.detach(), target - values, values
+        return loss.detach(), priorities, chosen.detach()
 
     @torch.no_grad()
-    def _targets(self, batch: dict[str, Tensor]) -> Tensor:
-        q_t = self._target(batch["next_observation"])
-        selector = self.network(batch["next_observation"]) if self._double else q_t
+    def _following(self, batch: dict[str, Tensor], target_noise: Tensor | None, noise: Tensor | None) -> Tensor:
+        """Return the target network's outputs [B, K] for the best action of the successors."""
+        seen = self.network.read(batch["next_observation"])
+        outputs = self._aimed_at(seen, target_noise)
+        selector = self._online(seen, noise) if self._double else outputs
+        q_t = self._distribution.mean(selector)
         if "next_legal_actions" in batch:
-            selector = selector.masked_fill(~batch["next_legal_actions"], -torch.inf)
-        v_t = q_t.gather(1, selector.argmax(1, keepdim=True))[:, 0]
-        target: Tensor = td_target(batch["reward"], self._gamma * batch["discount"], v_t)
-        return target
+            q_t = q_t.masked_fill(~batch["next_legal_actions"], -torch.inf)
+        return of_action(outputs, q_t.argmax(1))
+
+    def _noise(self) -> tuple[Tensor | None, ...]:
+        """Return independent noise for the values learnt, the target network, and the choice of the next action."""
+        size, generator = self.network.noise_size, self._generator
+        if size == 0 or generator is None:
+            return None, None, None
+        return torch.randn(3, 1, size, generator=generator, device=generator.device).unbind()
 
     def _follow(self) -> None:
         self._updates += 1
         if self._updates % self._target_every == 0:
             self._target_parameters.follow(self._parameters, self._tau)
 
-    def _tensor(self, array: Array) -> Tensor:
-        return to_tensor(array, self._device)
-
     def state_dict(self) -> State:
-        """Return networks, optimiser, replay and counters."""
+        """Return networks, optimiser, replay, counters and the noise's generator."""
         return {
             "network": module_state(self.network),
             "target": module_state(self._target),
             "optimizer": optimizer_state(self._optimizer),
             "replay": self._replay.state_dict(),
             "counters": {"steps": self._steps, "due": self._due, "updates": self._updates},
+            "generator": self._generator.get_state().numpy().copy() if self._generator else None,
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -165,5 +201,8 @@ class DQN:
         load_optimizer_state(self._optimizer, state["optimizer"])
         if "replay" in state:
             self._replay.load_state_dict(state["replay"])
+        # Another kind of device has another kind of generator, which cannot go on where this one was.
+        if self._generator is not None and len(state["generator"]) == len(self._generator.get_state()):
+            self._generator.set_state(torch.tensor(state["generator"]))
         counters: dict[str, Any] = state["counters"]
         self._steps, self._due, self._updates = counters["steps"], counters["due"], counters["updates"]

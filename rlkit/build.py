@@ -11,6 +11,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -59,11 +60,14 @@ def build(node: Any, context: Context, path: str = "") -> Any:
         return [build(item, context, f"{path}.{i}") for i, item in enumerate(node)]
     if not isinstance(node, dict):
         return node
-    children = {key: build(value, context, f"{path}.{key}".lstrip(".")) for key, value in node.items()}
-    if "_target_" not in children:
-        return children
-    target = locate(children.pop("_target_"), path)
-    partial = children.pop("_partial_", False)
+    if "_target_" not in node:
+        return _built(node, context, path)
+    arguments = {key: value for key, value in node.items() if key not in ("_target_", "_partial_")}
+    target, partial = locate(node["_target_"], path), node.get("_partial_", False)
+    # Plain values first: where a node within refers to one, it is this one that was typed.
+    plain_values = {key: value for key, value in arguments.items() if not isinstance(value, (dict, list))}
+    options.check(plain_values, target, path)
+    children = _built(arguments, context, path)
     options.check(children, target, path)
     wanted = options.parameters(target)
     known = {name: value(path) for name, value in context.items() if name in wanted and name not in children}
@@ -71,6 +75,10 @@ def build(node: Any, context: Context, path: str = "") -> Any:
         return functools.partial(target, **known, **children)
     options.require(wanted, {*known, *children}, target, path)
     return target(**known, **children)
+
+
+def _built(node: Mapping[str, Any], context: Context, path: str) -> dict[str, Any]:
+    return {key: build(value, context, f"{path}.{key}".lstrip(".")) for key, value in node.items()}
 
 
 def plain(config: DictConfig | Any) -> Any:
@@ -132,7 +140,8 @@ def make_environment(
         UsageError: what ``env._target_`` made is no environment, or cannot be filmed.
     """
     first_mode = "rgb_array" if film else render_mode
-    first = build(config["env"], _environment_context(config, num_envs, first_mode), "env")
+    filmed = first_mode is not None
+    first = build(config["env"], _environment_context(config, num_envs, first_mode, filmed), "env")
     if isinstance(first, VectorEnv):
         return _native(config, first, film)
     if not isinstance(first, gymnasium.Env):
@@ -140,8 +149,8 @@ def make_environment(
     built = [first]
 
     def make(index: int) -> gymnasium.Env[Any, Any]:
-        mode = first_mode if index == 0 else render_mode
-        env = built.pop() if built else build(config["env"], _environment_context(config, num_envs, mode), "env")
+        context = _environment_context(config, num_envs, first_mode if index == 0 else render_mode, filmed)
+        env = built.pop() if built else build(config["env"], context, "env")
         env = _wrap(env, config["preprocess"])
         return video.Film(env, film) if film and index == 0 else env
 
@@ -160,14 +169,17 @@ def make_single(
 
     Where ``env._target_`` makes vector environments, it is one of those, of `num_envs`.
     """
-    env = build(config["env"], _environment_context(config, num_envs, render_mode), "env")
+    context = _environment_context(config, num_envs, render_mode, render_mode is not None)
+    env = build(config["env"], context, "env")
     return env if isinstance(env, VectorEnv) else _wrap(env, config["preprocess"])
 
 
-def _environment_context(config: Mapping[str, Any], num_envs: int, render_mode: str | None) -> Context:
+def _environment_context(config: Mapping[str, Any], num_envs: int, render_mode: str | None, filmed: bool) -> Context:
+    """Return what an environment's constructor can ask for; `filmed`: single ones are wanted, for their pictures."""
     return {
         "num_envs": lambda path: num_envs,
         "render_mode": lambda path: render_mode,
+        "filmed": lambda path: filmed,
         "vectorization": lambda path: config["vectorization"],
     }
 
@@ -184,25 +196,34 @@ def _native(config: Mapping[str, Any], vector: Any, film: video.Sink | None) -> 
         vector.close()
         raise UsageError("a native vector environment cannot be filmed; set video=none, or vectorization=sync")
     if config["preprocess"]:
-        raise UsageError("preprocess= wraps single environments, not native vector ones; use vectorization=sync")
+        raise UsageError(
+            "preprocess= wraps single environments, not native vector ones; use vectorization=sync, or the "
+            "environment's own option (env.stepping=python)"
+        )
     built = [vector]
-    context = _environment_context(config, vector.num_envs, None)
+    context = _environment_context(config, vector.num_envs, None, False)
     make = lambda: built.pop() if built else build(config["env"], context, "env")  # noqa: E731
     return VectorEnvironment(make, action_mask=config["action_mask"])
 
 
-def make_agent(config: Mapping[str, Any], env: Environment, seeds: Seeds) -> Agent:
+def make_agent(
+    config: Mapping[str, Any], env: Environment, seeds: Seeds, tell: Callable[[str], None] = lambda line: None
+) -> Agent:
     """Build the agent of a run for the spaces of `env`.
 
-    Constructors can ask for `observation_space`, `action_space`, `num_envs`, `device`, `total_steps`, `rng`
-    (a NumPy generator of its own, named after the node) and `generator` (a `torch.Generator`, likewise).
+    Constructors can ask for `observation_space`, `action_space`, `frame_stack` (of `rlkit.core.Environment`),
+    `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of its own, named after the node), `generator` (a
+    `torch.Generator`, likewise), `scratch` (a folder for what need not last) and `tell` (takes a line for the user).
     """
     context: Context = {
         "observation_space": lambda path: env.observation_space,
         "action_space": lambda path: env.action_space,
+        "frame_stack": lambda path: env.frame_stack,
         "num_envs": lambda path: config["num_envs"],
         "device": lambda path: config["device"],
         "total_steps": lambda path: config["total_steps"],
+        "scratch": lambda path: Path(config["run_dir"]) / "scratch" if config.get("run_dir") else None,
+        "tell": lambda path: tell,
         "rng": seeds.generator,
         "generator": lambda path: seeds.torch_generator(path, config["device"]),
     }

@@ -8,11 +8,11 @@ One layer that is neither makes the whole environment opaque. The generator is a
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium
-from gymnasium.utils import seeding
+import numpy as np
 
 from rlkit.core import State
 
@@ -39,13 +39,31 @@ FIELDS: dict[str, tuple[str, ...]] = {
     f"{_WRAPPERS}.transform_observation.RescaleObservation": (),
     f"{_WRAPPERS}.transform_observation.ReshapeObservation": (),
     f"{_WRAPPERS}.transform_reward.ClipReward": (),
-    "rlkit.preprocess.TerminalReward": (),
+    "rlkit.preprocess.episodes.FireReset": (),
+    "rlkit.preprocess.episodes.NoopStarts": (),
+    "rlkit.preprocess.frames.FrameSkip": (),
+    "rlkit.preprocess.frames.FrameStack": ("_stack",),
+    "rlkit.preprocess.frames.MaxFrames": ("_previous",),
+    "rlkit.preprocess.images.Crop": (),
+    "rlkit.preprocess.images.Grey": (),
+    "rlkit.preprocess.images.Resize": (),
+    "rlkit.preprocess.rewards.ClipReward": (),
+    "rlkit.preprocess.rewards.SignReward": (),
+    "rlkit.preprocess.rewards.TerminalReward": (),
     "rlkit.spaces.DiscreteTuple": (),
     "rlkit.spaces.ZeroBasedActions": (),
     "rlkit.spaces.ZeroBasedObservations": (),
-    "rlkit.video.Film": (),
+    "rlkit.video.Film": ("_goes_on",),
 }
 """Exact class -> the attributes that change while it runs (attributes not set yet are left out)."""
+
+BIT_GENERATORS: dict[str, Callable[[], np.random.BitGenerator]] = {
+    "MT19937": np.random.MT19937,
+    "PCG64": np.random.PCG64,
+    "PCG64DXSM": np.random.PCG64DXSM,
+    "Philox": np.random.Philox,
+    "SFC64": np.random.SFC64,
+}
 
 
 def layers(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
@@ -113,7 +131,7 @@ def _read_generator(env: Any) -> State | None:
 def _write_generator(env: Any, saved: State | None) -> None:
     if saved is None:
         return
-    generator, _ = seeding.np_random(0)
-    generator.bit_generator.state = saved["state"]
-    env._np_random = generator
+    bits = BIT_GENERATORS[saved["state"]["bit_generator"]]()
+    bits.state = saved["state"]
+    env._np_random = np.random.Generator(bits)
     env._np_random_seed = saved["seed"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import re
@@ -34,6 +35,7 @@ class Segment(NamedTuple):
 
     name: str
     read: Callable[[], dict[str, Array]]
+    compress: bool = False  # deflate its file
 
 
 class CheckpointError(RunError):
@@ -169,7 +171,7 @@ def _write(folder: Path, step: int, state: State, previous: Path | None) -> None
             files[name] = known[name]
         else:
             (folder / "segments").mkdir(exist_ok=True)
-            _save_arrays(folder / name, segment.read())
+            _save_arrays(folder / name, segment.read(), segment.compress)
             files[name] = _sha256(folder / name)
     manifest = {"format": FORMAT, "step": step, "files": files}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
@@ -263,12 +265,22 @@ def _unpack(value: Any, arrays: dict[str, Array], segments: Path) -> Any:
     return {key: _unpack(item, arrays, segments) for key, item in value.items()}
 
 
-def _save_arrays(path: Path, arrays: dict[str, Array]) -> None:
+def _save_arrays(path: Path, arrays: dict[str, Array], compress: bool = False) -> None:
     # Not numpy.savez: it takes an array named `file` or `allow_pickle` for an argument of its own.
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+            info = zipfile.ZipInfo(f"{name}.npy")
+            if compress:
+                archive.writestr(info, _npy(array), zipfile.ZIP_DEFLATED, compresslevel=1)
+                continue
+            with archive.open(info, "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+
+
+def _npy(array: Array) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+    return file.getvalue()
 
 
 def _arrays(path: Path) -> dict[str, Array]:

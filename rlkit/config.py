@@ -26,6 +26,9 @@ from rlkit.core import RunError, UsageError
 from rlkit.explain import Command, check_words, explain, nearest
 from rlkit.schemas import SCHEMAS
 
+COMPLAINTS = (HydraException, OmegaConfBaseException, ValueError)
+COMPLAINTS_OF_A_TASK = (OmegaConfBaseException,)
+
 Choices = Mapping[str, str]
 """Which file of each group was chosen, e.g. ``{"agent": "dqn", "env": "cartpole"}``."""
 
@@ -60,7 +63,7 @@ def run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
         _run_application(verb, task, argv)
         return
     config, choices = composed(verb, argv)
-    with _explained(verb, argv, OmegaConfBaseException):
+    with _explained(verb, argv, COMPLAINTS_OF_A_TASK):
         task(config, choices, argv)
 
 
@@ -79,7 +82,7 @@ def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
         overrides: list[str] = OmegaConf.to_container(settings.overrides.task)  # type: ignore[assignment]
         try:
             choices = _choices(settings)
-            with _explained(verb, overrides, OmegaConfBaseException):
+            with _explained(verb, overrides, COMPLAINTS_OF_A_TASK):
                 _check(verb, config, choices, overrides)
                 task(config, choices, overrides)
             outcomes.append((overrides, None))
@@ -167,10 +170,10 @@ def _check_keys(config: DictConfig, schema: type[Any], path: str = "") -> None:
 
 
 @contextmanager
-def _explained(verb: str, overrides: Sequence[str], *kinds: type[Exception]) -> Iterator[None]:
+def _explained(verb: str, overrides: Sequence[str], kinds: tuple[type[Exception], ...] = COMPLAINTS) -> Iterator[None]:
     try:
         yield
-    except kinds or (HydraException, OmegaConfBaseException, ValueError) as error:
+    except kinds as error:
         command = Command(verb, overrides, lambda: _valid_keys(verb, overrides))
         raise UsageError(explain(error, command)) from error
 

@@ -118,12 +118,19 @@ class Environment(Protocol):
     num_envs: int
     observation_space: Any  # of one environment
     action_space: Any  # of one environment
+    frame_stack: int  # S where observations are stacks of S frames along axis 0, newest last; 1 where nothing is known
 
     def reset(self, seeds: list[int]) -> TimeStep:
         """Start a new episode in every environment, environment i seeded with `seeds[i]`."""
 
     def step(self, action: Array) -> TimeStep:
-        """Step every environment, [N] or [N, ...] actions."""
+        """Step every environment, [N] or [N, ...] actions; `send` and `recv` in one."""
+
+    def send(self, action: Array) -> None:
+        """Start a step, which goes on by itself where environments run elsewhere; next comes `recv`."""
+
+    def recv(self) -> TimeStep:
+        """Wait for the step that `send` started."""
 
     def get_state(self) -> State | None:
         """Return the whole state as plain data, or None where that cannot be had."""

@@ -17,7 +17,19 @@ import yaml
 
 from rlkit.core import UsageError
 
-PACKAGES = ("rlkit", "numpy", "gymnasium", "torch", "hydra-core", "omegaconf", "wandb", "av", "matplotlib")
+PACKAGES = (
+    "rlkit",
+    "numpy",
+    "gymnasium",
+    "ale-py",
+    "opencv-python-headless",
+    "torch",
+    "hydra-core",
+    "omegaconf",
+    "wandb",
+    "av",
+    "matplotlib",
+)
 
 
 def default_name(config: dict[str, Any]) -> str:
@@ -26,12 +38,11 @@ def default_name(config: dict[str, Any]) -> str:
     A preset is called by its own name: ``<experiment>_s<seed>``.
     """
     choices, env = config["choices"], config["env"]
-    if choices.get("experiment") not in (None, "None"):
-        return f"{choices['experiment']}_s{config['seed']}"
-    parts = [choices["agent"], choices["env"]]
-    if "game" in env:
+    preset = choices.get("experiment") not in (None, "None")
+    parts = [choices["experiment"]] if preset else [choices["agent"], choices["env"]]
+    if "game" in env and str(env["game"]).lower() not in parts[0]:
         parts.append(str(env["game"]))
-    elif choices["env"] == "gym":
+    elif choices["env"] == "gym" and not preset:
         parts.append(str(env["id"]))
     return re.sub(r"[^\w.-]+", "-", "_".join([*parts, f"s{config['seed']}"]))
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rlkit import plugins
 
 WIDTH = 100
-GROUPS = ("agent", "env", "network", "replay", "schedule", "logger", "experiment", "tuned")
+GROUPS = ("agent", "env", "network", "distribution", "replay", "schedule", "logger", "experiment", "tuned")
 
 USAGE = {
     "train": "rlkit train [group=name …] [key=value …] [-m]",
@@ -107,6 +107,7 @@ def _group(group: str, chosen: str) -> str:
 
 HINTS = {
     "network": " (the agent chooses)",
+    "distribution": " (of returns; the agent chooses)",
     "replay": " (the agent chooses)",
     "schedule": " (schedule@agent.epsilon=…)",
     "logger": " (several: logger=[csv,terminal])",

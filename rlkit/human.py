@@ -234,8 +234,7 @@ class Person:
 
 def _keys(config: dict[str, Any]) -> Keys:
     """Return the keys of a run's environment, from one that is made only to be asked."""
-    context = {"num_envs": lambda _: 1, "render_mode": lambda _: None, "vectorization": lambda _: "sync"}
-    env = build.build(config["env"], context, "env")
+    env = build.make_single({**config, "vectorization": "sync", "preprocess": []}, render_mode="rgb_array")
     try:
         if isinstance(env, VectorEnv) or not isinstance(env, gymnasium.Env):
             raise UsageError("a native vector environment cannot be played; leave human=true out to record a video")

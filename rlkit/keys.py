@@ -27,6 +27,8 @@ class Idle(Enum):
 
 WAIT, REPEAT = Idle.WAIT, Idle.REPEAT
 LETTERS = {"up": "w", "left": "a", "down": "s", "right": "d"}
+JOYSTICK = re.compile("NOOP|(UP|DOWN|LEFT|RIGHT|FIRE)+")
+BUTTONS = {"UP": "up", "DOWN": "down", "LEFT": "left", "RIGHT": "right", "FIRE": "space"}
 
 
 class Keys(NamedTuple):
@@ -34,6 +36,7 @@ class Keys(NamedTuple):
 
     actions: Mapping[Combination, Any]
     idle: Any  # WAIT, REPEAT, or the action while no key is pressed
+    told: str = ""  # what a person is told of them, where that is not their list
 
     @property
     def names(self) -> frozenset[str]:
@@ -51,6 +54,8 @@ class Keys(NamedTuple):
 
     def __str__(self) -> str:
         """Tell a person in one line what to press."""
+        if self.told:
+            return f"keys: {self.told}"
         told: dict[str, list[str]] = {}
         for combination, action in self.actions.items():
             told.setdefault(str(action), []).append("+".join(sorted(combination)))
@@ -79,7 +84,8 @@ GAMES: Mapping[str, Keys] = {
 
 
 def keys_for(env: gymnasium.Env[Any, Any]) -> Keys:
-    """Return the keys of `env`: those of a known game, its own ``get_keys_to_action()``, or what its actions suggest.
+    """Return the keys of `env`: those of a known game, what its ``get_action_meanings()`` says of a joystick, its own
+    ``get_keys_to_action()``, or what its actions suggest.
 
     Raises:
         UsageError: nothing fits its action space.
@@ -87,6 +93,10 @@ def keys_for(env: gymnasium.Env[Any, Any]) -> Keys:
     name = re.sub(r"-v\d+$", "", env.spec.id) if env.spec is not None else ""
     if name in GAMES and isinstance(env.action_space, spaces.Discrete):
         return GAMES[name]
+    if env.has_wrapper_attr("get_action_meanings"):
+        meanings = list(env.get_wrapper_attr("get_action_meanings")())
+        if all(JOYSTICK.fullmatch(meaning) for meaning in meanings):
+            return _joystick(meanings)
     if env.has_wrapper_attr("get_keys_to_action"):
         return _own(env.get_wrapper_attr("get_keys_to_action")(), _start(env.action_space))
     if isinstance(env.action_space, spaces.Discrete):
@@ -97,6 +107,24 @@ def keys_for(env: gymnasium.Env[Any, Any]) -> Keys:
         f"no keys are known for actions {env.action_space}; let the environment offer get_keys_to_action(), a dict "
         "such as {('w', 'd'): action}, or leave human=true out"
     )
+
+
+def _joystick(meanings: list[str]) -> Keys:
+    """Return the keys of actions that are called as Atari's are: arrows or W, A, S and D steer, space fires."""
+    actions: dict[Combination, Any] = {}
+    for action, meaning in enumerate(meanings):
+        parts = re.findall("UP|DOWN|LEFT|RIGHT|FIRE", meaning)
+        for names in (BUTTONS, {**BUTTONS, **{arrow.upper(): letter for arrow, letter in LETTERS.items()}}):
+            actions[frozenset(names[part] for part in parts)] = action
+    idle = actions.pop(frozenset(), REPEAT)
+    if not any("UP" in meaning or "DOWN" in meaning for meaning in meanings):
+        # Some paddles stand upright, and RIGHT moves them up (Pong's).
+        turned = {"right": "up", "left": "down", "d": "w", "a": "s"}
+        actions = {
+            **{frozenset(turned.get(name, name) for name in keys): act for keys, act in actions.items()},
+            **actions,
+        }
+    return Keys(actions, idle, "arrows or W, A, S, D; space fires")
 
 
 def _start(space: Any) -> int:

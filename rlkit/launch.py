@@ -13,6 +13,7 @@ from operator import getitem
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gymnasium.vector import VectorEnv
 from omegaconf import DictConfig, OmegaConf
 
 from rlkit import build, video
@@ -20,6 +21,7 @@ from rlkit.config import Choices
 from rlkit.core import Environment, RunError, UsageError
 from rlkit.folder import claim, default_name, identity, locked, write_folder
 from rlkit.loggers.base import Logger, ManyLoggers, RunInfo
+from rlkit.resources import keep_freed_memory
 from rlkit.run import Run
 from rlkit.seeding import Seeds
 from rlkit.signals import interruptions
@@ -119,9 +121,22 @@ def _check(config: dict[str, Any]) -> None:
         raise UsageError("videos need PyAV: pip install av, or set video=none")
     if config["video"] == "every" and config["vectorization"] != "sync":
         raise UsageError(f"video=every needs vectorization=sync, not {config['vectorization']}")
+    if config["video"] == "every":
+        _check_single(config)
     if config["video"] in ("eval", "every"):
         video.encoder()
         _check_pictures(config)
+
+
+def _check_single(config: dict[str, Any]) -> None:
+    """Refuse to film training in an environment that is another one, with other checkpoints, when it is filmed."""
+    env = build.make_single(config)
+    env.close()
+    if isinstance(env, VectorEnv):
+        raise UsageError(
+            "video=every films training, which a native vector environment does not draw; set video=eval, or let "
+            "single environments be stepped (env.stepping=python)"
+        )
 
 
 def _check_pictures(config: dict[str, Any]) -> None:
@@ -149,13 +164,14 @@ def _train(config: dict[str, Any], directory: Path, *, resume: bool) -> Run:
         stack.callback(env.close)
         logger = ManyLoggers(build.build(config["logger"], {}, "logger"))
         stack.callback(logger.close)
-        session = _session(config, directory, env, logger)
+        notes: list[str] = []
+        session = _session(config, directory, env, logger, notes)
         if film is not None:
             stack.callback(film.discard)
             film.attach(lambda: session.steps, lambda path: logger.video(session.steps, path))
         if resume:
             session.resume()
-        _open(config, directory, logger, session)
+        _open(config, directory, logger, session, notes)
         session.run(interrupted)
         run = Run(directory)
         run.stopped = session.stopped
@@ -167,17 +183,17 @@ def _videos(config: dict[str, Any]) -> Path:
     return Path("videos") / str(config["name"])
 
 
-def _session(config: dict[str, Any], directory: Path, env: Environment, logger: Logger) -> Training:
-    agent = build.make_agent(config, env, Seeds(config["seed"]))
+def _session(config: dict[str, Any], directory: Path, env: Environment, logger: Logger, notes: list[str]) -> Training:
+    agent = build.make_agent(config, env, Seeds(config["seed"]), notes.append)
     opaque = _is_opaque(env)
     return Training(config, directory, _videos(config), agent=agent, env=env, logger=logger, opaque=opaque)
 
 
-def _open(config: dict[str, Any], directory: Path, logger: Logger, session: Training) -> None:
+def _open(config: dict[str, Any], directory: Path, logger: Logger, session: Training, notes: list[str]) -> None:
     write_folder(directory, config)
     total = config["total_steps"]
     logger.start(RunInfo(config["name"], directory, identity(directory), config, session.steps, total))
-    for line in _greeting(config, directory, session):
+    for line in [*_greeting(config, directory, session), *notes]:
         logger.message(line)
 
 
@@ -201,6 +217,7 @@ def _configure_torch(config: dict[str, Any]) -> None:
         return
     import torch
 
+    keep_freed_memory()
     torch.set_num_threads(config["threads"])
     torch.use_deterministic_algorithms(bool(config["deterministic"]))
 

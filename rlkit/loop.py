@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from rlkit.core import (
     WorkerError,
 )
 from rlkit.explore import random_action
+
+T = TypeVar("T")
 
 ResetSeeds = Callable[[int], list[int]]
 """The seeds [N] for episodes that start at a given step."""
@@ -59,26 +61,38 @@ class Interaction(Iterator[Transition]):
         self._initial = agent.initial_memory(env.num_envs)
         self._memory: Memory = self._initial
         self._timestep: TimeStep | None = None
+        self._sent: tuple[Array, Memory] | None = None
         self.steps = 0
         self.at_cut = False
         self.reproduced = True
 
     def __next__(self) -> Transition:
         """Let the agent act once in every environment."""
+        self.send()
+        return self.recv()
+
+    def send(self) -> None:
+        """Let the agent act, and the environments start their step; next comes `recv`."""
         if self._timestep is None:
             self._timestep = self._ask(self._env.reset, self._reset_seeds(0))
-        now = self._timestep
-        action, memory = self._agent.act(now, self._memory, explore=self._explore, rng=self._rng)
-        after = self._ask(self._env.step, action)
+        self._sent = self._agent.act(self._timestep, self._memory, explore=self._explore, rng=self._rng)
+        self._ask(self._env.send, self._sent[0])
+
+    def recv(self) -> Transition:
+        """Wait for the step that `send` started."""
+        assert self._timestep is not None
+        assert self._sent is not None
+        now, (action, memory) = self._timestep, self._sent
+        after = self._ask(lambda _: self._env.recv(), None)
         before, self.steps = self.steps, self.steps + int(np.count_nonzero(after.valid))
         self.at_cut = crossed(before, self.steps, self._cut_every)
         if self.at_cut:
             after = self._cut(after)
         self._memory = _where(after.last | ~after.valid, self._initial, memory)
-        self._timestep = after
+        self._timestep, self._sent = after, None
         return _transition(now, action, after)
 
-    def _ask(self, method: Callable[[Any], TimeStep], argument: Any) -> TimeStep:
+    def _ask(self, method: Callable[[Any], T], argument: Any) -> T:
         cause: Exception
         try:
             return method(argument)
@@ -156,15 +170,26 @@ def interact(
     return Interaction(agent, env, explore=explore, rng=rng, reset_seeds=reset_seeds, cut_every=cut_every)
 
 
-def train(agent: Agent, stream: Interaction, *, total_steps: int) -> Iterator[tuple[Transition, Metrics | None]]:
+def train(
+    agent: Agent, stream: Interaction, *, total_steps: int, overlap: bool = False
+) -> Iterator[tuple[Transition, Metrics | None]]:
     """Feed the stream to the agent and let it learn, until `total_steps` decisions were made.
 
     Yields each transition with the metrics of the update that followed it (None when nothing was due).
+
+    Args:
+        agent: learns.
+        stream: its transitions.
+        total_steps: decisions, summed over environments.
+        overlap: the agent learns from what came before while the environments take their step, so that an update
+            comes one step later; only for agents that learn from a replay. What comes out depends on no clock.
     """
     while stream.steps < total_steps:
-        transition = next(stream)
+        stream.send()
+        metrics = agent.update() if overlap else None
+        transition = stream.recv()
         agent.observe(transition)
-        yield transition, agent.update()
+        yield transition, metrics if overlap else agent.update()
 
 
 def evaluate(

@@ -24,11 +24,19 @@ SCALARS: Mapping[str, tuple[tuple[type, ...], str]] = {
 
 
 def parameters(target: Callable[..., Any]) -> Parameters:
-    """Return the parameters of `target`, none where it does not tell."""
+    """Return the parameters of `target`, none where it does not tell.
+
+    A class that passes ``**options`` on to the one it extends has that one's, too.
+    """
     try:
-        return inspect.signature(target).parameters
+        own = inspect.signature(target).parameters
     except ValueError:
         return {}
+    rest = [name for name, parameter in own.items() if parameter.kind is parameter.VAR_KEYWORD]
+    if not rest or not isinstance(target, type) or target.__base__ in (None, object):
+        return own
+    inherited = parameters(target.__base__)
+    return {**inherited, **{name: parameter for name, parameter in own.items() if name not in rest}}
 
 
 def check(given: Mapping[str, Any], target: Callable[..., Any], path: str) -> None:

@@ -1,7 +1,8 @@
 """The keys that verbs share.
 
 Budgets, evaluation, checkpoints and logging are dataclasses: a misspelt key or a wrong type is refused by name.
-The `agent`, `env`, `network` and `replay` nodes are open, so that plugins need no schema. The values are in `conf/`.
+The `agent`, `env`, `network`, `distribution` and `replay` nodes are open, so that plugins need no schema. The
+values are in `conf/`.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class TrainConfig:
     agent: Any = MISSING
     env: Any = MISSING
     network: Any = None
+    distribution: Any = None
     replay: Any = None
     logger: dict[str, Any] = field(default_factory=dict)
     preprocess: list[Any] = field(default_factory=list)
@@ -81,6 +83,7 @@ class TrainConfig:
     stop_at: float | None = None
     num_envs: int = MISSING
     vectorization: Vectorization = MISSING
+    overlap: bool = MISSING
     action_mask: bool = MISSING
     eval: EvalConfig = field(default_factory=EvalConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
@@ -127,6 +130,7 @@ class CheckConfig:
     env: Any = None
     agent: Any = None
     network: Any = None
+    distribution: Any = None
     replay: Any = None
     preprocess: list[Any] = field(default_factory=list)
     action_mask: bool = MISSING

@@ -11,11 +11,18 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import _async_worker
 
 from rlkit.core import Array, RunError, State, TimeStep, WorkerError
-from rlkit.vector import MakeEnv, Simulator, VectorEnvironment
+from rlkit.simulator import MakeEnv, Simulator
+from rlkit.vector import VectorEnvironment
 
 
 class _Workers(AsyncVectorEnv):
     """Gymnasium's workers without its reports: a failure is raised in one line, and closing never fails."""
+
+    fresh_arrays = True
+    """What comes out of the shared memory is copied there."""
+
+    send = AsyncVectorEnv.step_async
+    recv = AsyncVectorEnv.step_wait
 
     def _raise_if_errors(self, successes: Iterable[bool]) -> None:
         failed = sum(not success for success in successes)
@@ -46,20 +53,28 @@ class SubprocessEnvironment(VectorEnvironment):
             lambda: _Workers(simulators, worker=_worker, autoreset_mode=AutoresetMode.SAME_STEP),
             action_mask=action_mask,
         )
+        with _worker_deaths():
+            self.frame_stack = int(self._vector.get_attr("frame_stack")[0])
 
     def reset(self, seeds: list[int]) -> TimeStep:
         """Start a new episode in every environment."""
         with _worker_deaths():
             return super().reset(seeds)
 
-    def step(self, action: Array) -> TimeStep:
-        """Step every environment in its worker."""
+    def send(self, action: Array) -> None:
+        """Start a step of every environment in its worker."""
         with _worker_deaths():
-            return super().step(action)
+            super().send(action)
+
+    def recv(self) -> TimeStep:
+        """Wait for the step of every worker."""
+        with _worker_deaths():
+            return super().recv()
 
     def restart(self, seeds: list[int]) -> TimeStep:
         """Build every environment anew in its worker and start an episode in it."""
         with _worker_deaths():
+            self._drain()
             self._vector.call("restart")
         return self.reset(seeds)
 

@@ -101,7 +101,8 @@ class Training:
         total = self._config["total_steps"]
         started, before = time.perf_counter(), self.steps
         first = before
-        for transition, metrics in train(self._agent, self._stream, total_steps=total):
+        overlap = self._config["overlap"]
+        for transition, metrics in train(self._agent, self._stream, total_steps=total, overlap=overlap):
             self._take(transition, metrics)
             after = self.steps
             if crossed(before, after, self._config["log"]["every"]):

@@ -13,32 +13,8 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from rlkit import capture
 from rlkit.core import Array, RunError, State, StepInfo, TimeStep
-from rlkit.spaces import as_arrays
-
-MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
-
-
-class Simulator(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """The outermost layer of one environment: array spaces, capture, and a restart from nothing."""
-
-    def __init__(self, make: MakeEnv):
-        self._make = make
-        super().__init__(as_arrays(make()))
-
-    def capture(self) -> State | None:
-        """Return the state of all layers below, or None where one is opaque."""
-        return capture.capture(self.env)
-
-    def restore(self, state: State) -> None:
-        """Take back what `capture` gave."""
-        capture.restore(self.env, state)
-
-    def restart(self) -> None:
-        """Build the environment anew, so that nothing of the old one can leak into what follows."""
-        self.env.close()
-        self.env = as_arrays(self._make())
+from rlkit.simulator import MakeEnv, Simulator
 
 
 def first_timestep(observation: Array, legal_actions: Array | None) -> TimeStep:
@@ -74,12 +50,15 @@ class SerialEnvironment:
         self.num_envs = len(self._envs)
         self.observation_space = self._envs[0].observation_space
         self.action_space = self._envs[0].action_space
+        self.frame_stack = self._envs[0].frame_stack
+        self._sent: Array | None = None
         self._shape = (self.num_envs, *(self.observation_space.shape or ()))
         self._dtype = self.observation_space.dtype
         self._discrete = isinstance(self.action_space, gymnasium.spaces.Discrete)
 
     def reset(self, seeds: list[int]) -> TimeStep:
         """Start a new episode in every environment."""
+        self._sent = None
         observation = np.empty(self._shape, self._dtype)
         infos = []
         for i, (env, seed) in enumerate(zip(self._envs, seeds, strict=True)):
@@ -92,6 +71,16 @@ class SerialEnvironment:
         for env in self._envs:
             env.restart()
         return self.reset(seeds)
+
+    def send(self, action: Array) -> None:
+        """Keep `action` for `recv`."""
+        self._sent = action
+
+    def recv(self) -> TimeStep:
+        """Take the step of the action that was sent."""
+        action, self._sent = self._sent, None
+        assert action is not None, "recv without send"
+        return self.step(action)
 
     def step(self, action: Array) -> TimeStep:
         """Step every environment; those that end are reset at once."""
@@ -147,7 +136,13 @@ class SerialEnvironment:
 
 
 class VectorEnvironment:
-    """A Gymnasium `VectorEnv` in any autoreset mode: native, synchronous, asynchronous or a user's own."""
+    """A Gymnasium `VectorEnv` in any autoreset mode: native, synchronous, asynchronous or a user's own.
+
+    A vector environment can make it faster by what it offers: ``send(actions)`` and ``recv()``, between which it steps
+    by itself; ``fresh_arrays = True``, where it never writes again to an array that it returned; ``fresh_when_seeded =
+    True``, where a reset with seeds leaves nothing of what was before; ``frame_stack``, the number of frames along
+    axis 0 of an observation.
+    """
 
     def __init__(self, make: Callable[[], VectorEnv[Any, Any, Any]], *, action_mask: bool = False):
         """Build the vector environment by `make`; `action_mask` as in `SerialEnvironment`."""
@@ -158,14 +153,19 @@ class VectorEnvironment:
         self.num_envs = self._vector.num_envs
         self.observation_space = self._vector.single_observation_space
         self.action_space: Any = self._vector.single_action_space
+        self.frame_stack = int(getattr(self._vector, "frame_stack", 1))
+        self._overlaps = all(callable(getattr(self._vector, name, None)) for name in ("send", "recv"))
+        self._own = np.asarray if getattr(self._vector, "fresh_arrays", False) else np.array
+        self._sent: Array | None = None
         self._mode = AutoresetMode(self._vector.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         self._resetting = np.zeros(self.num_envs, bool)
 
     def reset(self, seeds: list[int]) -> TimeStep:
         """Start a new episode in every environment; one that takes a single seed gets the first."""
+        self._drain()
         observation, infos = self._reset(seeds)
         self._resetting = np.zeros(self.num_envs, bool)
-        return first_timestep(np.array(observation), self._legal(infos))
+        return first_timestep(self._own(observation), self._legal(infos))
 
     def _reset(self, seeds: list[int]) -> tuple[Any, dict[str, Any]]:
         if self._takes_list:
@@ -176,15 +176,27 @@ class VectorEnvironment:
         return self._vector.reset(seed=seeds[0])  # type: ignore[no-any-return]
 
     def restart(self, seeds: list[int]) -> TimeStep:
-        """Build the vector environment anew and start an episode in every environment."""
-        self._vector.close()
-        self._vector = self._make()
+        """Build the vector environment anew, unless that makes no difference, and start an episode in every row."""
+        if not getattr(self._vector, "fresh_when_seeded", False):
+            self.close()
+            self._vector = self._make()
         return self.reset(seeds)
 
     def step(self, action: Array) -> TimeStep:
-        """Step every environment and bring what its autoreset mode returns into one form."""
-        observed, reward, terminated, truncated, infos = self._vector.step(action)
-        observation, valid, last = np.array(observed), ~self._resetting, terminated | truncated
+        """Step every environment."""
+        self.send(action)
+        return self.recv()
+
+    def send(self, action: Array) -> None:
+        """Start a step, which goes on by itself where the vector environment can."""
+        self._sent = action
+        if self._overlaps:
+            self._vector.send(action)
+
+    def recv(self) -> TimeStep:
+        """Wait for the step and bring what its autoreset mode returns into one form."""
+        observed, reward, terminated, truncated, infos = self._received()
+        observation, valid, last = self._own(observed), ~self._resetting, terminated | truncated
         reached, legal, ended, ongoing = observation, self._legal(infos), infos, infos
         if self._mode is AutoresetMode.NEXT_STEP:
             self._resetting = np.array(last)
@@ -196,7 +208,7 @@ class VectorEnvironment:
                     reached[i] = infos["final_obs"][i]
             else:
                 fresh, begun = self._vector.reset(options={"reset_mask": np.array(last)})
-                observation, legal = np.array(fresh), self._legal(begun, legal)
+                observation, legal = self._own(fresh), self._legal(begun, legal)
         return _timestep(
             observation,
             np.asarray(reward, np.float64),
@@ -209,6 +221,16 @@ class VectorEnvironment:
             legal_actions=legal,
             next_legal_actions=self._legal(ended, legal),
         )
+
+    def _received(self) -> Any:
+        action, self._sent = self._sent, None
+        assert action is not None, "recv without send"
+        return self._vector.recv() if self._overlaps else self._vector.step(action)
+
+    def _drain(self) -> None:
+        """Let a step end whose result nobody will ask for."""
+        if self._sent is not None:
+            self._received()
 
     def _legal(self, infos: dict[str, Any], otherwise: Array | None = None) -> Array | None:
         """Return the masks [N, A] in `infos`; rows it does not speak of keep `otherwise`."""
@@ -239,6 +261,7 @@ class VectorEnvironment:
 
     def close(self) -> None:
         """Close the vector environment."""
+        self._sent = None
         self._vector.close()
 
 
@@ -272,6 +295,8 @@ def _timestep(
 
 def _merged(ended: dict[str, Any], infos: dict[str, Any], key: str, default: Array, last: Array) -> Array:
     """Return `key` [N] of the step itself: from `ended` where an episode ended, else from `infos`."""
+    if ended is infos and f"_{key}" not in infos:
+        return np.asarray(infos.get(key, default))
     value = np.array(default)
     for source, rows in ((infos, ~last), (ended, last)):
         if key in source:

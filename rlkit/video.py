@@ -89,22 +89,29 @@ Sink = Callable[[Draw, bool, int], None]
 
 
 class Film(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Offers every picture of an environment to a sink, the last of each episode included."""
+    """Offers every picture of an environment to a sink, the last of each episode included.
+
+    Where an episode ends with a lost life and the game goes on, so does the film: it is of whole games.
+    """
 
     def __init__(self, env: gymnasium.Env[Any, Any], sink: Sink):
         super().__init__(env)
         self._sink = sink
         self._fps = frames_per_second(env.metadata)
+        self._goes_on = False
 
     def reset(self, **kwargs: Any) -> Any:
-        """Reset, and offer the first picture."""
+        """Reset, and offer the first picture of a new game."""
         result = self.env.reset(**kwargs)
-        self._sink(self._picture, True, self._fps)
+        if not self._goes_on or kwargs.get("seed") is not None:
+            self._sink(self._picture, True, self._fps)
+        self._goes_on = False
         return result
 
     def step(self, action: Any) -> Any:
         """Step, and offer the picture."""
         result = self.env.step(action)
+        self._goes_on = bool(result[2] or result[3]) and not result[4].get("game_over", True)
         self._sink(self._picture, False, self._fps)
         return result
 

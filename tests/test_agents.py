@@ -16,6 +16,7 @@ from rlkit.agents.q_learning import QLearning
 from rlkit.agents.random import Random
 from rlkit.checkpoint import Store
 from rlkit.core import Batch, StepInfo, TimeStep, Transition, UsageError
+from rlkit.distributions import Categorical, Expected, Quantile
 from rlkit.explore import Constant, Linear
 from rlkit.loop import evaluate, interact, train
 from rlkit.networks import MLP, QNetwork
@@ -165,12 +166,19 @@ class TestQLearning:
 class Linear1(nn.Module):
     """Action values [w0 * o, w1 * o] of an observation o [B, 1]."""
 
+    distribution = Expected()
+    noise_size = 0
+
     def __init__(self, *weights: float):
         super().__init__()
         self.w = nn.Parameter(torch.tensor(weights))
 
-    def forward(self, observation: Any) -> Any:
-        return observation.float() * self.w
+    def read(self, observation: Any) -> Any:
+        return observation.float()
+
+    def outputs(self, seen: Any, noise: Any) -> Any:
+        assert noise is None
+        return (seen * self.w)[..., None]
 
 
 class Fixed:
@@ -226,7 +234,7 @@ def batch(
     )
 
 
-def dqn(network: nn.Module, replay: Any, **keys: Any) -> DQN:
+def dqn(network: Any, replay: Any, **keys: Any) -> DQN:
     settings: dict[str, Any] = {
         "optimizer": partial(torch.optim.SGD, lr=0.5),
         "epsilon": Constant(0.0),
@@ -239,6 +247,8 @@ def dqn(network: nn.Module, replay: Any, **keys: Any) -> DQN:
         "target_every": 1000,
         "tau": 1.0,
         "max_grad_norm": 1000.0,
+        "precision": "float32",
+        "compile": False,
     }
     return DQN(network=network, replay=replay, **{**settings, **keys})
 
@@ -282,7 +292,7 @@ class TestDQN:
         agent, replay = diverged(double, batch([1.0, 1.0], [0, 0], [1.5, 1.5], [0.0, -1.0], [2.0, 2.0]))
         learn(agent, one())
         value = 2.0 if double else 6.0
-        assert replay.told == [([40, 41], [0.5, 1.5 - 0.5 * value - 1.0])]
+        assert replay.told == [([40, 41], [0.5, abs(1.5 - 0.5 * value - 1.0)])]
 
     @pytest.mark.parametrize("double", [True, False])
     def test_only_legal_successor_actions_are_chosen(self, double: bool) -> None:
@@ -381,10 +391,14 @@ def make_q_learning() -> QLearning:
     return q_learning(observation_space=space, action_space=spaces.Discrete(3), epsilon=Linear(1.0, 0.1, 100))
 
 
-def make_dqn(seed: int = 0, **keys: Any) -> DQN:
+PLAIN = {"distribution": Expected(), "dueling": False, "noisy": False, "noise_scale": 0.5}
+
+
+def make_dqn(seed: int = 0, options: Any = None, **keys: Any) -> DQN:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = QNetwork(MLP(Counting.observation_space, [8], "tanh", layer_norm=False), spaces.Discrete(3))
+        torso = MLP(Counting.observation_space, [8], "tanh", layer_norm=False)
+        network = QNetwork(torso, spaces.Discrete(3), **{**PLAIN, **(options or {})})
     replay = UniformReplay(60, np.random.default_rng(seed))
     settings = {
         "optimizer": partial(torch.optim.Adam, lr=0.01, fused=True),
@@ -404,10 +418,20 @@ class Discretised(Counting):
         return min(self._count, 5) * 6 + min(self._total, 5)
 
 
+GRID = Categorical(11, -2.0, 8.0)
+
+
+def noise() -> dict[str, Any]:
+    return {"generator": torch.Generator().manual_seed(7), "epsilon": Constant(0.0)}
+
+
 AGENTS: dict[str, tuple[Any, Any]] = {
     "q_learning": (make_q_learning, Discretised),
     "dqn": (make_dqn, Counting),
     "dqn plain polyak": (lambda: make_dqn(double=False, tau=0.1, target_every=1), Counting),
+    "dqn dueling noisy": (lambda: make_dqn(options={"dueling": True, "noisy": True}, **noise()), Counting),
+    "dqn c51 noisy": (lambda: make_dqn(options={"distribution": GRID, "noisy": True}, **noise()), Counting),
+    "dqn dueling quantile": (lambda: make_dqn(options={"distribution": Quantile(5), "dueling": True}), Counting),
     "random": (lambda: Random(spaces.Discrete(3)), Counting),
 }
 

@@ -192,14 +192,23 @@ class Painted(Counting):
 
 def dqn_config(**keys: Any) -> dict[str, Any]:
     torso = {"_target_": "rlkit.networks.MLP", "hidden": [4], "activation": "relu", "layer_norm": False}
+    distribution = {"_target_": "rlkit.distributions.Expected"}
+    head = {"distribution": distribution, "dueling": False, "noisy": False, "noise_scale": 0.5}
     agent = {
         "_target_": "rlkit.agents.dqn.DQN",
-        "network": {"_target_": "rlkit.networks.QNetwork", "torso": torso},
+        "network": {"_target_": "rlkit.networks.QNetwork", "torso": torso, **head},
         "replay": {"_target_": "rlkit.replay.UniformReplay", "capacity": 10},
         "optimizer": {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.1},
         "epsilon": {"_target_": "rlkit.explore.Constant", "value": 0.1},
         **{"gamma": 0.9, "double": True, "learning_starts": 0, "batch_size": 2, "train_freq": 1},
-        **{"gradient_steps": 1, "target_every": 1, "tau": 1.0, "max_grad_norm": 1.0},
+        **{
+            "gradient_steps": 1,
+            "target_every": 1,
+            "tau": 1.0,
+            "max_grad_norm": 1.0,
+            "precision": "auto",
+            "compile": False,
+        },
     }
     return config(agent=agent, network=torso, **keys)
 
@@ -216,7 +225,7 @@ class TestMakeAgent:
         weights = []
         for seed in (0, 0, 1):
             weights.append(
-                module_state(build.make_agent(dqn_config(), env, Seeds(seed)).network)["head.weight"].tolist()
+                module_state(build.make_agent(dqn_config(), env, Seeds(seed)).network)["actions.1.weight"].tolist()
             )
             torch.rand(3)
             before = torch.random.get_rng_state()

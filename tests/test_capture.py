@@ -9,7 +9,7 @@ import pytest
 from gymnasium import wrappers
 
 from rlkit import capture
-from rlkit.preprocess import TerminalReward
+from rlkit.preprocess import SignReward, TerminalReward
 from rlkit.spaces import DiscreteTuple, as_arrays
 from toys import Counting, Plain, assert_same
 
@@ -83,6 +83,7 @@ def test_blackjack_by_the_book_continues_exactly() -> None:
         lambda env: wrappers.ReshapeObservation(env, (3, 1)),
         lambda env: wrappers.ClipReward(env, -1, 1),
         lambda env: wrappers.TimeLimit(env, 7),
+        lambda env: SignReward(env),
         lambda env: TerminalReward(env, -1.0),
     ],
 )
@@ -118,6 +119,28 @@ def test_a_captured_state_does_not_change_while_the_environment_goes_on() -> Non
     capture.restore(env, state)
     env.step(1)
     assert [layer["player"] for layer in state["layers"] if "player" in layer] == hands
+
+
+@pytest.mark.parametrize("kind", capture.BIT_GENERATORS.values(), ids=list(capture.BIT_GENERATORS))
+def test_a_generator_of_any_kind_continues_exactly(kind: Any) -> None:
+    used, other = Plain(), Plain()
+    used.np_random = np.random.Generator(kind(3))
+    other.np_random = np.random.Generator(np.random.PCG64(4))
+    used.reset()
+    other.reset()
+    state = capture.capture(used)
+    after = play(used, 50)
+    capture.restore(other, state)
+    assert_same(play(other, 50), after)
+
+
+def test_a_generator_that_nobody_knows_is_not_called() -> None:
+    env = Plain()
+    env.reset(seed=0)
+    state = capture.capture(env)
+    state["generator"]["state"]["bit_generator"] = "seed"
+    with pytest.raises(KeyError):
+        capture.restore(env, state)
 
 
 def test_a_layer_that_offers_its_state_is_asked_for_it() -> None:

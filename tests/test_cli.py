@@ -40,7 +40,7 @@ MISTAKES = [
     ("agent=dqnn", "there is no agent=dqnn; did you mean dqn?"),
     ("env=cartpool", "there is no env=cartpool; did you mean cartpole?"),
     ("logger=[csv,terminall]", "there is no logger=terminall; did you mean terminal?"),
-    ("network=convolution", "there is no network=convolution; there is: auto, mlp, nature"),
+    ("network=convolution", "there is no network=convolution; there is: auto, impala, mlp, nature, small"),
     ("schedule@agent.epsilon=linnear", "there is no schedule=linnear; did you mean linear?"),
     ("experiment=cartpole_24", "there is no experiment=cartpole_24; did you mean cartpole_24_24?"),
     ("tuned=nune", "there is no tuned=nune; did you mean none?"),
@@ -222,7 +222,7 @@ def test_help_shows_keys_choices_and_comments(capsys: pytest.CaptureFixture[str]
     assert "  eval.every=10000        steps between evaluations; 0: none\n" in text
     assert "    * dqn         Deep Q-network" in text
     assert "every: each training episode of environment 0" in text
-    for group in ("agent", "env", "network", "replay", "schedule", "logger", "experiment", "tuned"):
+    for group in ("agent", "env", "network", "distribution", "replay", "schedule", "logger", "experiment", "tuned"):
         assert f"\n  {group}=" in text
 
 
@@ -232,7 +232,7 @@ def test_help_shows_every_key_that_a_verb_has(capsys: pytest.CaptureFixture[str]
     for verb, schema in SCHEMAS.items():
         main([verb, "--help"])
         text = capsys.readouterr().out
-        for key in set(schema.__dataclass_fields__) - {"network", "replay"}:
+        for key in set(schema.__dataclass_fields__) - {"network", "distribution", "replay"}:
             assert f"\n  {key}=" in text or f"\n  {key}." in text or f"    {key}=" in text, (verb, key)
 
 
@@ -245,8 +245,8 @@ def test_list_shows_everything_or_one_group(capsys: pytest.CaptureFixture[str]):
     assert main(["list", "agents"]) == 0
     assert capsys.readouterr().out.startswith("agents (agent=…)\n  dqn ")
     assert main(["list", "env", "output=json"]) == 0
-    entries = json.loads(capsys.readouterr().out)["env"]
-    assert {"name": "cartpole", "origin": "rlkit"}.items() <= entries[2].items()
+    entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)["env"]}
+    assert entries["cartpole"]["origin"] == "rlkit"
 
 
 def test_list_shows_gymnasium_s_ids(capsys: pytest.CaptureFixture[str]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -59,9 +60,14 @@ def test_each_tuned_file_belongs_to_a_pair_and_trains(name: str) -> None:
     assert trained(f"agent={pairs[0][0]}", f"env={pairs[0][1]}")[1] >= 40
 
 
+MILLIONS = ("breakout_source", "pong_source")
+"""Presets with replays of several gigabytes."""
+
+
 @pytest.mark.parametrize("name", shipped("experiment"))
 def test_each_preset_trains(name: str) -> None:
-    assert trained(f"experiment={name}")[1] >= 40
+    capacity = ("replay.capacity=1000",) if name in MILLIONS else ()
+    assert trained(f"experiment={name}", *capacity)[1] >= 40
 
 
 @pytest.mark.parametrize("name", shipped("schedule"))
@@ -70,9 +76,26 @@ def test_each_schedule_fits_the_place_of_epsilon(name: str) -> None:
     assert 0 <= build.build(config["agent"]["epsilon"], {}, "epsilon")(20) <= 1
 
 
-@pytest.mark.parametrize(("name", "env"), [("auto", "cartpole"), ("mlp", "taxi")])
-def test_each_network_trains(name: str, env: str) -> None:
-    assert trained(f"env={env}", f"network={name}", "agent.learning_starts=8")[1] >= 40
+NETWORKS = {
+    "auto": ("env=cartpole",),
+    "mlp": ("env=taxi",),
+    **dict.fromkeys(("impala", "nature", "small"), ("env=atari", "tuned=none", "replay.capacity=100")),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_each_network_trains(name: str) -> None:
+    assert trained(*NETWORKS[name], f"network={name}", "agent.learning_starts=32")[1] >= 40
+
+
+def test_the_networks_above_are_all_that_are_shipped() -> None:
+    assert shipped("network") == sorted(NETWORKS)
+
+
+@pytest.mark.parametrize("options", [(), ("agent.network.dueling=true", "agent.network.noisy=true")])
+@pytest.mark.parametrize("name", shipped("distribution"))
+def test_each_distribution_trains(name: str, options: tuple[str, ...]) -> None:
+    assert trained(f"distribution={name}", *options, "agent.learning_starts=8")[1] >= 40
 
 
 def test_nature_is_refused_for_vectors_in_one_line() -> None:
@@ -94,6 +117,48 @@ def test_the_source_presets_have_the_source_values() -> None:
     assert (agent["gamma"], agent["batch_size"], agent["optimizer"]["lr"]) == (0.95, 32, 0.001)
     assert agent["epsilon"]["factor"] == 0.995
     assert agent["epsilon"]["end"] == 0.01
+
+
+def given(*overrides: str) -> dict[str, Any]:
+    return build.plain(composed("train", [*SHRUNK, *overrides])[0])  # type: ignore[no-any-return]
+
+
+def test_the_source_presets_for_pictures_have_the_source_values() -> None:
+    config = given("experiment=breakout_source")
+    agent, env = config["agent"], config["env"]
+    assert (env["game"], env["crop"], env["size"], env["stack"]) == ("Breakout", [34, 16, 0, 0], [84, 84], 4)
+    assert config["network"] == {"_target_": "rlkit.networks.NatureCNN", "hidden": 512}
+    assert (config["replay"]["capacity"], agent["learning_starts"], agent["batch_size"]) == (1_000_000, 100_000, 32)
+    assert (agent["optimizer"]["lr"], agent["gamma"], agent["double"]) == (0.00025, 0.99, False)
+    assert agent["target_every"] * agent["train_freq"] == 10_000
+    assert agent["epsilon"] == {"_target_": "rlkit.explore.Linear", "start": 1.0, "end": 0.1, "steps": 1_000_000}
+    config = given("experiment=pong_source")
+    agent, env = config["agent"], config["env"]
+    assert (env["size"], env["stack"], config["replay"]["capacity"], config["video"]) == (
+        [105, 80],
+        4,
+        1_000_000,
+        "every",
+    )
+    assert (agent["gamma"], agent["batch_size"], agent["optimizer"]["lr"]) == (0.9, 64, 0.00025)
+    epsilon = build.build(agent["epsilon"], {}, "epsilon")
+    assert [epsilon(step) for step in (0, 50_000)] == pytest.approx([1.0, 0.01 + 0.99 * math.exp(-1.5)])
+
+
+def test_rainbow_has_the_published_values() -> None:
+    config = given("experiment=rainbow")
+    agent, replay = config["agent"], config["replay"]
+    assert (agent["network"]["dueling"], agent["network"]["noisy"], agent["double"]) == (True, True, True)
+    assert config["distribution"] == {
+        "_target_": "rlkit.distributions.Categorical",
+        **{"atoms": 51, "v_min": -10.0, "v_max": 10.0},
+    }
+    assert (replay["n_step"], replay["alpha"], replay["beta"]["start"], replay["beta"]["end"]) == (3, 0.5, 0.4, 1.0)
+    assert replay["beta"]["steps"] == config["total_steps"]
+    assert (agent["optimizer"]["lr"], agent["optimizer"]["eps"]) == (0.0000625, 0.00015)
+    # 80,000 and 32,000 frames of the paper, four to a step.
+    assert (agent["learning_starts"], agent["target_every"] * agent["train_freq"]) == (20_000, 8_000)
+    assert agent["epsilon"]["value"] == 0.0
 
 
 def test_every_file_says_in_its_first_comment_what_it_is() -> None:

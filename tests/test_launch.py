@@ -131,7 +131,7 @@ def test_a_replay_that_does_not_fit_is_refused_before_it_is_allocated(capsys: py
     command = ["train", "agent=dqn", "env=cartpole", "replay.capacity=100000000000", "video=none", "logger=[csv]"]
     text = complaint(capsys, 2, *command)
     assert text.startswith("a replay of 100,000,000,000 transitions needs ")
-    assert text.endswith("set replay.capacity lower")
+    assert text.endswith("set replay.capacity lower, or replay.location=disk")
 
 
 def test_agents_refuse_spaces_they_cannot_handle(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,23 +7,31 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from torch import nn
+from torch import Tensor, nn
 
 from rlkit.checkpoint import Store
 from rlkit.core import UsageError
+from rlkit.distributions import Categorical, Expected
 from rlkit.networks import (
     ACTIVATIONS,
     MLP,
     Flat,
+    FlatParameters,
     Image,
+    ImpalaCNN,
     NatureCNN,
+    NoisyLinear,
+    Precision,
     QNetwork,
+    SmallCNN,
+    Torso,
     auto,
     is_image,
     load_module_state,
     load_optimizer_state,
     module_state,
     optimizer_state,
+    to_tensor,
 )
 from toys import assert_same
 
@@ -64,13 +72,13 @@ class TestMLP:
         mlp = MLP(VECTOR, [5, 3], "tanh", layer_norm=False)
         x = torch.randn(7, 4)
         w = dict(mlp.named_parameters())
-        first = torch.tanh(x @ w["1.weight"].T + w["1.bias"])
-        expected = torch.tanh(first @ w["3.weight"].T + w["3.bias"])
+        first = torch.tanh(x @ w["body.0.weight"].T + w["body.0.bias"])
+        expected = torch.tanh(first @ w["top.0.weight"].T + w["top.0.bias"])
         assert {name: tuple(p.shape) for name, p in w.items()} == {
-            "1.weight": (5, 4),
-            "1.bias": (5,),
-            "3.weight": (3, 5),
-            "3.bias": (3,),
+            "body.0.weight": (5, 4),
+            "body.0.bias": (5,),
+            "top.0.weight": (3, 5),
+            "top.0.bias": (3,),
         }
         assert mlp.features == 3
         torch.testing.assert_close(mlp(x), expected)
@@ -93,33 +101,116 @@ class TestMLP:
             MLP(VECTOR, [3], "rulu", layer_norm=False)
 
 
-class TestNatureCNN:
-    def test_its_layers_are_those_of_the_paper(self) -> None:
-        cnn = NatureCNN(PICTURE, hidden=512)
-        shapes = [tuple(p.shape) for name, p in cnn.named_parameters() if name.endswith("weight")]
-        assert shapes == [(32, 4, 8, 8), (64, 32, 4, 4), (64, 64, 3, 3), (512, 7 * 7 * 64)]
-        assert cnn.features == 512
-        assert cnn(torch.zeros(2, 84, 84, 4, dtype=torch.uint8)).shape == (2, 512)
+def pixels(*shape: int) -> Tensor:
+    return torch.randint(0, 256, shape, dtype=torch.uint8)
 
-    def test_channels_may_come_first_or_last(self) -> None:
-        last, first = Image(PICTURE), Image(spaces.Box(0, 255, (4, 84, 84), np.uint8))
-        pixels = torch.randint(0, 256, (2, 84, 84, 4), dtype=torch.uint8)
-        assert last.channels == first.channels == 4
-        assert torch.equal(last(pixels), first(pixels.permute(0, 3, 1, 2)))
-        assert torch.equal(last(pixels), pixels.permute(0, 3, 1, 2) / 255)
 
-    def test_pictures_must_be_pictures_and_large_enough(self) -> None:
-        NatureCNN(spaces.Box(0, 255, (36, 36, 1), np.uint8), hidden=8)
-        with pytest.raises(UsageError, match=r"images of at least 36x36, not \(35, 36, 1\); use network=mlp"):
-            NatureCNN(spaces.Box(0, 255, (35, 36, 1), np.uint8), hidden=8)
-        with pytest.raises(UsageError, match=r"network=nature needs images, not Box"):
-            NatureCNN(VECTOR, hidden=8)
+def box(*shape: int) -> spaces.Box:
+    return spaces.Box(0, 255, shape, np.uint8)
 
-    def test_a_picture_is_three_axes_of_bytes(self) -> None:
+
+class TestImage:
+    @pytest.mark.parametrize(
+        ("shape", "axes", "channels"),
+        [
+            ((84, 84, 4), (0, 3, 1, 2), 4),
+            ((210, 160, 3), (0, 3, 1, 2), 3),
+            ((4, 84, 84), (0, 1, 2, 3), 4),
+            ((4, 105, 80), (0, 1, 2, 3), 4),
+            ((1, 36, 36), (0, 1, 2, 3), 1),
+        ],
+    )
+    def test_channels_or_a_stack_may_come_first_or_channels_last(self, shape: Any, axes: Any, channels: int) -> None:
+        image, given = Image(box(*shape)), pixels(2, *shape)
+        assert image.channels == channels
+        assert torch.equal(image(given), given.permute(*axes) / 255)
+
+    @pytest.mark.parametrize("shape", [(4, 40, 36, 3), (4, 3, 40, 36)])
+    def test_a_stack_of_colour_pictures_has_the_channels_of_all(self, shape: Any) -> None:
+        image, given = Image(box(*shape)), pixels(2, *shape)
+        assert image.channels == 12
+        read = image(given)
+        assert read.shape == (2, 12, 40, 36)
+        for frame in range(4):
+            for colour in range(3):
+                one = given[:, frame, colour] if shape[1] == 3 else given[:, frame, :, :, colour]
+                assert torch.equal(read[:, 3 * frame + colour], one / 255)
+
+    def test_it_lays_memory_out_channels_last_and_leaves_views_of_a_replay_alone(self) -> None:
+        frames = pixels(3, 5, 40, 36)
+        before = frames.clone()
+        read = Image(box(4, 40, 36))(frames[:, 1:])
+        assert read.is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(read, frames[:, 1:] / 255)
+        assert torch.equal(frames, before)
+
+    def test_a_picture_is_three_axes_of_bytes_or_a_stack_of_such(self) -> None:
         assert is_image(PICTURE)
+        assert is_image(box(4, 84, 84, 3))
         assert not is_image(VECTOR)
         assert not is_image(spaces.Box(0, 1, (84, 84, 4), np.float32))
+        assert not is_image(box(128))
         assert not is_image(spaces.Discrete(3))
+
+
+def weights(module: nn.Module) -> list[tuple[int, ...]]:
+    return [tuple(p.shape) for name, p in module.named_parameters() if name.endswith("weight")]
+
+
+class TestCNNs:
+    def test_natures_layers_are_those_of_the_paper(self) -> None:
+        cnn = NatureCNN(PICTURE, hidden=512)
+        assert weights(cnn) == [(32, 4, 8, 8), (64, 32, 4, 4), (64, 64, 3, 3), (512, 7 * 7 * 64)]
+        assert cnn.features == 512
+        assert cnn(pixels(2, 84, 84, 4)).shape == (2, 512)
+        network = QNetwork(cnn, spaces.Discrete(6), **PLAIN)
+        assert sum(p.numel() for p in network.parameters()) == 1_687_206
+
+    def test_the_small_ones_layers_are_those_of_the_paper_of_2013(self) -> None:
+        cnn = SmallCNN(box(4, 84, 84), hidden=256)
+        assert weights(cnn) == [(16, 4, 8, 8), (32, 16, 4, 4), (256, 9 * 9 * 32)]
+        assert cnn(pixels(2, 4, 84, 84)).shape == (2, 256)
+
+    def test_impalas_layers_are_those_of_the_paper(self) -> None:
+        cnn = ImpalaCNN(box(4, 84, 84), depths=[16, 32, 32], blocks=2, hidden=256)
+        sections = [[(d, c, 3, 3)] + [(d, d, 3, 3)] * 4 for c, d in [(4, 16), (16, 32), (32, 32)]]
+        assert weights(cnn) == [*sections[0], *sections[1], *sections[2], (256, 11 * 11 * 32)]
+        assert cnn(pixels(2, 4, 84, 84)).shape == (2, 256)
+
+    def test_impala_computes_residuals(self) -> None:
+        cnn = ImpalaCNN(box(2, 9, 7), depths=[3], blocks=2, hidden=4)
+        p = [tensor.detach() for tensor in cnn.parameters()]
+        given = pixels(2, 2, 9, 7)
+        f = nn.functional
+        x = f.max_pool2d(f.conv2d(given / 255, p[0], p[1], padding=1), 3, stride=2, padding=1)
+        for w1, b1, w2, b2 in (p[2:6], p[6:10]):
+            x = x + f.conv2d(f.conv2d(x.relu(), w1, b1, padding=1).relu(), w2, b2, padding=1)
+        expected = (x.relu().flatten(1) @ p[10].T + p[11]).relu()
+        torch.testing.assert_close(cnn(given), expected)
+
+    def test_nature_computes_what_plain_layers_compute(self) -> None:
+        cnn = NatureCNN(box(4, 44, 36), hidden=8)
+        plain = nn.Sequential(
+            *(nn.Conv2d(4, 32, 8, 4), nn.ReLU(), nn.Conv2d(32, 64, 4, 2), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.ReLU()),
+            *(nn.Flatten(), nn.Linear(128, 8), nn.ReLU()),
+        )
+        for mine, theirs in zip(plain.parameters(), cnn.parameters(), strict=True):
+            mine.data.copy_(theirs)
+        given = pixels(3, 4, 44, 36)
+        torch.testing.assert_close(cnn(given), plain(given / 255))
+
+    def test_pictures_must_be_pictures_and_large_enough(self) -> None:
+        NatureCNN(box(36, 36, 1), hidden=8)
+        with pytest.raises(UsageError, match=r"images of at least 36x36, not \(35, 36, 1\); use network=mlp"):
+            NatureCNN(box(35, 36, 1), hidden=8)
+        with pytest.raises(UsageError, match=r"network=nature needs images, not Box"):
+            NatureCNN(VECTOR, hidden=8)
+        SmallCNN(box(20, 20, 1), hidden=8)
+        with pytest.raises(UsageError, match=r"network=small needs images of at least 20x20, not \(20, 19, 1\)"):
+            SmallCNN(box(20, 19, 1), hidden=8)
+        ImpalaCNN(box(1, 1, 1), depths=[2], blocks=1, hidden=8)
+        with pytest.raises(UsageError, match=r"network=impala needs images, not Discrete"):
+            ImpalaCNN(spaces.Discrete(3), depths=[2], blocks=1, hidden=8)
 
 
 def test_auto_takes_a_cnn_for_pictures_and_an_mlp_for_anything_else() -> None:
@@ -130,13 +221,186 @@ def test_auto_takes_a_cnn_for_pictures_and_an_mlp_for_anything_else() -> None:
         assert torso.features == 6
 
 
-def test_a_q_network_is_a_torso_and_a_linear_head() -> None:
-    network = QNetwork(MLP(VECTOR, [5], "relu", layer_norm=False), spaces.Discrete(3))
-    x = torch.randn(2, 4)
-    assert network.num_actions == 3
-    torch.testing.assert_close(network(x), network.torso(x) @ network.head.weight.T + network.head.bias)
-    with pytest.raises(UsageError, match="needs discrete actions"):
-        QNetwork(MLP(VECTOR, [5], "relu", layer_norm=False), spaces.Box(-1, 1))
+class TestNoisyLinear:
+    def test_its_weights_are_means_and_scaled_products_of_noise_factors(self) -> None:
+        layer = NoisyLinear(3, 2, scale=0.5)
+        x, factors = torch.randn(4, 3), torch.randn(4, 5)
+        with torch.no_grad():
+            layer.weight_scale.copy_(torch.rand(2, 3))
+            layer.bias_scale.copy_(torch.rand(2))
+        for shared in (True, False):
+            layer.noise = factors[:1] if shared else factors
+            outputs = layer(x)
+            for row in range(4):
+                factor = factors[0 if shared else row]
+                weight = layer.weight + layer.weight_scale * torch.outer(factor[3:], factor[:3])
+                bias = layer.bias + layer.bias_scale * factor[3:]
+                torch.testing.assert_close(outputs[row], weight @ x[row] + bias)
+
+    def test_it_begins_as_the_paper_says(self) -> None:
+        layer = NoisyLinear(16, 2, scale=0.5)
+        assert layer.weight.abs().max() <= 0.25
+        assert torch.equal(layer.weight_scale, torch.full((2, 16), 0.125))
+        assert torch.equal(layer.bias_scale, torch.full((2,), 0.125))
+
+    def test_without_noise_it_computes_with_the_means(self) -> None:
+        layer, x = NoisyLinear(3, 2, scale=0.5), torch.randn(4, 3)
+        assert torch.equal(layer(x), nn.functional.linear(x, layer.weight, layer.bias))
+
+
+PLAIN: dict[str, Any] = {"distribution": Expected(), "dueling": False, "noisy": False, "noise_scale": 0.5}
+
+
+def q_network(**keys: Any) -> QNetwork:
+    return QNetwork(MLP(VECTOR, [6, 5], "relu", layer_norm=False), spaces.Discrete(3), **{**PLAIN, **keys})
+
+
+class TestQNetwork:
+    def test_it_is_a_torso_and_a_linear_head(self) -> None:
+        torso = MLP(VECTOR, [5], "relu", layer_norm=False)
+        network = QNetwork(torso, spaces.Discrete(3), **PLAIN)
+        x = torch.randn(2, 4)
+        head = network.actions[1]
+        assert network.num_actions == 3
+        assert network.noise_size == 0
+        torch.testing.assert_close(network(x)[..., 0], torso(x) @ head.weight.T + head.bias)
+        with pytest.raises(UsageError, match="needs discrete actions"):
+            QNetwork(torso, spaces.Box(-1, 1), **PLAIN)
+
+    def test_dueling_streams_have_a_top_each_and_differ_by_the_mean_advantage(self) -> None:
+        network = q_network(dueling=True, distribution=Categorical(7, 0.0, 1.0))
+        assert weights(network) == [(6, 4), (5, 6), (21, 5), (5, 6), (7, 5)]
+        x = torch.randn(2, 4)
+        features = network.body(x)
+        advantage, value = network.actions(features).view(2, 3, 7), network.state(features)
+        outputs = network(x)
+        for action in range(3):
+            for atom in range(7):
+                centred = advantage[:, action, atom] - advantage[:, :, atom].mean(1)
+                torch.testing.assert_close(outputs[:, action, atom], value[:, atom] + centred)
+
+    def test_dueling_nature_has_two_streams_of_512_on_the_convolutions(self) -> None:
+        network = QNetwork(NatureCNN(PICTURE, hidden=512), spaces.Discrete(6), **{**PLAIN, "dueling": True})
+        assert weights(network)[3:] == [(512, 3136), (6, 512), (512, 3136), (1, 512)]
+        assert not torch.equal(network.actions[0][0].weight, network.state[0][0].weight)
+
+    def test_noise_is_in_tops_and_heads_and_squashed_as_in_the_paper(self) -> None:
+        network = q_network(noisy=True)
+        top, head = network.actions[0][0], network.actions[1]
+        assert [type(layer) for layer in (network.body[0], top, head)] == [nn.Linear, NoisyLinear, NoisyLinear]
+        assert network.noise_size == 6 + 5 + 5 + 3
+        x, noise = torch.randn(2, 4), torch.randn(1, 19)
+        outputs = network(x, noise)
+        factors = torch.sign(noise) * noise.abs().sqrt()
+        top.noise, head.noise = factors[:, :11], factors[:, 11:]
+        torch.testing.assert_close(outputs[..., 0], head(top(network.body(x)).relu()))
+
+    def test_each_row_can_have_noise_of_its_own_and_none_is_left_behind(self) -> None:
+        network = q_network(noisy=True, dueling=True)
+        x, noise = torch.randn(1, 4).repeat(3, 1), torch.randn(3, network.noise_size)
+        rows = network(x, noise)
+        for row in range(3):
+            torch.testing.assert_close(rows[row : row + 1], network(x[:1], noise[row : row + 1]))
+        means = network(x)
+        assert torch.equal(means, network(x, torch.zeros(1, network.noise_size)))
+        assert not torch.allclose(rows, means)
+
+    def test_any_torso_with_a_reader_a_body_and_a_top_will_do(self) -> None:
+        torso = Torso(nn.Identity(), nn.Linear(4, 6), lambda linear: nn.Identity(), features=6)
+        network = QNetwork(torso, spaces.Discrete(3), **{**PLAIN, "dueling": True, "noisy": True})
+        assert network.noise_size == 6 + 3 + 6 + 1
+        assert network(torch.randn(2, 4)).shape == (2, 3, 1)
+
+
+class TestFlatParameters:
+    def network(self) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(3, 5, 2), nn.ReLU(), nn.Conv2d(5, 2, 3), nn.Flatten(), nn.Linear(8, 3))
+
+    def test_the_module_computes_the_same_in_channels_last_order(self) -> None:
+        network, x = self.network(), torch.randn(2, 3, 5, 5)
+        expected, state = network(x), module_state(network)
+        flat = FlatParameters(network)
+        assert_same(module_state(network), state)
+        torch.testing.assert_close(network(x), expected)
+        for convolution in (network[0], network[2]):
+            assert convolution.weight.is_contiguous(memory_format=torch.channels_last)
+            assert convolution.weight.grad.is_contiguous(memory_format=torch.channels_last)
+        assert flat.vector.numel() == sum(p.numel() for p in network.parameters())
+
+    def test_gradients_and_steps_go_through_the_vector(self) -> None:
+        network, plain = self.network(), self.network()
+        load_module_state(plain, module_state(network))
+        flat = FlatParameters(network)
+        optimizer, other = torch.optim.SGD([flat.vector], 0.1), torch.optim.SGD(plain.parameters(), 0.1)
+        for _ in range(3):
+            x = torch.randn(2, 3, 5, 5)
+            flat.zero_grad()
+            other.zero_grad()
+            for module in (network, plain):
+                module(x).square().mean().backward()
+            norm = nn.utils.clip_grad_norm_(plain.parameters(), 0.1)
+            assert norm > 0.1
+            flat.clip_grad_norm(0.1)
+            optimizer.step()
+            other.step()
+            for mine, theirs in zip(network.parameters(), plain.parameters(), strict=True):
+                torch.testing.assert_close(mine.detach(), theirs.detach())
+
+    def test_one_follows_another(self) -> None:
+        network, target = self.network(), self.network()
+        before = [p.detach().clone() for p in target.parameters()]
+        flat, other = FlatParameters(network), FlatParameters(target)
+        other.follow(flat, 0.25)
+        for old, new, aim in zip(before, target.parameters(), network.parameters(), strict=True):
+            torch.testing.assert_close(new.detach(), old + 0.25 * (aim.detach() - old))
+        other.follow(flat, 1.0)
+        assert_same(module_state(target), module_state(network))
+
+
+class TestToTensor:
+    @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.bool_, np.float32, np.float64])
+    @pytest.mark.parametrize("view", ["whole", "strided", "backwards", "read-only"])
+    def test_it_holds_the_values_of_any_array(self, dtype: Any, view: str) -> None:
+        array = np.arange(24).reshape(2, 4, 3).astype(dtype)
+        array = {"strided": array[:, 1:], "backwards": array[:, ::-1]}.get(view, array)
+        array.flags.writeable = view != "read-only"
+        tensor = to_tensor(array, "cpu")
+        assert tensor.numpy().dtype == dtype
+        assert np.array_equal(tensor.numpy(), array)
+
+    def test_bytes_are_not_copied_and_floats_are(self) -> None:
+        for array, shared in ((np.zeros((2, 3), np.uint8)[:, 1:], True), (np.zeros((2, 3), np.float32), False)):
+            tensor = to_tensor(array, "cpu")
+            array[:] = 1
+            assert bool(tensor.any()) == shared
+
+    def test_tensors_stay_where_they_are(self) -> None:
+        tensor = torch.zeros(3)
+        assert to_tensor(tensor, "cpu") is tensor
+
+
+class TestPrecision:
+    def test_it_is_what_was_asked_for(self) -> None:
+        layer, x = nn.Linear(3, 2), torch.randn(2, 3)
+        for choice, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+            precision = Precision(choice, "cpu")
+            with precision():
+                assert layer(x).dtype == dtype
+            assert precision.bfloat16 == (dtype == torch.bfloat16)
+
+    @pytest.mark.parametrize(
+        ("flags", "dtype"), [("fma avx2 amx_bf16 amx_tile", True), ("fma avx2 avx512_bf16", False)]
+    )
+    def test_auto_takes_bfloat16_where_the_processor_has_units_for_it(
+        self, flags: str, dtype: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Path, "exists", lambda self: True)
+        monkeypatch.setattr(Path, "read_text", lambda self: f"flags : {flags}")
+        assert Precision("auto", "cpu").bfloat16 == dtype
+
+    def test_another_is_refused_with_the_known_ones(self) -> None:
+        with pytest.raises(UsageError, match=r"agent.precision is 'half'; it must be one of auto, float32, bfloat16"):
+            Precision("half", "cpu")
 
 
 class TestState:
@@ -172,7 +436,7 @@ class TestState:
                 network(batch).square().mean().backward()
                 optimizer.step()
 
-        network, other = (QNetwork(MLP(VECTOR, [5], "tanh", layer_norm=False), spaces.Discrete(3)) for _ in range(2))
+        network, other = (q_network() for _ in range(2))
         optimizer, other_optimizer = make(network.parameters()), make(other.parameters())
         learn(network, optimizer, data[:4])
         store = Store(tmp_path)

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+BENCHMARKS = ROOT / "tests/benchmarks/README.md"
 FOLDERS = [ROOT / name / "README.md" for name in ("agents", "envs", "conf", "videos")]
 
 BUDGET = "total_steps=500 eval.every=250 eval.episodes=2 checkpoint.every=250"
@@ -115,7 +116,29 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert "README.md" in (ROOT / ".ci/run").read_text()
 
 
+def benchmarks(pattern: str) -> list[str]:
+    found = re.findall(rf"`({pattern} [^`]*)`", BENCHMARKS.read_text())
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("command", benchmarks("python"))
+def test_the_scripts_of_the_benchmarks_take_the_options_that_their_readme_gives(command: str) -> None:
+    words = re.sub(r"<[^>]*>", "something", command).split()
+    done = subprocess.run([sys.executable, words[1], "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for option in (word for word in words if word.startswith("--")):
+        assert option in done.stdout
+
+
+@pytest.mark.parametrize("command", benchmarks("pytest"))
+def test_the_slow_tests_of_the_benchmarks_readme_are_there(command: str) -> None:
+    collect = f"{sys.executable} -m {command} --collect-only -q -p no:randomly"
+    done = subprocess.run(collect, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_files_that_the_readmes_link_to_exist() -> None:
-    for path in [README, *FOLDERS]:
+    for path in [README, BENCHMARKS, *FOLDERS]:
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", path.read_text()):
             assert (path.parent / target).exists(), f"{path.name} links to {target}"

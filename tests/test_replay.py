@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit import replay as module
 from rlkit import resources
 from rlkit.checkpoint import Store
 from rlkit.core import StepInfo, Transition, UsageError
-from rlkit.replay import UniformReplay
+from rlkit.replay import UniformReplay, uniform
+from rlkit.replay.frames import frame_count
 from toys import assert_same
 
 
@@ -99,7 +100,7 @@ def test_it_continues_exactly_from_a_checkpoint(
     capacity: int, segment: int, additions: list[list[bool]], more: list[list[bool]], masks: bool
 ) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setattr(module, "SEGMENT", segment)
+        patch.setattr(uniform, "SEGMENT", segment)
         replay, naive = filled(capacity, additions, masks=masks)
         store = Store(Path(folder), keep=2)
         store.save(1, {"replay": replay.state_dict()})
@@ -134,25 +135,28 @@ def test_sampling_after_loading_equals_sampling_without_a_break(tmp_path: Path) 
 
 
 def test_a_checkpoint_writes_only_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SEGMENT", 10)
+    monkeypatch.setattr(uniform, "SEGMENT", 10)
     replay, store = UniformReplay(35, np.random.default_rng(0)), Store(tmp_path, keep=9)
 
     def checkpoint(additions: int) -> dict[str, int]:
         for _ in range(additions):
-            replay.add(transition(replay._total, [True]))
-        folder = store.save(replay._total, replay.state_dict()) / "segments"
-        return {path.name: path.stat().st_ino for path in folder.iterdir()}
+            number = replay._rows.total + replay._pending
+            replay.add(transition(number, [True]))
+        folder = store.save(number + 1, replay.state_dict()) / "segments"
+        return {path.name.removesuffix(".npz"): path.stat().st_ino for path in folder.iterdir()}
 
     first, second, third = checkpoint(24), checkpoint(10), checkpoint(20)
-    assert sorted(first) == ["replay-0-10.npz", "replay-10-20.npz", "replay-20-24.npz"]
-    assert sorted(second) == ["replay-0-10.npz", "replay-10-20.npz", "replay-20-30.npz", "replay-30-34.npz"]
+    # Each observation is the last one's successor: so many transitions show one frame more.
+    assert sorted(first) == [f"replay-frames-{span}" for span in ("0-10", "10-20", "20-25")] + [
+        f"replay-rows-{span}" for span in ("0-10", "10-20", "20-24")
+    ]
+    assert sorted(second) == [f"replay-frames-{span}" for span in ("0-10", "10-20", "20-30", "30-35")] + [
+        f"replay-rows-{span}" for span in ("0-10", "10-20", "20-30", "30-34")
+    ]
     # 54 added, 35 kept: the oldest is number 19.
-    assert sorted(third) == [
-        "replay-19-20.npz",
-        "replay-20-30.npz",
-        "replay-30-40.npz",
-        "replay-40-50.npz",
-        "replay-50-54.npz",
+    spans = ("19-20", "20-30", "30-40", "40-50")
+    assert sorted(third) == [f"replay-frames-{span}" for span in (*spans, "50-55")] + [
+        f"replay-rows-{span}" for span in (*spans, "50-54")
     ]
     for before, after in ((first, second), (second, third)):
         shared = set(before) & set(after)
@@ -166,7 +170,7 @@ def test_a_checkpoint_writes_only_what_is_new(tmp_path: Path, monkeypatch: pytes
 
 def test_sampling_is_uniform_with_replacement() -> None:
     replay, _ = filled(8, [[True] * 3] * 10)
-    counts = np.bincount(replay.sample(80_000).index, minlength=8)
+    counts = np.bincount(replay.sample(80_000).index - 22, minlength=8)
     # Eight counts of mean 10,000 and deviation 94: six deviations.
     assert np.abs(counts - 10_000).max() < 6 * 94
 
@@ -221,9 +225,45 @@ def test_truncation_bootstraps_from_the_true_successor_and_not_from_the_next_epi
 
 
 def test_it_refuses_before_it_takes_memory_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "available_memory", lambda: 1000 * 33)
-    # A row: two observations of 8 bytes, an action of 8, reward and discount of 4.
+    # A row: an action of 8 bytes, reward and discount of 4, two places of 4, 17 of bookkeeping; frames of 8 bytes,
+    # with room for two a row, and for four more.
+    monkeypatch.setattr(resources, "available_memory", lambda: 1000 * 41 + (2 * 1000 + 4) * 8)
     rows = transition(0, [True])
     UniformReplay(1000, np.random.default_rng(0)).add(rows)
-    with pytest.raises(UsageError, match=r"a replay of 1,200 transitions needs .* GB.*set replay.capacity lower"):
-        UniformReplay(1200, np.random.default_rng(0)).add(rows)
+    with pytest.raises(UsageError, match=r"a replay of 1,001 transitions needs .* GB.*set replay.capacity lower"):
+        UniformReplay(1001, np.random.default_rng(0)).add(rows)
+
+
+def test_it_tells_of_its_memory_before_it_takes_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    space, told = spaces.Box(0, 255, (4, 84, 84), np.uint8), []
+    monkeypatch.setattr(resources, "available_memory", lambda: 8 * 10**9)
+    UniformReplay(10**6, np.random.default_rng(0), frame_stack=4, observation_space=space, tell=told.append)
+    assert told == ["a replay of 1,000,000 transitions takes up to 7.1 GB (memory)"]
+    monkeypatch.setattr(resources, "available_memory", lambda: 7 * 10**9)
+    with pytest.raises(UsageError, match=r"needs 7.1 GB, 7.0 GB are free; set replay.capacity lower, or .*=disk"):
+        UniformReplay(10**6, np.random.default_rng(0), frame_stack=4, observation_space=space)
+    assert frame_count(10**6, 4, 8, 84 * 84) * 84 * 84 + 10**6 * (16 + 20 + 17) < 7.2e9
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"n_step": 3}, "more than 1 needs replay.gamma"),
+        ({"n_step": 0, "gamma": 0.9}, "replay.n_step is 0; it must be at least 1"),
+        ({"location": "dsik"}, "replay.location is 'dsik'; it must be one of auto, memory, disk, gpu"),
+    ],
+)
+def test_what_cannot_work_is_refused(options: dict[str, Any], line: str) -> None:
+    with pytest.raises(UsageError, match=line):
+        UniformReplay(10, np.random.default_rng(0), **options)
+
+
+def test_a_replay_on_a_gpu_needs_an_agent_there() -> None:
+    space = spaces.Box(0, 1, (2,))
+    with pytest.raises(UsageError, match=r"replay.location=gpu needs an agent on a GPU, not device=cpu"):
+        UniformReplay(10, np.random.default_rng(0), location="gpu", observation_space=space)
+
+
+def test_more_environments_than_the_capacity_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"replay.capacity is 2; it must be at least num_envs=3"):
+        UniformReplay(2, np.random.default_rng(0)).add(transition(0, [True] * 3))

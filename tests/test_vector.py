@@ -175,6 +175,76 @@ class TestTransitions:
         assert [{key: repr(value) for key, value in step.items()} for step in later] == copies
 
 
+class TestHalves:
+    def test_a_step_in_two_halves_is_a_step(self, environment: Any) -> None:
+        whole, halves = environment([cart_pole] * 2), environment([cart_pole] * 2)
+        whole.reset(SEEDS[:2])
+        halves.reset(SEEDS[:2])
+        for k in range(40):
+            action = actions(whole.action_space, 2, k)
+            halves.send(action)
+            assert_same(halves.recv()._asdict(), whole.step(action)._asdict())
+
+    def test_a_step_that_nobody_waits_for_does_not_turn_up_later(self, environment: Any) -> None:
+        used, fresh = environment([Counting] * 2), environment([Counting] * 2)
+        used.reset([5, 6])
+        used.send(np.array([1, 2]))
+        assert_same(used.reset([1, 2])._asdict(), fresh.reset([1, 2])._asdict())
+        assert_same(roll(used, None, 20), roll(fresh, None, 20))
+
+    def test_a_restart_or_an_end_does_not_wait_for_a_step(self, restartable: Any) -> None:
+        env = restartable([lambda: Line(3)] * 2)
+        env.reset([1, 2])
+        for seeds in ([1, 2], [3, 4]):
+            env.send(np.array([0, 0]))
+            assert env.restart(seeds).observation.tolist() == [0, 0]
+        env.send(np.array([0, 0]))
+
+    def test_where_the_vector_environment_steps_by_itself_it_is_started_at_once(self) -> None:
+        log: list[str] = []
+
+        class Started(OwnVector):
+            def send(self, actions: Any) -> None:
+                log.append("send")
+                self._result = OwnVector.step(self, actions)
+
+            def recv(self) -> Any:
+                log.append("recv")
+                return self._result
+
+        env = VectorEnvironment(lambda: Started([lambda: Line(5)]))
+        env.reset([0])
+        env.send(np.array([0]))
+        assert log == ["send"]
+        assert env.recv().observation.tolist() == [1]
+        assert env.step(np.array([0])).observation.tolist() == [2]
+        assert log == ["send", "recv"] * 2
+
+
+class TestCopies:
+    def test_only_arrays_that_may_be_written_again_are_copied(self) -> None:
+        class Fresh(OwnVector):
+            fresh_arrays = True
+
+        for kind, shared in ((OwnVector, False), (Fresh, True)):
+            env = VectorEnvironment(lambda kind=kind: kind([cart_pole] * 2))
+            assert np.shares_memory(env.reset([0]).observation, env._vector._observation) is shared
+            assert np.shares_memory(env.step(np.array([0, 0])).observation, env._vector._observation) is shared
+
+    def test_one_that_is_fresh_when_it_is_seeded_is_not_built_again(self) -> None:
+        built: list[Any] = []
+
+        class Reseeding(OwnVector):
+            fresh_when_seeded = True
+
+        for kind, times in ((OwnVector, 2), (Reseeding, 1)):
+            built.clear()
+            env = VectorEnvironment(lambda kind=kind: built.append(kind([cart_pole] * 2)) or built[-1])
+            env.reset([0])
+            env.restart([1])
+            assert len(built) == times
+
+
 class TestBoundaries:
     def test_at_an_end_next_observation_is_the_true_successor_and_observation_the_new_episodes(self) -> None:
         for name in ("serial", "subprocess", "sync same-step", "sync disabled", "async same-step", "async disabled"):

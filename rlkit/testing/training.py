@@ -43,6 +43,10 @@ class Masking:
         """Step, with legal actions."""
         return self._masked(self._env.step(action))
 
+    def recv(self) -> TimeStep:
+        """Wait for the step that was sent."""
+        return self._masked(self._env.recv())
+
     def _masked(self, timestep: TimeStep) -> TimeStep:
         if timestep.legal_actions is not None:
             return timestep

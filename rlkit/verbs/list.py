@@ -14,6 +14,7 @@ GROUPS = {
     "agent": "agents",
     "env": "environments",
     "network": "networks",
+    "distribution": "distributions",
     "replay": "replays",
     "schedule": "schedules",
     "learner": "learners",

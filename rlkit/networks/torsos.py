@@ -1,0 +1,266 @@
+"""Torsos: observations as features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from rlkit.core import UsageError
+
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "sigmoid": nn.Sigmoid}
+
+MakeLinear = Callable[[int, int], nn.Module]
+"""Makes a fully connected layer from the widths of its input and output."""
+
+
+class Torso(nn.Module):
+    """Observations [B, ...] -> features [B, features]: a reader, a body, and the last fully connected layer on top.
+
+    What has several heads, or noisy layers, takes reader and body and makes a top of its own for each; what shows an
+    observation to two networks reads it once.
+
+    Attributes:
+        reader: observations as floats; it has no parameters.
+        body: what is shared.
+        top: the last layer and its activation; an `nn.Identity` where there is none.
+        make_top: makes another top out of layers of the kind it is given.
+        features: width of the top.
+    """
+
+    def __init__(self, reader: nn.Module, body: nn.Module, make_top: Callable[[MakeLinear], nn.Module], features: int):
+        """Put a top of plain layers on `body`."""
+        super().__init__()
+        self.reader = reader
+        self.body = body
+        self.top = make_top(nn.Linear)
+        self.make_top = make_top
+        self.features = features
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return [B, features] of observations [B, ...]."""
+        features: Tensor = self.top(self.body(self.reader(observation)))
+        return features
+
+
+class Flat(nn.Module):
+    """Observations as rows of floats: discrete ones are one-hot, the rest is flattened.
+
+    Attributes:
+        features: length of a row.
+    """
+
+    def __init__(self, observation_space: spaces.Space[Any]):
+        super().__init__()
+        if isinstance(observation_space, spaces.Discrete):
+            self._sizes: list[int] | None = [int(observation_space.n)]
+        elif isinstance(observation_space, spaces.MultiDiscrete):
+            self._sizes = [int(n) for n in observation_space.nvec.ravel()]
+        else:
+            self._sizes = None
+        self.features = sum(self._sizes) if self._sizes else int(np.prod(observation_space.shape or ()))
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return [B, features] float32 of observations [B, ...]."""
+        if self._sizes is None:
+            return observation.flatten(1).float()
+        columns = observation.reshape(len(observation), -1).unbind(1)
+        one_hot = [nn.functional.one_hot(c.long(), n) for c, n in zip(columns, self._sizes, strict=True)]
+        return torch.cat(one_hot, dim=1).float()
+
+
+class MLP(Torso):
+    """A torso of fully connected layers."""
+
+    def __init__(self, observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool):
+        """Make the layers.
+
+        Args:
+            observation_space: of one environment.
+            hidden: width of each layer.
+            activation: one of `ACTIVATIONS`, after each layer.
+            layer_norm: normalise before each activation (Ba et al., 2016), which steadies Q-learning.
+
+        Raises:
+            UsageError: an unknown activation.
+        """
+        if activation not in ACTIVATIONS:
+            raise UsageError(f"network.activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
+        flat = Flat(observation_space)
+
+        widths = [flat.features, *hidden]
+
+        def layer(linear: MakeLinear, width_in: int, width_out: int) -> list[nn.Module]:
+            norm = [nn.LayerNorm(width_out)] if layer_norm else []
+            return [linear(width_in, width_out), *norm, ACTIVATIONS[activation]()]
+
+        def make_top(linear: MakeLinear) -> nn.Module:
+            return nn.Sequential(*layer(linear, *widths[-2:])) if hidden else nn.Identity()
+
+        lower = [module for pair in pairwise(widths[:-1]) for module in layer(nn.Linear, *pair)]
+        super().__init__(flat, nn.Sequential(*lower), make_top, widths[-1])
+
+
+class Image(nn.Module):
+    """Pictures as [B, C, H, W] float32 in [0, 1], in channels-last memory.
+
+    Attributes:
+        channels: C, all channels of all stacked pictures.
+    """
+
+    def __init__(self, observation_space: spaces.Space[Any]):
+        """Take pictures [H, W, C] or [C, H, W] (a stack of grey ones is the latter), or a stack [S, ...] of such."""
+        super().__init__()
+        shape = observation_space.shape or ()
+        self._stacked = len(shape) == 4
+        self._channels_last = shape[-1] <= shape[-3]
+        self.channels = (shape[-1] if self._channels_last else shape[-3]) * (shape[0] if self._stacked else 1)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return [B, C, H, W] of pictures [B, ...] uint8."""
+        if self._channels_last:
+            observation = observation.movedim(-1, -3)
+        if self._stacked:
+            observation = observation.flatten(1, 2)
+        # Reordered while it is bytes: a quarter of what floats would be.
+        return observation.contiguous(memory_format=torch.channels_last).to(torch.float32, copy=True).div_(255)
+
+
+class CNN(Torso):
+    """A torso of convolutions, and a fully connected layer with ReLU on top."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        name: str,
+        convolutions: Callable[[int], nn.Sequential],
+        smallest: int,
+        hidden: int,
+    ):
+        """Make the layers.
+
+        Args:
+            observation_space: of one environment.
+            name: of the YAML, for messages.
+            convolutions: makes them for a number of channels.
+            smallest: height and width that they need.
+            hidden: width of the fully connected layer.
+
+        Raises:
+            UsageError: the observations are no pictures, or smaller.
+        """
+        if not is_image(observation_space):
+            raise UsageError(f"network={name} needs images, not {observation_space}; use network=mlp")
+        image = Image(observation_space)
+        body = nn.Sequential(*convolutions(image.channels), nn.Flatten())
+        try:
+            with torch.no_grad():
+                width = body(image(torch.zeros(1, *(observation_space.shape or ()), dtype=torch.uint8))).shape[1]
+        except RuntimeError as error:
+            raise UsageError(
+                f"network={name} needs images of at least {smallest}x{smallest}, not {observation_space.shape}; "
+                "use network=mlp"
+            ) from error
+        super().__init__(image, body, lambda linear: nn.Sequential(linear(width, hidden), nn.ReLU()), hidden)
+
+
+class NatureCNN(CNN):
+    """The convolutional torso of Mnih et al. (2015)."""
+
+    def __init__(self, observation_space: spaces.Space[Any], hidden: int):
+        """Make the layers; `hidden` is the width of the fully connected one.
+
+        Raises:
+            UsageError: the observations are no pictures, or smaller than 36x36.
+        """
+        super().__init__(observation_space, "nature", _nature, smallest=36, hidden=hidden)
+
+
+class SmallCNN(CNN):
+    """The convolutional torso of Mnih et al. (2013): about a third of the work of `NatureCNN`."""
+
+    def __init__(self, observation_space: spaces.Space[Any], hidden: int):
+        """Make the layers; `hidden` is the width of the fully connected one.
+
+        Raises:
+            UsageError: the observations are no pictures, or smaller than 20x20.
+        """
+        super().__init__(observation_space, "small", _small, smallest=20, hidden=hidden)
+
+
+class ImpalaCNN(CNN):
+    """The residual torso of IMPALA (Espeholt et al., 2018), 15 convolutions deep with three `depths`."""
+
+    def __init__(self, observation_space: spaces.Space[Any], depths: Sequence[int], blocks: int, hidden: int):
+        """Make the layers.
+
+        Args:
+            observation_space: of one environment.
+            depths: channels of each section, which halves height and width.
+            blocks: residual blocks in a section.
+            hidden: width of the fully connected layer.
+
+        Raises:
+            UsageError: the observations are no pictures.
+        """
+
+        def convolutions(channels: int) -> nn.Sequential:
+            sections = [_section(*pair, blocks) for pair in pairwise([channels, *depths])]
+            return nn.Sequential(*sections, nn.ReLU())
+
+        super().__init__(observation_space, "impala", convolutions, smallest=1, hidden=hidden)
+
+
+class Residual(nn.Sequential):
+    """What its layers make of the input, added to the input (He et al., 2016)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the shape of `x`."""
+        changed: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        return x + changed
+
+
+def _nature(channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, 32, 8, stride=4),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(32, 64, 4, stride=2),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(64, 64, 3, stride=1),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _small(channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, 16, 8, stride=4),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(16, 32, 4, stride=2),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _section(channels: int, depth: int, blocks: int) -> nn.Module:
+    def convolution() -> nn.Module:
+        return nn.Conv2d(depth, depth, 3, padding=1)
+
+    residuals = [Residual(nn.ReLU(), convolution(), nn.ReLU(), convolution()) for _ in range(blocks)]
+    return nn.Sequential(nn.Conv2d(channels, depth, 3, padding=1), nn.MaxPool2d(3, stride=2, padding=1), *residuals)
+
+
+def is_image(observation_space: spaces.Space[Any]) -> bool:
+    """Tell whether observations are pictures: three axes of uint8, or a stack of such."""
+    shape = observation_space.shape or ()
+    return isinstance(observation_space, spaces.Box) and len(shape) in (3, 4) and observation_space.dtype == np.uint8
+
+
+def auto(observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool) -> Torso:
+    """Return the torso that fits: `NatureCNN` for images, an `MLP` with these settings for anything else."""
+    if is_image(observation_space):
+        return NatureCNN(observation_space, hidden=512)
+    return MLP(observation_space, hidden, activation, layer_norm)

@@ -1,0 +1,34 @@
+"""Wrappers around single environments, composed in YAML under `preprocess`, innermost first.
+
+```yaml
+preprocess:
+  - {_target_: rlkit.preprocess.MaxFrames}
+  - {_target_: rlkit.preprocess.FrameSkip, skip: 4}
+  - {_target_: rlkit.preprocess.Grey}
+  - {_target_: rlkit.preprocess.Resize, size: [84, 84]}
+  - {_target_: rlkit.preprocess.FrameStack, size: 4}
+```
+
+A wrapper that changes rewards passes the environment's own on as ``info["raw_reward"]``, for the raw return; one that
+ends an episode where the game goes on says so by ``info["game_over"]``. All that changes in them is in the checkpoint.
+"""
+
+from rlkit.preprocess.episodes import FireReset, LifeLoss, NoopStarts
+from rlkit.preprocess.frames import FrameSkip, FrameStack, MaxFrames
+from rlkit.preprocess.images import Crop, Grey, Resize
+from rlkit.preprocess.rewards import ClipReward, SignReward, TerminalReward
+
+__all__ = [
+    "ClipReward",
+    "Crop",
+    "FireReset",
+    "FrameSkip",
+    "FrameStack",
+    "Grey",
+    "LifeLoss",
+    "MaxFrames",
+    "NoopStarts",
+    "Resize",
+    "SignReward",
+    "TerminalReward",
+]

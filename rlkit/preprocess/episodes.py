@@ -1,0 +1,122 @@
+"""Where episodes begin and end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from rlkit.core import State, UsageError
+
+
+class NoopStarts(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Begins an episode with a random number of steps that do nothing; what they bring in is nobody's reward."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], max: int, action: int = 0):
+        """Wrap `env`; up to `max` steps, drawn uniformly from the environment's generator, take `action`.
+
+        Raises:
+            UsageError: `max` is negative.
+        """
+        super().__init__(env)
+        if max < 0:
+            raise UsageError(f"NoopStarts max is {max}; it must be at least 0")
+        self._max, self._action = max, action
+
+    def reset(self, **keys: Any) -> Any:
+        """Reset and do nothing for a while; a game that ends meanwhile begins anew."""
+        observation, info = self.env.reset(**keys)
+        for _ in range(int(self.env.unwrapped.np_random.integers(self._max + 1))):
+            observation, _, terminated, truncated, info = self.env.step(self._action)
+            if terminated or truncated:
+                observation, info = self.env.reset()
+        return observation, info
+
+
+class FireReset(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Begins an episode with one press of a button, for games that wait for it."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], action: int | None = None):
+        """Wrap `env`.
+
+        Args:
+            env: the environment.
+            action: the button; None: ``FIRE`` in the environment's ``get_action_meanings()``, where it is there.
+
+        Raises:
+            UsageError: there is no `action`, and the environment does not say what its actions mean.
+        """
+        super().__init__(env)
+        self._action = _fire(env) if action is None else action
+
+    def reset(self, **keys: Any) -> Any:
+        """Reset and press; a game that ends by that begins anew."""
+        observation, info = self.env.reset(**keys)
+        if self._action is not None:
+            observation, _, terminated, truncated, info = self.env.step(self._action)
+            if terminated or truncated:
+                observation, info = self.env.reset()
+        return observation, info
+
+
+def _fire(env: gymnasium.Env[Any, Any]) -> int | None:
+    if not env.has_wrapper_attr("get_action_meanings"):
+        raise UsageError(
+            "FireReset does not know which action fires: the environment has no get_action_meanings(); give action="
+        )
+    meanings = list(env.get_wrapper_attr("get_action_meanings")())
+    return meanings.index("FIRE") if "FIRE" in meanings else None
+
+
+class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Ends the learner's episode at each lost life, while the game goes on.
+
+    A lost life shows in ``info["lives"]``. Such a step is terminated with ``info["game_over"]`` False, and the reset
+    after it changes nothing: the next episode begins with the observation that the last one ended with. A reset with a
+    seed, and one at any other time, begins a new game.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any]):
+        """Wrap `env`."""
+        super().__init__(env)
+        self._lives = 0
+        self._lost: tuple[Any, dict[str, Any]] | None = None
+
+    def reset(self, **keys: Any) -> Any:
+        """Go on after a mere lost life, else begin a new game.
+
+        Raises:
+            UsageError: the environment does not tell its lives.
+        """
+        if self._lost is not None and not any(value is not None for value in keys.values()):
+            (observation, info), self._lost = self._lost, None
+            return observation, info
+        self._lost = None
+        observation, info = self.env.reset(**keys)
+        if "lives" not in info:
+            raise UsageError("LifeLoss needs info['lives'] from reset and step; leave it out (env.life_loss=false)")
+        self._lives = int(info["lives"])
+        return observation, info
+
+    def step(self, action: Any) -> Any:
+        """Step."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        before, self._lives = self._lives, int(info["lives"])
+        lost = 0 < self._lives < before
+        goes_on = lost and not (terminated or truncated)
+        self._lost = (
+            (observation, {key: info[key] for key in ("lives", "action_mask") if key in info}) if goes_on else None
+        )
+        info = {**info, "game_over": False} if goes_on else info
+        return observation, reward, terminated or lost, truncated, info
+
+    def get_state(self) -> State:
+        """Return lives and, right after a lost one, what the next reset gives."""
+        lost = None if self._lost is None else {"observation": np.array(self._lost[0]), "info": dict(self._lost[1])}
+        return {"lives": self._lives, "lost": lost}
+
+    def set_state(self, state: State) -> None:
+        """Take back what `get_state` gave."""
+        self._lives, lost = state["lives"], state["lost"]
+        self._lost = None if lost is None else (lost["observation"], dict(lost["info"]))

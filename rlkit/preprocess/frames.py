@@ -1,0 +1,106 @@
+"""Frames: held actions, pooled pictures, stacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from rlkit.core import Array, UsageError
+
+
+class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Takes every action several times, or until the episode ends; the reward is the sum."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], skip: int):
+        """Wrap `env`; an action is taken `skip` times.
+
+        Raises:
+            UsageError: `skip` is less than 1.
+        """
+        super().__init__(env)
+        if skip < 1:
+            raise UsageError(f"FrameSkip skip is {skip}; it must be at least 1")
+        self._skip = skip
+
+    def step(self, action: Any) -> Any:
+        """Step; observation and infos are the last, ``info["raw_reward"]`` is the sum of the environment's own."""
+        total, raw = 0.0, 0.0
+        for _ in range(self._skip):
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            total += float(reward)
+            raw += float(info.get("raw_reward", reward))
+            if terminated or truncated:
+                break
+        return observation, total, terminated, truncated, {**info, "raw_reward": raw}
+
+
+class MaxFrames(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Shows the greater of the last two observations, pixel by pixel, for games that draw things in turns.
+
+    Put it inside of `FrameSkip`: then it pools the last two frames of those that were skipped.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any]):
+        """Wrap `env`.
+
+        Raises:
+            UsageError: its observations are not arrays of numbers.
+        """
+        super().__init__(env)
+        if not isinstance(env.observation_space, spaces.Box):
+            raise UsageError(f"MaxFrames takes Box observations, not {env.observation_space}; leave it out")
+        self._previous: Any = None
+
+    def reset(self, **keys: Any) -> Any:
+        """Reset; the first observation is shown as it is."""
+        self._previous, info = self.env.reset(**keys)
+        return self._previous, info
+
+    def step(self, action: Any) -> Any:
+        """Step."""
+        observation, *rest = self.env.step(action)
+        pooled = np.maximum(self._previous, observation)
+        self._previous = observation
+        return pooled, *rest
+
+
+class FrameStack(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Shows the last observations together, along a new first axis, the newest last.
+
+    At the beginning of an episode the first observation is repeated, as Gymnasium's `FrameStackObservation` does.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], size: int):
+        """Wrap `env`; observations [...] become [size, ...].
+
+        Raises:
+            UsageError: `size` is less than 1, or observations are not arrays.
+        """
+        super().__init__(env)
+        space = env.observation_space
+        if size < 1:
+            raise UsageError(f"FrameStack size is {size}; it must be at least 1")
+        if not isinstance(space, spaces.Box):
+            raise UsageError(f"FrameStack takes Box observations, not {space}; leave it out")
+        self.stack_size = size
+        self._stack: Any = None
+        low, high = (np.repeat(bound[None], size, axis=0) for bound in (space.low, space.high))
+        self.observation_space = spaces.Box(low, high, dtype=space.dtype.type)
+
+    def reset(self, **keys: Any) -> Any:
+        """Reset, and repeat the first observation."""
+        observation, info = self.env.reset(**keys)
+        self._stack = np.repeat(np.asarray(observation)[None], self.stack_size, axis=0)
+        return self._stack, info
+
+    def step(self, action: Any) -> Any:
+        """Step."""
+        observation, *rest = self.env.step(action)
+        # A new array each time: those that were given out stay as they are.
+        stack: Array = np.empty_like(self._stack)
+        stack[:-1], stack[-1] = self._stack[1:], observation
+        self._stack = stack
+        return stack, *rest

@@ -1,0 +1,112 @@
+"""Pictures as observations: grey, resized, cropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from rlkit.core import Array, UsageError
+from rlkit.explain import nearest
+
+INTERPOLATIONS = {"area": "INTER_AREA", "nearest": "INTER_NEAREST"}
+
+
+def _picture_space(env: gymnasium.Env[Any, Any], wrapper: str) -> spaces.Box:
+    """Return the observation space if it is one of pictures, [H, W] or [H, W, C].
+
+    Raises:
+        UsageError: it is not.
+    """
+    space = env.observation_space
+    if not isinstance(space, spaces.Box) or len(space.shape) not in (2, 3):
+        raise UsageError(
+            f"{wrapper} takes pictures [height, width] or [height, width, channels], not {space}; "
+            "put it before FrameStack, or leave it out"
+        )
+    return space
+
+
+class Grey(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """Turns colour, [H, W, 3] uint8, into grey, [H, W] uint8, by the luma of ITU-R BT.601."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any]):
+        """Wrap `env`.
+
+        Raises:
+            UsageError: its observations are not colour pictures.
+        """
+        super().__init__(env)
+        space = _picture_space(env, "Grey")
+        if space.shape[2:] != (3,) or space.dtype != np.uint8:
+            raise UsageError(f"Grey takes colour pictures, [height, width, 3] uint8, not {space}; leave it out")
+        import cv2
+
+        self._convert, self._code = cv2.cvtColor, cv2.COLOR_RGB2GRAY
+        self.observation_space = spaces.Box(0, 255, space.shape[:2], np.uint8)
+
+    def observation(self, observation: Array) -> Array:
+        """Return the picture in grey."""
+        return self._convert(observation, self._code)
+
+
+class Resize(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """Resizes pictures, [H, W] or [H, W, C]."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], size: Sequence[int], interpolation: str = "area"):
+        """Wrap `env`.
+
+        Args:
+            env: the environment.
+            size: height and width.
+            interpolation: ``area`` takes means where it makes pictures smaller, ``nearest`` leaves pixels out.
+
+        Raises:
+            UsageError: there is no such interpolation or size, or observations are not pictures.
+        """
+        super().__init__(env)
+        space = _picture_space(env, "Resize")
+        if interpolation not in INTERPOLATIONS:
+            raise UsageError(f"Resize has no interpolation {interpolation}{nearest(interpolation, INTERPOLATIONS)}")
+        if len(size) != 2 or min(size) < 1:
+            raise UsageError(f"Resize takes size=[height, width], e.g. [84,84], not {list(size)}")
+        import cv2
+
+        self._resize, self._how = cv2.resize, getattr(cv2, INTERPOLATIONS[interpolation])
+        self._shape = (int(size[0]), int(size[1]), *space.shape[2:])
+        self.observation_space = spaces.Box(space.low.min(), space.high.max(), self._shape, space.dtype.type)
+
+    def observation(self, observation: Array) -> Array:
+        """Return the picture in the new size."""
+        resized = self._resize(observation, self._shape[1::-1], interpolation=self._how)
+        # OpenCV drops an only channel.
+        return np.asarray(resized).reshape(self._shape)
+
+
+class Crop(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """Cuts rows and columns off pictures, [H, W] or [H, W, C]."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], top: int, bottom: int, left: int, right: int):
+        """Wrap `env`; so many rows or columns are cut off at each side.
+
+        Raises:
+            UsageError: nothing would be left, a number is negative, or observations are not pictures.
+        """
+        super().__init__(env)
+        space = _picture_space(env, "Crop")
+        height, width = space.shape[:2]
+        if min(top, bottom, left, right) < 0 or top + bottom >= height or left + right >= width:
+            raise UsageError(
+                f"Crop top={top}, bottom={bottom}, left={left}, right={right} leaves nothing of {height}x{width}, or "
+                "is negative; cut off less"
+            )
+        self._rows, self._columns = slice(top, height - bottom), slice(left, width - right)
+        low, high = self.observation(space.low), self.observation(space.high)
+        self.observation_space = spaces.Box(low, high, dtype=space.dtype.type)
+
+    def observation(self, observation: Array) -> Array:
+        """Return what is left of the picture."""
+        return observation[self._rows, self._columns].copy()

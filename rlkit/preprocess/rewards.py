@@ -1,0 +1,56 @@
+"""Rewards for the learner; the environment's own is passed on as ``info["raw_reward"]``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+
+from rlkit.core import UsageError
+
+
+class TerminalReward(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Replaces the reward of a step that terminates the episode, e.g. by -1 where a pole falls."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], reward: float):
+        """Wrap `env`; `reward` is what a terminating step gives."""
+        super().__init__(env)
+        self._reward = reward
+
+    def step(self, action: Any) -> Any:
+        """Step; the environment's own reward is in ``info["raw_reward"]``."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        info = {"raw_reward": reward, **info}
+        return observation, self._reward if terminated else reward, terminated, truncated, info
+
+
+class ClipReward(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Clips rewards to an interval."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], low: float, high: float):
+        """Wrap `env`; rewards are at least `low` and at most `high`.
+
+        Raises:
+            UsageError: `low` is greater than `high`.
+        """
+        super().__init__(env)
+        if low > high:
+            raise UsageError(f"ClipReward low is {low} and high {high}; low must not be greater")
+        self._low, self._high = low, high
+
+    def step(self, action: Any) -> Any:
+        """Step; the environment's own reward is in ``info["raw_reward"]``."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        clipped = min(max(float(reward), self._low), self._high)
+        return observation, clipped, terminated, truncated, {"raw_reward": reward, **info}
+
+
+class SignReward(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Shows of a reward only whether it is negative, nothing or positive: -1, 0 or 1."""
+
+    def step(self, action: Any) -> Any:
+        """Step; the environment's own reward is in ``info["raw_reward"]``."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        value = float(reward)
+        sign = float(value > 0) - float(value < 0)
+        return observation, sign, terminated, truncated, {"raw_reward": reward, **info}

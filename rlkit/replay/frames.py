@@ -1,0 +1,181 @@
+"""Where frames lie: a ring of arrays in memory, in a file on disk, or on a GPU."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from rlkit.core import Array, RunError, UsageError
+from rlkit.resources import require_memory
+
+LOCATIONS = ("auto", "memory", "disk", "gpu")
+
+
+class Frames(Protocol):
+    """A ring of `size` frames, all of one shape and dtype; frame number i lies at place i % size."""
+
+    size: int
+
+    def put(self, first: int, frames: Array) -> None:
+        """Store frames [K, ...] as numbers `first`, `first` + 1, …"""
+
+    def take(self, places: Array) -> Any:
+        """Return the frames [*places.shape, ...] at `places`: a NumPy array, or a tensor where they lie on a GPU."""
+
+    def read(self, places: Array) -> Array:
+        """Return them as a NumPy array wherever they lie."""
+
+
+class ArrayFrames:
+    """Frames in a NumPy array, in memory or mapped to a file."""
+
+    def __init__(self, array: Array):
+        """Use `array` [size, ...], whose contents do not matter yet."""
+        self._array = array
+        self.size = len(array)
+
+    def put(self, first: int, frames: Array) -> None:
+        """Store frames [K, ...], around the seam where they cross it."""
+        start = first % self.size
+        room = self.size - start
+        if len(frames) <= room:
+            self._array[start : start + len(frames)] = frames
+        else:
+            self._array[start:] = frames[:room]
+            self._array[: len(frames) - room] = frames[room:]
+
+    def take(self, places: Array) -> Array:
+        """Return copies of the frames at `places`."""
+        return self._array.take(places, axis=0)
+
+    read = take
+
+
+class TensorFrames:
+    """Frames in a torch tensor, for agents that live on a GPU: what is sampled never crosses the bus."""
+
+    def __init__(self, size: int, shape: tuple[int, ...], dtype: np.dtype[Any], device: str):
+        """Take the memory on `device`."""
+        import torch
+
+        self._torch = torch
+        self._tensor = torch.from_numpy(np.empty(0, dtype)).new_empty((size, *shape), device=device)
+        self.size = size
+
+    def put(self, first: int, frames: Array) -> None:
+        """Store frames [K, ...]."""
+        places = self._torch.arange(first, first + len(frames), device=self._tensor.device) % self.size
+        self._tensor[places] = self._torch.from_numpy(np.ascontiguousarray(frames)).to(self._tensor.device)
+
+    def take(self, places: Array) -> Any:
+        """Return copies of the frames at `places` as a tensor."""
+        index = self._torch.from_numpy(np.asarray(places, np.int64)).to(self._tensor.device)
+        return self._tensor[index]
+
+    def read(self, places: Array) -> Array:
+        """Return them as a NumPy array."""
+        frames: Array = self.take(places).cpu().numpy()
+        return frames
+
+
+def allocate(size: int, frame: Array, location: str, device: str, scratch: Path | None) -> Frames:
+    """Return room for `size` frames like `frame`.
+
+    Args:
+        size: number of frames.
+        frame: one of them, for shape and dtype.
+        location: ``memory``, ``disk`` (a file that vanishes with the process), ``gpu`` (the agent's `device`), or
+            ``auto``: on the GPU where the agent lives on one and at most half of its free memory is taken.
+        device: of the agent.
+        scratch: folder of the file on disk; None: the system's temporary one.
+    """
+    if on_gpu(size * frame.nbytes, location, device):
+        return TensorFrames(size, frame.shape, frame.dtype, device)
+    if location != "disk":
+        return ArrayFrames(np.empty((size, *frame.shape), frame.dtype))
+    folder = Path(tempfile.gettempdir()) if scratch is None else scratch
+    folder.mkdir(parents=True, exist_ok=True)
+    # The file has no name once it is open, so nothing is left of it however the process ends.
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.truncate(max(1, size * frame.nbytes))
+        return ArrayFrames(np.memmap(file, frame.dtype, "r+", shape=(size, *frame.shape)))
+
+
+def on_gpu(needed: int, location: str, device: str) -> bool:
+    """Tell whether frames of `needed` bytes go to the agent's `device`.
+
+    Raises:
+        UsageError: ``gpu`` is asked for, but the agent lives elsewhere.
+    """
+    if location == "gpu" and not device.startswith("cuda"):
+        raise UsageError(f"replay.location=gpu needs an agent on a GPU, not device={device}; use memory or disk")
+    if location not in ("auto", "gpu") or not device.startswith("cuda"):
+        return False
+    return location == "gpu" or needed <= _free_gpu_memory(device) // 2
+
+
+def _free_gpu_memory(device: str) -> int:
+    import torch
+
+    return int(torch.cuda.mem_get_info(device)[0])
+
+
+def require_room(needed: int, what: str, location: str, device: str, scratch: Path | None) -> None:
+    """Check that `needed` bytes can be had before they are taken.
+
+    Raises:
+        UsageError: they cannot; `what` is part of the line.
+    """
+    if on_gpu(needed, location, device):
+        _require(needed, _free_gpu_memory(device), what, "on the GPU", "replay.location=memory or a lower capacity")
+    elif location == "disk":
+        folder = next(path for path in _upwards(scratch) if path.exists())
+        _require(needed, shutil.disk_usage(folder).free, what, "on the disk", "a lower replay.capacity")
+    else:
+        require_memory(needed, what, "set replay.capacity lower, or replay.location=disk")
+
+
+def _require(needed: int, free: int, what: str, where: str, remedy: str) -> None:
+    if needed > free:
+        raise UsageError(f"{what} needs {needed / 1e9:.1f} GB {where}, {free / 1e9:.1f} GB are free; set {remedy}")
+
+
+def _upwards(scratch: Path | None) -> list[Path]:
+    path = (Path(tempfile.gettempdir()) if scratch is None else scratch).absolute()
+    return [path, *path.parents]
+
+
+def frame_count(capacity: int, stack: int, num_envs: int, frame_bytes: int) -> int:
+    """Return how many frames to make room for.
+
+    A transition adds one frame, the first of an episode up to `stack` more. Where frames are small there is room for
+    the worst case; where they are big for 0.5% more than one each: with episodes shorter than some 600 steps the oldest
+    transitions go a little early.
+    """
+    worst = capacity * (stack + 1)
+    spare = max(capacity // 200, (64 << 20) // max(1, frame_bytes))
+    # What the environments see just now is always there, even if all of them began anew in every step.
+    return min(worst, capacity + spare) + num_envs * (stack + 1) ** 2
+
+
+def check_location(location: str) -> str:
+    """Return `location`.
+
+    Raises:
+        UsageError: there is no such.
+    """
+    if location not in LOCATIONS:
+        raise UsageError(f"replay.location is {location!r}; it must be one of {', '.join(LOCATIONS)}")
+    return location
+
+
+def bytes_of(space: Any, stack: int) -> int:
+    """Return the bytes of one frame of observations of `space`, stacked `stack` high."""
+    if space.dtype is None:
+        raise RunError(f"observations of {space} are no arrays")
+    return int(math.prod(space.shape or ()) * np.dtype(space.dtype).itemsize) // stack

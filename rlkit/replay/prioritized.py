@@ -1,0 +1,77 @@
+"""Prioritised experience replay, proportional variant (Schaul et al., 2016)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rlkit.core import Array, Batch, State
+from rlkit.explore import Schedule
+from rlkit.replay.sums import SumTree
+from rlkit.replay.uniform import UniformReplay
+
+
+class PrioritizedReplay(UniformReplay):
+    """The newest transitions, drawn with a probability that grows with their temporal-difference error."""
+
+    def __init__(
+        self, capacity: int, rng: np.random.Generator, *, alpha: float, beta: Schedule, epsilon: float, **options: Any
+    ):
+        """Hold up to `capacity` transitions.
+
+        Args:
+            capacity: transitions.
+            rng: draws the samples.
+            alpha: exponent of priorities; 0 is uniform.
+            beta: exponent of importance weights, by the number of transitions added; 1 corrects in full.
+            epsilon: added to errors, so that every transition can be drawn.
+            options: of `UniformReplay`.
+        """
+        super().__init__(capacity, rng, **options)
+        self._alpha, self._beta, self._epsilon = alpha, beta, epsilon
+        self._priorities = SumTree(capacity)
+        self._highest = 1.0
+
+    def sample(self, batch_size: int) -> Batch:
+        """Draw `batch_size` transitions; weights are ``(len * probability) ** -beta`` over the largest of the batch."""
+        size = len(self)
+        total = self._priorities.total
+        slots = self._priorities.find(self._rng.random(batch_size) * total)
+        weight = (size * self._priorities[slots] / total) ** -self._beta(self._rows.total)
+        return self._batch(self._numbers(slots), (weight / weight.max()).astype(np.float32))
+
+    def update_priorities(self, index: Array, td_error: Array) -> None:
+        """Set the priority of the rows number `index` [B] by their errors [B]; those gone meanwhile are passed over."""
+        self._enter()
+        there = index >= self._first
+        priority = (np.abs(td_error[there].astype(np.float64)) + self._epsilon) ** self._alpha
+        if len(priority):
+            self._priorities[index[there] % self._rows.capacity] = priority
+            self._highest = max(self._highest, float(priority.max()))
+
+    def _numbers(self, slots: Array) -> Array:
+        newest = self._rows.total - 1
+        return newest - (newest - slots) % self._rows.capacity
+
+    def _added(self, slots: Array) -> None:
+        self._priorities[slots] = self._highest
+
+    def _forgotten(self, first: int, whole: int) -> None:
+        if whole > first:
+            self._priorities[np.arange(first, whole) % self._rows.capacity] = 0.0
+        super()._forgotten(first, whole)
+
+    def state_dict(self) -> State:
+        """Return the contents, and the priorities of the rows that are there."""
+        state = super().state_dict()
+        slots = np.arange(self._first, self._rows.total) % self._rows.capacity
+        return {**state, "priorities": self._priorities[slots], "highest": self._highest}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        super().load_state_dict(state)
+        self._priorities, self._highest = SumTree(self._rows.capacity), state["highest"]
+        slots = np.arange(self._first, self._rows.total) % self._rows.capacity
+        if len(slots):
+            self._priorities[slots] = state["priorities"]

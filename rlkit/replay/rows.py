@@ -1,0 +1,101 @@
+"""The rows of a replay: which frames each transition shows, what was done and got, and what came after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rlkit.core import Array
+
+NONE = -1
+
+FIELDS = ("action", "reward", "discount", "next_legal_actions")
+"""What a row takes from its transition as it is."""
+
+
+class Rows:
+    """A ring of `capacity` transitions; number i lies at slot i % capacity.
+
+    Beside `FIELDS` a row holds
+
+    - ``window`` [S + 1] int32: the places of its frames: S of the observation, newest last, and the successor's newest;
+    - ``oldest`` int64: the number of the oldest of them: where that frame is gone, so is the row;
+    - ``env`` int32 and ``follows`` bool: whether it goes on where the newest row of the same environment ended;
+    - ``successor`` int32: the slot of the row that follows it, or `NONE`.
+
+    Attributes:
+        arrays: the columns by name, [capacity, ...].
+        total: rows ever added.
+    """
+
+    def __init__(self, capacity: int):
+        """Make room for `capacity` rows when the first ones come."""
+        self.capacity = capacity
+        self.total = 0
+        self.arrays: dict[str, Array] = {}
+
+    def add(self, columns: dict[str, Array]) -> Array:
+        """Store rows [K, ...], K at most the capacity, and return their slots [K] int64."""
+        if not self.arrays:
+            self._allocate(columns)
+        slots = (self.total + np.arange(len(columns["env"]))) % self.capacity
+        for name, values in columns.items():
+            self.arrays[name][slots] = values
+        self.arrays["successor"][slots] = NONE
+        self.total += len(slots)
+        return slots
+
+    def link(self, before: Array, after: Array) -> None:
+        """Let the rows number `after` [K] be what follows those number `before` [K] that are still there."""
+        there = before >= self.total - self.capacity
+        self.arrays["successor"][before[there] % self.capacity] = after[there] % self.capacity
+
+    def relink(self, first: int) -> None:
+        """Find again what follows each row from number `first` on."""
+        numbers = np.arange(first, self.total)
+        env, follows = (self.arrays[name][numbers % self.capacity] for name in ("env", "follows"))
+        for one in np.unique(env):
+            mine = numbers[env == one]
+            going_on = follows[env == one][1:]
+            self.link(mine[:-1][going_on], mine[1:][going_on])
+
+    def take(self, name: str, slots: Array) -> Any:
+        """Return the column `name` at `slots`, or None where rows have none such."""
+        return self.arrays[name].take(slots, axis=0) if name in self.arrays else None
+
+    def walk(self, slots: Array, steps: int, gamma: float) -> tuple[Array, Array, Array]:
+        """Return (reward, discount, end) of up to `steps` steps from each of `slots`, each [B].
+
+        ``reward`` is the sum of gamma-discounted rewards, ``end`` the slot of the last step, and ``discount`` such that
+        ``reward + gamma * discount * value(successor of end)`` is the n-step target (Sutton & Barto, eq. 7.1). A walk
+        ends early where an episode does, and at the newest row.
+        """
+        reward, discount, end = self.take("reward", slots), self.take("discount", slots), slots
+        for _ in range(steps - 1):
+            following = self.arrays["successor"][end]
+            on = following != NONE
+            end = np.where(on, following, end)
+            factor = np.where(on, np.float32(gamma) * discount, np.float32(0))
+            reward += factor * self.arrays["reward"][end]
+            discount = np.where(on, factor * self.arrays["discount"][end], discount)
+        return reward, discount, end
+
+    def first_with(self, oldest: int, first: int, block: int) -> int:
+        """Return the number of the first row, from `first` on, after which no row shows a frame before `oldest`.
+
+        Rows come in the order of their frames, but for those of environments that began anew; those lie within `block`.
+        """
+        while first < self.total:
+            numbers = np.arange(first, min(first + block, self.total))
+            gone = np.flatnonzero(self.arrays["oldest"][numbers % self.capacity] < oldest)
+            if not len(gone):
+                break
+            first = int(numbers[gone[-1]]) + 1
+        return first
+
+    def _allocate(self, columns: dict[str, Array]) -> None:
+        self.arrays = {
+            name: np.empty((self.capacity, *values.shape[1:]), values.dtype) for name, values in columns.items()
+        }
+        self.arrays["successor"] = np.empty(self.capacity, np.int32)

@@ -1,0 +1,56 @@
+"""A tree of sums over priorities, for drawing in proportion to them (Schaul et al., 2016, appendix B.2.1)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlkit.core import Array
+
+WIDTH = 16
+"""Children of a node: a wide tree needs few passes, each of them one operation on the whole batch."""
+
+
+class SumTree:
+    """Non-negative numbers at places 0 … size - 1, the sum of each block of them, and so on up.
+
+    A node's sum is always added up from its children, never adjusted by a difference, so it depends on nothing but the
+    numbers there are: no drift, and a tree built anew from them is the same to the last bit.
+    """
+
+    def __init__(self, size: int):
+        """Start with zeros."""
+        self._levels = [np.zeros((-(-size // WIDTH), WIDTH))]
+        while len(self._levels[-1]) > 1:
+            nodes = len(self._levels[-1])
+            self._levels.append(np.zeros((-(-nodes // WIDTH), WIDTH)))
+
+    @property
+    def total(self) -> float:
+        """The sum of all numbers."""
+        return float(self._levels[-1].sum())
+
+    def __getitem__(self, places: Array) -> Array:
+        """Return the numbers at `places`."""
+        return self._levels[0].reshape(-1)[places]
+
+    def __setitem__(self, places: Array, values: Array | float) -> None:
+        """Set the numbers at `places`; of equal places the last counts."""
+        self._levels[0].reshape(-1)[places] = values
+        nodes = np.asarray(places)
+        for below, above in zip(self._levels, self._levels[1:], strict=False):
+            nodes = np.unique(nodes // WIDTH)
+            above.reshape(-1)[nodes] = below[nodes].sum(axis=1)
+
+    def find(self, mass: Array) -> Array:
+        """Return for each of `mass` [B], in [0, total), the place at which the running sum passes it, [B] int64."""
+        mass, node = np.array(mass), np.zeros(len(mass), np.int64)
+        for level in reversed(self._levels):
+            children = level[node]
+            sums = children.cumsum(axis=1)
+            # Rounding may leave a mass at the very end: then it is the last child that has any.
+            last = WIDTH - 1 - (children[:, ::-1] > 0).argmax(axis=1)
+            child = np.minimum((sums <= mass[:, None]).sum(axis=1), last)
+            rows = np.arange(len(node))
+            mass = np.maximum(mass - (sums[rows, child] - children[rows, child]), 0.0)
+            node = node * WIDTH + child
+        return node

@@ -1,0 +1,341 @@
+"""Experience replay (Lin, 1992) in which every frame lies once, with n-step returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlkit.checkpoint import Segment
+from rlkit.core import Array, Batch, State, Transition, UsageError
+from rlkit.replay.frames import Frames, allocate, bytes_of, check_location, frame_count, on_gpu, require_room
+from rlkit.replay.rows import FIELDS, NONE, Rows
+from rlkit.resources import require_memory
+
+SEGMENT = 2_000
+"""Frames, or transitions, in one file of a checkpoint: full ones are linked, so a checkpoint costs what is new."""
+
+PENDING = 1024
+"""Transitions that are entered together: what is to be done once for each call would else be most of the work."""
+
+ReadSpan = Callable[[int, int], dict[str, Array]]
+
+
+class UniformReplay:
+    """The newest transitions, sampled uniformly with replacement.
+
+    A transition's observation and successor are put together from frames when it is sampled. The successor of one
+    observation is the next observation, and a stack of S frames shares all but one with the stack before it, so each
+    step adds one frame: 4x84x84 bytes of Atari cost 7,056 a step. Nothing is assumed of how a stack looks when an
+    episode begins, nor of which row follows which: where an observation is not what the environment's last row led to,
+    all its frames are new. Memory is taken at the first `add`, in the shapes and dtypes that the transitions have.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        rng: np.random.Generator,
+        *,
+        n_step: int = 1,
+        gamma: float | None = None,
+        frame_stack: int = 1,
+        location: str = "memory",
+        compress: bool = False,
+        device: str = "cpu",
+        scratch: Path | None = None,
+        num_envs: int = 1,
+        observation_space: Any = None,
+        tell: Callable[[str], None] = lambda line: None,
+    ):
+        """Hold up to `capacity` transitions.
+
+        Args:
+            capacity: transitions; with short episodes of big frames the oldest go a little early (`frame_count`).
+            rng: draws the samples.
+            n_step: steps whose rewards are added up; 1 is plain Q-learning.
+            gamma: discount factor of those; needed where `n_step` is more than 1.
+            frame_stack: frames stacked along the first axis of an observation; 1 where none are.
+            location: of the frames, one of `LOCATIONS`.
+            compress: deflate the segments of checkpoints; lossless, slower, and a tenth of the bytes for Atari.
+            device: of the agent.
+            scratch: folder for ``location=disk``.
+            num_envs: N.
+            observation_space: of one environment; where given, memory is checked and told of before it is taken.
+            tell: takes that line.
+
+        Raises:
+            UsageError: an unknown location, too little room, or n-step returns without a gamma.
+        """
+        if n_step < 1 or (n_step > 1 and gamma is None):
+            raise UsageError(f"replay.n_step is {n_step}; it must be at least 1, and more than 1 needs replay.gamma")
+        self._rows = Rows(capacity)
+        self._rng = rng
+        self._n_step, self._gamma = n_step, 1.0 if gamma is None else gamma
+        self._stack = frame_stack
+        self._place = (check_location(location), device, scratch)
+        self._compress = compress
+        self._frames: Frames | None = None
+        self._shown = 0  # frames ever stored
+        self._first = 0  # the oldest row that is whole
+        self._pending = 0  # calls whose rows are still to be entered
+        self._limit = 0  # the most there may be
+        self._chunks: list[Array] = []  # what they said of `FIELDS`, [limit, N, ...] each
+        self._current = np.empty((0, frame_stack), np.int64)  # [N, S] numbers of the frames that each environment shows
+        self._tail = np.empty(0, np.int64)  # [N] number of each environment's newest row
+        self._broken = np.empty(0, bool)  # [N] the next row does not follow that one
+        self._anything_broken = True
+        self._reached: Array | None = None  # the last successors added, to know them again
+        self._shape: tuple[int, ...] = ()  # of a frame
+        if observation_space is not None:
+            size = frame_count(capacity, frame_stack, num_envs, bytes_of(observation_space, frame_stack))
+            self._require_room(size * bytes_of(observation_space, frame_stack), 0, tell)
+
+    def __len__(self) -> int:
+        """Return the number of transitions that can be sampled."""
+        self._enter()
+        return self._rows.total - self._first
+
+    def add(self, transition: Transition) -> None:
+        """Store the valid rows of a transition [N, ...].
+
+        Raises:
+            UsageError: the first time, where there is not enough memory.
+        """
+        if self._frames is None:
+            self._begin(transition)
+        assert self._frames is not None
+        regular = transition.observation is self._reached and not self._anything_broken
+        # Lists: for the few environments that there are, NumPy would take longer.
+        if not regular or False in transition.valid.tolist():
+            self._enter()
+            self._add_irregular(transition)
+        else:
+            if self._pending == self._limit:
+                self._enter()
+            row = self._pending
+            self._frames.put(self._shown + row * len(self._tail), self._newest(transition.next_observation))
+            for chunk, value in zip(self._chunks, transition[1:4], strict=False):
+                chunk[row] = value
+            if transition.next_legal_actions is not None:
+                self._chunks[3][row] = transition.next_legal_actions
+            self._pending = row + 1
+            if True in transition.last.tolist():
+                self._broken, self._anything_broken = transition.last.copy(), True
+        self._reached = transition.next_observation
+
+    def sample(self, batch_size: int) -> Batch:
+        """Draw `batch_size` transitions with replacement; all weights are one."""
+        numbers = self._first + self._rng.integers(len(self), size=batch_size)
+        return self._batch(numbers, np.ones(batch_size, np.float32))
+
+    def update_priorities(self, index: Array, td_error: Array) -> None:
+        """Take no notice: every transition is as likely as any other."""
+
+    def _batch(self, numbers: Array, weight: Array) -> Batch:
+        slots = numbers % self._rows.capacity
+        reward, discount, end = self._rows.walk(slots, self._n_step, self._gamma)
+        observation, successor = self._observations(self._rows.take("window", slots), end)
+        return Batch(
+            observation=observation,
+            action=self._rows.take("action", slots),
+            reward=reward,
+            discount=discount,
+            next_observation=successor,
+            next_legal_actions=self._rows.take("next_legal_actions", end),
+            weight=weight,
+            index=numbers,
+        )
+
+    def _observations(self, window: Array, end: Array) -> tuple[Any, Any]:
+        """Return observations and successors [B, ...]; where they share frames, as views of one array."""
+        assert self._frames is not None
+        stack = self._stack
+        if self._n_step > 1:
+            window = np.concatenate([window[:, :-1], self._rows.take("window", end)[:, 1:]], axis=1)
+        frames = self._frames.take(window)
+        if stack == 1:
+            return frames[:, 0], frames[:, -1]
+        return frames[:, :stack], frames[:, -stack:]
+
+    def _fields(self, transition: Transition) -> dict[str, Array]:
+        values = {name: getattr(transition, name) for name in FIELDS}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _newest(self, observation: Array) -> Array:
+        return observation if self._stack == 1 else observation[:, -1]
+
+    def _begin(self, transition: Transition) -> None:
+        n = len(transition.valid)
+        if n > self._rows.capacity:
+            raise UsageError(f"replay.capacity is {self._rows.capacity}; it must be at least num_envs={n}")
+        frame = np.asarray(self._newest(transition.next_observation)[0])
+        size = frame_count(self._rows.capacity, self._stack, n, frame.nbytes)
+        self._require_room(size * frame.nbytes, self._row_bytes(transition) * self._rows.capacity)
+        self._frames, self._shape = allocate(size, frame, *self._place), frame.shape
+        self._make_chunks(n, self._fields(transition))
+        self._current = np.full((n, self._stack), NONE, np.int64)
+        self._tail, self._broken, self._anything_broken = np.full(n, NONE, np.int64), np.ones(n, bool), True
+
+    def _make_chunks(self, n: int, fields: dict[str, Array]) -> None:
+        self._limit = max(1, min(PENDING, self._rows.capacity) // n)
+        self._chunks = [np.empty((self._limit, n, *value.shape[1:]), value.dtype) for value in fields.values()]
+        self._spans = np.arange(self._limit)[:, None] + np.arange(self._stack + 1)
+
+    def _row_bytes(self, transition: Transition) -> int:
+        return sum(value[:1].nbytes for value in self._fields(transition).values()) + 4 * (self._stack + 1) + 17
+
+    def _require_room(self, frames: int, rows: int, tell: Callable[[str], None] = lambda line: None) -> None:
+        """Check that there is room for so many bytes of frames, and of rows, which always lie in memory."""
+        location, device, scratch = self._place
+        what = f"a replay of {self._rows.capacity:,} transitions"
+        if on_gpu(frames, location, device) or location == "disk":
+            require_room(frames, what, location, device, scratch)
+            require_memory(rows, what, "set replay.capacity lower")
+        else:
+            require_room(frames + rows, what, location, device, scratch)
+        where = "gpu" if on_gpu(frames, location, device) else location.replace("auto", "memory")
+        tell(f"{what} takes up to {(frames + rows) / 1e9:.2g} GB ({where})")
+
+    def _enter(self) -> None:
+        """Make rows of the pending transitions, each of which goes on in every environment where the last one ended."""
+        if not self._pending:
+            return
+        steps, n = self._pending, len(self._tail)
+        numbers = self._shown + np.arange(steps * n).reshape(steps, n)
+        track = np.concatenate([self._current.T, numbers])
+        window = track[self._spans[:steps]].swapaxes(1, 2).reshape(steps * n, -1)
+        columns = {
+            name: chunk[:steps].reshape(steps * n, *chunk.shape[2:])
+            for name, chunk in zip(FIELDS, self._chunks, strict=False)
+        }
+        self._current, self._shown = track[-self._stack :].T, self._shown + steps * n
+        self._pending = 0
+        new = self._rows.total + np.arange(steps * n).reshape(steps, n)
+        before = np.concatenate([self._tail[None], new[:-1]])
+        env = np.tile(np.arange(n, dtype=np.int32), steps)
+        self._add_rows(columns, window, env, np.ones(steps * n, bool))
+        self._rows.link(before.reshape(-1), new.reshape(-1))
+        self._tail = new[-1]
+
+    def _add_irregular(self, transition: Transition) -> None:
+        """Enter a transition in which some environment was reset, began anew, or was shown something unexpected."""
+        rows = np.flatnonzero(transition.valid)
+        known = rows[self._shows(rows, transition.observation[rows])]
+        for i in np.setdiff1d(rows, known):
+            self._show(int(i), transition.observation[i] if self._stack > 1 else transition.observation[i : i + 1])
+        assert self._frames is not None
+        numbers = self._shown + np.arange(len(rows))
+        self._frames.put(self._shown, self._newest(transition.next_observation)[rows])
+        self._shown += len(rows)
+        window = np.concatenate([self._current[rows], numbers[:, None]], axis=1)
+        self._current[rows] = window[:, 1:]
+        follows = np.isin(rows, known) & ~self._broken[rows]
+        columns = {name: value[rows] for name, value in self._fields(transition).items()}
+        new = self._rows.total + np.arange(len(rows))
+        if len(rows):
+            self._add_rows(columns, window, rows.astype(np.int32), follows)
+            self._rows.link(self._tail[rows][follows], new[follows])
+        self._tail[rows] = new
+        self._broken = np.where(transition.valid, transition.last, self._broken)
+        self._anything_broken = bool(self._broken.any())
+
+    def _shows(self, rows: Array, observation: Array) -> Array:
+        """Tell for each of the environments `rows` [K] whether it showed this `observation` [K, ...] at last."""
+        assert self._frames is not None
+        current = self._current[rows]
+        there = current.min(axis=1) >= max(0, self._shown - self._frames.size)
+        same = self._frames.read(current % self._frames.size) == observation.reshape(*current.shape, *self._shape)
+        return np.asarray(there & same.all(axis=tuple(range(1, same.ndim))))
+
+    def _show(self, env: int, frames: Array) -> None:
+        """Store the frames [S, ...] with which an episode begins; equal neighbours, where a stack was padded, once."""
+        assert self._frames is not None
+        new = np.ones(len(frames), bool)
+        new[1:] = [not np.array_equal(*pair) for pair in pairwise(frames)]
+        self._frames.put(self._shown, frames[new])
+        self._current[env] = self._shown + np.cumsum(new) - 1
+        self._shown += int(new.sum())
+
+    def _add_rows(self, columns: dict[str, Array], window: Array, env: Array, follows: Array) -> None:
+        assert self._frames is not None
+        places = (window % self._frames.size).astype(np.int32)
+        self._added(
+            self._rows.add({**columns, "window": places, "oldest": window.min(axis=1), "env": env, "follows": follows})
+        )
+        first = max(self._first, self._rows.total - self._rows.capacity)
+        lost = self._shown - self._frames.size
+        block = max(PENDING, len(self._tail) * (self._stack + 2))
+        self._forgotten(first, self._rows.first_with(lost, first, block) if lost > 0 else first)
+
+    def _added(self, slots: Array) -> None:
+        """Take note of the slots of new rows."""
+
+    def _forgotten(self, first: int, whole: int) -> None:
+        """Take note that rows before number `whole` are gone; those from `first` on still lie in their slots."""
+        self._first = whole
+
+    def state_dict(self) -> State:
+        """Return the contents in segments, what each environment shows, and the generator."""
+        self._enter()
+        return {
+            "total": self._rows.total,
+            "first": self._first,
+            "shown": self._shown,
+            "current": self._current.copy(),
+            "tail": self._tail.copy(),
+            "broken": self._broken.copy(),
+            "rng": self._rng.bit_generator.state,
+            "rows": self._segments("rows", self._first, self._rows.total, self._read_rows),
+            "frames": self._segments("frames", self._oldest_frame(), self._shown, self._read_frames),
+        }
+
+    def _oldest_frame(self) -> int:
+        shown = [self._current[self._current != NONE]]
+        if self._rows.arrays:
+            block = np.arange(self._first, self._rows.total) % self._rows.capacity
+            shown.append(self._rows.arrays["oldest"][block])
+        return int(min((part.min() for part in shown if part.size), default=self._shown))
+
+    def _segments(
+        self, name: str, start: int, stop: int, read: Callable[[int, int], dict[str, Array]]
+    ) -> list[Segment]:
+        bounds = range(start - start % SEGMENT, stop, SEGMENT)
+        spans = [(max(low, start), min(low + SEGMENT, stop)) for low in bounds]
+        return [Segment(f"replay-{name}-{low}-{high}", partial(read, low, high), self._compress) for low, high in spans]
+
+    def _read_rows(self, low: int, high: int) -> dict[str, Array]:
+        slots = np.arange(low, high) % self._rows.capacity
+        return {name: array[slots] for name, array in self._rows.arrays.items() if name != "successor"}
+
+    def _read_frames(self, low: int, high: int) -> dict[str, Array]:
+        assert self._frames is not None
+        return {"frames": self._frames.read(np.arange(low, high) % self._frames.size)}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self._pending = 0
+        self._reached = None
+        self._rng.bit_generator.state = state["rng"]
+        self._current, self._tail, self._broken = (np.array(state[key]) for key in ("current", "tail", "broken"))
+        self._anything_broken = bool(self._broken.any())
+        self._rows, self._frames = Rows(self._rows.capacity), None
+        for segment in state["frames"]:
+            self._put_frames(int(segment.name.split("-")[2]), segment.read()["frames"])
+        for segment in state["rows"]:
+            columns = segment.read()
+            self._rows.total = int(segment.name.split("-")[2])
+            self._rows.add(columns)
+            self._make_chunks(len(self._tail), {name: columns[name] for name in FIELDS if name in columns})
+        self._first, self._shown, self._rows.total = state["first"], state["shown"], state["total"]
+        if self._rows.arrays:
+            self._rows.relink(self._first)
+
+    def _put_frames(self, first: int, frames: Array) -> None:
+        if self._frames is None:
+            size = frame_count(self._rows.capacity, self._stack, len(self._tail), frames[0].nbytes)
+            self._frames, self._shape = allocate(size, frames[0], *self._place), frames[0].shape
+        self._frames.put(first, frames)

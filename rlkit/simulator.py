@@ -1,0 +1,41 @@
+"""One environment as rlkit steps it, in this process or in a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+
+from rlkit import capture
+from rlkit.core import State
+from rlkit.spaces import as_arrays
+from rlkit.stacks import frame_stack
+
+MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
+
+
+class Simulator(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """The outermost layer of one environment: array spaces, capture, and a restart from nothing."""
+
+    def __init__(self, make: MakeEnv):
+        self._make = make
+        super().__init__(as_arrays(make()))
+
+    @property
+    def frame_stack(self) -> int:
+        """How many frames an observation stacks along axis 0."""
+        return frame_stack(self.env)
+
+    def capture(self) -> State | None:
+        """Return the state of all layers below, or None where one is opaque."""
+        return capture.capture(self.env)
+
+    def restore(self, state: State) -> None:
+        """Take back what `capture` gave."""
+        capture.restore(self.env, state)
+
+    def restart(self) -> None:
+        """Build the environment anew, so that nothing of the old one can leak into what follows."""
+        self.env.close()
+        self.env = as_arrays(self._make())

@@ -1,0 +1,137 @@
+"""DQN on Pong end to end: environment steps a second after learning has begun, beside Stable-Baselines3's.
+
+    <python with rlkit, stable-baselines3> tests/benchmarks/dqn_atari.py --out <folder>
+
+The same network (Nature CNN), batch (32) and ratio (an update per four steps), the same number of torch threads. Slices
+alternate in one process. Stable-Baselines3 runs with one environment, as its zoo does, and with eight.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from replay import rate, write
+
+Slice = Callable[[int], int]
+STARTS = 400
+
+
+def rlkit(precision: str) -> Slice:
+    """rlkit as the command trains: native stepping of eight games while the network learns."""
+    from rlkit import build
+    from rlkit.config import composed
+    from rlkit.loop import train
+    from rlkit.seeding import Seeds
+    from rlkit.training import stream
+
+    words = [
+        "agent=dqn",
+        "env=atari",
+        "env.game=Pong",
+        "network=nature",
+        "num_envs=8",
+        "agent.double=false",
+        "agent.batch_size=32",
+        "agent.train_freq=4",
+        f"agent.learning_starts={STARTS}",
+        f"agent.precision={precision}",
+        "replay.capacity=20000",
+    ]
+    config = build.plain(composed("train", words)[0])
+    config = {**config, "device": "cpu", "run_dir": None}
+    env = build.make_environment(config, num_envs=8)
+    agent = build.make_agent(config, env, Seeds(0))
+    flow = stream({**config, "checkpoint": {"every": 10**9}}, agent, env, opaque=True)
+    stepping = train(agent, flow, total_steps=10**9, overlap=True)
+
+    def run(steps: int) -> int:
+        before = flow.steps
+        while flow.steps < before + steps:
+            next(stepping)
+        return flow.steps - before
+
+    return run
+
+
+def stable_baselines3(num_envs: int) -> Slice:
+    """Its DQN with its zoo's ratio."""
+    import ale_py
+    import gymnasium
+    from stable_baselines3 import DQN
+    from stable_baselines3.common.env_util import make_atari_env
+    from stable_baselines3.common.vec_env import VecFrameStack
+
+    gymnasium.register_envs(ale_py)
+    env = VecFrameStack(make_atari_env("PongNoFrameskip-v4", num_envs, seed=0), 4)
+    ratio: dict[str, Any] = (
+        {"train_freq": 4, "gradient_steps": 1} if num_envs == 1 else {"train_freq": 1, "gradient_steps": num_envs // 4}
+    )
+    model = DQN(
+        "CnnPolicy",
+        env,
+        learning_rate=1e-4,
+        batch_size=32,
+        buffer_size=20_000,
+        optimize_memory_usage=False,
+        learning_starts=STARTS,
+        target_update_interval=1_000,
+        exploration_fraction=1e-4,
+        **ratio,
+    )
+
+    def run(steps: int) -> int:
+        before = model.num_timesteps
+        model.learn(steps, reset_num_timesteps=before == 0)
+        return int(model.num_timesteps - before)
+
+    return run
+
+
+def main() -> None:
+    """Print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=400, help="environment steps in a slice")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    made = {
+        "rlkit float32": rlkit("float32"),
+        "rlkit auto": rlkit("auto"),
+        "sb3 1 env": stable_baselines3(1),
+        "sb3 8 envs": stable_baselines3(8),
+    }
+    found: dict[str, list[float]] = {name: [] for name in made}
+    for run in made.values():
+        run(STARTS + 200)
+    rows = []
+    for index in range(arguments.rounds):
+        for name, run in made.items():
+            found[name].append(rate(partial(run, arguments.steps)))
+            rows.append({"round": index, "library": name, "what": "steps", "per_second": round(found[name][-1], 2)})
+    for name, values in found.items():
+        for ours in ("rlkit float32", "rlkit auto"):
+            ratios = [a / b for a, b in zip(found[ours], values, strict=True)]
+            print(
+                f"{name:14} median {statistics.median(values):7.1f}/s   {ours}/it: {statistics.median(ratios):.2f} "
+                f"({min(ratios):.2f} to {max(ratios):.2f})",
+                flush=True,
+            )
+    if arguments.out:
+        write(arguments.out, "dqn_atari", rows)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    started = time.perf_counter()
+    main()
+    print(f"{time.perf_counter() - started:.0f} seconds")
