@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -18,9 +18,10 @@ import gymnasium
 from gymnasium.vector import VectorEnv
 from omegaconf import DictConfig, OmegaConf
 
-from rlkit import options, video
+from rlkit import options
 from rlkit.core import Agent, Environment, UsageError
 from rlkit.explain import nearest
+from rlkit.film import Film, Sink
 from rlkit.seeding import Seeds
 from rlkit.subprocesses import SubprocessEnvironment
 from rlkit.vector import SerialEnvironment, VectorEnvironment
@@ -126,7 +127,7 @@ def _refers(node: DictConfig, key: str) -> bool:
 
 
 def make_environment(
-    config: Mapping[str, Any], *, num_envs: int, render_mode: str | None = None, film: video.Sink | None = None
+    config: Mapping[str, Any], *, num_envs: int, render_mode: str | None = None, films: Sequence[Sink] = ()
 ) -> Environment:
     """Build N environments from the keys `env`, `preprocess`, `vectorization` and `action_mask`.
 
@@ -134,25 +135,25 @@ def make_environment(
         config: plain data of a run's configuration.
         num_envs: N.
         render_mode: Gymnasium's, for environments that take one.
-        film: is shown every picture of environment 0.
+        films: the i-th is shown every picture of environment i.
 
     Raises:
         UsageError: what ``env._target_`` made is no environment, or cannot be filmed.
     """
-    first_mode = "rgb_array" if film else render_mode
-    filmed = first_mode is not None
-    first = build(config["env"], _environment_context(config, num_envs, first_mode, filmed), "env")
+    modes = ["rgb_array" if index < len(films) else render_mode for index in range(num_envs)]
+    filmed = modes[0] is not None
+    first = build(config["env"], _environment_context(config, num_envs, modes[0], filmed), "env")
     if isinstance(first, VectorEnv):
-        return _native(config, first, film)
+        return _native(config, first, films)
     if not isinstance(first, gymnasium.Env):
         raise UsageError(f"env._target_ {config['env']['_target_']} made a {type(first).__name__}, not a gymnasium.Env")
     built = [first]
 
     def make(index: int) -> gymnasium.Env[Any, Any]:
-        context = _environment_context(config, num_envs, first_mode if index == 0 else render_mode, filmed)
+        context = _environment_context(config, num_envs, modes[index], filmed)
         env = built.pop() if built else build(config["env"], context, "env")
         env = _wrap(env, config["preprocess"])
-        return video.Film(env, film) if film and index == 0 else env
+        return Film(env, films[index]) if index < len(films) else env
 
     makes = [functools.partial(make, index) for index in range(num_envs)]
     if config["vectorization"] == "async":
@@ -191,8 +192,8 @@ def _wrap(env: gymnasium.Env[Any, Any], nodes: list[Any]) -> gymnasium.Env[Any, 
     return env
 
 
-def _native(config: Mapping[str, Any], vector: Any, film: video.Sink | None) -> Environment:
-    if film is not None:
+def _native(config: Mapping[str, Any], vector: Any, films: Sequence[Sink]) -> Environment:
+    if films:
         vector.close()
         raise UsageError("a native vector environment cannot be filmed; set video=none, or vectorization=sync")
     if config["preprocess"]:

@@ -39,6 +39,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     f"{_WRAPPERS}.transform_observation.RescaleObservation": (),
     f"{_WRAPPERS}.transform_observation.ReshapeObservation": (),
     f"{_WRAPPERS}.transform_reward.ClipReward": (),
+    "rlkit.film.Film": ("_goes_on", "_score", "_steps"),
     "rlkit.preprocess.episodes.FireReset": (),
     "rlkit.preprocess.episodes.NoopStarts": (),
     "rlkit.preprocess.frames.FrameSkip": (),
@@ -53,7 +54,6 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "rlkit.spaces.DiscreteTuple": (),
     "rlkit.spaces.ZeroBasedActions": (),
     "rlkit.spaces.ZeroBasedObservations": (),
-    "rlkit.video.Film": ("_goes_on",),
 }
 """Exact class -> the attributes that change while it runs (attributes not set yet are left out)."""
 

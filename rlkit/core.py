@@ -88,8 +88,8 @@ class Batch(NamedTuple):
     index: Array  # type: ignore[assignment]  # [B] int64, where the rows lie in the replay
 
 
-class Agent(Protocol):
-    """A learner of behaviour. One agent acts for N environments; N = 1 is no special case."""
+class Actor(Protocol):
+    """Whoever chooses actions, for N environments; N = 1 is no special case."""
 
     def initial_memory(self, n: int) -> Memory:
         """Return what is remembered for `n` environments at the start of their episodes."""
@@ -97,7 +97,11 @@ class Agent(Protocol):
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
-        """Choose an action for each environment: ([N] or [N, ...], memory). Changes nothing in the agent."""
+        """Choose an action for each environment: ([N] or [N, ...], memory). Changes nothing that is learnt."""
+
+
+class Agent(Actor, Protocol):
+    """A learner of behaviour."""
 
     def observe(self, transition: Transition) -> None:
         """Take in one transition of each environment; rows that are not `valid` are skipped."""

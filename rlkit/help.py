@@ -53,6 +53,9 @@ examples
 examples
   rlkit play run=runs/dqn_cartpole_s0                an mp4 of the best agent
   rlkit play run=runs/dqn_cartpole_s0 episodes=3 seed=7 out=films
+  rlkit play run=runs/dqn_cartpole_s0 episodes=9 grid=true     side by side
+  rlkit play run=runs/dqn_cartpole_s0 actions=true   the video, and a small log of actions
+  rlkit play log=videos/dqn_cartpole_s0/best-seed0-0.actions.json height=800
   rlkit play run=runs/dqn_cartpole_s0 human=true     you play, in a window""",
     "list": """\
 examples

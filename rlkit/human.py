@@ -15,12 +15,15 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from rlkit import build, video
-from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError
+from rlkit import build
+from rlkit.core import Array, Memory, TimeStep, UsageError
+from rlkit.film import Shot, has_display
 from rlkit.keys import REPEAT, WAIT, Keys, keys_for
 from rlkit.loop import evaluate
+from rlkit.pictures import check_picture
 from rlkit.run import Run
 from rlkit.seeding import Seeds
+from rlkit.video import DEFAULT_FPS
 
 HEIGHT = 480
 """Pictures are enlarged by the whole factor that brings them nearest to this height."""
@@ -52,7 +55,7 @@ def play_in_window(run: Run, episodes: int, seed: int, fps: int | None) -> list[
     window = Window(f"{run.name}: {keys}", fps)
     print(f"{keys}; Esc ends", flush=True)
     person, scores = Person(window, keys), []
-    env = build.make_environment({**run.config, "vectorization": "sync"}, num_envs=1, film=window.show)
+    env = build.make_environment({**run.config, "vectorization": "sync"}, num_envs=1, films=[window.show])
     try:
         for number, episode_seed in enumerate(Seeds(seed).integers("play", size=episodes), 1):
             [(score, length, _)] = evaluate(
@@ -84,7 +87,7 @@ class Window:
         Raises:
             UsageError: there is no display, or no pygame.
         """
-        if not video.has_display() and "SDL_VIDEODRIVER" not in os.environ:
+        if not has_display() and "SDL_VIDEODRIVER" not in os.environ:
             raise UsageError(
                 "human=true needs a screen, and neither DISPLAY nor WAYLAND_DISPLAY is set: run it on a desktop, "
                 "or leave human=true out to record a video"
@@ -97,7 +100,7 @@ class Window:
         _find_screen(pygame)
         self._title = title
         self._fps = fps
-        self._own_fps = video.DEFAULT_FPS
+        self._own_fps = DEFAULT_FPS
         self._screen: Any = None
         self._clock = pygame.time.Clock()
         self._presses: deque[str] = deque()
@@ -105,23 +108,23 @@ class Window:
         self._closed = False
         self.at_start = True
 
-    def show(self, draw: video.Draw, first: bool, fps: int) -> None:
-        """Show a picture; the last one of an episode stays for a moment before the first of the next."""
-        if first and not self.at_start:
+    def show(self, shot: Shot) -> None:
+        """Show a picture, the score in the title; an episode's last one stays for a moment before the next begins."""
+        if shot.first and not self.at_start:
             self._rest(PAUSE)
-        self.at_start, self._own_fps = first, fps
-        picture = video.check_picture(draw())
+        self.at_start, self._own_fps = shot.first, shot.fps
+        picture = check_picture(shot.draw())
         zoom = max(1, round(HEIGHT / picture.shape[0]))
         size = (picture.shape[1] * zoom, picture.shape[0] * zoom)
         if self._screen is None:
             self._open(size)
         surface = self._pygame.surfarray.make_surface(picture.swapaxes(0, 1))
         self._screen.blit(self._pygame.transform.scale(surface, size), (0, 0))
+        self._pygame.display.set_caption(f"{shot.caption}   {self._title}")
         self._pygame.display.flip()
 
     def _open(self, size: tuple[int, int]) -> None:
         self._screen = self._pygame.display.set_mode(size)
-        self._pygame.display.set_caption(self._title)
         self._pygame.key.set_repeat(400, 120)
 
     def tick(self) -> None:
@@ -188,7 +191,7 @@ def _find_screen(pygame: Any) -> None:
 
 
 class Person:
-    """An agent whose actions are a person's."""
+    """A person's actions."""
 
     def __init__(self, window: Window, keys: Keys):
         """Take the actions that `keys` says for what is pressed in `window`."""
@@ -216,20 +219,6 @@ class Person:
         if action is not None:
             return action
         return self._last if self._keys.idle is REPEAT else self._keys.idle
-
-    def observe(self, transition: Transition) -> None:
-        """Take no notice."""
-
-    def update(self) -> Metrics | None:
-        """Learn nothing that rlkit knows of."""
-        return None
-
-    def state_dict(self) -> State:
-        """Return nothing: what a person knows is not written down."""
-        return {}
-
-    def load_state_dict(self, state: State) -> None:
-        """Take back nothing."""
 
 
 def _keys(config: dict[str, Any]) -> Keys:

@@ -16,16 +16,20 @@ from typing import Any, NamedTuple
 from gymnasium.vector import VectorEnv
 from omegaconf import DictConfig, OmegaConf
 
-from rlkit import build, video
+from rlkit import build
 from rlkit.config import Choices
 from rlkit.core import Environment, RunError, UsageError
+from rlkit.film import FRAMES, EachEpisode, Format
 from rlkit.folder import claim, default_name, identity, locked, write_folder
 from rlkit.loggers.base import Logger, ManyLoggers, RunInfo
+from rlkit.pictures import check_picture
+from rlkit.recording import record
 from rlkit.resources import keep_freed_memory
 from rlkit.run import Run
 from rlkit.seeding import Seeds
 from rlkit.signals import interruptions
 from rlkit.training import STOP_AT, Training
+from rlkit.video import encoder
 
 RESUME_KEYS = ("resume", "total_steps", "logger", "video", "eval", "device", "output")
 POSITIVE = ("total_steps", "num_envs", "threads", "eval.episodes", "eval.max_steps", "eval.num_envs", "checkpoint.keep")
@@ -124,7 +128,7 @@ def _check(config: dict[str, Any]) -> None:
     if config["video"] == "every":
         _check_single(config)
     if config["video"] in ("eval", "every"):
-        video.encoder()
+        encoder()
         _check_pictures(config)
 
 
@@ -143,11 +147,11 @@ def _check_pictures(config: dict[str, Any]) -> None:
     """Draw one picture, so that a run does not find out at its first evaluation that it cannot."""
     seen: list[Any] = []
     env = build.make_environment(
-        {**config, "vectorization": "sync"}, num_envs=1, film=lambda draw, first, fps: seen.append(draw())
+        {**config, "vectorization": "sync"}, num_envs=1, films=[lambda shot: seen.append(shot.draw())]
     )
     try:
         env.reset([0])
-        video.check_picture(seen[0])
+        check_picture(seen[0])
     finally:
         env.close()
 
@@ -155,12 +159,12 @@ def _check_pictures(config: dict[str, Any]) -> None:
 def _train(config: dict[str, Any], directory: Path, *, resume: bool) -> Run:
     """Build the parts and train; whatever happens, they are closed and the traceback is in train.log."""
     _configure_torch(config)
-    film = video.EachEpisode(_videos(config)) if config["video"] == "every" else None
+    film = EachEpisode(_videos(config)) if config["video"] == "every" else None
     with ExitStack() as stack:
         stack.enter_context(locked(directory))
         stack.enter_context(_traceback_kept(directory / "train.log"))
         interrupted = stack.enter_context(interruptions())
-        env = build.make_environment(config, num_envs=config["num_envs"], film=film)
+        env = build.make_environment(config, num_envs=config["num_envs"], films=[film] if film else [])
         stack.callback(env.close)
         logger = ManyLoggers(build.build(config["logger"], {}, "logger"))
         stack.callback(logger.close)
@@ -254,7 +258,7 @@ def _finish(run: Run, logger: Logger, session: Training) -> None:
         logger.picture(session.steps, draw(run.directory))
     if run.stopped in (None, STOP_AT) and run.config["video"] == "final":
         try:
-            logger.video(session.steps, run.play(max_frames=video.FRAMES)[0])
+            logger.video(session.steps, record(run, format=Format(max_frames=FRAMES))[0].video)
         except (RunError, UsageError) as error:
             logger.message(f"no video: {error}")
     for line in summary(run, session):

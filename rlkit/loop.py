@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rlkit.core import (
+    Actor,
     Agent,
     Array,
     Environment,
@@ -44,7 +45,7 @@ class Interaction(Iterator[Transition]):
 
     def __init__(
         self,
-        agent: Agent,
+        agent: Actor,
         env: Environment,
         *,
         explore: bool,
@@ -148,7 +149,7 @@ class Interaction(Iterator[Transition]):
 
 
 def interact(
-    agent: Agent,
+    agent: Actor,
     env: Environment,
     *,
     explore: bool,
@@ -193,7 +194,7 @@ def train(
 
 
 def evaluate(
-    agent: Agent,
+    agent: Actor,
     env: Environment,
     *,
     episodes: int,
@@ -225,7 +226,7 @@ def evaluate(
 
 
 def _round(
-    agent: Agent,
+    agent: Actor,
     env: Environment,
     seeds: list[int],
     counting: int,
@@ -233,7 +234,7 @@ def _round(
     rng: np.random.Generator,
     epsilon: float,
 ) -> list[tuple[float, int, bool]]:
-    actor = agent if epsilon == 0 else _Mixed(agent, env.action_space, epsilon)
+    actor = mixed(agent, env.action_space, epsilon)
     playing = np.arange(env.num_envs) < counting
     returns, lengths, capped = np.zeros(env.num_envs), np.zeros(env.num_envs, int), np.zeros(env.num_envs, bool)
     for transition in interact(actor, env, explore=False, rng=rng, reset_seeds=lambda _: seeds):
@@ -248,16 +249,19 @@ def _round(
     return [(float(returns[i]), int(lengths[i]), bool(capped[i])) for i in rows]
 
 
+def mixed(agent: Actor, action_space: Any, epsilon: float) -> Actor:
+    """Return an actor that draws an action uniformly with probability `epsilon`, else does what `agent` does."""
+    return agent if epsilon == 0 else _Mixed(agent, action_space, epsilon)
+
+
 class _Mixed:
-    """An agent that takes a uniformly drawn action with probability epsilon."""
-
-    def __init__(self, agent: Agent, action_space: Any, epsilon: float):
+    def __init__(self, agent: Actor, action_space: Any, epsilon: float):
         self._agent, self._space, self._epsilon = agent, action_space, epsilon
+        self.initial_memory = agent.initial_memory
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._agent, name)
-
-    def act(self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator) -> Any:
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
         action, memory = self._agent.act(timestep, memory, explore=explore, rng=rng)
         action = np.array(action)
         for i in np.flatnonzero(rng.random(len(action)) < self._epsilon):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from rlkit import build, video
+from rlkit import build
 from rlkit.checkpoint import CheckpointError, Store
 from rlkit.core import Agent, Array, State, UsageError
 from rlkit.explain import nearest
@@ -173,45 +173,46 @@ class Run:
         epsilon: float | None = None,
         max_steps: int | None = None,
         out: Path | str | None = None,
+        grid: bool = False,
+        actions: bool = False,
         fps: int | None = None,
-        max_frames: int | None = None,
+        height: int | None = None,
+        captions: bool = True,
         device: str | None = None,
     ) -> list[Path]:
         """Record episodes to mp4 files, and return their paths.
 
         Args:
-            episodes: how many, one file each.
+            episodes: how many.
             checkpoint: as in `load_agent`.
             seed: of the episodes.
             epsilon: share of random actions; None: as in training's evaluations.
             max_steps: cap of an episode; None: as in training's evaluations.
             out: folder; None: ``videos/<name>``.
+            grid: all side by side in one video; else one file each.
+            actions: write a log of each episode's actions beside its video, for `rlkit.recording.render`.
             fps: frames per second; None: the environment's own.
-            max_frames: pictures in a video at most; None: whole episodes.
+            height: of a picture in pixels; None: as the environment draws it.
+            captions: write score and step below each picture.
             device: as in `load_agent`.
         """
-        agent = self.load_agent(checkpoint, device)
-        folder = self.videos if out is None else Path(out)
-        settings = self.config["eval"]
-        paths = []
-        for number, episode_seed in enumerate(Seeds(seed).integers("play", size=episodes)):
-            path = folder / f"{checkpoint}-seed{seed}-{number}.mp4"
-            with video.first_episode(path, fps, max_frames) as sink:
-                env = build.make_environment({**self.config, "vectorization": "sync"}, num_envs=1, film=sink)
-                try:
-                    evaluate(
-                        agent,
-                        env,
-                        episodes=1,
-                        max_steps=max_steps or settings["max_steps"],
-                        rng=Seeds(seed).generator("play actions", number),
-                        episode_seeds=[episode_seed],
-                        epsilon=settings["epsilon"] if epsilon is None else epsilon,
-                    )
-                finally:
-                    env.close()
-            paths.append(path)
-        return paths
+        from rlkit.film import Format
+        from rlkit.recording import record
+
+        recordings = record(
+            self,
+            episodes,
+            checkpoint=checkpoint,
+            seed=seed,
+            epsilon=epsilon,
+            max_steps=max_steps,
+            out=out,
+            grid=grid,
+            actions=actions,
+            format=Format(fps, height, captions=captions),
+            device=device,
+        )
+        return [recording.video for recording in recordings]
 
 
 def read_table(path: Path) -> dict[str, Array]:

@@ -96,7 +96,6 @@ class TrainConfig:
 class RunConfig:
     """Keys of the verbs that take a finished or running run."""
 
-    run: str = MISSING
     checkpoint: str = MISSING
     episodes: int = MISSING
     max_steps: int | None = None
@@ -111,6 +110,7 @@ class RunConfig:
 class EvaluateConfig(RunConfig):
     """Keys of `rlkit eval`."""
 
+    run: str = MISSING
     num_envs: int = MISSING
 
 
@@ -118,7 +118,13 @@ class EvaluateConfig(RunConfig):
 class PlayConfig(RunConfig):
     """Keys of `rlkit play`."""
 
+    run: str | None = None
+    log: str | None = None
     human: bool = MISSING
+    grid: bool = MISSING
+    actions: bool = MISSING
+    captions: bool = MISSING
+    height: int | None = None
     fps: int | None = None
     out: str | None = None
 

@@ -32,7 +32,7 @@ TRANSPARENT = frozenset(
         "rlkit.preprocess.rewards.SignReward",
         "rlkit.preprocess.rewards.TerminalReward",
         "rlkit.spaces.ZeroBasedActions",
-        "rlkit.video.Film",
+        "rlkit.film.Film",
     }
 )
 """Exact classes of wrappers that hand on every observation as it is."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rlkit import build, video
+from rlkit import build
 from rlkit.checkpoint import CheckpointError, Store
 from rlkit.core import Agent, Environment, Metrics, State, Transition
+from rlkit.film import FRAMES, Format, Sink, side_by_side
 from rlkit.loggers.base import Logger
 from rlkit.loop import Interaction, crossed, evaluate, interact, train
 from rlkit.seeding import Seeds
@@ -231,9 +232,11 @@ def evaluate_agent(
     """
     settings = config["eval"]
     num_envs = min(settings["num_envs"], settings["episodes"])
-    recorder = nullcontext() if video_path is None else video.first_episode(video_path, max_frames=video.FRAMES)
-    with recorder as sink:
-        env = build.make_environment({**config, "vectorization": "sync"}, num_envs=num_envs, film=sink)
+    recorder: AbstractContextManager[list[Sink]] = nullcontext([])
+    if video_path is not None:
+        recorder = side_by_side(video_path, 1, Format(max_frames=FRAMES))
+    with recorder as films:
+        env = build.make_environment({**config, "vectorization": "sync"}, num_envs=num_envs, films=films)
         try:
             return evaluate(
                 agent,

@@ -15,6 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
+ATARI = (
+    "agent=dqn env=atari env.game=Breakout env.life_loss=true tuned=none network=small num_envs=4 replay.capacity=1500 "
+    "agent.learning_starts=400 agent.train_freq=32 eval.max_steps=200 total_steps=3000"
+)
+
 CASES = {
     "random-cartpole": "agent=random env=cartpole total_steps=6000",
     "q_learning-frozen_lake": "agent=q_learning env=frozen_lake tuned=none num_envs=1 total_steps=6000",
@@ -32,6 +37,9 @@ CASES = {
     "total_steps=4000",
     "dqn-lunar_lander-async": "agent=dqn env=lunar_lander tuned=none num_envs=2 vectorization=async "
     "agent.learning_starts=500 agent.train_freq=8 total_steps=4000",
+    "dqn-atari-native": "env.stepping=native overlap=true replay=prioritized replay.n_step=3 agent.network.noisy=true "
+    f"distribution=c51 {ATARI}",
+    "dqn-atari-python": f"env.stepping=python {ATARI}",
 }
 """Name -> overrides: every agent, in this process, in subprocesses and native, plain data and opaque."""
 

@@ -28,7 +28,7 @@ from rlkit.statistics import EpisodeTracker
 from rlkit.subprocesses import SubprocessEnvironment
 from rlkit.testing import check_env
 from rlkit.vector import SerialEnvironment, VectorEnvironment
-from rlkit.video import Film
+from rlkit.film import Film
 from toys import assert_same
 
 gymnasium.register_envs(ale_py)
@@ -354,7 +354,7 @@ class TestPictures:
         pictures: list[Any] = []
         settings = config(game="Breakout", **ALL)
         env = build.make_environment(
-            settings, num_envs=2, film=lambda draw, first, fps: pictures.append((draw(), first, fps))
+            settings, num_envs=2, films=[lambda shot: pictures.append((shot.draw(), shot.first, shot.fps))]
         )
         assert [type(simulator.env) is Film for simulator in env._envs] == [True, False]
         filmed = play(env, [1, 2], 60)[1]

@@ -165,14 +165,14 @@ class TestMakeEnvironment:
         with pytest.raises(UsageError, match="not native vector ones; use vectorization=sync"):
             build.make_environment({**native, "preprocess": [{"_target_": "x"}]}, num_envs=1)
         with pytest.raises(UsageError, match="cannot be filmed"):
-            build.make_environment(native, num_envs=1, film=lambda draw, first, fps: None)
+            build.make_environment(native, num_envs=1, films=[lambda shot: None])
 
-    def test_only_environment_zero_is_filmed(self) -> None:
+    def test_only_as_many_environments_as_there_are_films_are_filmed(self) -> None:
         pictures: list[tuple[Any, ...]] = []
         env = build.make_environment(
             config(env={"_target_": "test_build.Painted"}),
             num_envs=2,
-            film=lambda draw, first, fps: pictures.append((draw().shape, first, fps)),
+            films=[lambda shot: pictures.append((shot.draw().shape, shot.first, shot.fps))],
         )
         env.reset([0, 1])
         env.step(np.zeros(2, int))

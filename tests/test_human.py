@@ -13,6 +13,7 @@ from gymnasium import spaces
 
 import rlkit
 from rlkit.core import UsageError
+from rlkit.film import Shot
 from rlkit.human import Closed, Person, Window, play_in_window
 from rlkit.keys import REPEAT, WAIT, Keys, keys_for, simple
 
@@ -35,10 +36,14 @@ def no_screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     pygame.display.quit()
 
 
+def grey() -> np.ndarray:
+    return np.full((40, 60, 3), 90, np.uint8)
+
+
 @pytest.fixture
 def window(no_screen: None) -> Iterator[Window]:
     window = Window("a test")
-    window.show(lambda: np.full((40, 60, 3), 90, np.uint8), True, 1000)
+    window.show(Shot(grey, True, 1000, "return 0   step 0"))
     yield window
     window.close()
 
@@ -130,7 +135,7 @@ def test_a_game_that_does_not_wait_begins_with_the_first_key_and_takes_what_is_h
     person = Person(window, simple({"left": 0, "right": 2}, 1))
     post(pressed("right"))
     assert act(person) == 2
-    window.show(lambda: np.full((40, 60, 3), 90, np.uint8), False, 1000)
+    window.show(Shot(grey, False, 1000, ""))
     assert [act(person) for _ in range(3)] == [2, 2, 2]
     post(pressed("left"), released("right"))
     assert act(person) == 0
@@ -142,7 +147,7 @@ def test_the_last_action_goes_on_where_there_is_none_for_no_key(window: Window):
     person = Person(window, simple({"left": 0, "right": 1}, REPEAT))
     post(pressed("right"), released("right"))
     assert act(person) == 1
-    window.show(lambda: np.full((40, 60, 3), 90, np.uint8), False, 1000)
+    window.show(Shot(grey, False, 1000, ""))
     assert act(person) == 1
 
 

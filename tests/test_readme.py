@@ -15,7 +15,7 @@ README = ROOT / "README.md"
 BENCHMARKS = ROOT / "tests/benchmarks/README.md"
 FOLDERS = [ROOT / name / "README.md" for name in ("agents", "envs", "conf", "videos")]
 
-BUDGET = "total_steps=500 eval.every=250 eval.episodes=2 checkpoint.every=250"
+BUDGET = "total_steps=500 eval.every=250 eval.episodes=2 eval.max_steps=300 checkpoint.every=250"
 SET_UP = "python3 -m venv"
 
 

@@ -140,7 +140,7 @@ def test_a_checkpoint_writes_only_what_is_new(tmp_path: Path, monkeypatch: pytes
 
     def checkpoint(additions: int) -> dict[str, int]:
         for _ in range(additions):
-            number = replay._rows.total + replay._pending
+            number = replay._rows.total + len(replay._pending[uniform.LAST])
             replay.add(transition(number, [True]))
         folder = store.save(number + 1, replay.state_dict()) / "segments"
         return {path.name.removesuffix(".npz"): path.stat().st_ino for path in folder.iterdir()}

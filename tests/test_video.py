@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from commands import clean_environment, rlkit, succeed
 
-from rlkit import video
+from rlkit import film
 from rlkit.core import RunError
-from rlkit.video import EachEpisode, Film, VideoWriter, check_picture, first_episode, headless, verify
+from rlkit.film import EachEpisode, Film, Format, Shot, first_episode, headless
+from rlkit.pictures import check_picture
+from rlkit.video import VideoWriter, verify
 
 
 def picture(level: int = 200, height: int = 32, width: int = 48) -> np.ndarray:
@@ -118,7 +120,7 @@ def test_a_video_that_is_cut_short_is_noticed(tmp_path: Path):
 def test_an_error_leaves_no_file(error: type[BaseException], tmp_path: Path):
     def fail():
         with first_episode(tmp_path / "a.mp4") as show:
-            show(picture, True, 30)
+            show(Shot(picture, True, 30, ""))
             raise error
 
     with pytest.raises(error):
@@ -128,14 +130,14 @@ def test_an_error_leaves_no_file(error: type[BaseException], tmp_path: Path):
 
 def test_a_refused_video_leaves_no_file(tmp_path: Path):
     with pytest.raises(RunError, match="black"), first_episode(tmp_path / "a.mp4") as show:
-        show(lambda: picture(0), True, 30)
+        show(Shot(lambda: picture(0), True, 30, "return 0   step 0"))
     assert not list(tmp_path.iterdir())
 
 
 def test_only_the_first_episode_is_shown_its_last_picture_included(tmp_path: Path):
-    with first_episode(tmp_path / "a.mp4", fps=5) as show:
+    with first_episode(tmp_path / "a.mp4", Format(fps=5)) as show:
         for level, first in ((100, True), (120, False), (140, False), (200, True), (220, False)):
-            show(partial(picture, level), first, 30)
+            show(Shot(partial(picture, level), first, 30, ""))
     assert [round(float(frame.mean()) / 10) * 10 for frame in frames(tmp_path / "a.mp4")] == [100, 120, 140]
 
 
@@ -143,7 +145,7 @@ def test_each_episode_gets_a_file_named_by_its_step(tmp_path: Path):
     sink, done, step = EachEpisode(tmp_path), [], iter([0, 7])
     sink.attach(lambda: next(step), done.append)
     for first in (True, False, False, True, False):
-        sink(picture, first, 30)
+        sink(Shot(picture, first, 30, ""))
     sink.discard()
     assert done == [tmp_path / "episode-000000000.mp4"]
     assert list(tmp_path.iterdir()) == done
@@ -190,9 +192,9 @@ def test_filming_asks_for_no_display_where_there_is_none(
     before = dict(os.environ)
     shown: list[tuple[bool, int]] = []
 
-    def sink(draw: video.Draw, first: bool, fps: int) -> None:
-        draw()
-        shown.append((first, fps))
+    def sink(shot: Shot) -> None:
+        shot.draw()
+        shown.append((shot.first, shot.fps))
 
     env = Film(Drawing(), sink)
     env.reset()
@@ -203,7 +205,7 @@ def test_filming_asks_for_no_display_where_there_is_none(
 
 
 def test_headless_lasts_no_longer_than_it_must(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(video, "has_display", lambda: False)
+    monkeypatch.setattr(film, "has_display", lambda: False)
     monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
 
     def fail():
@@ -230,7 +232,7 @@ def test_a_run_s_best_agent_is_recorded(tmp_path: Path):
     for path in paths:
         seen = frames(path)
         assert len(seen) > 5
-        assert seen[0].shape == (400, 600, 3)
+        assert seen[0].shape == (424, 600, 3)
         assert seen[0].std() > 5
         assert any((a != b).any() for a, b in pairwise(seen))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
 import tempfile
+from collections import deque
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +16,19 @@ from rlkit.core import Array, RunError, UsageError
 from rlkit.resources import require_memory
 
 LOCATIONS = ("auto", "memory", "disk", "gpu")
+
+KEPT = 4
+"""Arrays that `Buffers` keeps: a batch or two in use, and one of another size in between."""
+
+
+def _unheld() -> int:
+    """Return how many references to an array are counted where only the container of a loop holds it."""
+    for array in deque([np.empty(0)]):
+        return sys.getrefcount(array)
+    raise AssertionError
+
+
+UNHELD = _unheld()
 
 
 class Frames(Protocol):
@@ -37,6 +52,7 @@ class ArrayFrames:
     def __init__(self, array: Array):
         """Use `array` [size, ...], whose contents do not matter yet."""
         self._array = array
+        self._buffers = Buffers()
         self.size = len(array)
 
     def put(self, first: int, frames: Array) -> None:
@@ -51,9 +67,32 @@ class ArrayFrames:
 
     def take(self, places: Array) -> Array:
         """Return copies of the frames at `places`."""
+        out = self._buffers.get((*places.shape, *self._array.shape[1:]), self._array.dtype)
+        # Clipping changes no place that is there; NumPy would else write to a buffer of its own first.
+        return self._array.take(places, axis=0, out=out, mode="clip")
+
+    def read(self, places: Array) -> Array:
+        """Return them in memory of their own."""
         return self._array.take(places, axis=0)
 
-    read = take
+
+class Buffers:
+    """Arrays that are handed out again once nobody holds them, nor a view or a tensor of them, any more.
+
+    Fresh memory comes page by page and zeroed, which costs more than the copy that goes into it.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._arrays: deque[Array] = deque(maxlen=KEPT)
+
+    def get(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Return an array whose contents do not matter."""
+        for array in self._arrays:
+            if array.shape == shape and array.dtype == dtype and sys.getrefcount(array) == UNHELD:
+                return array
+        self._arrays.append(np.empty(shape, dtype))
+        return self._arrays[-1]
 
 
 class TensorFrames:

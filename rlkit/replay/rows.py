@@ -39,12 +39,15 @@ class Rows:
         """Store rows [K, ...], K at most the capacity, and return their slots [K] int64."""
         if not self.arrays:
             self._allocate(columns)
-        slots = (self.total + np.arange(len(columns["env"]))) % self.capacity
+        start, count = self.total % self.capacity, len(columns["env"])
+        first = min(count, self.capacity - start)
         for name, values in columns.items():
-            self.arrays[name][slots] = values
-        self.arrays["successor"][slots] = NONE
-        self.total += len(slots)
-        return slots
+            array = self.arrays[name]
+            array[start : start + first] = values[:first]
+            array[: count - first] = values[first:]
+        self.arrays["successor"][start : start + first] = self.arrays["successor"][: count - first] = NONE
+        self.total += count
+        return (start + np.arange(count)) % self.capacity
 
     def link(self, before: Array, after: Array) -> None:
         """Let the rows number `after` [K] be what follows those number `before` [K] that are still there."""

@@ -19,8 +19,16 @@ from rlkit.resources import require_memory
 SEGMENT = 2_000
 """Frames, or transitions, in one file of a checkpoint: full ones are linked, so a checkpoint costs what is new."""
 
-PENDING = 1024
+PENDING = 2048
 """Transitions that are entered together: what is to be done once for each call would else be most of the work."""
+
+COLUMNS = ("action", "reward", "discount", "last", "next_legal_actions")
+"""What is kept of a row until it is entered."""
+
+LAST = COLUMNS.index("last")
+
+Layout = list[tuple[str, np.dtype[Any], tuple[int, ...]]]
+"""Name, dtype and shape, without the first axis, of columns."""
 
 ReadSpan = Callable[[int, int], dict[str, Array]]
 
@@ -81,13 +89,12 @@ class UniformReplay:
         self._frames: Frames | None = None
         self._shown = 0  # frames ever stored
         self._first = 0  # the oldest row that is whole
-        self._pending = 0  # calls whose rows are still to be entered
-        self._limit = 0  # the most there may be
-        self._chunks: list[Array] = []  # what they said of `FIELDS`, [limit, N, ...] each
+        self._pending = _no_rows()  # `COLUMNS` of what was added but not entered yet
+        self._layout: Layout = []  # of those columns
+        self._limit = min(PENDING, capacity)  # rows that they may hold
         self._current = np.empty((0, frame_stack), np.int64)  # [N, S] numbers of the frames that each environment shows
         self._tail = np.empty(0, np.int64)  # [N] number of each environment's newest row
         self._broken = np.empty(0, bool)  # [N] the next row does not follow that one
-        self._anything_broken = True
         self._reached: Array | None = None  # the last successors added, to know them again
         self._shape: tuple[int, ...] = ()  # of a frame
         if observation_space is not None:
@@ -105,27 +112,24 @@ class UniformReplay:
         Raises:
             UsageError: the first time, where there is not enough memory.
         """
-        if self._frames is None:
-            self._begin(transition)
-        assert self._frames is not None
-        regular = transition.observation is self._reached and not self._anything_broken
-        # Lists: for the few environments that there are, NumPy would take longer.
-        if not regular or False in transition.valid.tolist():
-            self._enter()
+        observation, action, reward, discount, successor, last, valid, _, legal, _ = transition
+        # A list: for the few environments that there are, NumPy would take longer.
+        if observation is not self._reached or False in valid.tolist():
             self._add_irregular(transition)
-        else:
-            if self._pending == self._limit:
-                self._enter()
-            row = self._pending
-            self._frames.put(self._shown + row * len(self._tail), self._newest(transition.next_observation))
-            for chunk, value in zip(self._chunks, transition[1:4], strict=False):
-                chunk[row] = value
-            if transition.next_legal_actions is not None:
-                self._chunks[3][row] = transition.next_legal_actions
-            self._pending = row + 1
-            if True in transition.last.tolist():
-                self._broken, self._anything_broken = transition.last.copy(), True
-        self._reached = transition.next_observation
+            return
+        assert self._frames is not None
+        self._frames.put(self._shown, successor if self._stack == 1 else successor[:, -1])
+        self._shown += len(last)
+        actions, rewards, discounts, lasts, masks = self._pending
+        actions += action.tobytes()
+        rewards += reward.tobytes()
+        discounts += discount.tobytes()
+        lasts += last.tobytes()
+        if legal is not None:
+            masks += legal.tobytes()
+        self._reached = successor
+        if len(lasts) >= self._limit:
+            self._enter()
 
     def sample(self, batch_size: int) -> Batch:
         """Draw `batch_size` transitions with replacement; all weights are one."""
@@ -176,14 +180,14 @@ class UniformReplay:
         size = frame_count(self._rows.capacity, self._stack, n, frame.nbytes)
         self._require_room(size * frame.nbytes, self._row_bytes(transition) * self._rows.capacity)
         self._frames, self._shape = allocate(size, frame, *self._place), frame.shape
-        self._make_chunks(n, self._fields(transition))
         self._current = np.full((n, self._stack), NONE, np.int64)
-        self._tail, self._broken, self._anything_broken = np.full(n, NONE, np.int64), np.ones(n, bool), True
+        self._tail, self._broken = np.full(n, NONE, np.int64), np.ones(n, bool)
+        self._expect({**self._fields(transition), "last": transition.last})
 
-    def _make_chunks(self, n: int, fields: dict[str, Array]) -> None:
-        self._limit = max(1, min(PENDING, self._rows.capacity) // n)
-        self._chunks = [np.empty((self._limit, n, *value.shape[1:]), value.dtype) for value in fields.values()]
-        self._spans = np.arange(self._limit)[:, None] + np.arange(self._stack + 1)
+    def _expect(self, columns: dict[str, Array]) -> None:
+        """Take note of what calls bring, from the first of them."""
+        names = [name for name in COLUMNS if name in columns]
+        self._layout = [(name, columns[name].dtype, columns[name].shape[1:]) for name in names]
 
     def _row_bytes(self, transition: Transition) -> int:
         return sum(value[:1].nbytes for value in self._fields(transition).values()) + 4 * (self._stack + 1) + 17
@@ -201,28 +205,31 @@ class UniformReplay:
         tell(f"{what} takes up to {(frames + rows) / 1e9:.2g} GB ({where})")
 
     def _enter(self) -> None:
-        """Make rows of the pending transitions, each of which goes on in every environment where the last one ended."""
-        if not self._pending:
+        """Make rows of the pending transitions, in which every environment showed what the one before led to."""
+        if not self._pending[LAST]:
             return
-        steps, n = self._pending, len(self._tail)
-        numbers = self._shown + np.arange(steps * n).reshape(steps, n)
-        track = np.concatenate([self._current.T, numbers])
-        window = track[self._spans[:steps]].swapaxes(1, 2).reshape(steps * n, -1)
-        columns = {
-            name: chunk[:steps].reshape(steps * n, *chunk.shape[2:])
-            for name, chunk in zip(FIELDS, self._chunks, strict=False)
-        }
-        self._current, self._shown = track[-self._stack :].T, self._shown + steps * n
-        self._pending = 0
-        new = self._rows.total + np.arange(steps * n).reshape(steps, n)
-        before = np.concatenate([self._tail[None], new[:-1]])
-        env = np.tile(np.arange(n, dtype=np.int32), steps)
-        self._add_rows(columns, window, env, np.ones(steps * n, bool))
-        self._rows.link(before.reshape(-1), new.reshape(-1))
-        self._tail = new[-1]
+        columns = _columns(self._pending, self._layout)
+        last, n = columns.pop("last"), len(self._tail)
+        steps = len(last) // n
+        new = np.arange(steps * n)
+        track = np.concatenate([self._current.T, (self._shown - steps * n + new).reshape(steps, n)])
+        spans = np.arange(steps)[:, None] + np.arange(self._stack + 1)
+        window = track[:, 0][spans] if n == 1 else track[spans].swapaxes(1, 2).reshape(steps * n, -1)
+        self._pending, self._current = _no_rows(), track[steps:].T
+        follows = ~np.concatenate([self._broken, last[:-n]])
+        new += self._rows.total
+        before = np.concatenate([self._tail, new[:-n]])
+        self._add_rows(columns, window, (new - new[0]).astype(np.int32) % n, follows)
+        self._rows.link(before[follows], new[follows])
+        self._tail, self._broken = new[-n:], last[-n:]
 
     def _add_irregular(self, transition: Transition) -> None:
         """Enter a transition in which some environment was reset, began anew, or was shown something unexpected."""
+        if self._frames is None:
+            self._begin(transition)
+        self._enter()
+        # What an environment shows after a row that is skipped is not known here.
+        self._reached = transition.next_observation if transition.valid.all() else None
         rows = np.flatnonzero(transition.valid)
         known = rows[self._shows(rows, transition.observation[rows])]
         for i in np.setdiff1d(rows, known):
@@ -241,7 +248,6 @@ class UniformReplay:
             self._rows.link(self._tail[rows][follows], new[follows])
         self._tail[rows] = new
         self._broken = np.where(transition.valid, transition.last, self._broken)
-        self._anything_broken = bool(self._broken.any())
 
     def _shows(self, rows: Array, observation: Array) -> Array:
         """Tell for each of the environments `rows` [K] whether it showed this `observation` [K, ...] at last."""
@@ -317,11 +323,9 @@ class UniformReplay:
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
-        self._pending = 0
-        self._reached = None
+        self._pending, self._reached = _no_rows(), None
         self._rng.bit_generator.state = state["rng"]
         self._current, self._tail, self._broken = (np.array(state[key]) for key in ("current", "tail", "broken"))
-        self._anything_broken = bool(self._broken.any())
         self._rows, self._frames = Rows(self._rows.capacity), None
         for segment in state["frames"]:
             self._put_frames(int(segment.name.split("-")[2]), segment.read()["frames"])
@@ -329,7 +333,7 @@ class UniformReplay:
             columns = segment.read()
             self._rows.total = int(segment.name.split("-")[2])
             self._rows.add(columns)
-            self._make_chunks(len(self._tail), {name: columns[name] for name in FIELDS if name in columns})
+            self._expect({**columns, "last": columns["follows"]})
         self._first, self._shown, self._rows.total = state["first"], state["shown"], state["total"]
         if self._rows.arrays:
             self._rows.relink(self._first)
@@ -339,3 +343,15 @@ class UniformReplay:
             size = frame_count(self._rows.capacity, self._stack, len(self._tail), frames[0].nbytes)
             self._frames, self._shape = allocate(size, frames[0], *self._place), frames[0].shape
         self._frames.put(first, frames)
+
+
+def _no_rows() -> tuple[bytearray, ...]:
+    return tuple(bytearray() for _ in COLUMNS)
+
+
+def _columns(contents: tuple[bytearray, ...], layout: Layout) -> dict[str, Array]:
+    """Return the columns [K, ...] in `contents`."""
+    return {
+        name: np.frombuffer(content, dtype).reshape(-1, *shape)
+        for (name, dtype, shape), content in zip(layout, contents, strict=False)
+    }

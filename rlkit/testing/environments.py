@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
+from rlkit.pictures import check_picture
 from rlkit.spaces import as_arrays
 from rlkit.testing import vectors
 from rlkit.testing.driving import (
@@ -40,7 +41,6 @@ from rlkit.testing.rules import (
     require_equal,
     silent,
 )
-from rlkit.video import check_picture
 
 
 def check_env(

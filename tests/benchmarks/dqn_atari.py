@@ -20,11 +20,41 @@ from typing import Any
 import torch
 from replay import rate, write
 
+from rlkit.resources import keep_freed_memory
+
 Slice = Callable[[int], int]
 STARTS = 400
 
 
-def rlkit(precision: str) -> Slice:
+class Split:
+    """Where rlkit's time goes: seconds in each part, without the parts within it."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._inner = 0.0
+
+    def watch(self, owner: Any, method: str, part: str) -> None:
+        """Measure a method from now on."""
+        whole = getattr(owner, method)
+
+        def measured(*values: Any, **keys: Any) -> Any:
+            outer, self._inner, started = self._inner, 0.0, time.perf_counter()
+            try:
+                return whole(*values, **keys)
+            finally:
+                took = time.perf_counter() - started
+                self.seconds[part] = self.seconds.get(part, 0.0) + took - self._inner
+                self._inner = outer + took
+
+        setattr(owner, method, measured)
+
+    def report(self, whole: float) -> None:
+        """Print the shares of `whole` seconds."""
+        for part, seconds in {**self.seconds, "the loop itself": whole - sum(self.seconds.values())}.items():
+            print(f"{part:38} {100 * seconds / whole:5.1f}%")
+
+
+def rlkit(precision: str, split: Split | None = None) -> Slice:
     """rlkit as the command trains: native stepping of eight games while the network learns."""
     from rlkit import build
     from rlkit.config import composed
@@ -51,6 +81,12 @@ def rlkit(precision: str) -> Slice:
     agent = build.make_agent(config, env, Seeds(0))
     flow = stream({**config, "checkpoint": {"every": 10**9}}, agent, env, opaque=True)
     stepping = train(agent, flow, total_steps=10**9, overlap=True)
+    if split:
+        split.watch(agent, "act", "acting")
+        split.watch(agent, "update", "gradient steps")
+        split.watch(agent._replay, "sample", "sampling")
+        split.watch(agent._replay, "add", "insertion")
+        split.watch(env, "recv", "waiting for the games")
 
     def run(steps: int) -> int:
         before = flow.steps
@@ -102,8 +138,19 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400, help="environment steps in a slice")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--split", action="store_true", help="where rlkit's time goes, in float32; nothing else")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()  # as every run of rlkit's does; in one process, all gain by it
+    if arguments.split:
+        split = Split()
+        run = rlkit("float32", split)
+        run(STARTS + 200)
+        split.seconds.clear()
+        started = time.perf_counter()
+        run(arguments.rounds * arguments.steps)
+        split.report(time.perf_counter() - started)
+        return
     made = {
         "rlkit float32": rlkit("float32"),
         "rlkit auto": rlkit("auto"),

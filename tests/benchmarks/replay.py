@@ -28,31 +28,38 @@ from replay_peers import LIBRARIES, OPTIONS
 
 from rlkit.core import StepInfo, Transition
 
-STEPS, EPISODE = 400, 800
+CYCLE, EPISODE = 16, 800
 PACKAGES = ("rlkit", "stable-baselines3", "tianshou", "torchrl", "torch", "numpy")
 
 
 def transitions(num_envs: int) -> list[Transition]:
-    """Return a stream as a loop hands it out: each observation is the array that was the successor before it."""
+    """Return an episode as a loop hands it out: each observation is the array that was the successor before it.
+
+    It consists of a few steps over and over, so that they are in the processor's cache, as what an environment just
+    showed is; its end is an end, and the next one begins with other arrays.
+    """
     rng = np.random.default_rng(0)
-    frames = rng.integers(256, size=(STEPS + 4, num_envs, 84, 84), dtype=np.uint8)
-    stacks = [np.ascontiguousarray(frames[t : t + 4].swapaxes(0, 1)) for t in range(STEPS + 1)]
+    frames = rng.integers(256, size=(CYCLE, num_envs, 84, 84), dtype=np.uint8)
+    stacks = [np.ascontiguousarray(np.roll(frames, -t, axis=0)[:4].swapaxes(0, 1)) for t in range(CYCLE)]
     no = np.zeros(num_envs, bool)
-    return [
+    steps = [
         Transition(
             observation=stacks[t],
             action=rng.integers(6, size=num_envs),
             reward=rng.random(num_envs, np.float32),
             discount=np.ones(num_envs, np.float32),
-            next_observation=stacks[t + 1],
+            next_observation=stacks[(t + 1) % CYCLE],
             last=no,
             valid=~no,
             legal_actions=None,
             next_legal_actions=None,
             info=StepInfo(np.zeros(num_envs), no, no),
         )
-        for t in range(STEPS)
+        for t in range(CYCLE)
     ]
+    episode = steps * (EPISODE // CYCLE)
+    end = episode[-1]
+    return [*episode[:-1], end._replace(last=~no, next_observation=end.next_observation + 1)]
 
 
 def rate(work: Callable[[], int]) -> float:
@@ -64,7 +71,7 @@ def rate(work: Callable[[], int]) -> float:
 
 def insert(replay: Any, stream: list[Transition], calls: int) -> int:
     for k in range(calls):
-        replay.add(stream[k % STEPS])
+        replay.add(stream[k % EPISODE])
     return calls * len(stream[0].last)
 
 
@@ -121,10 +128,7 @@ def memory(name: str, capacity: int) -> float:
     before = resident()
     replay = make(capacity, 8)
     for k in range(capacity // 8):
-        # A new episode every EPISODE steps, with stacks of its own.
-        end = k % EPISODE == EPISODE - 1
-        step = stream[k % STEPS]
-        replay.add(step._replace(last=np.ones(8, bool), next_observation=step.next_observation + 1) if end else step)
+        replay.add(stream[k % EPISODE])
     replay.sample(32)
     return (resident() - before) / capacity
 
