@@ -21,6 +21,7 @@ from rlkit.checkpoint import Store
 from rlkit.config import composed
 from rlkit.core import Environment, TimeStep, Transition, UsageError
 from rlkit.envs.atari import rom_name
+from rlkit.film import Film
 from rlkit.folder import default_name
 from rlkit.keys import REPEAT, keys_for
 from rlkit.seeding import Seeds
@@ -28,7 +29,6 @@ from rlkit.statistics import EpisodeTracker
 from rlkit.subprocesses import SubprocessEnvironment
 from rlkit.testing import check_env
 from rlkit.vector import SerialEnvironment, VectorEnvironment
-from rlkit.film import Film
 from toys import assert_same
 
 gymnasium.register_envs(ale_py)
