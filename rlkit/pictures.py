@@ -13,6 +13,10 @@ STRIP = 24
 """Height in pixels of a caption below a picture of up to 480; below higher ones it is a twentieth."""
 
 
+GAP = 8
+"""Black pixels between pictures side by side."""
+
+
 def check_picture(picture: Array) -> Array:
     """Return `picture` if it is [H, W, 3] uint8.
 
@@ -56,7 +60,10 @@ def captioned(picture: Array, text: str) -> Array:
 def tiled(pictures: Sequence[Array]) -> Array:
     """Return pictures of one size side by side, in as many rows as come nearest to a square of them."""
     columns = math.ceil(math.sqrt(len(pictures)))
-    blank = np.zeros_like(pictures[0])
-    missing = -len(pictures) % columns
-    rows = np.stack([*pictures, *[blank] * missing]).reshape(-1, columns, *blank.shape)
-    return np.concatenate(np.concatenate(rows, axis=1), axis=1)
+    rows = math.ceil(len(pictures) / columns)
+    height, width, _ = pictures[0].shape
+    whole = np.zeros((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), np.uint8)
+    for i, picture in enumerate(pictures):
+        top, left = i // columns * (height + GAP), i % columns * (width + GAP)
+        whole[top : top + height, left : left + width] = picture
+    return whole

@@ -135,7 +135,8 @@ def test_a_missing_run_folder_is_named(verb: str, refuse: Refuse, tmp_path: Path
     (tmp_path / "runs/dqn_cartpole_s0/config.yaml").write_text("name: x\n")
     assert refuse([verb, "run=runs/dqn_cartpole_s1"]).endswith("did you mean dqn_cartpole_s0?")
     assert "is not the configuration of an rlkit run" in refuse([verb, "run=runs/dqn_cartpole_s0"])
-    assert refuse([verb]).startswith("run has no value: give it one with run=…")
+    rules = {"eval": "run has no value: give it one with run=…", "play": "play needs either run=<a run folder> or log="}
+    assert refuse([verb]).startswith(rules[verb])
     assert refuse([verb, "run=runs/nobody", "episods=3"]) == "there is no key episods; did you mean episodes?"
 
 

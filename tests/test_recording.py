@@ -13,7 +13,7 @@ from commands import refused, succeed
 import rlkit
 from rlkit.core import RunError, UsageError
 from rlkit.film import Format, Shot, side_by_side
-from rlkit.pictures import captioned, scaled, tiled
+from rlkit.pictures import GAP, captioned, scaled, tiled
 from rlkit.recording import ActionLog, record, render
 from rlkit.run import Run
 
@@ -34,14 +34,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 class TestPictures:
     def test_tiles_are_in_reading_order_and_gaps_black(self):
         whole = tiled([np.full((2, 3, 3), level, np.uint8) for level in (10, 20, 30, 40, 50)])
-        corners = whole[::2, ::3, 0]
-        assert whole.shape == (4, 9, 3)
-        assert corners.tolist() == [[10, 20, 30], [40, 50, 0]]
-        assert (whole == corners.repeat(2, axis=0).repeat(3, axis=1)[..., None]).all()
+        assert whole.shape == (2 + GAP + 2, 3 + GAP + 3 + GAP + 3, 3)
+        rows = [whole[:2], whole[2 + GAP :]]
+        parts = [row[:, left : left + 3] for row in rows for left in (0, 3 + GAP, 6 + 2 * GAP)]
+        assert [np.unique(part).tolist() for part in parts] == [[10], [20], [30], [40], [50], [0]]
+        assert whole.sum() == sum(part.sum() for part in parts)
 
-    @pytest.mark.parametrize(("count", "shape"), [(1, (2, 3)), (2, (2, 6)), (3, (4, 6)), (4, (4, 6)), (9, (6, 9))])
-    def test_tiles_come_near_a_square(self, count: int, shape: tuple[int, int]):
-        assert tiled([np.zeros((2, 3, 3), np.uint8)] * count).shape == (*shape, 3)
+    @pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (3, 2, 2), (4, 2, 2), (9, 3, 3)])
+    def test_tiles_come_near_a_square(self, count: int, rows: int, columns: int):
+        shape = (rows * (2 + GAP) - GAP, columns * (3 + GAP) - GAP, 3)
+        assert tiled([np.zeros((2, 3, 3), np.uint8)] * count).shape == shape
 
     def test_enlarged_by_a_whole_number_pixels_stay_sharp(self):
         picture = np.random.default_rng(0).integers(256, size=(5, 7, 3), dtype=np.uint8)
@@ -75,7 +77,7 @@ class TestSideBySide:
             right(Shot(level(110), False, 30, ""))
             left(Shot(level(250), False, 30, ""))
             right(Shot(level(160), False, 30, ""))
-        seen = [(frame[:, :14].mean(), frame[:, 18:].mean()) for frame in frames(tmp_path / "a.mp4")]
+        seen = [(frame[:, :14].mean(), frame[:, 18 + GAP :].mean()) for frame in frames(tmp_path / "a.mp4")]
         assert np.abs(np.array(seen) - [(50, 60), (100, 110), (100, 160)]).max() < 6
 
     def test_a_video_of_one_is_as_long_as_its_cap(self, tmp_path: Path):
@@ -92,7 +94,7 @@ class TestRecord:
         assert [path.name for path in recording.logs] == [f"best-seed0-grid3-{i}.actions.json" for i in range(3)]
         assert recording.video == tmp_path / "best-seed0-grid3.mp4"
         seen = frames(recording.video)
-        assert seen[0].shape == (2 * 124, 300, 3)
+        assert seen[0].shape == (2 * 124 + GAP, 300 + GAP, 3)
         assert len(seen) == 1 + max(len(log.actions) for log in logs)
         assert all(log.score == len(log.actions) for log in logs)
         assert len({log.seed for log in logs}) == 3
