@@ -207,15 +207,21 @@ def scripts(draw: st.DrawFn, n: int, size: int = 30) -> list[list[str]]:
     return draw(st.lists(st.lists(st.sampled_from(EVENTS), min_size=n, max_size=n), min_size=1, max_size=size))
 
 
-def check(replay: UniformReplay, naive: Naive, case: Case) -> None:
-    """Hold every row that the replay has against the list's."""
+def check_rows(replay: UniformReplay, naive: Naive, n_step: int) -> Array:
+    """Hold every row that the replay has against the list's, and return their numbers."""
     size = len(replay)
-    if size == 0:
-        return
     numbers = np.arange(len(naive.rows) - size, len(naive.rows))
     batch = replay._batch(numbers, np.ones(size, np.float32))
     for i, number in enumerate(numbers):
-        assert shown(batch, i) == naive.sampled(int(number), case.n_step)
+        assert shown(batch, i) == naive.sampled(int(number), n_step)
+    return numbers
+
+
+def check(replay: UniformReplay, naive: Naive, case: Case) -> None:
+    """Hold every row that the replay has, and a sample, against the list's."""
+    if len(replay) == 0:
+        return
+    numbers = check_rows(replay, naive, case.n_step)
     drawn = replay.sample(16)
     for i, number in enumerate(drawn.index):
         assert number in numbers
@@ -234,6 +240,76 @@ def test_every_row_is_that_of_a_list_of_transitions(data: st.DataObject, case: C
             check(replay, naive, case)
     assert len(replay) == min(case.capacity, len(naive.rows))
     check(replay, naive, case)
+
+
+def truncated(rows: Transition) -> Array:
+    return (rows.last & (rows.discount == 1))[:, None, None, None]
+
+
+class ShowsTheSameAgain(UniformReplay):
+    """Where an episode was truncated, gives the observation for its own successor."""
+
+    def add(self, transition: Transition) -> None:
+        shown = np.where(truncated(transition), transition.observation, transition.next_observation)
+        super().add(transition._replace(next_observation=shown))
+
+
+class ShowsTheNextEpisode(UniformReplay):
+    """Where an episode was truncated, gives the next one's first observation: the newest row waits for it."""
+
+    waiting: Transition | None = None
+
+    def add(self, transition: Transition) -> None:
+        if self.waiting is not None:
+            rows = self.waiting
+            shown = np.where(truncated(rows), transition.observation, rows.next_observation)
+            super().add(rows._replace(next_observation=shown))
+        self.waiting = transition
+
+
+class GoesOnIntoTheNextEpisode(UniformReplay):
+    """Adds up rewards of several steps across the end of an episode, of one environment."""
+
+    def _batch(self, numbers: Array, weight: Array) -> Batch:
+        self._rows.arrays["successor"][: self._rows.total - 1] = np.arange(1, self._rows.total)
+        return super()._batch(numbers, weight)
+
+
+class TakesResetsForSteps(UniformReplay):
+    """Stores the step from an episode's end to the next one's beginning, in which nobody acted."""
+
+    def add(self, transition: Transition) -> None:
+        super().add(transition._replace(valid=np.ones_like(transition.valid)))
+
+
+DEFECTS = {
+    ShowsTheSameAgain: ["goes on", "goes on", "truncates", "goes on", "goes on"],
+    ShowsTheNextEpisode: ["goes on", "goes on", "truncates", "goes on", "goes on"],
+    GoesOnIntoTheNextEpisode: ["goes on", "goes on", "truncates", "goes on", "goes on"],
+    TakesResetsForSteps: ["goes on", "goes on", "is reset late", "goes on", "goes on"],
+}
+
+
+@pytest.mark.parametrize("defect", [UniformReplay, *DEFECTS])
+@pytest.mark.parametrize("n_step", [1, 3])
+def test_copies_of_known_defects_are_found(defect: type[UniformReplay], n_step: int) -> None:
+    """As other libraries had or have them; the sound replay passes all the scripts."""
+    for script in DEFECTS.values() if defect is UniformReplay else [DEFECTS[defect]]:
+        replay = defect(20, np.random.default_rng(0), n_step=n_step, gamma=GAMMA, frame_stack=2)
+        stream, naive, added = Stream(1, 2, "repeat", False, True), Naive(), []
+        for event in script:
+            added.append(stream.step([event]))
+            replay.add(added[-1])
+        for rows in added[: len(replay)] if defect is ShowsTheNextEpisode else added:
+            naive.add(rows)
+        sound = True
+        try:
+            assert len(replay) == len(naive.rows)
+            check_rows(replay, naive, n_step)
+        except AssertionError:
+            sound = False
+        # One step alone cannot go on into the next episode.
+        assert sound == (defect is UniformReplay or (defect is GoesOnIntoTheNextEpisode and n_step == 1))
 
 
 @settings(max_examples=60)
