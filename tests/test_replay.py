@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from rlkit import resources
 from rlkit.checkpoint import Store
 from rlkit.core import StepInfo, Transition, UsageError
 from rlkit.replay import UniformReplay, uniform
-from rlkit.replay.frames import frame_count
+from rlkit.replay.frames import ArrayFrames, frame_count
 from toys import assert_same
 
 
@@ -267,3 +268,26 @@ def test_a_replay_on_a_gpu_needs_an_agent_there() -> None:
 def test_more_environments_than_the_capacity_are_refused() -> None:
     with pytest.raises(UsageError, match=r"replay.capacity is 2; it must be at least num_envs=3"):
         UniformReplay(2, np.random.default_rng(0)).add(transition(0, [True] * 3))
+
+
+def test_memory_of_a_batch_is_used_again_only_when_nobody_holds_it() -> None:
+    frames = ArrayFrames(np.arange(60, dtype=np.uint8).reshape(20, 3))
+    places = np.array([[1, 2], [3, 4]])
+    array = frames.take(places)
+    address, view = array.ctypes.data, torch.from_numpy(array[:, 1:])
+    del array
+    # Only a tensor of a view is left of it.
+    others = [frames.take(places + 5) for _ in range(6)]
+    assert view.tolist() == [[[6, 7, 8]], [[12, 13, 14]]]
+    assert address not in {other.ctypes.data for other in others}
+    del view, others
+    assert frames.take(places).ctypes.data in {buffer.ctypes.data for buffer in frames._buffers._arrays}
+    assert frames.take(places).tolist() == [[[3, 4, 5], [6, 7, 8]], [[9, 10, 11], [12, 13, 14]]]
+
+
+def test_what_is_read_for_a_checkpoint_has_memory_of_its_own() -> None:
+    frames = ArrayFrames(np.arange(6, dtype=np.uint8).reshape(2, 3))
+    first = frames.read(np.array([0]))
+    assert frames.read(np.array([1])).tolist() == [[3, 4, 5]]
+    assert first.tolist() == [[0, 1, 2]]
+    assert not frames._buffers._arrays

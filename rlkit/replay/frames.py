@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -177,6 +178,29 @@ def require_room(needed: int, what: str, location: str, device: str, scratch: Pa
         _require(needed, shutil.disk_usage(folder).free, what, "on the disk", "a lower replay.capacity")
     else:
         require_memory(needed, what, "set replay.capacity lower, or replay.location=disk")
+
+
+def announce(
+    capacity: int,
+    frames: int,
+    rows: int,
+    location: str,
+    device: str,
+    scratch: Path | None,
+    tell: Callable[[str], None],
+) -> None:
+    """Check that there is room for so many bytes of frames, and of rows, which always lie in memory, and tell of it.
+
+    Raises:
+        UsageError: there is not.
+    """
+    what = f"a replay of {capacity:,} transitions"
+    apart = on_gpu(frames, location, device) or location == "disk"
+    require_room(frames + (0 if apart else rows), what, location, device, scratch)
+    if apart:
+        require_memory(rows, what, "set replay.capacity lower")
+    where = "gpu" if on_gpu(frames, location, device) else location.replace("auto", "memory")
+    tell(f"{what} takes up to {(frames + rows) / 1e9:.2g} GB ({where})")
 
 
 def _require(needed: int, free: int, what: str, where: str, remedy: str) -> None:

@@ -12,23 +12,15 @@ import numpy as np
 
 from rlkit.checkpoint import Segment
 from rlkit.core import Array, Batch, State, Transition, UsageError
-from rlkit.replay.frames import Frames, allocate, bytes_of, check_location, frame_count, on_gpu, require_room
+from rlkit.replay.frames import Frames, allocate, announce, bytes_of, check_location, frame_count
+from rlkit.replay.pending import LAST, Layout, columns, layout, no_rows
 from rlkit.replay.rows import FIELDS, NONE, Rows
-from rlkit.resources import require_memory
 
 SEGMENT = 2_000
 """Frames, or transitions, in one file of a checkpoint: full ones are linked, so a checkpoint costs what is new."""
 
 PENDING = 2048
 """Transitions that are entered together: what is to be done once for each call would else be most of the work."""
-
-COLUMNS = ("action", "reward", "discount", "last", "next_legal_actions")
-"""What is kept of a row until it is entered."""
-
-LAST = COLUMNS.index("last")
-
-Layout = list[tuple[str, np.dtype[Any], tuple[int, ...]]]
-"""Name, dtype and shape, without the first axis, of columns."""
 
 ReadSpan = Callable[[int, int], dict[str, Array]]
 
@@ -89,7 +81,7 @@ class UniformReplay:
         self._frames: Frames | None = None
         self._shown = 0  # frames ever stored
         self._first = 0  # the oldest row that is whole
-        self._pending = _no_rows()  # `COLUMNS` of what was added but not entered yet
+        self._pending = no_rows()  # `COLUMNS` of what was added but not entered yet
         self._layout: Layout = []  # of those columns
         self._limit = min(PENDING, capacity)  # rows that they may hold
         self._current = np.empty((0, frame_stack), np.int64)  # [N, S] numbers of the frames that each environment shows
@@ -99,7 +91,7 @@ class UniformReplay:
         self._shape: tuple[int, ...] = ()  # of a frame
         if observation_space is not None:
             size = frame_count(capacity, frame_stack, num_envs, bytes_of(observation_space, frame_stack))
-            self._require_room(size * bytes_of(observation_space, frame_stack), 0, tell)
+            announce(capacity, size * bytes_of(observation_space, frame_stack), 0, *self._place, tell)
 
     def __len__(self) -> int:
         """Return the number of transitions that can be sampled."""
@@ -178,48 +170,32 @@ class UniformReplay:
             raise UsageError(f"replay.capacity is {self._rows.capacity}; it must be at least num_envs={n}")
         frame = np.asarray(self._newest(transition.next_observation)[0])
         size = frame_count(self._rows.capacity, self._stack, n, frame.nbytes)
-        self._require_room(size * frame.nbytes, self._row_bytes(transition) * self._rows.capacity)
+        rows = self._row_bytes(transition) * self._rows.capacity
+        announce(self._rows.capacity, size * frame.nbytes, rows, *self._place, lambda line: None)
         self._frames, self._shape = allocate(size, frame, *self._place), frame.shape
         self._current = np.full((n, self._stack), NONE, np.int64)
         self._tail, self._broken = np.full(n, NONE, np.int64), np.ones(n, bool)
-        self._expect({**self._fields(transition), "last": transition.last})
-
-    def _expect(self, columns: dict[str, Array]) -> None:
-        """Take note of what calls bring, from the first of them."""
-        names = [name for name in COLUMNS if name in columns]
-        self._layout = [(name, columns[name].dtype, columns[name].shape[1:]) for name in names]
+        self._layout = layout({**self._fields(transition), "last": transition.last})
 
     def _row_bytes(self, transition: Transition) -> int:
         return sum(value[:1].nbytes for value in self._fields(transition).values()) + 4 * (self._stack + 1) + 17
-
-    def _require_room(self, frames: int, rows: int, tell: Callable[[str], None] = lambda line: None) -> None:
-        """Check that there is room for so many bytes of frames, and of rows, which always lie in memory."""
-        location, device, scratch = self._place
-        what = f"a replay of {self._rows.capacity:,} transitions"
-        if on_gpu(frames, location, device) or location == "disk":
-            require_room(frames, what, location, device, scratch)
-            require_memory(rows, what, "set replay.capacity lower")
-        else:
-            require_room(frames + rows, what, location, device, scratch)
-        where = "gpu" if on_gpu(frames, location, device) else location.replace("auto", "memory")
-        tell(f"{what} takes up to {(frames + rows) / 1e9:.2g} GB ({where})")
 
     def _enter(self) -> None:
         """Make rows of the pending transitions, in which every environment showed what the one before led to."""
         if not self._pending[LAST]:
             return
-        columns = _columns(self._pending, self._layout)
-        last, n = columns.pop("last"), len(self._tail)
+        added = columns(self._pending, self._layout)
+        last, n = added.pop("last"), len(self._tail)
         steps = len(last) // n
         new = np.arange(steps * n)
         track = np.concatenate([self._current.T, (self._shown - steps * n + new).reshape(steps, n)])
         spans = np.arange(steps)[:, None] + np.arange(self._stack + 1)
         window = track[:, 0][spans] if n == 1 else track[spans].swapaxes(1, 2).reshape(steps * n, -1)
-        self._pending, self._current = _no_rows(), track[steps:].T
+        self._pending, self._current = no_rows(), track[steps:].T
         follows = ~np.concatenate([self._broken, last[:-n]])
         new += self._rows.total
         before = np.concatenate([self._tail, new[:-n]])
-        self._add_rows(columns, window, (new - new[0]).astype(np.int32) % n, follows)
+        self._add_rows(added, window, (new - new[0]).astype(np.int32) % n, follows)
         self._rows.link(before[follows], new[follows])
         self._tail, self._broken = new[-n:], last[-n:]
 
@@ -241,10 +217,10 @@ class UniformReplay:
         window = np.concatenate([self._current[rows], numbers[:, None]], axis=1)
         self._current[rows] = window[:, 1:]
         follows = np.isin(rows, known) & ~self._broken[rows]
-        columns = {name: value[rows] for name, value in self._fields(transition).items()}
+        added = {name: value[rows] for name, value in self._fields(transition).items()}
         new = self._rows.total + np.arange(len(rows))
         if len(rows):
-            self._add_rows(columns, window, rows.astype(np.int32), follows)
+            self._add_rows(added, window, rows.astype(np.int32), follows)
             self._rows.link(self._tail[rows][follows], new[follows])
         self._tail[rows] = new
         self._broken = np.where(transition.valid, transition.last, self._broken)
@@ -266,11 +242,11 @@ class UniformReplay:
         self._current[env] = self._shown + np.cumsum(new) - 1
         self._shown += int(new.sum())
 
-    def _add_rows(self, columns: dict[str, Array], window: Array, env: Array, follows: Array) -> None:
+    def _add_rows(self, added: dict[str, Array], window: Array, env: Array, follows: Array) -> None:
         assert self._frames is not None
         places = (window % self._frames.size).astype(np.int32)
         self._added(
-            self._rows.add({**columns, "window": places, "oldest": window.min(axis=1), "env": env, "follows": follows})
+            self._rows.add({**added, "window": places, "oldest": window.min(axis=1), "env": env, "follows": follows})
         )
         first = max(self._first, self._rows.total - self._rows.capacity)
         lost = self._shown - self._frames.size
@@ -323,17 +299,17 @@ class UniformReplay:
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
-        self._pending, self._reached = _no_rows(), None
+        self._pending, self._reached = no_rows(), None
         self._rng.bit_generator.state = state["rng"]
         self._current, self._tail, self._broken = (np.array(state[key]) for key in ("current", "tail", "broken"))
         self._rows, self._frames = Rows(self._rows.capacity), None
         for segment in state["frames"]:
             self._put_frames(int(segment.name.split("-")[2]), segment.read()["frames"])
         for segment in state["rows"]:
-            columns = segment.read()
+            rows = segment.read()
             self._rows.total = int(segment.name.split("-")[2])
-            self._rows.add(columns)
-            self._expect({**columns, "last": columns["follows"]})
+            self._rows.add(rows)
+            self._layout = layout({**rows, "last": rows["follows"]})
         self._first, self._shown, self._rows.total = state["first"], state["shown"], state["total"]
         if self._rows.arrays:
             self._rows.relink(self._first)
@@ -343,15 +319,3 @@ class UniformReplay:
             size = frame_count(self._rows.capacity, self._stack, len(self._tail), frames[0].nbytes)
             self._frames, self._shape = allocate(size, frames[0], *self._place), frames[0].shape
         self._frames.put(first, frames)
-
-
-def _no_rows() -> tuple[bytearray, ...]:
-    return tuple(bytearray() for _ in COLUMNS)
-
-
-def _columns(contents: tuple[bytearray, ...], layout: Layout) -> dict[str, Array]:
-    """Return the columns [K, ...] in `contents`."""
-    return {
-        name: np.frombuffer(content, dtype).reshape(-1, *shape)
-        for (name, dtype, shape), content in zip(layout, contents, strict=False)
-    }
