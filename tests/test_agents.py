@@ -65,6 +65,9 @@ def q_learning(**keys: Any) -> QLearning:
         "learning_rate": 0.5,
         "learning_rate_decay": 0.0,
         "initial_value": 0.0,
+        "n_step": 1,
+        "trace_decay": 0.0,
+        "rng": np.random.default_rng(0),
     }
     return QLearning(**{**settings, **keys})
 

@@ -1,0 +1,20 @@
+"""Expected SARSA (van Seijen et al., 2009; Sutton & Barto, 2nd ed., section 6.6)."""
+
+from __future__ import annotations
+
+from rlkit.control import TabularControl
+from rlkit.tables import Step
+
+
+class ExpectedSarsa(TabularControl):
+    """A table of action values, moved towards the mean value of what is done next, not one action's."""
+
+    name = "expected_sarsa"
+
+    def _learn(self, i: int, step: Step) -> list[float]:
+        table = self._tables[0]
+        row = (table.values[step.s_t] if step.legal is None else table.values[step.s_t][step.legal]).tolist()
+        share = self._share(True)
+        # At an end there may be no legal action; its discount is 0 then.
+        worth = share * sum(row) / len(row) + (1 - share) * max(row) if row else 0.0
+        return self._credit.spread(i, step, worth, table)

@@ -1,0 +1,51 @@
+"""SARSA (Rummery and Niranjan, 1994; Sutton & Barto, 2nd ed., section 6.4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlkit.control import TabularControl
+from rlkit.core import State
+from rlkit.explore import epsilon_greedy
+from rlkit.tables import Step, from_plain, plain
+
+
+class Sarsa(TabularControl):
+    """A table of action values, moved towards ``r + gamma * Q(s', a')``, where a' is what is done next.
+
+    So a step learns when the next one is taken; where an episode was truncated, a' is drawn at the true successor.
+    """
+
+    name = "sarsa"
+
+    def __init__(self, **options: Any):
+        """Make the table; the options are those of `TabularControl`."""
+        super().__init__(**options)
+        self._waiting: dict[int, Step] = {}
+
+    def _learn(self, i: int, step: Step) -> list[float]:
+        waiting = self._waiting.pop(i, None)
+        errors = [] if waiting is None else self._complete(i, waiting, step.a_tm1)
+        if step.last:
+            return errors + self._complete(i, step, self._draw(step))
+        self._waiting[i] = step
+        return errors
+
+    def _complete(self, i: int, step: Step, a_t: int) -> list[float]:
+        table = self._tables[0]
+        return self._credit.spread(i, step, table.values.item(step.s_t, a_t), table)
+
+    def _draw(self, step: Step) -> int:
+        if step.discount_t == 0:
+            return 0  # not used
+        legal = None if step.legal is None else step.legal[None]
+        return int(epsilon_greedy(self.q[step.s_t][None], self._share(True), self._rng, legal)[0])
+
+    def state_dict(self) -> State:
+        """Return also the steps that wait for the next."""
+        return {**super().state_dict(), "waiting": [[i, plain(step)] for i, step in self._waiting.items()]}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        super().load_state_dict(state)
+        self._waiting = {int(i): from_plain(step) for i, step in state["waiting"]}

@@ -1,0 +1,147 @@
+"""Tabular control by temporal differences: all but what a successor is worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition
+from rlkit.explore import Schedule, epsilon_greedy
+from rlkit.spaces import num_actions, num_states, state_index
+from rlkit.tables import Step, Table, Worth, make_credit, steps_of
+
+
+class TabularControl:
+    """Acts epsilon-greedily on a table of action values and learns at every step.
+
+    A subclass says in `_learn` which table learns, and what the successor is worth.
+    """
+
+    name: str
+    tables = 1
+
+    def __init__(
+        self,
+        *,
+        observation_space: Any,
+        action_space: Any,
+        gamma: float,
+        epsilon: Schedule,
+        learning_rate: float,
+        learning_rate_decay: float,
+        initial_value: float,
+        n_step: int,
+        trace_decay: float,
+        rng: np.random.Generator,
+    ):
+        """Make the tables.
+
+        Args:
+            observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`.
+            action_space: `Discrete`.
+            gamma: discount factor.
+            epsilon: share of uniformly drawn actions, by the number of decisions observed.
+            learning_rate: of the first visit of a state and action.
+            learning_rate_decay: the n-th visit learns at ``learning_rate / n ** learning_rate_decay``.
+            initial_value: of every action.
+            n_step: steps whose rewards are added up before the successor's value is used.
+            trace_decay: lambda of eligibility traces; 0: none.
+            rng: what learning itself draws.
+
+        Raises:
+            UsageError: a space that is not discrete, or both `n_step` and `trace_decay`.
+        """
+        self._space = observation_space
+        shape = (num_states(observation_space, agent=self.name), num_actions(action_space, agent=self.name))
+        self._tables = [Table(shape, initial_value, learning_rate, learning_rate_decay) for _ in range(self.tables)]
+        self._credit = make_credit(n_step, trace_decay)
+        self._gamma, self._epsilon, self._rng = gamma, epsilon, rng
+        self._steps = 0
+        self._pending: Transition | None = None
+
+    @property
+    def q(self) -> Array:
+        """[S, A] float64 action values; the mean of the tables where there are several."""
+        return self._tables[0].values if self.tables == 1 else np.mean([table.values for table in self._tables], axis=0)
+
+    @property
+    def visits(self) -> Array:
+        """[S, A] int64 how often each value was moved."""
+        return self._tables[0].visits if self.tables == 1 else np.sum([table.visits for table in self._tables], axis=0)
+
+    def initial_memory(self, n: int) -> Memory:
+        """Return nothing: no episode is remembered."""
+        return ()
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Return the epsilon-greedy action [N], or the greedy one where not exploring; ties are broken at random."""
+        states = state_index(timestep.observation, self._space)
+        q = self._tables[0].values[states]
+        for other in self._tables[1:]:
+            q = q + other.values[states]
+        return epsilon_greedy(q, self._share(explore), rng, timestep.legal_actions), memory
+
+    def _share(self, explore: bool) -> float:
+        return self._epsilon(self._steps) if explore else 0.0
+
+    def observe(self, transition: Transition) -> None:
+        """Keep the transition for `update`."""
+        self._pending = transition
+        self._steps += int(np.count_nonzero(transition.valid))
+
+    def update(self) -> Metrics | None:
+        """Learn from the last transition, one environment after the other."""
+        transition, self._pending = self._pending, None
+        if transition is None:
+            return None
+        # In turn, not at once: environments that meet in one entry would add up to more than a whole step.
+        taken = steps_of(transition, self._space, self._gamma)
+        errors = [error for i, step in taken for error in self._learn(i, step)]
+        return {"loss/td": sum(map(abs, errors)) / len(errors), "epsilon": self._share(True)} if errors else None
+
+    def _learn(self, i: int, step: Step) -> list[float]:
+        """Learn from a step of environment `i` and return the errors."""
+        raise NotImplementedError
+
+    def state_dict(self) -> State:
+        """Return the tables, the steps that still learn, the number of decisions and the generator."""
+        return {
+            "tables": [table.state_dict() for table in self._tables],
+            "credit": self._credit.state_dict(),
+            "steps": self._steps,
+            "rng": self._rng.bit_generator.state,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        for table, saved in zip(self._tables, state["tables"], strict=True):
+            table.load_state_dict(saved)
+        self._credit.load_state_dict(state["credit"])
+        self._steps = state["steps"]
+        self._rng.bit_generator.state = state["rng"]
+
+
+class OffPolicyControl(TabularControl):
+    """Learns what the greedy policy is worth, whatever is done: credit ends where an action was not greedy.
+
+    Source: Watkins's Q(lambda), Sutton & Barto, 2nd ed., section 12.10.
+    """
+
+    def _learn(self, i: int, step: Step) -> list[float]:
+        table, worth = self._learner()
+        errors: list[float] = []
+        if self._credit.reaches_back and not self._greedy(step):
+            errors = self._credit.cut(i, worth, table)
+        return errors + self._credit.spread(i, step, worth(step), table)
+
+    def _learner(self) -> tuple[Table, Worth]:
+        """Return the table that learns now, and what a step's successor is worth to it."""
+        raise NotImplementedError
+
+    def _greedy(self, step: Step) -> bool:
+        row = sum(table.values[step.s_tm1] for table in self._tables)
+        legal = row if step.legal_tm1 is None else row[step.legal_tm1]
+        return bool(row[step.a_tm1] >= legal.max())
