@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.core import Array, Memory, Metrics, Replay, State, TimeStep, Transition, UsageError
+from rlkit.core import Array, Memory, Metrics, Replay, State, TimeStep, Transition, UsageError, require_share
 from rlkit.distributions import of_action
 from rlkit.explore import Schedule, epsilon_greedy
 from rlkit.networks import (
@@ -79,7 +79,7 @@ class DQN:
             generator: on `device`; draws the noise of updates, so a noisy network needs one.
 
         Raises:
-            UsageError: an unknown precision, or a noisy network without a generator.
+            UsageError: an unknown precision, a gamma beyond 0 to 1, or a noisy network without a generator.
         """
         if network.noise_size and generator is None:
             raise UsageError("generator is None, but a noisy network draws from it; give DQN a torch.Generator")
@@ -90,7 +90,7 @@ class DQN:
         self._parameters = FlatParameters(self.network)
         self._target_parameters = FlatParameters(self._target)
         self._optimizer = optimizer([self._parameters.vector])
-        self._epsilon, self._gamma, self._double = epsilon, gamma, double
+        self._epsilon, self._gamma, self._double = epsilon, require_share("agent.gamma", gamma), double
         self._learning_starts, self._batch_size = learning_starts, batch_size
         self._train_freq, self._gradient_steps = train_freq, gradient_steps
         self._target_every, self._tau, self._max_grad_norm = target_every, tau, max_grad_norm

@@ -27,9 +27,13 @@ def train(*overrides: str, **keys: Any) -> Run:
     """
     from rlkit import launch
     from rlkit.config import composed
+    from rlkit.core import UsageError
 
     words = [*overrides, *(f"{key}={_word(value)}" for key, value in keys.items())]
-    config, choices = composed("train", words)
+    try:
+        config, choices = composed("train", words)
+    except UsageError as error:
+        raise error from None  # how Hydra and OmegaConf put it is of no use
     return launch.start(launch.Request(config, choices, words))
 
 

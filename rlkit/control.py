@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition
+from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, require_share
 from rlkit.explore import Schedule, epsilon_greedy
 from rlkit.spaces import num_actions, num_states, state_index
 from rlkit.tables import Step, Table, Worth, make_credit, steps_of
@@ -50,13 +50,13 @@ class TabularControl:
             rng: what learning itself draws.
 
         Raises:
-            UsageError: a space that is not discrete, or both `n_step` and `trace_decay`.
+            UsageError: a space that is not discrete, both `n_step` and `trace_decay`, or a gamma beyond 0 to 1.
         """
         self._space = observation_space
         shape = (num_states(observation_space, agent=self.name), num_actions(action_space, agent=self.name))
         self._tables = [Table(shape, initial_value, learning_rate, learning_rate_decay) for _ in range(self.tables)]
         self._credit = make_credit(n_step, trace_decay)
-        self._gamma, self._epsilon, self._rng = gamma, epsilon, rng
+        self._gamma, self._epsilon, self._rng = require_share("agent.gamma", gamma), epsilon, rng
         self._steps = 0
         self._pending: Transition | None = None
 

@@ -34,6 +34,17 @@ class WorkerError(RunError):
     """An environment failed in a worker process: its exception as text, which always travels between processes."""
 
 
+def require_share(name: str, value: float) -> float:
+    """Return `value` if it lies between 0 and 1.
+
+    Raises:
+        UsageError: it does not; `name` is that of the setting.
+    """
+    if not 0 <= value <= 1:
+        raise UsageError(f"{name} is {value:g}; it must be from 0 to 1")
+    return value
+
+
 class StepInfo(NamedTuple):
     """Facts about a step for statistics only; agents never read them."""
 

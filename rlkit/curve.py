@@ -35,8 +35,10 @@ def draw(directory: Path) -> Path:
         _panel(axes, whole["step"], whole[column], label)
         if len(evaluations["step"]):
             _evaluations(axes, evaluations["step"], evaluations[column])
-        axes.legend(loc="best")
     lower.set_xlabel("steps")
+    # Outside of the panels, where it hides nothing.
+    if upper.lines:
+        figure.legend(handles=upper.lines, loc="outside lower center", ncols=len(upper.lines), frameon=False)
     path = directory / "curve.png"
     figure.savefig(path, metadata={"Software": None})
     return path
@@ -51,8 +53,10 @@ def moving_average(values: Array, window: int) -> Array:
 
 
 def _panel(axes: Any, steps: Array, values: Array, label: str) -> None:
-    axes.plot(steps, values, ".", color="#b8c4d6", markersize=3, label="episodes")
-    axes.plot(steps, moving_average(values, WINDOW), color="#1f4e9c", linewidth=1.8, label=f"mean of {WINDOW} episodes")
+    if len(steps):
+        axes.plot(steps, values, ".", color="#b8c4d6", markersize=3, label="episodes")
+        means = moving_average(values, WINDOW)
+        axes.plot(steps, means, color="#1f4e9c", linewidth=1.8, label=f"mean of {WINDOW} episodes")
     axes.set_ylabel(label)
     axes.grid(alpha=0.25)
 

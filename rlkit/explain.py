@@ -73,7 +73,10 @@ def explain(error: BaseException, command: Command) -> str:
         if found:
             return rule(found, cause, command)
     if hasattr(error, "override"):
-        return f"cannot read {error.override!r}: close every bracket, and quote what is special, e.g. 'name=\"a b\"'"
+        return (
+            f"cannot read {error.override!r}: quote values with = or other special characters, "
+            "e.g. 'name=\"a=b\"', and close every bracket"
+        )
     return text
 
 

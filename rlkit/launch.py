@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rlkit import build
 from rlkit.config import Choices
-from rlkit.core import Environment, RunError, UsageError
+from rlkit.core import Environment, RunError, UsageError, require_share
 from rlkit.film import FRAMES, EachEpisode, Format
 from rlkit.folder import claim, default_name, identity, locked, write_folder
 from rlkit.loggers.base import Logger, ManyLoggers, RunInfo
@@ -119,6 +119,7 @@ def _check(config: dict[str, Any]) -> None:
             value: Any = reduce(getitem, key.split("."), config)
             if value < least:
                 raise UsageError(f"{key} is {value}; it must be at least {least}")
+    require_share("eval.epsilon", config["eval"]["epsilon"])
     if "wandb" in config["logger"] and importlib.util.find_spec("wandb") is None:
         raise UsageError("logger=wandb needs wandb: pip install wandb, or leave it out of logger=[…]")
     if config["video"] != "none" and importlib.util.find_spec("av") is None:
@@ -269,7 +270,9 @@ def summary(run: Run, session: Training) -> list[str]:
     """Return what a user wants to know at the end of a run."""
     lines = [f"{'stopped: ' + run.stopped if run.stopped else 'done'} at step {session.steps:,}"]
     if session.best_step is not None:
-        lines.append(f"best evaluation: return {session.best_score:g} at step {session.best_step:,}")
+        lines.append(f"best evaluation: return {session.best_score:.4g} at step {session.best_step:,}")
+    elif run.config["eval"]["every"]:
+        lines.append(f"no evaluation yet: the first is due at step {run.config['eval']['every']:,} (eval.every)")
     lines.append(f"run folder: {run.directory}")
     if (run.directory / "curve.png").exists():
         lines.append(f"curve: {run.directory / 'curve.png'}")

@@ -20,6 +20,7 @@ from rlkit.core import (
     TimeStep,
     Transition,
     WorkerError,
+    require_share,
 )
 from rlkit.explore import random_action
 
@@ -250,8 +251,12 @@ def _round(
 
 
 def mixed(agent: Actor, action_space: Any, epsilon: float) -> Actor:
-    """Return an actor that draws an action uniformly with probability `epsilon`, else does what `agent` does."""
-    return agent if epsilon == 0 else _Mixed(agent, action_space, epsilon)
+    """Return an actor that draws an action uniformly with probability `epsilon`, else does what `agent` does.
+
+    Raises:
+        UsageError: `epsilon` is no probability.
+    """
+    return agent if require_share("epsilon", epsilon) == 0 else _Mixed(agent, action_space, epsilon)
 
 
 class _Mixed:

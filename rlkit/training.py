@@ -102,6 +102,8 @@ class Training:
         total = self._config["total_steps"]
         started, before = time.perf_counter(), self.steps
         first = before
+        if first >= total:
+            self._logger.message(f"the run is at step {first:,} already: give it a total_steps beyond that to go on")
         overlap = self._config["overlap"]
         for transition, metrics in train(self._agent, self._stream, total_steps=total, overlap=overlap):
             self._take(transition, metrics)

@@ -247,7 +247,7 @@ class TestLive:
         assert "[bold]above[/bold]" in text
         # The log holds the lines and not the display.
         assert log(tmp_path) == (
-            "before\nstep 1,000: evaluation return 7 (min 7, max 7, 1 episodes)\n[bold]above[/bold]\n"
+            "before\nstep 1,000: evaluation return 7 (min 7, max 7, 1 episode)\n[bold]above[/bold]\n"
         )
 
     def test_a_terminal_closed_under_the_display_does_not_raise_and_the_log_gets_all_lines(

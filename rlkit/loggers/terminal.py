@@ -93,16 +93,16 @@ class TerminalLogger(Logger):
     def episode(self, episode: Episode) -> None:
         """Remember the last return."""
         if not episode.cut:
-            self._episode = f"{episode.return_raw:g}"
+            self._episode = f"{episode.return_raw:.4g}"
 
     def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
         """Say the mean return and its range."""
         returns = [episode.return_raw for episode in episodes]
         mean = sum(returns) / len(returns)
-        self._evaluation = f"{mean:g}"
+        self._evaluation = f"{mean:.4g}"
+        count = f"{len(returns)} episode{'s' if len(returns) > 1 else ''}"
         self.message(
-            f"step {step:,}: evaluation return {mean:g} "
-            f"(min {min(returns):g}, max {max(returns):g}, {len(returns)} episodes)"
+            f"step {step:,}: evaluation return {mean:.4g} (min {min(returns):.4g}, max {max(returns):.4g}, {count})"
         )
 
     def message(self, text: str) -> None:

@@ -18,6 +18,9 @@ from rlkit.resources import require_memory
 
 LOCATIONS = ("auto", "memory", "disk", "gpu")
 
+WORTH_TELLING = 100_000_000
+"""Bytes of memory of which a user is told."""
+
 KEPT = 4
 """Arrays that `Buffers` keeps: a batch or two in use, and one of another size in between."""
 
@@ -200,7 +203,8 @@ def announce(
     if apart:
         require_memory(rows, what, "set replay.capacity lower")
     where = "gpu" if on_gpu(frames, location, device) else location.replace("auto", "memory")
-    tell(f"{what} takes up to {(frames + rows) / 1e9:.2g} GB ({where})")
+    if frames + rows >= WORTH_TELLING:
+        tell(f"{what} takes up to {(frames + rows) / 1e9:.2g} GB ({where})")
 
 
 def _require(needed: int, free: int, what: str, where: str, remedy: str) -> None:
