@@ -259,7 +259,7 @@ def _finish(run: Run, logger: Logger, session: Training) -> None:
         logger.picture(session.steps, draw(run.directory))
     if run.stopped in (None, STOP_AT) and run.config["video"] == "final":
         try:
-            logger.video(session.steps, record(run, format=Format(max_frames=FRAMES))[0].video)
+            logger.video(session.steps, next(record(run, format=Format(max_frames=FRAMES))).video)
         except (RunError, UsageError) as error:
             logger.message(f"no video: {error}")
     for line in summary(run, session):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -58,10 +58,17 @@ class ActionLog:
 
 
 class Recording(NamedTuple):
-    """What was written of one or several episodes."""
+    """What was written of one or several episodes, and how they went."""
 
     video: Path
     logs: list[Path]
+    scores: list[float]  # raw returns
+    lengths: list[int]
+
+    def __str__(self) -> str:
+        """Return the video's path, and how the episodes went."""
+        returns, steps = (", ".join(f"{value:.6g}" for value in values) for values in (self.scores, self.lengths))
+        return f"{self.video}  return {returns} in {steps} steps"
 
 
 def record(
@@ -77,15 +84,15 @@ def record(
     actions: bool = False,
     format: Format = AS_DRAWN,
     device: str | None = None,
-) -> list[Recording]:
-    """Record episodes; the arguments are those of `Run.play`."""
+) -> Iterator[Recording]:
+    """Record episodes, each when it is asked for; the arguments are those of `Run.play`."""
     settings = run.config["eval"]
     agent = run.load_agent(checkpoint, device)
     stem = (run.videos if out is None else Path(out)) / f"{checkpoint}-seed{seed}"
     seeds = Seeds(seed).integers("play", size=episodes)
     groups = {f"{stem}-grid{episodes}": seeds} if grid else {f"{stem}-{i}": [one] for i, one in enumerate(seeds)}
-    return [
-        _record_group(
+    for number, (name, group) in enumerate(groups.items()):
+        yield _record_group(
             run.config,
             agent,
             name,
@@ -96,8 +103,6 @@ def record(
             actions=actions,
             format=format,
         )
-        for number, (name, group) in enumerate(groups.items())
-    ]
 
 
 def _record_group(
@@ -121,10 +126,9 @@ def _record_group(
             played = evaluate(noting, env, episodes=len(seeds), max_steps=max_steps, rng=rng, episode_seeds=seeds)
         finally:
             env.close()
-    if not actions:
-        return Recording(path, [])
-    logs = []
-    for i, (score, length, _) in enumerate(played):
+    scores, lengths, _ = map(list, zip(*played, strict=True))
+    logs: list[Path] = []
+    for i, (score, length) in enumerate(zip(scores, lengths, strict=True) if actions else ()):
         own = f"{name}-{i}" if len(seeds) > 1 else name
         log = ActionLog(
             environment={key: config[key] for key in ENVIRONMENT},
@@ -135,11 +139,11 @@ def _record_group(
             versions=versions(),
         )
         logs.append(log.write(Path(own + SUFFIX)))
-    return Recording(path, logs)
+    return Recording(path, logs, scores, lengths)
 
 
-def render(path: Path | str, *, out: Path | str | None = None, format: Format = AS_DRAWN) -> Path:
-    """Make a video of a log of actions, without the agent, and return its path.
+def render(path: Path | str, *, out: Path | str | None = None, format: Format = AS_DRAWN) -> Recording:
+    """Make a video of a log of actions, without the agent.
 
     Args:
         path: of the log.
@@ -173,7 +177,7 @@ def render(path: Path | str, *, out: Path | str | None = None, format: Format = 
                 f"log={path} has return {log.score:g} in {len(log.actions)} steps, but the environment gave {score:g} "
                 f"in {length}{_changed(log)}"
             )
-    return video
+    return Recording(video, [path], [score], [length])
 
 
 def _changed(log: ActionLog) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -101,21 +102,21 @@ class TestRecord:
 
     def test_a_log_makes_the_same_video_again(self, run: Run, tmp_path: Path):
         [recording] = record(run, actions=True, out=tmp_path)
-        again = render(recording.logs[0], out=tmp_path / "again")
+        again = render(recording.logs[0], out=tmp_path / "again").video
         assert again == tmp_path / "again/best-seed0-0.mp4"
         assert again.read_bytes() == recording.video.read_bytes()
         assert recording.logs[0].stat().st_size < 4_000
 
     def test_a_log_makes_a_video_of_any_size_without_the_run(self, run: Run, tmp_path: Path):
         [recording] = record(run, actions=True, out=tmp_path)
-        large = render(recording.logs[0], format=Format(height=1000, captions=False))
+        large = render(recording.logs[0], format=Format(height=1000, captions=False)).video
         assert large.name == "best-seed0-0-1000.mp4"
         assert frames(large)[0].shape == (1000, 1500, 3)
         assert len(frames(large)) == len(frames(recording.video))
 
     def test_captions_show_score_and_step(self, run: Run, tmp_path: Path):
         plain, told = (
-            frames(record(run, max_steps=5, out=tmp_path / str(on), format=Format(captions=on))[0].video)
+            frames(next(record(run, max_steps=5, out=tmp_path / str(on), format=Format(captions=on))).video)
             for on in (False, True)
         )
         assert plain[0].shape[0] + 24 == told[0].shape[0]
@@ -125,13 +126,13 @@ class TestRecord:
 
     def test_epsilon_s_actions_are_logged_too(self, run: Run, tmp_path: Path):
         [recording] = record(run, actions=True, out=tmp_path, epsilon=1.0)
-        assert render(recording.logs[0], out=tmp_path / "again").read_bytes() == recording.video.read_bytes()
+        assert render(recording.logs[0], out=tmp_path / "again").video.read_bytes() == recording.video.read_bytes()
 
     def test_continuous_actions_keep_every_bit(self, tmp_path: Path):
         words = ("agent=random", "env=gym", "env.id=Pendulum-v1", "total_steps=10", "eval.every=0", "video=none")
         run = rlkit.train(*words, run_dir=str(tmp_path / "run"))
         [recording] = record(run, actions=True, out=tmp_path, max_steps=30)
-        assert render(recording.logs[0], out=tmp_path / "again").read_bytes() == recording.video.read_bytes()
+        assert render(recording.logs[0], out=tmp_path / "again").video.read_bytes() == recording.video.read_bytes()
         assert ActionLog.read(recording.logs[0]).dtype == "<f4"
 
     def test_another_course_of_events_is_told(self, run: Run, tmp_path: Path):
@@ -178,14 +179,20 @@ def test_an_environment_that_no_seed_reaches_is_found_out(tmp_path: Path):
 class TestCommand:
     def test_logs_are_written_listed_and_rendered(self, run: Run, tmp_path: Path):
         out = succeed("play", f"run={run.directory}", "actions=true", "episodes=2", "out=films", cwd=tmp_path)
-        names = [f"films/best-seed0-{i}{end}" for end in (".mp4", ".actions.json") for i in range(2)]
-        assert out.splitlines() == names
-        out = succeed("play", f"log={names[2]}", "height=200", "output=json", cwd=tmp_path)
-        assert json.loads(out) == {"videos": ["films/best-seed0-0-200.mp4"]}
+        first, log, second, _ = out.splitlines()
+        assert re.fullmatch(r"films/best-seed0-0\.mp4  return (\d+) in \1 steps", first)
+        assert re.fullmatch(r"films/best-seed0-1\.mp4  return (\d+) in \1 steps", second)
+        assert log == "films/best-seed0-0.actions.json"
+        told = json.loads(succeed("play", f"log={log}", "height=200", "output=json", cwd=tmp_path))
+        assert told["videos"] == ["films/best-seed0-0-200.mp4"]
+        assert f"return {told['returns'][0]:g} in {told['lengths'][0]} steps" in first
 
     def test_a_grid_is_one_video(self, run: Run, tmp_path: Path):
         out = succeed("play", f"run={run.directory}", "grid=true", "episodes=4", "output=json", cwd=tmp_path)
-        assert json.loads(out) == {"videos": [f"videos/{run.name}/best-seed0-grid4.mp4"]}
+        told = json.loads(out)
+        assert told["videos"] == [f"videos/{run.name}/best-seed0-grid4.mp4"]
+        assert told["returns"] == told["lengths"]
+        assert len(told["returns"]) == 4
 
     @pytest.mark.parametrize(
         ("words", "line"),

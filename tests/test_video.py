@@ -225,7 +225,7 @@ def test_a_run_s_best_agent_is_recorded(tmp_path: Path):
     succeed("train", *SHORT, "video=none", cwd=tmp_path)
     # Without a display, and with nothing but the path said: `succeed` wants stderr empty.
     out = succeed("play", "run=runs/random_cartpole_s0", "episodes=2", cwd=tmp_path)
-    paths = [tmp_path / line for line in out.splitlines()]
+    paths = [tmp_path / line.split("  ")[0] for line in out.splitlines()]
     assert [path.relative_to(tmp_path).as_posix() for path in paths] == [
         f"videos/random_cartpole_s0/best-seed0-{i}.mp4" for i in range(2)
     ]

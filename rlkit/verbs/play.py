@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from omegaconf import DictConfig
@@ -30,7 +30,7 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
     format = Format(config.fps, config.height, captions=config.captions)
     if config.log is not None:
         _check_log(overrides)
-        _report(config, [Recording(render(config.log, out=config.out, format=format), [])])
+        _report(config, iter([render(config.log, out=config.out, format=format)]))
     elif config.human:
         _play(config)
     else:
@@ -45,7 +45,7 @@ def _check_log(overrides: Sequence[str]) -> None:
             raise UsageError(f"{key}= goes with run=, not with log=; a log is one episode, which is over")
 
 
-def _record(config: DictConfig, format: Format) -> list[Recording]:
+def _record(config: DictConfig, format: Format) -> Iterator[Recording]:
     run = Run(config.run)
     run.use_threads(config.threads)
     return record(
@@ -73,11 +73,16 @@ def _play(config: DictConfig) -> None:
         print(json.dumps({"returns": scores}))
 
 
-def _report(config: DictConfig, recordings: Sequence[Recording]) -> None:
-    told: dict[str, Any] = {"videos": [str(recording.video) for recording in recordings]}
-    logs = [str(log) for recording in recordings for log in recording.logs]
-    if config.output.name == "json":
-        print(json.dumps({**told, "actions": logs} if logs else told))
-        return
-    for path in (*told["videos"], *logs):
-        print(path)
+def _report(config: DictConfig, recordings: Iterator[Recording]) -> None:
+    """Tell of each as soon as it is there."""
+    as_json = config.output.name == "json"
+    told: dict[str, Any] = {"videos": [], "returns": [], "lengths": [], "actions": []}
+    for recording in recordings:
+        if not as_json:
+            print(recording, *recording.logs, sep="\n", flush=True)
+        told["videos"].append(str(recording.video))
+        told["returns"] += recording.scores
+        told["lengths"] += recording.lengths
+        told["actions"] += map(str, recording.logs)
+    if as_json:
+        print(json.dumps(told))
