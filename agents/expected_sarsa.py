@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rlkit.control import TabularControl
+from rlkit.control import TDControl
 from rlkit.tables import Step
 
 
-class ExpectedSarsa(TabularControl):
+class ExpectedSarsa(TDControl):
     """A table of action values, moved towards the mean value of what is done next, not one action's."""
 
     name = "expected_sarsa"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlkit.control import TabularControl
+from rlkit.control import TDControl
 from rlkit.core import State
 from rlkit.explore import epsilon_greedy
 from rlkit.tables import Step, from_plain, plain
 
 
-class Sarsa(TabularControl):
+class Sarsa(TDControl):
     """A table of action values, moved towards ``r + gamma * Q(s', a')``, where a' is what is done next.
 
     So a step learns when the next one is taken; where an episode was truncated, a' is drawn at the true successor.
@@ -19,7 +19,7 @@ class Sarsa(TabularControl):
     name = "sarsa"
 
     def __init__(self, **options: Any):
-        """Make the table; the options are those of `TabularControl`."""
+        """Make the table; the options are those of `TDControl`."""
         super().__init__(**options)
         self._waiting: dict[int, Step] = {}
 

@@ -1,4 +1,4 @@
-"""Tabular control by temporal differences: all but what a successor is worth."""
+"""Tabular control: what its agents share, and all of temporal differences but what a successor is worth."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from typing import Any
 import numpy as np
 
 from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, require_share
+from rlkit.credit import make_credit
 from rlkit.explore import Schedule, epsilon_greedy
 from rlkit.spaces import num_actions, num_states, state_index
-from rlkit.tables import Step, Table, Worth, make_credit, steps_of
+from rlkit.tables import Step, Table, Worth, steps_of
 
 
 class TabularControl:
-    """Acts epsilon-greedily on a table of action values and learns at every step.
-
-    A subclass says in `_learn` which table learns, and what the successor is worth.
-    """
+    """Acts epsilon-greedily on a table of action values; a subclass says in `_learn` how it learns from a step."""
 
     name: str
     tables = 1
@@ -31,8 +29,6 @@ class TabularControl:
         learning_rate: float,
         learning_rate_decay: float,
         initial_value: float,
-        n_step: int,
-        trace_decay: float,
         rng: np.random.Generator,
     ):
         """Make the tables.
@@ -45,17 +41,14 @@ class TabularControl:
             learning_rate: of the first visit of a state and action.
             learning_rate_decay: the n-th visit learns at ``learning_rate / n ** learning_rate_decay``.
             initial_value: of every action.
-            n_step: steps whose rewards are added up before the successor's value is used.
-            trace_decay: lambda of eligibility traces; 0: none.
             rng: what learning itself draws.
 
         Raises:
-            UsageError: a space that is not discrete, both `n_step` and `trace_decay`, or a gamma beyond 0 to 1.
+            UsageError: a space that is not discrete, or a gamma beyond 0 to 1.
         """
         self._space = observation_space
         shape = (num_states(observation_space, agent=self.name), num_actions(action_space, agent=self.name))
         self._tables = [Table(shape, initial_value, learning_rate, learning_rate_decay) for _ in range(self.tables)]
-        self._credit = make_credit(n_step, trace_decay)
         self._gamma, self._epsilon, self._rng = require_share("agent.gamma", gamma), epsilon, rng
         self._steps = 0
         self._pending: Transition | None = None
@@ -107,10 +100,9 @@ class TabularControl:
         raise NotImplementedError
 
     def state_dict(self) -> State:
-        """Return the tables, the steps that still learn, the number of decisions and the generator."""
+        """Return the tables, the number of decisions and the generator."""
         return {
             "tables": [table.state_dict() for table in self._tables],
-            "credit": self._credit.state_dict(),
             "steps": self._steps,
             "rng": self._rng.bit_generator.state,
         }
@@ -119,12 +111,38 @@ class TabularControl:
         """Take back what `state_dict` gave."""
         for table, saved in zip(self._tables, state["tables"], strict=True):
             table.load_state_dict(saved)
-        self._credit.load_state_dict(state["credit"])
         self._steps = state["steps"]
         self._rng.bit_generator.state = state["rng"]
 
 
-class OffPolicyControl(TabularControl):
+class TDControl(TabularControl):
+    """Learns by temporal differences, from a step or several; a subclass says what a step's successor is worth."""
+
+    def __init__(self, *, n_step: int, trace_decay: float, **options: Any):
+        """Make the tables.
+
+        Args:
+            n_step: steps whose rewards are added up before the successor's value is used.
+            trace_decay: lambda of eligibility traces; 0: none.
+            options: those of `TabularControl`.
+
+        Raises:
+            UsageError: both `n_step` and `trace_decay`, or what `TabularControl` refuses.
+        """
+        super().__init__(**options)
+        self._credit = make_credit(n_step, trace_decay)
+
+    def state_dict(self) -> State:
+        """Return also the steps that still learn."""
+        return {**super().state_dict(), "credit": self._credit.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        super().load_state_dict(state)
+        self._credit.load_state_dict(state["credit"])
+
+
+class OffPolicyControl(TDControl):
     """Learns what the greedy policy is worth, whatever is done: credit ends where an action was not greedy.
 
     Source: Watkins's Q(lambda), Sutton & Barto, 2nd ed., section 12.10.

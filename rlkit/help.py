@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rlkit import plugins
 
 WIDTH = 100
-GROUPS = ("agent", "env", "network", "distribution", "replay", "schedule", "logger", "experiment", "tuned")
+GROUPS = ("agent", "env", "network", "distribution", "replay", "schedule", "policy", "logger", "experiment", "tuned")
 
 USAGE = {
     "train": "rlkit train [group=name …] [key=value …] [-m]",
@@ -113,6 +113,7 @@ HINTS = {
     "distribution": " (of returns; the agent chooses)",
     "replay": " (the agent chooses)",
     "schedule": " (schedule@agent.epsilon=…)",
+    "policy": " (policy@agent.policy=…)",
     "logger": " (several: logger=[csv,terminal])",
     "experiment": " (presets)",
     "tuned": " (values for a pair, picked up by themselves; tuned=none switches them off)",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -11,17 +12,25 @@ import pytest
 from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_agents import learn, transition
+from test_agents import learn, seen, transition
 
+import rlkit
 from rlkit.agents.double_q_learning import DoubleQLearning
 from rlkit.agents.expected_sarsa import ExpectedSarsa
+from rlkit.agents.mc_control import MCControl
+from rlkit.agents.mc_prediction import MCPrediction
 from rlkit.agents.q_learning import QLearning
 from rlkit.agents.sarsa import Sarsa
+from rlkit.agents.td_prediction import TDPrediction
 from rlkit.control import TabularControl
 from rlkit.core import UsageError
+from rlkit.credit import Traces, make_credit
+from rlkit.episodes import first_visits, returns_of
 from rlkit.explore import Constant, Linear
 from rlkit.loop import interact, train
-from rlkit.tables import Step, Table, Traces, first_visits, make_credit, returns_of
+from rlkit.policies import Uniform
+from rlkit.prediction import Prediction
+from rlkit.tables import Step, Table
 from rlkit.vector import SerialEnvironment
 from toys import assert_same
 
@@ -260,3 +269,181 @@ def test_it_goes_on_from_its_state_as_if_there_had_been_no_break(kind: type[Tabu
         pass
     assert_same(other.state_dict(), agent.state_dict())
     assert agent.q.any()
+
+
+def play_episode(agent: Any, steps: list[tuple[int, int, float]], *, end: str = "terminates") -> Any:
+    """Let the agent see an episode of (state, action, reward), which ends in state 9; return the last metrics."""
+    metrics = None
+    for t, (s, a, reward) in enumerate(steps):
+        final = t == len(steps) - 1
+        following = 9 if final else steps[t + 1][0]
+        discount = 0.0 if final and end == "terminates" else 1.0
+        metrics = learn(agent, transition([s], [a], [reward], [discount], [following], last=[final]))
+    return metrics
+
+
+class TestPrediction:
+    EPISODE: ClassVar = [(1, 0, 0.0), (2, 1, 1.0), (1, 1, 2.0)]
+
+    @pytest.mark.parametrize(("first", "value"), [(True, 1.0), (False, 1.5)])
+    def test_monte_carlo_takes_first_or_every_visit(self, first: bool, value: float) -> None:
+        agent = predict(MCPrediction, first_visit=first)
+        assert play_episode(agent, self.EPISODE)
+        # Returns 1.0 (= 0.5 (1 + 0.5 * 2)), 2.0 and 2.0; state 1 is seen first and last.
+        assert agent.v[1] == pytest.approx(value)
+        assert agent.v[2] == 2.0
+        assert agent.table.visits[[1, 2], 0].tolist() == [1 if first else 2, 1]
+
+    def test_monte_carlo_takes_means_over_episodes(self) -> None:
+        agent = predict(MCPrediction, first_visit=True)
+        for reward in (1.0, 2.0, 6.0):
+            play_episode(agent, [(3, 0, reward)])
+        assert agent.v[3] == pytest.approx(3.0)
+
+    def test_a_truncated_return_goes_on_with_the_value_of_where_it_was_broken_off(self) -> None:
+        agent = predict(MCPrediction, first_visit=True)
+        agent.table.values[9] = 8.0
+        play_episode(agent, [(1, 0, 1.0)], end="is truncated")
+        assert agent.v[1] == 1 + 0.5 * 8
+
+    def test_td_0_bootstraps(self) -> None:
+        agent = predict(TDPrediction, n_step=1, trace_decay=0.0, learning_rate=0.5, learning_rate_decay=0.0)
+        agent.table.values[2] = 4.0
+        learn(agent, transition([1], [1], [1.0], [1.0], [2]))
+        assert agent.v[1] == 0.5 * (1 + 0.5 * 4)
+
+    def test_they_act_as_the_policy_does(self) -> None:
+        agent = predict(TDPrediction, n_step=1, trace_decay=0.0)
+        for explore in (False, True):
+            rng = np.random.default_rng(0)
+            action, _ = agent.act(seen([0] * 600), (), explore=explore, rng=rng)
+            assert np.bincount(action).tolist() == pytest.approx([300, 300], abs=60)
+
+    @pytest.mark.parametrize("kind", ["td", "three steps", "traces", "first visit", "every visit"])
+    def test_it_converges_to_the_linear_solution(self, kind: str) -> None:
+        """A random walk over five states, to the left for nothing, to the right for 1: v = k / 6."""
+        options: dict[str, tuple[type[Prediction], dict[str, Any]]] = {
+            "td": (TDPrediction, {"n_step": 1, "trace_decay": 0.0, "learning_rate_decay": 0.7}),
+            "three steps": (TDPrediction, {"n_step": 3, "trace_decay": 0.0, "learning_rate_decay": 0.8}),
+            "traces": (TDPrediction, {"n_step": 1, "trace_decay": 0.6, "learning_rate_decay": 0.8}),
+            "first visit": (MCPrediction, {"first_visit": True}),
+            "every visit": (MCPrediction, {"first_visit": False}),
+        }
+        made, keys = options[kind]
+        agent = predict(made, observation_space=spaces.Discrete(7), gamma=1.0, **keys)
+        stream = stream_of(agent, SerialEnvironment([Walk] * 8), 0)
+        for _ in train(agent, stream, total_steps=40_000):
+            pass
+        assert agent.v[1:6] == pytest.approx(np.arange(1, 6) / 6, abs=0.03)
+
+
+class Walk(gymnasium.Env[int, int]):
+    """Sutton & Barto, 2nd ed., example 6.2; the action is which way, so the uniform policy walks at random."""
+
+    observation_space = spaces.Discrete(7)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.at = 3
+        return 3, {}
+
+    def step(self, action: int) -> Any:
+        self.at += 1 if action else -1
+        return self.at, float(self.at == 6), self.at in (0, 6), False, {}
+
+
+def predict(kind: type[Prediction], **keys: Any) -> Any:
+    settings: dict[str, Any] = {
+        "observation_space": spaces.Discrete(20),
+        "policy": Uniform(spaces.Discrete(2)),
+        "gamma": 0.5,
+        "learning_rate": 1.0,
+        "learning_rate_decay": 1.0,
+        "initial_value": 0.0,
+    }
+    return kind(**{**settings, **keys})
+
+
+def monte_carlo(**keys: Any) -> Any:
+    settings: dict[str, Any] = {
+        "observation_space": spaces.Discrete(20),
+        "action_space": spaces.Discrete(2),
+        "gamma": 0.5,
+        "epsilon": Constant(0.2),
+        "learning_rate": 1.0,
+        "learning_rate_decay": 1.0,
+        "initial_value": 0.0,
+        "first_visit": True,
+        "exploring_starts": False,
+        "off_policy": False,
+        "rng": np.random.default_rng(0),
+    }
+    return MCControl(**{**settings, **keys})
+
+
+class TestMonteCarloControl:
+    def test_states_and_actions_learn_from_their_returns(self) -> None:
+        agent = monte_carlo()
+        play_episode(agent, [(1, 0, 0.0), (2, 1, 1.0), (1, 1, 2.0)])
+        assert agent.q[1].tolist() == [1.0, 2.0]
+        assert agent.q[2].tolist() == [0.0, 2.0]
+
+    def test_an_exploring_start_is_uniform_and_only_the_start(self) -> None:
+        agent = monte_carlo(exploring_starts=True, epsilon=Constant(0.0))
+        agent.q[:, 1] = 1.0
+        rng = np.random.default_rng(0)
+        many, first = seen([0] * 600), agent.initial_memory(600)
+        action, memory = agent.act(many, first, explore=True, rng=rng)
+        assert action.mean() == pytest.approx(0.5, abs=0.08)
+        assert agent.act(many, memory, explore=True, rng=rng)[0].all()
+        assert agent.act(many, first, explore=False, rng=rng)[0].all()
+
+    def test_weighted_importance_sampling_by_hand(self) -> None:
+        agent = monte_carlo(off_policy=True, gamma=1.0)
+        agent.q[2] = [0.0, 0.5]
+        # In state 2 action 1 is greedy: likely 0.9. In state 1 both tie: 0.5 each.
+        play_episode(agent, [(1, 0, 1.0), (2, 1, 3.0)])
+        assert agent.q[2, 1] == 3.0
+        # The weight of what came before it is 1 / 0.9; the first return is the mean whatever its weight.
+        assert agent.q[1, 0] == 4.0
+        assert agent._weights[1, 0] == pytest.approx(1 / 0.9)
+        assert agent._weights[2, 1] == 1.0
+        play_episode(agent, [(1, 0, 1.0), (2, 1, 0.0)])
+        assert agent.q[2, 1] == 1.5
+        # Now action 0 is the greedy one in state 1.
+        assert agent.q[1, 0] == pytest.approx((4.0 + 1.0) / 2)
+
+    def test_off_policy_what_was_not_greedy_ends_it(self) -> None:
+        agent = monte_carlo(off_policy=True, gamma=1.0)
+        agent.q[2] = [9.0, 0.0]
+        play_episode(agent, [(1, 0, 1.0), (2, 1, 3.0)])
+        assert agent.q[2].tolist() == [9.0, 3.0]
+        assert agent.q[1].tolist() == [0.0, 0.0]
+
+    @pytest.mark.parametrize("options", [{}, {"first_visit": False}, {"off_policy": True}])
+    def test_it_goes_on_from_its_state_in_the_middle_of_an_episode(self, options: Any) -> None:
+        agent, other = monte_carlo(**options), monte_carlo(**options)
+        for each in (agent, other):
+            play_episode(each, [(1, 0, 0.0), (2, 1, 1.0), (1, 1, 2.0)])
+            learn(each, transition([3], [1], [1.0], [1.0], [4]))
+        fresh = monte_carlo(**options)
+        fresh.load_state_dict(copy.deepcopy(other.state_dict()))
+        for each in (agent, fresh):
+            play_episode(each, [(4, 1, 2.0), (2, 0, 1.0)])
+        assert_same(fresh.state_dict(), agent.state_dict())
+
+
+def test_the_policy_of_a_run_can_be_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    quiet = ("logger=[csv]", "video=none", "eval.every=0", "total_steps=400")
+    rlkit.train("agent=q_learning", "env=frozen_lake", *quiet, name="walker")
+    words = ("agent=td_prediction", "policy@agent.policy=of_run", "agent.policy.run=runs/walker", "env=frozen_lake")
+    run = rlkit.train(*words, *quiet)
+    walker, predictor = rlkit.load("runs/walker").agent, run.agent
+    states = seen(list(range(16)))
+    rng = [np.random.default_rng(0) for _ in range(2)]
+    actions = [agent.act(states, (), explore=False, rng=rng[i])[0] for i, agent in enumerate((walker, predictor))]
+    assert (actions[0] == actions[1]).all()
+    with pytest.raises(UsageError, match="there is no run runs/waker"):
+        rlkit.train(*words[:2], "agent.policy.run=runs/waker", "env=frozen_lake", *quiet)

@@ -17,6 +17,7 @@ GROUPS = {
     "distribution": "distributions",
     "replay": "replays",
     "schedule": "schedules",
+    "policy": "policies",
     "learner": "learners",
     "data": "data sets",
     "logger": "loggers",

@@ -1,0 +1,94 @@
+"""Prediction: what a fixed policy is worth in each state, by tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rlkit.core import Actor, Array, Memory, Metrics, State, TimeStep, Transition, require_share
+from rlkit.spaces import num_states
+from rlkit.tables import Step, Table, steps_of
+
+
+class Prediction:
+    """Acts as a policy does, exploring or not, and learns a table of state values; a subclass says how.
+
+    Attributes:
+        table: of values [S, 1].
+    """
+
+    name: str
+
+    def __init__(
+        self,
+        *,
+        observation_space: Any,
+        policy: Actor,
+        gamma: float,
+        learning_rate: float,
+        learning_rate_decay: float,
+        initial_value: float,
+    ):
+        """Make the table.
+
+        Args:
+            observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`.
+            policy: what is predicted.
+            gamma: discount factor.
+            learning_rate: of the first visit of a state.
+            learning_rate_decay: the n-th visit learns at ``learning_rate / n ** learning_rate_decay``.
+            initial_value: of every state.
+
+        Raises:
+            UsageError: a space that is not discrete, or a gamma beyond 0 to 1.
+        """
+        self._space, self._policy, self._gamma = observation_space, policy, require_share("agent.gamma", gamma)
+        states = num_states(observation_space, agent=self.name)
+        self.table = Table((states, 1), initial_value, learning_rate, learning_rate_decay)
+        self._pending: Transition | None = None
+
+    @property
+    def v(self) -> Array:
+        """[S] float64 state values."""
+        return self.table.values[:, 0]
+
+    def initial_memory(self, n: int) -> Memory:
+        """Return what the policy remembers."""
+        return self._policy.initial_memory(n)
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Return the policy's actions."""
+        return self._policy.act(timestep, memory, explore=explore, rng=rng)
+
+    def observe(self, transition: Transition) -> None:
+        """Keep the transition for `update`."""
+        self._pending = transition
+
+    def update(self) -> Metrics | None:
+        """Learn from the last transition, one environment after the other."""
+        transition, self._pending = self._pending, None
+        if transition is None:
+            return None
+        # A state's value is that of its only action, 0.
+        unacted = transition._replace(action=np.zeros(len(transition.last), np.int64), next_legal_actions=None)
+        taken = steps_of(unacted, self._space, self._gamma)
+        errors = [error for i, step in taken for error in self._learn(i, step)]
+        return {"loss/td": sum(map(abs, errors)) / len(errors)} if errors else None
+
+    def _worth(self, step: Step) -> float:
+        return float(self.table.values[step.s_t, 0])
+
+    def _learn(self, i: int, step: Step) -> list[float]:
+        """Learn from a step of environment `i` and return the errors."""
+        raise NotImplementedError
+
+    def state_dict(self) -> State:
+        """Return the table."""
+        return {"table": self.table.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self.table.load_state_dict(state["table"])
