@@ -14,7 +14,19 @@ from typing import NamedTuple
 from rlkit import plugins
 
 WIDTH = 100
-GROUPS = ("agent", "env", "network", "distribution", "replay", "schedule", "policy", "logger", "experiment", "tuned")
+GROUPS = (
+    "agent",
+    "env",
+    "network",
+    "distribution",
+    "replay",
+    "schedule",
+    "features",
+    "policy",
+    "logger",
+    "experiment",
+    "tuned",
+)
 
 USAGE = {
     "train": "rlkit train [group=name …] [key=value …] [-m]",
@@ -113,6 +125,7 @@ HINTS = {
     "distribution": " (of returns; the agent chooses)",
     "replay": " (the agent chooses)",
     "schedule": " (schedule@agent.epsilon=…)",
+    "features": " (features@agent.features=…)",
     "policy": " (policy@agent.policy=…)",
     "logger": " (several: logger=[csv,terminal])",
     "experiment": " (presets)",

@@ -17,6 +17,7 @@ GROUPS = {
     "distribution": "distributions",
     "replay": "replays",
     "schedule": "schedules",
+    "features": "features",
     "policy": "policies",
     "learner": "learners",
     "data": "data sets",
