@@ -149,3 +149,16 @@ def animated(path: Path, *, width: int = 240, frames: int = 150) -> tuple[bytes,
     file = BytesIO()
     pictures[0].save(file, "GIF", save_all=True, append_images=pictures[1:], duration=round(1000 * seconds), loop=0)
     return file.getvalue(), size
+
+
+def still(path: Path) -> bytes:
+    """Return a picture near the middle of a video, as JPEG."""
+    import av
+    from PIL import Image
+
+    file = BytesIO()
+    with av.open(str(path)) as container:
+        container.seek((container.duration or 0) // 2)
+        picture = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    Image.fromarray(picture).save(file, "JPEG", quality=80)
+    return file.getvalue()

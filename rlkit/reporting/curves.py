@@ -10,8 +10,12 @@ import numpy as np
 from rlkit.core import Array
 from rlkit.curve import WINDOW, moving_average
 from rlkit.intervals import mean_intervals
+from rlkit.reporting.columns import column, last_step
 from rlkit.reporting.groups import Group
 from rlkit.run import Run
+
+SHARE = 20
+"""A moving average takes `WINDOW` episodes, or this part of all where it is more: few points show many episodes."""
 
 POINTS = 120
 """Points of a curve of training returns."""
@@ -41,12 +45,15 @@ def evaluation_curve(group: Group) -> Curve:
 
 
 def training_curve(group: Group) -> Curve:
-    """Return the curve of raw returns while training, each seed's a moving average over episodes."""
-    smooth = [line for run in group.runs if (line := _smoothed(run)) is not None]
-    first = max((line.steps[0] for line in smooth), default=0)
-    last = min((line.steps[-1] for line in smooth), default=0)
-    curve = _curve(group, [_at(line, _grid(first, last)) for line in smooth])
-    return curve._replace(seeds=[_at(line, _grid(line.steps[0], line.steps[-1])) for line in smooth])
+    """Return the curve of raw returns while training, each seed's a moving average over episodes.
+
+    It is that of the episodes finished so far, so it goes on to the run's last step.
+    """
+    smooth = [(line, last_step(run)) for run in group.runs if (line := _smoothed(run)) is not None]
+    first = max((line.steps[0] for line, _ in smooth), default=0)
+    grid = _grid(first, min((last for _, last in smooth), default=0))
+    curve = _curve(group, [_at(line, grid) for line, _ in smooth])
+    return curve._replace(seeds=[_at(line, _grid(line.steps[0], last)) for line, last in smooth])
 
 
 def _curve(group: Group, seeds: Sequence[Line]) -> Curve:
@@ -63,11 +70,10 @@ def _curve(group: Group, seeds: Sequence[Line]) -> Curve:
 
 
 def _smoothed(run: Run) -> Line | None:
-    if not (run.directory / "episodes.csv").exists():
-        return None
-    whole = run.episodes["cut"] == 0
-    returns = run.episodes["return/raw"][whole]
-    return Line(run.episodes["step"][whole], moving_average(returns, WINDOW)) if len(returns) else None
+    whole = column(run, "episodes", "cut") == 0
+    returns = column(run, "episodes", "return/raw")[whole]
+    window = max(WINDOW, len(returns) // SHARE)
+    return Line(column(run, "episodes", "step")[whole], moving_average(returns, window)) if len(returns) else None
 
 
 def _grid(first: float, last: float) -> Array:

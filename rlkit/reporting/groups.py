@@ -53,7 +53,15 @@ def open_runs(directories: Sequence[Path | str]) -> list[Run]:
         within = len(list(directory.glob("*/config.yaml")))
         if within and not (directory / "config.yaml").is_file():
             raise UsageError(f"{directory} is no run but holds {within}: rlkit report {directory / '*'}")
-    return [Run(directory) for directory in unique.values()]
+    return [_opened(directory) for directory in unique.values()]
+
+
+def _opened(directory: Path) -> Run:
+    run = Run(directory)
+    for key in ("choices", "seed", "total_steps", "logger"):
+        if key not in run.config:
+            raise UsageError(f"{directory / 'config.yaml'} has no {key}; it is not as `rlkit train` wrote it")
+    return run
 
 
 def grouped(runs: Sequence[Run]) -> list[Group]:
@@ -110,7 +118,8 @@ def _without_echoes(rows: dict[str, list[str]]) -> dict[str, list[str]]:
 
 def _shown(config: Mapping[str, Any]) -> dict[str, str]:
     """Return the leaves as text, the chosen files first: ``choices.agent`` is ``agent``."""
-    chosen = {key: value for key, value in config["choices"].items() if value not in (None, "None")}
+    # What a tuned file set is among the values, and its name is there whether the file is or not.
+    chosen = {key: value for key, value in config["choices"].items() if value not in (None, "None") and key != "tuned"}
     rest = {key: value for key, value in config.items() if key not in (*BESIDE_THE_POINT, "choices")}
     return {key: _text(value) for key, value in [*chosen.items(), *flat(rest)] if value is not None}
 

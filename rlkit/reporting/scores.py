@@ -8,8 +8,9 @@ import numpy as np
 
 from rlkit.core import Array
 from rlkit.intervals import Interval, bootstrap_intervals, interquartile_mean
+from rlkit.reporting.columns import column, last_step
 from rlkit.reporting.groups import Group
-from rlkit.run import Run, read_table
+from rlkit.run import Run
 
 
 class RunScore(NamedTuple):
@@ -60,8 +61,8 @@ def run_score(run: Run) -> RunScore:
     means = run.evaluation_means()
     # The newest of equal ones is what the run keeps as its best.
     best = max(means, key=lambda row: (row[1], row[0]), default=None)
-    speeds = _column(run, "timings", "time/steps_per_second")
-    return RunScore(best, means[-1] if means else None, _steps(run), float(speeds[-1]) if len(speeds) else None)
+    speeds = column(run, "timings", "time/steps_per_second")
+    return RunScore(best, means[-1] if means else None, last_step(run), float(speeds[-1]) if len(speeds) else None)
 
 
 def as_json(group: Group, score: GroupScore) -> dict[str, Any]:
@@ -82,15 +83,5 @@ def _plain(aggregate: Aggregate | None) -> dict[str, float] | None:
 
 
 def _last_returns(run: Run) -> Array:
-    steps, returns = _column(run, "evaluations", "step"), _column(run, "evaluations", "return/raw")
+    steps, returns = column(run, "evaluations", "step"), column(run, "evaluations", "return/raw")
     return returns[steps == steps[-1]] if len(steps) else returns
-
-
-def _steps(run: Run) -> int:
-    tables = ("metrics", "episodes", "evaluations", "timings")
-    return int(max((steps[-1] for name in tables if len(steps := _column(run, name, "step"))), default=0))
-
-
-def _column(run: Run, table: str, name: str) -> Array:
-    path = run.directory / f"{table}.csv"
-    return read_table(path).get(name, np.zeros(0)) if path.exists() else np.zeros(0)
