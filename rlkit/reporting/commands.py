@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import yaml
@@ -38,7 +38,15 @@ class Composed(NamedTuple):
 
     config: dict[str, Any]
     choices: Mapping[str, str]
-    derived: set[str]  # the keys whose values refer to others
+    derived: tuple[str, ...]  # the keys whose values refer to others, each with a dot at its end
+
+    def refers(self, key: str) -> bool:
+        """Tell whether a key's value refers to another, or is part of one that does."""
+        return f"{key}.".startswith(self.derived)
+
+    def is_within(self, key: str) -> bool:
+        """Tell whether a key is part of a node that refers to another."""
+        return key.startswith(self.derived)
 
 
 class Commands:
@@ -60,11 +68,13 @@ class Commands:
         if config["choices"].get("experiment") not in (None, "None"):
             words.insert(0, f"experiment={config['choices']['experiment']}")
         try:
+            words += _required(config, words)
             words += _choices(config, self._compose(words))
-            # What follows another value is right when that one is; only then is it looked at for its own sake.
-            words += _overrides(config, self._compose(words), derived=False)
-            words += _overrides(config, self._compose(words), derived=True)
-            left = _overrides(config, self._compose(words), derived=True)
+            # What refers to another value is right when that one is; only then is it looked at for its own sake.
+            # Within a node that refers to another, nothing can be set.
+            words += _overrides(config, there := self._compose(words), there.refers)
+            words += _overrides(config, there := self._compose(words), there.is_within)
+            left = _overrides(config, self._compose(words), lambda key: False)
         except UsageError as error:
             return Command(words, f"not exact here: {error}")
         return Command(words, f"not exact: {', '.join(left)} would be needed, too" if left else "")
@@ -74,9 +84,16 @@ class Commands:
         if key not in self._composed:
             config, choices = composed("train", words)
             raw = OmegaConf.to_container(config, resolve=False)
-            derived = {path for path, value in flat(raw) if isinstance(value, str) and "${" in value}
+            derived = tuple(f"{path}." for path, value in flat(raw) if isinstance(value, str) and "${" in value)
             self._composed[key] = Composed(build.plain(config), choices, derived)
         return self._composed[key]
+
+
+def _required(config: Mapping[str, Any], words: Sequence[str]) -> list[str]:
+    """Return the words for what the chosen files leave open."""
+    there, _ = composed("train", words, complete=False)
+    wanted = _leaves(config)
+    return [f"{key}={literal(wanted[key])}" for key in sorted(OmegaConf.missing_keys(there)) if key in wanted]
 
 
 def _choices(config: Mapping[str, Any], there: Composed) -> list[str]:
@@ -88,13 +105,12 @@ def _choices(config: Mapping[str, Any], there: Composed) -> list[str]:
     return found
 
 
-def _overrides(config: Mapping[str, Any], there: Composed, *, derived: bool) -> list[str]:
-    """Return the words that make up for what is different from `config`; `derived` values follow others."""
+def _overrides(config: Mapping[str, Any], there: Composed, besides: Callable[[str], bool]) -> list[str]:
+    """Return the words that make up for what is different from `config`, but for keys that are `besides` the point."""
     has, wanted = _leaves(there.config), _leaves(config)
-    skipped = () if derived else tuple(f"{path}." for path in there.derived)
     found = []
     for key in dict.fromkeys([*has, *wanted]):
-        if f"{key}.".startswith(skipped):
+        if besides(key):
             continue
         if key not in wanted:
             found.append(f"~{key}")

@@ -32,7 +32,7 @@ of a seed's training returns is a moving average over 50 episodes, or over a twe
 resamples that draw seeds and then episodes within each seed; with one seed they say nothing about other seeds.
 “Best” is the mean over seeds of each seed's best evaluation, which flatters: it was chosen afterwards. The
 interquartile mean leaves out the lowest and the highest quarter of the episodes (Agarwal et al., “Deep Reinforcement
-Learning at the Edge of the Statistical Precipice”, 2021). Generators are seeded: the same runs make the same page.</p>"""
+Learning at the Edge of the Statistical Precipice”, 2021). Generators are seeded: equal runs make equal pages.</p>"""
 
 
 def write(directories: Sequence[Path | str], out: Path | str, video_mb: float) -> tuple[Path, list[dict[str, Any]]]:
