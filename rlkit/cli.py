@@ -67,8 +67,10 @@ def _run(arguments: list[str]) -> int:
 
 
 def _guarded(verb: str, rest: list[str]) -> int:
-    from rlkit.core import RunError, UsageError
-
+    try:
+        from rlkit.core import RunError, UsageError
+    except ImportError as error:
+        return _complain(f"{error}; rlkit needs it: pip install --force-reinstall rlkit", 1)
     try:
         return int(import_module(f"rlkit.verbs.{verb}").main(rest))
     except KeyboardInterrupt:

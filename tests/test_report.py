@@ -346,6 +346,9 @@ def test_the_verb_takes_words_and_a_list(runs: list[Path]) -> None:
     assert sorted(len(group["runs"]) for group in told["groups"]) == [1, 2, 3]
     assert {"value", "low", "high"} == set(told["groups"][0]["iqm"])
     assert Path("x.html").read_bytes() == first
+    Path("runs/sweeps/2026-01-01").mkdir(parents=True)
+    assert succeed("report", *names, "runs/sweeps", "out=y.html", cwd=cwd) == "y.html\n"
+    assert Path("y.html").read_bytes() == first
 
 
 def test_a_folder_with_an_equals_sign_is_a_folder(runs: list[Path]) -> None:

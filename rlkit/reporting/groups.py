@@ -48,12 +48,18 @@ def open_runs(directories: Sequence[Path | str]) -> list[Run]:
     """
     if not directories:
         raise UsageError("a report needs run folders: rlkit report runs/<name> runs/<other>")
-    unique = {Path(directory).resolve(): Path(directory) for directory in directories}
+    named = [directory for directory in map(Path, directories) if not _records_sweeps(directory)]
+    unique = {directory.resolve(): directory for directory in named}
     for directory in unique.values():
         within = len(list(directory.glob("*/config.yaml")))
         if within and not (directory / "config.yaml").is_file():
             raise UsageError(f"{directory} is no run but holds {within}: rlkit report {directory / '*'}")
     return [_opened(directory) for directory in unique.values()]
+
+
+def _records_sweeps(directory: Path) -> bool:
+    """Tell whether this is what Hydra notes of sweeps: it lies among the runs, where ``runs/*`` finds it."""
+    return directory.name == "sweeps" and not (directory / "config.yaml").exists()
 
 
 def _opened(directory: Path) -> Run:
