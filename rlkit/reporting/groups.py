@@ -46,9 +46,9 @@ def open_runs(directories: Sequence[Path | str]) -> list[Run]:
     Raises:
         UsageError: there is none, or one is not there or not a run.
     """
-    if not directories:
-        raise UsageError("a report needs run folders: rlkit report runs/<name> runs/<other>")
     named = [directory for directory in map(Path, directories) if not _records_sweeps(directory)]
+    if not named:
+        raise UsageError("a report needs run folders: rlkit report runs/<name> runs/<other>")
     unique = {directory.resolve(): directory for directory in named}
     for directory in unique.values():
         within = len(list(directory.glob("*/config.yaml")))
