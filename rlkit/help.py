@@ -61,7 +61,7 @@ examples
   rlkit play log=videos/dqn_cartpole_s0/best-seed0-0.actions.json height=800
   rlkit play run=runs/dqn_cartpole_s0 human=true     you play, in a window""",
     "report": """\
-Runs that differ only in their seed form a group: its curve is their mean, with a 95% bootstrap interval.
+runs that differ only in their seed form a group: its curve is their mean, with a 95% interval
 
 examples
   rlkit report runs/dqn_cartpole_s0 runs/dqn_cartpole_s1
