@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rlkit.run import Run
 
-__all__ = ["defaults", "load", "train"]
+__all__ = ["defaults", "load", "report", "train"]
 
 
 def train(*overrides: str, **keys: Any) -> Run:
@@ -46,6 +46,22 @@ def load(directory: Path | str) -> Run:
     from rlkit.run import Run
 
     return Run(directory)
+
+
+def report(*directories: Path | str, out: Path | str = "report.html", video_mb: float = 20.0) -> Path:
+    """Write one HTML page that compares runs, like ``rlkit report``, and return its path.
+
+    Args:
+        directories: run folders; those that differ only in their seed form a group.
+        out: the page; one that is there is replaced.
+        video_mb: megabytes of videos inside the page; what is beyond is linked.
+
+    Raises:
+        UsageError: a folder is not a run, or `out` cannot be written.
+    """
+    from rlkit.reporting.page import write
+
+    return write(directories, out, video_mb)[0]
 
 
 def defaults(name: str) -> dict[str, Any]:

@@ -12,8 +12,10 @@ VERBS = {
     "train": "train an agent in an environment (the default: DQN on CartPole)",
     "eval": "score an agent of a run in fresh episodes",
     "play": "record an agent to an mp4, or play yourself",
+    "report": "compare runs on one HTML page",
     "list": "show agents, environments, networks, loggers and where each comes from",
     "check": "run the contract suite on an environment or agent",
+    "doctor": "show what this machine has, and what is missing",
 }
 
 HELP = f"""rlkit: reinforcement learning from Q-tables to deep networks
@@ -31,6 +33,7 @@ examples
   rlkit train resume=runs/dqn_cartpole_s0          go on after a crash, or for longer with total_steps=…
   rlkit eval run=runs/dqn_cartpole_s0 episodes=100
   rlkit play run=runs/dqn_cartpole_s0
+  rlkit report runs/dqn_cartpole_s0 runs/dqn_cartpole_s1
 
 rlkit <verb> --help shows a verb's keys and what each group offers; rlkit --version the version."""
 
@@ -64,8 +67,10 @@ def _run(arguments: list[str]) -> int:
 
 
 def _guarded(verb: str, rest: list[str]) -> int:
-    from rlkit.core import RunError, UsageError
-
+    try:
+        from rlkit.core import RunError, UsageError
+    except ImportError as error:
+        return _complain(f"{error}; rlkit needs it: pip install --force-reinstall rlkit", 1)
     try:
         return int(import_module(f"rlkit.verbs.{verb}").main(rest))
     except KeyboardInterrupt:

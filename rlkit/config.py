@@ -94,8 +94,13 @@ def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
     _raise_failures(outcomes)
 
 
-def composed(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, Choices]:
+def composed(verb: str, overrides: Sequence[str], *, complete: bool = True) -> tuple[DictConfig, Choices]:
     """Return the configuration that ``rlkit <verb> <overrides>`` would run with, and the files chosen for it.
+
+    Args:
+        verb: whose keys they are.
+        overrides: as they would be typed.
+        complete: refuse values that are still missing.
 
     Raises:
         UsageError: the overrides do not compose.
@@ -104,7 +109,7 @@ def composed(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, Choices]:
     _prepare(verb)
     with _explained(verb, overrides):
         config, choices = _compose(verb, overrides)
-        _check(verb, config, choices, overrides)
+        _check(verb, config, choices, overrides, complete=complete)
     return config, choices
 
 
@@ -145,14 +150,14 @@ def _raise_failures(outcomes: Sequence[tuple[Sequence[str], Exception | None]]) 
     raise kind(f"{len(failed)} of {len(outcomes)} jobs failed: {told}") from first
 
 
-def _check(verb: str, config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
+def _check(verb: str, config: DictConfig, choices: Choices, overrides: Sequence[str], *, complete: bool = True) -> None:
     """Refuse what Hydra lets pass: keys added or deleted, missing values, a tuned file that is not there."""
     _check_keys(config, SCHEMAS[verb])
     tuned = choices.get("tuned")
     known = [entry.name for entry in plugins.entries("tuned")]
     if tuned not in known and any(override.startswith("tuned=") for override in overrides):
         raise UsageError(f"there is no tuned={tuned}{nearest(str(tuned), known)}")
-    for key in sorted(OmegaConf.missing_keys(config)):
+    for key in sorted(OmegaConf.missing_keys(config)) if complete else ():
         raise UsageError(f"{key} has no value: give it one with {key}=… (rlkit {verb} --help shows what it is)")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 import gymnasium
 
 from rlkit.core import Array
+from rlkit.resources import has_display
 from rlkit.video import DEFAULT_FPS, Tile, VideoWriter
 
 FRAMES = 3_000
@@ -93,11 +93,6 @@ class Film(gymnasium.Wrapper[Any, Any, Any, Any]):
     def _picture(self) -> Array:
         with headless():
             return self.env.render()  # type: ignore[return-value]
-
-
-def has_display() -> bool:
-    """Tell whether a window can be opened here, as far as can be told without trying."""
-    return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 @contextmanager

@@ -32,8 +32,10 @@ USAGE = {
     "train": "rlkit train [group=name …] [key=value …] [-m]",
     "eval": "rlkit eval run=<run folder> [key=value …]",
     "play": "rlkit play run=<run folder> [key=value …]",
+    "report": "rlkit report <run folder> … [key=value …]",
     "list": "rlkit list [group | gym] [output=json]",
     "check": "rlkit check env=<name> | agent=<name> | both [key=value …]",
+    "doctor": "rlkit doctor [output=json]",
 }
 
 NOTES = {
@@ -55,6 +57,7 @@ examples
   rlkit train env=gym env.id=Acrobot-v1 seed=3       any Gymnasium id
   rlkit train env=gym env.id=my_package:Name-v0      one that a package registers
   rlkit train logger=[csv,terminal,wandb]            Weights & Biases, too
+  rlkit train logger=[csv,terminal,tensorboard]      TensorBoard, too
   rlkit train resume=runs/dqn_cartpole_s0 total_steps=200000""",
     "eval": """\
 examples
@@ -69,6 +72,13 @@ examples
   rlkit play run=runs/dqn_cartpole_s0 actions=true   the video, and a small log of actions
   rlkit play log=videos/dqn_cartpole_s0/best-seed0-0.actions.json height=800
   rlkit play run=runs/dqn_cartpole_s0 human=true     you play, in a window""",
+    "report": """\
+runs that differ only in their seed form a group: its curve is their mean, with a 95% interval
+
+examples
+  rlkit report runs/dqn_cartpole_s0 runs/dqn_cartpole_s1
+  rlkit report runs/*cartpole* out=cartpole.html     every run with cartpole in its name
+  rlkit report 'runs=[runs/a,runs/b]' output=json    the figures, too""",
     "list": """\
 examples
   rlkit list                     everything
@@ -79,7 +89,19 @@ examples
 examples
   rlkit check env=my_maze
   rlkit check agent=my_agent env=cartpole""",
+    "doctor": """\
+examples
+  rlkit doctor
+  rlkit doctor output=json       the same for programs
+status 1 where something that rlkit cannot do without is missing""",
 }
+
+
+TITLES = {
+    "list": "Show what there is, and which package each came from.",
+    "doctor": "Show what this machine has, and what is missing.",
+}
+"""Of the verbs that have no YAML."""
 
 
 class Key(NamedTuple):
@@ -93,7 +115,7 @@ class Key(NamedTuple):
 def describe(verb: str) -> str:
     """Return the whole help of a verb; no line is longer than `WIDTH`."""
     path = plugins.origins()[0].folder / f"{verb}.yaml"
-    title = _title(path) if path.exists() else "Show what there is, and which package each came from."
+    title = _title(path) if path.exists() else TITLES[verb]
     parts = [f"rlkit {verb}: {title}\n\nusage: {USAGE[verb]}"]
     if path.exists():
         parts += _keys_and_groups(verb, path)

@@ -17,10 +17,11 @@ from gymnasium.vector import VectorEnv
 
 from rlkit import build
 from rlkit.core import Array, Memory, TimeStep, UsageError
-from rlkit.film import Shot, has_display
+from rlkit.film import Shot
 from rlkit.keys import REPEAT, WAIT, Keys, keys_for
 from rlkit.loop import evaluate
 from rlkit.pictures import check_picture
+from rlkit.resources import has_display
 from rlkit.run import Run
 from rlkit.seeding import Seeds
 from rlkit.video import DEFAULT_FPS

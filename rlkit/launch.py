@@ -34,6 +34,8 @@ from rlkit.video import encoder
 RESUME_KEYS = ("resume", "total_steps", "logger", "video", "eval", "device", "output")
 POSITIVE = ("total_steps", "num_envs", "threads", "eval.episodes", "eval.max_steps", "eval.num_envs", "checkpoint.keep")
 NOT_NEGATIVE = ("seed", "eval.every", "checkpoint.every", "log.every")
+LOGGERS = {"wandb": "pip install wandb", "tensorboard": 'pip install "rlkit[tensorboard]"'}
+"""Loggers that need a package of the same name, and how to get it."""
 
 
 class Request(NamedTuple):
@@ -120,8 +122,9 @@ def _check(config: dict[str, Any]) -> None:
             if value < least:
                 raise UsageError(f"{key} is {value}; it must be at least {least}")
     require_share("eval.epsilon", config["eval"]["epsilon"])
-    if "wandb" in config["logger"] and importlib.util.find_spec("wandb") is None:
-        raise UsageError("logger=wandb needs wandb: pip install wandb, or leave it out of logger=[…]")
+    for logger, remedy in LOGGERS.items():
+        if logger in config["logger"] and importlib.util.find_spec(logger) is None:
+            raise UsageError(f"logger={logger} needs {logger}: {remedy}, or leave it out of logger=[…]")
     if config["video"] != "none" and importlib.util.find_spec("av") is None:
         raise UsageError("videos need PyAV: pip install av, or set video=none")
     if config["video"] == "every" and config["vectorization"] != "sync":

@@ -27,6 +27,16 @@ class Origin(NamedTuple):
     folder: Path
 
 
+class Plugin(NamedTuple):
+    """An entry point of a distribution, working or not."""
+
+    name: str
+    distribution: str
+    module: str
+    folder: Path  # the current one where it is broken
+    error: str | None
+
+
 class Entry(NamedTuple):
     """One YAML of a group."""
 
@@ -83,14 +93,27 @@ def _core() -> Origin:
 
 @cache
 def _plugins() -> tuple[Origin, ...]:
-    found = []
-    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.value, point.name)):
-        name = point.dist.name if point.dist else point.name
-        try:
-            found.append(Origin(name, point.value, _load(point)))
-        except (Exception, SystemExit) as error:  # a plugin can fail in any way and must not stop a run
-            print(f"rlkit: plugin {point.name!r} of {name} is broken and was skipped: {error!r}", file=sys.stderr)
-    return tuple(found)
+    for plugin in installed():
+        if plugin.error is not None:
+            said = f"plugin {plugin.name!r} of {plugin.distribution} is broken and was skipped: {plugin.error}"
+            print(f"rlkit: {said}", file=sys.stderr)
+    working = (plugin for plugin in installed() if plugin.error is None)
+    return tuple(Origin(plugin.distribution, plugin.module, plugin.folder) for plugin in working)
+
+
+@cache
+def installed() -> tuple[Plugin, ...]:
+    """Return all plugins; those that are broken say why."""
+    points = sorted(entry_points(group=GROUP), key=lambda point: (point.value, point.name))
+    return tuple(map(_tried, points))
+
+
+def _tried(point: EntryPoint) -> Plugin:
+    distribution = point.dist.name if point.dist else point.name
+    try:
+        return Plugin(point.name, distribution, point.value, _load(point), None)
+    except (Exception, SystemExit) as error:  # a plugin can fail in any way and must not stop a run
+        return Plugin(point.name, distribution, point.value, Path(), repr(error))
 
 
 def _load(point: EntryPoint) -> Path:

@@ -42,6 +42,11 @@ def require_memory(needed: int, what: str, remedy: str) -> None:
         raise UsageError(f"{what} needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; {remedy}")
 
 
+def has_display() -> bool:
+    """Tell whether a window can be opened here, as far as can be told without trying."""
+    return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
 def keep_freed_memory() -> None:
     """Have glibc keep up to 256 MB of freed memory for what is allocated next; elsewhere nothing happens.
 

@@ -218,13 +218,15 @@ class Run:
 def read_table(path: Path) -> dict[str, Array]:
     """Return the columns of a CSV file of numbers, [rows] float64 each, NaN where a cell is empty.
 
+    A last line that is not whole yet, or was cut short by a kill, is left out.
+
     Raises:
         UsageError: the file is not there.
     """
     if not path.exists():
         raise UsageError(f"{path} is not there; was the run made with logger=[csv,…]?")
-    with path.open(newline="") as file:
-        header, *rows = csv.reader(file)
+    content = path.read_text()
+    header, *rows = csv.reader(content[: content.rfind("\n") + 1].splitlines()) if "\n" in content else [[]]
     return {name: np.array([float(row[i]) if row[i] else np.nan for row in rows]) for i, name in enumerate(header)}
 
 

@@ -149,9 +149,20 @@ class CheckConfig:
     output: Output = MISSING
 
 
+@dataclass
+class ReportConfig:
+    """Keys of `rlkit report`."""
+
+    runs: list[str] = field(default_factory=list)
+    out: str = MISSING
+    video_mb: float = MISSING
+    output: Output = MISSING
+
+
 SCHEMAS: Mapping[str, type[Any]] = {
     "train": TrainConfig,
     "eval": EvaluateConfig,
     "play": PlayConfig,
     "check": CheckConfig,
+    "report": ReportConfig,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,3 +129,36 @@ def verify(path: Path, frames: int) -> None:
         seen = sum(1 for _ in container.decode(video=0))
     if seen != frames:
         raise RunError(f"video {path} holds {seen} of {frames} frames; is the disk full?")
+
+
+def animated(path: Path, *, width: int = 240, frames: int = 150) -> tuple[bytes, tuple[int, int]]:
+    """Return a video as an animated GIF with at most so many frames and columns, and its width and height."""
+    import av
+    from PIL import Image
+
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        size = min(width, stream.width), max(1, round(stream.height * min(1.0, width / stream.width)))
+        stride = max(1, -(-stream.frames // frames))
+        pictures = [
+            Image.fromarray(frame.to_ndarray(format="rgb24")).resize(size)
+            for i, frame in enumerate(container.decode(video=0))
+            if i % stride == 0
+        ]
+        seconds = stride / float(stream.average_rate or DEFAULT_FPS)
+    file = BytesIO()
+    pictures[0].save(file, "GIF", save_all=True, append_images=pictures[1:], duration=round(1000 * seconds), loop=0)
+    return file.getvalue(), size
+
+
+def still(path: Path) -> bytes:
+    """Return a picture near the middle of a video, as JPEG."""
+    import av
+    from PIL import Image
+
+    file = BytesIO()
+    with av.open(str(path)) as container:
+        container.seek((container.duration or 0) // 2)
+        picture = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    Image.fromarray(picture).save(file, "JPEG", quality=80)
+    return file.getvalue()

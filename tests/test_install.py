@@ -17,7 +17,7 @@ from commands import clean_environment, succeed
 ROOT = Path(__file__).parent.parent
 FOLDERS = {"rlkit": "rlkit", "agents": "rlkit/agents", "envs": "rlkit/envs", "conf": "rlkit/conf"}
 FILES = ("pyproject.toml", "README.md", "LICENSE")
-SHIPPED = (".py", ".yaml", ".typed")
+SHIPPED = (".py", ".yaml", ".typed", ".css", ".js")
 
 
 def run(*command: str | Path, cwd: Path) -> str:

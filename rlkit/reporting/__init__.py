@@ -1,0 +1,1 @@
+"""The report: runs beside each other on one HTML page."""

@@ -1,0 +1,24 @@
+"""Columns of a run's CSV files; a run that was made without them has empty ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlkit.core import Array
+from rlkit.run import Run, read_table
+
+TABLES = ("metrics", "episodes", "evaluations", "timings")
+
+
+def column(run: Run, table: str, name: str) -> Array:
+    """Return a column, [rows] float64; empty where there is none."""
+    if not (run.directory / f"{table}.csv").exists():
+        return np.zeros(0)
+    columns = read_table(run.directory / "timings.csv") if table == "timings" else getattr(run, table)
+    found: Array = columns.get(name, np.zeros(0))
+    return found
+
+
+def last_step(run: Run) -> int:
+    """Return how far a run has come."""
+    return int(max((steps[-1] for table in TABLES if len(steps := column(run, table, "step"))), default=0))

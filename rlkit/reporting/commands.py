@@ -1,0 +1,144 @@
+"""The command that trains a run again, found from its config.yaml and tried out by composing it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import yaml
+from omegaconf import OmegaConf
+
+from rlkit import build
+from rlkit.config import composed
+from rlkit.core import UsageError
+from rlkit.reporting.groups import flat
+
+OWN = ("seed", "name", "run_dir", "output")
+"""Keys that each run has for itself: the seed is appended, the others make no difference to what is learnt."""
+
+PLAIN_WORD = re.compile(r"[A-Za-z_][\w./-]*|\d+x\d+")
+RESERVED = {"null", "true", "false", "inf", "nan"}
+
+
+class Command(NamedTuple):
+    """The words after ``rlkit train``, and what is to be said of them."""
+
+    words: list[str]
+    note: str = ""
+
+    def line(self, seed: int) -> str:
+        """Return the command line for a seed, for a shell."""
+        return " ".join(["rlkit train", *map(shlex.quote, self.words), f"seed={seed}"])
+
+
+class Composed(NamedTuple):
+    """What words compose to."""
+
+    config: dict[str, Any]
+    choices: Mapping[str, str]
+    derived: tuple[str, ...]  # the keys whose values refer to others, each with a dot at its end
+
+    def refers(self, key: str) -> bool:
+        """Tell whether a key's value refers to another, or is part of one that does."""
+        return f"{key}.".startswith(self.derived)
+
+    def is_within(self, key: str) -> bool:
+        """Tell whether a key is part of a node that refers to another."""
+        return key.startswith(self.derived)
+
+
+class Commands:
+    """Finds the commands of runs; what was composed once is not composed again."""
+
+    def __init__(self) -> None:
+        self._composed: dict[tuple[str, ...], Composed] = {}
+        self._found: dict[str, Command] = {}
+
+    def line(self, config: Mapping[str, Any]) -> tuple[str, str]:
+        """Return the command line that trains a run again, and a note where it is not exact."""
+        key = yaml.safe_dump({key: value for key, value in config.items() if key not in OWN})
+        if key not in self._found:
+            self._found[key] = self._find(config)
+        return self._found[key].line(config["seed"]), self._found[key].note
+
+    def _find(self, config: Mapping[str, Any]) -> Command:
+        words = [f"{group}={config['choices'][group]}" for group in ("agent", "env")]
+        if config["choices"].get("experiment") not in (None, "None"):
+            words.insert(0, f"experiment={config['choices']['experiment']}")
+        try:
+            words += _required(config, words)
+            words += _choices(config, self._compose(words))
+            # What refers to another value is right when that one is; only then is it looked at for its own sake.
+            # Within a node that refers to another, nothing can be set.
+            words += _overrides(config, there := self._compose(words), there.refers)
+            words += _overrides(config, there := self._compose(words), there.is_within)
+            left = _overrides(config, self._compose(words), lambda key: False)
+        except UsageError as error:
+            return Command(words, f"not exact here: {error}")
+        return Command(words, f"not exact: {', '.join(left)} would be needed, too" if left else "")
+
+    def _compose(self, words: Sequence[str]) -> Composed:
+        key = tuple(words)
+        if key not in self._composed:
+            config, choices = composed("train", words)
+            raw = OmegaConf.to_container(config, resolve=False)
+            derived = tuple(f"{path}." for path, value in flat(raw) if isinstance(value, str) and "${" in value)
+            self._composed[key] = Composed(build.plain(config), choices, derived)
+        return self._composed[key]
+
+
+def _required(config: Mapping[str, Any], words: Sequence[str]) -> list[str]:
+    """Return the words for what the chosen files leave open."""
+    there, _ = composed("train", words, complete=False)
+    wanted = _leaves(config)
+    return [f"{key}={literal(wanted[key])}" for key in sorted(OmegaConf.missing_keys(there)) if key in wanted]
+
+
+def _choices(config: Mapping[str, Any], there: Composed) -> list[str]:
+    """Return the words that choose the same files where they are not chosen by themselves."""
+    wanted = config["choices"]
+    found = [f"{group}={wanted[group]}" for group in wanted if wanted[group] != there.choices.get(group, "None")]
+    if set(config["logger"]) != set(there.config["logger"]):
+        found.append(f"logger=[{','.join(config['logger'])}]")
+    return found
+
+
+def _overrides(config: Mapping[str, Any], there: Composed, besides: Callable[[str], bool]) -> list[str]:
+    """Return the words that make up for what is different from `config`, but for keys that are `besides` the point."""
+    has, wanted = _leaves(there.config), _leaves(config)
+    found = []
+    for key in dict.fromkeys([*has, *wanted]):
+        if besides(key):
+            continue
+        if key not in wanted:
+            found.append(f"~{key}")
+        elif key not in has or has[key] != wanted[key]:
+            found.append(f"{'' if key in has else '+'}{key}={literal(wanted[key])}")
+    return found
+
+
+def _leaves(config: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(flat({key: value for key, value in config.items() if key not in (*OWN, "choices", "resume")}))
+
+
+def literal(value: Any) -> str:
+    """Return a value as Hydra's grammar has it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{literal(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(literal, value)) + "]"
+    return _quoted(value) if isinstance(value, str) else repr(value)
+
+
+def _quoted(text: str) -> str:
+    if PLAIN_WORD.fullmatch(text) and text.lower() not in RESERVED:
+        return text
+    # A backslash escapes a quote, and itself only before one.
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text)
+    return f"'{escaped}'"

@@ -1,0 +1,89 @@
+"""Learning curves of groups: the mean over seeds at steps that all of them have, and its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from rlkit.core import Array
+from rlkit.curve import WINDOW, moving_average
+from rlkit.intervals import mean_intervals
+from rlkit.reporting.columns import column, last_step
+from rlkit.reporting.groups import Group
+from rlkit.run import Run
+
+SHARE = 20
+"""A moving average takes `WINDOW` episodes, or this part of all where it is more: few points show many episodes."""
+
+POINTS = 120
+"""Points of a curve of training returns."""
+
+
+class Line(NamedTuple):
+    """Values at steps."""
+
+    steps: Array  # [n]
+    values: Array  # [n]
+
+
+class Curve(NamedTuple):
+    """A group's curve."""
+
+    label: str
+    number: int  # of the group
+    mean: Line  # over seeds, where every seed has a value
+    interval: tuple[Array, Array] | None  # of the mean, [n] each; None with one seed
+    seeds: list[Line]
+
+
+def evaluation_curve(group: Group) -> Curve:
+    """Return the curve of the evaluations' mean raw returns."""
+    lines = [Line(*_columns(run.evaluation_means())) for run in group.runs]
+    return _curve(group, [line for line in lines if len(line.steps)])
+
+
+def training_curve(group: Group) -> Curve:
+    """Return the curve of raw returns while training, each seed's a moving average over episodes.
+
+    It is that of the episodes finished so far, so it goes on to the run's last step.
+    """
+    smooth = [(line, last_step(run)) for run in group.runs if (line := _smoothed(run)) is not None]
+    first = max((line.steps[0] for line, _ in smooth), default=0)
+    grid = _grid(first, min((last for _, last in smooth), default=0))
+    curve = _curve(group, [_at(line, grid) for line, _ in smooth])
+    return curve._replace(seeds=[_at(line, _grid(line.steps[0], last)) for line, last in smooth])
+
+
+def _curve(group: Group, seeds: Sequence[Line]) -> Curve:
+    if not seeds:
+        return Curve(group.label, group.number, Line(np.zeros(0), np.zeros(0)), None, [])
+    # Beyond the end of the shortest run a mean would be over others than before.
+    steps = seeds[0].steps
+    for line in seeds[1:]:
+        steps = np.intersect1d(steps, line.steps)
+    table = np.array([line.values[np.isin(line.steps, steps)] for line in seeds])
+    several = len(seeds) > 1 and len(steps)
+    interval = mean_intervals(table, np.random.default_rng(0)) if several else None
+    return Curve(group.label, group.number, Line(steps, table.mean(axis=0)), interval, list(seeds))
+
+
+def _smoothed(run: Run) -> Line | None:
+    whole = column(run, "episodes", "cut") == 0
+    returns = column(run, "episodes", "return/raw")[whole]
+    window = max(WINDOW, len(returns) // SHARE)
+    return Line(column(run, "episodes", "step")[whole], moving_average(returns, window)) if len(returns) else None
+
+
+def _grid(first: float, last: float) -> Array:
+    return np.unique(np.linspace(first, last, POINTS).round()) if first <= last else np.zeros(0)
+
+
+def _at(line: Line, steps: Array) -> Line:
+    """Return the newest value at each of `steps`."""
+    return Line(steps, line.values[np.searchsorted(line.steps, steps, side="right") - 1])
+
+
+def _columns(rows: Sequence[tuple[int, float]]) -> tuple[Array, Array]:
+    return np.array([step for step, _ in rows], float), np.array([value for _, value in rows], float)

@@ -1,0 +1,153 @@
+"""Runs that differ only in their seed as groups, and what sets the groups apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from rlkit.core import UsageError
+from rlkit.folder import default_name
+from rlkit.run import Run
+
+BESIDE_THE_POINT = ("seed", "name", "run_dir", "output", "logger", "video")
+"""Keys that tell runs of a group apart, or that change nothing in what is learnt."""
+
+PARTS = ("network", "distribution", "replay")
+"""Nodes that agents refer to."""
+
+NOTHING = "–"
+SHOWN_IN_LABELS = 2
+
+
+class Group(NamedTuple):
+    """Runs of one configuration."""
+
+    label: str
+    number: int  # counts the groups of a report from 0, and gives the colour
+    runs: list[Run]
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration, but for the keys `BESIDE_THE_POINT`."""
+        return self.runs[0].config
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seed of each run."""
+        return [int(run.config["seed"]) for run in self.runs]
+
+
+def open_runs(directories: Sequence[Path | str]) -> list[Run]:
+    """Open run folders, each once.
+
+    Raises:
+        UsageError: there is none, or one is not there or not a run.
+    """
+    named = [directory for directory in map(Path, directories) if not _records_sweeps(directory)]
+    if not named:
+        raise UsageError("a report needs run folders: rlkit report runs/<name> runs/<other>")
+    unique = {directory.resolve(): directory for directory in named}
+    for directory in unique.values():
+        within = len(list(directory.glob("*/config.yaml")))
+        if within and not (directory / "config.yaml").is_file():
+            raise UsageError(f"{directory} is no run but holds {within}: rlkit report {directory / '*'}")
+    return [_opened(directory) for directory in unique.values()]
+
+
+def _records_sweeps(directory: Path) -> bool:
+    """Tell whether this is what Hydra notes of sweeps: it lies among the runs, where ``runs/*`` finds it."""
+    return directory.name == "sweeps" and not (directory / "config.yaml").exists()
+
+
+def _opened(directory: Path) -> Run:
+    run = Run(directory)
+    for key in ("choices", "seed", "total_steps", "logger"):
+        if key not in run.config:
+            raise UsageError(f"{directory / 'config.yaml'} has no {key}; it is not as `rlkit train` wrote it")
+    return run
+
+
+def grouped(runs: Sequence[Run]) -> list[Group]:
+    """Return the groups in the order of their first runs; their runs in the order of seeds."""
+    by_config: dict[str, list[Run]] = {}
+    for run in runs:
+        key = yaml.safe_dump({key: value for key, value in run.config.items() if key not in BESIDE_THE_POINT})
+        by_config.setdefault(key, []).append(run)
+    members = [sorted(group, key=lambda run: int(run.config["seed"])) for group in by_config.values()]
+    return [Group(label, i, group) for i, (label, group) in enumerate(zip(_labels(members), members, strict=True))]
+
+
+def environment_name(config: Mapping[str, Any]) -> str:
+    """Return the environment's name, with the game or id where the name does not say it."""
+    name, env = str(config["choices"]["env"]), config["env"]
+    if "game" in env:
+        return f"{name} {env['game']}"
+    return str(env["id"]) if name == "gym" else name
+
+
+def differences(groups: Sequence[Group]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return the keys in which groups differ with each group's value, a dash where it has none.
+
+    First come those that have several values, then those that are the same wherever they are there.
+    """
+    rows = _without_echoes(_differing([group.config for group in groups]))
+    several = {key: values for key, values in rows.items() if len({*values} - {NOTHING}) > 1}
+    return several, {key: values for key, values in rows.items() if key not in several}
+
+
+def flat(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of nested dicts with their dotted keys; lists are leaves, empty dicts are left out."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from flat(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, node
+
+
+def _differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    tables = [_shown(config) for config in configs]
+    keys = dict.fromkeys(key for table in tables for key in table)
+    rows = {key: [table.get(key, NOTHING) for table in tables] for key in keys}
+    return {key: values for key, values in rows.items() if len(set(values)) > 1}
+
+
+def _without_echoes(rows: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Leave out what repeats another row: parts of an agent that refer to a node of their own, and classes of files."""
+    parts = {(key.rpartition(".")[2], *values) for key, values in rows.items() if key.split(".")[0] in PARTS}
+    echoes = {key for key in rows if key.startswith("agent.") and (key.rpartition(".")[2], *rows[key]) in parts}
+    echoes |= {f"{key}._target_" for key in rows if f"{key}._target_" in rows}
+    return {key: values for key, values in rows.items() if key not in echoes}
+
+
+def _shown(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the leaves as text, the chosen files first: ``choices.agent`` is ``agent``."""
+    # What a tuned file set is among the values, and its name is there whether the file is or not.
+    chosen = {key: value for key, value in config["choices"].items() if value not in (None, "None") and key != "tuned"}
+    rest = {key: value for key, value in config.items() if key not in (*BESIDE_THE_POINT, "choices")}
+    return {key: _text(value) for key, value in [*chosen.items(), *flat(rest)] if value is not None}
+
+
+def _text(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n...\n").strip()
+
+
+def _labels(members: Sequence[Sequence[Run]]) -> list[str]:
+    """Return a name for each group: that of its only run where it was given one, else what its runs share."""
+    names = [_base_name(runs) for runs in members]
+    for name in {name for name in names if names.count(name) > 1}:
+        alike = [i for i, other in enumerate(names) if other == name]
+        rows = _differing([members[i][0].config for i in alike])
+        for place, i in enumerate(alike):
+            told = [f"{key.removeprefix('agent.')}={values[place]}" for key, values in rows.items()]
+            names[i] = f"{name} {', '.join(told[:SHOWN_IN_LABELS])}{', …' if len(told) > SHOWN_IN_LABELS else ''}"
+    return [name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)]
+
+
+def _base_name(runs: Sequence[Run]) -> str:
+    config = runs[0].config
+    default = default_name(dict(config))
+    named = len(runs) == 1 and not runs[0].name.startswith(default)
+    return runs[0].name if named else default.removesuffix(f"_s{config['seed']}")

@@ -1,0 +1,98 @@
+"""Pictures and videos of runs: inside the page while there is room, else as links from it."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from collections.abc import Sequence
+from contextlib import suppress
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from rlkit.reporting.tables import breakable
+from rlkit.run import Run
+
+SHOWN = 2
+"""Videos of a run that are shown; a run can have one for each episode."""
+
+FOREIGN = ("wandb", "tensorboard", "checkpoints")
+"""Folders in a run folder that others fill."""
+
+
+class Media:
+    """Turns files into HTML.
+
+    Args:
+        page: the file of the page, which links start from.
+        room: bytes of videos that the page may hold.
+    """
+
+    def __init__(self, page: Path, room: float):
+        self._page = page
+        self._room = room
+
+    def pictures(self, run: Run) -> str:
+        """Return the pictures in a run folder."""
+        paths = [path for path in sorted(run.directory.rglob("*.png")) if not _foreign(path, run.directory)]
+        return "".join(self._picture(path, run) for path in paths)
+
+    def videos(self, run: Run) -> str:
+        """Return the run's videos: those of the best agent, then the latest."""
+        paths = video_paths(run)
+        more = len(paths) - SHOWN
+        told = [""] * min(len(paths), SHOWN)
+        if more > 0:
+            told[-1] = f" ({more} more in {self._link(paths[SHOWN].parent)})"
+        return "".join(self._video(path, run, more) for path, more in zip(paths[:SHOWN], told, strict=True))
+
+    def _picture(self, path: Path, run: Run) -> str:
+        name = path.relative_to(run.directory).as_posix()
+        source = f"data:image/png;base64,{b64encode(path.read_bytes()).decode()}"
+        alt = escape(f"{name} of {run.directory.name}")
+        return (
+            f'<figure><button type="button" class="zoom" aria-label="enlarge or shrink {alt}">'
+            f'<img alt="{alt}" src="{source}"></button>{_caption(name, run)}</figure>'
+        )
+
+    def _video(self, path: Path, run: Run, more: str) -> str:
+        size = path.stat().st_size
+        if size > self._room:
+            said = f"{self._link(path)} ({size / 1e6:.1f} MB, beside this page)"
+            return f'<figure class="linked"><p>{said}</p>{_caption(path.name, run, more)}</figure>'
+        self._room -= size
+        source = f"data:video/mp4;base64,{b64encode(path.read_bytes()).decode()}"
+        label = escape(f"{path.name} of {run.directory.name}")
+        shown = f'aria-label="{label}"{_poster(path)} src="{source}"'
+        video = f'<video controls muted loop playsinline preload="metadata" {shown}></video>'
+        return f"<figure>{video}{_caption(path.name, run, more)}</figure>"
+
+    def _link(self, path: Path) -> str:
+        relative = Path(os.path.relpath(path.resolve(), self._page.resolve().parent)).as_posix()
+        return f'<a href="{escape(quote(relative))}">{escape(path.name)}</a>'
+
+
+def video_paths(run: Run) -> list[Path]:
+    """Return the mp4 files of a run, those of the best agent first, then the latest."""
+    # Beside the folder of runs that this one lies in, wherever the command is given.
+    own = run.directory.resolve().parent.parent / run.videos
+    folder = own if own.is_dir() else run.videos
+    paths: Sequence[Path] = sorted([*folder.glob("[!.]*.mp4"), *run.directory.glob("*.mp4")], reverse=True)
+    return sorted(paths, key=lambda path: not path.name.startswith("best"))
+
+
+def _poster(path: Path) -> str:
+    """Return the attribute for the picture that is there before a video plays: one from its middle."""
+    from rlkit.video import still
+
+    with suppress(Exception):  # whatever PyAV raises for what is no video
+        return f' poster="data:image/jpeg;base64,{b64encode(still(path)).decode()}"'
+    return ""
+
+
+def _foreign(path: Path, directory: Path) -> bool:
+    return path.relative_to(directory).parts[0] in FOREIGN
+
+
+def _caption(name: str, run: Run, more: str = "") -> str:
+    return f"<figcaption>{breakable(run.directory.name)} · {breakable(name)}{more}</figcaption>"

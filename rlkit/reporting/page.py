@@ -1,0 +1,177 @@
+"""The page: one HTML file that needs nothing else, and no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from rlkit.core import UsageError
+from rlkit.reporting import tables
+from rlkit.reporting.chart import chart
+from rlkit.reporting.columns import last_step
+from rlkit.reporting.commands import Commands
+from rlkit.reporting.curves import Curve, evaluation_curve, training_curve
+from rlkit.reporting.groups import Group, differences, environment_name, grouped, open_runs
+from rlkit.reporting.media import Media
+from rlkit.reporting.scores import GroupScore, group_score
+from rlkit.reporting.versions import versions_line
+from rlkit.run import Run
+
+POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+"""What a browser may load: what the page holds. A request to anywhere else would be refused."""
+
+METHOD = """\
+<p>Returns are the environment's own, whatever the agent was given. Thick lines are means over seeds, drawn as far as
+every seed has come; thin lines are single seeds; bands are 95% bootstrap intervals of the mean over seeds. The curve
+of a seed's training returns is a moving average over 50 episodes, or over a twentieth of all where that is more.</p>
+<p>The table takes the last evaluation of every seed, its episodes together. Its 95% intervals come from 2,000
+resamples that draw seeds and then episodes within each seed; with one seed they say nothing about other seeds.
+“Best” is the mean over seeds of each seed's best evaluation, which flatters: it was chosen afterwards. The
+interquartile mean leaves out the lowest and the highest quarter of the episodes (Agarwal et al., “Deep Reinforcement
+Learning at the Edge of the Statistical Precipice”, 2021). Generators are seeded: equal runs make equal pages.</p>"""
+
+
+def write(directories: Sequence[Path | str], out: Path | str, video_mb: float) -> tuple[Path, list[dict[str, Any]]]:
+    """Write the report of run folders to `out`; return its path and what it says of each group as plain data.
+
+    Raises:
+        UsageError: a folder is not a run, or `out` cannot be written.
+    """
+    from rlkit.reporting.scores import as_json
+
+    path = Path(out)
+    if path.is_dir():
+        raise UsageError(f"out={path} is a folder; give a file, e.g. out={path / 'report.html'}")
+    groups = grouped(open_runs(directories))
+    scores = [group_score(group) for group in groups]
+    page = render(groups, scores, Media(path, video_mb * 1e6))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"out={path} cannot be written: {error.strerror}; choose another out=") from error
+    return path, [as_json(group, score) for group, score in zip(groups, scores, strict=True)]
+
+
+def render(groups: Sequence[Group], scores: Sequence[GroupScore], media: Media) -> str:
+    """Return the whole page."""
+    body = "\n".join([*_head(groups), *_panels(groups), *_table(groups, scores), *_settings(groups)])
+    details = "\n".join(_details(groups, scores, media))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f'<title>{escape(_title(groups))}</title>\n<link rel="icon" href="data:,">\n'
+        f"<style>\n{_file('page.css')}</style>\n"
+        f"</head>\n<body>\n{body}\n{details}\n<footer><h2>How to read this</h2>{METHOD}</footer>\n"
+        f"<script>\n{_file('page.js')}</script>\n</body>\n</html>\n"
+    )
+
+
+def _file(name: str) -> str:
+    return files("rlkit.reporting").joinpath(name).read_text("utf-8")
+
+
+def _title(groups: Sequence[Group]) -> str:
+    agents = ", ".join(dict.fromkeys(str(group.config["choices"]["agent"]) for group in groups))
+    return f"{agents} on {', '.join(_by_environment(groups))}"
+
+
+def _head(groups: Sequence[Group]) -> Iterator[str]:
+    runs = [run for group in groups for run in group.runs]
+    first, last = (f"{when:%Y-%m-%d %H:%M}" for when in _when(runs))
+    counted = f"{_counted(len(runs), 'run')} in {_counted(len(groups), 'group')}"
+    until = last.removeprefix(first[:11]) if last[:10] == first[:10] else last
+    when = f"trained {first}" + (f" to {until}" if until != first[11:] else "")
+    yield f"<header><h1>{escape(_title(groups))}</h1>"
+    yield f'<p class="soft">{counted}; {when} UTC. Runs that differ only in their seed are a group.</p>'
+    yield f'<p class="note">{escape(versions_line(runs))}</p></header>'
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _when(runs: Sequence[Run]) -> tuple[datetime, datetime]:
+    """Return when the first of the runs began and the last one ended; the page itself has no date, so that it stays."""
+    times = [
+        path.stat().st_mtime
+        for run in runs
+        for path in (run.directory / "config.yaml", run.directory / "versions.json", *run.directory.glob("*.csv"))
+        if path.exists()
+    ]
+    return datetime.fromtimestamp(min(times), UTC), datetime.fromtimestamp(max(times), UTC)
+
+
+def _by_environment(groups: Sequence[Group]) -> dict[str, list[Group]]:
+    found: dict[str, list[Group]] = {}
+    for group in groups:
+        found.setdefault(environment_name(group.config), []).append(group)
+    return found
+
+
+def _panels(groups: Sequence[Group]) -> Iterator[str]:
+    yield "<h2>Learning curves</h2>"
+    several = len(_by_environment(groups)) > 1
+    for i, (name, members) in enumerate(_by_environment(groups).items()):
+        evaluations = [evaluation_curve(group) for group in members]
+        yield f"<section>{f'<h3>{escape(name)}</h3>' if several else ''}{tables.legend(members)}"
+        until = max(1, *(last_step(run) for group in members for run in group.runs))
+        yield '<div class="charts">'
+        yield chart(evaluations, id=f"evaluations-{i}", title="Evaluations: mean return", until=until)
+        curves = [training_curve(group) for group in members]
+        yield chart(curves, id=f"training-{i}", title="Training: return, moving average", until=until)
+        yield f"</div>{_values(members, evaluations)}</section>"
+
+
+def _values(groups: Sequence[Group], curves: Sequence[Curve]) -> str:
+    steps = sorted({int(step) for curve in curves for step in curve.mean.steps})
+    if not steps:
+        return ""
+    rows: dict[int, list[str]] = {step: [tables.NONE] * len(groups) for step in steps}
+    for i, curve in enumerate(curves):
+        for step, value in zip(*curve.mean, strict=True):
+            rows[int(step)][i] = tables.number(value)
+    return f"<details><summary>Evaluations as numbers</summary>{tables.values('evaluations', groups, rows)}</details>"
+
+
+def _table(groups: Sequence[Group], scores: Sequence[GroupScore]) -> Iterator[str]:
+    yield f"<h2>Evaluations</h2>{tables.scores(groups, scores)}"
+
+
+def _settings(groups: Sequence[Group]) -> Iterator[str]:
+    if len(groups) < 2:
+        return
+    several, partial = differences(groups)
+    yield "<h2>Differences in configuration</h2>"
+    if several:
+        yield tables.settings(groups, several, "settings that differ")
+    if partial:
+        said = f"{_counted(len(partial), 'setting')} that only some groups have"
+        yield f"<details><summary>{said}</summary>{tables.settings(groups, partial, said)}</details>"
+
+
+def _details(groups: Sequence[Group], scores: Sequence[GroupScore], media: Media) -> Iterator[str]:
+    commands = Commands()
+    yield "<h2>Runs</h2>"
+    for group, score in zip(groups, scores, strict=True):
+        yield f"<section><h3>{tables.key(group)}</h3>{tables.runs(group, score)}"
+        yield from _commands(group, commands)
+        for name, shown in (("Videos", media.videos), ("Pictures", media.pictures)):
+            content = "".join(shown(run) for run in group.runs)
+            if content:
+                yield f'<details open><summary>{name}</summary><div class="media">{content}</div></details>'
+        yield "</section>"
+
+
+def _commands(group: Group, commands: Commands) -> Iterator[str]:
+    found = [commands.line(run.config) for run in group.runs]
+    lines = "".join(f"<code>{escape(line)}</code>" for line, _ in found)
+    yield f'<details open><summary>Train again</summary><div class="commands">{lines}</div>'
+    for note in dict.fromkeys(note for _, note in found if note):
+        yield f'<p class="note">{escape(note)}</p>'
+    yield "</details>"

@@ -1,0 +1,28 @@
+"""The versions that runs were made with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+
+from rlkit.run import Run
+
+SHOWN = ("rlkit", "python", "numpy", "gymnasium", "torch", "ale-py")
+
+
+def versions_line(runs: Sequence[Run]) -> str:
+    """Return the versions in one line; where runs differ, all that were used."""
+    tables = [_read(run) for run in runs]
+    parts = []
+    for name in SHOWN:
+        found = sorted({table[name] for table in tables if name in table})
+        if found:
+            parts.append(f"{name} {' and '.join(found)}")
+    return ", ".join(parts) or "made with unknown versions"
+
+
+def _read(run: Run) -> dict[str, str]:
+    with suppress(OSError, ValueError):
+        return {key: str(value) for key, value in json.loads((run.directory / "versions.json").read_text()).items()}
+    return {}
