@@ -19,6 +19,7 @@ from rlkit.mdp import (
     from_gymnasium,
     from_table,
     greedy_policy,
+    ordered_value_iteration,
     policy_evaluation,
     policy_improvement,
     policy_iteration,
@@ -92,6 +93,7 @@ class TestGridworld:
             value_iteration(mdp, gamma=1.0, theta=1e-10),
             action_value_iteration(mdp, gamma=1.0, theta=1e-10),
             prioritized_sweeping(mdp, gamma=1.0, theta=1e-10),
+            ordered_value_iteration(mdp, gamma=1.0, theta=1e-10),
         ):
             np.testing.assert_allclose(-plan.values, distance, atol=1e-9)
             assert plan.policy[5].tolist() == [0.5, 0.0, 0.0, 0.5]
@@ -169,6 +171,7 @@ class TestAgainstNaive:
             policy_iteration(mdp, gamma=gamma, theta=None),
             policy_iteration(mdp, gamma=gamma, theta=1e-12, in_place=False),
             prioritized_sweeping(mdp, gamma=gamma, theta=1e-12, compiled=False),
+            ordered_value_iteration(mdp, gamma=gamma, theta=1e-12, compiled=False),
         ):
             np.testing.assert_allclose(plan.values, optimum, atol=1e-7)
             np.testing.assert_allclose(plan.policy.sum(axis=1), 1.0)
@@ -183,11 +186,12 @@ class TestAgainstNaive:
 
     @given(tables(), st.sampled_from([0.5, 0.9]))
     @settings(max_examples=25)
-    def test_compiled_sweeping_is_its_twin_in_python(self, table: Any, gamma: float) -> None:
+    def test_what_is_compiled_is_its_twin_in_python(self, table: Any, gamma: float) -> None:
         mdp = from_table(table, np.eye(len(table))[0])
-        ours, twin = (prioritized_sweeping(mdp, gamma=gamma, theta=1e-9, compiled=c) for c in (True, False))
-        assert ours.iterations == twin.iterations
-        np.testing.assert_allclose(ours.values, twin.values, rtol=0, atol=1e-12)
+        for solve in (prioritized_sweeping, ordered_value_iteration):
+            ours, twin = (solve(mdp, gamma=gamma, theta=1e-9, compiled=compiled) for compiled in (True, False))
+            assert ours.iterations == twin.iterations
+            np.testing.assert_allclose(ours.values, twin.values, rtol=0, atol=1e-12)
 
 
 TOY_TEXT: list[tuple[str, dict[str, Any], float]] = [
@@ -208,6 +212,7 @@ class TestToyText:
             value_iteration(mdp, gamma=gamma, theta=1e-10),
             policy_iteration(mdp, gamma=gamma, theta=1e-10) if gamma < 1 else None,
             prioritized_sweeping(mdp, gamma=gamma, theta=1e-12),
+            ordered_value_iteration(mdp, gamma=gamma, theta=1e-12),
         ):
             if plan is not None:
                 np.testing.assert_allclose(plan.values, expected, atol=1e-6)
@@ -306,10 +311,14 @@ class TestEndless:
     def test_sweeping_by_priority_names_the_state_or_gives_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(UsageError, match="gamma is 1 and no policy ends from state 0"):
             prioritized_sweeping(table(), gamma=1.0, theta=0.1)
+        with pytest.raises(UsageError, match="gamma is 1 and no policy ends from state 0"):
+            ordered_value_iteration(table(), gamma=1.0, theta=0.1)
         loop = from_table([[[(1.0, 0, 1.0, False)], [(1.0, 0, 0.0, True)]]], np.ones(1))
         monkeypatch.setattr(sweeping_module, "BACKUPS_PER_STATE", 20)
-        with pytest.raises(RunError, match=r"made 20 backups and did not reach theta 0\.1"):
+        with pytest.raises(RunError, match=r"backed up a state 20 times and did not reach theta 0\.1"):
             prioritized_sweeping(loop, gamma=1.0, theta=0.1, compiled=False)
+        with pytest.raises(RunError, match="value iteration still changes values by 1 after 20 sweeps"):
+            ordered_value_iteration(loop, gamma=1.0, theta=0.1, max_sweeps=20, compiled=False)
 
 
 def test_illegal_actions_are_never_chosen() -> None:
@@ -320,6 +329,7 @@ def test_illegal_actions_are_never_chosen() -> None:
         value_iteration(mdp, gamma=0.9, theta=1e-9),
         policy_iteration(mdp, gamma=0.9, theta=None),
         prioritized_sweeping(mdp, gamma=0.9, theta=1e-9, compiled=False),
+        ordered_value_iteration(mdp, gamma=0.9, theta=1e-9, compiled=False),
     ):
         assert (plan.values.tolist(), plan.policy.tolist()) == ([1.0], [[1.0, 0.0]])
     assert greedy_policy(mdp, np.array([[0.0, 5.0]])).tolist() == [[1.0, 0.0]]

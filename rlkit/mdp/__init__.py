@@ -21,7 +21,7 @@ from rlkit.mdp.iteration import (
 )
 from rlkit.mdp.model import FiniteMDP, Outcome, from_table
 from rlkit.mdp.sources import from_environment, from_gymnasium, has_table
-from rlkit.mdp.sweeping import prioritized_sweeping
+from rlkit.mdp.sweeping import ordered_value_iteration, prioritized_sweeping
 
 __all__ = [
     "Evaluation",
@@ -37,6 +37,7 @@ __all__ = [
     "from_table",
     "greedy_policy",
     "has_table",
+    "ordered_value_iteration",
     "policy_evaluation",
     "policy_improvement",
     "policy_iteration",

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlkit.core import Array, RunError, UsageError
-from rlkit.mdp.model import FiniteMDP
+from rlkit.mdp.model import ROUNDING, FiniteMDP
 
 DENSE = 1_000
 """Up to so many states a dense solver is faster than a sparse one."""
@@ -144,14 +144,13 @@ def never_ending(transitions: Any) -> Array:
     from scipy.sparse import coo_array, vstack
     from scipy.sparse.csgraph import breadth_first_order
 
-    ends = np.flatnonzero(transitions.sum(axis=1) < 1 - 1e-12)
+    ends = np.flatnonzero(transitions.sum(axis=1) < 1 - ROUNDING)
     n = transitions.shape[0]
     # Backwards from one node more, to which every end leads.
     last = coo_array((np.ones(len(ends)), (np.zeros(len(ends), int), ends)), shape=(1, n))
     backwards = vstack([transitions.T, last]).tocsr()
     backwards.resize(n + 1, n + 1)
-    reached = breadth_first_order(backwards, n, return_predecessors=False)
-    return np.setdiff1d(np.arange(n), reached)
+    return np.setdiff1d(np.arange(n), breadth_first_order(backwards, n, return_predecessors=False))
 
 
 def _followed(mdp: FiniteMDP, policy: Array) -> tuple[Array, Any]:
