@@ -71,7 +71,8 @@ class Board:
 
     def __init__(self, rows: int, columns: int, *, size: int = SIZE):
         """Draw an empty grid whose longer side is about `size` pixels."""
-        self._cell = SHARP * max(8, size // max(rows, columns))
+        # Even, as video codecs want it.
+        self._cell = SHARP * max(8, size // max(rows, columns) // 2 * 2)
         self._image = Image.new("RGB", (columns * self._cell, rows * self._cell), PAPER)
         self._draw = ImageDraw.Draw(self._image)
         self._rows, self._columns = rows, columns
