@@ -60,12 +60,11 @@ class Bias(TabularEnv):
     def picture(self) -> Image.Image:
         """Return the states as discs, and the ways between them."""
         board = Board(2, 7, size=560)
-        for column in (1.5, 3.5, 5.5):
-            board.line((1.0, column - 0.6), (1.0, column + 0.6), MUTED, share=0.05)
-        board.arrow(1.0, 5.0, 0.0, 0.3, MUTED)
-        board.arrow(1.0, 3.0, 0.0, -0.3, MUTED)
+        board.arrow(1.0, 5.0, 0.0, 0.5, MUTED)
+        board.arrow(1.0, 3.0, 0.0, -0.5, MUTED)
         for fan in (-0.5, -0.25, 0.0, 0.25, 0.5):
-            board.line((1.0, 2.2), (1.0 + fan, 0.9), MUTED, share=0.04)
+            board.line((1.0 + fan, 1.25), (1.0 + fan / 4, 0.5), MUTED, share=0.04)
+            board.line((1.0 + fan, 1.25), (1.0 + fan / 4, 2.0), MUTED, share=0.04)
         for state, name, column in ((END, "", 0.5), (B, "B", 2.0), (A, "A", 4.0), (END, "", 6.0)):
             here = state == self.state and (state != END or column == (6.0 if self._went_right() else 0.5))
             ink = WHITE if here else INK

@@ -46,12 +46,17 @@ class RandomWalk(TabularEnv):
         """Return the line as beads, those of a long one in rows."""
         size = self._states + 2
         columns = min(size, 25)
-        board = Board(-(-size // columns), columns, size=750)
+        board = Board(-(-size // columns) + 2, columns, size=750)
         for state in range(size):
             end = {0: TRAP, size - 1: GOAL}.get(state)
-            board.disc(divmod(state, columns), end or MUTED, share=0.7 if end else 0.3)
-        board.disc(divmod(self.state, columns), AGENT, share=0.8)
+            board.disc(_bead(state, columns), end or MUTED, share=0.7 if end else 0.3)
+        board.disc(_bead(self.state, columns), AGENT, share=0.8)
         return board.image()
+
+
+def _bead(state: int, columns: int) -> tuple[int, int]:
+    """Return the cell of a state, below a margin."""
+    return state // columns + 1, state % columns
 
 
 def walk(states: int, jump: int, left: float, right: float) -> FiniteMDP:
