@@ -94,7 +94,7 @@ class Board:
         """Paint a rectangle, its corners rounded by a share of a cell."""
         self._draw.rounded_rectangle([self._at(top, left), self._at(bottom, right)], round * self._cell, color)
 
-    def disc(self, cell: Cell, color: Color, *, share: float = 0.6) -> None:
+    def disc(self, cell: tuple[float, float], color: Color, *, share: float = 0.6) -> None:
         """Draw a disc in a cell, as wide as a `share` of it."""
         row, column = cell[0] + 0.5, cell[1] + 0.5
         radius = share / 2

@@ -59,7 +59,7 @@ def from_environment(env: gymnasium.Env[Any, Any], *, samples: int, seed: int) -
         raise UsageError(f"the state of {opaque} cannot be read; let it offer get_state() and set_state(state)")
     walk = _Walk(env, samples, np.random.default_rng(seed))
     found = walk.everywhere(walk.starts(seed))
-    nowhere: list[list[Outcome]] = [[(1.0, state, 0.0, True)] * walk.actions for state in range(walk.states)]  # type: ignore[misc]
+    nowhere: list[list[Outcome]] = [[(1.0, state, 0.0, True)] * walk.actions for state in range(walk.states)]
     table: list[Any] = [found.get(state, [[outcome] for outcome in nowhere[state]]) for state in range(walk.states)]
     return from_table(table, walk.begun / walk.begun.sum(), walk.legal if walk.masked else None)
 

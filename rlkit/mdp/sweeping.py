@@ -50,10 +50,9 @@ def ordered_value_iteration(
     arrays = _backups(mdp)
     # Each state once: that leaves the order, and in a maze without slipping the solution.
     order = np.full(mdp.num_states, -1)
-    visit = _compiled(_sweep) if compiled else _sweep
+    visit, solve = (_compiled(function) if compiled else function for function in TWINS)
     visit(v, _error(mdp, v, gamma), order, *arrays, *_sources(mdp), mdp.num_actions, gamma, theta, 1)
     order = _complete(order)
-    solve = _compiled(_solve) if compiled else _solve
     sweeps, change = solve(v, order, *arrays, mdp.num_actions, gamma, theta, max_sweeps)
     if change >= theta:
         raise not_converged("value iteration", max_sweeps, change, theta)
@@ -94,7 +93,7 @@ def prioritized_sweeping(
         RunError: values do not converge, as with gamma 1 and a loop of positive reward.
     """
     v = _lower_bound(mdp, gamma) if values is None else np.array(values, np.float64)
-    sweep = _compiled(_sweep) if compiled else _sweep
+    sweep = _compiled(TWINS[0]) if compiled else TWINS[0]
     limit = BACKUPS_PER_STATE
     order = np.full(mdp.num_states, -1)
     arrays = (order, *_backups(mdp), *_sources(mdp))
@@ -232,6 +231,10 @@ def _sweep(
                 priority[before] = error
                 heappush(heap, (-error, before))
     return backups
+
+
+TWINS: tuple[Callable[..., Any], Callable[..., Any]] = (_sweep, _solve)
+"""What runs in Python and compiled; the signatures would not fit tuples of arrays."""
 
 
 @cache
