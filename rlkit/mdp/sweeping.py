@@ -242,6 +242,6 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     import numba
 
     try:
-        return numba.njit(cache=True)(function)  # type: ignore[no-any-return]
+        return numba.njit(cache=True)(function)
     except RuntimeError:  # there is no place for a cache: compiled anew in each process
         return numba.njit(function)  # type: ignore[no-any-return]
