@@ -21,8 +21,11 @@ def make(
     render_mode: str | None = None,
     num_envs: int = 1,
     vectorization: str = "sync",
+    filmed: bool = False,
 ) -> gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]:
     """Return `gymnasium.make(id, **kwargs)`, or its own vector environment where `vectorization` is ``native``.
+
+    A table of transitions (FrozenLake, Taxi, CliffWalking) has none: it is stepped by `rlkit.envs.tabular_vector`.
 
     Args:
         id: a registered id, or ``package:Name-v0`` to import the package that registers it first.
@@ -30,19 +33,24 @@ def make(
         render_mode: Gymnasium's.
         num_envs: of a native vector environment.
         vectorization: ``sync``, ``async`` or ``native``.
+        filmed: single environments are wanted, for their pictures, where `vectorization` would be the table's.
 
     Raises:
         UsageError: there is no such id, or it needs a package that is not installed.
     """
     try:
-        if vectorization == "native":
+        tabular = vectorization == "native" and _has_no_vector(id)
+        if vectorization == "native" and not tabular:
             return gymnasium.make_vec(id, num_envs, vectorization_mode="vector_entry_point", **kwargs)
         # Not every environment takes a render_mode, so none is given where none is wanted.
         mode: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
         with warnings.catch_warnings():
             # An id that is out of date is refused below, in one line.
             warnings.simplefilter("ignore", DeprecationWarning)
-            return gymnasium.make(id, disable_env_checker=True, **mode, **kwargs)
+            env: gymnasium.Env[Any, Any] = gymnasium.make(id, disable_env_checker=True, **mode, **kwargs)
+        return env if filmed or not tabular else _by_table(env, num_envs)
+    except UsageError:
+        raise
     except (error.DependencyNotInstalled, ModuleNotFoundError) as problem:
         raise UsageError(f"env.id={id} needs a package that is not installed: {problem}; {_remedy(id)}") from problem
     except (error.UnregisteredEnv, error.DeprecatedEnv) as problem:
@@ -51,6 +59,22 @@ def make(
         raise UsageError(f"there is no Gymnasium environment {id}{hint}") from problem
     except Exception as problem:  # an environment's constructor is somebody else's code and can raise anything
         raise UsageError(_misfit(id, kwargs, problem)) from problem
+
+
+def _has_no_vector(id: str) -> bool:
+    spec = gymnasium.registry.get(id.rpartition(":")[2])
+    return spec is not None and spec.vector_entry_point is None
+
+
+def _by_table(env: gymnasium.Env[Any, Any], num_envs: int) -> VectorEnv[Any, Any, Any]:
+    from rlkit.envs.tabular_vector import FiniteMDPVector
+    from rlkit.mdp import from_gymnasium, has_table
+
+    if not has_table(env):
+        name = type(env.unwrapped).__name__
+        raise UsageError(f"{name} has no vector environment of its own and no table P; use vectorization=sync")
+    limit = None if env.spec is None else env.spec.max_episode_steps
+    return FiniteMDPVector(from_gymnasium(env), num_envs, max_steps=limit)
 
 
 def _misfit(id: str, kwargs: Mapping[str, Any], problem: Exception) -> str:

@@ -1,0 +1,143 @@
+"""Environments that are finite MDPs: stepped by table look-up, one at a time or many at once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+from PIL import Image
+
+from rlkit.core import Array, State, UsageError
+from rlkit.envs.tabular_vector import FiniteMDPVector
+from rlkit.mdp import FiniteMDP
+
+ARROWS = {"up": 1073741906, "right": 1073741903, "down": 1073741905, "left": 1073741904}
+"""SDL's codes of the keys; the letters W, D, S and A stand in for them."""
+
+LETTERS = {"up": "w", "right": "d", "down": "s", "left": "a"}
+
+
+class TabularEnv(gymnasium.Env[int, int]):
+    """A finite MDP as an environment; a subclass draws it.
+
+    Where not every action is legal, ``info["action_mask"]`` says which are; the others may be taken all the same.
+
+    Attributes:
+        mdp: what it is, for planners.
+        state: where it is, an int.
+        action: the last action of the episode, or None.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 6}  # type: ignore[misc]
+    keys: ClassVar[dict[str, int]] = {}
+    """Which action an arrow key (``up``, ``right``, ``down``, ``left``) or a letter takes, for whoever plays."""
+
+    def __init__(
+        self, mdp: FiniteMDP, *, max_steps: int | None, render_mode: str | None, deviation: Array | None = None
+    ):
+        """Make spaces for an MDP.
+
+        Args:
+            mdp: stepped in.
+            max_steps: an episode that lasts so long is truncated; None: never.
+            render_mode: None, ``ansi`` or ``rgb_array``.
+            deviation: [S, A] standard deviation of normal noise on the rewards; None: no noise.
+
+        Raises:
+            UsageError: `max_steps` is less than 1, or there is no such render mode.
+        """
+        if max_steps is not None and max_steps < 1:
+            raise UsageError(f"env.max_steps is {max_steps}; it must be at least 1, or null for episodes without limit")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise UsageError(f"{type(self).__name__} draws render_mode=ansi or rgb_array, not {render_mode}")
+        self.mdp, self.max_steps, self.deviation, self.render_mode = mdp, max_steps, deviation, render_mode
+        self.observation_space = spaces.Discrete(mdp.num_states)  # type: ignore[assignment]
+        self.action_space = spaces.Discrete(mdp.num_actions)  # type: ignore[assignment]
+        self.state, self.action = 0, None
+        self._steps = 0
+
+    action: int | None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        """Begin an episode; no options are known."""
+        super().reset(seed=seed)
+        self.state, self.action, self._steps = int(self.mdp.sample_start(1, self.np_random)[0]), None, 0
+        return self.state, self._info()
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        """Draw what follows of an action."""
+        state, mdp, k = self.state, self.mdp, 0
+        action = int(action)
+        if mdp.probability.shape[2] > 1:
+            row = mdp.cumulative[state * mdp.num_actions + action]
+            k = int(row.searchsorted(self.np_random.random(), side="right"))
+        reward = mdp.reward.item(state, action, k)
+        if self.deviation is not None:
+            reward += self.deviation.item(state, action) * self.np_random.standard_normal()
+        self.state, self.action, self._steps = mdp.next_state.item(state, action, k), action, self._steps + 1
+        terminated = mdp.terminated.item(state, action, k)
+        return self.state, reward, terminated, not terminated and self._steps == self.max_steps, self._info()
+
+    def _info(self) -> dict[str, Any]:
+        return {} if self.mdp.legal is None else {"action_mask": self.mdp.legal[self.state].astype(np.int8)}
+
+    def vector(self, num_envs: int) -> FiniteMDPVector:
+        """Return `num_envs` of this environment, stepped at once."""
+        return FiniteMDPVector(self.mdp, num_envs, max_steps=self.max_steps, deviation=self.deviation)
+
+    def get_state(self) -> State:
+        """Return where it is; the generator is captured with the environment."""
+        return {"state": self.state, "action": self.action, "steps": self._steps}
+
+    def set_state(self, state: State) -> None:
+        """Take back what `get_state` gave."""
+        self.state, self.action, self._steps = state["state"], state["action"], state["steps"]
+
+    def get_keys_to_action(self) -> dict[Any, int]:
+        """Return what a person presses, in Gymnasium's convention."""
+        table: dict[Any, int] = {}
+        for name, action in self.keys.items():
+            table[(LETTERS.get(name, name),)] = action
+            if name in ARROWS:
+                table[ARROWS[name]] = action
+        return table or {(str(action),): action for action in range(min(10, self.mdp.num_actions))}
+
+    def render(self) -> Any:
+        """Return a text, or a picture [H, W, 3] uint8, as `render_mode` says."""
+        if self.render_mode == "ansi":
+            return self.text()
+        return np.asarray(self.picture()) if self.render_mode == "rgb_array" else None
+
+    def text(self) -> str:
+        """Return the state as lines of text."""
+        raise NotImplementedError
+
+    def picture(self) -> Image.Image:
+        """Return the state as an RGB picture."""
+        raise NotImplementedError
+
+
+def vectorizable(kind: type[TabularEnv]) -> Callable[..., gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]]:
+    """Return what a YAML names: a function with the options of `kind`, and those that say how many are wanted.
+
+    It makes a single environment, or a vector of them where `vectorization` is ``native`` and no pictures are wanted.
+    """
+
+    def make(
+        num_envs: int = 1, vectorization: str = "sync", filmed: bool = False, **options: Any
+    ) -> gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]:
+        env = kind(**options)
+        return env.vector(num_envs) if vectorization == "native" and not filmed else env
+
+    own = [p for p in inspect.signature(make).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    theirs = [p.replace(kind=p.KEYWORD_ONLY) for p in inspect.signature(kind).parameters.values()]
+    own = [p.replace(kind=p.KEYWORD_ONLY) for p in own]
+    make.__signature__ = inspect.Signature([*theirs, *own])  # type: ignore[attr-defined]
+    # Options are held against the signature, in the module of what they are for, and complaints name it.
+    make.__name__, make.__module__, make.__doc__ = kind.__name__, kind.__module__, kind.__init__.__doc__
+    return make

@@ -1,0 +1,168 @@
+"""Optimal policies when the MDP is known (Sutton & Barto, 2nd ed., sections 4.2 to 4.4)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rlkit.core import Array
+from rlkit.mdp.evaluation import (
+    MAX_SWEEPS,
+    action_values,
+    exact_values,
+    not_converged,
+    policy_evaluation,
+    uniform_policy,
+)
+from rlkit.mdp.model import FiniteMDP
+
+TIE = 1e-8
+"""Actions whose values differ by less, as a share of the value where that is above 1, are equally good."""
+
+
+class Plan(NamedTuple):
+    """A policy and what it is worth."""
+
+    values: Array  # [S] float64
+    action_values: Array  # [S, A] float64, of illegal actions as well
+    policy: Array  # [S, A] float64, ties shared
+    iterations: int  # of policies, or sweeps over the states
+
+
+def best_values(mdp: FiniteMDP, q: Array) -> Array:
+    """Return the largest action value [S] among the legal actions of `q` [S, A]."""
+    return np.asarray(q.max(axis=1) if mdp.legal is None else np.where(mdp.legal, q, -np.inf).max(axis=1))
+
+
+def greedy_policy(mdp: FiniteMDP, q: Array, *, tolerance: float = TIE) -> Array:
+    """Return the policy [S, A] float64 that is greedy in action values `q` [S, A]; ties are shared (section 4.2).
+
+    Args:
+        mdp: for what is legal.
+        q: [S, A] float64.
+        tolerance: see `TIE`.
+    """
+    best = best_values(mdp, q)
+    slack = tolerance * np.maximum(1.0, np.abs(best))
+    ties = mdp.mask & (q >= (best - slack)[:, None])
+    return np.asarray(ties / ties.sum(axis=1, keepdims=True))
+
+
+def policy_improvement(mdp: FiniteMDP, values: Array, *, gamma: float, tolerance: float = TIE) -> Array:
+    """Return the policy [S, A] float64 that is greedy with respect to state values [S] (section 4.2)."""
+    return greedy_policy(mdp, action_values(mdp, values, gamma=gamma), tolerance=tolerance)
+
+
+def policy_iteration(
+    mdp: FiniteMDP,
+    *,
+    gamma: float,
+    theta: float | None,
+    in_place: bool = True,
+    policy: Array | None = None,
+    tolerance: float = TIE,
+) -> Plan:
+    """Evaluate and improve in turn until the policy is its own improvement (section 4.3).
+
+    Args:
+        mdp: to be solved.
+        gamma: discount factor.
+        theta: evaluation stops when values change by less; None: evaluation is exact, by linear solve.
+        in_place: as in `evaluation_sweeps`.
+        policy: [S, A] to begin with; None: the uniform one.
+        tolerance: see `TIE`.
+
+    Raises:
+        UsageError: evaluation is exact, gamma 1, and a policy on the way never ends from some state.
+        RunError: evaluation by sweeps does not converge, as with gamma 1 and such a policy.
+    """
+    policy = uniform_policy(mdp) if policy is None else policy
+    values: Array | None = None
+    iterations = 0
+    while True:
+        iterations += 1
+        if theta is None:
+            after = exact_values(mdp, policy, gamma=gamma)
+        else:
+            after = policy_evaluation(mdp, policy, gamma=gamma, theta=theta, in_place=in_place, values=values).values
+        q = action_values(mdp, after, gamma=gamma)
+        improved = greedy_policy(mdp, q, tolerance=tolerance)
+        # Within the tolerance, policies of the same value could follow each other for ever.
+        if np.array_equal(improved, policy) or (iterations > 1 and _as_good(values, after, tolerance)):
+            return Plan(after, q, improved, iterations)
+        values, policy = after, improved
+
+
+def _as_good(before: Array | None, after: Array, tolerance: float) -> bool:
+    return before is not None and bool(np.allclose(before, after, rtol=tolerance, atol=tolerance))
+
+
+def value_iteration(
+    mdp: FiniteMDP,
+    *,
+    gamma: float,
+    theta: float,
+    values: Array | None = None,
+    max_sweeps: int = MAX_SWEEPS,
+    tolerance: float = TIE,
+) -> Plan:
+    """Sweep ``v(s) <- max_a q(s, a)`` with two arrays until no value changes by `theta` or more (section 4.4).
+
+    Args:
+        mdp: to be solved.
+        gamma: discount factor.
+        theta: the largest change of the last sweep is below it.
+        values: [S] to begin with; None: zeros.
+        max_sweeps: at most.
+        tolerance: see `TIE`.
+
+    Raises:
+        RunError: `max_sweeps` were not enough.
+    """
+    v = np.zeros(mdp.num_states) if values is None else np.asarray(values, np.float64)
+    change = np.inf
+    for sweep in range(1, max_sweeps + 1):
+        before, v = v, best_values(mdp, action_values(mdp, v, gamma=gamma))
+        change = float(np.abs(v - before).max())
+        if change < theta:
+            return plan_of(mdp, v, sweep, gamma=gamma, tolerance=tolerance)
+    raise not_converged("value iteration", max_sweeps, change, theta)
+
+
+def action_value_iteration(
+    mdp: FiniteMDP,
+    *,
+    gamma: float,
+    theta: float,
+    q: Array | None = None,
+    max_sweeps: int = MAX_SWEEPS,
+    tolerance: float = TIE,
+) -> Plan:
+    """Sweep ``q(s, a) <- r + gamma max_a' q(s', a')`` until no value changes by `theta` or more (eq. 3.20).
+
+    Args:
+        mdp: to be solved.
+        gamma: discount factor.
+        theta: the largest change of the last sweep is below it.
+        q: [S, A] to begin with; None: zeros.
+        max_sweeps: at most.
+        tolerance: see `TIE`.
+
+    Raises:
+        RunError: `max_sweeps` were not enough.
+    """
+    q = np.zeros(mdp.expected_reward.shape) if q is None else np.asarray(q, np.float64)
+    change = np.inf
+    for sweep in range(1, max_sweeps + 1):
+        before, q = q, action_values(mdp, best_values(mdp, q), gamma=gamma)
+        change = float(np.abs(q - before).max())
+        if change < theta:
+            return Plan(best_values(mdp, q), q, greedy_policy(mdp, q, tolerance=tolerance), sweep)
+    raise not_converged("value iteration", max_sweeps, change, theta)
+
+
+def plan_of(mdp: FiniteMDP, values: Array, iterations: int, *, gamma: float, tolerance: float) -> Plan:
+    """Return the plan that optimal state values [S] amount to."""
+    q = action_values(mdp, values, gamma=gamma)
+    return Plan(values, q, greedy_policy(mdp, q, tolerance=tolerance), iterations)
