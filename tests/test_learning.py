@@ -101,3 +101,10 @@ assert not {"torch", "wandb"} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_linear_sarsa_solves_mountain_car(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = rlkit.train("agent=linear_sarsa", "env=mountain_car", video="none", logger="[csv]")
+    assert run.evaluate(episodes=100)["return/raw"]["mean"] >= -120
