@@ -78,8 +78,9 @@ class TestDefaults:
 
     def test_they_make_an_agent_in_a_plain_script(self) -> None:
         env = SerialEnvironment([lambda: Line(3)])
-        spaces = {"observation_space": env.observation_space, "action_space": env.action_space}
-        agent = QLearning(**spaces, **{**build.defaults("agent/q_learning"), "epsilon": Constant(0.0)})
+        own = {"observation_space": env.observation_space, "action_space": env.action_space}
+        own |= {"epsilon": Constant(0.0), "rng": np.random.default_rng(0)}
+        agent = QLearning(**{**build.defaults("agent/q_learning"), **own})
         assert agent.q.shape == (10_000, 2)
 
     def test_an_unknown_name_is_refused_with_the_nearest(self) -> None:
