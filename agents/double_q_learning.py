@@ -14,8 +14,8 @@ class DoubleQLearning(OffPolicyControl):
     """
 
     name = "double_q_learning"
-    tables = 2
+    num_tables = 2
 
     def _learner(self) -> tuple[Table, Worth]:
-        learns, judges = self._tables if self._rng.random() < 0.5 else self._tables[::-1]
+        learns, judges = self.tables if self.rng.random() < 0.5 else self.tables[::-1]
         return learns, lambda step: judges.values.item(step.s_t, learns.best(step.s_t, step.legal))

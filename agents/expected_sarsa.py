@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rlkit.control import TDControl
-from rlkit.tables import Step
+from rlkit.tables import Step, added
 
 
 class ExpectedSarsa(TDControl):
@@ -12,9 +12,9 @@ class ExpectedSarsa(TDControl):
     name = "expected_sarsa"
 
     def _learn(self, i: int, step: Step) -> list[float]:
-        table = self._tables[0]
+        table = self.tables[0]
         row = (table.values[step.s_t] if step.legal is None else table.values[step.s_t][step.legal]).tolist()
         share = self._share(True)
         # At an end there may be no legal action; its discount is 0 then.
-        worth = share * sum(row) / len(row) + (1 - share) * max(row) if row else 0.0
-        return self._credit.spread(i, step, worth, table)
+        worth = share * added(row) / len(row) + (1 - share) * max(row) if row else 0.0
+        return self.credit.spread(i, step, worth, table)

@@ -21,10 +21,10 @@ class LinearSarsa(LinearControl):
     def __init__(self, **options: Any):
         """Make the weights; the options are those of `LinearControl`."""
         super().__init__(**options)
-        self._waiting = Waiting(FeatureStep)
+        self.waiting = Waiting(FeatureStep)
 
     def _learn(self, i: int, step: FeatureStep, size: float) -> list[float]:
-        return [self.linear.learn(i, done, self._worth(done, a_t), size) for done, a_t in self._waiting.add(i, step)]
+        return [self.linear.learn(i, done, self._worth(done, a_t), size) for done, a_t in self.waiting.add(i, step)]
 
     def _worth(self, step: FeatureStep, a_t: int | None) -> float:
         q_t = self.linear.row(step.index_t, step.value_t)
@@ -35,9 +35,9 @@ class LinearSarsa(LinearControl):
 
     def state_dict(self) -> State:
         """Return also the steps that wait for the next."""
-        return {**super().state_dict(), "waiting": self._waiting.state_dict()}
+        return {**super().state_dict(), "waiting": self.waiting.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
         super().load_state_dict(state)
-        self._waiting.load_state_dict(state["waiting"])
+        self.waiting.load_state_dict(state["waiting"])

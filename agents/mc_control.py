@@ -55,7 +55,7 @@ class MCControl(TabularControl):
     def observe(self, transition: Transition) -> None:
         """Keep the transition for `update`, and how likely it was, while the table is the one that was acted on."""
         if self._off_policy:
-            for i, step in steps_of(transition, self._space, self._gamma):
+            for i, step in steps_of(transition, self._space, self.gamma):
                 self._likelihoods.setdefault(i, []).append(self._likelihood(step))
         super().observe(transition)
 
@@ -63,10 +63,10 @@ class MCControl(TabularControl):
         episode = self._episodes.add(i, step)
         if not episode:
             return []
-        worth = self._tables[0].highest(step.s_t, step.legal)
+        worth = self.tables[0].highest(step.s_t, step.legal)
         if not self._off_policy:
-            return learn_returns(episode, worth, self._tables[0], self._first_visit)
-        return learn_weighted_returns(episode, self._likelihoods.pop(i), worth, self._tables[0], self._weights)
+            return learn_returns(episode, worth, self.tables[0], self._first_visit)
+        return learn_weighted_returns(episode, self._likelihoods.pop(i), worth, self.tables[0], self._weights)
 
     def _likelihood(self, step: Step) -> float:
         """Return the probability with which the epsilon-greedy policy does what was done."""

@@ -12,7 +12,7 @@ class QLearning(OffPolicyControl):
     name = "q_learning"
 
     def _learner(self) -> tuple[Table, Worth]:
-        return self._tables[0], self._worth
+        return self.tables[0], self._worth
 
     def _worth(self, step: Step) -> float:
-        return self._tables[0].highest(step.s_t, step.legal)
+        return self.tables[0].highest(step.s_t, step.legal)

@@ -22,28 +22,28 @@ class Sarsa(TDControl):
     def __init__(self, **options: Any):
         """Make the table; the options are those of `TDControl`."""
         super().__init__(**options)
-        self._waiting = Waiting(Step)
+        self.waiting = Waiting(Step)
 
     def _learn(self, i: int, step: Step) -> list[float]:
-        ready = self._waiting.add(i, step)
+        ready = self.waiting.add(i, step)
         return [error for done, a_t in ready for error in self._complete(i, done, a_t)]
 
     def _complete(self, i: int, step: Step, a_t: int | None) -> list[float]:
-        table = self._tables[0]
+        table = self.tables[0]
         a_t = self._draw(step) if a_t is None else a_t
-        return self._credit.spread(i, step, table.values.item(step.s_t, a_t), table)
+        return self.credit.spread(i, step, table.values.item(step.s_t, a_t), table)
 
     def _draw(self, step: Step) -> int:
         if step.discount_t == 0:
             return 0  # its value is not used
         legal = None if step.legal is None else step.legal[None]
-        return int(epsilon_greedy(self.q[step.s_t][None], self._share(True), self._rng, legal)[0])
+        return int(epsilon_greedy(self.q[step.s_t][None], self._share(True), self.rng, legal)[0])
 
     def state_dict(self) -> State:
         """Return also the steps that wait for the next."""
-        return {**super().state_dict(), "waiting": self._waiting.state_dict()}
+        return {**super().state_dict(), "waiting": self.waiting.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
         super().load_state_dict(state)
-        self._waiting.load_state_dict(state["waiting"])
+        self.waiting.load_state_dict(state["waiting"])

@@ -27,16 +27,16 @@ class TDPrediction(Prediction):
             UsageError: both `n_step` and `trace_decay`, or what `Prediction` refuses.
         """
         super().__init__(**options)
-        self._credit = make_credit(n_step, trace_decay)
+        self.credit = make_credit(n_step, trace_decay)
 
     def _learn(self, i: int, step: Step) -> list[float]:
-        return self._credit.spread(i, step, self._worth(step), self.table)
+        return self.credit.spread(i, step, self._worth(step), self.table)
 
     def state_dict(self) -> State:
         """Return also the steps that still learn."""
-        return {**super().state_dict(), "credit": self._credit.state_dict()}
+        return {**super().state_dict(), "credit": self.credit.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
         super().load_state_dict(state)
-        self._credit.load_state_dict(state["credit"])
+        self.credit.load_state_dict(state["credit"])

@@ -6,18 +6,30 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, require_share
+from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError, require_share
 from rlkit.credit import make_credit
 from rlkit.explore import Schedule, epsilon_greedy
 from rlkit.spaces import num_actions, num_states, state_index
-from rlkit.tables import Step, Table, Worth, steps_of
+from rlkit.tables import Step, Table, Worth, added, steps_of
 
 
 class TabularControl:
-    """Acts epsilon-greedily on a table of action values; a subclass says in `_learn` how it learns from a step."""
+    """Acts epsilon-greedily on a table of action values; a subclass says in `_learn` how it learns from a step.
+
+    Attributes:
+        values: [T, S, A] float64, of each table; actions are taken on their sum.
+        counts: [T, S, A] int64, of visits.
+        tables: the same, one by one.
+        gamma: discount factor.
+        epsilon: schedule of the share of uniformly drawn actions.
+        by_episode: that schedule counts episodes, not steps.
+        rng: what learning itself draws.
+        steps: decisions observed.
+        episodes: ends of episodes observed.
+    """
 
     name: str
-    tables = 1
+    num_tables = 1
 
     def __init__(
         self,
@@ -26,6 +38,7 @@ class TabularControl:
         action_space: Any,
         gamma: float,
         epsilon: Schedule,
+        epsilon_counts: str,
         learning_rate: float,
         learning_rate_decay: float,
         initial_value: float,
@@ -37,31 +50,38 @@ class TabularControl:
             observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`.
             action_space: `Discrete`.
             gamma: discount factor.
-            epsilon: share of uniformly drawn actions, by the number of decisions observed.
+            epsilon: share of uniformly drawn actions.
+            epsilon_counts: what that schedule counts: ``steps`` (decisions observed), or ``episodes`` ended.
             learning_rate: of the first visit of a state and action.
             learning_rate_decay: the n-th visit learns at ``learning_rate / n ** learning_rate_decay``.
             initial_value: of every action.
             rng: what learning itself draws.
 
         Raises:
-            UsageError: a space that is not discrete, or a gamma beyond 0 to 1.
+            UsageError: a space that is not discrete, a gamma beyond 0 to 1, or nothing that can be counted.
         """
         self._space = observation_space
         shape = (num_states(observation_space, agent=self.name), num_actions(action_space, agent=self.name))
-        self._tables = [Table(shape, initial_value, learning_rate, learning_rate_decay) for _ in range(self.tables)]
-        self._gamma, self._epsilon, self._rng = require_share("agent.gamma", gamma), epsilon, rng
-        self._steps = 0
+        self.values = np.full((self.num_tables, *shape), float(initial_value))
+        self.counts = np.zeros(self.values.shape, np.int64)
+        rows = zip(self.values, self.counts, strict=True)
+        self.tables = [Table(values, counts, learning_rate, learning_rate_decay) for values, counts in rows]
+        if epsilon_counts not in ("steps", "episodes"):
+            raise UsageError(f"agent.epsilon_counts is {epsilon_counts}; it must be steps or episodes")
+        self.gamma, self.epsilon, self.rng = require_share("agent.gamma", gamma), epsilon, rng
+        self.by_episode = epsilon_counts == "episodes"
+        self.steps = self.episodes = 0
         self._pending: Transition | None = None
 
     @property
     def q(self) -> Array:
         """[S, A] float64 action values; the mean of the tables where there are several."""
-        return self._tables[0].values if self.tables == 1 else np.mean([table.values for table in self._tables], axis=0)
+        return np.asarray(self.values[0] if self.num_tables == 1 else self.values.mean(axis=0))
 
     @property
     def visits(self) -> Array:
         """[S, A] int64 how often each value was moved."""
-        return self._tables[0].visits if self.tables == 1 else np.sum([table.visits for table in self._tables], axis=0)
+        return np.asarray(self.counts[0] if self.num_tables == 1 else self.counts.sum(axis=0))
 
     def initial_memory(self, n: int) -> Memory:
         """Return nothing: no episode is remembered."""
@@ -72,18 +92,19 @@ class TabularControl:
     ) -> tuple[Array, Memory]:
         """Return the epsilon-greedy action [N], or the greedy one where not exploring; ties are broken at random."""
         states = state_index(timestep.observation, self._space)
-        q = self._tables[0].values[states]
-        for other in self._tables[1:]:
+        q = self.tables[0].values[states]
+        for other in self.tables[1:]:
             q = q + other.values[states]
         return epsilon_greedy(q, self._share(explore), rng, timestep.legal_actions), memory
 
     def _share(self, explore: bool) -> float:
-        return self._epsilon(self._steps) if explore else 0.0
+        return self.epsilon(self.episodes if self.by_episode else self.steps) if explore else 0.0
 
     def observe(self, transition: Transition) -> None:
         """Keep the transition for `update`."""
         self._pending = transition
-        self._steps += int(np.count_nonzero(transition.valid))
+        self.steps += int(np.count_nonzero(transition.valid))
+        self.episodes += int(np.count_nonzero(transition.valid & transition.last))
 
     def update(self) -> Metrics | None:
         """Learn from the last transition, one environment after the other."""
@@ -91,32 +112,37 @@ class TabularControl:
         if transition is None:
             return None
         # In turn, not at once: environments that meet in one entry would add up to more than a whole step.
-        taken = steps_of(transition, self._space, self._gamma)
+        taken = steps_of(transition, self._space, self.gamma)
         errors = [error for i, step in taken for error in self._learn(i, step)]
-        return {"loss/td": sum(map(abs, errors)) / len(errors), "epsilon": self._share(True)} if errors else None
+        return {"loss/td": added(map(abs, errors)) / len(errors), "epsilon": self._share(True)} if errors else None
 
     def _learn(self, i: int, step: Step) -> list[float]:
         """Learn from a step of environment `i` and return the errors."""
         raise NotImplementedError
 
     def state_dict(self) -> State:
-        """Return the tables, the number of decisions and the generator."""
+        """Return the tables, the numbers of decisions and episodes, and the generator."""
         return {
-            "tables": [table.state_dict() for table in self._tables],
-            "steps": self._steps,
-            "rng": self._rng.bit_generator.state,
+            "tables": [table.state_dict() for table in self.tables],
+            "steps": self.steps,
+            "ended": self.episodes,
+            "rng": self.rng.bit_generator.state,
         }
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
-        for table, saved in zip(self._tables, state["tables"], strict=True):
+        for table, saved in zip(self.tables, state["tables"], strict=True):
             table.load_state_dict(saved)
-        self._steps = state["steps"]
-        self._rng.bit_generator.state = state["rng"]
+        self.steps, self.episodes = state["steps"], state["ended"]
+        self.rng.bit_generator.state = state["rng"]
 
 
 class TDControl(TabularControl):
-    """Learns by temporal differences, from a step or several; a subclass says what a step's successor is worth."""
+    """Learns by temporal differences, from a step or several; a subclass says what a step's successor is worth.
+
+    Attributes:
+        credit: who learns from a step, beside the step itself.
+    """
 
     def __init__(self, *, n_step: int, trace_decay: float, **options: Any):
         """Make the tables.
@@ -130,16 +156,16 @@ class TDControl(TabularControl):
             UsageError: both `n_step` and `trace_decay`, or what `TabularControl` refuses.
         """
         super().__init__(**options)
-        self._credit = make_credit(n_step, trace_decay)
+        self.credit = make_credit(n_step, trace_decay)
 
     def state_dict(self) -> State:
         """Return also the steps that still learn."""
-        return {**super().state_dict(), "credit": self._credit.state_dict()}
+        return {**super().state_dict(), "credit": self.credit.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
         super().load_state_dict(state)
-        self._credit.load_state_dict(state["credit"])
+        self.credit.load_state_dict(state["credit"])
 
 
 class OffPolicyControl(TDControl):
@@ -151,15 +177,15 @@ class OffPolicyControl(TDControl):
     def _learn(self, i: int, step: Step) -> list[float]:
         table, worth = self._learner()
         errors: list[float] = []
-        if self._credit.reaches_back and not self._greedy(step):
-            errors = self._credit.cut(i, worth, table)
-        return errors + self._credit.spread(i, step, worth(step), table)
+        if self.credit.reaches_back and not self._greedy(step):
+            errors = self.credit.cut(i, worth, table)
+        return errors + self.credit.spread(i, step, worth(step), table)
 
     def _learner(self) -> tuple[Table, Worth]:
         """Return the table that learns now, and what a step's successor is worth to it."""
         raise NotImplementedError
 
     def _greedy(self, step: Step) -> bool:
-        row = sum(table.values[step.s_tm1] for table in self._tables)
+        row = sum(table.values[step.s_tm1] for table in self.tables)
         legal = row if step.legal_tm1 is None else row[step.legal_tm1]
         return bool(row[step.a_tm1] >= legal.max())

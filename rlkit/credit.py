@@ -71,13 +71,17 @@ class OneStep:
 
 
 class Returns:
-    """Each step learns from the rewards of up to n steps (Sutton & Barto, 2nd ed., chapter 7)."""
+    """Each step learns from the rewards of up to n steps (Sutton & Barto, 2nd ed., chapter 7).
+
+    Attributes:
+        n_step: how many.
+    """
 
     reaches_back = True
 
     def __init__(self, n_step: int):
         """Wait for `n_step` steps."""
-        self._n_step = n_step
+        self.n_step = n_step
         self._tails: dict[int, list[Step]] = {}
 
     def spread(self, i: int, step: Step, v_t: float, table: Table) -> list[float]:
@@ -86,7 +90,7 @@ class Returns:
         tail.append(step)
         if step.last:
             return _finish(tail, v_t, table)
-        return [_towards(tail, v_t, table)] if len(tail) == self._n_step else []
+        return [_towards(tail, v_t, table)] if len(tail) == self.n_step else []
 
     def cut(self, i: int, worth: Worth, table: Table) -> list[float]:
         """Learn from all that wait, whose returns end here."""
@@ -95,7 +99,7 @@ class Returns:
 
     def state_dict(self) -> State:
         """Return the steps that wait."""
-        return {"tails": [[i, [plain(step) for step in tail]] for i, tail in self._tails.items()]}
+        return {"tails": [[i, [plain(step) for step in tail]] for i, tail in sorted(self._tails.items()) if tail]}
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
@@ -122,6 +126,9 @@ class Traces:
     """Earlier steps of an episode learn too, the less the longer ago, by replacing traces.
 
     Source: Sutton & Barto, 2nd ed., sections 12.2 and 12.5; 1st ed., section 7.8 for what replaces.
+
+    Attributes:
+        trace_decay: lambda.
     """
 
     reaches_back = True
@@ -130,7 +137,7 @@ class Traces:
 
     def __init__(self, trace_decay: float):
         """Let traces fade by `trace_decay`, beside the discount."""
-        self._decay = trace_decay
+        self.trace_decay = trace_decay
         self._traces: dict[int, dict[tuple[int, int], float]] = {}
 
     def spread(self, i: int, step: Step, v_t: float, table: Table) -> list[float]:
@@ -142,7 +149,7 @@ class Traces:
         table.visit(*pair)
         for (s, a), trace in traces.items():
             table.move(s, a, trace * error)
-        fading = abs(step.discount_t) * self._decay
+        fading = abs(step.discount_t) * self.trace_decay
         kept = {} if step.last else {other: fading * trace for other, trace in traces.items()}
         self._traces[i] = {other: trace for other, trace in kept.items() if trace > self.FAINT}
         return [error]
@@ -154,7 +161,8 @@ class Traces:
 
     def state_dict(self) -> State:
         """Return the traces."""
-        return {"traces": [[i, [[*pair, value] for pair, value in own.items()]] for i, own in self._traces.items()]}
+        kept = {i: own for i, own in sorted(self._traces.items()) if own}
+        return {"traces": [[i, [[*pair, value] for pair, value in own.items()]] for i, own in kept.items()]}
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""

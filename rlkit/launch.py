@@ -28,11 +28,20 @@ from rlkit.resources import keep_freed_memory
 from rlkit.run import Run
 from rlkit.seeding import Seeds
 from rlkit.signals import interruptions
-from rlkit.training import STOP_AT, Training
+from rlkit.training import AS_PLANNED, Training
 from rlkit.video import encoder
 
-RESUME_KEYS = ("resume", "total_steps", "logger", "video", "eval", "device", "output")
-POSITIVE = ("total_steps", "num_envs", "threads", "eval.episodes", "eval.max_steps", "eval.num_envs", "checkpoint.keep")
+RESUME_KEYS = ("resume", "total_steps", "total_episodes", "inner_loop", "logger", "video", "eval", "device", "output")
+POSITIVE = (
+    "total_steps",
+    "total_episodes",
+    "num_envs",
+    "threads",
+    "eval.episodes",
+    "eval.max_steps",
+    "eval.num_envs",
+    "checkpoint.keep",
+)
 NOT_NEGATIVE = ("seed", "eval.every", "checkpoint.every", "log.every")
 LOGGERS = {"wandb": "pip install wandb", "tensorboard": 'pip install "rlkit[tensorboard]"'}
 """Loggers that need a package of the same name, and how to get it."""
@@ -119,7 +128,7 @@ def _check(config: dict[str, Any]) -> None:
     for least, keys in ((1, POSITIVE), (0, NOT_NEGATIVE)):
         for key in keys:
             value: Any = reduce(getitem, key.split("."), config)
-            if value < least:
+            if value is not None and value < least:
                 raise UsageError(f"{key} is {value}; it must be at least {least}")
     require_share("eval.epsilon", config["eval"]["epsilon"])
     for logger, remedy in LOGGERS.items():
@@ -260,7 +269,7 @@ def _finish(run: Run, logger: Logger, session: Training) -> None:
         from rlkit.curve import draw
 
         logger.picture(session.steps, draw(run.directory))
-    if run.stopped in (None, STOP_AT) and run.config["video"] == "final":
+    if run.stopped in AS_PLANNED and run.config["video"] == "final":
         try:
             logger.video(session.steps, next(record(run, format=Format(max_frames=FRAMES))).video)
         except (RunError, UsageError) as error:

@@ -40,6 +40,7 @@ class Interaction(Iterator[Transition]):
 
     Attributes:
         steps: agent decisions so far, summed over environments.
+        rng: what `act` draws from.
         at_cut: the last step ended every episode at a multiple of `cut_every`.
         reproduced: an opaque environment began, after `load_state_dict`, as it had when the state was taken.
     """
@@ -57,7 +58,7 @@ class Interaction(Iterator[Transition]):
         self._agent = agent
         self._env = env
         self._explore = explore
-        self._rng = rng
+        self.rng = rng
         self._reset_seeds = reset_seeds
         self._cut_every = cut_every
         self._initial = agent.initial_memory(env.num_envs)
@@ -73,11 +74,19 @@ class Interaction(Iterator[Transition]):
         self.send()
         return self.recv()
 
-    def send(self) -> None:
-        """Let the agent act, and the environments start their step; next comes `recv`."""
+    def begin(self) -> TimeStep:
+        """Return what the environments show, reset if they were not yet."""
         if self._timestep is None:
             self._timestep = self._ask(self._env.reset, self._reset_seeds(0))
-        self._sent = self._agent.act(self._timestep, self._memory, explore=self._explore, rng=self._rng)
+        return self._timestep
+
+    def leap(self, timestep: TimeStep, steps: int) -> None:
+        """Go on from `timestep` at `steps` decisions, to which the environments were brought by other means."""
+        self._timestep, self.steps = timestep, steps
+
+    def send(self) -> None:
+        """Let the agent act, and the environments start their step; next comes `recv`."""
+        self._sent = self._agent.act(self.begin(), self._memory, explore=self._explore, rng=self.rng)
         self._ask(self._env.send, self._sent[0])
 
     def recv(self) -> Transition:
@@ -129,14 +138,14 @@ class Interaction(Iterator[Transition]):
             "steps": self.steps,
             "timestep": timestep,
             "memory": self._memory,
-            "rng": self._rng.bit_generator.state,
+            "rng": self.rng.bit_generator.state,
             "env": None if self._cut_every or timestep is None else self._env.get_state(),
         }
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
         self.steps, self._memory = state["steps"], state["memory"]
-        self._rng.bit_generator.state = state["rng"]
+        self.rng.bit_generator.state = state["rng"]
         if state["timestep"] is None:
             return
         self._timestep = timestep_from_state(state["timestep"])

@@ -8,7 +8,7 @@ import numpy as np
 
 from rlkit.core import Actor, Array, Memory, Metrics, State, TimeStep, Transition, require_share
 from rlkit.spaces import num_states
-from rlkit.tables import Step, Table, steps_of
+from rlkit.tables import Step, Table, added, steps_of
 
 
 class Prediction:
@@ -45,7 +45,8 @@ class Prediction:
         """
         self._space, self._policy, self._gamma = observation_space, policy, require_share("agent.gamma", gamma)
         states = num_states(observation_space, agent=self.name)
-        self.table = Table((states, 1), initial_value, learning_rate, learning_rate_decay)
+        values, visits = np.full((states, 1), float(initial_value)), np.zeros((states, 1), np.int64)
+        self.table = Table(values, visits, learning_rate, learning_rate_decay)
         self._pending: Transition | None = None
 
     @property
@@ -76,7 +77,7 @@ class Prediction:
         unacted = transition._replace(action=np.zeros(len(transition.last), np.int64), next_legal_actions=None)
         taken = steps_of(unacted, self._space, self._gamma)
         errors = [error for i, step in taken for error in self._learn(i, step)]
-        return {"loss/td": sum(map(abs, errors)) / len(errors)} if errors else None
+        return {"loss/td": added(map(abs, errors)) / len(errors)} if errors else None
 
     def _worth(self, step: Step) -> float:
         return float(self.table.values[step.s_t, 0])

@@ -31,6 +31,14 @@ class Output(Enum):
     json = "json"
 
 
+class InnerLoop(Enum):
+    """What steps one environment and a tabular agent."""
+
+    auto = "auto"
+    python = "python"
+    numba = "numba"
+
+
 # `async` is a keyword, so this one cannot be written as a class.
 Vectorization = Enum("Vectorization", ["sync", "async", "native"])
 
@@ -80,10 +88,12 @@ class TrainConfig:
     threads: int = MISSING
     deterministic: bool = MISSING
     total_steps: int = MISSING
+    total_episodes: int | None = None
     stop_at: float | None = None
     num_envs: int = MISSING
     vectorization: Vectorization = MISSING
     overlap: bool = MISSING
+    inner_loop: InnerLoop = MISSING
     action_mask: bool = MISSING
     eval: EvalConfig = field(default_factory=EvalConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)

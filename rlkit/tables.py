@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,6 +51,14 @@ def from_plain(values: Sequence[Any]) -> Step:
     return Step(*values)
 
 
+def added(values: Iterable[float]) -> float:
+    """Return the sum, added from the first to the last: newer Pythons' own `sum` rounds differently."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
 Worth = Callable[[Step], float]
 """What the successor of a step is worth."""
 
@@ -61,13 +69,14 @@ class Table:
     Attributes:
         values: [S, A] float64.
         visits: [S, A] int64, how often each was visited.
+        rate: of the first visit.
+        decay: the n-th visit learns at ``rate / n ** decay``.
     """
 
-    def __init__(self, shape: tuple[int, int], initial_value: float, rate: float, decay: float):
-        """Start with `initial_value`; the n-th visit learns at ``rate / n ** decay``: rate and decay 1 give means."""
-        self.values = np.full(shape, float(initial_value))
-        self.visits = np.zeros(shape, np.int64)
-        self._rate, self._decay = rate, decay
+    def __init__(self, values: Array, visits: Array, rate: float, decay: float):
+        """Take the arrays, to be changed in place; with rate and decay 1 values are means."""
+        self.values, self.visits = values, visits
+        self.rate, self.decay = rate, decay
 
     def visit(self, s: int, a: int) -> None:
         """Count a visit."""
@@ -75,7 +84,8 @@ class Table:
 
     def move(self, s: int, a: int, error: float) -> None:
         """Move the value of `a` in `s` by its share of `error`."""
-        self.values[s, a] += self._rate * self.visits.item(s, a) ** -self._decay * error
+        # Of two tables one may follow a trace that only the other one left.
+        self.values[s, a] += self.rate * max(self.visits.item(s, a), 1) ** -self.decay * error
 
     def highest(self, s: int, legal: Array | None) -> float:
         """Return the largest value in `s` of a legal action; 0 where none is legal, which is so at an end only."""
@@ -93,4 +103,4 @@ class Table:
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
-        self.values, self.visits = np.array(state["values"]), np.array(state["visits"])
+        self.values[...], self.visits[...] = state["values"], state["visits"]

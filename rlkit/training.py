@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rlkit import build
 from rlkit.checkpoint import CheckpointError, Store
-from rlkit.core import Agent, Environment, Metrics, State, Transition
+from rlkit.core import Agent, Environment, Metrics, State, Transition, UsageError
 from rlkit.film import FRAMES, Format, Sink, side_by_side
 from rlkit.loggers.base import Logger
 from rlkit.loop import Interaction, crossed, evaluate, interact, train
 from rlkit.seeding import Seeds
 from rlkit.statistics import Averages, Episode, EpisodeTracker
 
+if TYPE_CHECKING:
+    from rlkit.compiled import CompiledLoop
+
 STOP_AT = "stop_at was reached"
+TOTAL_EPISODES = "total_episodes was reached"
+AS_PLANNED = (None, STOP_AT, TOTAL_EPISODES)
+"""Reasons to stop that leave nothing to go on with."""
+
+COMPILED_FROM = 100_000
+"""Steps from which a compiled loop is worth the time that it takes to load or, once, to compile."""
 
 
 class Training:
@@ -51,6 +60,8 @@ class Training:
         self._stream = stream(config, agent, env, opaque=opaque)
         self._tracker = EpisodeTracker(env.num_envs)
         self._averages = Averages()
+        self._compiled = compiled(config, agent, env)
+        self._episodes = 0
         self._best: dict[str, Any] = {"step": None, "score": -np.inf}
         # An opaque environment's last checkpoint may not be one to go on from: the scheduled one before it is.
         keep = max(config["checkpoint"]["keep"], 2 if opaque else 1)
@@ -102,11 +113,11 @@ class Training:
         total = self._config["total_steps"]
         started, before = time.perf_counter(), self.steps
         first = before
-        if first >= total:
-            self._logger.message(f"the run is at step {first:,} already: give it a total_steps beyond that to go on")
-        overlap = self._config["overlap"]
-        for transition, metrics in train(self._agent, self._stream, total_steps=total, overlap=overlap):
-            self._take(transition, metrics)
+        self.stopped = self._enough()
+        if first >= total or self.stopped:
+            limit = "total_episodes" if self.stopped else "total_steps"
+            self._logger.message(f"the run is at step {first:,} already: give it a {limit} beyond that to go on")
+        for _ in self._strides(0 if self.stopped else total):
             after = self.steps
             if crossed(before, after, self._config["log"]["every"]):
                 self._log(after, time.perf_counter() - started, after - first)
@@ -116,7 +127,7 @@ class Training:
                 self._save(resumable=True)
             self._logger.progress(after)
             before = after
-            self.stopped = self.stopped or interrupted()
+            self.stopped = self.stopped or self._enough() or interrupted()
             if self.stopped is not None:
                 break
         self._finish(first)
@@ -126,15 +137,44 @@ class Training:
         if self.steps == first or self.steps in self._store.steps():
             return
         resumable = not self.opaque or self._stream.at_cut
-        if resumable or self.stopped in (None, STOP_AT):
+        if resumable or self.stopped in AS_PLANNED:
             self._save(resumable=resumable)
+
+    def _strides(self, total: int) -> Iterator[None]:
+        """Go on by a step, or by many at once up to the next multiple of a period."""
+        if self._compiled is None:
+            overlap = self._config["overlap"]
+            for transition, metrics in train(self._agent, self._stream, total_steps=total, overlap=overlap):
+                self._take(transition, metrics)
+                yield
+            return
+        while self.steps < total:
+            wanted = self._config["total_episodes"]
+            episodes = total if wanted is None else wanted - self._episodes
+            limits = {"steps": min(total, self._next_due()), "episodes": episodes}
+            self._count(self._compiled.stride(self._stream, self._tracker, self._averages, **limits))
+            yield
+
+    def _next_due(self) -> int:
+        """Return the next multiple of a period."""
+        periods = [self._config[name]["every"] for name in ("log", "eval", "checkpoint")]
+        due: int = min((self.steps // every + 1) * every for every in [*periods, self._config["total_steps"]] if every)
+        return due
+
+    def _enough(self) -> str | None:
+        wanted = self._config["total_episodes"]
+        return TOTAL_EPISODES if wanted is not None and self._episodes >= wanted else None
 
     def _take(self, transition: Transition, metrics: Metrics | None) -> None:
         if metrics is not None:
             self._averages.add(metrics)
-        for episode in self._tracker.step(transition, self.steps):
+        self._count(self._tracker.step(transition, self.steps))
+
+    def _count(self, episodes: Iterable[Episode]) -> None:
+        for episode in episodes:
             self._logger.episode(episode)
             if not episode.cut:
+                self._episodes += 1
                 self._averages.add(
                     {
                         "return/raw": episode.return_raw,
@@ -176,6 +216,7 @@ class Training:
             "tracker": self._tracker.state_dict(),
             "averages": self._averages.state_dict(),
             "best": self._best,
+            "episodes": self._episodes,
             "logger": self._logger.state_dict(),
         }
 
@@ -189,6 +230,7 @@ class Training:
         self._tracker.load_state_dict(state["tracker"])
         self._averages.load_state_dict(state["averages"])
         self._best = dict(state["best"])
+        self._episodes = state["episodes"]
         self._logger.load_state_dict(state["logger"])
 
 
@@ -210,6 +252,31 @@ def require_fit(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     for key, value in wanted.items():
         if found[key] != value:
             raise ValueError(f"its {key} is {found[key]}, the run's is {value}")
+
+
+def compiled(config: Mapping[str, Any], agent: Agent, env: Environment) -> CompiledLoop | None:
+    """Return the compiled loop where it is asked for, or pays and can be had.
+
+    Raises:
+        UsageError: it is asked for and cannot be had.
+    """
+    asked = config["inner_loop"]
+    if asked == "python" or (asked == "auto" and not _pays(config)):
+        return None
+    from rlkit.compiled import compiled_loop
+
+    try:
+        return compiled_loop(agent, env, action_mask=config["action_mask"])
+    except UsageError:
+        if asked == "numba":
+            raise
+        return None
+
+
+def _pays(config: Mapping[str, Any]) -> bool:
+    """Tell whether it is worth while to ask, before anything is imported."""
+    alone = config["num_envs"] == 1 and config["vectorization"] == "sync" and not config["preprocess"]
+    return alone and config["network"] is None and config["total_steps"] >= COMPILED_FROM
 
 
 def stream(config: Mapping[str, Any], agent: Agent, env: Environment, *, opaque: bool) -> Interaction:

@@ -36,7 +36,11 @@ def first_timestep(observation: Array, legal_actions: Array | None) -> TimeStep:
 
 
 class SerialEnvironment:
-    """N environments stepped one after the other in this process, reset in the step that ends them."""
+    """N environments stepped one after the other in this process, reset in the step that ends them.
+
+    Attributes:
+        envs: the single ones.
+    """
 
     def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False):
         """Build one environment of each function in `makes`.
@@ -45,12 +49,12 @@ class SerialEnvironment:
             makes: one function for each environment.
             action_mask: take `legal_actions` from ``info["action_mask"]`` [A].
         """
-        self._envs = [Simulator(make) for make in makes]
+        self.envs = [Simulator(make) for make in makes]
         self._mask = action_mask
-        self.num_envs = len(self._envs)
-        self.observation_space = self._envs[0].observation_space
-        self.action_space = self._envs[0].action_space
-        self.frame_stack = self._envs[0].frame_stack
+        self.num_envs = len(self.envs)
+        self.observation_space = self.envs[0].observation_space
+        self.action_space = self.envs[0].action_space
+        self.frame_stack = self.envs[0].frame_stack
         self._sent: Array | None = None
         self._shape = (self.num_envs, *(self.observation_space.shape or ()))
         self._dtype = self.observation_space.dtype
@@ -61,14 +65,14 @@ class SerialEnvironment:
         self._sent = None
         observation = np.empty(self._shape, self._dtype)
         infos = []
-        for i, (env, seed) in enumerate(zip(self._envs, seeds, strict=True)):
+        for i, (env, seed) in enumerate(zip(self.envs, seeds, strict=True)):
             observation[i], info = env.reset(seed=seed)
             infos.append(info)
         return first_timestep(observation, self._legal(infos))
 
     def restart(self, seeds: list[int]) -> TimeStep:
         """Build every environment anew and start an episode in it."""
-        for env in self._envs:
+        for env in self.envs:
             env.restart()
         return self.reset(seeds)
 
@@ -91,7 +95,7 @@ class SerialEnvironment:
         infos: list[dict[str, Any]] = [{}] * n
         fresh = infos
         actions = action.tolist() if self._discrete else action
-        for i, env in enumerate(self._envs):
+        for i, env in enumerate(self.envs):
             reached[i], rewards[i], terminations[i], truncated, infos[i] = env.env.step(actions[i])
             lasts[i] = terminations[i] or truncated
             if lasts[i]:
@@ -100,7 +104,7 @@ class SerialEnvironment:
                 observation[i], fresh[i] = env.env.reset()
             elif observation is not reached:
                 observation[i], fresh[i] = reached[i], infos[i]
-        return _timestep(
+        return timestep(
             observation,
             np.array(rewards, np.float64),
             np.array(terminations, bool),
@@ -114,21 +118,21 @@ class SerialEnvironment:
 
     def get_state(self) -> State | None:
         """Return the state of every environment, or None where one is opaque."""
-        states = [env.capture() for env in self._envs]
+        states = [env.capture() for env in self.envs]
         return None if any(state is None for state in states) else {"envs": states}
 
     def set_state(self, state: State) -> None:
         """Take back what `get_state` gave."""
-        for env, saved in zip(self._envs, state["envs"], strict=True):
+        for env, saved in zip(self.envs, state["envs"], strict=True):
             env.restore(saved)
 
     def render(self, index: int = 0) -> Array:
         """Return a picture [H, W, 3] uint8 of one environment."""
-        return np.asarray(self._envs[index].render())
+        return np.asarray(self.envs[index].render())
 
     def close(self) -> None:
         """Close every environment."""
-        for env in self._envs:
+        for env in self.envs:
             env.close()
 
     def _legal(self, infos: list[dict[str, Any]]) -> Array | None:
@@ -209,7 +213,7 @@ class VectorEnvironment:
             else:
                 fresh, begun = self._vector.reset(options={"reset_mask": np.array(last)})
                 observation, legal = self._own(fresh), self._legal(begun, legal)
-        return _timestep(
+        return timestep(
             observation,
             np.asarray(reward, np.float64),
             terminated,
@@ -265,7 +269,7 @@ class VectorEnvironment:
         self._vector.close()
 
 
-def _timestep(
+def timestep(
     observation: Array,
     reward: Array,
     terminated: Array,
@@ -278,6 +282,7 @@ def _timestep(
     next_legal_actions: Array | None,
     valid: Array | None = None,
 ) -> TimeStep:
+    """Return the time step [N] after a step, with termination as a discount of 0; `valid`: None for all."""
     n = len(reward)
     return TimeStep(
         observation=observation,

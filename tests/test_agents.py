@@ -64,6 +64,7 @@ def q_learning(**keys: Any) -> QLearning:
         "epsilon": Constant(0.0),
         "learning_rate": 0.5,
         "learning_rate_decay": 0.0,
+        "epsilon_counts": "steps",
         "initial_value": 0.0,
         "n_step": 1,
         "trace_decay": 0.0,

@@ -43,6 +43,7 @@ def make(kind: type[TabularControl], **keys: Any) -> Any:
         "action_space": spaces.Discrete(2),
         "gamma": 0.5,
         "epsilon": Constant(0.2),
+        "epsilon_counts": "steps",
         "learning_rate": 0.5,
         "learning_rate_decay": 0.0,
         "initial_value": 0.0,
@@ -51,6 +52,11 @@ def make(kind: type[TabularControl], **keys: Any) -> Any:
         "rng": np.random.default_rng(0),
     }
     return kind(**{**settings, **keys})
+
+
+def table_of(shape: tuple[int, int]) -> Table:
+    """Return a table of zeros whose values go all the way to their targets."""
+    return Table(np.zeros(shape), np.zeros(shape, np.int64), 1.0, 0.0)
 
 
 class TestSarsa:
@@ -110,7 +116,7 @@ class TestDoubleQLearning:
         sides = set()
         for seed in range(20):
             agent = make(DoubleQLearning, rng=np.random.default_rng(seed))
-            first, second = agent._tables
+            first, second = agent.tables
             first.values[1], second.values[1] = [1.0, 2.0], [40.0, 30.0]
             learn(agent, transition([0], [0], [0.0], [1.0], [1]))
             # The first prefers action 1, which the second says is worth 30; the second prefers 0, worth 1.
@@ -119,7 +125,7 @@ class TestDoubleQLearning:
 
     def test_it_acts_on_both(self) -> None:
         agent = make(DoubleQLearning)
-        first, second = agent._tables
+        first, second = agent.tables
         first.values[0], second.values[0] = [1.0, 0.0], [0.0, 3.0]
         assert agent.q[0].tolist() == [0.5, 1.5]
 
@@ -159,7 +165,7 @@ class TestReturns:
             min_size=1, max_size=12,
         )  # fmt: skip
         episodes = [data.draw(draw) for _ in range(n)]
-        table, credit, found = Table((5, 1), 0.0, 1.0, 0.0), make_credit(n_step, 0.0), []
+        table, credit, found = table_of((5, 1)), make_credit(n_step, 0.0), []
         table.move = lambda s, a, error: found.append((s, error))  # type: ignore[method-assign]
         expected = []
         for i, rows in enumerate(episodes):
@@ -212,7 +218,7 @@ class TestTraces:
     def test_lambda_1_at_the_end_of_an_episode_is_monte_carlo(self) -> None:
         """With every value 0 and errors learnt in full only at the end, as all rewards come there."""
         rng = np.random.default_rng(0)
-        traces, table = Traces(1.0), Table((9, 2), 0.0, 1.0, 0.0)
+        traces, table = Traces(1.0), table_of((9, 2))
         steps = [Step(s, int(rng.integers(2)), 0.0, 0.9, s + 1, False, None, None) for s in range(7)]
         steps.append(Step(7, 1, 3.0, 0.0, 8, True, None, None))
         for step in steps:
@@ -371,6 +377,7 @@ def monte_carlo(**keys: Any) -> Any:
         "action_space": spaces.Discrete(2),
         "gamma": 0.5,
         "epsilon": Constant(0.2),
+        "epsilon_counts": "steps",
         "learning_rate": 1.0,
         "learning_rate_decay": 1.0,
         "initial_value": 0.0,

@@ -1,0 +1,119 @@
+"""Agents that the compiled loop can run: what they learn by, and what their last steps were."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rlkit.agents.double_q_learning import DoubleQLearning
+from rlkit.agents.expected_sarsa import ExpectedSarsa
+from rlkit.agents.q_learning import QLearning
+from rlkit.agents.sarsa import Sarsa
+from rlkit.compiled.structures import (
+    CONSTANT,
+    DOUBLE_Q_LEARNING,
+    EXPECTED_SARSA,
+    EXPONENTIAL,
+    LINEAR,
+    MULTIPLICATIVE,
+    Q_LEARNING,
+    SARSA,
+    TAIL,
+    TRACES,
+    WAITING,
+    Epsilon,
+    Progress,
+    Rule,
+    Statistics,
+)
+from rlkit.control import TDControl
+from rlkit.core import Agent, Array
+from rlkit.credit import Returns, Traces
+from rlkit.explore import Constant, Exponential, Linear, Multiplicative, Schedule
+from rlkit.tables import Step, plain
+
+KINDS: dict[type, int] = {
+    QLearning: Q_LEARNING,
+    DoubleQLearning: DOUBLE_Q_LEARNING,
+    Sarsa: SARSA,
+    ExpectedSarsa: EXPECTED_SARSA,
+}
+"""Exact classes: what a subclass changes is not compiled."""
+
+
+def epsilon_of(schedule: Schedule, by_episode: bool) -> Epsilon | None:
+    """Return a schedule as numbers; None where it is somebody's own."""
+    match schedule:
+        case Constant(value):
+            numbers = (CONSTANT, 0.0, float(value), 0.0)
+        case Linear(start, end, steps):
+            numbers = (LINEAR, float(start), float(end), float(steps))
+        case Exponential(start, end, rate):
+            numbers = (EXPONENTIAL, float(start), float(end), float(rate))
+        case Multiplicative(start, end, factor):
+            numbers = (MULTIPLICATIVE, float(start), float(end), float(factor))
+        case _:
+            return None
+    known = type(schedule) in (Constant, Linear, Exponential, Multiplicative)
+    return Epsilon(*numbers, by_episode) if known else None
+
+
+def rule_of(agent: Agent) -> Rule | None:
+    """Return how an agent learns; None where that is not compiled. Its tables are the agent's own arrays."""
+    kind = KINDS.get(type(agent))
+    if kind is None or not isinstance(agent, TDControl):
+        return None
+    first, credit = agent.tables[0], agent.credit
+    return Rule(
+        kind=kind,
+        values=agent.values,
+        visits=agent.counts,
+        gamma=float(agent.gamma),
+        rate=float(first.rate),
+        rate_decay=float(first.decay),
+        n_step=credit.n_step if isinstance(credit, Returns) else 1,
+        trace_decay=float(credit.trace_decay) if isinstance(credit, Traces) else 0.0,
+        faint=Traces.FAINT,
+    )
+
+
+def steps_left(agent: TDControl) -> tuple[list[list[Any]], list[list[Any]], list[list[Any]]]:
+    """Return from what an agent still learns: the tail of n-step returns, the traces, and the step that waits."""
+    credit = agent.credit.state_dict()
+    waiting = agent.waiting.state_dict()["steps"] if isinstance(agent, Sarsa) else []
+    # Rows are (environment, value), and there is one environment.
+    tail, traces = ([value for _, values in credit.get(name, []) for value in values] for name in ("tails", "traces"))
+    return tail, traces, [step for _, step in waiting]
+
+
+def progress_of(agent: TDControl, rule: Rule, statistics: Statistics) -> Progress:
+    """Return from what an agent still learns, and the statistics, as arrays for up to `statistics.room` episodes."""
+    traced, (tail, traces, waiting) = rule.trace_decay > 0, steps_left(agent)
+    size = 1 + (rule.values[0].size if traced else rule.n_step)
+    steps, numbers = np.zeros((size, 3), np.int64), np.zeros((size, 2))
+    slot = np.full(rule.values[0].shape if traced else (0, 0), -1, np.int64)
+    for i, (s, a, reward, discount, s_t, *_) in [*enumerate(tail), *((size - 1, step) for step in waiting)]:
+        steps[i], numbers[i] = (s, a, s_t), (reward, discount)
+    for i, (s, a, trace) in enumerate(traces):
+        steps[i, :2], numbers[i, 0], slot[s, a] = (s, a), trace, i
+    counts = np.array([len(tail), len(traces), len(waiting), 0, 0, statistics.length, 0])
+    sums = np.array([statistics.errors, statistics.epsilons, 0.0, statistics.raw, statistics.learner])
+    return Progress(steps, numbers, slot, counts, sums, np.empty((statistics.room, 4)))
+
+
+def give_back(agent: TDControl, progress: Progress, legal: Array | None) -> None:
+    """Let an agent go on from these steps; `legal` [S, A] tells what may be chosen."""
+    counts, size = progress.counts, len(progress.steps)
+    tail = [_plain(progress, i, legal) for i in range(counts[TAIL])]
+    traces = [[*progress.steps[i, :2].tolist(), progress.numbers.item(i, 0)] for i in range(counts[TRACES])]
+    agent.credit.load_state_dict({"tails": [[0, tail]] if tail else [], "traces": [[0, traces]] if traces else []})
+    if isinstance(agent, Sarsa):
+        agent.waiting.load_state_dict({"steps": [[0, _plain(progress, size - 1, legal)]] * int(counts[WAITING])})
+
+
+def _plain(progress: Progress, i: int, legal: Array | None) -> list[Any]:
+    (s, a, s_t), (reward, discount) = progress.steps[i].tolist(), progress.numbers[i].tolist()
+    masks = (None, None) if legal is None else (legal[s], legal[s_t])
+    # What still learns has not ended its episode.
+    return plain(Step(s, a, reward, discount, s_t, False, *masks))
