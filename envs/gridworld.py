@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from rlkit.core import Array, UsageError
-from rlkit.envs.grids import AGENT, ARROW_KEYS, GOAL, WHITE, Board, Cell, lines, successors
+from rlkit.envs.grids import AGENT, ARROW_KEYS, GOAL, MOVES, WHITE, Board, Cell, lines, successors
 from rlkit.envs.tabular import TabularEnv, vectorizable
+from rlkit.maps import Layout, Panel
 from rlkit.mdp import FiniteMDP
 
 
@@ -65,6 +66,14 @@ class Gridworld(TabularEnv):
                 f"[{self._rows - 1}, {self._columns - 1}]"
             )
         return cell[0], cell[1]
+
+    def layout(self) -> Layout:
+        """Return the grid."""
+        states = np.arange(self._rows * self._columns).reshape(self._rows, self._columns)
+        labels = np.full(states.shape, "", "<U1")
+        for cell in self._terminals:
+            labels[cell] = "T"
+        return Layout((Panel("", states, labels),), MOVES)
 
     def text(self) -> str:
         """Return a line for each row: T is terminal."""

@@ -6,9 +6,24 @@ import numpy as np
 from PIL import Image
 
 from rlkit.core import Array, UsageError
-from rlkit.envs.grids import AGENT, ARROW_KEYS, BONUS, GOAL, START, TRAP, WALL, WHITE, Board, Cell, lines, successors
+from rlkit.envs.grids import (
+    AGENT,
+    ARROW_KEYS,
+    BONUS,
+    GOAL,
+    MOVES,
+    START,
+    TRAP,
+    WALL,
+    WHITE,
+    Board,
+    Cell,
+    lines,
+    successors,
+)
 from rlkit.envs.maze_generator import generated
 from rlkit.envs.tabular import TabularEnv, vectorizable
+from rlkit.maps import Layout, Panel
 from rlkit.mdp import FiniteMDP
 
 SYMBOLS = "#.SE+T"
@@ -90,6 +105,13 @@ class Maze(TabularEnv):
             if taken >> number & 1:
                 shown[row, column] = "."
         return shown
+
+    def layout(self) -> Layout:
+        """Return the maze, before any bonus was taken."""
+        states = np.full(self._cells.shape, -1)
+        states[self._cells != "#"] = np.arange(len(self._paths))
+        labels = np.where(np.isin(self._cells, ["#", "."]), "", self._cells)
+        return Layout((Panel("", states, labels),), MOVES)
 
     def text(self) -> str:
         """Return the drawing."""

@@ -8,6 +8,7 @@ from PIL import Image
 from rlkit.core import UsageError
 from rlkit.envs.grids import AGENT, GOAL, MUTED, TRAP, Board, lines
 from rlkit.envs.tabular import TabularEnv, vectorizable
+from rlkit.maps import Layout, Panel
 from rlkit.mdp import FiniteMDP
 
 
@@ -37,6 +38,10 @@ class RandomWalk(TabularEnv):
             raise UsageError(f"env.states is {states} and env.jump {jump}; both must be at least 1")
         self._states = states
         super().__init__(walk(states, jump, left, right), max_steps=max_steps, render_mode=render_mode)
+
+    def layout(self) -> Layout:
+        """Return the line."""
+        return Layout((Panel("", np.arange(self._states + 2)[None, :]),), ((0, 0),))
 
     def text(self) -> str:
         """Return the line: T is an end."""

@@ -10,6 +10,7 @@ from PIL import Image
 
 from rlkit.envs.grids import BONUS, GOAL, INK, TRAP, WHITE, Board, Cell, clamped
 from rlkit.envs.tabular import TabularEnv, vectorizable
+from rlkit.maps import Layout, cab_layout
 from rlkit.mdp import FiniteMDP, Outcome, from_table
 
 SIZE = 5
@@ -94,6 +95,10 @@ class SafeCab(TabularEnv):
         delivered = place == destination
         reward = self._rewards["delivery" if delivered else "step"]
         return 1.0, encoded(row, column, place, destination), reward, delivered
+
+    def layout(self) -> Layout:
+        """Return a grid for each place to fetch from, and to deliver to."""
+        return cab_layout({**PLACES_AT, **dict.fromkeys(ANOMALIES, "x")}, "".join(PLACES))
 
     def text(self) -> str:
         """Return the grid: ``x`` is an anomaly, the cab yellow where empty and green where full.

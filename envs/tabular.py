@@ -14,6 +14,7 @@ from PIL import Image
 
 from rlkit.core import Array, State, UsageError
 from rlkit.envs.tabular_vector import FiniteMDPVector
+from rlkit.maps import Layout
 from rlkit.mdp import FiniteMDP
 
 ARROWS = {"up": 1073741906, "right": 1073741903, "down": 1073741905, "left": 1073741904}
@@ -86,6 +87,12 @@ class TabularEnv(gymnasium.Env[int, int]):
     def _info(self) -> dict[str, Any]:
         return {} if self.mdp.legal is None else {"action_mask": self.mdp.legal[self.state].astype(np.int8)}
 
+    @property
+    def steps_by_table(self) -> bool:
+        """Whether only the table says what happens: a subclass has no step and no state of its own."""
+        own = ("reset", "step", "get_state", "set_state")
+        return all(getattr(type(self), name) is getattr(TabularEnv, name) for name in own)
+
     def vector(self, num_envs: int) -> FiniteMDPVector:
         """Return `num_envs` of this environment, stepped at once."""
         return FiniteMDPVector(self.mdp, num_envs, max_steps=self.max_steps, deviation=self.deviation)
@@ -112,6 +119,10 @@ class TabularEnv(gymnasium.Env[int, int]):
         if self.render_mode == "ansi":
             return self.text()
         return np.asarray(self.picture()) if self.render_mode == "rgb_array" else None
+
+    def layout(self) -> Layout | None:
+        """Return how the states lie on grids, for maps of values and policies; None where they do not."""
+        return None
 
     def text(self) -> str:
         """Return the state as lines of text."""

@@ -10,6 +10,7 @@ from PIL import Image
 from rlkit.core import UsageError
 from rlkit.envs.grids import AGENT, ARROW_KEYS, GOAL, LINE, MOVES, MUTED, START, Board, Cell, clamped, lines
 from rlkit.envs.tabular import TabularEnv, vectorizable
+from rlkit.maps import Layout, Panel
 from rlkit.mdp import FiniteMDP, Outcome, from_table
 
 KINGS_MOVES = (*MOVES, (-1, 1), (1, 1), (1, -1), (-1, -1), (0, 0))
@@ -82,6 +83,14 @@ class WindyGridworld(TabularEnv):
             reached = clamped((row + move[0] - strength, column + move[1]), self._rows, columns)
             outcomes.append((1 / len(winds), reached[0] * columns + reached[1], -1.0, reached == self._goal))
         return outcomes
+
+    def layout(self) -> Layout:
+        """Return the grid."""
+        states = np.arange(self._rows * len(self._wind)).reshape(self._rows, -1)
+        labels = np.full(states.shape, "", "<U1")
+        labels[self._start], labels[self._goal] = "S", "G"
+        moves = [move if any(move) else "stay" for move in KINGS_MOVES[: self.mdp.num_actions]]
+        return Layout((Panel("", states, labels),), tuple(moves))
 
     def text(self) -> str:
         """Return a line for each row: S the start, G the goal; below, the wind."""

@@ -29,6 +29,8 @@ from rlkit.vector import SerialEnvironment, VectorEnvironment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rlkit.mdp import FiniteMDP
+
 Context = Mapping[str, Callable[[str], Any]]
 """What a callable can ask for: parameter name -> function of the node's path that gives the value."""
 
@@ -214,7 +216,8 @@ def make_agent(
 
     Constructors can ask for `observation_space`, `action_space`, `frame_stack` (of `rlkit.core.Environment`),
     `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of its own, named after the node), `generator` (a
-    `torch.Generator`, likewise), `scratch` (a folder for what need not last) and `tell` (takes a line for the user).
+    `torch.Generator`, likewise), `scratch` (a folder for what need not last), `tell` (takes a line for the user) and
+    `model` (for planners: returns the `rlkit.mdp.FiniteMDP` that the environment is; see `rlkit.mdp.model_of`).
     """
     context: Context = {
         "observation_space": lambda path: env.observation_space,
@@ -225,12 +228,25 @@ def make_agent(
         "total_steps": lambda path: config["total_steps"],
         "scratch": lambda path: Path(config["run_dir"]) / "scratch" if config.get("run_dir") else None,
         "tell": lambda path: tell,
+        "model": lambda path: functools.partial(_model, config),
         "rng": seeds.generator,
         "generator": lambda path: seeds.torch_generator(path, config["device"]),
     }
     with _torch_seeded(config, seeds):
         agent: Agent = build(config["agent"], context, "agent")
     return agent
+
+
+def _model(config: Mapping[str, Any], samples: int | None) -> FiniteMDP:
+    from rlkit.mdp import model_of
+
+    env = make_single({**config, "vectorization": "sync"})
+    try:
+        if isinstance(env, VectorEnv):
+            raise UsageError(f"planners need a single environment, not a {type(env).__name__}")
+        return model_of(env, samples=samples, seed=config["seed"])
+    finally:
+        env.close()
 
 
 @contextmanager

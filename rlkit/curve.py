@@ -15,7 +15,7 @@ WINDOW = 50
 
 
 def draw(directory: Path) -> Path:
-    """Write ``curve.png``: return and length of each episode with a moving average, evaluations on top.
+    """Write ``curve.png``: return and length of each episode with a moving average, evaluations on top; epsilon below.
 
     Raises:
         UsageError: the run has no CSV files.
@@ -27,15 +27,22 @@ def draw(directory: Path) -> Path:
     episodes = read_table(directory / "episodes.csv")
     evaluations = read_table(directory / "evaluations.csv")
     whole = {name: values[episodes["cut"] == 0] for name, values in episodes.items()}
+    metrics = read_table(directory / "metrics.csv")
+    heights = [3, 3, 1] if "epsilon" in metrics else [3, 3]
     figure = Figure(figsize=(9, 6.5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    upper, lower = figure.subplots(2, 1, sharex=True)
+    upper, lower, *rest = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     figure.suptitle(directory.name)
     for axes, column, label in ((upper, "return/raw", "return"), (lower, "length", "episode length")):
         _panel(axes, whole["step"], whole[column], label)
         if len(evaluations["step"]):
             _evaluations(axes, evaluations["step"], evaluations[column])
-    lower.set_xlabel("steps")
+    for axes in rest:
+        axes.plot(metrics["step"], metrics["epsilon"], color="#5b8f68", linewidth=1.8)
+        axes.set_ylabel("epsilon")
+        axes.set_ylim(0, None)
+        axes.grid(alpha=0.25)
+    [lower, *rest][-1].set_xlabel("steps")
     # Outside of the panels, where it hides nothing.
     if upper.lines:
         figure.legend(handles=upper.lines, loc="outside lower center", ncols=len(upper.lines), frameon=False)

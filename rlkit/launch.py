@@ -269,6 +269,8 @@ def _finish(run: Run, logger: Logger, session: Training) -> None:
         from rlkit.curve import draw
 
         logger.picture(session.steps, draw(run.directory))
+    if (drawn := draw_map(run)) is not None:
+        logger.picture(session.steps, drawn)
     if run.stopped in AS_PLANNED and run.config["video"] == "final":
         try:
             logger.video(session.steps, next(record(run, format=Format(max_frames=FRAMES))).video)
@@ -276,6 +278,20 @@ def _finish(run: Run, logger: Logger, session: Training) -> None:
             logger.message(f"no video: {error}")
     for line in summary(run, session):
         logger.message(line)
+
+
+def draw_map(run: Run) -> Path | None:
+    """Write ``map.png`` where the best agent has a table and the environment's states lie on a grid."""
+    if run.config["network"] is not None:
+        return None
+    from rlkit.maps import draw, layout_of, tables_of
+
+    tables, env = tables_of(run.agent), build.make_single({**run.config, "vectorization": "sync"})
+    layout = None if isinstance(env, VectorEnv) else layout_of(env)
+    env.close()
+    if tables is None or layout is None:
+        return None
+    return draw(run.directory / "map.png", layout, *tables, run.directory.name)
 
 
 def summary(run: Run, session: Training) -> list[str]:
@@ -288,6 +304,8 @@ def summary(run: Run, session: Training) -> list[str]:
     lines.append(f"run folder: {run.directory}")
     if (run.directory / "curve.png").exists():
         lines.append(f"curve: {run.directory / 'curve.png'}")
+    if (run.directory / "map.png").exists():
+        lines.append(f"map: {run.directory / 'map.png'}")
     if run.stopped and run.stopped.startswith("SIG"):
         lines.append(f"go on: rlkit train resume={run.directory}")
     else:

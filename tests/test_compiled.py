@@ -212,7 +212,7 @@ def test_run_folders_are_equal_and_runs_go_on_in_the_other_loop(tmp_path: Path) 
     succeed(*words, "inner_loop=numba", "run_dir=both", "total_steps=3100", cwd=tmp_path)
     succeed("train", "resume=both", "total_steps=6000", "inner_loop=python", cwd=tmp_path)
     files = [file.relative_to(tmp_path / "python") for file in (tmp_path / "python").rglob("*") if file.is_file()]
-    clock = ("config.yaml", "curve.png", "timings.csv", "train.log", "versions.json")
+    clock = ("config.yaml", "curve.png", "map.png", "timings.csv", "train.log", "versions.json")
     for file in (file for file in files if file.name not in clock and "3100" not in str(file)):
         for other in ("numba", "both"):
             assert filecmp.cmp(tmp_path / "python" / file, tmp_path / other / file, shallow=False), (other, file)

@@ -11,7 +11,6 @@ import numpy as np
 from rlkit import capture
 from rlkit.compiled.structures import Chances
 from rlkit.core import Array
-from rlkit.envs.tabular import TabularEnv
 from rlkit.mdp import FiniteMDP, from_gymnasium
 
 _TOY = "gymnasium.envs.toy_text"
@@ -52,10 +51,8 @@ def view_of(env: gymnasium.Env[Any, Any], *, action_mask: bool) -> View | None:
     """Return what the compiled loop needs of an environment; None where it is none that it knows."""
     layers = list(capture.layers(env))
     core: Any = layers[-1]
-    if len(layers) == 1 and isinstance(core, TabularEnv):
-        own = ("reset", "step", "get_state", "set_state")
-        plain = all(getattr(type(core), name) is getattr(TabularEnv, name) for name in own)
-        return TabularView(core, action_mask=action_mask) if plain else None
+    if len(layers) == 1 and getattr(core, "steps_by_table", False):
+        return TabularView(core, action_mask=action_mask)
     names = [capture.class_name(layer) for layer in layers]
     if names[-1] not in TOY or action_mask or getattr(core, "fickle_passenger", False):
         return None
@@ -63,11 +60,11 @@ def view_of(env: gymnasium.Env[Any, Any], *, action_mask: bool) -> View | None:
 
 
 class TabularView:
-    """An `rlkit.envs.tabular.TabularEnv`."""
+    """An environment like `rlkit.envs.tabular.TabularEnv`, whose ``steps_by_table`` is True."""
 
-    def __init__(self, env: TabularEnv, *, action_mask: bool):
+    def __init__(self, env: Any, *, action_mask: bool):
         self._env = env
-        mdp = env.mdp
+        mdp: FiniteMDP = env.mdp
         self.chances = _chances(
             mdp,
             cumulative=mdp.cumulative.reshape(mdp.probability.shape),
@@ -81,7 +78,8 @@ class TabularView:
     @property
     def rng(self) -> np.random.Generator:
         """The generator that it draws from now."""
-        return self._env.np_random
+        rng: np.random.Generator = self._env.np_random
+        return rng
 
     def place(self) -> Place:
         """Return where it stands."""

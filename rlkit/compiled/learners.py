@@ -6,10 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.agents.double_q_learning import DoubleQLearning
-from rlkit.agents.expected_sarsa import ExpectedSarsa
-from rlkit.agents.q_learning import QLearning
-from rlkit.agents.sarsa import Sarsa
 from rlkit.compiled.structures import (
     CONSTANT,
     DOUBLE_Q_LEARNING,
@@ -32,12 +28,13 @@ from rlkit.core import Agent, Array
 from rlkit.credit import Returns, Traces
 from rlkit.explore import Constant, Exponential, Linear, Multiplicative, Schedule
 from rlkit.tables import Step, plain
+from rlkit.waiting import Waiting
 
-KINDS: dict[type, int] = {
-    QLearning: Q_LEARNING,
-    DoubleQLearning: DOUBLE_Q_LEARNING,
-    Sarsa: SARSA,
-    ExpectedSarsa: EXPECTED_SARSA,
+KINDS = {
+    "rlkit.agents.q_learning.QLearning": Q_LEARNING,
+    "rlkit.agents.double_q_learning.DoubleQLearning": DOUBLE_Q_LEARNING,
+    "rlkit.agents.sarsa.Sarsa": SARSA,
+    "rlkit.agents.expected_sarsa.ExpectedSarsa": EXPECTED_SARSA,
 }
 """Exact classes: what a subclass changes is not compiled."""
 
@@ -59,9 +56,14 @@ def epsilon_of(schedule: Schedule, by_episode: bool) -> Epsilon | None:
     return Epsilon(*numbers, by_episode) if known else None
 
 
+def kind_of(agent: Agent) -> int | None:
+    """Return which of the compiled agents this is; None where it is another."""
+    return KINDS.get(f"{type(agent).__module__}.{type(agent).__qualname__}")
+
+
 def rule_of(agent: Agent) -> Rule | None:
     """Return how an agent learns; None where that is not compiled. Its tables are the agent's own arrays."""
-    kind = KINDS.get(type(agent))
+    kind = kind_of(agent)
     if kind is None or not isinstance(agent, TDControl):
         return None
     first, credit = agent.tables[0], agent.credit
@@ -81,7 +83,7 @@ def rule_of(agent: Agent) -> Rule | None:
 def steps_left(agent: TDControl) -> tuple[list[list[Any]], list[list[Any]], list[list[Any]]]:
     """Return from what an agent still learns: the tail of n-step returns, the traces, and the step that waits."""
     credit = agent.credit.state_dict()
-    waiting = agent.waiting.state_dict()["steps"] if isinstance(agent, Sarsa) else []
+    waiting = agent.waiting.state_dict()["steps"] if kind_of(agent) == SARSA else []  # type: ignore[attr-defined]
     # Rows are (environment, value), and there is one environment.
     tail, traces = ([value for _, values in credit.get(name, []) for value in values] for name in ("tails", "traces"))
     return tail, traces, [step for _, step in waiting]
@@ -108,8 +110,9 @@ def give_back(agent: TDControl, progress: Progress, legal: Array | None) -> None
     tail = [_plain(progress, i, legal) for i in range(counts[TAIL])]
     traces = [[*progress.steps[i, :2].tolist(), progress.numbers.item(i, 0)] for i in range(counts[TRACES])]
     agent.credit.load_state_dict({"tails": [[0, tail]] if tail else [], "traces": [[0, traces]] if traces else []})
-    if isinstance(agent, Sarsa):
-        agent.waiting.load_state_dict({"steps": [[0, _plain(progress, size - 1, legal)]] * int(counts[WAITING])})
+    if kind_of(agent) == SARSA:
+        waiting: Waiting[Step] = agent.waiting  # type: ignore[attr-defined]
+        waiting.load_state_dict({"steps": [[0, _plain(progress, size - 1, legal)]] * int(counts[WAITING])})
 
 
 def _plain(progress: Progress, i: int, legal: Array | None) -> list[Any]:

@@ -20,7 +20,7 @@ from rlkit.mdp.iteration import (
     value_iteration,
 )
 from rlkit.mdp.model import FiniteMDP, Outcome, from_table
-from rlkit.mdp.sources import from_environment, from_gymnasium, has_table
+from rlkit.mdp.sources import from_environment, from_gymnasium, has_table, model_of
 from rlkit.mdp.sweeping import ordered_value_iteration, prioritized_sweeping
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "from_table",
     "greedy_policy",
     "has_table",
+    "model_of",
     "ordered_value_iteration",
     "policy_evaluation",
     "policy_improvement",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -79,23 +80,53 @@ def policy_iteration(
     """
     policy = uniform_policy(mdp) if policy is None else policy
     values: Array | None = None
-    iterations = 0
-    while True:
-        iterations += 1
-        if theta is None:
-            after = exact_values(mdp, policy, gamma=gamma)
-        else:
-            after = policy_evaluation(mdp, policy, gamma=gamma, theta=theta, in_place=in_place, values=values).values
-        q = action_values(mdp, after, gamma=gamma)
-        improved = greedy_policy(mdp, q, tolerance=tolerance)
-        # Within the tolerance, policies of the same value could follow each other for ever.
-        if np.array_equal(improved, policy) or (iterations > 1 and _as_good(values, after, tolerance)):
-            return Plan(after, q, improved, iterations)
-        values, policy = after, improved
+    for iteration in count(1):
+        plan = evaluate_and_improve(
+            mdp, policy, values, iteration, gamma=gamma, theta=theta, in_place=in_place, tolerance=tolerance
+        )
+        if settled(policy, values, plan, tolerance=tolerance):
+            break
+        values, policy = plan.values, plan.policy
+    return plan
 
 
-def _as_good(before: Array | None, after: Array, tolerance: float) -> bool:
-    return before is not None and bool(np.allclose(before, after, rtol=tolerance, atol=tolerance))
+def evaluate_and_improve(
+    mdp: FiniteMDP,
+    policy: Array,
+    values: Array | None,
+    iteration: int,
+    *,
+    gamma: float,
+    theta: float | None,
+    in_place: bool = True,
+    tolerance: float = TIE,
+) -> Plan:
+    """Return what a policy is worth, and its improvement: one round of policy iteration.
+
+    Args:
+        mdp: to be solved.
+        policy: [S, A] to be evaluated.
+        values: [S] from which evaluation by sweeps begins; None: zeros.
+        iteration: which round it is.
+        gamma: discount factor.
+        theta: see `policy_iteration`, as the others.
+        in_place: likewise.
+        tolerance: likewise.
+    """
+    if theta is None:
+        after = exact_values(mdp, policy, gamma=gamma)
+    else:
+        after = policy_evaluation(mdp, policy, gamma=gamma, theta=theta, in_place=in_place, values=values).values
+    return plan_of(mdp, after, iteration, gamma=gamma, tolerance=tolerance)
+
+
+def settled(policy: Array, values: Array | None, plan: Plan, *, tolerance: float = TIE) -> bool:
+    """Tell whether a round of policy iteration changed nothing: `policy` [S, A] and `values` [S] are those before it.
+
+    Within the tolerance, policies of the same value could follow each other for ever.
+    """
+    as_good = values is not None and np.allclose(values, plan.values, rtol=tolerance, atol=tolerance)
+    return bool(as_good or np.array_equal(plan.policy, policy))
 
 
 def value_iteration(

@@ -34,6 +34,30 @@ def from_gymnasium(env: gymnasium.Env[Any, Any]) -> FiniteMDP:
     return from_table(inner.P, np.asarray(inner.initial_state_distrib), legal)
 
 
+def model_of(env: gymnasium.Env[Any, Any], *, samples: int | None, seed: int) -> FiniteMDP:
+    """Return the MDP that an environment says it is, or else one that is found by trying it out.
+
+    Args:
+        env: with an attribute ``mdp`` or Gymnasium's table ``P``, or any that `from_environment` can take.
+        samples: see `from_environment`; None: the environment must say what it is.
+        seed: likewise.
+
+    Raises:
+        UsageError: there is no model to be had.
+    """
+    own = getattr(env.unwrapped, "mdp", None)
+    if isinstance(own, FiniteMDP):
+        return own
+    if has_table(env):
+        return from_gymnasium(env)
+    if samples is None:
+        raise UsageError(
+            f"{type(env.unwrapped).__name__} does not say what it is: it has no attribute mdp, an rlkit.mdp.FiniteMDP, "
+            "and no table P; set agent.samples to try it out so often in each state"
+        )
+    return from_environment(env, samples=samples, seed=seed)
+
+
 def has_table(env: gymnasium.Env[Any, Any]) -> bool:
     """Tell whether an environment has Gymnasium's table of a finite MDP."""
     return all(hasattr(env.unwrapped, name) for name in ("P", "initial_state_distrib"))

@@ -1,0 +1,126 @@
+"""Control agents against the exact optimum: the greedy policy's value by linear solve, from every start."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from test_compiled import Play
+
+from rlkit.core import Array
+from rlkit.mdp import exact_values, model_of, policy_iteration
+
+OFF_POLICY = ("q_learning", "double_q_learning")
+ON_POLICY = ("sarsa", "expected_sarsa")
+ENVS = {"taxi": ("env=taxi", 0.99), "cliff": ("env=cliff_walking", 1.0), "safecab": ("env=safecab", 0.618)}
+ALMOST_1 = 1 - 1e-7
+"""In place of gamma 1, with which the value of a policy that walks in circles is not defined."""
+
+
+def exactness(play: Play, gamma: float) -> tuple[Array, Array]:
+    """Return the values of the greedy policy and of an optimal one [starts], both exact."""
+    mdp, gamma = replace(model_of(play.env.envs[0], samples=None, seed=0), legal=None), min(gamma, ALMOST_1)
+    policy = np.zeros(play.agent.q.shape)
+    policy[np.arange(len(policy)), play.agent.q.argmax(axis=1)] = 1.0
+    values, best = exact_values(mdp, policy, gamma=gamma), policy_iteration(mdp, gamma=gamma, theta=None).values
+    starts = mdp.start > 0
+    return values[starts], best[starts]
+
+
+def learnt(words: str, steps: int, gamma: float, seed: int = 0) -> tuple[Array, Array]:
+    play = Play(f"{words} agent.gamma={gamma}", seed)
+    play.leap(steps)
+    return exactness(play, gamma)
+
+
+def fading(start: float, steps: int) -> str:
+    return f"agent.epsilon.start={start} agent.epsilon.end=0 agent.epsilon.steps={steps * 9 // 10}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("credit", ["agent.n_step=1", "agent.n_step=3", "agent.trace_decay=0.5"])
+@pytest.mark.parametrize("env", ENVS)
+@pytest.mark.parametrize("agent", OFF_POLICY)
+def test_off_policy_control_is_exact(agent: str, env: str, credit: str) -> None:
+    words, gamma = ENVS[env]
+    rate = "agent.learning_rate=1 agent.learning_rate_decay=0"
+    values, best = learnt(f"agent={agent} {credit} {words} {rate} {fading(1, 3_000_000)}", 3_000_000, gamma)
+    np.testing.assert_allclose(values, best, rtol=0, atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("credit", ["agent.n_step=1", "agent.n_step=3", "agent.trace_decay=0.5"])
+@pytest.mark.parametrize("agent", ON_POLICY)
+def test_on_policy_control_is_exact_in_taxi(agent: str, credit: str) -> None:
+    rate = "agent.learning_rate=1 agent.learning_rate_decay=0.65"
+    values, best = learnt(f"agent={agent} {credit} env=taxi {rate} {fading(1, 3_000_000)}", 3_000_000, 0.99)
+    np.testing.assert_allclose(values, best, rtol=0, atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("credit", ["agent.n_step=1", "agent.trace_decay=0.2"])
+@pytest.mark.parametrize(("env", "optimism"), [("cliff", 1_000), ("safecab", 5_000)])
+@pytest.mark.parametrize("agent", ON_POLICY)
+def test_on_policy_control_is_exact_where_it_explores_by_optimism(
+    agent: str, env: str, optimism: int, credit: str
+) -> None:
+    words, gamma = ENVS[env]
+    # Random actions near the cliff would teach it to keep away for good.
+    rate = f"agent.learning_rate=0.03 agent.learning_rate_decay=0 agent.initial_value={optimism} {fading(0, 10)}"
+    values, best = learnt(f"agent={agent} {credit} {words} {rate}", 6_000_000, gamma)
+    np.testing.assert_allclose(values, best, rtol=0, atol=1e-9)
+
+
+LAKES = {"4x4": (0.999, 1_500_000), "8x8": (0.99, 6_000_000)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("credit", ["agent.n_step=1", "agent.n_step=3", "agent.trace_decay=0.5"])
+@pytest.mark.parametrize("lake", LAKES)
+@pytest.mark.parametrize("agent", [*OFF_POLICY, *ON_POLICY])
+def test_the_lakes_are_near_the_optimum(agent: str, lake: str, credit: str) -> None:
+    share, steps = LAKES[lake]
+    rate = f"agent.learning_rate=1 agent.learning_rate_decay=0.75 {fading(1, steps)}"
+    values, best = learnt(f"agent={agent} {credit} env=frozen_lake env.kwargs.map_name={lake} {rate}", steps, 0.99)
+    assert values[0] >= share * best[0]
+
+
+def online(agent: str, seed: int) -> tuple[float, int]:
+    """Return the mean reward of the last half of the episodes, and the length of the greedy path, on the cliff."""
+    fixed = "schedule@agent.epsilon=constant agent.epsilon.value=0.1 agent.learning_rate=0.5"
+    play = Play(f"agent={agent} env=cliff_walking agent.gamma=1 agent.learning_rate_decay=0 {fixed}", seed)
+    play.leap(40_000)
+    returns = [episode.return_raw for episode in play.episodes]
+    env: Any = play.env.envs[0].env
+    state, _ = env.reset(seed=0)
+    for steps in range(1, 50):
+        state, _, ended, _, _ = env.step(int(play.agent.q[state].argmax()))
+        if ended:
+            break
+    return float(np.mean(returns[len(returns) // 2 :])), steps
+
+
+def test_on_the_cliff_sarsa_earns_more_and_q_learning_finds_the_shorter_path() -> None:
+    sarsa, q_learning = ([online(agent, seed) for seed in range(5)] for agent in ("sarsa", "q_learning"))
+    # Sutton & Barto, 2nd ed., example 6.6: about -25 and -50 in the figure; paths of 17 and 13.
+    assert min(reward for reward, _ in sarsa) > max(reward for reward, _ in q_learning) + 10
+    assert [length for _, length in q_learning] == [13] * 5
+    assert all(length >= 15 for _, length in sarsa)
+
+
+def test_double_q_learning_has_not_the_bias_of_q_learning() -> None:
+    # Sutton & Barto, 2nd ed., example 6.7: left is worse, but Q-learning goes there far more often than 5%.
+    lefts = {}
+    for agent in ("q_learning", "double_q_learning"):
+        shares = []
+        for seed in range(60):
+            fixed = "schedule@agent.epsilon=constant agent.epsilon.value=0.1 agent.learning_rate=0.1"
+            words = f"agent={agent} env=bias action_mask=true agent.gamma=1 agent.learning_rate_decay=0 {fixed}"
+            play = Play(words, seed)
+            play.leap(10**9, episodes=100)
+            shares.append(np.mean([episode.length > 1 for episode in play.episodes[:100]]))
+        lefts[agent] = float(np.mean(shares))
+    assert lefts["q_learning"] > 0.4
+    assert lefts["double_q_learning"] < lefts["q_learning"] - 0.1

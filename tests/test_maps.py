@@ -1,0 +1,108 @@
+"""Maps of values and policies: what is drawn where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from commands import succeed
+from PIL import Image
+
+from rlkit import build
+from rlkit.config import composed
+from rlkit.maps import Layout, Panel, draw, greedy_actions, layout_of, tables_of
+from rlkit.mdp import model_of, value_iteration
+
+
+def environment(*words: str) -> Any:
+    return build.make_single(build.plain(composed("train", ["agent=random", *words])[0]))
+
+
+GRIDS = {
+    "env=frozen_lake": 0.95,
+    "env=cliff_walking": 0.9,
+    "env=taxi": 0.9,
+    "env=safecab": 0.618,
+    "env=gridworld": 0.9,
+    "env=maze env.collect=false": 0.9,
+    "env=windy_gridworld": 0.9,
+}
+
+
+@pytest.mark.parametrize("env", GRIDS)
+def test_a_greedy_move_points_to_where_the_state_goes(env: str) -> None:
+    made = environment(*env.split())
+    mdp, layout = model_of(made, samples=None, seed=0), layout_of(made)
+    assert layout is not None
+    assert len(layout.moves) == mdp.num_actions
+    q = value_iteration(mdp, gamma=GRIDS[env], theta=1e-9).action_values
+    seen = 0
+    for panel in layout.panels:
+        place = {int(state): cell for cell, state in np.ndenumerate(panel.states) if state >= 0}
+        for state, (row, column) in place.items():
+            for action in greedy_actions(np.where(mdp.mask[state], q[state], -np.inf)):
+                move = layout.moves[action]
+                reached = mdp.next_state[state, action][mdp.probability[state, action] > 0]
+                if isinstance(move, str) or "windy" in env:
+                    continue
+                aimed = (row + move[0], column + move[1])
+                # Where the ice or the border keeps one, it is the cell itself.
+                assert any(place.get(int(other)) in (aimed, (row, column)) for other in reached)
+                seen += any(place.get(int(other)) == aimed for other in reached)
+    assert seen >= 5 or "windy" in env
+
+
+def test_cells_are_those_of_the_environment() -> None:
+    lake = layout_of(gymnasium.make("FrozenLake-v1"))
+    assert lake is not None
+    assert lake.panels[0].labels is not None
+    assert lake.panels[0].labels[3, 3] == "G"
+    maze = layout_of(environment("env=maze", "env.drawing='S#E ...'"))
+    assert maze is not None
+    assert maze.panels[0].states.tolist() == [[0, -1, 1], [2, 3, 4]]
+    assert layout_of(gymnasium.make("Blackjack-v1")) is None
+    assert layout_of(environment("env=gambler")) is None
+
+
+def test_all_best_actions_are_shown_and_none_where_nothing_was_learnt() -> None:
+    assert greedy_actions(np.array([1.0, 3.0, 3.0, 2.0])) == [1, 2]
+    assert greedy_actions(np.array([1.0, -np.inf, 1.0])) == [0, 2]
+    assert greedy_actions(np.zeros(4)) == []
+
+
+def test_heat_follows_the_values(tmp_path: Path) -> None:
+    layout = Layout((Panel("", np.array([[0, 1], [-1, 2]])),), ((0, 1), (1, 0)))
+    q = np.array([[0.0, 1.0], [0.0, 5.0], [0.0, 10.0]])
+    path = draw(tmp_path / "map.png", layout, q.max(axis=1), q, "three cells and a wall")
+    pixels = np.asarray(Image.open(path).convert("RGB")).reshape(-1, 3)
+    colors, counts = np.unique(pixels, axis=0, return_counts=True)
+    areas = {tuple(color): count for color, count in zip(colors.tolist(), counts, strict=True)}
+    # The ends of the scale, and the wall.
+    for color in ((68, 1, 84), (253, 231, 36), (66, 72, 79)):
+        assert areas[color] > 5_000
+
+
+def test_a_run_of_a_tabular_agent_on_a_grid_has_a_map_and_others_have_none(tmp_path: Path) -> None:
+    words = [
+        "train",
+        "total_steps=200",
+        "eval.every=100",
+        "eval.episodes=2",
+        "log.every=50",
+        "tuned=none",
+        "video=none",
+    ]
+    said = succeed(*words, "agent=q_learning", "env=gridworld", "name=a", cwd=tmp_path)
+    assert "map: runs/a/map.png" in said
+    succeed(*words, "agent=value_iteration", "env=safecab", "name=b", cwd=tmp_path)
+    succeed(*words, "agent=td_prediction", "env=random_walk", "name=c", cwd=tmp_path)
+    succeed(*words, "agent=q_learning", "env=blackjack", "name=d", cwd=tmp_path)
+    succeed(*words, "agent=random", "env=gridworld", "name=e", cwd=tmp_path)
+    assert [name for name in "abcde" if (tmp_path / "runs" / name / "map.png").exists()] == ["a", "b", "c"]
+
+
+def test_agents_without_a_table_have_nothing_to_draw() -> None:
+    assert tables_of(object()) is None
