@@ -46,12 +46,22 @@ from rlkit.compiled.structures import (
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# What only other compiled functions call needs no entry from Python, nor a place in the cache.
+# What only other compiled functions call needs no entry from Python, nor a place in the cache. Counting references to
+# the arrays (NRT) would take twice as long as the work itself.
 WITHIN: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-FROM_PYTHON: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True, "cache": True}
+QUICK: dict[str, Any] = {**WITHIN, "forceinline": True, "_nrt": False}
+ALLOCATING: dict[str, Any] = {**WITHIN, "_nrt": True}
+ENTRY: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False, "cache": True}
 
-compiled: Callable[[F], F] = numba.njit(**WITHIN)
-entry: Callable[[F], F] = numba.njit(**FROM_PYTHON)
+compiled: Callable[[F], F] = numba.njit(**QUICK)
+allocating: Callable[[F], F] = numba.njit(**ALLOCATING)
+entry: Callable[[F], F] = numba.njit(**ENTRY)
+
+
+@allocating
+def any_action(actions: int, rng: Generator) -> int:
+    """Return an action drawn uniformly; numba's `integers` makes an array on its way."""
+    return int(rng.integers(0, actions))
 
 
 @compiled
@@ -114,7 +124,7 @@ def epsilon_greedy(rule: Rule, m: Chances, s: int, epsilon: float, rng: Generato
         return action
     actions = rule.values.shape[2]
     if m.legal.shape[0] == 0:
-        return int(rng.integers(0, actions))
+        return any_action(actions, rng)
     best, most = 0, -1.0
     for a in range(actions):
         draw = rng.random() * m.legal[s, a]
@@ -420,15 +430,17 @@ def run(
     s, elapsed, steps = where.state, where.elapsed, where.steps
     agent_steps, agent_episodes = where.agent_steps, where.agent_episodes
     a, r, s_t, terminated, last = 0, 0.0, 0, False, False
+    chance = share(epsilon, agent_steps, agent_episodes)
     while steps < limits.steps and p.counts[ENDED] < limits.episodes:
-        a = epsilon_greedy(rule, m, s, share(epsilon, agent_steps, agent_episodes), acts)
+        a = epsilon_greedy(rule, m, s, chance, acts)
         r, s_t, terminated = step(m, s, a, env)
         elapsed += 1
         last = terminated or elapsed == m.max_steps
         discount = 0.0 if terminated else rule.gamma
         steps, agent_steps, agent_episodes = steps + 1, agent_steps + 1, agent_episodes + last
         learned = np.float64(np.float32(r))
-        chance = share(epsilon, agent_steps, agent_episodes)
+        if last or not epsilon.by_episode:
+            chance = share(epsilon, agent_steps, agent_episodes)
         update(rule, m, p, s, a, s_t, learned, discount, last, chance, learns)
         track(p, r, learned, last, steps)
         s = s_t

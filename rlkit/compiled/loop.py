@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -64,14 +65,14 @@ class CompiledLoop:
 
     def stride(
         self, stream: Interaction, tracker: EpisodeTracker, averages: Averages, *, steps: int, episodes: int
-    ) -> list[Episode]:
+    ) -> Iterator[Episode]:
         """Go on until the run is at `steps`, but at most `STRIDE` of them, or until so many `episodes` have ended.
 
         The stream, the agent, the environment, the tracker and the averages of the updates are left as the Python loop
         would leave them; the averages of the episodes are for the caller to add.
 
         Returns:
-            the episodes that ended.
+            the episodes that ended, made as they are asked for.
         """
         # numba takes a while to import.
 
@@ -98,7 +99,7 @@ def _statistics(tracker: EpisodeTracker, averages: Averages, room: int) -> Stati
     return Statistics(sums.get("loss/td", 0.0), sums.get("epsilon", 0.0), raw, learner, length, room)
 
 
-def _take_back(progress: Progress, tracker: EpisodeTracker, averages: Averages) -> list[Episode]:
+def _take_back(progress: Progress, tracker: EpisodeTracker, averages: Averages) -> Iterator[Episode]:
     sums, counts, saved = progress.sums, progress.counts, averages.state_dict()
     if counts[UPDATES]:
         for name, place in (("loss/td", ERRORS), ("epsilon", EPSILONS)):
@@ -106,8 +107,13 @@ def _take_back(progress: Progress, tracker: EpisodeTracker, averages: Averages) 
             saved["counts"][name] = saved["counts"].get(name, 0) + counts.item(UPDATES)
     averages.load_state_dict(saved)
     tracker.load_state_dict({"raw": sums[[RAW]], "learner": sums[[LEARNER]], "length": counts[[LENGTH]]})
-    rows = progress.episodes[: counts[ENDED]].tolist()
-    return [Episode(int(step), 0, raw, learner, int(length), False) for step, raw, learner, length in rows]
+    rows = progress.episodes[: counts[ENDED]]
+    return (Episode(int(step), 0, raw, learner, int(length), False) for step, raw, learner, length in map(_row, rows))
+
+
+def _row(row: Array) -> list[float]:
+    values: list[float] = row.tolist()
+    return values
 
 
 def _timestep(state: int, last: Last, legal: Array | None) -> Any:
