@@ -118,6 +118,10 @@ def _no_name(found: re.Match[str], cause: str, command: Command) -> str:
 def _unknown_key(found: re.Match[str], cause: str, command: Command) -> str:
     key = found[1]
     known = list(command.valid_keys())
+    if key in known:
+        added = re.search(r"Key '([^']+)' is not in struct", cause)
+        inner = added[1] if added else "name"
+        return f"{key} has no key {inner} yet; +{key}.{inner}=… adds it"
     parent, _, name = key.rpartition(".")
     siblings = [other for other in known if other.rpartition(".")[0] == parent]
     close = [other for other in known if other.startswith(f"{key}@")]

@@ -50,6 +50,7 @@ class Planner:
         self.v = np.zeros(self.mdp.num_states)
         self.policy = uniform_policy(self.mdp)
         self.done = False
+        self._decided = False
 
     @property
     def q(self) -> Array:
@@ -63,16 +64,26 @@ class Planner:
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
-        """Return actions [N] drawn from the policy, exploring or not."""
-        likely = self.policy[state_index(timestep.observation, self._space)].cumsum(axis=1)
+        """Return actions [N] drawn from the policy, exploring or not; any legal one where none of its own is legal."""
+        shares = self.policy[state_index(timestep.observation, self._space)]
+        if (legal := timestep.legal_actions) is not None:
+            own = shares * legal
+            shares = np.where(own.any(axis=1, keepdims=True), own, legal)
+        likely = shares.cumsum(axis=1)
         # Scaled by the sum, which may miss 1 by rounding.
         draws = rng.random((len(likely), 1)) * likely[:, -1:]
         return (likely > draws).argmax(axis=1), memory
 
     def observe(self, transition: Transition) -> None:
-        """Take no notice."""
+        """Note whether a decision was taken at all."""
+        self._decided = bool(transition.valid.any())
 
     def update(self) -> Metrics | None:
+        """Think one round further after a decision; None when that would change nothing."""
+        decided, self._decided = self._decided, False
+        return self.think() if decided else None
+
+    def think(self) -> Metrics | None:
         """Think one round further; None when that would change nothing."""
         return None if self.done else self._think()
 

@@ -25,6 +25,21 @@ CASES = {
     "q_learning-frozen_lake": "agent=q_learning env=frozen_lake tuned=none num_envs=1 total_steps=6000",
     "q_learning-taxi-async": "agent=q_learning env=taxi num_envs=2 vectorization=async total_steps=4000",
     "q_learning-blackjack": "agent=q_learning env=blackjack num_envs=3 total_steps=6000",
+    "q_learning-compiled": "agent=q_learning agent.trace_decay=0.7 env=safecab inner_loop=numba total_steps=60000",
+    "sarsa-compiled": "agent=sarsa agent.n_step=3 env=frozen_lake inner_loop=numba total_steps=60000",
+    "double_q_learning-taxi": "agent=double_q_learning agent.n_step=3 env=taxi inner_loop=python total_steps=6000",
+    "sarsa-cliff_walking": "agent=sarsa agent.n_step=3 env=cliff_walking num_envs=2 total_steps=6000",
+    "expected_sarsa-frozen_lake": "agent=expected_sarsa agent.trace_decay=0.7 env=frozen_lake total_steps=6000",
+    "mc_control-blackjack": "agent=mc_control agent.off_policy=true env=blackjack num_envs=2 total_steps=6000",
+    "mc_prediction-random_walk": "agent=mc_prediction env=random_walk total_steps=6000",
+    "td_prediction-gridworld-native": "agent=td_prediction agent.n_step=4 env=gridworld num_envs=4 "
+    "vectorization=native total_steps=9000",
+    "linear_sarsa-mountain_car": "agent=linear_sarsa agent.trace_decay=0.9 env=mountain_car tuned=none "
+    "total_steps=6000",
+    "linear_q-cartpole": "agent=linear_q env=cartpole num_envs=2 total_steps=6000",
+    "linear_td_prediction-cartpole": "agent=linear_td_prediction env=cartpole total_steps=6000",
+    "value_iteration-taxi": "agent=value_iteration env=taxi total_steps=6000",
+    "policy_iteration-gridworld": "agent=policy_iteration env=gridworld agent.gamma=1 total_steps=6000",
     "random-pendulum": "agent=random env=gym env.id=Pendulum-v1 num_envs=2 total_steps=4000",
     "dqn-cartpole": "agent=dqn env=cartpole tuned=none agent.learning_starts=500 agent.train_freq=4 total_steps=6000",
     "dqn-cartpole-many": "agent=dqn env=cartpole tuned=none num_envs=3 agent.learning_starts=500 agent.train_freq=4 "

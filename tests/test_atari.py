@@ -310,7 +310,7 @@ class TestCapture:
     def test_every_moment_can_be_saved_that_of_a_lost_life_too(self) -> None:
         settings = config(stepping="python", game="Breakout", **ALL)
         envs = [SerialEnvironment([partial(build.make_single, settings)]) for _ in range(2)]
-        env, other = (serial._envs[0] for serial in envs)
+        env, other = (serial.envs[0] for serial in envs)
         env.reset(seed=1)
         other.reset(seed=2)
         for t in range(300):
@@ -325,7 +325,7 @@ class TestCapture:
     def test_the_picture_of_a_game_that_ends_within_a_decision_is_restored_too(self) -> None:
         # 10 frames are two decisions and a half: the last shows what was drawn before it.
         settings = config(stepping="python", game="Breakout", max_frames=10)
-        env, other = (SerialEnvironment([partial(build.make_single, settings)])._envs[0] for _ in range(2))
+        env, other = (SerialEnvironment([partial(build.make_single, settings)]).envs[0] for _ in range(2))
         for which, action in ((env, 1), (other, 2)):
             which.reset(seed=action)
             which.step(action)
@@ -356,7 +356,7 @@ class TestPictures:
         env = build.make_environment(
             settings, num_envs=2, films=[lambda shot: pictures.append((shot.draw(), shot.first, shot.fps))]
         )
-        assert [type(simulator.env) is Film for simulator in env._envs] == [True, False]
+        assert [type(simulator.env) is Film for simulator in env.envs] == [True, False]
         filmed = play(env, [1, 2], 60)[1]
         assert_same(list(map(plain, filmed)), list(map(plain, play(make(2, game="Breakout", **ALL), [1, 2], 60)[1])))
         env.close()

@@ -137,9 +137,9 @@ class TestMakeEnvironment:
 
     def test_each_environment_is_an_object_of_its_own_and_so_is_a_restarted_one(self) -> None:
         env = build.make_environment(config(), num_envs=3)
-        inner = [simulator.unwrapped for simulator in env._envs]
+        inner = [simulator.unwrapped for simulator in env.envs]
         env.restart([0, 1, 2])
-        inner += [simulator.unwrapped for simulator in env._envs]
+        inner += [simulator.unwrapped for simulator in env.envs]
         assert len(set(map(id, inner))) == 6
 
     def test_preprocessing_wraps_each_environment_innermost_first(self) -> None:
@@ -148,7 +148,7 @@ class TestMakeEnvironment:
             {"_target_": "rlkit.preprocess.TerminalReward", "reward": -1.0},
         ]
         env = build.make_environment(config(preprocess=nodes), num_envs=2)
-        for simulator in env._envs:
+        for simulator in env.envs:
             assert [type(layer).__name__ for layer in (simulator.env, simulator.env.env, simulator.env.env.env)] == [
                 "TerminalReward",
                 "TimeLimit",
@@ -178,7 +178,7 @@ class TestMakeEnvironment:
         env.reset([0, 1])
         env.step(np.zeros(2, int))
         assert pictures == [((2, 2, 3), True, 7), ((2, 2, 3), False, 7)]
-        assert [simulator.render_mode for simulator in env._envs] == ["rgb_array", None]
+        assert [simulator.render_mode for simulator in env.envs] == ["rgb_array", None]
 
 
 class Painted(Counting):
@@ -258,7 +258,7 @@ class Asking:
 def test_gymnasium_ids_are_made_by_the_environment_of_any_id() -> None:
     node = {"_target_": "rlkit.envs.gym.make", "id": "CartPole-v1", "kwargs": {"sutton_barto_reward": True}}
     env = build.make_environment(config(env=node), num_envs=1)
-    assert isinstance(env._envs[0].unwrapped, type(gymnasium.make("CartPole-v1").unwrapped))
+    assert isinstance(env.envs[0].unwrapped, type(gymnasium.make("CartPole-v1").unwrapped))
     env.reset([0])
     assert env.step(np.array([0])).reward.tolist() == [0.0]
     env.close()

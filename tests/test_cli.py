@@ -11,6 +11,7 @@ import pytest
 from commands import clean_environment, refused, rlkit, succeed
 
 from rlkit.cli import VERBS, main
+from rlkit.explain import LISTED
 
 Refuse = Callable[..., str]
 
@@ -36,7 +37,8 @@ def refuse(
     return call
 
 
-AGENTS = ", ".join(sorted(path.stem for path in (Path(__file__).parent.parent / "conf/agent").glob("*.yaml")))
+NAMES = sorted(path.stem for path in (Path(__file__).parent.parent / "conf/agent").glob("*.yaml"))
+AGENTS = ", ".join(NAMES[:LISTED]) + ", …"
 
 MISTAKES = [
     # a group's name
@@ -52,11 +54,12 @@ MISTAKES = [
     ("agent=", f"there is no agent=; there is: {AGENTS}"),
     # a key's name
     ("total_stepz=5", "there is no key total_stepz; did you mean total_steps?"),
+    ("env.kwargs={limit:9}", "env.kwargs has no key limit yet; +env.kwargs.limit=… adds it"),
     ("eval.evry=5", "there is no key eval.evry; did you mean eval.every?"),
     ("agent.gama=1", "there is no key agent.gama; did you mean agent.gamma?"),
     ("agent.optimizer.lrr=1", "there is no key agent.optimizer.lrr; did you mean agent.optimizer.lr?"),
     ("gamma=0.9", "there is no key gamma; did you mean agent.gamma?"),
-    ("episodes=3", "there is no key episodes; did you mean eval.episodes?"),
+    ("episodes=3", "there is no key episodes; did you mean total_episodes?"),
     ("schedule=linear", "there is no key schedule; did you mean schedule@agent.epsilon?"),
     ("+total_stepz=5", "there is no key total_stepz; did you mean total_steps?"),
     ("+eval.evry=5", "there is no key eval.evry; did you mean every?"),

@@ -73,6 +73,21 @@ def test_on_policy_control_is_exact_where_it_explores_by_optimism(
     np.testing.assert_allclose(values, best, rtol=0, atol=1e-9)
 
 
+def test_sixty_thousand_episodes_of_safecab_are_exact_from_every_start_and_keep_clear_of_anomalies() -> None:
+    play = Play("experiment=safecab_source")
+    play.leap(10**9, episodes=60_000)
+    values, best = exactness(play, 0.618)
+    assert len(values) == 21 * 12
+    np.testing.assert_allclose(values, best, rtol=0, atol=1e-9)
+    mdp = model_of(play.env.envs[0], samples=None, seed=0)
+    states = np.flatnonzero(mdp.start)
+    for _ in range(40):
+        actions = play.agent.q[states].argmax(axis=1)
+        assert mdp.reward[states, actions, 0].min() > -1_000
+        states = mdp.next_state[states, actions, 0][~mdp.terminated[states, actions, 0]]
+    assert not len(states)
+
+
 LAKES = {"4x4": (0.999, 3_000_000), "8x8": (0.99, 6_000_000)}
 LAKE_CREDITS = ("agent.n_step=1", "agent.n_step=2", "agent.trace_decay=0.3")
 

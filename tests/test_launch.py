@@ -43,7 +43,7 @@ def test_a_run_folder_holds_what_the_readme_says() -> None:
     run = small("logger=[csv,terminal]")
     assert {path.name for path in run.directory.iterdir()} == {
         *("config.yaml", "versions.json", "metrics.csv", "episodes.csv", "evaluations.csv", "timings.csv"),
-        *("curve.png", "train.log", "checkpoints"),
+        *("curve.png", "map.png", "train.log", "checkpoints"),
     }
     assert sorted(path.name for path in (run.directory / "checkpoints").iterdir()) == ["400", "600", "best"]
 

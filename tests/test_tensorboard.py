@@ -179,7 +179,7 @@ def test_a_run_writes_what_its_csv_files_say(tmp_path: Path) -> None:
     assert values == pytest.approx(run.metrics["return/raw"][-len(values) :])
     means = [(event.step, event.value) for event in found.Scalars("evaluation/return_mean")]
     assert means == [(step, pytest.approx(score)) for step, score in run.evaluation_means()]
-    assert found.Tags()["images"] == ["media/curve"]
+    assert found.Tags()["images"] == ["media/curve", "media/map"]
 
 
 def test_a_longer_run_and_one_that_is_resumed_when_done_have_each_step_once(tmp_path: Path) -> None:
