@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlkit.core import Actor, Array, Memory, Metrics, State, TimeStep, Transition, require_share
+from rlkit.core import Actor, Array, Metrics, State, Transition, require_share
 from rlkit.explore import Schedule
 from rlkit.features import Features
 from rlkit.linear import Linear, feature_steps
+from rlkit.policies import Following
 
 
-class LinearTDPrediction:
+class LinearTDPrediction(Following):
     """State values of a policy as a linear function of features."""
 
     def __init__(self, *, features: Features, policy: Actor, gamma: float, learning_rate: Schedule, trace_decay: float):
@@ -26,7 +27,8 @@ class LinearTDPrediction:
         Raises:
             UsageError: a gamma or lambda beyond 0 to 1.
         """
-        self._features, self._policy, self._rate = features, policy, learning_rate
+        super().__init__(policy)
+        self._features, self._rate = features, learning_rate
         self.linear = Linear(1, features, trace_decay)
         self._gamma = require_share("agent.gamma", gamma)
         self._steps = 0
@@ -35,16 +37,6 @@ class LinearTDPrediction:
     def values(self, observation: Array) -> Array:
         """Return the values [N] of observations [N, ...]."""
         return self.linear.values(self._features(observation))[:, 0]
-
-    def initial_memory(self, n: int) -> Memory:
-        """Return what the policy remembers."""
-        return self._policy.initial_memory(n)
-
-    def act(
-        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
-        """Return the policy's actions."""
-        return self._policy.act(timestep, memory, explore=explore, rng=rng)
 
     def observe(self, transition: Transition) -> None:
         """Keep the transition for `update`."""

@@ -17,6 +17,7 @@ from gymnasium.vector import VectorEnv
 from omegaconf import DictConfig, OmegaConf
 
 from rlkit import build
+from rlkit.checkpoint import CheckpointError
 from rlkit.config import Choices
 from rlkit.core import Environment, RunError, UsageError, require_share
 from rlkit.film import FRAMES, EachEpisode, Format
@@ -131,6 +132,10 @@ def _check(config: dict[str, Any]) -> None:
             if value is not None and value < least:
                 raise UsageError(f"{key} is {value}; it must be at least {least}")
     require_share("eval.epsilon", config["eval"]["epsilon"])
+    if config["overlap"] and config["replay"] is None:
+        raise UsageError(
+            "overlap=true learns one step behind, from a replay, which this agent has not; leave overlap=true out"
+        )
     for logger, remedy in LOGGERS.items():
         if logger in config["logger"] and importlib.util.find_spec(logger) is None:
             raise UsageError(f"logger={logger} needs {logger}: {remedy}, or leave it out of logger=[…]")
@@ -208,8 +213,8 @@ def _session(config: dict[str, Any], directory: Path, env: Environment, logger: 
 
 def _open(config: dict[str, Any], directory: Path, logger: Logger, session: Training, notes: list[str]) -> None:
     write_folder(directory, config)
-    total = config["total_steps"]
-    logger.start(RunInfo(config["name"], directory, identity(directory), config, session.steps, total))
+    counts = session.steps, config["total_steps"], session.episodes, config["total_episodes"]
+    logger.start(RunInfo(config["name"], directory, identity(directory), config, *counts))
     for line in [*_greeting(config, directory, session), *notes]:
         logger.message(line)
 
@@ -269,8 +274,7 @@ def _finish(run: Run, logger: Logger, session: Training) -> None:
         from rlkit.curve import draw
 
         logger.picture(session.steps, draw(run.directory))
-    if (drawn := draw_map(run)) is not None:
-        logger.picture(session.steps, drawn)
+    _map(run, logger, session)
     if run.stopped in AS_PLANNED and run.config["video"] == "final":
         try:
             logger.video(session.steps, next(record(run, format=Format(max_frames=FRAMES))).video)
@@ -280,16 +284,33 @@ def _finish(run: Run, logger: Logger, session: Training) -> None:
         logger.message(line)
 
 
+def _map(run: Run, logger: Logger, session: Training) -> None:
+    try:
+        if (drawn := draw_map(run)) is not None:
+            logger.picture(session.steps, drawn)
+    except CheckpointError:
+        return  # It was interrupted before there was one.
+    except (RunError, UsageError) as error:
+        logger.message(f"no map: {error}")
+
+
 def draw_map(run: Run) -> Path | None:
-    """Write ``map.png`` where the best agent has a table and the environment's states lie on a grid."""
+    """Write ``map.png`` where the best agent has a table and the environment's states lie on a grid.
+
+    Raises:
+        CheckpointError: the run has no checkpoint.
+        RunError: the environment's ``layout()`` failed.
+    """
     if run.config["network"] is not None:
         return None
     from rlkit.maps import draw, layout_of, tables_of
 
-    tables, env = tables_of(run.agent), build.make_single({**run.config, "vectorization": "sync"})
+    if (tables := tables_of(run.agent)) is None:
+        return None
+    env = build.make_single({**run.config, "vectorization": "sync"})
     layout = None if isinstance(env, VectorEnv) else layout_of(env)
     env.close()
-    if tables is None or layout is None:
+    if layout is None:
         return None
     return draw(run.directory / "map.png", layout, *tables, run.directory.name)
 

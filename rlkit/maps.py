@@ -10,10 +10,10 @@ import gymnasium
 import numpy as np
 
 from rlkit.capture import class_name
-from rlkit.core import Array
+from rlkit.core import Array, RunError
 
 ARROWS_UP_TO = 40
-"""Cells along the longer side; in larger grids arrows would be specks."""
+"""Cells along the longer side; in larger grids arrows and labels would be specks."""
 NUMBERS_UP_TO = 12
 TIE = 1e-9
 """Values that differ by less, as a share of the largest, are drawn as equal."""
@@ -38,12 +38,19 @@ class Layout(NamedTuple):
 def layout_of(env: gymnasium.Env[Any, Any]) -> Layout | None:
     """Return how the states lie on grids; None where they do not.
 
-    An environment says it by a method ``layout()``; FrozenLake, CliffWalking and Taxi are known.
+    An environment says it by a method ``layout()`` that returns a `Layout`; FrozenLake, CliffWalking and Taxi are
+    known. What a method of that name returns otherwise is left alone.
+
+    Raises:
+        RunError: ``layout()`` failed.
     """
     core: Any = env.unwrapped
     if callable(getattr(core, "layout", None)):
-        own: Layout | None = core.layout()
-        return own
+        try:
+            own = core.layout()
+        except Exception as error:
+            raise RunError(f"layout() of {class_name(core)} failed: {type(error).__name__}: {error}") from error
+        return own if isinstance(own, Layout) else None
     known = {
         f"{_TOY}.frozen_lake.FrozenLakeEnv": _frozen_lake,
         f"{_TOY}.cliffwalking.CliffWalkingEnv": _cliff,
@@ -138,12 +145,14 @@ def _cells(axes: Any, panel: Panel, grid: Array, inks: Array, *, numbers: bool) 
     axes.set_facecolor("#42484f")
     axes.set_xticks([])
     axes.set_yticks([])
-    for (row, column), value in np.ndenumerate(grid):
-        ink = inks[row, column]
-        if panel.labels is not None and panel.labels[row, column]:
+    if panel.labels is not None and max(grid.shape) <= ARROWS_UP_TO:
+        for row, column in np.argwhere(panel.labels != ""):
+            ink = inks[row, column]
             axes.text(column - 0.45, row - 0.42, panel.labels[row, column], color=ink, va="top", fontsize=7)
-        if numbers and max(grid.shape) <= NUMBERS_UP_TO and np.isfinite(value):
-            axes.text(column, row + 0.46, f"{value:.3g}", color=ink, ha="center", va="bottom", fontsize=7)
+    if numbers and max(grid.shape) <= NUMBERS_UP_TO:
+        for row, column in np.argwhere(np.isfinite(grid)):
+            number, ink = f"{grid[row, column]:.3g}", inks[row, column]
+            axes.text(column, row + 0.46, number, color=ink, ha="center", va="bottom", fontsize=7)
 
 
 def _policy(axes: Any, layout: Layout, panel: Panel, q: Array, inks: Array) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core import Actor, Array, Memory, TimeStep
+from rlkit.core import Actor, Array, Memory, Metrics, State, TimeStep, Transition
 from rlkit.explore import random_action, uniform
 from rlkit.loop import mixed
 
@@ -31,6 +31,42 @@ class Uniform:
         if isinstance(self._space, spaces.Discrete):
             return uniform(int(self._space.n), n, rng, timestep.legal_actions), memory
         return np.stack([random_action(self._space, rng) for _ in range(n)]), memory
+
+
+class Following:
+    """Acts as a policy does: a mixin for agents that learn what it is worth."""
+
+    def __init__(self, policy: Actor):
+        """Follow `policy`."""
+        self._policy = policy
+
+    def initial_memory(self, n: int) -> Memory:
+        """Return what the policy remembers."""
+        return self._policy.initial_memory(n)
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Return the policy's actions."""
+        return self._policy.act(timestep, memory, explore=explore, rng=rng)
+
+
+class Untaught:
+    """Learns nothing: a mixin that makes an agent of an actor."""
+
+    def observe(self, transition: Transition) -> None:
+        """Take no notice."""
+
+    def update(self) -> Metrics | None:
+        """Learn nothing."""
+        return None
+
+    def state_dict(self) -> State:
+        """Return nothing: there is no state."""
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back nothing."""
 
 
 def of_run(run: str, checkpoint: str, epsilon: float, action_space: Any) -> Actor:

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import Actor, Array, Memory, Metrics, State, TimeStep, Transition, require_share
+from rlkit.core import Actor, Array, Metrics, State, Transition, require_share
+from rlkit.policies import Following
 from rlkit.spaces import num_states
 from rlkit.tables import Step, Table, added, steps_of
 
 
-class Prediction:
+class Prediction(Following):
     """Acts as a policy does, exploring or not, and learns a table of state values; a subclass says how.
 
     Attributes:
@@ -43,7 +44,8 @@ class Prediction:
         Raises:
             UsageError: a space that is not discrete, or a gamma beyond 0 to 1.
         """
-        self._space, self._policy, self._gamma = observation_space, policy, require_share("agent.gamma", gamma)
+        super().__init__(policy)
+        self._space, self._gamma = observation_space, require_share("agent.gamma", gamma)
         states = num_states(observation_space, agent=self.name)
         values, visits = np.full((states, 1), float(initial_value)), np.zeros((states, 1), np.int64)
         self.table = Table(values, visits, learning_rate, learning_rate_decay)
@@ -53,16 +55,6 @@ class Prediction:
     def v(self) -> Array:
         """[S] float64 state values."""
         return self.table.values[:, 0]
-
-    def initial_memory(self, n: int) -> Memory:
-        """Return what the policy remembers."""
-        return self._policy.initial_memory(n)
-
-    def act(
-        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
-        """Return the policy's actions."""
-        return self._policy.act(timestep, memory, explore=explore, rng=rng)
 
     def observe(self, transition: Transition) -> None:
         """Keep the transition for `update`."""

@@ -36,6 +36,7 @@ class Training:
 
     Attributes:
         opaque: the environment's state cannot be read.
+        episodes: training episodes that have ended, those that were cut left out.
         stopped: why it ended before `total_steps`, or None.
     """
 
@@ -61,7 +62,7 @@ class Training:
         self._tracker = EpisodeTracker(env.num_envs)
         self._averages = Averages()
         self._compiled = compiled(config, agent, env)
-        self._episodes = 0
+        self.episodes = 0
         self._best: dict[str, Any] = {"step": None, "score": -np.inf}
         # An opaque environment's last checkpoint may not be one to go on from: the scheduled one before it is.
         keep = max(config["checkpoint"]["keep"], 2 if opaque else 1)
@@ -150,7 +151,7 @@ class Training:
             return
         while self.steps < total:
             wanted = self._config["total_episodes"]
-            episodes = total if wanted is None else wanted - self._episodes
+            episodes = total if wanted is None else wanted - self.episodes
             limits = {"steps": min(total, self._next_due()), "episodes": episodes}
             self._count(self._compiled.stride(self._stream, self._tracker, self._averages, **limits))
             yield
@@ -163,7 +164,7 @@ class Training:
 
     def _enough(self) -> str | None:
         wanted = self._config["total_episodes"]
-        return TOTAL_EPISODES if wanted is not None and self._episodes >= wanted else None
+        return TOTAL_EPISODES if wanted is not None and self.episodes >= wanted else None
 
     def _take(self, transition: Transition, metrics: Metrics | None) -> None:
         if metrics is not None:
@@ -174,7 +175,7 @@ class Training:
         for episode in episodes:
             self._logger.episode(episode)
             if not episode.cut:
-                self._episodes += 1
+                self.episodes += 1
                 self._averages.add(
                     {
                         "return/raw": episode.return_raw,
@@ -216,7 +217,7 @@ class Training:
             "tracker": self._tracker.state_dict(),
             "averages": self._averages.state_dict(),
             "best": self._best,
-            "episodes": self._episodes,
+            "episodes": self.episodes,
             "logger": self._logger.state_dict(),
         }
 
@@ -230,7 +231,7 @@ class Training:
         self._tracker.load_state_dict(state["tracker"])
         self._averages.load_state_dict(state["averages"])
         self._best = dict(state["best"])
-        self._episodes = state["episodes"]
+        self.episodes = state["episodes"]
         self._logger.load_state_dict(state["logger"])
 
 

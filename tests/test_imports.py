@@ -102,7 +102,8 @@ def test_importing_rlkit_loads_nothing_heavy() -> None:
 
 def test_the_core_and_the_tabular_agents_load_nothing_heavy() -> None:
     core = "core, vector, loop, replay, checkpoint, explore, targets, statistics, seeding, training, build, run, cli"
-    others = "rlkit.agents.q_learning, rlkit.agents.random, rlkit.envs.gym, rlkit.envs.atari, rlkit.preprocess"
+    agents = "rlkit.agents.q_learning, rlkit.agents.random"
+    others = f"{agents}, rlkit.envs.gym, rlkit.envs.atari, rlkit.preprocess, rlkit.compiled"
     packages = loaded(f"from rlkit import {core}\nimport {others}")
     assert "rlkit" in packages
     assert not packages & HEAVY

@@ -220,3 +220,9 @@ def test_cut_episodes_are_marked_and_outside_all_averages() -> None:
 def test_a_moving_average_is_the_mean_of_the_values_up_to_each() -> None:
     assert moving_average(np.array([2.0, 4.0, 9.0, 1.0]), 2).tolist() == [2.0, 3.0, 6.5, 5.0]
     assert moving_average(np.array([]), 3).tolist() == []
+
+
+def test_overlap_is_for_agents_with_a_replay(capsys: pytest.CaptureFixture[str]) -> None:
+    said = complaint(capsys, 2, "train", *SMALL, "overlap=true")
+    assert said.startswith("overlap=true learns one step behind, from a replay, which this agent has not")
+    assert not Path("runs").exists()

@@ -13,6 +13,7 @@ from PIL import Image
 
 from rlkit import build
 from rlkit.config import composed
+from rlkit.core import RunError
 from rlkit.maps import Layout, Panel, draw, greedy_actions, layout_of, tables_of
 from rlkit.mdp import model_of, value_iteration
 
@@ -106,3 +107,29 @@ def test_a_run_of_a_tabular_agent_on_a_grid_has_a_map_and_others_have_none(tmp_p
 
 def test_agents_without_a_table_have_nothing_to_draw() -> None:
     assert tables_of(object()) is None
+
+
+class Room(gymnasium.Env[int, int]):
+    """Has a method of its own that is called as the one that says where states lie."""
+
+    observation_space, action_space = gymnasium.spaces.Discrete(2), gymnasium.spaces.Discrete(2)
+
+    def __init__(self, says: Any):
+        self._says = says
+
+    def layout(self) -> Any:
+        return self._says()
+
+
+def test_a_layout_that_means_something_else_is_left_alone_and_one_that_fails_is_told() -> None:
+    assert layout_of(Room(lambda: {"sofa": 3})) is None
+    with pytest.raises(RunError, match=r"layout\(\) of .*Room failed: ZeroDivisionError: division by zero"):
+        layout_of(Room(lambda: 1 / 0))
+
+
+def test_huge_grids_are_heat_alone(tmp_path: Path) -> None:
+    states = np.arange(300 * 300).reshape(300, 300)
+    layout = Layout((Panel("", states, np.full(states.shape, "F")),), ((0, 1), (1, 0)))
+    path = draw(tmp_path / "map.png", layout, states.ravel() * 1.0, np.ones((states.size, 2)), "huge")
+    with Image.open(path) as picture:
+        assert min(picture.size) > 300

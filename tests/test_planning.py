@@ -11,7 +11,7 @@ from commands import refused, succeed
 
 from rlkit import build
 from rlkit.config import composed
-from rlkit.mdp import model_of, value_iteration
+from rlkit.mdp import from_environment, model_of, value_iteration
 from rlkit.run import Run
 from rlkit.seeding import Seeds
 from toys import assert_same
@@ -89,11 +89,9 @@ def test_illegal_actions_are_left_out() -> None:
     assert not found.policy[~found.mdp.mask].any()
 
 
-def test_samples_find_the_table(tmp_path: Path) -> None:
+def test_samples_find_the_table() -> None:
     env = build.make_single(build.plain(composed("train", ["agent=random", "env=cliff_walking"])[0]))
     told = model_of(env, samples=None, seed=0)
-    from rlkit.mdp import from_environment
-
     tried = from_environment(env, samples=1, seed=0)
     assert value_iteration(told, gamma=0.9, theta=1e-9).values[36] == pytest.approx(
         value_iteration(tried, gamma=0.9, theta=1e-9).values[36]

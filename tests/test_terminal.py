@@ -74,6 +74,22 @@ class TestPiped:
         logger.progress(5000)
         assert capsys.readouterr().out.startswith("step 5,000/10,000  10 steps/s  8:20 left")
 
+    def test_a_run_of_so_many_episodes_counts_them_until_the_first_limit(
+        self, tmp_path: Path, clock: Clock, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        logger = TerminalLogger(refresh_seconds=0.1, line_seconds=10.0)
+        logger.start(RunInfo("name", tmp_path, "id", {}, 4000, 100_000, 1000, 3000))
+        for cut in (False,) * 500 + (True,) * 9:
+            logger.episode(Episode(5000, 0, 7.0, 7.0, 3, cut))
+        clock.now += 100
+        logger.progress(5000)
+        logger.progress(90_000)
+        clock.now += 100
+        logger.progress(90_000)
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith("step 5,000  episode 1,500/3,000  10 steps/s  5:00 left")
+        assert lines[1].startswith("step 90,000  episode 1,500/3,000  430 steps/s  0:23 left")
+
     def test_before_the_first_step_nothing_is_divided_by_zero(
         self, tmp_path: Path, clock: Clock, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -338,12 +338,12 @@ class TestCapture:
     def test_a_vector_environment_that_offers_its_state_continues_from_it(self) -> None:
         class Offering(OwnVector):
             def get_state(self) -> Any:
-                rows = [env.get_state() for env in self.envs]
-                generators = [env.np_random.bit_generator.state for env in self.envs]
+                rows = [env.get_state() for env in self._envs]
+                generators = [env.np_random.bit_generator.state for env in self._envs]
                 return {"rows": rows, "generators": generators, "ended": self._terminated | self._truncated}
 
             def set_state(self, state: Any) -> None:
-                for env, row, generator in zip(self.envs, state["rows"], state["generators"], strict=True):
+                for env, row, generator in zip(self._envs, state["rows"], state["generators"], strict=True):
                     env.set_state(row)
                     env.np_random.bit_generator.state = generator
                 self._terminated[:] = state["ended"]

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from rlkit.compiled.environments import Place, View, view_of
-from rlkit.compiled.kernel import run
 from rlkit.compiled.learners import epsilon_of, give_back, progress_of, rule_of
 from rlkit.compiled.structures import (
     ENDED,
@@ -74,7 +73,8 @@ class CompiledLoop:
         Returns:
             the episodes that ended, made as they are asked for.
         """
-        # numba takes a while to import.
+        # numba takes a while to import, for nothing where the loop is asked for and cannot be had.
+        from rlkit.compiled.kernel import run
 
         agent, view = self._agent, self._view
         stream.begin()

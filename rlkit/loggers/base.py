@@ -24,6 +24,8 @@ class RunInfo(NamedTuple):
     config: Mapping[str, Any]  # plain data, as in config.yaml
     step: int  # where this start begins: 0, or the checkpoint it resumes from
     total_steps: int
+    episodes: int = 0  # that ended before this start
+    total_episodes: int | None = None
     say: Callable[[str], None] = _print  # a logger's own line for the user, which all loggers are told
 
 

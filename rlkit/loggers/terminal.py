@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rlkit.loggers.base import Logger, RunInfo
 from rlkit.statistics import Episode
@@ -67,13 +67,14 @@ class TerminalLogger(Logger):
         self._log: Path | None = None
         self._live: tuple[Progress, TaskID] | None = None
         self._episode = self._evaluation = "-"
-        self._total = self._first_step = 0
+        self._run: RunInfo | None = None
+        self._episodes = 0
         self._started = self._next = 0.0
 
     def start(self, run: RunInfo) -> None:
         """Open train.log; the display starts with the first steps."""
         self._log = run.directory / "train.log"
-        self._total, self._first_step = run.total_steps, run.step
+        self._run, self._episodes = run, run.episodes
         self._started = time.perf_counter()
         # The display's libraries are not loaded before the first steps have been made.
         self._next = self._started + min(0.5, self._line_seconds)
@@ -93,6 +94,7 @@ class TerminalLogger(Logger):
     def episode(self, episode: Episode) -> None:
         """Remember the last return."""
         if not episode.cut:
+            self._episodes += 1
             self._episode = f"{episode.return_raw:.4g}"
 
     def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
@@ -134,24 +136,38 @@ class TerminalLogger(Logger):
             with contextlib.suppress(OSError), self._log.open("a") as file:
                 file.write(text + "\n")
 
-    def _rate(self, step: int, now: float) -> float:
-        return (step - self._first_step) / max(now - self._started, 1e-9)
+    def _pace(self, step: int, now: float) -> tuple[float, str]:
+        """Return steps per second, and the time left until the first of the run's limits."""
+        run, seconds = self._run, max(now - self._started, 1e-9)
+        assert run is not None, "start() comes first"
+        limits = [(run.step, step, run.total_steps)]
+        if run.total_episodes is not None:
+            limits.append((run.episodes, self._episodes, run.total_episodes))
+        left = [(goal - at) * seconds / (at - first) for first, at, goal in limits if at > first]
+        return (step - run.step) / seconds, _clock(min(left)) if left else "?"
 
     def _describe(self, step: int, now: float) -> str:
-        rate = self._rate(step, now)
-        left = _clock((self._total - step) / rate) if rate else "?"
+        rate, left = self._pace(step, now)
+        done, goal, unit = self._done(step)
+        where = f"step {step:,}/{goal:,}" if unit == "steps" else f"step {step:,}  episode {done:,}/{goal:,}"
         return (
-            f"step {step:,}/{self._total:,}  {rate:,.0f} steps/s  {left} left  "
+            f"{where}  {rate:,.0f} steps/s  {left} left  "
             f"episode return {self._episode}  evaluation return {self._evaluation}"
         )
 
+    def _done(self, step: int) -> tuple[int, int, str]:
+        """Return what is counted towards the end, out of how many, and of what."""
+        assert self._run is not None, "start() comes first"
+        if self._run.total_episodes is not None:
+            return self._episodes, self._run.total_episodes, "episodes"
+        return step, self._run.total_steps, "steps"
+
     def _show(self, step: int, now: float) -> None:
         progress, task = self._live or self._open_live()
-        rate = self._rate(step, now)
-        left = _clock((self._total - step) / rate) if rate else "?"
-        progress.update(
-            task, completed=step, rate=f"{rate:,.0f}", left=left, episode=self._episode, evaluation=self._evaluation
-        )
+        rate, left = self._pace(step, now)
+        done, goal, unit = self._done(step)
+        told: dict[str, Any] = {"rate": f"{rate:,.0f}", "left": left, "episode": self._episode, "evaluation": self._evaluation}
+        progress.update(task, completed=done, total=goal, unit=unit, **told)
         progress.refresh()
 
     def _open_live(self) -> tuple[Progress, TaskID]:
@@ -161,13 +177,14 @@ class TerminalLogger(Logger):
         progress = Progress(
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
             TextColumn("{task.fields[rate]} steps/s · {task.fields[left]} left"),
             TextColumn("· episode {task.fields[episode]} · evaluation {task.fields[evaluation]}"),
             console=Console(file=self._screen, force_terminal=True),  # type: ignore[arg-type]
             auto_refresh=False,
             expand=True,
         )
-        task = progress.add_task("", total=self._total, rate="?", left="?", episode="-", evaluation="-")
+        task = progress.add_task("", unit="", rate="?", left="?", episode="-", evaluation="-")
         progress.start()
         self._live = (progress, task)
         return self._live

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from typing import NamedTuple
 
@@ -152,13 +153,8 @@ def value_iteration(
         RunError: `max_sweeps` were not enough.
     """
     v = np.zeros(mdp.num_states) if values is None else np.asarray(values, np.float64)
-    change = np.inf
-    for sweep in range(1, max_sweeps + 1):
-        before, v = v, best_values(mdp, action_values(mdp, v, gamma=gamma))
-        change = float(np.abs(v - before).max())
-        if change < theta:
-            return plan_of(mdp, v, sweep, gamma=gamma, tolerance=tolerance)
-    raise not_converged("value iteration", max_sweeps, change, theta)
+    v, sweeps = _swept(lambda v: best_values(mdp, action_values(mdp, v, gamma=gamma)), v, theta, max_sweeps)
+    return plan_of(mdp, v, sweeps, gamma=gamma, tolerance=tolerance)
 
 
 def action_value_iteration(
@@ -184,12 +180,18 @@ def action_value_iteration(
         RunError: `max_sweeps` were not enough.
     """
     q = np.zeros(mdp.expected_reward.shape) if q is None else np.asarray(q, np.float64)
+    q, sweeps = _swept(lambda q: action_values(mdp, best_values(mdp, q), gamma=gamma), q, theta, max_sweeps)
+    return Plan(best_values(mdp, q), q, greedy_policy(mdp, q, tolerance=tolerance), sweeps)
+
+
+def _swept(backup: Callable[[Array], Array], values: Array, theta: float, max_sweeps: int) -> tuple[Array, int]:
+    """Back up all values until none changes by `theta` or more; return them and the number of sweeps."""
     change = np.inf
     for sweep in range(1, max_sweeps + 1):
-        before, q = q, action_values(mdp, best_values(mdp, q), gamma=gamma)
-        change = float(np.abs(q - before).max())
+        before, values = values, backup(values)
+        change = float(np.abs(values - before).max())
         if change < theta:
-            return Plan(best_values(mdp, q), q, greedy_policy(mdp, q, tolerance=tolerance), sweep)
+            return values, sweep
     raise not_converged("value iteration", max_sweeps, change, theta)
 
 

@@ -13,9 +13,10 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
-from rlkit.core import Array, Environment, Memory, TimeStep, Transition
+from rlkit.core import Environment
 from rlkit.explore import random_action
 from rlkit.loop import Interaction, interact
+from rlkit.policies import Uniform, Untaught
 from rlkit.seeding import Seeds
 from rlkit.spaces import ARRAY_SPACES
 from rlkit.testing.rules import freeze, require, require_equal, survived
@@ -94,37 +95,8 @@ class Driver:
         return Step(copy.deepcopy(action), copy.deepcopy(observation), *rest)
 
 
-class Uniform:
+class Random(Untaught, Uniform):
     """An agent that draws actions uniformly and learns nothing."""
-
-    def __init__(self, action_space: Any):
-        self._space = action_space
-
-    def initial_memory(self, n: int) -> Memory:
-        """Return nothing."""
-        return ()
-
-    def act(
-        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
-        """Return random actions, legal ones where the time step says which."""
-        masks = timestep.legal_actions
-        rows = range(len(timestep.observation))
-        actions = [random_action(self._space, rng, None if masks is None else masks[i]) for i in rows]
-        return np.stack(actions), memory
-
-    def observe(self, transition: Transition) -> None:
-        """Take no notice."""
-
-    def update(self) -> None:
-        """Learn nothing."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back nothing."""
 
 
 def environment(make: MakeEnv, n: int, *, action_mask: bool = False) -> Environment:
@@ -156,7 +128,7 @@ def random_stream(env: Environment, seed: int, cut_every: int) -> Interaction:
     """Return the stream of random play in `env`, as a training run would make it."""
     seeds = Seeds(seed)
     return interact(
-        Uniform(env.action_space),
+        Random(env.action_space),
         env,
         explore=True,
         rng=seeds.generator("actions"),

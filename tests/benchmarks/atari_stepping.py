@@ -19,7 +19,8 @@ from typing import Any
 import ale_py
 import gymnasium
 import numpy as np
-from replay import rate, write
+from keep import write
+from replay import rate
 
 Step = Callable[[np.ndarray], Any]
 GAME = "pong"

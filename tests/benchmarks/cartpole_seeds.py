@@ -8,7 +8,6 @@ Training is timed as a whole process: start-up, evaluations, checkpoints, the cu
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import statistics
 import subprocess
@@ -17,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from keep import write
 
 RLKIT = [sys.executable, "-m", "rlkit"]
 
@@ -50,11 +51,7 @@ def main() -> None:
             rows.append(row(seed, Path(folder)))
             print(rows[-1], flush=True)
             if arguments.out:
-                arguments.out.mkdir(parents=True, exist_ok=True)
-                with (arguments.out / "cartpole_seeds.csv").open("w", newline="") as file:
-                    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-                    writer.writeheader()
-                    writer.writerows(rows)
+                write(arguments.out, "cartpole_seeds", rows)
     seconds = [one["seconds"] for one in rows]
     print(f"seconds: median {statistics.median(seconds)}, worst {max(seconds)}")
     for checkpoint in ("best", "last"):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from replay import write
+from keep import write
 
 from rlkit import build
 from rlkit.checkpoint import Store

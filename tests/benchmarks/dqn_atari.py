@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from replay import rate, write
+from keep import write
+from replay import rate
 
 from rlkit.resources import keep_freed_memory
 

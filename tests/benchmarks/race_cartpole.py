@@ -11,7 +11,6 @@ both use the zoo's hyperparameters, one environment and no threshold: the ratio 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import statistics
 import subprocess
@@ -23,7 +22,9 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from keep import versions, write
 
+FIELDS = ("framework", "seed", "reached", "steps", "seconds")
 BUDGET, PERIOD, THRESHOLD, THREADS = 50_000, 2_000, 475.0, 2
 
 ZOO = {
@@ -150,6 +151,7 @@ def worker(framework: str, seed: int, identical: bool, budget: int) -> None:
         "steps": step,
         "seconds": round(seconds, 3),
         "curve": referee.curve,
+        "versions": versions(),
     }
     print("RESULT " + json.dumps(line))
 
@@ -161,16 +163,6 @@ def start(python: str, framework: str, seed: int, identical: bool, budget: int) 
     line = next(line for line in output.splitlines() if line.startswith("RESULT "))
     result: dict[str, Any] = json.loads(line.removeprefix("RESULT "))
     return result
-
-
-def write(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
-    """Keep the rows, without the curves, as CSV."""
-    folder.mkdir(parents=True, exist_ok=True)
-    fields = ["framework", "seed", "reached", "steps", "seconds"]
-    with (folder / f"{name}.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, fields, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def main() -> None:
@@ -198,7 +190,8 @@ def main() -> None:
                 flush=True,
             )
         if arguments.out:
-            write(arguments.out, name, rows)
+            told = {row["framework"]: row["versions"] for row in rows}
+            write(arguments.out, name, [{field: row[field] for field in FIELDS} for row in rows], each=told)
     seconds = {framework: [row["seconds"] for row in rows if row["framework"] == framework] for framework in pythons}
     for framework, values in seconds.items():
         print(f"{framework:6} median {statistics.median(values):.1f} s, from {min(values):.1f} to {max(values):.1f} s")

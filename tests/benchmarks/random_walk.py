@@ -7,12 +7,12 @@ example 6.2 (5 states, error after each episode), on the right figure 7.2 (19 st
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from keep import write
 from matplotlib.figure import Figure
 
 from rlkit.agents.mc_prediction import MCPrediction
@@ -108,14 +108,11 @@ def main() -> None:
     """Measure, and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=30)
-    parser.add_argument("--out", type=Path, default=Path("tests/benchmarks/results/random_walk.csv"))
+    parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     rows = list(measure(arguments.seeds))
-    with arguments.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    draw(rows, arguments.out.with_suffix(".png"))
+    write(arguments.out, "random_walk", rows)
+    draw(rows, arguments.out / "random_walk.png")
 
 
 if __name__ == "__main__":

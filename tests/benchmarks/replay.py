@@ -9,8 +9,6 @@ Slices of all libraries alternate in one process, on the same transitions; memor
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import os
 import statistics
 import subprocess
@@ -19,11 +17,11 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from keep import write
 from replay_peers import LIBRARIES, OPTIONS
 
 from rlkit.core import StepInfo, Transition
@@ -162,17 +160,6 @@ def main() -> None:
         report([row for row in rows if not row["what"].startswith("bytes")])
     if arguments.out:
         write(arguments.out, "replay_full" if arguments.full else "replay", rows)
-
-
-def write(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
-    """Keep the rows, and what they were made with."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    versions = {package: version(package) for package in PACKAGES}
-    (folder / f"{name}.json").write_text(json.dumps({"versions": versions, "cores": os.cpu_count()}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Whole processes are timed, alternating, up to the first step (of a deep run: up 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import statistics
 import subprocess
@@ -16,6 +15,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from keep import write
 
 HERE = Path(__file__).parent
 
@@ -89,11 +90,7 @@ def main() -> None:
             middle, low, high = statistics.median(ratios), min(ratios), max(ratios)
             print(f"{case:8} rlkit/bare: median {middle:.2f}, from {low:.2f} to {high:.2f}", flush=True)
     if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        with (arguments.out / "startup.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write(arguments.out, "startup", rows)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ of ``experiment=safecab_source``; compiling is done before, and its time is told
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import statistics
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from keep import write
 
 from rlkit import build
 from rlkit.compiled import compiled_loop
@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument(
         "--steps", type=int, default=100_000, help="of the two slow loops; the compiled one takes fifty times as many"
     )
-    parser.add_argument("--out", type=Path, default=Path("tests/benchmarks/results/tabular.csv"))
+    parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     started = time.perf_counter()
     compiled(0, 10)
@@ -102,10 +102,8 @@ def main() -> None:
         print(rows[-1], f"compiled / tutorial: {speeds['compiled'] / speeds['tutorial']:.0f}", flush=True)
     ratios = [row["compiled"] / row["tutorial"] for row in rows]
     print(f"compiled / tutorial: median {statistics.median(ratios):.0f} ({min(ratios):.0f} to {max(ratios):.0f})")
-    with arguments.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    if arguments.out:
+        write(arguments.out, "tabular", rows)
 
 
 if __name__ == "__main__":

@@ -11,19 +11,17 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
-import json
 import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
+from keep import write
 from torch import nn
 
 from rlkit.agents.dqn import DQN
@@ -161,18 +159,6 @@ def milliseconds(update: Update, times: int) -> float:
     return (time.process_time() - start) / times * 1000
 
 
-def write(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """Keep the rows, and what they were made with."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "updates.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    versions = {package: version(package) for package in ("numpy", "rlkit", "torch")}
-    capability = torch.backends.cpu.get_cpu_capability()
-    (folder / "updates.json").write_text(json.dumps({"versions": versions, "processor": capability}, indent=1) + "\n")
-
-
 def main() -> None:
     """Print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -200,7 +186,7 @@ def main() -> None:
         )
         rows += [{"round": i, "update": name, "milliseconds": round(value, 2)} for i, value in enumerate(values)]
     if arguments.out:
-        write(arguments.out, rows)
+        write(arguments.out, "updates", rows)
 
 
 if __name__ == "__main__":

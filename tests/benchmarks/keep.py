@@ -1,0 +1,42 @@
+"""Keeping what a benchmark measured: rows as CSV, and beside them what they were made with."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("rlkit", "gymnasium", "ale-py", "numba", "numpy", "torch", "stable-baselines3", "tianshou", "torchrl")
+
+
+def write(folder: Path, name: str, rows: list[dict[str, Any]], **more: Any) -> None:
+    """Write ``name.csv`` and ``name.json`` (versions, cores, processor, and `more`) into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    made_with = {"versions": versions(), "python": platform.python_version(), "cores": os.cpu_count()}
+    (folder / f"{name}.json").write_text(json.dumps({**made_with, "processor": processor(), **more}, indent=1) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of `PACKAGES` that are installed."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def processor() -> str:
+    """Return the processor's name, as far as the system tells."""
+    told = Path("/proc/cpuinfo")
+    names = [line.partition(":")[2].strip() for line in told.read_text().splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor()
