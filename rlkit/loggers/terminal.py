@@ -166,7 +166,12 @@ class TerminalLogger(Logger):
         progress, task = self._live or self._open_live()
         rate, left = self._pace(step, now)
         done, goal, unit = self._done(step)
-        told: dict[str, Any] = {"rate": f"{rate:,.0f}", "left": left, "episode": self._episode, "evaluation": self._evaluation}
+        told: dict[str, Any] = {
+            "rate": f"{rate:,.0f}",
+            "left": left,
+            "episode": self._episode,
+            "evaluation": self._evaluation,
+        }
         progress.update(task, completed=done, total=goal, unit=unit, **told)
         progress.refresh()
 
