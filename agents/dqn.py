@@ -87,8 +87,8 @@ class DQN:
         self._target = copy.deepcopy(self.network).requires_grad_(False)
         self._distribution = network.distribution
         self._replay = replay
-        self._parameters = FlatParameters(self.network)
-        self._target_parameters = FlatParameters(self._target)
+        self._parameters = FlatParameters(self.network.parameters())
+        self._target_parameters = FlatParameters(self._target.parameters())
         self._optimizer = optimizer([self._parameters.vector])
         self._epsilon, self._gamma, self._double = epsilon, require_share("agent.gamma", gamma), double
         self._learning_starts, self._batch_size = learning_starts, batch_size

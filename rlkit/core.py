@@ -84,6 +84,7 @@ class Transition(NamedTuple):
     legal_actions: Array | None  # [N, A] bool
     next_legal_actions: Array | None  # [N, A] bool
     info: StepInfo
+    memory: Memory = ()  # what `act` returned with the action: for agents that learn from what they thought
 
 
 class Batch(NamedTuple):

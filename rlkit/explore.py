@@ -69,6 +69,24 @@ class Multiplicative:
         return max(self.end, self.start * self.factor**step)
 
 
+@dataclass(frozen=True)
+class Annealed:
+    """What `schedule` says, times the share of `steps` decisions that is left."""
+
+    schedule: Schedule
+    steps: int
+
+    def __call__(self, step: int) -> float:
+        """Return the value at `step`."""
+        return self.schedule(step) * max(0.0, 1 - step / self.steps)
+
+
+def annealed(value: float | Schedule, *, anneal: bool, total_steps: int) -> Schedule:
+    """Return a number or a schedule as a schedule, annealed to 0 over `total_steps` where that is wanted."""
+    schedule = Constant(value) if isinstance(value, int | float) else value
+    return Annealed(schedule, total_steps) if anneal else schedule
+
+
 def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = None) -> Array:
     """Return the best action [N] int64 of each row of `q` [N, A], ties broken at random, illegal ones left out."""
     if legal_actions is not None:

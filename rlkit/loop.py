@@ -99,9 +99,10 @@ class Interaction(Iterator[Transition]):
         self.at_cut = crossed(before, self.steps, self._cut_every)
         if self.at_cut:
             after = self._cut(after)
-        self._memory = _where(after.last | ~after.valid, self._initial, memory)
+        fresh = after.last | ~after.valid
+        self._memory = _where(fresh, self._initial, memory) if fresh.any() else memory
         self._timestep, self._sent = after, None
-        return _transition(now, action, after)
+        return _transition(now, action, memory, after)
 
     def _ask(self, method: Callable[[Any], T], argument: Any) -> T:
         cause: Exception
@@ -293,7 +294,7 @@ def timestep_from_state(state: State) -> TimeStep:
     return TimeStep(**{**state, "info": StepInfo(**state["info"])})
 
 
-def _transition(now: TimeStep, action: Array, after: TimeStep) -> Transition:
+def _transition(now: TimeStep, action: Array, memory: Memory, after: TimeStep) -> Transition:
     return Transition(
         observation=now.observation,
         action=action,
@@ -305,6 +306,7 @@ def _transition(now: TimeStep, action: Array, after: TimeStep) -> Transition:
         legal_actions=now.legal_actions,
         next_legal_actions=after.next_legal_actions,
         info=after.info,
+        memory=memory,
     )
 
 

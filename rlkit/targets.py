@@ -25,3 +25,69 @@ def td_target(r_t: Any, discount_t: Any, v_t: Any) -> Any:
 def td_error(q_tm1: Any, r_t: Any, discount_t: Any, v_t: Any) -> Any:
     """Return the temporal-difference error ``td_target - q_tm1`` [B] of the values `q_tm1` [B] of what was done."""
     return td_target(r_t, discount_t, v_t) - q_tm1
+
+
+def returns(r_t: Any, discount_t: Any, v_t: Any, last: Any) -> Any:
+    """Return what followed each step, discounted (Sutton & Barto, 2nd ed., eq. 3.9), time first.
+
+    Args:
+        r_t: [T, ...] rewards.
+        discount_t: [T, ...] discounts, gamma included; 0 where the episode terminated.
+        v_t: [T, ...] values of the true successors, with which a return goes on at a `last` step and at the end of
+            the array; others do not enter, but must be finite.
+        last: [T, ...] bool, terminated or truncated.
+    """
+    found, following = r_t + discount_t * v_t, None
+    for t in range(len(r_t) - 1, -1, -1):
+        if following is not None:
+            found[t] = r_t[t] + discount_t[t] * (last[t] * v_t[t] + ~last[t] * following)
+        following = found[t]
+    return found
+
+
+def gae(v_tm1: Any, r_t: Any, discount_t: Any, v_t: Any, last: Any, lambda_: float) -> Any:
+    """Return generalised advantage estimates (Schulman et al., 2016, eq. 16), time first.
+
+    With `lambda_` 0 they are temporal-difference errors, with 1 returns less values.
+
+    Args:
+        v_tm1: [T, ...] values of the states acted in.
+        r_t: [T, ...] rewards.
+        discount_t: [T, ...] discounts, gamma included; 0 where the episode terminated.
+        v_t: [T, ...] values of the true successors, at truncations too.
+        last: [T, ...] bool, terminated or truncated: nothing of later rows enters.
+        lambda_: share of the later errors.
+    """
+    found = td_error(v_tm1, r_t, discount_t, v_t)
+    carry = lambda_ * discount_t * ~last
+    for t in range(len(r_t) - 2, -1, -1):
+        found[t] += carry[t] * found[t + 1]
+    return found
+
+
+def vtrace(
+    v_tm1: Any, r_t: Any, discount_t: Any, v_t: Any, last: Any, ratio: Any, lambda_: float = 1.0, clip: float = 1.0
+) -> tuple[Any, Any]:
+    """Return V-trace's targets of values, and advantages for the policy (Espeholt et al., 2018, section 4.1).
+
+    Where the data is the policy's own (`ratio` 1) and `lambda_` 1, the targets are `returns`.
+
+    Args:
+        v_tm1: [T, ...] values of the states acted in.
+        r_t: [T, ...] rewards.
+        discount_t: [T, ...] discounts, gamma included; 0 where the episode terminated.
+        v_t: [T, ...] values of the true successors, at truncations too.
+        last: [T, ...] bool, terminated or truncated: nothing of later rows enters.
+        ratio: [T, ...] probability of what was done by the policy that learns over that of the one that acted.
+        lambda_: share of the later errors, as in TD(lambda).
+        clip: the largest ratio, of both kinds (rho and c).
+    """
+    clipped = ratio * (ratio < clip) + clip * (ratio >= clip)
+    correction = clipped * td_error(v_tm1, r_t, discount_t, v_t)
+    carry = lambda_ * clipped * discount_t * ~last
+    for t in range(len(r_t) - 2, -1, -1):
+        correction[t] += carry[t] * correction[t + 1]
+    targets = v_tm1 + correction
+    following = v_t + 0 * v_tm1
+    following[:-1] = last[:-1] * v_t[:-1] + ~last[:-1] * targets[1:]
+    return targets, clipped * td_error(v_tm1, r_t, discount_t, following)

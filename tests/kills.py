@@ -52,6 +52,18 @@ CASES = {
     "total_steps=4000",
     "dqn-lunar_lander-async": "agent=dqn env=lunar_lander tuned=none num_envs=2 vectorization=async "
     "agent.learning_starts=500 agent.train_freq=8 total_steps=4000",
+    "reinforce-cartpole": "agent=reinforce env=cartpole tuned=none num_envs=2 agent.episodes=3 total_steps=6000",
+    "actor_critic-acrobot": "agent=actor_critic agent.network.action_values=true agent.discount_weights=true "
+    "env=acrobot tuned=none num_envs=2 total_steps=4000",
+    "a2c-cartpole-gru": "agent=a2c env=cartpole tuned=none num_envs=4 agent.network.recurrent=gru total_steps=6000",
+    "a2c-lunar_lander-async": "agent=a2c env=lunar_lander tuned=none num_envs=2 vectorization=async total_steps=6000",
+    "ppo-pendulum-scaled": "agent=ppo env=gym env.id=Pendulum-v1 tuned=none num_envs=3 agent.n_steps=128 "
+    "agent.network.standardize=true agent.network.squash=true agent.scale_rewards=true total_steps=6000",
+    "ppo-cartpole-lstm": "agent=ppo env=cartpole tuned=none num_envs=3 agent.n_steps=64 agent.network.recurrent=lstm "
+    "agent.network.standardize=true total_steps=6000",
+    "ppo-atari": "agent=ppo env=atari env.game=Breakout tuned=none network=small num_envs=4 agent.n_steps=32 "
+    "agent.epochs=2 eval.max_steps=200 total_steps=3000",
+    "es-cartpole": "agent=es env=cartpole tuned=none num_envs=5 total_steps=9000",
     "dqn-atari-native": "env.stepping=native overlap=true replay=prioritized replay.n_step=3 agent.network.noisy=true "
     f"distribution=c51 {ATARI}",
     "dqn-atari-python": f"env.stepping=python {ATARI}",

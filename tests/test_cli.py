@@ -250,7 +250,7 @@ def test_list_shows_everything_or_one_group(capsys: pytest.CaptureFixture[str]):
         assert f"{title} (" in everything
     assert max(map(len, everything.splitlines())) <= 100
     assert main(["list", "agents"]) == 0
-    assert capsys.readouterr().out.startswith("agents (agent=…)\n  double_q_learning ")
+    assert capsys.readouterr().out.startswith("agents (agent=…)\n  a2c ")
     assert main(["list", "env", "output=json"]) == 0
     entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)["env"]}
     assert entries["cartpole"]["origin"] == "rlkit"

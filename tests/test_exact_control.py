@@ -90,7 +90,7 @@ def test_sixty_thousand_episodes_of_safecab_are_exact_from_every_start_and_keep_
     assert not len(states)
 
 
-LAKES = {"4x4": (0.999, 3_000_000), "8x8": (0.99, 6_000_000)}
+LAKES = {"4x4": (0.999, 3_000_000), "8x8": (0.99, 24_000_000)}
 LAKE_CREDITS = ("agent.n_step=1", "agent.n_step=2", "agent.trace_decay=0.3")
 
 
@@ -109,13 +109,19 @@ def test_off_policy_control_comes_near_the_optimum_on_the_lakes(agent: str, lake
     assert near_the_optimum(f"agent={agent} {credit} {rate}", lake)
 
 
+OPTIMISM = {
+    "4x4": f"agent.learning_rate=0.003 agent.initial_value=1.5 {fading(0, 10)}",
+    # There optimism alone leaves some states too seldom seen.
+    "8x8": f"agent.learning_rate=0.01 agent.initial_value=1 {fading(0.3, LAKES['8x8'][1])}",
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("credit", LAKE_CREDITS)
 @pytest.mark.parametrize("lake", LAKES)
 @pytest.mark.parametrize("agent", ON_POLICY)
 def test_on_policy_control_comes_near_the_optimum_on_the_lakes_by_optimism(agent: str, lake: str, credit: str) -> None:
-    rate = f"agent.learning_rate=0.003 agent.learning_rate_decay=0 agent.initial_value=1.5 {fading(0, 10)}"
-    assert near_the_optimum(f"agent={agent} {credit} {rate}", lake)
+    assert near_the_optimum(f"agent={agent} {credit} {OPTIMISM[lake]} agent.learning_rate_decay=0", lake)
 
 
 def online(agent: str, seed: int) -> tuple[float, int]:

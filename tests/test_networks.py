@@ -319,7 +319,7 @@ class TestFlatParameters:
     def test_the_module_computes_the_same_in_channels_last_order(self) -> None:
         network, x = self.network(), torch.randn(2, 3, 5, 5)
         expected, state = network(x), module_state(network)
-        flat = FlatParameters(network)
+        flat = FlatParameters(network.parameters())
         assert_same(module_state(network), state)
         torch.testing.assert_close(network(x), expected)
         for convolution in (network[0], network[2]):
@@ -330,7 +330,7 @@ class TestFlatParameters:
     def test_gradients_and_steps_go_through_the_vector(self) -> None:
         network, plain = self.network(), self.network()
         load_module_state(plain, module_state(network))
-        flat = FlatParameters(network)
+        flat = FlatParameters(network.parameters())
         optimizer, other = torch.optim.SGD([flat.vector], 0.1), torch.optim.SGD(plain.parameters(), 0.1)
         for _ in range(3):
             x = torch.randn(2, 3, 5, 5)
@@ -349,7 +349,7 @@ class TestFlatParameters:
     def test_one_follows_another(self) -> None:
         network, target = self.network(), self.network()
         before = [p.detach().clone() for p in target.parameters()]
-        flat, other = FlatParameters(network), FlatParameters(target)
+        flat, other = FlatParameters(network.parameters()), FlatParameters(target.parameters())
         other.follow(flat, 0.25)
         for old, new, aim in zip(before, target.parameters(), network.parameters(), strict=True):
             torch.testing.assert_close(new.detach(), old + 0.25 * (aim.detach() - old))

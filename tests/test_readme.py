@@ -39,9 +39,7 @@ def cut_down(command: str) -> str:
         return command
     if any(word.startswith("resume=") for word in words):
         return f"{command} total_steps=750"
-    deep = not re.search(
-        r"agent=(\w*q_learning|\w*sarsa|\w*_prediction|mc_control|random|\w*_iteration)|safecab", command
-    )
+    deep = not re.search(r"agent=(?!dqn\b)\w|safecab", command)
     return f"{command} {BUDGET} {'agent.learning_starts=100' if deep else ''}"
 
 

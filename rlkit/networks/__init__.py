@@ -1,6 +1,8 @@
-"""Networks (torch): torsos that read observations, action values on top, and their states as plain data."""
+"""Networks (torch): torsos that read observations, action values or policies on top, and their states as plain data."""
 
-from rlkit.networks.flat import FlatParameters
+from rlkit.networks.actions import ActionDistribution, action_distribution
+from rlkit.networks.actor_critic import ActorCritic
+from rlkit.networks.flat import Descent, FlatParameters
 from rlkit.networks.precision import Precision, computing
 from rlkit.networks.states import (
     load_module_state,
@@ -26,6 +28,9 @@ from rlkit.networks.values import NoisyLinear, QNetwork
 __all__ = [
     "ACTIVATIONS",
     "MLP",
+    "ActionDistribution",
+    "ActorCritic",
+    "Descent",
     "Flat",
     "FlatParameters",
     "Image",
@@ -36,6 +41,7 @@ __all__ = [
     "QNetwork",
     "SmallCNN",
     "Torso",
+    "action_distribution",
     "auto",
     "computing",
     "is_image",

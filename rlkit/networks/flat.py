@@ -1,15 +1,21 @@
-"""All parameters of a module as one vector."""
+"""Parameters as one vector, and steps down a gradient."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
+from rlkit.core import State
+from rlkit.explore import Schedule
+from rlkit.networks.states import load_optimizer_state, optimizer_state
+
 
 class FlatParameters:
-    """All parameters of a module, and their gradients, as one vector each.
+    """Parameters, such as all of a module, and their gradients, as one vector each.
 
-    The module's own parameters become views of it, so that an optimiser step, a clipped norm or a target update is one
+    The parameters themselves become views of it, so that an optimiser step, a clipped norm or a target update is one
     operation instead of one for each layer: on small networks those calls are most of an update. The weights of
     convolutions lie in channels-last order, in which they run without being reordered.
 
@@ -17,9 +23,9 @@ class FlatParameters:
         vector: [P] leaf tensor with its gradient in place.
     """
 
-    def __init__(self, module: nn.Module):
-        """Move the parameters of `module`, all of one dtype and device, into one vector."""
-        parameters = list(module.parameters())
+    def __init__(self, parameters: Iterable[nn.Parameter]):
+        """Move `parameters`, all of one dtype and device, into one vector."""
+        parameters = list(parameters)
         self.vector = nn.Parameter(torch.cat([_laid_out(parameter.detach()).flatten() for parameter in parameters]))
         self.vector.grad = torch.zeros_like(self.vector)
         start = 0
@@ -49,6 +55,53 @@ class FlatParameters:
     def follow(self, other: FlatParameters, tau: float) -> None:
         """Move towards `other` by the share `tau`; 1 copies."""
         self.vector.data.lerp_(other.vector.data, tau)
+
+
+class Descent:
+    """Steps of an optimiser on some parameters, at a rate that follows a schedule."""
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        optimizer: Callable[..., torch.optim.Optimizer],
+        learning_rate: Schedule,
+        max_grad_norm: float,
+    ):
+        """Move the parameters into one vector; `optimizer` is called with it and ``lr``."""
+        self._flat = FlatParameters(parameters)
+        self._optimizer = optimizer([self._flat.vector], lr=learning_rate(0))
+        self._learning_rate, self._max_grad_norm = learning_rate, max_grad_norm
+
+    def __call__(self, loss: Tensor, steps: int) -> None:
+        """Step down the gradient of `loss`, at the rate of `steps` decisions."""
+        self._flat.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._step(steps)
+
+    def along(self, gradient: Tensor, steps: int, weight_decay: float) -> None:
+        """Step down a gradient [P] that was found otherwise, and shrink the parameters by a share of the rate."""
+        assert self._flat.vector.grad is not None
+        self._flat.vector.grad.copy_(gradient)
+        self.vector.mul_(1 - self._learning_rate(steps) * weight_decay)
+        self._step(steps)
+
+    @property
+    def vector(self) -> Tensor:
+        """All parameters [P], without gradient."""
+        return self._flat.vector.data
+
+    def _step(self, steps: int) -> None:
+        self._flat.clip_grad_norm(self._max_grad_norm)
+        self._optimizer.param_groups[0]["lr"] = self._learning_rate(steps)
+        self._optimizer.step()
+
+    def state_dict(self) -> State:
+        """Return the optimiser's state; the parameters are their module's to keep."""
+        return optimizer_state(self._optimizer)
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        load_optimizer_state(self._optimizer, state)
 
 
 def _laid_out(parameter: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ ends an episode where the game goes on says so by ``info["game_over"]``. All tha
 from rlkit.preprocess.episodes import FireReset, LifeLoss, NoopStarts
 from rlkit.preprocess.frames import FrameSkip, FrameStack, MaxFrames
 from rlkit.preprocess.images import Crop, Grey, Resize
+from rlkit.preprocess.observations import Keep
 from rlkit.preprocess.rewards import ClipReward, SignReward, TerminalReward
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "FrameSkip",
     "FrameStack",
     "Grey",
+    "Keep",
     "LifeLoss",
     "MaxFrames",
     "NoopStarts",

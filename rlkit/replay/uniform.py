@@ -104,7 +104,7 @@ class UniformReplay:
         Raises:
             UsageError: the first time, where there is not enough memory.
         """
-        observation, action, reward, discount, successor, last, valid, _, legal, _ = transition
+        observation, action, reward, discount, successor, last, valid, _, legal, *_ = transition
         # A list: for the few environments that there are, NumPy would take longer.
         if observation is not self._reached or False in valid.tolist():
             self._add_irregular(transition)

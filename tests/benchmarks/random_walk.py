@@ -75,7 +75,7 @@ def row(method: str, n: int, alpha: float, seed: int, episodes: int, error: floa
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw both figures."""
-    figure = Figure(figsize=(12, 5), dpi=110, layout="constrained")
+    figure = Figure(figsize=(11, 4.6), dpi=80, layout="constrained")
     left, right = figure.subplots(1, 2)
     for method, alphas, shades in (("TD(0)", TD, "Blues"), ("MC", MC, "Oranges")):
         for i, alpha in enumerate(alphas):

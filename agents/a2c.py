@@ -1,0 +1,43 @@
+"""Advantage actor-critic, synchronous (Mnih et al., 2016)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from rlkit.core import Metrics
+from rlkit.on_policy import Experience, RolloutAgent
+from rlkit.policy_losses import explained_variance, mean, normalized, policy_gradient_loss, value_loss
+
+
+class A2C(RolloutAgent):
+    """One gradient step for each rollout."""
+
+    def __init__(self, *, value_weight: float, entropy_weight: float, normalize_advantages: bool, **options: Any):
+        """Put the parts together.
+
+        Args:
+            value_weight: of the values' loss.
+            entropy_weight: of the policy's entropy, which keeps it exploring.
+            normalize_advantages: to mean 0 and standard deviation 1 in each update.
+            options: those of `RolloutAgent`.
+        """
+        super().__init__(**options)
+        self._value_weight, self._entropy_weight = value_weight, entropy_weight
+        self._normalize = normalize_advantages
+
+    def _learn(self, experience: Experience) -> Metrics:
+        weight, target = experience.weight.flatten(), experience.target.flatten()
+        advantage = normalized(experience.advantage.flatten(), weight, self._normalize)
+        log_prob, entropies, values = self._evaluated(experience)
+        policy, value = (
+            policy_gradient_loss(log_prob, advantage, weight),
+            value_loss(values, target, weight, None, None),
+        )
+        entropy = mean(entropies, weight)
+        self._descend(policy + self._value_weight * value - self._entropy_weight * entropy)
+        explained = explained_variance(experience.value.flatten(), target, weight)
+        names = ("loss/policy", "loss/value", "entropy", "explained_variance")
+        figures = torch.stack((policy.detach(), value.detach(), entropy.detach(), explained)).tolist()
+        return {**dict(zip(names, figures, strict=True)), "learning_rate": self._learning_rate(self._steps)}

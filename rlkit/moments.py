@@ -1,0 +1,70 @@
+"""Running means and variances, for observations and rewards of unit scale."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlkit.core import Array, State
+
+EPSILON = 1e-8
+
+
+class Moments:
+    """Mean and variance of all rows seen so far (Chan, Golub & LeVeque, 1983).
+
+    Attributes:
+        mean: [...] float64.
+        variance: [...] float64, of the population; 1 before anything was seen.
+    """
+
+    def __init__(self, shape: tuple[int, ...]):
+        """Begin with nothing seen."""
+        self.mean, self.variance, self._count = np.zeros(shape), np.ones(shape), 0
+
+    def add(self, rows: Array) -> None:
+        """Take in rows [B, ...]; none is allowed."""
+        if (n := len(rows)) == 0:
+            return
+        mean, variance, total = rows.mean(0, np.float64), rows.var(0, np.float64), self._count + n
+        away = mean - self.mean
+        before = self.variance * self._count if self._count else 0.0
+        self.variance = (before + variance * n + away**2 * self._count * n / total) / total
+        self.mean = self.mean + away * n / total
+        self._count = total
+
+    @property
+    def std(self) -> Array:
+        """[...] float64, never 0."""
+        return np.sqrt(self.variance + EPSILON)
+
+    def state_dict(self) -> State:
+        """Return mean, variance and count."""
+        return {"mean": self.mean, "variance": self.variance, "count": self._count}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self.mean, self.variance, self._count = np.array(state["mean"]), np.array(state["variance"]), state["count"]
+
+
+class RewardScale:
+    """Divides rewards by the standard deviation of the discounted sum of those before (Engstrom et al., 2020)."""
+
+    def __init__(self, num_envs: int, gamma: float):
+        """Begin with nothing seen in `num_envs` environments."""
+        self._sums, self._gamma, self._moments = np.zeros(num_envs), gamma, Moments(())
+
+    def __call__(self, reward: Array, last: Array, valid: Array) -> Array:
+        """Take in rewards [N], 0 where not `valid` [N], and return them scaled, at most 10 either way, float32."""
+        self._sums = self._gamma * self._sums + reward
+        self._moments.add(self._sums[valid])
+        self._sums[last] = 0.0
+        return np.clip(reward / self._moments.std, -10, 10).astype(np.float32)
+
+    def state_dict(self) -> State:
+        """Return sums and moments."""
+        return {"sums": self._sums.copy(), "moments": self._moments.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self._sums = np.array(state["sums"])
+        self._moments.load_state_dict(state["moments"])

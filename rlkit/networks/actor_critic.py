@@ -1,0 +1,162 @@
+"""A policy and state or action values on torsos, with a recurrent core where asked for."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any, NamedTuple
+
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from rlkit.core import UsageError
+from rlkit.networks.actions import Gaussian, action_distribution
+from rlkit.networks.recurrent import Core
+from rlkit.networks.torsos import Torso, is_image
+from rlkit.spaces import num_actions
+
+
+class Outputs(NamedTuple):
+    """What an actor-critic says of observations; B rows."""
+
+    parameters: Tensor  # [B, K] of the distribution over actions
+    values: Tensor  # [B] of states, or [B, A] of actions
+    hidden: Tensor  # [B, H] after them; H is 0 where nothing is remembered
+
+
+class Standardize(nn.Module):
+    """Subtracts means and divides by standard deviations, both given from outside, and clips to 10 of them."""
+
+    mean: Tensor
+    inverse_std: Tensor
+
+    def __init__(self, shape: tuple[int, ...]):
+        """Begin with mean 0 and standard deviation 1."""
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("inverse_std", torch.ones(shape))
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return observations [B, ...] of unit scale."""
+        return ((observation - self.mean) * self.inverse_std).clamp(-10, 10)
+
+
+class ActorCritic(nn.Module):
+    """A policy's parameters and values: on one torso, or on one each.
+
+    Attributes:
+        distribution: what the policy's parameters mean.
+        standardize: of observations, or None.
+        hidden_size: H, what is remembered of an episode; 0: nothing.
+    """
+
+    def __init__(
+        self,
+        torso: Torso,
+        value_torso: Torso,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        *,
+        shared: bool | str,
+        action_values: bool,
+        recurrent: str,
+        recurrent_size: int,
+        orthogonal: bool,
+        squash: bool,
+        log_std: float,
+        standardize: bool,
+    ):
+        """Put the heads on the torsos.
+
+        Args:
+            torso: for the policy.
+            value_torso: for the values, where it is not `shared`.
+            observation_space: of one environment.
+            action_space: of any kind.
+            shared: values are read off the policy's torso; auto: for pictures, and where there is a recurrent core.
+            action_values: a value for each of A `Discrete` actions, not one for the state.
+            recurrent: none, gru or lstm, between torso and heads.
+            recurrent_size: its width.
+            orthogonal: matrices start orthogonal, scaled by sqrt(2), the policy's head by 0.01 (Andrychowicz et al.,
+                2021); else as torch has it.
+            squash: continuous actions are squashed by tanh, else clipped.
+            log_std: of continuous actions, at first; it is learnt, the same for all states.
+            standardize: observations are standardised by what the agent has seen.
+
+        Raises:
+            UsageError: a core without a shared torso, pictures to be standardised, or what an action space lacks.
+        """
+        super().__init__()
+        self.distribution = action_distribution(action_space, squash=squash)
+        pictures = is_image(observation_space)
+        if standardize and pictures:
+            raise UsageError("agent.network.standardize=true is for numbers, not pictures; set standardize=false")
+        together = pictures or recurrent != "none" if shared == "auto" else bool(shared)
+        if recurrent != "none" and not together:
+            raise UsageError("agent.network.recurrent needs one torso: leave agent.network.shared=auto")
+        self.read = torso.reader
+        self.standardize = Standardize(observation_space.shape or ()) if standardize else None
+        self.policy_torso = nn.Sequential(torso.body, torso.top)
+        self.value_torso = None if together else nn.Sequential(value_torso.body, value_torso.top)
+        self.core = None if recurrent == "none" else Core(recurrent, torso.features, recurrent_size)
+        self.hidden_size = 0 if self.core is None else self.core.hidden_size
+        features = torso.features if self.core is None else recurrent_size
+        gaussian = isinstance(self.distribution, Gaussian)
+        outputs = self.distribution.parameters // (2 if gaussian else 1)
+        self.log_std = nn.Parameter(torch.full((outputs,), float(log_std))) if gaussian else None
+        self.policy = nn.Linear(features, outputs)
+        self._action_values = action_values
+        width = num_actions(action_space, agent="agent.network.action_values=true") if action_values else 1
+        self.value = nn.Linear(features if together else value_torso.features, width)
+        if orthogonal:
+            self._make_orthogonal()
+
+    def policy_parameters(self) -> list[nn.Parameter]:
+        """Return those of the policy alone, where values have a torso of their own."""
+        values = {id(parameter) for parameter in self.value_parameters()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in values]
+
+    def value_parameters(self) -> list[nn.Parameter]:
+        """Return those of the values alone."""
+        return [*(() if self.value_torso is None else self.value_torso.parameters()), *self.value.parameters()]
+
+    def _make_orthogonal(self) -> None:
+        gains = {id(self.policy): 0.01, id(self.value): 1.0}
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d)):
+                nn.init.orthogonal_(module.weight, gains.get(id(module), sqrt(2)))
+                assert module.bias is not None
+                nn.init.zeros_(module.bias)
+
+    def forward(self, observation: Tensor, hidden: Tensor) -> Outputs:
+        """Return parameters, values and what is remembered after observations [B, ...], with `hidden` [B, H] before."""
+        policy_features, value_features = self._features(observation)
+        if self.core is not None:
+            policy_features, hidden = self.core(policy_features, hidden)
+        return self._heads(policy_features, value_features if self.core is None else policy_features, hidden)
+
+    def sequence(self, observation: Tensor, hidden: Tensor, begins: Tensor) -> Outputs:
+        """Return the outputs of whole sequences, one row after the other: [T * N, ...].
+
+        Args:
+            observation: [T, N, ...].
+            hidden: [N, H] before the first step.
+            begins: [T, N] bool: a new episode begins with this step, of which nothing is remembered.
+        """
+        policy_features, value_features = self._features(observation.flatten(0, 1))
+        if self.core is None:
+            return self._heads(policy_features, value_features, hidden)
+        features, hidden = self.core.sequence(policy_features.view(*begins.shape, -1), hidden, begins)
+        return self._heads(features.flatten(0, 1), features.flatten(0, 1), hidden)
+
+    def _features(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        seen = self.read(observation if self.standardize is None else self.standardize(observation))
+        features = self.policy_torso(seen)
+        return features, features if self.value_torso is None else self.value_torso(seen)
+
+    def _heads(self, policy_features: Tensor, value_features: Tensor, hidden: Tensor) -> Outputs:
+        parameters = self.policy(policy_features)
+        if self.log_std is not None:
+            parameters = torch.cat((parameters, self.log_std.expand_as(parameters)), 1)
+        values = self.value(value_features)
+        return Outputs(parameters, values if self._action_values else values.squeeze(1), hidden)

@@ -1,0 +1,47 @@
+"""A recurrent core: what is remembered from step to step of an episode."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from rlkit.core import UsageError
+
+CELLS = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
+
+
+class Core(nn.Module):
+    """A GRU (Cho et al., 2014) or LSTM (Hochreiter & Schmidhuber, 1997) cell whose state is one row of numbers.
+
+    Attributes:
+        hidden_size: H, length of the row: the width for a GRU, twice that for an LSTM, whose memory comes second.
+    """
+
+    def __init__(self, kind: str, width_in: int, width: int):
+        """Make the cell.
+
+        Raises:
+            UsageError: another `kind` than gru or lstm.
+        """
+        super().__init__()
+        if kind not in CELLS:
+            raise UsageError(f"agent.network.recurrent is {kind!r}; it must be one of none, {', '.join(CELLS)}")
+        self.cell = CELLS[kind](width_in, width)
+        self.hidden_size = width * (2 if kind == "lstm" else 1)
+
+    def forward(self, features: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features [B, width] and the state [B, H] after features [B, F] with the state `hidden` before."""
+        if isinstance(self.cell, nn.GRUCell):
+            after = self.cell(features, hidden)
+            return after, after
+        output, memory = self.cell(features, tuple(hidden.chunk(2, 1)))
+        return output, torch.cat((output, memory), 1)
+
+    def sequence(self, features: Tensor, hidden: Tensor, begins: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features [T, N, width] and the last state [N, H]; before steps that `begins` [T, N] it is zero."""
+        found = []
+        goes_on = ~begins.unsqueeze(-1)
+        for t, step in enumerate(features):
+            output, hidden = self(step, hidden * goes_on[t])
+            found.append(output)
+        return torch.stack(found), hidden

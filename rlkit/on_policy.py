@@ -1,0 +1,290 @@
+"""What agents share that learn from what their present policy has just done (torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, require_share
+from rlkit.explore import Schedule, annealed
+from rlkit.moments import Moments, RewardScale
+from rlkit.networks import (
+    ActorCritic,
+    Descent,
+    load_module_state,
+    module_state,
+    to_tensor,
+)
+from rlkit.rollout import Rollout
+from rlkit.targets import gae
+
+
+class PolicyAgent:
+    """Acts by the policy of an `ActorCritic` and counts decisions; a subclass learns.
+
+    Attributes:
+        network: the policy and values.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: ActorCritic,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        learning_rate: float | Schedule,
+        anneal: bool,
+        total_steps: int,
+        gamma: float,
+        max_grad_norm: float,
+        device: str,
+    ):
+        """Put the parts together.
+
+        Args:
+            network: policy and values.
+            optimizer: called with the network's parameters and ``lr``.
+            learning_rate: a number, or a schedule by the number of decisions observed.
+            anneal: it falls in a line to 0 over `total_steps`.
+            total_steps: of the run.
+            gamma: discount factor.
+            max_grad_norm: gradients are scaled down to this norm.
+            device: where the network lives.
+
+        Raises:
+            UsageError: a gamma beyond 0 to 1.
+        """
+        self.network = network.to(device)
+        self.gamma = require_share("agent.gamma", gamma)
+        self._learning_rate = rate = annealed(learning_rate, anneal=anneal, total_steps=total_steps)
+        self._descents = {name: Descent(part, optimizer, rate, max_grad_norm) for name, part in self._parts().items()}
+        self._tensor = partial(to_tensor, device=device)
+        standardize = network.standardize
+        self._moments = None if standardize is None else Moments(tuple(standardize.mean.shape))
+        self._steps = 0
+
+    def _parts(self) -> dict[str, Iterable[nn.Parameter]]:
+        """Return the parameters that are learnt together, by name."""
+        return {"all": self.network.parameters()}
+
+    def initial_memory(self, n: int) -> Memory:
+        """Return zeros: a hidden state, and what `act` notes of an action for `observe`."""
+        hidden = np.zeros((n, self.network.hidden_size), np.float32)
+        parameters = torch.zeros(n, self.network.distribution.parameters)
+        sample = torch.zeros_like(self.network.distribution.mode(parameters)).numpy()
+        zeros = np.zeros(n, np.float32)
+        return {"before": hidden, "hidden": hidden, "sample": sample, "log_prob": zeros, "value": zeros}
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Return actions [N] or [N, ...], drawn from the policy, or the likeliest ones where not exploring.
+
+        The memory afterwards tells of them: the sample, its probability's logarithm, the state's value and the hidden
+        state before and after.
+        """
+        policy, n = self.network.distribution, len(timestep.observation)
+        with torch.inference_mode():
+            outputs = self.network(self._tensor(timestep.observation), self._tensor(memory["hidden"]))
+            parameters = policy.masked(outputs.parameters, self._legal(timestep.legal_actions))
+            sample = (
+                policy.sample(parameters, self._tensor(policy.noise(n, rng))) if explore else policy.mode(parameters)
+            )
+            log_prob = policy.log_prob(parameters, sample)
+        drawn = sample.cpu().numpy()
+        values = outputs.values if outputs.values.ndim == 1 else outputs.values[:, 0]
+        return policy.actions(drawn), {
+            "before": memory["hidden"],
+            "hidden": outputs.hidden.cpu().numpy() if self.network.hidden_size else memory["hidden"],
+            "sample": drawn,
+            "log_prob": log_prob.cpu().numpy(),
+            "value": values.cpu().numpy(),
+        }
+
+    def _legal(self, legal_actions: Array | None) -> Tensor | None:
+        return None if legal_actions is None else self._tensor(legal_actions)
+
+    def _seen(self, transition: Transition) -> None:
+        """Count the decisions, and take in observations where they are standardised."""
+        self._steps += int(np.count_nonzero(transition.valid))
+        if self._moments is not None:
+            self._moments.add(transition.observation[transition.valid])
+
+    def _standardize(self) -> None:
+        """Let the network standardise by what was seen so far; only between rollouts, so that one is of one policy."""
+        if self._moments is not None and (standardize := self.network.standardize) is not None:
+            standardize.mean.copy_(torch.from_numpy(self._moments.mean))
+            standardize.inverse_std.copy_(torch.from_numpy(1 / self._moments.std))
+
+    def _descend(self, loss: Tensor, part: str = "all") -> None:
+        """Take a gradient step on some of the parameters."""
+        self._descents[part](loss, self._steps)
+
+    def state_dict(self) -> State:
+        """Return network, optimiser, moments of observations and the number of decisions."""
+        return {
+            "network": module_state(self.network),
+            "optimizers": {name: descent.state_dict() for name, descent in self._descents.items()},
+            "moments": None if self._moments is None else self._moments.state_dict(),
+            "steps": self._steps,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        load_module_state(self.network, state["network"])
+        for name, descent in self._descents.items():
+            descent.load_state_dict(state["optimizers"][name])
+        if self._moments is not None:
+            self._moments.load_state_dict(state["moments"])
+        self._steps = state["steps"]
+
+
+class Experience(NamedTuple):
+    """What a rollout taught, as tensors; M sequences of T steps (of one step, where nothing is remembered).
+
+    It may share memory with the rollout: it is to be used before that is filled again.
+    """
+
+    observation: Tensor  # [T, M, ...]
+    sample: Tensor  # [T, M, ...]
+    log_prob: Tensor  # [T, M] by the policy that acted
+    value: Tensor  # [T, M] by the network that acted
+    advantage: Tensor  # [T, M]
+    target: Tensor  # [T, M] for the values
+    weight: Tensor  # [T, M] 1 for decisions, 0 for rows that were none
+    begins: Tensor  # [T, M] bool, nothing is remembered before this step
+    legal: Tensor | None  # [T, M, A] bool
+    hidden: Tensor  # [M, H] before the first step
+
+    def part(self, chosen: Tensor) -> Experience:
+        """Return some of the sequences [M']."""
+        columns = [None if column is None else column[:, chosen] for column in self[:-1]]
+        return Experience._make([*columns, self.hidden[chosen]])
+
+
+class RolloutAgent(PolicyAgent):
+    """Learns from rollouts of N environments side by side; a subclass says how in `_learn`."""
+
+    def __init__(
+        self,
+        *,
+        n_steps: int,
+        gae_lambda: float,
+        scale_rewards: bool,
+        num_envs: int,
+        **options: Any,
+    ):
+        """Make the rollout.
+
+        Args:
+            n_steps: T, of each environment between updates.
+            gae_lambda: 1: returns of up to T steps; less: weighted means of shorter ones.
+            scale_rewards: rewards are scaled by `rlkit.moments.RewardScale`.
+            num_envs: N.
+            options: those of `PolicyAgent`.
+
+        Raises:
+            UsageError: a gamma or lambda beyond 0 to 1.
+        """
+        super().__init__(**options)
+        self._lambda = require_share("agent.gae_lambda", gae_lambda)
+        self._scale = RewardScale(num_envs, self.gamma) if scale_rewards else None
+        self._rollout = Rollout(n_steps)
+        self._successor: Transition | None = None
+
+    def observe(self, transition: Transition) -> None:
+        """Add a step to the rollout."""
+        if not transition.valid.any():
+            return
+        self._seen(transition)
+        memory, valid, last = transition.memory, transition.valid, transition.last
+        reward = np.where(valid, transition.reward, np.float32(0))
+        if self._scale is not None:
+            reward = self._scale(reward, last, valid)
+        rows = {
+            "observation": transition.observation,
+            "sample": memory["sample"],
+            "log_prob": memory["log_prob"],
+            "value": memory["value"],
+            "before": memory["before"],
+            "reward": reward,
+            "discount": np.float32(self.gamma) * transition.discount,
+            "last": last,
+            "valid": valid,
+            "bootstrap": self._bootstrap(transition, last & valid & (transition.discount != 0)),
+        }
+        if transition.legal_actions is not None:
+            rows["legal"] = transition.legal_actions
+        self._rollout.add(rows, valid)
+        self._successor = transition
+
+    def _bootstrap(self, transition: Transition, wanted: Array) -> Array:
+        """Return the values [N] of the true successors that are `wanted` [N], and 0 for the others."""
+        values = np.zeros(len(wanted), np.float32)
+        if wanted.any():
+            with torch.inference_mode():
+                seen = self._tensor(transition.next_observation[wanted])
+                values[wanted] = self.network(seen, self._tensor(transition.memory["hidden"][wanted])).values.cpu()
+        return values
+
+    def update(self) -> Metrics | None:
+        """Learn where the rollout is full."""
+        if not self._rollout.full or self._successor is None:
+            return None
+        metrics = self._learn(self._experience(self._successor))
+        self._rollout.clear()
+        self._standardize()
+        return metrics
+
+    def _experience(self, end: Transition) -> Experience:
+        rows = self._rollout.columns
+        following = rows["bootstrap"].copy()
+        following[-1] += self._bootstrap(end, ~end.last)
+        following[:-1] += np.where(rows["last"][:-1], 0, rows["value"][1:])
+        advantage = gae(rows["value"], rows["reward"], rows["discount"], following, rows["last"], self._lambda)
+        begins = np.zeros_like(rows["last"])
+        begins[1:] = (rows["last"] | ~rows["valid"])[:-1]
+        columns = [rows[name] for name in ("observation", "sample", "log_prob", "value")]
+        columns += [advantage, advantage + rows["value"], rows["valid"].astype(np.float32), begins]
+        legal = rows.get("legal")
+        remembered = bool(self.network.hidden_size)
+        hidden = rows["before"][0] if remembered else np.zeros((begins.size, 0), np.float32)
+        together = [_sequences(column, remembered) for column in (columns if legal is None else [*columns, legal])]
+        tensors = [self._tensor(column) for column in together] + [None] * (legal is None)
+        return Experience._make([*tensors, self._tensor(hidden)])
+
+    def _learn(self, experience: Experience) -> Metrics:
+        """Take the gradient steps of an update."""
+        raise NotImplementedError
+
+    def _evaluated(self, experience: Experience) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the network says now of all rows [T * M]: log-probabilities, entropies and values."""
+        outputs = self.network.sequence(experience.observation, experience.hidden, experience.begins)
+        policy, legal = self.network.distribution, experience.legal
+        parameters = policy.masked(outputs.parameters, None if legal is None else legal.flatten(0, 1))
+        log_prob = policy.log_prob(parameters, experience.sample.flatten(0, 1))
+        return log_prob, policy.entropy(parameters), outputs.values
+
+    def state_dict(self) -> State:
+        """Return also the rollout under way and the scale of rewards."""
+        return {
+            **super().state_dict(),
+            "rollout": self._rollout.state_dict(),
+            "scale": None if self._scale is None else self._scale.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        super().load_state_dict(state)
+        self._rollout.load_state_dict(state["rollout"])
+        if self._scale is not None:
+            self._scale.load_state_dict(state["scale"])
+
+
+def _sequences(column: Array, remembered: bool) -> Array:
+    """Return a column [T, N, ...] as it is, or as T * N sequences of one step, where nothing ties steps together."""
+    return column if remembered else column.reshape(1, -1, *column.shape[2:])

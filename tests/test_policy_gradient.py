@@ -1,0 +1,359 @@
+"""Agents of the policy gradient: against exact gradients, naive twins and hand-computed tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from rlkit import build
+from rlkit.agents.reinforce import powers
+from rlkit.config import composed
+from rlkit.core import UsageError
+from rlkit.loop import interact, train
+from rlkit.mdp import exact_values
+from rlkit.mdp.model import FiniteMDP
+from rlkit.networks import MLP, ActorCritic, load_module_state, module_state
+from rlkit.seeding import Seeds
+from rlkit.targets import returns
+from rlkit.vector import SerialEnvironment
+from toys import Counting
+
+ALONE = "network=mlp network.hidden=[] agent.network.orthogonal=false agent.max_grad_norm=1e9"
+DESCENT = "agent.optimizer._target_=torch.optim.SGD agent.learning_rate=1 agent.anneal=false"
+
+
+def made(words: str, env: SerialEnvironment) -> Any:
+    words_of_all = ["tuned=none", "device=cpu", f"num_envs={env.num_envs}"]
+    config, _ = composed("train", [*words_of_all, *words.split()])
+    return build.make_agent(build.plain(config), env, Seeds(0))
+
+
+def stream_of(agent: Any, env: SerialEnvironment, seed: int) -> Any:
+    return interact(
+        agent, env, explore=True, rng=np.random.default_rng(seed), reset_seeds=lambda _: list(range(env.num_envs))
+    )
+
+
+class Chance(gymnasium.Env[int, int]):
+    """Three states, two actions, chance in rewards and successors; it ends with a probability of its own."""
+
+    observation_space, action_space = spaces.Discrete(3), spaces.Discrete(2)
+    CHANCES = np.array([[[0.6, 0.3], [0.1, 0.7]], [[0.2, 0.2], [0.5, 0.4]], [[0.0, 0.9], [0.3, 0.3]]])
+    """[S, A, 2]: to the next state, and to the one after it (modulo 3); the rest is the end."""
+    REWARDS = np.array([[1.0, -0.5], [0.0, 2.0], [-1.0, 0.5]])
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self._state = 0
+        return 0, {}
+
+    def step(self, action: int) -> Any:
+        reward = self.REWARDS[self._state, action] + self.np_random.normal()
+        near, far = self.CHANCES[self._state, action]
+        drawn = self.np_random.random()
+        self._state = (self._state + (1 if drawn < near else 2)) % 3
+        return self._state, float(reward), bool(drawn >= near + far), False, {}
+
+
+class Bandit(gymnasium.Env[int, int]):
+    """Two arms, worth 1 and 2."""
+
+    observation_space, action_space = spaces.Discrete(1), spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action: int) -> Any:
+        return 0, float(action + 1 + self.np_random.normal()), True, False, {}
+
+
+def exact_objective(logits: torch.Tensor, kind: type[Any], gamma: float) -> torch.Tensor:
+    """Return the value of the first state, as a function of the policy's logits [S, A] that can be differentiated."""
+    policy = logits.softmax(1)
+    if kind is Bandit:
+        return (policy[0] * torch.tensor([1.0, 2.0], dtype=policy.dtype)).sum()
+    chances, rewards = (torch.from_numpy(array) for array in (Chance.CHANCES, Chance.REWARDS))
+    moves = torch.zeros(3, 2, 3, dtype=policy.dtype)
+    for state in range(3):
+        for step in (0, 1):
+            moves[state, :, (state + step + 1) % 3] += chances[state, :, step]
+    transition = torch.einsum("sa,sat->st", policy, moves)
+    return torch.linalg.solve(torch.eye(3, dtype=policy.dtype) - gamma * transition, (policy * rewards).sum(1))[0]
+
+
+def test_the_exact_objective_is_that_of_the_solver() -> None:
+    logits = torch.tensor([[0.3, -0.2], [1.0, 0.0], [0.0, 0.4]], dtype=torch.float64)
+    next_state = np.array([[[(s + 1) % 3, (s + 2) % 3, 0]] * 2 for s in range(3)])
+    rest = 1 - Chance.CHANCES.sum(2, keepdims=True)
+    probability = np.concatenate([Chance.CHANCES, rest], 2)
+    ends = np.zeros((3, 2, 3), bool)
+    ends[:, :, 2] = True
+    reward = np.repeat(Chance.REWARDS[:, :, None], 3, 2)
+    mdp = FiniteMDP(probability, next_state, reward, ends, np.array([1.0, 0, 0]), None)
+    values = exact_values(mdp, logits.softmax(1).numpy(), gamma=0.9)
+    assert exact_objective(logits, Chance, 0.9).item() == pytest.approx(values[0], abs=1e-12)
+
+
+def gradient_of(agent: Any, before: dict[str, torch.Tensor]) -> np.ndarray:
+    """Return the step [S, A] that the logits took: a bias is that of every state."""
+    after = agent.network.policy
+    weight, bias = (after.weight - before["weight"]).detach().numpy().T, (after.bias - before["bias"]).detach().numpy()
+    return np.vstack([weight, bias])
+
+
+def updates(words: str, kind: type[Any], gamma: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the steps [count, S + 1, A] that updates from the same parameters take, and the exact gradient."""
+    env = SerialEnvironment([kind] * 4)
+    agent = made(f"{words} {ALONE} {DESCENT} agent.gamma={gamma}", env)
+    head = agent.network.policy
+    states = env.observation_space.n
+    with torch.no_grad():
+        head.weight.copy_(torch.linspace(-0.5, 0.4, 2 * states).view(2, states))
+        head.bias.copy_(torch.tensor([0.2, -0.1]))
+    begun = module_state(agent.network)
+    before = {"weight": head.weight.detach().clone(), "bias": head.bias.detach().clone()}
+    logits = (before["weight"].T + before["bias"]).double().requires_grad_()
+    exact_objective(logits, kind, gamma).backward()
+    assert logits.grad is not None
+    exact = np.vstack([logits.grad.numpy(), logits.grad.sum(0).numpy()])
+    steps = []
+    for _, metrics in train(agent, stream_of(agent, env, 0), total_steps=10**9):
+        if metrics is not None and "loss/policy" in metrics:
+            steps.append(gradient_of(agent, before))
+            load_module_state(agent.network, begun)
+            if len(steps) == count:
+                break
+    return np.array(steps), exact
+
+
+def assert_within_standard_errors(steps: np.ndarray, exact: np.ndarray) -> None:
+    error = steps.std(0, ddof=1) / np.sqrt(len(steps))
+    assert (error < 0.15 * np.abs(exact).max()).all()
+    assert (np.abs(steps.mean(0) - exact) < 4 * error + 1e-7).all()
+
+
+@pytest.mark.parametrize("baseline", ["true", "false"])
+@pytest.mark.parametrize("kind", [Bandit, Chance])
+def test_reinforce_follows_the_exact_gradient(kind: type[Any], baseline: str) -> None:
+    words = (
+        f"agent=reinforce agent.baseline={baseline} agent.episodes=8 agent.discount_weights=true ~agent.optimizer.fused"
+    )
+    assert_within_standard_errors(*updates(words, kind, 0.9, 500))
+
+
+def test_without_weights_the_gradient_is_another_one() -> None:
+    words = "agent=reinforce ~agent.optimizer.fused agent.baseline=false agent.episodes=8 agent.discount_weights=false"
+    with pytest.raises(AssertionError):
+        assert_within_standard_errors(*updates(words, Chance, 0.5, 500))
+
+
+@pytest.mark.parametrize("lambda_", [1.0, 0.0])
+def test_a2c_follows_the_exact_gradient_in_the_bandit(lambda_: float) -> None:
+    plain = "~agent.optimizer.alpha ~agent.optimizer.eps"
+    words = f"agent=a2c agent.n_steps=4 agent.gae_lambda={lambda_} agent.value_weight=0 {plain}"
+    assert_within_standard_errors(*updates(words, Bandit, 0.9, 500))
+
+
+def twin(agent: Any, transitions: list[Any], lambda_: float, gamma: float) -> list[np.ndarray]:
+    """Return advantages [T] of each environment, episode by episode, with the values of the network as it is."""
+
+    def value(observation: np.ndarray) -> float:
+        seen = torch.from_numpy(observation[None])
+        with torch.no_grad():
+            return float(agent.network(seen, torch.zeros(1, 0)).values)
+
+    found = []
+    for i in range(len(transitions[0].last)):
+        rows = [0.0] * len(transitions)
+        following = 0.0
+        for t in range(len(transitions) - 1, -1, -1):
+            step = transitions[t]
+            if step.last[i] or t == len(transitions) - 1:
+                following = 0.0
+            discount = gamma * step.discount[i]
+            error = step.reward[i] + discount * value(step.next_observation[i]) - value(step.observation[i])
+            following = rows[t] = error + discount * lambda_ * following
+        found.append(np.array(rows))
+    return found
+
+
+@pytest.mark.parametrize("lambda_", [0.0, 0.8, 1.0])
+def test_advantages_are_those_of_each_episode_alone(lambda_: float) -> None:
+    """Episodes of `Counting` end terminated or truncated: then the true successor's value goes on."""
+    env = SerialEnvironment([Counting] * 3)
+    agent = made(f"agent=a2c agent.n_steps=60 agent.gae_lambda={lambda_} agent.gamma=0.9", env)
+    transitions, learnt = [], []
+    agent._learn = learnt.append
+    for transition, _ in train(agent, stream_of(agent, env, 1), total_steps=180):
+        transitions.append(transition)
+    (experience,) = learnt
+    found = experience.advantage.view(60, 3).numpy()
+    assert any((t.last & (t.discount > 0)).any() for t in transitions)
+    for i, expected in enumerate(twin(agent, transitions, lambda_, 0.9)):
+        np.testing.assert_allclose(found[:, i], expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(experience.target, experience.advantage + experience.value, rtol=1e-6)
+
+
+RECURRENT = "agent.network.recurrent={kind} agent.network.recurrent_size=8"
+
+
+@pytest.mark.parametrize("kind", ["none", "gru", "lstm"])
+def test_a_rollout_is_seen_in_training_as_it_was_while_acting(kind: str) -> None:
+    """So the first ratios are 1, whatever is remembered and wherever episodes end."""
+    env = SerialEnvironment([Counting] * 3)
+    agent = made(f"agent=ppo agent.n_steps=40 {RECURRENT.format(kind=kind)}", env)
+    hidden: list[float] = []
+
+    def look(experience: Any) -> None:
+        log_prob, _, values = agent._evaluated(experience)
+        torch.testing.assert_close(log_prob, experience.log_prob.flatten(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(values, experience.value.flatten(), rtol=1e-4, atol=1e-5)
+        hidden.append(experience.hidden.abs().sum().item())
+
+    agent._learn = look
+    for _ in train(agent, stream_of(agent, env, 1), total_steps=3 * 40 * 3):
+        pass
+    assert len(hidden) == 3
+    assert (hidden[1] > 0) == (kind != "none")
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_a_recurrent_network_is_torch_s(kind: str) -> None:
+    env = SerialEnvironment([Counting])
+    agent = made(f"agent=a2c {RECURRENT.format(kind=kind)}", env)
+    core = agent.network.core
+    whole = (torch.nn.GRU if kind == "gru" else torch.nn.LSTM)(core.cell.input_size, 8)
+    whole.load_state_dict({f"{name}_l0": value for name, value in core.cell.state_dict().items()})
+    features = torch.randn(6, 2, core.cell.input_size, generator=torch.Generator().manual_seed(0))
+    found, last = core.sequence(features, torch.zeros(2, core.hidden_size), torch.zeros(6, 2, dtype=torch.bool))
+    expected, _ = whole(features)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(last[:, :8], expected[-1])
+    begins = torch.zeros(6, 2, dtype=torch.bool)
+    begins[3, 1] = True
+    found, _ = core.sequence(features, torch.zeros(2, core.hidden_size), begins)
+    torch.testing.assert_close(found[:, 0], expected[:, 0])
+    torch.testing.assert_close(found[3:, 1], whole(features[3:])[0][:, 1])
+
+
+def test_a_minibatch_of_a_recurrent_network_is_whole_sequences() -> None:
+    env = SerialEnvironment([Counting] * 4)
+    words = "agent=ppo agent.n_steps=16 agent.epochs=1 agent.network.recurrent=gru"
+    agent = made(f"{words} agent.batch_size=35", env)
+    seen: list[tuple[int, ...]] = []
+    step = agent._step
+    agent._step = lambda part: seen.append(tuple(part.advantage.shape)) or step(part)
+    for _ in train(agent, stream_of(agent, env, 0), total_steps=64):
+        pass
+    assert seen == [(16, 2), (16, 2)]
+    with pytest.raises(UsageError, match=r"batch_size is 15; a recurrent network learns whole sequences"):
+        made(f"{words} agent.batch_size=15", env)
+
+
+def test_an_update_ends_before_the_policy_has_gone_too_far() -> None:
+    env = SerialEnvironment([Counting] * 4)
+    words = "agent=ppo agent.n_steps=64 agent.learning_rate=0.01"
+    counts = {}
+    for limit in ("null", "0.01"):
+        agent = made(f"{words} agent.max_kl={limit}", env)
+        (metrics,) = [m for _, m in train(agent, stream_of(agent, env, 0), total_steps=256) if m]
+        counts[limit] = metrics["minibatches"]
+    assert counts["null"] == 10 * 4
+    assert counts["0.01"] < 40
+
+
+def test_observations_are_standardised_by_what_was_seen_and_no_further_in_evaluation() -> None:
+    env = SerialEnvironment([Counting] * 2)
+    agent = made("agent=ppo agent.n_steps=32 agent.batch_size=16 agent.network.standardize=true", env)
+    seen = [t.observation[t.valid] for t, _ in train(agent, stream_of(agent, env, 0), total_steps=64)]
+    rows = np.concatenate(seen)
+    standardize = agent.network.standardize
+    np.testing.assert_allclose(standardize.mean, rows.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(1 / standardize.inverse_std, rows.std(0), rtol=1e-4)
+    before = module_state(agent.network)
+    stream = interact(agent, env, explore=False, rng=np.random.default_rng(0), reset_seeds=lambda _: [9, 9])
+    for _ in range(50):
+        next(stream)
+    np.testing.assert_array_equal(before["standardize.mean"], module_state(agent.network)["standardize.mean"])
+
+
+def test_rewards_are_scaled_for_learning_only() -> None:
+    env = SerialEnvironment([Counting] * 2)
+    agent = made("agent=a2c agent.n_steps=8 agent.scale_rewards=true", env)
+    for transition, _ in train(agent, stream_of(agent, env, 0), total_steps=2 * 7):
+        assert transition.reward.dtype == np.float32
+    rows = agent._rollout.columns["reward"][:7]
+    assert not np.array_equal(rows[-1], transition.reward)
+    assert (np.abs(rows) <= 10).all()
+
+
+def test_the_weights_of_discounting_begin_anew_with_each_episode() -> None:
+    last = np.array([False, False, True, True, False])
+    assert powers(last, 0.5).tolist() == [1, 0.5, 0.25, 1, 1]
+
+
+def test_whole_episodes_are_returned_as_a_plain_loop_returns_them() -> None:
+    rng = np.random.default_rng(0)
+    r, last = rng.normal(size=30), rng.random(30) < 0.2
+    last[-1] = True
+    found = returns(r, 0.9 * (1 - last), np.zeros(30), last)
+    expected, following = np.zeros(30), 0.0
+    for t in range(29, -1, -1):
+        following = expected[t] = r[t] + (0 if last[t] else 0.9 * following)
+    np.testing.assert_allclose(found, expected)
+
+
+def head(space: Any, **keys: Any) -> ActorCritic:
+    observations = spaces.Box(-1, 1, (3,))
+    options: dict[str, Any] = {
+        "shared": "auto", "action_values": False, "recurrent": "none", "recurrent_size": 4, "orthogonal": True,
+        "squash": False, "log_std": -0.5, "standardize": False,
+    }  # fmt: skip
+    torsos = [MLP(observations, [5], "tanh", False) for _ in range(2)]
+    return ActorCritic(*torsos, observations, space, **{**options, **keys})
+
+
+def test_heads_fit_every_action_space() -> None:
+    hidden = torch.zeros(6, 0)
+    for space, width in (
+        (spaces.Discrete(4), 4),
+        (spaces.MultiDiscrete([2, 3]), 5),
+        (spaces.MultiBinary(3), 3),
+        (spaces.Box(-1, 1, (2,)), 4),
+    ):
+        outputs = head(space)(torch.randn(6, 3), hidden)
+        assert outputs.parameters.shape == (6, width)
+        assert outputs.values.shape == (6,)
+    assert (outputs.parameters[:, 2:] == -0.5).all()
+
+
+def test_policy_and_value_share_no_parameter_where_they_have_torsos_of_their_own() -> None:
+    apart, together = head(spaces.Discrete(2)), head(spaces.Discrete(2), shared=True)
+    sizes = [sum(p.numel() for p in part) for part in (apart.policy_parameters(), apart.value_parameters())]
+    assert sum(sizes) == sum(p.numel() for p in apart.parameters())
+    assert sizes == [3 * 5 + 5 + 5 * 2 + 2, 3 * 5 + 5 + 5 + 1]
+    assert sum(p.numel() for p in together.parameters()) == sizes[0] + 6
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"needs one torso: leave agent.network.shared=auto"):
+        head(spaces.Discrete(2), shared=False, recurrent="gru")
+    with pytest.raises(UsageError, match=r"recurrent is 'rnn'; it must be one of none, gru, lstm"):
+        head(spaces.Discrete(2), recurrent="rnn")
+    with pytest.raises(UsageError, match=r"action_values=true needs discrete actions, not Box"):
+        head(spaces.Box(-1, 1, (2,)), action_values=True)
+    env = SerialEnvironment([Counting])
+    with pytest.raises(UsageError, match=r"needs torsos of their own: set agent.network.shared=false"):
+        made("agent=reinforce agent.network.shared=true", env)
+    with pytest.raises(UsageError, match=r"baseline_episodes is 3; it must be from 1 to agent.episodes=2"):
+        made("agent=reinforce agent.episodes=2 agent.baseline_episodes=3", env)
+    with pytest.raises(UsageError, match=r"agent=actor_critic learns single steps; use agent=a2c"):
+        made("agent=actor_critic agent.network.recurrent=gru", env)
+    with pytest.raises(UsageError, match=r"population is 5; it must be even"):
+        made("agent=es agent.population=5", env)
