@@ -42,14 +42,14 @@ CASES = {
     "policy_iteration-gridworld": "agent=policy_iteration env=gridworld agent.gamma=1 total_steps=6000",
     "random-pendulum": "agent=random env=gym env.id=Pendulum-v1 num_envs=2 total_steps=4000",
     "dqn-cartpole": "agent=dqn env=cartpole tuned=none agent.learning_starts=500 agent.train_freq=4 total_steps=6000",
-    "dqn-cartpole-many": "agent=dqn env=cartpole tuned=none num_envs=3 agent.learning_starts=500 agent.train_freq=4 "
-    "total_steps=6000",
+    "dqn-cartpole-many": "agent=dqn env=cartpole tuned=none num_envs=3 agent.learning_starts=500 agent.train_freq=8 "
+    "total_steps=3000",
     "dqn-cartpole-async": "agent=dqn env=cartpole tuned=none num_envs=2 vectorization=async agent.learning_starts=500 "
     "agent.train_freq=8 total_steps=4000",
     "dqn-cartpole-native": "agent=dqn env=gym env.id=CartPole-v1 num_envs=4 vectorization=native "
     "agent.learning_starts=500 agent.train_freq=8 total_steps=6000",
     "dqn-lunar_lander": "agent=dqn env=lunar_lander tuned=none agent.learning_starts=500 agent.train_freq=8 "
-    "total_steps=4000",
+    "total_steps=3000",
     "dqn-lunar_lander-async": "agent=dqn env=lunar_lander tuned=none num_envs=2 vectorization=async "
     "agent.learning_starts=500 agent.train_freq=8 total_steps=4000",
     "reinforce-cartpole": "agent=reinforce env=cartpole tuned=none num_envs=2 agent.episodes=3 total_steps=6000",
@@ -60,7 +60,7 @@ CASES = {
     "ppo-pendulum-scaled": "agent=ppo env=gym env.id=Pendulum-v1 tuned=none num_envs=3 agent.n_steps=128 "
     "agent.network.standardize=true agent.network.squash=true agent.scale_rewards=true total_steps=6000",
     "ppo-cartpole-lstm": "agent=ppo env=cartpole tuned=none num_envs=3 agent.n_steps=64 agent.network.recurrent=lstm "
-    "agent.network.standardize=true total_steps=6000",
+    "agent.network.standardize=true total_steps=3000",
     "ppo-atari": "agent=ppo env=atari env.game=Breakout tuned=none network=small num_envs=4 agent.n_steps=32 "
     "agent.epochs=2 eval.max_steps=200 total_steps=3000",
     "es-cartpole": "agent=es env=cartpole tuned=none num_envs=5 total_steps=9000",
