@@ -49,7 +49,7 @@ CASES = {
     "dqn-cartpole-native": "agent=dqn env=gym env.id=CartPole-v1 num_envs=4 vectorization=native "
     "agent.learning_starts=500 agent.train_freq=8 total_steps=6000",
     "dqn-lunar_lander": "agent=dqn env=lunar_lander tuned=none agent.learning_starts=500 agent.train_freq=8 "
-    "total_steps=3000",
+    "total_steps=2200",
     "dqn-lunar_lander-async": "agent=dqn env=lunar_lander tuned=none num_envs=2 vectorization=async "
     "agent.learning_starts=500 agent.train_freq=8 total_steps=4000",
     "reinforce-cartpole": "agent=reinforce env=cartpole tuned=none num_envs=2 agent.episodes=3 total_steps=6000",

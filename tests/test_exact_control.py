@@ -152,7 +152,7 @@ def test_double_q_learning_has_not_the_bias_of_q_learning() -> None:
     lefts = {}
     for agent in ("q_learning", "double_q_learning"):
         shares = []
-        for seed in range(60):
+        for seed in range(40):
             fixed = "schedule@agent.epsilon=constant agent.epsilon.value=0.1 agent.learning_rate=0.1"
             words = f"agent={agent} env=bias action_mask=true agent.gamma=1 agent.learning_rate_decay=0 {fixed}"
             play = Play(words, seed)
