@@ -60,7 +60,7 @@ CASES = {
     "ppo-pendulum-scaled": "agent=ppo env=gym env.id=Pendulum-v1 tuned=none num_envs=3 agent.n_steps=128 "
     "agent.network.standardize=true agent.network.squash=true agent.scale_rewards=true total_steps=6000",
     "ppo-cartpole-lstm": "agent=ppo env=cartpole tuned=none num_envs=3 agent.n_steps=64 agent.network.recurrent=lstm "
-    "agent.network.standardize=true total_steps=3000",
+    "agent.epochs=2 agent.network.standardize=true total_steps=3000",
     "ppo-atari": "agent=ppo env=atari env.game=Breakout tuned=none network=small num_envs=4 agent.n_steps=32 "
     "agent.epochs=2 eval.max_steps=200 total_steps=3000",
     "es-cartpole": "agent=es env=cartpole tuned=none num_envs=5 total_steps=9000",
