@@ -15,6 +15,7 @@ from rlkit.explore import (
     Exponential,
     Linear,
     Multiplicative,
+    annealed,
     epsilon_greedy,
     greedy,
     random_action,
@@ -145,3 +146,10 @@ def test_a_random_action_is_a_legal_one() -> None:
     rng = np.random.default_rng(0)
     legal = np.array([False, True, False, True])
     assert {int(random_action(spaces.Discrete(4), rng, legal)) for _ in range(50)} == {1, 3}
+
+
+def test_what_is_annealed_falls_in_a_line_to_nothing() -> None:
+    rate = annealed(0.5, anneal=True, total_steps=100)
+    assert [rate(step) for step in (0, 50, 75, 100, 120)] == [0.5, 0.25, 0.125, 0, 0]
+    assert annealed(0.5, anneal=False, total_steps=100)(99) == 0.5
+    assert annealed(Linear(1.0, 0.0, 10), anneal=True, total_steps=10)(5) == 0.25

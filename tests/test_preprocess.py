@@ -9,7 +9,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.wrappers import FrameStackObservation, TimeLimit, TransformObservation
 
-from rlkit import build, capture
+from rlkit import build, capture, preprocess
 from rlkit.core import UsageError
 from rlkit.preprocess import (
     ClipReward,
@@ -454,3 +454,16 @@ class TestFrameStackIsTold:
             moved += not np.array_equal(after.next_observation[:, -1], before.observation[:, -1])
             before = after
         assert moved > 50
+
+
+def test_only_some_numbers_of_an_observation_are_kept() -> None:
+    whole = gymnasium.make("CartPole-v1")
+    env = preprocess.Keep(gymnasium.make("CartPole-v1"), [2, 0])
+    np.testing.assert_array_equal(env.observation_space.high, whole.observation_space.high[[2, 0]])
+    shown, all_of_it = env.reset(seed=3)[0], whole.reset(seed=3)[0]
+    np.testing.assert_array_equal(shown, all_of_it[[2, 0]])
+    assert env.observation_space.contains(shown)
+    with pytest.raises(UsageError, match=r"indices are \[4\]; they must be from 0 to 3"):
+        preprocess.Keep(whole, [4])
+    with pytest.raises(UsageError, match=r"rows of numbers, not Discrete\(16\)"):
+        preprocess.Keep(gymnasium.make("FrozenLake-v1"), [0])
