@@ -56,7 +56,8 @@ class OnlineActorCritic(PolicyAgent):
         self._standardize()
         metrics = self._learn(transition, self._tensor(transition.valid.astype(np.float32)))
         if self._discount_weights:
-            self._powers = np.where(transition.last, 1, self._powers * self.gamma).astype(np.float32)
+            after = np.where(transition.last, np.float32(1), np.float32(self.gamma) * self._powers)
+            self._powers = np.where(transition.valid, after, self._powers)
         return metrics
 
     def _learn(self, transition: Transition, weight: Tensor) -> Metrics:

@@ -55,12 +55,14 @@ class EvolutionStrategies:
             device: where the network lives.
 
         Raises:
-            UsageError: an odd population, or a recurrent network.
+            UsageError: an odd population, or a network that is recurrent or standardises.
         """
         if population < 2 or population % 2:
             raise UsageError(f"agent.population is {population}; it must be even, as perturbations come in pairs")
-        if network.hidden_size:
-            raise UsageError("agent=es remembers nothing; leave agent.network.recurrent=none")
+        if network.hidden_size or network.standardize is not None:
+            raise UsageError(
+                "agent=es neither remembers nor standardises; leave agent.network.recurrent=none and standardize=false"
+            )
         self.network = network.to(device)
         policy = {id(parameter) for parameter in network.policy_parameters()}
         named = [(name, parameter) for name, parameter in network.named_parameters() if id(parameter) in policy]

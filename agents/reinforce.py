@@ -48,13 +48,15 @@ class Reinforce(PolicyAgent):
             options: those of `PolicyAgent`.
 
         Raises:
-            UsageError: a network that is shared or recurrent, or a baseline that learns more seldom than the policy.
+            UsageError: a network that is shared or recurrent or has action values, or a baseline that learns more
+                seldom than the policy.
         """
         super().__init__(**options)
         if self.network.value_torso is None:
             raise UsageError(
                 "agent=reinforce needs torsos of their own: set agent.network.shared=false, recurrent=none"
             )
+        self._require_state_values()
         if not 1 <= baseline_episodes <= episodes:
             raise UsageError(
                 f"agent.baseline_episodes is {baseline_episodes}; it must be from 1 to agent.episodes={episodes}"
@@ -143,7 +145,7 @@ class Reinforce(PolicyAgent):
 
     def state_dict(self) -> State:
         """Return also the episodes under way and those that the policy has not learnt from."""
-        more = {"store": self._store.state_dict(), "kept": self._kept, "finished": self._finished}
+        more = {"store": self._store.state_dict(), "kept": list(self._kept), "finished": self._finished}
         return {**super().state_dict(), **more}
 
     def load_state_dict(self, state: State) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, require_share
+from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError, require_share
 from rlkit.explore import Schedule, annealed
 from rlkit.moments import Moments, RewardScale
 from rlkit.networks import (
@@ -66,6 +66,10 @@ class PolicyAgent:
         standardize = network.standardize
         self._moments = None if standardize is None else Moments(tuple(standardize.mean.shape))
         self._steps = 0
+
+    def _require_state_values(self) -> None:
+        if self.network.action_values:
+            raise UsageError("agent.network.action_values=true is for agent=actor_critic; leave it false")
 
     def _parts(self) -> dict[str, Iterable[nn.Parameter]]:
         """Return the parameters that are learnt together, by name."""
@@ -188,9 +192,10 @@ class RolloutAgent(PolicyAgent):
             options: those of `PolicyAgent`.
 
         Raises:
-            UsageError: a gamma or lambda beyond 0 to 1.
+            UsageError: a gamma or lambda beyond 0 to 1, or a network with action values.
         """
         super().__init__(**options)
+        self._require_state_values()
         self._lambda = require_share("agent.gae_lambda", gae_lambda)
         self._scale = RewardScale(num_envs, self.gamma) if scale_rewards else None
         self._rollout = Rollout(n_steps)

@@ -58,11 +58,7 @@ def gae(v_tm1: Any, r_t: Any, discount_t: Any, v_t: Any, last: Any, lambda_: flo
         last: [T, ...] bool, terminated or truncated: nothing of later rows enters.
         lambda_: share of the later errors.
     """
-    found = td_error(v_tm1, r_t, discount_t, v_t)
-    carry = lambda_ * discount_t * ~last
-    for t in range(len(r_t) - 2, -1, -1):
-        found[t] += carry[t] * found[t + 1]
-    return found
+    return _accumulated(td_error(v_tm1, r_t, discount_t, v_t), lambda_ * discount_t * ~last)
 
 
 def vtrace(
@@ -83,11 +79,15 @@ def vtrace(
         clip: the largest ratio, of both kinds (rho and c).
     """
     clipped = ratio * (ratio < clip) + clip * (ratio >= clip)
-    correction = clipped * td_error(v_tm1, r_t, discount_t, v_t)
-    carry = lambda_ * clipped * discount_t * ~last
-    for t in range(len(r_t) - 2, -1, -1):
-        correction[t] += carry[t] * correction[t + 1]
-    targets = v_tm1 + correction
+    errors = clipped * td_error(v_tm1, r_t, discount_t, v_t)
+    targets = v_tm1 + _accumulated(errors, lambda_ * clipped * discount_t * ~last)
     following = v_t + 0 * v_tm1
     following[:-1] = last[:-1] * v_t[:-1] + ~last[:-1] * targets[1:]
     return targets, clipped * td_error(v_tm1, r_t, discount_t, following)
+
+
+def _accumulated(errors: Any, carry: Any) -> Any:
+    """Add to each error [T, ...], in place, the sum that begins after it, times `carry` [T, ...]."""
+    for t in range(len(errors) - 2, -1, -1):
+        errors[t] += carry[t] * errors[t + 1]
+    return errors

@@ -11,6 +11,7 @@ import torch
 from gymnasium import spaces
 
 from rlkit import build
+from rlkit.agents.es import centered_ranks
 from rlkit.agents.reinforce import powers
 from rlkit.config import composed
 from rlkit.core import UsageError
@@ -355,5 +356,56 @@ def test_what_does_not_fit_is_refused() -> None:
         made("agent=reinforce agent.episodes=2 agent.baseline_episodes=3", env)
     with pytest.raises(UsageError, match=r"agent=actor_critic learns single steps; use agent=a2c"):
         made("agent=actor_critic agent.network.recurrent=gru", env)
+    for agent in ("a2c", "ppo", "reinforce"):
+        with pytest.raises(UsageError, match=r"action_values=true is for agent=actor_critic; leave it false"):
+            made(f"agent={agent} agent.network.action_values=true", env)
+    with pytest.raises(UsageError, match=r"standardize=true is for numbers, not Discrete\(1\); leave it false"):
+        made("agent=ppo agent.network.standardize=true", SerialEnvironment([Bandit]))
+    with pytest.raises(UsageError, match=r"agent=es neither remembers nor standardises"):
+        made("agent=es agent.network.standardize=true", env)
     with pytest.raises(UsageError, match=r"population is 5; it must be even"):
         made("agent=es agent.population=5", env)
+
+
+# A policy that is sure before values are known never tries the other arm: action values want a slower one.
+LEARNERS = {
+    "reinforce": "agent.learning_rate=0.02",
+    "actor_critic": "agent.learning_rate=0.02",
+    "actor_critic agent.network.action_values=true": "agent.learning_rate=0.003 agent.entropy_weight=0.05",
+    "a2c": "agent.learning_rate=0.01",
+    "ppo": "agent.n_steps=32 agent.learning_rate=0.01",
+    "es": "agent.learning_rate=0.1 agent.sigma=0.5",
+}
+
+
+@pytest.mark.parametrize("agent", LEARNERS)
+def test_it_finds_the_better_arm(agent: str) -> None:
+    env = SerialEnvironment([Bandit] * 4)
+    learner = made(f"agent={agent} {LEARNERS[agent]} total_steps=4000", env)
+    for _ in train(learner, stream_of(learner, env, 0), total_steps=4000):
+        pass
+    outputs = learner.network(torch.zeros(1, dtype=torch.int64), torch.zeros(1, 0))
+    share = outputs.parameters.softmax(1)[0, 1].item()
+    assert share > 0.9 or (agent == "es" and share > 0.5)
+
+
+def test_ranks_are_centred_and_equal_scores_share_theirs() -> None:
+    assert centered_ranks(np.array([3.0, 9.0, -1.0])).tolist() == [0.0, 0.5, -0.5]
+    assert centered_ranks(np.array([1.0, 1.0, 5.0, 0.0])).tolist() == pytest.approx([0, 0, 0.5, -0.5])
+
+
+def test_a_schedule_can_take_the_place_of_the_learning_rate() -> None:
+    env = SerialEnvironment([Counting])
+    agent = made("agent=a2c agent.anneal=false +schedule@agent.learning_rate=exponential", env)
+    assert agent._learning_rate(0) == 1.0
+    assert agent._learning_rate(10_000) == pytest.approx(0.01 + 0.99 * np.exp(-1))
+
+
+def test_a_row_that_was_no_step_leaves_the_discount_s_weight_alone() -> None:
+    env = SerialEnvironment([Counting] * 2)
+    agent = made("agent=actor_critic agent.discount_weights=true agent.gamma=0.5", env)
+    stream = stream_of(agent, env, 0)
+    transition = next(stream)._replace(last=np.zeros(2, bool), valid=np.array([True, False]))
+    agent.observe(transition)
+    agent.update()
+    assert agent.state_dict()["powers"].tolist() == [0.5, 1.0]

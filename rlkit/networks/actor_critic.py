@@ -47,6 +47,7 @@ class ActorCritic(nn.Module):
     Attributes:
         distribution: what the policy's parameters mean.
         standardize: of observations, or None.
+        action_values: the values are of actions, not of states.
         hidden_size: H, what is remembered of an episode; 0: nothing.
     """
 
@@ -84,13 +85,14 @@ class ActorCritic(nn.Module):
             standardize: observations are standardised by what the agent has seen.
 
         Raises:
-            UsageError: a core without a shared torso, pictures to be standardised, or what an action space lacks.
+            UsageError: a core without a shared torso, something else than numbers to be standardised, or what an
+                action space lacks.
         """
         super().__init__()
         self.distribution = action_distribution(action_space, squash=squash)
         pictures = is_image(observation_space)
-        if standardize and pictures:
-            raise UsageError("agent.network.standardize=true is for numbers, not pictures; set standardize=false")
+        if standardize and (pictures or not isinstance(observation_space, spaces.Box)):
+            raise UsageError(f"agent.network.standardize=true is for numbers, not {observation_space}; leave it false")
         together = pictures or recurrent != "none" if shared == "auto" else bool(shared)
         if recurrent != "none" and not together:
             raise UsageError("agent.network.recurrent needs one torso: leave agent.network.shared=auto")
@@ -105,7 +107,7 @@ class ActorCritic(nn.Module):
         outputs = self.distribution.parameters // (2 if gaussian else 1)
         self.log_std = nn.Parameter(torch.full((outputs,), float(log_std))) if gaussian else None
         self.policy = nn.Linear(features, outputs)
-        self._action_values = action_values
+        self.action_values = action_values
         width = num_actions(action_space, agent="agent.network.action_values=true") if action_values else 1
         self.value = nn.Linear(features if together else value_torso.features, width)
         if orthogonal:
@@ -159,4 +161,4 @@ class ActorCritic(nn.Module):
         if self.log_std is not None:
             parameters = torch.cat((parameters, self.log_std.expand_as(parameters)), 1)
         values = self.value(value_features)
-        return Outputs(parameters, values if self._action_values else values.squeeze(1), hidden)
+        return Outputs(parameters, values if self.action_values else values.squeeze(1), hidden)
