@@ -13,16 +13,15 @@ from torch import Tensor
 
 from rlkit.core import Array, Memory, Metrics, Replay, State, TimeStep, Transition, UsageError, require_share
 from rlkit.distributions import of_action
-from rlkit.explore import Schedule, epsilon_greedy
+from rlkit.explore import Schedule, annealed, epsilon_greedy
 from rlkit.networks import (
+    Descent,
     FlatParameters,
     Precision,
     QNetwork,
     computing,
     load_module_state,
-    load_optimizer_state,
     module_state,
-    optimizer_state,
     to_tensor,
 )
 
@@ -42,6 +41,8 @@ class DQN:
         network: QNetwork,
         replay: Replay,
         optimizer: Callable[..., torch.optim.Optimizer],
+        learning_rate: float | Schedule,
+        anneal: bool,
         epsilon: Schedule,
         gamma: float,
         double: bool,
@@ -54,6 +55,7 @@ class DQN:
         max_grad_norm: float,
         precision: str,
         compile: bool,
+        total_steps: int | None = None,
         device: str = "cpu",
         generator: torch.Generator | None = None,
     ):
@@ -62,7 +64,9 @@ class DQN:
         Args:
             network: action values; its initial parameters are the target's too.
             replay: stores and samples transitions.
-            optimizer: called with the network's parameters.
+            optimizer: called with the network's parameters and ``lr``.
+            learning_rate: a number, or a schedule by the number of decisions observed.
+            anneal: it falls in a line to 0 over `total_steps`.
             epsilon: share of uniformly drawn actions, by the number of decisions observed.
             gamma: discount factor.
             double: the online network chooses the action whose target value is used (van Hasselt et al., 2016).
@@ -75,6 +79,7 @@ class DQN:
             max_grad_norm: gradients are scaled down to this norm.
             precision: float32, bfloat16 (mixed), or auto: bfloat16 where the device has units for it.
             compile: updates run compiled networks, which take a minute to compile; acting would not gain.
+            total_steps: of the run; needed to anneal.
             device: where the networks live.
             generator: on `device`; draws the noise of updates, so a noisy network needs one.
 
@@ -87,13 +92,13 @@ class DQN:
         self._target = copy.deepcopy(self.network).requires_grad_(False)
         self._distribution = network.distribution
         self._replay = replay
-        self._parameters = FlatParameters(self.network.parameters())
+        rate = annealed(learning_rate, anneal=anneal, total_steps=total_steps)
+        self._descent = Descent(self.network.parameters(), optimizer, rate, max_grad_norm)
         self._target_parameters = FlatParameters(self._target.parameters())
-        self._optimizer = optimizer([self._parameters.vector])
         self._epsilon, self._gamma, self._double = epsilon, require_share("agent.gamma", gamma), double
         self._learning_starts, self._batch_size = learning_starts, batch_size
         self._train_freq, self._gradient_steps = train_freq, gradient_steps
-        self._target_every, self._tau, self._max_grad_norm = target_every, tau, max_grad_norm
+        self._target_every, self._tau = target_every, tau
         self._tensor = partial(to_tensor, device=device)
         self._generator = generator
         numbers = Precision(precision, device)
@@ -153,10 +158,7 @@ class DQN:
         chosen = of_action(self._online(seen, noise), batch["action"])
         losses, priorities = self._distribution.loss(chosen, following, batch["reward"], batch["discount"])
         loss = (batch["weight"] * losses).mean()
-        self._parameters.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._parameters.clip_grad_norm(self._max_grad_norm)
-        self._optimizer.step()
+        self._descent(loss, self._steps)
         self._follow()
         return loss.detach(), priorities, chosen.detach()
 
@@ -181,14 +183,14 @@ class DQN:
     def _follow(self) -> None:
         self._updates += 1
         if self._updates % self._target_every == 0:
-            self._target_parameters.follow(self._parameters, self._tau)
+            self._target_parameters.follow(self._descent.vector, self._tau)
 
     def state_dict(self) -> State:
         """Return networks, optimiser, replay, counters and the noise's generator."""
         return {
             "network": module_state(self.network),
             "target": module_state(self._target),
-            "optimizer": optimizer_state(self._optimizer),
+            "optimizer": self._descent.state_dict(),
             "replay": self._replay.state_dict(),
             "counters": {"steps": self._steps, "due": self._due, "updates": self._updates},
             "generator": self._generator.get_state().numpy().copy() if self._generator else None,
@@ -198,7 +200,7 @@ class DQN:
         """Take back what `state_dict` gave; a state without its replay is enough to act."""
         load_module_state(self.network, state["network"])
         load_module_state(self._target, state["target"])
-        load_optimizer_state(self._optimizer, state["optimizer"])
+        self._descent.load_state_dict(state["optimizer"])
         if "replay" in state:
             self._replay.load_state_dict(state["replay"])
         # Another kind of device has another kind of generator, which cannot go on where this one was.

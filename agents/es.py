@@ -31,7 +31,7 @@ class EvolutionStrategies:
         optimizer: Callable[..., torch.optim.Optimizer],
         learning_rate: float | Schedule,
         anneal: bool,
-        total_steps: int,
+        total_steps: int | None,
         population: int,
         sigma: float,
         weight_decay: float,
@@ -46,7 +46,7 @@ class EvolutionStrategies:
             optimizer: called with the policy's parameters and ``lr``.
             learning_rate: a number, or a schedule by the number of decisions observed.
             anneal: it falls in a line to 0 over `total_steps`.
-            total_steps: of the run.
+            total_steps: of the run; needed to anneal.
             population: episodes in a generation; even, as perturbations come in pairs, one the other's negative.
             sigma: standard deviation of the perturbations.
             weight_decay: share of each parameter that is taken off, times the learning rate.

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core import Array
+from rlkit.core import Array, UsageError
 
 
 class Schedule(Protocol):
@@ -81,10 +81,18 @@ class Annealed:
         return self.schedule(step) * max(0.0, 1 - step / self.steps)
 
 
-def annealed(value: float | Schedule, *, anneal: bool, total_steps: int) -> Schedule:
-    """Return a number or a schedule as a schedule, annealed to 0 over `total_steps` where that is wanted."""
+def annealed(value: float | Schedule, *, anneal: bool, total_steps: int | None) -> Schedule:
+    """Return a number or a schedule as a schedule, annealed to 0 over `total_steps` where that is wanted.
+
+    Raises:
+        UsageError: it is wanted, over no known number of steps.
+    """
     schedule = Constant(value) if isinstance(value, int | float) else value
-    return Annealed(schedule, total_steps) if anneal else schedule
+    if not anneal:
+        return schedule
+    if total_steps is None:
+        raise UsageError("anneal=true needs total_steps, at which the rate is 0; set both or neither")
+    return Annealed(schedule, total_steps)
 
 
 def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = None) -> Array:

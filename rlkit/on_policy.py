@@ -38,7 +38,7 @@ class PolicyAgent:
         optimizer: Callable[..., torch.optim.Optimizer],
         learning_rate: float | Schedule,
         anneal: bool,
-        total_steps: int,
+        total_steps: int | None,
         gamma: float,
         max_grad_norm: float,
         device: str,
@@ -50,7 +50,7 @@ class PolicyAgent:
             optimizer: called with the network's parameters and ``lr``.
             learning_rate: a number, or a schedule by the number of decisions observed.
             anneal: it falls in a line to 0 over `total_steps`.
-            total_steps: of the run.
+            total_steps: of the run; needed to anneal.
             gamma: discount factor.
             max_grad_norm: gradients are scaled down to this norm.
             device: where the network lives.

@@ -240,7 +240,9 @@ def batch(
 
 def dqn(network: Any, replay: Any, **keys: Any) -> DQN:
     settings: dict[str, Any] = {
-        "optimizer": partial(torch.optim.SGD, lr=0.5),
+        "optimizer": torch.optim.SGD,
+        "learning_rate": 0.5,
+        "anneal": False,
         "epsilon": Constant(0.0),
         "gamma": 0.5,
         "double": True,
@@ -405,7 +407,9 @@ def make_dqn(seed: int = 0, options: Any = None, **keys: Any) -> DQN:
         network = QNetwork(torso, spaces.Discrete(3), **{**PLAIN, **(options or {})})
     replay = UniformReplay(60, np.random.default_rng(seed))
     settings = {
-        "optimizer": partial(torch.optim.Adam, lr=0.01, fused=True),
+        "optimizer": partial(torch.optim.Adam, fused=True),
+        "learning_rate": 0.01,
+        "anneal": False,
         "epsilon": Linear(1.0, 0.1, 100),
         "learning_starts": 20,
         "batch_size": 8,

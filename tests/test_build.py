@@ -199,7 +199,9 @@ def dqn_config(**keys: Any) -> dict[str, Any]:
         "_target_": "rlkit.agents.dqn.DQN",
         "network": {"_target_": "rlkit.networks.QNetwork", "torso": torso, **head},
         "replay": {"_target_": "rlkit.replay.UniformReplay", "capacity": 10},
-        "optimizer": {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.1},
+        "optimizer": {"_target_": "torch.optim.SGD", "_partial_": True},
+        "learning_rate": 0.1,
+        "anneal": False,
         "epsilon": {"_target_": "rlkit.explore.Constant", "value": 0.1},
         **{"gamma": 0.9, "double": True, "learning_starts": 0, "batch_size": 2, "train_freq": 1},
         **{

@@ -57,7 +57,7 @@ MISTAKES = [
     ("env.kwargs={limit:9}", "env.kwargs has no key limit yet; +env.kwargs.limit=… adds it"),
     ("eval.evry=5", "there is no key eval.evry; did you mean eval.every?"),
     ("agent.gama=1", "there is no key agent.gama; did you mean agent.gamma?"),
-    ("agent.optimizer.lrr=1", "there is no key agent.optimizer.lrr; did you mean agent.optimizer.lr?"),
+    ("agent.optimizer.fussed=1", "there is no key agent.optimizer.fussed; did you mean agent.optimizer.fused?"),
     ("gamma=0.9", "there is no key gamma; did you mean agent.gamma?"),
     ("episodes=3", "there is no key episodes; did you mean total_episodes?"),
     ("schedule=linear", "there is no key schedule; did you mean schedule@agent.epsilon?"),

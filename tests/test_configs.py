@@ -114,7 +114,7 @@ def test_the_source_presets_have_the_source_values() -> None:
     config, _ = trained("experiment=cartpole_24_24")
     agent, network = config["agent"], config["network"]
     assert (network["hidden"], network["activation"], config["replay"]["capacity"]) == ([24, 24], "relu", 600)
-    assert (agent["gamma"], agent["batch_size"], agent["optimizer"]["lr"]) == (0.95, 32, 0.001)
+    assert (agent["gamma"], agent["batch_size"], agent["learning_rate"]) == (0.95, 32, 0.001)
     assert agent["epsilon"]["factor"] == 0.995
     assert agent["epsilon"]["end"] == 0.01
 
@@ -129,7 +129,7 @@ def test_the_source_presets_for_pictures_have_the_source_values() -> None:
     assert (env["game"], env["crop"], env["size"], env["stack"]) == ("Breakout", [34, 16, 0, 0], [84, 84], 4)
     assert config["network"] == {"_target_": "rlkit.networks.NatureCNN", "hidden": 512}
     assert (config["replay"]["capacity"], agent["learning_starts"], agent["batch_size"]) == (1_000_000, 100_000, 32)
-    assert (agent["optimizer"]["lr"], agent["gamma"], agent["double"]) == (0.00025, 0.99, False)
+    assert (agent["learning_rate"], agent["gamma"], agent["double"]) == (0.00025, 0.99, False)
     assert agent["target_every"] * agent["train_freq"] == 10_000
     assert agent["epsilon"] == {"_target_": "rlkit.explore.Linear", "start": 1.0, "end": 0.1, "steps": 1_000_000}
     config = given("experiment=pong_source")
@@ -140,7 +140,7 @@ def test_the_source_presets_for_pictures_have_the_source_values() -> None:
         1_000_000,
         "every",
     )
-    assert (agent["gamma"], agent["batch_size"], agent["optimizer"]["lr"]) == (0.9, 64, 0.00025)
+    assert (agent["gamma"], agent["batch_size"], agent["learning_rate"]) == (0.9, 64, 0.00025)
     epsilon = build.build(agent["epsilon"], {}, "epsilon")
     assert [epsilon(step) for step in (0, 50_000)] == pytest.approx([1.0, 0.01 + 0.99 * math.exp(-1.5)])
 
@@ -155,7 +155,7 @@ def test_rainbow_has_the_published_values() -> None:
     }
     assert (replay["n_step"], replay["alpha"], replay["beta"]["start"], replay["beta"]["end"]) == (3, 0.5, 0.4, 1.0)
     assert replay["beta"]["steps"] == config["total_steps"]
-    assert (agent["optimizer"]["lr"], agent["optimizer"]["eps"]) == (0.0000625, 0.00015)
+    assert (agent["learning_rate"], agent["optimizer"]["eps"]) == (0.0000625, 0.00015)
     # 80,000 and 32,000 frames of the paper, four to a step.
     assert (agent["learning_starts"], agent["target_every"] * agent["train_freq"]) == (20_000, 8_000)
     assert agent["epsilon"]["value"] == 0.0

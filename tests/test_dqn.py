@@ -33,7 +33,9 @@ def _one_thread() -> Any:
 
 PLAIN: dict[str, Any] = {"distribution": Expected(), "dueling": False, "noisy": False, "noise_scale": 0.5}
 SETTINGS: dict[str, Any] = {
-    "optimizer": partial(torch.optim.SGD, lr=0.5),
+    "optimizer": torch.optim.SGD,
+    "learning_rate": 0.5,
+    "anneal": False,
     "epsilon": Constant(0.0),
     "gamma": 0.9,
     "double": True,
@@ -275,8 +277,8 @@ class TestUpdate:
             torch.manual_seed(seed)
             torso = NatureCNN(spaces.Box(0, 255, (4, size, size), np.uint8), hidden=64)
             network = QNetwork(torso, spaces.Discrete(6), **PLAIN)
-        optimizer = partial(torch.optim.Adam, lr=1e-4, fused=True)
-        return table_agent(network, batches, optimizer=optimizer, max_grad_norm=0.5, target_every=30)[0]
+        descent = {"optimizer": partial(torch.optim.Adam, fused=True), "learning_rate": 1e-4, "max_grad_norm": 0.5}
+        return table_agent(network, batches, target_every=30, **descent)[0]
 
     def test_each_of_a_hundred_updates_is_the_plain_one(self) -> None:
         rng = np.random.default_rng(0)
@@ -288,7 +290,7 @@ class TestUpdate:
             copied(parameters_of(agent), plain.network)
             copied([p.detach() for p in agent._target.parameters()], plain.target)
             if k:
-                (moments,) = agent._optimizer.state.values()
+                (moments,) = agent._descent._optimizer.state.values()
                 for name in ("exp_avg", "exp_avg_sq"):
                     for p, part in zip(plain.network.parameters(), in_vector(agent, moments[name]), strict=True):
                         plain.optimizer.state[p][name].copy_(part)
@@ -330,7 +332,7 @@ class TestUpdate:
             agent, replay = table_agent(
                 network,
                 [pictures(rng, 8, 20)],
-                optimizer=partial(torch.optim.SGD, lr=0.1),
+                learning_rate=0.1,
                 precision=precision,
                 generator=generator(),
             )
@@ -419,7 +421,8 @@ def corridor_agent(options: dict[str, Any]) -> DQN:
         q_network = QNetwork(torso, Corridor.action_space, **{**PLAIN, **network})
     settings = {
         **SETTINGS,
-        "optimizer": partial(torch.optim.Adam, lr=0.003, fused=True),
+        "optimizer": partial(torch.optim.Adam, fused=True),
+        "learning_rate": 0.003,
         "epsilon": Linear(1.0, 0.1, 1000),
         "batch_size": 32,
         "learning_starts": 100,

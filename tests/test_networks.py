@@ -350,10 +350,10 @@ class TestFlatParameters:
         network, target = self.network(), self.network()
         before = [p.detach().clone() for p in target.parameters()]
         flat, other = FlatParameters(network.parameters()), FlatParameters(target.parameters())
-        other.follow(flat, 0.25)
+        other.follow(flat.vector, 0.25)
         for old, new, aim in zip(before, target.parameters(), network.parameters(), strict=True):
             torch.testing.assert_close(new.detach(), old + 0.25 * (aim.detach() - old))
-        other.follow(flat, 1.0)
+        other.follow(flat.vector, 1.0)
         assert_same(module_state(target), module_state(network))
 
 

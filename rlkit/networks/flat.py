@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from rlkit.core import State
+from rlkit.core import State, UsageError
 from rlkit.explore import Schedule
 from rlkit.networks.states import load_optimizer_state, optimizer_state
 
@@ -52,9 +52,9 @@ class FlatParameters:
         elif norm > max_norm:
             self.vector.grad.mul_(max_norm / norm)
 
-    def follow(self, other: FlatParameters, tau: float) -> None:
-        """Move towards `other` by the share `tau`; 1 copies."""
-        self.vector.data.lerp_(other.vector.data, tau)
+    def follow(self, vector: Tensor, tau: float) -> None:
+        """Move towards another such vector [P] by the share `tau`; 1 copies."""
+        self.vector.data.lerp_(vector, tau)
 
 
 class Descent:
@@ -67,7 +67,13 @@ class Descent:
         learning_rate: Schedule,
         max_grad_norm: float,
     ):
-        """Move the parameters into one vector; `optimizer` is called with it and ``lr``."""
+        """Move the parameters into one vector; `optimizer` is called with it and ``lr``.
+
+        Raises:
+            UsageError: the optimiser has a rate of its own, which would not count.
+        """
+        if "lr" in getattr(optimizer, "keywords", {}):
+            raise UsageError("the optimiser's lr is not used; give agent.learning_rate, a number or a schedule")
         self._flat = FlatParameters(parameters)
         self._optimizer = optimizer([self._flat.vector], lr=learning_rate(0))
         self._learning_rate, self._max_grad_norm = learning_rate, max_grad_norm

@@ -43,7 +43,7 @@ ZOO = {
 # The same settings in rlkit's words. SB3 copies its target every 10 environment steps but only while it steps: between
 # two bursts of 128 updates, so once a burst.
 IDENTICAL = (
-    "tuned=none num_envs=1 agent.double=false agent.optimizer.lr=0.0023 agent.batch_size=64 replay.capacity=100000 "
+    "tuned=none num_envs=1 agent.double=false agent.learning_rate=0.0023 agent.batch_size=64 replay.capacity=100000 "
     "agent.learning_starts=1000 agent.gamma=0.99 agent.target_every=128 agent.tau=1.0 agent.train_freq=256 "
     "agent.gradient_steps=128 agent.epsilon.steps=8000 agent.epsilon.end=0.04 network=mlp network.hidden=[256,256]"
 )

@@ -76,7 +76,9 @@ def rlkit(
     agent = DQN(
         network=network,
         replay=replay,
-        optimizer=partial(torch.optim.Adam, lr=1e-4, fused=True),
+        optimizer=partial(torch.optim.Adam, fused=True),
+        learning_rate=1e-4,
+        anneal=False,
         epsilon=Constant(0.0),
         gamma=0.99,
         double=double,
