@@ -17,6 +17,12 @@ class MCControl(TabularControl):
     """A table of action values, moved towards the returns of whole episodes.
 
     A truncated episode's return goes on with the best action's value where it was broken off.
+
+    Attributes:
+        first_visit: only the first visit of a state and action in an episode counts.
+        exploring_starts: the first action of an episode is drawn uniformly.
+        off_policy: values are those of the greedy policy.
+        under_way: the episodes that have not ended.
     """
 
     name = "mc_control"
@@ -32,21 +38,23 @@ class MCControl(TabularControl):
             options: those of `TabularControl`.
         """
         super().__init__(**options)
-        self._first_visit, self._exploring_starts, self._off_policy = first_visit, exploring_starts, off_policy
-        self._episodes = Episodes()
+        self.first_visit, self.exploring_starts, self.off_policy = first_visit, exploring_starts, off_policy
+        self.under_way = Episodes()
         self._likelihoods: dict[int, list[float]] = {}
         self._weights = np.zeros_like(self.q)
 
     def initial_memory(self, n: int) -> Memory:
-        """Return for each environment that its episode begins, [N] bool."""
-        return np.ones(n, bool)
+        """Return for each environment that its episode begins, [N] bool; nothing without exploring starts."""
+        return np.ones(n, bool) if self.exploring_starts else ()
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
         """Return the epsilon-greedy action [N], or the greedy one where not exploring."""
         action, _ = super().act(timestep, (), explore=explore, rng=rng)
-        begins = np.flatnonzero(memory) if explore and self._exploring_starts else ()
+        if not self.exploring_starts:
+            return action, memory
+        begins = np.flatnonzero(memory) if explore else ()
         if len(begins):
             legal = None if timestep.legal_actions is None else timestep.legal_actions[begins]
             action[begins] = uniform(self.q.shape[1], len(begins), rng, legal)
@@ -54,18 +62,18 @@ class MCControl(TabularControl):
 
     def observe(self, transition: Transition) -> None:
         """Keep the transition for `update`, and how likely it was, while the table is the one that was acted on."""
-        if self._off_policy:
+        if self.off_policy:
             for i, step in steps_of(transition, self._space, self.gamma):
                 self._likelihoods.setdefault(i, []).append(self._likelihood(step))
         super().observe(transition)
 
     def _learn(self, i: int, step: Step) -> list[float]:
-        episode = self._episodes.add(i, step)
+        episode = self.under_way.add(i, step)
         if not episode:
             return []
         worth = self.tables[0].highest(step.s_t, step.legal)
-        if not self._off_policy:
-            return learn_returns(episode, worth, self.tables[0], self._first_visit)
+        if not self.off_policy:
+            return learn_returns(episode, worth, self.tables[0], self.first_visit)
         return learn_weighted_returns(episode, self._likelihoods.pop(i), worth, self.tables[0], self._weights)
 
     def _likelihood(self, step: Step) -> float:
@@ -80,7 +88,7 @@ class MCControl(TabularControl):
         """Return also the episodes under way."""
         return {
             **super().state_dict(),
-            "episodes": self._episodes.state_dict(),
+            "episodes": self.under_way.state_dict(),
             "likelihoods": [[i, values] for i, values in self._likelihoods.items()],
             "weights": self._weights.copy(),
         }
@@ -88,6 +96,6 @@ class MCControl(TabularControl):
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
         super().load_state_dict(state)
-        self._episodes.load_state_dict(state["episodes"])
+        self.under_way.load_state_dict(state["episodes"])
         self._likelihoods = {int(i): list(values) for i, values in state["likelihoods"]}
         self._weights = np.array(state["weights"])

@@ -9,11 +9,12 @@ import argparse
 import csv
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from commands import Command, server
 
 ATARI = (
     "agent=dqn env=atari env.game=Breakout env.life_loss=true tuned=none network=small num_envs=4 replay.capacity=1500 "
@@ -74,22 +75,19 @@ PERIODS = "eval.every=1500 eval.episodes=3 checkpoint.every=700 log.every=250 lo
 COMPARED = ("metrics.csv", "episodes.csv", "evaluations.csv", "curve.png")
 
 
-def launch(folder: Path, overrides: str) -> subprocess.Popen[bytes]:
-    """Start ``rlkit train`` in `folder`, in a session of its own so that workers are no orphans of ours."""
-    command = [sys.executable, "-m", "rlkit", "train", *overrides.split()]
-    return subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
-    )
+def launch(folder: Path, overrides: str) -> Command:
+    """Start ``rlkit train`` in `folder`."""
+    return Command("train", *overrides.split(), cwd=folder)
 
 
-def finish(process: subprocess.Popen[bytes]) -> None:
+def finish(process: Command) -> None:
     """Wait for a run that must succeed."""
     _, errors = process.communicate(timeout=600)
     if process.returncode != 0:
-        raise AssertionError(f"{process.args} gave {process.returncode}: {errors.decode()}")
+        raise AssertionError(f"{process.args} gave {process.returncode}: {errors}")
 
 
-def kill_when(process: subprocess.Popen[bytes], checkpoints: Path, delay: float, writing: bool) -> bool:
+def kill_when(process: Command, checkpoints: Path, delay: float, writing: bool) -> bool:
     """Kill `process` after `delay` seconds, or (writing) at the first checkpoint under way after that.
 
     Returns whether a checkpoint was being written when it died.
@@ -132,6 +130,7 @@ def run_case(overrides: str, folder: Path, kills: int, writing: int, seed: int =
     overrides = f"{overrides} {PERIODS} run_dir=runs/case"
     whole = folder / "whole"
     whole.mkdir(parents=True)
+    server("")  # whose start is no part of a run's time
     started = time.perf_counter()
     finish(launch(whole, overrides))
     wall = time.perf_counter() - started

@@ -74,6 +74,12 @@ def test_everything_is_as_the_python_loop_leaves_it(agent: str, credit: str, env
     equal(f"agent={agent} {credit} {env}")
 
 
+@pytest.mark.parametrize("env", [*ENVS, "env=safecab env.max_steps=25"])
+@pytest.mark.parametrize("first", ["true", "false"])
+def test_so_it_is_with_whole_episodes(first: str, env: str) -> None:
+    equal(f"agent=mc_control agent.learning_rate_decay=0.7 agent.first_visit={first} {env}")
+
+
 @pytest.mark.parametrize("env", MORE_ENVS)
 def test_so_it_is_in_every_environment(env: str) -> None:
     equal(f"agent=sarsa agent.n_step=3 {env}")
@@ -88,9 +94,9 @@ def equal(words: str) -> None:
     assert walked.episodes
 
 
-@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("agent", [*(f"{name} agent.n_step=3" for name in AGENTS), "mc_control"])
 def test_the_two_loops_go_on_from_each_other(agent: str) -> None:
-    words = f"agent={agent} agent.n_step=3 env=taxi"
+    words = f"agent={agent} env=taxi"
     walked, mixed = Play(words), Play(words)
     walked.walk(900)
     for start in range(0, 900, 60):
@@ -119,9 +125,16 @@ def test_schedules_have_the_same_bits(schedule: str, counts: str) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    agent=st.sampled_from(AGENTS),
-    credit=st.one_of(
-        st.integers(1, 7).map("agent.n_step={}".format), st.floats(0.0, 1.0).map("agent.trace_decay={:.17g}".format)
+    agent=st.one_of(
+        st.sampled_from(["mc_control", "mc_control agent.first_visit=false"]),
+        st.builds(
+            "{} {}".format,
+            st.sampled_from(AGENTS),
+            st.one_of(
+                st.integers(1, 7).map("agent.n_step={}".format),
+                st.floats(0.0, 1.0).map("agent.trace_decay={:.17g}".format),
+            ),
+        ),
     ),
     gamma=st.floats(0.0, 1.0),
     rate=st.floats(0.0, 1.9),
@@ -131,10 +144,10 @@ def test_schedules_have_the_same_bits(schedule: str, counts: str) -> None:
     env=st.sampled_from(["env=frozen_lake", "env=bias action_mask=true", "env=gridworld", "env=safecab"]),
 )
 def test_any_settings_have_the_same_bits(
-    agent: str, credit: str, gamma: float, rate: float, decay: float, initial: float, epsilon: float, env: str
+    agent: str, gamma: float, rate: float, decay: float, initial: float, epsilon: float, env: str
 ) -> None:
     words = (
-        f"agent={agent} {credit} {env} agent.gamma={gamma!r} agent.learning_rate={rate!r} "
+        f"agent={agent} {env} agent.gamma={gamma!r} agent.learning_rate={rate!r} "
         f"agent.learning_rate_decay={decay} agent.initial_value={initial} "
         f"schedule@agent.epsilon=constant agent.epsilon.value={epsilon}"
     )
@@ -172,7 +185,8 @@ def test_it_stops_after_so_many_episodes() -> None:
         ("agent=q_learning env=taxi +env.kwargs.fickle_passenger=true", "one finite MDP"),
         ("agent=q_learning env=taxi action_mask=true", "one finite MDP"),
         ("agent=q_learning env=safecab vectorization=native", "one finite MDP"),
-        ("agent=mc_control env=safecab", "learns by q_learning"),
+        ("agent=mc_control agent.off_policy=true env=safecab", "learns by q_learning"),
+        ("agent=mc_control agent.exploring_starts=true env=safecab", "learns by q_learning"),
         ("agent=random env=safecab", "learns by q_learning"),
     ],
 )
@@ -235,5 +249,5 @@ def test_a_number_of_episodes_ends_either_loop(tmp_path: Path) -> None:
 
 
 def test_it_is_refused_by_name_where_it_cannot_be(tmp_path: Path) -> None:
-    line = refused("train", "agent=mc_control", "env=taxi", "inner_loop=numba", cwd=tmp_path)
+    line = refused("train", "agent=mc_control", "agent.off_policy=true", "env=taxi", "inner_loop=numba", cwd=tmp_path)
     assert "inner_loop=numba learns by q_learning" in line

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from commands import Command, clean_environment
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -50,12 +51,16 @@ def cut_down(command: str) -> str:
 
 
 def run(command: str, folder: Path, site: Path, status: int = 0) -> str:
-    environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    environment["PYTHONPATH"] = str(site)
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == status, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout + done.stderr
+    first, *words = shlex.split(command)
+    assert first == "rlkit"
+    # Like a shell's, for patterns that match nothing stay as they are.
+    expanded = [
+        path for word in words for path in sorted(str(path.relative_to(folder)) for path in folder.glob(word)) or [word]
+    ]
+    process = Command(*expanded, cwd=folder, pythonpath=str(site))
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == status, f"{command}\n{output}\n{errors}"
+    return output + errors
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +113,8 @@ def test_the_scripts_of_the_readme_run(tmp_path: Path, site: Path) -> None:
     assert len(scripts) == 2
     for script in scripts:
         (tmp_path / "script.py").write_text(script.replace("50_000)", "2_000)"))
-        run(f"{sys.executable} script.py", tmp_path, site)
+        environment = clean_environment(PYTHONPATH=str(site))
+        subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=environment, check=True)
 
 
 def test_the_plain_script_has_at_most_thirty_lines() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import kills
 import pytest
+from commands import Command
 
 IN_CI = ["q_learning-blackjack", "dqn-lunar_lander"]
 
@@ -35,24 +36,17 @@ def test_twenty_kills_five_of_them_while_a_checkpoint_is_written(case: str, tmp_
 RUN = "agent=q_learning env=frozen_lake tuned=none num_envs=2 eval.every=4000 eval.episodes=3 log.every=500 video=none"
 
 
-def start(folder: Path, overrides: str) -> subprocess.Popen[str]:
+def start(folder: Path, overrides: str) -> Command:
     folder.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [sys.executable, "-m", "rlkit", "train", *overrides.split()],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    return Command("train", *overrides.split(), cwd=folder)
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+def ended(process: Command) -> tuple[int | None, str, str]:
     output, errors = process.communicate(timeout=180)
     return process.returncode, output, errors
 
 
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+def wait_for(path: Path, process: Command | subprocess.Popen[bytes]) -> None:
     while not path.exists() and process.poll() is None:
         time.sleep(0.01)
 
@@ -94,7 +88,14 @@ def test_going_on_for_longer_equals_having_asked_for_more(tmp_path: Path) -> Non
 
 
 def test_a_closed_terminal_does_not_end_a_run(tmp_path: Path) -> None:
-    process = start(tmp_path, f"{RUN} total_steps=8000 checkpoint.every=1000 run_dir=runs/case")
+    words = f"train {RUN} total_steps=8000 checkpoint.every=1000 run_dir=runs/case".split()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rlkit", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
     wait_for(tmp_path / "runs/case/checkpoints/1000/manifest.json", process)
     process.send_signal(signal.SIGHUP)
     assert process.stdout is not None

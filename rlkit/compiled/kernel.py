@@ -1,7 +1,7 @@
 """The inner loop of tabular control in one finite MDP, compiled: the numbers of the Python loop, bit for bit.
 
 It is all in one file because numba's cache looks for changes in the file of a function only. Names and formulas are
-those of `rlkit.control`, `rlkit.credit`, `rlkit.tables`, `rlkit.explore` and `rlkit.envs.tabular`.
+those of `rlkit.control`, `rlkit.credit`, `rlkit.episodes`, `rlkit.tables`, `rlkit.explore` and `rlkit.envs.tabular`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from rlkit.compiled.structures import (
     ENDED,
     EPSILONS,
     ERRORS,
+    EVERY_VISIT,
     EXPECTED_SARSA,
     EXPONENTIAL,
+    FIRST_VISIT,
     LEARNER,
     LENGTH,
     LINEAR,
@@ -264,6 +266,23 @@ def keep(p: Progress, i: int, s: int, a: int, s_t: int, reward: float, discount:
 
 
 @compiled
+def learn_episode(rule: Rule, p: Progress, v_t: float) -> None:
+    """Learn from the returns of the whole tail, an episode whose last successor is worth `v_t`."""
+    length = p.counts[TAIL]
+    for i in range(length - 1, -1, -1):
+        v_t = p.numbers[i, 0] + p.numbers[i, 1] * v_t
+        p.numbers[i, 0] = v_t
+    for i in range(length):
+        s, a = p.steps[i, 0], p.steps[i, 1]
+        if rule.kind == EVERY_VISIT or p.slot[s, a] < 0:
+            learn(rule, p, 0, s, a, p.numbers[i, 0] - rule.values[0, s, a])
+            p.slot[s, a] = i
+    for i in range(length):
+        p.slot[p.steps[i, 0], p.steps[i, 1]] = -1
+    p.counts[TAIL] = 0
+
+
+@compiled
 def forget(p: Progress) -> None:
     """Drop all traces."""
     for i in range(p.counts[TRACES]):
@@ -385,6 +404,11 @@ def update(
         if last:
             a_t = 0 if discount == 0 else epsilon_greedy(rule, m, s_t, epsilon, rng)
             learn_on_policy(rule, p, table, a_t, last)
+    elif rule.kind == FIRST_VISIT or rule.kind == EVERY_VISIT:
+        keep(p, p.counts[TAIL], s, a, s_t, reward, discount)
+        p.counts[TAIL] += 1
+        if last:
+            learn_episode(rule, p, highest_value(rule, m, table, s_t))
     else:
         off_policy = rule.kind != EXPECTED_SARSA and (rule.n_step > 1 or rule.trace_decay > 0)
         if off_policy and not was_greedy(rule, m, s, a):

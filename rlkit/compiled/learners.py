@@ -9,8 +9,10 @@ import numpy as np
 from rlkit.compiled.structures import (
     CONSTANT,
     DOUBLE_Q_LEARNING,
+    EVERY_VISIT,
     EXPECTED_SARSA,
     EXPONENTIAL,
+    FIRST_VISIT,
     LINEAR,
     MULTIPLICATIVE,
     Q_LEARNING,
@@ -23,8 +25,8 @@ from rlkit.compiled.structures import (
     Rule,
     Statistics,
 )
-from rlkit.control import TDControl
-from rlkit.core import Agent, Array
+from rlkit.control import TabularControl, TDControl
+from rlkit.core import Agent, Array, State
 from rlkit.credit import Returns, Traces
 from rlkit.explore import Constant, Exponential, Linear, Multiplicative, Schedule
 from rlkit.tables import Step, plain
@@ -35,6 +37,7 @@ KINDS = {
     "rlkit.agents.double_q_learning.DoubleQLearning": DOUBLE_Q_LEARNING,
     "rlkit.agents.sarsa.Sarsa": SARSA,
     "rlkit.agents.expected_sarsa.ExpectedSarsa": EXPECTED_SARSA,
+    "rlkit.agents.mc_control.MCControl": FIRST_VISIT,
 }
 """Exact classes: what a subclass changes is not compiled."""
 
@@ -58,15 +61,23 @@ def epsilon_of(schedule: Schedule, by_episode: bool) -> Epsilon | None:
 
 def kind_of(agent: Agent) -> int | None:
     """Return which of the compiled agents this is; None where it is another."""
-    return KINDS.get(f"{type(agent).__module__}.{type(agent).__qualname__}")
+    kind = KINDS.get(f"{type(agent).__module__}.{type(agent).__qualname__}")
+    return _visits(agent) if kind == FIRST_VISIT else kind
+
+
+def _visits(agent: Any) -> int | None:
+    """Return which visits Monte Carlo control learns from; None where its starts or its policy are others."""
+    if agent.exploring_starts or agent.off_policy:
+        return None
+    return FIRST_VISIT if agent.first_visit else EVERY_VISIT
 
 
 def rule_of(agent: Agent) -> Rule | None:
     """Return how an agent learns; None where that is not compiled. Its tables are the agent's own arrays."""
     kind = kind_of(agent)
-    if kind is None or not isinstance(agent, TDControl):
+    if kind is None or not isinstance(agent, TabularControl):
         return None
-    first, credit = agent.tables[0], agent.credit
+    first, credit = agent.tables[0], agent.credit if isinstance(agent, TDControl) else None
     return Rule(
         kind=kind,
         values=agent.values,
@@ -80,21 +91,27 @@ def rule_of(agent: Agent) -> Rule | None:
     )
 
 
-def steps_left(agent: TDControl) -> tuple[list[list[Any]], list[list[Any]], list[list[Any]]]:
-    """Return from what an agent still learns: the tail of n-step returns, the traces, and the step that waits."""
-    credit = agent.credit.state_dict()
+def steps_left(agent: TabularControl) -> tuple[list[list[Any]], list[list[Any]], list[list[Any]]]:
+    """Return from what an agent still learns: the tail or the episode, the traces, and the step that waits."""
+    credit = agent.credit.state_dict() if isinstance(agent, TDControl) else {"tails": _under_way(agent)["steps"]}
     waiting = agent.waiting.state_dict()["steps"] if kind_of(agent) == SARSA else []  # type: ignore[attr-defined]
     # Rows are (environment, value), and there is one environment.
     tail, traces = ([value for _, values in credit.get(name, []) for value in values] for name in ("tails", "traces"))
     return tail, traces, [step for _, step in waiting]
 
 
-def progress_of(agent: TDControl, rule: Rule, statistics: Statistics) -> Progress:
-    """Return from what an agent still learns, and the statistics, as arrays for up to `statistics.room` episodes."""
+def _under_way(agent: Any) -> State:
+    state: State = agent.under_way.state_dict()
+    return state
+
+
+def progress_of(agent: TabularControl, rule: Rule, statistics: Statistics) -> Progress:
+    """Return from what an agent still learns, and the statistics, as arrays for up to `statistics.room` steps."""
     traced, (tail, traces, waiting) = rule.trace_decay > 0, steps_left(agent)
-    size = 1 + (rule.values[0].size if traced else rule.n_step)
+    whole = rule.kind in (FIRST_VISIT, EVERY_VISIT)
+    size = 1 + (rule.values[0].size if traced else len(tail) + statistics.room if whole else rule.n_step)
     steps, numbers = np.zeros((size, 3), np.int64), np.zeros((size, 2))
-    slot = np.full(rule.values[0].shape if traced else (0, 0), -1, np.int64)
+    slot = np.full(rule.values[0].shape if traced or whole else (0, 0), -1, np.int64)
     for i, (s, a, reward, discount, s_t, *_) in [*enumerate(tail), *((size - 1, step) for step in waiting)]:
         steps[i], numbers[i] = (s, a, s_t), (reward, discount)
     for i, (s, a, trace) in enumerate(traces):
@@ -104,12 +121,16 @@ def progress_of(agent: TDControl, rule: Rule, statistics: Statistics) -> Progres
     return Progress(steps, numbers, slot, counts, sums, np.empty((statistics.room, 4)))
 
 
-def give_back(agent: TDControl, progress: Progress, legal: Array | None) -> None:
+def give_back(agent: TabularControl, progress: Progress, legal: Array | None) -> None:
     """Let an agent go on from these steps; `legal` [S, A] tells what may be chosen."""
     counts, size = progress.counts, len(progress.steps)
     tail = [_plain(progress, i, legal) for i in range(counts[TAIL])]
     traces = [[*progress.steps[i, :2].tolist(), progress.numbers.item(i, 0)] for i in range(counts[TRACES])]
-    agent.credit.load_state_dict({"tails": [[0, tail]] if tail else [], "traces": [[0, traces]] if traces else []})
+    tails = [[0, tail]] if tail else []
+    if isinstance(agent, TDControl):
+        agent.credit.load_state_dict({"tails": tails, "traces": [[0, traces]] if traces else []})
+    else:
+        agent.under_way.load_state_dict({"steps": tails})  # type: ignore[attr-defined]
     if kind_of(agent) == SARSA:
         waiting: Waiting[Step] = agent.waiting  # type: ignore[attr-defined]
         waiting.load_state_dict({"steps": [[0, _plain(progress, size - 1, legal)]] * int(counts[WAITING])})

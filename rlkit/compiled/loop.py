@@ -24,7 +24,7 @@ from rlkit.compiled.structures import (
     Statistics,
     Where,
 )
-from rlkit.control import TDControl
+from rlkit.control import TabularControl
 from rlkit.core import Agent, Array, Environment, UsageError
 from rlkit.loop import Interaction
 from rlkit.statistics import Averages, Episode, EpisodeTracker
@@ -46,9 +46,10 @@ def compiled_loop(agent: Agent, env: Environment, *, action_mask: bool) -> Compi
             "inner_loop=numba steps one finite MDP: num_envs=1, vectorization=sync, no preprocess, and a tabular "
             "environment of rlkit's or FrozenLake, CliffWalking or Taxi"
         )
-    if not isinstance(agent, TDControl) or rule_of(agent) is None:
+    if not isinstance(agent, TabularControl) or rule_of(agent) is None:
         raise UsageError(
-            "inner_loop=numba learns by q_learning, double_q_learning, sarsa or expected_sarsa; use inner_loop=auto"
+            "inner_loop=numba learns by q_learning, double_q_learning, sarsa, expected_sarsa or mc_control (on-policy, "
+            "without exploring starts); use inner_loop=auto"
         )
     epsilon = epsilon_of(agent.epsilon, agent.by_episode)
     if epsilon is None:
@@ -59,7 +60,7 @@ def compiled_loop(agent: Agent, env: Environment, *, action_mask: bool) -> Compi
 class CompiledLoop:
     """Takes many steps at once."""
 
-    def __init__(self, agent: TDControl, view: View, epsilon: Epsilon):
+    def __init__(self, agent: TabularControl, view: View, epsilon: Epsilon):
         self._agent, self._view, self._epsilon = agent, view, epsilon
 
     def stride(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rlkit.core import Array
 
-Q_LEARNING, DOUBLE_Q_LEARNING, SARSA, EXPECTED_SARSA = range(4)
+Q_LEARNING, DOUBLE_Q_LEARNING, SARSA, EXPECTED_SARSA, FIRST_VISIT, EVERY_VISIT = range(6)
 CONSTANT, LINEAR, EXPONENTIAL, MULTIPLICATIVE = range(4)
 CUMULATIVE, REWARD = range(2)
 """Places in `Chances.outcomes`."""
@@ -56,7 +56,7 @@ class Rule(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Steps that still learn (the tail of n-step returns or the traces; last, the step that waits), and statistics."""
+    """Steps that still learn (a tail of returns or an episode, or traces; last, what waits), and statistics."""
 
     steps: Array  # [M, 3] int64: state, action, state after
     numbers: Array  # [M, 2] float64: reward and discount, or the trace
@@ -74,7 +74,7 @@ class Statistics(NamedTuple):
     raw: float  # return of the episode under way
     learner: float  # likewise, as the learner sees it
     length: int  # its steps
-    room: int  # episodes that may end
+    room: int  # steps that may be taken
 
 
 class Where(NamedTuple):
