@@ -50,14 +50,15 @@ def cut_down(command: str) -> str:
     return f"{command} {SMALLER if pictures else BUDGET} {starts} {video}"
 
 
+def expanded(word: str, folder: Path) -> list[str]:
+    """Return the files that a pattern stands for, as a shell does."""
+    return sorted(str(path.relative_to(folder)) for path in folder.glob(word)) if "*" in word else [word]
+
+
 def run(command: str, folder: Path, site: Path, status: int = 0) -> str:
     first, *words = shlex.split(command)
     assert first == "rlkit"
-    # Like a shell's, for patterns that match nothing stay as they are.
-    expanded = [
-        path for word in words for path in sorted(str(path.relative_to(folder)) for path in folder.glob(word)) or [word]
-    ]
-    process = Command(*expanded, cwd=folder, pythonpath=str(site))
+    process = Command(*(name for word in words for name in expanded(word, folder)), cwd=folder, pythonpath=str(site))
     output, errors = process.communicate(timeout=300)
     assert process.returncode == status, f"{command}\n{output}\n{errors}"
     return output + errors
