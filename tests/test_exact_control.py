@@ -161,3 +161,23 @@ def test_double_q_learning_has_not_the_bias_of_q_learning() -> None:
         lefts[agent] = float(np.mean(shares))
     assert lefts["q_learning"] > 0.4
     assert lefts["double_q_learning"] < lefts["q_learning"] - 0.1
+
+
+# State 2 of the 4x4 lake asks for another action as soon as exploring falls into holes more than one time in fifteen, and
+# Monte Carlo values what it does while it explores: little of it then, and so many episodes.
+MC_ON_THE_LAKE = "agent.learning_rate=0.001 agent.learning_rate_decay=0 agent.initial_value=1 env=frozen_lake"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_monte_carlo_control_finds_the_optimum_on_the_lake(seed: int) -> None:
+    fades = "agent.epsilon.start=0.2 agent.epsilon.end=0.02 agent.epsilon.steps=30000000"
+    values, best = learnt(f"agent=mc_control {MC_ON_THE_LAKE} {fades}", 100_000_000, 0.99, seed)
+    np.testing.assert_array_less(0.99 * best, values + 1e-12)
+
+
+@pytest.mark.parametrize("visits", ["first_visit=true", "first_visit=false"])
+def test_monte_carlo_control_is_exact_on_the_gridworld(visits: str) -> None:
+    fades = "agent.epsilon.start=1 agent.epsilon.end=0.02 agent.epsilon.steps=600000 agent.learning_rate_decay=0.8"
+    values, best = learnt(f"agent=mc_control agent.{visits} env=gridworld {fades}", 1_000_000, 1.0)
+    np.testing.assert_allclose(values, best, rtol=1e-6)
