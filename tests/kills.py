@@ -26,6 +26,7 @@ CASES = {
     "q_learning-frozen_lake": "agent=q_learning env=frozen_lake tuned=none num_envs=1 total_steps=6000",
     "q_learning-taxi-async": "agent=q_learning env=taxi num_envs=2 vectorization=async total_steps=4000",
     "q_learning-blackjack": "agent=q_learning env=blackjack num_envs=3 total_steps=6000",
+    "mc_control-compiled": "agent=mc_control env=frozen_lake inner_loop=numba total_steps=60000",
     "q_learning-compiled": "agent=q_learning agent.trace_decay=0.7 env=safecab inner_loop=numba total_steps=60000",
     "sarsa-compiled": "agent=sarsa agent.n_step=3 env=frozen_lake inner_loop=numba total_steps=60000",
     "double_q_learning-taxi": "agent=double_q_learning agent.n_step=3 env=taxi inner_loop=python total_steps=6000",
@@ -71,7 +72,9 @@ CASES = {
 }
 """Name -> overrides: every agent, in this process, in subprocesses and native, plain data and opaque."""
 
-PERIODS = "eval.every=1500 eval.episodes=3 checkpoint.every=700 log.every=250 logger=[csv] video=none"
+PERIODS = (
+    "eval.every=1500 eval.episodes=3 eval.max_steps=500 checkpoint.every=700 log.every=250 logger=[csv] video=none"
+)
 COMPARED = ("metrics.csv", "episodes.csv", "evaluations.csv", "curve.png")
 
 
@@ -127,7 +130,7 @@ def run_case(overrides: str, folder: Path, kills: int, writing: int, seed: int =
 
     At least `writing` of them die while a checkpoint is being written.
     """
-    overrides = f"{overrides} {PERIODS} run_dir=runs/case"
+    overrides = f"{PERIODS} {overrides} run_dir=runs/case"
     whole = folder / "whole"
     whole.mkdir(parents=True)
     server("")  # whose start is no part of a run's time

@@ -74,7 +74,9 @@ def test_everything_is_as_the_python_loop_leaves_it(agent: str, credit: str, env
     equal(f"agent={agent} {credit} {env}")
 
 
-@pytest.mark.parametrize("env", [*ENVS, "env=safecab env.max_steps=25"])
+@pytest.mark.parametrize(
+    "env", [*ENVS[:2], "env=bias env.max_steps=9 action_mask=true", "env=safecab env.max_steps=25"]
+)
 @pytest.mark.parametrize("first", ["true", "false"])
 def test_so_it_is_with_whole_episodes(first: str, env: str) -> None:
     equal(f"agent=mc_control agent.learning_rate_decay=0.7 agent.first_visit={first} {env}")
@@ -141,7 +143,14 @@ def test_schedules_have_the_same_bits(schedule: str, counts: str) -> None:
     decay=st.sampled_from([0.0, 0.65, 1.0, 0.123456789]),
     initial=st.sampled_from([0.0, -7.3, 1e6]),
     epsilon=st.sampled_from([0.0, 0.05, 1.0]),
-    env=st.sampled_from(["env=frozen_lake", "env=bias action_mask=true", "env=gridworld", "env=safecab"]),
+    env=st.sampled_from(
+        [
+            "env=frozen_lake",
+            "env=bias env.max_steps=50 action_mask=true",
+            "env=gridworld",
+            "env=safecab env.max_steps=40",
+        ]
+    ),
 )
 def test_any_settings_have_the_same_bits(
     agent: str, gamma: float, rate: float, decay: float, initial: float, epsilon: float, env: str
@@ -187,6 +196,7 @@ def test_it_stops_after_so_many_episodes() -> None:
         ("agent=q_learning env=safecab vectorization=native", "one finite MDP"),
         ("agent=mc_control agent.off_policy=true env=safecab", "learns by q_learning"),
         ("agent=mc_control agent.exploring_starts=true env=safecab", "learns by q_learning"),
+        ("agent=mc_control env=cliff_walking", "whole episodes of limited length"),
         ("agent=random env=safecab", "learns by q_learning"),
     ],
 )

@@ -163,8 +163,8 @@ def test_double_q_learning_has_not_the_bias_of_q_learning() -> None:
     assert lefts["double_q_learning"] < lefts["q_learning"] - 0.1
 
 
-# State 2 of the 4x4 lake asks for another action as soon as exploring falls into holes more than one time in fifteen, and
-# Monte Carlo values what it does while it explores: little of it then, and so many episodes.
+# In state 2 of the 4x4 lake another action is best for who explores one time in ten or more, and Monte Carlo control
+# values what it does while it explores: little of it then, and so many episodes.
 MC_ON_THE_LAKE = "agent.learning_rate=0.001 agent.learning_rate_decay=0 agent.initial_value=1 env=frozen_lake"
 
 

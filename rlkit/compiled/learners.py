@@ -72,6 +72,11 @@ def _visits(agent: Any) -> int | None:
     return FIRST_VISIT if agent.first_visit else EVERY_VISIT
 
 
+def learns_whole_episodes(agent: Agent) -> bool:
+    """Tell whether an agent learns when an episode has ended, so that all of its steps are kept until then."""
+    return kind_of(agent) in (FIRST_VISIT, EVERY_VISIT)
+
+
 def rule_of(agent: Agent) -> Rule | None:
     """Return how an agent learns; None where that is not compiled. Its tables are the agent's own arrays."""
     kind = kind_of(agent)
@@ -108,7 +113,7 @@ def _under_way(agent: Any) -> State:
 def progress_of(agent: TabularControl, rule: Rule, statistics: Statistics) -> Progress:
     """Return from what an agent still learns, and the statistics, as arrays for up to `statistics.room` steps."""
     traced, (tail, traces, waiting) = rule.trace_decay > 0, steps_left(agent)
-    whole = rule.kind in (FIRST_VISIT, EVERY_VISIT)
+    whole = learns_whole_episodes(agent)
     size = 1 + (rule.values[0].size if traced else len(tail) + statistics.room if whole else rule.n_step)
     steps, numbers = np.zeros((size, 3), np.int64), np.zeros((size, 2))
     slot = np.full(rule.values[0].shape if traced or whole else (0, 0), -1, np.int64)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.compiled.environments import Place, View, view_of
-from rlkit.compiled.learners import epsilon_of, give_back, progress_of, rule_of
+from rlkit.compiled.learners import epsilon_of, give_back, learns_whole_episodes, progress_of, rule_of
 from rlkit.compiled.structures import (
     ENDED,
     EPSILONS,
@@ -50,6 +50,11 @@ def compiled_loop(agent: Agent, env: Environment, *, action_mask: bool) -> Compi
         raise UsageError(
             "inner_loop=numba learns by q_learning, double_q_learning, sarsa, expected_sarsa or mc_control (on-policy, "
             "without exploring starts); use inner_loop=auto"
+        )
+    if learns_whole_episodes(agent) and views[0].chances.max_steps == 0:
+        raise UsageError(
+            "inner_loop=numba learns whole episodes of limited length; give the environment a limit (env.max_steps or "
+            "+env.kwargs.max_episode_steps), or use inner_loop=auto"
         )
     epsilon = epsilon_of(agent.epsilon, agent.by_episode)
     if epsilon is None:

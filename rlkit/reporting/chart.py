@@ -12,7 +12,7 @@ from rlkit.core import Array
 from rlkit.reporting.curves import Curve, Line
 
 WIDTH, HEIGHT = 560, 330
-LEFT, RIGHT, TOP, BOTTOM = 58, 16, 14, 52
+LEFT, RIGHT, TOP, BOTTOM = 58, 26, 14, 52
 COLOURS = 8
 """Colours of the style sheet; later groups take them again with dashes."""
 
