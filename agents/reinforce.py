@@ -90,7 +90,7 @@ class Reinforce(PolicyAgent):
         if self._baseline and wanted.any():
             with torch.inference_mode():
                 seen = self._tensor(transition.next_observation[wanted])
-                values[wanted] = self.network(seen, seen.new_zeros(len(seen), 0)).values.cpu()
+                values[wanted] = self.network.state_values(seen, seen.new_zeros(len(seen), 0)).cpu()
         return values
 
     def update(self) -> Metrics | None:
@@ -114,7 +114,7 @@ class Reinforce(PolicyAgent):
 
     def _learn_values(self, episodes: list[dict[str, Array]]) -> Metrics:
         observation, target = (self._together(episodes, name) for name in ("observation", "return"))
-        values = self.network(observation, observation.new_zeros(len(observation), 0)).values
+        values = self.network.state_values(observation, observation.new_zeros(len(observation), 0))
         loss = value_loss(values, target, torch.ones_like(target), None, None)
         self._descend(loss, "value")
         return {"loss/value": loss.item()}

@@ -23,6 +23,9 @@ from rlkit.networks import (
 from rlkit.rollout import Rollout
 from rlkit.targets import gae
 
+_NOTHING = torch.zeros(0)
+"""The hidden state of a network that has none."""
+
 
 class PolicyAgent:
     """Acts by the policy of an `ActorCritic` and counts decisions; a subclass learns.
@@ -81,33 +84,36 @@ class PolicyAgent:
         parameters = torch.zeros(n, self.network.distribution.parameters)
         sample = torch.zeros_like(self.network.distribution.mode(parameters)).numpy()
         zeros = np.zeros(n, np.float32)
-        return {"before": hidden, "hidden": hidden, "sample": sample, "log_prob": zeros, "value": zeros}
+        memory = {"before": hidden, "hidden": hidden, "sample": sample, "log_prob": zeros}
+        return {**memory, "value": zeros} if self.network.value_torso is None else memory
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
         """Return actions [N] or [N, ...], drawn from the policy, or the likeliest ones where not exploring.
 
-        The memory afterwards tells of them: the sample, its probability's logarithm, the state's value and the hidden
-        state before and after.
+        The memory afterwards tells of them: the sample, its probability's logarithm, the hidden state before and after,
+        and the state's value where it is read off the same torso.
         """
         policy, n = self.network.distribution, len(timestep.observation)
         with torch.inference_mode():
-            outputs = self.network(self._tensor(timestep.observation), self._tensor(memory["hidden"]))
-            parameters = policy.masked(outputs.parameters, self._legal(timestep.legal_actions))
+            hidden = self._tensor(memory["hidden"]) if self.network.hidden_size else _NOTHING
+            found, values, hidden = self.network.decide(self._tensor(timestep.observation), hidden)
+            parameters = policy.masked(found, self._legal(timestep.legal_actions))
             sample = (
                 policy.sample(parameters, self._tensor(policy.noise(n, rng))) if explore else policy.mode(parameters)
             )
             log_prob = policy.log_prob(parameters, sample)
         drawn = sample.cpu().numpy()
-        values = outputs.values if outputs.values.ndim == 1 else outputs.values[:, 0]
-        return policy.actions(drawn), {
+        noted = {
             "before": memory["hidden"],
-            "hidden": outputs.hidden.cpu().numpy() if self.network.hidden_size else memory["hidden"],
+            "hidden": hidden.cpu().numpy() if self.network.hidden_size else memory["hidden"],
             "sample": drawn,
             "log_prob": log_prob.cpu().numpy(),
-            "value": values.cpu().numpy(),
         }
+        if values is not None:
+            noted["value"] = (values if values.ndim == 1 else values[:, 0]).cpu().numpy()
+        return policy.actions(drawn), noted
 
     def _legal(self, legal_actions: Array | None) -> Tensor | None:
         return None if legal_actions is None else self._tensor(legal_actions)
@@ -214,7 +220,6 @@ class RolloutAgent(PolicyAgent):
             "observation": transition.observation,
             "sample": memory["sample"],
             "log_prob": memory["log_prob"],
-            "value": memory["value"],
             "before": memory["before"],
             "reward": reward,
             "discount": np.float32(self.gamma) * transition.discount,
@@ -222,6 +227,8 @@ class RolloutAgent(PolicyAgent):
             "valid": valid,
             "bootstrap": self._bootstrap(transition, last & valid & (transition.discount != 0)),
         }
+        if "value" in memory:
+            rows["value"] = memory["value"]
         if transition.legal_actions is not None:
             rows["legal"] = transition.legal_actions
         self._rollout.add(rows, valid)
@@ -233,7 +240,8 @@ class RolloutAgent(PolicyAgent):
         if wanted.any():
             with torch.inference_mode():
                 seen = self._tensor(transition.next_observation[wanted])
-                values[wanted] = self.network(seen, self._tensor(transition.memory["hidden"][wanted])).values.cpu()
+                hidden = self._tensor(transition.memory["hidden"][wanted])
+                values[wanted] = self.network.state_values(seen, hidden).cpu()
         return values
 
     def update(self) -> Metrics | None:
@@ -247,14 +255,15 @@ class RolloutAgent(PolicyAgent):
 
     def _experience(self, end: Transition) -> Experience:
         rows = self._rollout.columns
+        value = rows["value"] if "value" in rows else self._values(rows["observation"], rows["valid"])
         following = rows["bootstrap"].copy()
         following[-1] += self._bootstrap(end, ~end.last)
-        following[:-1] += np.where(rows["last"][:-1], 0, rows["value"][1:])
-        advantage = gae(rows["value"], rows["reward"], rows["discount"], following, rows["last"], self._lambda)
+        following[:-1] += np.where(rows["last"][:-1], 0, value[1:])
+        advantage = gae(value, rows["reward"], rows["discount"], following, rows["last"], self._lambda)
         begins = np.zeros_like(rows["last"])
         begins[1:] = (rows["last"] | ~rows["valid"])[:-1]
-        columns = [rows[name] for name in ("observation", "sample", "log_prob", "value")]
-        columns += [advantage, advantage + rows["value"], rows["valid"].astype(np.float32), begins]
+        columns = [rows[name] for name in ("observation", "sample", "log_prob")]
+        columns += [value, advantage, advantage + value, rows["valid"].astype(np.float32), begins]
         legal = rows.get("legal")
         remembered = bool(self.network.hidden_size)
         hidden = rows["before"][0] if remembered else np.zeros((begins.size, 0), np.float32)
@@ -265,6 +274,13 @@ class RolloutAgent(PolicyAgent):
     def _learn(self, experience: Experience) -> Metrics:
         """Take the gradient steps of an update."""
         raise NotImplementedError
+
+    def _values(self, observation: Array, valid: Array) -> Array:
+        """Return the values [T, N] of the states in which was acted, 0 where nothing was."""
+        with torch.inference_mode():
+            seen = self._tensor(observation.reshape(-1, *observation.shape[2:]))
+            values = self.network.state_values(seen, _NOTHING).cpu().numpy()
+        return np.where(valid, values.reshape(valid.shape), np.float32(0))
 
     def _evaluated(self, experience: Experience) -> tuple[Tensor, Tensor, Tensor]:
         """Return what the network says now of all rows [T * M]: log-probabilities, entropies and values."""

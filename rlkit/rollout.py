@@ -38,9 +38,10 @@ class Rollout:
         """Store a step, its rows that are not `valid` [N] as zeros; the first one's names, shapes and dtypes hold."""
         if not self.columns:
             self.columns = {name: np.empty((self._length, *row.shape), row.dtype) for name, row in rows.items()}
+        whole = valid.all()
         for name, column in self.columns.items():
             column[self._steps] = rows[name]
-            if not valid.all():
+            if not whole:
                 column[self._steps, ~valid] = 0
         self._steps += 1
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rlkit.core import UsageError
 from rlkit.networks.actions import Gaussian, action_distribution
 from rlkit.networks.recurrent import Core
-from rlkit.networks.torsos import Torso, is_image
+from rlkit.networks.torsos import Chain, Torso, is_image
 from rlkit.spaces import num_actions
 
 
@@ -98,8 +98,8 @@ class ActorCritic(nn.Module):
             raise UsageError("agent.network.recurrent needs one torso: leave agent.network.shared=auto")
         self.read = torso.reader
         self.standardize = Standardize(observation_space.shape or ()) if standardize else None
-        self.policy_torso = nn.Sequential(torso.body, torso.top)
-        self.value_torso = None if together else nn.Sequential(value_torso.body, value_torso.top)
+        self.policy_torso = Chain(torso.body, torso.top)
+        self.value_torso = None if together else Chain(value_torso.body, value_torso.top)
         self.core = None if recurrent == "none" else Core(recurrent, torso.features, recurrent_size)
         self.hidden_size = 0 if self.core is None else self.core.hidden_size
         features = torso.features if self.core is None else recurrent_size
@@ -137,6 +137,19 @@ class ActorCritic(nn.Module):
             policy_features, hidden = self.core(policy_features, hidden)
         return self._heads(policy_features, value_features if self.core is None else policy_features, hidden)
 
+    def decide(self, observation: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Return as `forward` does, but no values where they have a torso of their own: `state_values` has them."""
+        if self.value_torso is None:
+            return self(observation, hidden)  # type: ignore[no-any-return]
+        return self._parameters_of(self.policy_torso(self._seen(observation))), None, hidden
+
+    def state_values(self, observation: Tensor, hidden: Tensor) -> Tensor:
+        """Return the values [B] of states."""
+        if self.value_torso is None:
+            values: Tensor = self(observation, hidden).values
+            return values
+        return self._values_of(self.value_torso(self._seen(observation)))
+
     def sequence(self, observation: Tensor, hidden: Tensor, begins: Tensor) -> Outputs:
         """Return the outputs of whole sequences, one row after the other: [T * N, ...].
 
@@ -152,13 +165,21 @@ class ActorCritic(nn.Module):
         return self._heads(features.flatten(0, 1), features.flatten(0, 1), hidden)
 
     def _features(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        seen = self.read(observation if self.standardize is None else self.standardize(observation))
+        seen = self._seen(observation)
         features = self.policy_torso(seen)
         return features, features if self.value_torso is None else self.value_torso(seen)
 
+    def _seen(self, observation: Tensor) -> Tensor:
+        seen: Tensor = self.read(observation if self.standardize is None else self.standardize(observation))
+        return seen
+
     def _heads(self, policy_features: Tensor, value_features: Tensor, hidden: Tensor) -> Outputs:
-        parameters = self.policy(policy_features)
-        if self.log_std is not None:
-            parameters = torch.cat((parameters, self.log_std.expand_as(parameters)), 1)
-        values = self.value(value_features)
-        return Outputs(parameters, values if self.action_values else values.squeeze(1), hidden)
+        return Outputs(self._parameters_of(policy_features), self._values_of(value_features), hidden)
+
+    def _parameters_of(self, features: Tensor) -> Tensor:
+        parameters: Tensor = self.policy(features)
+        return parameters if self.log_std is None else torch.cat((parameters, self.log_std.expand_as(parameters)), 1)
+
+    def _values_of(self, features: Tensor) -> Tensor:
+        values: Tensor = self.value(features)
+        return values if self.action_values else values.squeeze(1)

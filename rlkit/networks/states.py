@@ -23,8 +23,9 @@ def to_tensor(array: Array | Tensor, device: str) -> Tensor:
         return array.to(device, non_blocking=True)
     if device.startswith("cuda"):
         return torch.from_numpy(np.require(array, requirements=("C", "W"))).pin_memory().to(device, non_blocking=True)
-    if device == "cpu" and array.dtype.kind in "biu" and array.flags.writeable and min(array.strides, default=0) >= 0:
-        return torch.from_numpy(array)
+    if device == "cpu" and array.flags.writeable and min(array.strides, default=0) >= 0:
+        shared = torch.from_numpy(array)
+        return shared if array.dtype.kind in "biu" else shared.clone(memory_format=torch.contiguous_format)
     return torch.tensor(np.asarray(array, order="C"), device=device)
 
 

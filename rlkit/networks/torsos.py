@@ -19,6 +19,24 @@ MakeLinear = Callable[[int, int], nn.Module]
 """Makes a fully connected layer from the widths of its input and output."""
 
 
+class Chain(nn.Sequential):
+    """Layers one after the other; `nn.Sequential` without the calls that look for hooks where there are none.
+
+    For small layers those take as long as the layers.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the last layer makes of it."""
+        for layer in self._modules.values():
+            assert layer is not None
+            x = layer(x) if _hooked(layer) else layer.forward(x)
+        return x
+
+
+def _hooked(layer: nn.Module) -> bool:
+    return bool(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks)
+
+
 class Torso(nn.Module):
     """Observations [B, ...] -> features [B, features]: a reader, a body, and the last fully connected layer on top.
 
@@ -100,10 +118,10 @@ class MLP(Torso):
             return [linear(width_in, width_out), *norm, ACTIVATIONS[activation]()]
 
         def make_top(linear: MakeLinear) -> nn.Module:
-            return nn.Sequential(*layer(linear, *widths[-2:])) if hidden else nn.Identity()
+            return Chain(*layer(linear, *widths[-2:])) if hidden else nn.Identity()
 
         lower = [module for pair in pairwise(widths[:-1]) for module in layer(nn.Linear, *pair)]
-        super().__init__(flat, nn.Sequential(*lower), make_top, widths[-1])
+        super().__init__(flat, Chain(*lower), make_top, widths[-1])
 
 
 class Image(nn.Module):
@@ -157,7 +175,7 @@ class CNN(Torso):
         if not is_image(observation_space):
             raise UsageError(f"network={name} needs images, not {observation_space}; use network=mlp")
         image = Image(observation_space)
-        body = nn.Sequential(*convolutions(image.channels), nn.Flatten())
+        body = Chain(*convolutions(image.channels), nn.Flatten())
         try:
             with torch.no_grad():
                 width = body(image(torch.zeros(1, *(observation_space.shape or ()), dtype=torch.uint8))).shape[1]
@@ -166,7 +184,7 @@ class CNN(Torso):
                 f"network={name} needs images of at least {smallest}x{smallest}, not {observation_space.shape}; "
                 "use network=mlp"
             ) from error
-        super().__init__(image, body, lambda linear: nn.Sequential(linear(width, hidden), nn.ReLU()), hidden)
+        super().__init__(image, body, lambda linear: Chain(linear(width, hidden), nn.ReLU()), hidden)
 
 
 class NatureCNN(CNN):
@@ -211,7 +229,7 @@ class ImpalaCNN(CNN):
 
         def convolutions(channels: int) -> nn.Sequential:
             sections = [_section(*pair, blocks) for pair in pairwise([channels, *depths])]
-            return nn.Sequential(*sections, nn.ReLU())
+            return Chain(*sections, nn.ReLU())
 
         super().__init__(observation_space, "impala", convolutions, smallest=1, hidden=hidden)
 
@@ -226,7 +244,7 @@ class Residual(nn.Sequential):
 
 
 def _nature(channels: int) -> nn.Sequential:
-    return nn.Sequential(
+    return Chain(
         nn.Conv2d(channels, 32, 8, stride=4),
         nn.ReLU(inplace=True),
         nn.Conv2d(32, 64, 4, stride=2),
@@ -237,7 +255,7 @@ def _nature(channels: int) -> nn.Sequential:
 
 
 def _small(channels: int) -> nn.Sequential:
-    return nn.Sequential(
+    return Chain(
         nn.Conv2d(channels, 16, 8, stride=4),
         nn.ReLU(inplace=True),
         nn.Conv2d(16, 32, 4, stride=2),
@@ -250,7 +268,7 @@ def _section(channels: int, depth: int, blocks: int) -> nn.Module:
         return nn.Conv2d(depth, depth, 3, padding=1)
 
     residuals = [Residual(nn.ReLU(), convolution(), nn.ReLU(), convolution()) for _ in range(blocks)]
-    return nn.Sequential(nn.Conv2d(channels, depth, 3, padding=1), nn.MaxPool2d(3, stride=2, padding=1), *residuals)
+    return Chain(nn.Conv2d(channels, depth, 3, padding=1), nn.MaxPool2d(3, stride=2, padding=1), *residuals)
 
 
 def is_image(observation_space: spaces.Space[Any]) -> bool:

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.distributions import Distribution
-from rlkit.networks.torsos import Torso
+from rlkit.networks.torsos import Chain, Torso
 from rlkit.spaces import num_actions
 
 
@@ -78,8 +78,8 @@ class QNetwork(nn.Module):
         linear = partial(NoisyLinear, scale=noise_scale) if noisy else nn.Linear
         self.read, self.body = torso.reader, torso.body
         top, outputs = torso.make_top(linear) if noisy else torso.top, distribution.outputs
-        self.actions = nn.Sequential(top, linear(torso.features, self.num_actions * outputs))
-        self.state = nn.Sequential(torso.make_top(linear), linear(torso.features, outputs)) if dueling else None
+        self.actions = Chain(top, linear(torso.features, self.num_actions * outputs))
+        self.state = Chain(torso.make_top(linear), linear(torso.features, outputs)) if dueling else None
         self._noisy = [module for module in self.modules() if isinstance(module, NoisyLinear)]
         self.noise_size = sum(layer.in_features + layer.out_features for layer in self._noisy)
 

@@ -71,17 +71,22 @@ def rlkit(race: dict[str, Any], threads: int, split: Split | None = None) -> Sli
     return run
 
 
-def stable_baselines3(race: dict[str, Any]) -> Slice:
-    """Its A2C or PPO."""
+def _pong(**options: Any) -> Any:
     import ale_py
     import gymnasium
+
+    gymnasium.register_envs(ale_py)  # in each process
+    return gymnasium.make("PongNoFrameskip-v4", **options)
+
+
+def stable_baselines3(race: dict[str, Any]) -> Slice:
+    """Its A2C or PPO."""
     from stable_baselines3 import A2C, PPO
     from stable_baselines3.common.env_util import make_atari_env, make_vec_env
     from stable_baselines3.common.vec_env import SubprocVecEnv, VecFrameStack
 
-    gymnasium.register_envs(ale_py)
     if race["pong"]:
-        games = make_atari_env("PongNoFrameskip-v4", race["num_envs"], seed=0, vec_env_cls=SubprocVecEnv)
+        games = make_atari_env(_pong, race["num_envs"], seed=0, vec_env_cls=SubprocVecEnv)
         env: Any = VecFrameStack(games, 4)
     else:
         env = make_vec_env("CartPole-v1", race["num_envs"], seed=0)
