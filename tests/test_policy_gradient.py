@@ -76,16 +76,24 @@ class Bandit(gymnasium.Env[int, int]):
 
 def exact_objective(logits: torch.Tensor, kind: type[Any], gamma: float) -> torch.Tensor:
     """Return the value of the first state, as a function of the policy's logits [S, A] that can be differentiated."""
-    policy = logits.softmax(1)
     if kind is Bandit:
-        return (policy[0] * torch.tensor([1.0, 2.0], dtype=policy.dtype)).sum()
-    chances, rewards = (torch.from_numpy(array) for array in (Chance.CHANCES, Chance.REWARDS))
-    moves = torch.zeros(3, 2, 3, dtype=policy.dtype)
+        return (logits.softmax(1)[0] * torch.tensor([1.0, 2.0], dtype=logits.dtype)).sum()
+    return values_of_chance(logits.softmax(1), gamma)[0]
+
+
+def moves_of_chance() -> torch.Tensor:
+    """Return the chances [S, A, S] of moving on; what is missing from 1 is that of the end."""
+    moves = torch.zeros(3, 2, 3, dtype=torch.float64)
     for state in range(3):
         for step in (0, 1):
-            moves[state, :, (state + step + 1) % 3] += chances[state, :, step]
-    transition = torch.einsum("sa,sat->st", policy, moves)
-    return torch.linalg.solve(torch.eye(3, dtype=policy.dtype) - gamma * transition, (policy * rewards).sum(1))[0]
+            moves[state, :, (state + step + 1) % 3] += torch.from_numpy(Chance.CHANCES[state, :, step])
+    return moves
+
+
+def values_of_chance(policy: torch.Tensor, gamma: float) -> torch.Tensor:
+    transition = torch.einsum("sa,sat->st", policy, moves_of_chance())
+    rewards = (policy * torch.from_numpy(Chance.REWARDS)).sum(1)
+    return torch.linalg.solve(torch.eye(3, dtype=policy.dtype) - gamma * transition, rewards)
 
 
 def test_the_exact_objective_is_that_of_the_solver() -> None:
@@ -108,29 +116,42 @@ def gradient_of(agent: Any, before: dict[str, torch.Tensor]) -> np.ndarray:
     return np.vstack([weight, bias])
 
 
-def updates(words: str, kind: type[Any], gamma: float, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the steps [count, S + 1, A] that updates from the same parameters take, and the exact gradient."""
-    env = SerialEnvironment([kind] * 4)
+def begun(words: str, env: SerialEnvironment, gamma: float) -> tuple[Any, torch.Tensor]:
+    """Return an agent that descends plainly, and its policy's logits [S, A] at the beginning."""
     agent = made(f"{words} {ALONE} {DESCENT} agent.gamma={gamma}", env)
-    head = agent.network.policy
-    states = env.observation_space.n
+    head, states = agent.network.policy, env.observation_space.n
     with torch.no_grad():
         head.weight.copy_(torch.linspace(-0.5, 0.4, 2 * states).view(2, states))
         head.bias.copy_(torch.tensor([0.2, -0.1]))
-    begun = module_state(agent.network)
-    before = {"weight": head.weight.detach().clone(), "bias": head.bias.detach().clone()}
-    logits = (before["weight"].T + before["bias"]).double().requires_grad_()
+    return agent, (head.weight.T + head.bias).detach().double().requires_grad_()
+
+
+def updates(words: str, kind: type[Any], gamma: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the steps [count, S + 1, A] that updates from the same parameters take, and the exact gradient."""
+    env = SerialEnvironment([kind] * 4)
+    agent, logits = begun(words, env, gamma)
     exact_objective(logits, kind, gamma).backward()
     assert logits.grad is not None
-    exact = np.vstack([logits.grad.numpy(), logits.grad.sum(0).numpy()])
+    return steps_from_there(agent, env, count), with_bias(logits.grad.numpy())
+
+
+def with_bias(gradient: np.ndarray) -> np.ndarray:
+    """Return a gradient of logits [S, A] with that of the bias below."""
+    return np.vstack([gradient, gradient.sum(0)])
+
+
+def steps_from_there(agent: Any, env: SerialEnvironment, count: int) -> np.ndarray:
+    """Return the steps [count, S + 1, A] of the policy in updates that all begin with the same parameters."""
+    saved, head = module_state(agent.network), agent.network.policy
+    before = {"weight": head.weight.detach().clone(), "bias": head.bias.detach().clone()}
     steps = []
     for _, metrics in train(agent, stream_of(agent, env, 0), total_steps=10**9):
         if metrics is not None and "loss/policy" in metrics:
             steps.append(gradient_of(agent, before))
-            load_module_state(agent.network, begun)
+            load_module_state(agent.network, saved)
             if len(steps) == count:
                 break
-    return np.array(steps), exact
+    return np.array(steps)
 
 
 def assert_within_standard_errors(steps: np.ndarray, exact: np.ndarray) -> None:
@@ -146,6 +167,26 @@ def test_reinforce_follows_the_exact_gradient(kind: type[Any], baseline: str) ->
         f"agent=reinforce agent.baseline={baseline} agent.episodes=8 agent.discount_weights=true ~agent.optimizer.fused"
     )
     assert_within_standard_errors(*updates(words, kind, 0.9, 500))
+
+
+@pytest.mark.parametrize("lambda_", [0.0, 0.7, 1.0])
+def test_a2c_follows_the_exact_gradient_in_a_small_mdp(lambda_: float) -> None:
+    """With a critic that is right, from states as often as they are seen: the sum of d(s) pi(a|s) A(s, a) grad log."""
+    plain = "~agent.optimizer.alpha ~agent.optimizer.eps"
+    env = SerialEnvironment([Chance] * 4)
+    words = f"agent=a2c agent.n_steps=5 agent.gae_lambda={lambda_} agent.value_weight=0 {plain}"
+    agent, logits = begun(words, env, 0.9)
+    policy = logits.detach().softmax(1)
+    values = values_of_chance(policy, 0.9)
+    with torch.no_grad():
+        agent.network.value.weight.copy_(values[None])
+        agent.network.value.bias.zero_()
+    chain = torch.einsum("sa,sat->st", policy, moves_of_chance())
+    chain[:, 0] += 1 - chain.sum(1)  # the end, and a new episode
+    seen = torch.linalg.matrix_power(chain, 1000)[0]
+    worth = torch.from_numpy(Chance.REWARDS) + 0.9 * moves_of_chance() @ values
+    exact = seen[:, None] * policy * (worth - values[:, None])
+    assert_within_standard_errors(steps_from_there(agent, env, 1500), with_bias(exact.numpy()))
 
 
 def test_without_weights_the_gradient_is_another_one() -> None:
