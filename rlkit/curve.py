@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.core import Array
+from rlkit.figures import figure, write
 from rlkit.run import read_table
 
 WINDOW = 50
@@ -20,19 +21,13 @@ def draw(directory: Path) -> Path:
     Raises:
         UsageError: the run has no CSV files.
     """
-    # The object interface: pyplot keeps global state, and looks for a display.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     episodes = read_table(directory / "episodes.csv")
     evaluations = read_table(directory / "evaluations.csv")
     whole = {name: values[episodes["cut"] == 0] for name, values in episodes.items()}
     metrics = read_table(directory / "metrics.csv")
     heights = [3, 3, 1] if "epsilon" in metrics else [3, 3]
-    figure = Figure(figsize=(9, 6.5), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    upper, lower, *rest = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
-    figure.suptitle(directory.name)
+    sheet = figure(9, 6.5, directory.name)
+    upper, lower, *rest = sheet.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     for axes, column, label in ((upper, "return/raw", "return"), (lower, "length", "episode length")):
         _panel(axes, whole["step"], whole[column], label)
         if len(evaluations["step"]):
@@ -45,10 +40,8 @@ def draw(directory: Path) -> Path:
     [lower, *rest][-1].set_xlabel("steps")
     # Outside of the panels, where it hides nothing.
     if upper.lines:
-        figure.legend(handles=upper.lines, loc="outside lower center", ncols=len(upper.lines), frameon=False)
-    path = directory / "curve.png"
-    figure.savefig(path, metadata={"Software": None})
-    return path
+        sheet.legend(handles=upper.lines, loc="outside lower center", ncols=len(upper.lines), frameon=False)
+    return write(sheet, directory / "curve.png")
 
 
 def moving_average(values: Array, window: int) -> Array:

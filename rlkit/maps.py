@@ -11,6 +11,7 @@ import numpy as np
 
 from rlkit.capture import class_name
 from rlkit.core import Array, RunError
+from rlkit.figures import figure, write
 
 ARROWS_UP_TO = 40
 """Cells along the longer side; in larger grids arrows and labels would be specks."""
@@ -116,28 +117,21 @@ def tables_of(agent: Any) -> tuple[Array, Array | None] | None:
 
 def draw(path: Path, layout: Layout, values: Array, q: Array | None, title: str) -> Path:
     """Write a picture: heat for values [S], arrows for what is greedy in `q` [S, A]."""
-    # The object interface: pyplot keeps global state, and looks for a display.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = min(4, len(layout.panels))
     rows = -(-len(layout.panels) // columns)
     height, width = layout.panels[0].states.shape
     size = (4.5 if columns == 1 else 2.4) * np.array([columns * max(1, width / height), rows * max(1, height / width)])
-    figure = Figure(figsize=np.clip(size + np.array([1.5, 1]), 4, 14).tolist(), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title)
+    sheet = figure(*np.clip(size + np.array([1.5, 1]), 4, 14).tolist(), title)
     shown = [np.where(panel.states >= 0, values[panel.states], np.nan) for panel in layout.panels]
-    all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    all_axes = sheet.subplots(rows, columns, squeeze=False).ravel()
     for axes, panel, grid in zip(all_axes, layout.panels, shown, strict=False):
         picture = axes.imshow(grid, cmap="viridis")
         inks = np.where(grid >= np.mean(picture.get_clim()), "black", "white")
         _cells(axes, panel, grid, inks, numbers=len(shown) == 1)
         if q is not None and max(grid.shape) <= ARROWS_UP_TO:
             _policy(axes, layout, panel, q, inks)
-        figure.colorbar(picture, ax=axes, label="value" if len(shown) == 1 else None, shrink=0.8)
-    figure.savefig(path, metadata={"Software": None})
-    return path
+        sheet.colorbar(picture, ax=axes, label="value" if len(shown) == 1 else None, shrink=0.8)
+    return write(sheet, path)
 
 
 def _cells(axes: Any, panel: Panel, grid: Array, inks: Array, *, numbers: bool) -> None:

@@ -1,0 +1,25 @@
+"""Figures of matplotlib, written as PNG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def figure(width: float, height: float, title: str) -> Any:
+    """Return a figure of so many inches, laid out by its contents."""
+    # The object interface: pyplot keeps global state, and looks for a display.
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    made.suptitle(title)
+    return made
+
+
+def write(figure: Any, path: Path) -> Path:
+    """Write a figure; the same figure makes the same file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    # Not `savefig`, which draws it twice.
+    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
+    return path
