@@ -21,5 +21,5 @@ def write(figure: Any, path: Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     # Not `savefig`, which draws it twice.
-    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
+    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})  # type: ignore[no-untyped-call]
     return path

@@ -121,7 +121,8 @@ def draw(path: Path, layout: Layout, values: Array, q: Array | None, title: str)
     rows = -(-len(layout.panels) // columns)
     height, width = layout.panels[0].states.shape
     size = (4.5 if columns == 1 else 2.4) * np.array([columns * max(1, width / height), rows * max(1, height / width)])
-    sheet = figure(*np.clip(size + np.array([1.5, 1]), 4, 14).tolist(), title)
+    across, down = np.clip(size + np.array([1.5, 1]), 4, 14).tolist()
+    sheet = figure(across, down, title)
     shown = [np.where(panel.states >= 0, values[panel.states], np.nan) for panel in layout.panels]
     all_axes = sheet.subplots(rows, columns, squeeze=False).ravel()
     for axes, panel, grid in zip(all_axes, layout.panels, shown, strict=False):
