@@ -21,6 +21,8 @@ ATARI = (
     "agent.learning_starts=400 agent.train_freq=32 eval.max_steps=200 total_steps=3000"
 )
 
+BOUNDS = "agent.features.low=[-4.8,-4,-0.42,-4] agent.features.high=[4.8,4,0.42,4]"
+
 CASES = {
     "random-cartpole": "agent=random env=cartpole total_steps=6000",
     "q_learning-frozen_lake": "agent=q_learning env=frozen_lake tuned=none num_envs=1 total_steps=6000",
@@ -38,8 +40,8 @@ CASES = {
     "vectorization=native total_steps=9000",
     "linear_sarsa-mountain_car": "agent=linear_sarsa agent.trace_decay=0.9 env=mountain_car tuned=none "
     "total_steps=6000",
-    "linear_q-cartpole": "agent=linear_q env=cartpole num_envs=2 total_steps=6000",
-    "linear_td_prediction-cartpole": "agent=linear_td_prediction env=cartpole total_steps=6000",
+    "linear_q-cartpole": f"agent=linear_q env=cartpole num_envs=2 {BOUNDS} total_steps=6000",
+    "linear_td_prediction-cartpole": f"agent=linear_td_prediction env=cartpole {BOUNDS} total_steps=6000",
     "value_iteration-taxi": "agent=value_iteration env=taxi total_steps=6000",
     "policy_iteration-gridworld": "agent=policy_iteration env=gridworld agent.gamma=1 total_steps=6000",
     "random-pendulum": "agent=random env=gym env.id=Pendulum-v1 num_envs=2 total_steps=4000",
