@@ -163,6 +163,16 @@ def test_double_q_learning_has_not_the_bias_of_q_learning() -> None:
     assert lefts["double_q_learning"] < lefts["q_learning"] - 0.1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("agent", ON_POLICY)
+def test_returns_of_two_steps_are_exact_on_the_cliff_where_optimism_falls_slowly(agent: str, seed: int) -> None:
+    slowly = "agent.learning_rate=0.0003 agent.learning_rate_decay=0 agent.initial_value=0"
+    never = "agent.epsilon.start=0 agent.epsilon.end=0"
+    values, best = learnt(f"agent={agent} agent.n_step=2 env=cliff_walking {slowly} {never}", 30_000_000, 1.0, seed)
+    np.testing.assert_allclose(values, best, rtol=0, atol=1e-9)
+
+
 # In state 2 of the 4x4 lake another action is best for who explores one time in ten or more, and Monte Carlo control
 # values what it does while it explores: little of it then, and so many episodes.
 MC_ON_THE_LAKE = "agent.learning_rate=0.001 agent.learning_rate_decay=0 agent.initial_value=1 env=frozen_lake"
