@@ -143,20 +143,15 @@ def test_schedules_have_the_same_bits(schedule: str, counts: str) -> None:
     decay=st.sampled_from([0.0, 0.65, 1.0, 0.123456789]),
     initial=st.sampled_from([0.0, -7.3, 1e6]),
     epsilon=st.sampled_from([0.0, 0.05, 1.0]),
-    env=st.sampled_from(
-        [
-            "env=frozen_lake",
-            "env=bias env.max_steps=50 action_mask=true",
-            "env=gridworld",
-            "env=safecab env.max_steps=40",
-        ]
-    ),
+    env=st.sampled_from(["env=frozen_lake", "env=bias action_mask=true", "env=gridworld", "env=safecab"]),
 )
 def test_any_settings_have_the_same_bits(
     agent: str, gamma: float, rate: float, decay: float, initial: float, epsilon: float, env: str
 ) -> None:
+    # Whole episodes are compiled where they are of limited length.
+    limit = "env.max_steps=50" if agent.startswith("mc") and env != "env=frozen_lake" else ""
     words = (
-        f"agent={agent} {env} agent.gamma={gamma!r} agent.learning_rate={rate!r} "
+        f"agent={agent} {env} {limit} agent.gamma={gamma!r} agent.learning_rate={rate!r} "
         f"agent.learning_rate_decay={decay} agent.initial_value={initial} "
         f"schedule@agent.epsilon=constant agent.epsilon.value={epsilon}"
     )

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from rlkit.core import UsageError
 from rlkit.explore import (
     Constant,
     Exponential,
@@ -153,3 +154,5 @@ def test_what_is_annealed_falls_in_a_line_to_nothing() -> None:
     assert [rate(step) for step in (0, 50, 75, 100, 120)] == [0.5, 0.25, 0.125, 0, 0]
     assert annealed(0.5, anneal=False, total_steps=100)(99) == 0.5
     assert annealed(Linear(1.0, 0.0, 10), anneal=True, total_steps=10)(5) == 0.25
+    with pytest.raises(UsageError, match="anneal=true needs total_steps"):
+        annealed(0.5, anneal=True, total_steps=None)

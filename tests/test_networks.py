@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from torch import Tensor, nn
 from rlkit.checkpoint import Store
 from rlkit.core import UsageError
 from rlkit.distributions import Categorical, Expected
+from rlkit.explore import Constant
 from rlkit.networks import (
     ACTIVATIONS,
     MLP,
+    Descent,
     Flat,
     FlatParameters,
     Image,
@@ -448,3 +451,17 @@ class TestState:
         learn(other, other_optimizer, data[4:])
         assert_same(module_state(other), module_state(network))
         assert_same(optimizer_state(other_optimizer), optimizer_state(optimizer))
+
+
+def test_a_hook_on_a_layer_within_a_torso_is_called() -> None:
+    torso, heard = MLP(spaces.Box(-1, 1, (3,)), [4, 5], "relu", layer_norm=False), []
+    expected = torso(torch.ones(2, 3))
+    torso.body[0].register_forward_hook(lambda layer, given, result: heard.append(result.shape))
+    torch.testing.assert_close(torso(torch.ones(2, 3)), expected)
+    assert heard == [(2, 4)]
+
+
+def test_an_optimiser_s_own_rate_is_refused() -> None:
+    network = torch.nn.Linear(2, 2)
+    with pytest.raises(UsageError, match=r"lr is not used; give agent.learning_rate"):
+        Descent(network.parameters(), partial(torch.optim.SGD, lr=0.1), Constant(0.5), 1.0)

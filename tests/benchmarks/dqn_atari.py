@@ -55,14 +55,32 @@ class Split:
             print(f"{part:38} {100 * seconds / whole:5.1f}%")
 
 
-def rlkit(precision: str, split: Split | None = None) -> Slice:
-    """rlkit as the command trains: native stepping of eight games while the network learns."""
+def trainer(words: list[str], *, num_envs: int, opaque: bool, overlap: bool) -> tuple[Any, Any, Slice]:
+    """Return an agent and its environments as the command makes them, and what trains for so many steps more."""
     from rlkit import build
     from rlkit.config import composed
     from rlkit.loop import train
     from rlkit.seeding import Seeds
     from rlkit.training import stream
 
+    config = build.plain(composed("train", words)[0])
+    config = {**config, "device": "cpu", "run_dir": None}
+    env = build.make_environment(config, num_envs=num_envs)
+    agent = build.make_agent(config, env, Seeds(0))
+    flow = stream({**config, "checkpoint": {"every": 10**9}}, agent, env, opaque=opaque)
+    stepping = train(agent, flow, total_steps=10**9, overlap=overlap)
+
+    def run(steps: int) -> int:
+        before = flow.steps
+        while flow.steps < before + steps:
+            next(stepping)
+        return flow.steps - before
+
+    return agent, env, run
+
+
+def rlkit(precision: str, split: Split | None = None) -> Slice:
+    """rlkit as the command trains: native stepping of eight games while the network learns."""
     words = [
         "agent=dqn",
         "env=atari",
@@ -76,24 +94,13 @@ def rlkit(precision: str, split: Split | None = None) -> Slice:
         f"agent.precision={precision}",
         "replay.capacity=20000",
     ]
-    config = build.plain(composed("train", words)[0])
-    config = {**config, "device": "cpu", "run_dir": None}
-    env = build.make_environment(config, num_envs=8)
-    agent = build.make_agent(config, env, Seeds(0))
-    flow = stream({**config, "checkpoint": {"every": 10**9}}, agent, env, opaque=True)
-    stepping = train(agent, flow, total_steps=10**9, overlap=True)
+    agent, env, run = trainer(words, num_envs=8, opaque=True, overlap=True)
     if split:
         split.watch(agent, "act", "acting")
         split.watch(agent, "update", "gradient steps")
         split.watch(agent._replay, "sample", "sampling")
         split.watch(agent._replay, "add", "insertion")
         split.watch(env, "recv", "waiting for the games")
-
-    def run(steps: int) -> int:
-        before = flow.steps
-        while flow.steps < before + steps:
-            next(stepping)
-        return flow.steps - before
 
     return run
 

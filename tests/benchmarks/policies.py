@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from dqn_atari import Split
+from dqn_atari import Split, trainer
 from keep import write
 from replay import rate
 
@@ -39,34 +39,18 @@ EPOCHS = 4
 
 def rlkit(race: dict[str, Any], threads: int, split: Split | None = None) -> Slice:
     """rlkit as the command trains."""
-    from rlkit import build
-    from rlkit.config import composed
-    from rlkit.loop import train
-    from rlkit.seeding import Seeds
-    from rlkit.training import stream
-
     env = "env=atari env.game=Pong network=nature" if race["pong"] else "env=cartpole network.activation=tanh"
     words = [f"agent={race['agent']}", *env.split(), "tuned=none", "agent.anneal=false", "total_steps=1000000000"]
     words += [f"num_envs={race['num_envs']}", f"agent.n_steps={race['n_steps']}", f"threads={threads}"]
     if race["agent"] == "ppo":
         words += [f"agent.epochs={EPOCHS}", f"agent.batch_size={race['batch_size']}"]
-    config = build.plain(composed("train", words)[0])
-    config = {**config, "device": "cpu", "run_dir": None}
-    env = build.make_environment(config, num_envs=race["num_envs"])
-    agent = build.make_agent(config, env, Seeds(0))
-    flow = stream({**config, "checkpoint": {"every": 10**9}}, agent, env, opaque=race["pong"])
-    stepping = train(agent, flow, total_steps=10**9)
+    num_envs, pong = race["num_envs"], race["pong"]
+    agent, envs, run = trainer(words, num_envs=num_envs, opaque=pong, overlap=False)
     if split:
         split.watch(agent, "act", "acting")
         split.watch(agent, "update", "gradient steps")
         split.watch(agent, "observe", "storing")
-        split.watch(env, "step", "the environments")
-
-    def run(steps: int) -> int:
-        before = flow.steps
-        while flow.steps < before + steps:
-            next(stepping)
-        return flow.steps - before
+        split.watch(envs, "recv", "the environments")
 
     return run
 
