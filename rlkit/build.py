@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rlkit.mdp import FiniteMDP
+    from rlkit.search import Model
 
 Context = Mapping[str, Callable[[str], Any]]
 """What a callable can ask for: parameter name -> function of the node's path that gives the value."""
@@ -165,6 +166,11 @@ def make_environment(
     return SerialEnvironment(makes, action_mask=config["action_mask"])
 
 
+def for_evaluation(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration of environments that score an agent, or show what it can, in this process."""
+    return {**config, "vectorization": "sync", "evaluation": True}
+
+
 def make_single(
     config: Mapping[str, Any], *, num_envs: int = 1, render_mode: str | None = None
 ) -> gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]:
@@ -178,12 +184,16 @@ def make_single(
 
 
 def _environment_context(config: Mapping[str, Any], num_envs: int, render_mode: str | None, filmed: bool) -> Context:
-    """Return what an environment's constructor can ask for; `filmed`: single ones are wanted, for their pictures."""
+    """Return what an environment's constructor can ask for.
+
+    `filmed`: single ones are wanted, for their pictures; `evaluation`: it is not for training.
+    """
     return {
         "num_envs": lambda path: num_envs,
         "render_mode": lambda path: render_mode,
         "filmed": lambda path: filmed,
         "vectorization": lambda path: config["vectorization"],
+        "evaluation": lambda path: config.get("evaluation", False),
     }
 
 
@@ -216,8 +226,9 @@ def make_agent(
 
     Constructors can ask for `observation_space`, `action_space`, `frame_stack` (of `rlkit.core.Environment`),
     `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of its own, named after the node), `generator` (a
-    `torch.Generator`, likewise), `scratch` (a folder for what need not last), `tell` (takes a line for the user) and
-    `model` (for planners: returns the `rlkit.mdp.FiniteMDP` that the environment is; see `rlkit.mdp.model_of`).
+    `torch.Generator`, likewise), `scratch` (a folder for what need not last), `tell` (takes a line for the user),
+    `model` (for planners: returns the `rlkit.mdp.FiniteMDP` that the environment is; see `rlkit.mdp.model_of`) and
+    `search_model` (returns the `rlkit.search.Model` of it; see `rlkit.search.model_of`).
     """
     context: Context = {
         "observation_space": lambda path: env.observation_space,
@@ -229,6 +240,7 @@ def make_agent(
         "scratch": lambda path: Path(config["run_dir"]) / "scratch" if config.get("run_dir") else None,
         "tell": lambda path: tell,
         "model": lambda path: functools.partial(_model, config),
+        "search_model": lambda path: functools.partial(_search_model, config),
         "rng": seeds.generator,
         "generator": lambda path: seeds.torch_generator(path, config["device"]),
     }
@@ -247,6 +259,12 @@ def _model(config: Mapping[str, Any], samples: int | None) -> FiniteMDP:
         return model_of(env, samples=samples, seed=config["seed"])
     finally:
         env.close()
+
+
+def _search_model(config: Mapping[str, Any], outcomes: int) -> Model:
+    from rlkit.search import model_of
+
+    return model_of(lambda: make_single({**config, "vectorization": "sync"}), outcomes=outcomes)
 
 
 @contextmanager

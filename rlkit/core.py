@@ -5,7 +5,7 @@ Shapes: N is the number of parallel environments, B a batch, A the number of dis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -67,7 +67,7 @@ class TimeStep(NamedTuple):
     valid: Array  # [N] bool; False: this environment was only reset in this step, consumers skip the row
     legal_actions: Array | None  # [N, A] bool, for `observation`
     next_legal_actions: Array | None  # [N, A] bool, for `next_observation`
-    state: Any  # read-only simulator state, for planners
+    state: Callable[[Any], Array] | None  # for planners: the simulators' states [N, ...] as a search Model reads them
     info: StepInfo
 
 
@@ -156,6 +156,9 @@ class Environment(Protocol):
 
     def restart(self, seeds: list[int]) -> TimeStep:
         """Build every environment anew, so that nothing of the old ones is left, and start an episode in each."""
+
+    def states(self, model: Any) -> Array:
+        """Return the state of each simulator as `model`, an `rlkit.search.Model`, reads it: [N, ...]."""
 
     def render(self, index: int = 0) -> Array:
         """Return a picture [H, W, 3] uint8 of one environment."""

@@ -56,7 +56,7 @@ def play_in_window(run: Run, episodes: int, seed: int, fps: int | None) -> list[
     window = Window(f"{run.name}: {keys}", fps)
     print(f"{keys}; Esc ends", flush=True)
     person, scores = Person(window, keys), []
-    env = build.make_environment({**run.config, "vectorization": "sync"}, num_envs=1, films=[window.show])
+    env = build.make_environment(build.for_evaluation(run.config), num_envs=1, films=[window.show])
     try:
         for number, episode_seed in enumerate(Seeds(seed).integers("play", size=episodes), 1):
             [(score, length, _)] = evaluate(

@@ -149,7 +149,7 @@ class Interaction(Iterator[Transition]):
         self.rng.bit_generator.state = state["rng"]
         if state["timestep"] is None:
             return
-        self._timestep = timestep_from_state(state["timestep"])
+        self._timestep = timestep_from_state(state["timestep"])._replace(state=self._env.states)
         if state["env"] is None:
             fresh = self._ask(self._env.restart, self._reset_seeds(self.steps)).observation
             self.reproduced = np.array_equal(fresh, self._timestep.observation)

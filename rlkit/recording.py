@@ -120,7 +120,7 @@ def _record_group(
     """Record an episode of each seed side by side, to ``<name>.mp4``."""
     path = Path(f"{name}.mp4")
     with side_by_side(path, len(seeds), format) as films:
-        env = build.make_environment({**config, "vectorization": "sync"}, num_envs=len(seeds), films=films)
+        env = build.make_environment(build.for_evaluation(config), num_envs=len(seeds), films=films)
         noting = Noting(mixed(agent, env.action_space, epsilon))
         try:
             played = evaluate(noting, env, episodes=len(seeds), max_steps=max_steps, rng=rng, episode_seeds=seeds)
@@ -159,7 +159,7 @@ def render(path: Path | str, *, out: Path | str | None = None, format: Format = 
     size = f"-{format.height}" if format.height else ""
     video = (path.parent if out is None else Path(out)) / f"{path.name.removesuffix(SUFFIX)}{size}.mp4"
     with first_episode(video, format) as sink:
-        config = {**log.environment, "vectorization": "sync"}
+        config = build.for_evaluation(log.environment)
         env = build.make_environment(config, num_envs=1, films=[sink])
         try:
             [(score, length, _)] = evaluate(

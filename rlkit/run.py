@@ -146,7 +146,7 @@ class Run:
         """
         settings = self.config["eval"]
         agent = self.load_agent(checkpoint, device)
-        env = build.make_environment({**self.config, "vectorization": "sync"}, num_envs=min(num_envs, episodes))
+        env = build.make_environment(build.for_evaluation(self.config), num_envs=min(num_envs, episodes))
         seeds = Seeds(seed)
         try:
             played = evaluate(

@@ -27,12 +27,15 @@ class EpisodeTracker:
         self._raw = np.zeros(n)
         self._learner = np.zeros(n)
         self._length = np.zeros(n, np.int64)
+        self._sign = np.ones(n)
 
     def step(self, transition: Transition, step: int) -> list[Episode]:
         """Take in one transition and return the games that it ended; `step` is the count after it."""
         valid, info = transition.valid, transition.info
         self._raw[valid] += info.raw_reward[valid]
-        self._learner[valid] += transition.reward[valid]
+        # Where the turn passed, rewards are the other player's: the return is that of whoever began.
+        self._learner[valid] += self._sign[valid] * transition.reward[valid]
+        self._sign[valid & (transition.discount < 0)] *= -1
         self._length += valid
         ended = valid & (info.game_over | info.cut)
         return [self._finish(int(i), step, bool(info.cut[i])) for i in np.flatnonzero(ended)] if ended.any() else []
@@ -40,15 +43,22 @@ class EpisodeTracker:
     def _finish(self, i: int, step: int, cut: bool) -> Episode:
         episode = Episode(step, i, float(self._raw[i]), float(self._learner[i]), int(self._length[i]), cut)
         self._raw[i] = self._learner[i] = self._length[i] = 0
+        self._sign[i] = 1
         return episode
 
     def state_dict(self) -> State:
         """Return the sums of the games under way."""
-        return {"raw": self._raw.copy(), "learner": self._learner.copy(), "length": self._length.copy()}
+        return {
+            "raw": self._raw.copy(),
+            "learner": self._learner.copy(),
+            "length": self._length.copy(),
+            "sign": self._sign.copy(),
+        }
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
-        self._raw, self._learner, self._length = (np.array(state[key]) for key in ("raw", "learner", "length"))
+        fields = (np.array(state[key]) for key in ("raw", "learner", "length", "sign"))
+        self._raw, self._learner, self._length, self._sign = fields
 
 
 class Averages:

@@ -306,7 +306,7 @@ def evaluate_agent(
     if video_path is not None:
         recorder = side_by_side(video_path, 1, Format(max_frames=FRAMES))
     with recorder as films:
-        env = build.make_environment({**config, "vectorization": "sync"}, num_envs=num_envs, films=films)
+        env = build.make_environment(build.for_evaluation(config), num_envs=num_envs, films=films)
         try:
             return evaluate(
                 agent,

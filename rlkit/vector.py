@@ -13,11 +13,14 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from rlkit.core import Array, RunError, State, StepInfo, TimeStep
+from rlkit.core import Array, RunError, State, StepInfo, TimeStep, UsageError
 from rlkit.simulator import MakeEnv, Simulator
 
+States = Callable[[Any], Array]
+"""Tells the states of simulators; see `rlkit.core.TimeStep`."""
 
-def first_timestep(observation: Array, legal_actions: Array | None) -> TimeStep:
+
+def first_timestep(observation: Array, legal_actions: Array | None, state: States | None = None) -> TimeStep:
     """Return the time step [N] of a reset: nothing was done yet, so no row is valid."""
     n = len(observation)
     no = np.zeros(n, bool)
@@ -30,7 +33,7 @@ def first_timestep(observation: Array, legal_actions: Array | None) -> TimeStep:
         valid=no,
         legal_actions=legal_actions,
         next_legal_actions=legal_actions,
-        state=None,
+        state=state,
         info=StepInfo(raw_reward=np.zeros(n), game_over=no, cut=no),
     )
 
@@ -47,10 +50,11 @@ class SerialEnvironment:
 
         Args:
             makes: one function for each environment.
-            action_mask: take `legal_actions` from ``info["action_mask"]`` [A].
+            action_mask: take `legal_actions` from ``info["action_mask"]`` [A]; always, where the environment's
+                metadata say ``"action_mask": True``: it takes no other actions.
         """
         self.envs = [Simulator(make) for make in makes]
-        self._mask = action_mask
+        self._mask = action_mask or bool(self.envs[0].metadata.get("action_mask"))
         self.num_envs = len(self.envs)
         self.observation_space = self.envs[0].observation_space
         self.action_space = self.envs[0].action_space
@@ -68,7 +72,7 @@ class SerialEnvironment:
         for i, (env, seed) in enumerate(zip(self.envs, seeds, strict=True)):
             observation[i], info = env.reset(seed=seed)
             infos.append(info)
-        return first_timestep(observation, self._legal(infos))
+        return first_timestep(observation, self._legal(infos), self.states)
 
     def restart(self, seeds: list[int]) -> TimeStep:
         """Build every environment anew and start an episode in it."""
@@ -107,14 +111,19 @@ class SerialEnvironment:
         return timestep(
             observation,
             np.array(rewards, np.float64),
-            np.array(terminations, bool),
+            [0.0 if over else info.get("discount", 1.0) for over, info in zip(terminations, infos, strict=True)],
             np.array(lasts, bool),
             reached,
             raw_reward=[info.get("raw_reward", reward) for info, reward in zip(infos, rewards, strict=True)],
             game_over=[info.get("game_over", last) for info, last in zip(infos, lasts, strict=True)],
             legal_actions=self._legal(fresh),
             next_legal_actions=self._legal(infos),
+            state=self.states,
         )
+
+    def states(self, model: Any) -> Array:
+        """Return the state of each environment as `model` reads it, [N, ...]."""
+        return np.stack([model.read(env.env) for env in self.envs])
 
     def get_state(self) -> State | None:
         """Return the state of every environment, or None where one is opaque."""
@@ -151,8 +160,8 @@ class VectorEnvironment:
     def __init__(self, make: Callable[[], VectorEnv[Any, Any, Any]], *, action_mask: bool = False):
         """Build the vector environment by `make`; `action_mask` as in `SerialEnvironment`."""
         self._make = make
-        self._mask = action_mask
         self._vector: Any = make()
+        self._mask = action_mask or bool(self._vector.metadata.get("action_mask"))
         self._takes_list = True
         self.num_envs = self._vector.num_envs
         self.observation_space = self._vector.single_observation_space
@@ -169,7 +178,7 @@ class VectorEnvironment:
         self._drain()
         observation, infos = self._reset(seeds)
         self._resetting = np.zeros(self.num_envs, bool)
-        return first_timestep(self._own(observation), self._legal(infos))
+        return first_timestep(self._own(observation), self._legal(infos), self.states)
 
     def _reset(self, seeds: list[int]) -> tuple[Any, dict[str, Any]]:
         if self._takes_list:
@@ -216,7 +225,7 @@ class VectorEnvironment:
         return timestep(
             observation,
             np.asarray(reward, np.float64),
-            terminated,
+            np.where(terminated, 0.0, _merged(ended, ongoing, "discount", np.ones(self.num_envs), last)),
             last,
             reached,
             valid=valid,
@@ -224,7 +233,22 @@ class VectorEnvironment:
             game_over=_merged(ended, ongoing, "game_over", last, last),
             legal_actions=legal,
             next_legal_actions=self._legal(ended, legal),
+            state=self.states,
         )
+
+    def states(self, model: Any) -> Array:
+        """Return what the vector environment's ``states()`` says, [N, ...].
+
+        Raises:
+            UsageError: it offers none.
+        """
+        offered = getattr(self._vector, "states", None)
+        if offered is None:
+            raise UsageError(
+                f"a search needs to read the state of the environments, which {type(self._vector).__name__} does not "
+                "offer; use vectorization=sync"
+            )
+        return np.asarray(offered())
 
     def _received(self) -> Any:
         action, self._sent = self._sent, None
@@ -272,7 +296,7 @@ class VectorEnvironment:
 def timestep(
     observation: Array,
     reward: Array,
-    terminated: Array,
+    discount: Array | Sequence[float],
     last: Array,
     next_observation: Array,
     *,
@@ -281,19 +305,20 @@ def timestep(
     legal_actions: Array | None,
     next_legal_actions: Array | None,
     valid: Array | None = None,
+    state: States | None = None,
 ) -> TimeStep:
-    """Return the time step [N] after a step, with termination as a discount of 0; `valid`: None for all."""
+    """Return the time step [N] after a step; `valid`: None for all."""
     n = len(reward)
     return TimeStep(
         observation=observation,
         reward=reward.astype(np.float32),
-        discount=1.0 - terminated.astype(np.float32),
+        discount=np.asarray(discount, np.float32),
         last=last,
         next_observation=next_observation,
         valid=np.ones(n, bool) if valid is None else valid,
         legal_actions=legal_actions,
         next_legal_actions=next_legal_actions,
-        state=None,
+        state=state,
         info=StepInfo(np.array(raw_reward, np.float64), np.array(game_over, bool), np.zeros(n, bool)),
     )
 

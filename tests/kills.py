@@ -68,6 +68,10 @@ CASES = {
     "ppo-atari": "agent=ppo env=atari env.game=Breakout tuned=none network=small num_envs=4 agent.n_steps=32 "
     "agent.epochs=2 eval.max_steps=200 total_steps=3000",
     "es-cartpole": "agent=es env=cartpole tuned=none num_envs=5 total_steps=9000",
+    "mcts-frozen_lake": "agent=mcts env=frozen_lake num_envs=2 agent.simulations=20 agent.max_steps=20 "
+    "total_steps=2000",
+    "alphazero-tic_tac_toe": "agent=alphazero env=tic_tac_toe vectorization=native num_envs=4 agent.simulations=8 "
+    "agent.learning_starts=100 agent.train_every=16 agent.batch_size=32 tuned=none total_steps=3000",
     "dqn-atari-native": "env.stepping=native overlap=true replay=prioritized replay.n_step=3 agent.network.noisy=true "
     f"distribution=c51 {ATARI}",
     "dqn-atari-python": f"env.stepping=python {ATARI}",

@@ -214,5 +214,7 @@ def assert_same(a: Any, b: Any) -> None:
         assert a.dtype == b.dtype
         assert a.shape == b.shape
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes(), (a, b)
+    elif callable(a):
+        assert callable(b)
     else:
         assert a == b or (a != a and b != b), (a, b)

@@ -112,7 +112,9 @@ def _take_back(progress: Progress, tracker: EpisodeTracker, averages: Averages) 
             saved["sums"][name] = sums.item(place)
             saved["counts"][name] = saved["counts"].get(name, 0) + counts.item(UPDATES)
     averages.load_state_dict(saved)
-    tracker.load_state_dict({"raw": sums[[RAW]], "learner": sums[[LEARNER]], "length": counts[[LENGTH]]})
+    tracker.load_state_dict(
+        {**tracker.state_dict(), "raw": sums[[RAW]], "learner": sums[[LEARNER]], "length": counts[[LENGTH]]}
+    )
     rows = progress.episodes[: counts[ENDED]]
     return (Episode(int(step), 0, raw, learner, int(length), False) for step, raw, learner, length in map(_row, rows))
 
@@ -129,7 +131,7 @@ def _timestep(state: int, last: Last, legal: Array | None) -> Any:
     return timestep(
         np.array([state]),
         reward,
-        np.array([last.terminated]),
+        [1.0 - last.terminated],
         ended,
         np.array([last.next_state]),
         raw_reward=reward,

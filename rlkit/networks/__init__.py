@@ -2,7 +2,9 @@
 
 from rlkit.networks.actions import ActionDistribution, action_distribution
 from rlkit.networks.actor_critic import ActorCritic
+from rlkit.networks.boards import ResidualBoard, auto, is_board
 from rlkit.networks.flat import Descent, FlatParameters
+from rlkit.networks.policy_value import PolicyValue
 from rlkit.networks.precision import Precision, computing
 from rlkit.networks.states import (
     load_module_state,
@@ -20,7 +22,6 @@ from rlkit.networks.torsos import (
     NatureCNN,
     SmallCNN,
     Torso,
-    auto,
     is_image,
 )
 from rlkit.networks.values import NoisyLinear, QNetwork
@@ -37,13 +38,16 @@ __all__ = [
     "ImpalaCNN",
     "NatureCNN",
     "NoisyLinear",
+    "PolicyValue",
     "Precision",
     "QNetwork",
+    "ResidualBoard",
     "SmallCNN",
     "Torso",
     "action_distribution",
     "auto",
     "computing",
+    "is_board",
     "is_image",
     "load_module_state",
     "load_optimizer_state",

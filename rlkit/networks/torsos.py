@@ -275,10 +275,3 @@ def is_image(observation_space: spaces.Space[Any]) -> bool:
     """Tell whether observations are pictures: three axes of uint8, or a stack of such."""
     shape = observation_space.shape or ()
     return isinstance(observation_space, spaces.Box) and len(shape) in (3, 4) and observation_space.dtype == np.uint8
-
-
-def auto(observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool) -> Torso:
-    """Return the torso that fits: `NatureCNN` for images, an `MLP` with these settings for anything else."""
-    if is_image(observation_space):
-        return NatureCNN(observation_space, hidden=512)
-    return MLP(observation_space, hidden, activation, layer_norm)

@@ -57,6 +57,19 @@ class Masking:
         return timestep._replace(legal_actions=legal, next_legal_actions=reached)
 
 
+def _states_then(env: Environment) -> Callable[[Any], Array] | None:
+    """Return what tells the states that the environments are in now, also later; None where they cannot be read."""
+    saved = freeze(env.get_state())
+    if saved is None:
+        return None
+
+    def states(model: Any) -> Array:
+        env.set_state(saved)
+        return env.states(model)
+
+    return states
+
+
 class Trainee:
     """An agent, its environments and their stream, from a seed.
 
@@ -171,7 +184,8 @@ class AgentCase:
         with closing(self.environment(self.num_envs)) as env:
             timestep, memory = env.reset(list(range(env.num_envs))), self.lesson.agent.initial_memory(env.num_envs)
             for _ in range(20):
-                met.append((freeze(timestep._replace(state=None)), freeze(memory)))
+                seen = freeze(timestep._replace(state=None))._replace(state=_states_then(env))
+                met.append((seen, freeze(memory)))
                 action, memory = self.lesson.agent.act(timestep, memory, explore=True, rng=rng)
                 timestep = env.step(action)
         return met

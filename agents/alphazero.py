@@ -1,0 +1,192 @@
+"""AlphaZero: a network learns from the searches that it guides (Silver et al., 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError, require_share
+from rlkit.explore import Schedule, annealed
+from rlkit.networks import Descent, load_module_state, module_state, to_tensor
+from rlkit.networks.policy_value import PolicyValue, masked
+from rlkit.search import PUCT, Judge, Model, Noise, Rule, Search
+from rlkit.search.planner import SearchPlayer
+from rlkit.search.positions import PositionReplay
+
+
+class AlphaZero:
+    """Searches with a network for judge, and teaches the network what the searches found and how games ended.
+
+    Attributes:
+        network: policy and values.
+        player: the search, with its settings.
+        replay: of positions.
+    """
+
+    def __init__(
+        self,
+        *,
+        search_model: Callable[[int], Model],
+        network: PolicyValue,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        learning_rate: float | Schedule,
+        anneal: bool,
+        total_steps: int | None,
+        max_grad_norm: float,
+        simulations: int | None,
+        seconds: float | None,
+        nodes: int,
+        exploration: float,
+        gamma: float,
+        keep_tree: bool,
+        outcomes: int,
+        noise_share: float,
+        noise_concentration: float,
+        temperature: float,
+        temperature_moves: int,
+        capacity: int,
+        search_share: float,
+        symmetries: bool,
+        batch_size: int,
+        learning_starts: int,
+        train_every: int,
+        updates: int,
+        value_weight: float,
+        device: str,
+        rng: np.random.Generator,
+    ):
+        """Put the parts together.
+
+        Args:
+            search_model: returns the model of the environment.
+            network: judges states.
+            optimizer: called with the network's parameters and ``lr``.
+            learning_rate: a number, or a schedule by the number of decisions observed.
+            anneal: it falls in a line to 0 over `total_steps`.
+            total_steps: of the run; needed to anneal.
+            max_grad_norm: gradients are scaled down to this norm.
+            simulations: before each action; None: no limit.
+            seconds: that a search takes; None: no limit.
+            nodes: that a tree may have.
+            exploration: c of PUCT.
+            gamma: discount factor.
+            keep_tree: what the last search knows of where the action led is taken over.
+            outcomes: of an environment that is copied, see `rlkit.search.copies`.
+            noise_share: of noise in a root's priors while training.
+            noise_concentration: of its Dirichlet distribution, summed over the legal actions.
+            temperature: in training, actions are drawn with the visits to the power of 1 / temperature.
+            temperature_moves: so many first actions of an episode; then the one tried most.
+            capacity: positions that are kept.
+            search_share: of the search's own value in the target of a value; the rest is how the game went on.
+            symmetries: positions are turned and mirrored at random where the model knows how.
+            batch_size: positions of a gradient step.
+            learning_starts: so many positions of whole games are waited for.
+            train_every: decisions between two updates.
+            updates: gradient steps of an update.
+            value_weight: of the values' loss.
+            device: where the network lives.
+            rng: draws positions.
+
+        Raises:
+            UsageError: a share or gamma beyond 0 to 1, a temperature that is not positive, or no limit to the search.
+        """
+        if temperature <= 0:
+            raise UsageError(f"agent.temperature is {temperature:g}; it must be more than 0")
+        self.model = model = search_model(outcomes)
+        self.network = network.to(device)
+        gamma = require_share("agent.gamma", gamma)
+        bound = np.inf if model.bound is None else model.bound
+        rule = Rule(PUCT, float(exploration), model.bound is None, gamma, bound)
+        search = Search(model, Judge(self._judge), rule, simulations=simulations, seconds=seconds, nodes=nodes)
+        noise = Noise(require_share("agent.noise_share", noise_share), noise_concentration)
+        self.player = SearchPlayer(
+            model,
+            search,
+            keep=keep_tree,
+            noise=noise,
+            temperature=temperature,
+            temperature_moves=temperature_moves,
+        )
+        self.initial_memory = self.player.initial_memory
+        self.replay = PositionReplay(capacity, gamma, require_share("agent.search_share", search_share))
+        self._symmetries = model.symmetries if symmetries else ()
+        rate = annealed(learning_rate, anneal=anneal, total_steps=total_steps)
+        self._descent = Descent(self.network.parameters(), optimizer, rate, max_grad_norm)
+        self._batch_size, self._starts, self._every, self._updates = batch_size, learning_starts, train_every, updates
+        self._value_weight, self._rng = value_weight, rng
+        self._tensor = partial(to_tensor, device=device)
+        self._steps = self._learnt = 0
+
+    def _judge(self, observation: Array, legal: Array) -> tuple[Array, Array]:
+        """Return priors [R, A] and values [R] of observations [R, ...]."""
+        with torch.inference_mode():
+            logits, value = self._outputs(observation)
+            prior = masked(logits, self._tensor(legal)).softmax(1)
+        return prior.cpu().numpy(), value.cpu().numpy()
+
+    def _outputs(self, observation: Array) -> tuple[torch.Tensor, torch.Tensor]:
+        logits, value = self.network(self._tensor(observation))
+        return logits, value if self.model.bound is None else self.model.bound * value.tanh()
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Return the actions [N] that a search finds, drawn by its visits while exploring."""
+        return self.player.act(timestep, memory, explore=explore, rng=rng)
+
+    def observe(self, transition: Transition) -> None:
+        """Note what the search found, and pass it on when the episode has ended."""
+        self._steps += int(np.count_nonzero(transition.valid))
+        broken_off = transition.last & transition.valid & (transition.discount != 0)
+        beyond = np.zeros(len(broken_off))
+        if broken_off.any():
+            seen = transition.next_observation[broken_off]
+            beyond[broken_off] = self._judge(seen, np.ones((len(seen), self.model.num_actions), bool))[1]
+        self.replay.add(transition, beyond)
+
+    def update(self) -> Metrics | None:
+        """Take gradient steps when they are due."""
+        if self._steps - self._learnt < self._every or len(self.replay) < self._starts:
+            return None
+        self._learnt = self._steps
+        losses = [self._learn() for _ in range(self._updates)]
+        return {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
+
+    def _learn(self) -> Metrics:
+        drawn = self.replay.sample(self._batch_size, self._rng, self._symmetries)
+        logits, value = self._outputs(drawn.observation)
+        goal, policy = self._tensor(drawn.value), self._tensor(drawn.policy)
+        policy_loss = nn.functional.cross_entropy(masked(logits, self._tensor(drawn.legal)), policy)
+        value_loss = nn.functional.mse_loss(value, goal)
+        self._descent(policy_loss + self._value_weight * value_loss, self._steps)
+        entropy = -(drawn.policy * np.log(np.maximum(drawn.policy, 1e-9))).sum(axis=1).mean()
+        return {
+            "loss/policy": policy_loss.item(),
+            "loss/value": value_loss.item(),
+            "policy/search_entropy": float(entropy),
+            "policy/kl": policy_loss.item() - float(entropy),
+        }
+
+    def state_dict(self) -> State:
+        """Return network, optimiser, positions, games under way, counters and the generator."""
+        return {
+            "network": module_state(self.network),
+            "optimizer": self._descent.state_dict(),
+            "replay": self.replay.state_dict(),
+            "steps": self._steps,
+            "learnt": self._learnt,
+            "rng": self._rng.bit_generator.state,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave; without a replay, what acting needs."""
+        load_module_state(self.network, state["network"])
+        self._descent.load_state_dict(state["optimizer"])
+        self._steps, self._learnt = state["steps"], state["learnt"]
+        self._rng.bit_generator.state = state["rng"]
+        if "replay" in state:
+            self.replay.load_state_dict(state["replay"])

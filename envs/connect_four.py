@@ -1,0 +1,120 @@
+"""Connect Four: drop stones into seven columns of six, four in a row win."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from rlkit.core import Array
+from rlkit.envs.board_games import BoardGame, playable
+from rlkit.envs.symmetries import mirror_symmetries
+from rlkit.search.draws import below
+from rlkit.search.model import CHANCES, LEGAL, ROLLOUT, STEP, Rules
+
+WITHIN: dict[str, Any] = {"error_model": "numpy", "forceinline": True, "no_cpython_wrapper": True, "_nrt": False}
+
+# Bit 7c + r is the cell in column c and row r from below; the seventh bit of each column stays empty, so that no line
+# runs from one column into the next (Tromp's representation).
+ROWS, COLUMNS, HEIGHT = 6, 7, 7
+BOTTOM = np.int64(sum(1 << HEIGHT * column for column in range(COLUMNS)))
+BOARD = np.int64(int(BOTTOM) * ((1 << ROWS) - 1))
+
+
+@numba.njit(**WITHIN)
+def four(stones):  # type: ignore[no-untyped-def]
+    """Tell whether a set of cells holds four in a row."""
+    pairs = stones & (stones >> 7)
+    if pairs & (pairs >> 14):
+        return True
+    pairs = stones & (stones >> 6)
+    if pairs & (pairs >> 12):
+        return True
+    pairs = stones & (stones >> 8)
+    if pairs & (pairs >> 16):
+        return True
+    pairs = stones & (stones >> 1)
+    return (pairs & (pairs >> 2)) != 0
+
+
+@numba.cfunc(STEP, cache=True)
+def step(state, action, outcome, data, reached, result):  # type: ignore[no-untyped-def]
+    """Drop a stone; a state is (own stones, all stones, player)."""
+    own, taken = state[0], state[1]
+    after = taken | (taken + (np.int64(1) << (HEIGHT * action)))
+    reached[0], reached[1], reached[2] = taken ^ own, after, 1 - state[2]
+    won = four(own | (after ^ taken))
+    result[0] = 1.0 if won else 0.0
+    result[1] = 0.0 if won or after == BOARD else -1.0
+
+
+@numba.cfunc(LEGAL, cache=True)
+def legal(state, data, mask):  # type: ignore[no-untyped-def]
+    """Allow the columns that are not full."""
+    for column in range(COLUMNS):
+        mask[column] = (state[1] >> (HEIGHT * column + ROWS - 1)) & 1 == 0
+
+
+@numba.cfunc(CHANCES, cache=True)
+def chances(state, action, data, probability):  # type: ignore[no-untyped-def]
+    """Leave nothing to chance."""
+    probability[0] = 1.0
+
+
+@numba.cfunc(ROLLOUT, cache=True)
+def rollout(state, rng, data, gamma, max_steps):  # type: ignore[no-untyped-def]
+    """Play at random."""
+    own, taken, scale = state[0], state[1], 1.0
+    for _ in range(max_steps):
+        free = (taken + BOTTOM) & BOARD
+        n, rest = 0, free
+        while rest:
+            rest &= rest - 1
+            n += 1
+        for _ in range(below(rng, 0, n) if n > 1 else 0):
+            free &= free - 1
+        stone = free & -free
+        if four(own | stone):
+            return scale
+        own, taken, scale = taken ^ own, taken | stone, -gamma * scale
+        if taken == BOARD:
+            return 0.0
+    return 0.0
+
+
+class ConnectFour(BoardGame):
+    """The rules."""
+
+    name = "Connect Four"
+
+    def __init__(self) -> None:
+        """Set up the rules."""
+        super().__init__(Rules(step, legal, chances, rollout, np.zeros(0)), COLUMNS, ROWS, COLUMNS)
+        self.symmetries = mirror_symmetries(ROWS, COLUMNS)
+
+    def initial_state(self) -> Array:
+        """Return the empty board."""
+        return np.zeros(3, np.int64)
+
+    def stones(self, states: Array) -> Array:
+        """Return the stones of whoever is to move and of the other, [B, 2, 6, 7] bool."""
+        own, taken = states[:, 0], states[:, 1]
+        bits = HEIGHT * np.arange(COLUMNS) + np.arange(ROWS)[::-1, None]
+        return np.asarray(np.stack([own, own ^ taken], 1)[:, :, None, None] >> bits & 1 > 0)
+
+    def move_name(self, action: int) -> str:
+        """Return the letter of a column."""
+        return chr(97 + action)
+
+    def text(self, state: Array) -> str:
+        """Return the board as lines of text with the names of the columns."""
+        shown = [" ".join(".XO"[cell] for cell in cells) for cells in self.board(state).tolist()]
+        return "\n".join([*shown, " ".join(chr(97 + c) for c in range(COLUMNS))]) + "\n"
+
+    def cell(self, state: Array, action: int) -> tuple[int, int]:
+        """Return the cell of the uppermost stone in a column."""
+        return int((self.board(state)[:, action] != 0).argmax()), action
+
+
+make = playable(ConnectFour)

@@ -1,0 +1,120 @@
+"""Gomoku: put stones on a square board of any size, five in a row win."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from rlkit.core import Array, UsageError
+from rlkit.envs.board_games import BoardGame, playable
+from rlkit.envs.symmetries import square_symmetries
+from rlkit.search.draws import below
+from rlkit.search.model import CHANCES, LEGAL, ROLLOUT, STEP, Rules
+
+WITHIN: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "_nrt": False}
+
+
+@numba.njit(**WITHIN)
+def _run(board, size, action, down, right, stone):  # type: ignore[no-untyped-def]
+    """Count the stones of a kind next to a cell in one direction."""
+    row, column, n = action // size + down, action % size + right, 0
+    while 0 <= row < size and 0 <= column < size and board[row * size + column] == stone:
+        row, column, n = row + down, column + right, n + 1
+    return n
+
+
+@numba.njit(**WITHIN)
+def wins(board, size, length, action, stone):  # type: ignore[no-untyped-def]
+    """Tell whether a stone put on the cell `action` makes a line of `length` or more."""
+    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        n = 1 + _run(board, size, action, down, right, stone) + _run(board, size, action, -down, -right, stone)
+        if n >= length:
+            return True
+    return False
+
+
+@numba.cfunc(STEP, cache=True)
+def step(state, action, outcome, data, reached, result):  # type: ignore[no-untyped-def]
+    """Put a stone; a state is a cell after the other, 1 for own stones and -1 for the other's, then the player."""
+    size, length = int(data[0]), int(data[1])
+    cells, empty = size * size, 0
+    for i in range(cells):
+        reached[i] = -state[i]
+        empty += state[i] == 0
+    reached[action], reached[cells] = -1, 1 - state[cells]
+    won = wins(reached, size, length, action, -1)
+    result[0] = 1.0 if won else 0.0
+    result[1] = 0.0 if won or empty == 1 else -1.0
+
+
+@numba.cfunc(LEGAL, cache=True)
+def legal(state, data, mask):  # type: ignore[no-untyped-def]
+    """Allow the empty cells."""
+    for a in range(mask.size):
+        mask[a] = state[a] == 0
+
+
+@numba.cfunc(CHANCES, cache=True)
+def chances(state, action, data, probability):  # type: ignore[no-untyped-def]
+    """Leave nothing to chance."""
+    probability[0] = 1.0
+
+
+@numba.cfunc(ROLLOUT, cache=True)
+def rollout(state, rng, data, gamma, max_steps):  # type: ignore[no-untyped-def]
+    """Play at random."""
+    size, length = int(data[0]), int(data[1])
+    board, free, n = np.empty(size * size, np.int64), np.empty(size * size, np.int64), 0
+    for i in range(size * size):
+        board[i] = state[i]
+        if state[i] == 0:
+            free[n] = i
+            n += 1
+    stone, scale = 1, 1.0
+    for _ in range(max_steps):
+        k = below(rng, 0, n) if n > 1 else 0
+        action, n = free[k], n - 1
+        for i in range(k, n):
+            free[i] = free[i + 1]
+        board[action] = stone
+        if wins(board, size, length, action, stone):
+            return scale
+        if n == 0:
+            return 0.0
+        stone, scale = -stone, -gamma * scale
+    return 0.0
+
+
+class Gomoku(BoardGame):
+    """The rules, in their free form: no move is forbidden, and more than five win too."""
+
+    name = "Gomoku"
+
+    def __init__(self, size: int, length: int):
+        """Set up the rules.
+
+        Args:
+            size: rows and columns of the board.
+            length: so many in a row win.
+
+        Raises:
+            UsageError: no line could be so long.
+        """
+        if not 1 < length <= size:
+            raise UsageError(f"env.length is {length} and env.size {size}; a line must be of 2 to env.size stones")
+        super().__init__(Rules(step, legal, chances, rollout, np.array([size, length], float)), size**2, size, size)
+        self.symmetries = square_symmetries(size)
+
+    def initial_state(self) -> Array:
+        """Return the empty board."""
+        return np.zeros(self.rows * self.columns + 1, np.int64)
+
+    def stones(self, states: Array) -> Array:
+        """Return the stones of whoever is to move and of the other, [B, 2, R, C] bool."""
+        cells = states[:, :-1].reshape(-1, self.rows, self.columns)
+        return np.stack([cells == 1, cells == -1], 1)
+
+
+make = playable(Gomoku)

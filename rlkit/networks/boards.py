@@ -1,0 +1,72 @@
+"""A residual torso for boards, and the choice of a torso (torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from rlkit.core import UsageError
+from rlkit.networks.torsos import MLP, Chain, NatureCNN, Residual, Torso, is_image
+
+
+class ResidualBoard(Torso):
+    """Convolutions of 3x3 that keep the size of a board, in residual blocks, and a fully connected layer on top.
+
+    The last convolution of each block starts at zero, so that a deep torso begins as a shallow one and needs no
+    normalisation (Zhang, Dauphin & Ma, 2019).
+    """
+
+    def __init__(self, observation_space: spaces.Space[Any], filters: int, blocks: int, hidden: int):
+        """Make the layers.
+
+        Args:
+            observation_space: of one environment: planes [C, R, C'] of numbers.
+            filters: channels of each convolution.
+            blocks: of two convolutions each.
+            hidden: width of the fully connected layer.
+
+        Raises:
+            UsageError: the observations are no planes.
+        """
+        shape = observation_space.shape or ()
+        if not isinstance(observation_space, spaces.Box) or len(shape) != 3:
+            raise UsageError(f"network=residual needs boards [planes, rows, columns], not {observation_space}")
+        convolutions = [_block(filters) for _ in range(blocks)]
+        body = Chain(nn.Conv2d(shape[0], filters, 3, padding=1), *convolutions, nn.ReLU(), nn.Flatten())
+        width = filters * shape[1] * shape[2]
+        super().__init__(Floats(), body, lambda linear: Chain(linear(width, hidden), nn.ReLU()), hidden)
+
+
+class Floats(nn.Module):
+    """Numbers as float32."""
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return observations [B, ...] as floats."""
+        return observation.float()
+
+
+def _block(filters: int) -> Residual:
+    first, second = (nn.Conv2d(filters, filters, 3, padding=1) for _ in range(2))
+    nn.init.zeros_(second.weight)
+    assert second.bias is not None
+    nn.init.zeros_(second.bias)
+    return Residual(nn.ReLU(), first, nn.ReLU(), second)
+
+
+def is_board(observation_space: spaces.Space[Any]) -> bool:
+    """Tell whether observations are planes of numbers: three axes of anything but uint8, which are pictures."""
+    shape = observation_space.shape or ()
+    return isinstance(observation_space, spaces.Box) and len(shape) == 3 and observation_space.dtype != np.uint8
+
+
+def auto(observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool) -> Torso:
+    """Return the torso that fits: `NatureCNN` for images, `ResidualBoard` for boards, else an `MLP` so wide."""
+    if is_image(observation_space):
+        return NatureCNN(observation_space, hidden=512)
+    if is_board(observation_space):
+        return ResidualBoard(observation_space, filters=32, blocks=3, hidden=128)
+    return MLP(observation_space, hidden, activation, layer_norm)

@@ -1,0 +1,41 @@
+"""The network of AlphaZero: a policy and a value on one torso (torch)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from rlkit.networks.torsos import Torso
+from rlkit.spaces import num_actions
+
+
+class PolicyValue(nn.Module):
+    """Logits of the actions and the value of a state, on one torso."""
+
+    def __init__(self, torso: Torso, action_space: spaces.Space[Any]):
+        """Put the heads on the torso.
+
+        Raises:
+            UsageError: the actions are not discrete.
+        """
+        super().__init__()
+        self.torso = torso
+        self.policy = nn.Linear(torso.features, num_actions(action_space, agent="agent=alphazero"))
+        self.value = nn.Linear(torso.features, 1)
+        for head in (self.policy, self.value):
+            nn.init.zeros_(head.weight)
+            assert head.bias is not None
+            nn.init.zeros_(head.bias)
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits [B, A] and values [B] of observations [B, ...]."""
+        features = self.torso(observation)
+        return self.policy(features), self.value(features).squeeze(1)
+
+
+def masked(logits: Tensor, legal: Tensor) -> Tensor:
+    """Return logits [B, A] with those of actions that are not `legal` [B, A] at the least number there is."""
+    return torch.where(legal, logits, torch.finfo(logits.dtype).min)

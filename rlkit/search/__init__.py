@@ -1,0 +1,27 @@
+"""Monte Carlo tree search over arrays: models, evaluators, and the search itself."""
+
+from rlkit.search.engine import Forest, Noise, Search, root_values, weights
+from rlkit.search.evaluators import Evaluator, Judge, RandomPlay
+from rlkit.search.kernel import PUCT, UCT, Rule
+from rlkit.search.model import Model, Rules, Step
+from rlkit.search.rules import RuleModel
+from rlkit.search.sources import model_of
+
+__all__ = [
+    "PUCT",
+    "UCT",
+    "Evaluator",
+    "Forest",
+    "Judge",
+    "Model",
+    "Noise",
+    "RandomPlay",
+    "Rule",
+    "RuleModel",
+    "Rules",
+    "Search",
+    "Step",
+    "model_of",
+    "root_values",
+    "weights",
+]

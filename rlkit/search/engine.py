@@ -1,0 +1,223 @@
+"""Monte Carlo tree search: B trees at once, by any model and any evaluator.
+
+Sources: Kocsis & Szepesvari (2006), Coulom (2006), Silver et al. (2018); what is proved, Winands et al. (2008) and
+Cazenave & Saffidine (2010).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from rlkit.core import Array, UsageError
+from rlkit.search import kernel
+from rlkit.search.evaluators import Evaluator
+from rlkit.search.kernel import Path, Rule
+from rlkit.search.model import Model
+from rlkit.search.tree import Tree, empty
+
+AT_ONCE = 64
+"""Simulations between two looks at the clock."""
+
+
+class Forest(NamedTuple):
+    """B search trees and the states of their nodes."""
+
+    tree: Tree
+    states: Array  # [B, N, ...]
+
+
+class Noise(NamedTuple):
+    """What is mixed into the priors of a root, so that self-play tries everything (Silver et al., 2018)."""
+
+    share: float  # of the noise
+    concentration: float  # of the Dirichlet distribution, summed over the legal actions
+
+
+class Search:
+    """A search with its settings; it keeps nothing from one to the next."""
+
+    def __init__(
+        self,
+        model: Model,
+        evaluator: Evaluator,
+        rule: Rule,
+        *,
+        simulations: int | None,
+        seconds: float | None,
+        nodes: int,
+        compiled: bool = True,
+    ):
+        """Put the parts together.
+
+        Args:
+            model: the rules of the world.
+            evaluator: judges what is met.
+            rule: how actions are chosen on the way down.
+            simulations: of each tree in a search; None: no limit.
+            seconds: that a search takes; None: no limit.
+            nodes: N, that a tree may have; simulations in a full one add none.
+            compiled: compiled rules take whole simulations at once where the evaluator is random play.
+
+        Raises:
+            UsageError: there is neither limit, or one of them is not positive.
+        """
+        if simulations is None and seconds is None:
+            raise UsageError("a search needs a limit: set simulations or seconds")
+        positive = [limit for limit in (simulations, seconds, nodes - 1) if limit is not None]
+        if min(positive) <= 0:
+            raise UsageError(
+                f"a search of {simulations} simulations, {seconds} seconds and {nodes} nodes ends before it begins; "
+                "simulations must be at least 1, seconds more than 0 and nodes at least 2"
+            )
+        self._model, self._evaluator, self._rule = model, evaluator, rule
+        self._simulations, self._seconds, self._nodes = simulations, seconds, nodes
+        self._rules = getattr(model, "rules", None) if compiled and evaluator.random_steps is not None else None
+
+    def blank(self, batch: int) -> Forest:
+        """Return trees without a node."""
+        state = self._model.blank_state()
+        tree = empty(batch, self._nodes, self._model.num_actions, self._model.num_outcomes)
+        return Forest(tree, np.zeros((batch, self._nodes, *state.shape), state.dtype))
+
+    def __call__(
+        self,
+        states: Array,
+        rng: np.random.Generator,
+        *,
+        kept: Forest | None = None,
+        played: Array | None = None,
+        noise: Noise | None = None,
+    ) -> Forest:
+        """Search from `states` [B, ...] and return the trees.
+
+        Args:
+            states: where the roots are; in none of them may the game be over.
+            rng: what the trees draw from is drawn from it.
+            kept: trees of an earlier search, which are left as they are; what they know of `states` is taken over.
+            played: [B] int64, what was done at their roots; -1: it is unknown.
+            noise: for the priors of the roots.
+        """
+        forest = self._rooted(states, kept, played)
+        forest.tree.rng[:] = rng.integers(0, 2**64, size=len(states), dtype=np.uint64)
+        self._plant(forest, states)
+        if noise is not None:
+            _disturb(forest.tree, noise, rng)
+        self._grow(forest)
+        return forest
+
+    def _rooted(self, states: Array, kept: Forest | None, played: Array | None) -> Forest:
+        forest = self.blank(len(states))
+        if kept is None or played is None:
+            return forest
+        roots = kernel.find(kept.tree, kept.states, played, states)
+        source = kernel.transplant(kept.tree, forest.tree, roots)
+        for b in np.flatnonzero(forest.tree.size):
+            size = forest.tree.size[b]
+            forest.states[b, :size] = kept.states[b, source[b, :size]]
+        return forest
+
+    def _plant(self, forest: Forest, states: Array) -> None:
+        """Begin the trees that have no node yet."""
+        rows = np.flatnonzero(forest.tree.size == 0)
+        if not rows.size:
+            return
+        forest.states[rows, 0] = states[rows]
+        legal = self._model.legal_actions(states[rows])
+        prior, value = self._judged(states[rows], legal, forest.tree.rng, rows)
+        kernel.plant(forest.tree, self._rule, rows, legal, self._chances(states[rows]), prior, value)
+
+    def _judged(self, states: Array, legal: Array, rng: Array, rows: Array) -> tuple[Array, Array]:
+        prior, value = self._evaluator(self._model, states, legal, rng, rows)
+        return np.asarray(prior, np.float64), np.asarray(value, np.float64)
+
+    def _chances(self, states: Array) -> Array:
+        if self._model.num_outcomes == 1:
+            return np.ones((len(states), self._model.num_actions, 1))
+        return self._model.chances(states)
+
+    def _grow(self, forest: Forest) -> None:
+        path = _path(forest)
+        until = None if self._seconds is None else time.monotonic() + self._seconds
+        left = self._simulations
+        while left is None or left > 0:
+            tree = forest.tree
+            if (tree.lower[:, 0] >= tree.upper[:, 0]).all() or (until is not None and time.monotonic() >= until):
+                return
+            steps = AT_ONCE if left is None or until is not None else left
+            steps = steps if left is None else min(left, steps)
+            self._simulate(forest, path, steps)
+            left = None if left is None else left - steps
+
+    def _simulate(self, forest: Forest, path: Path, simulations: int) -> None:
+        everyone = np.ones(len(forest.states), bool)
+        if self._rules is None:
+            for _ in range(simulations):
+                self._step(forest, path, everyone)
+            return
+        rules, max_steps = self._rules, self._evaluator.random_steps
+        functions = (rules.step, rules.legal, rules.chances, rules.rollout, rules.data)
+        kernel.simulate(forest.tree, path, forest.states, self._rule, *functions, everyone, simulations, max_steps)
+
+    def _step(self, forest: Forest, path: Path, active: Array) -> None:
+        """Take one simulation in each tree, all of them together."""
+        tree = forest.tree
+        kernel.descend(tree, path, self._rule, active)
+        rows = np.flatnonzero(path.waits)
+        if not rows.size:
+            return
+        last = path.depth[rows] - 1
+        node, action = path.node[rows, last], path.action[rows, last]
+        step = self._model.step(forest.states[rows, node], action, path.outcome[rows])
+        going = step.discount != 0
+        legal, prior = np.zeros((2, len(rows), self._model.num_actions))
+        value, chance = np.zeros(len(rows)), np.zeros((len(rows), *tree.child.shape[2:]))
+        if going.any():
+            found = step.state[going]
+            legal[going] = self._model.legal_actions(found)
+            chance[going] = self._chances(found)
+            prior[going], value[going] = self._judged(found, legal[going] > 0, tree.rng, rows[going])
+        fits = tree.size[rows] < self._nodes
+        forest.states[rows[fits], tree.size[rows[fits]]] = step.state[fits]
+        reward, discount = np.asarray(step.reward, np.float64), np.asarray(step.discount, np.float64)
+        kernel.attach(tree, path, self._rule, rows, reward, discount, legal > 0, chance, prior, value)
+
+
+def _path(forest: Forest) -> Path:
+    batch, nodes = forest.states.shape[:2]
+    ways = np.zeros((2, batch, nodes + 1), np.int64)
+    room = np.zeros(int(np.prod(forest.states.shape[2:])), np.int64)
+    ends = np.zeros((2, batch), np.int64)
+    return Path(ways[0], ways[1], ends[0], ends[1], np.zeros(batch, bool), room, np.zeros(2))
+
+
+def _disturb(tree: Tree, noise: Noise, rng: np.random.Generator) -> None:
+    for b in range(len(tree.size)):
+        legal = tree.legal[b, 0]
+        drawn = rng.dirichlet(np.full(legal.sum(), noise.concentration / legal.sum()))
+        tree.prior[b, 0, legal] = (1 - noise.share) * tree.prior[b, 0, legal] + noise.share * drawn
+
+
+def weights(tree: Tree, bound: float | None) -> Array:
+    """Return how much speaks for each action at the roots, [B, A] float64: visits, of what is not proved to be worse.
+
+    Where a root is proved through and through, those of its best actions, and one more for each.
+
+    Args:
+        tree: searched.
+        bound: of the model.
+    """
+    low, high, lower = tree.low[:, 0], tree.high[:, 0], tree.lower[:, :1]
+    proved = lower >= tree.upper[:, :1]
+    hopeful = (high > lower) | ((low == lower) & (lower > (-np.inf if bound is None else -bound)))
+    good = tree.legal[:, 0] & np.where(proved, low >= lower, hopeful)
+    return np.asarray(np.where(good, tree.visits[:, 0] + proved, 0), np.float64)
+
+
+def root_values(tree: Tree) -> Array:
+    """Return what the roots are worth to whoever is to move, [B] float64, as far as the search can tell."""
+    tried = tree.visits[:, 0].sum(axis=1)
+    mean = (tree.value[:, 0] + tree.total[:, 0].sum(axis=1)) / (1 + tried)
+    return np.asarray(np.clip(mean, tree.lower[:, 0], tree.upper[:, 0]))

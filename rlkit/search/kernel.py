@@ -1,0 +1,457 @@
+"""The steps of a search, compiled: choose, descend, attach, back up, and all of them at once for compiled rules.
+
+It is all in one file because numba's cache looks for changes in the file of a function only. A tree has few pages that
+are touched at random, so what is read together lies together; see `rlkit.search.tree` for the arrays.
+
+Sources: Kocsis & Szepesvari (2006) for UCT; Silver et al. (2018) for PUCT; Winands, Bjornsson & Saito (2008) and
+Cazenave & Saffidine (2010) for what is proved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import numba
+import numpy as np
+
+from rlkit.core import Array
+from rlkit.search.draws import below, uniform
+from rlkit.search.tree import Tree
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+UCT, PUCT = range(2)
+
+WITHIN: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+QUICK: dict[str, Any] = {**WITHIN, "forceinline": True, "_nrt": False}
+ENTRY: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True, "cache": True}
+
+compiled: Callable[[F], F] = numba.njit(**QUICK)
+LEAN: dict[str, Any] = {**ENTRY, "_nrt": False}
+entry: Callable[[F], F] = numba.njit(**LEAN)
+allocating: Callable[[F], F] = numba.njit(**ENTRY)
+
+
+class Rule(NamedTuple):
+    """How actions are chosen on the way down."""
+
+    kind: int  # UCT or PUCT
+    exploration: float  # c
+    scaled: bool  # values are brought to 0 to 1 by those seen in the tree
+    gamma: float
+    bound: float  # no value is beyond ±bound; inf: nothing is known
+
+
+class Path(NamedTuple):
+    """The way down of each tree."""
+
+    node: Array  # [B, N + 1] int64
+    action: Array  # [B, N + 1] int64
+    outcome: Array  # [B] int64, of the last action
+    depth: Array  # [B] int64, actions on the way
+    waits: Array  # [B] bool, the last action leads to a state that is not in the tree
+    beyond: Array  # [S] int64, room for a state that is in no tree
+    result: Array  # [2] float64, room for a reward and a discount
+
+
+@compiled
+def _scaled(tree: Tree, b: int, q: float, rule: Rule) -> float:
+    if not rule.scaled:
+        return q
+    least, greatest = tree.span[b, 0], tree.span[b, 1]
+    return (q - least) / (greatest - least) if greatest > least else 0.5
+
+
+@compiled
+def _worthwhile(low: float, high: float, bar: float, rule: Rule) -> bool:
+    """Tell whether an action may be better than `bar`, or is proved to be as good, and no loss."""
+    return high > bar or (low == bar and bar > -rule.bound)
+
+
+@compiled
+def _untried(tree: Tree, b: int, node: int, rule: Rule, bar: float) -> int:
+    """Return one of the actions that were never tried, drawn uniformly, or -1."""
+    visits, high, low = tree.visits[b, node], tree.high[b, node], tree.low[b, node]
+    n = 0
+    for a in range(visits.size):
+        n += visits[a] == 0 and _worthwhile(low[a], high[a], bar, rule)
+    if n == 0:
+        return -1
+    k = below(tree.rng, b, n) if n > 1 else 0
+    for a in range(visits.size):
+        if visits[a] == 0 and _worthwhile(low[a], high[a], bar, rule):
+            if k == 0:
+                return a
+            k -= 1
+    return -1
+
+
+@compiled
+def _uct(tree: Tree, b: int, node: int, rule: Rule, bar: float) -> int:
+    fresh = _untried(tree, b, node, rule, bar)
+    if fresh >= 0:
+        return fresh
+    visits, total, high, low = tree.visits[b, node], tree.total[b, node], tree.high[b, node], tree.low[b, node]
+    width = rule.exploration * math.sqrt(math.log(tree.passed[b, node]))
+    best, found = -np.inf, -1
+    for a in range(visits.size):
+        if _worthwhile(low[a], high[a], bar, rule):
+            q = min(max(total[a] / visits[a], low[a]), high[a])
+            score = _scaled(tree, b, q, rule) + width / math.sqrt(visits[a])
+            if score > best:
+                best, found = score, a
+    return found
+
+
+@compiled
+def _puct(tree: Tree, b: int, node: int, rule: Rule, bar: float) -> int:
+    visits, total, high, low = tree.visits[b, node], tree.total[b, node], tree.high[b, node], tree.low[b, node]
+    prior = tree.prior[b, node]
+    width = rule.exploration * math.sqrt(tree.passed[b, node])
+    tried, mass = 0.0, 0.0
+    for a in range(visits.size):
+        if visits[a] > 0:
+            mass += total[a]
+            tried += visits[a]
+    # An action that was never tried is taken to be worth what is known of the node.
+    parent = (tree.value[b, node] + mass) / (1.0 + tried)
+    best, found = -np.inf, -1
+    for a in range(visits.size):
+        if _worthwhile(low[a], high[a], bar, rule):
+            q = total[a] / visits[a] if visits[a] > 0 else parent
+            q = min(max(q, low[a]), high[a])
+            score = _scaled(tree, b, q, rule) + width * prior[a] / (1.0 + visits[a])
+            if score > best:
+                best, found = score, a
+    return found
+
+
+@compiled
+def _choose(tree: Tree, b: int, node: int, rule: Rule) -> int:
+    """Return the action to try; never one that is proved to be worse than another, or lost."""
+    bar = tree.lower[b, node]
+    if rule.kind == UCT:
+        return _uct(tree, b, node, rule, bar)
+    return _puct(tree, b, node, rule, bar)
+
+
+@compiled
+def _draw(tree: Tree, b: int, node: int, action: int) -> int:
+    """Return an outcome of an action."""
+    outcomes = tree.child.shape[3]
+    if outcomes == 1:
+        return 0
+    left = uniform(tree.rng, b)
+    chance = tree.chance[b, node, action]
+    likely = 0
+    for k in range(outcomes):
+        if chance[k] > 0:
+            likely = k
+            left -= chance[k]
+            if left < 0:
+                break
+    return likely
+
+
+@compiled
+def _descend(tree: Tree, path: Path, b: int, rule: Rule) -> bool:
+    """Go down to an action whose outcome is not in the tree (True), or to a node whose value is known (False)."""
+    node, depth = 0, 0
+    while True:
+        action = _choose(tree, b, node, rule)
+        outcome = _draw(tree, b, node, action)
+        path.node[b, depth], path.action[b, depth] = node, action
+        depth += 1
+        node = tree.child[b, node, action, outcome]
+        if node < 0 or tree.lower[b, node] >= tree.upper[b, node]:
+            break
+    path.outcome[b], path.depth[b], path.node[b, depth] = outcome, depth, node
+    return bool(node < 0)
+
+
+@compiled
+def _begin(tree: Tree, b: int, node: int, rule: Rule, over: bool) -> None:
+    """Set up a new node, whose legal actions and priors are written, with what is known of it before any search."""
+    tree.passed[b, node] = 1
+    for a in range(tree.visits.shape[2]):
+        tree.visits[b, node, a], tree.total[b, node, a] = 0, 0.0
+        legal = tree.legal[b, node, a] and not over
+        tree.low[b, node, a] = -rule.bound if legal else -np.inf
+        tree.high[b, node, a] = rule.bound if legal else -np.inf
+        for k in range(tree.child.shape[3]):
+            tree.child[b, node, a, k] = -1
+    tree.lower[b, node] = 0.0 if over else -rule.bound
+    tree.upper[b, node] = 0.0 if over else rule.bound
+
+
+@compiled
+def _sum_of_bounds(tree: Tree, b: int, node: int, action: int, rule: Rule) -> tuple[float, float]:
+    """Return between what an action's value lies, by what its outcomes are proved to be worth."""
+    low = high = 0.0
+    outcomes = tree.child.shape[3]
+    for k in range(outcomes):
+        chance = 1.0 if outcomes == 1 else tree.chance[b, node, action, k]
+        if chance > 0:
+            child = tree.child[b, node, action, k]
+            if child < 0:
+                return -rule.bound, rule.bound
+            reward, discount = tree.reward[b, child], tree.discount[b, child]
+            least, greatest = tree.lower[b, child], tree.upper[b, child]
+            if discount < 0:
+                least, greatest = greatest, least
+            low += chance * (reward + (discount * least if discount != 0 else 0.0))
+            high += chance * (reward + (discount * greatest if discount != 0 else 0.0))
+    return low, high
+
+
+@compiled
+def _prove(tree: Tree, path: Path, b: int, rule: Rule) -> None:
+    """Carry what is known of the last node on the way up, as far as that changes anything."""
+    for level in range(path.depth[b] - 1, -1, -1):
+        node, action = path.node[b, level], path.action[b, level]
+        low, high = _sum_of_bounds(tree, b, node, action, rule)
+        if low <= tree.low[b, node, action] and high >= tree.high[b, node, action]:
+            return
+        tree.low[b, node, action] = max(low, tree.low[b, node, action])
+        tree.high[b, node, action] = min(high, tree.high[b, node, action])
+        lower = upper = -np.inf
+        for a in range(tree.low.shape[2]):
+            lower, upper = max(lower, tree.low[b, node, a]), max(upper, tree.high[b, node, a])
+        if lower == tree.lower[b, node] and upper == tree.upper[b, node]:
+            return
+        tree.lower[b, node], tree.upper[b, node] = lower, upper
+
+
+@compiled
+def _back_up(tree: Tree, path: Path, b: int, reward: float, discount: float, value: float) -> None:
+    """Add a return to every action on the way, from the last, which gave `reward` and led to what is worth `value`."""
+    for level in range(path.depth[b] - 1, -1, -1):
+        node, action = path.node[b, level], path.action[b, level]
+        returned = reward + discount * value
+        tree.visits[b, node, action] += 1
+        tree.total[b, node, action] += returned
+        tree.passed[b, node] += 1
+        q = tree.total[b, node, action] / tree.visits[b, node, action]
+        tree.span[b, 0], tree.span[b, 1] = min(tree.span[b, 0], q), max(tree.span[b, 1], q)
+        value = min(max(returned, tree.lower[b, node]), tree.upper[b, node])
+        reward, discount = tree.reward[b, node], tree.discount[b, node]
+
+
+@compiled
+def _back_up_known(tree: Tree, path: Path, b: int) -> None:
+    """Add the return of a way that ended in a node whose value is known."""
+    node = path.node[b, path.depth[b]]
+    _back_up(tree, path, b, tree.reward[b, node], tree.discount[b, node], tree.lower[b, node])
+
+
+@compiled
+def _attach(tree: Tree, path: Path, b: int, node: int, rule: Rule, over: bool) -> None:
+    """Hang a new node, whose fields are written, to the end of the way, and say what that proves."""
+    depth = path.depth[b]
+    path.node[b, depth] = node
+    tree.child[b, path.node[b, depth - 1], path.action[b, depth - 1], path.outcome[b]] = node
+    tree.size[b] = node + 1
+    if over:
+        _prove(tree, path, b, rule)
+
+
+@compiled
+def _write(tree: Tree, b: int, node: int, legal: Array, chance: Array, prior: Array, i: int) -> None:
+    """Write row `i` of legal actions, priors and chances to a node."""
+    for a in range(tree.visits.shape[2]):
+        tree.legal[b, node, a], tree.prior[b, node, a] = legal[i, a], prior[i, a]
+        if tree.chance.shape[1] > 0:
+            for k in range(tree.child.shape[3]):
+                tree.chance[b, node, a, k] = chance[i, a, k]
+
+
+@compiled
+def _spread(tree: Tree, b: int, node: int) -> None:
+    """Write the same prior for each legal action."""
+    n = 0
+    for a in range(tree.prior.shape[2]):
+        n += tree.legal[b, node, a]
+    for a in range(tree.prior.shape[2]):
+        tree.prior[b, node, a] = tree.legal[b, node, a] / max(n, 1)
+
+
+@entry
+def descend(tree: Tree, path: Path, rule: Rule, active: Array) -> None:
+    """Go down in each of the `active` [B] trees; where nothing new is met, back up at once.
+
+    ``path.waits`` says which trees wait for `attach`. What is proved through and through is left alone.
+    """
+    for b in range(tree.size.size):
+        path.waits[b] = False
+        if active[b] and tree.lower[b, 0] < tree.upper[b, 0]:
+            if _descend(tree, path, b, rule):
+                path.waits[b] = True
+            else:
+                _back_up_known(tree, path, b)
+
+
+@entry
+def plant(tree: Tree, rule: Rule, rows: Array, legal: Array, chance: Array, prior: Array, value: Array) -> None:
+    """Begin trees: a root in each of `rows` [R], with legal actions and priors [R, A], chances and values [R]."""
+    for i in range(rows.size):
+        b = rows[i]
+        _write(tree, b, 0, legal, chance, prior, i)
+        tree.value[b, 0] = value[i]
+        _begin(tree, b, 0, rule, False)
+        tree.size[b], tree.reward[b, 0], tree.discount[b, 0] = 1, 0.0, 0.0
+        tree.span[b, 0], tree.span[b, 1] = np.inf, -np.inf
+
+
+@entry
+def attach(
+    tree: Tree,
+    path: Path,
+    rule: Rule,
+    rows: Array,
+    reward: Array,
+    discount: Array,
+    legal: Array,
+    chance: Array,
+    prior: Array,
+    value: Array,
+) -> None:
+    """Add the states that the trees of `rows` [R] waited for, and back up; a full tree only backs up."""
+    for i in range(rows.size):
+        b = rows[i]
+        node, over = tree.size[b], discount[i] == 0
+        worth = 0.0 if over else value[i]
+        if node < tree.passed.shape[1]:
+            _write(tree, b, node, legal, chance, prior, i)
+            tree.value[b, node], tree.reward[b, node] = worth, reward[i]
+            tree.discount[b, node] = rule.gamma * discount[i]
+            _begin(tree, b, node, rule, over)
+            _attach(tree, path, b, node, rule, over)
+        _back_up(tree, path, b, reward[i], rule.gamma * discount[i], worth)
+
+
+@entry
+def simulate(
+    tree: Tree,
+    path: Path,
+    states: Array,
+    rule: Rule,
+    step: Any,
+    legal: Any,
+    chances: Any,
+    rollout: Any,
+    data: Array,
+    active: Array,
+    simulations: int,
+    max_steps: int | None,
+) -> None:
+    """Take whole simulations in each of the `active` [B] trees, by compiled rules and random play.
+
+    Args:
+        tree: planted.
+        path: to write to.
+        states: [B, N, S] int64, of the nodes.
+        rule: how to choose.
+        step: see `rlkit.search.model.Rules`, as are `legal`, `chances`, `rollout` and `data`.
+        legal: likewise.
+        chances: likewise.
+        rollout: likewise.
+        data: likewise.
+        active: which trees.
+        simulations: of each tree, or fewer where its root is proved.
+        max_steps: of random play.
+    """
+    nodes, actions, result = tree.passed.shape[1], tree.visits.shape[2], path.result
+    for b in range(tree.size.size):
+        for _ in range(simulations if active[b] else 0):
+            if tree.lower[b, 0] >= tree.upper[b, 0]:
+                break
+            if not _descend(tree, path, b, rule):
+                _back_up_known(tree, path, b)
+                continue
+            depth, node = path.depth[b], tree.size[b]
+            fits = node < nodes
+            reached = states[b, node] if fits else path.beyond
+            step(states[b, path.node[b, depth - 1]], path.action[b, depth - 1], path.outcome[b], data, reached, result)
+            over, discount = result[1] == 0, rule.gamma * result[1]
+            worth = 0.0 if over else rollout(reached, tree.rng[b : b + 1], data, rule.gamma, max_steps)
+            if fits:
+                if not over:
+                    legal(reached, data, tree.legal[b, node])
+                    _spread(tree, b, node)
+                    if tree.chance.shape[1] > 0:
+                        for a in range(actions):
+                            chances(reached, a, data, tree.chance[b, node, a])
+                tree.value[b, node], tree.reward[b, node], tree.discount[b, node] = worth, result[0], discount
+                _begin(tree, b, node, rule, over)
+                _attach(tree, path, b, node, rule, over)
+            _back_up(tree, path, b, result[0], discount, worth)
+
+
+@allocating
+def find(tree: Tree, states: Array, action: Array, wanted: Array) -> Array:
+    """Return the nodes [B] with the states `wanted` [B, S], one or two steps after the root's `action` [B]; else -1."""
+    found = np.full(action.size, -1)
+    for b in range(action.size):
+        if action[b] < 0 or tree.size[b] == 0:
+            continue
+        for k in range(tree.child.shape[3]):
+            child = tree.child[b, 0, action[b], k]
+            if child < 0 or found[b] >= 0:
+                continue
+            if np.array_equal(states[b, child], wanted[b]):
+                found[b] = child
+                continue
+            for grand in tree.child[b, child].ravel():
+                if grand >= 0 and np.array_equal(states[b, grand], wanted[b]):
+                    found[b] = grand
+                    break
+    return found
+
+
+@allocating
+def transplant(old: Tree, new: Tree, roots: Array) -> Array:
+    """Copy what is below the nodes `roots` [B], where they are not -1, to other trees.
+
+    Returns which nodes those were, [B, N]; -1 in the rest.
+    """
+    batch, nodes = new.passed.shape
+    source = np.full((batch, nodes), -1)
+    for b in range(batch):
+        if roots[b] < 0 or tree_is_over(old, b, roots[b]):
+            continue
+        new.span[b], source[b, 0], size, done = old.span[b], roots[b], 1, 0
+        while done < size:
+            node = source[b, done]
+            _copy(old, new, b, node, done)
+            for a in range(old.visits.shape[2]):
+                for k in range(old.child.shape[3]):
+                    child = old.child[b, node, a, k]
+                    if child >= 0 and size < nodes:
+                        source[b, size], new.child[b, done, a, k] = child, size
+                        size += 1
+            done += 1
+        new.size[b] = size
+    return source
+
+
+@compiled
+def tree_is_over(tree: Tree, b: int, node: int) -> bool:
+    """Tell whether the game has ended at a node."""
+    return tree.upper[b, node] == 0 and not tree.legal[b, node].any()
+
+
+@compiled
+def _copy(old: Tree, new: Tree, b: int, node: int, place: int) -> None:
+    for a in range(old.visits.shape[2]):
+        new.legal[b, place, a], new.prior[b, place, a] = old.legal[b, node, a], old.prior[b, node, a]
+        new.visits[b, place, a], new.total[b, place, a] = old.visits[b, node, a], old.total[b, node, a]
+        new.low[b, place, a], new.high[b, place, a] = old.low[b, node, a], old.high[b, node, a]
+        for k in range(old.child.shape[3]):
+            new.child[b, place, a, k] = -1
+            if old.chance.shape[1] > 0:
+                new.chance[b, place, a, k] = old.chance[b, node, a, k]
+    new.passed[b, place], new.value[b, place] = old.passed[b, node], old.value[b, node]
+    new.reward[b, place], new.discount[b, place] = old.reward[b, node], old.discount[b, node]
+    new.lower[b, place], new.upper[b, place] = old.lower[b, node], old.upper[b, node]

@@ -1,0 +1,115 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from rlkit.core import StepInfo, Transition
+from rlkit.envs.connect_four import ConnectFour
+from rlkit.envs.tic_tac_toe import TicTacToe
+from rlkit.networks import PolicyValue, ResidualBoard
+from rlkit.networks.policy_value import masked
+from rlkit.search.positions import PositionReplay, Positions, turned
+
+
+def move(reward: float, discount: float, *, value: float = 0.0, valid: bool = True) -> Transition:
+    """One step of one game."""
+    row = np.array([valid])
+    memory = {
+        "policy": np.full((1, 2), 0.5, np.float32),
+        "legal": np.ones((1, 2), bool),
+        "value": np.array([value], np.float32),
+    }
+    last = np.array([discount == 0])
+    return Transition(
+        observation=np.zeros((1, 3), np.float32),
+        action=np.zeros(1, int),
+        reward=np.array([reward], np.float32),
+        discount=np.array([discount], np.float32),
+        next_observation=np.zeros((1, 3), np.float32),
+        last=last,
+        valid=row,
+        legal_actions=None,
+        next_legal_actions=None,
+        info=StepInfo(np.array([reward]), last, ~row),
+        memory=memory,
+    )
+
+
+def learnt(replay: PositionReplay) -> list[float]:
+    return [float(value) for value in replay._columns[3][: len(replay)]]
+
+
+class TestPositions:
+    def test_the_winner_is_told_that_it_won_and_the_loser_that_it_lost(self) -> None:
+        replay = PositionReplay(10, 1.0, 0.0)
+        for transition in (move(0, -1), move(0, -1), move(1, 0)):
+            replay.add(transition, np.zeros(1))
+        # From the last position back: whoever moved there won, the other had moved before.
+        assert learnt(replay) == [1, -1, 1]
+
+    def test_rewards_on_the_way_are_discounted(self) -> None:
+        replay = PositionReplay(10, 0.5, 0.0)
+        for transition in (move(1, 1), move(2, 1), move(4, 0)):
+            replay.add(transition, np.zeros(1))
+        assert learnt(replay) == [4, 4, 3]
+
+    def test_a_game_that_is_broken_off_goes_on_with_what_is_thought_of_it(self) -> None:
+        replay = PositionReplay(10, 1.0, 0.0)
+        replay.add(move(0, -1), np.zeros(1))
+        replay.add(move(0, -1)._replace(last=np.array([True])), np.array([0.25]))
+        assert learnt(replay) == [-0.25, 0.25]
+
+    def test_a_share_of_the_target_is_the_searchs(self) -> None:
+        replay = PositionReplay(10, 1.0, 0.25)
+        replay.add(move(1, 0, value=0.2), np.zeros(1))
+        assert learnt(replay) == pytest.approx([0.8])
+
+    def test_rows_that_are_not_valid_are_skipped(self) -> None:
+        replay = PositionReplay(10, 1.0, 0.0)
+        replay.add(move(1, 0, valid=False), np.zeros(1))
+        assert len(replay) == 0
+
+    def test_the_oldest_give_way_and_a_state_brings_all_back(self) -> None:
+        replay = PositionReplay(4, 1.0, 0.0)
+        for i in range(6):
+            replay.add(move(i, 0), np.zeros(1))
+        replay.add(move(0, -1), np.zeros(1))
+        assert len(replay) == 4
+        assert sorted(learnt(replay)) == [2, 3, 4, 5]
+        other = PositionReplay(4, 1.0, 0.0)
+        other.load_state_dict(replay.state_dict())
+        for one in (replay, other):
+            one.add(move(9, 0), np.zeros(1))
+        assert learnt(other) == learnt(replay)
+        assert sorted(learnt(other)) == [-9, 4, 5, 9]
+
+    @pytest.mark.parametrize("game", [TicTacToe, ConnectFour])
+    def test_turned_positions_keep_moves_with_their_cells(self, game: Any) -> None:
+        model = game()
+        actions = model.num_actions
+        # A board on which each cell, and a policy in which each action, has a number of its own.
+        cells = np.arange(model.rows * model.columns, dtype=np.float32).reshape(1, 1, model.rows, model.columns)
+        n = len(model.symmetries)
+        policy = np.repeat(np.arange(actions, dtype=np.float32)[None], n, 0)
+        drawn = Positions(np.repeat(cells, n, 0), policy > 0, policy, np.zeros(n, np.float32))
+        found = turned(drawn, model.symmetries, np.arange(n))
+        names = found.observation[:, 0] % model.columns if actions == model.columns else found.observation[:, 0]
+        expected = names[:, 0] if actions == model.columns else names.reshape(n, -1)
+        assert np.array_equal(found.policy, expected)
+        assert np.array_equal(found.legal, found.policy > 0)
+        assert len({board.tobytes() for board in found.observation}) == n
+
+
+class TestNetwork:
+    def test_a_new_one_prefers_nothing_and_expects_a_draw(self) -> None:
+        boards, moves = spaces.Box(0, 1, (2, 6, 7), np.float32), spaces.Discrete(7)
+        network = PolicyValue(ResidualBoard(boards, filters=8, blocks=2, hidden=16), moves)
+        logits, value = network(torch.rand(5, 2, 6, 7))
+        assert not logits.any()
+        assert not value.any()
+
+    def test_what_is_not_legal_has_no_probability(self) -> None:
+        legal = torch.tensor([[True, False, True]])
+        assert masked(torch.zeros(1, 3), legal).softmax(1).tolist() == [[0.5, 0.0, 0.5]]

@@ -1,0 +1,276 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rlkit.core import UsageError
+from rlkit.envs.board_games import GameEnv, Games, GameVector
+from rlkit.envs.connect_four import ConnectFour
+from rlkit.envs.gomoku import Gomoku
+from rlkit.envs.opponents import opponent_named, perfect_moves, random_moves
+from rlkit.envs.othello import Othello
+from rlkit.envs.symmetries import turned
+from rlkit.envs.tic_tac_toe import TicTacToe
+from rlkit.search.minimax import Minimax
+
+GAMES = {
+    "tic-tac-toe": TicTacToe,
+    "connect four": ConnectFour,
+    "gomoku": lambda: Gomoku(5, 4),
+    "othello": lambda: Othello(6),
+}
+
+
+class NaiveLines:
+    """k in a row on a board of rows and columns, with lists: the oracle of three of the games."""
+
+    def __init__(self, rows: int, columns: int, length: int, drops: bool) -> None:
+        self.cells = [[0] * columns for _ in range(rows)]
+        self.rows, self.columns, self.length, self.drops, self.player = rows, columns, length, drops, 1
+
+    def legal(self) -> list[bool]:
+        if self.drops:
+            return [self.cells[0][c] == 0 for c in range(self.columns)]
+        return [cell == 0 for row in self.cells for cell in row]
+
+    def move(self, action: int) -> tuple[float, float]:
+        if self.drops:
+            row, column = max(r for r in range(self.rows) if self.cells[r][action] == 0), action
+        else:
+            row, column = divmod(action, self.columns)
+        self.cells[row][column] = self.player
+        won = any(
+            all(
+                0 <= r + i * dr < self.rows
+                and 0 <= c + i * dc < self.columns
+                and self.cells[r + i * dr][c + i * dc] == self.player
+                for i in range(self.length)
+            )
+            for r in range(self.rows)
+            for c in range(self.columns)
+            for dr, dc in ((0, 1), (1, 0), (1, 1), (1, -1))
+        )
+        self.player = 3 - self.player
+        return float(won), 0.0 if won or not any(self.legal()) else -1.0
+
+
+class NaiveOthello:
+    """Othello with lists."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.player = size, 1
+        self.cells = [[0] * size for _ in range(size)]
+        m = size // 2
+        self.cells[m - 1][m], self.cells[m][m - 1], self.cells[m - 1][m - 1], self.cells[m][m] = 1, 1, 2, 2
+
+    def flips(self, row: int, column: int, player: int) -> list[tuple[int, int]]:
+        if self.cells[row][column]:
+            return []
+        found = []
+        for dr in (-1, 0, 1):
+            for dc in (-1, 0, 1):
+                line, r, c = [], row + dr, column + dc
+                while (dr or dc) and 0 <= r < self.size and 0 <= c < self.size and self.cells[r][c] == 3 - player:
+                    line.append((r, c))
+                    r, c = r + dr, c + dc
+                if line and 0 <= r < self.size and 0 <= c < self.size and self.cells[r][c] == player:
+                    found += line
+        return found
+
+    def moves(self, player: int) -> list[bool]:
+        return [bool(self.flips(r, c, player)) for r in range(self.size) for c in range(self.size)]
+
+    def legal(self) -> list[bool]:
+        return self.moves(self.player)
+
+    def move(self, action: int) -> tuple[float, float]:
+        row, column = divmod(action, self.size)
+        for r, c in self.flips(row, column, self.player):
+            self.cells[r][c] = self.player
+        self.cells[row][column] = self.player
+        if any(self.moves(3 - self.player)):
+            self.player = 3 - self.player
+            return 0.0, -1.0
+        if any(self.moves(self.player)):
+            return 0.0, 1.0
+        flat = [cell for row in self.cells for cell in row]
+        mine, theirs = flat.count(self.player), flat.count(3 - self.player)
+        self.player = 3 - self.player
+        return float((mine > theirs) - (mine < theirs)), 0.0
+
+
+NAIVE = {
+    "tic-tac-toe": lambda: NaiveLines(3, 3, 3, False),
+    "connect four": lambda: NaiveLines(6, 7, 4, True),
+    "gomoku": lambda: NaiveLines(5, 5, 4, False),
+    "othello": lambda: NaiveOthello(6),
+}
+
+
+@pytest.mark.parametrize("name", GAMES)
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32))
+def test_random_games_go_as_the_naive_rules_have_it(name: str, seed: int) -> None:
+    model: Any = GAMES[name]()
+    naive: Any = NAIVE[name]()
+    rng, state = np.random.default_rng(seed), model.initial_state()[None]
+    while True:
+        legal = model.legal_actions(state)[0]
+        assert legal.tolist() == naive.legal()
+        action = int(rng.choice(np.flatnonzero(legal)))
+        step = model.step(state, np.array([action]), np.zeros(1, int))
+        assert (step.reward[0], step.discount[0]) == naive.move(action)
+        state = step.state
+        assert model.board(state[0]).tolist() == naive.cells
+        assert state[0, -1] == naive.player - 1
+        if step.discount[0] == 0:
+            return
+
+
+def test_perft_of_othello() -> None:
+    # Positions after so many moves from the start of 8x8 Othello, as the literature counts them.
+    model = Othello(8)
+    states, counts = model.initial_state()[None], []
+    for _ in range(6):
+        legal = model.legal_actions(states)
+        rows, actions = np.nonzero(legal)
+        states = model.step(states[rows], actions, np.zeros(len(rows), int)).state
+        counts.append(len(states))
+    assert counts == [4, 12, 56, 244, 1396, 8200]
+
+
+def test_counts_of_connect_four() -> None:
+    # Different positions after so many moves (OEIS A212693, whose first ones are all without an end).
+    model = ConnectFour()
+    states, counts = model.initial_state()[None], []
+    for _ in range(5):
+        rows, actions = np.nonzero(model.legal_actions(states))
+        states = np.unique(model.step(states[rows], actions, np.zeros(len(rows), int)).state, axis=0)
+        counts.append(len(states))
+    assert counts == [7, 49, 238, 1120, 4263]
+
+
+def test_tic_tac_toe_is_a_draw_of_5478_positions() -> None:
+    model = TicTacToe()
+    solver = Minimax(model)
+    assert solver.value(model.initial_state()) == 0
+    # 5,478 in all, of which 958 are over (626 + 316 won, 16 drawn).
+    assert len(solver.values) == 5478 - 958
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_symmetries_play_the_same(name: str) -> None:
+    model: Any = GAMES[name]()
+    rng, state = np.random.default_rng(1), model.initial_state()[None]
+    seen = set()
+    for _ in range(6):
+        legal = model.legal_actions(state)
+        observation = model.observation(state)
+        for symmetry in model.symmetries:
+            board, moves = turned(symmetry, observation, legal)
+            action = int(np.flatnonzero(moves[0])[0])
+            seen.add(board.tobytes())
+            # What the move does in the turned world is what its original does, turned.
+            after = model.step(state, symmetry.actions[[action]], np.zeros(1, int)).state
+            there, _ = turned(symmetry, model.observation(after), legal)
+            changed = np.abs(there[0].sum(0) - board[0].sum(0))
+            assert changed.sum() == 1
+        state = model.step(state, rng.choice(np.flatnonzero(legal[0]), 1), np.zeros(1, int)).state
+    assert len(seen) > len(model.symmetries)
+
+
+class TestGames:
+    def test_in_self_play_the_turn_passes_and_the_score_is_the_first_players(self) -> None:
+        env = GameEnv(TicTacToe(), None, "agent", None)
+        observation, info = env.reset(seed=0)
+        assert observation.shape == (2, 3, 3)
+        assert info["action_mask"].tolist() == [1] * 9
+        rewards = [env.step(action) for action in (0, 3, 1, 4, 8)]
+        assert [reward for _, reward, *_ in rewards] == [0, 0, 0, 0, 0]
+        assert [info["discount"] for *_, info in rewards] == [-1] * 5
+        assert rewards[0][0][1, 0, 0] == 1  # now the other's stone
+        _, reward, terminated, truncated, info = env.step(5)
+        assert (reward, terminated, truncated, info["raw_reward"]) == (1, True, False, -1)
+
+    @pytest.mark.parametrize("first", ["agent", "opponent", "random"])
+    def test_against_an_opponent_a_step_is_a_move_and_its_reply(self, first: str) -> None:
+        env = GameEnv(TicTacToe(), random_moves, first, None)
+        stones = set()
+        for seed in range(8):
+            observation, _ = env.reset(seed=seed)
+            stones.add(observation.sum().item())
+            total = 0.0
+            while True:
+                legal = np.flatnonzero(env.game.legal()[0])
+                observation, reward, terminated, _, info = env.step(int(legal[0]))
+                total += reward
+                assert info["raw_reward"] == reward
+                assert info["discount"] == (0 if terminated else 1)
+                if terminated:
+                    break
+            assert total in (-1, 0, 1)
+        assert stones == {"agent": {0}, "opponent": {1}, "random": {0, 1}}[first]
+
+    def test_the_perfect_player_never_loses(self) -> None:
+        games = Games(TicTacToe(), 200, perfect_moves, "random")
+        rng = np.random.default_rng(0)
+        games.begin(np.arange(200), rng)
+        playing, worst = np.ones(200, bool), 0.0
+        for _ in range(5):
+            moves = random_moves(games._model, games.states, rng)
+            moves = np.where(playing, moves, games.legal().argmax(axis=1))
+            reward, discount = games.step(moves, rng)
+            worst = max(worst, reward[playing].max(initial=0))
+            games.begin(np.flatnonzero(playing & (discount == 0)), rng)
+        assert worst == 0
+
+    def test_many_games_go_like_one(self) -> None:
+        vector = GameVector(ConnectFour(), 3, None, "agent")
+        single = GameEnv(ConnectFour(), None, "agent", None)
+        vector.reset(seed=[1, 2, 3])
+        single.reset(seed=1)
+        rng = np.random.default_rng(0)
+        for _ in range(60):
+            action = int(rng.choice(np.flatnonzero(single.game.legal()[0])))
+            seen, reward, over, _, info = vector.step(np.full(3, action))
+            observation, r, terminated, _, single_info = single.step(action)
+            reached = info["final_obs"] if terminated else seen
+            assert np.array_equal(reached[1], observation)
+            assert (reward[1], over[1], info["discount"][1]) == (r, terminated, single_info["discount"])
+            assert info["raw_reward"][1] == single_info["raw_reward"]
+            if terminated:
+                single.reset()
+
+    def test_a_move_that_is_not_legal_is_named(self) -> None:
+        env = GameEnv(ConnectFour(), None, "agent", None)
+        env.reset(seed=0)
+        for _ in range(6):
+            env.step(2)
+        with pytest.raises(UsageError, match=r"move c \(2\) is not legal in Connect Four"):
+            env.step(2)
+
+    def test_text_and_picture(self) -> None:
+        env = GameEnv(ConnectFour(), None, "agent", "ansi")
+        env.reset(seed=0)
+        for action in (3, 3, 0):
+            env.step(action)
+        assert env.render().splitlines()[-3:] == [". . . O . . .", "X . . X . . .", "a b c d e f g"]
+        picture = GameEnv(Gomoku(5, 4), None, "agent", "rgb_array")
+        picture.reset(seed=0)
+        picture.step(7)
+        assert picture.render().shape == (480, 480, 3)
+        assert picture.model.move_name(7) == "c4"
+
+    def test_options_without_sense_are_refused(self) -> None:
+        with pytest.raises(UsageError, match="did you mean"):
+            opponent_named("perfct", 10)
+        with pytest.raises(UsageError, match=r"env\.length is 6"):
+            Gomoku(5, 6)
+        with pytest.raises(UsageError, match=r"env\.size is 5"):
+            Othello(5)
+        with pytest.raises(UsageError, match="no exact solver of Gomoku"):
+            Gomoku(5, 4).optimal_moves(np.zeros((1, 26), np.int64))
+        with pytest.raises(UsageError, match="draws render_mode"):
+            GameEnv(TicTacToe(), None, "agent", "human")
