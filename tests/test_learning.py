@@ -108,3 +108,20 @@ def test_linear_sarsa_solves_mountain_car(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     run = rlkit.train("agent=linear_sarsa", "env=mountain_car", video="none", logger="[csv]")
     assert run.evaluate(episodes=100)["return/raw"]["mean"] >= -120
+
+
+def hidden_velocity(folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> float:
+    """Return the best agent's mean return on CartPole without velocities."""
+    monkeypatch.chdir(folder)
+    run = rlkit.train("experiment=cartpole_hidden_velocity", *words, seed=0, video="none", logger="[csv]", stop_at=500)
+    return float(run.evaluate(episodes=100)["return/raw"]["mean"])
+
+
+@pytest.mark.slow
+def test_a_memory_makes_up_for_hidden_velocities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hidden_velocity(tmp_path, monkeypatch) >= 475
+
+
+@pytest.mark.slow
+def test_without_a_memory_hidden_velocities_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hidden_velocity(tmp_path, monkeypatch, "agent.network.recurrent=none") < 100
