@@ -124,4 +124,4 @@ def test_a_memory_makes_up_for_hidden_velocities(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.slow
 def test_without_a_memory_hidden_velocities_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert hidden_velocity(tmp_path, monkeypatch, "agent.network.recurrent=none") < 100
+    assert hidden_velocity(tmp_path, monkeypatch, "agent.network.recurrent=none", "total_steps=120000") < 100

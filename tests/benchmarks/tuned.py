@@ -27,6 +27,8 @@ def row(pair: str, seed: int, folder: Path) -> dict[str, Any]:
     words = ["+env.kwargs.continuous=true"] if pair == CONTINUOUS else []
     keys = {"seed": seed, "run_dir": folder / f"{pair}_s{seed}", "logger": "[csv]", "video": "none"}
     run = rlkit.train(f"agent={agent}", f"env={env}", *words, **keys)
+    if run.stopped:
+        raise SystemExit(f"{pair} was stopped by {run.stopped}: no row")
     best_at = max(run.evaluation_means(), key=lambda found: found[1])[0]
     scores = {name: round(value, 2) for name, value in run.evaluate(100)["return/raw"].items()}
     env += "-continuous" if pair == CONTINUOUS else ""
