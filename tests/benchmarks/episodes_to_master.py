@@ -17,7 +17,6 @@ from keep import write
 import rlkit
 
 LIMIT, IN_A_ROW = 200, 10
-STEPS = 40_000  # enough for each; more would change nothing of what came before, as no rate falls
 SETTINGS = {
     "source": ("experiment=a2c_source",),
     "tuned": ("experiment=a2c_200",),
@@ -26,8 +25,9 @@ SETTINGS = {
 
 def episodes(words: tuple[str, ...], seed: int, folder: Path) -> int | None:
     """Return the number of episodes until ten in a row were of maximal length; None: never."""
-    kept = (f"run_dir={folder / str(seed)}", "video=none", "eval.every=0", "logger=[csv]")
-    run = rlkit.train(*words, f"seed={seed}", f"total_steps={STEPS}", *kept)
+    run = rlkit.train(
+        *words, f"seed={seed}", f"run_dir={folder / str(seed)}", "video=none", "eval.every=0", "logger=[csv]"
+    )
     with (run.directory / "episodes.csv").open() as file:
         maximal = [int(row["length"]) >= LIMIT for row in csv.DictReader(file)]
     ends = range(IN_A_ROW, len(maximal) + 1)
