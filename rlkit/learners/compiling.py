@@ -9,11 +9,12 @@ import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+# What makes no arrays counts no references to them (NRT), which takes as long to compile as all the rest.
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False}
 
 
 def kernel(function: F) -> F:
-    """Compile what Python calls; numba's cache sees changes in the function's own file only."""
+    """Compile what Python calls with arrays to fill; numba's cache sees changes in the function's own file only."""
     try:
         compiled: F = numba.njit(cache=True, **OPTIONS)(function)
     except RuntimeError:  # there is no place for a cache: compiled anew in each process
@@ -21,5 +22,10 @@ def kernel(function: F) -> F:
     return compiled
 
 
-part: Callable[[F], F] = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)
+WITHIN = {**OPTIONS, "no_cpython_wrapper": True}
+
+part: Callable[[F], F] = numba.njit(**WITHIN)
 """Compile what only a `kernel` of the same file calls."""
+
+inlined: Callable[[F], F] = numba.njit(forceinline=True, **WITHIN)
+"""Compile such a small function into where it is called: a call copies each of its arrays' seven numbers."""

@@ -22,7 +22,7 @@ from rlkit.learners.classes import encoded
 from rlkit.learners.descent import descend, largest_curvature, require_finite
 from rlkit.learners.linear import LEARNING_RATE
 from rlkit.learners.logistic_loss import Objective, objective, sigmoid, softmax
-from rlkit.learners.rows import content_order, counted, row_weights, visits, with_class_weight
+from rlkit.learners.rows import class_weights, content_order, counted, row_weights, visits
 
 DIRECT = 2000
 """Weights of which Newton's method writes down all second derivatives; of more it takes products with directions."""
@@ -100,7 +100,7 @@ class LogisticRegression(LinearClassifierMixin, BaseEstimator):  # type: ignore[
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)  # noqa: N806
         weights, [X, y] = counted(row_weights(sample_weight, len(y)), X, y)  # noqa: N806
         self.classes_, codes = encoded(y, least=2)
-        weights = with_class_weight(weights, self.class_weight, y)
+        weights = weights * class_weights(self.class_weight, y)
         goal = objective(X, codes, len(self.classes_), weights, self.alpha, self.fit_intercept)
         w, self.cost_history_ = self._solve(goal, X, weights)
         self.n_iter_ = np.array([max(1, len(self.cost_history_) - 1)])

@@ -38,9 +38,9 @@ def row_weights(sample_weight: Any, rows: int) -> Array:
     return weights
 
 
-def with_class_weight(weights: Array, class_weight: Any, y: Array) -> Array:
-    """Return `weights` times those of the rows' classes (`class_weight` as scikit-learn has it: a dict, balanced)."""
-    return weights if class_weight is None else weights * compute_sample_weight(class_weight, y)
+def class_weights(class_weight: Any, y: Array) -> Array:
+    """Return the factors [n] of the rows' weights (`class_weight` as scikit-learn has it: a dict, balanced)."""
+    return np.ones(len(y)) if class_weight is None else np.asarray(compute_sample_weight(class_weight, y))
 
 
 def counted(weights: Array, *arrays: Matrix) -> tuple[Array, list[Matrix]]:
@@ -79,20 +79,18 @@ def _mixed(matrix: Any) -> Any:
     return bits ^ (bits >> np.uint64(29))
 
 
+def number_of_rows(weights: Array) -> int:
+    """Return as how many rows weighted ones count: whole weights are repetitions; others count once."""
+    return len(weights) if np.any(weights % 1) else int(weights.sum())
+
+
 def drawn(order: Array, weights: Array, size: int, rng: Generator) -> Array:
-    """Return `size` rows drawn with replacement in proportion to their weights, whose rows are in `order`."""
+    """Return `size` rows drawn with replacement in proportion to their weights [n], one of which is positive."""
     ends = np.cumsum(weights[order])
     return order[np.searchsorted(ends, rng.uniform(size=size) * ends[-1], side="right").clip(max=len(order) - 1)]
 
 
 def visits(order: Array, weights: Array) -> Array:
-    """Return each row as often as its weight says [N], in `order`.
-
-    Whole weights are repetitions; of other weights, as many visits as there are rows are spread evenly.
-    """
-    ordered = weights[order]
-    if not np.any(ordered % 1):
-        return np.repeat(order, ordered.astype(np.intp))
-    ends = np.cumsum(ordered)
-    middles = (np.arange(len(order)) + 0.5) / len(order) * ends[-1]
-    return order[np.searchsorted(ends, middles, side="right")]
+    """Return each row as often as its weight says [N], in `order`; of other than whole weights, evenly spread."""
+    ends, size = np.cumsum(weights[order]), number_of_rows(weights)
+    return order[np.searchsorted(ends, (np.arange(size) + 0.5) * (ends[-1] / size), side="right")]
