@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ Cost = Callable[[Array], tuple[float, Array]]
 def descend(
     cost: Cost, weights: Array, learning_rate: float, max_iter: int, tol: float
 ) -> tuple[Array, list[float]]:
-    """Step against the gradient up to `max_iter` times, until none of its entries is larger than `tol`.
+    """Step against the gradient up to `max_iter` times, until none of its entries is larger than `tol`, unless that is 0.
 
     Returns:
         the weights, and the cost before each step and after the last one.
@@ -29,7 +30,7 @@ def descend(
     value, gradient = cost(weights)
     costs = [value]
     for step in range(max_iter):
-        if np.abs(gradient).max() <= tol:
+        if tol and np.abs(gradient).max() <= tol:
             break
         weights = weights - learning_rate * gradient
         value, gradient = cost(weights)
@@ -40,7 +41,7 @@ def descend(
 
 def require_finite(cost: float, steps: int, learning_rate: float) -> None:
     """Raise a ValueError if descending has diverged."""
-    if not np.isfinite(cost):
+    if not math.isfinite(cost):
         raise ValueError(
             f"the cost is {cost} after {steps} steps; learning_rate={learning_rate:g} is too large for these features: "
             "lower it, standardise them, or give learning_rate=auto"

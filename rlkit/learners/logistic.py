@@ -12,7 +12,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model._base import LinearClassifierMixin
+from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
@@ -30,7 +30,7 @@ MANY, SHARE, ROUGHLY = 2**15, 16, 1e-3
 """Of so many rows, Newton's method begins where every sixteenth row alone would lead it, up to such a gradient."""
 
 
-class LogisticRegression(LinearClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):  # type: ignore[misc]
     """Minimises the weighted mean of the log-loss plus ``alpha / (2 * sum of weights) * |coef|**2``.
 
     That is scikit-learn's objective with ``C = 1 / alpha``, divided by C and the sum of weights. Two classes have one

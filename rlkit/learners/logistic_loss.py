@@ -15,7 +15,7 @@ from rlkit.learners.classes import one_hot
 
 def sigmoid(z: Any) -> Array:
     """Return ``1 / (1 + exp(-z))``, without overflow for any z."""
-    return np.asarray(expit(z))
+    return expit(z)  # type: ignore[no-any-return]
 
 
 def logistic_loss(z: Any, y: Any) -> Array:
@@ -61,9 +61,12 @@ class Objective(NamedTuple):
             loss, p = logistic_loss(z, self.targets)[:, 0], sigmoid(z)
         else:
             loss, p = softmax_loss(z, self.targets)
-        penalized = self._penalized(w)
-        value = float(self.shares[:, 0] @ loss) + self.ridge / 2 * float(np.vdot(penalized, penalized))
-        return value, self.design.T @ (self.shares * (p - self.targets)) + self.ridge * penalized, p
+        value, slope = float(self.shares[:, 0] @ loss), self.design.T @ (self.shares * (p - self.targets))
+        if self.ridge:
+            penalized = self._penalized(w)
+            value += self.ridge / 2 * float(np.vdot(penalized, penalized))
+            slope += self.ridge * penalized
+        return value, slope, p
 
     def every(self, stride: int) -> Objective:
         """Return the objective of every so many rows."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.linear_model._base import LinearClassifierMixin
+from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call
@@ -20,7 +20,7 @@ from rlkit.learners.perceptron_kernel import epoch
 from rlkit.learners.rows import class_weights, content_order, counted, row_weights, visits
 
 
-class Perceptron(LinearClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):  # type: ignore[misc]
     """Adds each row on the wrong side of the plane, times its sign and the learning rate, to the weights.
 
     More than two classes have a plane each, against all others. A row of weight 3 is visited three times in an epoch;
