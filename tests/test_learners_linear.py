@@ -21,7 +21,9 @@ def standardized(features: Array) -> Array:
 
 
 def descent(**options: Any) -> LinearRegression:
-    return LinearRegression(**{"solver": "gradient_descent", "learning_rate": 0.01, "max_iter": 2000, "tol": 0.0} | options)
+    return LinearRegression(
+        **{"solver": "gradient_descent", "learning_rate": 0.01, "max_iter": 2000, "tol": 0.0} | options
+    )
 
 
 class TestHousePrices:

@@ -16,10 +16,8 @@ Cost = Callable[[Array], tuple[float, Array]]
 """From weights to the cost and its gradient, of the weights' shape."""
 
 
-def descend(
-    cost: Cost, weights: Array, learning_rate: float, max_iter: int, tol: float
-) -> tuple[Array, list[float]]:
-    """Step against the gradient up to `max_iter` times, until none of its entries is larger than `tol`, unless that is 0.
+def descend(cost: Cost, weights: Array, learning_rate: float, max_iter: int, tol: float) -> tuple[Array, list[float]]:
+    """Step against the gradient up to `max_iter` times, or until none of its entries is larger than a `tol` above 0.
 
     Returns:
         the weights, and the cost before each step and after the last one.

@@ -195,8 +195,8 @@ class RandomForestClassifier(Classification, _Forest):  # type: ignore[misc]
 
     Args:
         criterion: ``gini`` or ``entropy``.
-        class_weight: factors of the rows' weights as in scikit-learn: a dict from class to factor, or ``balanced``; they
-            do not change how often a row is drawn.
+        class_weight: factors of the rows' weights as in scikit-learn: a dict from class to factor, or ``balanced``;
+            they do not change how often a row is drawn.
         n_estimators, max_depth, min_samples_split, min_samples_leaf, min_weight_fraction_leaf, max_features,
             max_leaf_nodes, bootstrap, max_samples, n_jobs, random_state: as in `RandomForestRegressor`.
 

@@ -200,8 +200,9 @@ def lloyd(rows: Rows, centers: Array, max_iter: int, tol: float) -> Clustering:
 
 def mini_batches(rows: Rows, centers: Array, max_iter: int, tol: float, size: int, rng: Any) -> Clustering:
     """Move each centre to the mean of all rows that batches ever gave to it."""
-    total = np.zeros(len(centers))
-    for step in range(max_iter):
+    total, steps = np.zeros(len(centers)), 0
+    while steps < max_iter:
+        steps += 1
         chosen = drawn(rows.order, rows.weights, size, rng)
         batch = Rows(rows.X[chosen], np.ones(size), rows.squares[chosen], rows.order[:0])
         found = assign(batch, centers)
@@ -213,7 +214,7 @@ def mini_batches(rows: Rows, centers: Array, max_iter: int, tol: float, size: in
         if shift <= tol:
             break
     labels = assign(rows, centers).labels
-    return Clustering(centers, labels, inertia(rows, centers, labels), step + 1)
+    return Clustering(centers, labels, inertia(rows, centers, labels), steps)
 
 
 def assign(rows: Rows, centers: Array) -> Assignment:
@@ -247,7 +248,7 @@ def means(rows: Rows, found: Assignment, centers: Array) -> Array:
 
 
 def _reseeded(rows: Rows, labels: Array, centers: Array, moved: Array, empty: Array) -> Array:
-    """Return the places `moved` with the empty centres at different rows, those that are farthest from their centres."""
+    """Return the places `moved`, but the empty centres at different rows, those farthest from their centres."""
     if not len(empty):
         return moved
     distances = np.where(rows.weights > 0, squared_distances(rows, centers, labels), 0)

@@ -25,7 +25,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     Args:
         solver: ``closed_form`` (singular value decomposition; the shortest of all minimisers) or
-            ``gradient_descent``, from zero weights, over all rows, with the intercept as the weight of a column of ones.
+            ``gradient_descent``, from zero weights, over all rows, the intercept being the weight of a column of ones.
         alpha: the ridge, at least 0.
         learning_rate: factor of the gradient of the cost, or ``auto`` for one over the largest curvature.
         max_iter: steps of gradient descent at most.
@@ -125,7 +125,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
 
 def _least_squares(X: Array, center: Array, y: Array, root: Array, ridge: float) -> Array:  # noqa: N803
-    """Return the shortest minimiser [d, t] of the weighted squares; a ridge is as many rows more as there are columns."""
+    """Return the shortest minimiser [d, t] of the weighted squares; a ridge is one more row for each column."""
     rows, columns = X.shape
     scaled = np.zeros((rows + columns * (ridge > 0), columns), order="F")
     np.multiply(X - center, root, out=scaled[:rows])
@@ -147,4 +147,6 @@ def _least_squares_of_sparse(X: Any, center: Array, y: Array, root: Array, ridge
         rmatvec=lambda u: scaled.T @ u.ravel() - center * (root @ u.ravel()),
         dtype=np.float64,
     )
-    return np.stack([lsqr(operator, column, damp=ridge, atol=1e-14, btol=1e-14, iter_lim=10**5)[0] for column in y.T], 1)
+    return np.stack(
+        [lsqr(operator, column, damp=ridge, atol=1e-14, btol=1e-14, iter_lim=10**5)[0] for column in y.T], 1
+    )

@@ -95,7 +95,7 @@ class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         """Fit to rows X [n, d], dense or sparse, and labels y [n].
 
         Raises:
-            ValueError: there is one class only, something is not finite or does not fit together, or a descent diverges.
+            ValueError: there is one class only, something is not finite or does not fit, or a descent diverges.
         """
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)  # noqa: N806
         weights, [X, y] = counted(row_weights(sample_weight, len(y)), X, y)  # noqa: N806

@@ -139,7 +139,7 @@ class MultinomialNB(_CountingBayes):
     ``P(word | class) = (count(word, class) + alpha) / (words in class + alpha * d)``.
 
     Args:
-        alpha: what is added to the counts; 1 is Laplace's rule. With 0, a word that a class never had makes it impossible.
+        alpha: what is added to the counts; 1 is Laplace's rule, with 0 a word that a class never had excludes it.
         priors: probabilities [k] of the classes; None for their shares of the rows' weight.
 
     Attributes:
@@ -214,7 +214,7 @@ class BernoulliNB(_CountingBayes):
             return X
         if sparse.issparse(X) and self.binarize < 0:
             raise ValueError(f"binarize={self.binarize:g} would fill a sparse X; it is at least 0, or give a dense X")
-        return (X > self.binarize).astype(np.float64)
+        return (self.binarize < X).astype(np.float64)
 
     def _joint(self, X: Any) -> Array:  # noqa: N803
         absent = np.log1p(-np.exp(self.feature_log_prob_))

@@ -60,9 +60,9 @@ def content_order(*columns: Any) -> Array:
     total = np.zeros(columns[0].shape[0], np.uint64)
     place = 1
     for column in columns:
-        factors = (np.arange(place, place + column.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)) * np.uint64(
-            ODD
-        )
+        factors = (
+            np.arange(place, place + column.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+        ) * np.uint64(ODD)
         total += _mixed(column) @ factors
         place += column.shape[1]
     return np.argsort(total, kind="stable")

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rlkit.core import Array
 from rlkit.learners.classes import encoded
-from rlkit.learners.rows import counted, row_weights, class_weights
+from rlkit.learners.rows import class_weights, counted, row_weights
 from rlkit.learners.tree_growing import CRITERIA, Rules, Targets, Tree, class_targets, columns_of, grow, number_targets
 
 MaxFeatures = int | float | Literal["sqrt", "log2"] | None
@@ -135,7 +135,9 @@ class Classification(ClassifierMixin):  # type: ignore[misc]
         self.n_outputs_ = len(classes)
         self.classes_ = classes if y.ndim == 2 else classes[0]
         self.n_classes_ = numbers if y.ndim == 2 else numbers[0]
-        return class_targets(np.stack([column[1] for column in columns], axis=1), numbers), class_weights(self.class_weight, y)
+        return class_targets(np.stack([column[1] for column in columns], axis=1), numbers), class_weights(
+            self.class_weight, y
+        )
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """Return the most probable classes [n] or [n, t] for rows X [n, d]; of equally probable ones the first."""
@@ -273,8 +275,8 @@ class DecisionTreeClassifier(Classification, _DecisionTree):  # type: ignore[mis
 
     Args:
         criterion: ``gini`` or ``entropy``.
-        splitter, max_depth, min_samples_split, min_samples_leaf, min_weight_fraction_leaf, max_features, max_leaf_nodes,
-            random_state: as in `DecisionTreeRegressor`.
+        splitter, max_depth, min_samples_split, min_samples_leaf, min_weight_fraction_leaf, max_features,
+            max_leaf_nodes, random_state: as in `DecisionTreeRegressor`.
         class_weight: factors of the rows' weights as in scikit-learn: a dict from class to factor, or ``balanced``.
 
     Attributes:

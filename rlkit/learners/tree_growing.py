@@ -22,7 +22,7 @@ CRITERIA = {
 
 @dataclass(frozen=True)
 class Tree:
-    """A binary tree as arrays over its nodes, in the order node, left subtree, right subtree, as scikit-learn's `tree_`.
+    """A binary tree as arrays over its nodes, in the order node, left subtree, right subtree, as in scikit-learn.
 
     Attributes:
         children_left, children_right: [nodes] int64; -1 in a leaf.
@@ -84,7 +84,9 @@ class Tree:
 class Targets(NamedTuple):
     """What a tree is to predict, as the compiled code takes it."""
 
-    numbers: Array  # [n, m] float64: numbers around `center`, or the place of the row's class among all outputs' classes
+    numbers: (
+        Array  # [n, m] float64: numbers around `center`, or the place of the row's class among all outputs' classes
+    )
     center: Array  # [m] float64, what was taken from the numbers; [0] of classes
     ends: Array  # [m] int: after the last channel of each output
 

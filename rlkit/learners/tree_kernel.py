@@ -160,7 +160,7 @@ def is_pure(y: Array, rows: int) -> bool:
 
 @part
 def ascending(keys: Array, counts: Array, size: int, span: int) -> int:
-    """Sort the first `size` of keys[0] by what is above 32 bits, at most `span`; return the row of `keys` they are in."""
+    """Sort the first `size` of keys[0] by what is above 32 bits, at most `span`; return the row that they are in."""
     if size <= 48:
         for i in range(1, size):
             key, j = keys[0, i], i
