@@ -23,6 +23,18 @@ def encoded(y: Any, least: int = 1) -> tuple[Array, Array]:
     return classes, codes.reshape(np.shape(y))
 
 
+def codes_among(y: Any, classes: Array) -> Array:
+    """Return the index [n] of each label among classes that are known already.
+
+    Raises:
+        ValueError: a label is none of them.
+    """
+    unknown = np.setdiff1d(y, classes).tolist()
+    if unknown:
+        raise ValueError(f"y holds {unknown[0]!r}, which is none of the classes {classes.tolist()}")
+    return np.searchsorted(classes, y)
+
+
 def one_hot(codes: Array, number: int) -> Array:
     """Return [n, number] with a one at each row's code."""
     indicators = np.zeros((len(codes), number))

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
 from rlkit.core import Array
-from rlkit.learners.classes import encoded
+from rlkit.learners.classes import codes_among, encoded
 from rlkit.learners.rows import row_weights
 
 
@@ -60,12 +60,10 @@ class _NaiveBayes(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         first = _check_partial_fit_first_call(self, classes)
         X, y = self._validated(X, y, reset=first)  # noqa: N806
         weights = row_weights(sample_weight, len(y))
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
-            raise ValueError(f"y holds {unknown[0]!r}, which is none of the classes {self.classes_.tolist()}")
+        codes = codes_among(y, self.classes_)
         if first:
             self._start()
-        self._add(X, np.searchsorted(self.classes_, y), weights)
+        self._add(X, codes, weights)
         return self
 
     def _start(self) -> None:
@@ -244,7 +242,7 @@ class GaussianNB(_NaiveBayes):
         class_prior_: [k].
         theta_: [k, d] means.
         var_: [k, d] variances, smoothed.
-        epsilon_: what was added to them; in parts, by the first part's largest variance.
+        epsilon_: what was added to them.
     """
 
     takes_sparse: ClassVar[bool] = False
@@ -262,20 +260,18 @@ class GaussianNB(_NaiveBayes):
         shape = len(self.classes_), self.n_features_in_
         self.class_count_ = np.zeros(shape[0])
         self.theta_, self.var_ = np.zeros(shape), np.zeros(shape)
-        self.epsilon_: float | None = None
+        self.epsilon_ = 0.0
 
     def _add(self, X: Array, codes: Array, weights: Array) -> None:  # noqa: N803
-        if self.epsilon_ is None:
-            middle = weights @ X / weights.sum()
-            largest = float((weights @ (X - middle) ** 2 / weights.sum()).max())
-            self.epsilon_ = max(self.var_smoothing * largest, SMALLEST)
-        else:
-            self.var_ -= self.epsilon_
+        self.var_ = np.maximum(self.var_ - self.epsilon_, 0)
         mass = np.bincount(codes, weights, len(self.classes_))
         divisor = np.maximum(mass, np.finfo(float).tiny)[:, None]
         means = class_sums(X, codes, weights, len(mass)) / divisor
         variances = class_sums((X - means[codes]) ** 2, codes, weights, len(mass)) / divisor
         self._merge(mass, means, variances)
+        shares = self.class_count_ / self.class_count_.sum()
+        spread = shares @ self.var_ + shares @ (self.theta_ - shares @ self.theta_) ** 2
+        self.epsilon_ = max(self.var_smoothing * float(spread.max()), SMALLEST)
         self.var_ += self.epsilon_
         self.class_prior_ = np.exp(self._log_prior())
 

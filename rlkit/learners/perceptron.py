@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import validate_data
 
 from rlkit.core import Array
-from rlkit.learners.classes import encoded
+from rlkit.learners.classes import codes_among, encoded
 from rlkit.learners.perceptron_kernel import epoch
 from rlkit.learners.rows import class_weights, content_order, counted, row_weights, visits
 
@@ -108,11 +108,8 @@ class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):  # type
         if first:
             self._start()
         weights, [X, y] = counted(row_weights(sample_weight, len(y)), X, y)  # noqa: N806
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
-            raise ValueError(f"y holds {unknown[0]!r}, which is none of the classes {self.classes_.tolist()}")
-        weights = weights * class_weights(self.class_weight, y)
-        self._learn(X, np.searchsorted(self.classes_, y), weights, 1)
+        codes = codes_among(y, self.classes_)
+        self._learn(X, codes, weights * class_weights(self.class_weight, y), 1)
         return self
 
     def _start(self) -> None:
