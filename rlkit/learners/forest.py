@@ -43,7 +43,7 @@ class _Forest(TreeInput):
     random_state: Any
     trees_: list[Tree]
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Fit to rows X [n, d], dense or sparse (made dense), NaN where missing, and targets y [n] or [n, t].
 
@@ -51,7 +51,7 @@ class _Forest(TreeInput):
             ValueError: something is infinite or does not fit together.
         """
         X, y, weights = self._fitting_rows(X, y, sample_weight)  # noqa: N806
-        targets, factors = self._targets(y)  # type: ignore[attr-defined]
+        targets, factors = self._targets(y)
         rules = self._rules(X.shape[1], self.random_thresholds, (weights * factors).sum())
         columns = columns_of(X, ranked=not rules.random)
         seeds = check_random_state(self.random_state).randint(2**31, size=self.n_estimators)
@@ -81,11 +81,10 @@ class _Forest(TreeInput):
 
     def _values(self, X: Any) -> Array:  # noqa: N803
         """Return the means [n, outputs, classes] over the trees, added up in their order."""
-        rows = self._rows(X)
-        total = 0
+        rows, total = self._rows(X), np.zeros(())
         for values in self._in_parallel(delayed(tree.predict)(rows) for tree in self.trees_):
-            total += values
-        return total / np.float64(len(self.trees_))
+            total = total + values
+        return np.asarray(total / len(self.trees_))
 
     def apply(self, X: Any) -> Array:  # noqa: N803
         """Return the index [n, trees] of the leaf of each tree of `trees_` that each row of X [n, d] ends in."""
@@ -100,7 +99,7 @@ class _Forest(TreeInput):
         return np.asarray(found / found.sum() if found.sum() > 0 else found)
 
 
-class RandomForestRegressor(Regression, _Forest):  # type: ignore[misc]
+class RandomForestRegressor(Regression, _Forest):
     """The mean of trees that are grown on rows drawn anew for each.
 
     A row of weight 3 is the same as three such rows, and the order of the rows does not matter: the draws depend on
@@ -190,7 +189,7 @@ class ExtraTreesRegressor(RandomForestRegressor):
         )
 
 
-class RandomForestClassifier(Classification, _Forest):  # type: ignore[misc]
+class RandomForestClassifier(Classification, _Forest):
     """The mean of the probabilities of trees that are grown on rows drawn anew for each.
 
     Args:

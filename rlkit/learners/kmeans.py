@@ -50,7 +50,7 @@ class Clustering(NamedTuple):
     n_iter: int
 
 
-class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
     """Makes the weighted sum of squared distances to the nearest of k centres small.
 
     A row of weight 3 is the same as three such rows, and the order of the rows does not matter: the draws depend on
@@ -102,7 +102,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.batch_size = batch_size
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Fit to rows X [n, d], dense or sparse; `y` is ignored.
 

@@ -65,7 +65,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.tol = tol
         self.fit_intercept = fit_intercept
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Fit to rows X [n, d], dense or sparse, and targets y [n] or [n, t].
 

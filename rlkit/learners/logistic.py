@@ -30,7 +30,7 @@ MANY, SHARE, ROUGHLY = 2**15, 16, 1e-3
 """Of so many rows, Newton's method begins where every sixteenth row alone would lead it, up to such a gradient."""
 
 
-class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):  # type: ignore[misc]
+class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     """Minimises the weighted mean of the log-loss plus ``alpha / (2 * sum of weights) * |coef|**2``.
 
     That is scikit-learn's objective with ``C = 1 / alpha``, divided by C and the sum of weights. Two classes have one
@@ -90,7 +90,7 @@ class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         self.class_weight = class_weight
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Fit to rows X [n, d], dense or sparse, and labels y [n].
 
@@ -119,7 +119,7 @@ class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
             steepest = largest_curvature(X, weights, self.fit_intercept) / (4 if goal.targets.shape[1] == 1 else 2)
             rate = 1 / max(steepest + goal.ridge, np.finfo(float).tiny)
         if self.solver == "gradient_descent":
-            return descend(goal, start, rate, self.max_iter, self.tol)
+            return descend(goal.__call__, start, rate, self.max_iter, self.tol)
         order = visits(content_order(goal.design, goal.targets), weights)
         rng = check_random_state(self.random_state)
         return _by_mini_batches(goal, start, rate, order, self.batch_size, self.max_iter, rng)

@@ -15,7 +15,7 @@ from rlkit.learners.classes import one_hot
 
 def sigmoid(z: Any) -> Array:
     """Return ``1 / (1 + exp(-z))``, without overflow for any z."""
-    return expit(z)  # type: ignore[no-any-return]
+    return expit(z)
 
 
 def logistic_loss(z: Any, y: Any) -> Array:
@@ -50,7 +50,7 @@ class Objective(NamedTuple):
     ridge: float
     intercepts: int  # rows of the weights without a penalty, 0 or 1
 
-    def __call__(self, w: Array) -> tuple[float, Array]:
+    def __call__(self, w: Array, /) -> tuple[float, Array]:
         """Return the value at the weights [d, k], and its gradient."""
         return self.evaluate(w)[:2]
 

@@ -18,7 +18,7 @@ from rlkit.learners.classes import codes_among, encoded
 from rlkit.learners.rows import row_weights
 
 
-class _NaiveBayes(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class _NaiveBayes(ClassifierMixin, BaseEstimator):
     """Adds up what classes have in common with a row: log prior plus log-likelihoods of features."""
 
     takes_sparse: ClassVar[bool] = True
@@ -30,7 +30,7 @@ class _NaiveBayes(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         accepted: Any = "csr" if self.takes_sparse else False
         return validate_data(self, *data, accept_sparse=accepted, dtype=np.float64, reset=reset)
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Fit to rows X [n, d] and labels y [n].
 
@@ -44,7 +44,7 @@ class _NaiveBayes(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._add(X, codes, weights)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Add rows X [n, d] and labels y [n] to those before; in any parts they lead to what `fit` does with all.
 

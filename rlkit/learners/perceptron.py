@@ -20,7 +20,7 @@ from rlkit.learners.perceptron_kernel import epoch
 from rlkit.learners.rows import class_weights, content_order, counted, row_weights, visits
 
 
-class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):  # type: ignore[misc]
+class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     """Adds each row on the wrong side of the plane, times its sign and the learning rate, to the weights.
 
     More than two classes have a plane each, against all others. A row of weight 3 is visited three times in an epoch;
@@ -76,7 +76,7 @@ class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):  # type
         self.class_weight = class_weight
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Fit to rows X [n, d], dense or sparse, and labels y [n], from zero weights.
 
@@ -90,7 +90,7 @@ class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):  # type
         self._learn(X, codes, weights * class_weights(self.class_weight, y), self.max_iter)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Go on for one epoch with rows X [n, d] and labels y [n].
 

@@ -33,7 +33,7 @@ def tokenize(text: str, stop_words: Collection[str] = frozenset(), token_pattern
     return [word for word in re.findall(token_pattern, plain) if word not in stop_words]
 
 
-class CountVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class CountVectorizer(TransformerMixin, BaseEstimator):
     r"""Turns texts into sparse counts of the words that were there in fitting; unknown words are skipped.
 
     Args:
@@ -76,7 +76,7 @@ class CountVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.fit_transform(X, y)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X: Iterable[str], y: Any = None) -> sparse.csr_array:  # noqa: N803
         """Learn the words of texts and return their counts [n, d] float64; `y` is ignored.
 

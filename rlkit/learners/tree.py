@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from rlkit.core import Array
 from rlkit.learners.classes import encoded
 from rlkit.learners.rows import class_weights, counted, row_weights
-from rlkit.learners.tree_growing import CRITERIA, Rules, Targets, Tree, class_targets, columns_of, grow, number_targets
+from rlkit.learners.tree_growing import CRITERIA, Targets, Tree, class_targets, columns_of, grow, number_targets
+from rlkit.learners.tree_kernel import Rules
 
 MaxFeatures = int | float | Literal["sqrt", "log2"] | None
 MAX_FEATURES = [
@@ -49,7 +50,7 @@ def number_of_features(max_features: MaxFeatures, features: int) -> int:
     return max(1, int(max_features * features))
 
 
-class TreeInput(BaseEstimator):  # type: ignore[misc]
+class TreeInput(BaseEstimator):
     """What trees and forests have in common: the rows they take, and the rules they grow by."""
 
     max_depth: int | None
@@ -98,7 +99,7 @@ class TreeInput(BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-class Regression(RegressorMixin):  # type: ignore[misc]
+class Regression(RegressorMixin):
     """Of trees and forests that predict numbers."""
 
     n_outputs_: int
@@ -114,11 +115,11 @@ class Regression(RegressorMixin):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """Return the predictions [n] or [n, t] for rows X [n, d]."""
-        values = self._values(X)  # type: ignore[attr-defined]
+        values = self._values(X)
         return np.asarray(values[:, :, 0].reshape((len(values), *self._target_shape)))
 
 
-class Classification(ClassifierMixin):  # type: ignore[misc]
+class Classification(ClassifierMixin):
     """Of trees and forests that predict classes."""
 
     classes_: Any
@@ -141,14 +142,14 @@ class Classification(ClassifierMixin):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """Return the most probable classes [n] or [n, t] for rows X [n, d]; of equally probable ones the first."""
-        best = self._values(X).argmax(axis=2)  # type: ignore[attr-defined]
+        best = self._values(X).argmax(axis=2)
         if not isinstance(self.classes_, list):
             return np.asarray(self.classes_[best[:, 0]])
         return np.stack([found[column] for found, column in zip(self.classes_, best.T, strict=True)], axis=1)
 
     def predict_proba(self, X: Any) -> Any:  # noqa: N803
         """Return the probabilities [n, k] of the classes for rows X [n, d], or a list of them for several outputs."""
-        values = self._values(X)  # type: ignore[attr-defined]
+        values = self._values(X)
         if not isinstance(self.classes_, list):
             return values[:, 0]
         return [values[:, i, :number] for i, number in enumerate(self.n_classes_)]
@@ -172,7 +173,7 @@ class _DecisionTree(TreeInput):
     random_state: Any
     tree_: Tree
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Fit to rows X [n, d], dense or sparse (made dense), NaN where missing, and targets y [n] or [n, t].
 
@@ -180,7 +181,7 @@ class _DecisionTree(TreeInput):
             ValueError: something is infinite or does not fit together.
         """
         X, y, weights = self._fitting_rows(X, y, sample_weight)  # noqa: N806
-        targets, factors = self._targets(y)  # type: ignore[attr-defined]
+        targets, factors = self._targets(y)
         weights = weights * factors
         rules = self._rules(X.shape[1], self.splitter == "random", weights.sum())
         self.max_features_ = rules.max_features
@@ -214,7 +215,7 @@ class _DecisionTree(TreeInput):
         return self.tree_.importances(self.n_features_in_)
 
 
-class DecisionTreeRegressor(Regression, _DecisionTree):  # type: ignore[misc]
+class DecisionTreeRegressor(Regression, _DecisionTree):
     """A tree whose leaves predict the mean of their rows.
 
     Every value of every feature is a candidate, the threshold halfway to the next one; the first of equally good ones
@@ -270,7 +271,7 @@ class DecisionTreeRegressor(Regression, _DecisionTree):  # type: ignore[misc]
         self.random_state = random_state
 
 
-class DecisionTreeClassifier(Classification, _DecisionTree):  # type: ignore[misc]
+class DecisionTreeClassifier(Classification, _DecisionTree):
     """A tree whose leaves predict the classes of their rows; all else is as in `DecisionTreeRegressor`.
 
     Args:

@@ -8,7 +8,7 @@ Arguments are no literal numbers, for each of which numba would compile once mor
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -222,7 +222,8 @@ def move(criterion: int, room: Room, j: int) -> float:
 @part
 def best_threshold(data: Data, rules: Rules, room: Room, start: int, rows: int, weight: float, feature: int) -> bool:
     """Look for a better split at each value of a feature; return whether it has more than one value here."""
-    known, missing, lowest, highest = np.int64(0), np.int64(0), np.int64(2**31), np.int64(-1)
+    zero: Any = np.int64(0)  # of a type of its own, as a plain 0 is a literal
+    known, missing, lowest, highest = zero, zero, zero + 2**31, zero - 1
     for j in range(rows):
         rank = np.int64(data.ranks[feature, room.samples[start + j]])
         if rank < 0:
@@ -300,7 +301,8 @@ def scan(
 @part
 def random_threshold(data: Data, rules: Rules, room: Room, start: int, rows: int, weight: float, feature: int) -> bool:
     """Look at one split at random between a feature's extremes; return whether it has more than one value here."""
-    lowest, highest, missing = np.inf, -np.inf, np.int64(0)
+    zero: Any = np.int64(0)
+    lowest, highest, missing = np.inf, -np.inf, zero
     for j in range(rows):
         x = data.columns[feature, room.samples[start + j]]
         if x == x:
