@@ -235,8 +235,9 @@ def main() -> None:
             report(case, found)
             rows += found
     if arguments.out:
-        shape = {"rows": arguments.rows, "columns": arguments.columns, "seed": 0}
-        write(arguments.out, "learners", rows, threads=os.environ["OMP_NUM_THREADS"], **shape)
+        shape = [arguments.rows, arguments.columns]
+        name = "learners" if arguments.only is None else f"learners_{arguments.only.replace(' ', '_')}"
+        write(arguments.out, name, rows, shape=shape, seed=0, threads=os.environ["OMP_NUM_THREADS"])
 
 
 if __name__ == "__main__":
