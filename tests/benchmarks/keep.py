@@ -10,7 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("rlkit", "gymnasium", "ale-py", "numba", "numpy", "torch", "stable-baselines3", "tianshou", "torchrl")
+PACKAGES = (
+    *("rlkit", "gymnasium", "ale-py", "numba", "numpy", "scikit-learn", "scipy", "torch"),
+    *("stable-baselines3", "tianshou", "torchrl"),
+)
 
 
 def write(folder: Path, name: str, rows: list[dict[str, Any]], **more: Any) -> None:
