@@ -13,9 +13,9 @@ from rlkit.core import Array
 F = TypeVar("F", bound=Callable[..., Any])
 
 # A dot product may be summed in any order, which is what lets it use vector instructions.
-compiled: Callable[[F], F] = numba.njit(
-    cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}, nogil=True
-)
+OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
+
+compiled: Callable[[F], F] = numba.njit(**OPTIONS)
 
 
 @compiled

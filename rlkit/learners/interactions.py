@@ -133,4 +133,4 @@ def _positions(ids: Array, wanted: Any, kind: str) -> Array:
     found = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
     unknown = wanted[ids[found] != wanted]
     require(len(unknown) == 0, f"an unknown {kind}", unknown[:1].tolist(), "one of those in the pairs")
-    return found
+    return np.asarray(found)

@@ -87,7 +87,7 @@ class NeighborsRecommender(Recommender):
         if not PREDICTIONS[self.prediction]:
             return np.asarray(total.toarray())
         sums, sizes = total.toarray(), similarities().toarray()
-        return np.divide(sums, sizes, out=np.zeros_like(sums), where=sizes > 0)
+        return np.asarray(np.divide(sums, sizes, out=np.zeros_like(sums), where=sizes > 0))
 
 
 class UserKNNRecommender(NeighborsRecommender):
