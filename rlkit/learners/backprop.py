@@ -72,8 +72,8 @@ INITIALISERS = {
     "glorot": lambda shape, rng: rng.uniform(-1.0, 1.0, shape) * sqrt(6 / sum(shape)),
     "he": lambda shape, rng: rng.standard_normal(shape) * sqrt(2 / shape[0]),
 }
-"""Weights [in, out] to begin with: N(0, 1) or U(-1, 1), over the root of in; U(-1, 1) times sqrt(6 / (in + out)) (Glorot
-& Bengio, 2010); N(0, 2 / in) (He et al., 2015)."""
+"""Weights [in, out] to begin with: N(0, 1) or U(-1, 1), over the root of in; U(-1, 1) times sqrt(6 / (in + out))
+(Glorot & Bengio, 2010); N(0, 2 / in) (He et al., 2015)."""
 
 
 def initial(network: Network, init: str, rng: np.random.Generator) -> Array:

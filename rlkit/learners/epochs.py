@@ -12,11 +12,16 @@ from sklearn.model_selection import train_test_split
 from rlkit.core import Array
 
 
-def batches(rows: int, size: int, rng: np.random.Generator) -> Iterator[Array]:
-    """Yield the rows of each batch: all of them in random order, `size` at a time, and what is left at the end."""
+def batches(rows: int, size: int, rng: np.random.Generator, least: int = 1) -> Iterator[Array]:
+    """Yield the rows of each batch: all of them in random order, `size` at a time, and what is left at the end.
+
+    What is left joins the batch before it where it is fewer than `least`.
+    """
     order = rng.permutation(rows)
-    for start in range(0, rows, size):
-        yield order[start : start + size]
+    ends = [*range(size, rows, size), rows]
+    if len(ends) > 1 and rows - ends[-2] < least:
+        del ends[-2]
+    yield from np.split(order, ends[:-1])
 
 
 def held_out(rows: int, share: float, strata: Array | None, rng: np.random.Generator) -> tuple[Array, Array]:

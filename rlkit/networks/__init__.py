@@ -2,6 +2,7 @@
 
 from rlkit.networks.actions import ActionDistribution, action_distribution
 from rlkit.networks.actor_critic import ActorCritic
+from rlkit.networks.blocks import BlockCNN
 from rlkit.networks.flat import Descent, FlatParameters
 from rlkit.networks.precision import Precision, computing
 from rlkit.networks.states import (
@@ -21,6 +22,7 @@ from rlkit.networks.torsos import (
     SmallCNN,
     Torso,
     auto,
+    channels_last,
     is_image,
 )
 from rlkit.networks.values import NoisyLinear, QNetwork
@@ -30,6 +32,7 @@ __all__ = [
     "MLP",
     "ActionDistribution",
     "ActorCritic",
+    "BlockCNN",
     "Descent",
     "Flat",
     "FlatParameters",
@@ -43,6 +46,7 @@ __all__ = [
     "Torso",
     "action_distribution",
     "auto",
+    "channels_last",
     "computing",
     "is_image",
     "load_module_state",
