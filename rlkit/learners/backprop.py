@@ -6,7 +6,7 @@ Neural Networks and Deep Learning, chapter 2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import sqrt
@@ -66,7 +66,10 @@ class Network:
         return marks
 
 
-INITIALISERS = {
+Initialiser = Callable[[tuple[int, int], np.random.Generator], Array]
+"""Draws weights [in, out] of a shape."""
+
+INITIALISERS: dict[str, Initialiser] = {
     "normal": lambda shape, rng: rng.standard_normal(shape) / sqrt(shape[0]),
     "uniform": lambda shape, rng: rng.uniform(-1.0, 1.0, shape) / sqrt(shape[0]),
     "glorot": lambda shape, rng: rng.uniform(-1.0, 1.0, shape) * sqrt(6 / sum(shape)),
@@ -76,11 +79,12 @@ INITIALISERS = {
 (Glorot & Bengio, 2010); N(0, 2 / in) (He et al., 2015)."""
 
 
-def initial(network: Network, init: str, rng: np.random.Generator) -> Array:
-    """Return parameters [P] to begin with: weights by one of `INITIALISERS`, biases 0."""
+def initial(network: Network, init: Initialiser, rng: np.random.Generator) -> Array:
+    """Return parameters [P] to begin with: weights as `init` draws them, biases 0."""
     vector = np.zeros(network.size)
     for layer in network.layers(vector):
-        layer.weights[:] = INITIALISERS[init](layer.weights.shape, rng)
+        rows, columns = layer.weights.shape
+        layer.weights[:] = init((rows, columns), rng)
     return vector
 
 

@@ -34,7 +34,7 @@ def held_out(rows: int, share: float, strata: Array | None, rng: np.random.Gener
     """
     seed = int(rng.integers(2**31))
     if strata is not None:
-        counts = np.unique_counts(strata).counts
+        counts = np.unique(strata, return_counts=True)[1]
         if counts.min() < 2 or min(share, 1 - share) * rows < len(counts):
             strata = None
     kept, left = train_test_split(np.arange(rows), test_size=share, random_state=seed, stratify=strata)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -34,6 +35,8 @@ class MLP(BaseEstimator):
         validation_cost_: the mean cost of the rows held out or given, after each epoch; empty without them.
     """
 
+    parameters_: Array
+
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
@@ -42,7 +45,7 @@ class MLP(BaseEstimator):
         output: str = "auto",
         cost: str = "auto",
         bias: bool = True,
-        init: str = "glorot",
+        init: Any = "glorot",
         solver: str = "adam",
         learning_rate: float = 0.001,
         momentum: float = 0.9,
@@ -70,7 +73,8 @@ class MLP(BaseEstimator):
             cost: log_likelihood for softmax, cross_entropy or quadratic for sigmoid, quadratic for the others; auto:
                 the first of these.
             bias: layers have biases.
-            init: normal, uniform, glorot or he; see `rlkit.learners.backprop.INITIALISERS`.
+            init: normal, uniform, glorot or he, see `rlkit.learners.backprop.INITIALISERS`; or a function of a shape
+                (in, out) and a generator.
             solver: sgd, momentum or adam.
             learning_rate: of a step.
             momentum: share of the last step that goes on, for momentum.
@@ -125,7 +129,7 @@ class MLP(BaseEstimator):
             SettingError: an argument that cannot be, or costs that grow without bound.
         """
         x, targets, weights = self._rows(X, y, sample_weight)
-        watched = None if validation is None else self._rows(*validation, None, first=False)
+        watched = None if validation is None else self._rows(validation[0], validation[1], None, first=False)
         self._begin(x.shape[1], targets.shape[1])
         if self.early_stopping and watched is None:
             kept, left = held_out(len(targets), self.validation_fraction, self._strata(targets), self._rng)
@@ -179,7 +183,7 @@ class MLP(BaseEstimator):
         for name, value in shares.items():
             require(0 <= value < 1, name, value, "at least 0 and less than 1")
         rate = float(self.learning_rate)
-        made = {
+        made: dict[str, Callable[[], Optimizer]] = {
             "sgd": lambda: SGD(rate),
             "momentum": lambda: SGD(rate, self.momentum),
             "adam": lambda: Adam(rate, self.beta_1, self.beta_2),
@@ -193,10 +197,10 @@ class MLP(BaseEstimator):
         for name in ("l1", "l2", "tol"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
         choose("reduction", self.reduction, _REDUCTIONS)
-        choose("init", self.init, INITIALISERS)
         self.n_outputs_ = outputs
         self._rng, self._descent = generator(self.random_state), self._optimizer()
-        self.parameters_ = initial(self._network(), self.init, self._rng)
+        init = self.init if callable(self.init) else choose("init", self.init, INITIALISERS)
+        self.parameters_ = initial(self._network(), init, self._rng)
         self.n_iter_ = 0
         self.train_cost_: list[float] = []
         self.validation_cost_: list[float] = []
@@ -209,7 +213,8 @@ class MLP(BaseEstimator):
             found = gradient(network, self.parameters_, x[rows], y[rows], weights[rows], masks)
             # Rows as their weights count them: a row of weight 2 is two rows of weight 1.
             size = len(rows) * total / len(y)
-            found += size * penalty(self.parameters_, marks, self.l1 / total, self.l2 / total)[1]
+            if self.l1 or self.l2:
+                found += size * penalty(self.parameters_, marks, self.l1 / total, self.l2 / total)[1]
             self._descent.step(self.parameters_, found / size if _REDUCTIONS[self.reduction] else found)
         self.n_iter_ += 1
         costs = penalty(self.parameters_, marks, self.l1 / total, self.l2 / total)[0]

@@ -21,7 +21,7 @@ from rlkit.learners import torch_network
 from rlkit.learners.epochs import EarlyStopping, batches, held_out
 from rlkit.learners.settings import choose, generator, require, row_weights
 from rlkit.learners.torch_network import Classifier, Weights
-from rlkit.networks import Torso, module_state
+from rlkit.networks import Torso, load_module_state, module_state
 
 _TRANSFER = {"fine_tune": False, "frozen": True}
 
@@ -188,7 +188,9 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         draws = torch.Generator().manual_seed(int(rng.integers(2**31)))
         stopping = EarlyStopping(self.n_iter_no_change, self.tol)
         self.n_iter_ = 0
-        self.train_cost_, self.validation_cost_, self.validation_score_ = [], [], []
+        self.train_cost_: list[float] = []
+        self.validation_cost_: list[float] = []
+        self.validation_score_: list[float] = []
         for epoch in range(self.n_epochs):
             if self.anneal:
                 optimizer.param_groups[0]["lr"] = self.learning_rate * (1 - epoch / self.n_epochs)
@@ -241,7 +243,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             torso = (self.torso or self._usual_torso())(self.observation_space())
             classifier = Classifier(torso, len(self.classes_), frozen=False)
         classifier.to(torch.tensor(self.weights_["head.weight"]).dtype)
-        torch_network.load_module_state(classifier, dict(self.weights_))
+        load_module_state(classifier, dict(self.weights_))
         return classifier.eval()
 
     def _rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Array, Array, Array]:

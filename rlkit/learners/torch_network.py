@@ -69,7 +69,8 @@ def encoder_of(weights: Weights) -> dict[str, Array]:
 
 def save_encoder(path: str | Path, weights: Weights) -> None:
     """Write an encoder's weights to an ``.npz`` file, in which nothing can run code."""
-    np.savez(path, **weights)
+    arrays: dict[str, Any] = dict(weights)
+    np.savez(path, **arrays)
 
 
 def load_encoder(encoder: Weights | str | Path) -> dict[str, Array]:
@@ -117,7 +118,7 @@ def descend(
 def in_parts(function: Callable[[Tensor], Tensor], seen: Tensor, device: str) -> Array:
     """Return what `function` makes of all rows, some at a time and without gradients."""
     with torch.inference_mode():
-        parts = [function(part.to(device)).cpu().numpy() for part in seen.split(PREDICTED_AT_ONCE)]
+        parts = [function(part.to(device)).cpu().numpy() for part in torch.split(seen, PREDICTED_AT_ONCE)]
     return np.concatenate(parts)
 
 

@@ -125,8 +125,8 @@ class MLP(Torso):
         widths = [flat.features, *hidden]
 
         def layer(linear: MakeLinear, width_in: int, width_out: int) -> list[nn.Module]:
-            norm = [nn.LayerNorm(width_out)] if layer_norm else []
-            norm = [*norm, nn.BatchNorm1d(width_out)] if batch_norm else norm
+            norm: list[nn.Module] = [nn.LayerNorm(width_out)] if layer_norm else []
+            norm += [nn.BatchNorm1d(width_out)] if batch_norm else []
             left_out = [nn.Dropout(dropout)] if dropout else []
             return [linear(width_in, width_out), *norm, ACTIVATIONS[activation](), *left_out]
 
