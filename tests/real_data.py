@@ -1,4 +1,4 @@
-"""Real data sets, in the folder that the variable RLKIT_TEST_DATA names; tests that need them are skipped without it."""
+"""Real data sets in the folder that the variable RLKIT_TEST_DATA names; without it, tests of them are skipped."""
 
 from __future__ import annotations
 

