@@ -97,33 +97,3 @@ def predictions(users: Array, items: Array, p: Array, q: Array, p_bias: Array, q
             predicted += p[u, f] * q[i, f]
         found[t] = predicted
     return found
-
-
-@compiled
-def solve_rows(ends: Array, columns: Array, targets: Array, factors: Array, decay: float) -> Array:
-    """Return for each row the least squares weights [rows, K] of the factors of what it rates.
-
-    A row of n ratings minimises its squared error plus ``n * decay`` times its own squares (Zhou et al., 2008); one
-    without ratings is 0.
-
-    Args:
-        ends: [rows + 1] int64 where each row's ratings begin and end.
-        columns: [R] int64 rows of `factors`.
-        targets: [R].
-        factors: [columns, K].
-        decay: positive.
-    """
-    width = factors.shape[1]
-    solved = np.zeros((len(ends) - 1, width))
-    for row in range(len(solved)):
-        start, stop = ends[row], ends[row + 1]
-        if start == stop:
-            continue
-        rated = np.empty((stop - start, width))
-        for t in range(start, stop):
-            rated[t - start] = factors[columns[t]]
-        gram = rated.T @ rated
-        for f in range(width):
-            gram[f, f] += decay * (stop - start)
-        solved[row] = np.linalg.solve(gram, rated.T @ targets[start:stop])
-    return solved

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from rlkit.core import Array
-from rlkit.learners.factor_kernels import descend, predictions, shuffled, solve_rows
+from rlkit.learners.factor_kernels import descend, predictions, shuffled
 from rlkit.learners.recommending import Recommender, ratings_of, users_of
 from rlkit.learners.settings import choose, generator, require
 
@@ -205,16 +205,19 @@ class Pairs(NamedTuple):
 def _solved(pairs: Pairs, factors: Array, biases: Array, decay: float, biased: bool) -> Array:
     """Return the best rows [U, K + 1], bias last, or [U, K] for the given factors [I, K] and biases [I] of items.
 
-    Without regularisation, where many may be as good, the shortest are taken.
+    One without ratings is 0. Without regularisation, where many may be as good, the shortest are taken.
     """
     ends, targets = pairs.ends(), pairs.ratings - biases[pairs.items]
     factors = _with_ones(factors, biased)
-    if decay:
-        return np.asarray(solve_rows(ends, pairs.items, targets, factors, float(decay)))
-    solved = np.zeros((pairs.shape[0], factors.shape[1]))
+    solved, identity = np.zeros((pairs.shape[0], factors.shape[1])), np.eye(factors.shape[1])
     for row, start, stop in zip(solved, ends[:-1], ends[1:], strict=True):
-        if start < stop:
-            row[:] = np.linalg.lstsq(factors[pairs.items[start:stop]], targets[start:stop])[0]
+        if start == stop:
+            continue
+        rated, target = factors[pairs.items[start:stop]], targets[start:stop]
+        if decay:
+            row[:] = np.linalg.solve(rated.T @ rated + decay * (stop - start) * identity, rated.T @ target)
+        else:
+            row[:] = np.linalg.lstsq(rated, target)[0]
     return solved
 
 
