@@ -170,10 +170,14 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
     def _made(self, dtype: torch.dtype) -> Classifier:
         """Return a new network, on the encoder where there is one."""
-        torso = (self.torso or self._usual_torso())(self.observation_space())
+        classifier = self._untrained(frozen=choose("transfer", self.transfer, _TRANSFER)).to(dtype)
         if self.encoder is not None:
-            torch_network.fill_torso(torso, torch_network.load_encoder(self.encoder))
-        return Classifier(torso, len(self.classes_), frozen=choose("transfer", self.transfer, _TRANSFER)).to(dtype)
+            torch_network.fill_torso(classifier.torso, torch_network.load_encoder(self.encoder))
+        return classifier
+
+    def _untrained(self, *, frozen: bool) -> Classifier:
+        torso = (self.torso or self._usual_torso())(self.observation_space())
+        return Classifier(torso, len(self.classes_), frozen=frozen)
 
     def _train(
         self,
@@ -240,8 +244,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
     def _restored(self) -> Classifier:
         """Return the network with what was learnt, in the mode of prediction."""
         with torch_network.seeded(0, "cpu"):
-            torso = (self.torso or self._usual_torso())(self.observation_space())
-            classifier = Classifier(torso, len(self.classes_), frozen=False)
+            classifier = self._untrained(frozen=False)
         classifier.to(torch.tensor(self.weights_["head.weight"]).dtype)
         load_module_state(classifier, dict(self.weights_))
         return classifier.eval()
