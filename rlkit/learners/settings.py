@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.random import RandomState
 
 from rlkit.core import Array, UsageError
 
@@ -42,7 +43,7 @@ def generator(random_state: Any) -> np.random.Generator:
     An integer gives the same stream every time, None a fresh one; a `RandomState` is drawn from once, and a
     `Generator` is used itself.
     """
-    if isinstance(random_state, np.random.RandomState):
+    if isinstance(random_state, RandomState):
         random_state = random_state.randint(2**31 - 1)
     return np.random.default_rng(random_state)
 

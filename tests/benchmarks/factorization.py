@@ -17,9 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import implicit
 import numpy as np
-import surprise
 from keep import write
 from scipy import sparse
 from threadpoolctl import threadpool_limits
@@ -44,6 +42,8 @@ def planted(rng: np.random.Generator) -> Any:
 
 def trainset(ratings: Any) -> Any:
     """Return them as Surprise takes them."""
+    import surprise
+
     pairs = ratings.tocoo()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ratings"
@@ -54,6 +54,9 @@ def trainset(ratings: Any) -> Any:
 
 def variants(ratings: Any) -> dict[str, Callable[[], Any]]:
     """Return fits of `EPOCHS` epochs, with the same hyperparameters where they have the same meaning."""
+    import implicit
+    import surprise
+
     rows, theirs = sparse.csr_matrix(ratings), trainset(ratings)
     als: dict[str, Any] = {"factors": ALS, "iterations": EPOCHS, "num_threads": 1, "random_state": 0}
     return {
@@ -84,6 +87,8 @@ def measured(made: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[
 
 def errors(ratings: Any) -> tuple[float, float]:
     """Return the root of the mean squared error on the training ratings, of Surprise and of rlkit."""
+    import surprise
+
     theirs = trainset(ratings)
     svd = surprise.SVD(n_factors=SGD, n_epochs=EPOCHS, random_state=0).fit(theirs)
     found = surprise.accuracy.rmse(svd.test(theirs.build_testset()), verbose=False)
