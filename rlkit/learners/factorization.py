@@ -217,7 +217,7 @@ def _solved(pairs: Pairs, factors: Array, biases: Array, decay: float, biased: b
         if decay:
             row[:] = np.linalg.solve(rated.T @ rated + decay * (stop - start) * identity, rated.T @ target)
         else:
-            row[:] = np.linalg.lstsq(rated, target)[0]
+            row[:] = np.linalg.lstsq(rated, target, rcond=None)[0]
     return solved
 
 
