@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,3 +36,18 @@ def movie_reviews() -> tuple[Array, Array]:
         (folder("movie_reviews") / f"rt-polarity.{end}").read_text("utf-8").split("\n")[:-1] for end in ("pos", "neg")
     ]
     return np.array(texts[0] + texts[1], dtype=object), np.repeat([1, 0], [len(one) for one in texts])
+
+
+def mnist() -> tuple[Any, Any]:
+    """Return 10,000 digits as pixels [10000, 784] and classes, uint8."""
+    images, labels = (
+        np.frombuffer(gzip.decompress((folder("mnist") / f"t10k-{name}-ubyte.gz").read_bytes()), np.uint8, offset=skip)
+        for name, skip in (("images-idx3", 16), ("labels-idx1", 8))
+    )
+    return images.reshape(-1, 784), labels
+
+
+def plays() -> Any:
+    """Return last.fm's rows [92834, 3] of user, artist and plays; its first two lines are no rows."""
+    lines = (folder("lastfm") / "user_artists.dat").read_text().splitlines()
+    return np.array([[int(n) for n in line.split("\t")] for line in lines if line.count("\t") == 2])

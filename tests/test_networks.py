@@ -17,6 +17,7 @@ from rlkit.explore import Constant
 from rlkit.networks import (
     ACTIVATIONS,
     MLP,
+    BlockCNN,
     Descent,
     Flat,
     FlatParameters,
@@ -465,3 +466,90 @@ def test_an_optimiser_s_own_rate_is_refused() -> None:
     network = torch.nn.Linear(2, 2)
     with pytest.raises(UsageError, match=r"lr is not used; give agent.learning_rate"):
         Descent(network.parameters(), partial(torch.optim.SGD, lr=0.1), Constant(0.5), 1.0)
+
+
+def count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+class TestBlockCNN:
+    def test_the_cnn_of_the_digits_has_the_published_parameters(self) -> None:
+        torso = BlockCNN(box(28, 28, 1), [[32, 32]], 64, padding="valid")
+        shapes, x = [], torso.reader(pixels(2, 28, 28, 1))
+        for layer in torso.body:
+            x = layer(x)
+            shapes.append(tuple(x.shape[1:]))
+        assert shapes[::2] == [(32, 26, 26), (32, 24, 24), (32, 12, 12)]
+        assert shapes[-1] == (4608,)
+        layers = [torso.body[0], torso.body[2], torso.top[0], nn.Linear(torso.features, 10)]
+        assert [count(layer) for layer in layers] == [320, 9_248, 294_976, 650]
+        assert count(torso) + 650 == 305_194
+
+    def test_the_cnn_with_batch_normalisation_has_the_published_parameters(self) -> None:
+        torso = BlockCNN(
+            box(32, 32, 3),
+            [[32, 32], [64, 64], [128, 128]],
+            None,
+            activation="elu",
+            padding=["same", "same", "valid"],
+            batch_norm=True,
+            dropout=[0.2, 0.2, 0.5],
+        )
+        statistics = sum(buffer.numel() for name, buffer in torso.named_buffers() if "running" in name)
+        assert statistics == 896
+        assert torso.features == 512
+        assert count(torso) + statistics + count(nn.Linear(512, 10)) == 293_930
+        sides, x = [], torso.reader(pixels(2, 32, 32, 3))
+        for layer in torso.body:
+            x = layer(x)
+            if isinstance(layer, (nn.MaxPool2d, nn.Conv2d)):
+                sides.append(x.shape[-1])
+        assert sides == [32, 32, 16, 16, 16, 8, 6, 4, 2]
+        assert [layer.p for layer in torso.body if isinstance(layer, nn.Dropout)] == [0.2, 0.2, 0.5]
+        kinds = [type(layer) for layer in torso.body[:3]]
+        assert kinds == [nn.Conv2d, nn.BatchNorm2d, nn.ELU]
+
+    def test_making_it_shows_batch_normalisation_nothing(self) -> None:
+        torso = BlockCNN(box(8, 8, 1), [[4]], 3, batch_norm=True)
+        assert torso.training
+        assert all(module.training for module in torso.modules())
+        state = dict(torso.named_buffers())
+        assert state["body.1.num_batches_tracked"] == 0
+        assert state["body.1.running_mean"].tolist() == [0.0] * 4
+
+    @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 7, 1), (5, 3, 2), (3, 84, 84)])
+    def test_pictures_of_any_size_and_tops_of_any_kind(self, shape: tuple[int, ...]) -> None:
+        torso = BlockCNN(box(*shape), [[4], [5, 6]], 7, hidden_dropout=0.5)
+        assert torso(pixels(2, *shape)).shape == (2, 7)
+        assert isinstance(torso.make_top(partial(NoisyLinear, scale=0.5))[0], NoisyLinear)
+        assert isinstance(torso.top[2], nn.Dropout)
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"activation": "rulu"}, "network.activation is 'rulu'"),
+            ({"padding": "some"}, "network.padding is 'some'; each must be same or valid"),
+            ({"padding": ["same"]}, "network.padding has 1 values for 2 blocks"),
+            ({"dropout": [0.1, 0.2, 0.3]}, "network.dropout has 3 values for 2 blocks"),
+            ({"padding": "valid"}, "network=blocks needs images of at least 9x9"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, options: dict[str, Any], words: str) -> None:
+        with pytest.raises(UsageError, match=words):
+            BlockCNN(box(7, 7, 1), [[4, 4], [4]], 3, **options)
+
+
+class TestRegularisedMLP:
+    def test_batch_normalisation_and_dropout_stand_where_they_are_said_to(self) -> None:
+        mlp = MLP(VECTOR, [5, 3], "relu", layer_norm=False, batch_norm=True, dropout=0.5)
+        assert [type(layer) for layer in mlp.body] == [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Dropout]
+        assert [type(layer) for layer in mlp.top] == [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Dropout]
+
+    def test_mlps_have_the_published_parameters(self) -> None:
+        def parameters(inputs: int, hidden: list[int], outputs: int) -> int:
+            torso = MLP(spaces.Box(-1, 1, (inputs,)), hidden, "relu", layer_norm=False)
+            return count(torso) + count(nn.Linear(torso.features, outputs))
+
+        assert parameters(784, [100], 10) == 79_510
+        assert parameters(4, [5], 3) == 43
+        assert parameters(3072, [1024, 512, 512], 10) == 3_939_338

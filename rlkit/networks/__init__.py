@@ -2,6 +2,7 @@
 
 from rlkit.networks.actions import ActionDistribution, action_distribution
 from rlkit.networks.actor_critic import ActorCritic
+from rlkit.networks.blocks import BlockCNN
 from rlkit.networks.boards import ResidualBoard, auto, is_board
 from rlkit.networks.flat import Descent, FlatParameters
 from rlkit.networks.policy_value import PolicyValue
@@ -22,6 +23,7 @@ from rlkit.networks.torsos import (
     NatureCNN,
     SmallCNN,
     Torso,
+    channels_last,
     is_image,
 )
 from rlkit.networks.values import NoisyLinear, QNetwork
@@ -31,6 +33,7 @@ __all__ = [
     "MLP",
     "ActionDistribution",
     "ActorCritic",
+    "BlockCNN",
     "Descent",
     "Flat",
     "FlatParameters",
@@ -46,6 +49,7 @@ __all__ = [
     "Torso",
     "action_distribution",
     "auto",
+    "channels_last",
     "computing",
     "is_board",
     "is_image",

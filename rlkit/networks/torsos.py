@@ -95,7 +95,16 @@ class Flat(nn.Module):
 class MLP(Torso):
     """A torso of fully connected layers."""
 
-    def __init__(self, observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool):
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        hidden: Sequence[int],
+        activation: str,
+        layer_norm: bool,
+        *,
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+    ):
         """Make the layers.
 
         Args:
@@ -103,6 +112,8 @@ class MLP(Torso):
             hidden: width of each layer.
             activation: one of `ACTIVATIONS`, after each layer.
             layer_norm: normalise before each activation (Ba et al., 2016), which steadies Q-learning.
+            batch_norm: normalise each feature over the batch before each activation (Ioffe & Szegedy, 2015).
+            dropout: share of each layer's activations that are left out in training.
 
         Raises:
             UsageError: an unknown activation.
@@ -114,8 +125,10 @@ class MLP(Torso):
         widths = [flat.features, *hidden]
 
         def layer(linear: MakeLinear, width_in: int, width_out: int) -> list[nn.Module]:
-            norm = [nn.LayerNorm(width_out)] if layer_norm else []
-            return [linear(width_in, width_out), *norm, ACTIVATIONS[activation]()]
+            norm: list[nn.Module] = [nn.LayerNorm(width_out)] if layer_norm else []
+            norm += [nn.BatchNorm1d(width_out)] if batch_norm else []
+            left_out = [nn.Dropout(dropout)] if dropout else []
+            return [linear(width_in, width_out), *norm, ACTIVATIONS[activation](), *left_out]
 
         def make_top(linear: MakeLinear) -> nn.Module:
             return Chain(*layer(linear, *widths[-2:])) if hidden else nn.Identity()
@@ -136,7 +149,7 @@ class Image(nn.Module):
         super().__init__()
         shape = observation_space.shape or ()
         self._stacked = len(shape) == 4
-        self._channels_last = shape[-1] <= shape[-3]
+        self._channels_last = channels_last(shape)
         self.channels = (shape[-1] if self._channels_last else shape[-3]) * (shape[0] if self._stacked else 1)
 
     def forward(self, observation: Tensor) -> Tensor:
@@ -172,19 +185,31 @@ class CNN(Torso):
         Raises:
             UsageError: the observations are no pictures, or smaller.
         """
-        if not is_image(observation_space):
-            raise UsageError(f"network={name} needs images, not {observation_space}; use network=mlp")
-        image = Image(observation_space)
-        body = Chain(*convolutions(image.channels), nn.Flatten())
-        try:
-            with torch.no_grad():
-                width = body(image(torch.zeros(1, *(observation_space.shape or ()), dtype=torch.uint8))).shape[1]
-        except RuntimeError as error:
-            raise UsageError(
-                f"network={name} needs images of at least {smallest}x{smallest}, not {observation_space.shape}; "
-                "use network=mlp"
-            ) from error
+        image, body, width = convolved(observation_space, name, convolutions, smallest)
         super().__init__(image, body, lambda linear: Chain(linear(width, hidden), nn.ReLU()), hidden)
+
+
+def convolved(
+    observation_space: spaces.Space[Any], name: str, convolutions: Callable[[int], nn.Sequential], smallest: int
+) -> tuple[Image, Chain, int]:
+    """Return a reader of pictures, convolutions whose output is flattened, and its width; arguments as in `CNN`.
+
+    Raises:
+        UsageError: the observations are no pictures, or smaller.
+    """
+    if not is_image(observation_space):
+        raise UsageError(f"network={name} needs images, not {observation_space}; use network=mlp")
+    image = Image(observation_space)
+    body = Chain(*convolutions(image.channels), nn.Flatten()).eval()
+    try:
+        with torch.no_grad():
+            width = body(image(torch.zeros(1, *(observation_space.shape or ()), dtype=torch.uint8))).shape[1]
+    except RuntimeError as error:
+        raise UsageError(
+            f"network={name} needs images of at least {smallest}x{smallest}, not {observation_space.shape}; "
+            "use network=mlp"
+        ) from error
+    return image, body.train(), width
 
 
 class NatureCNN(CNN):
@@ -269,6 +294,11 @@ def _section(channels: int, depth: int, blocks: int) -> nn.Module:
 
     residuals = [Residual(nn.ReLU(), convolution(), nn.ReLU(), convolution()) for _ in range(blocks)]
     return Chain(nn.Conv2d(channels, depth, 3, padding=1), nn.MaxPool2d(3, stride=2, padding=1), *residuals)
+
+
+def channels_last(shape: Sequence[int]) -> bool:
+    """Tell whether pictures of this shape are [..., H, W, C], not [..., C, H, W]: channels are the shorter axis."""
+    return shape[-1] <= shape[-3]
 
 
 def is_image(observation_space: spaces.Space[Any]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 PACKAGES = (
     *("rlkit", "gymnasium", "ale-py", "numba", "numpy", "scikit-learn", "scipy", "torch"),
-    *("stable-baselines3", "tianshou", "torchrl"),
+    *("stable-baselines3", "tianshou", "torchrl", "scikit-surprise", "implicit", "open_spiel"),
 )
 
 

@@ -1,0 +1,99 @@
+"""The inner loops of matrix factorisation, compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+
+from rlkit.core import Array
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# A dot product may be summed in any order, which is what lets it use vector instructions.
+OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
+
+compiled: Callable[[F], F] = numba.njit(**OPTIONS)
+
+
+@compiled
+def descend(
+    order: Array,
+    users: Array,
+    items: Array,
+    ratings: Array,
+    p: Array,
+    q: Array,
+    p_bias: Array,
+    q_bias: Array,
+    lr: float,
+    decay: float,
+    biased: bool,
+) -> None:
+    """Take one step down the gradient for each rating, in place; both rows move from where they were before it.
+
+    Args:
+        order: [R] in which the ratings come.
+        users: [R] rows of `p`.
+        items: [R] rows of `q`.
+        ratings: [R] less their mean.
+        p: [U, K] factors of users.
+        q: [I, K] factors of items.
+        p_bias: [U].
+        q_bias: [I].
+        lr: learning rate.
+        decay: weight of the squared factors of a rating; of the biases too.
+        biased: the biases are learnt.
+    """
+    kept = 1.0 - lr * decay
+    for t in order:
+        u, i = users[t], items[t]
+        predicted = p_bias[u] + q_bias[i]
+        for f in range(p.shape[1]):
+            predicted += p[u, f] * q[i, f]
+        error = ratings[t] - predicted
+        step = lr * error
+        for f in range(p.shape[1]):
+            user, item = p[u, f], q[i, f]
+            p[u, f] = kept * user + step * item
+            q[i, f] = kept * item + step * user
+        if biased:
+            p_bias[u] += lr * (error - decay * p_bias[u])
+            q_bias[i] += lr * (error - decay * q_bias[i])
+
+
+@compiled
+def shuffled(ends: Array, rows: Array, rng: Any) -> Array:
+    """Return an order [R] of the ratings: row after row as `rows` has them, those of a row in random order.
+
+    A row's factors stay in the processor's cache as long as they are needed, which an order without rows would undo.
+
+    Args:
+        ends: [U + 1] int64 where each row's ratings begin and end.
+        rows: [U] int64 in which order the rows come.
+        rng: a NumPy generator.
+    """
+    order, first = np.empty(ends[-1], np.int64), 0
+    for row in rows:
+        for t in range(ends[row], ends[row + 1]):
+            n = t - ends[row]
+            other = first + int(rng.random() * (n + 1))
+            order[first + n] = order[other]
+            order[other] = t
+        first += ends[row + 1] - ends[row]
+    return order
+
+
+@compiled
+def predictions(users: Array, items: Array, p: Array, q: Array, p_bias: Array, q_bias: Array) -> Array:
+    """Return the predictions [R] of ratings less their mean; arguments as in `descend`."""
+    found = np.empty(len(users))
+    for t in range(len(users)):
+        u, i = users[t], items[t]
+        predicted = p_bias[u] + q_bias[i]
+        for f in range(p.shape[1]):
+            predicted += p[u, f] * q[i, f]
+        found[t] = predicted
+    return found

@@ -1,0 +1,277 @@
+"""What classifiers on agents' torsos share: their arguments, and training in epochs (torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from rlkit.core import Array
+from rlkit.learners import torch_network
+from rlkit.learners.epochs import EarlyStopping, batches, held_out
+from rlkit.learners.settings import choose, generator, require, row_weights
+from rlkit.learners.torch_network import Classifier, Weights
+from rlkit.networks import Torso, load_module_state, module_state
+
+_TRANSFER = {"fine_tune": False, "frozen": True}
+
+
+class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Softmax on the features of a torso, trained by the mean cross-entropy of the rows.
+
+    It computes in float64 where X is float64, as scikit-learn's networks do, and else in float32, which is faster.
+    `transform` gives the torso's features.
+
+    Attributes:
+        classes_: [K] in order.
+        weights_: the network's parameters and buffers as arrays, by name.
+        n_iter_: epochs that were run.
+        train_cost_: mean cost of the batches of each epoch as they were met, augmented and with dropout.
+        validation_cost_: mean cost of the rows held out or given, after each epoch; empty without them.
+        validation_score_: the accuracy on them.
+    """
+
+    def __init__(
+        self,
+        torso: Any = None,
+        *,
+        optimizer: Any = None,
+        learning_rate: float = 0.001,
+        anneal: bool = False,
+        batch_size: int = 32,
+        n_epochs: int = 20,
+        class_weight: Any = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 0.0,
+        encoder: Any = None,
+        transfer: str = "fine_tune",
+        device: str = "auto",
+        random_state: Any = None,
+    ):
+        """Keep the arguments.
+
+        Args:
+            torso: makes a torso for an observation space, such as ``partial(NatureCNN, hidden=512)`` or
+                ``partial(BlockCNN, channels=[[32, 32]], dropout=0.25)``; None: a usual one.
+            optimizer: makes an optimiser of parameters and ``lr``; None: Adam.
+            learning_rate: of a step.
+            anneal: the learning rate falls to 0 in equal steps, one each epoch.
+            batch_size: rows of a step; shuffled every epoch, and the last batch has what is left (with batch
+                normalisation a single row that is left joins the batch before it).
+            n_epochs: passes over the rows; with `early_stopping` at most as many.
+            class_weight: dict from class to weight, or balanced, as scikit-learn has it.
+            early_stopping: hold `validation_fraction` of the rows out (unless `fit` is given others), stop after
+                `n_iter_no_change` epochs without its cost falling by more than `tol`, and keep the best weights.
+            validation_fraction: of the rows, of every class alike; used with `early_stopping`.
+            n_iter_no_change: epochs; used with `early_stopping`.
+            tol: used with `early_stopping`.
+            encoder: weights that the torso begins with, as `encoder_state_dict` gives them, or the path of a file that
+                `save_encoder` wrote.
+            transfer: fine_tune, where all weights are trained, or frozen, where the encoder's stay as they are, batch
+                normalisation's statistics included.
+            device: auto, which is the accelerator where there is one; cpu, cuda, cuda:1, ... or mps.
+            random_state: None, an integer, a `RandomState` or a `Generator`.
+        """
+        self.torso = torso
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.anneal = anneal
+        self.batch_size = batch_size
+        self.n_epochs = n_epochs
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.encoder = encoder
+        self.transfer = transfer
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation: Any = None) -> Self:
+        """Learn from rows X [n, F] and their classes y [n].
+
+        Args:
+            X: rows.
+            y: classes.
+            sample_weight: [n] of at least 0; None: 1 each.
+            validation: (X, y) of other rows, whose cost is recorded, and which `early_stopping` goes by.
+
+        Raises:
+            SettingError: an argument that cannot be.
+        """
+        self._check()
+        device, rng = torch_network.device_of(self.device), generator(self.random_state)
+        x, targets, weights = self._rows(X, y, sample_weight)
+        seen = self._seen(x)
+        watched = None if validation is None else self._watched(*validation)
+        kept = np.arange(len(targets))
+        if self.early_stopping and watched is None:
+            kept, left = held_out(len(targets), self.validation_fraction, targets, rng)
+            watched = seen[left], targets[left]
+        with torch_network.seeded(int(rng.integers(2**31)), device):
+            classifier = self._made(seen.dtype).to(device)
+            self._train(classifier, (seen[kept], targets[kept], weights[kept]), watched, rng, device)
+        self._n_features_out = classifier.torso.features
+        return self
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probabilities [B, K] of the classes for rows X [B, F]."""
+        return self._computed(X, lambda classifier: lambda seen: classifier(seen).softmax(1))
+
+    def predict(self, X: Any) -> Array:
+        """Return the likeliest classes [B], the first of equals."""
+        codes = self.predict_proba(X).argmax(1)
+        return np.asarray(self.classes_[codes])
+
+    def transform(self, X: Any) -> Array:
+        """Return the torso's features [B, features] of rows X [B, F]."""
+        return self._computed(X, lambda classifier: classifier.features)
+
+    def encoder_state_dict(self) -> dict[str, Array]:
+        """Return the torso's weights as arrays, by the names that they have in the torso.
+
+        `rlkit.networks.load_module_state` gives them to a torso that was made in the same way, by what the argument
+        `torso` is called with: ``clf.torso(clf.observation_space())``.
+        """
+        check_is_fitted(self)
+        return torch_network.encoder_of(self.weights_)
+
+    def save_encoder(self, path: str | Path) -> None:
+        """Write `encoder_state_dict` to an ``.npz`` file, in which nothing can run code."""
+        torch_network.save_encoder(path, self.encoder_state_dict())
+
+    def observation_space(self) -> spaces.Box:
+        """Return the space that the torso is made for."""
+        raise NotImplementedError
+
+    def _usual_torso(self) -> Callable[[spaces.Box], Torso]:
+        raise NotImplementedError
+
+    def _seen(self, x: Array) -> Tensor:
+        """Return rows [n, F] as the torso's body takes them."""
+        raise NotImplementedError
+
+    def _augmented(self, seen: Tensor, draws: torch.Generator) -> Tensor:
+        """Return rows as they are shown in training."""
+        return seen
+
+    def _made(self, dtype: torch.dtype) -> Classifier:
+        """Return a new network, on the encoder where there is one."""
+        classifier = self._untrained(frozen=choose("transfer", self.transfer, _TRANSFER)).to(dtype)
+        if self.encoder is not None:
+            torch_network.fill_torso(classifier.torso, torch_network.load_encoder(self.encoder))
+        return classifier
+
+    def _untrained(self, *, frozen: bool) -> Classifier:
+        torso = (self.torso or self._usual_torso())(self.observation_space())
+        return Classifier(torso, len(self.classes_), frozen=frozen)
+
+    def _train(
+        self,
+        classifier: Classifier,
+        rows: tuple[Tensor, Array, Array],
+        watched: tuple[Tensor, Array] | None,
+        rng: np.random.Generator,
+        device: str,
+    ) -> None:
+        make = self.optimizer or partial(torch.optim.Adam, fused=True)
+        optimizer = make(classifier.trainable(), lr=float(self.learning_rate))
+        draws = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        stopping = EarlyStopping(self.n_iter_no_change, self.tol)
+        self.n_iter_ = 0
+        self.train_cost_: list[float] = []
+        self.validation_cost_: list[float] = []
+        self.validation_score_: list[float] = []
+        for epoch in range(self.n_epochs):
+            if self.anneal:
+                optimizer.param_groups[0]["lr"] = self.learning_rate * (1 - epoch / self.n_epochs)
+            self._epoch(classifier.train(), optimizer, rows, rng, draws, device)
+            if watched is None:
+                continue
+            self._watch(classifier.eval(), *watched, device)
+            if self.early_stopping and stopping.stops(self.validation_cost_[-1], module_state(classifier)):
+                break
+        self.weights_: Weights = stopping.best if self.early_stopping else module_state(classifier)
+
+    def _epoch(
+        self,
+        classifier: Classifier,
+        optimizer: torch.optim.Optimizer,
+        rows: tuple[Tensor, Array, Array],
+        rng: np.random.Generator,
+        draws: torch.Generator,
+        device: str,
+    ) -> None:
+        seen, *others = rows
+        target, weight = (torch.tensor(column) for column in others)
+        least, costs, sizes = 1 + classifier.batch_normalised(), [], []
+        for chosen in batches(len(target), self.batch_size, rng, least):
+            index = torch.from_numpy(chosen)
+            shown = self._augmented(seen[index].to(device), draws)
+            arguments = shown, target[index].to(device), weight[index].to(shown)
+            costs.append(torch_network.descend(classifier, optimizer, *arguments))
+            sizes.append(len(index))
+        self.n_iter_ += 1
+        self.train_cost_.append(float(np.average(costs, weights=sizes)))
+        rule = "lower: the cost grew without bound"
+        require(bool(np.isfinite(self.train_cost_[-1])), "learning_rate", self.learning_rate, rule)
+
+    def _watch(self, classifier: Classifier, seen: Tensor, target: Array, device: str) -> None:
+        logs = torch_network.in_parts(lambda part: classifier(part).log_softmax(1), seen, device)
+        self.validation_cost_.append(float(-logs[np.arange(len(target)), target].mean()))
+        self.validation_score_.append(float((logs.argmax(1) == target).mean()))
+
+    def _computed(self, X: Any, function: Callable[[Classifier], Callable[[Tensor], Tensor]]) -> Array:
+        check_is_fitted(self)
+        dtype = self.weights_["head.weight"].dtype
+        x = validate_data(self, X, reset=False, dtype=dtype)
+        device, classifier = torch_network.device_of(self.device), self._restored()
+        return torch_network.in_parts(function(classifier.to(device)), self._seen(x), device)
+
+    def _restored(self) -> Classifier:
+        """Return the network with what was learnt, in the mode of prediction."""
+        with torch_network.seeded(0, "cpu"):
+            classifier = self._untrained(frozen=False)
+        classifier.to(torch.tensor(self.weights_["head.weight"]).dtype)
+        load_module_state(classifier, dict(self.weights_))
+        return classifier.eval()
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Array, Array, Array]:
+        """Return rows, indices of their classes, and weights of mean 1, without the rows of weight 0."""
+        x, y = validate_data(self, X, y, dtype=[np.float32, np.float64])
+        check_classification_targets(y)
+        weights = row_weights(sample_weight, len(x)) * compute_sample_weight(self.class_weight, y)
+        kept = np.flatnonzero(weights)
+        x, y, weights = x[kept], column_or_1d(y)[kept], weights[kept]
+        self.classes_, targets = np.unique(y, return_inverse=True)
+        return x, targets, weights / weights.mean()
+
+    def _watched(self, X: Any, y: Any) -> tuple[Tensor, Array]:
+        x, y = validate_data(self, X, y, reset=False, dtype=[np.float32, np.float64])
+        targets = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
+        unknown = y[self.classes_[targets] != y]
+        require(len(unknown) == 0, "a class of the validation rows", unknown[:1].tolist(), "one of those learnt")
+        return self._seen(x), targets
+
+    def _check(self) -> None:
+        for name in ("batch_size", "n_epochs", "n_iter_no_change"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "positive")
+        require(self.tol >= 0, "tol", self.tol, "at least 0")
+        frozen = choose("transfer", self.transfer, _TRANSFER)
+        require(not frozen or self.encoder is not None, "encoder", self.encoder, "given where transfer is frozen")
+        rate = "lr" in getattr(self.optimizer, "keywords", {})
+        require(not rate, "the optimizer's lr", "given", "left out; give learning_rate")

@@ -1,0 +1,110 @@
+"""A torso of blocks of convolutions, for pictures of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, TypeVar
+
+from gymnasium import spaces
+from torch import nn
+
+from rlkit.core import UsageError
+from rlkit.networks.torsos import ACTIVATIONS, Chain, MakeLinear, Torso, convolved
+
+T = TypeVar("T", str, float)
+
+
+class BlockCNN(Torso):
+    """Blocks of 3x3 convolutions, each with its activation, and a max-pooling that halves height and width.
+
+    After Simonyan & Zisserman (2015), with batch normalisation between a convolution and its activation and dropout at
+    the end of each block where asked for. These two are for learners, which tell training from prediction.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        channels: Sequence[Sequence[int]] = ((32, 32),),
+        hidden: int | None = 64,
+        *,
+        activation: str = "relu",
+        padding: str | Sequence[str] = "same",
+        batch_norm: bool = False,
+        dropout: float | Sequence[float] = 0.0,
+        hidden_dropout: float = 0.0,
+    ):
+        """Make the layers.
+
+        Args:
+            observation_space: of one environment, or the pictures that a learner is shown.
+            channels: of the convolutions of each block.
+            hidden: width of the fully connected layer on top; None: there is none.
+            activation: one of `ACTIVATIONS`.
+            padding: same, which keeps height and width, or valid, which takes two off; or a list, one for each block.
+            batch_norm: normalise each channel over the batch (Ioffe & Szegedy, 2015).
+            dropout: share of activations left out in training after each pooling; or a list, one for each block.
+            hidden_dropout: the same of the fully connected layer.
+
+        Raises:
+            UsageError: the observations are no pictures, or too small for convolutions without padding; an unknown
+                activation or padding; or lists of another length than `channels`.
+        """
+        if activation not in ACTIVATIONS:
+            raise UsageError(f"network.activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
+        paddings, dropouts = _each("padding", padding, channels), _each("dropout", dropout, channels)
+        if not set(paddings) <= {"same", "valid"}:
+            raise UsageError(f"network.padding is {padding!r}; each must be same or valid")
+
+        def convolutions(depth: int) -> nn.Sequential:
+            depths = [depth, *(block[-1] for block in channels)]
+            return Chain(
+                *(
+                    layer
+                    for before, block, pad, share in zip(depths[:-1], channels, paddings, dropouts, strict=True)
+                    for layer in _block([before, *block], activation, pad, batch_norm, share)
+                )
+            )
+
+        smallest = _smallest(channels, paddings)
+        image, body, width = convolved(observation_space, "blocks", convolutions, smallest)
+
+        def make_top(linear: MakeLinear) -> nn.Module:
+            if hidden is None:
+                return nn.Identity()
+            return Chain(linear(width, hidden), ACTIVATIONS[activation](), *_dropout(hidden_dropout))
+
+        super().__init__(image, body, make_top, hidden or width)
+
+
+def _block(depths: Sequence[int], activation: str, padding: str, batch_norm: bool, dropout: float) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for before, after in pairwise(depths):
+        # A bias before batch normalisation is subtracted again; it stays, so that parameters count as published.
+        layers.append(nn.Conv2d(before, after, 3, padding=padding))
+        layers += [nn.BatchNorm2d(after)] if batch_norm else []
+        layers.append(ACTIVATIONS[activation]())
+    # Rounded up, so that a side of 1 stays.
+    return [*layers, nn.MaxPool2d(2, ceil_mode=True), *_dropout(dropout)]
+
+
+def _dropout(share: float) -> list[nn.Module]:
+    return [nn.Dropout(share)] if share else []
+
+
+def _each(name: str, value: T | Sequence[T], channels: Sequence[Any]) -> Sequence[T]:
+    """Return a value for each block."""
+    if isinstance(value, (str, int, float)):
+        return [value] * len(channels)
+    if len(value) != len(channels):
+        raise UsageError(f"network.{name} has {len(value)} values for {len(channels)} blocks; give one, or one each")
+    return value
+
+
+def _smallest(channels: Sequence[Sequence[int]], paddings: Sequence[str]) -> int:
+    """Return the side of the smallest pictures."""
+    side = 1
+    for block, padding in zip(reversed(channels), reversed(paddings), strict=True):
+        pooled = 2 * side - 1
+        side = pooled + 2 * len(block) * (padding == "valid")
+    return side
