@@ -60,7 +60,7 @@ def cache_folder() -> Path:
 
 
 def read(place: Place, file: str) -> bytes:
-    """Return the content of a file, unpacked: from `place.root`, packed or not, or from an archive there; or download it.
+    """Return the content of a file, unpacked: from `place.root`, packed or not, or an archive there; or download it.
 
     Raises:
         UsageError: the user's folder does not hold it.

@@ -40,6 +40,7 @@ class Dataset:
         ids: an id for each of the `unlabelled` rows, and the name of its column.
         notes: lines for the user.
         items: a name for each column of ratings.
+        missing: what a gap is written as, in tables.
     """
 
     task: str
@@ -53,7 +54,8 @@ class Dataset:
     ids: tuple[str, Array] | None = None
     notes: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)  # what only the pictures of this data set need
+    missing: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)  # what only data sets of one task have
 
     @property
     def texts(self) -> bool:

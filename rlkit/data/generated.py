@@ -70,7 +70,9 @@ def moons(rows: int, noise: float, rng: np.random.Generator) -> Dataset:
     return Dataset("classification", _mixed(X, y, rng), PLANE, "moon", ("upper", "lower"))
 
 
-def planted_ratings(users: int, items: int, factors: int, density: float, noise: float, rng: np.random.Generator) -> Dataset:
+def planted_ratings(
+    users: int, items: int, factors: int, density: float, noise: float, rng: np.random.Generator
+) -> Dataset:
     """Return ratings around 3, as the product of `factors` standard normal factors of users and items gives them.
 
     Args:
@@ -85,8 +87,7 @@ def planted_ratings(users: int, items: int, factors: int, density: float, noise:
     known = np.flatnonzero(rng.random(users * items) < density)
     user, item = known // items, known % items
     value = 3 + np.einsum("nf,nf->n", of_users[user], of_items[item]) / np.sqrt(factors)
-    pairs = Pairs(user, item, value + rng.normal(0, noise, len(known)))
-    return as_dataset(pairs, (users, items), names=tuple(f"item {i}" for i in range(items)))
+    return as_dataset(Pairs(user, item, value + rng.normal(0, noise, len(known))))
 
 
 def _mixed(X: Array, y: Array, rng: np.random.Generator) -> Rows:

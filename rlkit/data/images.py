@@ -110,7 +110,7 @@ def _cifar_rows(place: Place, file: str) -> tuple[Array, Array]:
 
 
 def image_folder(path: str, size: Sequence[int], grey: bool) -> Dataset:
-    """Return the pictures in the folders of a folder, each of which is a class; or those in the folder, without classes.
+    """Return the pictures in the folders of a folder, each folder a class; or those in the folder, without classes.
 
     Args:
         path: the folder.

@@ -34,22 +34,42 @@ class Give(NamedTuple):
 
 
 def as_dataset(
-    pairs: Pairs, shape: tuple[int, int] | None = None, names: Sequence[str] = (), give: Give | None = None
+    pairs: Pairs, scale: str = "none", names: Mapping[int, str] | None = None, give: Give | None = None
 ) -> Dataset:
     """Return pairs as a data set, whose X is the sparse matrix [users, items]; missing is not zero.
 
+    Rows and columns are in the order of the users' and items' own numbers, which are in ``extra``.
+
     Args:
-        pairs: with numbers from 0 without gaps.
-        shape: users and items; None: as many as there are in the pairs.
-        names: one for each item.
+        pairs: with whatever numbers users and items have.
+        scale: one of `SCALES`, for the values.
+        names: of items, by their numbers.
         give: what is held out; None: a share of all pairs.
+
+    Raises:
+        UsageError: there is no such scale.
     """
     from scipy.sparse import csr_array
 
-    shape = shape or (int(pairs.user.max()) + 1, int(pairs.item.max()) + 1)
-    matrix = csr_array((pairs.value, (pairs.user, pairs.item)), shape=shape)
+    users, user = np.unique(pairs.user, return_inverse=True)
+    items, item = np.unique(pairs.item, return_inverse=True)
+    matrix = csr_array((scaled(pairs.value, scale), (user, item)), shape=(len(users), len(items)))
     matrix.sort_indices()
-    return Dataset("recommendation", Rows(matrix), target="rating", items=tuple(names), extra={"give": give})
+    extra = {"give": give, "users": users, "items": items, "scale": scale}
+    shown = tuple((names or {}).get(int(number), str(number)) for number in items)
+    return Dataset("recommendation", Rows(matrix), target="rating", items=shown, extra=extra)
+
+
+def scaled(values: Array, scale: str) -> Array:
+    """Return values as a recommender learns them.
+
+    Raises:
+        UsageError: there is no such scale.
+    """
+    if scale not in SCALES:
+        raise UsageError(f"there is no data.scale={scale}{nearest(scale, SCALES)}")
+    change: Any = SCALES[scale]
+    return np.asarray(change(values), np.float64)
 
 
 def lastfm(url: str, folder: str | None, scale: str, give: int, least: int, tell: Tell) -> Dataset:
@@ -68,17 +88,17 @@ def lastfm(url: str, folder: str | None, scale: str, give: int, least: int, tell
         RunError: they cannot be downloaded.
     """
     place = Place("lastfm", url, folder, tell=tell)
-    pairs, _, items = _numbered(_triples(decoded(read(place, "user_artists.dat")).splitlines(), "\t"), scale)
-    names = _names(decoded(read(place, "artists.dat")).splitlines(), "\t", quoted=False)
-    return as_dataset(pairs, names=[names.get(int(item), str(item)) for item in items], give=_give(give, least))
+    pairs = triples(decoded(read(place, "user_artists.dat")).split("\n"), "\t")
+    names = _names(decoded(read(place, "artists.dat")).split("\n"), "\t", quoted=False)
+    return as_dataset(pairs, scale, names, _give(give, least))
 
 
 def movielens(url: str, folder: str | None, scale: str, give: int, least: int, tell: Tell) -> Dataset:
     """Return MovieLens' ratings from 0.5 to 5 stars (``ml-latest-small``: about 100,000); arguments as in `lastfm`."""
     place = Place("movielens", url, folder, tell=tell)
-    pairs, _, items = _numbered(_triples(decoded(read(place, "ratings.csv")).splitlines(), ","), scale)
-    names = _names(decoded(read(place, "movies.csv")).splitlines(), ",", quoted=True)
-    return as_dataset(pairs, names=[names.get(int(item), str(item)) for item in items], give=_give(give, least))
+    pairs = triples(decoded(read(place, "ratings.csv")).split("\n"), ",")
+    names = _names(decoded(read(place, "movies.csv")).split("\n"), ",", quoted=True)
+    return as_dataset(pairs, scale, names, _give(give, least))
 
 
 def ratings_file(path: str, delimiter: str, scale: str, give: int, least: int) -> Dataset:
@@ -98,12 +118,15 @@ def ratings_file(path: str, delimiter: str, scale: str, give: int, least: int) -
         text = decoded(unpacked(Path(path).expanduser().read_bytes()))
     except OSError as error:
         raise UsageError(f"data.path={path} cannot be read: {error.strerror}") from error
-    pairs, _, items = _numbered(_triples(text.splitlines(), delimiter), scale)
-    return as_dataset(pairs, names=[str(item) for item in items], give=_give(give, least))
+    return as_dataset(triples(text.split("\n"), delimiter), scale, give=_give(give, least))
 
 
-def _triples(lines: Iterable[str], delimiter: str) -> Pairs:
-    """Return the lines of two whole numbers and a value, and skip those at the start that are not."""
+def triples(lines: Iterable[str], delimiter: str) -> Pairs:
+    """Return the lines of two whole numbers and a value, and skip those at the start that are not.
+
+    Raises:
+        UsageError: there are none, or one after them is no such line.
+    """
     rows: list[tuple[int, int, float]] = []
     for number, line in enumerate(lines, start=1):
         cells = line.split(delimiter)
@@ -116,16 +139,6 @@ def _triples(lines: Iterable[str], delimiter: str) -> Pairs:
         raise UsageError(f"the ratings hold no line of user, item and value between {delimiter!r}; set data.delimiter")
     user, item, value = zip(*rows, strict=True)
     return Pairs(np.array(user), np.array(item), np.array(value, np.float64))
-
-
-def _numbered(pairs: Pairs, scale: str) -> tuple[Pairs, Array, Array]:
-    """Return pairs with numbers from 0 without gaps, and the users' and items' own numbers in that order."""
-    if scale not in SCALES:
-        raise UsageError(f"there is no data.scale={scale}{nearest(scale, SCALES)}")
-    users, user = np.unique(pairs.user, return_inverse=True)
-    items, item = np.unique(pairs.item, return_inverse=True)
-    change: Any = SCALES[scale]
-    return Pairs(user, item, change(pairs.value)), users, items
 
 
 def _names(lines: Sequence[str], delimiter: str, *, quoted: bool) -> Mapping[int, str]:

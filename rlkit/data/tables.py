@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,7 +109,7 @@ def csv_file(
     others = [column for column in table.columns if column != target]
     names = chosen(others, features)
     y = None if target is None else _labels(table.cells[target], target, path)
-    return _dataset(table.matrix(names), y, names, target, task)
+    return replace(_dataset(table.matrix(names), y, names, target, task), missing=tuple(missing))
 
 
 def npz_file(path: str, inputs: str = "X", target: str | None = "y", task: str = "auto") -> Dataset:
@@ -137,8 +138,7 @@ def npz_file(path: str, inputs: str = "X", target: str | None = "y", task: str =
     flat = X.reshape(len(X), -1).astype(np.float64)
     names = () if shape is not None else tuple(f"x{i}" for i in range(flat.shape[1]))
     y = None if target is None else arrays[target]
-    made = _dataset(flat, y, names, target, task)
-    return Dataset(made.task, made.rows, made.features, made.target, image_shape=shape)
+    return replace(_dataset(flat, y, names, target, task), image_shape=shape)
 
 
 def _image_shape(X: Array) -> tuple[int, int, int] | None:
@@ -180,6 +180,9 @@ HOUSE_PRICES = {
 """SHA-256 of the files that the figures of the tests belong to."""
 
 
+HOUSE_GAPS = ("", "NA")
+
+
 def house_prices(features: Sequence[str] | None, page: str, folder: str | None, tell: Tell) -> Dataset:
     """Return the house prices of Ames, as Kaggle splits them: 1,460 rows with SalePrice, 1,459 without.
 
@@ -193,8 +196,7 @@ def house_prices(features: Sequence[str] | None, page: str, folder: str | None, 
         UsageError: a file is not there.
     """
     place = Place("house_prices", None, folder, page, HOUSE_PRICES, tell)
-    # `NA` alone is a gap here: `None` is a category of MasVnrType.
-    train, test = (parse(decoded(read(place, file)), ",", ("", "NA"), file) for file in HOUSE_PRICES)
+    train, test = (parse(decoded(read(place, file)), ",", HOUSE_GAPS, file) for file in HOUSE_PRICES)
     others = [column for column in train.columns if column not in ("Id", "SalePrice")]
     names = chosen(others, features)
     X = train.matrix(names)
@@ -207,6 +209,7 @@ def house_prices(features: Sequence[str] | None, page: str, folder: str | None, 
         "SalePrice",
         unlabelled=Rows(unlabelled),
         ids=("Id", test.cells["Id"].astype(np.int64)),
+        missing=HOUSE_GAPS,
         extra={"table": _numbers(train)},
     )
 
