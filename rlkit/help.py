@@ -162,18 +162,12 @@ def _keys_and_groups(verb: str, path: Path) -> list[str]:
 
 def _group(group: str, chosen: str, verb: str) -> str:
     """Return one line for each choice of `group` that fits the verb; the default is marked with a star."""
-    entries = [entry for entry in plugins.entries(group) if group != "experiment" or preset_of(entry) == verb]
+    entries = [entry for entry in plugins.entries(group) if group != "experiment" or entry.verb == verb]
     if not entries:
         return ""
     names = re.findall(r"\w+", chosen)
     rows = [(f"{'*' if entry.name in names else ' '} {entry.name}", summary(entry)) for entry in entries]
     return f"  {group}={HINTS.get(group, '')}\n{columns(rows, indent=4)}"
-
-
-def preset_of(entry: plugins.Entry) -> str:
-    """Return the verb that a preset is for: the one whose groups it chooses from."""
-    overridden = re.findall(r"^  - override /(\w+)", entry.path.read_text("utf-8", "replace"), re.MULTILINE)
-    return "fit" if {"learner", "data"} & set(overridden) else "train"
 
 
 HINTS = {

@@ -22,7 +22,7 @@ from rlkit.fitting.session import Outcome, described, fit
 from rlkit.folder import claim, default_name, identity, locked, write_folder
 from rlkit.launch import Request, require_loggers, traceback_kept
 from rlkit.loggers.base import Logger, ManyLoggers, RunInfo
-from rlkit.resources import checked_device, torch_device
+from rlkit.resources import checked_device
 from rlkit.seeding import Seeds
 
 TABLES = ("metrics", "timings")
@@ -89,7 +89,7 @@ def make_pipeline(config: Mapping[str, Any], data: Dataset) -> Any:
     """Build the transformers of `prepare` and the learner, as one `sklearn.pipeline.Pipeline`.
 
     Constructors can ask for `task` (of the data), `random_state` (a number of their own, from the run's seed),
-    `image_shape` (channels, height, width; None where rows are no pictures) and `device`.
+    `image_shape` (channels, height, width; None where rows are no pictures) and `device` (which may be auto).
 
     Raises:
         UsageError: a class cannot be imported, or does not take its options.
@@ -100,7 +100,7 @@ def make_pipeline(config: Mapping[str, Any], data: Dataset) -> Any:
         "task": lambda path: data.task,
         "random_state": Seeds(config["seed"]).number,
         "image_shape": lambda path: data.image_shape,
-        "device": lambda path: torch_device(config["device"]),
+        "device": lambda path: config["device"],
     }
     steps = build.build(config["prepare"], context, "prepare")
     learner = build.build(config["learner"], context, "learner")

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -133,8 +135,10 @@ def _special(value: Any, path: str) -> Any:
         return _type(value, path)
     if isinstance(value, np.ufunc):
         return _tagged("ufunc", value.__name__)
-    if isinstance(value, FunctionType) and _is_ours(value.__module__) and "<" not in value.__qualname__:
-        return _tagged("function", _name_of(value))
+    if isinstance(value, FunctionType) and _may_be_called(value) and "<" not in value.__qualname__:
+        return _tagged("callable", _name_of(value))
+    if isinstance(value, partial):
+        return _tagged("partial", _plain([list(value.args), value.keywords], path), callable=_name_of(value.func))
     if _is_record(type(value)):
         return _record(value, path)
     if _name_of(type(value)) == TREE:
@@ -169,6 +173,8 @@ def _type(value: type, path: str) -> State:
         return _tagged("type", value.__name__)
     if TYPES.get(value.__name__) is value:
         return _tagged("type", value.__name__)
+    if _may_be_called(value):
+        return _tagged("callable", _name_of(value))
     raise SavingError(f"{path} is the class {value.__name__}, which is no plain data: the model cannot be saved")
 
 
@@ -183,8 +189,12 @@ def _record(value: Any, path: str) -> State:
     return _tagged("record", parts, **{"class": _name_of(type(value))})
 
 
-def _is_ours(module: str) -> bool:
-    return module == "rlkit" or module.startswith("rlkit.")
+def _may_be_called(value: Any) -> bool:
+    """Tell whether a model may name a callable: one of rlkit, or a module or optimiser of torch, whoever made it."""
+    if value.__module__.partition(".")[0] == "rlkit":
+        return True
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, type) and issubclass(value, (torch.nn.Module, torch.optim.Optimizer))
 
 
 def _name_of(value: Any) -> str:
@@ -260,10 +270,20 @@ def _read_record(state: State) -> Any:
     return kind(**{name: _read(inner) for name, inner in state["value"].items()})
 
 
-def _read_function(state: State) -> Any:
-    if not _is_ours(state["value"].partition(":")[0]):
-        raise SavingError(f"the model names the function {state['value']}, which is none of rlkit's")
-    return _located(state["value"])
+def _read_callable(state: State) -> Any:
+    return _callable(state["value"])
+
+
+def _callable(name: str) -> Any:
+    found = _located(name)
+    if not _may_be_called(found):
+        raise SavingError(f"the model names {name}, which is neither rlkit's nor a module or optimiser of torch")
+    return found
+
+
+def _read_partial(state: State) -> Any:
+    arguments, keywords = map(_read, state["value"])
+    return partial(_callable(state["callable"]), *arguments, **keywords)
 
 
 def _read_ufunc(state: State) -> Any:
@@ -295,7 +315,8 @@ READERS: Mapping[str, Callable[[State], Any]] = {
     "dtype": lambda state: np.dtype(state["value"]),
     "type": _read_type,
     "ufunc": _read_ufunc,
-    "function": _read_function,
+    "callable": _read_callable,
+    "partial": _read_partial,
     "objects": _read_objects,
     "sparse": _read_sparse,
     "record": _read_record,

@@ -31,7 +31,7 @@ def panels(by_data: Mapping[str, Sequence[Group]]) -> Iterator[str]:
         yield f"<section><h3>{escape(name)}</h3>{tables.legend(groups)}"
         curves = {history: [_history(group, history) for group in groups] for history in HISTORIES}
         charts = [
-            chart(found, id=f"{history}-{i}", title=history.replace("_", " "), until=_last(found))
+            chart(found, id=f"{history}-{i}", title=history.replace("_", " "), until=_last(found), axis="epochs")
             for history, found in curves.items()
             if any(len(curve.mean.steps) for curve in found)
         ]
@@ -56,12 +56,9 @@ def _last(curves: Sequence[Curve]) -> int:
 def _figures(groups: Sequence[Group]) -> str:
     found = [means(group) for group in groups]
     names = _ordered(dict.fromkeys(name for figures in found for name in figures))
-    header = ("", "seeds", *map(_title, names))
-    rows = [
-        [tables.key(group), str(len(group.runs)), *(_cell(figures.get(name)) for name in names)]
-        for group, figures in zip(groups, found, strict=True)
-    ]
-    return tables.table(header, rows, label="figures of learners", kind="figures cards")
+    header = ("", *map(tables.key, groups))
+    rows = [[_title(name), *(_cell(figures.get(name)) for figures in found)] for name in names]
+    return tables.table(header, rows, label="figures of learners")
 
 
 def _ordered(names: Mapping[str, Any]) -> list[str]:
