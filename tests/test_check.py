@@ -61,7 +61,7 @@ def test_environment_and_agent_are_checked_together_and_told_as_json(capsys: pyt
 def test_nothing_to_check_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check"]) == 2
     assert capsys.readouterr().err == (
-        "rlkit: say what to check: env=<name>, agent=<name> or both, e.g. rlkit check env=cartpole\n"
+        "rlkit: say what to check: env=<name>, agent=<name> or learner=<name>, e.g. rlkit check env=cartpole\n"
     )
 
 

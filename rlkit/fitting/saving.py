@@ -22,8 +22,8 @@ from rlkit.core import RunError, State
 
 KIND = "__kind__"
 TYPES: Mapping[str, type] = {kind.__name__: kind for kind in (bool, int, float, str, object, bytes)}
-PROVEN_ON = 200
-"""Rows on which a model that was read again must predict the same."""
+LONG = 50
+"""Lists of so many floats, such as the costs of epochs, become arrays."""
 
 
 class SavingError(RunError):
@@ -111,12 +111,14 @@ def _plain(value: Any, path: str) -> Any:
     if isinstance(value, np.ndarray):
         return _array(value, path)
     if isinstance(value, BaseEstimator) and not isinstance(value, type):
-        return _estimator(value, path)
+        return _estimator(value, type(value).__name__)
     if isinstance(value, Mapping):
         items = [[_plain(key, path), _plain(inner, f"{path}[{key!r}]")] for key, inner in value.items()]
         return dict(items) if all(type(key) is str and key != KIND for key in value) else _tagged("mapping", items)
     if sparse.issparse(value):
         return _sparse(value)
+    if type(value) is list and len(value) >= LONG and {*map(type, value)} == {float}:
+        return _tagged("floats", np.array(value))
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         return type(value)(_plain(inner, f"{path}[{i}]") for i, inner in enumerate(value))
     return _special(value, path)
@@ -308,6 +310,7 @@ def _read_sequence(make: Callable[[Sequence[Any]], Any]) -> Callable[[State], An
 
 READERS: Mapping[str, Callable[[State], Any]] = {
     "mapping": _read_sequence(dict),
+    "floats": lambda state: state["value"].tolist(),
     "number": lambda state: np.dtype(state["dtype"]).type(state["value"]),
     "set": _read_sequence(set),
     "frozenset": _read_sequence(frozenset),

@@ -169,7 +169,7 @@ def histories(learner: Any) -> dict[str, History]:
         recorded = next((attributes[attribute] for attribute in known if attributes.get(attribute) is not None), ())
         values = np.asarray(recorded, np.float64)
         if values.ndim == 1 and len(values) and np.isfinite(values).all():
-            start = 0 if np.array_equal(attributes.get("n_iter_"), len(values) - 1) else 1
+            start = 0 if np.ravel(attributes.get("n_iter_", -1)).tolist() == [len(values) - 1] else 1
             found[name] = History(np.arange(start, start + len(values)), values)
     return found
 

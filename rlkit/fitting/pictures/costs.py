@@ -28,7 +28,7 @@ def draw_costs(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
     _scale(axes, outcome)
     axes.set_xlabel("epochs")
     axes.grid(alpha=0.25)
-    axes.legend()
+    axes.legend(loc="upper right")
     return write(sheet, directory / "curve.png")
 
 
@@ -38,3 +38,4 @@ def _scale(axes: Any, outcome: Outcome) -> None:
         axes.set_yscale("log")
     if max(history.epochs[-1] for history in outcome.histories.values()) >= LONG:
         axes.set_xscale("symlog", linthresh=10)
+        axes.set_xlim(left=min(history.epochs[0] for history in outcome.histories.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from rlkit.figures import figure, write
 from rlkit.fitting.pictures.look import class_names, colour
 from rlkit.fitting.session import Outcome
 
-GRID = (5, 10)
+COLUMNS = 10
+SHOWN = 50
 UNITS = 100
+GAP = 0.45
+"""Between rows of pictures, in heights of one: room for what is written above them."""
 
 
 def draw_images(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
@@ -22,29 +26,16 @@ def draw_images(directory: Path, data: Dataset, outcome: Outcome) -> Path | None
     if data.image_shape is None or outcome.kind != "classifier":
         return None
     rows = outcome.split.test or outcome.split.train
-    count = min(len(rows.X), GRID[0] * GRID[1])
-    shown = np.unique(np.linspace(0, len(rows.X) - 1, count).round().astype(int))
+    shown = _spread(len(rows.X), SHOWN)
     predicted = outcome.pipeline.predict(rows.X[shown])
-    sheet = figure(GRID[1] * 0.95, GRID[0] * 1.12 + 0.4, directory.name)
-    panels = sheet.subplots(*GRID).ravel()
-    for axes in panels:
-        axes.axis("off")
     names = class_names(data, predicted)
     truth = class_names(data, rows.y[shown]) if rows.y is not None else names
-    pictures = [_picture(rows.X[row], data.image_shape) for row in shown]
-    for axes, picture, name, true in zip(panels, pictures, names, truth, strict=False):
-        axes.imshow(picture, cmap="gray")
-        right = name == true
-        axes.set_title(name if right else f"{name}, not {true}", fontsize=7, color="black" if right else colour(1))
-    return write(sheet, directory / "predictions.png")
-
-
-def _picture(row: Array, shape: tuple[int, int, int]) -> Array:
-    """Return a flat row as [height, width], or in colour as [height, width, 3] from 0 to 1."""
-    pixels = np.asarray(row, np.float64).reshape(shape)
-    if shape[0] == 1:
-        return pixels[0]
-    return np.clip(pixels.transpose(1, 2, 0)[:, :, :3] / (255 if pixels.max() > 1 else 1), 0, 1)
+    titles = [
+        (name, "black") if name == true else (f"{name}, not {true}", colour(1))
+        for name, true in zip(names, truth, strict=True)
+    ]
+    pictures = [_picture(row, data.image_shape) for row in rows.X[shown]]
+    return _grid(directory / "predictions.png", pictures, titles)
 
 
 def draw_weights(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
@@ -54,18 +45,42 @@ def draw_weights(directory: Path, data: Dataset, outcome: Outcome) -> Path | Non
     weights = first_weights(outcome.pipeline[-1])
     if weights is None or weights.shape[1] != int(np.prod(data.image_shape)):
         return None
-    shown = np.unique(np.linspace(0, len(weights) - 1, min(len(weights), UNITS)).round().astype(int))
-    columns = int(np.ceil(np.sqrt(len(shown))))
-    lines = int(np.ceil(len(shown) / columns))
-    sheet = figure(0.62 * columns + 0.4, 0.62 * lines + 0.8, directory.name)
-    panels = np.atleast_1d(sheet.subplots(lines, columns)).ravel()
-    for axes in panels:
-        axes.axis("off")
-    for axes, unit in zip(panels, weights[shown], strict=False):
-        picture = unit.reshape(data.image_shape).mean(0)
-        bound = np.abs(picture).max() or 1.0
-        axes.imshow(picture, cmap="gray", vmin=-bound, vmax=bound)
-    return write(sheet, directory / "weights.png")
+    pictures = [unit.reshape(data.image_shape).mean(0) for unit in weights[_spread(len(weights), UNITS)]]
+    # Grey is zero in each.
+    return _grid(
+        directory / "weights.png", [0.5 + picture / (2 * (np.abs(picture).max() or 1)) for picture in pictures], []
+    )
+
+
+def _spread(count: int, shown: int) -> Array:
+    return np.unique(np.linspace(0, count - 1, min(count, shown)).round().astype(int))
+
+
+def _picture(row: Array, shape: tuple[int, int, int]) -> Array:
+    """Return a flat row as [height, width], or in colour as [height, width, 3], from 0 to 1."""
+    pixels = np.asarray(row, np.float64).reshape(shape)
+    low, high = pixels.min(), pixels.max()
+    pixels = (pixels - low) / ((high - low) or 1)
+    return pixels[0] if shape[0] == 1 else pixels.transpose(1, 2, 0)[:, :, :3]
+
+
+def _grid(path: Path, pictures: Sequence[Array], titles: Sequence[tuple[str, str]]) -> Path:
+    """Write pictures of one size from 0 to 1 side by side, each with a title and its colour."""
+    height, width = pictures[0].shape[:2]
+    lines = -(-len(pictures) // COLUMNS)
+    gap = GAP if titles else 0.08
+    sheet = figure(COLUMNS * 0.95, lines * 0.95 * (1 + gap) * height / width + 0.5, path.parent.name)
+    axes = sheet.subplots()
+    axes.axis("off")
+    for i, picture in enumerate(pictures):
+        left, top = i % COLUMNS * 1.08 * width, i // COLUMNS * (1 + gap) * height
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=1, extent=(left, left + width, top + height, top))
+    for i, (title, ink) in enumerate(titles):
+        left, top = i % COLUMNS * 1.08 * width, i // COLUMNS * (1 + gap) * height
+        axes.text(left + width / 2, top - 0.06 * height, title, color=ink, ha="center", va="bottom", fontsize=7)
+    axes.set_xlim(0, COLUMNS * 1.08 * width)
+    axes.set_ylim(lines * (1 + gap) * height, -gap * height)
+    return write(sheet, path)
 
 
 def first_weights(learner: Any) -> Array | None:

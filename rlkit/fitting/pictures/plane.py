@@ -30,7 +30,7 @@ def draw_plane(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1] if len(names) == 2 else data.target)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="upper right")
     return write(sheet, directory / "boundaries.png")
 
 

@@ -62,7 +62,7 @@ def draw_fit(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
     axes.set_ylabel("predicted")
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper left")
     return write(sheet, directory / "predictions.png")
 
 
@@ -85,5 +85,5 @@ def draw_ranking(directory: Path, data: Dataset, outcome: Outcome) -> Path | Non
         )
         axes.bar_label(bars, fmt="%.3f", fontsize=8)
     axes.set_xticks(np.arange(len(names)) + 0.2, [name.replace("_", " ") for name in names])
-    axes.legend(fontsize=8)
+    sheet.legend(fontsize=8, loc="outside lower center", ncols=2)
     return write(sheet, directory / "ranking.png")

@@ -45,7 +45,7 @@ def draw_columns(directory: Path, data: Dataset, outcome: Outcome) -> Path | Non
     right.set_xlabel("first principal component")
     right.set_ylabel("second")
     right.set_title("all columns, standardised", fontsize=9)
-    left.legend(fontsize=8)
+    left.legend(fontsize=8, loc="upper left")
     return write(sheet, directory / "data.png")
 
 
@@ -71,7 +71,7 @@ def draw_target(directory: Path, data: Dataset, outcome: Outcome) -> Path | None
     panels[0].set_xlabel(data.target)
     panels[0].set_ylabel("rows")
     panels[0].axvline(y.mean(), color=colour(1), label=f"mean {short(y.mean())}")
-    panels[0].legend(fontsize=8)
+    panels[0].legend(fontsize=8, loc="upper right")
     shown = some(len(y))
     for axes, column in zip(panels[1:], strongest, strict=True):
         axes.plot(X[shown, column], y[shown], ".", color=colour(0), markersize=3, alpha=0.5)
@@ -146,7 +146,7 @@ def draw_words(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
         bottom += own
     right.tick_params(axis="x", rotation=60, labelsize=8)
     right.set_title(f"the {len(most)} commonest of {len(words):,} words", fontsize=9)
-    right.legend(fontsize=8)
+    right.legend(fontsize=8, loc="upper right")
     return write(sheet, directory / "data.png")
 
 
