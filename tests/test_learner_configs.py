@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rlkit import build, plugins
-from rlkit.config import compose_alone, composed
+from rlkit.config import composed
 from rlkit.core import UsageError
 from rlkit.fitting.kinds import kind_of
 
@@ -63,7 +63,7 @@ def test_some_follow_the_task_of_the_data(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["extra_trees", "tree_classifier", "kmeans"])
 def test_a_learner_fits_the_slot_of_an_agent(name: str) -> None:
-    config = compose_alone("train", ["agent=random", "env=cartpole", f"+learner@agent.estimator={name}"])
+    config, _ = composed("train", ["agent=random", "env=cartpole", f"+learner@agent.estimator={name}"])
     node = build.plain(config["agent"])["estimator"]
     assert kind_of(build.build(node, {}, "agent.estimator")) in KINDS
 
