@@ -148,8 +148,8 @@ def _names(lines: Sequence[str], delimiter: str, *, quoted: bool) -> Mapping[int
 
 def _rows(lines: Sequence[str], delimiter: str, quoted: bool) -> Iterator[list[str]]:
     # last.fm's names hold quotation marks that open nothing.
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    return (row for row in csv.reader(lines, delimiter=delimiter, quoting=quoting) if len(row) > 1)
+    rows = csv.reader(lines, delimiter=delimiter) if quoted else (line.split(delimiter) for line in lines)
+    return (row for row in rows if len(row) > 1)
 
 
 def _give(items: int, least: int) -> Give | None:

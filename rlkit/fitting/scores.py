@@ -30,6 +30,7 @@ def classification(pipeline: Any, rows: Rows) -> dict[str, float]:
     """Return accuracy, precision, recall and F1, and the mean log loss where there are probabilities."""
     from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support
 
+    assert rows.y is not None, "classification has a target"
     predicted = pipeline.predict(rows.X)
     means = precision_recall_fscore_support(rows.y, predicted, average="macro", zero_division=0.0)
     found = {"accuracy": float(accuracy_score(rows.y, predicted))}

@@ -79,6 +79,7 @@ def fit(pipeline: Any, kind: str, data: Dataset, config: Mapping[str, Any], tell
     found = []
     if config["folds"]:
         for number, part in enumerate(folds(data, parts.train, config["folds"], seeds.number("folds")), start=1):
+            assert part.test is not None, "a fold holds rows out"
             fold = _fitted(pipeline, part, tell)
             found.append(scores.scores(kind, fold, part.test))
             tell(f"fold {number} of {config['folds']}: {described(found[-1])}")
@@ -153,7 +154,7 @@ def _over(found: list[dict[str, float]]) -> dict[str, float]:
     """Return mean and standard deviation (over k − 1) of each figure that every fold has."""
     if not found:
         return {}
-    figures = {}
+    figures: dict[str, float] = {}
     for name in found[0]:
         values = np.array([fold.get(name, np.nan) for fold in found])
         if np.isfinite(values).all():

@@ -40,7 +40,8 @@ class Group(NamedTuple):
     @property
     def config(self) -> Mapping[str, Any]:
         """The configuration, but for the keys `BESIDE_THE_POINT`."""
-        return self.runs[0].config
+        config: Mapping[str, Any] = self.runs[0].config
+        return config
 
     @property
     def seeds(self) -> list[int]:

@@ -61,7 +61,7 @@ def _picture(row: Array, shape: tuple[int, int, int]) -> Array:
     pixels = np.asarray(row, np.float64).reshape(shape)
     low, high = pixels.min(), pixels.max()
     pixels = (pixels - low) / ((high - low) or 1)
-    return pixels[0] if shape[0] == 1 else pixels.transpose(1, 2, 0)[:, :, :3]
+    return np.asarray(pixels[0] if shape[0] == 1 else pixels.transpose(1, 2, 0)[:, :, :3])
 
 
 def _grid(path: Path, pictures: Sequence[Array], titles: Sequence[tuple[str, str]]) -> Path:

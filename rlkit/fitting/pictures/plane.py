@@ -51,7 +51,7 @@ def _along_line(sheet: Any, axes: Any, data: Dataset, outcome: Outcome) -> None:
         curve = found[:, -1] if found is not None and len(labels) == 2 else codes
         name = f"P({class_names(data, labels)[-1]})" if found is not None and len(labels) == 2 else "predicted class"
         axes.plot(at, curve, color=colour(1), label=name)
-        heights = np.searchsorted(labels, train.y)
+        heights: Any = np.searchsorted(labels, np.asarray(train.y))
         if len(labels) == 2:
             axes.axhline(0.5, color="#999999", linewidth=0.8, linestyle=":")
     else:
