@@ -44,22 +44,31 @@ def _along_line(sheet: Any, axes: Any, data: Dataset, outcome: Outcome) -> None:
     train = outcome.split.train
     x = np.asarray(train.X[:, 0], np.float64)
     at = _grid(x)
-    if outcome.kind == "classifier":
-        labels = outcome.pipeline.classes_
-        found = probabilities_of(outcome.pipeline, at[:, None])
-        codes = np.searchsorted(labels, outcome.pipeline.predict(at[:, None]))
-        curve = found[:, -1] if found is not None and len(labels) == 2 else codes
-        name = f"P({class_names(data, labels)[-1]})" if found is not None and len(labels) == 2 else "predicted class"
-        axes.plot(at, curve, color=colour(1), label=name)
-        heights: Any = np.searchsorted(labels, np.asarray(train.y))
-        if len(labels) == 2:
-            axes.axhline(0.5, color="#999999", linewidth=0.8, linestyle=":")
-    else:
-        axes.plot(at, outcome.pipeline.predict(at[:, None]), color=colour(1), label="predicted")
-        heights = np.zeros(len(x)) if train.y is None else train.y
+    draw = _classes_along if outcome.kind == "classifier" else _values_along
+    heights = draw(axes, at, data, outcome)
     shown = some(len(x))
-    axes.plot(x[shown], np.asarray(heights)[shown], "o", color=colour(0), markersize=4, alpha=0.7, label="rows")
+    axes.plot(x[shown], heights[shown], "o", color=colour(0), markersize=4, alpha=0.7, label="rows")
     axes.grid(alpha=0.25)
+
+
+def _values_along(axes: Any, at: Array, data: Dataset, outcome: Outcome) -> Array:
+    """Draw what is predicted, and return where the rows are; clusters have no height."""
+    axes.plot(at, outcome.pipeline.predict(at[:, None]), color=colour(1), label="predicted")
+    train = outcome.split.train
+    return np.zeros(len(train.X)) if train.y is None else np.asarray(train.y)
+
+
+def _classes_along(axes: Any, at: Array, data: Dataset, outcome: Outcome) -> Array:
+    """Draw the probability of the second of two classes, or the numbers of more, and return those of the rows."""
+    labels = outcome.pipeline.classes_
+    found = probabilities_of(outcome.pipeline, at[:, None]) if len(labels) == 2 else None
+    if found is None:
+        codes = np.searchsorted(labels, outcome.pipeline.predict(at[:, None]))
+        axes.plot(at, codes, color=colour(1), label="predicted class")
+    else:
+        axes.plot(at, found[:, 1], color=colour(1), label=f"P({class_names(data, labels)[1]})")
+        axes.axhline(0.5, color="#999999", linewidth=0.8, linestyle=":")
+    return np.asarray(np.searchsorted(labels, np.asarray(outcome.split.train.y)))
 
 
 def _over_plane(sheet: Any, axes: Any, data: Dataset, outcome: Outcome) -> None:
