@@ -5,13 +5,16 @@ Importing rlkit imports neither torch nor W&B nor matplotlib.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlkit.fitting.run import FitRun
+    from rlkit.launch import Request
     from rlkit.run import Run
 
-__all__ = ["defaults", "load", "report", "train"]
+__all__ = ["defaults", "fit", "load", "report", "train"]
 
 
 def train(*overrides: str, **keys: Any) -> Run:
@@ -26,26 +29,35 @@ def train(*overrides: str, **keys: Any) -> Run:
         RunError: something failed on the way.
     """
     from rlkit import launch
-    from rlkit.config import composed
-    from rlkit.core import UsageError
 
-    words = [*overrides, *(f"{key}={_word(value)}" for key, value in keys.items())]
-    try:
-        config, choices = composed("train", words)
-    except UsageError as error:
-        raise error from None  # how Hydra and OmegaConf put it is of no use
-    return launch.start(launch.Request(config, choices, words))
+    return launch.start(_request("train", overrides, keys))
 
 
-def load(directory: Path | str) -> Run:
-    """Return the run in a folder.
+def fit(*overrides: str, **keys: Any) -> FitRun:
+    """Fit a learner to data like ``rlkit fit`` and return the run.
+
+    Args:
+        overrides: as on the command line, e.g. ``"learner=tree", "data=iris", "learner.max_depth=2"``.
+        keys: the same for simple keys, e.g. ``folds=5``.
+
+    Raises:
+        UsageError: a mistake in the keys, in one line.
+        RunError: the data cannot be had, or the learner refuses it.
+    """
+    from rlkit.fitting import launch
+
+    return launch.start(_request("fit", overrides, keys))
+
+
+def load(directory: Path | str) -> Run | FitRun:
+    """Return the run in a folder, as `train` or `fit` returned it.
 
     Raises:
         UsageError: there is none.
     """
-    from rlkit.run import Run
+    from rlkit.fitting.run import opened
 
-    return Run(directory)
+    return opened(directory)
 
 
 def report(*directories: Path | str, out: Path | str = "report.html", video_mb: float = 20.0) -> Path:
@@ -69,6 +81,19 @@ def defaults(name: str) -> dict[str, Any]:
     from rlkit import build
 
     return build.defaults(name)
+
+
+def _request(verb: str, overrides: Sequence[str], keys: Mapping[str, Any]) -> Request:
+    from rlkit.config import composed
+    from rlkit.core import UsageError
+    from rlkit.launch import Request
+
+    words = [*overrides, *(f"{key}={_word(value)}" for key, value in keys.items())]
+    try:
+        config, choices = composed(verb, words)
+    except UsageError as error:
+        raise error from None  # how Hydra and OmegaConf put it is of no use
+    return Request(config, choices, words)
 
 
 def _word(value: Any) -> str:

@@ -55,6 +55,7 @@ def locate(target: str, path: str) -> Callable[..., Any]:
 def build(node: Any, context: Context, path: str = "") -> Any:
     """Build plain data `node`: its ``_target_`` nodes, innermost first, become objects.
 
+    ``_target_`` may name a class for each task, of which the one that the run is about is taken.
     ``_partial_: true`` gives the callable with its arguments bound, for what is called later (an optimiser).
 
     Raises:
@@ -67,7 +68,7 @@ def build(node: Any, context: Context, path: str = "") -> Any:
     if "_target_" not in node:
         return _built(node, context, path)
     arguments = {key: value for key, value in node.items() if key not in ("_target_", "_partial_")}
-    target, partial = locate(node["_target_"], path), node.get("_partial_", False)
+    target, partial = locate(_by_task(node["_target_"], context, path), path), node.get("_partial_", False)
     # Plain values first: where a node within refers to one, it is this one that was typed.
     plain_values = {key: value for key, value in arguments.items() if not isinstance(value, (dict, list))}
     options.check(plain_values, target, path)
@@ -79,6 +80,21 @@ def build(node: Any, context: Context, path: str = "") -> Any:
         return functools.partial(target, **known, **children)
     options.require(wanted, {*known, *children}, target, path)
     return target(**known, **children)
+
+
+def _by_task(target: Any, context: Context, path: str) -> str:
+    """Return the class that is named, or the one for the run's task where there is one for each."""
+    if not isinstance(target, dict):
+        return str(target)
+    known = ", ".join(target)
+    if "task" not in context:
+        raise UsageError(
+            f"{path} is for several tasks ({known}); choose a file for one of them, e.g. {path}=tree_regressor"
+        )
+    task = context["task"](path)
+    if task not in target:
+        raise UsageError(f"{path} is for {known}, but the task of the data is {task}; choose another {path}=")
+    return str(target[task])
 
 
 def _built(node: Mapping[str, Any], context: Context, path: str) -> dict[str, Any]:
@@ -226,9 +242,10 @@ def make_agent(
 
     Constructors can ask for `observation_space`, `action_space`, `frame_stack` (of `rlkit.core.Environment`),
     `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of its own, named after the node), `generator` (a
-    `torch.Generator`, likewise), `scratch` (a folder for what need not last), `tell` (takes a line for the user),
-    `model` (for planners: returns the `rlkit.mdp.FiniteMDP` that the environment is; see `rlkit.mdp.model_of`) and
-    `search_model` (returns the `rlkit.search.Model` of it; see `rlkit.search.model_of`).
+    `torch.Generator`, likewise), `random_state` (a number likewise, for estimators), `scratch` (a folder for what
+    need not last), `tell` (takes a line for the user), `model` (for planners: returns the `rlkit.mdp.FiniteMDP` that
+    the environment is; see `rlkit.mdp.model_of`) and `search_model` (returns the `rlkit.search.Model` of it; see
+    `rlkit.search.model_of`).
     """
     context: Context = {
         "observation_space": lambda path: env.observation_space,
@@ -243,6 +260,7 @@ def make_agent(
         "search_model": lambda path: functools.partial(_search_model, config),
         "rng": seeds.generator,
         "generator": lambda path: seeds.torch_generator(path, config["device"]),
+        "random_state": seeds.number,
     }
     with _torch_seeded(config, seeds):
         agent: Agent = build(config["agent"], context, "agent")

@@ -12,9 +12,11 @@ VERBS = {
     "train": "train an agent in an environment (the default: DQN on CartPole)",
     "eval": "score an agent of a run in fresh episodes",
     "play": "record an agent to an mp4, or play yourself",
+    "fit": "fit a learner to data (the default: a tree on iris)",
+    "predict": "predict the rows of a file with a fit run",
     "report": "compare runs on one HTML page",
-    "list": "show agents, environments, networks, loggers and where each comes from",
-    "check": "run the contract suite on an environment or agent",
+    "list": "show agents, environments, learners, data, loggers and where each comes from",
+    "check": "run the contract suite on an environment, agent or learner",
     "doctor": "show what this machine has, and what is missing",
 }
 
@@ -33,6 +35,7 @@ examples
   rlkit train resume=runs/dqn_cartpole_s0          go on after a crash, or for longer with total_steps=…
   rlkit eval run=runs/dqn_cartpole_s0 episodes=100
   rlkit play run=runs/dqn_cartpole_s0
+  rlkit fit learner=forest data=wine folds=5
   rlkit report runs/dqn_cartpole_s0 runs/dqn_cartpole_s1
 
 rlkit <verb> --help shows a verb's keys and what each group offers; rlkit --version the version."""

@@ -117,6 +117,8 @@ def _no_name(found: re.Match[str], cause: str, command: Command) -> str:
 
 def _unknown_key(found: re.Match[str], cause: str, command: Command) -> str:
     key = found[1]
+    if other := _preset_of_another_verb(command):
+        return other
     known = list(command.valid_keys())
     if key in known:
         added = re.search(r"Key '([^']+)' is not in struct", cause)
@@ -133,6 +135,15 @@ def _unknown_key(found: re.Match[str], cause: str, command: Command) -> str:
         return f"there is no key {key}; did you mean {close[0]}?"
     some = nearest(key, siblings or known)
     return f"there is no key {key}{some}" + ("" if siblings else f" (rlkit {command.verb} --help shows them)")
+
+
+def _preset_of_another_verb(command: Command) -> str:
+    """Return what is wrong where a preset chooses from groups that this verb has not."""
+    named = {word.removeprefix("experiment=") for word in command.overrides if word.startswith("experiment=")}
+    for entry in plugins.entries("experiment") if command.verb in ("train", "fit") else ():
+        if entry.name in named and entry.verb != command.verb:
+            return f"experiment={entry.name} is a preset of rlkit {entry.verb}, not of rlkit {command.verb}"
+    return ""
 
 
 def _wrong_value(found: re.Match[str], cause: str, command: Command) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from rlkit.core import UsageError
+from rlkit.explain import nearest
 
 PACKAGES = (
     "rlkit",
@@ -29,22 +30,33 @@ PACKAGES = (
     "wandb",
     "av",
     "matplotlib",
+    "scikit-learn",
 )
 
 
 def default_name(config: dict[str, Any]) -> str:
-    """Return ``<agent>_<env>_s<seed>``, with the game or id where the environment's name does not say it.
+    """Return ``<agent>_<env>_s<seed>`` or ``<learner>_<data>_s<seed>``, with what the names do not say.
 
-    A preset is called by its own name: ``<experiment>_s<seed>``.
+    That is the game or id of an environment, the file of a data set, the class of an estimator. A preset is called by
+    its own name: ``<experiment>_s<seed>``.
     """
-    choices, env = config["choices"], config["env"]
+    choices = config["choices"]
     preset = choices.get("experiment") not in (None, "None")
-    parts = [choices["experiment"]] if preset else [choices["agent"], choices["env"]]
-    if "game" in env and str(env["game"]).lower() not in parts[0]:
-        parts.append(str(env["game"]))
-    elif choices["env"] == "gym" and not preset:
-        parts.append(str(env["id"]))
+    pair = ("learner", "data") if "learner" in config else ("agent", "env")
+    parts = [choices["experiment"]] if preset else [choices[group] for group in pair]
+    parts += _not_said(config, parts[0], preset)
     return re.sub(r"[^\w.-]+", "-", "_".join([*parts, f"s{config['seed']}"]))
+
+
+def _not_said(config: dict[str, Any], first: str, preset: bool) -> list[str]:
+    """Return what the names of the files do not say: `first` is the first of them."""
+    choices = config["choices"]
+    if "learner" in config:
+        named = [str(config["learner"]["estimator"]).rpartition(".")[2]] if choices["learner"] == "sklearn" else []
+        return [] if preset else [*named, *([Path(config["data"]["path"]).stem] if "path" in config["data"] else [])]
+    if "game" in config["env"] and str(config["env"]["game"]).lower() not in first:
+        return [str(config["env"]["game"])]
+    return [str(config["env"]["id"])] if choices["env"] == "gym" and not preset else []
 
 
 def claim(config: dict[str, Any]) -> Path:
@@ -99,6 +111,24 @@ def write_folder(directory: Path, config: dict[str, Any]) -> None:
     if not path.exists():
         _write_whole(path, json.dumps({"id": secrets.token_hex(8), **versions()}, indent=1) + "\n")
     _write_whole(directory / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """Return the config.yaml of a run folder.
+
+    Raises:
+        UsageError: there is none, or it is not one of rlkit's.
+    """
+    path = directory / "config.yaml"
+    if not path.is_file():
+        known = [folder.parent.name for folder in sorted(directory.parent.glob("*/config.yaml"))]
+        raise UsageError(f"there is no run {directory} (no config.yaml in it){nearest(directory.name, known)}")
+    try:
+        config = yaml.safe_load(path.read_text())
+        pair = ("learner", "data") if "learner" in config else ("agent", "env")
+        return {**config, **{key: config[key] for key in ("name", *pair)}}
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is not the configuration of an rlkit run: {type(error).__name__}: {error}") from error
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -27,14 +27,19 @@ GROUPS = (
     "experiment",
     "tuned",
 )
+"""Of `rlkit train`."""
+
+FIT_GROUPS = ("learner", "data", "prepare", "logger", "experiment")
 
 USAGE = {
     "train": "rlkit train [group=name …] [key=value …] [-m]",
     "eval": "rlkit eval run=<run folder> [key=value …]",
     "play": "rlkit play run=<run folder> [key=value …]",
+    "fit": "rlkit fit [group=name …] [key=value …] [-m]",
+    "predict": "rlkit predict run=<run folder> input=<file or folder> [key=value …]",
     "report": "rlkit report <run folder> … [key=value …]",
     "list": "rlkit list [group | gym] [output=json]",
-    "check": "rlkit check env=<name> | agent=<name> | both [key=value …]",
+    "check": "rlkit check env=<name> | agent=<name> | learner=<name> … [key=value …]",
     "doctor": "rlkit doctor [output=json]",
 }
 
@@ -72,6 +77,27 @@ examples
   rlkit play run=runs/dqn_cartpole_s0 actions=true   the video, and a small log of actions
   rlkit play log=videos/dqn_cartpole_s0/best-seed0-0.actions.json height=800
   rlkit play run=runs/dqn_cartpole_s0 human=true     you play, in a window""",
+    "fit": """\
+values inside a group
+  learner.max_depth=3        any value of a chosen file; rlkit fit --cfg job shows them all
+  +learner.criterion=entropy a parameter of the learner that its file does not name
+  prepare=[impute,standardize]   several, one after the other
+
+examples
+  rlkit fit                                          a tree on iris
+  rlkit fit learner=forest data=wine folds=5         cross-validated
+  rlkit fit learner=sklearn learner.estimator=sklearn.svm.SVC +learner.C=10 prepare=standardize
+  rlkit fit learner=linear data=csv data.path=table.csv data.target=price
+  rlkit fit data=house_prices data.folder=downloads  files that you have
+  rlkit fit -m learner=tree,forest,logistic data=wine
+  rlkit fit learner=kmeans data=image data.path=photo.jpg""",
+    "predict": """\
+a table's columns are found by their names; one called Id stays beside the predictions
+
+examples
+  rlkit predict run=runs/tree_iris_s0 input=flowers.csv
+  rlkit predict run=runs/tree_iris_s0 input=flowers.npz array=X probabilities=true out=flowers.csv
+  rlkit predict run=runs/cnn_images_s0 input=folder_of_pictures""",
     "report": """\
 runs that differ only in their seed form a group: its curve is their mean, with a 95% interval
 
@@ -88,7 +114,8 @@ examples
     "check": """\
 examples
   rlkit check env=my_maze
-  rlkit check agent=my_agent env=cartpole""",
+  rlkit check agent=my_agent env=cartpole
+  rlkit check learner=my_learner""",
     "doctor": """\
 examples
   rlkit doctor
@@ -127,14 +154,15 @@ def _keys_and_groups(verb: str, path: Path) -> list[str]:
     chosen = defaults(lines)
     keys = [(f"{key.name}={'…' if key.value == '???' else key.value}", key.comment) for key in read_keys(lines)]
     parts = ["keys, and the values they have if you say nothing\n" + columns(keys)]
-    groups = GROUPS if verb == "train" else tuple(group for group in GROUPS if group in chosen)
-    shown = [_group(group, chosen.get(group, "")) for group in groups]
+    known = {"train": GROUPS, "fit": FIT_GROUPS}
+    groups = known.get(verb) or tuple(group for group in (*GROUPS, *FIT_GROUPS[:1]) if group in chosen)
+    shown = [_group(group, chosen.get(group, ""), verb) for group in groups]
     return parts + (["groups\n" + "\n".join(filter(None, shown))] if any(shown) else [])
 
 
-def _group(group: str, chosen: str) -> str:
-    """Return one line for each choice of `group`; the default is marked with a star."""
-    entries = plugins.entries(group)
+def _group(group: str, chosen: str, verb: str) -> str:
+    """Return one line for each choice of `group` that fits the verb; the default is marked with a star."""
+    entries = [entry for entry in plugins.entries(group) if group != "experiment" or entry.verb == verb]
     if not entries:
         return ""
     names = re.findall(r"\w+", chosen)
@@ -143,6 +171,7 @@ def _group(group: str, chosen: str) -> str:
 
 
 HINTS = {
+    "prepare": " (the data chooses; several: prepare=[impute,standardize])",
     "network": " (the agent chooses)",
     "distribution": " (of returns; the agent chooses)",
     "replay": " (the agent chooses)",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import shutil
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import reduce
 from operator import getitem
@@ -25,7 +24,7 @@ from rlkit.folder import claim, default_name, identity, locked, write_folder
 from rlkit.loggers.base import Logger, ManyLoggers, RunInfo
 from rlkit.pictures import check_picture
 from rlkit.recording import record
-from rlkit.resources import keep_freed_memory
+from rlkit.resources import checked_device, keep_freed_memory, torch_device
 from rlkit.run import Run
 from rlkit.seeding import Seeds
 from rlkit.signals import interruptions
@@ -110,18 +109,10 @@ def _resumed_config(request: Request) -> dict[str, Any]:
 
 
 def _device(config: dict[str, Any]) -> str:
-    device = str(config["device"])
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
-        raise UsageError(f"device is {device}; it must be auto, cpu, cuda, cuda:1, … or mps")
+    device = checked_device(config["device"])
     if config["network"] is None:
         return "cpu" if device == "auto" else device
-    import torch
-
-    if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
-        raise UsageError(f"device is {device}, but torch sees {torch.cuda.device_count()} CUDA devices; set device=cpu")
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
+    return torch_device(device)
 
 
 def _check(config: dict[str, Any]) -> None:
@@ -136,9 +127,7 @@ def _check(config: dict[str, Any]) -> None:
         raise UsageError(
             "overlap=true learns one step behind, from a replay, which this agent has not; leave overlap=true out"
         )
-    for logger, remedy in LOGGERS.items():
-        if logger in config["logger"] and importlib.util.find_spec(logger) is None:
-            raise UsageError(f"logger={logger} needs {logger}: {remedy}, or leave it out of logger=[…]")
+    require_loggers(config)
     if config["video"] != "none" and importlib.util.find_spec("av") is None:
         raise UsageError("videos need PyAV: pip install av, or set video=none")
     if config["video"] == "every" and config["vectorization"] != "sync":
@@ -148,6 +137,17 @@ def _check(config: dict[str, Any]) -> None:
     if config["video"] in ("eval", "every"):
         encoder()
         _check_pictures(config)
+
+
+def require_loggers(config: Mapping[str, Any]) -> None:
+    """Refuse loggers whose package is not there.
+
+    Raises:
+        UsageError: naming it and its remedy.
+    """
+    for logger, remedy in LOGGERS.items():
+        if logger in config["logger"] and importlib.util.find_spec(logger) is None:
+            raise UsageError(f"logger={logger} needs {logger}: {remedy}, or leave it out of logger=[…]")
 
 
 def _check_single(config: dict[str, Any]) -> None:
@@ -180,7 +180,7 @@ def _train(config: dict[str, Any], directory: Path, *, resume: bool) -> Run:
     film = EachEpisode(_videos(config)) if config["video"] == "every" else None
     with ExitStack() as stack:
         stack.enter_context(locked(directory))
-        stack.enter_context(_traceback_kept(directory / "train.log"))
+        stack.enter_context(traceback_kept(directory / "train.log"))
         interrupted = stack.enter_context(interruptions())
         env = build.make_environment(config, num_envs=config["num_envs"], films=[film] if film else [])
         stack.callback(env.close)
@@ -220,7 +220,8 @@ def _open(config: dict[str, Any], directory: Path, logger: Logger, session: Trai
 
 
 @contextmanager
-def _traceback_kept(path: Path) -> Iterator[None]:
+def traceback_kept(path: Path) -> Iterator[None]:
+    """Write the traceback of what goes wrong to the end of a file."""
     try:
         yield
     except Exception:

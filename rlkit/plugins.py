@@ -7,6 +7,7 @@ A distribution declares an entry point in the group ``rlkit.conf`` that names a 
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -53,6 +54,12 @@ class Entry(NamedTuple):
             if line.startswith("#") and not text.startswith("@package"):
                 return text
         return ""
+
+    @property
+    def verb(self) -> str:
+        """Return the verb that a preset is for: the one whose groups it chooses from."""
+        chosen = re.findall(r"^  - override /(\w+)", self.path.read_text("utf-8", "replace"), re.MULTILINE)
+        return "fit" if {"learner", "data"} & set(chosen) else "train"
 
 
 def origins() -> list[Origin]:

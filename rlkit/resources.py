@@ -4,11 +4,38 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from rlkit.core import UsageError
+
+
+def checked_device(device: str) -> str:
+    """Return `device` if it is the name of one, there or not.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", str(device)):
+        raise UsageError(f"device is {device}; it must be auto, cpu, cuda, cuda:1, … or mps")
+    return str(device)
+
+
+def torch_device(device: str) -> str:
+    """Return the device that torch computes on: `device`, or for ``auto`` a GPU where there is one.
+
+    Raises:
+        UsageError: torch does not see it.
+    """
+    import torch
+
+    if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
+        raise UsageError(f"device is {device}, but torch sees {torch.cuda.device_count()} CUDA devices; set device=cpu")
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
 
 
 def cores() -> int:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from rlkit import build
 from rlkit.checkpoint import CheckpointError, Store
 from rlkit.core import Agent, Array, State, UsageError
-from rlkit.explain import nearest
+from rlkit.folder import read_config
 from rlkit.loop import evaluate
 from rlkit.seeding import Seeds
 from rlkit.training import made_for, require_fit, without_replay
@@ -36,7 +35,9 @@ class Run:
             UsageError: it is not there, or not a run of rlkit's.
         """
         self.directory = Path(directory)
-        self.config: dict[str, Any] = _read_config(self.directory)
+        self.config: dict[str, Any] = read_config(self.directory)
+        if "learner" in self.config:
+            raise UsageError(f"{directory} is a run of rlkit fit; rlkit predict and rlkit report take it")
         self.stopped: str | None = None
 
     @property
@@ -228,18 +229,6 @@ def read_table(path: Path) -> dict[str, Array]:
     content = path.read_text()
     header, *rows = csv.reader(content[: content.rfind("\n") + 1].splitlines()) if "\n" in content else [[]]
     return {name: np.array([float(row[i]) if row[i] else np.nan for row in rows]) for i, name in enumerate(header)}
-
-
-def _read_config(directory: Path) -> dict[str, Any]:
-    path = directory / "config.yaml"
-    if not path.is_file():
-        known = [folder.parent.name for folder in sorted(directory.parent.glob("*/config.yaml"))]
-        raise UsageError(f"there is no run {directory} (no config.yaml in it){nearest(directory.name, known)}")
-    try:
-        config = yaml.safe_load(path.read_text())
-        return {**config, "name": config["name"], "agent": config["agent"], "env": config["env"]}
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} is not the configuration of an rlkit run: {type(error).__name__}: {error}") from error
 
 
 def _spread(values: Array) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """The keys that verbs share.
 
 Budgets, evaluation, checkpoints and logging are dataclasses: a misspelt key or a wrong type is refused by name.
-The `agent`, `env`, `network`, `distribution` and `replay` nodes are open, so that plugins need no schema. The
-values are in `conf/`.
+The `agent`, `env`, `learner`, `data`, `prepare`, `network`, `distribution` and `replay` nodes are open, so that plugins
+need no schema. The values are in `conf/`.
 """
 
 from __future__ import annotations
@@ -140,11 +140,46 @@ class PlayConfig(RunConfig):
 
 
 @dataclass
+class FitConfig:
+    """Keys of `rlkit fit`."""
+
+    learner: Any = MISSING
+    data: Any = MISSING
+    prepare: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    run_dir: str | None = None
+    seed: int = MISSING
+    device: str = MISSING
+    threads: int = MISSING
+    test_size: float | None = None
+    folds: int = MISSING
+    at: int = MISSING
+    pictures: bool = MISSING
+    output: Output = MISSING
+
+
+@dataclass
+class PredictConfig:
+    """Keys of `rlkit predict`."""
+
+    run: str = MISSING
+    input: str = MISSING
+    out: str | None = None
+    array: str = MISSING
+    probabilities: bool = MISSING
+    at: int = MISSING
+    threads: int = MISSING
+    output: Output = MISSING
+
+
+@dataclass
 class CheckConfig:
     """Keys of `rlkit check`."""
 
     env: Any = None
     agent: Any = None
+    learner: Any = None
     network: Any = None
     distribution: Any = None
     replay: Any = None
@@ -171,6 +206,8 @@ class ReportConfig:
 
 SCHEMAS: Mapping[str, type[Any]] = {
     "train": TrainConfig,
+    "fit": FitConfig,
+    "predict": PredictConfig,
     "eval": EvaluateConfig,
     "play": PlayConfig,
     "check": CheckConfig,

@@ -36,6 +36,10 @@ class Seeds:
         """Return `size` seeds below 2**31, for simulators that take an integer."""
         return [int(word >> 1) for word in self.sequence(name, *numbers).generate_state(size)]
 
+    def number(self, name: str) -> int:
+        """Return one seed below 2**31, as scikit-learn's `random_state`."""
+        return self.integers(name, size=1)[0]
+
     def torch_generator(self, name: str, device: str = "cpu") -> torch.Generator:
         """Return a fresh `torch.Generator` for `name` on `device`."""
         import torch

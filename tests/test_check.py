@@ -61,7 +61,7 @@ def test_environment_and_agent_are_checked_together_and_told_as_json(capsys: pyt
 def test_nothing_to_check_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check"]) == 2
     assert capsys.readouterr().err == (
-        "rlkit: say what to check: env=<name>, agent=<name> or both, e.g. rlkit check env=cartpole\n"
+        "rlkit: say what to check: env=<name>, agent=<name> or learner=<name>, e.g. rlkit check env=cartpole\n"
     )
 
 
@@ -84,3 +84,54 @@ def test_a_sweep_checks_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 0
     assert "agent=random in env=frozen_lake" in output
     assert "agent=random in env=taxi" in output
+
+
+def test_a_sound_learner_gets_a_line_for_each_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["learner=sklearn", "learner.estimator=sklearn.naive_bayes.GaussianNB"]
+    status = main(["check", *words])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert status == 0, lines
+    assert lines[0] == "learner=sklearn"
+    assert "  ok    survives_saving" in lines
+    assert "  ok    check_fit_idempotent" in lines
+    assert lines[-1].endswith(" rules, none broken")
+    assert int(lines[-1].split()[0]) > 60
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        ("SetsInConstructor", "constructor_only_stores: the constructor sets count; it only stores its arguments"),
+        ("ReturnsNothing", "fits_and_predicts: fit returned something else; it returns self"),
+        ("ForgetsTheUnderscore", "learned_attributes_end_in_an_underscore: fit sets mean; call it mean_"),
+        (
+            "ChangesItsParameters",
+            "fit_leaves_parameters_alone: fit changed depth from 1 to 2; store it as depth_ instead",
+        ),
+        ("WritesIntoRows", "rows_are_left_alone: the rows were changed; work on a copy"),
+        ("DrawsFromTheProcess", "global_generators_are_left_alone: numpy.random moved; draw from a generator made of"),
+        ("Unseeded", "equal_seeds_make_equal_models: two models of the same rows differ"),
+        ("LearnsWhilePredicting", "predicting_learns_nothing: predicting changed the model"),
+        ("KeepsAFile", "survives_saving: KeepsAFile.file_ is a "),
+    ],
+)
+def test_a_broken_learner_gives_status_1_and_the_rule(
+    name: str, broken: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "learner=sklearn", f"learner.estimator=broken.learners.{name}"]) == 1
+    assert f"  FAIL  {broken}" in capsys.readouterr().out
+
+
+def test_a_learner_without_predict_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "learner=sklearn", "learner.estimator=broken.learners.Mute"]) == 1
+    assert "FAIL  is_an_estimator: Mute has no transform; a transformer needs it" in capsys.readouterr().out
+
+
+def test_the_suite_raises_what_is_broken() -> None:
+    from broken.learners import KeepsAFile
+
+    from rlkit.testing import ContractError, check_learner
+
+    with pytest.raises(ContractError, match="survives_saving: "):
+        check_learner(KeepsAFile)

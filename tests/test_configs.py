@@ -64,7 +64,12 @@ MILLIONS = ("breakout_source", "pong_source")
 """Presets with replays of several gigabytes."""
 
 
-@pytest.mark.parametrize("name", shipped("experiment"))
+def presets(verb: str) -> list[str]:
+    """Return the shipped presets of a verb."""
+    return [entry.name for entry in plugins.entries("experiment") if entry.verb == verb]
+
+
+@pytest.mark.parametrize("name", presets("train"))
 def test_each_preset_trains(name: str) -> None:
     capacity = ("replay.capacity=1000",) if name in MILLIONS else ()
     assert trained(f"experiment={name}", *capacity)[1] >= 40

@@ -14,12 +14,16 @@ from commands import Command, clean_environment
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BENCHMARKS = ROOT / "tests/benchmarks/README.md"
-FOLDERS = [ROOT / name / "README.md" for name in ("agents", "envs", "conf", "videos")]
+FOLDERS = [ROOT / name / "README.md" for name in ("agents", "envs", "conf", "videos", "rlkit/learners")]
 
 BUDGET = "total_steps=300 eval.every=150 eval.episodes=2 eval.max_steps=200 checkpoint.every=150"
 SMALLER = "total_steps=200 eval.every=200 eval.episodes=1 eval.max_steps=30 checkpoint.every=200"
 """For pictures, whose networks are slow."""
 SET_UP = "python3 -m venv"
+FIT_SMALLER = {"experiment=discounts": "learner.max_iter=500 pictures=false"}
+
+FLOWERS = "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n"
+"""Rows to predict."""
 
 
 def blocks(path: Path, language: str) -> list[str]:
@@ -38,6 +42,8 @@ def cut_down(command: str) -> str:
     """Cut budgets; a dqn learns within them."""
     command = re.sub(r"total_steps=\d+", "", command)
     words = command.split()
+    if words[:2] == ["rlkit", "fit"] and "--help" not in words:
+        return f"{command} {FIT_SMALLER.get(words[2] if len(words) > 2 else '', 'pictures=false')}"
     if words[:2] != ["rlkit", "train"] or {"--help", "--cfg"} & set(words):
         return command
     if any(word.startswith("resume=") for word in words):
@@ -91,6 +97,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_commands_of_the_readme_run_in_its_order(tmp_path: Path, site: Path) -> None:
     run(cut_down("rlkit train"), tmp_path, site)
+    (tmp_path / "flowers.csv").write_text(FLOWERS)
     for command in commands(README):
         if command.startswith("pip install") or command == "rlkit train":
             continue
@@ -105,13 +112,14 @@ def test_the_commands_of_the_folders_readmes_run(path: Path, tmp_path: Path, sit
     assert found
     if any("run=runs/dqn_cartpole_s0" in command for command in found):
         run(cut_down("rlkit train"), tmp_path, site)
+    (tmp_path / "flowers.csv").write_text(FLOWERS)
     for command in found:
         run(cut_down(command), tmp_path, site)
 
 
-def test_the_scripts_of_the_readme_run(tmp_path: Path, site: Path) -> None:
-    scripts = blocks(README, "python")
-    assert len(scripts) == 2
+def test_the_scripts_of_the_readmes_run(tmp_path: Path, site: Path) -> None:
+    scripts = [script for path in (README, *FOLDERS) for script in blocks(path, "python")]
+    assert len(scripts) == 3
     for script in scripts:
         (tmp_path / "script.py").write_text(script.replace("50_000)", "2_000)"))
         environment = clean_environment(PYTHONPATH=str(site))

@@ -380,3 +380,71 @@ def test_a_folder_whose_configuration_is_not_whole_is_named(runs: list[Path]) ->
     (runs[0] / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(UsageError, match="has no choices"):
         rlkit.report(runs[0])
+
+
+FIT = ("learner=sklearn", "data=iris", "folds=3", "logger=[csv]")
+MLP = ("learner.estimator=sklearn.neural_network.MLPClassifier", "+learner.max_iter=5", "prepare=[impute,standardize]")
+TREE = ("learner.estimator=sklearn.tree.DecisionTreeClassifier", "+learner.max_depth=2", "name='shallow <tree>'")
+
+
+@pytest.fixture(scope="module")
+def fits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with fit runs of two groups: two seeds that record their costs, and one with a picture."""
+    folder = tmp_path_factory.mktemp("fits")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        for seed in range(2):
+            rlkit.fit(*FIT, *MLP, seed=seed, pictures=False)
+        rlkit.fit(*FIT, *TREE)
+    finally:
+        os.chdir(before)
+    return folder
+
+
+def test_fit_runs_are_shown_with_their_figures_costs_pictures_and_commands(
+    fits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = sorted((fits / "runs").iterdir())
+    page = rlkit.report(*paths).read_text()
+
+    runs = {path.name: rlkit.load(path) for path in paths}
+    mlps = [run for name, run in runs.items() if name.startswith("sklearn_iris_MLP")]
+    accuracies = [run.figures["test/accuracy"] for run in mlps]  # type: ignore[union-attr]
+    row = re.search(r'<th scope="row">accuracy, held out</th>(.*?)</tr>', page)
+    assert row is not None
+    assert f"{np.mean(accuracies):.3g}" in row[1]
+    assert f"± {np.std(accuracies, ddof=1):.3g}" in row[1]
+    assert "accuracy, folds" in page
+    assert 'id="cost-0"' in page
+    assert ">epochs</text>" in page
+    assert "Evaluations" not in page
+    assert "tree.png" in page
+    commands = [html.unescape(found) for found in re.findall(r"<code>([^<]*)</code>", page)]
+    assert len(commands) == 3
+    for command in commands:
+        verb, *words = shlex.split(command)[1:]
+        assert verb == "fit"
+        seed = int(words[-1].removeprefix("seed="))
+        config = build.plain(composed("fit", words)[0])
+        wanted = next(run.config for run in runs.values() if same_settings(run.config, config, seed))
+        assert wanted["learner"] == config["learner"]
+
+
+def same_settings(config: dict[str, Any], other: dict[str, Any], seed: int) -> bool:
+    own = ("name", "run_dir", "choices", "output", "pictures", "logger")
+    return config["seed"] == seed and all(config[key] == other[key] for key in other if key not in own)
+
+
+def test_fits_and_trainings_share_a_page(fits: Path, runs: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    from rlkit.cli import main
+
+    fit = next((fits / "runs").glob("sklearn_iris_MLP*_s0"))
+    assert main(["report", str(runs[0]), str(fit), "out=both.html", "output=json"]) == 0
+    groups = json.loads(capsys.readouterr().out)["groups"]
+    assert "mean" in groups[0]
+    assert groups[1]["figures"]["train/accuracy"] == rlkit.load(fit).figures["train/accuracy"]  # type: ignore[union-attr]
+    page = Path("both.html").read_text()
+    for heading in ("<h2>Evaluations</h2>", "<h2>Learners</h2>", "Train again", "Fit again"):
+        assert heading in page

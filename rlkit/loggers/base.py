@@ -26,6 +26,7 @@ class RunInfo(NamedTuple):
     total_steps: int
     episodes: int = 0  # that ended before this start
     total_episodes: int | None = None
+    tables: tuple[str, ...] = ("metrics", "episodes", "evaluations", "timings")  # CSV files that it has
     say: Callable[[str], None] = _print  # a logger's own line for the user, which all loggers are told
 
 

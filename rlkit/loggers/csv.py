@@ -89,7 +89,7 @@ class CsvLogger(Logger):
     def start(self, run: RunInfo) -> None:
         """Open the files; on resume cut them to the checkpoint's length."""
         headers = {"metrics": ("step",), "episodes": EPISODES, "evaluations": EVALUATIONS, "timings": ("step",)}
-        self._tables = {name: Table(run.directory / f"{name}.csv", columns) for name, columns in headers.items()}
+        self._tables = {name: Table(run.directory / f"{name}.csv", headers[name]) for name in run.tables}
         if self._saved is None:
             # An earlier start of this run was killed before its first checkpoint: these rows will be written again.
             for table in self._tables.values():

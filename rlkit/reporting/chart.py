@@ -58,7 +58,7 @@ def short(value: float) -> str:
     return f"{value:.4g}".replace("-", "−")
 
 
-def chart(curves: Sequence[Curve], *, id: str, title: str, until: float) -> str:
+def chart(curves: Sequence[Curve], *, id: str, title: str, until: float, axis: str = "environment steps") -> str:
     """Return a figure: the curves of groups, their intervals and single seeds, and the data for the pointer.
 
     Args:
@@ -66,13 +66,14 @@ def chart(curves: Sequence[Curve], *, id: str, title: str, until: float) -> str:
         id: unique in the page.
         title: above the figure; says what the values are.
         until: the last step on the axis.
+        axis: what is counted on it.
     """
     shown = [curve for curve in curves if any(len(line.steps) for line in (curve.mean, *curve.seeds))]
     if not shown:
         return f'<figure class="chart"><figcaption>{escape(title)}</figcaption><p class="none">none yet</p></figure>'
     x, y = Scale(0.0, until, LEFT, WIDTH - RIGHT), _height(shown)
     many = sum(len(curve.seeds) for curve in shown) > SEEDS
-    parts = [_grid(x, y), *([] if many else [_seeds(curve, x, y) for curve in shown])]
+    parts = [_grid(x, y, axis), *([] if many else [_seeds(curve, x, y) for curve in shown])]
     parts += [_band(curve, x, y) for curve in shown] + [_mean(curve, x, y) for curve in shown]
     label = f"{title}. {_summary(shown)}"
     return (
@@ -95,7 +96,7 @@ def _height(curves: Sequence[Curve]) -> Scale:
     return Scale(y[0], y[-1], HEIGHT - BOTTOM, TOP)
 
 
-def _grid(x: Scale, y: Scale) -> str:
+def _grid(x: Scale, y: Scale, axis: str) -> str:
     bottom = HEIGHT - BOTTOM
     rows = [
         f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(t):.1f}" y2="{y(t):.1f}"/>'
@@ -107,7 +108,7 @@ def _grid(x: Scale, y: Scale) -> str:
         for t in ticks(x.low, x.high, 4)
         if t <= x.high
     ]
-    name = f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">environment steps</text>'
+    name = f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{escape(axis)}</text>'
     return "".join([*rows, f'<path class="base" d="M{LEFT} {bottom}H{WIDTH - RIGHT}"/>', *columns, name])
 
 

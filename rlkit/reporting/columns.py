@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from rlkit.core import Array
+from rlkit.reporting.groups import AnyRun
 from rlkit.run import Run, read_table
 
 TABLES = ("metrics", "episodes", "evaluations", "timings")
 
 
-def column(run: Run, table: str, name: str) -> Array:
+def column(run: AnyRun, table: str, name: str) -> Array:
     """Return a column, [rows] float64; empty where there is none."""
     if not (run.directory / f"{table}.csv").exists():
         return np.zeros(0)
-    columns = read_table(run.directory / "timings.csv") if table == "timings" else getattr(run, table)
+    columns = read_table(run.directory / f"{table}.csv") if table == "timings" else getattr(run, table)
     found: Array = columns.get(name, np.zeros(0))
     return found
 

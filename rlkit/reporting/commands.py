@@ -1,4 +1,4 @@
-"""The command that trains a run again, found from its config.yaml and tried out by composing it."""
+"""The command that makes a run again, found from its config.yaml and tried out by composing it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ RESERVED = {"null", "true", "false", "inf", "nan"}
 
 
 class Command(NamedTuple):
-    """The words after ``rlkit train``, and what is to be said of them."""
+    """The words after the verb, and what is to be said of them."""
 
+    verb: str
     words: list[str]
     note: str = ""
 
     def line(self, seed: int) -> str:
         """Return the command line for a seed, for a shell."""
-        return " ".join(["rlkit train", *map(shlex.quote, self.words), f"seed={seed}"])
+        return " ".join([f"rlkit {self.verb}", *map(shlex.quote, self.words), f"seed={seed}"])
 
 
 class Composed(NamedTuple):
@@ -57,41 +58,42 @@ class Commands:
         self._found: dict[str, Command] = {}
 
     def line(self, config: Mapping[str, Any]) -> tuple[str, str]:
-        """Return the command line that trains a run again, and a note where it is not exact."""
+        """Return the command line that makes a run again, and a note where it is not exact."""
         key = yaml.safe_dump({key: value for key, value in config.items() if key not in OWN})
         if key not in self._found:
             self._found[key] = self._find(config)
         return self._found[key].line(config["seed"]), self._found[key].note
 
     def _find(self, config: Mapping[str, Any]) -> Command:
-        words = [f"{group}={config['choices'][group]}" for group in ("agent", "env")]
+        verb, pair = ("fit", ("learner", "data")) if "learner" in config else ("train", ("agent", "env"))
+        words = [f"{group}={config['choices'][group]}" for group in pair]
         if config["choices"].get("experiment") not in (None, "None"):
             words.insert(0, f"experiment={config['choices']['experiment']}")
         try:
-            words += _required(config, words)
-            words += _choices(config, self._compose(words))
+            words += _required(config, verb, words)
+            words += _choices(config, self._compose(verb, words))
             # What refers to another value is right when that one is; only then is it looked at for its own sake.
             # Within a node that refers to another, nothing can be set.
-            words += _overrides(config, there := self._compose(words), there.refers)
-            words += _overrides(config, there := self._compose(words), there.is_within)
-            left = _overrides(config, self._compose(words), lambda key: False)
+            words += _overrides(config, there := self._compose(verb, words), there.refers)
+            words += _overrides(config, there := self._compose(verb, words), there.is_within)
+            left = _overrides(config, self._compose(verb, words), lambda key: False)
         except UsageError as error:
-            return Command(words, f"not exact here: {error}")
-        return Command(words, f"not exact: {', '.join(left)} would be needed, too" if left else "")
+            return Command(verb, words, f"not exact here: {error}")
+        return Command(verb, words, f"not exact: {', '.join(left)} would be needed, too" if left else "")
 
-    def _compose(self, words: Sequence[str]) -> Composed:
-        key = tuple(words)
+    def _compose(self, verb: str, words: Sequence[str]) -> Composed:
+        key = (verb, *words)
         if key not in self._composed:
-            config, choices = composed("train", words)
+            config, choices = composed(verb, words)
             raw = OmegaConf.to_container(config, resolve=False)
             derived = tuple(f"{path}." for path, value in flat(raw) if isinstance(value, str) and "${" in value)
             self._composed[key] = Composed(build.plain(config), choices, derived)
         return self._composed[key]
 
 
-def _required(config: Mapping[str, Any], words: Sequence[str]) -> list[str]:
+def _required(config: Mapping[str, Any], verb: str, words: Sequence[str]) -> list[str]:
     """Return the words for what the chosen files leave open."""
-    there, _ = composed("train", words, complete=False)
+    there, _ = composed(verb, words, complete=False)
     wanted = _leaves(config)
     return [f"{key}={literal(wanted[key])}" for key in sorted(OmegaConf.missing_keys(there)) if key in wanted]
 

@@ -41,7 +41,7 @@ class Curve(NamedTuple):
 def evaluation_curve(group: Group) -> Curve:
     """Return the curve of the evaluations' mean raw returns."""
     lines = [Line(*_columns(run.evaluation_means())) for run in group.runs]
-    return _curve(group, [line for line in lines if len(line.steps)])
+    return mean_curve(group, [line for line in lines if len(line.steps)])
 
 
 def training_curve(group: Group) -> Curve:
@@ -52,11 +52,12 @@ def training_curve(group: Group) -> Curve:
     smooth = [(line, last_step(run)) for run in group.runs if (line := _smoothed(run)) is not None]
     first = max((line.steps[0] for line, _ in smooth), default=0)
     grid = _grid(first, min((last for _, last in smooth), default=0))
-    curve = _curve(group, [_at(line, grid) for line, _ in smooth])
+    curve = mean_curve(group, [_at(line, grid) for line, _ in smooth])
     return curve._replace(seeds=[_at(line, _grid(line.steps[0], last)) for line, last in smooth])
 
 
-def _curve(group: Group, seeds: Sequence[Line]) -> Curve:
+def mean_curve(group: Group, seeds: Sequence[Line]) -> Curve:
+    """Return the curve of a group's mean over seeds, with its interval where there are several."""
     if not seeds:
         return Curve(group.label, group.number, Line(np.zeros(0), np.zeros(0)), None, [])
     # Beyond the end of the shortest run a mean would be over others than before.

@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 import yaml
 
 from rlkit.core import UsageError
+from rlkit.fitting.run import FitRun, opened
 from rlkit.folder import default_name
 from rlkit.run import Run
 
-BESIDE_THE_POINT = ("seed", "name", "run_dir", "output", "logger", "video")
+AnyRun = Run | FitRun
+
+BESIDE_THE_POINT = ("seed", "name", "run_dir", "output", "logger", "video", "pictures")
 """Keys that tell runs of a group apart, or that change nothing in what is learnt."""
 
 PARTS = ("network", "distribution", "replay")
@@ -27,12 +30,18 @@ class Group(NamedTuple):
 
     label: str
     number: int  # counts the groups of a report from 0, and gives the colour
-    runs: list[Run]
+    runs: list[Any]  # `rlkit.run.Run`, or `rlkit.fitting.run.FitRun` where a learner was fitted
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the runs are of `rlkit fit`."""
+        return "learner" in self.config
 
     @property
     def config(self) -> Mapping[str, Any]:
         """The configuration, but for the keys `BESIDE_THE_POINT`."""
-        return self.runs[0].config
+        config: Mapping[str, Any] = self.runs[0].config
+        return config
 
     @property
     def seeds(self) -> list[int]:
@@ -40,7 +49,7 @@ class Group(NamedTuple):
         return [int(run.config["seed"]) for run in self.runs]
 
 
-def open_runs(directories: Sequence[Path | str]) -> list[Run]:
+def open_runs(directories: Sequence[Path | str]) -> list[AnyRun]:
     """Open run folders, each once.
 
     Raises:
@@ -62,17 +71,18 @@ def _records_sweeps(directory: Path) -> bool:
     return directory.name == "sweeps" and not (directory / "config.yaml").exists()
 
 
-def _opened(directory: Path) -> Run:
-    run = Run(directory)
-    for key in ("choices", "seed", "total_steps", "logger"):
+def _opened(directory: Path) -> AnyRun:
+    run = opened(directory)
+    verb, more = ("train", ["total_steps"]) if isinstance(run, Run) else ("fit", [])
+    for key in ("choices", "seed", *more, "logger"):
         if key not in run.config:
-            raise UsageError(f"{directory / 'config.yaml'} has no {key}; it is not as `rlkit train` wrote it")
+            raise UsageError(f"{directory / 'config.yaml'} has no {key}; it is not as `rlkit {verb}` wrote it")
     return run
 
 
-def grouped(runs: Sequence[Run]) -> list[Group]:
+def grouped(runs: Sequence[AnyRun]) -> list[Group]:
     """Return the groups in the order of their first runs; their runs in the order of seeds."""
-    by_config: dict[str, list[Run]] = {}
+    by_config: dict[str, list[AnyRun]] = {}
     for run in runs:
         key = yaml.safe_dump({key: value for key, value in run.config.items() if key not in BESIDE_THE_POINT})
         by_config.setdefault(key, []).append(run)
@@ -81,7 +91,10 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
 
 
 def environment_name(config: Mapping[str, Any]) -> str:
-    """Return the environment's name, with the game or id where the name does not say it."""
+    """Return the environment's name, with the game or id where the name does not say it; or that of the data."""
+    if "data" in config:
+        file = config["data"].get("path")
+        return " ".join([str(config["choices"]["data"]), *([Path(str(file)).name] if file is not None else [])])
     name, env = str(config["choices"]["env"]), config["env"]
     if "game" in env:
         return f"{name} {env['game']}"
@@ -134,19 +147,21 @@ def _text(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n...\n").strip()
 
 
-def _labels(members: Sequence[Sequence[Run]]) -> list[str]:
+def _labels(members: Sequence[Sequence[AnyRun]]) -> list[str]:
     """Return a name for each group: that of its only run where it was given one, else what its runs share."""
     names = [_base_name(runs) for runs in members]
     for name in {name for name in names if names.count(name) > 1}:
         alike = [i for i, other in enumerate(names) if other == name]
         rows = _differing([members[i][0].config for i in alike])
         for place, i in enumerate(alike):
-            told = [f"{key.removeprefix('agent.')}={values[place]}" for key, values in rows.items()]
+            told = [
+                f"{key.removeprefix('agent.').removeprefix('learner.')}={values[place]}" for key, values in rows.items()
+            ]
             names[i] = f"{name} {', '.join(told[:SHOWN_IN_LABELS])}{', …' if len(told) > SHOWN_IN_LABELS else ''}"
     return [name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)]
 
 
-def _base_name(runs: Sequence[Run]) -> str:
+def _base_name(runs: Sequence[AnyRun]) -> str:
     config = runs[0].config
     default = default_name(dict(config))
     named = len(runs) == 1 and not runs[0].name.startswith(default)

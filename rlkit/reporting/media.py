@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
+from rlkit.reporting.groups import AnyRun
 from rlkit.reporting.tables import breakable
 from rlkit.run import Run
 
@@ -32,7 +33,7 @@ class Media:
         self._page = page
         self._room = room
 
-    def pictures(self, run: Run) -> str:
+    def pictures(self, run: AnyRun) -> str:
         """Return the pictures in a run folder."""
         paths = [path for path in sorted(run.directory.rglob("*.png")) if not _foreign(path, run.directory)]
         return "".join(self._picture(path, run) for path in paths)
@@ -46,7 +47,7 @@ class Media:
             told[-1] = f" ({more} more in {self._link(paths[SHOWN].parent)})"
         return "".join(self._video(path, run, more) for path, more in zip(paths[:SHOWN], told, strict=True))
 
-    def _picture(self, path: Path, run: Run) -> str:
+    def _picture(self, path: Path, run: AnyRun) -> str:
         name = path.relative_to(run.directory).as_posix()
         source = f"data:image/png;base64,{b64encode(path.read_bytes()).decode()}"
         alt = escape(f"{name} of {run.directory.name}")
@@ -94,5 +95,5 @@ def _foreign(path: Path, directory: Path) -> bool:
     return path.relative_to(directory).parts[0] in FOREIGN
 
 
-def _caption(name: str, run: Run, more: str = "") -> str:
+def _caption(name: str, run: AnyRun, more: str = "") -> str:
     return f"<figcaption>{breakable(run.directory.name)} · {breakable(name)}{more}</figcaption>"

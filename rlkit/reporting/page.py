@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.core import UsageError
-from rlkit.reporting import tables
+from rlkit.reporting import fitted, tables
 from rlkit.reporting.chart import chart
 from rlkit.reporting.columns import last_step
 from rlkit.reporting.commands import Commands
 from rlkit.reporting.curves import Curve, evaluation_curve, training_curve
-from rlkit.reporting.groups import Group, differences, environment_name, grouped, open_runs
+from rlkit.reporting.groups import AnyRun, Group, differences, environment_name, grouped, open_runs
 from rlkit.reporting.media import Media
 from rlkit.reporting.scores import GroupScore, group_score
 from rlkit.reporting.versions import versions_line
-from rlkit.run import Run
 
 POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 """What a browser may load: what the page holds. A request to anywhere else would be refused."""
@@ -47,19 +46,23 @@ def write(directories: Sequence[Path | str], out: Path | str, video_mb: float) -
     if path.is_dir():
         raise UsageError(f"out={path} is a folder; give a file, e.g. out={path / 'report.html'}")
     groups = grouped(open_runs(directories))
-    scores = [group_score(group) for group in groups]
+    scores = {group.number: group_score(group) for group in groups if not group.fitted}
     page = render(groups, scores, Media(path, video_mb * 1e6))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"out={path} cannot be written: {error.strerror}; choose another out=") from error
-    return path, [as_json(group, score) for group, score in zip(groups, scores, strict=True)]
+    return path, [fitted.as_json(group) if group.fitted else as_json(group, scores[group.number]) for group in groups]
 
 
-def render(groups: Sequence[Group], scores: Sequence[GroupScore], media: Media) -> str:
-    """Return the whole page."""
-    body = "\n".join([*_head(groups), *_panels(groups), *_table(groups, scores), *_settings(groups)])
+def render(groups: Sequence[Group], scores: Mapping[int, GroupScore], media: Media) -> str:
+    """Return the whole page; `scores` has those of groups whose agent was trained, by their number."""
+    trained = [group for group in groups if not group.fitted]
+    learnt = [group for group in groups if group.fitted]
+    of_agents = [*_panels(trained), *_table(trained, [scores[group.number] for group in trained])] if trained else []
+    of_learners = [*fitted.panels(_by_environment(learnt))] if learnt else []
+    body = "\n".join([*_head(groups), *of_agents, *of_learners, *_settings(groups)])
     details = "\n".join(_details(groups, scores, media))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -67,9 +70,13 @@ def render(groups: Sequence[Group], scores: Sequence[GroupScore], media: Media) 
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<title>{escape(_title(groups))}</title>\n<link rel="icon" href="data:,">\n'
         f"<style>\n{_file('page.css')}</style>\n"
-        f"</head>\n<body>\n{body}\n{details}\n<footer><h2>How to read this</h2>{METHOD}</footer>\n"
+        f"</head>\n<body>\n{body}\n{details}\n<footer><h2>How to read this</h2>{_method(trained, learnt)}</footer>\n"
         f"<script>\n{_file('page.js')}</script>\n</body>\n</html>\n"
     )
+
+
+def _method(trained: Sequence[Group], learnt: Sequence[Group]) -> str:
+    return "\n".join([*([METHOD] if trained else []), *([fitted.METHOD] if learnt else [])])
 
 
 def _file(name: str) -> str:
@@ -77,7 +84,8 @@ def _file(name: str) -> str:
 
 
 def _title(groups: Sequence[Group]) -> str:
-    agents = ", ".join(dict.fromkeys(str(group.config["choices"]["agent"]) for group in groups))
+    chosen = (group.config["choices"] for group in groups)
+    agents = ", ".join(dict.fromkeys(str(choices.get("agent") or choices["learner"]) for choices in chosen))
     return f"{agents} on {', '.join(_by_environment(groups))}"
 
 
@@ -96,7 +104,7 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _when(runs: Sequence[Run]) -> tuple[datetime, datetime]:
+def _when(runs: Sequence[AnyRun]) -> tuple[datetime, datetime]:
     """Return when the first of the runs began and the last one ended; the page itself has no date, so that it stays."""
     times = [
         path.stat().st_mtime
@@ -155,13 +163,15 @@ def _settings(groups: Sequence[Group]) -> Iterator[str]:
         yield f"<details><summary>{said}</summary>{tables.settings(groups, partial, said)}</details>"
 
 
-def _details(groups: Sequence[Group], scores: Sequence[GroupScore], media: Media) -> Iterator[str]:
+def _details(groups: Sequence[Group], scores: Mapping[int, GroupScore], media: Media) -> Iterator[str]:
     commands = Commands()
     yield "<h2>Runs</h2>"
-    for group, score in zip(groups, scores, strict=True):
-        yield f"<section><h3>{tables.key(group)}</h3>{tables.runs(group, score)}"
+    for group in groups:
+        runs = fitted.runs(group) if group.fitted else tables.runs(group, scores[group.number])
+        yield f"<section><h3>{tables.key(group)}</h3>{runs}"
         yield from _commands(group, commands)
-        for name, shown in (("Videos", media.videos), ("Pictures", media.pictures)):
+        films = [] if group.fitted else [("Videos", media.videos)]
+        for name, shown in (*films, ("Pictures", media.pictures)):
             content = "".join(shown(run) for run in group.runs)
             if content:
                 yield f'<details open><summary>{name}</summary><div class="media">{content}</div></details>'
@@ -171,7 +181,8 @@ def _details(groups: Sequence[Group], scores: Sequence[GroupScore], media: Media
 def _commands(group: Group, commands: Commands) -> Iterator[str]:
     found = [commands.line(run.config) for run in group.runs]
     lines = "".join(f"<code>{escape(line)}</code>" for line, _ in found)
-    yield f'<details open><summary>Train again</summary><div class="commands">{lines}</div>'
+    again = "Fit again" if group.fitted else "Train again"
+    yield f'<details open><summary>{again}</summary><div class="commands">{lines}</div>'
     for note in dict.fromkeys(note for _, note in found if note):
         yield f'<p class="note">{escape(note)}</p>'
     yield "</details>"

@@ -6,12 +6,12 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 
-from rlkit.run import Run
+from rlkit.reporting.groups import AnyRun
 
-SHOWN = ("rlkit", "python", "numpy", "gymnasium", "torch", "ale-py")
+SHOWN = ("rlkit", "python", "numpy", "gymnasium", "scikit-learn", "torch", "ale-py")
 
 
-def versions_line(runs: Sequence[Run]) -> str:
+def versions_line(runs: Sequence[AnyRun]) -> str:
     """Return the versions in one line; where runs differ, all that were used."""
     tables = [_read(run) for run in runs]
     parts = []
@@ -22,7 +22,7 @@ def versions_line(runs: Sequence[Run]) -> str:
     return ", ".join(parts) or "made with unknown versions"
 
 
-def _read(run: Run) -> dict[str, str]:
+def _read(run: AnyRun) -> dict[str, str]:
     with suppress(OSError, ValueError):
         return {key: str(value) for key, value in json.loads((run.directory / "versions.json").read_text()).items()}
     return {}

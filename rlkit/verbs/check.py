@@ -14,7 +14,8 @@ from rlkit import build
 from rlkit.config import Choices, composed, run_verb
 from rlkit.core import Agent, Environment, UsageError
 from rlkit.seeding import Seeds
-from rlkit.testing import Result, check_agent, check_env
+from rlkit.testing import Result, check_agent, check_env, check_learner
+from rlkit.testing.training import torch_threads
 
 SMALL_ENVIRONMENTS = (["env=cartpole"], ["env=frozen_lake"], ["env=gym", "env.id=Pendulum-v1"])
 """Where an agent is checked that was given no environment: the first that it takes."""
@@ -40,8 +41,8 @@ def check(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> dic
     Raises:
         UsageError: nothing was given, or the agent takes none of the environments at hand.
     """
-    if config.env is None and config.agent is None:
-        raise UsageError("say what to check: env=<name>, agent=<name> or both, e.g. rlkit check env=cartpole")
+    if config.env is None and config.agent is None and config.learner is None:
+        raise UsageError("say what to check: env=<name>, agent=<name> or learner=<name>, e.g. rlkit check env=cartpole")
     found: dict[str, list[Result]] = {}
     if config.env is not None:
         name = f"env={choices['env']}"
@@ -50,6 +51,11 @@ def check(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> dic
         settings, where = _with_environment(config, choices, overrides)
         name = f"agent={choices['agent']}"
         found[name] = _told(f"{name} in {where}", partial(_check_agent, settings))
+    if config.learner is not None:
+        settings = build.plain(config)
+        for task in _tasks(settings["learner"]):
+            name = f"learner={choices['learner']}{f' for {task}' if task else ''}"
+            found[name] = _told(name, partial(_check_learner, settings, task))
     return found
 
 
@@ -94,6 +100,26 @@ def _check_agent(settings: dict[str, Any]) -> list[Result]:
         tell=_tell,
         **_common(settings),
     )
+
+
+def _tasks(learner: dict[str, Any]) -> list[str]:
+    """Return the tasks that a learner has classes for; one without a name where it is a single class."""
+    target = learner.get("_target_")
+    return list(target) if isinstance(target, dict) else [""]
+
+
+def _check_learner(settings: dict[str, Any], task: str) -> list[Result]:
+    context: build.Context = {
+        "task": lambda path: task,
+        "image_shape": lambda path: None,
+        "device": lambda path: settings["device"],
+    }
+
+    def make() -> Any:
+        return build.build(settings["learner"], context, "learner")
+
+    with torch_threads(settings["threads"]):
+        return check_learner(make, seed=settings["seed"], strict=False, tell=_tell)
 
 
 def _common(settings: dict[str, Any]) -> dict[str, Any]:

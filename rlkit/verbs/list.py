@@ -21,6 +21,7 @@ GROUPS = {
     "policy": "policies",
     "learner": "learners",
     "data": "data sets",
+    "prepare": "preparations of data",
     "logger": "loggers",
     "experiment": "experiments",
     "tuned": "tuned values",

@@ -1,0 +1,31 @@
+"""An estimator by the name of its class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlkit import options
+from rlkit.build import locate
+from rlkit.core import UsageError
+
+
+def by_class(estimator: str, random_state: int | None = None, **settings: Any) -> Any:
+    """Return an estimator of any package.
+
+    Args:
+        estimator: its class, e.g. ``sklearn.svm.SVC``.
+        random_state: where it has such a parameter.
+        settings: its other parameters.
+
+    Raises:
+        UsageError: there is no such class, or it has no such parameter.
+    """
+    if "." not in estimator:
+        raise UsageError(f"learner.estimator={estimator} is no class with its module, e.g. sklearn.svm.SVC")
+    kind = locate(estimator, "learner")
+    wanted = options.parameters(kind)
+    if "random_state" in wanted and "random_state" not in settings:
+        settings = {**settings, "random_state": random_state}
+    options.check(settings, kind, "learner")
+    options.require(wanted, set(settings), kind, "learner")
+    return kind(**settings)

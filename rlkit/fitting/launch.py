@@ -1,0 +1,191 @@
+"""A fit run from its command line to its folder: data, pipeline, figures, model, predictions, pictures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rlkit import build
+from rlkit.checkpoint import Store
+from rlkit.core import RunError, UsageError
+from rlkit.data import Dataset
+from rlkit.fitting.kinds import require_fit
+from rlkit.fitting.predicting import predict_own
+from rlkit.fitting.run import FIGURES, MODEL, FitRun
+from rlkit.fitting.saving import proven, to_state
+from rlkit.fitting.session import Outcome, described, fit
+from rlkit.folder import claim, default_name, identity, locked, write_folder
+from rlkit.launch import Request, require_loggers, traceback_kept
+from rlkit.loggers.base import Logger, ManyLoggers, RunInfo
+from rlkit.resources import checked_device
+from rlkit.seeding import Seeds
+
+TABLES = ("metrics", "timings")
+
+
+def start(request: Request) -> FitRun:
+    """Fit as `request` asks, in a new run folder.
+
+    Raises:
+        UsageError: something that the run needs is missing, or does not fit.
+        RunError: the data cannot be had, or the learner refuses it.
+    """
+    config = _config(request)
+    _check(config)
+    notes: list[str] = []
+    data = load_data(config, notes.append)
+    pipeline = make_pipeline(config, data)
+    kind = require_fit(pipeline, data)
+    directory = claim(config)
+    write_folder(directory, config)
+    try:
+        return _fit(config, directory, data, pipeline, kind, notes)
+    except UsageError:
+        # Nothing was learnt: the mistake is mended and the same command typed again.
+        shutil.rmtree(directory)
+        raise
+
+
+def _config(request: Request) -> dict[str, Any]:
+    config: dict[str, Any] = build.plain(request.config)
+    config["choices"] = {key: value for key, value in request.choices.items() if not key.startswith("hydra/")}
+    config["name"] = config["name"] or default_name(config)
+    return config
+
+
+def _check(config: Mapping[str, Any]) -> None:
+    for key, least in (("seed", 0), ("folds", 0), ("threads", 1), ("at", 1)):
+        if config[key] < least:
+            raise UsageError(f"{key} is {config[key]}; it must be at least {least}")
+    share = config["test_size"]
+    if share is not None and not 0 <= share < 1:
+        raise UsageError(f"test_size is {share:g}; it must be from 0 to below 1, or null")
+    checked_device(config["device"])
+    require_loggers(config)
+
+
+def load_data(config: Mapping[str, Any], tell: Callable[[str], None]) -> Dataset:
+    """Return the data set that the node `data` describes; what is drawn for it comes from the run's seed.
+
+    Raises:
+        UsageError: it does not fit its options, or a file is not there.
+        RunError: it cannot be downloaded.
+    """
+    context: build.Context = {"rng": Seeds(config["seed"]).generator, "tell": lambda path: tell}
+    found = build.build(config["data"], context, "data")
+    if not isinstance(found, Dataset):
+        raise UsageError(f"data._target_ {config['data']['_target_']} made a {type(found).__name__}, not a Dataset")
+    for line in found.notes:
+        tell(line)
+    return found
+
+
+def make_pipeline(config: Mapping[str, Any], data: Dataset) -> Any:
+    """Build the transformers of `prepare` and the learner, as one `sklearn.pipeline.Pipeline`.
+
+    Constructors can ask for `task` (of the data), `random_state` (a number of their own, from the run's seed),
+    `image_shape` (channels, height, width; None where rows are no pictures) and `device` (which may be auto).
+
+    Raises:
+        UsageError: a class cannot be imported, or does not take its options.
+    """
+    from sklearn.pipeline import Pipeline
+
+    context: build.Context = {
+        "task": lambda path: data.task,
+        "random_state": Seeds(config["seed"]).number,
+        "image_shape": lambda path: data.image_shape,
+        "device": lambda path: config["device"],
+    }
+    steps = build.build(config["prepare"], context, "prepare")
+    learner = build.build(config["learner"], context, "learner")
+    for name, step in {**steps, "learner": learner}.items():
+        if not callable(getattr(step, "fit", None)):
+            raise UsageError(f"{name} is a {type(step).__name__}, which has no fit: it is no estimator")
+    return Pipeline([*steps.items(), ("learner", learner)])
+
+
+def _fit(config: dict[str, Any], directory: Path, data: Dataset, pipeline: Any, kind: str, notes: list[str]) -> FitRun:
+    from threadpoolctl import threadpool_limits
+
+    with ExitStack() as stack:
+        stack.enter_context(locked(directory))
+        stack.enter_context(traceback_kept(directory / "train.log"))
+        stack.enter_context(threadpool_limits(config["threads"]))
+        logger = ManyLoggers(build.build(config["logger"], {}, "logger"))
+        stack.callback(logger.close)
+        info = RunInfo(config["name"], directory, identity(directory), config, 0, 1, tables=TABLES)
+        logger.start(info)
+        for line in (f"fitting {config['name']} in {directory}", *notes):
+            logger.message(line)
+        outcome = fit(pipeline, kind, data, config, logger.message)
+        _finish(config, directory, data, outcome, logger)
+    return FitRun(directory)
+
+
+def _finish(config: Mapping[str, Any], directory: Path, data: Dataset, outcome: Outcome, logger: Logger) -> None:
+    """Log the figures, save the model, write predictions and draw; then say what there is."""
+    rows = outcome.rows()
+    for step, figures in rows.items():
+        logger.metrics(step, figures)
+    (directory / FIGURES).write_text(json.dumps(outcome.figures, indent=1) + "\n")
+    logger.timing(max(rows), {"time/fit_seconds": outcome.seconds})
+    for part in ("train", "test", "popularity", "folds"):
+        figures = {
+            name.removeprefix(f"{part}/"): value for name, value in outcome.figures.items() if name.startswith(part)
+        }
+        if figures:
+            logger.message(f"{part}: {described(figures)}")
+    try:
+        save(directory, data, outcome)
+    except RunError as error:
+        logger.message(f"no model: {error}")
+    for path in predict_own(directory, data, outcome, config["at"]):
+        logger.message(f"predictions: {path}")
+    if config["pictures"]:
+        from rlkit.fitting.pictures import draw
+
+        for path in draw(directory, data, outcome):
+            logger.picture(max(rows), path)
+    logger.message(f"run folder: {directory}")
+
+
+def save(directory: Path, data: Dataset, outcome: Outcome) -> None:
+    """Write the fitted pipeline, proven to predict the same when it is read again.
+
+    Raises:
+        SavingError: something in it is no plain data.
+        RunError: the disk is full or cannot be written.
+    """
+    some = outcome.split.train.X[:100]
+    predict = partial(_predict_few, outcome.kind, some)
+    state = proven(outcome.pipeline, to_state(outcome.pipeline), predict)
+    Store(directory / MODEL).save(0, {"model": state, "about": about(data)})
+
+
+def _predict_few(kind: str, some: Any, pipeline: Any) -> Any:
+    return pipeline[-1].recommend(some, 1) if kind == "recommender" else pipeline.predict(some)
+
+
+def about(data: Dataset) -> dict[str, Any]:
+    """Return what a model needs to know of its data when new rows come."""
+    X = data.rows.X
+    ratings = None
+    if data.task == "recommendation":
+        ratings = {"items": data.extra["items"], "names": list(data.items), "scale": data.extra["scale"]}
+    return {
+        "task": data.task,
+        "texts": data.texts,
+        "features": list(data.features),
+        "columns": None if data.texts else int(X.shape[1]),
+        "target": data.target,
+        "classes": list(data.classes),
+        "image_shape": None if data.image_shape is None else list(data.image_shape),
+        "missing": list(data.missing),
+        "ratings": ratings,
+    }

@@ -1,0 +1,100 @@
+"""What a fitted model says of rows, as CSV files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlkit.core import Array, UsageError
+from rlkit.data import Dataset
+from rlkit.fitting.predictions import Input, read_input, read_ratings, write_csv
+from rlkit.fitting.run import FitRun, named
+from rlkit.fitting.scores import probabilities_of
+from rlkit.fitting.session import Outcome
+
+SHOWN_USERS = 1000
+"""Users of the data set whose recommendations are written."""
+
+
+def predict_own(directory: Path, data: Dataset, outcome: Outcome, at: int) -> list[Path]:
+    """Write the predictions that the data set itself asks for, and return their files.
+
+    ``predictions.csv`` has those of held-out rows beside the truth, or the recommendations of the first thousand users;
+    ``submission.csv`` has those of rows whose target is not known, by their ids.
+    """
+    pipeline, test = outcome.pipeline, outcome.split.test
+    if outcome.kind == "recommender":
+        users = data.extra["users"][:SHOWN_USERS]
+        found = pipeline[-1].recommend(np.arange(len(users)), at)
+        return [_recommendations(directory / "predictions.csv", users, found, data.extra["items"], data.items)]
+    written = []
+    if test is not None and test.y is not None:
+        predicted = named(pipeline.predict(test.X), _classes(outcome.kind, data.classes))
+        rows = zip(named(test.y, data.classes), predicted, strict=True)
+        written.append(write_csv(directory / "predictions.csv", (data.target, "predicted"), rows))
+    if data.unlabelled is not None and data.ids is not None:
+        name, ids = data.ids
+        predicted = named(pipeline.predict(data.unlabelled.X), _classes(outcome.kind, data.classes))
+        rows = zip(ids, predicted, strict=True)
+        written.append(write_csv(directory / "submission.csv", (name, data.target), rows))
+    return written
+
+
+def _classes(kind: str, classes: Sequence[str]) -> Sequence[str]:
+    """Return the names of what is predicted: the numbers of clusters have none."""
+    return classes if kind == "classifier" else ()
+
+
+def predict_file(run: FitRun, path: str, out: Path, *, array: str, probabilities: bool, at: int) -> int:
+    """Write the predictions for the rows of a file or folder, and return how many.
+
+    Args:
+        run: whose model it is.
+        path: what `read_input` reads; for a recommender, lines of user, item and value.
+        out: the CSV file.
+        array: the array of an ``.npz`` file.
+        probabilities: a column for the probability of each class, too.
+        at: recommendations for each user.
+
+    Raises:
+        UsageError: the rows are not what the model takes, or `out` cannot be written.
+        SavingError: the model was not saved, or cannot be read.
+    """
+    about, model = run.about, run.model
+    if about["task"] == "recommendation":
+        users, known = read_ratings(path, about["ratings"])
+        ratings = about["ratings"]
+        _recommendations(out, users, model[-1].recommend(known, at), ratings["items"], ratings["names"])
+        return len(users)
+    given = read_input(path, about, array)
+    columns, header = _columns(run, given, probabilities)
+    write_csv(out, header, zip(*columns, strict=True))
+    return len(columns[0])
+
+
+def _columns(run: FitRun, given: Input, probabilities: bool) -> tuple[list[Any], list[str]]:
+    name, ids = given.ids
+    target = run.about["target"] if run.about["task"] != "clustering" else "cluster"
+    columns, header = [ids, run.predict(given.X)], [name, target]
+    if not probabilities:
+        return columns, header
+    found = probabilities_of(run.model, given.X)
+    if found is None:
+        raise UsageError(f"{type(run.model[-1]).__name__} has no probabilities; leave probabilities=true out")
+    names = named(run.model.classes_, run.about["classes"])
+    return [*columns, *found.T], [*header, *(f"P({label})" for label in names)]
+
+
+def _recommendations(
+    path: Path, users: Sequence[Any] | Array, found: Array, items: Sequence[Any] | Array, names: Sequence[str]
+) -> Path:
+    rows = (
+        (user, rank, items[item], names[item])
+        for user, row in zip(users, found, strict=True)
+        for rank, item in enumerate(row, start=1)
+        if item >= 0
+    )
+    return write_csv(path, ("user", "rank", "item", "name"), rows)

@@ -1,0 +1,121 @@
+"""The folder of a fit run: its configuration, its figures, its fitted model, and predictions for new rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlkit.checkpoint import CheckpointError, Store
+from rlkit.core import Array, State, UsageError
+from rlkit.fitting.kinds import kind_of
+from rlkit.fitting.saving import SavingError, from_state
+from rlkit.folder import read_config
+from rlkit.run import Run, read_table
+
+MODEL = "model"
+"""The folder of the model in the run folder; it is a checkpoint, of which there is one."""
+
+
+FIGURES = "figures.json"
+
+
+class FitRun:
+    """A fit run's folder.
+
+    Attributes:
+        directory: the folder.
+        config: plain data, as in config.yaml.
+    """
+
+    def __init__(self, directory: Path | str):
+        """Open the folder of a fit run.
+
+        Raises:
+            UsageError: it is not there, or not of `rlkit fit`.
+        """
+        self.directory = Path(directory)
+        self.config: dict[str, Any] = read_config(self.directory)
+        if "learner" not in self.config:
+            raise UsageError(f"{directory} is a run of rlkit train; rlkit eval and rlkit play take it")
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return str(self.config["name"])
+
+    @cached_property
+    def metrics(self) -> dict[str, Array]:
+        """Columns of metrics.csv, [rows] float64 each; NaN where a figure was not there."""
+        return read_table(self.directory / "metrics.csv")
+
+    @cached_property
+    def figures(self) -> dict[str, float]:
+        """The figures of the fitted model: ``train/accuracy``, ``test/accuracy``, ``folds/accuracy_mean`` and so on.
+
+        Empty where fitting did not end.
+        """
+        path = self.directory / FIGURES
+        return dict(json.loads(path.read_text())) if path.is_file() else {}
+
+    @property
+    def has_model(self) -> bool:
+        """Whether the fitted model was saved."""
+        return bool(Store(self.directory / MODEL).steps())
+
+    @cached_property
+    def _state(self) -> State:
+        try:
+            return Store(self.directory / MODEL).load_newest()[1]
+        except CheckpointError as error:
+            raise SavingError(
+                f"{self.directory} holds no model that can be read: {error} (train.log says why)"
+            ) from error
+
+    @cached_property
+    def model(self) -> Any:
+        """The fitted pipeline: what `prepare` did, and the learner, `model[-1]`.
+
+        Raises:
+            SavingError: it was not saved, or cannot be read.
+        """
+        return from_state(self._state["model"])
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What is known of the data: task, features, target, classes, image_shape, items."""
+        about: Mapping[str, Any] = self._state["about"]
+        return about
+
+    def predict(self, X: Any) -> Array:
+        """Return predictions [n] for rows X [n, d], texts [n] or pictures [n, channels * height * width].
+
+        Classes are given by their names where they have some.
+
+        Raises:
+            SavingError: the model was not saved, or cannot be read.
+            UsageError: it is a recommender; `model[-1].recommend` is for those.
+        """
+        if self.about["task"] == "recommendation":
+            raise UsageError(f"{self.name} recommends: run.model[-1].recommend(users) takes ratings")
+        classes = self.about["classes"] if kind_of(self.model[-1]) == "classifier" else ()
+        return named(self.model.predict(X), classes)
+
+
+def opened(directory: Path | str) -> Run | FitRun:
+    """Return the run in a folder, of whichever verb it is.
+
+    Raises:
+        UsageError: there is none.
+    """
+    return FitRun(directory) if "learner" in read_config(Path(directory)) else Run(directory)
+
+
+def named(predicted: Array, classes: Any) -> Array:
+    """Return the names of classes for their numbers, where they have names."""
+    found = np.asarray(predicted)
+    return np.array(classes)[found.astype(int)] if len(classes) and found.dtype.kind in "iu" else found

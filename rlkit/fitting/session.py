@@ -1,0 +1,194 @@
+"""Fitting a pipeline: hold out, cross-validate, fit, score."""
+
+from __future__ import annotations
+
+import inspect
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rlkit.core import Array, RunError, UsageError
+from rlkit.data import Dataset, Rows
+from rlkit.fitting import scores
+from rlkit.fitting.splits import Split, folds, split
+from rlkit.seeding import Seeds
+
+HISTORIES: Mapping[str, tuple[str, ...]] = {
+    "cost": ("cost_history_", "train_cost_", "loss_curve_"),
+    "validation_cost": ("validation_cost_history_", "validation_cost_"),
+    "train_rmse": ("train_rmse_",),
+    "validation_rmse": ("validation_rmse_",),
+}
+"""Figures of each epoch, and the attributes in which estimators record them, ours and scikit-learn's."""
+
+
+ROWS = 500
+"""Rows of metrics.csv that show a history; of longer ones, epochs at even distances and the last."""
+
+
+class History(NamedTuple):
+    """A figure by epoch."""
+
+    epochs: Array  # [n]; 0 for what was there before the first
+    values: Array  # [n] float64
+
+
+class Outcome(NamedTuple):
+    """What came of fitting."""
+
+    pipeline: Any
+    kind: str
+    split: Split
+    seconds: float  # that fitting took
+    histories: dict[str, History]
+    folds: list[dict[str, float]]  # figures of each
+    figures: dict[str, float]  # of the whole: ``train/…``, ``test/…``, ``folds/…``
+
+    def rows(self) -> dict[int, dict[str, float]]:
+        """Return the rows of metrics.csv by step: an epoch and a fold each, and what is of the whole in the last."""
+        table: dict[int, dict[str, float]] = {}
+        for name, history in self.histories.items():
+            for epoch, value in zip(*thinned(history), strict=True):
+                table.setdefault(int(epoch), {})[name] = float(value)
+        for number, figures in enumerate(self.folds, start=1):
+            table.setdefault(number, {}).update({f"fold/{name}": value for name, value in figures.items()})
+        table.setdefault(max(table, default=1), {}).update(self.figures)
+        return dict(sorted(table.items()))
+
+
+def fit(pipeline: Any, kind: str, data: Dataset, config: Mapping[str, Any], tell: Callable[[str], None]) -> Outcome:
+    """Fit a pipeline, and score it on what it learnt from and on what was held out.
+
+    Args:
+        pipeline: not fitted.
+        kind: what it does.
+        data: what it learns from.
+        config: of the run; `test_size`, `folds`, `at` and `seed` count.
+        tell: is told how it goes.
+
+    Raises:
+        UsageError: the rows cannot be split as asked.
+        RunError: the estimator refuses them.
+    """
+    seeds = Seeds(config["seed"])
+    parts = split(data, config["test_size"], seeds)
+    found = []
+    if config["folds"]:
+        for number, part in enumerate(folds(data, parts.train, config["folds"], seeds.number("folds")), start=1):
+            assert part.test is not None, "a fold holds rows out"
+            fold = _fitted(pipeline, part, tell)
+            found.append(scores.scores(kind, fold, part.test))
+            tell(f"fold {number} of {config['folds']}: {described(found[-1])}")
+    rows = "texts" if data.texts else f"rows of {parts.train.X.shape[1]:,} columns"
+    tell(f"fitting {type(pipeline[-1]).__name__} on {parts.train.X.shape[0]:,} {rows}")
+    started = time.perf_counter()
+    fitted = _fitted(pipeline, parts, tell)
+    seconds = time.perf_counter() - started
+    figures = {**_figures(kind, fitted, parts, config["at"]), **_over(found)}
+    return Outcome(fitted, kind, parts, seconds, histories(fitted[-1]), found, figures)
+
+
+def _fitted(pipeline: Any, parts: Split, tell: Callable[[str], None]) -> Any:
+    from sklearn.base import clone
+
+    fresh = clone(pipeline)
+    before, learner, train = fresh[:-1], fresh[-1], parts.train
+    with _complaints(type(learner).__name__, tell):
+        X = before.fit_transform(train.X, train.y) if len(before) else train.X
+        learner.fit(X, train.y, **_validation(before, learner, parts.test))
+    return fresh
+
+
+def _validation(before: Any, learner: Any, test: Rows | None) -> dict[str, Any]:
+    """Return held-out rows for a learner that records their cost, unless it would choose by them."""
+    takes = "validation" in inspect.signature(learner.fit).parameters
+    if test is None or not takes or learner.get_params(deep=False).get("early_stopping"):
+        return {}
+    X = before.transform(test.X) if len(before) else test.X
+    return {"validation": X if test.y is None else (X, test.y)}
+
+
+@contextmanager
+def _complaints(name: str, tell: Callable[[str], None]) -> Iterator[None]:
+    """Tell warnings as lines of the run, each once, and turn an estimator's complaint about the rows into one line."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        except (UsageError, RunError):
+            raise
+        except (ValueError, TypeError) as error:
+            raise RunError(f"{name} cannot be fitted: {' '.join(str(error).split())}") from error
+        finally:
+            for line in dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught):
+                tell(f"{name}: {line}")
+
+
+def _figures(kind: str, fitted: Any, parts: Split, at: int) -> dict[str, float]:
+    if kind == "recommender":
+        return _recommender_figures(fitted[-1], parts, at)
+    figures = _named("train", scores.scores(kind, fitted, parts.train))
+    return figures | (_named("test", scores.scores(kind, fitted, parts.test)) if parts.test is not None else {})
+
+
+def _recommender_figures(learner: Any, parts: Split, at: int) -> dict[str, float]:
+    known = parts.train.X
+    figures = {"train/rmse": scores.rating_error(learner, known, known)}
+    if parts.test is None:
+        return figures
+    figures["test/rmse"] = scores.rating_error(learner, known, parts.test.X)
+    recommended = learner.recommend(np.arange(known.shape[0]), at)
+    figures |= _named("test", scores.ranking(recommended, parts.test.X, at))
+    return figures | _named("popularity", scores.ranking(scores.popular(known, at), parts.test.X, at))
+
+
+def _named(part: str, figures: Mapping[str, float]) -> dict[str, float]:
+    return {f"{part}/{name}": value for name, value in figures.items()}
+
+
+def _over(found: list[dict[str, float]]) -> dict[str, float]:
+    """Return mean and standard deviation (over k − 1) of each figure that every fold has."""
+    if not found:
+        return {}
+    figures: dict[str, float] = {}
+    for name in found[0]:
+        values = np.array([fold.get(name, np.nan) for fold in found])
+        if np.isfinite(values).all():
+            figures |= {f"folds/{name}_mean": float(values.mean()), f"folds/{name}_std": float(values.std(ddof=1))}
+    return figures
+
+
+def histories(learner: Any) -> dict[str, History]:
+    """Return what an estimator recorded of each epoch; of one figure more than epochs, the first is the start."""
+    attributes = vars(learner)
+    found = {}
+    for name, known in HISTORIES.items():
+        recorded = next((attributes[attribute] for attribute in known if attributes.get(attribute) is not None), ())
+        values = np.asarray(recorded, np.float64)
+        if values.ndim == 1 and len(values) and np.isfinite(values).all():
+            start = 0 if np.ravel(attributes.get("n_iter_", -1)).tolist() == [len(values) - 1] else 1
+            found[name] = History(np.arange(start, start + len(values)), values)
+    return found
+
+
+def thinned(history: History) -> History:
+    """Return `ROWS` of a history at most, the first and the last among them."""
+    kept = np.unique(np.linspace(0, len(history.values) - 1, ROWS).round().astype(int))
+    return History(history.epochs[kept], history.values[kept])
+
+
+def described(figures: Mapping[str, float]) -> str:
+    """Return figures in a line; means with their deviations."""
+    spread = {name.removesuffix("_std"): value for name, value in figures.items() if name.endswith("_std")}
+    parts = []
+    for name, value in figures.items():
+        base = name.removesuffix("_mean")
+        if base in spread and base != name:
+            parts.append(f"{base} {value:.5g} ± {spread[base]:.2g}")
+        elif not name.endswith("_std"):
+            parts.append(f"{name} {value:.5g}")
+    return ", ".join(parts)
