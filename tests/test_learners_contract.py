@@ -104,7 +104,7 @@ def test_at_least_as_many_checks_run_as_for_the_twin(instances: list[Any], twin:
 
 
 def test_a_value_out_of_range_is_refused_by_name() -> None:
-    X, y = load_iris(return_X_y=True)  # noqa: N806
+    X, y = load_iris(return_X_y=True)
     for estimator in INSTANCES[:-1]:
         for name in estimator.get_params():
             wrong = clone(estimator).set_params(**{name: object()})
@@ -121,7 +121,7 @@ def test_importing_learners_needs_no_torch_and_rlkit_no_scikit_learn() -> None:
 
 
 def test_equal_seeds_give_equal_bits() -> None:
-    X, y = load_iris(return_X_y=True)  # noqa: N806
+    X, y = load_iris(return_X_y=True)
     for estimator in INSTANCES[:-1]:
         if "random_state" not in estimator.get_params():
             continue

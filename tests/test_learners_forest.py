@@ -15,7 +15,7 @@ from rlkit.learners.tree import DecisionTreeRegressor
 
 def test_house_prices_held_out() -> None:
     """A forest of 100 trees has a mean R2 of .7896 in five folds, where one tree has .7495."""
-    X, y = house_prices("OverallQual", "GrLivArea", "GarageCars")  # noqa: N806
+    X, y = house_prices("OverallQual", "GrLivArea", "GarageCars")
     model = RandomForestRegressor(min_samples_leaf=5, random_state=0)
     scores = cross_val_score(model, X, y, cv=KFold(5, shuffle=True, random_state=0))
     assert scores.mean() == pytest.approx(0.7896, abs=0.006)
@@ -29,7 +29,7 @@ def test_house_prices_held_out() -> None:
     ],
 )
 def test_regression_is_as_good_as_scikit_learns(ours: Any, theirs: Any) -> None:
-    X, y = load_diabetes(return_X_y=True)  # noqa: N806
+    X, y = load_diabetes(return_X_y=True)
     options: dict[str, Any] = {"n_estimators": 60, "min_samples_leaf": 3, "max_features": 0.5}
     scores = [
         cross_val_score(kind(**options, random_state=0), X, y, cv=KFold(5, shuffle=True, random_state=0)).mean()
@@ -49,7 +49,7 @@ def test_classification_is_as_good_as_scikit_learns() -> None:
 
 
 def test_without_anything_random_a_forest_is_its_tree() -> None:
-    X, y = load_diabetes(return_X_y=True)  # noqa: N806
+    X, y = load_diabetes(return_X_y=True)
     forest = RandomForestRegressor(3, max_depth=5, bootstrap=False).fit(X, y)
     tree = DecisionTreeRegressor(max_depth=5).fit(X, y)
     np.testing.assert_allclose(forest.predict(X), tree.predict(X))
@@ -58,7 +58,7 @@ def test_without_anything_random_a_forest_is_its_tree() -> None:
 
 
 def test_a_forest_is_the_mean_of_its_trees() -> None:
-    X, y = load_iris(return_X_y=True)  # noqa: N806
+    X, y = load_iris(return_X_y=True)
     forest = RandomForestClassifier(7, max_depth=2, random_state=1).fit(X, y)
     mean = np.mean([tree.predict(X)[:, 0] for tree in forest.trees_], axis=0)
     np.testing.assert_allclose(forest.predict_proba(X), mean)
@@ -67,7 +67,7 @@ def test_a_forest_is_the_mean_of_its_trees() -> None:
 
 @pytest.mark.parametrize("kind", [RandomForestRegressor, RandomForestClassifier, ExtraTreesRegressor])
 def test_threads_rows_order_and_repetition_change_nothing(kind: Any) -> None:
-    X, y = load_breast_cancer(return_X_y=True)  # noqa: N806
+    X, y = load_breast_cancer(return_X_y=True)
     rng = np.random.default_rng(0)
     weights = rng.integers(0, 3, len(y))
     options: dict[str, Any] = {"n_estimators": 6, "max_depth": 6, "random_state": 4}
@@ -80,7 +80,7 @@ def test_threads_rows_order_and_repetition_change_nothing(kind: Any) -> None:
 
 
 def test_so_many_rows_are_drawn() -> None:
-    X, y = load_diabetes(return_X_y=True)  # noqa: N806
+    X, y = load_diabetes(return_X_y=True)
     for asked, drawn in ((None, 442), (50, 50), (0.25, 110)):
         forest = RandomForestRegressor(3, max_samples=asked, max_depth=1, random_state=0).fit(X, y)
         assert [tree.weighted_n_node_samples[0] for tree in forest.trees_] == [drawn] * 3
@@ -91,7 +91,7 @@ def test_so_many_rows_are_drawn() -> None:
 
 
 def test_classes_weigh_what_they_are_given_and_missing_values_are_taken() -> None:
-    X, y = load_breast_cancer(return_X_y=True)  # noqa: N806
+    X, y = load_breast_cancer(return_X_y=True)
     X[np.random.default_rng(0).random(X.shape) < 0.3] = np.nan
     plain = RandomForestClassifier(20, random_state=0, max_depth=3).fit(X, y)
     heavy = RandomForestClassifier(20, random_state=0, max_depth=3, class_weight={0: 50, 1: 1}).fit(X, y)
@@ -100,7 +100,7 @@ def test_classes_weigh_what_they_are_given_and_missing_values_are_taken() -> Non
 
 
 def test_several_targets() -> None:
-    X, y = load_diabetes(return_X_y=True)  # noqa: N806
+    X, y = load_diabetes(return_X_y=True)
     both = np.stack([y, -y], axis=1)
     found = ExtraTreesRegressor(5, random_state=0).fit(X, both).predict(X)
     np.testing.assert_allclose(found, both, atol=1e-9)

@@ -16,7 +16,7 @@ def test_flat_colours_come_back() -> None:
     colours = np.array([[249, 248, 250], [66, 82, 166], [252, 102, 147], [189, 188, 208], [55, 70, 152]], float)
     counts = np.array([900, 400, 250, 100, 50])
     pixels = np.random.default_rng(0).permutation(np.repeat(colours, counts, axis=0))
-    for X, weights in ((pixels, None), (colours, counts)):  # noqa: N806
+    for X, weights in ((pixels, None), (colours, counts)):
         model = KMeans(5, random_state=0).fit(X, sample_weight=weights)
         size = np.bincount(model.labels_, weights, minlength=5)
         order = np.argsort(-size)
@@ -38,7 +38,7 @@ def palette() -> Any:
 )
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("weighted", [True, False])
-def test_the_same_start_leads_where_scikit_learns_does(X: Any, k: int, kind: Any, weighted: bool) -> None:  # noqa: N803
+def test_the_same_start_leads_where_scikit_learns_does(X: Any, k: int, kind: Any, weighted: bool) -> None:
     weights = np.random.default_rng(1).uniform(0.5, 2, len(X)) if weighted else None
     init = X[np.random.default_rng(0).choice(len(X), k, replace=False)]
     theirs = sklearn.cluster.KMeans(k, init=init, n_init=1, tol=0).fit(kind(X), sample_weight=weights)
@@ -52,7 +52,7 @@ def test_the_same_start_leads_where_scikit_learns_does(X: Any, k: int, kind: Any
 
 
 def test_tol_is_scikit_learns() -> None:
-    X = load_digits().data  # noqa: N806
+    X = load_digits().data
     for tol in (1e-4, 1e-2, 1.0):
         theirs = sklearn.cluster.KMeans(10, init=X[:10], n_init=1, tol=tol).fit(X)
         ours = KMeans(10, init=X[:10], tol=tol).fit(X)
@@ -61,7 +61,7 @@ def test_tol_is_scikit_learns() -> None:
 
 
 def test_starts_are_good_and_the_best_is_kept() -> None:
-    X, _ = make_blobs(600, centers=12, cluster_std=0.3, random_state=0)  # noqa: N806
+    X, _ = make_blobs(600, centers=12, cluster_std=0.3, random_state=0)
     theirs = sklearn.cluster.KMeans(12, n_init=10, random_state=0).fit(X).inertia_
     assert KMeans(12, random_state=0).fit(X).inertia_ == pytest.approx(theirs, rel=1e-6)
     single = [KMeans(12, n_init=1, random_state=seed).fit(X).inertia_ for seed in range(6)]
@@ -73,7 +73,7 @@ def test_starts_are_good_and_the_best_is_kept() -> None:
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
 def test_empty_centres_move_to_the_farthest_rows(kind: Any) -> None:
-    X = np.array([[0.0, 0], [1, 0], [0, 1], [40, 0], [0, 60], [0, 60]])  # noqa: N806
+    X = np.array([[0.0, 0], [1, 0], [0, 1], [40, 0], [0, 60], [0, 60]])
     far = np.array([[0.3, 0.3], [900.0, 900], [901.0, 900]])
     one = KMeans(3, init=far, max_iter=1, tol=0).fit(kind(X))
     assert one.cluster_centers_.tolist() == [pytest.approx([41 / 6, 121 / 6]), [0, 60], [40, 0]]
@@ -84,7 +84,7 @@ def test_empty_centres_move_to_the_farthest_rows(kind: Any) -> None:
 
 
 def test_mini_batches_come_near_and_reseed() -> None:
-    X, _ = make_blobs(3000, centers=6, cluster_std=0.5, random_state=0)  # noqa: N806
+    X, _ = make_blobs(3000, centers=6, cluster_std=0.5, random_state=0)
     whole = KMeans(6, random_state=0).fit(X)
     batches = KMeans(6, batch_size=100, max_iter=60, random_state=0).fit(X)
     assert whole.inertia_ < batches.inertia_ < 1.05 * whole.inertia_
@@ -95,7 +95,7 @@ def test_mini_batches_come_near_and_reseed() -> None:
 
 
 def test_draws_depend_on_what_rows_hold_not_on_their_order_or_repetition() -> None:
-    X = load_iris().data  # noqa: N806
+    X = load_iris().data
     rng = np.random.default_rng(0)
     weights = rng.integers(0, 3, len(X))
     order = rng.permutation(np.repeat(np.arange(len(X)), weights))
@@ -106,7 +106,7 @@ def test_draws_depend_on_what_rows_hold_not_on_their_order_or_repetition() -> No
 
 
 def test_what_cannot_be_is_told() -> None:
-    X = load_iris().data  # noqa: N806
+    X = load_iris().data
     with pytest.raises(ValueError, match=r"n_samples=2 should be >= n_clusters=3"):
         KMeans(3).fit(X[:2])
     with pytest.raises(ValueError, match=r"init has shape \(2, 4\); give centers \[3, 4\]"):

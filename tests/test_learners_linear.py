@@ -30,15 +30,15 @@ class TestHousePrices:
     """The figures of gradient descent on 1,460 houses."""
 
     def test_one_feature(self) -> None:
-        X, y = house_prices("GrLivArea")  # noqa: N806
+        X, y = house_prices("GrLivArea")
         model = descent().fit(standardized(X), y)
         assert model.cost_history_[-1] == pytest.approx(1569921604.8332634, rel=1e-12)
         assert [model.intercept_, *model.coef_] == pytest.approx([180921.19555322, 56294.90199925], rel=1e-12)
         assert model.score(standardized(X), y) == pytest.approx(0.502149, abs=5e-7)
 
     def test_three_features(self) -> None:
-        X, y = house_prices("OverallQual", "GrLivArea", "GarageCars")  # noqa: N806
-        X = standardized(X)  # noqa: N806
+        X, y = house_prices("OverallQual", "GrLivArea", "GarageCars")
+        X = standardized(X)
         model = descent().fit(X, y)
         assert model.cost_history_[0] == pytest.approx(19519633853.88288, rel=1e-12)
         assert model.cost_history_[-2:] == pytest.approx([822817042.8437098, 822817042.7360756], rel=1e-12)
@@ -51,7 +51,7 @@ class TestHousePrices:
         assert np.mean((exact.predict(X) - y) ** 2) / 2 == pytest.approx(822817027.7658795, rel=1e-12)
 
     def test_held_out(self) -> None:
-        X, y = house_prices("OverallQual", "GrLivArea", "GarageCars")  # noqa: N806
+        X, y = house_prices("OverallQual", "GrLivArea", "GarageCars")
         scores = cross_val_score(
             make_pipeline(StandardScaler(), LinearRegression()), X, y, cv=KFold(5, shuffle=True, random_state=0)
         )
@@ -83,7 +83,7 @@ def test_the_cost_is_half_the_mean_square(y: float, cost: float) -> None:
 def test_gradients_are_numerically_right() -> None:
     """One step of rate 1 from zero weights is minus the gradient there."""
     rng = np.random.default_rng(1)
-    X, y, weights = rng.normal(size=(12, 3)), rng.normal(size=(12, 2)), rng.uniform(0, 2, 12)  # noqa: N806
+    X, y, weights = rng.normal(size=(12, 3)), rng.normal(size=(12, 2)), rng.uniform(0, 2, 12)
 
     def cost(w: Array) -> float:
         squares = (weights[:, None] * (X @ w[1:] + w[0] - y) ** 2).sum() + 0.7 * (w[1:] ** 2).sum()
@@ -102,8 +102,8 @@ def test_gradients_are_numerically_right() -> None:
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array, sparse.csc_matrix])
 def test_both_solvers_equal_scikit_learns(alpha: float, fit_intercept: bool, kind: Any) -> None:
-    X, y = load_diabetes(return_X_y=True)  # noqa: N806
-    X = StandardScaler().fit_transform(X)[:, :6] + 1.0  # noqa: N806
+    X, y = load_diabetes(return_X_y=True)
+    X = StandardScaler().fit_transform(X)[:, :6] + 1.0
     y = np.stack([y, X[:, 0] - y], axis=1)
     weights = np.random.default_rng(0).uniform(0, 2, len(y))
     twin: Any = sklearn.linear_model.Ridge(alpha=alpha, fit_intercept=fit_intercept)
@@ -119,20 +119,20 @@ def test_both_solvers_equal_scikit_learns(alpha: float, fit_intercept: bool, kin
 
 def test_the_shortest_solution_is_taken_where_there_are_many() -> None:
     rng = np.random.default_rng(2)
-    X, y = rng.normal(size=(5, 9)), rng.normal(size=5)  # noqa: N806
+    X, y = rng.normal(size=(5, 9)), rng.normal(size=5)
     found = LinearRegression(fit_intercept=False).fit(X, y).coef_
     np.testing.assert_allclose(found, np.linalg.pinv(X) @ y, rtol=1e-10)
 
 
 def test_automatic_rates_never_overshoot_and_tol_ends_descent() -> None:
-    X, y = load_diabetes(return_X_y=True)  # noqa: N806
+    X, y = load_diabetes(return_X_y=True)
     model = LinearRegression(solver="gradient_descent", max_iter=3000, tol=1.0).fit(100 * X[:, :3], y)
     assert np.all(np.diff(model.cost_history_) <= 0)
     assert model.n_iter_ == len(model.cost_history_) - 1 < 3000
 
 
 def test_divergence_is_told_with_its_remedy() -> None:
-    X, y = load_diabetes(return_X_y=True)  # noqa: N806
+    X, y = load_diabetes(return_X_y=True)
     with (
         np.errstate(over="ignore", invalid="ignore"),
         pytest.raises(ValueError, match=r"learning_rate=1 is too large for these features: lower it, standardise"),

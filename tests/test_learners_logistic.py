@@ -109,7 +109,7 @@ def test_slopes_and_curvatures_are_numerically_right(classes: int, kind: Any, fi
         np.testing.assert_allclose(along.reshape(w.T.shape).T, goal.curvature_along(p, direction), atol=1e-12)
 
 
-def loss(model: Any, X: Array, y: Array, alpha: float) -> float:  # noqa: N803
+def loss(model: Any, X: Array, y: Array, alpha: float) -> float:
     """Return the objective, written down once more."""
     p = model.predict_proba(X)[np.arange(len(y)), np.searchsorted(model.classes_, y)]
     return float(-np.log(p).mean() + alpha / 2 / len(y) * (model.coef_**2).sum())
@@ -118,8 +118,8 @@ def loss(model: Any, X: Array, y: Array, alpha: float) -> float:  # noqa: N803
 @pytest.mark.parametrize("load", [load_breast_cancer, load_iris, load_wine, load_digits])
 @pytest.mark.parametrize("alpha", [1.0, 0.01])
 def test_newton_has_the_least_loss(load: Any, alpha: float) -> None:
-    X, y = load(return_X_y=True)  # noqa: N806
-    X = StandardScaler().fit_transform(X)  # noqa: N806
+    X, y = load(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
     ours = LogisticRegression(alpha=alpha).fit(X, y)
     twin = sklearn.linear_model.LogisticRegression(C=1 / alpha, tol=1e-8, max_iter=10_000).fit(X, y)
     assert loss(ours, X, y, alpha) == pytest.approx(loss(twin, X, y, alpha), abs=1e-6)
@@ -130,8 +130,8 @@ def test_newton_has_the_least_loss(load: Any, alpha: float) -> None:
 
 
 def test_products_with_directions_lead_where_all_second_derivatives_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    X, y = load_wine(return_X_y=True)  # noqa: N806
-    X = StandardScaler().fit_transform(X)  # noqa: N806
+    X, y = load_wine(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
     direct = LogisticRegression().fit(X, y)
     monkeypatch.setattr(logistic, "DIRECT", 0)
     np.testing.assert_allclose(LogisticRegression().fit(X, y).coef_, direct.coef_, atol=1e-7)
@@ -139,7 +139,7 @@ def test_products_with_directions_lead_where_all_second_derivatives_do(monkeypat
 
 def test_many_rows_begin_with_a_share_of_them() -> None:
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(logistic.MANY, 3))  # noqa: N806
+    X = rng.normal(size=(logistic.MANY, 3))
     y = (rng.random(len(X)) < expit(X @ [1, -2, 0.5])).astype(int)
     ours, twin = LogisticRegression().fit(X, y), sklearn.linear_model.LogisticRegression(tol=1e-8).fit(X, y)
     assert ours.cost_history_[0] < 0.9 * np.log(2)
@@ -155,8 +155,8 @@ def test_without_a_penalty_separable_classes_end_all_the_same() -> None:
 @pytest.mark.parametrize("solver", ["gradient_descent", "mini_batch"])
 @pytest.mark.parametrize("load", [load_breast_cancer, load_iris])
 def test_descents_approach_the_least_loss(solver: Any, load: Any) -> None:
-    X, y = load(return_X_y=True)  # noqa: N806
-    X = StandardScaler().fit_transform(X)  # noqa: N806
+    X, y = load(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
     least = LogisticRegression().fit(X, y).cost_history_[-1]
     model = LogisticRegression(solver=solver, max_iter=150, random_state=0).fit(X, y)
     assert least < model.cost_history_[-1] < least + 0.03
@@ -166,7 +166,7 @@ def test_descents_approach_the_least_loss(solver: Any, load: Any) -> None:
 def test_mini_batches_visit_every_row_once_an_epoch() -> None:
     """One epoch of batches of one row with a tiny rate is a step of n times the rate over all rows."""
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(50, 3)), rng.integers(0, 2, 50)  # noqa: N806
+    X, y = rng.normal(size=(50, 3)), rng.integers(0, 2, 50)
     options: dict[str, Any] = {"max_iter": 1, "alpha": 0.0, "tol": 0.0}
     small = LogisticRegression(solver="mini_batch", batch_size=1, learning_rate=1e-9, **options).fit(X, y)
     whole = LogisticRegression(solver="gradient_descent", learning_rate=50e-9, **options).fit(X, y)
@@ -183,15 +183,15 @@ def test_a_tie_is_of_the_first_class() -> None:
 
 
 def test_class_weights_are_weights_of_rows() -> None:
-    X, y = load_breast_cancer(return_X_y=True)  # noqa: N806
-    X = StandardScaler().fit_transform(X)  # noqa: N806
+    X, y = load_breast_cancer(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
     weighted = LogisticRegression(class_weight={0: 2, 1: 1}).fit(X, y)
     repeated = LogisticRegression().fit(np.vstack([X, X[y == 0]]), np.concatenate([y, y[y == 0]]))
     np.testing.assert_allclose(weighted.coef_, repeated.coef_, atol=1e-7)
 
 
 def test_what_cannot_be_learnt_is_told() -> None:
-    X, y = load_breast_cancer(return_X_y=True)  # noqa: N806
+    X, y = load_breast_cancer(return_X_y=True)
     with pytest.raises(ValueError, match="y holds 1 class"):
         LogisticRegression().fit(X, np.zeros(len(y), int))
     with pytest.warns(ConvergenceWarning, match="max_iter=1 steps"):

@@ -42,7 +42,7 @@ def test_bayes_rule() -> None:
 @pytest.mark.parametrize(("ours", "theirs", "load"), KINDS)
 @pytest.mark.parametrize("weighted", [True, False])
 def test_log_probabilities_are_scikit_learns(ours: Any, theirs: Any, load: Any, weighted: bool) -> None:
-    X, y = load(return_X_y=True)  # noqa: N806
+    X, y = load(return_X_y=True)
     weights = np.random.default_rng(0).uniform(0, 2, len(y)) if weighted else None
     ours, theirs = ours().fit(X, y, weights), theirs()
     if weighted and isinstance(ours, GaussianNB):  # scikit-learn smooths by the variance of the rows without weights
@@ -59,9 +59,9 @@ def test_log_probabilities_are_scikit_learns(ours: Any, theirs: Any, load: Any, 
 
 @pytest.mark.parametrize(("ours", "theirs", "load"), KINDS)
 def test_parts_lead_where_the_whole_does(ours: Any, theirs: Any, load: Any) -> None:
-    X, y = load(return_X_y=True)  # noqa: N806
+    X, y = load(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(y))
-    X, y = X[order], y[order]  # noqa: N806
+    X, y = X[order], y[order]
     classes = [*np.unique(y), 99]
     model = ours()
     for part in np.array_split(np.arange(len(y)), 5):
@@ -76,8 +76,8 @@ def test_parts_lead_where_the_whole_does(ours: Any, theirs: Any, load: Any) -> N
 
 
 def test_variances_of_parts_are_pooled() -> None:
-    X, y = load_iris(return_X_y=True)  # noqa: N806
-    X += 1e4  # noqa: N806 - where sums of squares would lose digits
+    X, y = load_iris(return_X_y=True)
+    X += 1e4
     model = GaussianNB(var_smoothing=0)
     for part in (slice(0, 60), slice(60, 61), slice(61, 150)):
         model.partial_fit(X[part], y[part], classes=[0, 1, 2])
@@ -88,16 +88,16 @@ def test_variances_of_parts_are_pooled() -> None:
 
 @pytest.mark.parametrize("kind", [MultinomialNB, BernoulliNB])
 def test_sparse_rows(kind: Any) -> None:
-    X, y = load_digits(return_X_y=True)  # noqa: N806
+    X, y = load_digits(return_X_y=True)
     dense, thin = kind().fit(X, y), kind().fit(sparse.csr_array(X), y)
     np.testing.assert_allclose(thin.predict_log_proba(sparse.csr_matrix(X)), dense.predict_log_proba(X), atol=1e-9)
 
 
 @pytest.mark.parametrize("options", [{"alpha": 0.01}, {"alpha": 3.0, "binarize": 8.0}, {"binarize": None}])
 def test_settings_mean_what_they_do_in_scikit_learn(options: dict[str, Any]) -> None:
-    X, y = load_digits(return_X_y=True)  # noqa: N806
+    X, y = load_digits(return_X_y=True)
     if options.get("binarize", 0) is None:
-        X = (X > 4).astype(float)  # noqa: N806
+        X = (X > 4).astype(float)
     priors = np.arange(1, 11) / 55
     ours = BernoulliNB(**options, priors=priors).fit(X, y)
     theirs = sklearn.naive_bayes.BernoulliNB(**options, class_prior=priors).fit(X, y)

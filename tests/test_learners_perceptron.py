@@ -15,7 +15,7 @@ from rlkit.learners.perceptron import Perceptron
 @pytest.mark.parametrize("load", [load_iris, load_breast_cancer, load_digits])
 @pytest.mark.parametrize("options", [{}, {"fit_intercept": False}, {"tol": 0.1, "n_iter_no_change": 2}])
 def test_in_the_order_given_it_is_scikit_learns(load: Any, options: dict[str, Any]) -> None:
-    X, y = load(return_X_y=True)  # noqa: N806
+    X, y = load(return_X_y=True)
     ours = Perceptron(shuffle=False, **options).fit(X, y)
     theirs = sklearn.linear_model.Perceptron(shuffle=False, **options).fit(X, y)
     np.testing.assert_array_equal(ours.coef_, theirs.coef_)
@@ -36,8 +36,8 @@ def test_a_few_steps_by_hand() -> None:
 
 def test_separable_classes_are_separated() -> None:
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(300, 5))  # noqa: N806
-    X = X[np.abs(X @ [1, -2, 3, 0, 1] + 0.5) > 0.3]  # noqa: N806
+    X = rng.normal(size=(300, 5))
+    X = X[np.abs(X @ [1, -2, 3, 0, 1] + 0.5) > 0.3]
     y = X @ [1, -2, 3, 0, 1] + 0.5 > 0
     model = Perceptron(tol=0, n_iter_no_change=50, random_state=0).fit(X, y)
     assert model.score(X, y) == 1
@@ -45,8 +45,8 @@ def test_separable_classes_are_separated() -> None:
 
 
 def test_weights_are_visits_whatever_the_order() -> None:
-    X, y = load_breast_cancer(return_X_y=True)  # noqa: N806
-    X = StandardScaler().fit_transform(X)  # noqa: N806
+    X, y = load_breast_cancer(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
     weights = np.random.default_rng(0).integers(0, 4, len(y))
     order = np.random.default_rng(1).permutation(np.repeat(np.arange(len(y)), weights))
     weighted = Perceptron(random_state=0).fit(X, y, sample_weight=weights)
@@ -61,7 +61,7 @@ def test_weights_are_visits_whatever_the_order() -> None:
 
 
 def test_parts_go_on_where_the_last_one_ended() -> None:
-    X, y = load_iris(return_X_y=True)  # noqa: N806
+    X, y = load_iris(return_X_y=True)
     model, twin = Perceptron(shuffle=False), sklearn.linear_model.Perceptron(shuffle=False)
     for part in (slice(None, None, 2), slice(1, None, 2)):
         model.partial_fit(X[part], y[part], classes=[0, 1, 2])

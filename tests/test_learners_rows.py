@@ -13,7 +13,7 @@ from rlkit.learners.rows import content_order, drawn, number_of_rows, row_weight
 @given(seed=st.integers(0, 10**6), rows=st.integers(1, 60), columns=st.integers(1, 4))
 def test_the_order_depends_on_what_rows_hold(seed: int, rows: int, columns: int) -> None:
     rng = np.random.default_rng(seed)
-    X, y = rng.integers(-2, 3, (rows, columns)).astype(float), rng.integers(0, 2, (rows, 1))  # noqa: N806
+    X, y = rng.integers(-2, 3, (rows, columns)).astype(float), rng.integers(0, 2, (rows, 1))
     whole = np.hstack([X, y])[content_order(X, y)]
     for shuffle in range(3):
         order = np.random.default_rng(shuffle).permutation(rows)
@@ -26,7 +26,7 @@ def test_the_order_depends_on_what_rows_hold(seed: int, rows: int, columns: int)
 
 def test_rows_that_differ_a_little_are_different() -> None:
     rng = np.random.default_rng(0)
-    X = np.round(rng.normal(size=(20_000, 2)), 3)  # noqa: N806
+    X = np.round(rng.normal(size=(20_000, 2)), 3)
     ordered = X[content_order(X)]
     changes = np.any(np.diff(ordered, axis=0) != 0, axis=1).sum() + 1
     assert changes == len(np.unique(X, axis=0))

@@ -19,7 +19,7 @@ from rlkit.learners.tree import DecisionTreeClassifier, DecisionTreeRegressor, n
 COLUMNS = ("OverallQual", "GrLivArea", "GarageCars")
 
 
-def rmse(model: Any, X: Array, y: Array) -> float:  # noqa: N803
+def rmse(model: Any, X: Array, y: Array) -> float:
     return float(np.sqrt(np.mean((model.predict(X) - y) ** 2)))
 
 
@@ -35,14 +35,14 @@ def assert_same_tree(ours: Any, theirs: Any) -> None:
 
 class TestHousePrices:
     def test_the_criterion_of_standard_deviations(self) -> None:
-        X, y = house_prices(*COLUMNS)  # noqa: N806
+        X, y = house_prices(*COLUMNS)
         model = DecisionTreeRegressor(criterion="std", min_samples_leaf=5).fit(X, y)
         assert model.score(X, y) == pytest.approx(0.8504381072711565, rel=1e-14)
         assert rmse(model, X, y) == pytest.approx(30712.460628635836, rel=1e-14)
         assert model.get_n_leaves() == 225
 
     def test_the_criterion_of_variances_and_scikit_learns_tree(self) -> None:
-        X, y = house_prices(*COLUMNS)  # noqa: N806
+        X, y = house_prices(*COLUMNS)
         model = DecisionTreeRegressor(min_samples_leaf=5).fit(X, y)
         assert model.score(X, y) == pytest.approx(0.8555666521230774, rel=1e-14)
         assert rmse(model, X, y) == pytest.approx(30181.295362094053, rel=1e-14)
@@ -52,20 +52,20 @@ class TestHousePrices:
         np.testing.assert_allclose(model.feature_importances_, twin.feature_importances_, rtol=1e-10)
 
     def test_depth_2(self) -> None:
-        X, y = house_prices(*COLUMNS)  # noqa: N806
+        X, y = house_prices(*COLUMNS)
         model = DecisionTreeRegressor(max_depth=2).fit(X, y)
         assert model.score(X, y) == pytest.approx(0.6336246655552089, rel=1e-14)
         assert rmse(model, X, y) == pytest.approx(48069.23940764968, rel=1e-14)
 
     @pytest.mark.parametrize(("options", "score"), [({"min_samples_leaf": 5}, 0.7495), ({"max_depth": 2}, 0.6282)])
     def test_held_out(self, options: dict[str, Any], score: float) -> None:
-        X, y = house_prices(*COLUMNS)  # noqa: N806
+        X, y = house_prices(*COLUMNS)
         scores = cross_val_score(DecisionTreeRegressor(**options), X, y, cv=KFold(5, shuffle=True, random_state=0))
         assert scores.mean() == pytest.approx(score, abs=5e-4)
 
 
 def test_two_splits_classify_144_of_150_irises() -> None:
-    X, y = load_iris(return_X_y=True)  # noqa: N806
+    X, y = load_iris(return_X_y=True)
     model = DecisionTreeClassifier(max_depth=2).fit(X[:, 2:], y)
     assert (model.predict(X[:, 2:]) == y).sum() == 144
 
@@ -88,8 +88,8 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_splits_of_numbers_are_scikit_learns(options: dict[str, Any]) -> None:
-    X, y = load_diabetes(return_X_y=True)  # noqa: N806
-    X = X.astype(np.float32)  # noqa: N806 - as scikit-learn does
+    X, y = load_diabetes(return_X_y=True)
+    X = X.astype(np.float32)
     ours = DecisionTreeRegressor(**options).fit(X, y, uneven(len(y)))
     theirs = sklearn.tree.DecisionTreeRegressor(**options, random_state=0).fit(X, y, uneven(len(y)))
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-12)
@@ -99,8 +99,8 @@ def test_splits_of_numbers_are_scikit_learns(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("load", [load_breast_cancer, load_wine, load_digits])
 @pytest.mark.parametrize("options", OPTIONS)
 def test_splits_of_classes_are_scikit_learns(load: Any, criterion: Any, options: dict[str, Any]) -> None:
-    X, y = load(return_X_y=True)  # noqa: N806
-    X = X.astype(np.float32)  # noqa: N806
+    X, y = load(return_X_y=True)
+    X = X.astype(np.float32)
     ours = DecisionTreeClassifier(criterion=criterion, **options).fit(X, y, uneven(len(y)))
     theirs = sklearn.tree.DecisionTreeClassifier(criterion=criterion, **options, random_state=0)
     theirs.fit(X, y, uneven(len(y)))
@@ -109,8 +109,8 @@ def test_splits_of_classes_are_scikit_learns(load: Any, criterion: Any, options:
 
 
 def test_all_arrays_of_a_tree_are_scikit_learns() -> None:
-    X, y = load_diabetes(return_X_y=True)  # noqa: N806
-    X = X.astype(np.float32)  # noqa: N806
+    X, y = load_diabetes(return_X_y=True)
+    X = X.astype(np.float32)
     ours = DecisionTreeRegressor(min_samples_leaf=20).fit(X, y)
     theirs = sklearn.tree.DecisionTreeRegressor(min_samples_leaf=20, random_state=0).fit(X, y)
     assert_same_tree(ours, theirs)
@@ -118,8 +118,8 @@ def test_all_arrays_of_a_tree_are_scikit_learns() -> None:
 
 
 def test_several_targets_share_a_tree() -> None:
-    X, y = load_diabetes(return_X_y=True)  # noqa: N806
-    X = X.astype(np.float32)  # noqa: N806
+    X, y = load_diabetes(return_X_y=True)
+    X = X.astype(np.float32)
     both = np.stack([y, X[:, 2] * 1000], axis=1)
     ours = DecisionTreeRegressor(max_depth=4).fit(X, both)
     theirs = sklearn.tree.DecisionTreeRegressor(max_depth=4, random_state=0).fit(X, both)
@@ -149,7 +149,7 @@ def impurity(criterion: str, y: Array, w: Array) -> float:
     return float(-w.sum() * (shares * np.log2(shares)).sum())
 
 
-def splits(X: Array) -> list[tuple[int, float, bool, Array]]:  # noqa: N803
+def splits(X: Array) -> list[tuple[int, float, bool, Array]]:
     """Return every split: feature, threshold, whether missing values go left, and which rows do."""
     found = []
     for feature, column in enumerate(X.T):
@@ -177,7 +177,7 @@ def test_the_first_of_the_best_splits_is_taken(
     seed: int, criterion: Any, rows: int, least: int, missing: float, weighted: bool
 ) -> None:
     rng = np.random.default_rng(seed)
-    X = rng.integers(0, 7, (rows, 3)).astype(float)  # noqa: N806
+    X = rng.integers(0, 7, (rows, 3)).astype(float)
     X[:, 2] = rng.normal(size=rows)
     X[rng.random(X.shape) < missing] = np.nan
     y = rng.integers(0, 3, rows).astype(float)
@@ -207,7 +207,7 @@ def test_the_first_of_the_best_splits_is_taken(
 def test_full_trees_remember_different_rows(seed: int, rows: int, values: int) -> None:
     """Every leaf is pure; with as many different values as these, all ways to sort are taken."""
     rng = np.random.default_rng(seed)
-    X, y = rng.integers(0, values, (rows, 2)).astype(float), rng.normal(size=rows)  # noqa: N806
+    X, y = rng.integers(0, values, (rows, 2)).astype(float), rng.normal(size=rows)
     model = DecisionTreeRegressor().fit(X, y)
     _, group = np.unique(X, axis=0, return_inverse=True)
     means = np.bincount(group.ravel(), y) / np.bincount(group.ravel())
@@ -217,7 +217,7 @@ def test_full_trees_remember_different_rows(seed: int, rows: int, values: int) -
 @pytest.mark.parametrize("rows", [100, 1000, 9000])
 def test_large_nodes_are_sorted_as_small_ones_are(rows: int) -> None:
     rng = np.random.default_rng(rows)
-    X = rng.normal(size=(rows, 4)).astype(np.float32).astype(float)  # noqa: N806
+    X = rng.normal(size=(rows, 4)).astype(np.float32).astype(float)
     y = np.sin(3 * X[:, 0]) + X[:, 1] + rng.normal(size=rows)
     ours = DecisionTreeRegressor(max_depth=6, min_samples_leaf=5).fit(X, y)
     assert_same_tree(ours, sklearn.tree.DecisionTreeRegressor(max_depth=6, min_samples_leaf=5).fit(X, y))
@@ -225,7 +225,7 @@ def test_large_nodes_are_sorted_as_small_ones_are(rows: int) -> None:
 
 class TestMissingValues:
     def test_they_go_where_they_do_best(self) -> None:
-        X = np.array([[0.0], [1.0], [2.0], [3.0], [np.nan], [np.nan]])  # noqa: N806
+        X = np.array([[0.0], [1.0], [2.0], [3.0], [np.nan], [np.nan]])
         left = DecisionTreeRegressor(max_depth=1).fit(X, [0, 0, 9, 9, 0, 0])
         assert (left.tree_.threshold[0], left.tree_.missing_go_to_left[0]) == (1.5, 1)
         right = DecisionTreeRegressor(max_depth=1).fit(X, [0, 0, 9, 9, 9, 9])
@@ -241,8 +241,8 @@ class TestMissingValues:
         assert model.predict([[np.nan]]).tolist() == [9]
 
     def test_equal_scikit_learns(self) -> None:
-        X, y = load_diabetes(return_X_y=True)  # noqa: N806
-        X = X.astype(np.float32)  # noqa: N806
+        X, y = load_diabetes(return_X_y=True)
+        X = X.astype(np.float32)
         X[np.random.default_rng(0).random(X.shape) < 0.2] = np.nan
         ours = DecisionTreeRegressor(max_depth=4).fit(X, y)
         theirs = sklearn.tree.DecisionTreeRegressor(max_depth=4, random_state=0).fit(X, y)
@@ -254,7 +254,7 @@ class TestMissingValues:
 
 
 def test_random_thresholds_lie_between_the_extremes_and_differ_by_seed() -> None:
-    X, y = load_diabetes(return_X_y=True)  # noqa: N806
+    X, y = load_diabetes(return_X_y=True)
     trees = [DecisionTreeRegressor(splitter="random", random_state=seed).fit(X, y).tree_ for seed in range(3)]
     assert len({tree.threshold[0] for tree in trees}) == 3
     for tree in trees:
@@ -270,7 +270,7 @@ def test_a_split_looks_at_so_many_features() -> None:
     assert [number_of_features(asked, 20) for asked in (None, 3, 50, 0.25, 0.001, "sqrt", "log2")] == [
         *(20, 3, 20, 5, 1, 4, 4)
     ]
-    X, y = load_diabetes(return_X_y=True)  # noqa: N806
+    X, y = load_diabetes(return_X_y=True)
     roots = {
         DecisionTreeRegressor(max_depth=1, max_features=1, random_state=i).fit(X, y).tree_.feature[0] for i in range(60)
     }
@@ -279,7 +279,7 @@ def test_a_split_looks_at_so_many_features() -> None:
 
 def test_constant_features_do_not_count() -> None:
     rng = np.random.default_rng(0)
-    X = np.zeros((50, 8))  # noqa: N806
+    X = np.zeros((50, 8))
     X[:, 5] = rng.normal(size=50)
     for seed in range(10):
         tree = DecisionTreeRegressor(max_features=1, max_depth=1, random_state=seed).fit(X, X[:, 5]).tree_
@@ -287,7 +287,7 @@ def test_constant_features_do_not_count() -> None:
 
 
 def test_whole_numbers_far_from_zero_lose_nothing() -> None:
-    X, y = load_diabetes(return_X_y=True)  # noqa: N806
+    X, y = load_diabetes(return_X_y=True)
     near, far = (DecisionTreeRegressor(max_depth=6).fit(X, y + offset) for offset in (0.0, 2.0**40))
     np.testing.assert_array_equal(near.apply(X), far.apply(X))
     fine = DecisionTreeRegressor(max_depth=6).fit(X, y * 2.0**-40)
@@ -295,7 +295,7 @@ def test_whole_numbers_far_from_zero_lose_nothing() -> None:
 
 
 def test_sparse_rows_and_rows_without_weight() -> None:
-    X, y = load_digits(return_X_y=True)  # noqa: N806
+    X, y = load_digits(return_X_y=True)
     dense = DecisionTreeClassifier(max_depth=5).fit(X, y)
     thin = DecisionTreeClassifier(max_depth=5).fit(sparse.csr_array(X), y)
     np.testing.assert_array_equal(dense.predict(X), thin.predict(sparse.csr_matrix(X)))
@@ -308,7 +308,7 @@ def test_sparse_rows_and_rows_without_weight() -> None:
 
 
 def test_class_weights_are_weights_of_rows() -> None:
-    X, y = load_breast_cancer(return_X_y=True)  # noqa: N806
+    X, y = load_breast_cancer(return_X_y=True)
     weighted = DecisionTreeClassifier(max_depth=3, class_weight="balanced").fit(X, y)
     share = len(y) / 2 / np.bincount(y)
     given_weights = DecisionTreeClassifier(max_depth=3).fit(X, y, share[y])

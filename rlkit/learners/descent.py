@@ -46,7 +46,7 @@ def require_finite(cost: float, steps: int, learning_rate: float) -> None:
         )
 
 
-def largest_curvature(X: Any, weights: Array, fit_intercept: bool) -> float:  # noqa: N803
+def largest_curvature(X: Any, weights: Array, fit_intercept: bool) -> float:
     """Return the largest eigenvalue of the weighted mean of ``x x'`` over the rows, with a column of ones if asked for.
 
     Least squares has this curvature, the logistic loss at most a quarter of it and the softmax loss half; a step of

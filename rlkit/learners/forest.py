@@ -44,13 +44,13 @@ class _Forest(TreeInput):
     trees_: list[Tree]
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit to rows X [n, d], dense or sparse (made dense), NaN where missing, and targets y [n] or [n, t].
 
         Raises:
             ValueError: something is infinite or does not fit together.
         """
-        X, y, weights = self._fitting_rows(X, y, sample_weight)  # noqa: N806
+        X, y, weights = self._fitting_rows(X, y, sample_weight)
         targets, factors = self._targets(y)
         rules = self._rules(X.shape[1], self.random_thresholds, (weights * factors).sum())
         columns = columns_of(X, ranked=not rules.random)
@@ -79,14 +79,14 @@ class _Forest(TreeInput):
         """Yield what the tasks return, in their order."""
         yield from Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")(tasks)
 
-    def _values(self, X: Any) -> Array:  # noqa: N803
+    def _values(self, X: Any) -> Array:
         """Return the means [n, outputs, classes] over the trees, added up in their order."""
         rows, total = self._rows(X), np.zeros(())
         for values in self._in_parallel(delayed(tree.predict)(rows) for tree in self.trees_):
             total = total + values
         return np.asarray(total / len(self.trees_))
 
-    def apply(self, X: Any) -> Array:  # noqa: N803
+    def apply(self, X: Any) -> Array:
         """Return the index [n, trees] of the leaf of each tree of `trees_` that each row of X [n, d] ends in."""
         rows = self._rows(X)
         return np.stack(list(self._in_parallel(delayed(tree.apply)(rows) for tree in self.trees_)), axis=1)

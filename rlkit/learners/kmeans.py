@@ -103,13 +103,13 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit to rows X [n, d], dense or sparse; `y` is ignored.
 
         Raises:
             ValueError: there are fewer rows than centres, or something is not finite or does not fit together.
         """
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, order="C")  # noqa: N806
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, order="C")
         weights = row_weights(sample_weight, X.shape[0])
         if X.shape[0] < self.n_clusters:
             raise ValueError(f"n_samples={X.shape[0]} should be >= n_clusters={self.n_clusters}")
@@ -117,7 +117,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         given = None if isinstance(self.init, str) else self._given_centers(X) - middle
         order = content_order(X) if given is None or self.batch_size else np.zeros(0, np.intp)
         if not sparse.issparse(X):
-            X = X - middle  # noqa: N806
+            X = X - middle
         rows = Rows(X, weights, row_norms(X, squared=True), order)
         # Blocks are too small for several threads of a matrix product.
         with threadpool_limits(1, user_api="blas"):
@@ -126,7 +126,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.labels_, self.inertia_, self.n_iter_ = best.labels, best.inertia, best.n_iter
         return self
 
-    def _given_centers(self, X: Any) -> Array:  # noqa: N803
+    def _given_centers(self, X: Any) -> Array:
         centers = check_array(self.init, dtype=np.float64, copy=True, order="C")
         if centers.shape != (self.n_clusters, X.shape[1]):
             raise ValueError(f"init has shape {centers.shape}; give centers [{self.n_clusters}, {X.shape[1]}]")
@@ -146,26 +146,26 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         assert best is not None
         return best
 
-    def predict(self, X: Any) -> Array:  # noqa: N803
+    def predict(self, X: Any) -> Array:
         """Return the index [n] int32 of the nearest centre of rows X [n, d], the first of equally near ones."""
         check_is_fitted(self)
-        X = self._checked(X)  # noqa: N806
+        X = self._checked(X)
         return assign(_rows(X, None), self.cluster_centers_).labels
 
-    def transform(self, X: Any) -> Array:  # noqa: N803
+    def transform(self, X: Any) -> Array:
         """Return the distances [n, k] of rows X [n, d] to the centres."""
         check_is_fitted(self)
-        X = self._checked(X)  # noqa: N806
+        X = self._checked(X)
         distances = euclidean_distances if sparse.issparse(X) else cdist
         return np.asarray(distances(X, self.cluster_centers_))
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:  # noqa: N803
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return minus the weighted sum of squared distances of rows X [n, d] to their centres; `y` is ignored."""
         check_is_fitted(self)
         rows = _rows(self._checked(X), sample_weight)
         return -inertia(rows, self.cluster_centers_, assign(rows, self.cluster_centers_).labels)
 
-    def _checked(self, X: Any) -> Any:  # noqa: N803
+    def _checked(self, X: Any) -> Any:
         return validate_data(self, X, accept_sparse="csr", dtype=np.float64, order="C", reset=False)
 
     @property
@@ -178,7 +178,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         return tags
 
 
-def _rows(X: Any, sample_weight: Any) -> Rows:  # noqa: N803
+def _rows(X: Any, sample_weight: Any) -> Rows:
     """Return rows of which none is drawn."""
     return Rows(X, row_weights(sample_weight, X.shape[0]), row_norms(X, squared=True), np.zeros(0, np.intp))
 
@@ -305,7 +305,7 @@ def _from_rows(rows: Rows, chosen: Array) -> Array:
     return np.where(found > 1e-12 * sums, found, 0)
 
 
-def _mean_and_variance(X: Any, weights: Array) -> tuple[Any, float]:  # noqa: N803
+def _mean_and_variance(X: Any, weights: Array) -> tuple[Any, float]:
     """Return what dense rows are centred on, for accuracy, and the mean of the features' variances."""
     if sparse.issparse(X):
         return 0.0, float(np.mean(mean_variance_axis(X, axis=0, weights=weights)[1]))
@@ -313,5 +313,5 @@ def _mean_and_variance(X: Any, weights: Array) -> tuple[Any, float]:  # noqa: N8
     return middle, float(np.mean(weights @ (X - middle) ** 2) / weights.sum())
 
 
-def _dense(X: Any) -> Array:  # noqa: N803
+def _dense(X: Any) -> Array:
     return np.asarray(X.toarray() if sparse.issparse(X) else X)

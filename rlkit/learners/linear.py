@@ -66,13 +66,13 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.fit_intercept = fit_intercept
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit to rows X [n, d], dense or sparse, and targets y [n] or [n, t].
 
         Raises:
             ValueError: something is not finite or does not fit together, or gradient descent diverges.
         """
-        X, y = validate_data(  # noqa: N806
+        X, y = validate_data(
             self, X, y, accept_sparse=["csr", "csc"], dtype=np.float64, multi_output=True, y_numeric=True
         )
         targets = np.asarray(y, np.float64).reshape(len(y), -1)
@@ -83,7 +83,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.intercept_ = intercept if y.ndim == 2 else float(intercept[0])
         return self
 
-    def _closed_form(self, X: Any, y: Array, weights: Array) -> tuple[Array, Array]:  # noqa: N803
+    def _closed_form(self, X: Any, y: Array, weights: Array) -> tuple[Array, Array]:
         self.n_iter_ = 1
         total = weights.sum()
         center = np.asarray(weights @ X) / total * self.fit_intercept
@@ -93,7 +93,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         coef = solve(X, center, (y - mean) * root, root, np.sqrt(self.alpha))
         return coef, mean - center @ coef
 
-    def _gradient_descent(self, X: Any, y: Array, weights: Array) -> tuple[Array, Array]:  # noqa: N803
+    def _gradient_descent(self, X: Any, y: Array, weights: Array) -> tuple[Array, Array]:
         shares = weights[:, None] / weights.sum()
         ridge = self.alpha / weights.sum()
 
@@ -112,10 +112,10 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.n_iter_ = max(1, len(self.cost_history_) - 1)
         return w[1:], w[0]
 
-    def predict(self, X: Any) -> Array:  # noqa: N803
+    def predict(self, X: Any) -> Array:
         """Return the predictions [n] or [n, t] for rows X [n, d]."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=np.float64, reset=False)  # noqa: N806
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=np.float64, reset=False)
         return np.asarray(X @ self.coef_.T + self.intercept_)
 
     def __sklearn_tags__(self) -> Any:
@@ -124,7 +124,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return tags
 
 
-def _least_squares(X: Array, center: Array, y: Array, root: Array, ridge: float) -> Array:  # noqa: N803
+def _least_squares(X: Array, center: Array, y: Array, root: Array, ridge: float) -> Array:
     """Return the shortest minimiser [d, t] of the weighted squares; a ridge is one more row for each column."""
     rows, columns = X.shape
     scaled = np.zeros((rows + columns * (ridge > 0), columns), order="F")
@@ -137,7 +137,7 @@ def _least_squares(X: Array, center: Array, y: Array, root: Array, ridge: float)
     return np.asarray(lstsq(scaled, y, cond=least, check_finite=False, overwrite_a=True)[0])
 
 
-def _least_squares_of_sparse(X: Any, center: Array, y: Array, root: Array, ridge: float) -> Array:  # noqa: N803
+def _least_squares_of_sparse(X: Any, center: Array, y: Array, root: Array, ridge: float) -> Array:
     """Return the same without making X dense: by conjugate gradients (LSQR, Paige & Saunders, 1982)."""
     scaled = sparse.csr_array(X.multiply(root))
     root = root[:, 0]

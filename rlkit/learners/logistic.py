@@ -91,14 +91,14 @@ class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit to rows X [n, d], dense or sparse, and labels y [n].
 
         Raises:
             ValueError: there is one class only, something is not finite or does not fit, or a descent diverges.
         """
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)  # noqa: N806
-        weights, [X, y] = counted(row_weights(sample_weight, len(y)), X, y)  # noqa: N806
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)
+        weights, [X, y] = counted(row_weights(sample_weight, len(y)), X, y)
         self.classes_, codes = encoded(y, least=2)
         weights = weights * class_weights(self.class_weight, y)
         goal = objective(X, codes, len(self.classes_), weights, self.alpha, self.fit_intercept)
@@ -108,7 +108,7 @@ class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         self.intercept_ = w[0].copy() if self.fit_intercept else np.zeros(w.shape[1])
         return self
 
-    def _solve(self, goal: Objective, X: Any, weights: Array) -> tuple[Array, list[float]]:  # noqa: N803
+    def _solve(self, goal: Objective, X: Any, weights: Array) -> tuple[Array, list[float]]:
         start = np.zeros((goal.design.shape[1], goal.targets.shape[1]))
         if self.solver == "newton":
             if len(weights) >= MANY:
@@ -124,12 +124,12 @@ class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         return _by_mini_batches(goal, start, rate, order, self.batch_size, self.max_iter, rng)
 
-    def predict_proba(self, X: Any) -> Array:  # noqa: N803
+    def predict_proba(self, X: Any) -> Array:
         """Return the probabilities [n, k] of the classes for rows X [n, d]."""
         z = self.decision_function(X)
         return np.stack([sigmoid(-z), sigmoid(z)], axis=1) if z.ndim == 1 else softmax(z)
 
-    def predict_log_proba(self, X: Any) -> Array:  # noqa: N803
+    def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithms of the probabilities [n, k] for rows X [n, d], -inf where one is 0."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))

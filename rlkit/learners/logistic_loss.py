@@ -124,7 +124,7 @@ BLOCK = 1024
 
 
 def objective(
-    X: Any,  # noqa: N803
+    X: Any,
     codes: Array,
     classes: int,
     weights: Array,
@@ -134,7 +134,7 @@ def objective(
     """Return the objective of rows X [n, d] whose classes are `codes` [n]."""
     if fit_intercept:
         ones = np.ones((X.shape[0], 1))
-        X = sparse.csr_array(sparse.hstack([ones, X])) if sparse.issparse(X) else np.hstack([ones, X])  # noqa: N806
+        X = sparse.csr_array(sparse.hstack([ones, X])) if sparse.issparse(X) else np.hstack([ones, X])
     targets = codes[:, None].astype(np.float64) if classes == 2 else one_hot(codes, classes)
     total = weights.sum()
     return Objective(X, targets, weights[:, None] / total, alpha / total, int(fit_intercept))

@@ -31,13 +31,13 @@ class _NaiveBayes(ClassifierMixin, BaseEstimator):
         return validate_data(self, *data, accept_sparse=accepted, dtype=np.float64, reset=reset)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit to rows X [n, d] and labels y [n].
 
         Raises:
             ValueError: something is not finite or does not fit together, or counts are negative.
         """
-        X, y = self._validated(X, y, reset=True)  # noqa: N806
+        X, y = self._validated(X, y, reset=True)
         weights = row_weights(sample_weight, len(y))
         self.classes_, codes = encoded(y)
         self._start()
@@ -45,7 +45,7 @@ class _NaiveBayes(ClassifierMixin, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Add rows X [n, d] and labels y [n] to those before; in any parts they lead to what `fit` does with all.
 
         Args:
@@ -58,7 +58,7 @@ class _NaiveBayes(ClassifierMixin, BaseEstimator):
             ValueError: `classes` is missing or another than before, or something does not fit together.
         """
         first = _check_partial_fit_first_call(self, classes)
-        X, y = self._validated(X, y, reset=first)  # noqa: N806
+        X, y = self._validated(X, y, reset=first)
         weights = row_weights(sample_weight, len(y))
         codes = codes_among(y, self.classes_)
         if first:
@@ -70,11 +70,11 @@ class _NaiveBayes(ClassifierMixin, BaseEstimator):
         """Forget all rows."""
         raise NotImplementedError
 
-    def _add(self, X: Any, codes: Array, weights: Array) -> None:  # noqa: N803
+    def _add(self, X: Any, codes: Array, weights: Array) -> None:
         """Learn from rows [n, d] of the classes `codes` [n]."""
         raise NotImplementedError
 
-    def _joint(self, X: Any) -> Array:  # noqa: N803
+    def _joint(self, X: Any) -> Array:
         """Return the log-probabilities [n, k] of the rows and the classes together, up to a number for each row."""
         raise NotImplementedError
 
@@ -85,21 +85,21 @@ class _NaiveBayes(ClassifierMixin, BaseEstimator):
         with np.errstate(divide="ignore"):
             return np.log(self.class_count_ / self.class_count_.sum())
 
-    def predict_joint_log_proba(self, X: Any) -> Array:  # noqa: N803
+    def predict_joint_log_proba(self, X: Any) -> Array:
         """Return the log-probabilities [n, k] of the rows X [n, d] and the classes together."""
         check_is_fitted(self)
         return self._joint(self._validated(X, reset=False))
 
-    def predict_log_proba(self, X: Any) -> Array:  # noqa: N803
+    def predict_log_proba(self, X: Any) -> Array:
         """Return the log-probabilities [n, k] of the classes for rows X [n, d]."""
         joint = self.predict_joint_log_proba(X)
         return np.asarray(joint - logsumexp(joint, axis=1, keepdims=True))
 
-    def predict_proba(self, X: Any) -> Array:  # noqa: N803
+    def predict_proba(self, X: Any) -> Array:
         """Return the probabilities [n, k] of the classes for rows X [n, d]."""
         return np.exp(self.predict_log_proba(X))
 
-    def predict(self, X: Any) -> Array:  # noqa: N803
+    def predict(self, X: Any) -> Array:
         """Return the most probable classes [n] for rows X [n, d]; of equally probable ones the first."""
         joint = self.predict_joint_log_proba(X)
         return np.asarray(self.classes_[np.argmax(joint, axis=1)])
@@ -125,7 +125,7 @@ class _CountingBayes(_NaiveBayes):
         self.class_count_ = np.zeros(len(self.classes_))
         self.feature_count_ = np.zeros((len(self.classes_), self.n_features_in_))
 
-    def _count(self, X: Any, codes: Array, weights: Array) -> None:  # noqa: N803
+    def _count(self, X: Any, codes: Array, weights: Array) -> None:
         self.class_count_ += np.bincount(codes, weights, len(self.classes_))
         self.feature_count_ += class_sums(X, codes, weights, len(self.classes_))
         self.class_log_prior_ = self._log_prior()
@@ -152,14 +152,14 @@ class MultinomialNB(_CountingBayes):
         self.alpha = alpha
         self.priors = priors
 
-    def _add(self, X: Any, codes: Array, weights: Array) -> None:  # noqa: N803
+    def _add(self, X: Any, codes: Array, weights: Array) -> None:
         check_non_negative(X, "MultinomialNB (input X)")
         self._count(X, codes, weights)
         smoothed = self.feature_count_ + self.alpha
         with np.errstate(divide="ignore", invalid="ignore"):
             self.feature_log_prob_ = np.log(smoothed) - np.log(smoothed.sum(axis=1, keepdims=True))
 
-    def _joint(self, X: Any) -> Array:  # noqa: N803
+    def _joint(self, X: Any) -> Array:
         return np.asarray(X @ self.feature_log_prob_.T + self.class_log_prior_)
 
     def __sklearn_tags__(self) -> Any:
@@ -195,14 +195,14 @@ class BernoulliNB(_CountingBayes):
         self.binarize = binarize
         self.priors = priors
 
-    def _add(self, X: Any, codes: Array, weights: Array) -> None:  # noqa: N803
+    def _add(self, X: Any, codes: Array, weights: Array) -> None:
         self._count(self._present(X), codes, weights)
         with np.errstate(divide="ignore", invalid="ignore"):
             self.feature_log_prob_ = np.log(self.feature_count_ + self.alpha) - np.log(
                 self.class_count_[:, None] + 2 * self.alpha
             )
 
-    def _present(self, X: Any) -> Any:  # noqa: N803
+    def _present(self, X: Any) -> Any:
         """Return zeros and ones.
 
         Raises:
@@ -214,7 +214,7 @@ class BernoulliNB(_CountingBayes):
             raise ValueError(f"binarize={self.binarize:g} would fill a sparse X; it is at least 0, or give a dense X")
         return (self.binarize < X).astype(np.float64)
 
-    def _joint(self, X: Any) -> Array:  # noqa: N803
+    def _joint(self, X: Any) -> Array:
         absent = np.log1p(-np.exp(self.feature_log_prob_))
         constant = self.class_log_prior_ + absent.sum(axis=1)
         return np.asarray(self._present(X) @ (self.feature_log_prob_ - absent).T + constant)
@@ -262,7 +262,7 @@ class GaussianNB(_NaiveBayes):
         self.theta_, self.var_ = np.zeros(shape), np.zeros(shape)
         self.epsilon_ = 0.0
 
-    def _add(self, X: Array, codes: Array, weights: Array) -> None:  # noqa: N803
+    def _add(self, X: Array, codes: Array, weights: Array) -> None:
         self.var_ = np.maximum(self.var_ - self.epsilon_, 0)
         mass = np.bincount(codes, weights, len(self.classes_))
         divisor = np.maximum(mass, np.finfo(float).tiny)[:, None]
@@ -284,7 +284,7 @@ class GaussianNB(_NaiveBayes):
         self.var_ += share * (variances - self.var_) + share * (1 - share) * gap**2
         self.class_count_ = total
 
-    def _joint(self, X: Array) -> Array:  # noqa: N803
+    def _joint(self, X: Array) -> Array:
         constant = self._log_prior() - 0.5 * np.log(2 * np.pi * self.var_).sum(axis=1)
         return np.stack(
             [c - 0.5 * ((X - m) ** 2 @ (1 / v)) for c, m, v in zip(constant, self.theta_, self.var_, strict=True)],
@@ -292,7 +292,7 @@ class GaussianNB(_NaiveBayes):
         )
 
 
-def class_sums(X: Any, codes: Array, weights: Array, classes: int) -> Array:  # noqa: N803
+def class_sums(X: Any, codes: Array, weights: Array, classes: int) -> Array:
     """Return the weighted sums [k, d] of the rows X [n, d] of each class."""
     rows = np.arange(len(codes))
     sums = sparse.csr_array((weights, (codes, rows)), shape=(classes, len(codes))) @ X

@@ -77,21 +77,21 @@ class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit to rows X [n, d], dense or sparse, and labels y [n], from zero weights.
 
         Raises:
             ValueError: there is one class only, or something is not finite or does not fit together.
         """
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)  # noqa: N806
-        weights, [X, y] = counted(row_weights(sample_weight, len(y)), X, y)  # noqa: N806
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)
+        weights, [X, y] = counted(row_weights(sample_weight, len(y)), X, y)
         self.classes_, codes = encoded(y, least=2)
         self._start()
         self._learn(X, codes, weights * class_weights(self.class_weight, y), self.max_iter)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Go on for one epoch with rows X [n, d] and labels y [n].
 
         Args:
@@ -104,10 +104,10 @@ class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
             ValueError: `classes` is missing or another than before, or something does not fit together.
         """
         first = _check_partial_fit_first_call(self, classes)
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64, reset=first)  # noqa: N806
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64, reset=first)
         if first:
             self._start()
-        weights, [X, y] = counted(row_weights(sample_weight, len(y)), X, y)  # noqa: N806
+        weights, [X, y] = counted(row_weights(sample_weight, len(y)), X, y)
         codes = codes_among(y, self.classes_)
         self._learn(X, codes, weights * class_weights(self.class_weight, y), 1)
         return self
@@ -117,7 +117,7 @@ class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         self.coef_ = np.zeros((planes, self.n_features_in_))
         self.intercept_ = np.zeros(planes)
 
-    def _learn(self, X: Any, codes: Array, weights: Array, epochs: int) -> None:  # noqa: N803
+    def _learn(self, X: Any, codes: Array, weights: Array, epochs: int) -> None:
         rng = check_random_state(self.random_state)
         order = content_order(X, codes[:, None]) if self.shuffle else np.arange(len(codes))
         rows = visits(order, weights)

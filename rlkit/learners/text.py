@@ -67,7 +67,7 @@ class CountVectorizer(TransformerMixin, BaseEstimator):
         self.min_count = min_count
         self.max_features = max_features
 
-    def fit(self, X: Iterable[str], y: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Iterable[str], y: Any = None) -> Self:
         """Learn the words of texts; `y` is ignored.
 
         Raises:
@@ -77,7 +77,7 @@ class CountVectorizer(TransformerMixin, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit_transform(self, X: Iterable[str], y: Any = None) -> sparse.csr_array:  # noqa: N803
+    def fit_transform(self, X: Iterable[str], y: Any = None) -> sparse.csr_array:
         """Learn the words of texts and return their counts [n, d] float64; `y` is ignored.
 
         Raises:
@@ -93,7 +93,7 @@ class CountVectorizer(TransformerMixin, BaseEstimator):
         self.counts_ = np.array([counts[word] for word in self.vocabulary_])
         return self._counted(documents)
 
-    def transform(self, X: Iterable[str]) -> sparse.csr_array:  # noqa: N803
+    def transform(self, X: Iterable[str]) -> sparse.csr_array:
         """Return the counts [n, d] float64 of the known words in texts.
 
         Raises:

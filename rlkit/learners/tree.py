@@ -61,17 +61,17 @@ class TreeInput(BaseEstimator):
     max_leaf_nodes: int | None
     criterion: str
 
-    def _fitting_rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Array, Array, Array]:  # noqa: N803
+    def _fitting_rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Array, Array, Array]:
         """Return the rows [n, d], the targets as given, and the weights [n], without rows of weight zero."""
-        X, y = validate_data(  # noqa: N806
+        X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=np.float64, ensure_all_finite="allow-nan", multi_output=True
         )
-        weights, [X, y] = counted(row_weights(sample_weight, len(y)), _dense(X), y)  # noqa: N806
+        weights, [X, y] = counted(row_weights(sample_weight, len(y)), _dense(X), y)
         if np.isinf(X).any():
             raise ValueError("X holds infinity; a feature is finite, or NaN where it is missing")
         return X, y, weights
 
-    def _rows(self, X: Any) -> Array:  # noqa: N803
+    def _rows(self, X: Any) -> Array:
         check_is_fitted(self)
         return _dense(
             validate_data(
@@ -113,7 +113,7 @@ class Regression(RegressorMixin):
         self.n_outputs_ = targets.channels
         return targets, np.ones(len(y))
 
-    def predict(self, X: Any) -> Array:  # noqa: N803
+    def predict(self, X: Any) -> Array:
         """Return the predictions [n] or [n, t] for rows X [n, d]."""
         values = self._values(X)
         return np.asarray(values[:, :, 0].reshape((len(values), *self._target_shape)))
@@ -140,21 +140,21 @@ class Classification(ClassifierMixin):
             self.class_weight, y
         )
 
-    def predict(self, X: Any) -> Array:  # noqa: N803
+    def predict(self, X: Any) -> Array:
         """Return the most probable classes [n] or [n, t] for rows X [n, d]; of equally probable ones the first."""
         best = self._values(X).argmax(axis=2)
         if not isinstance(self.classes_, list):
             return np.asarray(self.classes_[best[:, 0]])
         return np.stack([found[column] for found, column in zip(self.classes_, best.T, strict=True)], axis=1)
 
-    def predict_proba(self, X: Any) -> Any:  # noqa: N803
+    def predict_proba(self, X: Any) -> Any:
         """Return the probabilities [n, k] of the classes for rows X [n, d], or a list of them for several outputs."""
         values = self._values(X)
         if not isinstance(self.classes_, list):
             return values[:, 0]
         return [values[:, i, :number] for i, number in enumerate(self.n_classes_)]
 
-    def predict_log_proba(self, X: Any) -> Any:  # noqa: N803
+    def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithms of what `predict_proba` returns, -inf where a probability is 0."""
         found = self.predict_proba(X)
         with np.errstate(divide="ignore"):
@@ -174,13 +174,13 @@ class _DecisionTree(TreeInput):
     tree_: Tree
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit to rows X [n, d], dense or sparse (made dense), NaN where missing, and targets y [n] or [n, t].
 
         Raises:
             ValueError: something is infinite or does not fit together.
         """
-        X, y, weights = self._fitting_rows(X, y, sample_weight)  # noqa: N806
+        X, y, weights = self._fitting_rows(X, y, sample_weight)
         targets, factors = self._targets(y)
         weights = weights * factors
         rules = self._rules(X.shape[1], self.splitter == "random", weights.sum())
@@ -189,11 +189,11 @@ class _DecisionTree(TreeInput):
         self.tree_ = grow(columns_of(X, ranked=not rules.random), targets, weights, rules, seed)
         return self
 
-    def _values(self, X: Any) -> Array:  # noqa: N803
+    def _values(self, X: Any) -> Array:
         rows = self._rows(X)
         return self.tree_.predict(rows)
 
-    def apply(self, X: Any) -> Array:  # noqa: N803
+    def apply(self, X: Any) -> Array:
         """Return the index [n] in `tree_` of the leaf that each row of X [n, d] ends in."""
         rows = self._rows(X)
         return self.tree_.apply(rows)
@@ -317,5 +317,5 @@ class DecisionTreeClassifier(Classification, _DecisionTree):
         self.random_state = random_state
 
 
-def _dense(X: Any) -> Array:  # noqa: N803
+def _dense(X: Any) -> Array:
     return np.asarray(X.toarray() if sparse.issparse(X) else X)

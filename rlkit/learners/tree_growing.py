@@ -61,14 +61,14 @@ class Tree:
         """The number of splits above the deepest leaf."""
         return int(self.depth.max())
 
-    def apply(self, X: Array) -> Array:  # noqa: N803
+    def apply(self, X: Array) -> Array:
         """Return the index [n] of the leaf that each row of X [n, d] float64 ends in."""
         arrays = self.children_left, self.children_right, self.feature, self.threshold, self.missing_go_to_left
         found = np.empty(len(X), np.int64)
         find_leaves(np.ascontiguousarray(X), *arrays, found)
         return found
 
-    def predict(self, X: Array) -> Array:  # noqa: N803
+    def predict(self, X: Array) -> Array:
         """Return the values [n, outputs, classes] for rows X [n, d] float64."""
         return self.value[self.apply(X)]
 
@@ -113,7 +113,7 @@ def class_targets(codes: Array, classes: list[int]) -> Targets:
     return Targets((codes + ends - classes).astype(np.float64), np.zeros(0), ends)
 
 
-def columns_of(X: Array, ranked: bool) -> tuple[Array, Array]:  # noqa: N803
+def columns_of(X: Array, ranked: bool) -> tuple[Array, Array]:
     """Return the columns [d, n] of rows X [n, d], and the ranks of their values (none where `ranked` is false)."""
     columns = np.array(X.T, dtype=np.float64, order="C")
     ranks = np.empty((len(columns), X.shape[0]) if ranked else (0, 0), np.int32)

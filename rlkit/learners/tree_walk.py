@@ -22,7 +22,7 @@ def preorder(left: Array, right: Array, order: Array, stack: Array) -> None:
 
 @kernel
 def find_leaves(
-    X: Array,  # noqa: N803
+    X: Array,
     left: Array,
     right: Array,
     feature: Array,

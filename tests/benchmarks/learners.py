@@ -57,25 +57,25 @@ class Case(NamedTuple):
 
 def data(rows: int, columns: int) -> Data:
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(rows, columns)).astype(np.float32).astype(np.float64)  # noqa: N806
+    X = rng.normal(size=(rows, columns)).astype(np.float32).astype(np.float64)
     number = X @ rng.normal(size=columns) + 3 * np.sin(3 * X[:, 0]) + rng.normal(size=rows)
     counts = rng.poisson(2, size=(rows, columns)).astype(float)
     return Data(X, number, (number > 0).astype(int), np.digitize(number, [-3, 0, 3]), counts)
 
 
-def same_predictions(ours: Any, theirs: Any, X: Array, y: Any) -> bool:  # noqa: N803
+def same_predictions(ours: Any, theirs: Any, X: Array, y: Any) -> bool:
     return bool(np.allclose(ours.predict(X), theirs.predict(X), rtol=1e-6, atol=1e-9))
 
 
-def same_score(ours: Any, theirs: Any, X: Array, y: Any) -> bool:  # noqa: N803
+def same_score(ours: Any, theirs: Any, X: Array, y: Any) -> bool:
     return abs(ours.score(X, y) - theirs.score(X, y)) < 0.05
 
 
-def same_log_probabilities(ours: Any, theirs: Any, X: Array, y: Any) -> bool:  # noqa: N803
+def same_log_probabilities(ours: Any, theirs: Any, X: Array, y: Any) -> bool:
     return bool(np.allclose(ours.predict_log_proba(X), theirs.predict_log_proba(X), rtol=1e-8, atol=1e-8))
 
 
-def same_loss(ours: Any, theirs: Any, X: Array, y: Any) -> bool:  # noqa: N803
+def same_loss(ours: Any, theirs: Any, X: Array, y: Any) -> bool:
     """Tell whether the objectives at C = 1 differ by at most 1e-6."""
     losses = [
         -model.predict_log_proba(X)[np.arange(len(y)), y].mean() + (model.coef_**2).sum() / 2 / len(y)
@@ -84,7 +84,7 @@ def same_loss(ours: Any, theirs: Any, X: Array, y: Any) -> bool:  # noqa: N803
     return abs(losses[0] - losses[1]) < 1e-6
 
 
-def same_centers(ours: Any, theirs: Any, X: Array, y: Any) -> bool:  # noqa: N803
+def same_centers(ours: Any, theirs: Any, X: Array, y: Any) -> bool:
     return ours.n_iter_ == theirs.n_iter_ and np.allclose(ours.cluster_centers_, theirs.cluster_centers_)
 
 
@@ -182,7 +182,7 @@ def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def measure(case: Case, given: Data, rounds: int) -> list[dict[str, Any]]:
     """Return a row for each round, of seconds and ratios of ours to theirs."""
-    X, y = case.rows(given), case.target(given)  # noqa: N806
+    X, y = case.rows(given), case.target(given)
     few = slice(0, 500)
     for make in (case.ours, case.theirs):
         make().fit(X[few], None if y is None else y[few]).predict(X[few])
