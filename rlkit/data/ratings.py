@@ -49,12 +49,9 @@ def as_dataset(
     Raises:
         UsageError: there is no such scale.
     """
-    from scipy.sparse import csr_array
+    from rlkit.learners.interactions import interactions
 
-    users, user = np.unique(pairs.user, return_inverse=True)
-    items, item = np.unique(pairs.item, return_inverse=True)
-    matrix = csr_array((scaled(pairs.value, scale), (user, item)), shape=(len(users), len(items)))
-    matrix.sort_indices()
+    matrix, users, items = interactions(pairs.user, pairs.item, scaled(pairs.value, scale))
     extra = {"give": give, "users": users, "items": items, "scale": scale}
     shown = tuple((names or {}).get(int(number), str(number)) for number in items)
     return Dataset("recommendation", Rows(matrix), target="rating", items=shown, extra=extra)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -101,27 +100,16 @@ def ranking(recommended: Array, relevant: Any, at: int) -> dict[str, float]:
         relevant: CSR [users, items] of what is held out, each as relevant as the other.
         at: how many count: precision divides by it, the ideal order of NDCG has as many as there are up to it.
     """
-    gains = 1 / np.log2(np.arange(2, at + 2))
-    rows = list(_hits(recommended[:, :at], relevant))
-    found = np.array(
-        [(hit.mean(), hit.sum() / count, (hit * gains).sum() / gains[: min(count, at)].sum()) for hit, count in rows]
-    ).reshape(-1, 3)
-    names = (f"precision_at_{at}", f"recall_at_{at}", f"ndcg_at_{at}")
-    return dict(zip(names, found.mean(0).tolist(), strict=True)) if len(found) else {}
+    from rlkit.learners.interactions import ndcg_at_k, precision_at_k, recall_at_k
 
-
-def _hits(recommended: Array, relevant: Any) -> Iterator[tuple[Array, int]]:
-    for row, start, end in zip(recommended, relevant.indptr[:-1], relevant.indptr[1:], strict=True):
-        if end > start:
-            yield np.isin(row, relevant.indices[start:end]), int(end - start)
+    if not relevant.nnz:
+        return {}
+    measures = {"precision": precision_at_k, "recall": recall_at_k, "ndcg": ndcg_at_k}
+    return {f"{name}_at_{at}": measure(recommended[:, :at], relevant) for name, measure in measures.items()}
 
 
 def popular(known: Any, at: int) -> Array:
     """Return the items [users, at] that most users have, but for those that each has: what a ranking is to beat."""
-    by_count = np.argsort(-np.bincount(known.indices, minlength=known.shape[1]), kind="stable")
-    found = np.full((known.shape[0], at), -1)
-    most = at + int(np.diff(known.indptr).max(initial=0))
-    for row, start, end in zip(found, known.indptr[:-1], known.indptr[1:], strict=True):
-        best = by_count[:most][~np.isin(by_count[:most], known.indices[start:end])][:at]
-        row[: len(best)] = best
-    return found
+    from rlkit.learners.neighbors import Popularity
+
+    return Popularity().fit(known).recommend(np.arange(known.shape[0]), at)

@@ -68,27 +68,21 @@ def _classes(data: Dataset, rows: Rows) -> Array | None:
 
 def _split_ratings(data: Dataset, test_size: float, rng: np.random.Generator) -> Split:
     """Hold out pairs: so many of each user who has enough, where the data set says so, else a share of all."""
+    from rlkit.learners.interactions import leave_out, part
+
     matrix = data.rows.X.tocsr()
     give: Give | None = data.extra.get("give")
-    held = np.zeros(matrix.nnz, bool)
     if give is None:
+        held = np.zeros(matrix.nnz, bool)
         held[rng.permutation(matrix.nnz)[: round(test_size * matrix.nnz)]] = True
+        train, test = part(matrix, ~held), part(matrix, held)
     else:
-        for start, end in zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True):
-            if end - start >= give.least:
-                held[start + rng.permutation(end - start)[: give.items]] = True
-    if not held.any() or held.all():
+        train, test = leave_out(matrix, per_user=give.items, at_least=give.least, random_state=rng)
+    if not train.nnz or not test.nnz:
         raise UsageError(
             f"nothing can be held out of {matrix.nnz:,} ratings; set data.give, data.least, or test_size=0"
         )
-    return Split(Rows(_kept(matrix, ~held)), Rows(_kept(matrix, held)))
-
-
-def _kept(matrix: Any, kept: Array) -> Any:
-    from scipy.sparse import csr_array
-
-    users = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))[kept]
-    return csr_array((matrix.data[kept], (users, matrix.indices[kept])), shape=matrix.shape)
+    return Split(Rows(train), Rows(test))
 
 
 def folds(data: Dataset, rows: Rows, count: int, seed: int) -> Iterator[Split]:

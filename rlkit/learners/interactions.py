@@ -80,7 +80,7 @@ def leave_out(matrix: Any, *, per_user: int = 15, at_least: int = 35, random_sta
     for start, stop in zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True):
         if stop - start >= at_least:
             held_out[start + rng.choice(stop - start, per_user, replace=False)] = True
-    return _part(matrix, ~held_out), _part(matrix, held_out)
+    return part(matrix, ~held_out), part(matrix, held_out)
 
 
 def precision_at_k(recommended: Array, relevant: Any) -> float:
@@ -123,7 +123,8 @@ def _hits(recommended: Array, relevant: Any) -> tuple[Array, Array]:
     return np.isin(asked, wanted) & (recommended >= 0), np.diff(relevant.indptr)
 
 
-def _part(matrix: Any, kept: Array) -> Any:
+def part(matrix: Any, kept: Array) -> Any:
+    """Return a `csr_array` with only some of its entries; `kept` is bool, one for each in their order."""
     ends = np.concatenate(([0], np.cumsum(kept)))[matrix.indptr]
     return sparse.csr_array((matrix.data[kept], matrix.indices[kept], ends), shape=matrix.shape)
 

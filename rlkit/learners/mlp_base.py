@@ -15,7 +15,8 @@ from rlkit.learners.backprop import INITIALISERS, Network, dropout_masks, forwar
 from rlkit.learners.costs import PAIRS, last_layer
 from rlkit.learners.epochs import EarlyStopping, batches, held_out
 from rlkit.learners.optimizers import SGD, Adam, Optimizer
-from rlkit.learners.settings import choose, generator, require, row_weights
+from rlkit.learners.rows import row_weights
+from rlkit.learners.settings import choose, generator, require
 
 _REDUCTIONS = {"mean": True, "sum": False}
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.random import RandomState
 
-from rlkit.core import Array, UsageError
+from rlkit.core import UsageError
 
 T = TypeVar("T")
 
@@ -46,18 +46,3 @@ def generator(random_state: Any) -> np.random.Generator:
     if isinstance(random_state, RandomState):
         random_state = random_state.randint(2**31 - 1)
     return np.random.default_rng(random_state)
-
-
-def row_weights(sample_weight: Any, rows: int) -> Array:
-    """Return the weights [rows] float64 of rows, ones for None.
-
-    Raises:
-        SettingError: they are not one number of at least 0 for each row, or all are zero.
-    """
-    if sample_weight is None:
-        return np.ones(rows)
-    weights = np.asarray(sample_weight, np.float64)
-    require(weights.shape == (rows,), "the shape of sample_weight", weights.shape, f"({rows},), a number for each row")
-    require(bool((weights >= 0).all()), "the smallest of sample_weight", weights.min(), "at least 0")
-    require(bool(weights.any()), "the sum of sample_weight", 0.0, "positive: not all weights can be zero")
-    return weights

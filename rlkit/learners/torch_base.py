@@ -19,7 +19,8 @@ from torch import Tensor
 from rlkit.core import Array
 from rlkit.learners import torch_network
 from rlkit.learners.epochs import EarlyStopping, batches, held_out
-from rlkit.learners.settings import choose, generator, require, row_weights
+from rlkit.learners.rows import row_weights
+from rlkit.learners.settings import choose, generator, require
 from rlkit.learners.torch_network import Classifier, Weights
 from rlkit.networks import Torso, load_module_state, module_state
 
