@@ -116,5 +116,18 @@ class ConnectFour(BoardGame):
         """Return the cell of the uppermost stone in a column."""
         return int((self.board(state)[:, action] != 0).argmax()), action
 
+    def optimal_moves(self, states: Array) -> Array:
+        """Return which moves keep the value of the game, [B, 7] bool; slow where few stones lie."""
+        from rlkit.envs.connect_four_solver import ConnectFourSolver
+
+        rows, moves = np.nonzero(self.legal_actions(states))
+        step = self.step(states[rows], moves, np.zeros(len(rows), np.int64))
+        going = step.discount != 0
+        values = step.reward.copy()
+        values[going] = -np.sign(ConnectFourSolver().scores(step.state[going]))
+        table = np.full((len(states), self.num_actions), -np.inf)
+        table[rows, moves] = values
+        return np.asarray(table == table.max(axis=1, keepdims=True))
+
 
 make = playable(ConnectFour)

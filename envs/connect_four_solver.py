@@ -40,7 +40,7 @@ def _threats(own: int, taken: int) -> int:
         pair = (own >> shift) & (own >> 2 * shift)
         found |= pair & (own << shift)
         found |= pair & (own >> 3 * shift)
-    return found & (BOARD ^ taken)
+    return int(found & (BOARD ^ taken))
 
 
 @compiled
@@ -62,7 +62,7 @@ def _safe(own: int, taken: int) -> int:
         if forced & (forced - 1):
             return 0  # two threats cannot both be met
         possible = forced
-    return possible & ~(against >> 1)  # never below a cell that the other wins on
+    return int(possible & ~(against >> 1))  # never below a cell that the other wins on
 
 
 @compiled
@@ -155,6 +155,6 @@ class ConnectFourSolver:
         """Return what positions [B, 3] are worth to whoever is to move, [B] int64; in none is the game over.
 
         0 is a draw; a win is worth 1 with the winner's last stone, 2 with the last but one and so on; a loss is
-        negative likewise. Positions with few stones take long: seconds with 12, minutes with 8, hours with none.
+        negative likewise. Each stone less takes a few times as long: milliseconds with 16, a good second with 9.
         """
         return _solve(np.ascontiguousarray(states), self._keys, self._bounds, self.nodes)

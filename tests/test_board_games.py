@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rlkit.core import UsageError
 from rlkit.envs.board_games import GameEnv, Games, GameVector
 from rlkit.envs.connect_four import ConnectFour
+from rlkit.envs.connect_four_solver import ConnectFourSolver
 from rlkit.envs.gomoku import Gomoku
 from rlkit.envs.opponents import opponent_named, perfect_moves, random_moves
 from rlkit.envs.othello import Othello
@@ -158,6 +159,38 @@ def test_tic_tac_toe_is_a_draw_of_5478_positions() -> None:
     assert solver.value(model.initial_state()) == 0
     # 5,478 in all, of which 958 are over (626 + 316 won, 16 drawn).
     assert len(solver.values) == 5478 - 958
+
+
+def late_position(rng: np.random.Generator, stones: int) -> Any:
+    """Return a Connect Four position that is not over, out of a random game."""
+    model = ConnectFour()
+    while True:
+        state, discount = model.initial_state()[None], 1.0
+        for _ in range(stones):
+            move = rng.choice(np.flatnonzero(model.legal_actions(state)[0]), 1)
+            state, _, (discount,) = model.step(state, move, np.zeros(1, int))
+            if discount == 0:
+                break
+        if discount:
+            return state
+
+
+class TestConnectFourSolver:
+    def test_signs_and_best_moves_are_minimaxs(self) -> None:
+        rng, minimax = np.random.default_rng(0), Minimax(ConnectFour())
+        states = np.concatenate([late_position(rng, stones) for stones in (31, 37) for _ in range(20)])
+        scores = ConnectFourSolver().scores(states)
+        assert np.sign(scores).tolist() == [minimax.value(state) for state in states]
+        assert set(np.sign(scores)) == {-1, 0, 1}
+        assert np.array_equal(ConnectFour().optimal_moves(states), minimax.optimal(states))
+
+    def test_scores_count_the_winners_stones_left(self) -> None:
+        # a1 b1 c1 against g1 g2 f1: the seventh stone wins, and 18 more of the winner's would be left.
+        model = ConnectFour()
+        state = model.initial_state()[None]
+        for move in (0, 6, 1, 6, 2, 5):
+            state = model.step(state, np.array([move]), np.zeros(1, int)).state
+        assert ConnectFourSolver().scores(state).tolist() == [18]
 
 
 @pytest.mark.parametrize("name", GAMES)

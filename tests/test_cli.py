@@ -45,7 +45,7 @@ MISTAKES = [
     ("agent=dqnn", "there is no agent=dqnn; did you mean dqn?"),
     ("env=cartpool", "there is no env=cartpool; did you mean cartpole?"),
     ("logger=[csv,terminall]", "there is no logger=terminall; did you mean terminal?"),
-    ("network=convolution", "there is no network=convolution; there is: auto, impala, mlp, nature, small"),
+    ("network=convolution", "there is no network=convolution; there is: auto, impala, mlp, nature, residual, small"),
     ("schedule@agent.epsilon=linnear", "there is no schedule=linnear; did you mean linear?"),
     ("experiment=cartpole_24", "there is no experiment=cartpole_24; did you mean cartpole_24_24?"),
     ("tuned=nune", "there is no tuned=nune; did you mean none?"),

@@ -45,9 +45,14 @@ CARTPOLE = ("dqn", "random")
 """Agents that take any observations; the others train in Taxi."""
 
 
+BRIEFLY = {"mcts": ("agent.simulations=5",), "alphazero": ("agent.simulations=5",)}
+"""What makes an agent think no longer than a test may."""
+
+
 @pytest.mark.parametrize("name", shipped("agent"))
 def test_each_agent_trains(name: str) -> None:
-    assert trained(f"agent={name}", f"env={'cartpole' if name in CARTPOLE else 'taxi'}")[1] >= 40
+    env = "cartpole" if name in CARTPOLE else "taxi"
+    assert trained(f"agent={name}", f"env={env}", *BRIEFLY.get(name, ()))[1] >= 40
 
 
 @pytest.mark.parametrize("name", shipped("tuned"))
@@ -84,6 +89,7 @@ def test_each_schedule_fits_the_place_of_epsilon(name: str) -> None:
 NETWORKS = {
     "auto": ("env=cartpole",),
     "mlp": ("env=taxi",),
+    "residual": ("env=connect_four",),
     **dict.fromkeys(("impala", "nature", "small"), ("env=atari", "tuned=none", "replay.capacity=100")),
 }
 

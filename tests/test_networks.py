@@ -27,9 +27,11 @@ from rlkit.networks import (
     NoisyLinear,
     Precision,
     QNetwork,
+    ResidualBoard,
     SmallCNN,
     Torso,
     auto,
+    is_board,
     is_image,
     load_module_state,
     load_optimizer_state,
@@ -223,6 +225,16 @@ def test_auto_takes_a_cnn_for_pictures_and_an_mlp_for_anything_else() -> None:
         torso = auto(space, [8, 6], "tanh", False)
         assert isinstance(torso, MLP)
         assert torso.features == 6
+
+
+def test_auto_takes_convolutions_that_keep_the_size_for_boards() -> None:
+    board = spaces.Box(0, 1, (2, 6, 7), np.float32)
+    torso = auto(board, [8, 6], "tanh", False)
+    assert isinstance(torso, ResidualBoard)
+    assert torso(torch.rand(3, 2, 6, 7)).shape == (3, torso.features)
+    assert not is_board(spaces.Box(0, 1, (2, 20, 7), np.float32))
+    with pytest.raises(UsageError, match="needs boards"):
+        ResidualBoard(VECTOR, filters=4, blocks=1, hidden=8)
 
 
 class TestNoisyLinear:

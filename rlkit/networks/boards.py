@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from rlkit.core import UsageError
 from rlkit.networks.torsos import MLP, Chain, NatureCNN, Residual, Torso, is_image
 
+LARGEST = 19
+"""Rows or columns of a board: Go's. What is larger is taken for something else."""
+
 
 class ResidualBoard(Torso):
     """Convolutions of 3x3 that keep the size of a board, in residual blocks, and a fully connected layer on top.
@@ -58,9 +61,10 @@ def _block(filters: int) -> Residual:
 
 
 def is_board(observation_space: spaces.Space[Any]) -> bool:
-    """Tell whether observations are planes of numbers: three axes of anything but uint8, which are pictures."""
+    """Tell whether observations are planes of a board: three axes, the last two of at most `LARGEST`, and not uint8."""
     shape = observation_space.shape or ()
-    return isinstance(observation_space, spaces.Box) and len(shape) == 3 and observation_space.dtype != np.uint8
+    flat = not isinstance(observation_space, spaces.Box) or len(shape) != 3 or observation_space.dtype == np.uint8
+    return not flat and max(shape[1:]) <= LARGEST
 
 
 def auto(observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool) -> Torso:
