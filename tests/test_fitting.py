@@ -18,6 +18,7 @@ from sklearn.datasets import load_iris, load_wine
 from sklearn.metrics import accuracy_score, f1_score, ndcg_score, r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeClassifier
+from wandb.proto import wandb_internal_pb2
 
 import rlkit
 from rlkit.cli import main
@@ -30,6 +31,7 @@ from rlkit.fitting.run import FitRun
 from rlkit.fitting.saving import SavingError
 from rlkit.fitting.session import described
 from rlkit.fitting.splits import folds, split
+from rlkit.loggers.wandb_uplink import records
 from rlkit.seeding import Seeds
 
 SHARED = os.environ.get("RLKIT_TEST_DATA")
@@ -191,7 +193,20 @@ class TestRun:
         run = rlkit.fit(*TREE, "data=iris", "logger=[csv,wandb]", "pictures=false", "logger.wandb.mode=offline")
         files = list((run.directory / "wandb").glob("offline-run-*/*.wandb"))
         assert len(files) == 1
-        assert b"test/accuracy" in files[0].read_bytes()
+        content = files[0].read_bytes()
+        assert b"test/accuracy" in content
+        read = wandb_internal_pb2.Record.FromString
+        described = [record.run for record in map(read, records(content)) if record.HasField("run")]
+        assert {run.job_type for run in described} == {"fit"}
+
+    def test_epochs_are_told_while_they_pass(self) -> None:
+        words = ("data=wine", "prepare=standardize", "folds=2", "logger.terminal.line_seconds=0", "pictures=false")
+        run = rlkit.fit("learner=mlp", "learner.n_epochs=3", "learner.hidden_layer_sizes=[4]", *words)
+        told = (run.directory / "train.log").read_text().splitlines()
+        epochs = [line for line in told if line.startswith("epoch ")]
+        assert [line.split("  ")[0] for line in epochs] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"] * 3
+        cost = f"cost {run.metrics['cost'][-1]:.4g}  validation_cost {run.metrics['validation_cost'][-1]:.4g}"
+        assert epochs[-1].endswith(cost)
 
     def test_the_configuration_is_frozen_in_the_folder(self) -> None:
         config = yaml.safe_load((fit(*TREE, "data=iris", seed=4).directory / "config.yaml").read_text())

@@ -104,6 +104,22 @@ class TestPiped:
         logger.progress(1)
         assert "2:02:05 left" in capsys.readouterr().out
 
+    def test_epochs_of_a_fit_tell_their_rate_time_left_and_costs(
+        self, tmp_path: Path, clock: Clock, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        logger = started(tmp_path)
+        for seconds, epoch in ((1.0, 1), (2.0, 2), (11.1, 3), (21.0, 1), (22.0, 2), (23.0, 3), (31.1, 43)):
+            clock.now = 1000 + seconds
+            logger.epoch(epoch, 60, {"cost": 1 / epoch, "validation_cost": 2.0})
+        # The second fit begins with the first of its epochs.
+        expected = (
+            "epoch 1/60  ? epochs/s  ? left  cost 1  validation_cost 2\n"
+            "epoch 3/60  0.2 epochs/s  4:47 left  cost 0.3333  validation_cost 2\n"
+            "epoch 2/60  1 epochs/s  0:58 left  cost 0.5  validation_cost 2\n"
+        )
+        assert capsys.readouterr() == (expected, "")
+        assert log(tmp_path) == expected
+
     def test_messages_and_videos_are_lines(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         logger = started(tmp_path)
         logger.message("hello [red]world[/red]")
@@ -265,6 +281,27 @@ class TestLive:
         assert log(tmp_path) == (
             "before\nstep 1,000: evaluation return 7 (min 7, max 7, 1 episode)\n[bold]above[/bold]\n"
         )
+
+    def test_it_shows_the_epochs_of_a_fit(
+        self, tmp_path: Path, clock: Clock, screen: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stream, shown = screen
+        monkeypatch.setattr(sys, "stdout", stream)
+        logger = started(tmp_path)
+        for epoch in (1, 21, 41):
+            clock.now += 1
+            logger.epoch(epoch, 61, {"cost": epoch / 100, "validation_cost": 0.5})
+        for epoch in (60, 61):
+            logger.epoch(epoch, 61, {"cost": epoch / 100})
+        logger.close()
+        text = shown()
+        assert "1/61" in text
+        assert "41/61" in text
+        assert "60/61" not in text
+        assert text.splitlines()[-1].count("61/61") == 1
+        assert "20 epochs/s · 0:01 left" in text
+        assert "cost 0.41 · validation_cost 0.5" in text
+        assert not (tmp_path / "train.log").exists()
 
     def test_a_terminal_closed_under_the_display_does_not_raise_and_the_log_gets_all_lines(
         self, tmp_path: Path, clock: Clock, screen: Any, monkeypatch: pytest.MonkeyPatch

@@ -188,6 +188,17 @@ def test_the_run_is_described_to_wandb(calls: Callable[[str], list[Any]], tmp_pa
     assert logger.state_dict() == {}
 
 
+@pytest.mark.parametrize("verb", ["train", "fit"])
+def test_the_job_is_of_the_verb_s_type_unless_another_is_given(
+    verb: str, calls: Callable[[str], list[Any]], tmp_path: Path
+) -> None:
+    for wanted in (None, "sweep"):
+        logger = make_logger(job_type=wanted)
+        logger.start(RunInfo("name", tmp_path, "i", {}, 0, 1, verb=verb))
+        logger.close()
+    assert [described["job_type"] for (described,) in calls("init")] == [verb, "sweep"]
+
+
 def test_what_wandb_prints_stays_in_its_log(
     calls: Callable[[str], list[Any]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -119,11 +119,11 @@ def _fit(config: dict[str, Any], directory: Path, data: Dataset, pipeline: Any, 
         stack.enter_context(threadpool_limits(config["threads"]))
         logger = ManyLoggers(build.build(config["logger"], {}, "logger"))
         stack.callback(logger.close)
-        info = RunInfo(config["name"], directory, identity(directory), config, 0, 1, tables=TABLES)
+        info = RunInfo(config["name"], directory, identity(directory), config, 0, 1, tables=TABLES, verb="fit")
         logger.start(info)
         for line in (f"fitting {config['name']} in {directory}", *notes):
             logger.message(line)
-        outcome = fit(pipeline, kind, data, config, logger.message)
+        outcome = fit(pipeline, kind, data, config, logger)
         _finish(config, directory, data, outcome, logger)
     return FitRun(directory)
 

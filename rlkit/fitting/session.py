@@ -15,6 +15,7 @@ from rlkit.core import Array, RunError, UsageError
 from rlkit.data import Dataset, Rows
 from rlkit.fitting import scores
 from rlkit.fitting.splits import Split, folds, split
+from rlkit.loggers.base import Logger
 from rlkit.seeding import Seeds
 
 HISTORIES: Mapping[str, tuple[str, ...]] = {
@@ -60,7 +61,7 @@ class Outcome(NamedTuple):
         return dict(sorted(table.items()))
 
 
-def fit(pipeline: Any, kind: str, data: Dataset, config: Mapping[str, Any], tell: Callable[[str], None]) -> Outcome:
+def fit(pipeline: Any, kind: str, data: Dataset, config: Mapping[str, Any], logger: Logger) -> Outcome:
     """Fit a pipeline, and score it on what it learnt from and on what was held out.
 
     Args:
@@ -68,7 +69,7 @@ def fit(pipeline: Any, kind: str, data: Dataset, config: Mapping[str, Any], tell
         kind: what it does.
         data: what it learns from.
         config: of the run; `test_size`, `folds`, `at` and `seed` count.
-        tell: is told how it goes.
+        logger: is told how it goes.
 
     Raises:
         UsageError: the rows cannot be split as asked.
@@ -80,33 +81,36 @@ def fit(pipeline: Any, kind: str, data: Dataset, config: Mapping[str, Any], tell
     if config["folds"]:
         for number, part in enumerate(folds(data, parts.train, config["folds"], seeds.number("folds")), start=1):
             assert part.test is not None, "a fold holds rows out"
-            fold = _fitted(pipeline, part, tell)
+            fold = _fitted(pipeline, part, logger)
             found.append(scores.scores(kind, fold, part.test))
-            tell(f"fold {number} of {config['folds']}: {described(found[-1])}")
+            logger.message(f"fold {number} of {config['folds']}: {described(found[-1])}")
     rows = "texts" if data.texts else f"rows of {parts.train.X.shape[1]:,} columns"
-    tell(f"fitting {type(pipeline[-1]).__name__} on {parts.train.X.shape[0]:,} {rows}")
+    logger.message(f"fitting {type(pipeline[-1]).__name__} on {parts.train.X.shape[0]:,} {rows}")
     started = time.perf_counter()
-    fitted = _fitted(pipeline, parts, tell)
+    fitted = _fitted(pipeline, parts, logger)
     seconds = time.perf_counter() - started
     figures = {**_figures(kind, fitted, parts, config["at"]), **_over(found)}
     return Outcome(fitted, kind, parts, seconds, histories(fitted[-1]), found, figures)
 
 
-def _fitted(pipeline: Any, parts: Split, tell: Callable[[str], None]) -> Any:
+def _fitted(pipeline: Any, parts: Split, logger: Logger) -> Any:
     from sklearn.base import clone
 
     fresh = clone(pipeline)
     before, learner, train = fresh[:-1], fresh[-1], parts.train
-    with _complaints(type(learner).__name__, tell):
+    takes = inspect.signature(learner.fit).parameters
+    watched = {"on_epoch": logger.epoch} if "on_epoch" in takes else {}
+    with _complaints(type(learner).__name__, logger.message):
         X = before.fit_transform(train.X, train.y) if len(before) else train.X
-        learner.fit(X, train.y, **_validation(before, learner, parts.test))
+        if "validation" in takes:
+            watched |= _validation(before, learner, parts.test)
+        learner.fit(X, train.y, **watched)
     return fresh
 
 
 def _validation(before: Any, learner: Any, test: Rows | None) -> dict[str, Any]:
     """Return held-out rows for a learner that records their cost, unless it would choose by them."""
-    takes = "validation" in inspect.signature(learner.fit).parameters
-    if test is None or not takes or learner.get_params(deep=False).get("early_stopping"):
+    if test is None or learner.get_params(deep=False).get("early_stopping"):
         return {}
     X = before.transform(test.X) if len(before) else test.X
     return {"validation": X if test.y is None else (X, test.y)}

@@ -11,12 +11,15 @@ from scipy import sparse
 from scipy.sparse.linalg import svds
 
 from rlkit.core import Array
+from rlkit.learners.epochs import OnEpoch, tell_epoch
 
 Cost = Callable[[Array], tuple[float, Array]]
 """From weights to the cost and its gradient, of the weights' shape."""
 
 
-def descend(cost: Cost, weights: Array, learning_rate: float, max_iter: int, tol: float) -> tuple[Array, list[float]]:
+def descend(
+    cost: Cost, weights: Array, learning_rate: float, max_iter: int, tol: float, on_epoch: OnEpoch | None = None
+) -> tuple[Array, list[float]]:
     """Step against the gradient up to `max_iter` times, or until none of its entries is larger than a `tol` above 0.
 
     Returns:
@@ -34,6 +37,7 @@ def descend(cost: Cost, weights: Array, learning_rate: float, max_iter: int, tol
         value, gradient = cost(weights)
         require_finite(value, step + 1, learning_rate)
         costs.append(value)
+        tell_epoch(on_epoch, step + 1, max_iter, cost=costs)
     return weights, costs
 
 

@@ -1,8 +1,8 @@
-"""What training in epochs shares: batches, rows held out, and when to stop."""
+"""What training in epochs shares: batches, rows held out, when to stop, and who is told how it goes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -10,6 +10,15 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from rlkit.core import Array
+
+OnEpoch = Callable[[int, int, Mapping[str, float]], None]
+"""Is told after each epoch: its number, from 1; how many there are at most; and its figures."""
+
+
+def tell_epoch(on_epoch: OnEpoch | None, epoch: int, epochs: int, **histories: Sequence[float]) -> None:
+    """Tell the newest figure of each history; one that is empty is left out."""
+    if on_epoch is not None:
+        on_epoch(epoch, epochs, {name: history[-1] for name, history in histories.items() if history})
 
 
 def batches(rows: int, size: int, rng: np.random.Generator, least: int = 1) -> Iterator[Array]:

@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from rlkit.core import Array
+from rlkit.learners.epochs import OnEpoch, tell_epoch
 from rlkit.learners.factor_kernels import descend, predictions, shuffled
 from rlkit.learners.recommending import Recommender, ratings_of, users_of
 from rlkit.learners.settings import choose, generator, require
@@ -88,13 +89,14 @@ class MatrixFactorization(Recommender):
         self.missing = missing
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None, *, validation: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, validation: Any = None, on_epoch: OnEpoch | None = None) -> Self:
         """Learn the factors.
 
         Args:
             X: [U, I] ratings, dense or sparse.
             y: ignored.
             validation: [U, I] other ratings of the same users, whose error is recorded.
+            on_epoch: is told the errors after each epoch.
 
         Raises:
             SettingError: an argument of the constructor that cannot be, or a learning rate with which errors grow
@@ -119,6 +121,8 @@ class MatrixFactorization(Recommender):
             )
             if held_out is not None:
                 self.validation_rmse_.append(held_out.rmse(factors))
+            errors = {"train_rmse": self.train_rmse_, "validation_rmse": self.validation_rmse_}
+            tell_epoch(on_epoch, len(self.train_rmse_), self.n_epochs, **errors)
         self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_ = factors
         self.ratings_, self._n_features_out = ratings, self.n_components + bool(self.biased)
         return self

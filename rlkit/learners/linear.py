@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rlkit.core import Array
 from rlkit.learners.descent import descend, largest_curvature
+from rlkit.learners.epochs import OnEpoch
 from rlkit.learners.rows import row_weights
 
 LEARNING_RATE = [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})]
@@ -66,8 +67,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.fit_intercept = fit_intercept
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit to rows X [n, d], dense or sparse, and targets y [n] or [n, t].
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, on_epoch: OnEpoch | None = None) -> Self:
+        """Fit to rows X [n, d], dense or sparse, and targets y [n] or [n, t]; gradient descent tells its steps.
 
         Raises:
             ValueError: something is not finite or does not fit together, or gradient descent diverges.
@@ -77,8 +78,10 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         )
         targets = np.asarray(y, np.float64).reshape(len(y), -1)
         weights = row_weights(sample_weight, len(y))
-        solve = self._closed_form if self.solver == "closed_form" else self._gradient_descent
-        coef, intercept = solve(X, targets, weights)
+        if self.solver == "closed_form":
+            coef, intercept = self._closed_form(X, targets, weights)
+        else:
+            coef, intercept = self._gradient_descent(X, targets, weights, on_epoch)
         self.coef_ = coef.T if y.ndim == 2 else coef[:, 0]
         self.intercept_ = intercept if y.ndim == 2 else float(intercept[0])
         return self
@@ -93,7 +96,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         coef = solve(X, center, (y - mean) * root, root, np.sqrt(self.alpha))
         return coef, mean - center @ coef
 
-    def _gradient_descent(self, X: Any, y: Array, weights: Array) -> tuple[Array, Array]:
+    def _gradient_descent(self, X: Any, y: Array, weights: Array, on_epoch: OnEpoch | None) -> tuple[Array, Array]:
         shares = weights[:, None] / weights.sum()
         ridge = self.alpha / weights.sum()
 
@@ -108,7 +111,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if rate == "auto":
             rate = 1 / max(largest_curvature(X, weights, self.fit_intercept) + ridge, np.finfo(float).tiny)
         start = np.zeros((X.shape[1] + 1, y.shape[1]))
-        w, self.cost_history_ = descend(cost, start, rate, self.max_iter, self.tol)
+        w, self.cost_history_ = descend(cost, start, rate, self.max_iter, self.tol, on_epoch)
         self.n_iter_ = max(1, len(self.cost_history_) - 1)
         return w[1:], w[0]
 

@@ -20,6 +20,7 @@ from sklearn.utils.validation import validate_data
 from rlkit.core import Array
 from rlkit.learners.classes import encoded
 from rlkit.learners.descent import descend, largest_curvature, require_finite
+from rlkit.learners.epochs import OnEpoch, tell_epoch
 from rlkit.learners.linear import LEARNING_RATE
 from rlkit.learners.logistic_loss import Objective, objective, sigmoid, softmax
 from rlkit.learners.rows import class_weights, content_order, counted, row_weights, visits
@@ -91,8 +92,8 @@ class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit to rows X [n, d], dense or sparse, and labels y [n].
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, on_epoch: OnEpoch | None = None) -> Self:
+        """Fit to rows X [n, d], dense or sparse, and labels y [n]; the two descents tell their steps or epochs.
 
         Raises:
             ValueError: there is one class only, something is not finite or does not fit, or a descent diverges.
@@ -102,13 +103,13 @@ class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         self.classes_, codes = encoded(y, least=2)
         weights = weights * class_weights(self.class_weight, y)
         goal = objective(X, codes, len(self.classes_), weights, self.alpha, self.fit_intercept)
-        w, self.cost_history_ = self._solve(goal, X, weights)
+        w, self.cost_history_ = self._solve(goal, X, weights, on_epoch)
         self.n_iter_ = np.array([max(1, len(self.cost_history_) - 1)])
         self.coef_ = w[goal.intercepts :].T.copy()
         self.intercept_ = w[0].copy() if self.fit_intercept else np.zeros(w.shape[1])
         return self
 
-    def _solve(self, goal: Objective, X: Any, weights: Array) -> tuple[Array, list[float]]:
+    def _solve(self, goal: Objective, X: Any, weights: Array, on_epoch: OnEpoch | None) -> tuple[Array, list[float]]:
         start = np.zeros((goal.design.shape[1], goal.targets.shape[1]))
         if self.solver == "newton":
             if len(weights) >= MANY:
@@ -119,10 +120,10 @@ class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
             steepest = largest_curvature(X, weights, self.fit_intercept) / (4 if goal.targets.shape[1] == 1 else 2)
             rate = 1 / max(steepest + goal.ridge, np.finfo(float).tiny)
         if self.solver == "gradient_descent":
-            return descend(goal.__call__, start, rate, self.max_iter, self.tol)
+            return descend(goal.__call__, start, rate, self.max_iter, self.tol, on_epoch)
         order = visits(content_order(goal.design, goal.targets), weights)
         rng = check_random_state(self.random_state)
-        return _by_mini_batches(goal, start, rate, order, self.batch_size, self.max_iter, rng)
+        return _by_mini_batches(goal, start, rate, order, self.batch_size, self.max_iter, rng, on_epoch)
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probabilities [n, k] of the classes for rows X [n, d]."""
@@ -201,7 +202,14 @@ def _inverse_curvature(goal: Objective, p: Array, largest: float) -> Callable[[A
 
 
 def _by_mini_batches(
-    goal: Objective, w: Array, rate: float, rows: Array, batch_size: int, epochs: int, rng: Any
+    goal: Objective,
+    w: Array,
+    rate: float,
+    rows: Array,
+    batch_size: int,
+    epochs: int,
+    rng: Any,
+    on_epoch: OnEpoch | None,
 ) -> tuple[Array, list[float]]:
     """Step against the gradient of one batch after the other; return the weights and the costs of the epochs."""
     costs = [goal(w)[0]]
@@ -214,4 +222,5 @@ def _by_mini_batches(
             w = w - rate * part(w)[1]
         costs.append(goal(w)[0])
         require_finite(costs[-1], epoch + 1, rate)
+        tell_epoch(on_epoch, epoch + 1, epochs, cost=costs)
     return w, costs

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import validate_data
 
 from rlkit.core import Array
+from rlkit.learners.epochs import OnEpoch
 from rlkit.learners.mlp_base import MLP
 from rlkit.learners.settings import choose, require
 
@@ -42,10 +43,12 @@ class MLPClassifier(ClassifierMixin, MLP):
         self._announced = classes if first else None
         return self._partial_fit(X, y, sample_weight, first)
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, validation: Any = None, on_epoch: OnEpoch | None = None
+    ) -> Self:
         """Learn as `MLP.fit` does, with classes y [n] or labels y [n, K]."""
         self._announced = None
-        return super().fit(X, y, sample_weight, validation=validation)
+        return super().fit(X, y, sample_weight, validation=validation, on_epoch=on_epoch)
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probabilities [B, K] of the classes or labels for rows X [B, F]."""

@@ -13,7 +13,7 @@ from rlkit.core import Array
 from rlkit.learners.activations import ACTIVATIONS
 from rlkit.learners.backprop import INITIALISERS, Network, dropout_masks, forward, gradient, initial, penalty
 from rlkit.learners.costs import PAIRS, last_layer
-from rlkit.learners.epochs import EarlyStopping, batches, held_out
+from rlkit.learners.epochs import EarlyStopping, OnEpoch, batches, held_out, tell_epoch
 from rlkit.learners.optimizers import SGD, Adam, Optimizer
 from rlkit.learners.rows import row_weights
 from rlkit.learners.settings import choose, generator, require
@@ -117,7 +117,9 @@ class MLP(BaseEstimator):
         self.tol = tol
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, validation: Any = None, on_epoch: OnEpoch | None = None
+    ) -> Self:
         """Learn from rows X [n, F], dense or sparse, with targets y [n] or [n, K].
 
         Args:
@@ -125,6 +127,7 @@ class MLP(BaseEstimator):
             y: their targets.
             sample_weight: [n] of at least 0; None: 1 each.
             validation: (X, y) of other rows, whose cost is recorded, and which `early_stopping` goes by.
+            on_epoch: is told the costs after each epoch.
 
         Raises:
             SettingError: an argument that cannot be, or costs that grow without bound.
@@ -139,9 +142,10 @@ class MLP(BaseEstimator):
         stopping = EarlyStopping(self.n_iter_no_change, self.tol)
         for _ in range(self.n_epochs):
             self._epoch(x, targets, weights)
-            if watched is None:
-                continue
-            self.validation_cost_.append(self._mean_cost(*watched))
+            if watched is not None:
+                self.validation_cost_.append(self._mean_cost(*watched))
+            costs = {"cost": self.train_cost_, "validation_cost": self.validation_cost_}
+            tell_epoch(on_epoch, self.n_iter_, self.n_epochs, **costs)
             if self.early_stopping and stopping.stops(self.validation_cost_[-1], self.parameters_.copy()):
                 break
         if self.early_stopping:

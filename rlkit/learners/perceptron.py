@@ -16,6 +16,7 @@ from sklearn.utils.validation import validate_data
 
 from rlkit.core import Array
 from rlkit.learners.classes import codes_among, encoded
+from rlkit.learners.epochs import OnEpoch, tell_epoch
 from rlkit.learners.perceptron_kernel import epoch
 from rlkit.learners.rows import class_weights, content_order, counted, row_weights, visits
 
@@ -77,8 +78,8 @@ class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit to rows X [n, d], dense or sparse, and labels y [n], from zero weights.
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, on_epoch: OnEpoch | None = None) -> Self:
+        """Fit to rows X [n, d], dense or sparse, and labels y [n], from zero weights; each plane tells its epochs.
 
         Raises:
             ValueError: there is one class only, or something is not finite or does not fit together.
@@ -87,7 +88,7 @@ class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         weights, [X, y] = counted(row_weights(sample_weight, len(y)), X, y)
         self.classes_, codes = encoded(y, least=2)
         self._start()
-        self._learn(X, codes, weights * class_weights(self.class_weight, y), self.max_iter)
+        self._learn(X, codes, weights * class_weights(self.class_weight, y), self.max_iter, on_epoch)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -117,7 +118,7 @@ class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         self.coef_ = np.zeros((planes, self.n_features_in_))
         self.intercept_ = np.zeros(planes)
 
-    def _learn(self, X: Any, codes: Array, weights: Array, epochs: int) -> None:
+    def _learn(self, X: Any, codes: Array, weights: Array, epochs: int, on_epoch: OnEpoch | None = None) -> None:
         rng = check_random_state(self.random_state)
         order = content_order(X, codes[:, None]) if self.shuffle else np.arange(len(codes))
         rows = visits(order, weights)
@@ -126,11 +127,18 @@ class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         self.cost_history_ = []
         for plane in range(len(self.coef_)):
             signs = np.where(codes == (plane if len(self.coef_) > 1 else 1), 1.0, -1.0)
-            self.cost_history_.append(self._learn_plane(plane, arrays, signs, rows, epochs, rng))
+            self.cost_history_.append(self._learn_plane(plane, arrays, signs, rows, epochs, rng, on_epoch))
         self.n_iter_ = max(map(len, self.cost_history_))
 
     def _learn_plane(
-        self, plane: int, arrays: tuple[Array, Array, Array], signs: Array, rows: Array, epochs: int, rng: Any
+        self,
+        plane: int,
+        arrays: tuple[Array, Array, Array],
+        signs: Array,
+        rows: Array,
+        epochs: int,
+        rng: Any,
+        on_epoch: OnEpoch | None,
     ) -> list[float]:
         """Change a plane; return the mean loss of each epoch."""
         bias_rate = self.learning_rate * self.fit_intercept
@@ -143,6 +151,7 @@ class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
             unimproved = unimproved + 1 if cost > best - self.tol else 0
             best = min(best, cost)
             costs.append(cost)
+            tell_epoch(on_epoch, len(costs), epochs, cost=costs)
         return costs
 
     def __sklearn_tags__(self) -> Any:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rlkit.core import Array
 from rlkit.learners import torch_network
-from rlkit.learners.epochs import EarlyStopping, batches, held_out
+from rlkit.learners.epochs import EarlyStopping, OnEpoch, batches, held_out, tell_epoch
 from rlkit.learners.rows import row_weights
 from rlkit.learners.settings import choose, generator, require
 from rlkit.learners.torch_network import Classifier, Weights
@@ -101,7 +101,9 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, validation: Any = None, on_epoch: OnEpoch | None = None
+    ) -> Self:
         """Learn from rows X [n, F] and their classes y [n].
 
         Args:
@@ -109,6 +111,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             y: classes.
             sample_weight: [n] of at least 0; None: 1 each.
             validation: (X, y) of other rows, whose cost is recorded, and which `early_stopping` goes by.
+            on_epoch: is told the costs after each epoch.
 
         Raises:
             SettingError: an argument that cannot be.
@@ -124,7 +127,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             watched = seen[left], targets[left]
         with torch_network.seeded(int(rng.integers(2**31)), device):
             classifier = self._made(seen.dtype).to(device)
-            self._train(classifier, (seen[kept], targets[kept], weights[kept]), watched, rng, device)
+            self._train(classifier, (seen[kept], targets[kept], weights[kept]), watched, rng, device, on_epoch)
         self._n_features_out = classifier.torso.features
         return self
 
@@ -187,6 +190,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         watched: tuple[Tensor, Array] | None,
         rng: np.random.Generator,
         device: str,
+        on_epoch: OnEpoch | None,
     ) -> None:
         make = self.optimizer or partial(torch.optim.Adam, fused=True)
         optimizer = make(classifier.trainable(), lr=float(self.learning_rate))
@@ -200,9 +204,10 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             if self.anneal:
                 optimizer.param_groups[0]["lr"] = self.learning_rate * (1 - epoch / self.n_epochs)
             self._epoch(classifier.train(), optimizer, rows, rng, draws, device)
-            if watched is None:
-                continue
-            self._watch(classifier.eval(), *watched, device)
+            if watched is not None:
+                self._watch(classifier.eval(), *watched, device)
+            costs = {"cost": self.train_cost_, "validation_cost": self.validation_cost_}
+            tell_epoch(on_epoch, self.n_iter_, self.n_epochs, **costs)
             if self.early_stopping and stopping.stops(self.validation_cost_[-1], module_state(classifier)):
                 break
         self.weights_: Weights = stopping.best if self.early_stopping else module_state(classifier)

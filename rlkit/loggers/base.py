@@ -27,6 +27,7 @@ class RunInfo(NamedTuple):
     episodes: int = 0  # that ended before this start
     total_episodes: int | None = None
     tables: tuple[str, ...] = ("metrics", "episodes", "evaluations", "timings")  # CSV files that it has
+    verb: str = "train"  # what was typed to start it: train or fit
     say: Callable[[str], None] = _print  # a logger's own line for the user, which all loggers are told
 
 
@@ -41,6 +42,9 @@ class Logger:
 
     def progress(self, step: int) -> None:
         """Note that training stands at `step`; called after every step, so it must be cheap."""
+
+    def epoch(self, epoch: int, epochs: int, figures: Metrics) -> None:
+        """Note that a learner has passed its data `epoch` times, of `epochs` at most; must be cheap as well."""
 
     def metrics(self, step: int, metrics: Metrics) -> None:
         """Take a row of figures averaged since the last row."""
@@ -89,6 +93,11 @@ class ManyLoggers(Logger):
         """Tell each."""
         for logger in self._loggers.values():
             logger.progress(step)
+
+    def epoch(self, epoch: int, epochs: int, figures: Metrics) -> None:
+        """Tell each."""
+        for logger in self._loggers.values():
+            logger.epoch(epoch, epochs, figures)
 
     def metrics(self, step: int, metrics: Metrics) -> None:
         """Tell each."""

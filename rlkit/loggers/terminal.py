@@ -7,8 +7,9 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
+from rlkit.core import Metrics
 from rlkit.loggers.base import Logger, RunInfo
 from rlkit.statistics import Episode
 
@@ -56,8 +57,19 @@ class Screen:
         return self._stream.fileno()
 
 
+class Standing(NamedTuple):
+    """How far a run is, in the parts of the live display, and in a line for a pipe."""
+
+    done: int
+    goal: int
+    unit: str
+    pace: str
+    figures: str
+    line: str
+
+
 class TerminalLogger(Logger):
-    """Shows steps, steps per second, time left, and the last episode and evaluation returns."""
+    """Shows steps or epochs, their rate, time left, and the newest returns or costs."""
 
     def __init__(self, refresh_seconds: float, line_seconds: float):
         """Refresh a live display every `refresh_seconds`; piped, print a line every `line_seconds`."""
@@ -69,7 +81,7 @@ class TerminalLogger(Logger):
         self._episode = self._evaluation = "-"
         self._run: RunInfo | None = None
         self._episodes = 0
-        self._started = self._next = 0.0
+        self._started = self._next = self._first_epoch = 0.0
 
     def start(self, run: RunInfo) -> None:
         """Open train.log; the display starts with the first steps."""
@@ -82,14 +94,17 @@ class TerminalLogger(Logger):
     def progress(self, step: int) -> None:
         """Refresh when it is time."""
         now = time.perf_counter()
-        if now < self._next:
-            return
-        if self._screen.isatty():
-            self._next = now + self._refresh_seconds
-            self._show(step, now)
-        else:
-            self._next = now + self._line_seconds
-            self._line(self._describe(step, now))
+        if now >= self._next:
+            self._tell(self._at_step(step, now), now)
+
+    def epoch(self, epoch: int, epochs: int, figures: Metrics) -> None:
+        """Refresh when it is time; a first epoch begins another fit, of a fold or of one class against the others."""
+        now = time.perf_counter()
+        if epoch == 1:
+            self._first_epoch = now
+        # The last one stays on the screen.
+        if now >= self._next or (epoch == epochs and self._live is not None):
+            self._tell(self._at_epoch(epoch, epochs, figures, now), now)
 
     def episode(self, episode: Episode) -> None:
         """Remember the last return."""
@@ -146,14 +161,25 @@ class TerminalLogger(Logger):
         left = [(goal - at) * seconds / (at - first) for first, at, goal in limits if at > first]
         return (step - run.step) / seconds, _clock(min(left)) if left else "?"
 
-    def _describe(self, step: int, now: float) -> str:
+    def _at_step(self, step: int, now: float) -> Standing:
         rate, left = self._pace(step, now)
         done, goal, unit = self._done(step)
         where = f"step {step:,}/{goal:,}" if unit == "steps" else f"step {step:,}  episode {done:,}/{goal:,}"
-        return (
-            f"{where}  {rate:,.0f} steps/s  {left} left  "
-            f"episode return {self._episode}  evaluation return {self._evaluation}"
+        speed = f"{rate:,.0f} steps/s"
+        figures = f"episode {self._episode} · evaluation {self._evaluation}"
+        returns = f"episode return {self._episode}  evaluation return {self._evaluation}"
+        return Standing(
+            done, goal, unit, f"{speed} · {left} left", figures, f"{where}  {speed}  {left} left  {returns}"
         )
+
+    def _at_epoch(self, epoch: int, epochs: int, figures: Metrics, now: float) -> Standing:
+        passed = epoch - 1  # since the end of the first, which is when the clock began
+        seconds = now - self._first_epoch
+        speed = _speed(passed / seconds) if passed and seconds else "?"
+        left = _clock((epochs - epoch) * seconds / passed) if passed else "?"
+        told = [f"{name} {value:.4g}" for name, value in figures.items()]
+        line = "  ".join([f"epoch {epoch:,}/{epochs:,}", f"{speed} epochs/s", f"{left} left", *told])
+        return Standing(epoch, epochs, "epochs", f"{speed} epochs/s · {left} left", " · ".join(told), line)
 
     def _done(self, step: int) -> tuple[int, int, str]:
         """Return what is counted towards the end, out of how many, and of what."""
@@ -162,17 +188,15 @@ class TerminalLogger(Logger):
             return self._episodes, self._run.total_episodes, "episodes"
         return step, self._run.total_steps, "steps"
 
-    def _show(self, step: int, now: float) -> None:
+    def _tell(self, standing: Standing, now: float) -> None:
+        if not self._screen.isatty():
+            self._next = now + self._line_seconds
+            self._line(standing.line)
+            return
+        self._next = now + self._refresh_seconds
         progress, task = self._live or self._open_live()
-        rate, left = self._pace(step, now)
-        done, goal, unit = self._done(step)
-        told: dict[str, Any] = {
-            "rate": f"{rate:,.0f}",
-            "left": left,
-            "episode": self._episode,
-            "evaluation": self._evaluation,
-        }
-        progress.update(task, completed=done, total=goal, unit=unit, **told)
+        told: dict[str, Any] = {"unit": standing.unit, "pace": standing.pace, "figures": standing.figures}
+        progress.update(task, completed=standing.done, total=standing.goal, **told)
         progress.refresh()
 
     def _open_live(self) -> tuple[Progress, TaskID]:
@@ -183,16 +207,20 @@ class TerminalLogger(Logger):
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[unit]}"),
-            TextColumn("{task.fields[rate]} steps/s · {task.fields[left]} left"),
-            TextColumn("· episode {task.fields[episode]} · evaluation {task.fields[evaluation]}"),
+            TextColumn("{task.fields[pace]}"),
+            TextColumn("· {task.fields[figures]}"),
             console=Console(file=self._screen, force_terminal=True),  # type: ignore[arg-type]
             auto_refresh=False,
             expand=True,
         )
-        task = progress.add_task("", unit="", rate="?", left="?", episode="-", evaluation="-")
+        task = progress.add_task("", unit="", pace="", figures="")
         progress.start()
         self._live = (progress, task)
         return self._live
+
+
+def _speed(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 def _clock(seconds: float) -> str:

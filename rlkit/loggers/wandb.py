@@ -51,7 +51,7 @@ class WandbLogger(Logger):
             project: where it appears.
             entity: user or team; None: the key's own.
             group: runs shown together.
-            job_type: shown beside it.
+            job_type: shown beside it; None: the verb, train or fit.
             tags: to search by.
             notes: a longer description.
             mode: online, offline or disabled; None: WANDB_MODE, else online with an API key and offline without.
@@ -79,7 +79,12 @@ class WandbLogger(Logger):
         specification = {
             "directory": str(folder),
             "id": hashlib.sha256(run.identity.encode()).hexdigest()[:16],
-            "about": {**self._about, "name": run.name, "config": dict(run.config)},
+            "about": {
+                **self._about,
+                "job_type": self._about["job_type"] or run.verb,
+                "name": run.name,
+                "config": dict(run.config),
+            },
             "step": run.step,
             "mode": self._mode,
             "system_metrics": self._system_metrics,
