@@ -33,6 +33,8 @@ def torch_device(device: str) -> str:
 
     if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
         raise UsageError(f"device is {device}, but torch sees {torch.cuda.device_count()} CUDA devices; set device=cpu")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("device is mps, which torch does not see here; set device=cpu")
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return device

@@ -97,6 +97,11 @@ class TestTraining:
         assert -np.log(chosen).mean() == pytest.approx(costs[best], rel=1e-6)
         assert model.score(b, yb) == model.validation_score_[best]
 
+    def test_a_class_of_other_rows_that_was_not_learnt_is_refused(self, digits: Any) -> None:
+        a, b, ya, _ = digits
+        with pytest.raises(SettingError, match="y holds 10, which is none of the classes"):
+            CNNClassifier(**QUICK).fit(a[:100], ya[:100], validation=(b[:2], [0, 10]))
+
     def test_weights_of_classes_change_what_is_predicted(self) -> None:
         rng = np.random.default_rng(0)
         x, y = rng.normal(size=(300, 2)), np.arange(300) % 10 == 0
@@ -128,7 +133,8 @@ class TestTraining:
             ({"transfer": "frozen"}, "encoder is None; it must be given where transfer is frozen"),
             ({"batch_size": 0}, "batch_size is 0"),
             ({"learning_rate": -1.0}, "learning_rate is -1.0"),
-            ({"device": "abacus"}, "device is 'abacus'"),
+            ({"device": "abacus"}, "device is abacus; it must be auto, cpu, cuda"),
+            ({"device": "cuda:99"}, "device is cuda:99, but torch sees"),
             ({"optimizer": partial(torch.optim.SGD, lr=1.0)}, "the optimizer's lr is 'given'"),
             ({"encoder": {"body.0.weight": np.zeros(3)}}, "the encoder's body.0.weight is"),
         ],

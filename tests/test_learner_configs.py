@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,13 @@ def shipped(group: str) -> list[str]:
     return [entry.name for entry in plugins.entries(group) if entry.origin.distribution == plugins.CORE]
 
 
+@cache
+def config_of(*words: str) -> Any:
+    return build.plain(composed("fit", list(words))[0])
+
+
 def learner(*words: str, task: str | None = None) -> Any:
-    config = build.plain(composed("fit", ["data=iris", *words])[0])
+    config = config_of("data=iris", *words)
     context: Any = {"random_state": lambda path: 1, "image_shape": lambda path: None, "device": lambda path: "cpu"}
     context |= {"task": lambda path: task} if task else {}
     return build.build(config["learner"], context, "learner")
@@ -48,7 +54,7 @@ def test_each_learner_is_what_it_says(kind: str, name: str) -> None:
     assert kind_of(made) == kind
     assert type(made).__module__.startswith("rlkit.learners.")
     # Constructors keep scikit-learn's rule: what they are given, they have.
-    given = build.plain(composed("fit", ["data=iris", f"learner={name}"])[0])["learner"]
+    given = config_of("data=iris", f"learner={name}")["learner"]
     assert {key: getattr(made, key) for key in given if key != "_target_"} == {
         key: value for key, value in given.items() if key != "_target_"
     }
@@ -89,7 +95,7 @@ def test_each_data_set_composes_with_its_preparation(name: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", shipped("prepare"))
 def test_each_preparation_builds(name: str) -> None:
-    config = build.plain(composed("fit", ["data=iris", f"prepare={name}"])[0])
+    config = config_of("data=iris", f"prepare={name}")
     for step in build.build(config["prepare"], {}, "prepare").values():
         assert callable(step.fit)
         assert callable(step.transform)
@@ -100,14 +106,14 @@ def test_each_preset_builds_what_it_names(name: str) -> None:
     from rlkit.data import Dataset, Rows
     from rlkit.fitting.launch import make_pipeline
 
-    config = build.plain(composed("fit", [f"experiment={name}"])[0])
+    config = config_of(f"experiment={name}")
     pipeline = make_pipeline(config, Dataset("regression", Rows([[0.0]])))
     assert type(pipeline[-1]).__module__.startswith("rlkit.learners.")
 
 
 def test_the_presets_have_the_sources_settings() -> None:
     def given(name: str) -> Any:
-        return build.plain(composed("fit", [f"experiment={name}"])[0])
+        return config_of(f"experiment={name}")
 
     discounts = given("discounts")["learner"]
     assert (discounts["learning_rate"], discounts["max_iter"], discounts["alpha"]) == (0.01, 100_000, 0)

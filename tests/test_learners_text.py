@@ -73,7 +73,9 @@ class TestMovieReviews:
             "t": 975,
         }
 
-    @pytest.mark.parametrize(("stop_words", "mean"), [("english", 0.764), (None, 0.776)])
+    @pytest.mark.parametrize(
+        ("stop_words", "mean"), [("english", 0.764), pytest.param(None, 0.776, marks=pytest.mark.slow)]
+    )
     def test_ten_splits(self, stop_words: Any, mean: float) -> None:
         texts, labels = movie_reviews()
         scores = []

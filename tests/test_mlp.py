@@ -143,7 +143,7 @@ class TestTraining:
         x, y = load_iris(return_X_y=True)
         model = MLPClassifier((5,), random_state=0).partial_fit(x[:50], y[:50], classes=[0, 1, 2])
         assert model.partial_fit(x, y).predict_proba(x).shape == (150, 3)
-        with pytest.raises(SettingError, match=r"a class of y is \[3\]; it must be one of \[0, 1, 2\]"):
+        with pytest.raises(SettingError, match=r"y holds 3, which is none of the classes \[0, 1, 2\]"):
             model.partial_fit(x, y + 1)
 
     def test_early_stopping_keeps_the_best_of_the_rows_held_out(self) -> None:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from rlkit.core import UsageError
-from rlkit.resources import available_memory, cores, require_memory
+from rlkit.resources import available_memory, cores, require_memory, torch_device
 
 SCRIPT = """
 import resource, sys
@@ -46,3 +46,21 @@ def test_memory_that_is_not_there_is_refused_with_the_remedy() -> None:
     if free is not None:
         with pytest.raises(UsageError, match=r"a cloud needs [\d.]+ GB, [\d.]+ GB are free; set cloud lower"):
             require_memory(10 * free, "a cloud", "set cloud lower")
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "mps"])
+def test_a_device_that_torch_does_not_see_is_refused(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UsageError, match=f"device is {device}, .*torch.*; set device=cpu"):
+        torch_device(device)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_auto_is_the_gpu_where_there_is_one(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert torch_device("auto") == ("cuda" if there else "cpu")
+    assert torch_device("cpu") == "cpu"

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 
 from rlkit.core import Array
+from rlkit.learners.settings import SettingError
 
 
 def encoded(y: Any, least: int = 1) -> tuple[Array, Array]:
@@ -27,11 +28,11 @@ def codes_among(y: Any, classes: Array) -> Array:
     """Return the index [n] of each label among classes that are known already.
 
     Raises:
-        ValueError: a label is none of them.
+        SettingError: a label is none of them.
     """
     unknown = np.setdiff1d(y, classes).tolist()
     if unknown:
-        raise ValueError(f"y holds {unknown[0]!r}, which is none of the classes {classes.tolist()}")
+        raise SettingError(f"y holds {unknown[0]!r}, which is none of the classes {classes.tolist()}")
     return np.searchsorted(classes, y)
 
 

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import validate_data
 
 from rlkit.core import Array
+from rlkit.learners.classes import codes_among, one_hot
 from rlkit.learners.epochs import OnEpoch
 from rlkit.learners.mlp_base import MLP
 from rlkit.learners.settings import choose, require
@@ -91,12 +92,10 @@ class MLPClassifier(ClassifierMixin, MLP):
     def _targets(self, y: Array) -> Array:
         if self.multilabel_:
             return np.asarray(y, np.float64)
-        codes = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
-        unknown = y[self.classes_[codes] != y]
-        require(len(unknown) == 0, "a class of y", unknown[:1].tolist(), f"one of {self.classes_.tolist()}")
+        codes = codes_among(y, self.classes_)
         if self.output == "sigmoid" and len(self.classes_) == 2:
             return codes[:, None].astype(np.float64)
-        return np.eye(len(self.classes_))[codes]
+        return one_hot(codes, len(self.classes_))
 
     def _strata(self, targets: Array) -> Array | None:
         if self.multilabel_:

@@ -11,15 +11,16 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from rlkit.core import Array
 from rlkit.learners import torch_network
+from rlkit.learners.classes import codes_among
 from rlkit.learners.epochs import EarlyStopping, OnEpoch, batches, held_out, tell_epoch
-from rlkit.learners.rows import row_weights
+from rlkit.learners.rows import class_weights, row_weights
 from rlkit.learners.settings import choose, generator, require
 from rlkit.learners.torch_network import Classifier, Weights
 from rlkit.networks import Torso, load_module_state, module_state
@@ -259,7 +260,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         """Return rows, indices of their classes, and weights of mean 1, without the rows of weight 0."""
         x, y = validate_data(self, X, y, dtype=[np.float32, np.float64])
         check_classification_targets(y)
-        weights = row_weights(sample_weight, len(x)) * compute_sample_weight(self.class_weight, y)
+        weights = row_weights(sample_weight, len(x)) * class_weights(self.class_weight, y)
         kept = np.flatnonzero(weights)
         x, y, weights = x[kept], column_or_1d(y)[kept], weights[kept]
         self.classes_, targets = np.unique(y, return_inverse=True)
@@ -267,10 +268,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
     def _watched(self, X: Any, y: Any) -> tuple[Tensor, Array]:
         x, y = validate_data(self, X, y, reset=False, dtype=[np.float32, np.float64])
-        targets = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
-        unknown = y[self.classes_[targets] != y]
-        require(len(unknown) == 0, "a class of the validation rows", unknown[:1].tolist(), "one of those learnt")
-        return self._seen(x), targets
+        return self._seen(x), codes_among(y, self.classes_)
 
     def _check(self) -> None:
         for name in ("batch_size", "n_epochs", "n_iter_no_change"):

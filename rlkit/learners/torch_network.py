@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlkit.core import Array
-from rlkit.learners.settings import require
+from rlkit.core import Array, UsageError
+from rlkit.learners.settings import SettingError, require
 from rlkit.networks import Torso, load_module_state, module_state
+from rlkit.resources import checked_device, torch_device
 
 PREDICTED_AT_ONCE = 1024
 _TORSO = "torso."
@@ -127,14 +128,12 @@ def device_of(name: str) -> str:
     """Return the device's name; auto is the accelerator where there is one.
 
     Raises:
-        SettingError: torch has no such device here.
+        SettingError: there is no such device, or torch does not see it here.
     """
-    if name != "auto":
-        known = name == "cpu" or (name.startswith("cuda") and torch.cuda.is_available())
-        known = known or (name == "mps" and torch.backends.mps.is_available())
-        require(known, "device", name, "auto, cpu, or an accelerator that torch sees")
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch_device(checked_device(name))
+    except UsageError as error:
+        raise SettingError(str(error)) from error
 
 
 @contextmanager
