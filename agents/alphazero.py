@@ -9,16 +9,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError, require_share
+from rlkit.core import Array, Metrics, State, Transition, UsageError, require_share
 from rlkit.explore import Schedule, annealed
 from rlkit.networks import Descent, load_module_state, module_state, to_tensor
 from rlkit.networks.policy_value import PolicyValue, masked
-from rlkit.search import PUCT, Judge, Model, Noise, Rule, Search
+from rlkit.policies import Following
+from rlkit.search import PUCT, Judge, Model, Noise, Search, rule_for
 from rlkit.search.planner import SearchPlayer
 from rlkit.search.positions import PositionReplay
 
 
-class AlphaZero:
+class AlphaZero(Following):
     """Searches with a network for judge, and teaches the network what the searches found and how games ended.
 
     Attributes:
@@ -39,7 +40,8 @@ class AlphaZero:
         max_grad_norm: float,
         simulations: int | None,
         seconds: float | None,
-        nodes: int,
+        nodes: int | None,
+        look_ahead: bool,
         exploration: float,
         gamma: float,
         keep_tree: bool,
@@ -71,7 +73,8 @@ class AlphaZero:
             max_grad_norm: gradients are scaled down to this norm.
             simulations: before each action; None: no limit.
             seconds: that a search takes; None: no limit.
-            nodes: that a tree may have.
+            nodes: that a tree may have; None: twice the simulations.
+            look_ahead: what ends a game at once is known before it is tried, see `rlkit.search.Search`.
             exploration: c of PUCT.
             gamma: discount factor.
             keep_tree: what the last search knows of where the action led is taken over.
@@ -98,10 +101,16 @@ class AlphaZero:
             raise UsageError(f"agent.temperature is {temperature:g}; it must be more than 0")
         self.model = model = search_model(outcomes)
         self.network = network.to(device)
-        gamma = require_share("agent.gamma", gamma)
-        bound = np.inf if model.bound is None else model.bound
-        rule = Rule(PUCT, float(exploration), model.bound is None, gamma, bound)
-        search = Search(model, Judge(self._judge), rule, simulations=simulations, seconds=seconds, nodes=nodes)
+        rule = rule_for(model, PUCT, exploration, gamma)
+        search = Search(
+            model,
+            Judge(self._judge),
+            rule,
+            simulations=simulations,
+            seconds=seconds,
+            nodes=nodes,
+            look_ahead=look_ahead,
+        )
         noise = Noise(require_share("agent.noise_share", noise_share), noise_concentration)
         self.player = SearchPlayer(
             model,
@@ -111,7 +120,7 @@ class AlphaZero:
             temperature=temperature,
             temperature_moves=temperature_moves,
         )
-        self.initial_memory = self.player.initial_memory
+        Following.__init__(self, self.player)
         self.replay = PositionReplay(capacity, gamma, require_share("agent.search_share", search_share))
         self._symmetries = model.symmetries if symmetries else ()
         rate = annealed(learning_rate, anneal=anneal, total_steps=total_steps)
@@ -131,12 +140,6 @@ class AlphaZero:
     def _outputs(self, observation: Array) -> tuple[torch.Tensor, torch.Tensor]:
         logits, value = self.network(self._tensor(observation))
         return logits, value if self.model.bound is None else self.model.bound * value.tanh()
-
-    def act(
-        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
-        """Return the actions [N] that a search finds, drawn by its visits while exploring."""
-        return self.player.act(timestep, memory, explore=explore, rng=rng)
 
     def observe(self, transition: Transition) -> None:
         """Note what the search found, and pass it on when the episode has ended."""

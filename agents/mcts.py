@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
-from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError, require_share
-from rlkit.search import PUCT, UCT, Model, RandomPlay, Rule, Search
+from rlkit.core import UsageError
+from rlkit.policies import Following, Untaught
+from rlkit.search import PUCT, UCT, Model, RandomPlay, Search, rule_for
 from rlkit.search.planner import SearchPlayer
 
 RULES = {"uct": UCT, "puct": PUCT}
 
 
-class MCTS:
+class MCTS(Following, Untaught):
     """Searches in a model of the environment before each action; it learns nothing.
 
     Attributes:
@@ -26,7 +25,8 @@ class MCTS:
         search_model: Callable[[int], Model],
         simulations: int | None,
         seconds: float | None,
-        nodes: int,
+        nodes: int | None,
+        look_ahead: bool,
         rule: str,
         exploration: float,
         gamma: float,
@@ -40,7 +40,8 @@ class MCTS:
             search_model: returns the model of the environment.
             simulations: before each action; None: no limit.
             seconds: that a search takes; None: no limit.
-            nodes: that a tree may have.
+            nodes: that a tree may have; None: twice the simulations.
+            look_ahead: what ends a game at once is known before it is tried, see `rlkit.search.Search`.
             rule: uct or puct.
             exploration: c, of the rule.
             gamma: discount factor.
@@ -54,31 +55,10 @@ class MCTS:
         if rule not in RULES:
             raise UsageError(f"agent.rule is {rule!r}; it must be one of {', '.join(RULES)}")
         self.model = model = search_model(outcomes)
-        gamma = require_share("agent.gamma", gamma)
-        bound = np.inf if model.bound is None else model.bound
-        settings = Rule(RULES[rule], float(exploration), model.bound is None, gamma, bound)
+        settings = rule_for(model, RULES[rule], exploration, gamma)
+        play = RandomPlay(max_steps, gamma)
         search = Search(
-            model, RandomPlay(max_steps, gamma), settings, simulations=simulations, seconds=seconds, nodes=nodes
+            model, play, settings, simulations=simulations, seconds=seconds, nodes=nodes, look_ahead=look_ahead
         )
         self.player = SearchPlayer(model, search, keep=keep_tree, noise=None, temperature=1.0, temperature_moves=0)
-        self.initial_memory = self.player.initial_memory
-
-    def act(
-        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
-        """Return the actions [N] that were tried most."""
-        return self.player.act(timestep, memory, explore=explore, rng=rng)
-
-    def observe(self, transition: Transition) -> None:
-        """Do nothing."""
-
-    def update(self) -> Metrics | None:
-        """Return None: there is nothing to learn."""
-        return None
-
-    def state_dict(self) -> State:
-        """Return nothing."""
-        return {}
-
-    def load_state_dict(self, state: State) -> None:
-        """Take nothing back."""
+        Following.__init__(self, self.player)

@@ -1,26 +1,20 @@
-"""Board games for two: what they share as models, and as environments."""
+"""Board games for two, as models: what they share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
-from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 from PIL import Image
 
-from rlkit.core import Array, State, UsageError
+from rlkit.core import Array, UsageError
 from rlkit.envs.grids import AGENT, GOAL, TRAP, Board
-from rlkit.envs.opponents import Opponent, opponent_named
 from rlkit.search import RuleModel, Rules
+from rlkit.search.minimax import action_values
 
 COLORS = (AGENT, TRAP)
 """Of the stones of whoever began, and of the other's."""
-
-Result = tuple[Array, Array, Array, Array, dict[str, Any]]
 
 
 class BoardGame(RuleModel):
@@ -32,10 +26,12 @@ class BoardGame(RuleModel):
         rows: of the board.
         columns: of the board.
         name: of the game.
+        solved: an exact solver knows what positions are worth.
     """
 
     bound: float | None = 1.0
     name: ClassVar[str]
+    solved: ClassVar[bool] = False
 
     def __init__(self, rules: Rules, num_actions: int, rows: int, columns: int):
         """Take the rules of a game on a board of so many rows and columns."""
@@ -83,8 +79,9 @@ class BoardGame(RuleModel):
         """Return the board; a dot marks the cell that the move `last` changed."""
         board = Board(self.rows, self.columns)
         board.grid()
-        for row, column in np.argwhere(self.board(state)).tolist():
-            board.disc((row, column), COLORS[self.board(state)[row, column] - 1], share=0.76)
+        stones = self.board(state)
+        for row, column in np.argwhere(stones).tolist():
+            board.disc((row, column), COLORS[stones[row, column] - 1], share=0.76)
         if last is not None:
             board.disc(self.cell(state, last), GOAL, share=0.2)
         return board.image()
@@ -94,276 +91,19 @@ class BoardGame(RuleModel):
         row, column = divmod(action, self.columns)
         return row, column
 
-    def optimal_moves(self, states: Array) -> Array:
-        """Return which moves a perfect player would make, [B, A] bool.
+    def values(self, states: Array) -> Array:
+        """Return what states [B, S] are worth to whoever is to move, by an exact solver: [B] float64 from -1 to 1.
 
         Raises:
             UsageError: there is no exact solver of this game.
         """
         raise UsageError(f"there is no exact solver of {self.name}; play against opponent=mcts or random")
 
-
-class Games:
-    """N games under way, stepped at once; the other side is played too where there is an opponent.
-
-    Attributes:
-        states: [N, S] int64.
-        last: [N] int64, the last move on each board, -1 where none was made.
-    """
-
-    def __init__(self, model: BoardGame, n: int, opponent: Opponent | None, first: str):
-        """Set up N games.
-
-        Args:
-            model: the rules.
-            n: N.
-            opponent: plays the other side; None: the agent plays both.
-            first: who begins against an opponent: agent, opponent, or random.
-        """
-        self._model, self._opponent, self._first = model, opponent, first
-        self.states = np.tile(model.initial_state(), (n, 1))
-        self.last = np.full(n, -1)
-        self._side = np.zeros(n, np.int64)
-
-    def begin(self, rows: Array, rng: np.random.Generator) -> None:
-        """Begin new games in `rows` [R]."""
-        self.states[rows], self.last[rows] = self._model.initial_state(), -1
-        sides = {"agent": np.zeros(len(rows)), "opponent": np.ones(len(rows)), "random": rng.integers(0, 2, len(rows))}
-        self._side[rows] = sides[self._first] if self._opponent is not None else 0
-        self._reply(rows, rng)
-
-    def step(self, action: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Make the moves [N], and the replies to them; return (reward, discount), [N] float64 each, of whoever moved.
+    def optimal_moves(self, states: Array) -> Array:
+        """Return which moves keep the value of the game, [B, A] bool.
 
         Raises:
-            UsageError: a move is not legal.
+            UsageError: there is no exact solver of this game.
         """
-        rows = np.arange(len(self.states))
-        self._require_legal(action)
-        mover = self.states[:, -1].copy()
-        reward, discount = self._move(rows, action)
-        if self._opponent is None:
-            return reward, np.where(discount == 0, 0, np.where(self.states[:, -1] == mover, 1.0, -1.0))
-        going = rows[discount != 0]
-        replies, ends = self._reply(going, rng)
-        reward[going] -= replies
-        discount = (discount != 0).astype(float)
-        discount[going[ends]] = 0
-        return reward, discount
-
-    def _move(self, rows: Array, action: Array) -> tuple[Array, Array]:
-        step = self._model.step(self.states[rows], action, np.zeros(len(rows), np.int64))
-        self.states[rows], self.last[rows] = step.state, action
-        return step.reward.copy(), step.discount
-
-    def _reply(self, rows: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Let the opponent move until the agent is to; return (reward [R] of the opponent, [R] bool where it ended)."""
-        reward, ended = np.zeros(len(rows)), np.zeros(len(rows), bool)
-        while self._opponent is not None:
-            turn = ~ended & (self.states[rows, -1] != self._side[rows])
-            if not turn.any():
-                break
-            moving = rows[turn]
-            reward[turn], discount = self._move(moving, self._opponent(self._model, self.states[moving], rng))
-            ended[turn] = discount == 0
-        return reward, ended
-
-    def _require_legal(self, action: Array) -> None:
-        legal = self.legal()[np.arange(len(action)), action]
-        if not legal.all():
-            wrong = int(action[np.argmin(legal)])
-            raise UsageError(
-                f"move {self._model.move_name(wrong)} ({wrong}) is not legal in {self._model.name}; "
-                'choose among what info["action_mask"] allows'
-            )
-
-    def first_player_is(self) -> Array:
-        """Return [N] float64: 1 where a reward of the mover's is the first player's, -1 where it is the other's.
-
-        Against an opponent scores are the agent's.
-        """
-        return np.ones(len(self.states)) if self._opponent is not None else 1.0 - 2.0 * self.states[:, -1]
-
-    def legal(self) -> Array:
-        """Return the legal moves, [N, A] bool."""
-        return self._model.legal_actions(self.states)
-
-    def observation(self) -> Array:
-        """Return what is seen, [N, 2, R, C] float32."""
-        return self._model.observation(self.states)
-
-    def get_state(self) -> State:
-        """Return boards, last moves and sides."""
-        return {"states": self.states.copy(), "last": self.last.copy(), "side": self._side.copy()}
-
-    def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
-        self.states, self.last, self._side = (np.array(state[key]) for key in ("states", "last", "side"))
-
-
-class GameEnv(gymnasium.Env[Array, int]):
-    """A board game: the agent plays both sides, or against an opponent.
-
-    Where it plays both, a step is one move of one player, seen by whoever is to move; rewards are the mover's, the
-    ``raw_reward`` is the first player's, and ``info["discount"]`` is -1 where the turn passed. Which moves are legal is
-    in ``info["action_mask"]``.
-
-    Attributes:
-        model: the rules, for planners.
-        game: the one game, as `Games`.
-    """
-
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
-        "render_fps": 2,
-        "action_mask": True,
-    }
-
-    def __init__(self, model: BoardGame, opponent: Opponent | None, first: str, render_mode: str | None):
-        """Set up a game; see `Games`.
-
-        Raises:
-            UsageError: there is no such render mode.
-        """
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise UsageError(f"{model.name} draws render_mode=ansi or rgb_array, not {render_mode}")
-        self.model, self.render_mode = model, render_mode
-        self.game = Games(model, 1, opponent, first)
-        self.observation_space, self.action_space = _spaces(model)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Begin a game; no options are known."""
-        super().reset(seed=seed)
-        self.game.begin(np.arange(1), self.np_random)
-        return self.game.observation()[0], {"action_mask": self.game.legal()[0].astype(np.int8)}
-
-    def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """Make a move, and let the opponent reply where there is one."""
-        sign = self.game.first_player_is().item(0)
-        reward, discount = self.game.step(np.array([action]), self.np_random)
-        info = {
-            "action_mask": self.game.legal()[0].astype(np.int8),
-            "discount": discount.item(0),
-            "raw_reward": reward.item(0) * sign,
-        }
-        return self.game.observation()[0], reward.item(0), discount.item(0) == 0, False, info
-
-    def get_state(self) -> State:
-        """Return the game; the generator is captured with the environment."""
-        return self.game.get_state()
-
-    def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
-        self.game.set_state(state)
-
-    def get_keys_to_action(self) -> dict[Any, int]:
-        """Return what a person presses, in Gymnasium's convention: digits, as far as they go."""
-        return {(str(action + 1),): action for action in range(min(9, self.model.num_actions))}
-
-    def render(self) -> Any:
-        """Return the board as text, or as a picture [H, W, 3] uint8, as `render_mode` says."""
-        state, last = self.game.states[0], self.game.last.item(0)
-        if self.render_mode == "ansi":
-            return self.model.text(state)
-        picture = self.model.picture(state, None if last < 0 else last)
-        return np.asarray(picture) if self.render_mode == "rgb_array" else None
-
-
-class GameVector(VectorEnv[Array, Array, Array]):
-    """N games stepped at once; a game that ends is followed by the next in the same step.
-
-    All draw from one generator.
-
-    Attributes:
-        model: the rules, for planners.
-        game: the games.
-        fresh_arrays: every array is a new one, so nobody needs to copy it.
-        fresh_when_seeded: a reset with seeds leaves nothing of what was before.
-    """
-
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "autoreset_mode": AutoresetMode.SAME_STEP,
-        "action_mask": True,
-    }
-    fresh_arrays = True
-    fresh_when_seeded = True
-
-    def __init__(self, model: BoardGame, num_envs: int, opponent: Opponent | None, first: str):
-        """Set up N games; see `Games`."""
-        self.model, self.num_envs = model, num_envs
-        self.game = Games(model, num_envs, opponent, first)
-        self.single_observation_space, self.single_action_space = _spaces(model)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self._rng = np.random.default_rng(0)
-
-    def reset(
-        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Array, dict[str, Any]]:
-        """Begin every game; the seeds together seed the one generator. No options are known."""
-        if seed is not None:
-            self._rng = np.random.default_rng(seed)
-        self.game.begin(np.arange(self.num_envs), self._rng)
-        return self.game.observation(), {"action_mask": self.game.legal()}
-
-    def step(self, actions: Array) -> Result:
-        """Make the moves [N]; ``final_obs`` and ``final_info`` tell how the step left all boards."""
-        sign = self.game.first_player_is()
-        reward, discount = self.game.step(np.asarray(actions), self._rng)
-        reached, over = self.game.observation(), discount == 0
-        info = {"action_mask": self.game.legal(), "discount": discount, "raw_reward": reward * sign}
-        never = np.zeros(self.num_envs, bool)
-        if not over.any():
-            return reached, reward, over, never, info
-        self.game.begin(np.flatnonzero(over), self._rng)
-        infos = {**info, "action_mask": self.game.legal(), "final_obs": reached, "final_info": info}
-        return self.game.observation(), reward, over, never, infos
-
-    def states(self) -> Array:
-        """Return the states of all games, [N, S], for planners."""
-        return self.game.states.copy()
-
-    def get_state(self) -> State:
-        """Return games and generator."""
-        return {"game": self.game.get_state(), "generator": self._rng.bit_generator.state}
-
-    def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
-        self.game.set_state(state["game"])
-        self._rng = np.random.default_rng(0)
-        self._rng.bit_generator.state = state["generator"]
-
-
-def _spaces(model: BoardGame) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
-    shape = (2, model.rows, model.columns)
-    return spaces.Box(0, 1, shape, np.float32), spaces.Discrete(model.num_actions)
-
-
-FIRST = ("agent", "opponent", "random")
-
-
-def playable(make_model: Callable[..., BoardGame]) -> Callable[..., gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]]:
-    """Return what a YAML names: a function with the options of `make_model`, and those of a game against somebody."""
-
-    def make(
-        *,
-        opponent: str | None,
-        eval_opponent: str | None,
-        opponent_simulations: int,
-        first: str,
-        render_mode: str | None = None,
-        num_envs: int = 1,
-        vectorization: str = "sync",
-        filmed: bool = False,
-        evaluation: bool = False,
-        **options: Any,
-    ) -> gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]:
-        if first not in FIRST:
-            raise UsageError(f"env.first is {first!r}; it must be one of {', '.join(FIRST)}")
-        model = make_model(**options)
-        other = opponent_named(eval_opponent if evaluation else opponent, opponent_simulations)
-        if vectorization == "native" and not filmed:
-            return GameVector(model, num_envs, other, first)
-        return GameEnv(model, other, first, render_mode)
-
-    return make
+        worth = action_values(self, states, self.values)
+        return np.asarray(worth == worth.max(axis=1, keepdims=True))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numba
 import numpy as np
 
 from rlkit.core import Array
-from rlkit.envs.board_games import BoardGame, playable
+from rlkit.envs.bitboards import drawn
+from rlkit.envs.board_envs import playable
+from rlkit.envs.board_games import BoardGame
 from rlkit.envs.symmetries import mirror_symmetries
-from rlkit.search.draws import below
-from rlkit.search.model import CHANCES, LEGAL, ROLLOUT, STEP, Rules
+from rlkit.search.model import LEGAL, ROLLOUT, STEP, Rules
+from rlkit.search.rules import certain
 
 WITHIN: dict[str, Any] = {"error_model": "numpy", "forceinline": True, "no_cpython_wrapper": True, "_nrt": False}
 
@@ -56,25 +60,12 @@ def legal(state, data, mask):  # type: ignore[no-untyped-def]
         mask[column] = (state[1] >> (HEIGHT * column + ROWS - 1)) & 1 == 0
 
 
-@numba.cfunc(CHANCES, cache=True)
-def chances(state, action, data, probability):  # type: ignore[no-untyped-def]
-    """Leave nothing to chance."""
-    probability[0] = 1.0
-
-
 @numba.cfunc(ROLLOUT, cache=True)
 def rollout(state, rng, data, gamma, max_steps):  # type: ignore[no-untyped-def]
     """Play at random."""
     own, taken, scale = state[0], state[1], 1.0
     for _ in range(max_steps):
-        free = (taken + BOTTOM) & BOARD
-        n, rest = 0, free
-        while rest:
-            rest &= rest - 1
-            n += 1
-        for _ in range(below(rng, 0, n) if n > 1 else 0):
-            free &= free - 1
-        stone = free & -free
+        stone = drawn((taken + BOTTOM) & BOARD, rng)
         if four(own | stone):
             return scale
         own, taken, scale = taken ^ own, taken | stone, -gamma * scale
@@ -87,10 +78,11 @@ class ConnectFour(BoardGame):
     """The rules."""
 
     name = "Connect Four"
+    solved = True
 
     def __init__(self) -> None:
         """Set up the rules."""
-        super().__init__(Rules(step, legal, chances, rollout, np.zeros(0)), COLUMNS, ROWS, COLUMNS)
+        super().__init__(Rules(step, legal, certain, rollout, np.zeros(0)), COLUMNS, ROWS, COLUMNS)
         self.symmetries = mirror_symmetries(ROWS, COLUMNS)
 
     def initial_state(self) -> Array:
@@ -116,18 +108,15 @@ class ConnectFour(BoardGame):
         """Return the cell of the uppermost stone in a column."""
         return int((self.board(state)[:, action] != 0).argmax()), action
 
-    def optimal_moves(self, states: Array) -> Array:
-        """Return which moves keep the value of the game, [B, 7] bool; slow where few stones lie."""
+    def values(self, states: Array) -> Array:
+        """Return what states [B, 3] are worth to whoever is to move, [B] float64; slow where few stones lie."""
+        return np.sign(self._scores(states)).astype(float)
+
+    @cached_property
+    def _scores(self) -> Callable[[Array], Array]:
         from rlkit.envs.connect_four_solver import ConnectFourSolver
 
-        rows, moves = np.nonzero(self.legal_actions(states))
-        step = self.step(states[rows], moves, np.zeros(len(rows), np.int64))
-        going = step.discount != 0
-        values = step.reward.copy()
-        values[going] = -np.sign(ConnectFourSolver().scores(step.state[going]))
-        table = np.full((len(states), self.num_actions), -np.inf)
-        table[rows, moves] = values
-        return np.asarray(table == table.max(axis=1, keepdims=True))
+        return ConnectFourSolver().scores
 
 
 make = playable(ConnectFour)

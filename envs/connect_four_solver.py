@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from rlkit.core import Array
+from rlkit.envs.bitboards import count
 from rlkit.envs.connect_four import BOARD, BOTTOM, COLUMNS, HEIGHT, ROWS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,15 +45,6 @@ def _threats(own: int, taken: int) -> int:
 
 
 @compiled
-def _number(cells: int) -> int:
-    n = 0
-    while cells:
-        cells &= cells - 1
-        n += 1
-    return n
-
-
-@compiled
 def _safe(own: int, taken: int) -> int:
     """Return the moves after which the other cannot win at once; it is supposed that the mover cannot."""
     possible = (taken + BOTTOM) & BOARD
@@ -76,7 +68,7 @@ def _negamax(own: int, taken: int, alpha: int, beta: int, keys: Array, bounds: A
     """Return a bound of the score within the window; the mover cannot win at once."""
     nodes[0] += 1
     moves = _safe(own, taken)
-    stones = _number(taken)
+    stones = int(count(taken))
     if moves == 0:
         return -((CELLS - stones) // 2)
     if stones >= CELLS - 2:
@@ -96,7 +88,7 @@ def _negamax(own: int, taken: int, alpha: int, beta: int, keys: Array, bounds: A
         for column in ORDER:
             stone = left & (((1 << ROWS) - 1) << (HEIGHT * column))
             if stone:
-                made = _number(_threats(own | stone, taken | stone))
+                made = int(count(_threats(own | stone, taken | stone)))
                 if made > best:
                     best, chosen = made, stone
         left ^= chosen
@@ -111,7 +103,7 @@ def _negamax(own: int, taken: int, alpha: int, beta: int, keys: Array, bounds: A
 @compiled
 def _score(own: int, taken: int, keys: Array, bounds: Array, nodes: Array) -> int:
     """Return the exact score of a position that is not over."""
-    stones = _number(taken)
+    stones = int(count(taken))
     if _threats(own, taken) & (taken + BOTTOM) & BOARD:
         return (CELLS + 1 - stones) // 2
     least, most = -((CELLS - stones) // 2), (CELLS + 1 - stones) // 2
@@ -155,6 +147,6 @@ class ConnectFourSolver:
         """Return what positions [B, 3] are worth to whoever is to move, [B] int64; in none is the game over.
 
         0 is a draw; a win is worth 1 with the winner's last stone, 2 with the last but one and so on; a loss is
-        negative likewise. Each stone less takes a few times as long: milliseconds with 16, a good second with 9.
+        negative likewise. Fewer stones take longer: ten about fifty times as long as sixteen.
         """
         return _solve(np.ascontiguousarray(states), self._keys, self._bounds, self.nodes)

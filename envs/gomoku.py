@@ -8,10 +8,12 @@ import numba
 import numpy as np
 
 from rlkit.core import Array, UsageError
-from rlkit.envs.board_games import BoardGame, playable
+from rlkit.envs.board_envs import playable
+from rlkit.envs.board_games import BoardGame
 from rlkit.envs.symmetries import square_symmetries
 from rlkit.search.draws import below
-from rlkit.search.model import CHANCES, LEGAL, ROLLOUT, STEP, Rules
+from rlkit.search.model import LEGAL, ROLLOUT, STEP, Rules
+from rlkit.search.rules import certain
 
 WITHIN: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "_nrt": False}
 
@@ -56,12 +58,6 @@ def legal(state, data, mask):  # type: ignore[no-untyped-def]
         mask[a] = state[a] == 0
 
 
-@numba.cfunc(CHANCES, cache=True)
-def chances(state, action, data, probability):  # type: ignore[no-untyped-def]
-    """Leave nothing to chance."""
-    probability[0] = 1.0
-
-
 @numba.cfunc(ROLLOUT, cache=True)
 def rollout(state, rng, data, gamma, max_steps):  # type: ignore[no-untyped-def]
     """Play at random."""
@@ -104,7 +100,7 @@ class Gomoku(BoardGame):
         """
         if not 1 < length <= size:
             raise UsageError(f"env.length is {length} and env.size {size}; a line must be of 2 to env.size stones")
-        super().__init__(Rules(step, legal, chances, rollout, np.array([size, length], float)), size**2, size, size)
+        super().__init__(Rules(step, legal, certain, rollout, np.array([size, length], float)), size**2, size, size)
         self.symmetries = square_symmetries(size)
 
     def initial_state(self) -> Array:

@@ -8,10 +8,12 @@ import numba
 import numpy as np
 
 from rlkit.core import Array, UsageError
-from rlkit.envs.board_games import BoardGame, playable
+from rlkit.envs.bitboards import count, drawn
+from rlkit.envs.board_envs import playable
+from rlkit.envs.board_games import BoardGame
 from rlkit.envs.symmetries import square_symmetries
-from rlkit.search.draws import below
-from rlkit.search.model import CHANCES, LEGAL, ROLLOUT, STEP, Rules
+from rlkit.search.model import LEGAL, ROLLOUT, STEP, Rules
+from rlkit.search.rules import certain
 
 WITHIN: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "_nrt": False}
 
@@ -70,19 +72,9 @@ def turned_over(stone, own, other):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**WITHIN)
-def count(stones):  # type: ignore[no-untyped-def]
-    """Return how many cells a set has."""
-    n = 0
-    while stones:
-        stones &= stones - ONE
-        n += 1
-    return n
-
-
-@numba.njit(**WITHIN)
 def _verdict(own, other):  # type: ignore[no-untyped-def]
     """Return 1, 0 or -1 for whoever has `own`."""
-    difference = count(own) - count(other)
+    difference = count(np.int64(own)) - count(np.int64(other))
     return 1.0 if difference > 0 else -1.0 if difference < 0 else 0.0
 
 
@@ -126,12 +118,6 @@ def legal(state, data, mask):  # type: ignore[no-untyped-def]
         mask[a] = (found & _bit(a, size)) != 0
 
 
-@numba.cfunc(CHANCES, cache=True)
-def chances(state, action, data, probability):  # type: ignore[no-untyped-def]
-    """Leave nothing to chance."""
-    probability[0] = 1.0
-
-
 @numba.cfunc(ROLLOUT, cache=True)
 def rollout(state, rng, data, gamma, max_steps):  # type: ignore[no-untyped-def]
     """Play at random."""
@@ -139,10 +125,7 @@ def rollout(state, rng, data, gamma, max_steps):  # type: ignore[no-untyped-def]
     own, other, board = np.uint64(state[0]), np.uint64(state[1]), _board(size)
     free = moves(own, other, board)
     for _ in range(max_steps):
-        n = count(free)
-        for _ in range(below(rng, 0, n) if n > 1 else 0):
-            free &= free - ONE
-        stone = free & (~free + ONE)
+        stone = np.uint64(drawn(np.int64(free), rng))
         turned = turned_over(stone, own, other)
         own, other = own | stone | turned, other & ~turned
         free = moves(other, own, board)
@@ -172,7 +155,7 @@ class Othello(BoardGame):
         """
         if size not in (4, 6, 8):
             raise UsageError(f"env.size is {size}; an Othello board has 4, 6 or 8 rows")
-        super().__init__(Rules(step, legal, chances, rollout, np.array([size], float)), size**2, size, size)
+        super().__init__(Rules(step, legal, certain, rollout, np.array([size], float)), size**2, size, size)
         self.symmetries = square_symmetries(size)
 
     def initial_state(self) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlkit.core import Array
 from rlkit.search.model import Symmetry
 
 
@@ -19,9 +18,3 @@ def mirror_symmetries(rows: int, columns: int) -> list[Symmetry]:
     """Return the two of a board whose actions are its columns."""
     board, names = np.arange(rows * columns).reshape(rows, columns), np.arange(columns)
     return [Symmetry(board.ravel(), names), Symmetry(board[:, ::-1].ravel(), names[::-1])]
-
-
-def turned(symmetry: Symmetry, observation: Array, policy: Array) -> tuple[Array, Array]:
-    """Return observations [B, ..., R, C] and policies [B, A] as they are in the turned world."""
-    flat = observation.reshape(*observation.shape[:-2], -1)
-    return flat[..., symmetry.cells].reshape(observation.shape), policy[:, symmetry.actions]

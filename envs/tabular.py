@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ from gymnasium.vector import VectorEnv
 from PIL import Image
 
 from rlkit.core import Array, State, UsageError
+from rlkit.envs.options import with_options_of
 from rlkit.envs.tabular_vector import FiniteMDPVector
 from rlkit.maps import Layout
 from rlkit.mdp import FiniteMDP
@@ -145,10 +145,4 @@ def vectorizable(kind: type[TabularEnv]) -> Callable[..., gymnasium.Env[Any, Any
         env = kind(**options)
         return env.vector(num_envs) if vectorization == "native" and not filmed else env
 
-    own = [p for p in inspect.signature(make).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    theirs = [p.replace(kind=p.KEYWORD_ONLY) for p in inspect.signature(kind).parameters.values()]
-    own = [p.replace(kind=p.KEYWORD_ONLY) for p in own]
-    make.__signature__ = inspect.Signature([*theirs, *own])  # type: ignore[attr-defined]
-    # Options are held against the signature, in the module of what they are for, and complaints name it.
-    make.__name__, make.__module__, make.__doc__ = kind.__name__, kind.__module__, kind.__init__.__doc__
-    return make
+    return with_options_of(kind, make)

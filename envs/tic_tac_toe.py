@@ -8,11 +8,13 @@ import numba
 import numpy as np
 
 from rlkit.core import Array
-from rlkit.envs.board_games import BoardGame, playable
+from rlkit.envs.bitboards import drawn
+from rlkit.envs.board_envs import playable
+from rlkit.envs.board_games import BoardGame
 from rlkit.envs.symmetries import square_symmetries
-from rlkit.search.draws import below
 from rlkit.search.minimax import Minimax
-from rlkit.search.model import CHANCES, LEGAL, ROLLOUT, STEP, Rules
+from rlkit.search.model import LEGAL, ROLLOUT, STEP, Rules
+from rlkit.search.rules import certain
 
 WITHIN: dict[str, Any] = {"error_model": "numpy", "forceinline": True, "no_cpython_wrapper": True, "_nrt": False}
 FULL = 511
@@ -49,25 +51,12 @@ def legal(state, data, mask):  # type: ignore[no-untyped-def]
         mask[a] = (taken >> a) & 1 == 0
 
 
-@numba.cfunc(CHANCES, cache=True)
-def chances(state, action, data, probability):  # type: ignore[no-untyped-def]
-    """Leave nothing to chance."""
-    probability[0] = 1.0
-
-
 @numba.cfunc(ROLLOUT, cache=True)
 def rollout(state, rng, data, gamma, max_steps):  # type: ignore[no-untyped-def]
     """Play at random."""
     own, other, scale = state[0], state[1], 1.0
     for _ in range(max_steps):
-        free = FULL & ~(own | other)
-        n, rest = 0, free
-        while rest:
-            rest &= rest - 1
-            n += 1
-        for _ in range(below(rng, 0, n) if n > 1 else 0):
-            free &= free - 1
-        own |= free & -free
+        own |= drawn(FULL & ~(own | other), rng)
         if three(own):
             return scale
         if (own | other) == FULL:
@@ -80,10 +69,11 @@ class TicTacToe(BoardGame):
     """The rules."""
 
     name = "tic-tac-toe"
+    solved = True
 
     def __init__(self) -> None:
         """Set up the rules."""
-        super().__init__(Rules(step, legal, chances, rollout, np.zeros(0)), 9, 3, 3)
+        super().__init__(Rules(step, legal, certain, rollout, np.zeros(0)), 9, 3, 3)
         self.symmetries = square_symmetries(3)
         self._solver = Minimax(self)
 
@@ -96,9 +86,9 @@ class TicTacToe(BoardGame):
         bits = states[:, :2, None] >> np.arange(9) & 1
         return np.asarray(bits.reshape(-1, 2, 3, 3) > 0)
 
-    def optimal_moves(self, states: Array) -> Array:
-        """Return which moves keep the value of the game, [B, 9] bool."""
-        return self._solver.optimal(states)
+    def values(self, states: Array) -> Array:
+        """Return what states [B, 3] are worth to whoever is to move, [B] float64."""
+        return self._solver.state_values(states)
 
 
 make = playable(TicTacToe)

@@ -6,15 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlkit.core import UsageError
-from rlkit.envs.board_games import GameEnv, Games, GameVector
+from rlkit.envs.board_envs import GameEnv, Games, GameVector
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.connect_four_solver import ConnectFourSolver
 from rlkit.envs.gomoku import Gomoku
 from rlkit.envs.opponents import opponent_named, perfect_moves, random_moves
 from rlkit.envs.othello import Othello
-from rlkit.envs.symmetries import turned
 from rlkit.envs.tic_tac_toe import TicTacToe
+from rlkit.search import UCT, RandomPlay, Search, rule_for, weights
 from rlkit.search.minimax import Minimax
+from rlkit.search.positions import Positions, turned
 
 GAMES = {
     "tic-tac-toe": TicTacToe,
@@ -156,7 +157,7 @@ def test_counts_of_connect_four() -> None:
 def test_tic_tac_toe_is_a_draw_of_5478_positions() -> None:
     model = TicTacToe()
     solver = Minimax(model)
-    assert solver.value(model.initial_state()) == 0
+    assert solver.state_values(model.initial_state()[None]) == 0
     # 5,478 in all, of which 958 are over (626 + 316 won, 16 drawn).
     assert len(solver.values) == 5478 - 958
 
@@ -175,14 +176,18 @@ def late_position(rng: np.random.Generator, stones: int) -> Any:
             return state
 
 
+def best_of(values: Any) -> Any:
+    return values == values.max(axis=1, keepdims=True)
+
+
 class TestConnectFourSolver:
     def test_signs_and_best_moves_are_minimaxs(self) -> None:
         rng, minimax = np.random.default_rng(0), Minimax(ConnectFour())
         states = np.concatenate([late_position(rng, stones) for stones in (31, 37) for _ in range(20)])
         scores = ConnectFourSolver().scores(states)
-        assert np.sign(scores).tolist() == [minimax.value(state) for state in states]
+        assert np.sign(scores).tolist() == minimax.state_values(states).tolist()
         assert set(np.sign(scores)) == {-1, 0, 1}
-        assert np.array_equal(ConnectFour().optimal_moves(states), minimax.optimal(states))
+        assert np.array_equal(ConnectFour().optimal_moves(states), best_of(minimax.action_values(states)))
 
     def test_scores_count_the_winners_stones_left(self) -> None:
         # a1 b1 c1 against g1 g2 f1: the seventh stone wins, and 18 more of the winner's would be left.
@@ -194,24 +199,30 @@ class TestConnectFourSolver:
 
 
 @pytest.mark.parametrize("name", GAMES)
-def test_symmetries_play_the_same(name: str) -> None:
+def test_a_game_goes_on_in_a_turned_world_as_in_this_one(name: str) -> None:
     model: Any = GAMES[name]()
-    rng, state = np.random.default_rng(1), model.initial_state()[None]
-    seen = set()
-    for _ in range(6):
-        legal = model.legal_actions(state)
-        observation = model.observation(state)
-        for symmetry in model.symmetries:
-            board, moves = turned(symmetry, observation, legal)
-            action = int(np.flatnonzero(moves[0])[0])
-            seen.add(board.tobytes())
-            # What the move does in the turned world is what its original does, turned.
-            after = model.step(state, symmetry.actions[[action]], np.zeros(1, int)).state
-            there, _ = turned(symmetry, model.observation(after), legal)
-            changed = np.abs(there[0].sum(0) - board[0].sum(0))
-            assert changed.sum() == 1
-        state = model.step(state, rng.choice(np.flatnonzero(legal[0]), 1), np.zeros(1, int)).state
-    assert len(seen) > len(model.symmetries)
+    begin, held = model.initial_state()[None], 0
+    for which in range(len(model.symmetries)):
+        turning, (state, there) = np.array([which]), (begin, begin)
+        rng, over = np.random.default_rng(which), not same_in_turned_world(model, begin, begin, turning)
+        held += not over
+        while not over:
+            action = rng.choice(np.flatnonzero(model.legal_actions(state)[0]), 1)
+            turned_action = np.flatnonzero(model.symmetries[which].actions == action)
+            step = model.step(state, action, np.zeros(1, int))
+            other = model.step(there, turned_action, np.zeros(1, int))
+            state, there, over = step.state, other.state, step.discount[0] == 0
+            assert (step.reward, step.discount) == (other.reward, other.discount)
+            assert same_in_turned_world(model, state, there, turning)
+    # Othello's first stones lie differently after a quarter of a turn.
+    assert held == len(model.symmetries) // (2 if name == "othello" else 1)
+
+
+def same_in_turned_world(model: Any, state: Any, there: Any, which: Any) -> bool:
+    legal, legal_there = model.legal_actions(state), model.legal_actions(there)
+    here = Positions(model.observation(state), legal, legal, np.zeros(1))
+    seen = turned(here, model.symmetries, which)
+    return np.array_equal(seen.observation, model.observation(there)) and np.array_equal(seen.policy, legal_there)
 
 
 class TestGames:
@@ -259,6 +270,23 @@ class TestGames:
             games.begin(np.flatnonzero(playing & (discount == 0)), rng)
         assert worst == 0
 
+    def test_a_search_of_1000_simulations_never_loses_tic_tac_toe(self) -> None:
+        # 200 games, half of them begun by each side, against moves drawn from the best ones.
+        model, rng = TicTacToe(), np.random.default_rng(0)
+        play = Search(model, RandomPlay(9, 1.0), rule_for(model, UCT, 1.0, 1.0), simulations=1000, seconds=None)
+        for first in ("agent", "opponent"):
+            games = Games(model, 100, perfect_moves, first)
+            games.begin(np.arange(100), rng)
+            reward, going = np.zeros(100), np.ones(100, bool)
+            while going.any():
+                # Rows whose game is over begin another one, which is not counted.
+                move = weights(play(games.states, rng).tree, 1.0).argmax(axis=1)
+                found, discount = games.step(move, rng)
+                reward[going] += found[going]
+                going &= discount != 0
+                games.begin(np.flatnonzero(discount == 0), rng)
+            assert (reward == 0).all()
+
     def test_many_games_go_like_one(self) -> None:
         vector = GameVector(ConnectFour(), 3, None, "agent")
         single = GameEnv(ConnectFour(), None, "agent", None)
@@ -298,12 +326,14 @@ class TestGames:
 
     def test_options_without_sense_are_refused(self) -> None:
         with pytest.raises(UsageError, match="did you mean"):
-            opponent_named("perfct", 10)
+            opponent_named("perfct", 10, TicTacToe())
+        with pytest.raises(UsageError, match="nobody has solved Gomoku"):
+            opponent_named("perfect", 10, Gomoku(5, 4))
         with pytest.raises(UsageError, match=r"env\.length is 6"):
             Gomoku(5, 6)
         with pytest.raises(UsageError, match=r"env\.size is 5"):
             Othello(5)
         with pytest.raises(UsageError, match="no exact solver of Gomoku"):
-            Gomoku(5, 4).optimal_moves(np.zeros((1, 26), np.int64))
+            Gomoku(5, 4).optimal_moves(Gomoku(5, 4).initial_state()[None])
         with pytest.raises(UsageError, match="draws render_mode"):
             GameEnv(TicTacToe(), None, "agent", "human")

@@ -1,6 +1,6 @@
 """Monte Carlo tree search over arrays: models, evaluators, and the search itself."""
 
-from rlkit.search.engine import Forest, Noise, Search, root_values, weights
+from rlkit.search.engine import Forest, Noise, Search, root_values, rule_for, weights
 from rlkit.search.evaluators import Evaluator, Judge, RandomPlay
 from rlkit.search.kernel import PUCT, UCT, Rule
 from rlkit.search.model import Model, Rules, Step
@@ -23,5 +23,6 @@ __all__ = [
     "Step",
     "model_of",
     "root_values",
+    "rule_for",
     "weights",
 ]

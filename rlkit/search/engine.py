@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlkit.core import Array, UsageError
+from rlkit.core import Array, UsageError, require_share
 from rlkit.search import kernel
 from rlkit.search.evaluators import Evaluator
 from rlkit.search.kernel import Path, Rule
-from rlkit.search.model import Model
+from rlkit.search.model import Model, Rules, Step
 from rlkit.search.tree import Tree, empty
 
 AT_ONCE = 64
@@ -36,6 +36,22 @@ class Noise(NamedTuple):
     concentration: float  # of the Dirichlet distribution, summed over the legal actions
 
 
+def rule_for(model: Model, kind: int, exploration: float, gamma: float) -> Rule:
+    """Return how actions are chosen in a model: its bound says whether values are brought to 0 to 1 first.
+
+    Args:
+        model: the rules of the world.
+        kind: UCT or PUCT.
+        exploration: c.
+        gamma: discount factor.
+
+    Raises:
+        UsageError: a gamma beyond 0 to 1.
+    """
+    bound = np.inf if model.bound is None else model.bound
+    return Rule(kind, float(exploration), model.bound is None, require_share("agent.gamma", gamma), bound)
+
+
 class Search:
     """A search with its settings; it keeps nothing from one to the next."""
 
@@ -47,7 +63,8 @@ class Search:
         *,
         simulations: int | None,
         seconds: float | None,
-        nodes: int,
+        nodes: int | None = None,
+        look_ahead: bool = True,
         compiled: bool = True,
     ):
         """Put the parts together.
@@ -58,14 +75,20 @@ class Search:
             rule: how actions are chosen on the way down.
             simulations: of each tree in a search; None: no limit.
             seconds: that a search takes; None: no limit.
-            nodes: N, that a tree may have; simulations in a full one add none.
+            nodes: N, that a tree may have; simulations in a full one add none. None: twice the simulations, room for
+                what an earlier search found as well.
+            look_ahead: what ends the game at once is known of each new position before it is tried, where returns are
+                bounded and nothing is left to chance. That takes one step of the model for each legal action.
             compiled: compiled rules take whole simulations at once where the evaluator is random play.
 
         Raises:
-            UsageError: there is neither limit, or one of them is not positive.
+            UsageError: there is neither limit, one of them is not positive, or the clock alone is to limit the nodes.
         """
         if simulations is None and seconds is None:
             raise UsageError("a search needs a limit: set simulations or seconds")
+        if nodes is None and simulations is None:
+            raise UsageError("a search by the clock alone needs room: set nodes, how many a tree may have")
+        nodes = nodes if nodes is not None else 2 * (simulations or 1)
         positive = [limit for limit in (simulations, seconds, nodes - 1) if limit is not None]
         if min(positive) <= 0:
             raise UsageError(
@@ -74,7 +97,10 @@ class Search:
             )
         self._model, self._evaluator, self._rule = model, evaluator, rule
         self._simulations, self._seconds, self._nodes = simulations, seconds, nodes
-        self._rules = getattr(model, "rules", None) if compiled and evaluator.random_steps is not None else None
+        self._look_ahead = look_ahead and model.bound is not None and model.num_outcomes == 1
+        self._compiled: tuple[Rules, int] | None = None
+        if compiled and model.rules is not None and evaluator.random_steps is not None:
+            self._compiled = model.rules, evaluator.random_steps
 
     def blank(self, batch: int) -> Forest:
         """Return trees without a node."""
@@ -126,8 +152,18 @@ class Search:
             return
         forest.states[rows, 0] = states[rows]
         legal = self._model.legal_actions(states[rows])
+        ahead = self._foreseen(states[rows], legal)
         prior, value = self._judged(states[rows], legal, forest.tree.rng, rows)
-        kernel.plant(forest.tree, self._rule, rows, legal, self._chances(states[rows]), prior, value)
+        kernel.plant(forest.tree, self._rule, rows, legal, ahead, self._chances(states[rows]), prior, value)
+
+    def _foreseen(self, states: Array, legal: Array) -> Array:
+        """Return the reward of each action that ends the game at once, [R, A] float64; NaN for the others."""
+        ahead = np.full(legal.shape, np.nan)
+        if self._look_ahead:
+            row, action = np.nonzero(legal)
+            step = self._model.step(states[row], action, np.zeros(len(row), np.int64))
+            ahead[row, action] = np.where(step.discount == 0, step.reward, np.nan)
+        return ahead
 
     def _judged(self, states: Array, legal: Array, rng: Array, rows: Array) -> tuple[Array, Array]:
         prior, value = self._evaluator(self._model, states, legal, rng, rows)
@@ -153,13 +189,14 @@ class Search:
 
     def _simulate(self, forest: Forest, path: Path, simulations: int) -> None:
         everyone = np.ones(len(forest.states), bool)
-        if self._rules is None:
+        if self._compiled is None:
             for _ in range(simulations):
                 self._step(forest, path, everyone)
             return
-        rules, max_steps = self._rules, self._evaluator.random_steps
+        rules, max_steps = self._compiled
         functions = (rules.step, rules.legal, rules.chances, rules.rollout, rules.data)
-        kernel.simulate(forest.tree, path, forest.states, self._rule, *functions, everyone, simulations, max_steps)
+        limits = (simulations, max_steps, self._look_ahead)
+        kernel.simulate(forest.tree, path, forest.states, self._rule, *functions, everyone, *limits)
 
     def _step(self, forest: Forest, path: Path, active: Array) -> None:
         """Take one simulation in each tree, all of them together."""
@@ -171,18 +208,35 @@ class Search:
         last = path.depth[rows] - 1
         node, action = path.node[rows, last], path.action[rows, last]
         step = self._model.step(forest.states[rows, node], action, path.outcome[rows])
-        going = step.discount != 0
-        legal, prior = np.zeros((2, len(rows), self._model.num_actions))
-        value, chance = np.zeros(len(rows)), np.zeros((len(rows), *tree.child.shape[2:]))
-        if going.any():
-            found = step.state[going]
-            legal[going] = self._model.legal_actions(found)
-            chance[going] = self._chances(found)
-            prior[going], value[going] = self._judged(found, legal[going] > 0, tree.rng, rows[going])
         fits = tree.size[rows] < self._nodes
         forest.states[rows[fits], tree.size[rows[fits]]] = step.state[fits]
         reward, discount = np.asarray(step.reward, np.float64), np.asarray(step.discount, np.float64)
-        kernel.attach(tree, path, self._rule, rows, reward, discount, legal > 0, chance, prior, value)
+        found = self._met(step, tree.rng, rows, fits)
+        kernel.attach(tree, path, self._rule, rows, reward, discount, *found)
+
+    def _met(self, step: Step, rng: Array, rows: Array, fits: Array) -> tuple[Array, Array, Array, Array, Array]:
+        """Return what is legal in the states met, what is foreseen, chances, priors and values; [R, ...] each.
+
+        Nobody judges what is over, nor what is known as well as if it were.
+        """
+        shape = (len(rows), self._model.num_actions)
+        legal, ahead, prior, value = np.zeros(shape, bool), np.full(shape, np.nan), np.zeros(shape), np.zeros(len(rows))
+        chance = np.zeros((*shape, self._model.num_outcomes))
+        going = step.discount != 0
+        if going.any():
+            legal[going] = self._model.legal_actions(step.state[going])
+            chance[going] = self._chances(step.state[going])
+            ahead[going & fits] = self._foreseen(step.state[going & fits], legal[going & fits])
+        judged = going & ~_settled(legal, ahead, self._rule.bound)
+        if judged.any():
+            prior[judged], value[judged] = self._judged(step.state[judged], legal[judged], rng, rows[judged])
+        return legal, ahead, chance, prior, value
+
+
+def _settled(legal: Array, ahead: Array, bound: float) -> Array:
+    """Return where what is foreseen says all: a win, or the end by every legal action; [R] bool."""
+    known = ~np.isnan(ahead)
+    return np.asarray((ahead == bound).any(axis=1) | (known == legal).all(axis=1))
 
 
 def _path(forest: Forest) -> Path:

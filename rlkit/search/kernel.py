@@ -187,6 +187,21 @@ def _begin(tree: Tree, b: int, node: int, rule: Rule, over: bool) -> None:
 
 
 @compiled
+def _foresee(tree: Tree, b: int, node: int, action: int, reward: float) -> None:
+    """Note that an action ends the game at once, before it is ever tried."""
+    tree.low[b, node, action] = tree.high[b, node, action] = reward
+
+
+@compiled
+def _settle(tree: Tree, b: int, node: int) -> None:
+    """Write between what a node's value lies, by what is known of its actions."""
+    lower = upper = -np.inf
+    for a in range(tree.low.shape[2]):
+        lower, upper = max(lower, tree.low[b, node, a]), max(upper, tree.high[b, node, a])
+    tree.lower[b, node], tree.upper[b, node] = lower, upper
+
+
+@compiled
 def _sum_of_bounds(tree: Tree, b: int, node: int, action: int, rule: Rule) -> tuple[float, float]:
     """Return between what an action's value lies, by what its outcomes are proved to be worth."""
     low = high = 0.0
@@ -216,12 +231,10 @@ def _prove(tree: Tree, path: Path, b: int, rule: Rule) -> None:
             return
         tree.low[b, node, action] = max(low, tree.low[b, node, action])
         tree.high[b, node, action] = min(high, tree.high[b, node, action])
-        lower = upper = -np.inf
-        for a in range(tree.low.shape[2]):
-            lower, upper = max(lower, tree.low[b, node, a]), max(upper, tree.high[b, node, a])
+        lower, upper = tree.lower[b, node], tree.upper[b, node]
+        _settle(tree, b, node)
         if lower == tree.lower[b, node] and upper == tree.upper[b, node]:
             return
-        tree.lower[b, node], tree.upper[b, node] = lower, upper
 
 
 @compiled
@@ -247,13 +260,13 @@ def _back_up_known(tree: Tree, path: Path, b: int) -> None:
 
 
 @compiled
-def _attach(tree: Tree, path: Path, b: int, node: int, rule: Rule, over: bool) -> None:
+def _attach(tree: Tree, path: Path, b: int, node: int, rule: Rule) -> None:
     """Hang a new node, whose fields are written, to the end of the way, and say what that proves."""
     depth = path.depth[b]
     path.node[b, depth] = node
     tree.child[b, path.node[b, depth - 1], path.action[b, depth - 1], path.outcome[b]] = node
     tree.size[b] = node + 1
-    if over:
+    if tree.lower[b, node] > -rule.bound or tree.upper[b, node] < rule.bound:
         _prove(tree, path, b, rule)
 
 
@@ -277,6 +290,15 @@ def _spread(tree: Tree, b: int, node: int) -> None:
         tree.prior[b, node, a] = tree.legal[b, node, a] / max(n, 1)
 
 
+@compiled
+def _look(tree: Tree, b: int, node: int, ahead: Array) -> None:
+    """Write to a new node what is foreseen of its actions, [A]: the reward where one ends the game, else NaN."""
+    for a in range(ahead.size):
+        if not math.isnan(ahead[a]):
+            _foresee(tree, b, node, a, ahead[a])
+    _settle(tree, b, node)
+
+
 @entry
 def descend(tree: Tree, path: Path, rule: Rule, active: Array) -> None:
     """Go down in each of the `active` [B] trees; where nothing new is met, back up at once.
@@ -293,13 +315,27 @@ def descend(tree: Tree, path: Path, rule: Rule, active: Array) -> None:
 
 
 @entry
-def plant(tree: Tree, rule: Rule, rows: Array, legal: Array, chance: Array, prior: Array, value: Array) -> None:
-    """Begin trees: a root in each of `rows` [R], with legal actions and priors [R, A], chances and values [R]."""
+def plant(
+    tree: Tree, rule: Rule, rows: Array, legal: Array, ahead: Array, chance: Array, prior: Array, value: Array
+) -> None:
+    """Begin trees: a root in each of `rows` [R].
+
+    Args:
+        tree: to write to.
+        rule: how to choose.
+        rows: [R] int64.
+        legal: [R, A] bool, which actions are legal.
+        ahead: [R, A] float64, the reward where an action ends the game at once; else NaN.
+        chance: [R, A, K] float64.
+        prior: [R, A] float64.
+        value: [R] float64.
+    """
     for i in range(rows.size):
         b = rows[i]
         _write(tree, b, 0, legal, chance, prior, i)
         tree.value[b, 0] = value[i]
         _begin(tree, b, 0, rule, False)
+        _look(tree, b, 0, ahead[i])
         tree.size[b], tree.reward[b, 0], tree.discount[b, 0] = 1, 0.0, 0.0
         tree.span[b, 0], tree.span[b, 1] = np.inf, -np.inf
 
@@ -313,6 +349,7 @@ def attach(
     reward: Array,
     discount: Array,
     legal: Array,
+    ahead: Array,
     chance: Array,
     prior: Array,
     value: Array,
@@ -324,10 +361,13 @@ def attach(
         worth = 0.0 if over else value[i]
         if node < tree.passed.shape[1]:
             _write(tree, b, node, legal, chance, prior, i)
-            tree.value[b, node], tree.reward[b, node] = worth, reward[i]
-            tree.discount[b, node] = rule.gamma * discount[i]
+            tree.reward[b, node], tree.discount[b, node] = reward[i], rule.gamma * discount[i]
             _begin(tree, b, node, rule, over)
-            _attach(tree, path, b, node, rule, over)
+            if not over:
+                _look(tree, b, node, ahead[i])
+            worth = min(max(worth, tree.lower[b, node]), tree.upper[b, node])
+            tree.value[b, node] = worth
+            _attach(tree, path, b, node, rule)
         _back_up(tree, path, b, reward[i], rule.gamma * discount[i], worth)
 
 
@@ -344,7 +384,8 @@ def simulate(
     data: Array,
     active: Array,
     simulations: int,
-    max_steps: int | None,
+    max_steps: int,
+    look_ahead: bool,
 ) -> None:
     """Take whole simulations in each of the `active` [B] trees, by compiled rules and random play.
 
@@ -361,6 +402,7 @@ def simulate(
         active: which trees.
         simulations: of each tree, or fewer where its root is proved.
         max_steps: of random play.
+        look_ahead: what ends the game at once is known before it is tried.
     """
     nodes, actions, result = tree.passed.shape[1], tree.visits.shape[2], path.result
     for b in range(tree.size.size):
@@ -374,19 +416,34 @@ def simulate(
             fits = node < nodes
             reached = states[b, node] if fits else path.beyond
             step(states[b, path.node[b, depth - 1]], path.action[b, depth - 1], path.outcome[b], data, reached, result)
-            over, discount = result[1] == 0, rule.gamma * result[1]
-            worth = 0.0 if over else rollout(reached, tree.rng[b : b + 1], data, rule.gamma, max_steps)
+            reward, discount, over = result[0], rule.gamma * result[1], result[1] == 0
+            settled = over
             if fits:
                 if not over:
                     legal(reached, data, tree.legal[b, node])
-                    _spread(tree, b, node)
                     if tree.chance.shape[1] > 0:
                         for a in range(actions):
                             chances(reached, a, data, tree.chance[b, node, a])
-                tree.value[b, node], tree.reward[b, node], tree.discount[b, node] = worth, result[0], discount
+                tree.reward[b, node], tree.discount[b, node] = reward, discount
                 _begin(tree, b, node, rule, over)
-                _attach(tree, path, b, node, rule, over)
-            _back_up(tree, path, b, result[0], discount, worth)
+                if look_ahead and not over:
+                    for a in range(actions):
+                        if tree.legal[b, node, a]:
+                            step(reached, a, 0, data, path.beyond, result)
+                            if result[1] == 0:
+                                _foresee(tree, b, node, a, result[0])
+                    _settle(tree, b, node)
+                settled = tree.lower[b, node] >= tree.upper[b, node]
+            worth = 0.0
+            if not settled:
+                worth = rollout(reached, tree.rng[b : b + 1], data, rule.gamma, max_steps)
+            if fits:
+                if not settled:
+                    _spread(tree, b, node)
+                worth = min(max(worth, tree.lower[b, node]), tree.upper[b, node])
+                tree.value[b, node] = worth
+                _attach(tree, path, b, node, rule)
+            _back_up(tree, path, b, reward, discount, worth)
 
 
 @allocating

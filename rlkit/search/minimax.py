@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from rlkit.core import Array
 from rlkit.search.model import Model
+
+
+def action_values(model: Model, states: Array, values: Callable[[Array], Array]) -> Array:
+    """Return what each action is worth in `states` [B, S] of a model without chance, [B, A] float64.
+
+    Args:
+        model: the rules.
+        states: in none of which the game is over.
+        values: what states [R, S] are worth to whoever is to move, [R] float64.
+
+    Returns:
+        Those of actions that are not legal are -inf.
+    """
+    rows, moves = np.nonzero(model.legal_actions(states))
+    step = model.step(states[rows], moves, np.zeros(len(rows), np.int64))
+    found, going = step.reward.astype(float), step.discount != 0
+    found[going] += step.discount[going] * values(step.state[going])
+    table = np.full((len(states), model.num_actions), -np.inf)
+    table[rows, moves] = found
+    return table
 
 
 class Minimax:
@@ -20,24 +42,16 @@ class Minimax:
         self._model = model
         self.values: dict[bytes, float] = {}
 
-    def value(self, state: Array) -> float:
-        """Return what a state [S] is worth to whoever is to move, the best play of all supposed."""
+    def state_values(self, states: Array) -> Array:
+        """Return what states [B, S] are worth to whoever is to move, the best play of all supposed; [B] float64."""
+        return np.array([self._value(state) for state in states])
+
+    def action_values(self, states: Array) -> Array:
+        """Return what each action is worth, [B, A] float64; see `action_values`."""
+        return action_values(self._model, states, self.state_values)
+
+    def _value(self, state: Array) -> float:
         key = state.tobytes()
         if key not in self.values:
-            self.values[key] = float(self.action_values(state).max())
+            self.values[key] = float(self.action_values(state[None]).max())
         return self.values[key]
-
-    def action_values(self, state: Array) -> Array:
-        """Return what each action is worth in a state [S], [A] float64; -inf where it is not legal."""
-        legal = np.flatnonzero(self._model.legal_actions(state[None])[0])
-        step = self._model.step(np.repeat(state[None], len(legal), 0), legal, np.zeros(len(legal), np.int64))
-        found = np.full(self._model.num_actions, -np.inf)
-        for i, action in enumerate(legal):
-            discount = step.discount[i]
-            found[action] = step.reward[i] + (discount * self.value(step.state[i]) if discount else 0.0)
-        return found
-
-    def optimal(self, states: Array) -> Array:
-        """Return which actions are best in `states` [B, S], [B, A] bool."""
-        values = np.stack([self.action_values(state) for state in states])
-        return np.asarray(values == values.max(axis=1, keepdims=True))

@@ -33,12 +33,12 @@ class PositionReplay:
         """
         self._capacity, self._gamma, self._share = capacity, gamma, search_share
         self._columns: list[Array] = []
-        self._size = self._next = 0
+        self._next = 0
         self._games: list[list[tuple[Array, ...]]] = []
 
     def __len__(self) -> int:
         """Return how many positions can be drawn."""
-        return self._size
+        return min(self._next, self._capacity)
 
     def add(self, transition: Transition, beyond: Array) -> None:
         """Take a move of each of N games.
@@ -70,27 +70,25 @@ class PositionReplay:
         for column, item in zip(self._columns, row, strict=True):
             column[place] = item
         self._next += 1
-        self._size = min(self._size + 1, self._capacity)
 
     def sample(self, batch_size: int, rng: np.random.Generator, symmetries: Sequence[Symmetry]) -> Positions:
         """Draw positions uniformly, each turned or mirrored at random where there are `symmetries`."""
-        rows = rng.integers(0, self._size, batch_size)
+        rows = rng.integers(0, len(self), batch_size)
         drawn = Positions(*(column[rows] for column in self._columns))
         return turned(drawn, symmetries, rng.integers(0, len(symmetries), batch_size)) if symmetries else drawn
 
     def state_dict(self) -> State:
         """Return the positions, and the games under way."""
         games = [[list(row) for row in game] for game in self._games]
-        columns = [column[: self._size].copy() for column in self._columns]
+        columns = [column[: len(self)].copy() for column in self._columns]
         return {"columns": columns, "next": self._next, "games": games}
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
-        self._next, self._columns, self._size = state["next"], [], 0
+        self._next, self._columns = state["next"], []
         for saved in state["columns"]:
-            self._size = len(saved)
             self._columns.append(np.zeros((self._capacity, *saved.shape[1:]), saved.dtype))
-            self._columns[-1][: self._size] = saved
+            self._columns[-1][: len(saved)] = saved
         self._games = [[tuple(np.asarray(item) for item in row) for row in game] for game in state["games"]]
 
 

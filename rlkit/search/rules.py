@@ -10,11 +10,17 @@ import numba
 import numpy as np
 
 from rlkit.core import Array
-from rlkit.search.model import Rules, Step, Symmetry
+from rlkit.search.model import CHANCES, Rules, Step, Symmetry
 
 F = TypeVar("F", bound=Callable[..., Any])
 ENTRY: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True, "cache": True}
 entry: Callable[[F], F] = numba.njit(**ENTRY)
+
+
+@numba.cfunc(CHANCES, cache=True)
+def certain(state, action, data, probability):  # type: ignore[no-untyped-def]
+    """Leave nothing to chance: the `chances` of rules in which each action has one outcome."""
+    probability[0] = 1.0
 
 
 @entry
