@@ -25,6 +25,9 @@ SLOW = (
     "gymnasium",
     "hydra",
     "numba",
+    "sklearn.model_selection",
+    "sklearn.pipeline",
+    "sklearn.metrics",
     "av",
     "rich",
 )
