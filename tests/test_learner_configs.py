@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn.base import clone
 
 from rlkit import build, plugins
 from rlkit.config import composed
 from rlkit.core import UsageError
 from rlkit.fitting.kinds import kind_of
+from rlkit.testing.learners import ESSENTIAL, RULES, LearnerCase, check_learner
+from rlkit.testing.rules import examine, silent
 
 KINDS = {
     "classifier": (
@@ -22,6 +25,13 @@ KINDS = {
     "clusterer": ("kmeans",),
     "recommender": ("factorization", "svd", "user_knn", "item_knn"),
 }
+NAMES = [name for names in KINDS.values() for name in names]
+SOONER = {
+    **dict.fromkeys(("mlp_classifier", "mlp_regressor"), ("learner.n_epochs=40", "learner.learning_rate=0.01")),
+    **dict.fromkeys(("forest_classifier", "forest_regressor", "extra_trees"), ("learner.n_estimators=5",)),
+    "cnn": ("learner.n_epochs=5",),
+}
+"""Checks fit dozens of times."""
 BY_TASK = ("tree", "forest", "mlp")
 OWN_FILES = {"csv": "a.csv", "tsv": "a.tsv", "npz": "a.npz", "images": "pictures", "ratings": "a.csv"}
 """Data sets that need a path."""
@@ -44,8 +54,7 @@ def learner(*words: str, task: str | None = None) -> Any:
 
 
 def test_the_learners_below_are_all_that_are_shipped() -> None:
-    named = [name for names in KINDS.values() for name in names]
-    assert sorted([*named, *BY_TASK, "sklearn"]) == sorted(shipped("learner"))
+    assert sorted([*NAMES, *BY_TASK, "sklearn"]) == sorted(shipped("learner"))
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in KINDS.items() for name in names])
@@ -58,6 +67,20 @@ def test_each_learner_is_what_it_says(kind: str, name: str) -> None:
     assert {key: getattr(made, key) for key in given if key != "_target_"} == {
         key: value for key, value in given.items() if key != "_target_"
     }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_learner_keeps_rlkit_s_rules(name: str) -> None:
+    """It leaves its arguments and rows alone, is the same with equal seeds, and says the same when it is read again."""
+    made = learner(f"learner={name}", *SOONER.get(name, ()))
+    results = examine(LearnerCase(partial(clone, made), seed=0), ESSENTIAL, RULES, silent)
+    assert [result for result in results if not result.passed] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_each_learner_passes_all_that_rlkit_check_does(name: str) -> None:
+    check_learner(partial(clone, learner(f"learner={name}", *SOONER.get(name, ()))))
 
 
 @pytest.mark.parametrize("name", BY_TASK)
