@@ -12,6 +12,8 @@ VERBS = {
     "train": "train an agent in an environment (the default: DQN on CartPole)",
     "eval": "score an agent of a run in fresh episodes",
     "play": "record an agent to an mp4, or play yourself",
+    "match": "let players of a game play each other: results and Elo",
+    "analyse": "say what a search thinks of a position of a game",
     "report": "compare runs on one HTML page",
     "list": "show agents, environments, networks, loggers and where each comes from",
     "check": "run the contract suite on an environment or agent",
