@@ -11,10 +11,11 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from rlkit.core import Array, State, UsageError
+from rlkit.core import Actor, Array, State, UsageError
 from rlkit.envs.board_games import BoardGame
-from rlkit.envs.opponents import Opponent, opponent_named
 from rlkit.envs.options import with_options_of
+from rlkit.games.game import seen_by_mover
+from rlkit.games.players import named_player
 
 Result = tuple[Array, Array, Array, Array, dict[str, Any]]
 
@@ -27,13 +28,13 @@ class Games:
         last: [N] int64, the last move on each board, -1 where none was made.
     """
 
-    def __init__(self, model: BoardGame, n: int, opponent: Opponent | None, first: str):
+    def __init__(self, model: BoardGame, n: int, opponent: Actor | None, first: str):
         """Set up N games.
 
         Args:
             model: the rules.
             n: N.
-            opponent: plays the other side; None: the agent plays both.
+            opponent: plays the other side, by the position alone; None: the agent plays both.
             first: who begins against an opponent: agent, opponent, or random.
         """
         self._model, self._opponent, self._first = model, opponent, first
@@ -80,16 +81,19 @@ class Games:
             if not turn.any():
                 break
             moving = rows[turn]
-            reward[turn], discount = self._move(moving, self._opponent(self._model, self.states[moving], rng))
+            seen = seen_by_mover(self._model, self.states[moving])
+            move, _ = self._opponent.act(seen, self._opponent.initial_memory(len(moving)), explore=False, rng=rng)
+            reward[turn], discount = self._move(moving, move)
             ended[turn] = discount == 0
         return reward, ended
 
     def _require_legal(self, action: Array) -> None:
         legal = self.legal()[np.arange(len(action)), action]
         if not legal.all():
-            wrong = int(action[np.argmin(legal)])
+            row = int(np.argmin(legal))
+            wrong = int(action[row])
             raise UsageError(
-                f"move {self._model.move_name(wrong)} ({wrong}) is not legal in {self._model.name}; "
+                f"move {self._model.move_name(self.states[row], wrong)} ({wrong}) is not legal in {self._model.name}; "
                 'choose among what info["action_mask"] allows'
             )
 
@@ -135,7 +139,7 @@ class GameEnv(gymnasium.Env[Array, int]):
         "action_mask": True,
     }
 
-    def __init__(self, model: BoardGame, opponent: Opponent | None, first: str, render_mode: str | None):
+    def __init__(self, model: BoardGame, opponent: Actor | None, first: str, render_mode: str | None):
         """Set up a game; see `Games`.
 
         Raises:
@@ -204,7 +208,7 @@ class GameVector(VectorEnv[Array, Array, Array]):
     fresh_arrays = True
     fresh_when_seeded = True
 
-    def __init__(self, model: BoardGame, num_envs: int, opponent: Opponent | None, first: str):
+    def __init__(self, model: BoardGame, num_envs: int, opponent: Actor | None, first: str):
         """Set up N games; see `Games`."""
         self.model, self.num_envs = model, num_envs
         self.game = Games(model, num_envs, opponent, first)
@@ -277,7 +281,8 @@ def playable(make_model: type[BoardGame]) -> Callable[..., gymnasium.Env[Any, An
         if first not in FIRST:
             raise UsageError(f"env.first is {first!r}; it must be one of {', '.join(FIRST)}")
         model = make_model(**options)
-        other = opponent_named(eval_opponent if evaluation else opponent, opponent_simulations, model)
+        name = eval_opponent if evaluation else opponent
+        other = None if name is None else named_player(name, model, opponent_simulations)
         if vectorization == "native" and not filmed:
             return GameVector(model, num_envs, other, first)
         return GameEnv(model, other, first, render_mode)

@@ -27,11 +27,13 @@ class BoardGame(RuleModel):
         columns: of the board.
         name: of the game.
         solved: an exact solver knows what positions are worth.
+        draws: it has a picture.
     """
 
     bound: float | None = 1.0
     name: ClassVar[str]
     solved: ClassVar[bool] = False
+    draws: ClassVar[bool] = True
 
     def __init__(self, rules: Rules, num_actions: int, rows: int, columns: int):
         """Take the rules of a game on a board of so many rows and columns."""
@@ -55,7 +57,11 @@ class BoardGame(RuleModel):
         game: Any = env.unwrapped
         return np.array(game.game.states[0])
 
-    def move_name(self, action: int) -> str:
+    def first_to_move(self, states: Array) -> Array:
+        """Return where whoever began is to move, [B] bool."""
+        return np.asarray(states[:, -1] == 0)
+
+    def move_name(self, state: Array, action: int) -> str:
         """Return what a move is called: a letter for the column and a number for the row from below, as in chess."""
         row, column = divmod(action, self.columns)
         return f"{chr(97 + column)}{self.rows - row}"
@@ -85,6 +91,10 @@ class BoardGame(RuleModel):
         if last is not None:
             board.disc(self.cell(state, last), GOAL, share=0.2)
         return board.image()
+
+    def action_at(self, row: float, column: float) -> int:
+        """Return the move that is meant by a point of the picture, its sides being 1 long."""
+        return int(row * self.rows) * self.columns + int(column * self.columns)
 
     def cell(self, state: Array, action: int) -> tuple[int, int]:
         """Return the cell that a move, which led to `state`, put a stone on."""

@@ -95,7 +95,11 @@ class ConnectFour(BoardGame):
         bits = HEIGHT * np.arange(COLUMNS) + np.arange(ROWS)[::-1, None]
         return np.asarray(np.stack([own, own ^ taken], 1)[:, :, None, None] >> bits & 1 > 0)
 
-    def move_name(self, action: int) -> str:
+    def action_at(self, row: float, column: float) -> int:
+        """Return the column that is meant by a point of the picture, its sides being 1 long."""
+        return int(column * COLUMNS)
+
+    def move_name(self, state: Array, action: int) -> str:
         """Return the letter of a column."""
         return chr(97 + action)
 

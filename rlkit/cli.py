@@ -12,6 +12,8 @@ VERBS = {
     "train": "train an agent in an environment (the default: DQN on CartPole)",
     "eval": "score an agent of a run in fresh episodes",
     "play": "record an agent to an mp4, or play yourself",
+    "match": "let players of a game play each other: results and Elo",
+    "analyse": "say what a search thinks of a position of a game",
     "fit": "fit a learner to data (the default: a tree on iris)",
     "predict": "predict the rows of a file with a fit run",
     "report": "compare runs on one HTML page",

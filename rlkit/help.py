@@ -35,6 +35,8 @@ USAGE = {
     "train": "rlkit train [group=name …] [key=value …] [-m]",
     "eval": "rlkit eval run=<run folder> [key=value …]",
     "play": "rlkit play run=<run folder> [key=value …]",
+    "match": "rlkit match <player> <player> … [key=value …]",
+    "analyse": "rlkit analyse player=<player> [key=value …]",
     "fit": "rlkit fit [group=name …] [key=value …] [-m]",
     "predict": "rlkit predict run=<run folder> input=<file or folder> [key=value …]",
     "report": "rlkit report <run folder> … [key=value …]",
@@ -76,7 +78,20 @@ examples
   rlkit play run=runs/dqn_cartpole_s0 episodes=9 grid=true     side by side
   rlkit play run=runs/dqn_cartpole_s0 actions=true   the video, and a small log of actions
   rlkit play log=videos/dqn_cartpole_s0/best-seed0-0.actions.json height=800
-  rlkit play run=runs/dqn_cartpole_s0 human=true     you play, in a window""",
+  rlkit play run=runs/dqn_cartpole_s0 human=true     you play, in a window
+  rlkit play run=runs/mcts_othello_s0 human=true terminal=true     you play against the agent""",
+    "match": """\
+players: a run folder, mcts, random or perfect (where the game is solved); behind a run, @last or @STEP
+chooses its checkpoint; behind who searches, :400 the simulations
+
+examples
+  rlkit match runs/alphazero_connect_four_s0:400 mcts:1000
+  rlkit match mcts:100 mcts:1000 random env=othello games=20
+  rlkit match runs/a runs/b seconds=0.5 out=games.csv""",
+    "analyse": """\
+examples
+  rlkit analyse player=mcts:100000 env=connect_four moves=[d,d,c]
+  rlkit analyse player=runs/alphazero_connect_four_s0 moves=[d,d] output=json""",
     "fit": """\
 values inside a group
   learner.max_depth=3        any value of a chosen file; rlkit fit --cfg job shows them all

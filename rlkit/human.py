@@ -36,10 +36,6 @@ PAUSE = 0.8
 """Seconds for which the last picture of an episode stays."""
 
 
-class Closed(Exception):  # noqa: N818 - not an error: the person has had enough
-    """The window was closed, or Esc was pressed."""
-
-
 def play_in_window(run: Run, episodes: int, seed: int, fps: int | None) -> list[float]:
     """Let a person play the environment of `run`, print the score of each episode, and return them.
 
@@ -79,6 +75,10 @@ def play_in_window(run: Run, episodes: int, seed: int, fps: int | None) -> list[
     return scores
 
 
+class Closed(Exception):  # noqa: N818 - not an error: the person has had enough
+    """The window was closed, or Esc was pressed; in a terminal, the person typed quit."""
+
+
 class Window:
     """Shows pictures and hands on what is pressed."""
 
@@ -104,7 +104,7 @@ class Window:
         self._own_fps = DEFAULT_FPS
         self._screen: Any = None
         self._clock = pygame.time.Clock()
-        self._presses: deque[str] = deque()
+        self._presses: deque[str | tuple[float, float]] = deque()
         self._held: list[str] = []
         self._closed = False
         self.at_start = True
@@ -121,8 +121,12 @@ class Window:
             self._open(size)
         surface = self._pygame.surfarray.make_surface(picture.swapaxes(0, 1))
         self._screen.blit(self._pygame.transform.scale(surface, size), (0, 0))
-        self._pygame.display.set_caption(f"{shot.caption}   {self._title}")
+        self.say(shot.caption)
         self._pygame.display.flip()
+
+    def say(self, caption: str) -> None:
+        """Write to the window's title, before its own."""
+        self._pygame.display.set_caption(f"{caption}   {self._title}")
 
     def _open(self, size: tuple[int, int]) -> None:
         self._screen = self._pygame.display.set_mode(size)
@@ -135,11 +139,16 @@ class Window:
     def wait_for(self, wanted: Keys) -> str:
         """Return the next key pressed that is one of `wanted`."""
         while True:
+            pressed = self.press()
+            if isinstance(pressed, str) and pressed in wanted.names:
+                return pressed
+
+    def press(self) -> str | tuple[float, float]:
+        """Return the next key pressed, or where the mouse was: (row, column), a side of the picture being 1."""
+        while True:
             self._presence()
-            while self._presses:
-                name = self._presses.popleft()
-                if name in wanted.names:
-                    return name
+            if self._presses:
+                return self._presses.popleft()
             self._clock.tick(60)
 
     def held(self) -> frozenset[str]:
@@ -173,6 +182,9 @@ class Window:
                 name = pygame.key.name(event.key)
                 self._presses.append(name)
                 self._held = [*(other for other in self._held if other != name), name]
+            elif event.type == pygame.MOUSEBUTTONDOWN:
+                (x, y), (width, height) = event.pos, self._screen.get_size()
+                self._presses.append((y / height, x / width))
             elif event.type == pygame.KEYUP:
                 self._held = [other for other in self._held if other != pygame.key.name(event.key)]
 

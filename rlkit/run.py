@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -84,18 +85,25 @@ class Run:
 
             torch.set_num_threads(threads)
 
-    def load_agent(self, checkpoint: str | int = "best", device: str | None = None) -> Agent:
+    def load_agent(
+        self,
+        checkpoint: str | int = "best",
+        device: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Agent:
         """Return the agent of a checkpoint.
 
         Args:
             checkpoint: ``best`` (by periodic evaluation, else the last), ``last`` or a step.
             device: where its networks go; None: as in training.
+            settings: values of the configuration's ``agent`` that stand in for those of training.
 
         Raises:
             UsageError: there is no such checkpoint.
         """
         state = self._state(str(checkpoint))
         config = {**self.config, "device": device or self.config["device"]}
+        config["agent"] = {**config["agent"], **(settings or {})}
         env = build.make_environment({**config, "vectorization": "sync"}, num_envs=1)
         try:
             agent = build.make_agent(config, env, Seeds(config["seed"]))

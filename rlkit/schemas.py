@@ -131,12 +131,43 @@ class PlayConfig(RunConfig):
     run: str | None = None
     log: str | None = None
     human: bool = MISSING
+    terminal: bool | None = None
     grid: bool = MISSING
     actions: bool = MISSING
     captions: bool = MISSING
     height: int | None = None
     fps: int | None = None
     out: str | None = None
+
+
+@dataclass
+class MatchConfig:
+    """Keys of `rlkit match`."""
+
+    env: Any = None
+    players: list[str] = field(default_factory=list)
+    games: int = MISSING
+    plies: int = MISSING
+    seconds: float | None = None
+    checkpoint: str = MISSING
+    out: str | None = None
+    seed: int = MISSING
+    threads: int = MISSING
+    output: Output = MISSING
+
+
+@dataclass
+class AnalyseConfig:
+    """Keys of `rlkit analyse`."""
+
+    env: Any = None
+    player: str = MISSING
+    moves: list[str] = field(default_factory=list)
+    seconds: float | None = None
+    checkpoint: str = MISSING
+    seed: int = MISSING
+    threads: int = MISSING
+    output: Output = MISSING
 
 
 @dataclass
@@ -210,6 +241,8 @@ SCHEMAS: Mapping[str, type[Any]] = {
     "predict": PredictConfig,
     "eval": EvaluateConfig,
     "play": PlayConfig,
+    "match": MatchConfig,
+    "analyse": AnalyseConfig,
     "check": CheckConfig,
     "report": ReportConfig,
 }

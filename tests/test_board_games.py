@@ -10,9 +10,9 @@ from rlkit.envs.board_envs import GameEnv, Games, GameVector
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.connect_four_solver import ConnectFourSolver
 from rlkit.envs.gomoku import Gomoku
-from rlkit.envs.opponents import opponent_named, perfect_moves, random_moves
 from rlkit.envs.othello import Othello
 from rlkit.envs.tic_tac_toe import TicTacToe
+from rlkit.games.players import Mover, named_player, perfect_moves, random_moves
 from rlkit.search import UCT, RandomPlay, Search, rule_for, weights
 from rlkit.search.minimax import Minimax
 from rlkit.search.positions import Positions, turned
@@ -240,7 +240,7 @@ class TestGames:
 
     @pytest.mark.parametrize("first", ["agent", "opponent", "random"])
     def test_against_an_opponent_a_step_is_a_move_and_its_reply(self, first: str) -> None:
-        env = GameEnv(TicTacToe(), random_moves, first, None)
+        env = GameEnv(TicTacToe(), Mover(TicTacToe(), random_moves), first, None)
         stones = set()
         for seed in range(8):
             observation, _ = env.reset(seed=seed)
@@ -258,7 +258,7 @@ class TestGames:
         assert stones == {"agent": {0}, "opponent": {1}, "random": {0, 1}}[first]
 
     def test_the_perfect_player_never_loses(self) -> None:
-        games = Games(TicTacToe(), 200, perfect_moves, "random")
+        games = Games(TicTacToe(), 200, Mover(TicTacToe(), perfect_moves), "random")
         rng = np.random.default_rng(0)
         games.begin(np.arange(200), rng)
         playing, worst = np.ones(200, bool), 0.0
@@ -275,7 +275,7 @@ class TestGames:
         model, rng = TicTacToe(), np.random.default_rng(0)
         play = Search(model, RandomPlay(9, 1.0), rule_for(model, UCT, 1.0, 1.0), simulations=1000, seconds=None)
         for first in ("agent", "opponent"):
-            games = Games(model, 100, perfect_moves, first)
+            games = Games(model, 100, Mover(model, perfect_moves), first)
             games.begin(np.arange(100), rng)
             reward, going = np.zeros(100), np.ones(100, bool)
             while going.any():
@@ -322,13 +322,13 @@ class TestGames:
         picture.reset(seed=0)
         picture.step(7)
         assert picture.render().shape == (480, 480, 3)
-        assert picture.model.move_name(7) == "c4"
+        assert picture.model.move_name(picture.game.states[0], 7) == "c4"
 
     def test_options_without_sense_are_refused(self) -> None:
         with pytest.raises(UsageError, match="did you mean"):
-            opponent_named("perfct", 10, TicTacToe())
+            named_player("perfct", TicTacToe(), 10)
         with pytest.raises(UsageError, match="nobody has solved Gomoku"):
-            opponent_named("perfect", 10, Gomoku(5, 4))
+            named_player("perfect", Gomoku(5, 4), 10)
         with pytest.raises(UsageError, match=r"env\.length is 6"):
             Gomoku(5, 6)
         with pytest.raises(UsageError, match=r"env\.size is 5"):

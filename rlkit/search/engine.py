@@ -263,11 +263,16 @@ def weights(tree: Tree, bound: float | None) -> Array:
         tree: searched.
         bound: of the model.
     """
-    low, high, lower = tree.low[:, 0], tree.high[:, 0], tree.lower[:, :1]
-    proved = lower >= tree.upper[:, :1]
+    return node_weights(tree, 0, bound)
+
+
+def node_weights(tree: Tree, node: int, bound: float | None) -> Array:
+    """Return what `weights` returns, for any node."""
+    low, high, lower = tree.low[:, node], tree.high[:, node], tree.lower[:, node, None]
+    proved = lower >= tree.upper[:, node, None]
     hopeful = (high > lower) | ((low == lower) & (lower > (-np.inf if bound is None else -bound)))
-    good = tree.legal[:, 0] & np.where(proved, low >= lower, hopeful)
-    return np.asarray(np.where(good, tree.visits[:, 0] + proved, 0), np.float64)
+    good = tree.legal[:, node] & np.where(proved, low >= lower, hopeful)
+    return np.asarray(np.where(good, tree.visits[:, node] + proved, 0), np.float64)
 
 
 def root_values(tree: Tree) -> Array:

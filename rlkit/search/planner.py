@@ -77,6 +77,14 @@ class SearchPlayer:
             noted = {**noted, "played": action, "tree": forest.tree._asdict(), "states": forest.states}
         return action, noted
 
+    def search(self, states: Array, rng: np.random.Generator) -> Forest:
+        """Return new trees of `states` [N, ...], without noise."""
+        return self._search(states, rng)
+
+    def values(self, forest: Forest) -> Array:
+        """Return what the roots of trees are worth to whoever is to move, [N] float64."""
+        return root_values(forest.tree)
+
     def _kept(self, memory: Memory) -> dict[str, Any]:
         if not self._keep:
             return {}

@@ -12,7 +12,9 @@ from rlkit.config import Choices, run_verb
 from rlkit.core import UsageError
 from rlkit.film import Format
 from rlkit.recording import Recording, record, render
+from rlkit.resources import has_display
 from rlkit.run import Run
+from rlkit.seeding import Seeds
 
 
 def main(argv: Sequence[str]) -> int:
@@ -64,13 +66,38 @@ def _record(config: DictConfig, format: Format) -> Iterator[Recording]:
 
 
 def _play(config: DictConfig) -> None:
-    from rlkit.human import play_in_window
+    from rlkit.games.game import has_turns
 
     run = Run(config.run)
     run.use_threads(config.threads)
-    scores = play_in_window(run, episodes=config.episodes, seed=config.seed, fps=config.fps)
+    scores = _against(run, config) if has_turns(run.config) else _in_window(run, config)
     if config.output.name == "json":
         print(json.dumps({"returns": scores}))
+
+
+def _in_window(run: Run, config: DictConfig) -> list[float]:
+    from rlkit.human import play_in_window
+
+    if config.terminal:
+        raise UsageError(f"{run.name} is no game with turns: it is played in a window, not in the terminal")
+    return play_in_window(run, episodes=config.episodes, seed=config.seed, fps=config.fps)
+
+
+def _against(run: Run, config: DictConfig) -> list[float]:
+    """Let a person play against the run's agent."""
+    from rlkit.games.game import game_of
+    from rlkit.games.person import play_person
+    from rlkit.games.terminal import TerminalTable
+    from rlkit.games.window import WindowTable
+
+    game, rival = game_of(run.config), run.load_agent(config.checkpoint, config.device)
+    rng = Seeds(config.seed).generator("person")
+    in_terminal = not has_display() if config.terminal is None else config.terminal
+    table = TerminalTable(game) if in_terminal else WindowTable(game, run.name)
+    try:
+        return play_person(game, rival, table, episodes=config.episodes, rng=rng)
+    finally:
+        table.close()
 
 
 def _report(config: DictConfig, recordings: Iterator[Recording]) -> None:

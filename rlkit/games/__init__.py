@@ -1,0 +1,1 @@
+"""Games with turns: who plays them, matches, ratings, analysis, and a person at the board."""

@@ -1,0 +1,151 @@
+"""Who plays: rules of thumb, tree search, the perfect player, and the agents of runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rlkit.core import Actor, Array, Memory, TimeStep, UsageError
+from rlkit.explain import nearest
+from rlkit.explore import uniform
+from rlkit.games.game import Game
+from rlkit.search import UCT, RandomPlay, Search, rule_for
+from rlkit.search.planner import SearchPlayer
+
+NAMES = ("random", "mcts", "perfect")
+
+SIMULATIONS = 1000
+"""Of mcts, where nothing else is said."""
+
+Moves = Callable[[Any, Array, np.random.Generator], Array]
+"""Returns a move [B] int64 for each of the states [B, ...] of a game."""
+
+
+class Mover:
+    """Moves by a function of the position alone, as an `rlkit.core.Actor`."""
+
+    def __init__(self, game: Game, moves: Moves):
+        """Play `game` by `moves`."""
+        self._game, self._moves = game, moves
+
+    def initial_memory(self, n: int) -> Memory:
+        """Return nothing: only the position counts."""
+        return ()
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Return the moves [N]."""
+        assert timestep.state is not None, "a game is played from its states"
+        return self._moves(self._game, timestep.state(self._game), rng), memory
+
+
+def random_moves(game: Game, states: Array, rng: np.random.Generator) -> Array:
+    """Return legal moves drawn uniformly."""
+    return uniform(game.num_actions, len(states), rng, game.legal_actions(states))
+
+
+def perfect_moves(game: Game, states: Array, rng: np.random.Generator) -> Array:
+    """Return moves drawn uniformly from the best ones, which an exact solver knows."""
+    return uniform(game.num_actions, len(states), rng, game.optimal_moves(states))
+
+
+def searcher(game: Game, simulations: int | None, seconds: float | None) -> SearchPlayer:
+    """Return a tree search with random play (UCT, c = 1).
+
+    Args:
+        game: what is played.
+        simulations: before each move; None: no limit.
+        seconds: that a search takes; None: no limit.
+    """
+    play, rule = RandomPlay(max_steps=4 * game.num_actions, gamma=1.0), rule_for(game, UCT, exploration=1.0, gamma=1.0)
+    nodes = None if simulations is not None else 1_000_000
+    search = Search(game, play, rule, simulations=simulations, seconds=seconds, nodes=nodes)
+    return SearchPlayer(game, search, keep=False, noise=None, temperature=1.0, temperature_moves=0)
+
+
+def named_player(name: str, game: Game, simulations: int | None, seconds: float | None = None) -> Actor:
+    """Return random, mcts or perfect.
+
+    Args:
+        name: which.
+        game: what is played.
+        simulations: of mcts, before each move; None: no limit.
+        seconds: of mcts, for each move; None: no limit.
+
+    Raises:
+        UsageError: there is no such player, or nobody has solved the game.
+    """
+    if name == "mcts":
+        return searcher(game, simulations, seconds)
+    table: Mapping[str, Moves] = {"random": random_moves, "perfect": perfect_moves}
+    if name not in table:
+        raise UsageError(f"there is no player {name!r}{nearest(name, NAMES)}; there is: {', '.join(NAMES)}")
+    if name == "perfect" and not game.solved:
+        raise UsageError(f"nobody has solved {game.name}: there is no perfect player of it; take mcts or random")
+    return Mover(game, table[name])
+
+
+class Spec(NamedTuple):
+    """A player as it is typed: ``NAME[@CHECKPOINT][:SIMULATIONS]``."""
+
+    name: str  # of a player, or a run folder
+    checkpoint: str | None
+    simulations: int | None
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it is the agent of a run."""
+        return self.name not in NAMES
+
+
+def parsed(text: str) -> Spec:
+    """Return what was typed for a player.
+
+    Raises:
+        UsageError: it has not that form.
+    """
+    found = re.fullmatch(r"(?P<name>[^@:]+)(@(?P<checkpoint>\w+))?(:(?P<simulations>[1-9]\d*))?", text)
+    if found is None or (found["name"] in NAMES and found["checkpoint"]) or (text.startswith("random:")):
+        raise UsageError(
+            f"{text!r} is no player: write a run folder, mcts, random or perfect; behind it @last or another "
+            "checkpoint of a run, and :400 for so many simulations of a search"
+        )
+    return Spec(found["name"], found["checkpoint"], int(found["simulations"]) if found["simulations"] else None)
+
+
+def player_of(spec: Spec, game: Game, *, checkpoint: str = "best", seconds: float | None = None) -> Actor:
+    """Return a player that was typed.
+
+    Args:
+        spec: what was typed.
+        game: what is played.
+        checkpoint: of a run where nothing else was typed.
+        seconds: that whoever searches has for a move; None: as many as its simulations take.
+
+    Raises:
+        UsageError: there is no such player, run or checkpoint, or its agent does not search and is to be limited.
+    """
+    if not spec.is_run:
+        simulations = spec.simulations or (None if seconds is not None else SIMULATIONS)
+        return named_player(spec.name, game, simulations, seconds)
+    from rlkit.run import Run
+
+    limits: dict[str, Any] = {}
+    if spec.simulations is not None:
+        limits = {"simulations": spec.simulations}
+    elif seconds is not None:
+        limits = {"simulations": None, "seconds": seconds, "nodes": 100_000}
+    run = Run(spec.name)
+    if "simulations" not in run.config["agent"]:
+        limits = _unlimited(spec, run.config["agent"])
+    return run.load_agent(spec.checkpoint or checkpoint, settings=limits)
+
+
+def _unlimited(spec: Spec, agent: Mapping[str, Any]) -> dict[str, Any]:
+    if spec.simulations is not None:
+        raise UsageError(f"the agent of {spec.name} does not search: write it without :{spec.simulations}")
+    return {}
