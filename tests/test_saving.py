@@ -110,7 +110,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES)
 def test_plain_values_are_read_again(value: Any, tmp_path: Path) -> None:
     read = again(Keeper().fit(value), tmp_path).learnt_
     assert read == value
