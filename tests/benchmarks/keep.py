@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("rlkit", "gymnasium", "ale-py", "numba", "numpy", "torch", "stable-baselines3", "tianshou", "torchrl")
+PEERS = ("stable-baselines3", "tianshou", "torchrl", "open_spiel")
+PACKAGES = ("rlkit", "gymnasium", "ale-py", "numba", "numpy", "torch", *PEERS)
 
 
 def write(folder: Path, name: str, rows: list[dict[str, Any]], **more: Any) -> None:
