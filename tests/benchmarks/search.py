@@ -7,8 +7,8 @@
 
 Rates: from the empty board, one thread each, rounds of all three taking turns. numba's code is compiled, or loaded,
 before the first round; what that takes is printed. Match: Connect Four from random openings of two plies, each from
-both sides; OpenSpiel's C++ bot takes a number of simulations for a move, and rlkit's search the time that the bot took for
-its move before. Tactics: Connect Four positions in which the exact solver sees a win within 8 plies, or a move that
+both sides; OpenSpiel's C++ bot takes a number of simulations for a move, and rlkit's search the time that the bot took
+for its move before. Tactics: Connect Four positions in which the exact solver sees a win within 8 plies, or a move that
 loses within 8.
 """
 
