@@ -196,16 +196,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    simulations = {"rates": SIMULATIONS, "match": options.simulations, "tactics": 10_000}
     parts = {
         "rates": lambda: rates(options.rounds),
         "match": lambda: match(options.games // 2, options.simulations, options.seed),
-        "tactics": lambda: tactics(200, 10_000, options.seed),
+        "tactics": lambda: tactics(200, simulations["tactics"], options.seed),
     }
     for name, part in parts.items():
         if options.only in (None, name):
             rows = part()
             if options.out:
-                write(options.out, f"search_{name}", rows, vars(options))
+                write(options.out, f"search_{name}", rows, simulations=simulations[name], seed=options.seed)
 
 
 if __name__ == "__main__":
