@@ -104,7 +104,7 @@ class AlphaZero(Following):
         rule = rule_for(model, PUCT, exploration, gamma)
         search = Search(
             model,
-            Judge(self._judge),
+            Judge(self.judge),
             rule,
             simulations=simulations,
             seconds=seconds,
@@ -130,8 +130,8 @@ class AlphaZero(Following):
         self._tensor = partial(to_tensor, device=device)
         self._steps = self._learnt = 0
 
-    def _judge(self, observation: Array, legal: Array) -> tuple[Array, Array]:
-        """Return priors [R, A] and values [R] of observations [R, ...]."""
+    def judge(self, observation: Array, legal: Array) -> tuple[Array, Array]:
+        """Return the network's priors [R, A] and values [R] of observations [R, ...] with `legal` actions [R, A]."""
         with torch.inference_mode():
             logits, value = self._outputs(observation)
             prior = masked(logits, self._tensor(legal)).softmax(1)
@@ -148,7 +148,7 @@ class AlphaZero(Following):
         beyond = np.zeros(len(broken_off))
         if broken_off.any():
             seen = transition.next_observation[broken_off]
-            beyond[broken_off] = self._judge(seen, np.ones((len(seen), self.model.num_actions), bool))[1]
+            beyond[broken_off] = self.judge(seen, np.ones((len(seen), self.model.num_actions), bool))[1]
         self.replay.add(transition, beyond)
 
     def update(self) -> Metrics | None:

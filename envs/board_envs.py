@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import gymnasium
 import numpy as np
@@ -12,23 +12,37 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from rlkit.core import Actor, Array, State, UsageError
-from rlkit.envs.board_games import BoardGame
 from rlkit.envs.options import with_options_of
-from rlkit.games.game import seen_by_mover
+from rlkit.games.game import Game, seen_by_mover
 from rlkit.games.players import named_player
 
+Made = gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]
 Result = tuple[Array, Array, Array, Array, dict[str, Any]]
+
+
+class PlayableGame(Game, Protocol):
+    """A game whose states can be saved."""
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """Of one observation, whose numbers lie from 0 to 1."""
+
+    def saved(self, states: Array) -> Any:
+        """Return states [B, ...] as plain data."""
+
+    def restored(self, saved: Any) -> Array:
+        """Take back what `saved` gave."""
 
 
 class Games:
     """N games under way, stepped at once; the other side is played too where there is an opponent.
 
     Attributes:
-        states: [N, S] int64.
+        states: [N, ...], as the model has them.
         last: [N] int64, the last move on each board, -1 where none was made.
     """
 
-    def __init__(self, model: BoardGame, n: int, opponent: Actor | None, first: str):
+    def __init__(self, model: PlayableGame, n: int, opponent: Actor | None, first: str):
         """Set up N games.
 
         Args:
@@ -38,7 +52,7 @@ class Games:
             first: who begins against an opponent: agent, opponent, or random.
         """
         self._model, self._opponent, self._first = model, opponent, first
-        self.states = np.tile(model.initial_state(), (n, 1))
+        self.states = np.repeat(model.initial_state()[None], n, axis=0)
         self.last = np.full(n, -1)
         self._side = np.zeros(n, np.int64)
 
@@ -57,10 +71,9 @@ class Games:
         """
         rows = np.arange(len(self.states))
         self._require_legal(action)
-        mover = self.states[:, -1].copy()
         reward, discount = self._move(rows, action)
         if self._opponent is None:
-            return reward, np.where(discount == 0, 0, np.where(self.states[:, -1] == mover, 1.0, -1.0))
+            return reward, discount
         going = rows[discount != 0]
         replies, ends = self._reply(going, rng)
         reward[going] -= replies
@@ -77,7 +90,7 @@ class Games:
         """Let the opponent move until the agent is to; return (reward [R] of the opponent, [R] bool where it ended)."""
         reward, ended = np.zeros(len(rows)), np.zeros(len(rows), bool)
         while self._opponent is not None:
-            turn = ~ended & (self.states[rows, -1] != self._side[rows])
+            turn = ~ended & (self._model.first_to_move(self.states[rows]) != (self._side[rows] == 0))
             if not turn.any():
                 break
             moving = rows[turn]
@@ -102,7 +115,9 @@ class Games:
 
         Against an opponent scores are the agent's.
         """
-        return np.ones(len(self.states)) if self._opponent is not None else 1.0 - 2.0 * self.states[:, -1]
+        if self._opponent is not None:
+            return np.ones(len(self.states))
+        return np.where(self._model.first_to_move(self.states), 1.0, -1.0)
 
     def legal(self) -> Array:
         """Return the legal moves, [N, A] bool."""
@@ -114,11 +129,12 @@ class Games:
 
     def get_state(self) -> State:
         """Return boards, last moves and sides."""
-        return {"states": self.states.copy(), "last": self.last.copy(), "side": self._side.copy()}
+        return {"states": self._model.saved(self.states), "last": self.last.copy(), "side": self._side.copy()}
 
     def set_state(self, state: State) -> None:
         """Take back what `get_state` gave."""
-        self.states, self.last, self._side = (np.array(state[key]) for key in ("states", "last", "side"))
+        self.states = self._model.restored(state["states"])
+        self.last, self._side = np.array(state["last"]), np.array(state["side"])
 
 
 class GameEnv(gymnasium.Env[Array, int]):
@@ -139,7 +155,7 @@ class GameEnv(gymnasium.Env[Array, int]):
         "action_mask": True,
     }
 
-    def __init__(self, model: BoardGame, opponent: Actor | None, first: str, render_mode: str | None):
+    def __init__(self, model: PlayableGame, opponent: Actor | None, first: str, render_mode: str | None):
         """Set up a game; see `Games`.
 
         Raises:
@@ -208,7 +224,7 @@ class GameVector(VectorEnv[Array, Array, Array]):
     fresh_arrays = True
     fresh_when_seeded = True
 
-    def __init__(self, model: BoardGame, num_envs: int, opponent: Actor | None, first: str):
+    def __init__(self, model: PlayableGame, num_envs: int, opponent: Actor | None, first: str):
         """Set up N games; see `Games`."""
         self.model, self.num_envs = model, num_envs
         self.game = Games(model, num_envs, opponent, first)
@@ -254,15 +270,16 @@ class GameVector(VectorEnv[Array, Array, Array]):
         self._rng.bit_generator.state = state["generator"]
 
 
-def _spaces(model: BoardGame) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
-    shape = (2, model.rows, model.columns)
-    return spaces.Box(0, 1, shape, np.float32), spaces.Discrete(model.num_actions)
+def _spaces(model: PlayableGame) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+    return spaces.Box(0, 1, model.observation_shape, np.float32), spaces.Discrete(model.num_actions)
 
 
 FIRST = ("agent", "opponent", "random")
 
 
-def playable(make_model: type[BoardGame]) -> Callable[..., gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]]:
+def playable(
+    make_model: Callable[..., PlayableGame],
+) -> Callable[..., gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]]:
     """Return what a YAML names: a function with the options of `make_model`, and those of a game against somebody."""
 
     def make(
@@ -277,7 +294,7 @@ def playable(make_model: type[BoardGame]) -> Callable[..., gymnasium.Env[Any, An
         filmed: bool = False,
         evaluation: bool = False,
         **options: Any,
-    ) -> gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]:
+    ) -> Made:
         if first not in FIRST:
             raise UsageError(f"env.first is {first!r}; it must be one of {', '.join(FIRST)}")
         model = make_model(**options)

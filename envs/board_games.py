@@ -57,6 +57,19 @@ class BoardGame(RuleModel):
         game: Any = env.unwrapped
         return np.array(game.game.states[0])
 
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """Of one observation."""
+        return 2, self.rows, self.columns
+
+    def saved(self, states: Array) -> Array:
+        """Return a copy of states [B, S]."""
+        return states.copy()
+
+    def restored(self, saved: Array) -> Array:
+        """Take back what `saved` gave."""
+        return np.array(saved)
+
     def first_to_move(self, states: Array) -> Array:
         """Return where whoever began is to move, [B] bool."""
         return np.asarray(states[:, -1] == 0)

@@ -63,6 +63,16 @@ def lines(cells: Sequence[Sequence[str]], agent: Cell | None) -> str:
     return "\n".join("".join(row) for row in shown) + "\n"
 
 
+def text_picture(text: str) -> Image.Image:
+    """Return lines of text as a picture, each character in a cell of its own."""
+    rows = text.rstrip("\n").split("\n")
+    board = Board(len(rows), max(map(len, rows)))
+    for row, line in enumerate(rows):
+        for column, character in enumerate(line):
+            board.label(row + 0.5, column + 0.5, character, share=0.8)
+    return board.image()
+
+
 class Board:
     """A picture of a grid of cells.
 

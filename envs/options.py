@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 Made = TypeVar("Made")
 
 
-def with_options_of(kind: type, make: Callable[..., Made]) -> Callable[..., Made]:
+def with_options_of(kind: Callable[..., Any], make: Callable[..., Made]) -> Callable[..., Made]:
     """Return `make`, whose ``**options`` go to `kind`, with a signature that names them all.
 
     Options in a YAML are held against the signature, in the module of what they are for, and complaints name it.

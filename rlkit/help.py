@@ -82,7 +82,7 @@ examples
   rlkit play run=runs/mcts_othello_s0 human=true terminal=true     you play against the agent""",
     "match": """\
 players: a run folder, mcts, random or perfect (where the game is solved); behind a run, @last or @STEP
-chooses its checkpoint; behind who searches, :400 the simulations
+chooses its checkpoint; behind who searches, :400 the simulations; :0 is a network alone
 
 examples
   rlkit match runs/alphazero_connect_four_s0:400 mcts:1000

@@ -105,9 +105,10 @@ class TestPlayers:
         assert parsed("runs/a-2@last:400") == Spec("runs/a-2", "last", 400)
         assert parsed("mcts:50") == Spec("mcts", None, 50)
         assert parsed("runs/a@30000") == Spec("runs/a", "30000", None)
+        assert parsed("runs/a:0") == Spec("runs/a", None, 0)
         assert [parsed(text).is_run for text in ("random", "perfect", "mcts", "a")] == [False, False, False, True]
 
-    @pytest.mark.parametrize("text", ["", "mcts:", "mcts:0", "mcts@best", "random:5", "a:b", "a@b@c"])
+    @pytest.mark.parametrize("text", ["", "mcts:", "mcts:0", "a:01", "mcts@best", "random:5", "a:b", "a@b@c"])
     def test_what_is_no_player(self, text: str) -> None:
         with pytest.raises(UsageError, match="is no player: write a run folder"):
             parsed(text)

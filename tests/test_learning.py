@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 import rlkit
+from rlkit.envs.tic_tac_toe import TicTacToe
+from rlkit.games.match import play_match
+from rlkit.games.players import Spec, named_player, player_of
 
 GAMMA = 0.95
 
@@ -125,3 +128,16 @@ def test_a_memory_makes_up_for_hidden_velocities(tmp_path: Path, monkeypatch: py
 @pytest.mark.slow
 def test_without_a_memory_hidden_velocities_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert hidden_velocity(tmp_path, monkeypatch, "agent.network.recurrent=none", "total_steps=120000") < 100
+
+
+@pytest.mark.slow
+def test_alphazero_plays_tic_tac_toe_perfectly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = rlkit.train("experiment=alphazero_tic_tac_toe", seed=0, video="none", logger="[csv]")
+    game = TicTacToe()
+    for simulations in (50, 0):  # with its search, and by the network's first choice alone
+        spec = Spec(str(run.directory), "last", simulations)
+        players = [player_of(spec, game), named_player("perfect", game, None)]
+        result = play_match(game, players, pairs=100, plies=0, rng=np.random.default_rng(0))
+        lost = np.count_nonzero(result.score == 0)
+        assert lost <= (0 if simulations else 10)

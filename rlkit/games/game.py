@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,17 +13,19 @@ from rlkit.search.model import Model
 
 
 class Game(Model, Protocol):
-    """A `Model` of a game for two whose moves have names.
+    """A `Model` of a game for two whose moves have names."""
 
-    Attributes:
-        name: of the game.
-        solved: an exact solver knows the best moves.
-        draws: it has `picture` and `action_at`, so that it can be played in a window.
-    """
+    @property
+    def name(self) -> str:
+        """Of the game."""
 
-    name: ClassVar[str]
-    solved: ClassVar[bool]
-    draws: ClassVar[bool]
+    @property
+    def solved(self) -> bool:
+        """Whether an exact solver knows the best moves."""
+
+    @property
+    def draws(self) -> bool:
+        """Whether moves lie on its picture (`action_at`), so that it can be played in a window."""
 
     def initial_state(self) -> Array:
         """Return the state in which a game begins."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,9 @@ NAMES = ("random", "mcts", "perfect")
 
 SIMULATIONS = 1000
 """Of mcts, where nothing else is said."""
+
+Judgement = Callable[[Array, Array], tuple[Array, Array]]
+"""Returns priors [B, A] and values [B] of observations [B, ...] with legal actions [B, A]."""
 
 Moves = Callable[[Any, Array, np.random.Generator], Array]
 """Returns a move [B] int64 for each of the states [B, ...] of a game."""
@@ -108,13 +112,17 @@ def parsed(text: str) -> Spec:
     Raises:
         UsageError: it has not that form.
     """
-    found = re.fullmatch(r"(?P<name>[^@:]+)(@(?P<checkpoint>\w+))?(:(?P<simulations>[1-9]\d*))?", text)
-    if found is None or (found["name"] in NAMES and found["checkpoint"]) or (text.startswith("random:")):
+    found = re.fullmatch(r"(?P<name>[^@:]+)(@(?P<checkpoint>\w+))?(:(?P<simulations>0|[1-9]\d*))?", text)
+    if (
+        found is None
+        or (found["name"] in NAMES and (found["checkpoint"] or text.endswith(":0")))
+        or text[:7] == "random:"
+    ):
         raise UsageError(
             f"{text!r} is no player: write a run folder, mcts, random or perfect; behind it @last or another "
-            "checkpoint of a run, and :400 for so many simulations of a search"
+            "checkpoint of a run, and :400 for so many simulations of a search (:0 for a network without one)"
         )
-    return Spec(found["name"], found["checkpoint"], int(found["simulations"]) if found["simulations"] else None)
+    return Spec(found["name"], found["checkpoint"], None if found["simulations"] is None else int(found["simulations"]))
 
 
 def player_of(spec: Spec, game: Game, *, checkpoint: str = "best", seconds: float | None = None) -> Actor:
@@ -135,14 +143,27 @@ def player_of(spec: Spec, game: Game, *, checkpoint: str = "best", seconds: floa
     from rlkit.run import Run
 
     limits: dict[str, Any] = {}
-    if spec.simulations is not None:
+    if spec.simulations:
         limits = {"simulations": spec.simulations}
     elif seconds is not None:
         limits = {"simulations": None, "seconds": seconds, "nodes": 100_000}
     run = Run(spec.name)
     if "simulations" not in run.config["agent"]:
         limits = _unlimited(spec, run.config["agent"])
-    return run.load_agent(spec.checkpoint or checkpoint, settings=limits)
+    agent = run.load_agent(spec.checkpoint or checkpoint, settings=limits)
+    return Mover(game, partial(_first_choice, _judge_of(spec, agent))) if spec.simulations == 0 else agent
+
+
+def _judge_of(spec: Spec, agent: Any) -> Judgement:
+    """Return the function of an agent that says priors and values without a search."""
+    judge: Judgement | None = getattr(agent, "judge", None)
+    if judge is None:
+        raise UsageError(f"the agent of {spec.name} has no network that judges positions: write it without :0")
+    return judge
+
+
+def _first_choice(judge: Judgement, game: Game, states: Array, rng: np.random.Generator) -> Array:
+    return np.asarray(judge(game.observation(states), game.legal_actions(states))[0].argmax(axis=1))
 
 
 def _unlimited(spec: Spec, agent: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Tree(NamedTuple):
 
 
 def empty(batch: int, nodes: int, actions: int, outcomes: int) -> Tree:
-    """Return B trees without a node."""
+    """Return B trees without a node. What belongs to a node is written when it is added, so nothing is filled here."""
     edges = (batch, nodes, actions)
     return Tree(
         size=np.zeros(batch, np.int64),
@@ -45,10 +45,10 @@ def empty(batch: int, nodes: int, actions: int, outcomes: int) -> Tree:
         prior=np.zeros(edges),
         visits=np.zeros(edges, np.int64),
         total=np.zeros(edges),
-        child=np.full((*edges, outcomes), -1),
+        child=np.zeros((*edges, outcomes), np.int64),
         chance=np.zeros((batch, nodes if outcomes > 1 else 0, actions, outcomes)),
-        low=np.full(edges, -np.inf),
-        high=np.full(edges, -np.inf),
+        low=np.zeros(edges),
+        high=np.zeros(edges),
         passed=np.zeros(edges[:2], np.int64),
         reward=np.zeros(edges[:2]),
         discount=np.zeros(edges[:2]),
