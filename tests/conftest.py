@@ -1,5 +1,6 @@
 import os
 
+import pytest
 from hypothesis import settings
 
 # Before torch is imported: several of its threads beside other busy processes are slower than one, tenfold.
@@ -11,3 +12,8 @@ settings.load_profile("rlkit")
 
 # A package of its own, whose tests run where it is installed: test_plugins.py does that.
 collect_ignore = ["plugin_sample"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests: begun last, they would leave a worker waiting for the other."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")
