@@ -1,11 +1,13 @@
-"""Time until DQN masters CartPole-v1: rlkit's tuned settings against Stable-Baselines3 with its zoo's.
+"""Time until an agent masters CartPole-v1: rlkit's tuned settings against Stable-Baselines3 with its zoo's.
 
     python tests/benchmarks/race_cartpole.py --peer-python <python with stable-baselines3> --out <folder>
+    … tests/benchmarks/race_cartpole.py --agent ppo             # or a2c; dqn, if you say nothing
 
-Runs alternate, one process each, both with two torch threads. After every 2,000 environment steps the clock stops and
-20 greedy episodes are played by the same function; the threshold counts as reached at the first mean of at least 475
-that 100 further episodes confirm. A run that never gets there counts with all its training time. With ``--identical``
-both use the zoo's hyperparameters, one environment and no threshold: the ratio of steps per second is of interest then.
+Runs alternate, one process each, both with the same number of torch threads. After every 2,000 environment steps the
+clock stops and 20 greedy episodes are played by the same function; the threshold counts as reached at the first mean of
+at least 475 that 100 further episodes confirm. A run that never gets there counts with all its training time. With
+``--identical`` both use DQN's hyperparameters of the zoo, one environment and no threshold: the ratio of steps per
+second is of interest then.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ import numpy as np
 from keep import versions, write
 
 FIELDS = ("framework", "seed", "reached", "steps", "seconds")
-BUDGET, PERIOD, THRESHOLD, THREADS = 50_000, 2_000, 475.0, 2
+PERIOD, THRESHOLD = 2_000, 475.0
+BUDGETS = {"dqn": 50_000, "a2c": 500_000, "ppo": 100_000}
+"""Steps of training; those of the zoo."""
 
 ZOO = {
     "learning_rate": 2.3e-3,
@@ -39,6 +43,16 @@ ZOO = {
     "exploration_fraction": 0.16,
     "exploration_final_eps": 0.04,
 }
+PPO_ZOO = {
+    "n_steps": 32,
+    "batch_size": 256,
+    "gae_lambda": 0.8,
+    "gamma": 0.98,
+    "n_epochs": 20,
+    "learning_rate": lambda left: 1e-3 * left,
+    "clip_range": lambda left: 0.2 * left,
+}
+"""With eight environments, as for A2C, whose settings are Stable-Baselines3's own defaults."""
 
 # The same settings in rlkit's words. SB3 copies its target every 10 environment steps but only while it steps: between
 # two bursts of 128 updates, so once a burst.
@@ -87,7 +101,7 @@ class Referee:
         return self.reached is not None
 
 
-def race_rlkit(seed: int, identical: bool, budget: int) -> Referee:
+def race_rlkit(agent_name: str, seed: int, identical: bool, budget: int, threads: int) -> Referee:
     """Train with rlkit."""
     import torch
 
@@ -98,8 +112,8 @@ def race_rlkit(seed: int, identical: bool, budget: int) -> Referee:
     from rlkit.seeding import Seeds
     from rlkit.training import stream
 
-    torch.set_num_threads(THREADS)
-    overrides = [f"seed={seed}", "device=cpu", *(IDENTICAL.split() if identical else [])]
+    torch.set_num_threads(threads)
+    overrides = [f"agent={agent_name}", f"seed={seed}", "device=cpu", *(IDENTICAL.split() if identical else [])]
     config = build.plain(composed("train", overrides)[0])
     env = build.make_environment(config, num_envs=config["num_envs"])
     agent = build.make_agent(config, env, Seeds(seed))
@@ -107,7 +121,7 @@ def race_rlkit(seed: int, identical: bool, budget: int) -> Referee:
 
     def act(observation: np.ndarray) -> np.ndarray:
         blank: Any = TimeStep(observation, *[None] * (len(TimeStep._fields) - 1))
-        return agent.act(blank, (), explore=False, rng=rng)[0]
+        return agent.act(blank, agent.initial_memory(len(observation)), explore=False, rng=rng)[0]
 
     referee = Referee(act, seed, not identical)
     interaction = stream(config, agent, env, opaque=False)
@@ -119,16 +133,29 @@ def race_rlkit(seed: int, identical: bool, budget: int) -> Referee:
     return referee
 
 
-def race_sb3(seed: int, identical: bool, budget: int) -> Referee:
+def peer(agent_name: str, seed: int, budget: int) -> Any:
+    """Return Stable-Baselines3's agent with its zoo's settings."""
+    from stable_baselines3 import A2C, DQN, PPO
+    from stable_baselines3.common.env_util import make_vec_env
+
+    if agent_name == "dqn":
+        # The zoo's exploration fraction is of its own 50,000 steps.
+        settings = {**ZOO, "exploration_fraction": ZOO["exploration_fraction"] * BUDGETS["dqn"] / budget}
+        wide = {"net_arch": [256, 256]}
+        return DQN("MlpPolicy", "CartPole-v1", policy_kwargs=wide, seed=seed, device="cpu", **settings)
+    env = make_vec_env("CartPole-v1", 8, seed=seed)
+    if agent_name == "a2c":
+        return A2C("MlpPolicy", env, seed=seed, device="cpu")
+    return PPO("MlpPolicy", env, seed=seed, device="cpu", **PPO_ZOO)
+
+
+def race_sb3(agent_name: str, seed: int, identical: bool, budget: int, threads: int) -> Referee:
     """Train with Stable-Baselines3."""
     import torch
-    from stable_baselines3 import DQN
     from stable_baselines3.common.callbacks import BaseCallback
 
-    torch.set_num_threads(THREADS)
-    # The zoo's exploration fraction is of its own 50,000 steps.
-    settings = {**ZOO, "exploration_fraction": ZOO["exploration_fraction"] * BUDGET / budget}
-    model = DQN("MlpPolicy", "CartPole-v1", policy_kwargs={"net_arch": [256, 256]}, seed=seed, device="cpu", **settings)
+    torch.set_num_threads(threads)
+    model = peer(agent_name, seed, budget)
     referee = Referee(lambda observation: model.predict(observation, deterministic=True)[0], seed, not identical)
 
     class Check(BaseCallback):
@@ -139,10 +166,11 @@ def race_sb3(seed: int, identical: bool, budget: int) -> Referee:
     return referee
 
 
-def worker(framework: str, seed: int, identical: bool, budget: int) -> None:
+def worker(framework: str, arguments: argparse.Namespace) -> None:
     """Run one race and print it as a line of JSON."""
     race = {"rlkit": race_rlkit, "sb3": race_sb3}[framework]
-    referee = race(seed, identical, budget)
+    seed, budget = arguments.seeds[0], arguments.budget
+    referee = race(arguments.agent, seed, arguments.identical, budget, arguments.threads)
     step, seconds = referee.reached or (budget, referee.seconds)
     line = {
         "framework": framework,
@@ -156,10 +184,12 @@ def worker(framework: str, seed: int, identical: bool, budget: int) -> None:
     print("RESULT " + json.dumps(line))
 
 
-def start(python: str, framework: str, seed: int, identical: bool, budget: int) -> dict[str, Any]:
+def start(python: str, framework: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
     """Run one race in a process of its own."""
-    command = [python, __file__, "--worker", framework, "--seeds", str(seed), "--budget", str(budget)]
-    output = subprocess.run([*command, *["--identical"] * identical], check=True, capture_output=True, text=True).stdout
+    told = {"agent": arguments.agent, "seeds": seed, "budget": arguments.budget, "threads": arguments.threads}
+    words = [str(word) for name, value in told.items() for word in (f"--{name}", value)]
+    command = [python, __file__, "--worker", framework, *words, *["--identical"] * arguments.identical]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     line = next(line for line in output.splitlines() if line.startswith("RESULT "))
     result: dict[str, Any] = json.loads(line.removeprefix("RESULT "))
     return result
@@ -168,22 +198,28 @@ def start(python: str, framework: str, seed: int, identical: bool, budget: int) 
 def main() -> None:
     """Race seed by seed and print medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--agent", choices=list(BUDGETS), default="dqn")
     parser.add_argument("--seeds", type=int, nargs="*", default=list(range(10)))
     parser.add_argument("--peer-python", default=sys.executable, help="a Python that has stable-baselines3")
     parser.add_argument("--identical", action="store_true")
-    parser.add_argument("--budget", type=int, default=BUDGET)
+    parser.add_argument("--budget", type=int, help="steps of training; if you say nothing, those of the zoo")
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, help="folder for the CSV")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    arguments.budget = arguments.budget or BUDGETS[arguments.agent]
+    if arguments.identical and arguments.agent != "dqn":
+        parser.error("--identical is for --agent dqn; policies.py compares the speed of the others")
     if arguments.worker:
-        worker(arguments.worker, arguments.seeds[0], arguments.identical, arguments.budget)
+        worker(arguments.worker, arguments)
         return
     rows: list[dict[str, Any]] = []
     pythons = {"rlkit": sys.executable, "sb3": arguments.peer_python}
-    name = "identical_cartpole" if arguments.identical else "race_cartpole"
+    of_agent = "" if arguments.agent == "dqn" else f"_{arguments.agent}"
+    name = "identical_cartpole" if arguments.identical else f"race_cartpole{of_agent}"
     for seed in arguments.seeds:
         for framework, python in pythons.items():
-            rows.append(start(python, framework, seed, arguments.identical, arguments.budget))
+            rows.append(start(python, framework, seed, arguments))
             row = rows[-1]
             print(
                 f"{framework:6} seed {seed}: reached {row['reached']} after {row['steps']} steps, {row['seconds']} s",
