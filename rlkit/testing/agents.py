@@ -68,7 +68,7 @@ def check_agent(
 
 
 def actions_fit_the_space(case: AgentCase) -> None:
-    """`act` gives an array [N, ...] of actions in the action space, of a dtype that fits."""
+    """`act` gives an array [N, ...] of actions in the action space (or RESIGN, where taken), of a dtype that fits."""
     case.heed("actions_fit_the_space")
 
 
