@@ -122,9 +122,10 @@ class TestNetwork:
         assert masked(torch.zeros(1, 3), legal).softmax(1).tolist() == [[0.5, 0.0, 0.5]]
 
 
-def played(run: Any) -> tuple[Any, Any, Any]:
+def played(run: Any, **settings: Any) -> tuple[Any, Any, Any]:
     """Return the MDP of a run, and what its agent and its network alone would do in each state, [S, A]."""
-    agent, mdp = run.load_agent("last"), model_of(build.make_single(run.config), samples=None, seed=0)
+    agent = run.load_agent("last", settings=settings)
+    mdp = model_of(build.make_single(run.config), samples=None, seed=0)
     states = np.arange(mdp.num_states)
     seen = first_timestep(states, None, lambda model: states[:, None])
     action, _ = agent.act(seen, agent.initial_memory(len(states)), explore=False, rng=np.random.default_rng(0))
@@ -151,3 +152,19 @@ class TestMDPs:
         # With the search from wherever it stands, the network at least from where episodes begin.
         assert exact_values(mdp, searched, gamma=0.9) == pytest.approx(best)
         assert mdp.start @ exact_values(mdp, alone, gamma=0.9) == pytest.approx(mdp.start @ best) == 0.9**5
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        ("words", "simulations"),
+        [
+            ("env=frozen_lake agent.simulations=50 total_steps=6000", 400),
+            ("env=maze agent.simulations=40 agent.temperature_moves=8 total_steps=3000", 40),
+        ],
+    )
+    def test_on_slippery_ice_and_in_a_maze_it_gains_what_value_iteration_does(
+        self, words: str, simulations: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = trained(tmp_path, monkeypatch, "agent.gamma=0.95", *words.split())
+        mdp, searched, _ = played(run, simulations=simulations)
+        best = mdp.start @ value_iteration(mdp, gamma=0.95, theta=1e-12).values
+        assert mdp.start @ exact_values(mdp, searched, gamma=0.95) >= best - 0.01 * abs(best)

@@ -8,7 +8,7 @@ import numpy as np
 
 from rlkit.core import Array, UsageError
 from rlkit.games.game import Game
-from rlkit.search.engine import Forest, node_weights, root_action_values
+from rlkit.search.engine import Forest, node_weights, root_action_values, weights
 from rlkit.search.planner import SearchPlayer
 
 
@@ -48,7 +48,7 @@ def analyse(player: Any, game: Game, state: Array, rng: np.random.Generator) -> 
     if not isinstance(searching, SearchPlayer):
         raise UsageError("only who searches can explain its moves: take mcts, or a run of mcts or alphazero")
     forest = searching.search(state[None], rng)
-    tree, speaks = forest.tree, node_weights(forest.tree, 0, game.bound)[0]
+    tree, speaks = forest.tree, weights(forest.tree, game.bound)[0]
     worth = root_action_values(tree)[0]
     moves = [
         Move(

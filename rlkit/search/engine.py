@@ -184,12 +184,14 @@ class Search:
         left = self._simulations
         while left is None or left > 0:
             tree = forest.tree
-            if (tree.lower[:, 0] >= tree.upper[:, 0]).all() or (until is not None and self._clock() >= until):
+            if (tree.lower[:, 0] >= tree.upper[:, 0]).all():
                 return
             steps = AT_ONCE if left is None or until is not None else left
             steps = steps if left is None else min(left, steps)
             self._simulate(forest, path, steps)
             left = None if left is None else left - steps
+            if until is not None and self._clock() >= until:
+                return
 
     def _simulate(self, forest: Forest, path: Path, simulations: int) -> None:
         everyone = np.ones(len(forest.states), bool)
@@ -261,22 +263,28 @@ def _disturb(tree: Tree, noise: Noise, rng: np.random.Generator) -> None:
 def weights(tree: Tree, bound: float | None) -> Array:
     """Return how much speaks for each action at the roots, [B, A] float64: visits, of what is not proved to be worse.
 
-    Where a root is proved through and through, those of its best actions, and one more for each.
+    Where a root is proved through and through, those of its best actions, and one more for each. Where a short search
+    tried nothing but what is proved to be worse, the same for all the rest.
 
     Args:
         tree: searched.
         bound: of the model.
     """
-    return node_weights(tree, 0, bound)
+    found = node_weights(tree, 0, bound)
+    return np.where(found.any(axis=1, keepdims=True), found, _good(tree, 0, bound))
 
 
 def node_weights(tree: Tree, node: int, bound: float | None) -> Array:
-    """Return what `weights` returns, for any node."""
+    """Return what `weights` returns, for any node; zeros where nothing speaks for any action."""
+    proved = tree.lower[:, node, None] >= tree.upper[:, node, None]
+    return np.asarray(np.where(_good(tree, node, bound), tree.visits[:, node] + proved, 0), np.float64)
+
+
+def _good(tree: Tree, node: int, bound: float | None) -> Array:
+    """Return which actions are not proved to be worse than another, [B, A] bool."""
     low, high, lower = tree.low[:, node], tree.high[:, node], tree.lower[:, node, None]
-    proved = lower >= tree.upper[:, node, None]
     hopeful = (high > lower) | ((low == lower) & (lower > (-np.inf if bound is None else -bound)))
-    good = tree.legal[:, node] & np.where(proved, low >= lower, hopeful)
-    return np.asarray(np.where(good, tree.visits[:, node] + proved, 0), np.float64)
+    return np.asarray(tree.legal[:, node] & np.where(lower >= tree.upper[:, node, None], low >= lower, hopeful))
 
 
 def root_action_values(tree: Tree) -> Array:
