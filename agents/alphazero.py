@@ -17,6 +17,7 @@ from rlkit.policies import Following
 from rlkit.search import PUCT, Judge, Model, Noise, Search, rule_for
 from rlkit.search.planner import SearchPlayer
 from rlkit.search.positions import PositionReplay
+from rlkit.search.resigning import Resignations, resignation_of
 
 
 class AlphaZero(Following):
@@ -50,6 +51,8 @@ class AlphaZero(Following):
         noise_concentration: float,
         temperature: float,
         temperature_moves: int,
+        resign_at: float | None,
+        resign_played_on: float,
         capacity: int,
         search_share: float,
         symmetries: bool,
@@ -58,6 +61,8 @@ class AlphaZero(Following):
         train_every: int,
         updates: int,
         value_weight: float,
+        num_envs: int,
+        can_resign: bool,
         device: str,
         rng: np.random.Generator,
     ):
@@ -83,6 +88,9 @@ class AlphaZero(Following):
             noise_concentration: of its Dirichlet distribution, summed over the legal actions.
             temperature: in training, actions are drawn with the visits to the power of 1 / temperature.
             temperature_moves: so many first actions of an episode; then the one tried most.
+            resign_at: in training, a game is given up where whoever is to move finds neither the position nor its best
+                move worth more; None: never.
+            resign_played_on: share of the games in which nobody gives up, which tell how often that would be wrong.
             capacity: positions that are kept.
             search_share: of the search's own value in the target of a value; the rest is how the game went on.
             symmetries: positions are turned and mirrored at random where the model knows how.
@@ -91,11 +99,14 @@ class AlphaZero(Following):
             train_every: decisions between two updates.
             updates: gradient steps of an update.
             value_weight: of the values' loss.
+            num_envs: N.
+            can_resign: the environment is a game that can be given up.
             device: where the network lives.
             rng: draws positions.
 
         Raises:
-            UsageError: a share or gamma beyond 0 to 1, a temperature that is not positive, or no limit to the search.
+            UsageError: a share or gamma beyond 0 to 1, a temperature that is not positive, no limit to the search, or
+                what is to be given up cannot be.
         """
         if temperature <= 0:
             raise UsageError(f"agent.temperature is {temperature:g}; it must be more than 0")
@@ -112,6 +123,7 @@ class AlphaZero(Following):
             look_ahead=look_ahead,
         )
         noise = Noise(require_share("agent.noise_share", noise_share), noise_concentration)
+        resignation = resignation_of(resign_at, resign_played_on, model.bound, can_resign)
         self.player = SearchPlayer(
             model,
             search,
@@ -119,7 +131,9 @@ class AlphaZero(Following):
             noise=noise,
             temperature=temperature,
             temperature_moves=temperature_moves,
+            resignation=resignation,
         )
+        self._resignations = None if resignation is None else Resignations(num_envs)
         Following.__init__(self, self.player)
         self.replay = PositionReplay(capacity, gamma, require_share("agent.search_share", search_share))
         self._symmetries = model.symmetries if symmetries else ()
@@ -150,6 +164,8 @@ class AlphaZero(Following):
             seen = transition.next_observation[broken_off]
             beyond[broken_off] = self.judge(seen, np.ones((len(seen), self.model.num_actions), bool))[1]
         self.replay.add(transition, beyond)
+        if self._resignations is not None:
+            self._resignations.add(transition)
 
     def update(self) -> Metrics | None:
         """Take gradient steps when they are due."""
@@ -157,7 +173,8 @@ class AlphaZero(Following):
             return None
         self._learnt = self._steps
         losses = [self._learn() for _ in range(self._updates)]
-        return {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
+        means = {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
+        return means if self._resignations is None else {**means, **self._resignations.metrics()}
 
     def _learn(self) -> Metrics:
         drawn = self.replay.sample(self._batch_size, self._rng, self._symmetries)
@@ -180,6 +197,7 @@ class AlphaZero(Following):
             "network": module_state(self.network),
             "optimizer": self._descent.state_dict(),
             "replay": self.replay.state_dict(),
+            "resignations": None if self._resignations is None else self._resignations.state_dict(),
             "steps": self._steps,
             "learnt": self._learnt,
             "rng": self._rng.bit_generator.state,
@@ -191,5 +209,7 @@ class AlphaZero(Following):
         self._descent.load_state_dict(state["optimizer"])
         self._steps, self._learnt = state["steps"], state["learnt"]
         self._rng.bit_generator.state = state["rng"]
+        if self._resignations is not None:
+            self._resignations.load_state_dict(state["resignations"])
         if "replay" in state:
             self.replay.load_state_dict(state["replay"])

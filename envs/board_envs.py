@@ -11,7 +11,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from rlkit.core import Actor, Array, State, UsageError
+from rlkit.core import RESIGN, Actor, Array, State, UsageError
 from rlkit.envs.options import with_options_of
 from rlkit.games.game import Game, seen_by_mover
 from rlkit.games.players import named_player
@@ -52,6 +52,7 @@ class Games:
             first: who begins against an opponent: agent, opponent, or random.
         """
         self._model, self._opponent, self._first = model, opponent, first
+        self._most = 1.0 if model.bound is None else model.bound
         self.states = np.repeat(model.initial_state()[None], n, axis=0)
         self.last = np.full(n, -1)
         self._side = np.zeros(n, np.int64)
@@ -66,12 +67,16 @@ class Games:
     def step(self, action: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         """Make the moves [N], and the replies to them; return (reward, discount), [N] float64 each, of whoever moved.
 
+        A game that is given up (`rlkit.core.RESIGN`) is lost, and its board stays as it is.
+
         Raises:
             UsageError: a move is not legal.
         """
         rows = np.arange(len(self.states))
-        self._require_legal(action)
-        reward, discount = self._move(rows, action)
+        playing = rows[action != RESIGN]
+        self._require_legal(playing, action[playing])
+        reward, discount = np.full(len(rows), -self._most), np.zeros(len(rows))
+        reward[playing], discount[playing] = self._move(playing, action[playing])
         if self._opponent is None:
             return reward, discount
         going = rows[discount != 0]
@@ -100,13 +105,13 @@ class Games:
             ended[turn] = discount == 0
         return reward, ended
 
-    def _require_legal(self, action: Array) -> None:
-        legal = self.legal()[np.arange(len(action)), action]
+    def _require_legal(self, rows: Array, action: Array) -> None:
+        legal = self.legal()[rows, action]
         if not legal.all():
-            row = int(np.argmin(legal))
-            wrong = int(action[row])
+            first = int(np.argmin(legal))
+            wrong, state = int(action[first]), self.states[rows[first]]
             raise UsageError(
-                f"move {self._model.move_name(self.states[row], wrong)} ({wrong}) is not legal in {self._model.name}; "
+                f"move {self._model.move_name(state, wrong)} ({wrong}) is not legal in {self._model.name}; "
                 'choose among what info["action_mask"] allows'
             )
 
@@ -142,7 +147,7 @@ class GameEnv(gymnasium.Env[Array, int]):
 
     Where it plays both, a step is one move of one player, seen by whoever is to move; rewards are the mover's, the
     ``raw_reward`` is the first player's, and ``info["discount"]`` is -1 where the turn passed. Which moves are legal is
-    in ``info["action_mask"]``.
+    in ``info["action_mask"]``; the action `rlkit.core.RESIGN` gives the game up.
 
     Attributes:
         model: the rules, for planners.
@@ -153,6 +158,7 @@ class GameEnv(gymnasium.Env[Array, int]):
         "render_modes": ["ansi", "rgb_array"],
         "render_fps": 2,
         "action_mask": True,
+        "can_resign": True,
     }
 
     def __init__(self, model: PlayableGame, opponent: Actor | None, first: str, render_mode: str | None):
@@ -220,6 +226,7 @@ class GameVector(VectorEnv[Array, Array, Array]):
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
         "autoreset_mode": AutoresetMode.SAME_STEP,
         "action_mask": True,
+        "can_resign": True,
     }
     fresh_arrays = True
     fresh_when_seeded = True

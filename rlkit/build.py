@@ -240,17 +240,18 @@ def make_agent(
 ) -> Agent:
     """Build the agent of a run for the spaces of `env`.
 
-    Constructors can ask for `observation_space`, `action_space`, `frame_stack` (of `rlkit.core.Environment`),
-    `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of its own, named after the node), `generator` (a
-    `torch.Generator`, likewise), `random_state` (a number likewise, for estimators), `scratch` (a folder for what
-    need not last), `tell` (takes a line for the user), `model` (for planners: returns the `rlkit.mdp.FiniteMDP` that
-    the environment is; see `rlkit.mdp.model_of`) and `search_model` (returns the `rlkit.search.Model` of it; see
-    `rlkit.search.model_of`).
+    Constructors can ask for `observation_space`, `action_space`, `frame_stack`, `can_resign` (of
+    `rlkit.core.Environment`), `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of its own, named after the
+    node), `generator` (a `torch.Generator`, likewise), `random_state` (a number likewise, for estimators), `scratch` (a
+    folder for what need not last), `tell` (takes a line for the user), `model` (for planners: returns the
+    `rlkit.mdp.FiniteMDP` that the environment is; see `rlkit.mdp.model_of`) and `search_model` (returns the
+    `rlkit.search.Model` of it; see `rlkit.search.model_of`).
     """
     context: Context = {
         "observation_space": lambda path: env.observation_space,
         "action_space": lambda path: env.action_space,
         "frame_stack": lambda path: env.frame_stack,
+        "can_resign": lambda path: env.can_resign,
         "num_envs": lambda path: config["num_envs"],
         "device": lambda path: config["device"],
         "total_steps": lambda path: config["total_steps"],

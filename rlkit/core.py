@@ -18,6 +18,9 @@ Memory = Any
 Metrics = Mapping[str, float]
 """Named figures of one update, e.g. ``{"loss/td": 0.1}``."""
 
+RESIGN = -1
+"""The action by which whoever is to move gives up a game; for environments that take it (`Environment.can_resign`)."""
+
 State = dict[str, Any]
 """Plain data: nested dicts, lists and tuples of arrays, numbers, strings, booleans and None."""
 
@@ -135,6 +138,7 @@ class Environment(Protocol):
     observation_space: Any  # of one environment
     action_space: Any  # of one environment
     frame_stack: int  # S where observations are stacks of S frames along axis 0, newest last; 1 where nothing is known
+    can_resign: bool  # RESIGN is taken for an action as well: it ends the episode with a loss
 
     def reset(self, seeds: list[int]) -> TimeStep:
         """Start a new episode in every environment, environment i seeded with `seeds[i]`."""

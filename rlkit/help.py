@@ -82,11 +82,13 @@ examples
   rlkit play run=runs/mcts_othello_s0 human=true terminal=true     you play against the agent""",
     "match": """\
 players: a run folder, mcts, random or perfect (where the game is solved); @last or @50000 behind a
-run chooses the checkpoint, and :400 the simulations of a search; :0 is a network alone
+run chooses the checkpoint, @all takes each that was kept, and :400 sets the simulations of a search;
+:0 is a network alone
 
 examples
   rlkit match runs/alphazero_connect_four_s0:400 mcts:1000
   rlkit match mcts:100 mcts:1000 random env=othello games=20
+  rlkit match runs/alphazero_tic_tac_toe_s0@all:50 mcts:100 perfect     a ladder, with Elo
   rlkit match runs/a runs/b seconds=0.5 out=games.csv""",
     "analyse": """\
 examples

@@ -71,6 +71,11 @@ class Run:
         """The best agent by periodic evaluation, else the last."""
         return self.load_agent("best")
 
+    @property
+    def checkpoints(self) -> list[int]:
+        """The steps of the checkpoints that are kept, oldest first."""
+        return Store(self.directory / "checkpoints", warn=_warn).steps()
+
     def evaluation_means(self) -> list[tuple[int, float]]:
         """Return (step, mean raw return) of each evaluation."""
         if not (self.directory / "evaluations.csv").exists():

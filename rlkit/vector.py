@@ -55,6 +55,7 @@ class SerialEnvironment:
         """
         self.envs = [Simulator(make) for make in makes]
         self._mask = action_mask or bool(self.envs[0].metadata.get("action_mask"))
+        self.can_resign = bool(self.envs[0].metadata.get("can_resign"))
         self.num_envs = len(self.envs)
         self.observation_space = self.envs[0].observation_space
         self.action_space = self.envs[0].action_space
@@ -162,6 +163,7 @@ class VectorEnvironment:
         self._make = make
         self._vector: Any = make()
         self._mask = action_mask or bool(self._vector.metadata.get("action_mask"))
+        self.can_resign = bool(self._vector.metadata.get("can_resign"))
         self._takes_list = True
         self.num_envs = self._vector.num_envs
         self.observation_space = self._vector.single_observation_space

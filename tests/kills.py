@@ -72,6 +72,12 @@ CASES = {
     "total_steps=2000",
     "alphazero-tic_tac_toe": "agent=alphazero env=tic_tac_toe vectorization=native num_envs=4 agent.simulations=8 "
     "agent.learning_starts=100 agent.train_every=16 agent.batch_size=32 tuned=none total_steps=3000",
+    "mcts-connect_four": "agent=mcts env=connect_four vectorization=native num_envs=4 agent.simulations=40 "
+    "eval.max_steps=6 total_steps=1600",
+    "alphazero-connect_four": "agent=alphazero env=connect_four vectorization=native num_envs=4 agent.simulations=8 "
+    "agent.resign_at=-0.3 agent.resign_played_on=0.5 agent.learning_starts=100 agent.train_every=32 "
+    "agent.batch_size=32 network=residual network.filters=8 network.blocks=1 network.hidden=16 eval.max_steps=6 "
+    "total_steps=1600",
     "dqn-atari-native": "env.stepping=native overlap=true replay=prioritized replay.n_step=3 agent.network.noisy=true "
     f"distribution=c51 {ATARI}",
     "dqn-atari-python": f"env.stepping=python {ATARI}",

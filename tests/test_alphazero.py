@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -5,12 +6,18 @@ import pytest
 import torch
 from gymnasium import spaces
 
+import rlkit
+from rlkit import build
 from rlkit.core import StepInfo, Transition
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.tic_tac_toe import TicTacToe
+from rlkit.mdp.evaluation import exact_values
+from rlkit.mdp.iteration import value_iteration
+from rlkit.mdp.sources import model_of
 from rlkit.networks import PolicyValue, ResidualBoard
 from rlkit.networks.policy_value import masked
 from rlkit.search.positions import PositionReplay, Positions, turned
+from rlkit.vector import first_timestep
 
 
 def move(reward: float, discount: float, *, value: float = 0.0, valid: bool = True) -> Transition:
@@ -113,3 +120,51 @@ class TestNetwork:
     def test_what_is_not_legal_has_no_probability(self) -> None:
         legal = torch.tensor([[True, False, True]])
         assert masked(torch.zeros(1, 3), legal).softmax(1).tolist() == [[0.5, 0.0, 0.5]]
+
+
+def played(run: Any, **settings: Any) -> tuple[Any, Any, Any]:
+    """Return the MDP of a run, and what its agent and its network alone would do in each state, [S, A]."""
+    agent = run.load_agent("last", settings=settings)
+    mdp = model_of(build.make_single(run.config), samples=None, seed=0)
+    states = np.arange(mdp.num_states)
+    seen = first_timestep(states, None, lambda model: states[:, None])
+    action, _ = agent.act(seen, agent.initial_memory(len(states)), explore=False, rng=np.random.default_rng(0))
+    alone = agent.judge(states, mdp.mask)[0].argmax(axis=1)
+    return mdp, np.eye(mdp.num_actions)[action], np.eye(mdp.num_actions)[alone]
+
+
+def trained(folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> Any:
+    monkeypatch.chdir(folder)
+    settings = (
+        "agent=alphazero tuned=none num_envs=8 video=none logger=[csv] eval.every=0 network.hidden=[32] "
+        "agent.learning_rate=0.01 agent.learning_starts=100 agent.train_every=16 agent.updates=4 agent.batch_size=64"
+    )
+    return rlkit.train(*settings.split(), *words, seed=0)
+
+
+class TestMDPs:
+    def test_on_a_lake_that_is_not_slippery_it_goes_as_value_iteration_does(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        words = "env=frozen_lake env.kwargs.is_slippery=false agent.gamma=0.9 agent.simulations=20 total_steps=1500"
+        mdp, searched, alone = played(trained(tmp_path, monkeypatch, *words.split()))
+        best = value_iteration(mdp, gamma=0.9, theta=1e-12).values
+        # With the search from wherever it stands, the network at least from where episodes begin.
+        assert exact_values(mdp, searched, gamma=0.9) == pytest.approx(best)
+        assert mdp.start @ exact_values(mdp, alone, gamma=0.9) == pytest.approx(mdp.start @ best) == 0.9**5
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        ("words", "simulations"),
+        [
+            ("env=frozen_lake agent.simulations=50 total_steps=6000", 400),
+            ("env=maze agent.simulations=40 agent.temperature_moves=8 total_steps=3000", 40),
+        ],
+    )
+    def test_on_slippery_ice_and_in_a_maze_it_gains_what_value_iteration_does(
+        self, words: str, simulations: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = trained(tmp_path, monkeypatch, "agent.gamma=0.95", *words.split())
+        mdp, searched, _ = played(run, simulations=simulations)
+        best = mdp.start @ value_iteration(mdp, gamma=0.95, theta=1e-12).values
+        assert mdp.start @ exact_values(mdp, searched, gamma=0.95) >= best - 0.01 * abs(best)

@@ -272,7 +272,10 @@ class TestWindow:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("games")
-    words = "train agent=mcts env=tic_tac_toe agent.simulations=30 total_steps=9 eval.every=0 video=none output=json"
+    words = (
+        "train agent=mcts env=tic_tac_toe agent.simulations=30 total_steps=9 eval.every=0 checkpoint.every=4 "
+        "video=none output=json"
+    )
     return folder / json.loads(succeed(*words.split(), cwd=folder).splitlines()[-1])["run"]
 
 
@@ -286,6 +289,10 @@ class TestVerbs:
         rows = list(csv.DictReader((tmp_path / "games.csv").read_text().splitlines()))
         assert len(rows) == 60
         assert rows[0]["opening"] == rows[1]["opening"]
+
+    def test_the_checkpoints_of_a_run_are_a_ladder(self, run: Path, tmp_path: Path) -> None:
+        told = json.loads(succeed(*f"match {run}@all:20 perfect games=2 output=json".split(), cwd=tmp_path))
+        assert {row["player"] for row in told["players"]} == {f"{run}@8:20", f"{run}@9:20", "perfect"}
 
     def test_a_match_in_json(self, tmp_path: Path) -> None:
         words = "match perfect random env=tic_tac_toe games=20 plies=0 output=json"
@@ -312,6 +319,7 @@ class TestVerbs:
             ("match perfect random env=gomoku", "nobody has solved Gomoku"),
             ("match mcts players=[random] env=connect_four", "give the players either as words or as players=[…]"),
             ("match nowhere/run random", "there is no run nowhere/run"),
+            ("match nowhere/run@all random", "there is no run nowhere/run"),
             ("analyse player=random env=connect_four", "only who searches can explain its moves"),
             ("analyse env=connect_four", "player has no value"),
         ],

@@ -246,6 +246,27 @@ class TestProofs:
             chosen = weights(tree, 1.0)[0].argmax()
             assert solver.action_values(state)[0, chosen] == 0
 
+    def test_a_search_that_tried_losing_moves_only_takes_another(self) -> None:
+        # The first column is full, and three of the other's stones stand in the last: nothing else helps.
+        model = ConnectFour()
+        state = after(model, 0, 0, 0, 0, 0, 0, 2, 6, 4, 6, 2, 6)
+        lost = 0
+        for seed in range(20):
+            tree = search(model, simulations=1)(state, np.random.default_rng(seed)).tree
+            tried, speaks = int(tree.visits[0, 0].argmax()), weights(tree, 1.0)[0]
+            assert speaks.any()
+            assert speaks[0] == 0
+            if tried != 6:
+                lost += 1
+                assert speaks[tried] == 0
+        assert lost > 5
+
+    def test_however_short_the_time_something_is_tried(self) -> None:
+        model = ConnectFour()
+        rule, play = rule_for(model, UCT, 1.0, 1.0), RandomPlay(99, 1.0)
+        hurried = Search(model, play, rule, simulations=None, seconds=1e-9, nodes=500)
+        assert hurried(after(model), np.random.default_rng(0)).tree.visits[0, 0].sum() > 0
+
 
 class TestKept:
     def test_what_is_known_below_a_move_is_taken_over(self) -> None:

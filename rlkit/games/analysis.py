@@ -8,7 +8,7 @@ import numpy as np
 
 from rlkit.core import Array, UsageError
 from rlkit.games.game import Game
-from rlkit.search.engine import Forest, node_weights
+from rlkit.search.engine import Forest, node_weights, root_action_values, weights
 from rlkit.search.planner import SearchPlayer
 
 
@@ -48,14 +48,15 @@ def analyse(player: Any, game: Game, state: Array, rng: np.random.Generator) -> 
     if not isinstance(searching, SearchPlayer):
         raise UsageError("only who searches can explain its moves: take mcts, or a run of mcts or alphazero")
     forest = searching.search(state[None], rng)
-    tree, speaks = forest.tree, node_weights(forest.tree, 0, game.bound)[0]
+    tree, speaks = forest.tree, weights(forest.tree, game.bound)[0]
+    worth = root_action_values(tree)[0]
     moves = [
         Move(
             game.move_name(state, action),
             action,
             int(tree.visits[0, 0, action]),
             float(speaks[action] / speaks.sum()),
-            _value(forest, action),
+            float(worth[action]),
             float(tree.prior[0, 0, action]),
             _proved(tree.low[0, 0, action], tree.high[0, 0, action]),
         )
@@ -63,14 +64,6 @@ def analyse(player: Any, game: Game, state: Array, rng: np.random.Generator) -> 
     ]
     moves.sort(key=lambda move: (move.share, move.visits, -move.action), reverse=True)
     return Analysis(moves, float(searching.values(forest)[0]), _line(forest, game))
-
-
-def _value(forest: Forest, action: int) -> float:
-    tree = forest.tree
-    low, high, tried = tree.low[0, 0, action], tree.high[0, 0, action], tree.visits[0, 0, action]
-    if not tried:
-        return float(low) if low == high else float("nan")
-    return float(np.clip(tree.total[0, 0, action] / tried, low, high))
 
 
 def _proved(low: float, high: float) -> str:

@@ -125,6 +125,21 @@ def parsed(text: str) -> Spec:
     return Spec(found["name"], found["checkpoint"], None if found["simulations"] is None else int(found["simulations"]))
 
 
+def ladder(text: str) -> list[str]:
+    """Return the players that are typed at once: each kept checkpoint of a run, oldest first, for ``RUN@all``.
+
+    Raises:
+        UsageError: nobody is typed, or there is no such run.
+    """
+    spec = parsed(text)
+    if spec.checkpoint != "all":
+        return [text]
+    from rlkit.run import Run
+
+    limit = "" if spec.simulations is None else f":{spec.simulations}"
+    return [f"{spec.name}@{step}{limit}" for step in Run(spec.name).checkpoints]
+
+
 def player_of(spec: Spec, game: Game, *, checkpoint: str = "best", seconds: float | None = None) -> Actor:
     """Return a player that was typed.
 

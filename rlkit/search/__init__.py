@@ -1,6 +1,6 @@
 """Monte Carlo tree search over arrays: models, evaluators, and the search itself."""
 
-from rlkit.search.engine import Forest, Noise, Search, root_values, rule_for, weights
+from rlkit.search.engine import Forest, Noise, Search, root_action_values, root_values, rule_for, weights
 from rlkit.search.evaluators import Evaluator, Judge, RandomPlay
 from rlkit.search.kernel import PUCT, UCT, Rule
 from rlkit.search.model import Model, Rules, Step
@@ -22,6 +22,7 @@ __all__ = [
     "Search",
     "Step",
     "model_of",
+    "root_action_values",
     "root_values",
     "rule_for",
     "weights",

@@ -7,6 +7,7 @@ Cazenave & Saffidine (2010).
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -66,6 +67,7 @@ class Search:
         nodes: int | None = None,
         look_ahead: bool = True,
         compiled: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ):
         """Put the parts together.
 
@@ -80,6 +82,7 @@ class Search:
             look_ahead: what ends the game at once is known of each new position before it is tried, where returns are
                 bounded and nothing is left to chance. That takes one step of the model for each legal action.
             compiled: compiled rules take whole simulations at once where the evaluator is random play.
+            clock: tells the seconds.
 
         Raises:
             UsageError: there is neither limit, one of them is not positive, or the clock alone is to limit the nodes.
@@ -97,6 +100,7 @@ class Search:
             )
         self._model, self._evaluator, self._rule = model, evaluator, rule
         self._simulations, self._seconds, self._nodes = simulations, seconds, nodes
+        self._clock = clock
         self._look_ahead = look_ahead and model.bound is not None and model.num_outcomes == 1
         self._compiled: tuple[Rules, int] | None = None
         if compiled and model.rules is not None and evaluator.random_steps is not None:
@@ -176,16 +180,18 @@ class Search:
 
     def _grow(self, forest: Forest) -> None:
         path = _path(forest)
-        until = None if self._seconds is None else time.monotonic() + self._seconds
+        until = None if self._seconds is None else self._clock() + self._seconds
         left = self._simulations
         while left is None or left > 0:
             tree = forest.tree
-            if (tree.lower[:, 0] >= tree.upper[:, 0]).all() or (until is not None and time.monotonic() >= until):
+            if (tree.lower[:, 0] >= tree.upper[:, 0]).all():
                 return
             steps = AT_ONCE if left is None or until is not None else left
             steps = steps if left is None else min(left, steps)
             self._simulate(forest, path, steps)
             left = None if left is None else left - steps
+            if until is not None and self._clock() >= until:
+                return
 
     def _simulate(self, forest: Forest, path: Path, simulations: int) -> None:
         everyone = np.ones(len(forest.states), bool)
@@ -257,22 +263,35 @@ def _disturb(tree: Tree, noise: Noise, rng: np.random.Generator) -> None:
 def weights(tree: Tree, bound: float | None) -> Array:
     """Return how much speaks for each action at the roots, [B, A] float64: visits, of what is not proved to be worse.
 
-    Where a root is proved through and through, those of its best actions, and one more for each.
+    Where a root is proved through and through, those of its best actions, and one more for each. Where a short search
+    tried nothing but what is proved to be worse, the same for all the rest.
 
     Args:
         tree: searched.
         bound: of the model.
     """
-    return node_weights(tree, 0, bound)
+    found = node_weights(tree, 0, bound)
+    return np.where(found.any(axis=1, keepdims=True), found, _good(tree, 0, bound))
 
 
 def node_weights(tree: Tree, node: int, bound: float | None) -> Array:
-    """Return what `weights` returns, for any node."""
+    """Return what `weights` returns, for any node; zeros where nothing speaks for any action."""
+    proved = tree.lower[:, node, None] >= tree.upper[:, node, None]
+    return np.asarray(np.where(_good(tree, node, bound), tree.visits[:, node] + proved, 0), np.float64)
+
+
+def _good(tree: Tree, node: int, bound: float | None) -> Array:
+    """Return which actions are not proved to be worse than another, [B, A] bool."""
     low, high, lower = tree.low[:, node], tree.high[:, node], tree.lower[:, node, None]
-    proved = lower >= tree.upper[:, node, None]
     hopeful = (high > lower) | ((low == lower) & (lower > (-np.inf if bound is None else -bound)))
-    good = tree.legal[:, node] & np.where(proved, low >= lower, hopeful)
-    return np.asarray(np.where(good, tree.visits[:, node] + proved, 0), np.float64)
+    return np.asarray(tree.legal[:, node] & np.where(lower >= tree.upper[:, node, None], low >= lower, hopeful))
+
+
+def root_action_values(tree: Tree) -> Array:
+    """Return what the roots' actions are worth to whoever is to move, [B, A] float64; NaN where nothing is known."""
+    low, high, tried = tree.low[:, 0], tree.high[:, 0], tree.visits[:, 0]
+    mean = np.where(tried > 0, tree.total[:, 0] / np.maximum(tried, 1), np.nan)
+    return np.asarray(np.where(low == high, low, np.clip(mean, low, high)))
 
 
 def root_values(tree: Tree) -> Array:

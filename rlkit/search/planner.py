@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import Array, Memory, TimeStep
+from rlkit.core import RESIGN, Array, Memory, TimeStep
 from rlkit.search.engine import Forest, Noise, Search, root_values, weights
 from rlkit.search.model import Model
+from rlkit.search.resigning import Resignation
 from rlkit.search.tree import Tree
 
 
@@ -27,6 +28,7 @@ class SearchPlayer:
         noise: Noise | None,
         temperature: float,
         temperature_moves: int,
+        resignation: Resignation | None = None,
     ):
         """Take the search.
 
@@ -37,10 +39,12 @@ class SearchPlayer:
             noise: of roots while exploring.
             temperature: while exploring, actions are drawn with the visits to the power of 1 / temperature.
             temperature_moves: so many first actions of an episode; then, and where not exploring, the one tried most.
+            resignation: while exploring, games are given up (`rlkit.core.RESIGN`); None: never.
         """
         self._model, self._search = model, search
         self._keep, self._noise = keep and model.blank_state().dtype != object, noise
         self._temperature, self._moves = temperature, temperature_moves
+        self._resignation = resignation
 
     def initial_memory(self, n: int) -> Memory:
         """Return empty trees where they are kept, and room for what `act` notes."""
@@ -49,6 +53,7 @@ class SearchPlayer:
             "legal": np.zeros((n, self._model.num_actions), bool),
             "value": np.zeros(n, np.float32),
             "moves": np.zeros(n, np.int64),
+            **({} if self._resignation is None else self._resignation.initial_memory(n)),
         }
         if not self._keep:
             return noted
@@ -73,6 +78,10 @@ class SearchPlayer:
             "value": root_values(forest.tree).astype(np.float32),
             "moves": memory["moves"] + 1,
         }
+        if self._resignation is not None:
+            judged = self._resignation.judged(forest.tree, speaks.argmax(axis=1), memory, rng)
+            action = np.where(judged["hopeless"] & ~judged["plays_on"] & explore, RESIGN, action)
+            noted |= judged
         if self._keep:
             noted = {**noted, "played": action, "tree": forest.tree._asdict(), "states": forest.states}
         return action, noted

@@ -86,7 +86,7 @@ class Trainee:
         before = global_generators()
         with _torch_seeded(seeds):
             self.agent = make_agent(env, seeds)
-        self.watched = Watched(self.agent, env.action_space)
+        self.watched = Watched(self.agent, env.action_space, can_resign=env.can_resign)
         self.watched.note_moved("the constructor", before)
         self.stream = interact(
             self.watched,

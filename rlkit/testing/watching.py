@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import Agent, Array, Memory, Metrics, State, TimeStep, Transition
+from rlkit.core import RESIGN, Agent, Array, Memory, Metrics, State, TimeStep, Transition
 from rlkit.testing.rules import difference, freeze, global_generators, moved_generators
 
 
@@ -22,12 +22,13 @@ class Watched:
         thorough: look at what is given and at the process-wide generators, too, which is slow.
     """
 
-    def __init__(self, agent: Agent, action_space: Any):
+    def __init__(self, agent: Agent, action_space: Any, *, can_resign: bool = False):
         self.agent = agent
         self.complaints: dict[str, str] = {}
         self.learned = False
         self.thorough = False
         self._space = action_space
+        self._can_resign = can_resign
 
     def initial_memory(self, n: int) -> Memory:
         """Pass on."""
@@ -39,7 +40,7 @@ class Watched:
         """Pass on; look at the actions."""
         with self._watch("act", (timestep._replace(state=None), memory)):
             action, after = self.agent.act(timestep, memory, explore=explore, rng=rng)
-        self._note("actions_fit_the_space", misfit(action, len(timestep.observation), self._space))
+        self._note("actions_fit_the_space", misfit(action, len(timestep.observation), self._space, self._can_resign))
         self._note("actions_are_legal", illegal(action, timestep.legal_actions))
         self._note("memory_keeps_its_form", change_of_form(memory, after))
         return action, after
@@ -89,8 +90,8 @@ class Watched:
             self.complaints.setdefault(rule, complaint)
 
 
-def misfit(action: Any, n: int, space: Any) -> str | None:
-    """Return why `action` is not `n` actions of `space`, or None."""
+def misfit(action: Any, n: int, space: Any, can_resign: bool) -> str | None:
+    """Return why `action` is not `n` actions of `space`, or RESIGN where that is taken; else None."""
     shape = (n, *(space.shape or ()))
     if not isinstance(action, np.ndarray):
         return f"act gave a {type(action).__name__}; it must be a numpy array of shape {list(shape)}"
@@ -98,7 +99,7 @@ def misfit(action: Any, n: int, space: Any) -> str | None:
         return f"act gave actions of shape {list(action.shape)}; for {n} environments and {space} it is {list(shape)}"
     if not np.can_cast(action.dtype, space.dtype):
         return f"act gave actions of dtype {action.dtype}; {space} needs {space.dtype}"
-    outside = [row for row in action if not space.contains(row)]
+    outside = [row for row in action if not (space.contains(row) or (can_resign and row == RESIGN))]
     return f"act gave the action {outside[0]!r}, outside of {space}" if outside else None
 
 
@@ -107,7 +108,7 @@ def illegal(action: Any, legal_actions: Array | None) -> str | None:
     if legal_actions is None:
         return None
     for row, mask in zip(np.asarray(action).astype(int), legal_actions, strict=True):
-        if not mask[row]:
+        if row != RESIGN and not mask[row]:
             return (
                 f"act chose action {row} where {np.flatnonzero(mask).tolist()} are legal; mind timestep.legal_actions"
             )

@@ -16,7 +16,7 @@ from rlkit.config import Choices, run_verb
 from rlkit.core import UsageError
 from rlkit.games.game import Game, game_of, move_names
 from rlkit.games.match import Result, play_match
-from rlkit.games.players import Spec, parsed, player_of
+from rlkit.games.players import Spec, ladder, parsed, player_of
 from rlkit.games.rating import Rating, ratings
 from rlkit.intervals import bootstrap_intervals
 from rlkit.run import Run
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
 
 def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
     """Let each play each, and print results and ratings."""
-    names = list(config.players)
+    names = [name for typed in config.players for name in ladder(typed)]
     if len(set(names)) < max(2, len(names)):
         raise UsageError(f"a match needs two or more different players, not [{', '.join(names)}]")
     if config.games < 2 or config.games % 2:

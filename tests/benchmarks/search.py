@@ -8,8 +8,8 @@
 Rates: from the empty board, one thread each, rounds of all three taking turns. numba's code is compiled, or loaded,
 before the first round; what that takes is printed. Match: Connect Four from random openings of two plies, each from
 both sides; OpenSpiel's C++ bot takes a number of simulations for a move, and rlkit's search the time that the bot took
-for its move before. Tactics: Connect Four positions in which the exact solver sees a win within 8 plies, or a move that
-loses within 8.
+for its move before. Time is the processor time of this process, so that other work on the machine favours nobody.
+Tactics: Connect Four positions in which the exact solver sees a win within 8 plies, or a move that loses within 8.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from rlkit.games.match import openings
 from rlkit.games.players import searcher
 from rlkit.intervals import bootstrap_intervals
 from rlkit.search import UCT, RandomPlay, Search, rule_for
+from rlkit.search.planner import SearchPlayer
 
 GAMES = {"tic_tac_toe": TicTacToe, "connect_four": ConnectFour}
 SIMULATIONS = {"rlkit": 50_000, "OpenSpiel C++": 20_000, "OpenSpiel Python": 500}
@@ -78,16 +79,16 @@ def _own_rate(model: Any, start: Any, seed: int) -> float:
     """A search from the empty board goes on for all its simulations: neither game is proved within them."""
     n = SIMULATIONS["rlkit"]
     search = Search(model, RandomPlay(99, 1.0), rule_for(model, UCT, C, 1.0), simulations=n, seconds=None, nodes=n + 1)
-    begun = time.perf_counter()
+    begun = time.process_time()
     tree = search(start, np.random.default_rng(seed)).tree
-    return float(tree.visits[:, 0].sum() / (time.perf_counter() - begun))
+    return float(tree.visits[:, 0].sum() / (time.process_time() - begun))
 
 
 def _bot_rate(bot: Any, game: Any, simulations: int) -> float:
     state = game.new_initial_state()
-    begun = time.perf_counter()
+    begun = time.process_time()
     root = bot.mcts_search(state)
-    return float(root.explore_count / (time.perf_counter() - begun))
+    return float(root.explore_count / (time.process_time() - begun))
 
 
 def match(pairs: int, simulations: int, seed: int) -> list[dict[str, Any]]:
@@ -119,21 +120,29 @@ def _game(
     state, board = model.initial_state()[None], spiel.new_initial_state()
     for move in opening:
         state, board = after(model, state, np.array([move]))[0], board.child(int(move))
-    begun = time.perf_counter()
+    begun = time.process_time()
     bot.mcts_search(board)
-    granted, spent, mine = time.perf_counter() - begun, [0.0, 0.0], begins
+    granted, spent, mine = time.process_time() - begun, [0.0, 0.0], begins
     while not board.is_terminal():
-        begun = time.perf_counter()
+        begun = time.process_time()
         if mine:
-            player = searcher(model, None, granted)
+            player = _timed(model, granted)
             move = int(player.act(seen_by_mover(model, state), player.initial_memory(1), explore=False, rng=rng)[0][0])
         else:
             move = bot.step(board)
-            granted = time.perf_counter() - begun
-        spent[0 if mine else 1] += time.perf_counter() - begun
+            granted = time.process_time() - begun
+        spent[0 if mine else 1] += time.process_time() - begun
         state, board, mine = after(model, state, np.array([move]))[0], board.child(move), not mine
     result = board.returns()[0 if begins else 1]
     return [0.5 + 0.5 * result, *spent]
+
+
+def _timed(model: Any, seconds: float) -> SearchPlayer:
+    """Return rlkit's search with so much processor time for a move."""
+    rule, play = rule_for(model, UCT, 1.0, 1.0), RandomPlay(99, 1.0)
+    limits: dict[str, Any] = {"simulations": None, "seconds": seconds, "nodes": 1_000_000}
+    search = Search(model, play, rule, **limits, clock=time.process_time)
+    return SearchPlayer(model, search, keep=False, noise=None, temperature=1.0, temperature_moves=0)
 
 
 def tactics(number: int, simulations: int, seed: int) -> list[dict[str, Any]]:
