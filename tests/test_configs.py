@@ -86,6 +86,13 @@ def test_each_schedule_fits_the_place_of_epsilon(name: str) -> None:
     assert 0 <= build.build(config["agent"]["epsilon"], {}, "epsilon")(20) <= 1
 
 
+@pytest.mark.parametrize("agent", ["q_learning", "double_q_learning", "sarsa", "expected_sarsa", "mc_control"])
+@pytest.mark.parametrize("name", shipped("discretizer"))
+def test_each_discretizer_serves_each_tabular_agent(name: str, agent: str) -> None:
+    words = (f"discretizer@agent.discretizer={name}", "agent.discretizer.fit_after=400", "num_envs=8")
+    assert trained(f"agent={agent}", "env=cartpole", "tuned=none", *words, steps=480)[1] >= 480
+
+
 NETWORKS = {
     "auto": ("env=cartpole",),
     "mlp": ("env=taxi",),
