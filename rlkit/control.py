@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, require_share
-from rlkit.credit import make_credit
 from rlkit.counting import require_unit
+from rlkit.credit import make_credit
 from rlkit.explore import Schedule, epsilon_greedy, uniform
 from rlkit.spaces import num_actions
 from rlkit.states import Counted, States

@@ -12,7 +12,6 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 from test_agents import seen, transition
-from toys import assert_same
 
 import rlkit
 from rlkit.action_values import RegressedValues
@@ -24,6 +23,7 @@ from rlkit.explore import Constant
 from rlkit.fitting.slots import fitted
 from rlkit.learners.tree import DecisionTreeRegressor as OwnTree
 from rlkit.replay import UniformReplay
+from toys import assert_same
 
 
 class Means(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -65,12 +65,8 @@ def agent(space: Any = None, actions: int = 2, **keys: Any) -> FittedQ:
 
 def walk(rng: np.random.Generator) -> Any:
     """Return (s, a, r, discount, s') of every outcome of a small MDP, each as often as it is likely, out of four."""
-    rows = []
-    for s in range(6):
-        for a in range(3):
-            for s_t in rng.integers(6, size=4):
-                rows.append((s, a, float(rng.normal()), float(rng.random() > 0.2), int(s_t)))
-    return rows
+    pairs = [(s, a) for s in range(6) for a in range(3) for _ in range(4)]
+    return [(s, a, rng.normal(), float(rng.random() > 0.2), int(rng.integers(6))) for s, a in pairs]
 
 
 def store(made: FittedQ, rows: list[Any], chunk: int = 1) -> None:
@@ -202,7 +198,9 @@ def test_the_seed_of_each_regression_is_the_agents_own() -> None:
     from rlkit.learners.forest import ExtraTreesRegressor
 
     X = np.random.default_rng(0).normal(size=(60, 3))
-    predictions = [fitted(ExtraTreesRegressor(2, random_state=5), X, X[:, 0] ** 2, seed).predict(X + 0.1) for seed in (1, 1, 2)]
+    predictions = [
+        fitted(ExtraTreesRegressor(2, random_state=5), X, X[:, 0] ** 2, seed).predict(X + 0.1) for seed in (1, 1, 2)
+    ]
     assert np.array_equal(predictions[0], predictions[1])
     assert not np.array_equal(predictions[0], predictions[2])
 
@@ -262,7 +260,7 @@ def test_any_estimator_fits_the_slot_from_yaml_and_is_read_again(name: str, tmp_
 
 
 def test_an_estimator_that_refuses_its_rows_says_so_in_one_line() -> None:
-    with pytest.raises(RunError, match="LinearRegression cannot be fitted to 2 rows: .*NaN"):
+    with pytest.raises(RunError, match=r"LinearRegression cannot be fitted to 2 rows: .*NaN"):
         fitted(LinearRegression(), np.array([[np.nan], [1.0]]), np.ones(2), 0)
-    with pytest.raises(UsageError, match="agent.estimator is a object, which is no estimator"):
+    with pytest.raises(UsageError, match="is a object, which is no estimator"):
         agent(estimator=object())

@@ -48,9 +48,7 @@ def standardized(estimator: Any, *, targets: bool) -> Any:
     return TransformedTargetRegressor(pipeline, transformer=StandardScaler(), check_inverse=False)
 
 
-def require_usable(
-    slot: str, estimator: Any, kind: str, columns: int, predict: Callable[[Any, Array], Any]
-) -> None:
+def require_usable(slot: str, estimator: Any, kind: str, columns: int, predict: Callable[[Any, Array], Any]) -> None:
     """Refuse what is no estimator of `kind`, or cannot be fitted, or not be saved as plain data and read again.
 
     Args:
