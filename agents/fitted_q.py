@@ -18,7 +18,8 @@ class FittedQ:
     """Fits a regressor to ``r + gamma * max_a Q(s', a)`` of all stored transitions, several times over.
 
     Each of these iterations looks one step further ahead. Between fits it acts epsilon-greedily and stores what comes
-    of it, so the next fit knows where the last one's policy leads to: a growing batch (Lange, Gabel & Riedmiller, 2012).
+    of it, so that the next fit knows where the last one's policy leads to (a growing batch: Lange, Gabel & Riedmiller,
+    2012).
     """
 
     def __init__(
