@@ -41,6 +41,9 @@ class MCControl(TabularControl):
         self.first_visit, self.exploring_starts, self.off_policy = first_visit, exploring_starts, off_policy
         self.under_way = Episodes()
         self._likelihoods: dict[int, list[float]] = {}
+
+    def _make_tables(self) -> None:
+        super()._make_tables()
         self._weights = np.zeros_like(self.q)
 
     def initial_memory(self, n: int) -> Memory:
@@ -62,8 +65,8 @@ class MCControl(TabularControl):
 
     def observe(self, transition: Transition) -> None:
         """Keep the transition for `update`, and how likely it was, while the table is the one that was acted on."""
-        if self.off_policy:
-            for i, step in steps_of(transition, self._space, self.gamma):
+        if self.off_policy and self.states.size:
+            for i, step in steps_of(transition, self.states.index, self.gamma):
                 self._likelihoods.setdefault(i, []).append(self._likelihood(step))
         super().observe(transition)
 

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 Context = Mapping[str, Callable[[str], Any]]
 """What a callable can ask for: parameter name -> function of the node's path that gives the value."""
 
+SPECIAL = ("_target_", "_partial_", "_task_")
+"""Keys of a node that are no arguments of what it names."""
+
 
 def locate(target: str, path: str) -> Callable[..., Any]:
     """Import what `target` names, e.g. ``rlkit.agents.dqn.DQN``; `path` is the node, for messages.
@@ -57,6 +60,7 @@ def build(node: Any, context: Context, path: str = "") -> Any:
 
     ``_target_`` may name a class for each task, of which the one that the run is about is taken.
     ``_partial_: true`` gives the callable with its arguments bound, for what is called later (an optimiser).
+    ``_task_`` says which task the nodes within are for, where the run is not about one itself (an agent's estimator).
 
     Raises:
         UsageError: a target cannot be imported, or does not take the options or values given.
@@ -67,7 +71,9 @@ def build(node: Any, context: Context, path: str = "") -> Any:
         return node
     if "_target_" not in node:
         return _built(node, context, path)
-    arguments = {key: value for key, value in node.items() if key not in ("_target_", "_partial_")}
+    arguments = {key: value for key, value in node.items() if key not in SPECIAL}
+    if "_task_" in node:
+        context = {**context, "task": lambda path: node["_task_"]}
     target, partial = locate(_by_task(node["_target_"], context, path), path), node.get("_partial_", False)
     # Plain values first: where a node within refers to one, it is this one that was typed.
     plain_values = {key: value for key, value in arguments.items() if not isinstance(value, (dict, list))}

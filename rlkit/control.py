@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError, require_share
+from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, require_share
+from rlkit.counting import require_unit
 from rlkit.credit import make_credit
-from rlkit.explore import Schedule, epsilon_greedy
-from rlkit.spaces import num_actions, num_states, state_index
+from rlkit.explore import Schedule, epsilon_greedy, uniform
+from rlkit.spaces import num_actions
+from rlkit.states import Counted, States
 from rlkit.tables import Step, Table, Worth, added, steps_of
 
 
@@ -17,6 +19,8 @@ class TabularControl:
     """Acts epsilon-greedily on a table of action values; a subclass says in `_learn` how it learns from a step.
 
     Attributes:
+        states: what the tables have an entry for. Where they have to be learnt, the first actions are drawn uniformly,
+            and the tables are empty (S = 0) until then.
         values: [T, S, A] float64, of each table; actions are taken on their sum.
         counts: [T, S, A] int64, of visits.
         tables: the same, one by one.
@@ -42,12 +46,13 @@ class TabularControl:
         learning_rate: float,
         learning_rate_decay: float,
         initial_value: float,
+        discretizer: States | None,
         rng: np.random.Generator,
     ):
         """Make the tables.
 
         Args:
-            observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`.
+            observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`; any with a discretiser for it.
             action_space: `Discrete`.
             gamma: discount factor.
             epsilon: share of uniformly drawn actions.
@@ -55,23 +60,26 @@ class TabularControl:
             learning_rate: of the first visit of a state and action.
             learning_rate_decay: the n-th visit learns at ``learning_rate / n ** learning_rate_decay``.
             initial_value: of every action.
+            discretizer: makes states of observations; None where those of the space are counted.
             rng: what learning itself draws.
 
         Raises:
             UsageError: a space that is not discrete, a gamma beyond 0 to 1, or nothing that can be counted.
         """
-        self._space = observation_space
-        shape = (num_states(observation_space, agent=self.name), num_actions(action_space, agent=self.name))
-        self.values = np.full((self.num_tables, *shape), float(initial_value))
-        self.counts = np.zeros(self.values.shape, np.int64)
-        rows = zip(self.values, self.counts, strict=True)
-        self.tables = [Table(values, counts, learning_rate, learning_rate_decay) for values, counts in rows]
-        if epsilon_counts not in ("steps", "episodes"):
-            raise UsageError(f"agent.epsilon_counts is {epsilon_counts}; it must be steps or episodes")
+        self.states = Counted(observation_space, agent=self.name) if discretizer is None else discretizer
+        self._num_actions = num_actions(action_space, agent=self.name)
+        self._initial_value, self._rates = float(initial_value), (learning_rate, learning_rate_decay)
+        self._make_tables()
         self.gamma, self.epsilon, self.rng = require_share("agent.gamma", gamma), epsilon, rng
-        self.by_episode = epsilon_counts == "episodes"
+        self.by_episode = require_unit("agent.epsilon_counts", epsilon_counts) == "episodes"
         self.steps = self.episodes = 0
         self._pending: Transition | None = None
+
+    def _make_tables(self) -> None:
+        shape = (self.num_tables, self.states.size, self._num_actions)
+        self.values, self.counts = np.full(shape, self._initial_value), np.zeros(shape, np.int64)
+        rows = zip(self.values, self.counts, strict=True)
+        self.tables = [Table(values, counts, *self._rates) for values, counts in rows]
 
     @property
     def q(self) -> Array:
@@ -91,7 +99,10 @@ class TabularControl:
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
         """Return the epsilon-greedy action [N], or the greedy one where not exploring; ties are broken at random."""
-        states = state_index(timestep.observation, self._space)
+        if not self.states.size:
+            drawn = uniform(self._num_actions, len(timestep.observation), rng, timestep.legal_actions)
+            return drawn, memory
+        states = self.states.index(timestep.observation)
         q = self.tables[0].values[states]
         for other in self.tables[1:]:
             q = q + other.values[states]
@@ -111,8 +122,12 @@ class TabularControl:
         transition, self._pending = self._pending, None
         if transition is None:
             return None
+        if not self.states.size:
+            self.states.gather(transition)
+            self._make_tables()
+            return None
         # In turn, not at once: environments that meet in one entry would add up to more than a whole step.
-        taken = steps_of(transition, self._space, self.gamma)
+        taken = steps_of(transition, self.states.index, self.gamma)
         errors = [error for i, step in taken for error in self._learn(i, step)]
         return {"loss/td": added(map(abs, errors)) / len(errors), "epsilon": self._share(True)} if errors else None
 
@@ -121,8 +136,9 @@ class TabularControl:
         raise NotImplementedError
 
     def state_dict(self) -> State:
-        """Return the tables, the numbers of decisions and episodes, and the generator."""
+        """Return the states, the tables, the numbers of decisions and episodes, and the generator."""
         return {
+            "states": self.states.state_dict(),
             "tables": [table.state_dict() for table in self.tables],
             "steps": self.steps,
             "ended": self.episodes,
@@ -131,6 +147,9 @@ class TabularControl:
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
+        self.states.load_state_dict(state["states"])
+        if self.states.size != self.values.shape[1]:
+            self._make_tables()
         for table, saved in zip(self.tables, state["tables"], strict=True):
             table.load_state_dict(saved)
         self.steps, self.episodes = state["steps"], state["ended"]

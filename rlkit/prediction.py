@@ -8,7 +8,7 @@ import numpy as np
 
 from rlkit.core import Actor, Array, Metrics, State, Transition, require_share
 from rlkit.policies import Following
-from rlkit.spaces import num_states
+from rlkit.states import Counted
 from rlkit.tables import Step, Table, added, steps_of
 
 
@@ -45,8 +45,8 @@ class Prediction(Following):
             UsageError: a space that is not discrete, or a gamma beyond 0 to 1.
         """
         super().__init__(policy)
-        self._space, self._gamma = observation_space, require_share("agent.gamma", gamma)
-        states = num_states(observation_space, agent=self.name)
+        self._states, self._gamma = Counted(observation_space, agent=self.name), require_share("agent.gamma", gamma)
+        states = self._states.size
         values, visits = np.full((states, 1), float(initial_value)), np.zeros((states, 1), np.int64)
         self.table = Table(values, visits, learning_rate, learning_rate_decay)
         self._pending: Transition | None = None
@@ -67,7 +67,7 @@ class Prediction(Following):
             return None
         # A state's value is that of its only action, 0.
         unacted = transition._replace(action=np.zeros(len(transition.last), np.int64), next_legal_actions=None)
-        taken = steps_of(unacted, self._space, self._gamma)
+        taken = steps_of(unacted, self._states.index, self._gamma)
         errors = [error for i, step in taken for error in self._learn(i, step)]
         return {"loss/td": added(map(abs, errors)) / len(errors)} if errors else None
 

@@ -120,3 +120,13 @@ def state_index(observation: Array, space: Any) -> Array:
     flat = observation.reshape(len(observation), -1).T
     sizes = space.nvec.ravel() if isinstance(space, spaces.MultiDiscrete) else np.full(len(flat), 2)
     return np.asarray(np.ravel_multi_index(tuple(flat.astype(np.int64)), tuple(sizes)))
+
+
+def number_rows(observation: Array, space: Any) -> Array:
+    """Return observations [N, ...] of `space` as rows of numbers [N, D] float64; discrete values are one-hot."""
+    if isinstance(space, spaces.Discrete):
+        return np.eye(int(space.n))[observation]
+    flat = observation.reshape(len(observation), -1)
+    if isinstance(space, spaces.MultiDiscrete):
+        return np.concatenate([np.eye(n)[column] for n, column in zip(space.nvec.ravel(), flat.T, strict=True)], axis=1)
+    return np.asarray(flat, np.float64)

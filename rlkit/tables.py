@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlkit.core import Array, State, Transition
-from rlkit.spaces import state_index
 
 
 class Step(NamedTuple):
@@ -24,15 +23,15 @@ class Step(NamedTuple):
     legal: Array | None  # [A] bool, for s_t
 
 
-def steps_of(transition: Transition, space: Any, gamma: float) -> list[tuple[int, Step]]:
-    """Return (environment, step) of each valid row; `space` is that of the observations."""
+def steps_of(transition: Transition, index: Callable[[Array], Array], gamma: float) -> list[tuple[int, Step]]:
+    """Return (environment, step) of each valid row; `index` gives the states [N] of observations [N, ...]."""
     n = len(transition.last)
     columns = (
-        state_index(transition.observation, space).tolist(),
+        index(transition.observation).tolist(),
         transition.action.tolist(),
         transition.reward.tolist(),
         [gamma * discount for discount in transition.discount.tolist()],
-        state_index(transition.next_observation, space).tolist(),
+        index(transition.next_observation).tolist(),
         transition.last.tolist(),
         [None] * n if transition.legal_actions is None else list(transition.legal_actions),
         [None] * n if transition.next_legal_actions is None else list(transition.next_legal_actions),

@@ -28,6 +28,10 @@ CASES = {
     "q_learning-frozen_lake": "agent=q_learning env=frozen_lake tuned=none num_envs=1 total_steps=6000",
     "q_learning-taxi-async": "agent=q_learning env=taxi num_envs=2 vectorization=async total_steps=4000",
     "q_learning-blackjack": "agent=q_learning env=blackjack num_envs=3 total_steps=6000",
+    "q_learning-cartpole-kmeans": "agent=q_learning discretizer@agent.discretizer=kmeans env=cartpole num_envs=4 "
+    "agent.discretizer.fit_after=1600 agent.discretizer.estimator.n_clusters=40 total_steps=6000",
+    "fitted_q-cartpole": "agent=fitted_q env=cartpole num_envs=4 tuned=none agent.estimator.n_estimators=5 "
+    "agent.iterations=3 agent.learning_starts=400 agent.fit_every=300 replay.capacity=1500 total_steps=3000",
     "mc_control-compiled": "agent=mc_control env=frozen_lake inner_loop=numba total_steps=60000",
     "q_learning-compiled": "agent=q_learning agent.trace_decay=0.7 env=safecab inner_loop=numba total_steps=60000",
     "sarsa-compiled": "agent=sarsa agent.n_step=3 env=frozen_lake inner_loop=numba total_steps=60000",

@@ -66,6 +66,7 @@ def q_learning(**keys: Any) -> QLearning:
         "learning_rate_decay": 0.0,
         "epsilon_counts": "steps",
         "initial_value": 0.0,
+        "discretizer": None,
         "n_step": 1,
         "trace_decay": 0.0,
         "rng": np.random.default_rng(0),

@@ -86,6 +86,12 @@ def test_each_schedule_fits_the_place_of_epsilon(name: str) -> None:
     assert 0 <= build.build(config["agent"]["epsilon"], {}, "epsilon")(20) <= 1
 
 
+@pytest.mark.parametrize("agent", ["q_learning", "double_q_learning", "sarsa", "expected_sarsa", "mc_control"])
+def test_each_tabular_agent_takes_a_discretizer(agent: str) -> None:
+    grid = ("discretizer@agent.discretizer=grid", "agent.discretizer.bins=[4,4,6,6]", "agent.discretizer.fit_after=40")
+    assert trained(f"agent={agent}", "env=cartpole", "tuned=none", *grid, "num_envs=8", steps=80)[1] >= 80
+
+
 NETWORKS = {
     "auto": ("env=cartpole",),
     "mlp": ("env=taxi",),

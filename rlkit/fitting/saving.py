@@ -157,10 +157,20 @@ def _tagged(kind: str, value: Any, **more: Any) -> State:
 
 
 def _array(array: Any, path: str) -> Any:
+    if array.dtype.names:
+        return _without_padding(array)
     if not array.dtype.hasobject:
         return array
     items = [_plain(item, f"{path}[{i}]") for i, item in enumerate(array.ravel().tolist())]
     return _tagged("objects", items, shape=list(array.shape))
+
+
+def _without_padding(array: Any) -> Any:
+    """Return a structured array, such as a tree's nodes, whose bytes between fields are zeros: they hold anything."""
+    clean = np.zeros(array.shape, array.dtype)
+    for name in array.dtype.names:
+        clean[name] = array[name]
+    return clean
 
 
 def _sparse(matrix: Any) -> State:

@@ -128,13 +128,20 @@ class UniformReplay:
         numbers = self._first + self._rng.integers(len(self), size=batch_size)
         return self._batch(numbers, np.ones(batch_size, np.float32))
 
+    def everything(self) -> Batch:
+        """Return each transition that is stored once, the oldest first, as NumPy arrays; all weights are one."""
+        numbers = self._first + np.arange(len(self))
+        assert self._frames is not None
+        return self._batch(numbers, np.ones(len(numbers), np.float32), self._frames.read)
+
     def update_priorities(self, index: Array, td_error: Array) -> None:
         """Take no notice: every transition is as likely as any other."""
 
-    def _batch(self, numbers: Array, weight: Array) -> Batch:
+    def _batch(self, numbers: Array, weight: Array, take: Callable[[Array], Any] | None = None) -> Batch:
         slots = numbers % self._rows.capacity
         reward, discount, end = self._rows.walk(slots, self._n_step, self._gamma)
-        observation, successor = self._observations(self._rows.take("window", slots), end)
+        assert self._frames is not None
+        observation, successor = self._observations(self._rows.take("window", slots), end, take or self._frames.take)
         return Batch(
             observation=observation,
             action=self._rows.take("action", slots),
@@ -146,13 +153,12 @@ class UniformReplay:
             index=numbers,
         )
 
-    def _observations(self, window: Array, end: Array) -> tuple[Any, Any]:
+    def _observations(self, window: Array, end: Array, take: Callable[[Array], Any]) -> tuple[Any, Any]:
         """Return observations and successors [B, ...]; where they share frames, as views of one array."""
-        assert self._frames is not None
         stack = self._stack
         if self._n_step > 1:
             window = np.concatenate([window[:, :-1], self._rows.take("window", end)[:, 1:]], axis=1)
-        frames = self._frames.take(window)
+        frames = take(window)
         if stack == 1:
             return frames[:, 0], frames[:, -1]
         return frames[:, :stack], frames[:, -stack:]

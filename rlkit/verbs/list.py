@@ -18,6 +18,7 @@ GROUPS = {
     "replay": "replays",
     "schedule": "schedules",
     "features": "features",
+    "discretizer": "discretisers",
     "policy": "policies",
     "learner": "learners",
     "data": "data sets",
