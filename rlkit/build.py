@@ -236,7 +236,12 @@ def _native(config: Mapping[str, Any], vector: Any, films: Sequence[Sink]) -> En
 
 
 def make_agent(
-    config: Mapping[str, Any], env: Environment, seeds: Seeds, tell: Callable[[str], None] = lambda line: None
+    config: Mapping[str, Any],
+    env: Environment,
+    seeds: Seeds,
+    tell: Callable[[str], None] = lambda line: None,
+    *,
+    fresh: bool = True,
 ) -> Agent:
     """Build the agent of a run for the spaces of `env`.
 
@@ -244,8 +249,8 @@ def make_agent(
     `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of its own, named after the node), `generator` (a
     `torch.Generator`, likewise), `random_state` (a number likewise, for estimators), `scratch` (a folder for what
     need not last), `tell` (takes a line for the user), `model` (for planners: returns the `rlkit.mdp.FiniteMDP` that
-    the environment is; see `rlkit.mdp.model_of`) and `search_model` (returns the `rlkit.search.Model` of it; see
-    `rlkit.search.model_of`).
+    the environment is; see `rlkit.mdp.model_of`), `search_model` (returns the `rlkit.search.Model` of it; see
+    `rlkit.search.model_of`) and `fresh` (the agent begins; else a checkpoint is about to fill it).
     """
     context: Context = {
         "observation_space": lambda path: env.observation_space,
@@ -256,6 +261,7 @@ def make_agent(
         "total_steps": lambda path: config["total_steps"],
         "scratch": lambda path: Path(config["run_dir"]) / "scratch" if config.get("run_dir") else None,
         "tell": lambda path: tell,
+        "fresh": lambda path: fresh,
         "model": lambda path: functools.partial(_model, config),
         "search_model": lambda path: functools.partial(_search_model, config),
         "rng": seeds.generator,
