@@ -201,13 +201,14 @@ def make_single(
 
 
 def _environment_context(config: Mapping[str, Any], num_envs: int, *, filmed: bool) -> Context:
-    """Return what the constructors of environments can ask for, beside `render_mode`.
+    """Return what the constructors of environments can ask for.
 
     `filmed`: single ones are wanted, for their pictures; `evaluation`: it is not for training; `dataset`: what `data=`
     names, the same object for all; `rng`: a generator named after the node, alike for all.
     """
     return {
         "num_envs": lambda path: num_envs,
+        "render_mode": lambda path: None,
         "filmed": lambda path: filmed,
         "vectorization": lambda path: config["vectorization"],
         "evaluation": lambda path: config.get("evaluation", False),

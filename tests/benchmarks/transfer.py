@@ -22,10 +22,10 @@ from keep import write
 import rlkit
 from rlkit.envs.catch import picture
 
-ROWS, COLUMNS, CELL = 10, 5, 4
-GOAL, BUDGET = 0.8, 20_000
+ROWS, COLUMNS, CELL = 11, 5, 4
+GOAL, BUDGET = 0.8, 12_000
 FIT = (
-    "learner=cnn data=npz network@learner.torso=small learner.scale=255 learner.n_epochs=100 test_size=0 logger=[csv] "
+    "learner=cnn data=npz network@learner.torso=small learner.scale=255 learner.n_epochs=200 test_size=0 logger=[csv] "
     "pictures=false"
 )
 DQN = (
