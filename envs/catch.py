@@ -87,7 +87,7 @@ class Catch(gymnasium.Env[Array, int]):
 
 
 def picture(rows: int, columns: int, cell: int, state: tuple[int, int, int]) -> Array:
-    """Return what is seen, [rows * cell, columns * cell, 1] uint8, of a state: ball's row and column, paddle's column."""
+    """Return what is seen, [rows * cell, columns * cell, 1] uint8, of ball's row and column and paddle's column."""
     row, ball, paddle = state
     cells = np.zeros((rows, columns), np.uint8)
     cells[row, ball] = cells[rows - 1, paddle] = 255

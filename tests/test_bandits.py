@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from scipy import sparse
-from sklearn.linear_model import BayesianRidge, SGDRegressor
+from sklearn.linear_model import BayesianRidge
 from sklearn.neighbors import KNeighborsRegressor
 
 from rlkit.agents.bandit import Bandit
@@ -201,7 +201,7 @@ def bandit(width: int, arms: int, explorer: Any, estimator: Any = None, **change
 def regret(explorer: Any, seed: int) -> np.ndarray:
     """Return the regret, summed up, in a linear bandit of five arms with known weights."""
     rng = np.random.default_rng(seed)
-    weights, arms = rng.normal(size=(5, 4)) / 2, np.arange(5)
+    weights, arms = rng.normal(size=(5, 4)), np.arange(5)
     model, lost = RidgeArms(5, 4, ridge=1.0, intercept=False), []
     for step in range(1200):
         context = rng.normal(size=(1, 4)) / 2
@@ -222,21 +222,21 @@ def test_regret_of_linear_bandits_grows_sublinearly_and_less_than_with_a_fixed_e
         assert found[-1] < 0.8 * other[-1]
 
 
-@pytest.mark.parametrize("estimator", [None, LinearRegression(), SGDRegressor(random_state=0)], ids=str)
+@pytest.mark.parametrize("estimator", [None, LinearRegression()], ids=str)
 @pytest.mark.parametrize(
     "explorer", [EpsilonGreedy(Constant(0.2)), Bound(1.0), Thompson(1.0)], ids=lambda e: type(e).__name__
 )
 def test_the_best_arm_of_a_slot_machine_is_found(explorer: Any, estimator: Any) -> None:
     env = SerialEnvironment(
-        [lambda: SlotMachine(5, problem=1, mean=0.0, spread=1.0, deviation=0.5, drift=0.0, max_steps=100)] * 4
+        [lambda: SlotMachine(5, problem=1, mean=0.0, spread=1.0, deviation=0.5, drift=0.0, max_steps=100)] * 8
     )
     agent = bandit(
         *(1, 5, explorer, estimator),
-        bootstraps=0 if estimator is None or not explorer.needs_deviation else 5,
+        bootstraps=0 if estimator is None or not explorer.needs_deviation else 3,
         observation_space=env.observation_space,
     )
-    stream = interact(agent, env, explore=True, rng=np.random.default_rng(0), reset_seeds=lambda step: [1, 2, 3, 4])
-    for _ in train(agent, stream, total_steps=1500):
+    stream = interact(agent, env, explore=True, rng=np.random.default_rng(0), reset_seeds=lambda step: [*range(8)])
+    for _ in train(agent, stream, total_steps=800):
         pass
     best = int(SlotMachine(5, 1, 0.0, 1.0, 0.5, 0.0, None).means.argmax())
     assert agent.model.mean(np.ones((1, 1))).argmax() == best

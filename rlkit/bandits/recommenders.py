@@ -37,8 +37,8 @@ class RecommenderArms(Ensemble):
             raise UsageError(f"agent.unknown is {unknown}; it must be one of {', '.join(UNKNOWN)}")
         if width != num_actions:
             raise UsageError(
-                f"a recommender needs a number for each of the {num_actions} items, and observations have {width}; give "
-                "env.observation=history"
+                f"a recommender needs a number for each of the {num_actions} items, and observations have {width}; "
+                "give env.observation=history"
             )
         super().__init__(estimator, num_actions, width, **options)
         self._zero = unknown == "zero"

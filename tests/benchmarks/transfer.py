@@ -3,8 +3,8 @@
     python tests/benchmarks/transfer.py --out <folder>
 
 A CNN is fitted to every picture that Catch can show, labelled with the ball's row and column and the paddle's column
-(one class for each state). DQN then begins with its torso, frozen or fine-tuned, or from scratch, with settings that are
-otherwise the same. A row is a run: the first evaluation of a mean return of at least 0.8.
+(one class for each state). DQN then begins with its torso, frozen or fine-tuned, or from scratch, with settings that
+are otherwise the same. A row is a run: the first evaluation of a mean return of at least 0.8.
 """
 
 from __future__ import annotations
