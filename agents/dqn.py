@@ -23,6 +23,7 @@ from rlkit.networks import (
     load_module_state,
     module_state,
     to_tensor,
+    trainable,
 )
 
 
@@ -89,12 +90,13 @@ class DQN:
         if network.noise_size and generator is None:
             raise UsageError("generator is None, but a noisy network draws from it; give DQN a torch.Generator")
         self.network = network.to(device)
-        self._target = copy.deepcopy(self.network).requires_grad_(False)
+        self._target = copy.deepcopy(self.network)
+        self._target_parameters = FlatParameters(trainable(self._target.parameters()))
+        self._target.requires_grad_(False)
         self._distribution = network.distribution
         self._replay = replay
         rate = annealed(learning_rate, anneal=anneal, total_steps=total_steps)
         self._descent = Descent(self.network.parameters(), optimizer, rate, max_grad_norm)
-        self._target_parameters = FlatParameters(self._target.parameters())
         self._epsilon, self._gamma, self._double = epsilon, require_share("agent.gamma", gamma), double
         self._learning_starts, self._batch_size = learning_starts, batch_size
         self._train_freq, self._gradient_steps = train_freq, gradient_steps

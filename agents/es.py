@@ -12,7 +12,7 @@ from torch.func import functional_call, vmap
 
 from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError
 from rlkit.explore import Schedule, annealed
-from rlkit.networks import ActorCritic, Descent, load_module_state, module_state, to_tensor
+from rlkit.networks import ActorCritic, Descent, load_module_state, module_state, to_tensor, trainable
 
 
 class EvolutionStrategies:
@@ -64,7 +64,7 @@ class EvolutionStrategies:
                 "agent=es neither remembers nor standardises; leave agent.network.recurrent=none and standardize=false"
             )
         self.network = network.to(device)
-        policy = {id(parameter) for parameter in network.policy_parameters()}
+        policy = {id(parameter) for parameter in trainable(network.policy_parameters())}
         named = [(name, parameter) for name, parameter in network.named_parameters() if id(parameter) in policy]
         self._names = [(name, parameter.shape, parameter.numel()) for name, parameter in named]
         # Nothing is clipped: the estimate's length says nothing of how steep the landscape is.

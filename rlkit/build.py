@@ -29,6 +29,7 @@ from rlkit.vector import SerialEnvironment, VectorEnvironment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rlkit.data import Dataset
     from rlkit.mdp import FiniteMDP
     from rlkit.search import Model
 
@@ -166,8 +167,8 @@ def make_environment(
         UsageError: what ``env._target_`` made is no environment, or cannot be filmed.
     """
     modes = ["rgb_array" if index < len(films) else render_mode for index in range(num_envs)]
-    filmed = modes[0] is not None
-    first = build(config["env"], _environment_context(config, num_envs, modes[0], filmed), "env")
+    shared = _environment_context(config, num_envs, filmed=modes[0] is not None)
+    first = build(config["env"], {**shared, "render_mode": lambda path: modes[0]}, "env")
     if isinstance(first, VectorEnv):
         return _native(config, first, films)
     if not isinstance(first, gymnasium.Env):
@@ -175,7 +176,7 @@ def make_environment(
     built = [first]
 
     def make(index: int) -> gymnasium.Env[Any, Any]:
-        context = _environment_context(config, num_envs, modes[index], filmed)
+        context: Context = {**shared, "render_mode": lambda path: modes[index]}
         env = built.pop() if built else build(config["env"], context, "env")
         env = _wrap(env, config["preprocess"])
         return Film(env, films[index]) if index < len(films) else env
@@ -200,23 +201,35 @@ def make_single(
 
     Where ``env._target_`` makes vector environments, it is one of those, of `num_envs`.
     """
-    context = _environment_context(config, num_envs, render_mode, render_mode is not None)
-    env = build(config["env"], context, "env")
+    context = _environment_context(config, num_envs, filmed=render_mode is not None)
+    env = build(config["env"], {**context, "render_mode": lambda path: render_mode}, "env")
     return env if isinstance(env, VectorEnv) else _wrap(env, config["preprocess"])
 
 
-def _environment_context(config: Mapping[str, Any], num_envs: int, render_mode: str | None, filmed: bool) -> Context:
-    """Return what an environment's constructor can ask for.
+def _environment_context(config: Mapping[str, Any], num_envs: int, *, filmed: bool) -> Context:
+    """Return what the constructors of environments can ask for.
 
-    `filmed`: single ones are wanted, for their pictures; `evaluation`: it is not for training.
+    `filmed`: single ones are wanted, for their pictures; `evaluation`: it is not for training; `dataset`: what `data=`
+    names, the same object for all; `rng`: a generator named after the node, alike for all.
     """
     return {
         "num_envs": lambda path: num_envs,
-        "render_mode": lambda path: render_mode,
+        "render_mode": lambda path: None,
         "filmed": lambda path: filmed,
         "vectorization": lambda path: config["vectorization"],
         "evaluation": lambda path: config.get("evaluation", False),
+        "dataset": functools.cache(lambda path: _dataset(config)),
+        "rng": lambda path: Seeds(config["seed"]).generator(path),
     }
+
+
+def _dataset(config: Mapping[str, Any]) -> Dataset | None:
+    """Return the data set of a run, or None where it names none."""
+    if config.get("data") is None:
+        return None
+    from rlkit.fitting.launch import load_data
+
+    return load_data(config, lambda line: None)
 
 
 def _wrap(env: gymnasium.Env[Any, Any], nodes: list[Any]) -> gymnasium.Env[Any, Any]:
@@ -236,13 +249,18 @@ def _native(config: Mapping[str, Any], vector: Any, films: Sequence[Sink]) -> En
             "environment's own option (env.stepping=python)"
         )
     built = [vector]
-    context = _environment_context(config, vector.num_envs, None, False)
+    context = _environment_context(config, vector.num_envs, filmed=False)
     make = lambda: built.pop() if built else build(config["env"], context, "env")  # noqa: E731
     return VectorEnvironment(make, action_mask=config["action_mask"])
 
 
 def make_agent(
-    config: Mapping[str, Any], env: Environment, seeds: Seeds, tell: Callable[[str], None] = lambda line: None
+    config: Mapping[str, Any],
+    env: Environment,
+    seeds: Seeds,
+    tell: Callable[[str], None] = lambda line: None,
+    *,
+    fresh: bool = True,
 ) -> Agent:
     """Build the agent of a run for the spaces of `env`.
 
@@ -250,8 +268,9 @@ def make_agent(
     `rlkit.core.Environment`), `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of its own, named after the
     node), `generator` (a `torch.Generator`, likewise), `random_state` (a number likewise, for estimators), `scratch` (a
     folder for what need not last), `tell` (takes a line for the user), `model` (for planners: returns the
-    `rlkit.mdp.FiniteMDP` that the environment is; see `rlkit.mdp.model_of`) and `search_model` (returns the
-    `rlkit.search.Model` of it; see `rlkit.search.model_of`).
+    `rlkit.mdp.FiniteMDP` that the environment is; see `rlkit.mdp.model_of`), `search_model` (returns the
+    `rlkit.search.Model` of it; see `rlkit.search.model_of`) and `fresh` (the agent begins; else a checkpoint is about
+    to fill it).
     """
     context: Context = {
         "observation_space": lambda path: env.observation_space,
@@ -263,6 +282,7 @@ def make_agent(
         "total_steps": lambda path: config["total_steps"],
         "scratch": lambda path: Path(config["run_dir"]) / "scratch" if config.get("run_dir") else None,
         "tell": lambda path: tell,
+        "fresh": lambda path: fresh,
         "model": lambda path: functools.partial(_model, config),
         "search_model": lambda path: functools.partial(_search_model, config),
         "rng": seeds.generator,

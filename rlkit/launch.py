@@ -16,7 +16,7 @@ from gymnasium.vector import VectorEnv
 from omegaconf import DictConfig, OmegaConf
 
 from rlkit import build
-from rlkit.checkpoint import CheckpointError
+from rlkit.checkpoint import CheckpointError, Store
 from rlkit.config import Choices
 from rlkit.core import Environment, RunError, UsageError, require_share
 from rlkit.film import FRAMES, EachEpisode, Format
@@ -28,7 +28,7 @@ from rlkit.resources import checked_device, keep_freed_memory, torch_device
 from rlkit.run import Run
 from rlkit.seeding import Seeds
 from rlkit.signals import interruptions
-from rlkit.training import AS_PLANNED, Training
+from rlkit.training import AS_PLANNED, CHECKPOINTS, Training
 from rlkit.video import encoder
 
 RESUME_KEYS = ("resume", "total_steps", "total_episodes", "inner_loop", "logger", "video", "eval", "device", "output")
@@ -206,7 +206,8 @@ def _videos(config: dict[str, Any]) -> Path:
 
 
 def _session(config: dict[str, Any], directory: Path, env: Environment, logger: Logger, notes: list[str]) -> Training:
-    agent = build.make_agent(config, env, Seeds(config["seed"]), notes.append)
+    begun = bool(Store(directory / CHECKPOINTS).steps())
+    agent = build.make_agent(config, env, Seeds(config["seed"]), notes.append, fresh=not begun)
     opaque = _is_opaque(env)
     return Training(config, directory, _videos(config), agent=agent, env=env, logger=logger, opaque=opaque)
 

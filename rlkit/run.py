@@ -111,7 +111,7 @@ class Run:
         config["agent"] = {**config["agent"], **(settings or {})}
         env = build.make_environment({**config, "vectorization": "sync"}, num_envs=1)
         try:
-            agent = build.make_agent(config, env, Seeds(config["seed"]))
+            agent = build.make_agent(config, env, Seeds(config["seed"]), fresh=False)
             require_fit(state["made_for"], made_for(config, env))
             agent.load_state_dict(without_replay(state["agent"]))
         except (KeyError, ValueError, TypeError, RuntimeError) as error:

@@ -75,6 +75,7 @@ class TrainConfig:
 
     agent: Any = MISSING
     env: Any = MISSING
+    data: Any = None
     network: Any = None
     distribution: Any = None
     replay: Any = None
@@ -211,6 +212,7 @@ class CheckConfig:
     env: Any = None
     agent: Any = None
     learner: Any = None
+    data: Any = None
     network: Any = None
     distribution: Any = None
     replay: Any = None

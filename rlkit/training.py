@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 STOP_AT = "stop_at was reached"
 TOTAL_EPISODES = "total_episodes was reached"
+CHECKPOINTS = "checkpoints"
+"""Their folder in a run's."""
+
 AS_PLANNED = (None, STOP_AT, TOTAL_EPISODES)
 """Reasons to stop that leave nothing to go on with."""
 
@@ -66,8 +69,8 @@ class Training:
         self._best: dict[str, Any] = {"step": None, "score": -np.inf}
         # An opaque environment's last checkpoint may not be one to go on from: the scheduled one before it is.
         keep = max(config["checkpoint"]["keep"], 2 if opaque else 1)
-        self._store = Store(directory / "checkpoints", keep, logger.message)
-        self._best_store = Store(directory / "checkpoints" / "best", 1, logger.message)
+        self._store = Store(directory / CHECKPOINTS, keep, logger.message)
+        self._best_store = Store(directory / CHECKPOINTS / "best", 1, logger.message)
         self.stopped: str | None = None
 
     @property

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from commands import Command, server
+from encoding import FIT, frames
 
 ATARI = (
     "agent=dqn env=atari env.game=Breakout env.life_loss=true tuned=none network=small num_envs=4 replay.capacity=1500 "
@@ -82,16 +83,33 @@ CASES = {
     "agent.resign_at=-0.3 agent.resign_played_on=0.5 agent.learning_starts=100 agent.train_every=32 "
     "agent.batch_size=32 network=residual network.filters=8 network.blocks=1 network.hidden=16 eval.max_steps=6 "
     "total_steps=1600",
+    "bandit-linear": "agent=bandit env=recommendation env.session=3 action_mask=true num_envs=2 total_steps=3000",
+    "bandit-factorization": "agent=bandit env=recommendation action_mask=true num_envs=4 agent.bootstraps=2 "
+    "learner@agent.estimator=factorization explorer@agent.explorer=thompson agent.memory=1000 total_steps=3000",
+    "dqn-catch-frozen": "agent=dqn env=catch network=small network.encoder={encoder} network.freeze=true num_envs=2 "
+    "agent.learning_starts=200 agent.train_freq=8 agent.batch_size=16 total_steps=3000",
     "dqn-atari-native": "env.stepping=native overlap=true replay=prioritized replay.n_step=3 agent.network.noisy=true "
     f"distribution=c51 {ATARI}",
     "dqn-atari-python": f"env.stepping=python {ATARI}",
 }
-"""Name -> overrides: every agent, in this process, in subprocesses and native, plain data and opaque."""
+"""Name -> overrides: every agent, in this process, in subprocesses and native, plain data and opaque.
+
+``{encoder}`` stands for a run of `rlkit fit` with pictures as Catch shows them.
+"""
 
 PERIODS = (
     "eval.every=1500 eval.episodes=3 eval.max_steps=500 checkpoint.every=700 log.every=250 logger=[csv] video=none"
 )
 COMPARED = ("metrics.csv", "episodes.csv", "evaluations.csv", "curve.png")
+
+
+def with_encoder(overrides: str, folder: Path) -> str:
+    """Return the overrides, with an encoder that is fitted here where they ask for one."""
+    if "{encoder}" not in overrides:
+        return overrides
+    pictures = frames(folder / "frames.npz", (44, 20))
+    finish(Command("fit", *FIT.split(), f"data.path={pictures}", "name=encoder", cwd=folder))
+    return overrides.format(encoder=folder / "runs/encoder")
 
 
 def launch(folder: Path, overrides: str) -> Command:
@@ -146,10 +164,10 @@ def run_case(overrides: str, folder: Path, kills: int, writing: int, seed: int =
 
     At least `writing` of them die while a checkpoint is being written.
     """
-    overrides = f"{PERIODS} {overrides} run_dir=runs/case"
     whole = folder / "whole"
     whole.mkdir(parents=True)
     server("")  # whose start is no part of a run's time
+    overrides = f"{PERIODS} {with_encoder(overrides, folder)} run_dir=runs/case"
     started = time.time()
     finish(launch(whole, overrides))
     # Until the last checkpoint: afterwards pictures are drawn, which is no time to be killed in.

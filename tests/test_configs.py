@@ -92,11 +92,24 @@ def test_each_tabular_agent_takes_a_discretizer(agent: str) -> None:
     assert trained(f"agent={agent}", "env=cartpole", "tuned=none", *grid, "num_envs=8", steps=80)[1] >= 80
 
 
+@pytest.mark.parametrize("name", shipped("explorer"))
+def test_each_explorer_trains(name: str) -> None:
+    assert trained("agent=bandit", "env=bandit", f"explorer@agent.explorer={name}")[1] >= 40
+
+
+@pytest.mark.parametrize("name", ["tree_regressor", "gaussian_bayes", "linear", "mlp_regressor"])
+def test_a_bandit_takes_any_learner(name: str) -> None:
+    words = ("env=recommendation", "env.n_items=5", "env.features=2", "action_mask=true", "agent.bootstraps=2")
+    fits = "agent.update_every=20"
+    assert trained("agent=bandit", f"learner@agent.estimator={name}", *words, fits)[1] >= 40
+
+
 NETWORKS = {
     "auto": ("env=cartpole",),
     "mlp": ("env=taxi",),
     "residual": ("env=connect_four",),
     **dict.fromkeys(("impala", "nature", "small"), ("env=atari", "tuned=none", "replay.capacity=100")),
+    "blocks": ("env=catch", "env.cell=2"),
 }
 
 
@@ -144,7 +157,10 @@ def test_the_source_presets_for_pictures_have_the_source_values() -> None:
     config = given("experiment=breakout_source")
     agent, env = config["agent"], config["env"]
     assert (env["game"], env["crop"], env["size"], env["stack"]) == ("Breakout", [34, 16, 0, 0], [84, 84], 4)
-    assert config["network"] == {"_target_": "rlkit.networks.NatureCNN", "hidden": 512}
+    assert config["network"] == {
+        **{"_target_": "rlkit.networks.NatureCNN", "hidden": 512},
+        **{"encoder": None, "freeze": False},
+    }
     assert (config["replay"]["capacity"], agent["learning_starts"], agent["batch_size"]) == (1_000_000, 100_000, 32)
     assert (agent["learning_rate"], agent["gamma"], agent["double"]) == (0.00025, 0.99, False)
     assert agent["target_every"] * agent["train_freq"] == 10_000

@@ -23,7 +23,7 @@ KINDS = {
     ),
     "regressor": ("tree_regressor", "forest_regressor", "extra_trees", "linear", "mlp_regressor"),
     "clusterer": ("kmeans",),
-    "recommender": ("factorization", "svd", "user_knn", "item_knn"),
+    "recommender": ("factorization", "svd", "user_knn", "item_knn", "popularity"),
 }
 NAMES = [name for names in KINDS.values() for name in names]
 SOONER = {
@@ -64,9 +64,9 @@ def test_each_learner_is_what_it_says(kind: str, name: str) -> None:
     assert type(made).__module__.startswith("rlkit.learners.")
     # Constructors keep scikit-learn's rule: what they are given, they have.
     given = config_of("data=iris", f"learner={name}")["learner"]
-    assert {key: getattr(made, key) for key in given if key != "_target_"} == {
-        key: value for key, value in given.items() if key != "_target_"
-    }
+    plain = [key for key in given if key not in ("_target_", "torso")]
+    assert {key: getattr(made, key) for key in plain} == {key: given[key] for key in plain}
+    assert made.torso.func.__name__ == "BlockCNN" if "torso" in given else True
 
 
 @pytest.mark.parametrize("name", NAMES)

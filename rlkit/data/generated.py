@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 
 from rlkit.core import Array, UsageError
@@ -9,6 +12,9 @@ from rlkit.data.dataset import Dataset, Rows
 from rlkit.data.ratings import Pairs, as_dataset
 
 PLANE = ("x", "y")
+
+MEAN = 3.0
+"""Of planted ratings."""
 
 AMOUNTS = (50, 10, 20, 5, 95, 70, 100, 200, 0)
 DISCOUNTS = (0, 1, 1, 1, 0, 0, 0, 0, 1)
@@ -70,10 +76,23 @@ def moons(rows: int, noise: float, rng: np.random.Generator) -> Dataset:
     return Dataset("classification", _mixed(X, y, rng), PLANE, "moon", ("upper", "lower"))
 
 
+class Planted(NamedTuple):
+    """The factors behind ratings, in the order of the rows and columns of their matrix."""
+
+    users: Array  # [U, F]
+    items: Array  # [I, F]
+
+    def ratings(self, columns: Array) -> Array:
+        """Return the ratings [U, C] of all users for some items [C]."""
+        return np.asarray(MEAN + self.users @ self.items[columns].T / np.sqrt(self.users.shape[1]))
+
+
 def planted_ratings(
     users: int, items: int, factors: int, density: float, noise: float, rng: np.random.Generator
 ) -> Dataset:
     """Return ratings around 3, as the product of `factors` standard normal factors of users and items gives them.
+
+    ``extra["truth"]`` has what all ratings are without noise, as a `Planted`.
 
     Args:
         users: rows.
@@ -86,8 +105,10 @@ def planted_ratings(
     of_users, of_items = rng.normal(size=(users, factors)), rng.normal(size=(items, factors))
     known = np.flatnonzero(rng.random(users * items) < density)
     user, item = known // items, known % items
-    value = 3 + np.einsum("nf,nf->n", of_users[user], of_items[item]) / np.sqrt(factors)
-    return as_dataset(Pairs(user, item, value + rng.normal(0, noise, len(known))))
+    value = MEAN + np.einsum("nf,nf->n", of_users[user], of_items[item]) / np.sqrt(factors)
+    data = as_dataset(Pairs(user, item, value + rng.normal(0, noise, len(known))))
+    truth = Planted(of_users[data.extra["users"]], of_items[data.extra["items"]])
+    return replace(data, extra={**data.extra, "truth": truth})
 
 
 def _mixed(X: Array, y: Array, rng: np.random.Generator) -> Rows:

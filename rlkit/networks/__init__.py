@@ -4,6 +4,7 @@ from rlkit.networks.actions import ActionDistribution, action_distribution
 from rlkit.networks.actor_critic import ActorCritic
 from rlkit.networks.blocks import BlockCNN
 from rlkit.networks.boards import ResidualBoard, auto, is_board
+from rlkit.networks.encoders import begin_with, trainable
 from rlkit.networks.flat import Descent, FlatParameters
 from rlkit.networks.policy_value import PolicyValue
 from rlkit.networks.precision import Precision, computing
@@ -49,6 +50,7 @@ __all__ = [
     "Torso",
     "action_distribution",
     "auto",
+    "begin_with",
     "channels_last",
     "computing",
     "is_board",
@@ -58,4 +60,5 @@ __all__ = [
     "module_state",
     "optimizer_state",
     "to_tensor",
+    "trainable",
 ]

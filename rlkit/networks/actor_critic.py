@@ -111,7 +111,7 @@ class ActorCritic(nn.Module):
         width = num_actions(action_space, agent="agent.network.action_values=true") if action_values else 1
         self.value = nn.Linear(features if together else value_torso.features, width)
         if orthogonal:
-            self._make_orthogonal()
+            self._make_orthogonal(torso.pretrained)
 
     def policy_parameters(self) -> list[nn.Parameter]:
         """Return those of the policy alone, where values have a torso of their own."""
@@ -122,10 +122,12 @@ class ActorCritic(nn.Module):
         """Return those of the values alone."""
         return [*(() if self.value_torso is None else self.value_torso.parameters()), *self.value.parameters()]
 
-    def _make_orthogonal(self) -> None:
+    def _make_orthogonal(self, pretrained: bool) -> None:
         gains = {id(self.policy): 0.01, id(self.value): 1.0}
+        torsos = [torso for torso in (self.policy_torso, self.value_torso) if torso is not None and pretrained]
+        kept = {id(module) for torso in torsos for module in torso.modules()}
         for module in self.modules():
-            if isinstance(module, (nn.Linear, nn.Conv2d)):
+            if isinstance(module, (nn.Linear, nn.Conv2d)) and id(module) not in kept:
                 nn.init.orthogonal_(module.weight, gains.get(id(module), sqrt(2)))
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)

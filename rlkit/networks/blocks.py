@@ -10,6 +10,7 @@ from gymnasium import spaces
 from torch import nn
 
 from rlkit.core import UsageError
+from rlkit.networks.encoders import begin_with
 from rlkit.networks.torsos import ACTIVATIONS, Chain, MakeLinear, Torso, convolved
 
 T = TypeVar("T", str, float)
@@ -33,6 +34,9 @@ class BlockCNN(Torso):
         batch_norm: bool = False,
         dropout: float | Sequence[float] = 0.0,
         hidden_dropout: float = 0.0,
+        encoder: str | None = None,
+        freeze: bool = False,
+        fresh: bool = True,
     ):
         """Make the layers.
 
@@ -45,10 +49,13 @@ class BlockCNN(Torso):
             batch_norm: normalise each channel over the batch (Ioffe & Szegedy, 2015).
             dropout: share of activations left out in training after each pooling; or a list, one for each block.
             hidden_dropout: the same of the fully connected layer.
+            encoder: as in `begin_with`.
+            freeze: as in `begin_with`.
+            fresh: as in `begin_with`.
 
         Raises:
             UsageError: the observations are no pictures, or too small for convolutions without padding; an unknown
-                activation or padding; or lists of another length than `channels`.
+                activation or padding; lists of another length than `channels`; or what `begin_with` refuses.
         """
         if activation not in ACTIVATIONS:
             raise UsageError(f"network.activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
@@ -75,6 +82,7 @@ class BlockCNN(Torso):
             return Chain(linear(width, hidden), ACTIVATIONS[activation](), *_dropout(hidden_dropout))
 
         super().__init__(image, body, make_top, hidden or width)
+        begin_with(self, encoder, freeze=freeze, fresh=fresh)
 
 
 def _block(depths: Sequence[int], activation: str, padding: str, batch_norm: bool, dropout: float) -> list[nn.Module]:

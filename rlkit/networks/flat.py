@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rlkit.core import State, UsageError
 from rlkit.explore import Schedule
+from rlkit.networks.encoders import trainable
 from rlkit.networks.states import load_optimizer_state, optimizer_state
 
 
@@ -67,14 +68,14 @@ class Descent:
         learning_rate: Schedule,
         max_grad_norm: float,
     ):
-        """Move the parameters into one vector; `optimizer` is called with it and ``lr``.
+        """Move the parameters that are not frozen into one vector; `optimizer` is called with it and ``lr``.
 
         Raises:
             UsageError: the optimiser has a rate of its own, which would not count.
         """
         if "lr" in getattr(optimizer, "keywords", {}):
             raise UsageError("the optimiser's lr is not used; give agent.learning_rate, a number or a schedule")
-        self._flat = FlatParameters(parameters)
+        self._flat = FlatParameters(trainable(parameters))
         self._optimizer = optimizer([self._flat.vector], lr=learning_rate(0))
         self._learning_rate, self._max_grad_norm = learning_rate, max_grad_norm
 
@@ -93,7 +94,7 @@ class Descent:
 
     @property
     def vector(self) -> Tensor:
-        """All parameters [P], without gradient."""
+        """All of them [P], without gradient."""
         return self._flat.vector.data
 
     def _step(self, steps: int) -> None:

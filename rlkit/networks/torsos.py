@@ -12,6 +12,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.core import UsageError
+from rlkit.networks.encoders import begin_with
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "sigmoid": nn.Sigmoid}
 
@@ -49,7 +50,10 @@ class Torso(nn.Module):
         top: the last layer and its activation; an `nn.Identity` where there is none.
         make_top: makes another top out of layers of the kind it is given.
         features: width of the top.
+        pretrained: it begins with an encoder's weights, which are not to be drawn anew.
     """
+
+    pretrained = False
 
     def __init__(self, reader: nn.Module, body: nn.Module, make_top: Callable[[MakeLinear], nn.Module], features: int):
         """Put a top of plain layers on `body`."""
@@ -215,31 +219,59 @@ def convolved(
 class NatureCNN(CNN):
     """The convolutional torso of Mnih et al. (2015)."""
 
-    def __init__(self, observation_space: spaces.Space[Any], hidden: int):
-        """Make the layers; `hidden` is the width of the fully connected one.
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        hidden: int,
+        *,
+        encoder: str | None = None,
+        freeze: bool = False,
+        fresh: bool = True,
+    ):
+        """Make the layers; `hidden` is the width of the fully connected one, the rest as in `begin_with`.
 
         Raises:
-            UsageError: the observations are no pictures, or smaller than 36x36.
+            UsageError: the observations are no pictures, or smaller than 36x36, or what `begin_with` refuses.
         """
         super().__init__(observation_space, "nature", _nature, smallest=36, hidden=hidden)
+        begin_with(self, encoder, freeze=freeze, fresh=fresh)
 
 
 class SmallCNN(CNN):
     """The convolutional torso of Mnih et al. (2013): about a third of the work of `NatureCNN`."""
 
-    def __init__(self, observation_space: spaces.Space[Any], hidden: int):
-        """Make the layers; `hidden` is the width of the fully connected one.
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        hidden: int,
+        *,
+        encoder: str | None = None,
+        freeze: bool = False,
+        fresh: bool = True,
+    ):
+        """Make the layers; `hidden` is the width of the fully connected one, the rest as in `begin_with`.
 
         Raises:
-            UsageError: the observations are no pictures, or smaller than 20x20.
+            UsageError: the observations are no pictures, or smaller than 20x20, or what `begin_with` refuses.
         """
         super().__init__(observation_space, "small", _small, smallest=20, hidden=hidden)
+        begin_with(self, encoder, freeze=freeze, fresh=fresh)
 
 
 class ImpalaCNN(CNN):
     """The residual torso of IMPALA (Espeholt et al., 2018), 15 convolutions deep with three `depths`."""
 
-    def __init__(self, observation_space: spaces.Space[Any], depths: Sequence[int], blocks: int, hidden: int):
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        depths: Sequence[int],
+        blocks: int,
+        hidden: int,
+        *,
+        encoder: str | None = None,
+        freeze: bool = False,
+        fresh: bool = True,
+    ):
         """Make the layers.
 
         Args:
@@ -247,9 +279,12 @@ class ImpalaCNN(CNN):
             depths: channels of each section, which halves height and width.
             blocks: residual blocks in a section.
             hidden: width of the fully connected layer.
+            encoder: as in `begin_with`.
+            freeze: as in `begin_with`.
+            fresh: as in `begin_with`.
 
         Raises:
-            UsageError: the observations are no pictures.
+            UsageError: the observations are no pictures, or what `begin_with` refuses.
         """
 
         def convolutions(channels: int) -> nn.Sequential:
@@ -257,6 +292,7 @@ class ImpalaCNN(CNN):
             return Chain(*sections, nn.ReLU())
 
         super().__init__(observation_space, "impala", convolutions, smallest=1, hidden=hidden)
+        begin_with(self, encoder, freeze=freeze, fresh=fresh)
 
 
 class Residual(nn.Sequential):

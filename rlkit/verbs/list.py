@@ -20,6 +20,7 @@ GROUPS = {
     "features": "features",
     "discretizer": "discretisers",
     "policy": "policies",
+    "explorer": "explorers",
     "learner": "learners",
     "data": "data sets",
     "prepare": "preparations of data",

@@ -1,0 +1,127 @@
+"""Contextual bandits: linear ones (Li et al., 2010; Agrawal & Goyal, 2013), or on any estimator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rlkit.bandits import Contexts, EstimatorArms, Explorer, RecommenderArms, RewardModel, RidgeArms, Steps
+from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError
+from rlkit.explore import greedy
+from rlkit.spaces import num_actions
+
+
+class Bandit:
+    """Learns what each action earns at once in a context, and explores by how sure it is of that.
+
+    Attributes:
+        model: of the rewards.
+    """
+
+    def __init__(
+        self,
+        *,
+        observation_space: Any,
+        action_space: Any,
+        explorer: Explorer,
+        estimator: Any,
+        ridge: float,
+        joint: bool,
+        unknown: str,
+        memory: int,
+        update_every: int,
+        partial: bool,
+        bootstraps: int,
+        initial_value: float,
+        rng: np.random.Generator,
+    ):
+        """Put the parts together.
+
+        Args:
+            observation_space: contexts.
+            action_space: `Discrete`.
+            explorer: chooses actions while exploring.
+            estimator: of scikit-learn's interface; None: exact ridges, one for each action.
+            ridge: of these; see `RidgeArms`.
+            joint: one estimator for all actions; see `EstimatorArms`.
+            unknown: what a recommender takes it for; see `RecommenderArms`.
+            memory: as in `Ensemble`, as what follows.
+            update_every: steps between fits of an estimator.
+            partial: `partial_fit`.
+            bootstraps: samples that tell how sure estimators are.
+            initial_value: of actions that were not tried.
+            rng: draws the samples.
+
+        Raises:
+            UsageError: actions that are not discrete, an estimator that does not tell what the explorer needs, or what
+                a model refuses.
+        """
+        self._contexts = Contexts(observation_space)
+        shape = num_actions(action_space, agent="bandit"), self._contexts.width
+        self.model: RewardModel
+        if estimator is None:
+            self.model = RidgeArms(*shape, ridge=ridge, intercept=not self._contexts.one_hot)
+        else:
+            options = {"memory": memory, "update_every": update_every, "partial": partial, "bootstraps": bootstraps}
+            options |= {"initial_value": initial_value, "rng": rng}
+            self.model = _fitted(estimator, shape, options, joint=joint, unknown=unknown)
+        if explorer.needs_deviation and not self.model.tells_deviation:
+            raise UsageError(
+                f"{type(explorer).__name__} needs to know how sure {type(estimator).__name__} is; give "
+                "agent.bootstraps=10, or explorer@agent.explorer=epsilon_greedy"
+            )
+        self._explorer, self._steps = explorer, 0
+        self._pending: Transition | None = None
+
+    def initial_memory(self, n: int) -> Memory:
+        """Return nothing: no episode is remembered."""
+        return ()
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Return the explorer's actions [N], or those of the highest mean where not exploring."""
+        context, legal = self._contexts(timestep.observation), timestep.legal_actions
+        if explore:
+            return self._explorer(self.model, context, self._steps, rng, legal), memory
+        return greedy(self.model.mean(context), rng, legal), memory
+
+    def observe(self, transition: Transition) -> None:
+        """Keep the transition for `update`."""
+        self._pending = transition
+        self._steps += int(np.count_nonzero(transition.valid))
+
+    def update(self) -> Metrics | None:
+        """Learn from the last transition."""
+        transition, self._pending = self._pending, None
+        if transition is None or not transition.valid.any():
+            return None
+        seen, action, reward = (
+            column[transition.valid] for column in (transition.observation, transition.action, transition.reward)
+        )
+        steps = Steps(self._contexts(seen), action.astype(np.int64), reward.astype(np.float64))
+        self.model.learn(steps)
+        return {"reward": float(steps.reward.mean())}
+
+    def state_dict(self) -> State:
+        """Return the model and the number of decisions."""
+        return {"model": self.model.state_dict(), "steps": self._steps}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self.model.load_state_dict(state["model"])
+        self._steps = state["steps"]
+
+
+def _fitted(
+    estimator: Any, shape: tuple[int, int], options: dict[str, Any], *, joint: bool, unknown: str
+) -> RewardModel:
+    from rlkit.fitting.kinds import kind_of
+
+    kind = kind_of(estimator)
+    if kind == "recommender":
+        return RecommenderArms(estimator, *shape, unknown=unknown, **options)
+    if kind in ("classifier", "regressor"):
+        return EstimatorArms(estimator, *shape, joint=joint, **options)
+    raise UsageError(f"agent.estimator is a {kind}, which predicts no rewards; rlkit list learner shows others")
