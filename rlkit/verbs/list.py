@@ -19,6 +19,7 @@ GROUPS = {
     "schedule": "schedules",
     "features": "features",
     "policy": "policies",
+    "player": "players",
     "learner": "learners",
     "data": "data sets",
     "prepare": "preparations of data",
