@@ -29,8 +29,7 @@ class Racing(CarRacing):
         self._destroy()
         self.world = type(self.world)((0, 0))
         with headless():
-            result = super().reset(**keys)
-        return result
+            return super().reset(**keys)
 
     def _create_track(self) -> bool:
         made: bool = super()._create_track()  # type: ignore[no-untyped-call]

@@ -120,3 +120,16 @@ def state_index(observation: Array, space: Any) -> Array:
     flat = observation.reshape(len(observation), -1).T
     sizes = space.nvec.ravel() if isinstance(space, spaces.MultiDiscrete) else np.full(len(flat), 2)
     return np.asarray(np.ravel_multi_index(tuple(flat.astype(np.int64)), tuple(sizes)))
+
+
+def as_rows(observation: Array, space: Any) -> Array:
+    """Return observations [N, ...] as rows of numbers [N, F] for estimators: discrete ones one-hot, the rest flattened.
+
+    One-hot rows are float32; the others keep their dtype.
+    """
+    if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        sizes = [int(space.n)] if isinstance(space, spaces.Discrete) else [int(n) for n in space.nvec.ravel()]
+        columns = observation.reshape(len(observation), -1).T
+        parts = [np.eye(n, dtype=np.float32)[column] for n, column in zip(sizes, columns, strict=True)]
+        return np.concatenate(parts, axis=1)
+    return observation.reshape(len(observation), -1)

@@ -114,7 +114,7 @@ class EpisodeFolder:
             _write_whole(self.path / INDEX, (json.dumps(index, indent=1) + "\n").encode())
         except OSError as error:
             raise RunError(
-                f"cannot write to {self.path}: {error.strerror}; episodes saved before stay: mend the folder and record on"
+                f"cannot write to {self.path}: {error.strerror}; what was saved before stays: mend it and record on"
             ) from error
         self._index, self._waiting = index, []
 

@@ -15,6 +15,7 @@ from rlkit.loop import interact
 from rlkit.recording import ENVIRONMENT
 from rlkit.seeding import Seeds
 
+
 class Discarded(Exception):  # noqa: N818 - not an error: the person begins anew
     """The episode under way is not to be kept."""
 
@@ -46,7 +47,7 @@ class Noise(NamedTuple):
 
 
 class Disturbed:
-    """Another's actions, some of them replaced by random ones, for one environment; `intended` is what it meant last."""
+    """Another's actions in one environment, some replaced by random ones; `intended` is what it meant last."""
 
     def __init__(self, actor: Actor, action_space: Any, noise: Noise):
         """Act as `actor` does, but for `noise`."""
