@@ -135,10 +135,10 @@ def appending(path: Path | str, about: Mapping[str, Any], save_every: int) -> It
             yield folder
         finally:
             folder.save()
+            if not any(folder.path.iterdir()):
+                folder.path.rmdir()
     finally:
         os.close(handle)
-        if not any(folder.path.iterdir()):
-            folder.path.rmdir()
 
 
 def read_episodes(path: Path | str) -> Recorded:
