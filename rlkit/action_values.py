@@ -8,7 +8,7 @@ import numpy as np
 
 from rlkit.core import Array, State
 from rlkit.fitting.slots import fitted, models_state, read_models, require_usable, standardized
-from rlkit.spaces import num_actions, number_rows
+from rlkit.spaces import as_rows, num_actions
 
 
 class RegressedValues:
@@ -36,7 +36,7 @@ class RegressedValues:
         self._space = observation_space
         self.num_actions = num_actions(action_space, agent="fitted_q")
         self._per_action = per_action
-        columns = number_rows(np.asarray(observation_space.sample())[None], observation_space).shape[1]
+        columns = as_rows(np.asarray(observation_space.sample())[None], observation_space).shape[1]
         columns += 0 if per_action else self.num_actions
         require_usable("agent.estimator", estimator, "regressor", columns, lambda model, rows: model.predict(rows))
         self._estimator = standardized(estimator, targets=True) if standardize else estimator
@@ -48,7 +48,7 @@ class RegressedValues:
 
     def rows(self, observation: Array) -> Array:
         """Return observations [N, ...] as rows of numbers [N, D] float64."""
-        return number_rows(observation, self._space)
+        return as_rows(observation, self._space, np.float64)
 
     def of_rows(self, rows: Array) -> Array:
         """Return the values [N, A] float64 for `rows` [N, D]."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rlkit.data import Dataset
+    from rlkit.learners.epochs import OnEpoch
     from rlkit.mdp import FiniteMDP
     from rlkit.search import Model
 
@@ -259,6 +260,7 @@ def make_agent(
     env: Environment,
     seeds: Seeds,
     tell: Callable[[str], None] = lambda line: None,
+    on_epoch: OnEpoch = lambda epoch, epochs, figures: None,
     *,
     fresh: bool = True,
 ) -> Agent:
@@ -267,7 +269,9 @@ def make_agent(
     Constructors can ask for `observation_space`, `action_space`, `frame_stack`, `can_resign` (of
     `rlkit.core.Environment`), `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of its own, named after the
     node), `generator` (a `torch.Generator`, likewise), `random_state` (a number likewise, for estimators), `scratch` (a
-    folder for what need not last), `tell` (takes a line for the user), `model` (for planners: returns the
+    folder for what need not last), `tell` (takes a line for the user), `on_epoch` (is told the epochs of an estimator
+    that an agent fits), `threads`, `task` (of an estimator that predicts actions: classification or regression),
+    `image_shape` (of observations that are pictures, else None), `model` (for planners: returns the
     `rlkit.mdp.FiniteMDP` that the environment is; see `rlkit.mdp.model_of`), `search_model` (returns the
     `rlkit.search.Model` of it; see `rlkit.search.model_of`) and `fresh` (the agent begins; else a checkpoint is about
     to fill it).
@@ -283,6 +287,10 @@ def make_agent(
         "scratch": lambda path: Path(config["run_dir"]) / "scratch" if config.get("run_dir") else None,
         "tell": lambda path: tell,
         "fresh": lambda path: fresh,
+        "on_epoch": lambda path: on_epoch,
+        "threads": lambda path: config["threads"],
+        "task": lambda path: _task(env.action_space),
+        "image_shape": lambda path: env.observation_space.shape if _is_picture(env.observation_space) else None,
         "model": lambda path: functools.partial(_model, config),
         "search_model": lambda path: functools.partial(_search_model, config),
         "rng": seeds.generator,
@@ -292,6 +300,14 @@ def make_agent(
     with _torch_seeded(config, seeds):
         agent: Agent = build(config["agent"], context, "agent")
     return agent
+
+
+def _task(action_space: Any) -> str:
+    return "classification" if isinstance(action_space, gymnasium.spaces.Discrete) else "regression"
+
+
+def _is_picture(space: Any) -> bool:
+    return isinstance(space, gymnasium.spaces.Box) and len(space.shape) in (2, 3) and space.dtype == "uint8"
 
 
 def _model(config: Mapping[str, Any], samples: int | None) -> FiniteMDP:

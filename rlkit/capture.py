@@ -40,6 +40,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     f"{_WRAPPERS}.transform_observation.ReshapeObservation": (),
     f"{_WRAPPERS}.transform_reward.ClipReward": (),
     "rlkit.film.Film": ("_goes_on", "_score", "_steps"),
+    "rlkit.preprocess.actions.DiscreteActions": (),
     "rlkit.preprocess.episodes.FireReset": (),
     "rlkit.preprocess.episodes.NoopStarts": (),
     "rlkit.preprocess.frames.FrameSkip": (),

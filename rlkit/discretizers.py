@@ -14,7 +14,7 @@ from gymnasium import spaces
 
 from rlkit.core import Array, RunError, State, Transition, UsageError
 from rlkit.fitting.slots import fitted, models_state, read_models, require_usable, standardized
-from rlkit.spaces import number_rows
+from rlkit.spaces import as_rows
 
 UNBOUNDED = 1e30
 """Gymnasium gives the largest float, or infinity, for what has no bound."""
@@ -47,7 +47,7 @@ class Discretizer:
 
     def index(self, observation: Array) -> Array:
         """Return the state [N] int64, from 0 to S - 1, of each observation [N, ...]."""
-        return self._index(number_rows(observation, self._space))
+        return self._index(as_rows(observation, self._space, np.float64))
 
     def gather(self, transition: Transition) -> None:
         """Keep a step of random behaviour; fit where there are enough.
@@ -57,7 +57,7 @@ class Discretizer:
         """
         rows = {
             "env": np.arange(len(transition.valid)),
-            "row": number_rows(transition.observation, self._space),
+            "row": as_rows(transition.observation, self._space, np.float64),
             "reward": np.asarray(transition.reward, np.float64),
             "discount": np.asarray(transition.discount, np.float64),
             "last": transition.last,

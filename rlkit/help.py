@@ -36,7 +36,7 @@ FIT_GROUPS = ("learner", "data", "prepare", "logger", "experiment")
 USAGE = {
     "train": "rlkit train [group=name …] [key=value …] [-m]",
     "eval": "rlkit eval run=<run folder> [key=value …]",
-    "play": "rlkit play run=<run folder> [key=value …]",
+    "play": "rlkit play run=<run folder> | env=<name> … [key=value …]",
     "match": "rlkit match <player> <player> … [key=value …]",
     "analyse": "rlkit analyse player=<player> [key=value …]",
     "fit": "rlkit fit [group=name …] [key=value …] [-m]",
@@ -81,7 +81,10 @@ examples
   rlkit play run=runs/dqn_cartpole_s0 actions=true   the video, and a small log of actions
   rlkit play log=videos/dqn_cartpole_s0/best-seed0-0.actions.json height=800
   rlkit play run=runs/dqn_cartpole_s0 human=true     you play, in a window
-  rlkit play run=runs/mcts_othello_s0 human=true terminal=true     you play against the agent""",
+  rlkit play run=runs/mcts_othello_s0 human=true terminal=true     you play against the agent
+  rlkit play run=runs/dqn_cartpole_s0 record=true episodes=20      episodes for agent=cloning
+  rlkit play env=car_racing record=true human=true episodes=20     the same of your own driving
+  rlkit play env=car_racing record=true player=centre_line         the same of a scripted driver""",
     "match": """\
 players: a run folder, mcts, random or perfect (where the game is solved); @last or @50000 behind a
 run chooses the checkpoint, @all takes each that was kept, and :400 sets the simulations of a search;
@@ -174,7 +177,7 @@ def _keys_and_groups(verb: str, path: Path) -> list[str]:
     keys = [(f"{key.name}={'…' if key.value == '???' else key.value}", key.comment) for key in read_keys(lines)]
     parts = ["keys, and the values they have if you say nothing\n" + columns(keys)]
     known = {"train": GROUPS, "fit": FIT_GROUPS}
-    groups = known.get(verb) or tuple(group for group in (*GROUPS, *FIT_GROUPS[:1]) if group in chosen)
+    groups = known.get(verb) or tuple(group for group in (*GROUPS, *FIT_GROUPS[:1], "player") if group in chosen)
     shown = [_group(group, chosen.get(group, ""), verb) for group in groups]
     return parts + (["groups\n" + "\n".join(filter(None, shown))] if any(shown) else [])
 

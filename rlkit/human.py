@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
@@ -16,7 +18,8 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from rlkit import build
-from rlkit.core import Array, Memory, TimeStep, UsageError
+from rlkit.core import Array, Environment, Memory, TimeStep, UsageError
+from rlkit.demonstrations.playing import Discarded
 from rlkit.film import Shot
 from rlkit.keys import REPEAT, WAIT, Keys, keys_for
 from rlkit.loop import evaluate
@@ -35,6 +38,9 @@ UNSEEN = ("dummy", "offscreen", "evdev")
 PAUSE = 0.8
 """Seconds for which the last picture of an episode stays."""
 
+CONTROLS = {"space": "space pauses", "return": "Enter discards the episode and starts anew"}
+"""Keys of games that do not wait for one, where they mean nothing in the game."""
+
 
 def play_in_window(run: Run, episodes: int, seed: int, fps: int | None) -> list[float]:
     """Let a person play the environment of `run`, print the score of each episode, and return them.
@@ -48,31 +54,47 @@ def play_in_window(run: Run, episodes: int, seed: int, fps: int | None) -> list[
     Raises:
         UsageError: there is no display, or nobody can say which keys to press.
     """
-    keys = _keys(run.config)
-    window = Window(f"{run.name}: {keys}", fps)
-    print(f"{keys}; Esc ends", flush=True)
-    person, scores = Person(window, keys), []
-    env = build.make_environment(build.for_evaluation(run.config), num_envs=1, films=[window.show])
-    try:
+    scores = []
+    with at_the_keys(run.config, run.name, fps) as (person, env):
         for number, episode_seed in enumerate(Seeds(seed).integers("play", size=episodes), 1):
-            [(score, length, _)] = evaluate(
-                person,
-                env,
-                episodes=1,
-                max_steps=sys.maxsize,
-                rng=Seeds(seed).generator("person"),
-                episode_seeds=[episode_seed],
-            )
+            score, length = _play_episode(person, env, episode_seed, Seeds(seed).generator("person"))
             print(f"episode {number}: return {score:g} in {length} steps", flush=True)
             scores.append(score)
+    if evaluations := [mean for _, mean in run.evaluation_means()]:
+        print(f"the agent's best evaluation: return {max(evaluations):g}")
+    return scores
+
+
+@contextmanager
+def at_the_keys(config: Mapping[str, Any], title: str, fps: int | None) -> Iterator[tuple[Person, Environment]]:
+    """Give a person at the keys of an environment, and the environment; a closed window ends it.
+
+    Raises:
+        UsageError: as `play_in_window`.
+    """
+    keys = _keys(config)
+    window = Window(f"{title}: {keys}", fps, controls_beside(keys))
+    print(f"{keys}; {', '.join(['Esc ends', *(CONTROLS[name] for name in CONTROLS if name in window.controls)])}")
+    env = build.make_environment(build.for_evaluation(config), num_envs=1, films=[window.show])
+    try:
+        yield Person(window, keys), env
     except Closed:
         print("closed", flush=True)
     finally:
         env.close()
         window.close()
-    if evaluations := [mean for _, mean in run.evaluation_means()]:
-        print(f"the agent's best evaluation: return {max(evaluations):g}")
-    return scores
+
+
+def _play_episode(person: Person, env: Environment, seed: int, rng: np.random.Generator) -> tuple[float, int]:
+    """Return return and length of an episode, begun anew as often as the person wants."""
+    while True:
+        try:
+            [(score, length, _)] = evaluate(
+                person, env, episodes=1, max_steps=sys.maxsize, rng=rng, episode_seeds=[seed]
+            )
+            return score, length
+        except Discarded:
+            continue
 
 
 class Closed(Exception):  # noqa: N818 - not an error: the person has had enough
@@ -82,8 +104,13 @@ class Closed(Exception):  # noqa: N818 - not an error: the person has had enough
 class Window:
     """Shows pictures and hands on what is pressed."""
 
-    def __init__(self, title: str, fps: int | None = None):
-        """Find a screen; open when the first picture comes. `fps` stands in for the environment's own where given.
+    def __init__(self, title: str, fps: int | None = None, controls: frozenset[str] = frozenset()):
+        """Find a screen; open when the first picture comes.
+
+        Args:
+            title: of the window.
+            fps: stands in for the environment's own where given.
+            controls: those of `CONTROLS` that work.
 
         Raises:
             UsageError: there is no display, or no pygame.
@@ -106,7 +133,8 @@ class Window:
         self._clock = pygame.time.Clock()
         self._presses: deque[str | tuple[float, float]] = deque()
         self._held: list[str] = []
-        self._closed = False
+        self._closed = self._paused = self._discarded = False
+        self.controls = controls
         self.at_start = True
 
     def show(self, shot: Shot) -> None:
@@ -163,8 +191,15 @@ class Window:
 
     def _presence(self) -> None:
         self._read()
+        while self._paused and not (self._closed or self._discarded):
+            self._clock.tick(60)
+            self._read()
         if self._closed:
             raise Closed
+        if self._discarded:
+            self._discarded = self._paused = False
+            self._held = []
+            raise Discarded
 
     def _rest(self, seconds: float) -> None:
         until = self._pygame.time.get_ticks() + 1000 * seconds
@@ -178,6 +213,9 @@ class Window:
             if event.type == pygame.QUIT or (event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE):
                 # Told where an action is asked for: whatever else an environment is doing now, it ends in order.
                 self._closed = True
+            elif event.type == pygame.KEYDOWN and (name := pygame.key.name(event.key)) in self.controls:
+                self._paused ^= name == "space"
+                self._discarded |= name == "return"
             elif event.type == pygame.KEYDOWN:
                 name = pygame.key.name(event.key)
                 self._presses.append(name)
@@ -234,7 +272,12 @@ class Person:
         return self._last if self._keys.idle is REPEAT else self._keys.idle
 
 
-def _keys(config: dict[str, Any]) -> Keys:
+def controls_beside(keys: Keys) -> frozenset[str]:
+    """Return the keys of `CONTROLS` that a game leaves free; none where it waits for keys anyway."""
+    return frozenset() if keys.idle is WAIT else frozenset(CONTROLS) - keys.names
+
+
+def _keys(config: Mapping[str, Any]) -> Keys:
     """Return the keys of a run's environment, from one that is made only to be asked."""
     env = build.make_single({**config, "vectorization": "sync", "preprocess": []}, render_mode="rgb_array")
     try:

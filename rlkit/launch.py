@@ -174,6 +174,28 @@ def _check_pictures(config: dict[str, Any]) -> None:
         env.close()
 
 
+class Notes:
+    """Lines for the user: those of before the loggers have started are kept until then."""
+
+    def __init__(self, logger: Logger):
+        """Pass lines on to `logger`."""
+        self._logger = logger
+        self._kept: list[str] | None = []
+
+    def tell(self, line: str) -> None:
+        """Take a line."""
+        if self._kept is None:
+            self._logger.message(line)
+        else:
+            self._kept.append(line)
+
+    def release(self) -> None:
+        """Pass on what was kept, and from now on each line at once."""
+        kept, self._kept = self._kept, None
+        for line in kept or ():
+            self._logger.message(line)
+
+
 def _train(config: dict[str, Any], directory: Path, *, resume: bool) -> Run:
     """Build the parts and train; whatever happens, they are closed and the traceback is in train.log."""
     _configure_torch(config)
@@ -186,7 +208,7 @@ def _train(config: dict[str, Any], directory: Path, *, resume: bool) -> Run:
         stack.callback(env.close)
         logger = ManyLoggers(build.build(config["logger"], {}, "logger"))
         stack.callback(logger.close)
-        notes: list[str] = []
+        notes = Notes(logger)
         session = _session(config, directory, env, logger, notes)
         if film is not None:
             stack.callback(film.discard)
@@ -205,19 +227,20 @@ def _videos(config: dict[str, Any]) -> Path:
     return Path("videos") / str(config["name"])
 
 
-def _session(config: dict[str, Any], directory: Path, env: Environment, logger: Logger, notes: list[str]) -> Training:
+def _session(config: dict[str, Any], directory: Path, env: Environment, logger: Logger, notes: Notes) -> Training:
     begun = bool(Store(directory / CHECKPOINTS).steps())
-    agent = build.make_agent(config, env, Seeds(config["seed"]), notes.append, fresh=not begun)
+    agent = build.make_agent(config, env, Seeds(config["seed"]), notes.tell, logger.epoch, fresh=not begun)
     opaque = _is_opaque(env)
     return Training(config, directory, _videos(config), agent=agent, env=env, logger=logger, opaque=opaque)
 
 
-def _open(config: dict[str, Any], directory: Path, logger: Logger, session: Training, notes: list[str]) -> None:
+def _open(config: dict[str, Any], directory: Path, logger: Logger, session: Training, notes: Notes) -> None:
     write_folder(directory, config)
     counts = session.steps, config["total_steps"], session.episodes, config["total_episodes"]
     logger.start(RunInfo(config["name"], directory, identity(directory), config, *counts))
-    for line in [*_greeting(config, directory, session), *notes]:
+    for line in _greeting(config, directory, session):
         logger.message(line)
+    notes.release()
 
 
 @contextmanager

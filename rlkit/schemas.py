@@ -131,6 +131,11 @@ class PlayConfig(RunConfig):
 
     run: str | None = None
     log: str | None = None
+    env: Any = None
+    player: Any = None
+    record: bool = MISSING
+    save_every: int = MISSING
+    hold: int = MISSING
     human: bool = MISSING
     terminal: bool | None = None
     grid: bool = MISSING

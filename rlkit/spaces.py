@@ -122,11 +122,14 @@ def state_index(observation: Array, space: Any) -> Array:
     return np.asarray(np.ravel_multi_index(tuple(flat.astype(np.int64)), tuple(sizes)))
 
 
-def number_rows(observation: Array, space: Any) -> Array:
-    """Return observations [N, ...] of `space` as rows of numbers [N, D] float64; discrete values are one-hot."""
-    if isinstance(space, spaces.Discrete):
-        return np.eye(int(space.n))[observation]
-    flat = observation.reshape(len(observation), -1)
-    if isinstance(space, spaces.MultiDiscrete):
-        return np.concatenate([np.eye(n)[column] for n, column in zip(space.nvec.ravel(), flat.T, strict=True)], axis=1)
-    return np.asarray(flat, np.float64)
+def as_rows(observation: Array, space: Any, dtype: Any = None) -> Array:
+    """Return observations [N, ...] as rows of numbers [N, F] for estimators: discrete ones one-hot, the rest flattened.
+
+    Where no `dtype` is given, one-hot rows are float32, and the others keep theirs.
+    """
+    if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        sizes = [int(space.n)] if isinstance(space, spaces.Discrete) else [int(n) for n in space.nvec.ravel()]
+        columns = observation.reshape(len(observation), -1).T
+        parts = [np.eye(n, dtype=dtype or np.float32)[column] for n, column in zip(sizes, columns, strict=True)]
+        return np.concatenate(parts, axis=1)
+    return np.asarray(observation, dtype).reshape(len(observation), -1)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from commands import Command, server
 from encoding import FIT, frames
+from recordings import record
 
 ATARI = (
     "agent=dqn env=atari env.game=Breakout env.life_loss=true tuned=none network=small num_envs=4 replay.capacity=1500 "
@@ -73,6 +74,8 @@ CASES = {
     "ppo-atari": "agent=ppo env=atari env.game=Breakout tuned=none network=small num_envs=4 agent.n_steps=32 "
     "agent.epochs=2 eval.max_steps=200 total_steps=3000",
     "es-cartpole": "agent=es env=cartpole tuned=none num_envs=5 total_steps=9000",
+    "cloning-cartpole": "agent=cloning agent.episodes={episodes} env=cartpole num_envs=2 agent.balance=0.5 "
+    "agent.draw=true agent.estimator.n_epochs=10 total_steps=6000",
     "mcts-frozen_lake": "agent=mcts env=frozen_lake num_envs=2 agent.simulations=20 agent.max_steps=20 "
     "total_steps=2000",
     "alphazero-tic_tac_toe": "agent=alphazero env=tic_tac_toe vectorization=native num_envs=4 agent.simulations=8 "
@@ -164,6 +167,8 @@ def run_case(overrides: str, folder: Path, kills: int, writing: int, seed: int =
 
     At least `writing` of them die while a checkpoint is being written.
     """
+    if "{episodes}" in overrides:
+        overrides = overrides.format(episodes=record(folder / "episodes", "env=cartpole", episodes=20))
     whole = folder / "whole"
     whole.mkdir(parents=True)
     server("")  # whose start is no part of a run's time

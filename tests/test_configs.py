@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
+from recordings import record
 
 from rlkit import build, plugins
 from rlkit.config import composed
@@ -41,7 +43,7 @@ def test_any_installed_id_trains() -> None:
     assert trained("agent=random", "env=gym", "env.id=Pendulum-v1")[1] >= 40
 
 
-CARTPOLE = ("dqn", "random")
+CARTPOLE = ("cloning", "dqn", "random")
 """Agents that take any observations; the others train in Taxi."""
 
 
@@ -49,10 +51,20 @@ BRIEFLY = {"mcts": ("agent.simulations=5",), "alphazero": ("agent.simulations=5"
 """What makes an agent think no longer than a test may."""
 
 
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Episodes to learn from: cartpole/ and car_racing/."""
+    folder: Path = tmp_path_factory.mktemp("recordings")
+    for name, steps in (("cartpole", 60), ("car_racing", 8)):
+        record(folder / name, f"env={name}", episodes=2, max_steps=steps)
+    return folder
+
+
 @pytest.mark.parametrize("name", shipped("agent"))
-def test_each_agent_trains(name: str) -> None:
+def test_each_agent_trains(name: str, recordings: Path) -> None:
     env = "cartpole" if name in CARTPOLE else "taxi"
-    assert trained(f"agent={name}", f"env={env}", *BRIEFLY.get(name, ()))[1] >= 40
+    episodes = (f"agent.episodes={recordings}/cartpole",) if name == "cloning" else ()
+    assert trained(f"agent={name}", f"env={env}", *BRIEFLY.get(name, ()), *episodes)[1] >= 40
 
 
 @pytest.mark.parametrize("name", shipped("tuned"))
@@ -75,9 +87,11 @@ def presets(verb: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", presets("train"))
-def test_each_preset_trains(name: str) -> None:
-    capacity = ("replay.capacity=1000",) if name in MILLIONS else ()
-    assert trained(f"experiment={name}", *capacity)[1] >= 40
+def test_each_preset_trains(name: str, recordings: Path) -> None:
+    words = ("replay.capacity=1000",) if name in MILLIONS else ()
+    if name == "car_racing_cloning":
+        words = (f"agent.episodes={recordings}/car_racing", "agent.estimator.n_epochs=1")
+    assert trained(f"experiment={name}", *words)[1] >= 40
 
 
 @pytest.mark.parametrize("name", shipped("schedule"))

@@ -42,14 +42,16 @@ def cut_down(command: str) -> str:
     """Cut budgets; a dqn learns within them."""
     command = re.sub(r"total_steps=\d+", "", command)
     words = command.split()
+    if words[:2] == ["rlkit", "play"] and "record=true" in words:
+        return f"{re.sub(r'episodes=[0-9]+', 'episodes=3', command)} max_steps=20"
     if words[:2] == ["rlkit", "fit"] and "--help" not in words:
         return f"{command} {FIT_SMALLER.get(words[2] if len(words) > 2 else '', 'pictures=false')}"
     if words[:2] != ["rlkit", "train"] or {"--help", "--cfg"} & set(words):
         return command
     if any(word.startswith("resume=") for word in words):
         return f"{command} total_steps=450"
-    deep = not re.search(r"agent=(?!dqn\b)\w|safecab|hidden_velocity", command)
-    pictures = re.search(r"env=atari|rainbow|atari_", command)
+    deep = not re.search(r"agent=(?!dqn\b)\w|safecab|hidden_velocity|cloning", command)
+    pictures = re.search(r"env=atari|rainbow|atari_|car_racing", command)
     starts = f"agent.learning_starts={190 if pictures else 100}" if deep else ""
     # The first run films its agent as any does.
     video = "" if words == ["rlkit", "train"] or "video=" in command else "video=none"

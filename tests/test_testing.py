@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from broken import agents, environments, replays
 from gymnasium.vector import AutoresetMode
+from recordings import record
 
 from rlkit import build, plugins
 from rlkit.config import composed
@@ -48,8 +50,11 @@ SOONER = {
 
 
 @pytest.mark.parametrize("name", SHIPPED_AGENTS)
-def test_every_shipped_agent_keeps_the_contract(name: str) -> None:
+def test_every_shipped_agent_keeps_the_contract(name: str, tmp_path: Path) -> None:
     words = [f"agent={name}", "steps=150", *SOONER.get(name, ())]
+    if name == "cloning":
+        episodes = record(tmp_path / "episodes", "env=cartpole")
+        words += [f"agent.episodes={episodes}", "learner@agent.estimator=logistic"]
     results = check.check(*composed("check", words), words)[f"agent={name}"]
 
     assert complaints(results) == []

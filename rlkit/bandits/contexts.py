@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.core import Array
+from rlkit.spaces import as_rows
 
 
 class Contexts:
@@ -20,21 +21,10 @@ class Contexts:
 
     def __init__(self, observation_space: Any):
         """Take any space of arrays."""
-        if isinstance(observation_space, spaces.Discrete):
-            self._sizes: Array | None = np.array([observation_space.n])
-        elif isinstance(observation_space, spaces.MultiDiscrete):
-            self._sizes = observation_space.nvec.ravel()
-        else:
-            self._sizes = None
-        self.one_hot = self._sizes is not None
-        self.width = int(np.prod(observation_space.shape) if self._sizes is None else self._sizes.sum())
+        self._space = observation_space
+        self.one_hot = isinstance(observation_space, spaces.Discrete | spaces.MultiDiscrete)
+        self.width = as_rows(np.zeros((1, *observation_space.shape), np.int64), observation_space).shape[1]
 
     def __call__(self, observation: Array) -> Array:
         """Return [N, D] float64 of observations [N, ...]."""
-        rows = observation.reshape(len(observation), -1)
-        if self._sizes is None:
-            return rows.astype(np.float64)
-        context = np.zeros((len(rows), self.width))
-        starts = np.cumsum(self._sizes) - self._sizes
-        context[np.arange(len(rows))[:, None], starts + rows] = 1
-        return context
+        return as_rows(observation, self._space, np.float64)

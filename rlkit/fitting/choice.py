@@ -1,7 +1,8 @@
-"""An estimator by the name of its class."""
+"""An estimator by the name of its class, and a pipeline of what comes before it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rlkit import options
@@ -29,3 +30,17 @@ def by_class(estimator: str, random_state: int | None = None, **settings: Any) -
     options.check(settings, kind, "learner")
     options.require(wanted, set(settings), kind, "learner")
     return kind(**settings)
+
+
+def chained(steps: Mapping[str, Any], learner: Any) -> Any:
+    """Return transformers and, behind them, a learner, as one `sklearn.pipeline.Pipeline`.
+
+    Raises:
+        UsageError: one of them cannot be fitted.
+    """
+    from sklearn.pipeline import Pipeline
+
+    for name, step in {**steps, "learner": learner}.items():
+        if not callable(getattr(step, "fit", None)):
+            raise UsageError(f"{name} is a {type(step).__name__}, which has no fit: it is no estimator")
+    return Pipeline([*steps.items(), ("learner", learner)])

@@ -14,6 +14,7 @@ from rlkit import build
 from rlkit.checkpoint import Store
 from rlkit.core import RunError, UsageError
 from rlkit.data import Dataset
+from rlkit.fitting.choice import chained
 from rlkit.fitting.kinds import require_fit
 from rlkit.fitting.predicting import predict_own
 from rlkit.fitting.run import FIGURES, MODEL, FitRun
@@ -94,8 +95,6 @@ def make_pipeline(config: Mapping[str, Any], data: Dataset) -> Any:
     Raises:
         UsageError: a class cannot be imported, or does not take its options.
     """
-    from sklearn.pipeline import Pipeline
-
     context: build.Context = {
         "task": lambda path: data.task,
         "random_state": Seeds(config["seed"]).number,
@@ -103,11 +102,7 @@ def make_pipeline(config: Mapping[str, Any], data: Dataset) -> Any:
         "device": lambda path: config["device"],
     }
     steps = build.build(config["prepare"], context, "prepare")
-    learner = build.build(config["learner"], context, "learner")
-    for name, step in {**steps, "learner": learner}.items():
-        if not callable(getattr(step, "fit", None)):
-            raise UsageError(f"{name} is a {type(step).__name__}, which has no fit: it is no estimator")
-    return Pipeline([*steps.items(), ("learner", learner)])
+    return chained(steps, build.build(config["learner"], context, "learner"))
 
 
 def _fit(config: dict[str, Any], directory: Path, data: Dataset, pipeline: Any, kind: str, notes: list[str]) -> FitRun:

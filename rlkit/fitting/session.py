@@ -15,6 +15,7 @@ from rlkit.core import Array, RunError, UsageError
 from rlkit.data import Dataset, Rows
 from rlkit.fitting import scores
 from rlkit.fitting.splits import Split, folds, split
+from rlkit.learners.epochs import OnEpoch
 from rlkit.loggers.base import Logger
 from rlkit.seeding import Seeds
 
@@ -81,26 +82,37 @@ def fit(pipeline: Any, kind: str, data: Dataset, config: Mapping[str, Any], logg
     if config["folds"]:
         for number, part in enumerate(folds(data, parts.train, config["folds"], seeds.number("folds")), start=1):
             assert part.test is not None, "a fold holds rows out"
-            fold = _fitted(pipeline, part, logger)
+            fold = fitted(pipeline, part, logger.epoch, logger.message)
             found.append(scores.scores(kind, fold, part.test))
             logger.message(f"fold {number} of {config['folds']}: {described(found[-1])}")
     rows = "texts" if data.texts else f"rows of {parts.train.X.shape[1]:,} columns"
     logger.message(f"fitting {type(pipeline[-1]).__name__} on {parts.train.X.shape[0]:,} {rows}")
     started = time.perf_counter()
-    fitted = _fitted(pipeline, parts, logger)
+    done = fitted(pipeline, parts, logger.epoch, logger.message)
     seconds = time.perf_counter() - started
-    figures = {**_figures(kind, fitted, parts, config["at"]), **_over(found)}
-    return Outcome(fitted, kind, parts, seconds, histories(fitted[-1]), found, figures)
+    figures = {**_figures(kind, done, parts, config["at"]), **_over(found)}
+    return Outcome(done, kind, parts, seconds, histories(done[-1]), found, figures)
 
 
-def _fitted(pipeline: Any, parts: Split, logger: Logger) -> Any:
+def fitted(pipeline: Any, parts: Split, on_epoch: OnEpoch, tell: Callable[[str], None]) -> Any:
+    """Return a fitted copy of a pipeline.
+
+    Args:
+        pipeline: not fitted.
+        parts: what it learns from, and what a learner that descends may watch.
+        on_epoch: is told how such a learner gets on.
+        tell: takes warnings.
+
+    Raises:
+        RunError: the estimator refuses the rows.
+    """
     from sklearn.base import clone
 
     fresh = clone(pipeline)
     before, learner, train = fresh[:-1], fresh[-1], parts.train
     takes = inspect.signature(learner.fit).parameters
-    watched = {"on_epoch": logger.epoch} if "on_epoch" in takes else {}
-    with _complaints(type(learner).__name__, logger.message):
+    watched: dict[str, Any] = {"on_epoch": on_epoch} if "on_epoch" in takes else {}
+    with _complaints(type(learner).__name__, tell):
         X = before.fit_transform(train.X, train.y) if len(before) else train.X
         if "validation" in takes:
             watched |= _validation(before, learner, parts.test)

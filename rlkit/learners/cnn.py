@@ -20,7 +20,7 @@ from rlkit.networks import MLP, BlockCNN, Torso, channels_last
 
 
 class CNNClassifier(TorsoClassifier):
-    """A convolutional network for pictures that come as flat rows.
+    """A convolutional network for pictures that come as flat rows; bytes stay bytes until they are computed with.
 
     Attributes:
         scale_: what pixels are divided by.
@@ -114,10 +114,17 @@ class CNNClassifier(TorsoClassifier):
     def _seen(self, x: Array) -> Tensor:
         """Return pictures [n, C, H, W], as the torso's reader would."""
         shape = self._shape()
-        pictures = torch.tensor(x).div_(self.scale_).reshape(-1, *shape)
+        pictures = torch.tensor(x).reshape(-1, *shape)
         if channels_last(shape):
             pictures = pictures.movedim(-1, -3)
-        return pictures.contiguous(memory_format=torch.channels_last)
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        return pictures.div_(self.scale_) if pictures.is_floating_point() else pictures
+
+    def _floats(self, seen: Tensor) -> Tensor:
+        return seen if seen.is_floating_point() else seen.float().div_(self.scale_)
+
+    def _dtypes(self, *computed: Any) -> list[Any]:
+        return [*computed, np.uint8]
 
     def _augmented(self, seen: Tensor, draws: torch.Generator) -> Tensor:
         return self._augmentation()(seen, draws)

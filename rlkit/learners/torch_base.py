@@ -127,10 +127,15 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             kept, left = held_out(len(targets), self.validation_fraction, targets, rng)
             watched = seen[left], targets[left]
         with torch_network.seeded(int(rng.integers(2**31)), device):
-            classifier = self._made(seen.dtype).to(device)
+            classifier = self._made(self._floats(seen[:1]).dtype).to(device)
             self._train(classifier, (seen[kept], targets[kept], weights[kept]), watched, rng, device, on_epoch)
         self._n_features_out = classifier.torso.features
+        self._network = self._restored()
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: all but the network, which follows from the weights."""
+        return {name: value for name, value in super().__getstate__().items() if name != "_network"}
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probabilities [B, K] of the classes for rows X [B, F]."""
@@ -168,6 +173,10 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
     def _seen(self, x: Array) -> Tensor:
         """Return rows [n, F] as the torso's body takes them."""
         raise NotImplementedError
+
+    def _floats(self, seen: Tensor) -> Tensor:
+        """Return rows that `_seen` gave as numbers to compute with."""
+        return seen
 
     def _augmented(self, seen: Tensor, draws: torch.Generator) -> Tensor:
         """Return rows as they are shown in training."""
@@ -227,7 +236,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         least, costs, sizes = 1 + classifier.batch_normalised(), [], []
         for chosen in batches(len(target), self.batch_size, rng, least):
             index = torch.from_numpy(chosen)
-            shown = self._augmented(seen[index].to(device), draws)
+            shown = self._augmented(self._floats(seen[index].to(device)), draws)
             arguments = shown, target[index].to(device), weight[index].to(shown)
             costs.append(torch_network.descend(classifier, optimizer, *arguments))
             sizes.append(len(index))
@@ -237,16 +246,23 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         require(bool(np.isfinite(self.train_cost_[-1])), "learning_rate", self.learning_rate, rule)
 
     def _watch(self, classifier: Classifier, seen: Tensor, target: Array, device: str) -> None:
-        logs = torch_network.in_parts(lambda part: classifier(part).log_softmax(1), seen, device)
+        logs = torch_network.in_parts(lambda part: classifier(self._floats(part)).log_softmax(1), seen, device)
         self.validation_cost_.append(float(-logs[np.arange(len(target)), target].mean()))
         self.validation_score_.append(float((logs.argmax(1) == target).mean()))
 
     def _computed(self, X: Any, function: Callable[[Classifier], Callable[[Tensor], Tensor]]) -> Array:
         check_is_fitted(self)
-        dtype = self.weights_["head.weight"].dtype
-        x = validate_data(self, X, reset=False, dtype=dtype)
-        device, classifier = torch_network.device_of(self.device), self._restored()
-        return torch_network.in_parts(function(classifier.to(device)), self._seen(x), device)
+        x = validate_data(self, X, reset=False, dtype=self._dtypes(self.weights_["head.weight"].dtype))
+        device = torch_network.device_of(self.device)
+        if getattr(self, "_network", None) is None:
+            # It was read from plain data.
+            self._network = self._restored()
+        compute = function(self._network.to(device))
+        return torch_network.in_parts(lambda part: compute(self._floats(part)), self._seen(x), device)
+
+    def _dtypes(self, *computed: Any) -> list[Any]:
+        """Return the types of numbers in which rows are kept; others become the first."""
+        return list(computed)
 
     def _restored(self) -> Classifier:
         """Return the network with what was learnt, in the mode of prediction."""
@@ -258,7 +274,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
     def _rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Array, Array, Array]:
         """Return rows, indices of their classes, and weights of mean 1, without the rows of weight 0."""
-        x, y = validate_data(self, X, y, dtype=[np.float32, np.float64])
+        x, y = validate_data(self, X, y, dtype=self._dtypes(np.float32, np.float64))
         check_classification_targets(y)
         weights = row_weights(sample_weight, len(x)) * class_weights(self.class_weight, y)
         kept = np.flatnonzero(weights)
@@ -267,7 +283,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         return x, targets, weights / weights.mean()
 
     def _watched(self, X: Any, y: Any) -> tuple[Tensor, Array]:
-        x, y = validate_data(self, X, y, reset=False, dtype=[np.float32, np.float64])
+        x, y = validate_data(self, X, y, reset=False, dtype=self._dtypes(np.float32, np.float64))
         return self._seen(x), codes_among(y, self.classes_)
 
     def _check(self) -> None:

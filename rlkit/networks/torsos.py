@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -122,8 +123,7 @@ class MLP(Torso):
         Raises:
             UsageError: an unknown activation.
         """
-        if activation not in ACTIVATIONS:
-            raise UsageError(f"network.activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
+        active = _activation(activation)
         flat = Flat(observation_space)
 
         widths = [flat.features, *hidden]
@@ -132,7 +132,7 @@ class MLP(Torso):
             norm: list[nn.Module] = [nn.LayerNorm(width_out)] if layer_norm else []
             norm += [nn.BatchNorm1d(width_out)] if batch_norm else []
             left_out = [nn.Dropout(dropout)] if dropout else []
-            return [linear(width_in, width_out), *norm, ACTIVATIONS[activation](), *left_out]
+            return [linear(width_in, width_out), *norm, active(), *left_out]
 
         def make_top(linear: MakeLinear) -> nn.Module:
             return Chain(*layer(linear, *widths[-2:])) if hidden else nn.Identity()
@@ -216,7 +216,7 @@ def convolved(
     return image, body.train(), width
 
 
-class NatureCNN(CNN):
+class NatureCNN(Torso):
     """The convolutional torso of Mnih et al. (2015)."""
 
     def __init__(
@@ -224,16 +224,38 @@ class NatureCNN(CNN):
         observation_space: spaces.Space[Any],
         hidden: int,
         *,
+        activation: str = "relu",
+        batch_norm: bool = False,
+        dropout: float = 0.0,
         encoder: str | None = None,
         freeze: bool = False,
         fresh: bool = True,
     ):
-        """Make the layers; `hidden` is the width of the fully connected one, the rest as in `begin_with`.
+        """Make the layers; batch normalisation and dropout are for learners, which tell training from prediction.
+
+        Args:
+            observation_space: of one environment, or the pictures that a learner is shown.
+            hidden: width of the fully connected layer.
+            activation: one of `ACTIVATIONS`.
+            batch_norm: normalise each channel over the batch before its activation (Ioffe & Szegedy, 2015).
+            dropout: share of the activations before and after the fully connected layer that are left out in training.
+            encoder: as in `begin_with`.
+            freeze: as in `begin_with`.
+            fresh: as in `begin_with`.
 
         Raises:
-            UsageError: the observations are no pictures, or smaller than 36x36, or what `begin_with` refuses.
+            UsageError: the observations are no pictures, or smaller than 36x36; an unknown activation; or what
+                `begin_with` refuses.
         """
-        super().__init__(observation_space, "nature", _nature, smallest=36, hidden=hidden)
+        active = _activation(activation)
+        make = partial(_nature, activation=active, batch_norm=batch_norm)
+        image, body, width = convolved(observation_space, "nature", make, smallest=36)
+        body.extend([nn.Dropout(dropout)] if dropout else [])
+
+        def make_top(linear: MakeLinear) -> nn.Module:
+            return Chain(linear(width, hidden), active(), *([nn.Dropout(dropout)] if dropout else []))
+
+        super().__init__(image, body, make_top, hidden)
         begin_with(self, encoder, freeze=freeze, fresh=fresh)
 
 
@@ -304,15 +326,21 @@ class Residual(nn.Sequential):
         return x + changed
 
 
-def _nature(channels: int) -> nn.Sequential:
-    return Chain(
-        nn.Conv2d(channels, 32, 8, stride=4),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(32, 64, 4, stride=2),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(64, 64, 3, stride=1),
-        nn.ReLU(inplace=True),
-    )
+def _nature(channels: int, activation: Callable[..., nn.Module], batch_norm: bool) -> nn.Sequential:
+    shapes = ((channels, 32, 8, 4), (32, 64, 4, 2), (64, 64, 3, 1))
+    layers: list[nn.Module] = []
+    for before, after, side, stride in shapes:
+        layers.append(nn.Conv2d(before, after, side, stride=stride))
+        layers += [nn.BatchNorm2d(after)] if batch_norm else []
+        # Squashing functions have no variant that writes into its input.
+        layers.append(activation(inplace=True) if activation in (nn.ReLU, nn.ELU) else activation())
+    return Chain(*layers)
+
+
+def _activation(name: str) -> type[nn.Module]:
+    if name not in ACTIVATIONS:
+        raise UsageError(f"network.activation is {name!r}; it must be one of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]
 
 
 def _small(channels: int) -> nn.Sequential:

@@ -13,6 +13,7 @@ A wrapper that changes rewards passes the environment's own on as ``info["raw_re
 ends an episode where the game goes on says so by ``info["game_over"]``. All that changes in them is in the checkpoint.
 """
 
+from rlkit.preprocess.actions import DiscreteActions
 from rlkit.preprocess.episodes import FireReset, LifeLoss, NoopStarts
 from rlkit.preprocess.frames import FrameSkip, FrameStack, MaxFrames
 from rlkit.preprocess.images import Crop, Grey, Resize
@@ -22,6 +23,7 @@ from rlkit.preprocess.rewards import ClipReward, SignReward, TerminalReward
 __all__ = [
     "ClipReward",
     "Crop",
+    "DiscreteActions",
     "FireReset",
     "FrameSkip",
     "FrameStack",

@@ -21,6 +21,7 @@ GROUPS = {
     "discretizer": "discretisers",
     "policy": "policies",
     "explorer": "explorers",
+    "player": "players",
     "learner": "learners",
     "data": "data sets",
     "prepare": "preparations of data",

@@ -24,7 +24,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
-    """Record videos and print their paths, or open a window and print the scores."""
+    """Record videos or episodes and print where they are, or open a window and print the scores."""
+    if config.record:
+        from rlkit.demonstrations.command import record as record_episodes
+
+        record_episodes(config, choices)
+        return
+    _check_video(overrides)
     if (config.run is None) == (config.log is None):
         raise UsageError("play needs either run=<a run folder> or log=<a log of actions>")
     if config.height is not None and config.height < 2:
@@ -37,6 +43,14 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
         _play(config)
     else:
         _report(config, _record(config, format))
+
+
+def _check_video(overrides: Sequence[str]) -> None:
+    """Refuse what only recorded episodes have a use for."""
+    for word in overrides:
+        key = word.lstrip("+~").partition("=")[0].partition(".")[0]
+        if key in ("env", "player", "save_every", "hold"):
+            raise UsageError(f"{key}= goes with record=true; without it run= says what is played")
 
 
 def _check_log(overrides: Sequence[str]) -> None:

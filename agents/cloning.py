@@ -1,0 +1,161 @@
+"""Behavioural cloning: a classifier or regressor learns what somebody did from what they saw (Pomerleau, 1991)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError
+from rlkit.data.dataset import Rows
+from rlkit.demonstrations import read_episodes
+from rlkit.demonstrations.rows import balanced, require_made_for, split_by_episode
+from rlkit.explore import random_action
+from rlkit.fitting.choice import chained
+from rlkit.fitting.kinds import kind_of
+from rlkit.fitting.saving import from_state, to_state
+from rlkit.fitting.scores import scores
+from rlkit.fitting.session import fitted
+from rlkit.fitting.splits import Split
+from rlkit.learners.epochs import OnEpoch
+from rlkit.spaces import as_rows
+
+
+class Cloning:
+    """Fits an estimator to recorded episodes at its first update; what it meets itself teaches it nothing.
+
+    Attributes:
+        model: the fitted pipeline; None before.
+    """
+
+    def __init__(
+        self,
+        *,
+        episodes: str,
+        estimator: Any,
+        prepare: Mapping[str, Any],
+        held_out: float,
+        balance: float,
+        repeat: Mapping[int, float],
+        draw: bool,
+        observation_space: Any,
+        action_space: Any,
+        threads: int,
+        rng: np.random.Generator,
+        tell: Callable[[str], None] = lambda line: None,
+        on_epoch: OnEpoch = lambda epoch, epochs, figures: None,
+    ):
+        """Put the parts together.
+
+        Args:
+            episodes: a folder that ``rlkit play record=true`` wrote; it is read when there is something to learn.
+            estimator: with scikit-learn's interface, of classes for discrete actions, else of quantities.
+            prepare: transformers that come before it, by name.
+            held_out: share of the episodes that it is scored on.
+            balance: how far classes are made equally frequent, see `rlkit.demonstrations.rows.balanced`.
+            repeat: how often the rows of an action count, by its number.
+            draw: evaluations, too, draw actions by their probabilities; else the likeliest is taken.
+            observation_space: any.
+            action_space: `Discrete` or `Box`.
+            threads: of torch and of linear algebra while it learns.
+            rng: draws what is held out, left out and repeated.
+            tell: takes a line for the user.
+            on_epoch: is told how an estimator that descends gets on.
+
+        Raises:
+            UsageError: the actions are neither, or the estimator does not predict such.
+        """
+        if not isinstance(action_space, spaces.Discrete | spaces.Box):
+            raise UsageError(f"agent=cloning learns Discrete or Box actions, not {action_space}; wrap the environment")
+        self._discrete = isinstance(action_space, spaces.Discrete)
+        self._kind = "classifier" if self._discrete else "regressor"
+        if (found := kind_of(estimator)) != self._kind:
+            raise UsageError(f"agent.estimator is a {found}; for actions {action_space} it must be a {self._kind}")
+        if draw and not (self._discrete and callable(getattr(estimator, "predict_proba", None))):
+            raise UsageError("agent.draw=true needs an estimator with probabilities of discrete actions; leave it out")
+        self._episodes, self._pipeline = episodes, chained(prepare, estimator)
+        self._held_out, self._balance, self._repeat, self._draw = held_out, float(balance), repeat, draw
+        self._observations, self._actions = observation_space, action_space
+        self._threads, self._rng, self._tell, self._on_epoch = threads, rng, tell, on_epoch
+        self.model: Any = None
+
+    def initial_memory(self, n: int) -> Memory:
+        """Return nothing: no episode is remembered."""
+        return ()
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Return what the model predicts [N] or [N, ...]; drawn actions before there is one."""
+        n, legal = len(timestep.observation), timestep.legal_actions
+        if self.model is None:
+            rows = [None] * n if legal is None else list(legal)
+            return np.array([random_action(self._actions, rng, row) for row in rows]), memory
+        X = as_rows(timestep.observation, self._observations)
+        if not self._discrete:
+            values = np.reshape(self.model.predict(X), (n, *self._actions.shape))
+            return np.clip(values, self._actions.low, self._actions.high).astype(self._actions.dtype), memory
+        if legal is None and not self._draw:
+            return np.asarray(self.model.predict(X)), memory
+        return self._chosen(self._shares(X, legal), rng), memory
+
+    def _shares(self, X: Array, legal: Array | None) -> Array:
+        """Return how likely each action is, [N, A]; what is not legal is not, and what is is a little."""
+        shares = np.zeros((len(X), int(self._actions.n)))
+        if callable(getattr(self.model, "predict_proba", None)):
+            shares[:, self.model.classes_] = self.model.predict_proba(X)
+        else:
+            shares[np.arange(len(X)), self.model.predict(X)] = 1.0
+        return shares if legal is None else (shares + 1e-9) * legal
+
+    def _chosen(self, shares: Array, rng: np.random.Generator) -> Array:
+        if not self._draw:
+            return np.asarray(shares.argmax(axis=1))
+        sums = shares.cumsum(axis=1)
+        return np.asarray((sums > rng.random((len(sums), 1)) * sums[:, -1:]).argmax(axis=1))
+
+    def observe(self, transition: Transition) -> None:
+        """Take no notice."""
+
+    def update(self) -> Metrics | None:
+        """Learn, the first time: from all episodes but those held out, on which the model is scored."""
+        from threadpoolctl import threadpool_limits
+
+        if self.model is not None:
+            return None
+        train, test = self._rows()
+        self._tell(f"learning from {len(train.X):,} steps; {0 if test is None else len(test.X):,} are held out")
+        chosen = balanced(train, self._repeat, self._balance, self._rng) if self._discrete else train
+        with threadpool_limits(self._threads):
+            self.model = fitted(self._pipeline, Split(chosen, test), self._on_epoch, self._tell)
+            figures = {"rows": float(len(chosen.X)), **_named("train", scores(self._kind, self.model, train))}
+            if test is not None:
+                figures |= _named("held_out", scores(self._kind, self.model, test))
+        self._tell(", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+        return figures
+
+    def _rows(self) -> Split:
+        recorded = read_episodes(self._episodes)
+        require_made_for(recorded, self._episodes, observation_space=self._observations, action_space=self._actions)
+        wanted = recorded.intended
+        if not self._discrete:
+            wanted = wanted.reshape(len(wanted), -1)
+            wanted = wanted[:, 0] if wanted.shape[1] == 1 else wanted
+        rows = Rows(as_rows(recorded.observation, self._observations), wanted)
+        return split_by_episode(rows, recorded.episode, self._held_out, self._rng)
+
+    def state_dict(self) -> State:
+        """Return the model as plain data, and the generator."""
+        model = None if self.model is None else to_state(self.model)
+        return {"model": model, "rng": self._rng.bit_generator.state}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self.model = None if state["model"] is None else from_state(state["model"])
+        self._rng.bit_generator.state = state["rng"]
+
+
+def _named(part: str, figures: Mapping[str, float]) -> dict[str, float]:
+    return {f"{part}/{name}": value for name, value in figures.items()}

@@ -1,0 +1,104 @@
+"""``rlkit play record=true``: who plays, where, and into which folder."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig
+
+from rlkit import build
+from rlkit.config import Choices
+from rlkit.core import Actor, Environment, UsageError
+from rlkit.demonstrations.folder import appending
+from rlkit.demonstrations.playing import Noise, about, make_player, record_episodes
+from rlkit.run import Run
+
+
+class Stage(NamedTuple):
+    """What is played, and who plays it where nobody else is named."""
+
+    config: Mapping[str, Any]  # with the keys that make an environment
+    name: str
+    run: Run | None
+    epsilon: float
+    max_steps: int
+
+
+def record(config: DictConfig, choices: Choices) -> None:
+    """Record episodes, and tell of each.
+
+    Raises:
+        UsageError: nothing says where or by whom is played, or the folder holds something else.
+    """
+    stage = _stage(config, choices)
+    noise = Noise(stage.epsilon, config.hold).checked()
+    for key in ("episodes", "save_every"):
+        if config[key] < 1:
+            raise UsageError(f"{key} is {config[key]}; it must be at least 1")
+    out = Path(config.out or Path("recordings") / stage.name)
+    told: list[Mapping[str, Any]] = []
+    with (
+        _playing(config, choices, stage) as (name, player, env),
+        appending(out, about(stage.config, env), config.save_every) as folder,
+    ):
+        settings = {"episodes": config.episodes, "seed": config.seed, "noise": noise, "max_steps": stage.max_steps}
+        for facts in record_episodes(player, env, folder, name=name, **settings):
+            told.append(facts)
+            if config.output.name != "json":
+                print(f"episode {len(told)}: return {facts['return']:g} in {facts['length']} steps", flush=True)
+    _tell(out, told, as_json=config.output.name == "json")
+
+
+def _tell(out: Path, told: list[Mapping[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        columns = {name: [facts[key] for facts in told] for name, key in (("returns", "return"), ("lengths", "length"))}
+        print(json.dumps({"folder": str(out), **columns}))
+    elif told:
+        print(
+            f"{len(told)} episodes recorded in {out}; learn from them: rlkit train agent=cloning agent.episodes={out}"
+        )
+
+
+def _stage(config: DictConfig, choices: Choices) -> Stage:
+    if (config.run is None) == (config.env is None):
+        raise UsageError("record=true needs either run=<a run folder> or env=<an environment>")
+    if config.run is not None:
+        run = Run(config.run)
+        run.use_threads(config.threads)
+        settings = run.config["eval"]
+        epsilon = settings["epsilon"] if config.epsilon is None else config.epsilon
+        return Stage(run.config, run.name, run, epsilon, config.max_steps or settings["max_steps"])
+    plain = {"env": build.plain(config.env), "preprocess": [], "action_mask": False}
+    return Stage(plain, choices["env"], None, config.epsilon or 0.0, config.max_steps or sys.maxsize)
+
+
+@contextmanager
+def _playing(config: DictConfig, choices: Choices, stage: Stage) -> Iterator[tuple[str, Actor, Environment]]:
+    """Give the player's name, the player, and its environment."""
+    if config.human:
+        from rlkit.human import at_the_keys
+
+        with at_the_keys(stage.config, stage.name, config.fps) as (person, env):
+            yield "person", person, env
+        return
+    env = build.make_environment(build.for_evaluation(stage.config), num_envs=1)
+    try:
+        yield (*_player(config, choices, stage, env), env)
+    finally:
+        env.close()
+
+
+def _player(config: DictConfig, choices: Choices, stage: Stage, env: Environment) -> tuple[str, Actor]:
+    if config.player is not None:
+        node = build.plain(config.player)
+        return str(choices.get("player") or node.get("_target_")), make_player(node, env)
+    if stage.run is None:
+        raise UsageError(
+            "nothing says who plays: human=true, player=<a scripted player>, or run=<a run folder> for its agent"
+        )
+    return stage.name, stage.run.load_agent(config.checkpoint, config.device)

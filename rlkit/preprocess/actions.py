@@ -1,0 +1,36 @@
+"""Actions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from rlkit.core import Array, UsageError
+
+
+class DiscreteActions(gymnasium.ActionWrapper[Any, Any, Any]):
+    """Puts a choice in the place of continuous actions: action k is row k of a table."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], actions: Sequence[Sequence[float]]):
+        """Wrap `env`, whose actions are rows of numbers; `actions` [K, d] are those that can be chosen.
+
+        Raises:
+            UsageError: the actions of `env` are no rows of numbers, or one of `actions` is none of them.
+        """
+        super().__init__(env)
+        space = env.action_space
+        if not isinstance(space, spaces.Box) or len(space.shape) != 1:
+            raise UsageError(f"DiscreteActions takes the place of rows of numbers, not of {space}; leave it out")
+        self._table = np.array(actions, space.dtype)
+        for number, row in enumerate(self._table):
+            if row not in space:
+                raise UsageError(f"DiscreteActions actions[{number}] is {row.tolist()}, which is not in {space}")
+        self.action_space = spaces.Discrete(len(self._table))
+
+    def action(self, action: Any) -> Array:
+        """Return the row that was chosen."""
+        return self._table[int(action)].copy()
