@@ -87,8 +87,8 @@ examples
   rlkit play env=car_racing record=true player=centre_line         the same of a scripted driver""",
     "match": """\
 players: a run folder, mcts, random or perfect (where the game is solved); @last or @50000 behind a
-run chooses the checkpoint, @all takes each that was kept, and :400 sets the simulations of a search;
-:0 is a network alone
+run chooses the checkpoint, @all takes each one kept, and :400 the simulations of a search; :0 is a
+network alone
 
 examples
   rlkit match runs/alphazero_connect_four_s0:400 mcts:1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,6 +21,12 @@ NAMES = ("random", "mcts", "perfect")
 
 SIMULATIONS = 1000
 """Of mcts, where nothing else is said."""
+
+LARGEST = 1_000_000
+"""Nodes of the tree of a search by the clock."""
+
+FASTEST = 2_000_000
+"""Nodes that no search adds in a second; room for what is never used costs time as well."""
 
 Judgement = Callable[[Array, Array], tuple[Array, Array]]
 """Returns priors [B, A] and values [B] of observations [B, ...] with legal actions [B, A]."""
@@ -57,17 +64,23 @@ def perfect_moves(game: Game, states: Array, rng: np.random.Generator) -> Array:
     return uniform(game.num_actions, len(states), rng, game.optimal_moves(states))
 
 
-def searcher(game: Game, simulations: int | None, seconds: float | None) -> SearchPlayer:
+def searcher(
+    game: Game,
+    simulations: int | None,
+    seconds: float | None,
+    clock: Callable[[], float] = time.monotonic,
+) -> SearchPlayer:
     """Return a tree search with random play (UCT, c = 1).
 
     Args:
         game: what is played.
         simulations: before each move; None: no limit.
         seconds: that a search takes; None: no limit.
+        clock: tells them.
     """
     play, rule = RandomPlay(max_steps=4 * game.num_actions, gamma=1.0), rule_for(game, UCT, exploration=1.0, gamma=1.0)
-    nodes = None if simulations is not None else 1_000_000
-    search = Search(game, play, rule, simulations=simulations, seconds=seconds, nodes=nodes)
+    nodes = int(min(LARGEST, FASTEST * seconds + 1000)) if simulations is None and seconds is not None else None
+    search = Search(game, play, rule, simulations=simulations, seconds=seconds, nodes=nodes, clock=clock)
     return SearchPlayer(game, search, keep=False, noise=None, temperature=1.0, temperature_moves=0)
 
 

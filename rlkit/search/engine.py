@@ -19,8 +19,8 @@ from rlkit.search.kernel import Path, Rule
 from rlkit.search.model import Model, Rules, Step
 from rlkit.search.tree import Tree, empty
 
-AT_ONCE = 64
-"""Simulations between two looks at the clock."""
+AT_ONCE = 16
+"""Simulations before the first look at the clock."""
 
 
 class Forest(NamedTuple):
@@ -130,12 +130,13 @@ class Search:
             played: [B] int64, what was done at their roots; -1: it is unknown.
             noise: for the priors of the roots.
         """
+        begun = self._clock()
         forest = self._rooted(states, kept, played)
         forest.tree.rng[:] = rng.integers(0, 2**64, size=len(states), dtype=np.uint64)
         self._plant(forest, states)
         if noise is not None:
             _disturb(forest.tree, noise, rng)
-        self._grow(forest)
+        self._grow(forest, begun)
         return forest
 
     def _rooted(self, states: Array, kept: Forest | None, played: Array | None) -> Forest:
@@ -178,25 +179,25 @@ class Search:
             return np.ones((len(states), self._model.num_actions, 1))
         return self._model.chances(states)
 
-    def _grow(self, forest: Forest) -> None:
+    def _grow(self, forest: Forest, begun: float) -> None:
         path = _path(forest)
-        until = None if self._seconds is None else self._clock() + self._seconds
-        left = self._simulations
-        while left is None or left > 0:
-            tree = forest.tree
-            if (tree.lower[:, 0] >= tree.upper[:, 0]).all():
-                return
-            steps = AT_ONCE if left is None or until is not None else left
-            steps = steps if left is None else min(left, steps)
+        if self._seconds is None:
+            self._simulate(forest, path, self._simulations or 0)
+            return
+        before, left, steps = self._clock(), self._simulations or np.inf, AT_ONCE
+        while left > 0 and steps and not _proved(forest.tree):
+            steps = int(min(steps, left))
             self._simulate(forest, path, steps)
-            left = None if left is None else left - steps
-            if until is not None and self._clock() >= until:
-                return
+            left, now = left - steps, self._clock()
+            steps = _paced(steps, now - before, begun + self._seconds - now)
+            before = now
 
     def _simulate(self, forest: Forest, path: Path, simulations: int) -> None:
         everyone = np.ones(len(forest.states), bool)
         if self._compiled is None:
             for _ in range(simulations):
+                if _proved(forest.tree):
+                    return
                 self._step(forest, path, everyone)
             return
         rules, max_steps = self._compiled
@@ -243,6 +244,24 @@ def _settled(legal: Array, ahead: Array, bound: float) -> Array:
     """Return where what is foreseen says all: a win, or the end by every legal action; [R] bool."""
     known = ~np.isnan(ahead)
     return np.asarray((ahead == bound).any(axis=1) | (known == legal).all(axis=1))
+
+
+def _proved(tree: Tree) -> bool:
+    """Tell whether every root's value is known."""
+    return bool((tree.lower[:, 0] >= tree.upper[:, 0]).all())
+
+
+def _paced(steps: int, took: float, left: float) -> int:
+    """Return how many simulations come before the next look at the clock, after `steps` of them `took` so long.
+
+    Each look costs as much as dozens of compiled simulations, so there are twice as many where ten times that fit into
+    the seconds that are `left`, and half as many where once does not; none where nothing is left.
+    """
+    if left <= 0:
+        return 0
+    if 10 * took < left:
+        return 2 * steps
+    return steps if took < left else max(1, steps // 2)
 
 
 def _path(forest: Forest) -> Path:

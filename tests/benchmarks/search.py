@@ -33,7 +33,6 @@ from rlkit.games.match import openings
 from rlkit.games.players import searcher
 from rlkit.intervals import bootstrap_intervals
 from rlkit.search import UCT, RandomPlay, Search, rule_for
-from rlkit.search.planner import SearchPlayer
 
 GAMES = {"tic_tac_toe": TicTacToe, "connect_four": ConnectFour}
 SIMULATIONS = {"rlkit": 50_000, "OpenSpiel C++": 20_000, "OpenSpiel Python": 500}
@@ -126,7 +125,7 @@ def _game(
     while not board.is_terminal():
         begun = time.process_time()
         if mine:
-            player = _timed(model, granted)
+            player = searcher(model, None, granted, time.process_time)
             move = int(player.act(seen_by_mover(model, state), player.initial_memory(1), explore=False, rng=rng)[0][0])
         else:
             move = bot.step(board)
@@ -135,14 +134,6 @@ def _game(
         state, board, mine = after(model, state, np.array([move]))[0], board.child(move), not mine
     result = board.returns()[0 if begins else 1]
     return [0.5 + 0.5 * result, *spent]
-
-
-def _timed(model: Any, seconds: float) -> SearchPlayer:
-    """Return rlkit's search with so much processor time for a move."""
-    rule, play = rule_for(model, UCT, 1.0, 1.0), RandomPlay(99, 1.0)
-    limits: dict[str, Any] = {"simulations": None, "seconds": seconds, "nodes": 1_000_000}
-    search = Search(model, play, rule, **limits, clock=time.process_time)
-    return SearchPlayer(model, search, keep=False, noise=None, temperature=1.0, temperature_moves=0)
 
 
 def tactics(number: int, simulations: int, seed: int) -> list[dict[str, Any]]:
