@@ -103,7 +103,9 @@ class FittedQ:
             return None
         if not self._warm_start:
             self.values.forget()
-        stored = self._replay.everything()
+        return self._fit(self._replay.everything())
+
+    def _fit(self, stored: Batch) -> Metrics:
         rows, following = self.values.rows(stored.observation), self.values.rows(stored.next_observation)
         for _ in range(self._iterations):
             target = self._target(stored, following)

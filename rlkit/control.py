@@ -123,13 +123,17 @@ class TabularControl:
         if transition is None:
             return None
         if not self.states.size:
-            self.states.gather(transition)
-            self._make_tables()
+            self._gather(transition)
             return None
         # In turn, not at once: environments that meet in one entry would add up to more than a whole step.
         taken = steps_of(transition, self.states.index, self.gamma)
         errors = [error for i, step in taken for error in self._learn(i, step)]
         return {"loss/td": added(map(abs, errors)) / len(errors), "epsilon": self._share(True)} if errors else None
+
+    def _gather(self, transition: Transition) -> None:
+        self.states.gather(transition)
+        if self.states.size:
+            self._make_tables()
 
     def _learn(self, i: int, step: Step) -> list[float]:
         """Learn from a step of environment `i` and return the errors."""

@@ -85,8 +85,8 @@ class Discretizer:
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
-        self._gathered = [{name: np.array(column) for name, column in state["gathered"].items()}]
-        self._gathered, self.size = self._gathered if state["gathered"] else [], state["size"]
+        columns = {name: np.array(column) for name, column in state["gathered"].items()}
+        self._gathered, self.size = [columns] if columns else [], state["size"]
 
 
 class Grid(Discretizer):

@@ -48,6 +48,14 @@ class TestBuild:
         assert isinstance(bound, functools.partial)
         assert bound(rng=4).value == 3
 
+    def test_a_node_says_which_task_the_nodes_within_are_for(self) -> None:
+        chosen = {"_target_": {"regression": "test_build.Part", "classification": "test_build.anything"}, "value": 3}
+        built = build.build(part(value=chosen, _task_="regression"), {"task": lambda path: "classification"})
+        assert isinstance(built.value, Part)
+        assert build.build(part(value=part(value=chosen)), {"task": lambda path: "classification"}).value.value == {
+            "value": 3
+        }
+
     def test_what_the_run_knows_is_passed_to_whoever_asks_by_its_nodes_path_unless_given(self) -> None:
         context = {"rng": lambda path: f"generator of {path}", "device": lambda path: "cpu"}
         built = build.build({"agent": part(value=part(value=1), other=part(value=1, rng="own"))}, context)["agent"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
-from sklearn.cluster import DBSCAN, Birch
+from sklearn.cluster import DBSCAN, Birch, MiniBatchKMeans
 from sklearn.cluster import KMeans as Oracle
 from sklearn.linear_model import LinearRegression
 from sklearn.mixture import GaussianMixture
@@ -100,7 +100,7 @@ def blobs(n: int = 60) -> Any:
 class TestClusters:
     @pytest.mark.parametrize(
         "estimator",
-        [KMeans(3, random_state=0), Oracle(3, random_state=0), Birch(n_clusters=3)],
+        [KMeans(3, random_state=0), Oracle(3, random_state=0), MiniBatchKMeans(3, random_state=0)],
         ids=lambda one: type(one).__name__,
     )
     @pytest.mark.parametrize("standardize", [False, True])
@@ -138,6 +138,12 @@ class TestClusters:
     def test_what_is_no_clusterer_that_predicts_is_refused(self, estimator: Any) -> None:
         with pytest.raises(UsageError, match=r"agent.discretizer.estimator is a \w+, which is a .*must be a clusterer"):
             clusters(estimator)
+
+    def test_a_clusterer_that_cannot_be_saved_is_refused_at_once(self) -> None:
+        with pytest.raises(
+            UsageError, match=r"estimator cannot be used: Birch.root_ is a _CFNode, which is no plain data"
+        ):
+            clusters(Birch(n_clusters=3))
 
     def test_more_clusters_than_rows_end_the_run_in_one_line(self) -> None:
         with pytest.raises(RunError, match="KMeans cannot be fitted to 60 rows"):

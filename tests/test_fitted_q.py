@@ -253,7 +253,7 @@ def test_any_estimator_fits_the_slot_from_yaml_and_is_read_again(name: str, tmp_
     words = f"agent=fitted_q env=cartpole {SHORT} agent.fit_every=30 agent.iterations=2 {FITTING[name]}".split()
     run = rlkit.train(*words, run_dir=tmp_path / "run")
     made = run.load_agent("last")
-    assert np.ptp(made.values(made._replay.everything().observation)) > 0
+    assert len(made.state_dict()["values"]["models"]) == (2 if "per_action" in FITTING[name] else 1)
     assert_same(made.state_dict(), rlkit.load(run.directory).load_agent("last").state_dict())
 
 

@@ -82,6 +82,8 @@ def test_it_holds_the_newest_valid_transitions_and_samples_only_whole_rows_of_th
     assert len(replay) == len(naive.rows)
     if not naive.rows:
         return
+    whole = replay.everything()
+    assert [row(whole, i) for i in range(len(whole.index))] == naive.rows
     batch = replay.sample(60 * len(naive.rows))
     drawn = [row(batch, i) for i in range(len(batch.index))]
     assert sorted({repr(item) for item in drawn}) == sorted({repr(item) for item in naive.rows})

@@ -128,6 +128,15 @@ def test_arrays_matrices_and_partial_calls_are_read_again(tmp_path: Path) -> Non
     assert read.learnt_[1].tolist() == [["a", None]]
 
 
+def test_bytes_between_the_fields_of_a_structured_array_are_zeros() -> None:
+    fields = np.dtype([("number", "<f8"), ("flag", "u1")], align=True)
+    array = np.frombuffer(bytes(range(1, 2 * fields.itemsize + 1)), fields)
+    saved = to_state(Keeper().fit(array))["fitted"]["learnt_"]
+    assert np.array_equal(saved, array)
+    assert saved.tobytes() != array.tobytes()
+    assert saved.view(np.uint8).reshape(2, -1)[:, 9:].sum() == 0
+
+
 Plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text() | st.integers(), inner),
