@@ -179,6 +179,10 @@ class TestRecommenders:
         model.learn(seen)
         np.testing.assert_array_equal(model.members[0][0].ratings_.toarray(), rated.toarray())
         np.testing.assert_array_equal(model.mean(context)[0], [2.0, 1.0, 2.0])
+        model.learn(Steps(context[:1], np.array([2]), np.array([0.0])))
+        model.learn(Steps(context[:1], np.array([2]), np.array([0.0])))
+        # The same user was shown the item three times, and liked it once.
+        np.testing.assert_allclose(model.members[0][0].ratings_.toarray()[1], [1, 0, 1 / 3])
         factors = MatrixFactorization(2, solver="als", random_state=0)
         model = RecommenderArms(factors, 3, 3, unknown="zero", **options(update_every=2))
         model.learn(seen)

@@ -30,13 +30,18 @@ COMMON = (
 GREEDY = "explorer@agent.explorer=epsilon_greedy"
 AGENTS = {
     "popularity": f"learner@agent.estimator=popularity agent.estimator.by=sum {GREEDY} agent.explorer.epsilon.value=0",
-    "factorization": f"learner@agent.estimator=factorization {GREEDY}",
+    "factorization": f"learner@agent.estimator=factorization agent.estimator.solver=als agent.update_every=500 {GREEDY}",
     "linucb": "env.observation=features",
 }
 DATA = {
     "planted": "data=planted_ratings",
     "lastfm": "data=lastfm env.threshold=null env.n_items=100 agent.unknown=zero",
 }
+FACTORS = {
+    "planted": "agent.estimator.n_components=6 agent.explorer.epsilon.value=0.2",
+    "lastfm": "agent.estimator.n_components=10 agent.estimator.n_epochs=5 agent.estimator.regularization=0.01",
+}
+"""Of the factorization."""
 
 
 def table_score(run: Any) -> float:
@@ -51,14 +56,9 @@ def table_score(run: Any) -> float:
 
 def row(data: str, agent: str, seed: int, folder: Path, words: list[str]) -> dict[str, Any]:
     """Train and score one agent; the table is scored with the popularity's run."""
-    run = rlkit.train(
-        *COMMON.split(),
-        *DATA[data].split(),
-        *AGENTS[agent].split(),
-        *words,
-        seed=seed,
-        run_dir=folder / f"{data}_{agent}_{seed}",
-    )
+    words = [*COMMON.split(), *DATA[data].split(), *AGENTS[agent].split(), *words]
+    words += FACTORS[data].split() if agent == "factorization" else []
+    run = rlkit.train(*words, seed=seed, run_dir=folder / f"{data}_{agent}_{seed}")
     score = run.evaluate(EPISODES)["return/raw"]["mean"]
     return {"data": data, "agent": agent, "seed": seed, "liked": round(score, 4), "table": round(table_score(run), 4)}
 
@@ -84,7 +84,7 @@ def main() -> None:
             found = [one["liked"] for one in rows if (one["data"], one["agent"]) == (data, agent)]
             print(f"{data} {agent}: {statistics.mean(found):.3f} ({min(found):.3f} to {max(found):.3f})")
     if arguments.out:
-        write(arguments.out, "recommending", rows, common=COMMON, agents=AGENTS, data=DATA)
+        write(arguments.out, "recommending", rows, common=COMMON, agents=AGENTS, data=DATA, factors=FACTORS)
 
 
 if __name__ == "__main__":
