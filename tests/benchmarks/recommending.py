@@ -30,7 +30,7 @@ COMMON = (
 GREEDY = "explorer@agent.explorer=epsilon_greedy"
 AGENTS = {
     "popularity": f"learner@agent.estimator=popularity agent.estimator.by=sum {GREEDY} agent.explorer.epsilon.value=0",
-    "factorization": f"learner@agent.estimator=factorization agent.estimator.solver=als agent.update_every=500 {GREEDY}",
+    "factorization": f"learner@agent.estimator=factorization {GREEDY} agent.update_every=500",
     "linucb": "env.observation=features",
 }
 DATA = {
@@ -38,8 +38,9 @@ DATA = {
     "lastfm": "data=lastfm env.threshold=null env.n_items=100 agent.unknown=zero",
 }
 FACTORS = {
-    "planted": "agent.estimator.n_components=6 agent.explorer.epsilon.value=0.2",
-    "lastfm": "agent.estimator.n_components=10 agent.estimator.n_epochs=5 agent.estimator.regularization=0.01",
+    "planted": "agent.estimator.solver=als agent.estimator.n_components=6 agent.explorer.epsilon.value=0.2",
+    "lastfm": "agent.estimator.solver=als agent.estimator.n_components=10 agent.estimator.n_epochs=5 "
+    "agent.estimator.regularization=0.01",
 }
 """Of the factorization."""
 
