@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
-from scipy import sparse
 from sklearn.linear_model import BayesianRidge
 from sklearn.neighbors import KNeighborsRegressor
 
@@ -174,10 +173,12 @@ class TestRecommenders:
     def test_a_row_holds_what_is_known_and_the_reward(self) -> None:
         context = np.array([[1.0, -1.0, 0.0], [0.0, 0.0, 1.0]])
         seen = Steps(context, np.array([2, 0]), np.array([1.0, 0.0]))
-        rated = sparse.csr_array(([1.0, 0.0, 1.0, 0.0, 1.0], [0, 1, 2, 0, 2], [0, 3, 5]), shape=(2, 3))
         model = RecommenderArms(Popularity("count"), 3, 3, unknown="missing", **options(update_every=2))
         model.learn(seen)
-        np.testing.assert_array_equal(model.members[0][0].ratings_.toarray(), rated.toarray())
+        # Contexts in their order; of the first one only what is known and what was shown is there, zeros among it.
+        ratings = model.members[0][0].ratings_
+        np.testing.assert_array_equal(ratings.toarray(), [[0, 0, 1], [1, 0, 1]])
+        assert ratings.indices.tolist() == [0, 2, 0, 1, 2]
         np.testing.assert_array_equal(model.mean(context)[0], [2.0, 1.0, 2.0])
         model.learn(Steps(context[:1], np.array([2]), np.array([0.0])))
         model.learn(Steps(context[:1], np.array([2]), np.array([0.0])))
@@ -187,7 +188,7 @@ class TestRecommenders:
         model = RecommenderArms(factors, 3, 3, unknown="zero", **options(update_every=2))
         model.learn(seen)
         assert model.members[0][0].ratings_.nnz == 6
-        np.testing.assert_array_equal(model.members[0][0].ratings_.toarray(), [[1, 0, 1], [0, 0, 1]])
+        np.testing.assert_array_equal(model.members[0][0].ratings_.toarray(), [[0, 0, 1], [1, 0, 1]])
 
     def test_other_observations_than_rows_of_items_are_refused(self) -> None:
         with pytest.raises(UsageError, match="a recommender needs a number for each of the 3 items, and observations"):

@@ -23,10 +23,9 @@ import rlkit
 from rlkit.envs.catch import picture
 
 ROWS, COLUMNS, CELL = 11, 5, 4
-GOAL, BUDGET = 0.8, 6_000
-RATES = (0.001, 0.0001)
+GOAL, BUDGET = 0.8, 12_000
 FIT = (
-    "learner=cnn data=npz network@learner.torso=small learner.scale=255 learner.n_epochs=60 test_size=0 logger=[csv] "
+    "learner=cnn data=npz network@learner.torso=small learner.scale=255 learner.n_epochs=200 test_size=0 logger=[csv] "
     "pictures=false"
 )
 DQN = (
@@ -54,16 +53,14 @@ def fitted(folder: Path, seed: int) -> Path:
     return run.directory
 
 
-def row(way: str, rate: float, encoder: Path, folder: Path, seed: int) -> dict[str, Any]:
+def row(way: str, encoder: Path, folder: Path, seed: int) -> dict[str, Any]:
     """Train one agent, and return when it was good enough."""
-    words = [f"agent.learning_rate={rate}"]
-    words += [] if way == "scratch" else [f"network.encoder={encoder}", WAYS[way]]
-    run = rlkit.train(*DQN.split(), *words, seed=seed, run_dir=folder / f"{way}_{rate}_s{seed}")
+    words = [] if way == "scratch" else [f"network.encoder={encoder}", WAYS[way]]
+    run = rlkit.train(*DQN.split(), *words, seed=seed, run_dir=folder / f"{way}_s{seed}")
     means = run.evaluation_means()
     reached = next((step for step, mean in means if mean >= GOAL), None)
     return {
         "way": way,
-        "learning_rate": rate,
         "seed": seed,
         "steps": reached,
         "best": round(max(mean for _, mean in means), 3),
@@ -74,21 +71,21 @@ def main() -> None:
     """Print and keep a row for each way and seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="*", default=list(range(5)))
-    parser.add_argument("--rates", type=float, nargs="*", default=list(RATES))
+    parser.add_argument("--ways", nargs="*", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as name:
         for seed in arguments.seeds:
             encoder = fitted(Path(name), seed)
-            for rate, way in product(arguments.rates, WAYS):
-                rows.append(row(way, rate, encoder, Path(name), seed))
+            for way in arguments.ways:
+                rows.append(row(way, encoder, Path(name), seed))
                 print(rows[-1], flush=True)
-    for rate, way in product(arguments.rates, WAYS):
-        own = [one["steps"] for one in rows if (one["way"], one["learning_rate"]) == (way, rate)]
+    for way in arguments.ways:
+        own = [one["steps"] for one in rows if one["way"] == way]
         found = [BUDGET if steps is None else steps for steps in own]
         spread = f"{statistics.median(found):,.0f} ({min(found):,} to {max(found):,})"
-        print(f"{way} at {rate:g}: median {spread}, {own.count(None)} not at all")
+        print(f"{way}: median {spread}, {own.count(None)} not at all")
     if arguments.out:
         write(arguments.out, "transfer", rows, fit=FIT, dqn=DQN)
 
