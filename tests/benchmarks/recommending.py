@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -69,18 +70,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="*", default=list(range(5)))
     parser.add_argument("--only", nargs="*", choices=list(AGENTS), default=list(AGENTS))
-    parser.add_argument("--lastfm", type=Path, help="without it, planted ratings alone")
+    parser.add_argument("--data", nargs="*", choices=list(DATA), default=list(DATA))
+    parser.add_argument("--lastfm", type=Path, help="where its files lie; without it, they are downloaded")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     rows = []
-    sets = {"planted": []} | ({} if arguments.lastfm is None else {"lastfm": [f"data.folder={arguments.lastfm}"]})
+    folders = {"lastfm": [] if arguments.lastfm is None else [f"data.folder={arguments.lastfm}"]}
     with tempfile.TemporaryDirectory() as folder:
-        for data, words in sets.items():
-            for seed in arguments.seeds:
-                for agent in arguments.only:
-                    rows.append(row(data, agent, seed, Path(folder), words))
-                    print(rows[-1], flush=True)
-    for data in sets:
+        for data, seed, agent in product(arguments.data, arguments.seeds, arguments.only):
+            rows.append(row(data, agent, seed, Path(folder), folders.get(data, [])))
+            print(rows[-1], flush=True)
+    for data in arguments.data:
         for agent in arguments.only:
             found = [one["liked"] for one in rows if (one["data"], one["agent"]) == (data, agent)]
             print(f"{data} {agent}: {statistics.mean(found):.3f} ({min(found):.3f} to {max(found):.3f})")
