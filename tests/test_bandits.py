@@ -143,11 +143,11 @@ class TestEstimators:
     def test_bootstraps_spread_as_the_theory_says(self) -> None:
         rng = np.random.default_rng(0)
         seen = Steps(np.ones((100, 1)), np.zeros(100, np.int64), rng.normal(size=100))
-        model = EstimatorArms(DecisionTreeRegressor(), 1, 1, joint=False, **options(bootstraps=200))
+        model = EstimatorArms(DecisionTreeRegressor(), 1, 1, joint=False, **options(bootstraps=100))
         model.learn(seen)
         # The mean of 100 rewards is known to a tenth of their deviation.
         spread = float(model.deviation(np.ones((1, 1)))[0, 0])
-        assert spread == pytest.approx(seen.reward.std() / 10, rel=0.15)
+        assert spread == pytest.approx(seen.reward.std() / 10, rel=0.2)
         drawn = model.draw(np.ones((4000, 1)), rng, 1.0)
         assert drawn.std() == pytest.approx(spread, rel=0.1)
 
@@ -261,16 +261,18 @@ def test_legal_actions_alone_are_chosen() -> None:
         assert set(explorer(model, np.ones((50, 1)), 0, rng, legal)) == {1}
 
 
-@pytest.mark.parametrize("estimator", [None, DecisionTreeRegressor(), GaussianNB()], ids=str)
+@pytest.mark.parametrize(
+    "estimator", [None, DecisionTreeRegressor(), GaussianNB(), MatrixFactorization(2, random_state=0)], ids=str
+)
 def test_a_state_goes_on_with_the_same_bits(estimator: Any) -> None:
-    made = [bandit(3, 2, Thompson(1.0), estimator, bootstraps=3, update_every=20) for _ in range(2)]
+    made = [bandit(3, 3, Thompson(1.0), estimator, bootstraps=3, update_every=20) for _ in range(2)]
     first, second = (agent.model for agent in made)
     for part in range(5):
-        first.learn(steps(15, 2, 3, part))
+        first.learn(steps(15, 3, 3, part))
     made[1].load_state_dict(made[0].state_dict())
     for model in (first, second):
         for part in range(5, 9):
-            model.learn(steps(15, 2, 3, part))
+            model.learn(steps(15, 3, 3, part))
     assert_same(made[0].state_dict(), made[1].state_dict())
-    context = steps(6, 2, 3).context
+    context = steps(6, 3, 3).context
     assert_same(*(model.draw(context, np.random.default_rng(1), 1.0) for model in (first, second)))
