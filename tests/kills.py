@@ -86,11 +86,11 @@ CASES = {
     "agent.resign_at=-0.3 agent.resign_played_on=0.5 agent.learning_starts=100 agent.train_every=32 "
     "agent.batch_size=32 network=residual network.filters=8 network.blocks=1 network.hidden=16 eval.max_steps=6 "
     "total_steps=1600",
-    "bandit-linear": "agent=bandit env=recommendation env.session=3 action_mask=true num_envs=2 total_steps=3000",
-    "bandit-factorization": "agent=bandit env=recommendation action_mask=true num_envs=4 agent.bootstraps=2 "
-    "learner@agent.estimator=factorization explorer@agent.explorer=thompson agent.memory=1000 total_steps=3000",
+    "bandit-recommendation": "agent=bandit env=recommendation env.session=3 action_mask=true num_envs=4 "
+    "learner@agent.estimator=factorization explorer@agent.explorer=thompson agent.bootstraps=2 agent.memory=1000 "
+    "total_steps=2200",
     "dqn-catch-frozen": "agent=dqn env=catch network=small network.encoder={encoder} network.freeze=true num_envs=2 "
-    "agent.learning_starts=200 agent.train_freq=8 agent.batch_size=16 total_steps=3000",
+    "agent.learning_starts=200 agent.train_freq=8 agent.batch_size=16 total_steps=2200",
     "dqn-atari-native": "env.stepping=native overlap=true replay=prioritized replay.n_step=3 agent.network.noisy=true "
     f"distribution=c51 {ATARI}",
     "dqn-atari-python": f"env.stepping=python {ATARI}",

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
-from scipy import sparse
 from sklearn.linear_model import BayesianRidge
 from sklearn.neighbors import KNeighborsRegressor
 
@@ -144,11 +143,11 @@ class TestEstimators:
     def test_bootstraps_spread_as_the_theory_says(self) -> None:
         rng = np.random.default_rng(0)
         seen = Steps(np.ones((100, 1)), np.zeros(100, np.int64), rng.normal(size=100))
-        model = EstimatorArms(DecisionTreeRegressor(), 1, 1, joint=False, **options(bootstraps=200))
+        model = EstimatorArms(DecisionTreeRegressor(), 1, 1, joint=False, **options(bootstraps=100))
         model.learn(seen)
         # The mean of 100 rewards is known to a tenth of their deviation.
         spread = float(model.deviation(np.ones((1, 1)))[0, 0])
-        assert spread == pytest.approx(seen.reward.std() / 10, rel=0.15)
+        assert spread == pytest.approx(seen.reward.std() / 10, rel=0.2)
         drawn = model.draw(np.ones((4000, 1)), rng, 1.0)
         assert drawn.std() == pytest.approx(spread, rel=0.1)
 
@@ -174,16 +173,22 @@ class TestRecommenders:
     def test_a_row_holds_what_is_known_and_the_reward(self) -> None:
         context = np.array([[1.0, -1.0, 0.0], [0.0, 0.0, 1.0]])
         seen = Steps(context, np.array([2, 0]), np.array([1.0, 0.0]))
-        rated = sparse.csr_array(([1.0, 0.0, 1.0, 0.0, 1.0], [0, 1, 2, 0, 2], [0, 3, 5]), shape=(2, 3))
         model = RecommenderArms(Popularity("count"), 3, 3, unknown="missing", **options(update_every=2))
         model.learn(seen)
-        np.testing.assert_array_equal(model.members[0][0].ratings_.toarray(), rated.toarray())
+        # Contexts in their order; of the first one only what is known and what was shown is there, zeros among it.
+        ratings = model.members[0][0].ratings_
+        np.testing.assert_array_equal(ratings.toarray(), [[0, 0, 1], [1, 0, 1]])
+        assert ratings.indices.tolist() == [0, 2, 0, 1, 2]
         np.testing.assert_array_equal(model.mean(context)[0], [2.0, 1.0, 2.0])
+        model.learn(Steps(context[:1], np.array([2]), np.array([0.0])))
+        model.learn(Steps(context[:1], np.array([2]), np.array([0.0])))
+        # The same user was shown the item three times, and liked it once.
+        np.testing.assert_allclose(model.members[0][0].ratings_.toarray()[1], [1, 0, 1 / 3])
         factors = MatrixFactorization(2, solver="als", random_state=0)
         model = RecommenderArms(factors, 3, 3, unknown="zero", **options(update_every=2))
         model.learn(seen)
         assert model.members[0][0].ratings_.nnz == 6
-        np.testing.assert_array_equal(model.members[0][0].ratings_.toarray(), [[1, 0, 1], [0, 0, 1]])
+        np.testing.assert_array_equal(model.members[0][0].ratings_.toarray(), [[0, 0, 1], [1, 0, 1]])
 
     def test_other_observations_than_rows_of_items_are_refused(self) -> None:
         with pytest.raises(UsageError, match="a recommender needs a number for each of the 3 items, and observations"):
@@ -256,16 +261,18 @@ def test_legal_actions_alone_are_chosen() -> None:
         assert set(explorer(model, np.ones((50, 1)), 0, rng, legal)) == {1}
 
 
-@pytest.mark.parametrize("estimator", [None, DecisionTreeRegressor(), GaussianNB()], ids=str)
+@pytest.mark.parametrize(
+    "estimator", [None, DecisionTreeRegressor(), GaussianNB(), MatrixFactorization(2, random_state=0)], ids=str
+)
 def test_a_state_goes_on_with_the_same_bits(estimator: Any) -> None:
-    made = [bandit(3, 2, Thompson(1.0), estimator, bootstraps=3, update_every=20) for _ in range(2)]
+    made = [bandit(3, 3, Thompson(1.0), estimator, bootstraps=3, update_every=20) for _ in range(2)]
     first, second = (agent.model for agent in made)
     for part in range(5):
-        first.learn(steps(15, 2, 3, part))
+        first.learn(steps(15, 3, 3, part))
     made[1].load_state_dict(made[0].state_dict())
     for model in (first, second):
         for part in range(5, 9):
-            model.learn(steps(15, 2, 3, part))
+            model.learn(steps(15, 3, 3, part))
     assert_same(made[0].state_dict(), made[1].state_dict())
-    context = steps(6, 2, 3).context
+    context = steps(6, 3, 3).context
     assert_same(*(model.draw(context, np.random.default_rng(1), 1.0) for model in (first, second)))

@@ -17,7 +17,7 @@ UNKNOWN = ("missing", "zero")
 class RecommenderArms(Ensemble):
     """Contexts are rows of items, above 0 where one is liked, below where not, 0 where that is not known.
 
-    Each step adds a row to the recommender's matrix: 1 and 0 for what is known, and the reward of what was shown.
+    Each context is a row of the recommender's matrix: 1 and 0 for what is known, and the mean reward of what was shown.
     """
 
     def __init__(self, estimator: Any, num_actions: int, width: int, *, unknown: str, **options: Any):
@@ -47,10 +47,13 @@ class RecommenderArms(Ensemble):
         return [steps]
 
     def _teach(self, member: Any, steps: Steps) -> None:
-        values, known = self._cells(steps.context)
-        rows = np.arange(len(values))
-        values[rows, steps.action], known[rows, steps.action] = steps.reward, True
-        member.fit(_matrix(values, known))
+        context, rows = np.unique(steps.context, axis=0, return_inverse=True)
+        values, known = self._cells(context)
+        cells = rows.ravel() * self.num_actions + steps.action
+        counts = np.bincount(cells, minlength=values.size).reshape(values.shape)
+        sums = np.bincount(cells, steps.reward, values.size).reshape(values.shape)
+        values = np.where(counts > 0, sums / np.maximum(counts, 1), values)
+        member.fit(_matrix(values, known | (counts > 0)))
 
     def _cells(self, context: Array) -> tuple[Array, Array]:
         """Return ratings [N, A], and which of them there are."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,19 @@ COMMON = (
 GREEDY = "explorer@agent.explorer=epsilon_greedy"
 AGENTS = {
     "popularity": f"learner@agent.estimator=popularity agent.estimator.by=sum {GREEDY} agent.explorer.epsilon.value=0",
-    "factorization": f"learner@agent.estimator=factorization {GREEDY}",
+    "factorization": f"learner@agent.estimator=factorization {GREEDY} agent.update_every=500",
     "linucb": "env.observation=features",
 }
 DATA = {
     "planted": "data=planted_ratings",
     "lastfm": "data=lastfm env.threshold=null env.n_items=100 agent.unknown=zero",
 }
+FACTORS = {
+    "planted": "agent.estimator.solver=als agent.estimator.n_components=6 agent.explorer.epsilon.value=0.2",
+    "lastfm": "agent.estimator.solver=als agent.estimator.n_components=10 agent.estimator.n_epochs=5 "
+    "agent.estimator.regularization=0.01",
+}
+"""Of the factorization."""
 
 
 def table_score(run: Any) -> float:
@@ -51,14 +58,9 @@ def table_score(run: Any) -> float:
 
 def row(data: str, agent: str, seed: int, folder: Path, words: list[str]) -> dict[str, Any]:
     """Train and score one agent; the table is scored with the popularity's run."""
-    run = rlkit.train(
-        *COMMON.split(),
-        *DATA[data].split(),
-        *AGENTS[agent].split(),
-        *words,
-        seed=seed,
-        run_dir=folder / f"{data}_{agent}_{seed}",
-    )
+    words = [*COMMON.split(), *DATA[data].split(), *AGENTS[agent].split(), *words]
+    words += FACTORS[data].split() if agent == "factorization" else []
+    run = rlkit.train(*words, seed=seed, run_dir=folder / f"{data}_{agent}_{seed}")
     score = run.evaluate(EPISODES)["return/raw"]["mean"]
     return {"data": data, "agent": agent, "seed": seed, "liked": round(score, 4), "table": round(table_score(run), 4)}
 
@@ -68,23 +70,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="*", default=list(range(5)))
     parser.add_argument("--only", nargs="*", choices=list(AGENTS), default=list(AGENTS))
-    parser.add_argument("--lastfm", type=Path, help="without it, planted ratings alone")
+    parser.add_argument("--data", nargs="*", choices=list(DATA), default=list(DATA))
+    parser.add_argument("--lastfm", type=Path, help="where its files lie; without it, they are downloaded")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     rows = []
-    sets = {"planted": []} | ({} if arguments.lastfm is None else {"lastfm": [f"data.folder={arguments.lastfm}"]})
+    folders = {"lastfm": [] if arguments.lastfm is None else [f"data.folder={arguments.lastfm}"]}
     with tempfile.TemporaryDirectory() as folder:
-        for data, words in sets.items():
-            for seed in arguments.seeds:
-                for agent in arguments.only:
-                    rows.append(row(data, agent, seed, Path(folder), words))
-                    print(rows[-1], flush=True)
-    for data in sets:
+        for data, seed, agent in product(arguments.data, arguments.seeds, arguments.only):
+            rows.append(row(data, agent, seed, Path(folder), folders.get(data, [])))
+            print(rows[-1], flush=True)
+    for data in arguments.data:
         for agent in arguments.only:
             found = [one["liked"] for one in rows if (one["data"], one["agent"]) == (data, agent)]
             print(f"{data} {agent}: {statistics.mean(found):.3f} ({min(found):.3f} to {max(found):.3f})")
     if arguments.out:
-        write(arguments.out, "recommending", rows, common=COMMON, agents=AGENTS, data=DATA)
+        write(arguments.out, "recommending", rows, common=COMMON, agents=AGENTS, data=DATA, factors=FACTORS)
 
 
 if __name__ == "__main__":

@@ -53,34 +53,39 @@ def fitted(folder: Path, seed: int) -> Path:
     return run.directory
 
 
-def row(way: str, encoder: Path, folder: Path, seed: int, words: list[str]) -> dict[str, Any]:
+def row(way: str, encoder: Path, folder: Path, seed: int) -> dict[str, Any]:
     """Train one agent, and return when it was good enough."""
-    begins = [] if way == "scratch" else [f"network.encoder={encoder}", WAYS[way]]
-    run = rlkit.train(*DQN.split(), *begins, *words, seed=seed, run_dir=folder / f"{way}_s{seed}")
+    words = [] if way == "scratch" else [f"network.encoder={encoder}", WAYS[way]]
+    run = rlkit.train(*DQN.split(), *words, seed=seed, run_dir=folder / f"{way}_s{seed}")
     means = run.evaluation_means()
     reached = next((step for step, mean in means if mean >= GOAL), None)
-    return {"way": way, "seed": seed, "steps": reached, "best": round(max(mean for _, mean in means), 3)}
+    return {
+        "way": way,
+        "seed": seed,
+        "steps": reached,
+        "best": round(max(mean for _, mean in means), 3),
+    }
 
 
 def main() -> None:
     """Print and keep a row for each way and seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="*", default=list(range(5)))
-    parser.add_argument("--only", choices=list(WAYS))
-    parser.add_argument("--set", nargs="*", default=[], help="settings of DQN that are not those above")
+    parser.add_argument("--ways", nargs="*", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as name:
         for seed in arguments.seeds:
             encoder = fitted(Path(name), seed)
-            for way in WAYS if arguments.only is None else [arguments.only]:
-                rows.append(row(way, encoder, Path(name), seed, arguments.set))
+            for way in arguments.ways:
+                rows.append(row(way, encoder, Path(name), seed))
                 print(rows[-1], flush=True)
-    for way in WAYS:
-        found = [BUDGET if one["steps"] is None else one["steps"] for one in rows if one["way"] == way]
-        if found:
-            print(f"{way}: median {statistics.median(found):,.0f} ({min(found):,} to {max(found):,})")
+    for way in arguments.ways:
+        own = [one["steps"] for one in rows if one["way"] == way]
+        found = [BUDGET if steps is None else steps for steps in own]
+        spread = f"{statistics.median(found):,.0f} ({min(found):,} to {max(found):,})"
+        print(f"{way}: median {spread}, {own.count(None)} not at all")
     if arguments.out:
         write(arguments.out, "transfer", rows, fit=FIT, dqn=DQN)
 
