@@ -281,13 +281,15 @@ class TestData:
         assert (data.image_shape, data.rows.X.shape, data.rows.X.dtype) == ((1, 6, 5), (3, 30), np.uint8)
 
 
-class TestCommand:
-    @pytest.fixture(scope="class")
-    def run(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        folder: Path = tmp_path_factory.mktemp("runs")
-        succeed("train", "agent=random", "total_steps=50", "eval.every=0", "video=none", "logger=[csv]", cwd=folder)
-        return folder
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of random actions in CartPole."""
+    folder: Path = tmp_path_factory.mktemp("runs")
+    succeed("train", "agent=random", "total_steps=50", "eval.every=0", "video=none", "logger=[csv]", cwd=folder)
+    return folder
 
+
+class TestCommand:
     def test_an_agent_of_a_run_is_recorded(self, run: Path) -> None:
         words = ("play", "record=true", "run=runs/random_cartpole_s0", "episodes=2")
         told = succeed(*words, cwd=run).splitlines()
