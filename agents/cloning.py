@@ -67,6 +67,7 @@ class Cloning:
         Raises:
             UsageError: the actions are neither, or the estimator does not predict such.
         """
+        self._actions = action_space
         if not isinstance(action_space, spaces.Discrete | spaces.Box):
             raise UsageError(f"agent=cloning learns Discrete or Box actions, not {action_space}; wrap the environment")
         self._discrete = isinstance(action_space, spaces.Discrete)
@@ -77,7 +78,7 @@ class Cloning:
             raise UsageError("agent.draw=true needs an estimator with probabilities of discrete actions; leave it out")
         self._episodes, self._pipeline = episodes, chained(prepare, estimator)
         self._held_out, self._balance, self._repeat, self._draw = held_out, float(balance), repeat, draw
-        self._observations, self._actions = observation_space, action_space
+        self._observations = observation_space
         self._threads, self._rng, self._tell, self._on_epoch = threads, rng, tell, on_epoch
         self.model: Any = None
 

@@ -26,7 +26,7 @@ class Racing(CarRacing):
 
     def reset(self, **keys: Any) -> Any:
         """Begin an episode in a new Box2D world; a used one would move in other last bits, and then in others."""
-        self._destroy()
+        self._destroy()  # type: ignore[no-untyped-call]
         self.world = type(self.world)((0, 0))
         with headless():
             return super().reset(**keys)
@@ -60,7 +60,7 @@ def seen(shapes: Array, zoom: float, translation: Any, angle: float) -> Array:
     cos, sin = math.cos(angle), math.sin(angle)
     x, y = shapes[..., 0], shapes[..., 1]
     turned = np.stack((cos * x - sin * y, sin * x + cos * y), axis=-1)
-    return turned * zoom + np.array([translation[0], translation[1]])
+    return np.asarray(turned * zoom + np.array([translation[0], translation[1]]))
 
 
 def _grass() -> Array:

@@ -82,10 +82,11 @@ def build(node: Any, context: Context, path: str = "") -> Any:
     options.check(plain_values, target, path)
     children = _built(arguments, context, path)
     options.check(children, target, path)
+    if partial:
+        # Whoever calls it knows what it is for: a learner makes a torso for its own rows.
+        return functools.partial(target, **children)
     wanted = options.parameters(target)
     known = {name: value(path) for name, value in context.items() if name in wanted and name not in children}
-    if partial:
-        return functools.partial(target, **known, **children)
     options.require(wanted, {*known, *children}, target, path)
     return target(**known, **children)
 

@@ -260,7 +260,7 @@ class TestData:
             data_set(str(path), "acton")
 
     def test_a_learner_is_fitted_to_them(self, tmp_path: Path) -> None:
-        path = record(tmp_path / "e", "env=cartpole", player=Balancing(), episodes=4)
+        path = record(tmp_path / "e", "env=cartpole", player=Balancing(), episodes=8)
         run = rlkit.fit(
             "learner=logistic",
             "data=episodes",
@@ -269,7 +269,7 @@ class TestData:
             "logger=[csv]",
             run_dir=str(tmp_path / "run"),
         )
-        assert run.figures["test/accuracy"] > 0.9
+        assert run.figures["test/accuracy"] > 0.8
 
     def test_pictures_keep_their_shape(self, tmp_path: Path) -> None:
         folder = EpisodeFolder(tmp_path / "e", ABOUT, save_every=1)
@@ -281,13 +281,15 @@ class TestData:
         assert (data.image_shape, data.rows.X.shape, data.rows.X.dtype) == ((1, 6, 5), (3, 30), np.uint8)
 
 
-class TestCommand:
-    @pytest.fixture(scope="class")
-    def run(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        folder: Path = tmp_path_factory.mktemp("runs")
-        succeed("train", "agent=random", "total_steps=50", "eval.every=0", "video=none", "logger=[csv]", cwd=folder)
-        return folder
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of random actions in CartPole."""
+    folder: Path = tmp_path_factory.mktemp("runs")
+    succeed("train", "agent=random", "total_steps=50", "eval.every=0", "video=none", "logger=[csv]", cwd=folder)
+    return folder
 
+
+class TestCommand:
     def test_an_agent_of_a_run_is_recorded(self, run: Path) -> None:
         words = ("play", "record=true", "run=runs/random_cartpole_s0", "episodes=2")
         told = succeed(*words, cwd=run).splitlines()

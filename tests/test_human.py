@@ -13,8 +13,9 @@ from gymnasium import spaces
 
 import rlkit
 from rlkit.core import UsageError
+from rlkit.demonstrations.playing import Discarded
 from rlkit.film import Shot
-from rlkit.human import Closed, Person, Window, play_in_window
+from rlkit.human import Closed, Person, Window, controls_beside, play_in_window
 from rlkit.keys import REPEAT, WAIT, Keys, keys_for, simple
 
 pygame = pytest.importorskip("pygame")
@@ -202,3 +203,60 @@ def test_without_a_screen_there_is_one_line_with_the_remedy(tmp_path: Path):
     play = partial(refused, "play", "run=runs/random_cartpole_s0", "human=true", cwd=tmp_path)
     assert "needs a screen" in play()
     assert "leave human=true out" in play()
+
+
+class TestControls:
+    @pytest.fixture
+    def driving(self, no_screen: None) -> Iterator[Window]:
+        keys = simple({"left": 0, "right": 2}, 1)
+        window = Window("a test", controls=controls_beside(keys))
+        window.show(Shot(grey, False, 1000, ""))
+        yield window
+        window.close()
+
+    def test_only_keys_that_the_game_leaves_free_control_it(self):
+        assert controls_beside(simple({"left": 0}, 1)) == {"space", "return"}
+        assert controls_beside(simple({"left": 0, "space": 1}, 1)) == {"return"}
+        assert controls_beside(simple({"left": 0}, WAIT)) == frozenset()
+
+    def test_enter_discards_the_episode(self, driving: Window):
+        person = Person(driving, simple({"left": 0, "right": 2}, 1))
+        post(pressed("right"), pressed("return"))
+        with pytest.raises(Discarded):
+            act(person)
+        # What was held is forgotten, and the next episode goes on as any.
+        assert act(person) == 1
+
+    def test_space_pauses_until_it_is_pressed_again(self, driving: Window, monkeypatch: pytest.MonkeyPatch):
+        person, reads = Person(driving, simple({"left": 0, "right": 2}, 1)), []
+        read = Window._read
+
+        def counted(window: Window) -> None:
+            reads.append(0)
+            if len(reads) == 5:
+                post(pressed("space"), pressed("left"))
+            read(window)
+
+        monkeypatch.setattr(Window, "_read", counted)
+        post(pressed("space"))
+        assert act(person) == 0
+        assert len(reads) == 5
+
+    def test_a_paused_game_can_be_closed(self, driving: Window):
+        post(pressed("space"), pressed("escape"))
+        with pytest.raises(Closed):
+            act(Person(driving, simple({"left": 0, "right": 2}, 1)))
+
+
+def test_a_person_is_recorded(no_screen: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from rlkit.demonstrations import read_episodes
+    from rlkit.verbs import play
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rlkit.human.PAUSE", 0.01)
+    read = Window._read
+    monkeypatch.setattr(Window, "_read", lambda self: (post(pressed("s")), read(self))[1])
+    assert play.main(["record=true", "human=true", "env=blackjack", "episodes=3", "fps=1000"]) == 0
+    found = read_episodes("recordings/blackjack")
+    assert found.action.tolist() == [0, 0, 0]
+    assert [episode["player"] for episode in found.episodes] == ["person"] * 3

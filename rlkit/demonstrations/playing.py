@@ -136,7 +136,8 @@ def _played(stream: Iterator[Transition], actor: Disturbed, max_steps: int) -> t
 
 def _episode(steps: list[tuple[Any, ...]], facts: Mapping[str, Any]) -> Episode:
     *columns, final = zip(*steps, strict=True)
-    return Episode(*map(np.stack, columns), final_observation=final[-1], facts=facts)
+    observation, action, intended, reward, discount = (np.stack(column) for column in columns)
+    return Episode(observation, action, intended, reward, discount, final[-1], facts)
 
 
 def about(config: Mapping[str, Any], env: Environment) -> dict[str, Any]:

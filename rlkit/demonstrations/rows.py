@@ -50,6 +50,7 @@ def balanced(rows: Rows, repeat: Mapping[int, float], balance: float, rng: np.ra
         UsageError: `balance` is no share, or a factor is negative or of no class.
     """
     require_share("agent.balance", balance)
+    assert rows.y is not None, "classes are what is balanced"
     classes, counts = np.unique(rows.y, return_counts=True)
     factors = _factors(classes, repeat)
     wanted = (counts * factors) ** (1 - balance)

@@ -33,4 +33,4 @@ class DiscreteActions(gymnasium.ActionWrapper[Any, Any, Any]):
 
     def action(self, action: Any) -> Array:
         """Return the row that was chosen."""
-        return self._table[int(action)].copy()
+        return np.array(self._table[int(action)])
