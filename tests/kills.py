@@ -97,7 +97,7 @@ CASES = {
 }
 """Name -> overrides: every agent, in this process, in subprocesses and native, plain data and opaque.
 
-``{encoder}`` stands for a run of `rlkit fit` with pictures as Catch shows them.
+``{encoder}`` stands for a run of `rlkit fit` with pictures as Catch shows them, ``{episodes}`` for recorded episodes.
 """
 
 PERIODS = (
