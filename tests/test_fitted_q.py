@@ -262,3 +262,13 @@ def test_an_estimator_that_refuses_its_rows_says_so_in_one_line() -> None:
         fitted(LinearRegression(), np.array([[np.nan], [1.0]]), np.ones(2), 0)
     with pytest.raises(UsageError, match="is a object, which is no estimator"):
         agent(estimator=object())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("env", "score"), [("cartpole", 475), ("mountain_car", -120)])
+def test_the_tuned_settings_reach_their_scores_within_a_thousand_episodes(
+    env: str, score: float, tmp_path: Path
+) -> None:
+    run = rlkit.train("agent=fitted_q", f"env={env}", seed=0, video="none", logger="[csv]", run_dir=tmp_path / "run")
+    assert len(run.episodes["step"]) <= 1000
+    assert run.evaluate(episodes=100)["return/raw"]["mean"] >= score
