@@ -65,7 +65,7 @@ class RidgeArms:
         """Return ``sqrt(x' A_a^-1 x)`` [N, A]."""
         rows = self._rows(context)
         products = np.einsum("nad,nd->na", np.tensordot(rows, self.inverse, (1, 1)), rows)
-        return np.sqrt(np.maximum(products, 0))
+        return np.asarray(np.sqrt(np.maximum(products, 0)))
 
     def draw(self, context: Array, rng: np.random.Generator, scale: float) -> Array:
         """Draw expected rewards [N, A]."""
