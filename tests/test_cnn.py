@@ -56,6 +56,27 @@ class TestTraining:
         assert model.train_cost_[-1] < 0.2 * model.train_cost_[0]
         assert model.predict_proba(b).dtype == np.float64
 
+    def test_batch_normalisation_predicts_with_the_statistics_of_all_rows(self) -> None:
+        # Far from zero, where running statistics would lag behind weights that move.
+        X = np.random.default_rng(0).normal(5.0, 0.2, (96, 3))
+        torso = partial(MLP, hidden=[4], activation="elu", layer_norm=False, batch_norm=True, dropout=0.5)
+        model = TorchMLPClassifier(torso, n_epochs=3, learning_rate=0.05, random_state=0)
+        weights = model.fit(X, X[:, 0] > 5).weights_
+        inputs = X @ weights["torso.top.0.weight"].T + weights["torso.top.0.bias"]
+        assert np.allclose(weights["torso.top.1.running_mean"], inputs.mean(0), atol=1e-12)
+        within = np.mean([part.var(0, ddof=1) for part in np.split(inputs, 3)], axis=0)
+        assert np.allclose(weights["torso.top.1.running_var"], within, rtol=1e-12)
+
+    def test_bytes_are_learnt_as_the_same_numbers_would_be(self) -> None:
+        rng = np.random.default_rng(0)
+        X, y = rng.integers(0, 256, (60, 64), dtype=np.uint8), rng.integers(0, 3, 60)
+        torso = partial(BlockCNN, channels=[[4]], hidden=8)
+        found = [
+            CNNClassifier(torso=torso, scale=255, n_epochs=2, random_state=0).fit(rows, y)
+            for rows in (X, X.astype(np.float32))
+        ]
+        assert np.array_equal(found[0].predict_proba(X), found[1].predict_proba(X))
+
     def test_rows_of_numbers_are_learnt_by_layers_with_batch_normalisation_and_dropout(self) -> None:
         x, y = load_breast_cancer(return_X_y=True)
         torso = partial(MLP, hidden=[20], activation="elu", layer_norm=False, batch_norm=True, dropout=0.2)

@@ -164,6 +164,14 @@ def weights(module: nn.Module) -> list[tuple[int, ...]]:
 
 
 class TestCNNs:
+    def test_natures_layers_can_be_normalised_and_left_out(self) -> None:
+        cnn = NatureCNN(PICTURE, hidden=120, activation="elu", batch_norm=True, dropout=0.3)
+        kinds = [type(layer).__name__ for layer in [*cnn.body, *cnn.top]]
+        block = ["Conv2d", "BatchNorm2d", "ELU"]
+        assert kinds == [*block * 3, "Flatten", "Dropout", "Linear", "ELU", "Dropout"]
+        with pytest.raises(UsageError, match="network.activation is 'swish'; it must be one of"):
+            NatureCNN(PICTURE, hidden=8, activation="swish")
+
     def test_natures_layers_are_those_of_the_paper(self) -> None:
         cnn = NatureCNN(PICTURE, hidden=512)
         assert weights(cnn) == [(32, 4, 8, 8), (64, 32, 4, 4), (64, 64, 3, 3), (512, 7 * 7 * 64)]

@@ -220,7 +220,10 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             tell_epoch(on_epoch, self.n_iter_, self.n_epochs, **costs)
             if self.early_stopping and stopping.stops(self.validation_cost_[-1], module_state(classifier)):
                 break
-        self.weights_: Weights = stopping.best if self.early_stopping else module_state(classifier)
+        if self.early_stopping:
+            load_module_state(classifier, dict(stopping.best))
+        torch_network.settle(classifier, map(self._floats, torch.split(rows[0], self.batch_size)), device)
+        self.weights_: Weights = module_state(classifier)
 
     def _epoch(
         self,

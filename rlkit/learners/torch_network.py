@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,10 +58,14 @@ class Classifier(nn.Module):
         """Return the parameters that an optimiser is to be given."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
+    def batch_norms(self) -> list[nn.Module]:
+        """Return the layers of batch normalisation that are in the mode of training."""
+        kinds = (nn.BatchNorm1d, nn.BatchNorm2d)
+        return [module for module in self.modules() if isinstance(module, kinds) and module.training]
+
     def batch_normalised(self) -> bool:
         """Tell whether training needs more than one row in a batch."""
-        kinds = (nn.BatchNorm1d, nn.BatchNorm2d)
-        return any(isinstance(module, kinds) and module.training for module in self.modules())
+        return bool(self.batch_norms())
 
 
 def encoder_of(weights: Weights) -> dict[str, Array]:
@@ -115,6 +119,33 @@ def descend(
     cost.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return float(cost.detach())
+
+
+def settle(classifier: Classifier, parts: Iterable[Tensor], device: str) -> None:
+    """Let batch normalisation predict with the statistics of all rows under the weights as they are now.
+
+    While weights move, the running ones lag behind: by much where inputs are far from zero, as pixels are (precise
+    statistics; Wu and Johnson, 2021). Dropout is off meanwhile.
+
+    Args:
+        classifier: trained.
+        parts: all rows, as its body takes them, some at a time; a part of one row is passed over.
+        device: where the classifier is.
+    """
+    norms: list[Any] = classifier.train().batch_norms()
+    classifier.eval()
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.train().momentum = None
+    with torch.inference_mode():
+        for part in parts:
+            if len(part) > 1:
+                classifier(part.to(device))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval().momentum = momentum
 
 
 def in_parts(function: Callable[[Tensor], Tensor], seen: Tensor, device: str) -> Array:
