@@ -63,7 +63,8 @@ class Bandit:
         if estimator is None:
             self.model = RidgeArms(*shape, ridge=ridge, intercept=not self._contexts.one_hot)
         else:
-            options = {"memory": memory, "update_every": update_every, "partial": partial, "bootstraps": bootstraps}
+            options: dict[str, Any] = {"memory": memory}
+            options |= {"update_every": update_every, "partial": partial, "bootstraps": bootstraps}
             options |= {"initial_value": initial_value, "rng": rng}
             self.model = _fitted(estimator, shape, options, joint=joint, unknown=unknown)
         if explorer.needs_deviation and not self.model.tells_deviation:

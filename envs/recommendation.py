@@ -131,7 +131,7 @@ class Recommendation(gymnasium.Env[Any, int]):
 
     def _legal(self) -> Array:
         """Return what may be recommended now, [I] bool."""
-        legal = self._audience.open[self._user].copy()
+        legal: Array = self._audience.open[self._user].copy()
         legal[self._shown] = False
         return legal
 
@@ -146,7 +146,7 @@ class Recommendation(gymnasium.Env[Any, int]):
 
     def _row(self) -> Array:
         """Return what is known of the user by now, [I] float32."""
-        row = self._audience.history[self._user].astype(np.float32)
+        row: Array = self._audience.history[self._user].astype(np.float32)
         told = self._shown[self._audience.open[self._user, self._shown]]
         row[told] = np.where(self._table.liked[self._user, told], 1, -1)
         return row

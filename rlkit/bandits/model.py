@@ -20,8 +20,9 @@ class Steps(NamedTuple):
 class RewardModel(Protocol):
     """Beliefs about the rewards of A arms in contexts [N, D]."""
 
-    tells_deviation: bool
-    """Whether there is more than a mean."""
+    @property
+    def tells_deviation(self) -> bool:
+        """Whether there is more than a mean."""
 
     def mean(self, context: Array) -> Array:
         """Return the expected rewards [N, A]."""
