@@ -6,6 +6,7 @@ The seven actions, and what is seen, are those of people who recorded their own 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,7 +87,10 @@ def make(
 
 def _world() -> Any:
     try:
-        from rlkit.envs.car_racing_world import Racing
+        with warnings.catch_warnings():
+            # Box2D's own, when it is loaded.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from rlkit.envs.car_racing_world import Racing
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise UsageError(f'env=car_racing needs Box2D: pip install "rlkit[box2d]" ({error})') from error
     return Racing

@@ -294,7 +294,9 @@ class TestCommand:
         words = ("play", "record=true", "run=runs/random_cartpole_s0", "episodes=2")
         told = succeed(*words, cwd=run).splitlines()
         assert told[0].startswith("episode 1: return ")
-        assert told[2].startswith("2 episodes recorded in recordings/random_cartpole_s0; learn from them: rlkit train")
+        assert told[2].startswith(
+            "2 episodes recorded in recordings/random_cartpole_s0; learn from them: rlkit train agent=cloning"
+        )
         told = json.loads(succeed(*words, "output=json", "epsilon=0.5", cwd=run))
         assert (told["folder"], len(told["returns"])) == ("recordings/random_cartpole_s0", 2)
         found = read_episodes(run / "recordings/random_cartpole_s0")
@@ -314,6 +316,7 @@ class TestCommand:
             (("env=cartpole", "+player._target_=fractions.Fraction"), "player is a Fraction, which does not act"),
             (("run=runs/random_cartpole_s0", "episodes=0"), "episodes is 0; it must be at least 1"),
             (("run=runs/random_cartpole_s0", "hold=0"), "hold is 0; it must be at least 1"),
+            (("run=runs/random_cartpole_s0", "grid=true"), "grid= makes videos, and record=true writes episodes"),
         ],
     )
     def test_mistakes_are_told_in_a_line(self, words: tuple[str, ...], line: str, run: Path) -> None:

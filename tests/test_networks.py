@@ -169,7 +169,7 @@ class TestCNNs:
         kinds = [type(layer).__name__ for layer in [*cnn.body, *cnn.top]]
         block = ["Conv2d", "BatchNorm2d", "ELU"]
         assert kinds == [*block * 3, "Flatten", "Dropout", "Linear", "ELU", "Dropout"]
-        with pytest.raises(UsageError, match=r"network\.activation is 'swish'; it must be one of"):
+        with pytest.raises(UsageError, match=r"network.activation is 'swish'; it must be one of"):
             NatureCNN(PICTURE, hidden=8, activation="swish")
 
     def test_natures_layers_are_those_of_the_paper(self) -> None:

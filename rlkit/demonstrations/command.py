@@ -59,9 +59,8 @@ def _tell(out: Path, told: list[Mapping[str, Any]], *, as_json: bool) -> None:
         columns = {name: [facts[key] for facts in told] for name, key in (("returns", "return"), ("lengths", "length"))}
         print(json.dumps({"folder": str(out), **columns}))
     elif told:
-        print(
-            f"{len(told)} episodes recorded in {out}; learn from them: rlkit train agent=cloning agent.episodes={out}"
-        )
+        words = f"rlkit train agent=cloning env=… agent.episodes={out}"
+        print(f"{len(told)} episodes recorded in {out}; learn from them: {words}")
 
 
 def _stage(config: DictConfig, choices: Choices) -> Stage:

@@ -16,6 +16,10 @@ from rlkit.resources import has_display
 from rlkit.run import Run
 from rlkit.seeding import Seeds
 
+FILM = ("log", "grid", "actions", "height", "captions", "terminal")
+EPISODES = ("env", "player", "save_every", "hold")
+"""Keys that only videos, or only recorded episodes, have a use for."""
+
 
 def main(argv: Sequence[str]) -> int:
     """Record an agent of a run or a log of actions, or let a person play in a window."""
@@ -28,9 +32,10 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
     if config.record:
         from rlkit.demonstrations.command import record as record_episodes
 
+        _refuse(overrides, FILM, "makes videos, and record=true writes episodes: leave one of them out")
         record_episodes(config, choices)
         return
-    _check_video(overrides)
+    _refuse(overrides, EPISODES, "goes with record=true; without it run= says what is played")
     if (config.run is None) == (config.log is None):
         raise UsageError("play needs either run=<a run folder> or log=<a log of actions>")
     if config.height is not None and config.height < 2:
@@ -45,12 +50,12 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
         _report(config, _record(config, format))
 
 
-def _check_video(overrides: Sequence[str]) -> None:
-    """Refuse what only recorded episodes have a use for."""
+def _refuse(overrides: Sequence[str], keys: Sequence[str], why: str) -> None:
+    """Refuse keys that mean nothing for what is asked for."""
     for word in overrides:
         key = word.lstrip("+~").partition("=")[0].partition(".")[0]
-        if key in ("env", "player", "save_every", "hold"):
-            raise UsageError(f"{key}= goes with record=true; without it run= says what is played")
+        if key in keys:
+            raise UsageError(f"{key}= {why}")
 
 
 def _check_log(overrides: Sequence[str]) -> None:
