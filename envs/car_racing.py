@@ -6,6 +6,7 @@ The seven actions, and what is seen, are those of people who recorded their own 
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -86,6 +87,8 @@ def make(
 
 
 def _world() -> Any:
+    # pygame greets whoever loads it, on stdout.
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "hide")
     try:
         with warnings.catch_warnings():
             # Box2D's own, when it is loaded.

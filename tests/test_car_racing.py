@@ -106,7 +106,7 @@ def test_arrow_keys_drive() -> None:
 
 def test_the_driver_completes_tracks_that_it_has_never_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     blind(monkeypatch)
-    path = record(tmp_path / "e", "env=car_racing", player=driver(), episodes=4, max_steps=1000)
+    path = record(tmp_path / "e", "env=car_racing", player=driver(), episodes=2, max_steps=1000)
     found = read_episodes(path)
     scores = [facts["return"] for facts in found.episodes]
     assert min(scores) > 850, scores

@@ -124,6 +124,19 @@ def test_it_learns_once_and_says_how_well(balancing: Path) -> None:
     assert acted(clone, LEANING).tolist() == [1, 0]
 
 
+def test_a_player_who_always_does_the_same_is_cloned(tmp_path: Path) -> None:
+    class Stubborn(Balancing):
+        def act(self, timestep: Any, memory: Any, *, explore: bool, rng: Any) -> Any:
+            return np.ones(1, np.int64), memory
+
+    path = record(tmp_path / "e", "env=cartpole", player=Stubborn(), episodes=3)
+    clone = agent(path, DecisionTreeClassifier())
+    figures = clone.update()
+    assert figures is not None
+    assert figures["held_out/accuracy"] == 1.0
+    assert acted(clone, LEANING).tolist() == [1, 1]
+
+
 def test_before_it_has_learnt_actions_are_drawn_from_the_legal_ones(balancing: Path) -> None:
     clone = agent(balancing, DecisionTreeClassifier())
     assert {*acted(clone, np.zeros((50, 4)))} == {0, 1}

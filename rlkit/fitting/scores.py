@@ -34,7 +34,8 @@ def classification(pipeline: Any, rows: Rows) -> dict[str, float]:
     means = precision_recall_fscore_support(rows.y, predicted, average="macro", zero_division=0.0)
     found = {"accuracy": float(accuracy_score(rows.y, predicted))}
     found |= {name: float(value) for name, value in zip(("precision", "recall", "f1"), means[:3], strict=True)}
-    known = bool(np.isin(rows.y, pipeline.classes_).all())
+    # Of a single class, of which there is nothing to doubt, scikit-learn computes no loss.
+    known = len(pipeline.classes_) > 1 and bool(np.isin(rows.y, pipeline.classes_).all())
     if known and (probabilities := probabilities_of(pipeline, rows.X)) is not None:
         found["log_loss"] = float(log_loss(rows.y, probabilities, labels=pipeline.classes_))
     return found
