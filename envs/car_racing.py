@@ -138,7 +138,7 @@ class CentreLine:
         """
         world: Any = env.unwrapped
         if not env.has_wrapper_attr("get_keys_to_action") or not hasattr(world, "track"):
-            raise UsageError("player=centre_line drives in env=car_racing with env.discrete=true only")
+            raise UsageError("expert=centre_line drives in env=car_racing with env.discrete=true only")
         track, car = np.array(world.track)[:, 2:4], world.car
         place, speed = np.array(car.hull.position), math.hypot(*car.hull.linearVelocity)
         here = int(((track - place) ** 2).sum(axis=1).argmin())

@@ -25,6 +25,7 @@ GROUPS = (
     "discretizer",
     "policy",
     "explorer",
+    "data",
     "logger",
     "experiment",
     "tuned",
@@ -84,7 +85,7 @@ examples
   rlkit play run=runs/mcts_othello_s0 human=true terminal=true     you play against the agent
   rlkit play run=runs/dqn_cartpole_s0 record=true episodes=20      episodes for agent=cloning
   rlkit play env=car_racing record=true human=true episodes=20     the same of your own driving
-  rlkit play env=car_racing record=true player=centre_line         the same of a scripted driver""",
+  rlkit play env=car_racing record=true expert=centre_line         the same of a scripted driver""",
     "match": """\
 players: a run folder, mcts, random or perfect (where the game is solved); @last or @50000 behind a
 run chooses the checkpoint, @all takes each one kept, and :400 the simulations of a search; :0 is a
@@ -177,7 +178,7 @@ def _keys_and_groups(verb: str, path: Path) -> list[str]:
     keys = [(f"{key.name}={'…' if key.value == '???' else key.value}", key.comment) for key in read_keys(lines)]
     parts = ["keys, and the values they have if you say nothing\n" + columns(keys)]
     known = {"train": GROUPS, "fit": FIT_GROUPS}
-    groups = known.get(verb) or tuple(group for group in (*GROUPS, *FIT_GROUPS[:1], "player") if group in chosen)
+    groups = known.get(verb) or tuple(group for group in (*GROUPS, *FIT_GROUPS[:1], "expert") if group in chosen)
     shown = [_group(group, chosen.get(group, ""), verb) for group in groups]
     return parts + (["groups\n" + "\n".join(filter(None, shown))] if any(shown) else [])
 
@@ -193,6 +194,7 @@ def _group(group: str, chosen: str, verb: str) -> str:
 
 
 HINTS = {
+    "data": " (what rlkit fit learns from; ratings are for env=recommendation, too)",
     "prepare": " (the data chooses; several: prepare=[impute,standardize])",
     "network": " (the agent chooses)",
     "distribution": " (of returns; the agent chooses)",

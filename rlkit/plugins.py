@@ -58,7 +58,7 @@ class Entry(NamedTuple):
     @property
     def verb(self) -> str:
         """Return the verb that a preset is for: the one whose groups it chooses from."""
-        chosen = re.findall(r"^  - override /(\w+)", self.path.read_text("utf-8", "replace"), re.MULTILINE)
+        chosen = re.findall(r"^  - override /(\w+):", self.path.read_text("utf-8", "replace"), re.MULTILINE)
         return "fit" if {"learner", "data"} & set(chosen) else "train"
 
 

@@ -132,7 +132,7 @@ class PlayConfig(RunConfig):
     run: str | None = None
     log: str | None = None
     env: Any = None
-    player: Any = None
+    expert: Any = None
     record: bool = MISSING
     save_every: int = MISSING
     hold: int = MISSING

@@ -29,7 +29,7 @@ def options(**changed: Any) -> dict[str, Any]:
 
 
 def driver() -> CentreLine:
-    return build.build(build.plain(compose_alone("player/centre_line"))["player"], {}, "player")  # type: ignore[no-any-return]
+    return build.build(build.plain(compose_alone("expert/centre_line"))["expert"], {}, "expert")  # type: ignore[no-any-return]
 
 
 def blind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,10 @@ MISTAKES = [
     ("agent=dqnn", "there is no agent=dqnn; did you mean dqn?"),
     ("env=cartpool", "there is no env=cartpool; did you mean cartpole?"),
     ("logger=[csv,terminall]", "there is no logger=terminall; did you mean terminal?"),
-    ("network=convolution", "there is no network=convolution; there is: auto, impala, mlp, nature, residual, small"),
+    (
+        "network=convolution",
+        "there is no network=convolution; there is: auto, blocks, impala, mlp, nature, residual, small",
+    ),
     ("schedule@agent.epsilon=linnear", "there is no schedule=linnear; did you mean linear?"),
     ("experiment=cartpole_24", "there is no experiment=cartpole_24; did you mean cartpole_24_24?"),
     ("tuned=nune", "there is no tuned=nune; did you mean none?"),
@@ -239,7 +242,7 @@ def test_help_shows_every_key_that_a_verb_has(capsys: pytest.CaptureFixture[str]
     for verb, schema in SCHEMAS.items():
         main([verb, "--help"])
         text = capsys.readouterr().out
-        for key in set(schema.__dataclass_fields__) - {"network", "distribution", "replay"}:
+        for key in set(schema.__dataclass_fields__) - {"network", "distribution", "replay", "data"}:
             assert f"\n  {key}=" in text or f"\n  {key}." in text or f"    {key}=" in text, (verb, key)
 
 

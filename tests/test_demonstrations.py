@@ -304,16 +304,16 @@ class TestCommand:
         assert [e["length"] for e in found.episodes[2:]] == told["lengths"]
 
     def test_any_class_that_acts_is_a_player(self, run: Path) -> None:
-        words = ("env=cartpole", "+player._target_=rlkit.policies.Uniform", "max_steps=5", "out=here", "output=json")
+        words = ("env=cartpole", "+expert._target_=rlkit.policies.Uniform", "max_steps=5", "out=here", "output=json")
         assert json.loads(succeed("play", "record=true", *words, cwd=run))["lengths"] == [5]
 
     @pytest.mark.parametrize(
         ("words", "line"),
         [
             ((), "record=true needs either run=<a run folder> or env=<an environment>"),
-            (("env=cartpole",), "nothing says who plays: human=true, player="),
-            (("env=cartpole", "player=centre_line"), "player=centre_line drives in env=car_racing"),
-            (("env=cartpole", "+player._target_=fractions.Fraction"), "player is a Fraction, which does not act"),
+            (("env=cartpole",), "nothing says who plays: human=true, expert="),
+            (("env=cartpole", "expert=centre_line"), "expert=centre_line drives in env=car_racing"),
+            (("env=cartpole", "+expert._target_=fractions.Fraction"), "expert is a Fraction, which does not act"),
             (("run=runs/random_cartpole_s0", "episodes=0"), "episodes is 0; it must be at least 1"),
             (("run=runs/random_cartpole_s0", "hold=0"), "hold is 0; it must be at least 1"),
             (("run=runs/random_cartpole_s0", "grid=true"), "grid= makes videos, and record=true writes episodes"),

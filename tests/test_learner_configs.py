@@ -33,7 +33,14 @@ SOONER = {
 }
 """Checks fit dozens of times."""
 BY_TASK = ("tree", "forest", "mlp")
-OWN_FILES = {"csv": "a.csv", "tsv": "a.tsv", "npz": "a.npz", "images": "pictures", "ratings": "a.csv"}
+OWN_FILES = {
+    "csv": "a.csv",
+    "tsv": "a.tsv",
+    "npz": "a.npz",
+    "images": "pictures",
+    "ratings": "a.csv",
+    "episodes": "episodes",
+}
 """Data sets that need a path."""
 
 

@@ -50,7 +50,7 @@ def cut_down(command: str) -> str:
         return command
     if any(word.startswith("resume=") for word in words):
         return f"{command} total_steps=450"
-    deep = not re.search(r"agent=(?!dqn\b)\w|safecab|hidden_velocity|cloning", command)
+    deep = not re.search(r"agent=(?!dqn\b)\w|safecab|hidden_velocity|cloning|clusters", command)
     pictures = re.search(r"env=atari|rainbow|atari_|car_racing", command)
     starts = f"agent.learning_starts={190 if pictures else 100}" if deep else ""
     # The first run films its agent as any does.

@@ -48,6 +48,12 @@ SOONER = {
     "dqn": ("agent.learning_starts=30", "agent.batch_size=16"),
     "ppo": ("agent.n_steps=16",),
     "es": ("agent.population=2",),
+    "fitted_q": (
+        "agent.learning_starts=30",
+        "agent.fit_every=50",
+        "agent.estimator.n_estimators=3",
+        "agent.iterations=2",
+    ),
     "mcts": ("agent.simulations=4", "agent.max_steps=5"),
     "alphazero": ("agent.simulations=4", "agent.learning_starts=20", "agent.batch_size=16"),
 }

@@ -93,11 +93,11 @@ def _playing(config: DictConfig, choices: Choices, stage: Stage) -> Iterator[tup
 
 
 def _player(config: DictConfig, choices: Choices, stage: Stage, env: Environment) -> tuple[str, Actor]:
-    if config.player is not None:
-        node = build.plain(config.player)
-        return str(choices.get("player") or node.get("_target_")), make_player(node, env)
+    if config.expert is not None:
+        node = build.plain(config.expert)
+        return str(choices.get("expert") or node.get("_target_")), make_player(node, env)
     if stage.run is None:
         raise UsageError(
-            "nothing says who plays: human=true, player=<a scripted player>, or run=<a run folder> for its agent"
+            "nothing says who plays: human=true, expert=<a scripted player>, or run=<a run folder> for its agent"
         )
     return stage.name, stage.run.load_agent(config.checkpoint, config.device)

@@ -150,7 +150,7 @@ def about(config: Mapping[str, Any], env: Environment) -> dict[str, Any]:
 
 
 def make_player(config: Mapping[str, Any], env: Environment) -> Actor:
-    """Build the node `player`, whose constructor can ask for `observation_space` and `action_space`.
+    """Build the node `expert`, whose constructor can ask for `observation_space` and `action_space`.
 
     Raises:
         UsageError: it does not fit its options, or is no player.
@@ -159,7 +159,7 @@ def make_player(config: Mapping[str, Any], env: Environment) -> Actor:
         "observation_space": lambda path: env.observation_space,
         "action_space": lambda path: env.action_space,
     }
-    player = build.build(config, context, "player")
+    player = build.build(config, context, "expert")
     if not callable(getattr(player, "act", None)):
-        raise UsageError(f"player is a {type(player).__name__}, which does not act; see rlkit.core.Actor")
+        raise UsageError(f"expert is a {type(player).__name__}, which does not act; see rlkit.core.Actor")
     return player  # type: ignore[no-any-return]

@@ -260,8 +260,12 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         if getattr(self, "_network", None) is None:
             # It was read from plain data.
             self._network = self._restored()
-        compute = function(self._network.to(device))
-        return torch_network.in_parts(lambda part: compute(self._floats(part)), self._seen(x), device)
+        compute, dtype = function(self._network.to(device)), self._learnt_dtype()
+        # Bytes may come to a network that learnt from float64.
+        return torch_network.in_parts(lambda part: compute(self._floats(part).to(dtype)), self._seen(x), device)
+
+    def _learnt_dtype(self) -> torch.dtype:
+        return torch.tensor(self.weights_["head.weight"]).dtype
 
     def _dtypes(self, *computed: Any) -> list[Any]:
         """Return the types of numbers in which rows are kept; others become the first."""
@@ -271,7 +275,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         """Return the network with what was learnt, in the mode of prediction."""
         with torch_network.seeded(0, "cpu"):
             classifier = self._untrained(frozen=False)
-        classifier.to(torch.tensor(self.weights_["head.weight"]).dtype)
+        classifier.to(self._learnt_dtype())
         load_module_state(classifier, dict(self.weights_))
         return classifier.eval()
 

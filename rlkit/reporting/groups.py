@@ -92,7 +92,7 @@ def grouped(runs: Sequence[AnyRun]) -> list[Group]:
 
 def environment_name(config: Mapping[str, Any]) -> str:
     """Return the environment's name, with the game or id where the name does not say it; or that of the data."""
-    if "data" in config:
+    if "learner" in config:
         file = config["data"].get("path")
         return " ".join([str(config["choices"]["data"]), *([Path(str(file)).name] if file is not None else [])])
     name, env = str(config["choices"]["env"]), config["env"]

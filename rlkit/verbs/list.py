@@ -21,7 +21,7 @@ GROUPS = {
     "discretizer": "discretisers",
     "policy": "policies",
     "explorer": "explorers",
-    "player": "players",
+    "expert": "experts",
     "learner": "learners",
     "data": "data sets",
     "prepare": "preparations of data",

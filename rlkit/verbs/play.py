@@ -17,7 +17,7 @@ from rlkit.run import Run
 from rlkit.seeding import Seeds
 
 FILM = ("log", "grid", "actions", "height", "captions", "terminal")
-EPISODES = ("env", "player", "save_every", "hold")
+EPISODES = ("env", "expert", "save_every", "hold")
 """Keys that only videos, or only recorded episodes, have a use for."""
 
 
