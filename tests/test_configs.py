@@ -55,8 +55,8 @@ BRIEFLY = {"mcts": ("agent.simulations=5",), "alphazero": ("agent.simulations=5"
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Episodes to learn from: cartpole/ and car_racing/."""
     folder: Path = tmp_path_factory.mktemp("recordings")
-    for name, steps in (("cartpole", 60), ("car_racing", 8)):
-        record(folder / name, f"env={name}", episodes=2, max_steps=steps)
+    record(folder / "cartpole", "env=cartpole", episodes=2, max_steps=60)
+    record(folder / "car_racing", "env=car_racing", "env.stack=4", episodes=2, max_steps=8)
     return folder
 
 
