@@ -119,10 +119,13 @@ def _fitted(
     estimator: Any, shape: tuple[int, int], options: dict[str, Any], *, joint: bool, unknown: str
 ) -> RewardModel:
     from rlkit.fitting.kinds import kind_of
+    from rlkit.fitting.slots import require_usable
 
     kind = kind_of(estimator)
     if kind == "recommender":
         return RecommenderArms(estimator, *shape, unknown=unknown, **options)
     if kind in ("classifier", "regressor"):
+        columns = shape[1] + joint * shape[0]
+        require_usable("agent.estimator", estimator, kind, columns, lambda model, rows: model.predict(rows))
         return EstimatorArms(estimator, *shape, joint=joint, **options)
     raise UsageError(f"agent.estimator is a {kind}, which predicts no rewards; rlkit list learner shows others")

@@ -254,6 +254,14 @@ def test_an_explorer_that_needs_deviations_refuses_an_estimator_without() -> Non
         Thompson(-1)
 
 
+@pytest.mark.parametrize("joint", [False, True])
+def test_an_estimator_that_cannot_be_saved_is_refused_at_the_start(joint: bool) -> None:
+    with pytest.raises(
+        UsageError, match=r"agent.estimator cannot be used: KNeighborsRegressor read again cannot predict"
+    ):
+        bandit(2, 2, EpsilonGreedy(Constant(0.1)), KNeighborsRegressor(algorithm="kd_tree"), joint=joint)
+
+
 def test_legal_actions_alone_are_chosen() -> None:
     rng, model, legal = np.random.default_rng(0), RidgeArms(3, 1, ridge=1.0, intercept=False), np.zeros((50, 3), bool)
     legal[:, 1] = True

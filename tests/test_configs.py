@@ -56,7 +56,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Episodes to learn from: cartpole/ and car_racing/."""
     folder: Path = tmp_path_factory.mktemp("recordings")
     record(folder / "cartpole", "env=cartpole", episodes=2, max_steps=60)
-    record(folder / "car_racing", "env=car_racing", "env.stack=4", episodes=2, max_steps=40)
+    record(folder / "car_racing", "env=car_racing", "env.stack=4", episodes=2, max_steps=8)
     return folder
 
 

@@ -13,10 +13,11 @@ import pytest
 import yaml
 from PIL import Image
 from scipy.sparse import csr_array
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_iris, load_wine
 from sklearn.metrics import accuracy_score, f1_score, ndcg_score, r2_score
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 from wandb.proto import wandb_internal_pb2
 
@@ -29,8 +30,9 @@ from rlkit.fitting import scores
 from rlkit.fitting.pictures.palette import hexadecimal, palette
 from rlkit.fitting.run import FitRun
 from rlkit.fitting.saving import SavingError
-from rlkit.fitting.session import described
-from rlkit.fitting.splits import folds, split
+from rlkit.fitting.session import described, fitted
+from rlkit.fitting.splits import Split, folds, split
+from rlkit.learners.mlp import MLPClassifier
 from rlkit.loggers.wandb_uplink import records
 from rlkit.seeding import Seeds
 
@@ -314,6 +316,20 @@ class TestSplits:
     def test_too_few_rows_are_refused(self) -> None:
         with pytest.raises(UsageError, match=r"test_size=0.2 of 4 rows cannot be held out: .*; set test_size=0"):
             split(self.data([0, 1, 0, 1]), 0.2, Seeds(0))
+
+
+def test_held_out_rows_of_a_class_that_was_never_shown_are_not_watched() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((30, 2)), np.arange(30) % 3
+    shown, rest = y[:20] < 2, np.arange(20, 30)
+    learner = Pipeline([("learner", MLPClassifier((4,), n_epochs=3, random_state=0))])
+    parts = Split(Rows(X[:20][shown], y[:20][shown]), Rows(X[rest], y[rest]))
+    model = fitted(learner, parts, lambda epoch, epochs, figures: None, lambda line: None)[-1]
+    known = y[rest] < 2
+    alone = clone(learner[-1]).fit(parts.train.X, parts.train.y, validation=(X[rest][known], y[rest][known]))
+    assert model.validation_cost_ == alone.validation_cost_
+    only = parts._replace(test=Rows(X[rest][~known], y[rest][~known]))
+    assert not fitted(learner, only, lambda epoch, epochs, figures: None, lambda line: None)[-1].validation_cost_
 
 
 def test_f1_is_that_of_precision_and_recall() -> None:

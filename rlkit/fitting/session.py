@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlkit.core import Array, RunError, UsageError
-from rlkit.data import Dataset, Rows
+from rlkit.data import Dataset
 from rlkit.fitting import scores
+from rlkit.fitting.kinds import kind_of
 from rlkit.fitting.splits import Split, folds, split
 from rlkit.learners.epochs import OnEpoch
 from rlkit.loggers.base import Logger
@@ -115,17 +116,22 @@ def fitted(pipeline: Any, parts: Split, on_epoch: OnEpoch, tell: Callable[[str],
     with _complaints(type(learner).__name__, tell):
         X = before.fit_transform(train.X, train.y) if len(before) else train.X
         if "validation" in takes:
-            watched |= _validation(before, learner, parts.test)
+            watched |= _validation(before, learner, parts)
         learner.fit(X, train.y, **watched)
     return fresh
 
 
-def _validation(before: Any, learner: Any, test: Rows | None) -> dict[str, Any]:
+def _validation(before: Any, learner: Any, parts: Split) -> dict[str, Any]:
     """Return held-out rows for a learner that records their cost, unless it would choose by them."""
+    test = parts.test
     if test is None or learner.get_params(deep=False).get("early_stopping"):
         return {}
     X = before.transform(test.X) if len(before) else test.X
-    return {"validation": X if test.y is None else (X, test.y)}
+    if kind_of(learner) != "classifier":
+        return {"validation": X if test.y is None else (X, test.y)}
+    # A class that was never shown has no cost: its probability is not computed.
+    known = np.isin(test.y, parts.train.y)
+    return {"validation": (X[known], test.y[known])} if known.any() else {}
 
 
 @contextmanager

@@ -67,10 +67,11 @@ def require_usable(slot: str, estimator: Any, kind: str, columns: int, predict: 
     found = kind_of(estimator) if isinstance(estimator, BaseEstimator) else "no estimator of scikit-learn's kind"
     if found != kind:
         raise UsageError(f"{slot} is a {name}, which is {_article(found)}; it must be a {kind} (rlkit list learner)")
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((TRIED_ROWS, columns))
+    # Not negative, as some naive Bayes and factorisations need it.
+    X = np.random.default_rng(0).random((TRIED_ROWS, columns))
+    targets = {"regressor": X[:, 0], "classifier": (X[:, 0] > 0.5).astype(np.int64)}
     try:
-        made = fitted(estimator, X, None if kind == "clusterer" else X[:, 0], seed=0)
+        made = fitted(estimator, X, targets.get(kind), seed=0)
         proven(made, to_state(made), lambda one: predict(one, X))
     except RunError as error:
         raise UsageError(f"{slot} cannot be used: {error}; choose another (rlkit list learner)") from error
