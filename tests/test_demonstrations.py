@@ -23,7 +23,7 @@ from rlkit.data.dataset import Rows
 from rlkit.data.episodes import recorded as data_set
 from rlkit.demonstrations import Episode, EpisodeFolder, read_episodes
 from rlkit.demonstrations.folder import appending
-from rlkit.demonstrations.playing import Discarded, Disturbed, Noise
+from rlkit.demonstrations.playing import Discarded, Noise, Recording
 from rlkit.demonstrations.rows import balanced, split_by_episode
 from rlkit.policies import Uniform
 from rlkit.vector import first_timestep
@@ -165,11 +165,11 @@ class TestRecording:
 
         many = 100
         space = gymnasium.spaces.Discrete(many)
-        actor = Disturbed(Zero(space), space, Noise(0.2, 4))
+        actor = Recording(Zero(space), space, Noise(0.2, 4))
         rng, now = np.random.default_rng(0), first_timestep(np.zeros((1, 1)), None)
         done = []
         for _ in range(20_000):
-            done.append(int(actor.act(now, (), explore=False, rng=rng)[0][0]))
+            done.append(int(actor.act(now, actor.initial_memory(1), explore=False, rng=rng)[0][0]))
             assert actor.intended.tolist() == [0]
         assert np.mean(np.array(done) > 0) == pytest.approx(0.2 * (1 - 1 / many), abs=0.02)
         ends = np.flatnonzero(np.diff(done))
@@ -183,6 +183,15 @@ class TestRecording:
         meant = (found.observation[:, 2] + 0.3 * found.observation[:, 3] > 0).astype(int)
         assert np.array_equal(found.intended, meant)
         assert 0.1 < np.mean(found.action != meant) < 0.4
+
+    def test_a_player_can_say_what_it_would_do_while_a_learner_acts(self, tmp_path: Path) -> None:
+        learner = Uniform(gymnasium.spaces.Discrete(2))
+        path = record(tmp_path / "e", "env=cartpole", player=Balancing(), episodes=5, learner=learner)
+        found = read_episodes(path)
+        meant = (found.observation[:, 2] + 0.3 * found.observation[:, 3] > 0).astype(int)
+        assert np.array_equal(found.intended, meant)
+        assert 0.3 < np.mean(found.action != meant) < 0.7
+        assert max(e["length"] for e in found.episodes) < 60
 
     def test_a_discarded_episode_is_recorded_anew(self, tmp_path: Path) -> None:
         class Unsure(Balancing):
@@ -306,6 +315,15 @@ class TestCommand:
     def test_any_class_that_acts_is_a_player(self, run: Path) -> None:
         words = ("env=cartpole", "+expert._target_=rlkit.policies.Uniform", "max_steps=5", "out=here", "output=json")
         assert json.loads(succeed("play", "record=true", *words, cwd=run))["lengths"] == [5]
+
+    def test_a_player_says_what_it_would_do_where_an_agent_acts(self, run: Path) -> None:
+        words = ("run=runs/random_cartpole_s0", "+expert._target_=recordings.Balancing", "out=said", "episodes=4")
+        path = str(Path(__file__).parent)
+        assert "4 episodes recorded in said" in succeed(
+            "play", "record=true", *words, cwd=run, env={"PYTHONPATH": path}
+        )
+        found = read_episodes(run / "said")
+        assert 0.2 < np.mean(found.action != found.intended) < 0.8
 
     @pytest.mark.parametrize(
         ("words", "line"),

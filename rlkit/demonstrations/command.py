@@ -29,6 +29,15 @@ class Stage(NamedTuple):
     max_steps: int
 
 
+class Cast(NamedTuple):
+    """Who plays where."""
+
+    name: str  # of the player
+    player: Actor
+    env: Environment
+    learner: Actor | None = None  # acts in the player's place
+
+
 def record(config: DictConfig, choices: Choices) -> None:
     """Record episodes, and tell of each.
 
@@ -43,11 +52,11 @@ def record(config: DictConfig, choices: Choices) -> None:
     out = Path(config.out or Path("recordings") / stage.name)
     told: list[Mapping[str, Any]] = []
     with (
-        _playing(config, choices, stage) as (name, player, env),
+        _playing(config, choices, stage) as (name, player, env, learner),
         appending(out, about(stage.config, env), config.save_every) as folder,
     ):
         settings = {"episodes": config.episodes, "seed": config.seed, "noise": noise, "max_steps": stage.max_steps}
-        for facts in record_episodes(player, env, folder, name=name, **settings):
+        for facts in record_episodes(player, env, folder, name=name, learner=learner, **settings):
             told.append(facts)
             if config.output.name != "json":
                 print(f"episode {len(told)}: return {facts['return']:g} in {facts['length']} steps", flush=True)
@@ -77,27 +86,27 @@ def _stage(config: DictConfig, choices: Choices) -> Stage:
 
 
 @contextmanager
-def _playing(config: DictConfig, choices: Choices, stage: Stage) -> Iterator[tuple[str, Actor, Environment]]:
-    """Give the player's name, the player, and its environment."""
+def _playing(config: DictConfig, choices: Choices, stage: Stage) -> Iterator[Cast]:
     if config.human:
         from rlkit.human import at_the_keys
 
         with at_the_keys(stage.config, stage.name, config.fps) as (person, env):
-            yield "person", person, env
+            yield Cast("person", person, env)
         return
     env = build.make_environment(build.for_evaluation(stage.config), num_envs=1)
     try:
-        yield (*_player(config, choices, stage, env), env)
+        yield _cast(config, choices, stage, env)
     finally:
         env.close()
 
 
-def _player(config: DictConfig, choices: Choices, stage: Stage, env: Environment) -> tuple[str, Actor]:
+def _cast(config: DictConfig, choices: Choices, stage: Stage, env: Environment) -> Cast:
+    agent = None if stage.run is None else stage.run.load_agent(config.checkpoint, config.device)
     if config.expert is not None:
         node = build.plain(config.expert)
-        return str(choices.get("expert") or node.get("_target_")), make_player(node, env)
-    if stage.run is None:
+        return Cast(str(choices.get("expert") or node.get("_target_")), make_player(node, env), env, agent)
+    if agent is None:
         raise UsageError(
             "nothing says who plays: human=true, expert=<a scripted player>, or run=<a run folder> for its agent"
         )
-    return stage.name, stage.run.load_agent(config.checkpoint, config.device)
+    return Cast(stage.name, agent, env)

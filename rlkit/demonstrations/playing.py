@@ -46,32 +46,47 @@ class Noise(NamedTuple):
         return self.share / (self.share + self.hold * (1 - self.share)) if self.share else 0.0
 
 
-class Disturbed:
-    """Another's actions in one environment, some replaced by random ones; `intended` is what it meant last."""
+class Recording:
+    """What is done in one environment while somebody's intentions are recorded.
 
-    def __init__(self, actor: Actor, action_space: Any, noise: Noise):
-        """Act as `actor` does, but for `noise`."""
-        self._actor, self._space, self._noise = actor, action_space, noise.checked()
+    The player acts, unless a learner does: then the player only says what it would do (DAgger; Ross et al., 2011). In
+    place of either, random actions are done now and then.
+
+    Attributes:
+        intended: what the player meant last, [1] or [1, ...].
+    """
+
+    def __init__(self, player: Actor, action_space: Any, noise: Noise, learner: Actor | None = None):
+        """Record `player`; `learner` acts where there is one."""
+        self._player, self._learner = player, learner
+        self._space, self._noise = action_space, noise.checked()
         self._left, self._random = 0, np.zeros(0)
         self.intended: Array = self._random
 
     def initial_memory(self, n: int) -> Memory:
-        """Return what `actor` remembers."""
-        return self._actor.initial_memory(n)
+        """Return what player and learner remember."""
+        return self._player.initial_memory(n), () if self._learner is None else self._learner.initial_memory(n)
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
-        """Ask `actor`, and return its action or a random one, [1] or [1, ...]."""
-        self.intended, memory = self._actor.act(timestep, memory, explore=explore, rng=rng)
+        """Ask the player, and return the action that is done, [1] or [1, ...]."""
+        own, learnt = memory
+        self.intended, own = self._player.act(timestep, own, explore=explore, rng=rng)
+        action = self.intended
+        if self._learner is not None:
+            action, learnt = self._learner.act(timestep, learnt, explore=explore, rng=rng)
+        return self._disturbed(action, timestep.legal_actions, rng), (own, learnt)
+
+    def _disturbed(self, action: Array, legal: Array | None, rng: np.random.Generator) -> Array:
         if not self._left and self._noise.share and rng.random() < self._noise.chance:
-            legal = None if timestep.legal_actions is None else timestep.legal_actions[0]
             self._left = self._noise.hold
-            self._random = np.array([random_action(self._space, rng, legal)], np.asarray(self.intended).dtype)
+            drawn = random_action(self._space, rng, None if legal is None else legal[0])
+            self._random = np.array([drawn], np.asarray(action).dtype)
         if not self._left:
-            return self.intended, memory
+            return action
         self._left -= 1
-        return self._random, memory
+        return self._random
 
 
 def record_episodes(
@@ -84,7 +99,7 @@ def record_episodes(
     seed: int,
     noise: Noise,
     max_steps: int,
-    explore: bool = False,
+    learner: Actor | None = None,
 ) -> Iterator[Mapping[str, Any]]:
     """Let `player` play, put each episode into `folder`, and yield what is told of it: return, length, seed.
 
@@ -99,15 +114,15 @@ def record_episodes(
         seed: of the episodes and of what is drawn.
         noise: random actions.
         max_steps: an episode that lasts longer is truncated.
-        explore: passed to the player.
+        learner: acts in the player's place, who only says what it would do.
     """
     recorded = 0
     while recorded < episodes:
         number = len(folder)
         episode_seed = Seeds(seed).integers("recorded episodes", number, size=1)
         rng = Seeds(seed).generator("recorded actions", number)
-        actor = Disturbed(player, env.action_space, noise)
-        stream = interact(actor, env, explore=explore, rng=rng, reset_seeds=lambda _, seeds=episode_seed: seeds)  # type: ignore[misc]
+        actor = Recording(player, env.action_space, noise, learner)
+        stream = interact(actor, env, explore=False, rng=rng, reset_seeds=lambda _, seeds=episode_seed: seeds)  # type: ignore[misc]
         try:
             steps, score = _played(stream, actor, max_steps)
         except Discarded:
@@ -118,7 +133,7 @@ def record_episodes(
         yield {"length": len(steps), **facts}
 
 
-def _played(stream: Iterator[Transition], actor: Disturbed, max_steps: int) -> tuple[list[tuple[Any, ...]], float]:
+def _played(stream: Iterator[Transition], actor: Recording, max_steps: int) -> tuple[list[tuple[Any, ...]], float]:
     """Return the steps of an episode, each with what was intended, and its raw return."""
     steps, score = [], 0.0
     for transition in stream:

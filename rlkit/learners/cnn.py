@@ -114,7 +114,9 @@ class CNNClassifier(TorsoClassifier):
     def _seen(self, x: Array) -> Tensor:
         """Return pictures [n, C, H, W], as the torso's reader would."""
         shape = self._shape()
-        pictures = torch.tensor(x).reshape(-1, *shape)
+        # Floats are divided in place, in a copy; torch warns of arrays that it may not write to.
+        shared = x.dtype == np.uint8 and x.flags.writeable
+        pictures = (torch.from_numpy(x) if shared else torch.tensor(x)).reshape(-1, *shape)
         if channels_last(shape):
             pictures = pictures.movedim(-1, -3)
         pictures = pictures.contiguous(memory_format=torch.channels_last)

@@ -20,7 +20,7 @@ from rlkit.core import Array
 from rlkit.learners import torch_network
 from rlkit.learners.classes import codes_among
 from rlkit.learners.epochs import EarlyStopping, OnEpoch, batches, held_out, tell_epoch
-from rlkit.learners.rows import class_weights, row_weights
+from rlkit.learners.rows import class_weights, counted, row_weights
 from rlkit.learners.settings import choose, generator, require
 from rlkit.learners.torch_network import Classifier, Weights
 from rlkit.networks import Torso, load_module_state, module_state
@@ -122,7 +122,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         x, targets, weights = self._rows(X, y, sample_weight)
         seen = self._seen(x)
         watched = None if validation is None else self._watched(*validation)
-        kept = np.arange(len(targets))
+        kept: Any = slice(None)
         if self.early_stopping and watched is None:
             kept, left = held_out(len(targets), self.validation_fraction, targets, rng)
             watched = seen[left], targets[left]
@@ -284,8 +284,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         x, y = validate_data(self, X, y, dtype=self._dtypes(np.float32, np.float64))
         check_classification_targets(y)
         weights = row_weights(sample_weight, len(x)) * class_weights(self.class_weight, y)
-        kept = np.flatnonzero(weights)
-        x, y, weights = x[kept], column_or_1d(y)[kept], weights[kept]
+        weights, [x, y] = counted(weights, x, column_or_1d(y))
         self.classes_, targets = np.unique(y, return_inverse=True)
         return x, targets, weights / weights.mean()
 
