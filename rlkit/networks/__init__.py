@@ -4,6 +4,7 @@ from rlkit.networks.actions import ActionDistribution, action_distribution
 from rlkit.networks.actor_critic import ActorCritic
 from rlkit.networks.blocks import BlockCNN
 from rlkit.networks.boards import ResidualBoard, auto, is_board
+from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, channels_last, is_image
 from rlkit.networks.encoders import begin_with, trainable
 from rlkit.networks.flat import Descent, FlatParameters
 from rlkit.networks.policy_value import PolicyValue
@@ -15,18 +16,7 @@ from rlkit.networks.states import (
     optimizer_state,
     to_tensor,
 )
-from rlkit.networks.torsos import (
-    ACTIVATIONS,
-    MLP,
-    Flat,
-    Image,
-    ImpalaCNN,
-    NatureCNN,
-    SmallCNN,
-    Torso,
-    channels_last,
-    is_image,
-)
+from rlkit.networks.torsos import ACTIVATIONS, MLP, Flat, Torso
 from rlkit.networks.values import NoisyLinear, QNetwork
 
 __all__ = [

@@ -10,8 +10,9 @@ from gymnasium import spaces
 from torch import nn
 
 from rlkit.core import UsageError
+from rlkit.networks.convolutional import convolved
 from rlkit.networks.encoders import begin_with
-from rlkit.networks.torsos import ACTIVATIONS, Chain, MakeLinear, Torso, convolved
+from rlkit.networks.torsos import Chain, MakeLinear, Torso, activation_of
 
 T = TypeVar("T", str, float)
 
@@ -57,8 +58,7 @@ class BlockCNN(Torso):
             UsageError: the observations are no pictures, or too small for convolutions without padding; an unknown
                 activation or padding; lists of another length than `channels`; or what `begin_with` refuses.
         """
-        if activation not in ACTIVATIONS:
-            raise UsageError(f"network.activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
+        active = activation_of(activation)
         paddings, dropouts = _each("padding", padding, channels), _each("dropout", dropout, channels)
         if not set(paddings) <= {"same", "valid"}:
             raise UsageError(f"network.padding is {padding!r}; each must be same or valid")
@@ -69,7 +69,7 @@ class BlockCNN(Torso):
                 *(
                     layer
                     for before, block, pad, share in zip(depths[:-1], channels, paddings, dropouts, strict=True)
-                    for layer in _block([before, *block], activation, pad, batch_norm, share)
+                    for layer in _block([before, *block], active, pad, batch_norm, share)
                 )
             )
 
@@ -79,19 +79,21 @@ class BlockCNN(Torso):
         def make_top(linear: MakeLinear) -> nn.Module:
             if hidden is None:
                 return nn.Identity()
-            return Chain(linear(width, hidden), ACTIVATIONS[activation](), *_dropout(hidden_dropout))
+            return Chain(linear(width, hidden), active(), *_dropout(hidden_dropout))
 
         super().__init__(image, body, make_top, hidden or width)
         begin_with(self, encoder, freeze=freeze, fresh=fresh)
 
 
-def _block(depths: Sequence[int], activation: str, padding: str, batch_norm: bool, dropout: float) -> list[nn.Module]:
+def _block(
+    depths: Sequence[int], active: type[nn.Module], padding: str, batch_norm: bool, dropout: float
+) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for before, after in pairwise(depths):
         # A bias before batch normalisation is subtracted again; it stays, so that parameters count as published.
         layers.append(nn.Conv2d(before, after, 3, padding=padding))
         layers += [nn.BatchNorm2d(after)] if batch_norm else []
-        layers.append(ACTIVATIONS[activation]())
+        layers.append(active())
     # Rounded up, so that a side of 1 stays.
     return [*layers, nn.MaxPool2d(2, ceil_mode=True), *_dropout(dropout)]
 

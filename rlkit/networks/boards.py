@@ -10,7 +10,8 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.core import UsageError
-from rlkit.networks.torsos import MLP, Chain, NatureCNN, Residual, Torso, is_image
+from rlkit.networks.convolutional import NatureCNN, Residual, is_image
+from rlkit.networks.torsos import MLP, Chain, Torso
 
 LARGEST = 19
 """Rows or columns of a board: Go's. What is larger is taken for something else."""

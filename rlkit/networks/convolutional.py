@@ -1,0 +1,241 @@
+"""Convolutional torsos, for pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from rlkit.core import UsageError
+from rlkit.networks.encoders import begin_with
+from rlkit.networks.torsos import Chain, MakeLinear, Torso, activation_of
+
+
+class Image(nn.Module):
+    """Pictures as [B, C, H, W] float32 in [0, 1], in channels-last memory.
+
+    Attributes:
+        channels: C, all channels of all stacked pictures.
+    """
+
+    def __init__(self, observation_space: spaces.Space[Any]):
+        """Take pictures [H, W, C] or [C, H, W] (a stack of grey ones is the latter), or a stack [S, ...] of such."""
+        super().__init__()
+        shape = observation_space.shape or ()
+        self._stacked = len(shape) == 4
+        self._channels_last = channels_last(shape)
+        self.channels = (shape[-1] if self._channels_last else shape[-3]) * (shape[0] if self._stacked else 1)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return [B, C, H, W] of pictures [B, ...] uint8."""
+        if self._channels_last:
+            observation = observation.movedim(-1, -3)
+        if self._stacked:
+            observation = observation.flatten(1, 2)
+        # Reordered while it is bytes: a quarter of what floats would be.
+        return observation.contiguous(memory_format=torch.channels_last).to(torch.float32, copy=True).div_(255)
+
+
+class CNN(Torso):
+    """A torso of convolutions, and a fully connected layer with ReLU on top."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        name: str,
+        convolutions: Callable[[int], nn.Sequential],
+        smallest: int,
+        hidden: int,
+    ):
+        """Make the layers.
+
+        Args:
+            observation_space: of one environment.
+            name: of the YAML, for messages.
+            convolutions: makes them for a number of channels.
+            smallest: height and width that they need.
+            hidden: width of the fully connected layer.
+
+        Raises:
+            UsageError: the observations are no pictures, or smaller.
+        """
+        image, body, width = convolved(observation_space, name, convolutions, smallest)
+        super().__init__(image, body, lambda linear: Chain(linear(width, hidden), nn.ReLU()), hidden)
+
+
+def convolved(
+    observation_space: spaces.Space[Any], name: str, convolutions: Callable[[int], nn.Sequential], smallest: int
+) -> tuple[Image, Chain, int]:
+    """Return a reader of pictures, convolutions whose output is flattened, and its width; arguments as in `CNN`.
+
+    Raises:
+        UsageError: the observations are no pictures, or smaller.
+    """
+    if not is_image(observation_space):
+        raise UsageError(f"network={name} needs images, not {observation_space}; use network=mlp")
+    image = Image(observation_space)
+    body = Chain(*convolutions(image.channels), nn.Flatten()).eval()
+    try:
+        with torch.no_grad():
+            width = body(image(torch.zeros(1, *(observation_space.shape or ()), dtype=torch.uint8))).shape[1]
+    except RuntimeError as error:
+        raise UsageError(
+            f"network={name} needs images of at least {smallest}x{smallest}, not {observation_space.shape}; "
+            "use network=mlp"
+        ) from error
+    return image, body.train(), width
+
+
+class NatureCNN(Torso):
+    """The convolutional torso of Mnih et al. (2015)."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        hidden: int,
+        *,
+        activation: str = "relu",
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+        encoder: str | None = None,
+        freeze: bool = False,
+        fresh: bool = True,
+    ):
+        """Make the layers; batch normalisation and dropout are for learners, which tell training from prediction.
+
+        Args:
+            observation_space: of one environment, or the pictures that a learner is shown.
+            hidden: width of the fully connected layer.
+            activation: one of `ACTIVATIONS`.
+            batch_norm: normalise each channel over the batch before its activation (Ioffe & Szegedy, 2015).
+            dropout: share of the activations before and after the fully connected layer that are left out in training.
+            encoder: as in `begin_with`.
+            freeze: as in `begin_with`.
+            fresh: as in `begin_with`.
+
+        Raises:
+            UsageError: the observations are no pictures, or smaller than 36x36; an unknown activation; or what
+                `begin_with` refuses.
+        """
+        active = activation_of(activation)
+        make = partial(_nature, activation=active, batch_norm=batch_norm)
+        image, body, width = convolved(observation_space, "nature", make, smallest=36)
+        body.extend([nn.Dropout(dropout)] if dropout else [])
+
+        def make_top(linear: MakeLinear) -> nn.Module:
+            return Chain(linear(width, hidden), active(), *([nn.Dropout(dropout)] if dropout else []))
+
+        super().__init__(image, body, make_top, hidden)
+        begin_with(self, encoder, freeze=freeze, fresh=fresh)
+
+
+class SmallCNN(CNN):
+    """The convolutional torso of Mnih et al. (2013): about a third of the work of `NatureCNN`."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        hidden: int,
+        *,
+        encoder: str | None = None,
+        freeze: bool = False,
+        fresh: bool = True,
+    ):
+        """Make the layers; `hidden` is the width of the fully connected one, the rest as in `begin_with`.
+
+        Raises:
+            UsageError: the observations are no pictures, or smaller than 20x20, or what `begin_with` refuses.
+        """
+        super().__init__(observation_space, "small", _small, smallest=20, hidden=hidden)
+        begin_with(self, encoder, freeze=freeze, fresh=fresh)
+
+
+class ImpalaCNN(CNN):
+    """The residual torso of IMPALA (Espeholt et al., 2018), 15 convolutions deep with three `depths`."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        depths: Sequence[int],
+        blocks: int,
+        hidden: int,
+        *,
+        encoder: str | None = None,
+        freeze: bool = False,
+        fresh: bool = True,
+    ):
+        """Make the layers.
+
+        Args:
+            observation_space: of one environment.
+            depths: channels of each section, which halves height and width.
+            blocks: residual blocks in a section.
+            hidden: width of the fully connected layer.
+            encoder: as in `begin_with`.
+            freeze: as in `begin_with`.
+            fresh: as in `begin_with`.
+
+        Raises:
+            UsageError: the observations are no pictures, or what `begin_with` refuses.
+        """
+
+        def convolutions(channels: int) -> nn.Sequential:
+            sections = [_section(*pair, blocks) for pair in pairwise([channels, *depths])]
+            return Chain(*sections, nn.ReLU())
+
+        super().__init__(observation_space, "impala", convolutions, smallest=1, hidden=hidden)
+        begin_with(self, encoder, freeze=freeze, fresh=fresh)
+
+
+class Residual(nn.Sequential):
+    """What its layers make of the input, added to the input (He et al., 2016)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the shape of `x`."""
+        changed: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        return x + changed
+
+
+def _nature(channels: int, activation: Callable[..., nn.Module], batch_norm: bool) -> nn.Sequential:
+    shapes = ((channels, 32, 8, 4), (32, 64, 4, 2), (64, 64, 3, 1))
+    layers: list[nn.Module] = []
+    for before, after, side, stride in shapes:
+        layers.append(nn.Conv2d(before, after, side, stride=stride))
+        layers += [nn.BatchNorm2d(after)] if batch_norm else []
+        # Squashing functions have no variant that writes into its input.
+        layers.append(activation(inplace=True) if activation in (nn.ReLU, nn.ELU) else activation())
+    return Chain(*layers)
+
+
+def _small(channels: int) -> nn.Sequential:
+    return Chain(
+        nn.Conv2d(channels, 16, 8, stride=4),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(16, 32, 4, stride=2),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _section(channels: int, depth: int, blocks: int) -> nn.Module:
+    def convolution() -> nn.Module:
+        return nn.Conv2d(depth, depth, 3, padding=1)
+
+    residuals = [Residual(nn.ReLU(), convolution(), nn.ReLU(), convolution()) for _ in range(blocks)]
+    return Chain(nn.Conv2d(channels, depth, 3, padding=1), nn.MaxPool2d(3, stride=2, padding=1), *residuals)
+
+
+def channels_last(shape: Sequence[int]) -> bool:
+    """Tell whether pictures of this shape are [..., H, W, C], not [..., C, H, W]: channels are the shorter axis."""
+    return shape[-1] <= shape[-3]
+
+
+def is_image(observation_space: spaces.Space[Any]) -> bool:
+    """Tell whether observations are pictures: three axes of uint8, or a stack of such."""
+    shape = observation_space.shape or ()
+    return isinstance(observation_space, spaces.Box) and len(shape) in (3, 4) and observation_space.dtype == np.uint8
