@@ -127,8 +127,10 @@ def _validation(before: Any, learner: Any, parts: Split) -> dict[str, Any]:
     if test is None or learner.get_params(deep=False).get("early_stopping"):
         return {}
     X = before.transform(test.X) if len(before) else test.X
-    if kind_of(learner) != "classifier":
-        return {"validation": X if test.y is None else (X, test.y)}
+    if test.y is None:
+        return {"validation": X}
+    if kind_of(learner) != "classifier" or parts.train.y is None:
+        return {"validation": (X, test.y)}
     # A class that was never shown has no cost: its probability is not computed.
     known = np.isin(test.y, parts.train.y)
     return {"validation": (X[known], test.y[known])} if known.any() else {}
