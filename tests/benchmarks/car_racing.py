@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from rlkit import build
 from rlkit.core import Actor
@@ -55,6 +56,7 @@ def main() -> None:
     parser.add_argument("--draw", action="store_true", help="actions are drawn by their probabilities")
     parser.add_argument("--out", type=Path, help="a CSV file for the rows")
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     run = Run(arguments.run)
     agent = run.load_agent("last", settings={"draw": True} if arguments.draw else {})
     env = build.make_single(build.for_evaluation(run.config))
