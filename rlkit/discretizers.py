@@ -6,6 +6,7 @@ steps they are fitted, once, and the agent's tables begin.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ UNBOUNDED = 1e30
 """Gymnasium gives the largest float, or infinity, for what has no bound."""
 
 
-class Discretizer:
+class Discretizer(ABC):
     """Gathers the first steps and is fitted to them; a subclass says in `_fit` and `_index` how.
 
     Attributes:
@@ -71,13 +72,13 @@ class Discretizer:
         names = self._gathered[0] if self._gathered else ()
         return {name: np.concatenate([rows[name] for rows in self._gathered]) for name in names}
 
+    @abstractmethod
     def _fit(self, steps: dict[str, Array]) -> None:
         """Find the states in `steps`, columns [n, ...] in the order in which they were made, and set `size`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _index(self, rows: Array) -> Array:
         """Return the states [N] int64 of rows [N, D]."""
-        raise NotImplementedError
 
     def state_dict(self) -> State:
         """Return what was gathered, before the fit, and how many states there are."""
@@ -191,9 +192,9 @@ class Labelled(Discretizer):
         """Return an estimator that can be tried on few rows."""
         return estimator
 
+    @abstractmethod
     def _labels(self, model: Any, rows: Array) -> Array:
         """Return the labels [N] int of rows [N, D]."""
-        raise NotImplementedError
 
     def _learn(self, rows: Array, targets: Array | None) -> None:
         self._model = fitted(self._estimator, rows, targets, self._seed)

@@ -222,7 +222,7 @@ def main() -> None:
         )
         if arguments.out:
             with arguments.out.open("w", newline="") as file:
-                writer = csv.DictWriter(file, list(table[0]))
+                writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
                 writer.writeheader()
                 writer.writerows(table)
     sys.exit(any(row["different"] for row in table))

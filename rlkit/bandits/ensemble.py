@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ Members = list[Any]
 """Fitted estimators; None where there was too little to fit."""
 
 
-class Ensemble:
+class Ensemble(ABC):
     """Estimators fitted to the memory, one or, to tell how sure they are, several to bootstrap samples of it.
 
     Until an arm can be estimated it is judged by its mean reward with one more reward of `initial_value`, and a
@@ -119,21 +120,21 @@ class Ensemble:
                 raise RunError(f"{type(member).__name__} cannot be fitted: {' '.join(str(error).split())}") from error
         return member
 
+    @abstractmethod
     def _parts(self, steps: Steps) -> Sequence[Steps]:
         """Return the steps of each estimator."""
-        raise NotImplementedError
 
     def _enough(self, steps: Steps) -> bool:
         """Tell whether an estimator can be fitted."""
         return len(steps.action) > 0
 
+    @abstractmethod
     def _teach(self, member: Any, steps: Steps) -> None:
         """Fit, or fit on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _estimates(self, context: Array, member: int) -> Array:
         """Return the estimates [N, A] of the `member`-th estimators, NaN for arms without one."""
-        raise NotImplementedError
 
     def _all(self, context: Array) -> Array:
         """Return the estimates [M, N, A] of all."""

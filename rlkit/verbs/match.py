@@ -140,7 +140,7 @@ def _write(path: Path, game: Game, names: Sequence[str], matches: Sequence[Match
     """Write one line for each game."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["first", "second", "opening", "first_began", "score", "length"])
         for first, second, result in matches:
             for opening, began, score, length in zip(*result, strict=True):

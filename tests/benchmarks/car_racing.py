@@ -69,7 +69,7 @@ def main() -> None:
     print({name: version for name, version in versions().items() if name in ("python", "torch", "gymnasium")})
     if arguments.out is not None:
         with arguments.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
 
