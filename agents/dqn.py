@@ -11,9 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.core import Array, Memory, Metrics, Replay, State, TimeStep, Transition, UsageError, require_share
+from rlkit.core import (
+    Array,
+    Memory,
+    Metrics,
+    Replay,
+    State,
+    TimeStep,
+    Transition,
+    UsageError,
+    require_least,
+    require_positive,
+    require_share,
+)
 from rlkit.distributions import of_action
-from rlkit.explore import Schedule, annealed, epsilon_greedy
+from rlkit.explore import Schedule, annealed, epsilon_greedy, require_shares, tell_if_late
 from rlkit.networks import (
     Descent,
     FlatParameters,
@@ -59,6 +71,7 @@ class DQN:
         total_steps: int | None = None,
         device: str = "cpu",
         generator: torch.Generator | None = None,
+        tell: Callable[[str], None] = lambda line: None,
     ):
         """Put the parts together.
 
@@ -83,10 +96,16 @@ class DQN:
             total_steps: of the run; needed to anneal.
             device: where the networks live.
             generator: on `device`; draws the noise of updates, so a noisy network needs one.
+            tell: takes a line for the user.
 
         Raises:
-            UsageError: an unknown precision, a gamma beyond 0 to 1, or a noisy network without a generator.
+            UsageError: an unknown precision, a gamma beyond 0 to 1, another number that cannot be, or a noisy network
+                without a generator.
         """
+        require_least(0, "agent", learning_starts=learning_starts)
+        require_least(1, "agent", batch_size=batch_size, train_freq=train_freq)
+        require_least(1, "agent", gradient_steps=gradient_steps, target_every=target_every)
+        require_positive("agent", tau=require_share("agent.tau", tau))
         if network.noise_size and generator is None:
             raise UsageError("generator is None, but a noisy network draws from it; give DQN a torch.Generator")
         self.network = network.to(device)
@@ -97,7 +116,9 @@ class DQN:
         self._replay = replay
         rate = annealed(learning_rate, anneal=anneal, total_steps=total_steps)
         self._descent = Descent(self.network.parameters(), optimizer, rate, max_grad_norm)
-        self._epsilon, self._gamma, self._double = epsilon, require_share("agent.gamma", gamma), double
+        self._epsilon = require_shares("agent.epsilon", epsilon)
+        self._gamma, self._double = require_share("agent.gamma", gamma), double
+        tell_if_late(learning_starts, total_steps, tell)
         self._learning_starts, self._batch_size = learning_starts, batch_size
         self._train_freq, self._gradient_steps = train_freq, gradient_steps
         self._target_every, self._tau = target_every, tau

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.core import Metrics, UsageError
+from rlkit.core import Metrics, UsageError, require_least, require_positive
 from rlkit.on_policy import Experience, RolloutAgent
 from rlkit.policy_losses import (
     clip_fraction,
@@ -20,7 +20,7 @@ from rlkit.policy_losses import (
     value_loss,
 )
 
-NAMES = ("loss/policy", "loss/value", "entropy", "kl", "clip_fraction")
+NAMES = ("loss/policy", "loss/value", "entropy", "ratio", "kl", "clip_fraction")
 
 
 class PPO(RolloutAgent):
@@ -56,8 +56,10 @@ class PPO(RolloutAgent):
             options: those of `RolloutAgent`.
 
         Raises:
-            UsageError: a recurrent network's sequences are longer than a minibatch.
+            UsageError: a recurrent network's sequences are longer than a minibatch, or a number that cannot be.
         """
+        require_least(1, "agent", epochs=epochs, batch_size=batch_size)
+        require_positive("agent", clip=clip, value_clip=value_clip, max_kl=max_kl)
         super().__init__(**options)
         self._epochs, self._clip, self._value_clip, self._max_kl = epochs, clip, value_clip, max_kl
         self._value_weight, self._entropy_weight = value_weight, entropy_weight
@@ -88,7 +90,8 @@ class PPO(RolloutAgent):
         value = value_loss(values, part.target.flatten(), weight, part.value.flatten(), self._value_clip)
         entropy = mean(entropies, weight)
         with torch.no_grad():
-            measured = kl_divergence(log_prob, old, weight), clip_fraction(log_prob, old, self._clip, weight)
+            ratio = mean((log_prob - old).exp(), weight)
+            measured = ratio, kl_divergence(log_prob, old, weight), clip_fraction(log_prob, old, self._clip, weight)
             figures = torch.stack((policy, value, entropy, *measured))
         if not self._too_far(figures):
             self._descend(policy + self._value_weight * value - self._entropy_weight * entropy)

@@ -114,7 +114,7 @@ def rom_name(game: str) -> str:
 
     ALEInterface.setLoggerMode(LoggerMode.Error)
     known = {_letters(rom): rom for rom in roms.get_all_rom_ids()}
-    found = known.get(_letters(re.sub(r"^ALE/|-v\d$", "", game)))
+    found = known.get(_letters(re.sub(r"^ALE/|(-ram|-?NoFrameskip|-?Deterministic)*(-v\d+)?$", "", game)))
     if found is None:
         names = ["".join(part.capitalize() for part in rom.split("_")) for rom in sorted(known.values())]
         raise UsageError(f"there is no Atari game {game}{nearest(_capital(game), names)}")
@@ -148,6 +148,8 @@ def _check(
         raise UsageError(f"env.stepping is {stepping}; it must be native or python{nearest(stepping, STEPPINGS)}")
     if stepping == "native" and crop:
         raise UsageError(f"env.crop={list(crop)} needs env.stepping=python: native stepping cannot crop")
+    if stepping == "python" and threads:
+        raise UsageError(f"env.threads={threads} needs env.stepping=native: Python steps one game after the other")
     if not 0 <= sticky <= 1:
         raise UsageError(f"env.sticky is {sticky}; it is a probability, from 0 to 1")
     least = {"frame_skip": (frame_skip, 1), "noop_max": (noop_max, 0), "stack": (stack, 1), "threads": (threads, 0)}

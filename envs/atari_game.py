@@ -70,6 +70,7 @@ class Game(gymnasium.Env[Array, int]):
         self._frames = 0
         shape = self._ale.getScreenDims() if grey else (*self._ale.getScreenDims(), 3)
         self._screens = np.zeros((2, *shape), np.uint8)
+        self._before = np.zeros((*self._ale.getScreenDims(), 3), np.uint8)
         self.observation_space = spaces.Box(0, 255, shape, np.uint8)
         self.action_space: Any = spaces.Discrete(len(self._actions))
 
@@ -85,13 +86,14 @@ class Game(gymnasium.Env[Array, int]):
             if self._ale.game_over():
                 self._begin()
         self._frames = 0
-        self._screens[1] = 0
+        self._screens[1] = self._before[:] = 0
         self._draw(self._screens[0])
         return self._screens[0].copy(), self._info()
 
     def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Hold an action for `frame_skip` frames, or until the game ends; the reward is the score that it made."""
         pressed, reward = self._actions[action], 0
+        self._before[:] = 0
         for left in range(self._skip, 0, -1):
             reward += self._act(pressed)
             self._frames += 1
@@ -100,12 +102,18 @@ class Game(gymnasium.Env[Array, int]):
                 break
             if left <= 2:
                 self._draw(self._screens[left - 1])
+            if left == 2 and self.render_mode is not None:
+                self._ale.getScreenRGB(self._before)
         np.maximum(self._screens[0], self._screens[1], out=self._screens[0])
         return self._screens[0].copy(), float(reward), over, late and not over, self._info()
 
     def render(self) -> Array:
-        """Return the screen in colour, [420, 320, 3] uint8 in most games."""
-        return self._ale.getScreenRGB().repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
+        """Return the screen in colour, [420, 320, 3] uint8 in most games.
+
+        Like an observation, it is the brighter of the last two frames: some games draw a sprite in every other one.
+        """
+        screen = np.maximum(self._before, self._ale.getScreenRGB())
+        return screen.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
 
     def get_action_meanings(self) -> list[str]:
         """Return what each action presses: ``NOOP``, ``FIRE``, ``UPLEFT``, …"""
@@ -124,7 +132,7 @@ class Game(gymnasium.Env[Array, int]):
     def set_state(self, state: State) -> None:
         """Take back what `get_state` gave."""
         self._ale.restoreState(ale_py.ALEState(np.asarray(state["emulator"], np.uint8).tobytes()))
-        self._screens[:] = state["screens"]
+        self._screens[:], self._before[:] = state["screens"], 0
         self._frames = state["frames"]
         self._held = ale_py.Action(state["held"])
         self._sticks.state = {"bit_generator": "MT19937", "state": state["sticks"]}

@@ -173,6 +173,12 @@ def make_environment(
     first = build(config["env"], {**shared, "render_mode": lambda path: modes[0]}, "env")
     if isinstance(first, VectorEnv):
         return _native(config, first, films)
+    if config["vectorization"] == "native" and not films:
+        first.close()
+        raise UsageError(
+            "vectorization=native needs an environment that steps many by itself, and this one makes a single "
+            f"{type(first).__name__}; take sync or async"
+        )
     if not isinstance(first, gymnasium.Env):
         raise UsageError(f"env._target_ {config['env']['_target_']} made a {type(first).__name__}, not a gymnasium.Env")
     built = [first]
@@ -245,6 +251,12 @@ def _native(config: Mapping[str, Any], vector: Any, films: Sequence[Sink]) -> En
     if films:
         vector.close()
         raise UsageError("a native vector environment cannot be filmed; set video=none, or vectorization=sync")
+    if config["vectorization"] == "async":
+        vector.close()
+        raise UsageError(
+            "vectorization=async steps single environments in processes, and this one steps many by itself; leave it "
+            "out, or take the environment's own option (env.stepping=python)"
+        )
     if config["preprocess"]:
         raise UsageError(
             "preprocess= wraps single environments, not native vector ones; use vectorization=sync, or the "
@@ -264,6 +276,7 @@ def make_agent(
     on_epoch: OnEpoch = lambda epoch, epochs, figures: None,
     *,
     fresh: bool = True,
+    learns: bool = True,
 ) -> Agent:
     """Build the agent of a run for the spaces of `env`.
 
@@ -274,8 +287,8 @@ def make_agent(
     that an agent fits), `threads`, `task` (of an estimator that predicts actions: classification or regression),
     `image_shape` (of observations that are pictures, else None), `model` (for planners: returns the
     `rlkit.mdp.FiniteMDP` that the environment is; see `rlkit.mdp.model_of`), `search_model` (returns the
-    `rlkit.search.Model` of it; see `rlkit.search.model_of`) and `fresh` (the agent begins; else a checkpoint is about
-    to fill it).
+    `rlkit.search.Model` of it; see `rlkit.search.model_of`), `fresh` (the agent begins; else a checkpoint is about to
+    fill it) and `learns` (else it is only to act).
     """
     context: Context = {
         "observation_space": lambda path: env.observation_space,
@@ -288,6 +301,7 @@ def make_agent(
         "scratch": lambda path: Path(config["run_dir"]) / "scratch" if config.get("run_dir") else None,
         "tell": lambda path: tell,
         "fresh": lambda path: fresh,
+        "learns": lambda path: learns,
         "on_epoch": lambda path: on_epoch,
         "threads": lambda path: config["threads"],
         "task": lambda path: _task(env.action_space),

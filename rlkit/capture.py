@@ -2,7 +2,8 @@
 
 A layer (a wrapper, or the environment at the core) is captured in the first way that works:
 it offers ``get_state()``/``set_state(state)`` itself, or its exact class is in `FIELDS`.
-One layer that is neither makes the whole environment opaque. The generator is always included.
+One layer that is neither makes the whole environment opaque. The generator is always included, what films it never: a
+run may be resumed with another choice of video.
 """
 
 from __future__ import annotations
@@ -39,7 +40,6 @@ FIELDS: dict[str, tuple[str, ...]] = {
     f"{_WRAPPERS}.transform_observation.RescaleObservation": (),
     f"{_WRAPPERS}.transform_observation.ReshapeObservation": (),
     f"{_WRAPPERS}.transform_reward.ClipReward": (),
-    "rlkit.film.Film": ("_goes_on", "_score", "_steps"),
     "rlkit.preprocess.actions.DiscreteActions": (),
     "rlkit.preprocess.episodes.FireReset": (),
     "rlkit.preprocess.episodes.NoopStarts": (),
@@ -49,6 +49,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "rlkit.preprocess.images.Crop": (),
     "rlkit.preprocess.images.Grey": (),
     "rlkit.preprocess.images.Resize": (),
+    "rlkit.preprocess.observations.Keep": (),
     "rlkit.preprocess.rewards.ClipReward": (),
     "rlkit.preprocess.rewards.SignReward": (),
     "rlkit.preprocess.rewards.TerminalReward": (),
@@ -57,6 +58,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "rlkit.spaces.ZeroBasedObservations": (),
 }
 """Exact class -> the attributes that change while it runs (attributes not set yet are left out)."""
+
+UNSEEN = ("rlkit.film.Film",)
+"""Wrappers that only look on."""
 
 BIT_GENERATORS: dict[str, Callable[[], np.random.BitGenerator]] = {
     "MT19937": np.random.MT19937,
@@ -68,9 +72,10 @@ BIT_GENERATORS: dict[str, Callable[[], np.random.BitGenerator]] = {
 
 
 def layers(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
-    """Yield the wrappers from the outside in, then the environment itself."""
+    """Yield the wrappers from the outside in, without those of `UNSEEN`, then the environment itself."""
     while isinstance(env, gymnasium.Wrapper):
-        yield env
+        if class_name(env) not in UNSEEN:
+            yield env
         env = env.env
     yield env
 

@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,7 +59,7 @@ class Store:
         )
 
     def save(self, step: int, state: State) -> Path:
-        """Write a checkpoint and drop those beyond `keep`.
+        """Write a checkpoint and drop the oldest beyond `keep`.
 
         Raises:
             RunError: the disk is full or cannot be written; what was checkpointed before stays.
@@ -112,9 +112,15 @@ class Store:
         """Delete the checkpoints after `step`, and what an interrupted save left."""
         for folder in self.directory.glob(".tmp-*"):
             shutil.rmtree(folder)
-        for path in self.directory.iterdir():
+        for path in self.directory.iterdir() if self.directory.is_dir() else ():
             if path.name.isdigit() and int(path.name) > step:
                 shutil.rmtree(path)
+
+    def retain(self, steps: Container[int]) -> None:
+        """Delete the complete checkpoints that are not at `steps`."""
+        for step in self.steps():
+            if step not in steps:
+                shutil.rmtree(self.directory / str(step))
 
     def _incomplete(self) -> list[Path]:
         if not self.directory.is_dir():

@@ -9,7 +9,7 @@ import numpy as np
 from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, require_share
 from rlkit.counting import require_unit
 from rlkit.credit import make_credit
-from rlkit.explore import Schedule, epsilon_greedy, uniform
+from rlkit.explore import Schedule, epsilon_greedy, require_shares, uniform
 from rlkit.spaces import num_actions
 from rlkit.states import Counted, States
 from rlkit.tables import Step, Table, Worth, added, steps_of
@@ -70,7 +70,8 @@ class TabularControl:
         self._num_actions = num_actions(action_space, agent=self.name)
         self._initial_value, self._rates = float(initial_value), (learning_rate, learning_rate_decay)
         self._make_tables()
-        self.gamma, self.epsilon, self.rng = require_share("agent.gamma", gamma), epsilon, rng
+        self.gamma, self.rng = require_share("agent.gamma", gamma), rng
+        self.epsilon = require_shares("agent.epsilon", epsilon)
         self.by_episode = require_unit("agent.epsilon_counts", epsilon_counts) == "episodes"
         self.steps = self.episodes = 0
         self._pending: Transition | None = None

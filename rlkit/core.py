@@ -48,6 +48,28 @@ def require_share(name: str, value: float) -> float:
     return value
 
 
+def require_least(least: float, part: str, **values: float | None) -> None:
+    """Check that each of `values`, settings of `part` of a configuration by name, is at least `least` (or None).
+
+    Raises:
+        UsageError: one is not.
+    """
+    for name, value in values.items():
+        if value is not None and not value >= least:
+            raise UsageError(f"{f'{part}.{name}'.lstrip('.')} is {value:g}; it must be at least {least:g}")
+
+
+def require_positive(part: str, **values: float | None) -> None:
+    """Check that each of `values`, settings of `part` of a configuration by name, is more than 0 (or None).
+
+    Raises:
+        UsageError: one is not.
+    """
+    for name, value in values.items():
+        if value is not None and not value > 0:
+            raise UsageError(f"{f'{part}.{name}'.lstrip('.')} is {value:g}; it must be more than 0")
+
+
 class StepInfo(NamedTuple):
     """Facts about a step for statistics only; agents never read them."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import exp
 from typing import Any, Protocol
@@ -9,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core import Array, UsageError
+from rlkit.core import Array, UsageError, require_share
 
 
 class Schedule(Protocol):
@@ -81,18 +83,41 @@ class Annealed:
         return self.schedule(step) * max(0.0, 1 - step / self.steps)
 
 
+def require_shares(name: str, schedule: Schedule) -> Schedule:
+    """Return a schedule of shares, such as epsilon, whose first and last values are shares.
+
+    Raises:
+        UsageError: one of them is not; `name` is that of the setting.
+    """
+    for step in (0, sys.maxsize):
+        require_share(f"{name} at step {step}" if step == 0 else f"{name} in the end", schedule(step))
+    return schedule
+
+
 def annealed(value: float | Schedule, *, anneal: bool, total_steps: int | None) -> Schedule:
     """Return a number or a schedule as a schedule, annealed to 0 over `total_steps` where that is wanted.
 
     Raises:
-        UsageError: it is wanted, over no known number of steps.
+        UsageError: it is wanted, over no known number of steps, or of a schedule, which falls by itself.
     """
     schedule = Constant(value) if isinstance(value, int | float) else value
     if not anneal:
         return schedule
+    if not isinstance(value, int | float):
+        raise UsageError(
+            "agent.anneal=true lets a number fall to 0, and agent.learning_rate is a schedule; set agent.anneal=false"
+        )
     if total_steps is None:
         raise UsageError("anneal=true needs total_steps, at which the rate is 0; set both or neither")
     return Annealed(schedule, total_steps)
+
+
+def tell_if_late(first: int, total_steps: int | None, tell: Callable[[str], None]) -> None:
+    """Tell a user whose run of `total_steps` decisions would be over before the first update, after `first` of them."""
+    if total_steps is not None and first > total_steps:
+        tell(
+            f"nothing will be learnt: the first update comes after {first:,} steps, and total_steps is {total_steps:,}"
+        )
 
 
 def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = None) -> Array:

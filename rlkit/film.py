@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import gymnasium
 
-from rlkit.core import Array
+from rlkit.core import Array, require_least
 from rlkit.resources import has_display
 from rlkit.video import DEFAULT_FPS, Tile, VideoWriter
 
@@ -42,6 +42,11 @@ class Format:
     height: int | None = None  # of a picture, in pixels; None: as it is drawn
     max_frames: int | None = None  # pictures at most; None: whole episodes
     captions: bool = True  # score and step below each picture
+
+    def __post_init__(self) -> None:
+        """Refuse what no video has (`UsageError`)."""
+        require_least(1, "", fps=self.fps)
+        require_least(2, "", height=self.height)
 
     def tile(self, shot: Shot) -> Tile:
         """Draw a shot."""
@@ -163,14 +168,18 @@ class _Wall:
 
 
 class EachEpisode:
-    """A sink that writes every episode to a file of its own, named after the step at which it began."""
+    """A sink that writes every episode to a file of its own, named after the step at which it began.
+
+    What it is shown before it is attached is not part of a run.
+    """
 
     def __init__(self, folder: Path):
         """Write into `folder`."""
         self._folder = folder
         self._format = Format(max_frames=FRAMES)
-        self._step: Callable[[], int] = lambda: 0
+        self._step: Callable[[], int] | None = None
         self._done: Callable[[Path], None] = lambda path: None
+        self._first: Tile | None = None
         self._writer: VideoWriter | None = None
 
     def attach(self, step: Callable[[], int], done: Callable[[Path], None]) -> None:
@@ -179,21 +188,31 @@ class EachEpisode:
 
     def __call__(self, shot: Shot) -> None:
         """Take a picture."""
+        if self._step is None:
+            return
         if shot.first:
             self._finish()
+            self._first = self._format.tile(shot)
+            return
+        if self._first is not None:
+            # Not before: the step that ends an episode and begins the next is counted when it is over.
             self._writer = VideoWriter(self._folder / f"episode-{self._step():09d}.mp4")
+            self._writer.add_tiles([self._first], shot.fps)
+            self._first = None
         if self._writer is not None and self._format.room(self._writer):
             self._writer.add_tiles([self._format.tile(shot)], shot.fps)
 
     def discard(self) -> None:
         """Drop the episode under way."""
+        self._first = None
         if self._writer is not None:
             self._writer.discard()
             self._writer = None
 
     def _finish(self) -> None:
         if self._writer is not None:
-            self._done(self._writer.close())
+            done, self._writer = self._writer, None
+            self._done(done.close())
 
 
 def frames_per_second(metadata: dict[str, Any] | None) -> int:

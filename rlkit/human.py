@@ -279,7 +279,7 @@ def controls_beside(keys: Keys) -> frozenset[str]:
 
 def _keys(config: Mapping[str, Any]) -> Keys:
     """Return the keys of a run's environment, from one that is made only to be asked."""
-    env = build.make_single({**config, "vectorization": "sync", "preprocess": []}, render_mode="rgb_array")
+    env = build.make_single({**config, "vectorization": "sync"}, render_mode="rgb_array")
     try:
         if isinstance(env, VectorEnv) or not isinstance(env, gymnasium.Env):
             raise UsageError("a native vector environment cannot be played; leave human=true out to record a video")

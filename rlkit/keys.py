@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -85,11 +85,13 @@ GAMES: Mapping[str, Keys] = {
 
 def keys_for(env: gymnasium.Env[Any, Any]) -> Keys:
     """Return the keys of `env`: those of a known game, what its ``get_action_meanings()`` says of a joystick, its own
-    ``get_keys_to_action()``, or what its actions suggest.
+    ``get_keys_to_action()``, or what its actions suggest. Where `DiscreteActions` stands in front, they choose from it.
 
     Raises:
         UsageError: nothing fits its action space.
     """
+    if env.has_wrapper_attr("choice"):
+        return _chosen(keys_for(env.unwrapped), env.get_wrapper_attr("choice"))
     name = re.sub(r"-v\d+$", "", env.spec.id) if env.spec is not None else ""
     if name in GAMES and isinstance(env.action_space, spaces.Discrete):
         return GAMES[name]
@@ -107,6 +109,12 @@ def keys_for(env: gymnasium.Env[Any, Any]) -> Keys:
         f"no keys are known for actions {env.action_space}; let the environment offer get_keys_to_action(), a dict "
         "such as {('w', 'd'): action}, or leave human=true out"
     )
+
+
+def _chosen(keys: Keys, choice: Callable[[Any], int]) -> Keys:
+    """Return keys of continuous actions as keys of the choices that stand in for them."""
+    idle = keys.idle if isinstance(keys.idle, Idle) else choice(keys.idle)
+    return Keys({names: choice(action) for names, action in keys.actions.items()}, idle)
 
 
 def _joystick(meanings: list[str]) -> Keys:

@@ -1,4 +1,4 @@
-"""Starting a run, or going on with one: the folder, the checks before anything is allocated, the end."""
+"""Starting a run, or going on with one: the folder, the checks before anything is allocated."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from gymnasium.vector import VectorEnv
 from omegaconf import DictConfig, OmegaConf
 
 from rlkit import build
-from rlkit.checkpoint import CheckpointError, Store
+from rlkit.checkpoint import Store
 from rlkit.config import Choices
-from rlkit.core import Environment, RunError, UsageError, require_share
-from rlkit.film import FRAMES, EachEpisode, Format
+from rlkit.core import Environment, UsageError, require_share
+from rlkit.ending import finish
+from rlkit.film import EachEpisode
 from rlkit.folder import claim, default_name, identity, locked, write_folder
 from rlkit.loggers.base import Logger, ManyLoggers, RunInfo
+from rlkit.loop import mixed
 from rlkit.pictures import check_picture
-from rlkit.recording import record
 from rlkit.resources import checked_device, keep_freed_memory, torch_device
 from rlkit.run import Run
 from rlkit.seeding import Seeds
 from rlkit.signals import interruptions
-from rlkit.training import AS_PLANNED, CHECKPOINTS, Training
+from rlkit.training import CHECKPOINTS, Training
 from rlkit.video import encoder
 
 RESUME_KEYS = ("resume", "total_steps", "total_episodes", "inner_loop", "logger", "video", "eval", "device", "output")
@@ -215,11 +216,14 @@ def _train(config: dict[str, Any], directory: Path, *, resume: bool) -> Run:
             film.attach(lambda: session.steps, lambda path: logger.video(session.steps, path))
         if resume:
             session.resume()
+        if resume and film is not None and not session.opaque:
+            # The episode that goes on is not the one that was begun to be written over; only whole ones are filmed.
+            film.discard()
         _open(config, directory, logger, session, notes)
         session.run(interrupted)
         run = Run(directory)
         run.stopped = session.stopped
-        _finish(run, logger, session)
+        finish(run, logger, session)
         return run
 
 
@@ -230,6 +234,9 @@ def _videos(config: dict[str, Any]) -> Path:
 def _session(config: dict[str, Any], directory: Path, env: Environment, logger: Logger, notes: Notes) -> Training:
     begun = bool(Store(directory / CHECKPOINTS).steps())
     agent = build.make_agent(config, env, Seeds(config["seed"]), notes.tell, logger.epoch, fresh=not begun)
+    mixed(
+        agent, env.action_space, config["eval"]["epsilon"], sample=config["eval"].get("sample", False)
+    )  # refused early
     opaque = _is_opaque(env)
     return Training(config, directory, _videos(config), agent=agent, env=env, logger=logger, opaque=opaque)
 
@@ -275,7 +282,7 @@ def _greeting(config: dict[str, Any], directory: Path, session: Training) -> lis
     lines = [f"{begun} in {directory}"]
     if tuned not in (None, "none", "None") and _tuned_exists(tuned):
         lines.append(f"tuned settings for this pair: conf/tuned/{tuned}.yaml (tuned=none switches them off)")
-    if session.opaque:
+    if session.opaque and config["checkpoint"]["every"]:
         every = config["checkpoint"]["every"]
         lines.append(
             f"the environment's state cannot be read: new episodes start every {every:,} steps, for an exact resume"
@@ -291,69 +298,3 @@ def _tuned_exists(name: str) -> bool:
     from rlkit import plugins
 
     return any(entry.name == name for entry in plugins.entries("tuned"))
-
-
-def _finish(run: Run, logger: Logger, session: Training) -> None:
-    """Draw the curve, record the best agent, and say where everything is."""
-    with suppress(UsageError):
-        from rlkit.curve import draw
-
-        logger.picture(session.steps, draw(run.directory))
-    _map(run, logger, session)
-    if run.stopped in AS_PLANNED and run.config["video"] == "final":
-        try:
-            logger.video(session.steps, next(record(run, format=Format(max_frames=FRAMES))).video)
-        except (RunError, UsageError) as error:
-            logger.message(f"no video: {error}")
-    for line in summary(run, session):
-        logger.message(line)
-
-
-def _map(run: Run, logger: Logger, session: Training) -> None:
-    try:
-        if (drawn := draw_map(run)) is not None:
-            logger.picture(session.steps, drawn)
-    except CheckpointError:
-        return  # It was interrupted before there was one.
-    except (RunError, UsageError) as error:
-        logger.message(f"no map: {error}")
-
-
-def draw_map(run: Run) -> Path | None:
-    """Write ``map.png`` where the best agent has a table and the environment's states lie on a grid.
-
-    Raises:
-        CheckpointError: the run has no checkpoint.
-        RunError: the environment's ``layout()`` failed.
-    """
-    if run.config["network"] is not None:
-        return None
-    from rlkit.maps import draw, layout_of, tables_of
-
-    if (tables := tables_of(run.agent)) is None:
-        return None
-    env = build.make_single({**run.config, "vectorization": "sync"})
-    layout = None if isinstance(env, VectorEnv) else layout_of(env)
-    env.close()
-    if layout is None:
-        return None
-    return draw(run.directory / "map.png", layout, *tables, run.directory.name)
-
-
-def summary(run: Run, session: Training) -> list[str]:
-    """Return what a user wants to know at the end of a run."""
-    lines = [f"{'stopped: ' + run.stopped if run.stopped else 'done'} at step {session.steps:,}"]
-    if session.best_step is not None:
-        lines.append(f"best evaluation: return {session.best_score:.4g} at step {session.best_step:,}")
-    elif run.config["eval"]["every"]:
-        lines.append(f"no evaluation yet: the first is due at step {run.config['eval']['every']:,} (eval.every)")
-    lines.append(f"run folder: {run.directory}")
-    if (run.directory / "curve.png").exists():
-        lines.append(f"curve: {run.directory / 'curve.png'}")
-    if (run.directory / "map.png").exists():
-        lines.append(f"map: {run.directory / 'map.png'}")
-    if run.stopped and run.stopped.startswith("SIG"):
-        lines.append(f"go on: rlkit train resume={run.directory}")
-    else:
-        lines.append(f"score it: rlkit eval run={run.directory}   watch it: rlkit play run={run.directory}")
-    return lines

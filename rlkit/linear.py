@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, require_share
-from rlkit.explore import Schedule, epsilon_greedy
+from rlkit.explore import Schedule, epsilon_greedy, require_shares
 from rlkit.features import Active, Features
 from rlkit.spaces import num_actions
 from rlkit.targets import td_error
@@ -132,7 +132,8 @@ class LinearControl:
         """
         self._features = features
         self.linear = Linear(num_actions(action_space, agent=self.name), features, trace_decay)
-        self._gamma, self._epsilon, self._rate = require_share("agent.gamma", gamma), epsilon, learning_rate
+        self._gamma, self._rate = require_share("agent.gamma", gamma), learning_rate
+        self._epsilon = require_shares("agent.epsilon", epsilon)
         self._rng = rng
         self._steps = 0
         self._pending: Transition | None = None

@@ -19,6 +19,7 @@ from rlkit.core import (
     StepInfo,
     TimeStep,
     Transition,
+    UsageError,
     WorkerError,
     require_share,
 )
@@ -213,6 +214,7 @@ def evaluate(
     rng: np.random.Generator,
     episode_seeds: list[int],
     epsilon: float = 0.0,
+    sample: bool = False,
 ) -> list[tuple[float, int, bool]]:
     """Play whole greedy episodes and return (raw return, length, capped) of each, in the order of their seeds.
 
@@ -227,25 +229,28 @@ def evaluate(
         rng: for the agent's draws and for `epsilon`.
         episode_seeds: one for each episode.
         epsilon: share of actions drawn uniformly from the action space.
+        sample: the others are drawn from the agent's policy.
+
+    Raises:
+        UsageError: as `mixed`.
     """
+    actor = mixed(agent, env.action_space, epsilon, sample=sample)
     results: list[tuple[float, int, bool]] = []
     for start in range(0, episodes, env.num_envs):
         seeds = [episode_seeds[(start + i) % episodes] for i in range(env.num_envs)]
         counting = min(env.num_envs, episodes - start)
-        results += _round(agent, env, seeds, counting, max_steps, rng, epsilon)
+        results += _round(actor, env, seeds, counting, max_steps, rng)
     return results
 
 
 def _round(
-    agent: Actor,
+    actor: Actor,
     env: Environment,
     seeds: list[int],
     counting: int,
     max_steps: int,
     rng: np.random.Generator,
-    epsilon: float,
 ) -> list[tuple[float, int, bool]]:
-    actor = mixed(agent, env.action_space, epsilon)
     playing = np.arange(env.num_envs) < counting
     returns, lengths, capped = np.zeros(env.num_envs), np.zeros(env.num_envs, int), np.zeros(env.num_envs, bool)
     for transition in interact(actor, env, explore=False, rng=rng, reset_seeds=lambda _: seeds):
@@ -260,13 +265,35 @@ def _round(
     return [(float(returns[i]), int(lengths[i]), bool(capped[i])) for i in rows]
 
 
-def mixed(agent: Actor, action_space: Any, epsilon: float) -> Actor:
+def mixed(agent: Actor, action_space: Any, epsilon: float, *, sample: bool = False) -> Actor:
     """Return an actor that draws an action uniformly with probability `epsilon`, else does what `agent` does.
 
+    Args:
+        agent: without exploration it does what it thinks best.
+        action_space: of one environment.
+        epsilon: the probability.
+        sample: the agent draws from its policy, as in training.
+
     Raises:
-        UsageError: `epsilon` is no probability.
+        UsageError: `epsilon` is no probability, or the agent has no policy to draw from.
     """
-    return agent if require_share("epsilon", epsilon) == 0 else _Mixed(agent, action_space, epsilon)
+    if sample and not getattr(agent, "has_policy", False):
+        raise UsageError(
+            "sample=true draws actions from a policy, which this agent has not; leave it out, or set epsilon"
+        )
+    actor = _Drawing(agent) if sample else agent
+    return actor if require_share("epsilon", epsilon) == 0 else _Mixed(actor, action_space, epsilon)
+
+
+class _Drawing:
+    def __init__(self, agent: Actor):
+        self._agent = agent
+        self.initial_memory = agent.initial_memory
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        return self._agent.act(timestep, memory, explore=True, rng=rng)
 
 
 class _Mixed:

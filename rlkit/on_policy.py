@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError, require_share
-from rlkit.explore import Schedule, annealed
+from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError, require_least, require_share
+from rlkit.explore import Schedule, annealed, tell_if_late
 from rlkit.moments import Moments, RewardScale
 from rlkit.networks import (
     ActorCritic,
@@ -31,8 +31,11 @@ class PolicyAgent:
     """Acts by the policy of an `ActorCritic` and counts decisions; a subclass learns.
 
     Attributes:
+        has_policy: actions can be drawn from it.
         network: the policy and values.
     """
+
+    has_policy = True
 
     def __init__(
         self,
@@ -186,6 +189,7 @@ class RolloutAgent(PolicyAgent):
         gae_lambda: float,
         scale_rewards: bool,
         num_envs: int,
+        tell: Callable[[str], None] = lambda line: None,
         **options: Any,
     ):
         """Make the rollout.
@@ -195,12 +199,15 @@ class RolloutAgent(PolicyAgent):
             gae_lambda: 1: returns of up to T steps; less: weighted means of shorter ones.
             scale_rewards: rewards are scaled by `rlkit.moments.RewardScale`.
             num_envs: N.
+            tell: takes a line for the user.
             options: those of `PolicyAgent`.
 
         Raises:
-            UsageError: a gamma or lambda beyond 0 to 1, or a network with action values.
+            UsageError: a gamma or lambda beyond 0 to 1, rollouts of no steps, or a network with action values.
         """
+        require_least(1, "agent", n_steps=n_steps)
         super().__init__(**options)
+        tell_if_late(n_steps * num_envs, options["total_steps"], tell)
         self._require_state_values()
         self._lambda = require_share("agent.gae_lambda", gae_lambda)
         self._scale = RewardScale(num_envs, self.gamma) if scale_rewards else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from rlkit import build
-from rlkit.core import Actor, Array, Memory, RunError, TimeStep, UsageError
+from rlkit.core import Actor, Array, Memory, RunError, TimeStep, UsageError, require_least
 from rlkit.film import AS_DRAWN, Format, first_episode, side_by_side
 from rlkit.folder import versions
 from rlkit.loop import evaluate, mixed
@@ -78,6 +78,7 @@ def record(
     checkpoint: str | int = "best",
     seed: int = 0,
     epsilon: float | None = None,
+    sample: bool | None = None,
     max_steps: int | None = None,
     out: Path | str | None = None,
     grid: bool = False,
@@ -86,6 +87,7 @@ def record(
     device: str | None = None,
 ) -> Iterator[Recording]:
     """Record episodes, each when it is asked for; the arguments are those of `Run.play`."""
+    require_least(1, "", episodes=episodes, max_steps=max_steps)
     settings = run.config["eval"]
     agent = run.load_agent(checkpoint, device)
     stem = (run.videos if out is None else Path(out)) / f"{checkpoint}-seed{seed}"
@@ -99,6 +101,7 @@ def record(
             group,
             rng=Seeds(seed).generator("play actions", number),
             epsilon=settings["epsilon"] if epsilon is None else epsilon,
+            sample=settings.get("sample", False) if sample is None else sample,
             max_steps=max_steps or settings["max_steps"],
             actions=actions,
             format=format,
@@ -113,6 +116,7 @@ def _record_group(
     *,
     rng: np.random.Generator,
     epsilon: float,
+    sample: bool,
     max_steps: int,
     actions: bool,
     format: Format,
@@ -121,7 +125,7 @@ def _record_group(
     path = Path(f"{name}.mp4")
     with side_by_side(path, len(seeds), format) as films:
         env = build.make_environment(build.for_evaluation(config), num_envs=len(seeds), films=films)
-        noting = Noting(mixed(agent, env.action_space, epsilon))
+        noting = Noting(mixed(agent, env.action_space, epsilon, sample=sample))
         try:
             played = evaluate(noting, env, episodes=len(seeds), max_steps=max_steps, rng=rng, episode_seeds=seeds)
         finally:

@@ -6,10 +6,14 @@ import ctypes
 import os
 import re
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from rlkit.core import UsageError
+
+GROUPS = {"": ("memory.max", "memory.current"), "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes")}
+"""Files with the limit and the use of a control group's memory, by its controllers: none are named in version 2."""
 
 
 def checked_device(device: str) -> str:
@@ -48,7 +52,41 @@ def cores() -> int:
 
 
 def available_memory() -> int | None:
-    """Return the bytes of memory that can still be taken, or None where the system does not tell."""
+    """Return the bytes of memory that can still be taken, or None where the system does not tell.
+
+    In a container (a control group of Linux) that is what its limit leaves, where that is less.
+    """
+    free = [known for known in (_free_memory(), *_free_in_groups(Path("/sys/fs/cgroup"))) if known is not None]
+    return min(free, default=None)
+
+
+def _free_in_groups(root: Path, groups: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
+    """Yield what the limits of this process's control groups, of version 2 or 1, leave."""
+    for line in _lines(groups):
+        _, controllers, group = line.split(":", 2)
+        kind = "memory" if "memory" in controllers.split(",") else controllers
+        if kind in GROUPS:
+            inner, depth = root / kind / group.lstrip("/"), len((root / kind).parts)
+            for folder in [inner, *inner.parents][: len(inner.parts) - depth + 1]:
+                limit, used = (_lines(folder / name) for name in GROUPS[kind])
+                if limit and used and limit[0].isdigit():
+                    yield max(0, int(limit[0]) - int(used[0]) + _reclaimable(folder))
+
+
+def _reclaimable(folder: Path) -> int:
+    """Return the bytes of a group's file cache that are given up when memory is short."""
+    found = dict(line.split()[:2] for line in _lines(folder / "memory.stat"))
+    return int(found.get("inactive_file", 0))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _free_memory() -> int | None:
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         for line in meminfo.read_text().splitlines():

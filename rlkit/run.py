@@ -13,7 +13,7 @@ import numpy as np
 
 from rlkit import build
 from rlkit.checkpoint import CheckpointError, Store
-from rlkit.core import Agent, Array, State, UsageError
+from rlkit.core import Agent, Array, State, UsageError, require_least
 from rlkit.folder import read_config
 from rlkit.loop import evaluate
 from rlkit.seeding import Seeds
@@ -84,7 +84,12 @@ class Run:
         return [(int(step), float(returns[steps == step].mean())) for step in np.unique(steps)]
 
     def use_threads(self, threads: int) -> None:
-        """Let torch use so many threads, where the agent uses torch."""
+        """Let torch use so many threads, where the agent uses torch.
+
+        Raises:
+            UsageError: less than one.
+        """
+        require_least(1, "", threads=threads)
         if self.config["network"] is not None:
             import torch
 
@@ -111,7 +116,7 @@ class Run:
         config["agent"] = {**config["agent"], **(settings or {})}
         env = build.make_environment({**config, "vectorization": "sync"}, num_envs=1)
         try:
-            agent = build.make_agent(config, env, Seeds(config["seed"]), fresh=False)
+            agent = build.make_agent(config, env, Seeds(config["seed"]), fresh=False, learns=False)
             require_fit(state["made_for"], made_for(config, env))
             agent.load_state_dict(without_replay(state["agent"]))
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
@@ -143,6 +148,7 @@ class Run:
         checkpoint: str | int = "best",
         seed: int = 0,
         epsilon: float | None = None,
+        sample: bool | None = None,
         max_steps: int | None = None,
         num_envs: int = 10,
         device: str | None = None,
@@ -154,10 +160,15 @@ class Run:
             checkpoint: as in `load_agent`.
             seed: of the episodes; they are never those of a periodic evaluation.
             epsilon: share of random actions; None: as in training's evaluations.
+            sample: the others are drawn from the policy, not the likeliest; None: as in training's evaluations.
             max_steps: cap of an episode; None: as in training's evaluations.
             num_envs: played side by side; results do not depend on it where the agent does not draw.
             device: as in `load_agent`.
+
+        Raises:
+            UsageError: less than one episode, step or environment, or what `rlkit.loop.mixed` refuses.
         """
+        require_least(1, "", episodes=episodes, max_steps=max_steps, num_envs=num_envs)
         settings = self.config["eval"]
         agent = self.load_agent(checkpoint, device)
         env = build.make_environment(build.for_evaluation(self.config), num_envs=min(num_envs, episodes))
@@ -171,6 +182,7 @@ class Run:
                 rng=seeds.generator("final evaluation actions"),
                 episode_seeds=seeds.integers("final evaluation episodes", size=episodes),
                 epsilon=settings["epsilon"] if epsilon is None else epsilon,
+                sample=settings.get("sample", False) if sample is None else sample,
             )
         finally:
             env.close()
@@ -185,6 +197,7 @@ class Run:
         checkpoint: str | int = "best",
         seed: int = 0,
         epsilon: float | None = None,
+        sample: bool | None = None,
         max_steps: int | None = None,
         out: Path | str | None = None,
         grid: bool = False,
@@ -201,6 +214,7 @@ class Run:
             checkpoint: as in `load_agent`.
             seed: of the episodes.
             epsilon: share of random actions; None: as in training's evaluations.
+            sample: the others are drawn from the policy, not the likeliest; None: as in training's evaluations.
             max_steps: cap of an episode; None: as in training's evaluations.
             out: folder; None: ``videos/<name>``.
             grid: all side by side in one video; else one file each.
@@ -219,6 +233,7 @@ class Run:
             checkpoint=checkpoint,
             seed=seed,
             epsilon=epsilon,
+            sample=sample,
             max_steps=max_steps,
             out=out,
             grid=grid,

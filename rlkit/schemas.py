@@ -50,6 +50,7 @@ class EvalConfig:
     every: int = MISSING
     episodes: int = MISSING
     epsilon: float = MISSING
+    sample: bool = MISSING
     max_steps: int = MISSING
     num_envs: int = MISSING
 
@@ -111,6 +112,7 @@ class RunConfig:
     episodes: int = MISSING
     max_steps: int | None = None
     epsilon: float | None = None
+    sample: bool | None = None
     seed: int = MISSING
     device: str | None = None
     threads: int = MISSING

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from rlkit import build
 from rlkit.checkpoint import CheckpointError, Store
-from rlkit.core import Agent, Environment, Metrics, State, Transition, UsageError
+from rlkit.core import Agent, Environment, Metrics, RunError, State, Transition, UsageError
 from rlkit.film import FRAMES, Format, Sink, side_by_side
 from rlkit.loggers.base import Logger
 from rlkit.loop import Interaction, crossed, evaluate, interact, train
@@ -70,7 +72,7 @@ class Training:
         # An opaque environment's last checkpoint may not be one to go on from: the scheduled one before it is.
         keep = max(config["checkpoint"]["keep"], 2 if opaque else 1)
         self._store = Store(directory / CHECKPOINTS, keep, logger.message)
-        self._best_store = Store(directory / CHECKPOINTS / "best", 1, logger.message)
+        self._best_store = Store(directory / CHECKPOINTS / "best", sys.maxsize, logger.message)
         self.stopped: str | None = None
 
     @property
@@ -111,6 +113,7 @@ class Training:
                 f"checkpoint {self._store.directory / str(step)} does not fit this run's config.yaml: {error}"
             ) from error
         self._store.drop_after(step)
+        self._best_store.drop_after(step)
 
     def run(self, interrupted: Callable[[], str | None]) -> None:
         """Train until `total_steps`, `stop_at`, or until `interrupted` gives a reason."""
@@ -171,6 +174,7 @@ class Training:
 
     def _take(self, transition: Transition, metrics: Metrics | None) -> None:
         if metrics is not None:
+            require_finite(metrics, self.steps)
             self._averages.add(metrics)
         self._count(self._tracker.step(transition, self.steps))
 
@@ -205,11 +209,19 @@ class Training:
             self._best = {"step": step, "score": score}
             agent = without_replay(self._agent.state_dict())
             self._best_store.save(step, {"agent": agent, "score": score, "made_for": self._made_for()})
+            self._drop_bests()
         if self._config["stop_at"] is not None and score >= self._config["stop_at"]:
             self.stopped = STOP_AT
 
     def _save(self, *, resumable: bool) -> None:
         self._store.save(self.steps, {**self.state_dict(), "resumable": resumable})
+        self._drop_bests()
+
+    def _drop_bests(self) -> None:
+        """Keep the best agent so far, and for each checkpoint that may be gone on from the best one up to it."""
+        best = self._best_store.steps()
+        ends = [*self._store.steps(), self.steps]
+        self._best_store.retain({max(known) for end in ends if (known := [step for step in best if step <= end])})
 
     def state_dict(self) -> State:
         """Return all that an exact continuation needs."""
@@ -236,6 +248,20 @@ class Training:
         self._best = dict(state["best"])
         self.episodes = state["episodes"]
         self._logger.load_state_dict(state["logger"])
+
+
+def require_finite(metrics: Metrics, step: int) -> None:
+    """Check the losses of an update.
+
+    Raises:
+        RunError: one is no finite number: what was learnt since is lost.
+    """
+    for name, value in metrics.items():
+        if not isfinite(value) and name.startswith("loss/"):
+            raise RunError(
+                f"{name} is {value} at step {step:,}: learning has diverged; begin anew with a lower "
+                "agent.learning_rate, or smaller rewards"
+            )
 
 
 def made_for(config: Mapping[str, Any], env: Environment) -> State:
@@ -319,6 +345,7 @@ def evaluate_agent(
                 rng=seeds.generator("evaluation actions", step),
                 episode_seeds=seeds.integers("evaluation episodes", step, size=settings["episodes"]),
                 epsilon=settings["epsilon"],
+                sample=settings.get("sample", False),
             )
         finally:
             env.close()

@@ -368,6 +368,17 @@ class TestPictures:
         assert shown.shape == (420, 320, 3)
         assert len(np.unique(shown.reshape(-1, 3), axis=0)) > 5, "Breakout is colourful"
 
+    def test_a_film_shows_what_the_agent_sees_where_a_game_draws_in_every_other_frame(self) -> None:
+        env: Any = build.make_single(
+            config(stepping="python", game="Asteroids", grey=False, size=[210, 160], stack=1), render_mode="rgb_array"
+        )
+        observation, _ = env.reset(seed=1)
+        for step in range(40):
+            observation, *_ = env.step(step % 3)
+            assert np.array_equal(env.render()[::2, ::2], observation[0])
+        assert np.count_nonzero(observation) > np.count_nonzero(env.unwrapped._ale.getScreenRGB()), "half is drawn"
+        env.close()
+
     def test_a_native_run_is_trained_filmed_scored_and_shown(self, tmp_path: Path) -> None:
         words = ("total_steps=120", "eval.every=60", "eval.episodes=2", "eval.max_steps=20", "num_envs=2")
         succeed("train", "agent=random", "env=atari", "env.game=breakout", *words, cwd=tmp_path)
@@ -383,7 +394,17 @@ class TestPictures:
 
 
 class TestOptions:
-    @pytest.mark.parametrize("name", ["SpaceInvaders", "space_invaders", "ALE/SpaceInvaders-v5", "spaceinvaders"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "SpaceInvaders",
+            "space_invaders",
+            "ALE/SpaceInvaders-v5",
+            "spaceinvaders",
+            "SpaceInvadersNoFrameskip-v4",
+            "SpaceInvaders-ramDeterministic-v4",
+        ],
+    )
     def test_a_game_is_called_by_its_id_or_its_rom(self, name: str, make: Any) -> None:
         env, other = make(stepping="python", game=name), make(stepping="python", game="SpaceInvaders")
         assert rom_name(name) == "space_invaders"
@@ -413,6 +434,7 @@ class TestOptions:
             ({"noop_max": -1}, r"env\.noop_max is -1; it must be at least 0"),
             ({"size": [84]}, r"env\.size is \[84\]; it must be \[height, width\]"),
             ({"crop": [1, 2], "stepping": "python"}, r"env\.crop is \[1, 2\]; it must be \[top, bottom, left, right\]"),
+            ({"threads": 2, "stepping": "python"}, r"env\.threads=2 needs env\.stepping=native"),
             ({"game": 7}, r"env\.game is 7, but it must be text"),
         ],
     )
@@ -484,3 +506,19 @@ class Meaning(gymnasium.Env):
     def __init__(self, meanings: list[str]):
         self.action_space = gymnasium.spaces.Discrete(len(meanings))
         self.get_action_meanings = lambda: meanings
+
+
+def test_fire_after_each_lost_life_is_a_matter_of_two_wrappers() -> None:
+    wrappers = [{"_target_": f"rlkit.preprocess.{name}"} for name in ("LifeLoss", "FireReset")]
+    settings = config(game="Breakout", stepping="python", life_loss=False, sticky=0.0)
+    env: Any = build.make_single({**settings, "preprocess": wrappers})
+    env.reset(seed=0)
+    for _ in range(3):
+        moves = []
+        while not (ended := env.step(0))[2]:
+            moves.append(ended[0])
+        env.reset()
+        seen = [env.step(0)[0][-1] for _ in range(8)]
+        assert any((a != b).any() for a, b in pairwise(seen)), "the ball flies, though nobody pressed FIRE"
+        assert moves
+    env.close()

@@ -176,6 +176,13 @@ class TestMakeEnvironment:
         with pytest.raises(UsageError, match="cannot be filmed"):
             build.make_environment(native, num_envs=1, films=[lambda shot: None])
 
+    def test_a_vectorization_that_would_mean_nothing_is_refused(self) -> None:
+        native = config(env={"_target_": "test_build.disabled_vector"}, vectorization="async")
+        with pytest.raises(UsageError, match="vectorization=async steps single environments in processes"):
+            build.make_environment(native, num_envs=2)
+        with pytest.raises(UsageError, match="vectorization=native needs an environment that steps many by itself"):
+            build.make_environment(config(vectorization="native"), num_envs=2)
+
     def test_only_as_many_environments_as_there_are_films_are_filmed(self) -> None:
         pictures: list[tuple[Any, ...]] = []
         env = build.make_environment(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from gymnasium import wrappers
 
-from rlkit import capture
+from rlkit import capture, preprocess
+from rlkit.film import Film
 from rlkit.preprocess import SignReward, TerminalReward
 from rlkit.spaces import DiscreteTuple, as_arrays
 from toys import Counting, Plain, assert_same
@@ -175,3 +176,19 @@ def test_layers_go_from_the_outside_in() -> None:
         "OrderEnforcing",
         "BlackjackEnv",
     ]
+
+
+@pytest.mark.parametrize("name", preprocess.__all__)
+def test_every_preprocessor_can_be_captured(name: str) -> None:
+    layer = getattr(preprocess, name)
+    assert callable(getattr(layer, "get_state", None)) or f"{layer.__module__}.{layer.__qualname__}" in capture.FIELDS
+
+
+def test_what_films_an_environment_is_no_part_of_its_state() -> None:
+    plain, watched = make("CartPole-v1"), Film(make("CartPole-v1"), lambda shot: None)
+    for env in (plain, watched):
+        env.reset(seed=3)
+        env.step(0)
+    assert_same(capture.capture(plain), capture.capture(watched))
+    capture.restore(watched, capture.capture(plain))
+    assert_same(play(watched, 50), play(plain, 50))

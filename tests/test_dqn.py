@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from functools import partial
 from typing import Any
 
@@ -449,3 +450,36 @@ def test_each_improvement_alone_and_all_together_find_the_way_out(options: dict[
         q = agent._distribution.mean(agent.network(torch.arange(5)))
     assert q.argmax(1).tolist() == [1] * 5
     assert q[:, 1].tolist() == pytest.approx([0.9**k for k in (4, 3, 2, 1, 0)], abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("train_freq", 0, "agent.train_freq is 0; it must be at least 1"),
+        ("target_every", 0, "agent.target_every is 0; it must be at least 1"),
+        ("gradient_steps", -1, "agent.gradient_steps is -1; it must be at least 1"),
+        ("batch_size", 0, "agent.batch_size is 0; it must be at least 1"),
+        ("learning_starts", -1, "agent.learning_starts is -1; it must be at least 0"),
+        ("max_grad_norm", 0.0, "agent.max_grad_norm is 0; it must be more than 0"),
+        ("learning_rate", -1.0, "agent.learning_rate is -1; it must be at least 0"),
+        ("tau", 0.0, "agent.tau is 0; it must be more than 0"),
+        ("tau", 2.0, "agent.tau is 2; it must be from 0 to 1"),
+        ("epsilon", Linear(5.0, 0.0, 10), "agent.epsilon at step 0 is 5; it must be from 0 to 1"),
+        ("epsilon", Linear(1.0, -1.0, 10), "agent.epsilon in the end is -1; it must be from 0 to 1"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_before_anything_is_learnt(name: str, value: Any, line: str) -> None:
+    torso = MLP(Corridor.observation_space, [8], "relu", layer_norm=False)
+    network = QNetwork(torso, Corridor.action_space, **PLAIN)
+    replay = UniformReplay(10, np.random.default_rng(0))
+    with pytest.raises(UsageError, match=f"^{re.escape(line)}$"):
+        DQN(network=network, replay=replay, **{**SETTINGS, name: value})
+
+
+def test_who_will_never_learn_is_told() -> None:
+    torso = MLP(Corridor.observation_space, [8], "relu", layer_norm=False)
+    network, told = QNetwork(torso, Corridor.action_space, **PLAIN), []
+    options = {**SETTINGS, "learning_starts": 5000, "tell": told.append}
+    for total_steps in (4000, 5000):
+        DQN(network=network, replay=UniformReplay(10, np.random.default_rng(0)), total_steps=total_steps, **options)
+    assert told == ["nothing will be learnt: the first update comes after 5,000 steps, and total_steps is 4,000"]

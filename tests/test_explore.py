@@ -153,6 +153,7 @@ def test_what_is_annealed_falls_in_a_line_to_nothing() -> None:
     rate = annealed(0.5, anneal=True, total_steps=100)
     assert [rate(step) for step in (0, 50, 75, 100, 120)] == [0.5, 0.25, 0.125, 0, 0]
     assert annealed(0.5, anneal=False, total_steps=100)(99) == 0.5
-    assert annealed(Linear(1.0, 0.0, 10), anneal=True, total_steps=10)(5) == 0.25
+    with pytest.raises(UsageError, match=r"is a schedule; set agent\.anneal=false"):
+        annealed(Linear(1.0, 0.0, 10), anneal=True, total_steps=10)
     with pytest.raises(UsageError, match="anneal=true needs total_steps"):
         annealed(0.5, anneal=True, total_steps=None)

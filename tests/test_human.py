@@ -12,11 +12,14 @@ from commands import refused, succeed
 from gymnasium import spaces
 
 import rlkit
+from rlkit import build, human
+from rlkit.config import composed
 from rlkit.core import UsageError
 from rlkit.demonstrations.playing import Discarded
 from rlkit.film import Shot
 from rlkit.human import Closed, Person, Window, controls_beside, play_in_window
 from rlkit.keys import REPEAT, WAIT, Keys, keys_for, simple
+from rlkit.preprocess import DiscreteActions
 
 pygame = pytest.importorskip("pygame")
 
@@ -260,3 +263,16 @@ def test_a_person_is_recorded(no_screen: None, tmp_path: Path, monkeypatch: pyte
     found = read_episodes("recordings/blackjack")
     assert found.action.tolist() == [0, 0, 0]
     assert [episode["player"] for episode in found.episodes] == ["person"] * 3
+
+
+def test_keys_choose_among_actions_that_stand_in_for_continuous_ones():
+    env = DiscreteActions(gymnasium.make("Pendulum-v1"), actions=[[-2.0], [0.0], [2.0]])
+    keys = keys_for(env)
+    assert (keys.action(frozenset(["left"])), keys.idle, keys.action(frozenset(["right"]))) == (0, 1, 2)
+
+
+def test_the_keys_of_a_run_are_those_of_its_wrapped_environment():
+    words = ["env=gym", "env.id=Pendulum-v1", "agent=random"]
+    config = build.plain(composed("train", words)[0])
+    wrapper = {"_target_": "rlkit.preprocess.DiscreteActions", "actions": [[1.5], [-1.5]]}
+    assert human._keys({**config, "preprocess": [wrapper]}).action(frozenset(["left"])) == 1

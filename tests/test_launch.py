@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
+from commands import rlkit as rlkit_command
 
 import rlkit
 from rlkit import checkpoint
@@ -88,7 +91,7 @@ def test_best_is_the_checkpoint_of_the_best_evaluation_the_newest_of_equals() ->
     means = run.evaluation_means()
     best = max(score for _, score in means)
     expected = [step for step, score in means if score == best][-1]
-    assert [path.name for path in (run.directory / "checkpoints/best").iterdir()] == [str(expected)]
+    assert max(int(path.name) for path in (run.directory / "checkpoints/best").iterdir()) == expected
 
 
 def test_evaluation_is_reproducible_and_never_repeats_the_training_evaluations_episodes() -> None:
@@ -226,3 +229,65 @@ def test_overlap_is_for_agents_with_a_replay(capsys: pytest.CaptureFixture[str])
     said = complaint(capsys, 2, "train", *SMALL, "overlap=true")
     assert said.startswith("overlap=true learns one step behind, from a replay, which this agent has not")
     assert not Path("runs").exists()
+
+
+def steps_in(folder: Path) -> list[int]:
+    return sorted(int(path.name) for path in folder.iterdir())
+
+
+def test_best_after_a_resume_is_nothing_that_was_discarded() -> None:
+    run = small()
+    best = run.directory / "checkpoints/best"
+    known = [step for step in steps_in(best) if step <= 400]
+    shutil.rmtree(run.directory / "checkpoints/600")
+    # An agent of a future that the resumed run may not see again.
+    shutil.copytree(best / str(known[0]), best / "600", dirs_exist_ok=True)
+    rlkit.train(f"resume={run.directory}", "total_steps=450", "eval.every=0", "video=none", "logger=[csv]")
+    means = dict(run.evaluation_means())
+    assert known
+    assert steps_in(best)[-1] == max(step for step in means if means[step] == max(means.values()))
+
+
+def test_the_best_of_each_checkpoint_is_kept_until_that_is_gone(tmp_path: Path) -> None:
+    run = small("total_steps=2000", "checkpoint.keep=3")
+    kept = run.checkpoints
+    assert kept == [1600, 1800, 2000]
+    means = run.evaluation_means()
+    best = {max(range(end), key=lambda i: (means[i][1], i)) for end in (8, 9, 10)}
+    assert {means[i][0] for i in best} == set(steps_in(run.directory / "checkpoints/best"))
+
+
+def test_a_replay_that_would_not_fit_keeps_nobody_from_scoring_an_agent() -> None:
+    words = ("agent=dqn", "env=cartpole", "tuned=none", "total_steps=100", "video=none", "logger=[csv]")
+    run = rlkit.train(*words, "replay.capacity=12345")
+    config = run.directory / "config.yaml"
+    config.write_text(config.read_text().replace("12345", "1" + "0" * 14))
+    assert Run(run.directory).evaluate(2, max_steps=5)["episodes"] == 2
+
+
+@pytest.mark.parametrize("agent", ["a2c", "dqn"])
+def test_learning_that_diverges_ends_in_a_line(agent: str, tmp_path: Path) -> None:
+    words = ("env=cartpole", "tuned=none", "total_steps=5000", "video=none", "eval.every=0", "logger=[csv]")
+    done = rlkit_command("train", f"agent={agent}", "agent.learning_rate=1e30", *words, cwd=tmp_path)
+    assert done.returncode == 1
+    rule = r"rlkit: loss/\w+ is (nan|inf) at step [\d,]+: learning has diverged; begin anew with a lower .*"
+    assert re.fullmatch(rule, done.stderr.splitlines()[-1])
+
+
+def test_drawing_where_there_is_no_policy_is_refused_before_training(capsys: pytest.CaptureFixture[str]) -> None:
+    line = complaint(capsys, 2, "train", *SMALL, "eval.sample=true")
+    assert line == "sample=true draws actions from a policy, which this agent has not; leave it out, or set epsilon"
+    assert not Path("runs").exists() or not list(Path("runs").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("episodes=0", "episodes is 0; it must be at least 1"),
+        ("num_envs=0", "num_envs is 0; it must be at least 1"),
+        ("max_steps=-1", "max_steps is -1; it must be at least 1"),
+    ],
+)
+def test_scores_of_nothing_are_refused(word: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run = small()
+    assert complaint(capsys, 2, "eval", f"run={run.directory}", word) == line

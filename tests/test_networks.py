@@ -215,7 +215,9 @@ class TestCNNs:
 
     def test_pictures_must_be_pictures_and_large_enough(self) -> None:
         NatureCNN(box(36, 36, 1), hidden=8)
-        with pytest.raises(UsageError, match=r"images of at least 36x36, not \(35, 36, 1\); use network=mlp"):
+        with pytest.raises(
+            UsageError, match=r"images of at least 36x36, not \(35, 36, 1\); use network=small or impala"
+        ):
             NatureCNN(box(35, 36, 1), hidden=8)
         with pytest.raises(UsageError, match=r"network=nature needs images, not Box"):
             NatureCNN(VECTOR, hidden=8)
@@ -225,6 +227,37 @@ class TestCNNs:
         ImpalaCNN(box(1, 1, 1), depths=[2], blocks=1, hidden=8)
         with pytest.raises(UsageError, match=r"network=impala needs images, not Discrete"):
             ImpalaCNN(spaces.Discrete(3), depths=[2], blocks=1, hidden=8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        ((84, 84), NatureCNN),
+        ((36, 40, 3), NatureCNN),
+        ((3, 35, 40), SmallCNN),
+        ((20, 20), SmallCNN),
+        ((19, 60, 3), ImpalaCNN),
+        ((4, 12, 12, 3), ImpalaCNN),
+        ((19, 19), MLP),
+    ],
+)
+def test_auto_takes_the_convolutions_that_the_size_allows(shape: tuple[int, ...], kind: type) -> None:
+    torso = auto(spaces.Box(0, 255, shape, np.uint8), [8, 6], "tanh", False)
+    assert type(torso) is kind
+    assert torso(pixels(2, *shape)).shape == (2, torso.features)
+
+
+def test_a_bare_picture_is_read_as_one_of_one_channel() -> None:
+    bare, whole = SmallCNN(box(24, 24), hidden=8), SmallCNN(box(1, 24, 24), hidden=8)
+    whole.load_state_dict(bare.state_dict())
+    given = pixels(3, 24, 24)
+    torch.testing.assert_close(bare(given), whole(given[:, None]))
+
+
+def test_bytes_are_scaled_where_they_are_flattened() -> None:
+    given = torch.tensor([[0, 51, 255]], dtype=torch.uint8)
+    assert Flat(spaces.Box(0, 255, (3,), np.uint8))(given).tolist() == [pytest.approx([0, 0.2, 1])]
+    assert Flat(spaces.Box(0, 1, (3,), np.uint8))(given).tolist() == [[0, 51, 255]]
 
 
 def test_auto_takes_a_cnn_for_pictures_and_an_mlp_for_anything_else() -> None:

@@ -15,7 +15,7 @@ from rlkit.agents.es import centered_ranks
 from rlkit.agents.reinforce import powers
 from rlkit.config import composed
 from rlkit.core import UsageError
-from rlkit.loop import interact, train
+from rlkit.loop import evaluate, interact, mixed, train
 from rlkit.mdp import exact_values
 from rlkit.mdp.model import FiniteMDP
 from rlkit.networks import MLP, ActorCritic, load_module_state, module_state
@@ -404,6 +404,18 @@ def test_what_does_not_fit_is_refused() -> None:
         made("agent=ppo agent.network.standardize=true", SerialEnvironment([Bandit]))
     with pytest.raises(UsageError, match=r"agent=es neither remembers nor standardises"):
         made("agent=es agent.network.standardize=true", env)
+    for words, line in (
+        ("ppo agent.epochs=0", "agent.epochs is 0; it must be at least 1"),
+        ("ppo agent.batch_size=0", "agent.batch_size is 0; it must be at least 1"),
+        ("ppo agent.clip=-1", "agent.clip is -1; it must be more than 0"),
+        ("ppo agent.max_kl=0", "agent.max_kl is 0; it must be more than 0"),
+        ("a2c agent.n_steps=0", "agent.n_steps is 0; it must be at least 1"),
+        ("a2c agent.learning_rate=-1", "agent.learning_rate is -1; it must be at least 0"),
+        ("reinforce agent.max_grad_norm=0", "agent.max_grad_norm is 0; it must be more than 0"),
+        ("a2c +schedule@agent.learning_rate=exponential", "is a schedule; set agent.anneal=false"),
+    ):
+        with pytest.raises(UsageError, match=line):
+            made(f"agent={words}", env)
     with pytest.raises(UsageError, match=r"population is 5; it must be even"):
         made("agent=es agent.population=5", env)
 
@@ -450,3 +462,35 @@ def test_a_row_that_was_no_step_leaves_the_discount_s_weight_alone() -> None:
     agent.observe(transition)
     agent.update()
     assert agent.state_dict()["powers"].tolist() == [0.5, 1.0]
+
+
+def test_scores_are_of_the_likeliest_actions_or_of_drawn_ones() -> None:
+    env = SerialEnvironment([Bandit] * 4)
+    agent = made("agent=a2c", env)
+    options: Any = {"episodes": 800, "max_steps": 10, "episode_seeds": list(range(800))}
+    likeliest, drawn = (
+        np.mean([score for score, *_ in evaluate(agent, env, **options, rng=np.random.default_rng(0), sample=sample)])
+        for sample in (False, True)
+    )
+    policy = agent.network(torch.zeros(1, dtype=torch.int64), torch.zeros(1, 0)).parameters.softmax(1)[0].tolist()
+    arms = [action for t in plays(agent, env, 1000) for action in t.action.tolist()]
+    assert np.mean(arms) == pytest.approx(policy[1], abs=4 * (policy[0] * policy[1] / len(arms)) ** 0.5)
+    assert 0.3 < policy[1] < 0.7, "a new policy is not sure, so that the scores are told apart"
+    assert drawn == pytest.approx(1 + policy[1], abs=0.15)
+    assert likeliest == pytest.approx(1 + round(policy[1]), abs=0.15)
+
+
+def plays(agent: Any, env: Any, steps: int) -> list[Any]:
+    """Return transitions of an agent that draws its actions."""
+    actor = mixed(agent, env.action_space, 0.0, sample=True)
+    rng = np.random.default_rng(1)
+    stream = interact(actor, env, explore=False, rng=rng, reset_seeds=lambda _: list(range(env.num_envs)))
+    return [next(stream) for _ in range(steps)]
+
+
+def test_the_ratio_is_one_before_the_first_step_and_logged() -> None:
+    env = SerialEnvironment([Counting] * 2)
+    agent = made("agent=ppo agent.n_steps=4 agent.epochs=1 agent.batch_size=8", env)
+    [metrics] = [metrics for _, metrics in train(agent, stream_of(agent, env, 0), total_steps=8) if metrics]
+    assert metrics["ratio"] == pytest.approx(1, abs=1e-6)
+    assert metrics["kl"] == pytest.approx(0, abs=1e-6)

@@ -203,7 +203,7 @@ class TestCommand:
             (("log=broken.json",), "log=broken.json is no log of actions"),
             (("log=other.json",), "log=other.json is no log of actions"),
             (("log=broken.json", "episodes=3"), "episodes= goes with run=, not with log="),
-            (("log=broken.json", "height=0"), "height is 0; a picture has at least 2 rows"),
+            (("log=broken.json", "height=0"), "height is 0; it must be at least 2"),
         ],
     )
     def test_mistakes_are_told_in_a_line(self, words: tuple[str, ...], line: str, tmp_path: Path):

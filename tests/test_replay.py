@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from rlkit import resources
 from rlkit.checkpoint import Store
 from rlkit.core import StepInfo, Transition, UsageError
 from rlkit.replay import UniformReplay, uniform
-from rlkit.replay.frames import ArrayFrames, frame_count
+from rlkit.replay.frames import ArrayFrames, allocate, frame_count
 from toys import assert_same
 
 
@@ -293,3 +295,47 @@ def test_what_is_read_for_a_checkpoint_has_memory_of_its_own() -> None:
     assert frames.read(np.array([1])).tolist() == [[3, 4, 5]]
     assert first.tolist() == [[0, 1, 2]]
     assert not frames._buffers._arrays
+
+
+@pytest.mark.parametrize("capacity", [8, 10, 15, 16, 17])
+def test_a_replay_hardly_larger_than_a_step_of_all_environments_holds_the_newest(capacity: int) -> None:
+    replay, naive = UniformReplay(capacity, np.random.default_rng(0)), Naive(capacity)
+    reached = None
+    for step in range(30):
+        rows = transition(8 * step, [True] * 8)
+        rows = rows if reached is None else rows._replace(observation=reached)
+        reached = rows.next_observation
+        replay.add(rows)
+        naive.add(rows)
+    drawn, found = replay.sample(100), replay.everything()
+    assert found.reward.tolist() == [row[2] for row in naive.rows]
+    assert (drawn.reward * 4).tolist() == drawn.index.tolist()
+    assert drawn.index.min() >= 240 - capacity
+    assert drawn.index.max() < 240
+
+
+def test_an_agent_that_only_acts_needs_no_room_for_its_replay() -> None:
+    huge = {"capacity": 10**12, "rng": np.random.default_rng(0), "observation_space": spaces.Box(0, 1, (9,))}
+    with pytest.raises(UsageError, match=r"set replay\.capacity lower"):
+        UniformReplay(**huge)
+    assert len(UniformReplay(**huge, learns=False)) == 0
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: int, offset: int, size: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(UsageError, match=r"needs 0\.0 GB in .*: No space left on device; free space, or set replay"):
+        allocate(10, np.zeros(4, np.uint8), "disk", "cpu", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files elsewhere are not taken beforehand")
+def test_a_replay_on_disk_has_its_room_from_the_start(tmp_path: Path) -> None:
+    free = os.statvfs(tmp_path).f_bfree
+    frames = allocate(50_000, np.zeros(1000, np.uint8), "disk", "cpu", tmp_path)
+    assert (free - os.statvfs(tmp_path).f_bfree) * os.statvfs(tmp_path).f_frsize > 40_000_000
+    del frames

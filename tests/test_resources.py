@@ -3,11 +3,12 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from rlkit.core import UsageError
-from rlkit.resources import available_memory, cores, require_memory, torch_device
+from rlkit.resources import _free_in_groups, available_memory, cores, require_memory, torch_device
 
 SCRIPT = """
 import resource, sys
@@ -64,3 +65,24 @@ def test_auto_is_the_gpu_where_there_is_one(there: bool, monkeypatch: pytest.Mon
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
     assert torch_device("auto") == ("cuda" if there else "cpu")
     assert torch_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "free"),
+    [
+        ("0::/a/b", {"a/memory.max": "900", "a/memory.current": "100"}, [800]),
+        ("0::/a/b", {"a/memory.max": "max", "a/memory.current": "100", "a/b/memory.max": "50"}, []),
+        ("0::/", {"memory.max": "900", "memory.current": "100", "memory.stat": "anon 7\ninactive_file 30"}, [830]),
+        (
+            "5:cpu:/\n4:memory:/a",
+            {"memory/a/memory.limit_in_bytes": "70", "memory/a/memory.usage_in_bytes": "90"},
+            [0],
+        ),
+    ],
+)
+def test_limits_of_containers_are_read(groups: str, files: dict[str, str], free: list[int], tmp_path: Path) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    (tmp_path / "groups").write_text(groups + "\n")
+    assert list(_free_in_groups(tmp_path, tmp_path / "groups")) == free

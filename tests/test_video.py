@@ -11,12 +11,13 @@ import av
 import gymnasium
 import numpy as np
 import pytest
-from commands import clean_environment, rlkit, succeed
+from commands import clean_environment, refused, rlkit, succeed
 
 from rlkit import film
 from rlkit.core import RunError
 from rlkit.film import EachEpisode, Film, Format, Shot, first_episode, headless
 from rlkit.pictures import check_picture
+from rlkit.run import Run
 from rlkit.video import VideoWriter, verify
 
 
@@ -143,6 +144,7 @@ def test_only_the_first_episode_is_shown_its_last_picture_included(tmp_path: Pat
 
 def test_each_episode_gets_a_file_named_by_its_step(tmp_path: Path):
     sink, done, step = EachEpisode(tmp_path), [], iter([0, 7])
+    sink(Shot(picture, True, 30, "of before it was attached"))
     sink.attach(lambda: next(step), done.append)
     for first in (True, False, False, True, False):
         sink(Shot(picture, first, 30, ""))
@@ -301,3 +303,54 @@ def test_an_environment_that_draws_no_picture_trains_all_the_same(tmp_path: Path
     words = ("env=gym", "env.id=unseen:Unseen-v0", *SHORT)
     out = succeed("train", *words, cwd=tmp_path, env=clean_environment(PYTHONPATH=str(tmp_path)))
     assert "no video: render() gave float64" in out
+
+
+def filmed(folder: Path) -> dict[int, int]:
+    """Return, by the step at which it began, how many pictures the video of each training episode has."""
+    paths = folder.glob("videos/*/episode-*.mp4")
+    return {int(path.stem.removeprefix("episode-")): len(frames(path)) for path in paths}
+
+
+def begun(run: Path) -> dict[int, int]:
+    """Return, by the step at which it began, how many pictures each episode of a run has shown."""
+    ends, lengths = (Run(run).episodes[name].astype(int) for name in ("step", "length"))
+    return {int(end - length): int(length) + 1 for end, length in zip(ends, lengths, strict=True)}
+
+
+def test_videos_of_training_are_whole_and_named_by_their_step_before_and_after_a_resume(tmp_path: Path):
+    run = tmp_path / "runs/random_cartpole_s0"
+    words = ("agent=random", "eval.every=0", "checkpoint.every=50", "logger=[csv,terminal,tensorboard]")
+    succeed("train", *words, "total_steps=60", "video=every", cwd=tmp_path)
+    before = filmed(tmp_path)
+    assert before == begun(run)
+    succeed("train", "resume=runs/random_cartpole_s0", "total_steps=150", cwd=tmp_path)
+    [under_way] = set(begun(run)) - set(filmed(tmp_path))
+    assert under_way < 60
+    assert filmed(tmp_path) == {step: count for step, count in begun(run).items() if step != under_way}
+
+
+@pytest.mark.parametrize(("first", "then"), [("every", "none"), ("none", "every")])
+def test_what_is_filmed_may_change_on_resume(first: str, then: str, tmp_path: Path):
+    words = ("agent=random", "eval.every=0", "checkpoint.every=50")
+    succeed("train", *words, "total_steps=150", "video=none", "run_dir=runs/whole", cwd=tmp_path)
+    succeed("train", *words, "total_steps=60", f"video={first}", "run_dir=runs/two", cwd=tmp_path)
+    succeed("train", "resume=runs/two", "total_steps=150", f"video={then}", cwd=tmp_path)
+    texts = [(tmp_path / "runs" / name / "episodes.csv").read_bytes() for name in ("whole", "two")]
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("episodes=0", "episodes is 0; it must be at least 1"),
+        ("fps=-1", "fps is -1; it must be at least 1"),
+        ("height=1", "height is 1; it must be at least 2"),
+        ("max_steps=0", "max_steps is 0; it must be at least 1"),
+        ("threads=0", "threads is 0; it must be at least 1"),
+        ("sample=true", "sample=true draws actions from a policy, which this agent has not"),
+    ],
+)
+def test_what_cannot_be_filmed_is_refused_in_a_line(word: str, line: str, tmp_path: Path):
+    words = ("agent=q_learning", "env=frozen_lake", "tuned=none", "total_steps=20", "eval.every=0", "video=none")
+    succeed("train", *words, cwd=tmp_path)
+    assert line in refused("play", "run=runs/q_learning_frozen_lake_s0", word, cwd=tmp_path)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.core import UsageError
-from rlkit.networks.convolutional import NatureCNN, Residual, is_image
+from rlkit.networks.convolutional import ImpalaCNN, NatureCNN, Residual, SmallCNN, fitting, is_image
 from rlkit.networks.torsos import MLP, Chain, Torso
 
 LARGEST = 19
@@ -68,10 +69,17 @@ def is_board(observation_space: spaces.Space[Any]) -> bool:
     return not flat and max(shape[1:]) <= LARGEST
 
 
+_FOR_IMAGES: Mapping[str, Callable[[spaces.Space[Any]], Torso]] = {
+    "nature": partial(NatureCNN, hidden=512),
+    "small": partial(SmallCNN, hidden=256),
+    "impala": partial(ImpalaCNN, depths=(16, 32, 32), blocks=2, hidden=256),
+}
+
+
 def auto(observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool) -> Torso:
-    """Return the torso that fits: `NatureCNN` for images, `ResidualBoard` for boards, else an `MLP` so wide."""
+    """Return the torso that fits: by their size one of three for images, `ResidualBoard` for boards, else an `MLP`."""
     if is_image(observation_space):
-        return NatureCNN(observation_space, hidden=512)
+        return _FOR_IMAGES[fitting(observation_space)[0]](observation_space)
     if is_board(observation_space):
         return ResidualBoard(observation_space, filters=32, blocks=3, hidden=128)
     return MLP(observation_space, hidden, activation, layer_norm)

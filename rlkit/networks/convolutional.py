@@ -16,24 +16,33 @@ from rlkit.core import UsageError
 from rlkit.networks.encoders import begin_with
 from rlkit.networks.torsos import Chain, MakeLinear, Torso, activation_of
 
+SMALLEST = {"nature": 36, "small": 20, "impala": 1}
+"""Height and width that a network needs, by the name of its YAML."""
+
 
 class Image(nn.Module):
     """Pictures as [B, C, H, W] float32 in [0, 1], in channels-last memory.
 
     Attributes:
         channels: C, all channels of all stacked pictures.
+        size: H and W.
     """
 
     def __init__(self, observation_space: spaces.Space[Any]):
-        """Take pictures [H, W, C] or [C, H, W] (a stack of grey ones is the latter), or a stack [S, ...] of such."""
+        """Take pictures [H, W], [H, W, C] or [C, H, W] (as a stack of grey ones is), or a stack [S, ...] of such."""
         super().__init__()
         shape = observation_space.shape or ()
+        self._bare = len(shape) == 2
+        shape = (1, *shape) if self._bare else shape
         self._stacked = len(shape) == 4
         self._channels_last = channels_last(shape)
+        self.size = (shape[-3], shape[-2]) if self._channels_last else (shape[-2], shape[-1])
         self.channels = (shape[-1] if self._channels_last else shape[-3]) * (shape[0] if self._stacked else 1)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return [B, C, H, W] of pictures [B, ...] uint8."""
+        if self._bare:
+            observation = observation.unsqueeze(-3)
         if self._channels_last:
             observation = observation.movedim(-1, -3)
         if self._stacked:
@@ -87,7 +96,7 @@ def convolved(
     except RuntimeError as error:
         raise UsageError(
             f"network={name} needs images of at least {smallest}x{smallest}, not {observation_space.shape}; "
-            "use network=mlp"
+            f"use network={' or '.join(fitting(observation_space))}"
         ) from error
     return image, body.train(), width
 
@@ -125,7 +134,7 @@ class NatureCNN(Torso):
         """
         active = activation_of(activation)
         make = partial(_nature, activation=active, batch_norm=batch_norm)
-        image, body, width = convolved(observation_space, "nature", make, smallest=36)
+        image, body, width = convolved(observation_space, "nature", make, SMALLEST["nature"])
         body.extend([nn.Dropout(dropout)] if dropout else [])
 
         def make_top(linear: MakeLinear) -> nn.Module:
@@ -152,7 +161,7 @@ class SmallCNN(CNN):
         Raises:
             UsageError: the observations are no pictures, or smaller than 20x20, or what `begin_with` refuses.
         """
-        super().__init__(observation_space, "small", _small, smallest=20, hidden=hidden)
+        super().__init__(observation_space, "small", _small, SMALLEST["small"], hidden)
         begin_with(self, encoder, freeze=freeze, fresh=fresh)
 
 
@@ -189,7 +198,7 @@ class ImpalaCNN(CNN):
             sections = [_section(*pair, blocks) for pair in pairwise([channels, *depths])]
             return Chain(*sections, nn.ReLU())
 
-        super().__init__(observation_space, "impala", convolutions, smallest=1, hidden=hidden)
+        super().__init__(observation_space, "impala", convolutions, SMALLEST["impala"], hidden)
         begin_with(self, encoder, freeze=freeze, fresh=fresh)
 
 
@@ -236,6 +245,13 @@ def channels_last(shape: Sequence[int]) -> bool:
 
 
 def is_image(observation_space: spaces.Space[Any]) -> bool:
-    """Tell whether observations are pictures: three axes of uint8, or a stack of such."""
+    """Tell whether observations are pictures: three axes of uint8, a stack of such, or two axes that are long."""
     shape = observation_space.shape or ()
-    return isinstance(observation_space, spaces.Box) and len(shape) in (3, 4) and observation_space.dtype == np.uint8
+    seen = len(shape) in (3, 4) or (len(shape) == 2 and min(shape) >= SMALLEST["small"])
+    return isinstance(observation_space, spaces.Box) and seen and observation_space.dtype == np.uint8
+
+
+def fitting(observation_space: spaces.Space[Any]) -> list[str]:
+    """Return the networks for pictures of this size, the YAMLs' names, the one that shrinks them most first."""
+    side = min(Image(observation_space).size)
+    return [name for name, smallest in SMALLEST.items() if side >= smallest]

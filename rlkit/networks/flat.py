@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from rlkit.core import State, UsageError
+from rlkit.core import State, UsageError, require_least, require_positive
 from rlkit.explore import Schedule
 from rlkit.networks.encoders import trainable
 from rlkit.networks.states import load_optimizer_state, optimizer_state
@@ -71,10 +71,12 @@ class Descent:
         """Move the parameters that are not frozen into one vector; `optimizer` is called with it and ``lr``.
 
         Raises:
-            UsageError: the optimiser has a rate of its own, which would not count.
+            UsageError: the optimiser has a rate of its own, which would not count; a rate or norm that cannot be.
         """
         if "lr" in getattr(optimizer, "keywords", {}):
             raise UsageError("the optimiser's lr is not used; give agent.learning_rate, a number or a schedule")
+        require_least(0, "agent", learning_rate=learning_rate(0))
+        require_positive("agent", max_grad_norm=max_grad_norm)
         self._flat = FlatParameters(trainable(parameters))
         self._optimizer = optimizer([self._flat.vector], lr=learning_rate(0))
         self._learning_rate, self._max_grad_norm = learning_rate, max_grad_norm

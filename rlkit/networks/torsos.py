@@ -70,7 +70,7 @@ class Torso(nn.Module):
 
 
 class Flat(nn.Module):
-    """Observations as rows of floats: discrete ones are one-hot, the rest is flattened.
+    """Observations as rows of floats: discrete ones are one-hot, the rest is flattened, bytes up to 255 scaled to 1.
 
     Attributes:
         features: length of a row.
@@ -84,12 +84,14 @@ class Flat(nn.Module):
             self._sizes = [int(n) for n in observation_space.nvec.ravel()]
         else:
             self._sizes = None
+        bytes = isinstance(observation_space, spaces.Box) and observation_space.dtype == np.uint8
+        self._scale = 1 / 255 if bytes and observation_space.high.max() == 255 else None
         self.features = sum(self._sizes) if self._sizes else int(np.prod(observation_space.shape or ()))
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return [B, features] float32 of observations [B, ...]."""
         if self._sizes is None:
-            return observation.flatten(1).float()
+            return observation.flatten(1).float().mul_(self._scale) if self._scale else observation.flatten(1).float()
         columns = observation.reshape(len(observation), -1).unbind(1)
         one_hot = [nn.functional.one_hot(c.long(), n) for c, n in zip(columns, self._sizes, strict=True)]
         return torch.cat(one_hot, dim=1).float()

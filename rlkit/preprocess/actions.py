@@ -34,3 +34,7 @@ class DiscreteActions(gymnasium.ActionWrapper[Any, Any, Any]):
     def action(self, action: Any) -> Array:
         """Return the row that was chosen."""
         return np.array(self._table[int(action)])
+
+    def choice(self, action: Any) -> int:
+        """Return the choice whose row is nearest to a row of numbers, as keys would give it."""
+        return int(np.square(self._table - np.asarray(action)).sum(axis=1).argmin())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import sys
 import tempfile
@@ -136,6 +137,9 @@ def allocate(size: int, frame: Array, location: str, device: str, scratch: Path 
             ``auto``: on the GPU where the agent lives on one and at most half of its free memory is taken.
         device: of the agent.
         scratch: folder of the file on disk; None: the system's temporary one.
+
+    Raises:
+        UsageError: the disk has not enough room.
     """
     if on_gpu(size * frame.nbytes, location, device):
         return TensorFrames(size, frame.shape, frame.dtype, device)
@@ -145,8 +149,22 @@ def allocate(size: int, frame: Array, location: str, device: str, scratch: Path 
     folder.mkdir(parents=True, exist_ok=True)
     # The file has no name once it is open, so nothing is left of it however the process ends.
     with tempfile.TemporaryFile(dir=folder) as file:
-        file.truncate(max(1, size * frame.nbytes))
+        _take(file.fileno(), max(1, size * frame.nbytes), folder)
         return ArrayFrames(np.memmap(file, frame.dtype, "r+", shape=(size, *frame.shape)))
+
+
+def _take(file: int, needed: int, folder: Path) -> None:
+    """Give a file so many bytes of the disk, for a page that cannot be written later ends the process."""
+    try:
+        if sys.platform == "linux":
+            os.posix_fallocate(file, 0, needed)
+        else:
+            os.truncate(file, needed)
+    except OSError as error:
+        raise UsageError(
+            f"replay.location=disk needs {needed / 1e9:.1f} GB in {folder}: {error.strerror}; free space, or set "
+            "replay.capacity lower"
+        ) from error
 
 
 def on_gpu(needed: int, location: str, device: str) -> bool:

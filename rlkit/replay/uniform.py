@@ -50,6 +50,7 @@ class UniformReplay:
         num_envs: int = 1,
         observation_space: Any = None,
         tell: Callable[[str], None] = lambda line: None,
+        learns: bool = True,
     ):
         """Hold up to `capacity` transitions.
 
@@ -66,6 +67,7 @@ class UniformReplay:
             num_envs: N.
             observation_space: of one environment; where given, memory is checked and told of before it is taken.
             tell: takes that line.
+            learns: False where the agent is only to act: nothing will be added, so there need be no room.
 
         Raises:
             UsageError: an unknown location, too little room, or n-step returns without a gamma.
@@ -83,13 +85,13 @@ class UniformReplay:
         self._first = 0  # the oldest row that is whole
         self._pending = no_rows()  # `COLUMNS` of what was added but not entered yet
         self._layout: Layout = []  # of those columns
-        self._limit = min(PENDING, capacity)  # rows that they may hold
+        self._limit = capacity  # rows that they may hold
         self._current = np.empty((0, frame_stack), np.int64)  # [N, S] numbers of the frames that each environment shows
         self._tail = np.empty(0, np.int64)  # [N] number of each environment's newest row
         self._broken = np.empty(0, bool)  # [N] the next row does not follow that one
         self._reached: Array | None = None  # the last successors added, to know them again
         self._shape: tuple[int, ...] = ()  # of a frame
-        if observation_space is not None:
+        if observation_space is not None and learns:
             size = frame_count(capacity, frame_stack, num_envs, bytes_of(observation_space, frame_stack))
             announce(capacity, size * bytes_of(observation_space, frame_stack), 0, *self._place, tell)
 
@@ -125,12 +127,14 @@ class UniformReplay:
 
     def sample(self, batch_size: int) -> Batch:
         """Draw `batch_size` transitions with replacement; all weights are one."""
-        numbers = self._first + self._rng.integers(len(self), size=batch_size)
+        size = len(self)  # which may enter rows, so that others are forgotten
+        numbers = self._first + self._rng.integers(size, size=batch_size)
         return self._batch(numbers, np.ones(batch_size, np.float32))
 
     def everything(self) -> Batch:
         """Return each transition that is stored once, the oldest first, as NumPy arrays; all weights are one."""
-        numbers = self._first + np.arange(len(self))
+        size = len(self)
+        numbers = self._first + np.arange(size)
         assert self._frames is not None
         return self._batch(numbers, np.ones(len(numbers), np.float32), self._frames.read)
 
@@ -179,6 +183,7 @@ class UniformReplay:
         rows = self._row_bytes(transition) * self._rows.capacity
         announce(self._rows.capacity, size * frame.nbytes, rows, *self._place, lambda line: None)
         self._frames, self._shape = allocate(size, frame, *self._place), frame.shape
+        self._limit = _pending_rows(self._rows.capacity, n)
         self._current = np.full((n, self._stack), NONE, np.int64)
         self._tail, self._broken = np.full(n, NONE, np.int64), np.ones(n, bool)
         self._layout = layout({**self._fields(transition), "last": transition.last})
@@ -309,6 +314,7 @@ class UniformReplay:
         self._rng.bit_generator.state = state["rng"]
         self._current, self._tail, self._broken = (np.array(state[key]) for key in ("current", "tail", "broken"))
         self._rows, self._frames = Rows(self._rows.capacity), None
+        self._limit = _pending_rows(self._rows.capacity, len(self._tail))
         for segment in state["frames"]:
             self._put_frames(int(segment.name.split("-")[2]), segment.read()["frames"])
         for segment in state["rows"]:
@@ -325,3 +331,8 @@ class UniformReplay:
             size = frame_count(self._rows.capacity, self._stack, len(self._tail), frames[0].nbytes)
             self._frames, self._shape = allocate(size, frames[0], *self._place), frames[0].shape
         self._frames.put(first, frames)
+
+
+def _pending_rows(capacity: int, num_envs: int) -> int:
+    """Return how many rows may wait: whole steps of all environments, and never more than are stored."""
+    return min(PENDING, capacity) // max(1, num_envs) * num_envs

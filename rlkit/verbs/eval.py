@@ -26,6 +26,7 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
         checkpoint=config.checkpoint,
         seed=config.seed,
         epsilon=config.epsilon,
+        sample=config.sample,
         max_steps=config.max_steps,
         num_envs=config.num_envs,
         device=config.device,

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from rlkit.config import Choices, run_verb
-from rlkit.core import UsageError
+from rlkit.core import UsageError, require_least
 from rlkit.film import Format
 from rlkit.recording import Recording, record, render
 from rlkit.resources import has_display
@@ -38,8 +38,6 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
     _refuse(overrides, EPISODES, "goes with record=true; without it run= says what is played")
     if (config.run is None) == (config.log is None):
         raise UsageError("play needs either run=<a run folder> or log=<a log of actions>")
-    if config.height is not None and config.height < 2:
-        raise UsageError(f"height is {config.height}; a picture has at least 2 rows of pixels")
     format = Format(config.fps, config.height, captions=config.captions)
     if config.log is not None:
         _check_log(overrides)
@@ -75,6 +73,7 @@ def _record(config: DictConfig, format: Format) -> Iterator[Recording]:
         checkpoint=config.checkpoint,
         seed=config.seed,
         epsilon=config.epsilon,
+        sample=config.sample,
         max_steps=config.max_steps,
         out=config.out,
         grid=config.grid,
@@ -87,6 +86,7 @@ def _record(config: DictConfig, format: Format) -> Iterator[Recording]:
 def _play(config: DictConfig) -> None:
     from rlkit.games.game import has_turns
 
+    require_least(1, "", episodes=config.episodes)
     run = Run(config.run)
     run.use_threads(config.threads)
     scores = _against(run, config) if has_turns(run.config) else _in_window(run, config)
