@@ -49,7 +49,7 @@ def require_share(name: str, value: float) -> float:
 
 
 class StepInfo(NamedTuple):
-    """Facts about a step for statistics only; agents never read them."""
+    """Facts about a step for statistics; of them agents read `cut` alone."""
 
     raw_reward: Array  # [N] float64, the environment's own reward, before any clipping or shaping
     game_over: Array  # [N] bool, the whole game ended (differs from `last` where a lost life ends an episode)

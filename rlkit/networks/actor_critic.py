@@ -144,7 +144,7 @@ class ActorCritic(nn.Module):
         """Return as `forward` does, but no values where they have a torso of their own: `state_values` has them."""
         if self.value_torso is None:
             return self(observation, hidden)  # type: ignore[no-any-return]
-        return self._parameters_of(self.policy_torso(self._seen(observation))), None, hidden
+        return self.parameters_of(self.policy_torso(self._seen(observation))), None, hidden
 
     def state_values(self, observation: Tensor, hidden: Tensor) -> Tensor:
         """Return the values [B] of states."""
@@ -177,9 +177,10 @@ class ActorCritic(nn.Module):
         return seen
 
     def _heads(self, policy_features: Tensor, value_features: Tensor, hidden: Tensor) -> Outputs:
-        return Outputs(self._parameters_of(policy_features), self._values_of(value_features), hidden)
+        return Outputs(self.parameters_of(policy_features), self._values_of(value_features), hidden)
 
-    def _parameters_of(self, features: Tensor) -> Tensor:
+    def parameters_of(self, features: Tensor) -> Tensor:
+        """Return the parameters [B, K] of the distribution over actions, from the policy's features [B, F]."""
         parameters: Tensor = self.policy(features)
         return parameters if self.log_std is None else torch.cat((parameters, self.log_std.expand_as(parameters)), 1)
 
