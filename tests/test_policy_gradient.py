@@ -269,6 +269,18 @@ def test_a_recurrent_network_is_torch_s(kind: str) -> None:
     torch.testing.assert_close(found[3:, 1], whole(features[3:])[0][:, 1])
 
 
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_a_recurrent_core_starts_orthogonal_without_biases(kind: str) -> None:
+    env = SerialEnvironment([Counting])
+    for orthogonal in (True, False):
+        words = f"agent=a2c {RECURRENT.format(kind=kind)} agent.network.orthogonal={str(orthogonal).lower()}"
+        cell = made(f"{words} network=mlp network.hidden=[5]", env).network.core.cell
+        for matrix in (cell.weight_ih, cell.weight_hh):
+            product = matrix.T @ matrix
+            assert torch.allclose(product, torch.eye(len(product)), atol=1e-5) == orthogonal
+        assert (not cell.bias_ih.any() and not cell.bias_hh.any()) == orthogonal
+
+
 def test_a_minibatch_of_a_recurrent_network_is_whole_sequences() -> None:
     env = SerialEnvironment([Counting] * 4)
     words = "agent=ppo agent.n_steps=16 agent.epochs=1 agent.network.recurrent=gru"

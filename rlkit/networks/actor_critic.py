@@ -80,7 +80,7 @@ class ActorCritic(nn.Module):
             recurrent: none, gru or lstm, between torso and heads.
             recurrent_size: its width.
             orthogonal: matrices start orthogonal, scaled by sqrt(2), the policy's head by 0.01 (Andrychowicz et al.,
-                2021); else as torch has it.
+                2021), a recurrent core's by 1, and biases at 0; else as torch has them.
             squash: continuous actions are squashed by tanh, else clipped.
             log_std: of continuous actions, at first; it is learnt, the same for all states.
             standardize: observations are standardised by what the agent has seen.
@@ -132,6 +132,8 @@ class ActorCritic(nn.Module):
                 nn.init.orthogonal_(module.weight, gains.get(id(module), sqrt(2)))
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
+        if self.core is not None:
+            self.core.make_orthogonal()
 
     def forward(self, observation: Tensor, hidden: Tensor) -> Outputs:
         """Return parameters, values and what is remembered after observations [B, ...], with `hidden` [B, H] before."""
