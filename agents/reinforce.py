@@ -19,8 +19,10 @@ from rlkit.targets import returns
 class Reinforce(PolicyAgent):
     """Learns from the returns of whole episodes; the baseline, where there is one, has a torso of its own.
 
-    A truncated episode's return goes on with the baseline's value of where it was broken off; without a baseline it
-    ends there.
+    An update learns from the first episodes that were begun under the current policy, whichever end first: the first to
+    end would be the short ones. Steps of later episodes, and of those that were under way at the last update, are not
+    learnt from. A truncated episode's return goes on with the baseline's value of where it was broken off; without a
+    baseline it ends there.
     """
 
     def __init__(
@@ -39,8 +41,9 @@ class Reinforce(PolicyAgent):
 
         Args:
             baseline: the policy learns from returns less values, which are learnt as well.
-            episodes: between updates of the policy.
-            baseline_episodes: between updates of the values, at most `episodes`.
+            episodes: that an update of the policy learns from; one of each environment, where those are more.
+            baseline_episodes: of them that an update of the values learns from, in the order in which they began; at
+                most `episodes`.
             discount_weights: a step counts ``gamma ** t``, as the gradient of the discounted return has it.
             entropy_weight: of the policy's entropy, which keeps it exploring.
             normalize_advantages: to mean 0 and standard deviation 1 in each update.
@@ -61,10 +64,11 @@ class Reinforce(PolicyAgent):
             raise UsageError(
                 f"agent.baseline_episodes is {baseline_episodes}; it must be from 1 to agent.episodes={episodes}"
             )
-        self._baseline, self._episodes, self._baseline_episodes = baseline, episodes, baseline_episodes
+        together = max(episodes, num_envs)
+        self._baseline, self._group = baseline, baseline_episodes if baseline else together
         self._discount_weights, self._entropy_weight = discount_weights, entropy_weight
         self._normalize = normalize_advantages
-        self._store, self._kept, self._finished = EpisodeStore(num_envs), [], 0  # type: ignore[var-annotated]
+        self._store, self._kept = EpisodeStore(num_envs, together), []  # type: ignore[var-annotated]
 
     def _parts(self) -> dict[str, Iterable[nn.Parameter]]:
         return {"policy": self.network.policy_parameters(), "value": self.network.value_parameters()}
@@ -89,44 +93,54 @@ class Reinforce(PolicyAgent):
         values, wanted = np.zeros(len(transition.last), np.float32), transition.last & (transition.discount != 0)
         if self._baseline and wanted.any():
             with torch.inference_mode():
-                seen = self._tensor(transition.next_observation[wanted])
-                values[wanted] = self.network.state_values(seen, seen.new_zeros(len(seen), 0)).cpu()
+                values[wanted] = self._state_values(transition.next_observation[wanted]).cpu()
         return values
 
     def update(self) -> Metrics | None:
-        """Learn where enough episodes have ended."""
-        wanted = self._baseline_episodes if self._baseline else self._episodes
-        if self._store.finished < wanted:
-            return None
-        self._finished += self._store.finished
-        taken = [self._with_returns(rows) for rows in self._store.take()]
-        metrics = self._learn_values(taken) if self._baseline else {}
-        self._kept += taken
-        if self._finished >= self._episodes:
-            metrics = {**metrics, **self._learn_policy(self._kept)}
-            self._kept, self._finished = [], 0
-        self._standardize()
+        """Learn where enough episodes have ended: the values from some, the policy from all that count."""
+        metrics: dict[str, float] = {}
+        while self._store.ready(self._group):
+            metrics |= self._keep(self._store.take(self._group))
+            if self._store.empty:
+                metrics |= self._learn_policy()
+                self._begin()
+        return metrics or None
+
+    def _keep(self, rows: dict[str, Array]) -> Metrics:
+        """Keep episodes for the policy, with what followed each step, how much it counts, and its value."""
+        followed = returns(rows["reward"], rows["discount"], rows["following"], rows["last"])
+        value, metrics = self._learn_values(rows, followed) if self._baseline else (np.zeros_like(followed), {})
+        self._kept.append({**rows, "return": followed, "power": powers(rows["last"], self.gamma), "value": value})
         return metrics
 
-    def _with_returns(self, rows: dict[str, Array]) -> dict[str, Array]:
-        followed = returns(rows["reward"], rows["discount"], rows["following"], rows["last"])
-        return {**rows, "return": followed, "power": powers(rows["last"], self.gamma)}
+    def _begin(self) -> None:
+        """Let the episodes that begin now be those of the next update, as the policy is another one."""
+        self._kept = []
+        self._store.clear()
+        self._standardize()
 
-    def _learn_values(self, episodes: list[dict[str, Array]]) -> Metrics:
-        observation, target = (self._together(episodes, name) for name in ("observation", "return"))
-        values = self.network.state_values(observation, observation.new_zeros(len(observation), 0))
+    def _learn_values(self, rows: dict[str, Array], followed: Array) -> tuple[Array, Metrics]:
+        """Return the values [T] as they were before they learn from what `followed` [T].
+
+        Those that are fitted to a return already would take from the advantage of what earned it: in Sutton & Barto's
+        algorithm the error is that before the update.
+        """
+        values, target = self._state_values(rows["observation"]), self._tensor(followed)
         loss = value_loss(values, target, torch.ones_like(target), None, None)
         self._descend(loss, "value")
-        return {"loss/value": loss.item()}
+        return values.detach().cpu().numpy(), {"loss/value": loss.item()}
 
-    def _learn_policy(self, episodes: list[dict[str, Array]]) -> Metrics:
-        columns = {name: self._together(episodes, name) for name in episodes[0]}
+    def _state_values(self, observation: Array) -> Tensor:
+        seen = self._tensor(observation)
+        return self.network.state_values(seen, seen.new_zeros(len(seen), 0))
+
+    def _learn_policy(self) -> Metrics:
+        columns = {name: self._tensor(np.concatenate([k[name] for k in self._kept])) for name in self._kept[0]}
         observation, weight = columns["observation"], torch.ones_like(columns["return"])
-        outputs = self.network(observation, observation.new_zeros(len(observation), 0))
+        found, _, _ = self.network.decide(observation, observation.new_zeros(len(observation), 0))
         policy = self.network.distribution
-        parameters = policy.masked(outputs.parameters, columns.get("legal"))
-        values = outputs.values.detach() if self._baseline else 0.0
-        advantage = normalized(columns["return"] - values, weight, self._normalize)
+        parameters = policy.masked(found, columns.get("legal"))
+        advantage = normalized(columns["return"] - columns["value"], weight, self._normalize)
         if self._discount_weights:
             advantage = advantage * columns["power"]
         loss = policy_gradient_loss(policy.log_prob(parameters, columns["sample"]), advantage, weight)
@@ -140,19 +154,15 @@ class Reinforce(PolicyAgent):
             "learning_rate": self._learning_rate(self._steps),
         }
 
-    def _together(self, episodes: list[dict[str, Array]], name: str) -> Tensor:
-        return self._tensor(np.concatenate([rows[name] for rows in episodes]))
-
     def state_dict(self) -> State:
-        """Return also the episodes under way and those that the policy has not learnt from."""
-        more = {"store": self._store.state_dict(), "kept": list(self._kept), "finished": self._finished}
-        return {**super().state_dict(), **more}
+        """Return also the episodes that the policy has not learnt from."""
+        return {**super().state_dict(), "store": self._store.state_dict(), "kept": list(self._kept)}
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
         super().load_state_dict(state)
         self._store.load_state_dict(state["store"])
-        self._kept, self._finished = list(state["kept"]), state["finished"]
+        self._kept = list(state["kept"])
 
 
 def powers(last: Array, gamma: float) -> Array:

@@ -71,7 +71,7 @@ def require_positive(part: str, **values: float | None) -> None:
 
 
 class StepInfo(NamedTuple):
-    """Facts about a step for statistics only; agents never read them."""
+    """Facts about a step for statistics; of them agents read `cut` alone."""
 
     raw_reward: Array  # [N] float64, the environment's own reward, before any clipping or shaping
     game_over: Array  # [N] bool, the whole game ended (differs from `last` where a lost life ends an episode)

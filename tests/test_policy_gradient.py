@@ -9,35 +9,20 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from making import made, stream_of
 
-from rlkit import build
-from rlkit.agents.es import centered_ranks
 from rlkit.agents.reinforce import powers
-from rlkit.config import composed
 from rlkit.core import UsageError
 from rlkit.loop import evaluate, interact, mixed, train
 from rlkit.mdp import exact_values
 from rlkit.mdp.model import FiniteMDP
 from rlkit.networks import MLP, ActorCritic, load_module_state, module_state
-from rlkit.seeding import Seeds
 from rlkit.targets import returns
 from rlkit.vector import SerialEnvironment
 from toys import Counting
 
 ALONE = "network=mlp network.hidden=[] agent.network.orthogonal=false agent.max_grad_norm=1e9"
 DESCENT = "agent.optimizer._target_=torch.optim.SGD agent.learning_rate=1 agent.anneal=false"
-
-
-def made(words: str, env: SerialEnvironment) -> Any:
-    words_of_all = ["tuned=none", "device=cpu", f"num_envs={env.num_envs}"]
-    config, _ = composed("train", [*words_of_all, *words.split()])
-    return build.make_agent(build.plain(config), env, Seeds(0))
-
-
-def stream_of(agent: Any, env: SerialEnvironment, seed: int) -> Any:
-    return interact(
-        agent, env, explore=True, rng=np.random.default_rng(seed), reset_seeds=lambda _: list(range(env.num_envs))
-    )
 
 
 class Chance(gymnasium.Env[int, int]):
@@ -163,9 +148,9 @@ def assert_within_standard_errors(steps: np.ndarray, exact: np.ndarray) -> None:
 @pytest.mark.parametrize("baseline", ["true", "false"])
 @pytest.mark.parametrize("kind", [Bandit, Chance])
 def test_reinforce_follows_the_exact_gradient(kind: type[Any], baseline: str) -> None:
-    words = (
-        f"agent=reinforce agent.baseline={baseline} agent.episodes=8 agent.discount_weights=true ~agent.optimizer.fused"
-    )
+    # At a rate of 1 values that learn from one return alone are thrown about: unbiased, but of little use.
+    episodes = f"agent.baseline={baseline} agent.episodes=8 agent.baseline_episodes=4"
+    words = f"agent=reinforce {episodes} agent.discount_weights=true ~agent.optimizer.fused"
     assert_within_standard_errors(*updates(words, kind, 0.9, 500))
 
 
@@ -282,6 +267,18 @@ def test_a_recurrent_network_is_torch_s(kind: str) -> None:
     found, _ = core.sequence(features, torch.zeros(2, core.hidden_size), begins)
     torch.testing.assert_close(found[:, 0], expected[:, 0])
     torch.testing.assert_close(found[3:, 1], whole(features[3:])[0][:, 1])
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_a_recurrent_core_starts_orthogonal_without_biases(kind: str) -> None:
+    env = SerialEnvironment([Counting])
+    for orthogonal in (True, False):
+        words = f"agent=a2c {RECURRENT.format(kind=kind)} agent.network.orthogonal={str(orthogonal).lower()}"
+        cell = made(f"{words} network=mlp network.hidden=[5]", env).network.core.cell
+        for matrix in (cell.weight_ih, cell.weight_hh):
+            product = matrix.T @ matrix
+            assert torch.allclose(product, torch.eye(len(product)), atol=1e-5) == orthogonal
+        assert (not cell.bias_ih.any() and not cell.bias_hh.any()) == orthogonal
 
 
 def test_a_minibatch_of_a_recurrent_network_is_whole_sequences() -> None:
@@ -402,8 +399,6 @@ def test_what_does_not_fit_is_refused() -> None:
             made(f"agent={agent} agent.network.action_values=true", env)
     with pytest.raises(UsageError, match=r"standardize=true is for numbers, not Discrete\(1\); leave it false"):
         made("agent=ppo agent.network.standardize=true", SerialEnvironment([Bandit]))
-    with pytest.raises(UsageError, match=r"agent=es neither remembers nor standardises"):
-        made("agent=es agent.network.standardize=true", env)
     for words, line in (
         ("ppo agent.epochs=0", "agent.epochs is 0; it must be at least 1"),
         ("ppo agent.batch_size=0", "agent.batch_size is 0; it must be at least 1"),
@@ -416,8 +411,6 @@ def test_what_does_not_fit_is_refused() -> None:
     ):
         with pytest.raises(UsageError, match=line):
             made(f"agent={words}", env)
-    with pytest.raises(UsageError, match=r"population is 5; it must be even"):
-        made("agent=es agent.population=5", env)
 
 
 # A policy that is sure before values are known never tries the other arm: action values want a slower one.
@@ -440,11 +433,6 @@ def test_it_finds_the_better_arm(agent: str) -> None:
     outputs = learner.network(torch.zeros(1, dtype=torch.int64), torch.zeros(1, 0))
     share = outputs.parameters.softmax(1)[0, 1].item()
     assert share > 0.9 or (agent == "es" and share > 0.5)
-
-
-def test_ranks_are_centred_and_equal_scores_share_theirs() -> None:
-    assert centered_ranks(np.array([3.0, 9.0, -1.0])).tolist() == [0.0, 0.5, -0.5]
-    assert centered_ranks(np.array([1.0, 1.0, 5.0, 0.0])).tolist() == pytest.approx([0, 0, 0.5, -0.5])
 
 
 def test_a_schedule_can_take_the_place_of_the_learning_rate() -> None:

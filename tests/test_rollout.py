@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from rlkit.checkpoint import Store
 from rlkit.moments import Moments, RewardScale
-from rlkit.rollout import EpisodeStore, Rollout
+from rlkit.rollout import EpisodeStore, FirstBegun, Rollout
 from toys import assert_same
 
 BOTH = np.ones(2, bool)
@@ -52,31 +53,87 @@ def test_a_rollout_is_time_first_and_its_memory_is_used_again(tmp_path: Path) ->
     assert rollout.state_dict() == {"columns": {}}
 
 
+@dataclass(eq=False)
+class Episode:
+    """An episode that `counts` or not, as a list."""
+
+    counts: bool
+    steps: list[Any] = field(default_factory=list)
+    ended: bool = False
+
+
+class Begun:
+    """The first episodes to begin, one by one."""
+
+    def __init__(self, n: int, count: int):
+        self.count, self.under_way = count, [Episode(False) for _ in range(n)]
+        self.clear()
+
+    def begin(self, i: int) -> None:
+        self.under_way[i] = Episode(len(self.begun) < self.count)
+        self.begun += [self.under_way[i]] * self.under_way[i].counts
+
+    def clear(self) -> None:
+        self.begun: list[Episode] = []
+        self.taken = 0
+        for i, episode in enumerate(self.under_way):
+            episode.counts = False
+            if not episode.steps:
+                self.begin(i)
+
+    def add(self, i: int, step: Any, last: bool) -> None:
+        self.under_way[i].steps.append(step)
+        if last:
+            self.under_way[i].ended = True
+            self.begin(i)
+
+    def ready(self, group: int) -> list[Episode] | None:
+        wanted = range(self.taken, min(self.taken + group, self.count))
+        found = [self.begun[k] for k in wanted if k < len(self.begun) and self.begun[k].ended]
+        return found if len(found) == len(wanted) else None
+
+
 @given(st.data(), st.integers(1, 3), st.integers(1, 150))
 @settings(max_examples=60, deadline=None)
-def test_episodes_are_those_of_plain_lists(data: st.DataObject, n: int, steps: int) -> None:
+def test_episodes_are_the_first_that_were_begun_as_plain_lists(data: st.DataObject, n: int, steps: int) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 2**31)))
-    share, take = data.draw(st.sampled_from([0.0, 0.05, 0.5])), data.draw(st.integers(1, 20))
-    store, open_, ended = EpisodeStore(n), [[] for _ in range(n)], [[] for _ in range(n)]  # type: ignore[var-annotated]
+    share, count = data.draw(st.sampled_from([0.0, 0.05, 0.5])), data.draw(st.integers(1, 6))
+    group = data.draw(st.integers(1, count))
+    store, twin = EpisodeStore(n, count), Begun(n, count)
     for t in range(steps):
-        valid, last = rng.random(n) < 0.9, rng.random(n) < share
-        row = rows(t, n)
+        valid, last, row = rng.random(n) < 0.9, rng.random(n) < share, rows(t, n)
         store.add(row, valid, last)
         for i in np.flatnonzero(valid):
-            open_[i].append((row["x"][i], row["y"][i].tolist()))
-            if last[i]:
-                ended[i] += open_[i]
-                open_[i] = []
-        if store.finished >= take:
-            taken = [list(zip(part["x"], part["y"].tolist(), strict=True)) for part in store.take()]
-            assert taken == [episodes for episodes in ended if episodes]
-            assert store.finished == 0
-            ended = [[] for _ in range(n)]
-        elif t % 7 == 3:
+            twin.add(i, (row["x"][i], row["y"][i].tolist()), last[i])
+        while store.ready(group):
+            expected, found = twin.ready(group), store.take(group)
+            assert expected is not None
+            twin.taken += len(expected)
+            assert list(zip(found["x"], found["y"].tolist(), strict=True)) == [s for e in expected for s in e.steps]
+            assert store.empty == (twin.taken == count)
+            if store.empty:
+                store.clear()
+                twin.clear()
+        assert twin.ready(group) is None
+        if t % 7 == 3:
             state = store.state_dict()
-            store = EpisodeStore(n)
+            store = EpisodeStore(n, count)
             store.load_state_dict(state)
-    assert store.finished >= sum(bool(episodes) for episodes in ended)
+
+
+def test_an_episode_that_is_played_again_keeps_its_number() -> None:
+    first = FirstBegun(3, 4)
+    assert first.numbers.tolist() == [0, 1, 2]
+    all_, none = np.ones(3, bool), np.zeros(3, bool)
+    first.step(np.array([True, True, False]), all_, np.array([True, False, False]))
+    assert first.numbers.tolist() == [0, 3, 2]
+    first.step(all_, all_, np.array([False, False, True]))
+    assert first.numbers.tolist() == [-1, -1, 2]
+    first.step(np.array([True, False, False]), np.array([False, True, True]), none)
+    first.clear()
+    assert first.numbers.tolist() == [0, -1, -1]
+    first.step(all_, all_, all_)
+    assert first.numbers.tolist() == [0, 1, 2]
 
 
 def test_moments_are_those_of_all_rows(tmp_path: Path) -> None:
@@ -108,8 +165,9 @@ def test_rewards_are_divided_by_the_spread_of_their_discounted_sum() -> None:
 
 @pytest.mark.parametrize("length", [1, 64, 200])
 def test_a_long_episode_finds_room(length: int) -> None:
-    store = EpisodeStore(1)
+    store = EpisodeStore(1, 1)
     for t in range(length):
+        assert not store.ready(1)
         store.add(rows(t, 1), np.array([True]), np.array([t == length - 1]))
-    (taken,) = store.take()
+    taken = store.take(1)
     assert taken["x"].tolist() == [10.0 * t for t in range(length)]

@@ -7,6 +7,7 @@ from rlkit.networks.boards import ResidualBoard, auto, is_board
 from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, channels_last, is_image
 from rlkit.networks.encoders import begin_with, trainable
 from rlkit.networks.flat import Descent, FlatParameters
+from rlkit.networks.members import Members
 from rlkit.networks.policy_value import PolicyValue
 from rlkit.networks.precision import Precision, computing
 from rlkit.networks.states import (
@@ -30,6 +31,7 @@ __all__ = [
     "FlatParameters",
     "Image",
     "ImpalaCNN",
+    "Members",
     "NatureCNN",
     "NoisyLinear",
     "PolicyValue",

@@ -80,7 +80,7 @@ class ActorCritic(nn.Module):
             recurrent: none, gru or lstm, between torso and heads.
             recurrent_size: its width.
             orthogonal: matrices start orthogonal, scaled by sqrt(2), the policy's head by 0.01 (Andrychowicz et al.,
-                2021); else as torch has it.
+                2021), a recurrent core's by 1, and biases at 0; else as torch has them.
             squash: continuous actions are squashed by tanh, else clipped.
             log_std: of continuous actions, at first; it is learnt, the same for all states.
             standardize: observations are standardised by what the agent has seen.
@@ -132,6 +132,8 @@ class ActorCritic(nn.Module):
                 nn.init.orthogonal_(module.weight, gains.get(id(module), sqrt(2)))
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
+        if self.core is not None:
+            self.core.make_orthogonal()
 
     def forward(self, observation: Tensor, hidden: Tensor) -> Outputs:
         """Return parameters, values and what is remembered after observations [B, ...], with `hidden` [B, H] before."""
@@ -144,7 +146,7 @@ class ActorCritic(nn.Module):
         """Return as `forward` does, but no values where they have a torso of their own: `state_values` has them."""
         if self.value_torso is None:
             return self(observation, hidden)  # type: ignore[no-any-return]
-        return self._parameters_of(self.policy_torso(self._seen(observation))), None, hidden
+        return self.parameters_of(self.policy_torso(self._seen(observation))), None, hidden
 
     def state_values(self, observation: Tensor, hidden: Tensor) -> Tensor:
         """Return the values [B] of states."""
@@ -177,9 +179,10 @@ class ActorCritic(nn.Module):
         return seen
 
     def _heads(self, policy_features: Tensor, value_features: Tensor, hidden: Tensor) -> Outputs:
-        return Outputs(self._parameters_of(policy_features), self._values_of(value_features), hidden)
+        return Outputs(self.parameters_of(policy_features), self._values_of(value_features), hidden)
 
-    def _parameters_of(self, features: Tensor) -> Tensor:
+    def parameters_of(self, features: Tensor) -> Tensor:
+        """Return the parameters [B, K] of the distribution over actions, from the policy's features [B, F]."""
         parameters: Tensor = self.policy(features)
         return parameters if self.log_std is None else torch.cat((parameters, self.log_std.expand_as(parameters)), 1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,14 +29,12 @@ class FlatParameters:
         parameters = list(parameters)
         self.vector = nn.Parameter(torch.cat([_laid_out(parameter.detach()).flatten() for parameter in parameters]))
         self.vector.grad = torch.zeros_like(self.vector)
-        start = 0
-        for parameter in parameters:
-            stop = start + parameter.numel()
-            shape = parameter.shape
-            parameter.data = _view(self.vector.data[start:stop], shape)
+        shapes = [parameter.shape for parameter in parameters]
+        parts, gradients = views(self.vector.data, shapes), views(self.vector.grad, shapes)
+        for parameter, part, gradient in zip(parameters, parts, gradients, strict=True):
+            parameter.data = part
             # Autograd adds to a gradient that is there already, in place: into the vector.
-            parameter.grad = _view(self.vector.grad[start:stop], shape)
-            start = stop
+            parameter.grad = gradient
 
     def zero_grad(self) -> None:
         """Set the gradient to zero."""
@@ -113,14 +111,20 @@ class Descent:
         load_optimizer_state(self._optimizer, state)
 
 
+def views(vectors: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
+    """Return vectors [..., P] as parameters [..., *shape] that share their memory, laid out as in `FlatParameters`."""
+    parts = torch.split(vectors, [shape.numel() for shape in shapes], -1)
+    return [_view(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
 def _laid_out(parameter: Tensor) -> Tensor:
     """Return a parameter with its axes in the order in which they lie in the vector."""
     return parameter.permute(0, 2, 3, 1) if parameter.ndim == 4 else parameter
 
 
 def _view(part: Tensor, shape: torch.Size) -> Tensor:
-    """Return a part of the vector as a parameter of `shape`."""
+    """Return parts of vectors [..., size] as parameters [..., *shape]."""
     if len(shape) == 4:
         out, channels, height, width = shape
-        return part.view(out, height, width, channels).permute(0, 3, 1, 2)
-    return part.view(shape)
+        return part.view(*part.shape[:-1], out, height, width, channels).movedim(-1, -3)
+    return part.view(*part.shape[:-1], *shape)

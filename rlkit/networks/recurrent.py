@@ -29,6 +29,14 @@ class Core(nn.Module):
         self.cell = CELLS[kind](width_in, width)
         self.hidden_size = width * (2 if kind == "lstm" else 1)
 
+    def make_orthogonal(self) -> None:
+        """Let matrices start orthogonal, those of all gates as one, and biases at 0 (as CleanRL's PPO with an LSTM)."""
+        for parameter in self.cell.parameters():
+            if parameter.ndim == 2:
+                nn.init.orthogonal_(parameter)
+            else:
+                nn.init.zeros_(parameter)
+
     def forward(self, features: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Return features [B, width] and the state [B, H] after features [B, F] with the state `hidden` before."""
         if isinstance(self.cell, nn.GRUCell):
