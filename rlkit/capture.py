@@ -55,7 +55,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "rlkit.preprocess.rewards.TerminalReward": (),
     "rlkit.spaces.DiscreteTuple": (),
     "rlkit.spaces.ZeroBasedActions": (),
+    "rlkit.spaces.ZeroBasedChoices": (),
     "rlkit.spaces.ZeroBasedObservations": (),
+    "rlkit.spaces.ZeroBasedParts": (),
 }
 """Exact class -> the attributes that change while it runs (attributes not set yet are left out)."""
 

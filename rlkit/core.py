@@ -1,6 +1,7 @@
 """The types that flow through rlkit, and the protocols that plug into it.
 
-Shapes: N is the number of parallel environments, B a batch, A the number of discrete actions.
+Shapes: N is the number of parallel environments, B a batch, A the number of discrete actions, or of the values of all
+choices of an action one after the other (`rlkit.spaces.choice_sizes`).
 """
 
 from __future__ import annotations

@@ -135,17 +135,17 @@ def _joystick(meanings: list[str]) -> Keys:
     return Keys(actions, idle, "arrows or W, A, S, D; space fires")
 
 
-def _start(space: Any) -> int:
-    return int(space.start) if isinstance(space, spaces.Discrete) else 0
+def _start(space: Any) -> Any:
+    return space.start if isinstance(space, spaces.Discrete | spaces.MultiDiscrete) else 0
 
 
-def _own(table: Mapping[Any, Any], start: int) -> Keys:
+def _own(table: Mapping[Any, Any], start: Any) -> Keys:
     """Read Gymnasium's convention: combinations of characters or codes; the empty one is the action of no key."""
     actions, idle = {}, WAIT
     for keys, action in table.items():
         names = frozenset(_name(key) for key in ((keys,) if isinstance(keys, int) else keys))
-        if start:
-            action -= start
+        if np.any(start):
+            action = np.subtract(action, start)
         if "" in names:
             continue  # a code of an older pygame
         if names:

@@ -74,8 +74,9 @@ def start(request: Request) -> Run:
     try:
         return _train(config, directory, resume=False)
     except UsageError:
-        # Nothing was trained: the mistake is mended and the same command typed again.
-        shutil.rmtree(directory)
+        # Where nothing was trained, the mistake is mended and the same command typed again.
+        if not Store(directory / CHECKPOINTS).steps():
+            shutil.rmtree(directory)
         raise
 
 

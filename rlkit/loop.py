@@ -113,6 +113,10 @@ class Interaction(Iterator[Transition]):
             cause, what = error, str(error)
         except RunError:
             raise
+        except UsageError as error:
+            if self.steps == 0:
+                raise  # Nothing was played yet: what was asked for cannot be.
+            cause, what = error, str(error)
         except Exception as error:
             # The environment is somebody else's code and can raise anything.
             cause, what = error, f"the environment raised {type(error).__name__}: {error}"

@@ -30,7 +30,8 @@ class Uniform:
         n = len(timestep.observation)
         if isinstance(self._space, spaces.Discrete):
             return uniform(int(self._space.n), n, rng, timestep.legal_actions), memory
-        return np.stack([random_action(self._space, rng) for _ in range(n)]), memory
+        rows = [None] * n if timestep.legal_actions is None else list(timestep.legal_actions)
+        return np.stack([random_action(self._space, rng, row) for row in rows]), memory
 
 
 class Following:

@@ -13,18 +13,28 @@ from rlkit.core import Array, UsageError
 ARRAY_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
-class DiscreteTuple(gymnasium.ObservationWrapper[Any, Any, Any]):
-    """Show a `Tuple` of `Discrete` observations (Blackjack's) as one `MultiDiscrete` array."""
+class ZeroBasedParts(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """Count each part of a `MultiDiscrete(nvec, start=start)` observation from zero."""
 
     def __init__(self, env: gymnasium.Env[Any, Any]):
         super().__init__(env)
-        parts: Any = env.observation_space
-        self._start = np.array([part.start for part in parts])
-        self.observation_space = spaces.MultiDiscrete([int(part.n) for part in parts])
+        self._start, sizes = self._parts(env.observation_space)
+        self.observation_space = spaces.MultiDiscrete(sizes)
+
+    def _parts(self, space: Any) -> tuple[Array, Array]:
+        """Return the least values and the sizes of the parts."""
+        return space.start, space.nvec
 
     def observation(self, observation: Any) -> Array:
-        """Return the parts as one int64 array, each counted from zero."""
+        """Return the parts as one int64 array."""
         return np.asarray(np.subtract(observation, self._start, dtype=np.int64))
+
+
+class DiscreteTuple(ZeroBasedParts):
+    """Show a `Tuple` of `Discrete` observations (Blackjack's) as one `MultiDiscrete` array from zero."""
+
+    def _parts(self, space: Any) -> tuple[Array, Array]:
+        return np.array([part.start for part in space]), np.array([part.n for part in space])
 
 
 class ZeroBasedObservations(gymnasium.ObservationWrapper[Any, Any, Any]):
@@ -55,6 +65,20 @@ class ZeroBasedActions(gymnasium.ActionWrapper[Any, Any, Any]):
         return int(action) + self._start
 
 
+class ZeroBasedChoices(gymnasium.ActionWrapper[Any, Any, Any]):
+    """Count each choice of a `MultiDiscrete(nvec, start=start)` action from zero."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any]):
+        super().__init__(env)
+        space: Any = env.action_space
+        self._start, self._dtype = space.start, space.dtype
+        self.action_space = spaces.MultiDiscrete(space.nvec)
+
+    def action(self, action: Any) -> Array:
+        """Return the environment's own action, of its dtype, for a zero-based one."""
+        return np.add(action, self._start, dtype=np.int64).astype(self._dtype)
+
+
 def as_arrays(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Wrap `env` where needed, so that observations are arrays and discrete values start at zero.
 
@@ -68,6 +92,8 @@ def as_arrays(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
         )
     if isinstance(env.action_space, spaces.Discrete) and env.action_space.start != 0:
         env = ZeroBasedActions(env)
+    if isinstance(env.action_space, spaces.MultiDiscrete) and env.action_space.start.any():
+        env = ZeroBasedChoices(env)
     return _array_observations(env)
 
 
@@ -75,6 +101,8 @@ def _array_observations(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]
     space = env.observation_space
     if isinstance(space, spaces.Discrete):
         return env if space.start == 0 else ZeroBasedObservations(env)
+    if isinstance(space, spaces.MultiDiscrete) and space.start.any():
+        return ZeroBasedParts(env)
     if isinstance(space, ARRAY_SPACES):
         return env
     if isinstance(space, spaces.Tuple) and all(isinstance(part, spaces.Discrete) for part in space):
@@ -111,6 +139,24 @@ def num_actions(space: Any, *, agent: str) -> int:
     if isinstance(space, spaces.Discrete):
         return int(space.n)
     raise UsageError(f"{agent} needs discrete actions, not {space}; agent=random takes any action space")
+
+
+def choice_sizes(space: Any) -> list[int]:
+    """Return how many values each independent choice of an action has: one choice where the space is `Discrete`.
+
+    An action's mask is theirs, one after the other, so it has ``sum(choice_sizes(space))`` flags: n of ``Discrete(n)``,
+    ``sum(nvec)`` of ``MultiDiscrete(nvec)``, 2 n of ``MultiBinary(n)``, off before on.
+
+    Raises:
+        UsageError: the actions are no choices.
+    """
+    if isinstance(space, spaces.Discrete):
+        return [int(space.n)]
+    if isinstance(space, spaces.MultiDiscrete):
+        return [int(n) for n in space.nvec.ravel()]
+    if isinstance(space, spaces.MultiBinary):
+        return [2] * int(np.prod(space.shape))
+    raise UsageError(f"a mask needs actions that are counted, not {space}; leave action_mask=true out")
 
 
 def state_index(observation: Array, space: Any) -> Array:

@@ -32,6 +32,7 @@ TRANSPARENT = frozenset(
         "rlkit.preprocess.rewards.SignReward",
         "rlkit.preprocess.rewards.TerminalReward",
         "rlkit.spaces.ZeroBasedActions",
+        "rlkit.spaces.ZeroBasedChoices",
         "rlkit.film.Film",
     }
 )

@@ -14,6 +14,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from rlkit.core import Array, RunError, State, StepInfo, TimeStep, UsageError
+from rlkit.masks import Masks
 from rlkit.simulator import MakeEnv, Simulator
 
 States = Callable[[Any], Array]
@@ -52,13 +53,17 @@ class SerialEnvironment:
             makes: one function for each environment.
             action_mask: take `legal_actions` from ``info["action_mask"]`` [A]; always, where the environment's
                 metadata say ``"action_mask": True``: it takes no other actions.
+
+        Raises:
+            UsageError: masks of actions that cannot have any. Resets and steps raise it where the info has no mask, or
+                one of another length.
         """
         self.envs = [Simulator(make) for make in makes]
-        self._mask = action_mask or bool(self.envs[0].metadata.get("action_mask"))
         self.can_resign = bool(self.envs[0].metadata.get("can_resign"))
         self.num_envs = len(self.envs)
         self.observation_space = self.envs[0].observation_space
         self.action_space = self.envs[0].action_space
+        self._masks = Masks(self.action_space, self.envs[0].metadata, action_mask=action_mask)
         self.frame_stack = self.envs[0].frame_stack
         self._sent: Array | None = None
         self._shape = (self.num_envs, *(self.observation_space.shape or ()))
@@ -73,7 +78,7 @@ class SerialEnvironment:
         for i, (env, seed) in enumerate(zip(self.envs, seeds, strict=True)):
             observation[i], info = env.reset(seed=seed)
             infos.append(info)
-        return first_timestep(observation, self._legal(infos), self.states)
+        return first_timestep(observation, self._masks.of_each(infos), self.states)
 
     def restart(self, seeds: list[int]) -> TimeStep:
         """Build every environment anew and start an episode in it."""
@@ -117,8 +122,8 @@ class SerialEnvironment:
             reached,
             raw_reward=[info.get("raw_reward", reward) for info, reward in zip(infos, rewards, strict=True)],
             game_over=[info.get("game_over", last) for info, last in zip(infos, lasts, strict=True)],
-            legal_actions=self._legal(fresh),
-            next_legal_actions=self._legal(infos),
+            legal_actions=self._masks.of_each(fresh),
+            next_legal_actions=self._masks.of_each(infos),
             state=self.states,
         )
 
@@ -145,9 +150,6 @@ class SerialEnvironment:
         for env in self.envs:
             env.close()
 
-    def _legal(self, infos: list[dict[str, Any]]) -> Array | None:
-        return np.array([info["action_mask"] for info in infos], bool) if self._mask else None
-
 
 class VectorEnvironment:
     """A Gymnasium `VectorEnv` in any autoreset mode: native, synchronous, asynchronous or a user's own.
@@ -159,15 +161,15 @@ class VectorEnvironment:
     """
 
     def __init__(self, make: Callable[[], VectorEnv[Any, Any, Any]], *, action_mask: bool = False):
-        """Build the vector environment by `make`; `action_mask` as in `SerialEnvironment`."""
+        """Build the vector environment by `make`; `action_mask`, and what is raised, as in `SerialEnvironment`."""
         self._make = make
         self._vector: Any = make()
-        self._mask = action_mask or bool(self._vector.metadata.get("action_mask"))
         self.can_resign = bool(self._vector.metadata.get("can_resign"))
         self._takes_list = True
         self.num_envs = self._vector.num_envs
         self.observation_space = self._vector.single_observation_space
         self.action_space: Any = self._vector.single_action_space
+        self._masks = self._masks_read(action_mask)
         self.frame_stack = int(getattr(self._vector, "frame_stack", 1))
         self._overlaps = all(callable(getattr(self._vector, name, None)) for name in ("send", "recv"))
         self._own = np.asarray if getattr(self._vector, "fresh_arrays", False) else np.array
@@ -175,12 +177,20 @@ class VectorEnvironment:
         self._mode = AutoresetMode(self._vector.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         self._resetting = np.zeros(self.num_envs, bool)
 
+    def _masks_read(self, action_mask: bool) -> Masks:
+        try:
+            return Masks(self.action_space, self._vector.metadata, action_mask=action_mask)
+        except UsageError:
+            self._vector.close()  # There may be processes.
+            raise
+
     def reset(self, seeds: list[int]) -> TimeStep:
         """Start a new episode in every environment; one that takes a single seed gets the first."""
         self._drain()
         observation, infos = self._reset(seeds)
         self._resetting = np.zeros(self.num_envs, bool)
-        return first_timestep(self._own(observation), self._legal(infos), self.states)
+        legal = self._masks.of_vector(infos, ~self._resetting)
+        return first_timestep(self._own(observation), legal, self.states)
 
     def _reset(self, seeds: list[int]) -> tuple[Any, dict[str, Any]]:
         if self._takes_list:
@@ -212,7 +222,8 @@ class VectorEnvironment:
         """Wait for the step and bring what its autoreset mode returns into one form."""
         observed, reward, terminated, truncated, infos = self._received()
         observation, valid, last = self._own(observed), ~self._resetting, terminated | truncated
-        reached, legal, ended, ongoing = observation, self._legal(infos), infos, infos
+        reached, ended, ongoing = observation, infos, infos
+        legal = self._masks.of_vector(infos, np.ones(self.num_envs, bool))
         if self._mode is AutoresetMode.NEXT_STEP:
             self._resetting = np.array(last)
         elif last.any():
@@ -223,7 +234,7 @@ class VectorEnvironment:
                     reached[i] = infos["final_obs"][i]
             else:
                 fresh, begun = self._vector.reset(options={"reset_mask": np.array(last)})
-                observation, legal = self._own(fresh), self._legal(begun, legal)
+                observation, legal = self._own(fresh), self._masks.of_vector(begun, last, legal)
         return timestep(
             observation,
             np.asarray(reward, np.float64),
@@ -234,7 +245,7 @@ class VectorEnvironment:
             raw_reward=_merged(ended, ongoing, "raw_reward", reward, last),
             game_over=_merged(ended, ongoing, "game_over", last, last),
             legal_actions=legal,
-            next_legal_actions=self._legal(ended, legal),
+            next_legal_actions=self._masks.of_vector(ended, last, legal),
             state=self.states,
         )
 
@@ -261,16 +272,6 @@ class VectorEnvironment:
         """Let a step end whose result nobody will ask for."""
         if self._sent is not None:
             self._received()
-
-    def _legal(self, infos: dict[str, Any], otherwise: Array | None = None) -> Array | None:
-        """Return the masks [N, A] in `infos`; rows it does not speak of keep `otherwise`."""
-        if not self._mask:
-            return None
-        masks = np.ones((self.num_envs, self.action_space.n), bool) if otherwise is None else otherwise.copy()
-        if "action_mask" in infos:
-            for i in np.flatnonzero(infos.get("_action_mask", np.ones(self.num_envs, bool))):
-                masks[i] = infos["action_mask"][i]
-        return masks
 
     def get_state(self) -> State | None:
         """Return the state where the vector environment offers ``get_state()``, else None."""

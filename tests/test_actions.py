@@ -117,6 +117,51 @@ def test_illegal_actions_are_never_drawn_and_do_not_disturb_gradients() -> None:
     torch.testing.assert_close(logits.grad, torch.tensor([[0.0, 0.5, -0.5, 0.0]]))
 
 
+@pytest.mark.parametrize(
+    ("space", "sizes"), [(spaces.MultiDiscrete([2, 3]), [2, 3]), (spaces.MultiBinary(3), [2, 2, 2])]
+)
+def test_each_choice_has_its_part_of_the_mask(space: Any, sizes: list[int]) -> None:
+    """Against a categorical distribution for each choice, over its legal values alone."""
+    ours, rng = action_distribution(space, squash=False), np.random.default_rng(0)
+    parameters = torch.randn(ROWS, ours.parameters, generator=torch.Generator().manual_seed(0))
+    legal = torch.from_numpy(np.concatenate([rng.random((ROWS, size)) < 0.6 for size in sizes], 1))
+    parts = list(torch.split(legal, sizes, 1))
+    for part in parts:
+        part[~part.any(1), 0] = True
+    logits = (
+        torch.stack((torch.zeros_like(parameters), parameters), 2).unbind(1)
+        if isinstance(space, spaces.MultiBinary)
+        else torch.split(parameters, sizes, 1)
+    )
+    truth = [
+        distributions.Categorical(logits=row.masked_fill(~part, -torch.inf))
+        for row, part in zip(logits, parts, strict=True)
+    ]
+    masked = ours.masked(parameters, legal)
+    sample = ours.sample(masked, torch.from_numpy(ours.noise(ROWS, rng)))
+    for i, part in enumerate(parts):
+        assert part.gather(1, sample[:, i : i + 1].long()).all()
+        assert part.gather(1, ours.mode(masked)[:, i : i + 1].long()).all()
+    log_prob = sum(one.log_prob(sample[:, i]) for i, one in enumerate(truth))
+    torch.testing.assert_close(ours.log_prob(masked, sample), log_prob, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ours.entropy(masked), sum(one.entropy() for one in truth), atol=1e-5, rtol=1e-5)
+    assert ours.masked(parameters, None) is parameters
+
+
+@pytest.mark.parametrize(
+    ("space", "flags"), [(spaces.Discrete(3), 3), (spaces.MultiDiscrete([2, 3]), 5), (spaces.MultiBinary(2), 4)]
+)
+def test_where_nothing_is_legal_everything_stays_finite(space: Any, flags: int) -> None:
+    ours = action_distribution(space, squash=False)
+    parameters = torch.randn(2, ours.parameters, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    legal = torch.stack((torch.zeros(flags, dtype=torch.bool), torch.arange(flags) % 2 == 0))
+    masked = ours.masked(parameters, legal)
+    assert torch.equal(masked[0], parameters[0])
+    (ours.log_prob(masked, ours.mode(masked)) + ours.entropy(masked)).sum().backward()
+    assert parameters.grad is not None
+    assert torch.isfinite(parameters.grad).all()
+
+
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(UsageError, match=r"squash=true needs bounds"):
         action_distribution(spaces.Box(-np.inf, np.inf, (1,)), squash=True)

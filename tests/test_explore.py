@@ -149,6 +149,21 @@ def test_a_random_action_is_a_legal_one() -> None:
     assert {int(random_action(spaces.Discrete(4), rng, legal)) for _ in range(50)} == {1, 3}
 
 
+def test_each_choice_of_a_random_action_is_a_legal_one() -> None:
+    rng = np.random.default_rng(0)
+    legal = np.array([False, True, True, False, True])
+    for space, expected in (
+        (spaces.MultiDiscrete([2, 3]), {(1, 0), (1, 2)}),
+        (spaces.MultiDiscrete([2, 3], start=[5, -1]), {(6, -1), (6, 1)}),
+    ):
+        drawn = [random_action(space, rng, legal) for _ in range(50)]
+        assert {tuple(action.tolist()) for action in drawn} == expected
+        assert all(space.contains(action) for action in drawn)
+    switches = [random_action(spaces.MultiBinary(2), rng, np.array([True, True, True, False])) for _ in range(50)]
+    assert {tuple(action.tolist()) for action in switches} == {(0, 0), (1, 0)}
+    assert all(spaces.MultiBinary(2).contains(action) for action in switches)
+
+
 def test_what_is_annealed_falls_in_a_line_to_nothing() -> None:
     rate = annealed(0.5, anneal=True, total_steps=100)
     assert [rate(step) for step in (0, 50, 75, 100, 120)] == [0.5, 0.25, 0.125, 0, 0]

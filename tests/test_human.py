@@ -102,6 +102,12 @@ def test_actions_that_count_from_elsewhere_are_counted_from_zero():
     assert keys.idle == 1
 
 
+def test_composed_actions_that_count_from_elsewhere_are_counted_from_zero():
+    keys = keys_for(Toy(spaces.MultiDiscrete([2, 3], start=[1, -1]), {(): (1, -1), ("a",): (2, 1)}))
+    assert {key: action.tolist() for key, action in names(keys).items()} == {"a": [1, 2]}
+    assert keys.idle.tolist() == [0, 0]
+
+
 def test_arrows_drive_continuous_actions_to_their_bounds():
     env = Toy(spaces.Box(np.array([-2, 0], np.float32), np.array([2, np.inf], np.float32)))
     keys = keys_for(env)

@@ -18,6 +18,7 @@ from commands import rlkit as rlkit_command
 import rlkit
 from rlkit import checkpoint
 from rlkit.cli import main
+from rlkit.core import UsageError
 from rlkit.curve import moving_average
 from rlkit.run import Run
 
@@ -291,3 +292,26 @@ def test_drawing_where_there_is_no_policy_is_refused_before_training(capsys: pyt
 def test_scores_of_nothing_are_refused(word: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     run = small()
     assert complaint(capsys, 2, "eval", f"run={run.directory}", word) == line
+
+
+@pytest.mark.parametrize("vectorization", ["sync", "async", "native"])
+def test_masks_that_the_environment_does_not_give_are_a_mistake_of_one_line(
+    vectorization: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = complaint(capsys, 2, "train", *SMALL, "action_mask=true", f"vectorization={vectorization}")
+    assert text.startswith("action_mask=true, but the environment's info has no action_mask: leave it out, or let")
+    assert not list(Path("runs").iterdir())
+
+
+def test_a_mistake_that_shows_late_leaves_what_was_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([[(0.0, 1, False)] * 3])
+
+    def evaluated(*args: Any, **keys: Any) -> Any:
+        for score in scores:
+            return score
+        raise UsageError("it cannot be")
+
+    monkeypatch.setattr("rlkit.training.evaluate", evaluated)
+    with pytest.raises(UsageError, match=r"^it cannot be$"):
+        small()
+    assert Path("runs/q_learning_frozen_lake_s0/checkpoints/200").is_dir()

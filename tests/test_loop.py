@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rlkit.agents.random import Random
 from rlkit.checkpoint import Store
-from rlkit.core import Environment
+from rlkit.core import Environment, RunError, UsageError
 from rlkit.loop import Interaction, crossed, evaluate, interact, timestep_from_state, timestep_state, train
 from rlkit.seeding import Seeds
 from rlkit.subprocesses import SubprocessEnvironment
@@ -116,6 +116,24 @@ class TestInteract:
         env = SerialEnvironment([Counting] * 2)
         first, second = (stream(Random(env.action_space), env, seed=seed) for seed in (0, 0))
         assert [next(first).action.tolist() for _ in range(20)] == [next(second).action.tolist() for _ in range(20)]
+
+    def test_what_an_environment_refuses_is_a_mistake_at_first_and_a_failure_once_something_was_played(self) -> None:
+        class Refusing(Line):
+            def __init__(self, at: int):
+                super().__init__(9)
+                self._refused = at
+
+            def step(self, action: Any) -> Any:
+                if self._at == self._refused:
+                    raise UsageError("it cannot be")
+                return super().step(action)
+
+        with pytest.raises(UsageError, match=r"^it cannot be$"):
+            next(stream(Remembering(2), SerialEnvironment([lambda: Refusing(0)])))
+        later = stream(Remembering(2), SerialEnvironment([lambda: Refusing(1)]))
+        next(later)
+        with pytest.raises(RunError, match=r"^it cannot be \(after step 1\); mend it"):
+            next(later)
 
 
 class TestCuts:

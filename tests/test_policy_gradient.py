@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import gymnasium
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from making import made, stream_of
 
 from rlkit.agents.reinforce import powers
@@ -18,8 +20,8 @@ from rlkit.mdp import exact_values
 from rlkit.mdp.model import FiniteMDP
 from rlkit.networks import MLP, ActorCritic, load_module_state, module_state
 from rlkit.targets import returns
-from rlkit.vector import SerialEnvironment
-from toys import Counting
+from rlkit.vector import SerialEnvironment, VectorEnvironment
+from toys import Counting, Locks, assert_same
 
 ALONE = "network=mlp network.hidden=[] agent.network.orthogonal=false agent.max_grad_norm=1e9"
 DESCENT = "agent.optimizer._target_=torch.optim.SGD agent.learning_rate=1 agent.anneal=false"
@@ -385,6 +387,11 @@ def test_what_does_not_fit_is_refused() -> None:
         head(spaces.Discrete(2), shared=False, recurrent="gru")
     with pytest.raises(UsageError, match=r"recurrent is 'rnn'; it must be one of none, gru, lstm"):
         head(spaces.Discrete(2), recurrent="rnn")
+    with pytest.raises(UsageError, match=r"recurrent_size is 0; it must be at least 1"):
+        head(spaces.Discrete(2), recurrent="gru", recurrent_size=0)
+    for shared in ("maybe", 1):
+        with pytest.raises(UsageError, match=r"network.shared is .*; it must be true, false or auto"):
+            head(spaces.Discrete(2), shared=shared)
     with pytest.raises(UsageError, match=r"action_values=true needs discrete actions, not Box"):
         head(spaces.Box(-1, 1, (2,)), action_values=True)
     env = SerialEnvironment([Counting])
@@ -482,3 +489,43 @@ def test_the_ratio_is_one_before_the_first_step_and_logged() -> None:
     [metrics] = [metrics for _, metrics in train(agent, stream_of(agent, env, 0), total_steps=8) if metrics]
     assert metrics["ratio"] == pytest.approx(1, abs=1e-6)
     assert metrics["kl"] == pytest.approx(0, abs=1e-6)
+
+
+COMPOSED = ((spaces.MultiDiscrete([2, 3]), [2, 3]), (spaces.MultiBinary(2), [2, 2]))
+
+
+@pytest.mark.parametrize("agent", ["reinforce", "actor_critic", "a2c agent.n_steps=8", "ppo agent.n_steps=8", "es"])
+def test_masks_of_composed_actions_are_kept(agent: str) -> None:
+    """The environment fails where they are not."""
+    for space, sizes in COMPOSED:
+        env = SerialEnvironment([functools.partial(Locks, space, sizes)] * 2, action_mask=True)
+        learner = made(f"agent={agent} total_steps=60", env)
+        told = [metrics for _, metrics in train(learner, stream_of(learner, env, 0), total_steps=60)]
+        assert all(np.isfinite(list(metrics.values())).all() for metrics in told if metrics is not None)
+        assert any(metrics is not None for metrics in told) or agent == "es"
+
+
+def test_rows_that_were_no_step_do_not_spoil_an_update_with_masks() -> None:
+    make = functools.partial(Locks, *COMPOSED[0])
+    vector = lambda: SyncVectorEnv([make] * 2, autoreset_mode=AutoresetMode.NEXT_STEP)  # noqa: E731
+    env, steps = VectorEnvironment(vector, action_mask=True), []
+    words = "agent.n_steps=16 agent.epochs=4 agent.max_kl=1e-4 agent.learning_rate=0.1 agent.anneal=false"
+    agent = made(f"agent=ppo {words}", env)  # type: ignore[arg-type]
+    descend = agent._descend
+    agent._descend = lambda loss: steps.append(loss.item()) or descend(loss)  # type: ignore[func-returns-value]
+    stream = stream_of(agent, env, 0)  # type: ignore[arg-type]
+    metrics = next(metrics for _, metrics in train(agent, stream, total_steps=40) if metrics is not None)
+    assert np.isfinite(list(metrics.values())).all()
+    assert len(steps) == 1, "one step is enough to diverge"
+
+
+def test_values_of_actions_do_not_ask_what_is_legal_after_an_end() -> None:
+    env = SerialEnvironment([Counting] * 2)
+    agents = [made("agent=actor_critic agent.network.action_values=true", env) for _ in range(2)]
+    ended = next(stream_of(agents[0], env, 0))._replace(discount=np.zeros(2, np.float32), last=np.ones(2, bool))
+    told = []
+    for agent, legal in zip(agents, (None, np.zeros((2, 3), bool)), strict=True):
+        agent.observe(ended._replace(next_legal_actions=legal))
+        told.append(agent.update())
+    assert_same(*told)
+    assert_same(*(module_state(agent.network) for agent in agents))

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from rlkit.capture import opaque_layer
 from rlkit.core import UsageError
-from rlkit.spaces import as_arrays, num_actions, num_states, state_index
+from rlkit.spaces import as_arrays, choice_sizes, num_actions, num_states, state_index
 
 
 class Echo(gymnasium.Env):
@@ -16,7 +17,7 @@ class Echo(gymnasium.Env):
 
     def __init__(self, observation_space: Any, observation: Any, action_space: Any = None):
         self.observation_space, self.observation = observation_space, observation
-        self.action_space = action_space or spaces.Discrete(2)
+        self.action_space = spaces.Discrete(2) if action_space is None else action_space
         self.last_action: Any = None
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
@@ -55,6 +56,32 @@ def test_discrete_observations_and_actions_are_counted_from_zero() -> None:
     assert env.reset()[0] == 2
     env.step(np.int64(3))
     assert inner.last_action == 13
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int8])
+def test_each_part_of_composed_observations_and_actions_is_counted_from_zero(dtype: Any) -> None:
+    seen = spaces.MultiDiscrete([120, 2], start=[-100, 5], dtype=dtype)
+    done = spaces.MultiDiscrete([[2, 3], [4, 5]], start=[[1, 0], [-2, 7]], dtype=dtype)
+    inner = Echo(seen, np.array([19, 5], dtype), done)
+    env = as_arrays(inner)
+    assert env.observation_space == spaces.MultiDiscrete([120, 2])
+    assert env.action_space == spaces.MultiDiscrete([[2, 3], [4, 5]])
+    observation, _ = env.reset()
+    assert observation.tolist() == [119, 0]
+    assert env.observation_space.contains(observation)
+    for action, own in ([[[0, 0], [0, 0]], [[1, 0], [-2, 7]]], [[[1, 2], [3, 4]], [[2, 2], [1, 11]]]):
+        env.step(np.array(action))
+        assert inner.last_action.tolist() == own
+        assert done.contains(inner.last_action)
+    assert opaque_layer(env) == "test_spaces.Echo", "the layers around it can be captured"
+
+
+def test_a_mask_has_a_flag_for_each_value_of_each_choice() -> None:
+    assert choice_sizes(spaces.Discrete(4)) == [4]
+    assert choice_sizes(spaces.MultiDiscrete([[2, 3], [4, 5]])) == [2, 3, 4, 5]
+    assert choice_sizes(spaces.MultiBinary(3)) == [2, 2, 2]
+    with pytest.raises(UsageError, match=r"needs actions that are counted, not Box.*leave action_mask=true out"):
+        choice_sizes(spaces.Box(0, 1))
 
 
 def test_a_dict_of_arrays_becomes_one_vector() -> None:

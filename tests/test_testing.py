@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 import pytest
 from broken import agents, environments, replays
+from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from recordings import record
 
@@ -17,6 +18,7 @@ from rlkit import build, plugins
 from rlkit.config import composed
 from rlkit.replay import UniformReplay
 from rlkit.testing import ContractError, Result, check_agent, check_env, check_replay, rules
+from rlkit.testing.watching import illegal
 from rlkit.verbs import check
 
 SHIPPED_ENVIRONMENTS = [entry.name for entry in plugins.entries("env") if entry.origin.distribution == "rlkit"]
@@ -238,6 +240,15 @@ def test_an_environment_without_an_end_is_noted() -> None:
     results = {result.rule: result for result in check_env(Endless, steps=15)}
 
     assert "no episode ended within 15 steps" in results["episodes_follow_each_other"].message
+
+
+def test_a_composed_action_is_held_against_each_choice_s_part_of_the_mask() -> None:
+    legal, space = np.array([[False, True, True, False, False]]), spaces.MultiDiscrete([2, 3])
+
+    assert illegal(np.array([[1, 0]]), legal, space) is None
+    complaint = "act chose action [0 0] where [1, 2] are legal; mind timestep.legal_actions"
+    assert illegal(np.array([[0, 0]]), legal, space) == complaint
+    assert illegal(np.array([[1, 2]]), legal, space) is not None
 
 
 def test_an_agent_learns_in_an_environment_with_masks_of_its_own() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import signal
 import subprocess
@@ -13,15 +14,30 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 
+from rlkit.agents.random import Random
 from rlkit.checkpoint import Store
-from rlkit.core import Environment, RunError
+from rlkit.core import Environment, RunError, UsageError
 from rlkit.loop import interact
 from rlkit.subprocesses import SubprocessEnvironment
 from rlkit.vector import SerialEnvironment, VectorEnvironment
-from toys import Bare, Counting, Dying, Line, OwnVector, Plain, Remembering, action_of, actions, assert_same, roll
+from toys import (
+    Bare,
+    Counting,
+    Dying,
+    Line,
+    Locks,
+    OwnVector,
+    Plain,
+    Remembering,
+    action_of,
+    actions,
+    assert_same,
+    roll,
+)
 
 SEEDS = [11, 12, 13]
 
@@ -173,6 +189,68 @@ class TestTransitions:
             assert not step.info.cut.any()
         later = [step._replace(info=step.info._asdict())._asdict() for step in timesteps[:21]]
         assert [{key: repr(value) for key, value in step.items()} for step in later] == copies
+
+
+class Mute(gymnasium.Wrapper):
+    """Says what is legal at resets only."""
+
+    def step(self, action: Any) -> Any:
+        return *self.env.step(action)[:4], {}
+
+
+class Short(Counting):
+    """Speaks of two of its three actions."""
+
+    def _mask(self) -> Any:
+        return np.ones(2, np.int8)
+
+
+class Careful(Counting):
+    """Takes legal actions only, as its metadata say."""
+
+    metadata = {"action_mask": True}  # noqa: RUF012
+
+
+class TestMasks:
+    def test_those_of_composed_actions_are_the_choices_one_after_the_other(self, environment: Any) -> None:
+        for space, sizes in ((spaces.MultiDiscrete([2, 3]), [2, 3]), (spaces.MultiBinary(2), [2, 2])):
+            make = functools.partial(Locks, space, sizes)
+            env, twin = environment([make] * 2, action_mask=True), make()
+            stream = interact(
+                Random(space), env, explore=True, rng=np.random.default_rng(0), reset_seeds=lambda _: [0, 1]
+            )
+            for row in itertools.islice(stream, 20):
+                for i in np.flatnonzero(row.valid):
+                    count, after = int(row.observation[i, 0]), int(row.next_observation[i, 0])
+                    assert row.legal_actions[i].tolist() == twin.mask(count).astype(bool).tolist()
+                    assert row.next_legal_actions[i].tolist() == twin.mask(after).astype(bool).tolist()
+
+    def test_an_environment_that_gives_none_is_refused(self, environment: Any) -> None:
+        words = (
+            r"^action_mask=true, but the environment's info has no action_mask: leave it out, or let reset\(\) and "
+            r"step\(\) give one \[3\] bool$"
+        )
+        env = environment([lambda: Bare(Counting())] * 2, action_mask=True)
+        with pytest.raises(UsageError, match=words):
+            env.reset([1, 2])
+        env = environment([lambda: Mute(Counting())] * 2, action_mask=True)
+        env.reset([1, 2])
+        with pytest.raises(UsageError, match=words):
+            env.step(np.array([0, 0]))
+
+    def test_one_of_another_length_is_refused(self, environment: Any) -> None:
+        env = environment([Short] * 2, action_mask=True)
+        with pytest.raises(UsageError, match=r"has length 2, but actions of Discrete\(3\) need one row of 3 flags"):
+            env.reset([1, 2])
+
+    def test_what_the_metadata_promise_is_held_against_the_info(self, captured: Any) -> None:
+        assert captured([Careful] * 2).reset([1, 2]).legal_actions.tolist() == [[True, False, False]] * 2
+        with pytest.raises(UsageError, match=r"metadata say action_mask: True, but the environment's info has no"):
+            captured([lambda: Bare(Careful())] * 2).reset([1, 2])
+
+    def test_continuous_actions_cannot_have_any(self, captured: Any) -> None:
+        with pytest.raises(UsageError, match=r"needs actions that are counted, not Box.*leave action_mask=true out"):
+            captured([lambda: gym("Pendulum-v1")] * 2, action_mask=True)
 
 
 class TestHalves:

@@ -70,6 +70,37 @@ class Bare(gymnasium.Wrapper):
         return *self.env.step(action)[:4], {}
 
 
+class Locks(gymnasium.Env):
+    """Composed actions: value j of a choice is legal where j plus the steps so far is even. After `length` it ends.
+
+    It fails where something else is done. At the end nothing is legal.
+    """
+
+    observation_space = spaces.Box(0, 99, (1,), np.float32)
+
+    def __init__(self, action_space: Any, sizes: list[int], length: int = 5):
+        self.action_space, self._sizes, self._length, self._count = action_space, sizes, length, 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self._count = 0
+        return self._shown()
+
+    def step(self, action: Any) -> Any:
+        assert self.action_space.contains(action), action
+        assert ((action.ravel() + self._count) % 2 == 0).all(), action
+        self._count += 1
+        observation, info = self._shown()
+        return observation, float(action.sum()), self._count == self._length, False, info
+
+    def _shown(self) -> Any:
+        return np.array([self._count], np.float32), {"action_mask": self.mask(self._count)}
+
+    def mask(self, count: int) -> Any:
+        flags = [(value + count) % 2 == 0 and count < self._length for size in self._sizes for value in range(size)]
+        return np.array(flags, np.int8)
+
+
 class Line(gymnasium.Env):
     """Episode e shows 100 e, 100 e + 1, …; after `length` steps it is truncated, or terminated. Rewards are 1."""
 

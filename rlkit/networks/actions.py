@@ -3,7 +3,8 @@
 A network gives K parameters a row; what is drawn from them is the *sample*, which `actions` turns into what the
 environment takes. The two differ where actions are squashed or clipped: probabilities are those of the sample.
 
-Shapes: B rows, K parameters, A discrete actions, D numbers in a continuous or composed action.
+Shapes: B rows, K parameters, A discrete actions or values of all choices at once (`rlkit.spaces.choice_sizes`), D
+numbers in a continuous or composed action.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from rlkit.core import Array, UsageError
+from rlkit.spaces import choice_sizes
 
 _TINY = 1e-30
+_CERTAIN = 1e30
+"""A logit that leaves no doubt; unlike infinity it has an entropy and gradients."""
 
 
 class ActionDistribution(Protocol):
@@ -47,7 +51,10 @@ class ActionDistribution(Protocol):
         """Return what the environment takes."""
 
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
-        """Return the parameters [B, K] with which illegal actions, False in [B, A], are never drawn."""
+        """Return the parameters [B, K] with which illegal actions, False in [B, A], are never drawn.
+
+        A choice of which nothing is legal, as at the end of an episode, keeps its own: whatever it says is finite.
+        """
 
 
 class Categorical:
@@ -82,22 +89,14 @@ class Categorical:
 
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
         """Return logits [B, A] that are minus infinity where an action is illegal."""
-        return parameters if legal_actions is None else parameters.masked_fill(~legal_actions, -torch.inf)
+        return parameters if legal_actions is None else _masked(parameters, legal_actions)
 
 
-class _Unmasked:
-    """Composed and continuous actions: all are legal."""
-
-    def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
-        """Return the parameters as they are."""
-        return parameters
-
-
-class MultiCategorical(_Unmasked):
+class MultiCategorical:
     """Several choices at once, each with logits of its own."""
 
     def __init__(self, space: spaces.MultiDiscrete):
-        self._space, self._sizes = space, [int(n) for n in space.nvec.ravel()]
+        self._space, self._sizes = space, choice_sizes(space)
         self.parameters = sum(self._sizes)
 
     def noise(self, n: int, rng: np.random.Generator) -> Array:
@@ -126,8 +125,15 @@ class MultiCategorical(_Unmasked):
         """Return them in the space's shape."""
         return sample.reshape(-1, *self._space.shape)
 
+    def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
+        """Return logits [B, A] that are minus infinity where the value of a choice is illegal."""
+        if legal_actions is None:
+            return parameters
+        parts = (torch.split(part, self._sizes, 1) for part in (parameters, legal_actions))
+        return torch.cat([_masked(logits, legal) for logits, legal in zip(*parts, strict=True)], 1)
 
-class Bernoulli(_Unmasked):
+
+class Bernoulli:
     """Independent switches; the parameters are the logits of 1."""
 
     def __init__(self, space: spaces.MultiBinary):
@@ -158,8 +164,18 @@ class Bernoulli(_Unmasked):
         """Return int8 switches in the space's shape."""
         return sample.astype(np.int8).reshape(-1, *self._space.shape)
 
+    def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
+        """Return logits [B, D] that leave no doubt where a switch has but one legal position; [B, 2 D], off before on.
 
-class Gaussian(_Unmasked):
+        Where neither is legal it keeps its own logit.
+        """
+        if legal_actions is None:
+            return parameters
+        off, on = legal_actions.view(*parameters.shape, 2).unbind(2)
+        return parameters.masked_fill(off & ~on, -_CERTAIN).masked_fill(on & ~off, _CERTAIN)
+
+
+class Gaussian:
     """Independent normal numbers; the parameters are means and logarithms of standard deviations, [B, 2 D].
 
     Clipped to the space, or squashed into it by tanh; then probabilities are those after squashing, and the entropy is
@@ -210,6 +226,15 @@ class Gaussian(_Unmasked):
         inside = self._low + (np.tanh(sample) + 1) / 2 * (self._high - self._low) if self._squash else sample
         actions = np.clip(inside, self._low, self._high)
         return actions.astype(self._space.dtype).reshape(-1, *self._space.shape)
+
+    def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
+        """Return the parameters as they are: environments have no masks for numbers (`rlkit.vector`)."""
+        return parameters
+
+
+def _masked(logits: Tensor, legal: Tensor) -> Tensor:
+    """Return logits [B, A] that are minus infinity where not `legal` [B, A], but as they are where nothing is."""
+    return logits.masked_fill(~legal & legal.any(1, keepdim=True), -torch.inf)
 
 
 def gumbel(shape: tuple[int, ...], rng: np.random.Generator) -> Array:

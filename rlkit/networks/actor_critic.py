@@ -42,6 +42,15 @@ class Standardize(nn.Module):
         return ((observation - self.mean) * self.inverse_std).clamp(-10, 10)
 
 
+def _together(shared: bool | str, otherwise: bool) -> bool:
+    """Return whether there is one torso; `otherwise`: where that is left open."""
+    if shared == "auto":
+        return otherwise
+    if not isinstance(shared, bool):
+        raise UsageError(f"agent.network.shared is {shared!r}; it must be true, false or auto")
+    return shared
+
+
 class ActorCritic(nn.Module):
     """A policy's parameters and values: on one torso, or on one each.
 
@@ -75,7 +84,8 @@ class ActorCritic(nn.Module):
             value_torso: for the values, where it is not `shared`.
             observation_space: of one environment.
             action_space: of any kind.
-            shared: values are read off the policy's torso; auto: for pictures, and where there is a recurrent core.
+            shared: True: values are read off the policy's torso; auto: for pictures, and where there is a recurrent
+                core.
             action_values: a value for each of A `Discrete` actions, not one for the state.
             recurrent: none, gru or lstm, between torso and heads.
             recurrent_size: its width.
@@ -86,15 +96,15 @@ class ActorCritic(nn.Module):
             standardize: observations are standardised by what the agent has seen.
 
         Raises:
-            UsageError: a core without a shared torso, something else than numbers to be standardised, or what an
-                action space lacks.
+            UsageError: another `shared` than these three, a core without a shared torso or without width, something
+                else than numbers to be standardised, or what an action space lacks.
         """
         super().__init__()
         self.distribution = action_distribution(action_space, squash=squash)
         pictures = is_image(observation_space)
         if standardize and (pictures or not isinstance(observation_space, spaces.Box)):
             raise UsageError(f"agent.network.standardize=true is for numbers, not {observation_space}; leave it false")
-        together = pictures or recurrent != "none" if shared == "auto" else bool(shared)
+        together = _together(shared, pictures or recurrent != "none")
         if recurrent != "none" and not together:
             raise UsageError("agent.network.recurrent needs one torso: leave agent.network.shared=auto")
         self.read = torso.reader

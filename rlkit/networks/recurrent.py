@@ -21,11 +21,13 @@ class Core(nn.Module):
         """Make the cell.
 
         Raises:
-            UsageError: another `kind` than gru or lstm.
+            UsageError: another `kind` than gru or lstm, or a width below 1.
         """
         super().__init__()
         if kind not in CELLS:
             raise UsageError(f"agent.network.recurrent is {kind!r}; it must be one of none, {', '.join(CELLS)}")
+        if width < 1:
+            raise UsageError(f"agent.network.recurrent_size is {width}; it must be at least 1")
         self.cell = CELLS[kind](width_in, width)
         self.hidden_size = width * (2 if kind == "lstm" else 1)
 

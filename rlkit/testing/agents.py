@@ -11,6 +11,7 @@ import numpy as np
 from rlkit.core import Agent, Array, Transition
 from rlkit.loop import evaluate
 from rlkit.seeding import Seeds
+from rlkit.spaces import choice_sizes
 from rlkit.testing.driving import MakeEnv
 from rlkit.testing.rules import (
     ContractError,
@@ -25,7 +26,7 @@ from rlkit.testing.rules import (
     silent,
     survived,
 )
-from rlkit.testing.training import AgentCase, MakeAgent, Trainee, can_be_masked, torch_threads
+from rlkit.testing.training import AgentCase, MakeAgent, Trainee, can_be_masked, one_of_each, torch_threads
 from rlkit.testing.watching import illegal
 
 
@@ -142,13 +143,13 @@ def actions_are_legal(case: AgentCase) -> str | None:
 
 def _require_legal_when_greedy(case: AgentCase, agent: Agent) -> None:
     rng = np.random.default_rng(case.seed)
-    actions = int(case.action_space.n)
+    sizes = choice_sizes(case.action_space)
     for timestep, memory in case.situations:
         only = timestep.legal_actions
         if only is None:  # else the environment has rules of its own, which planners go by
-            only = np.eye(actions, dtype=bool)[rng.integers(actions, size=len(timestep.observation))]
+            only = one_of_each(sizes, len(timestep.observation), rng)
         action, _ = agent.act(timestep._replace(legal_actions=only), memory, explore=False, rng=rng)
-        problem = illegal(action, only)
+        problem = illegal(action, only, case.action_space)
         require(problem is None, f"with explore=False {problem}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +15,7 @@ from gymnasium import spaces
 from rlkit.core import Agent, Array, Environment, Memory, State, TimeStep, Transition
 from rlkit.loop import interact, train
 from rlkit.seeding import Seeds
+from rlkit.spaces import choice_sizes
 from rlkit.testing.driving import MakeEnv, environment, is_opaque
 from rlkit.testing.rules import freeze, global_generators, require
 from rlkit.testing.watching import Watched
@@ -50,9 +51,8 @@ class Masking:
     def _masked(self, timestep: TimeStep) -> TimeStep:
         if timestep.legal_actions is not None:
             return timestep
-        n, actions = self._env.num_envs, int(self._env.action_space.n)
-        legal = self._rng.random((n, actions)) < 0.5
-        legal[np.arange(n), self._rng.integers(actions, size=n)] = True
+        n, sizes = self._env.num_envs, choice_sizes(self._env.action_space)
+        legal = (self._rng.random((n, sum(sizes))) < 0.5) | one_of_each(sizes, n, self._rng)
         reached = legal & (timestep.discount != 0)[:, None]
         return timestep._replace(legal_actions=legal, next_legal_actions=reached)
 
@@ -193,7 +193,12 @@ class AgentCase:
 
 def can_be_masked(space: Any) -> bool:
     """Tell whether actions can be ruled out."""
-    return isinstance(space, spaces.Discrete)
+    return isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary)
+
+
+def one_of_each(sizes: Sequence[int], n: int, rng: np.random.Generator) -> Array:
+    """Return masks [n, sum(sizes)] bool that allow one value, drawn uniformly, of each choice."""
+    return np.concatenate([np.eye(size, dtype=bool)[rng.integers(size, size=n)] for size in sizes], axis=1)
 
 
 @contextmanager

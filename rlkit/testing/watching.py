@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.core import RESIGN, Agent, Array, Memory, Metrics, State, TimeStep, Transition
+from rlkit.spaces import choice_sizes
 from rlkit.testing.rules import difference, freeze, global_generators, moved_generators
 
 
@@ -41,7 +42,7 @@ class Watched:
         with self._watch("act", (timestep._replace(state=None), memory)):
             action, after = self.agent.act(timestep, memory, explore=explore, rng=rng)
         self._note("actions_fit_the_space", misfit(action, len(timestep.observation), self._space, self._can_resign))
-        self._note("actions_are_legal", illegal(action, timestep.legal_actions))
+        self._note("actions_are_legal", illegal(action, timestep.legal_actions, self._space))
         self._note("memory_keeps_its_form", change_of_form(memory, after))
         return action, after
 
@@ -103,12 +104,13 @@ def misfit(action: Any, n: int, space: Any, can_resign: bool) -> str | None:
     return f"act gave the action {outside[0]!r}, outside of {space}" if outside else None
 
 
-def illegal(action: Any, legal_actions: Array | None) -> str | None:
-    """Return which of the actions [N] are not among `legal_actions` [N, A], or None."""
+def illegal(action: Any, legal_actions: Array | None, space: Any) -> str | None:
+    """Return which of the actions [N] or [N, ...] of `space` are not among `legal_actions` [N, A], or None."""
     if legal_actions is None:
         return None
+    first = np.cumsum([0, *choice_sizes(space)[:-1]])
     for row, mask in zip(np.asarray(action).astype(int), legal_actions, strict=True):
-        if row != RESIGN and not mask[row]:
+        if not np.array_equal(row, RESIGN) and not mask[first + row.ravel()].all():
             return (
                 f"act chose action {row} where {np.flatnonzero(mask).tolist()} are legal; mind timestep.legal_actions"
             )
