@@ -12,6 +12,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.capture import layers
 from rlkit.core import UsageError
 
 Combination = frozenset[str]
@@ -90,8 +91,8 @@ def keys_for(env: gymnasium.Env[Any, Any]) -> Keys:
     Raises:
         UsageError: nothing fits its action space.
     """
-    if env.has_wrapper_attr("choice"):
-        return _chosen(keys_for(env.unwrapped), env.get_wrapper_attr("choice"))
+    if (chooser := _chooser(env)) is not None:
+        return _chosen(keys_for(chooser.env), chooser.choice)
     name = re.sub(r"-v\d+$", "", env.spec.id) if env.spec is not None else ""
     if name in GAMES and isinstance(env.action_space, spaces.Discrete):
         return GAMES[name]
@@ -109,6 +110,16 @@ def keys_for(env: gymnasium.Env[Any, Any]) -> Keys:
         f"no keys are known for actions {env.action_space}; let the environment offer get_keys_to_action(), a dict "
         "such as {('w', 'd'): action}, or leave human=true out"
     )
+
+
+def _chooser(env: gymnasium.Env[Any, Any]) -> Any:
+    """Return the `DiscreteActions` around `env`, unless a layer further out says which keys there are."""
+    for layer in layers(env):
+        if hasattr(layer, "get_keys_to_action") or hasattr(layer, "get_action_meanings"):
+            return None
+        if hasattr(layer, "choice"):
+            return layer
+    return None
 
 
 def _chosen(keys: Keys, choice: Callable[[Any], int]) -> Keys:

@@ -76,7 +76,7 @@ class ZeroBasedChoices(gymnasium.ActionWrapper[Any, Any, Any]):
 
     def action(self, action: Any) -> Array:
         """Return the environment's own action, of its dtype, for a zero-based one."""
-        return np.add(action, self._start, dtype=np.int64).astype(self._dtype)
+        return np.asarray(np.add(action, self._start, dtype=np.int64), self._dtype)
 
 
 def as_arrays(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:

@@ -83,7 +83,7 @@ MISTAKES = [
     ("video=evry", "there is no video=evry; did you mean every?"),
     (
         "eval=3",
-        "eval=3: eval has keys of its own: eval.every, eval.episodes, eval.epsilon, eval.max_steps, eval.num_envs",
+        "eval=3: eval has keys of its own: eval.every, eval.episodes, eval.epsilon, eval.sample, eval.max_steps",
     ),
     ("preprocess=3", "preprocess=3: preprocess is a list, e.g. preprocess=[]"),
     ("agent.gamma=abc", "agent.gamma is 'abc', but it must be a number"),

@@ -211,7 +211,7 @@ class TestImages:
         from rlkit.envs.atari import make
 
         env: Any = make(
-            "Seaquest", "python", 4, 0.0, 0, False, False, False, False, None, [210, 160], 1, False, 1000, 1
+            "Seaquest", "python", 4, 0.0, 0, False, False, False, False, None, [210, 160], 1, False, 1000, 0
         )
         drawn = np.zeros((210, 160), np.uint8)
         env.reset(seed=0)

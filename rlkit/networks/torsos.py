@@ -69,6 +69,10 @@ class Torso(nn.Module):
         return features
 
 
+def _has_bytes(space: spaces.Space[Any]) -> bool:
+    return isinstance(space, spaces.Box) and space.dtype == np.uint8 and int(space.high.max()) == 255
+
+
 class Flat(nn.Module):
     """Observations as rows of floats: discrete ones are one-hot, the rest is flattened, bytes up to 255 scaled to 1.
 
@@ -84,8 +88,7 @@ class Flat(nn.Module):
             self._sizes = [int(n) for n in observation_space.nvec.ravel()]
         else:
             self._sizes = None
-        bytes = isinstance(observation_space, spaces.Box) and observation_space.dtype == np.uint8
-        self._scale = 1 / 255 if bytes and observation_space.high.max() == 255 else None
+        self._scale = 1 / 255 if _has_bytes(observation_space) else None
         self.features = sum(self._sizes) if self._sizes else int(np.prod(observation_space.shape or ()))
 
     def forward(self, observation: Tensor) -> Tensor:
