@@ -235,9 +235,8 @@ def _videos(config: dict[str, Any]) -> Path:
 def _session(config: dict[str, Any], directory: Path, env: Environment, logger: Logger, notes: Notes) -> Training:
     begun = bool(Store(directory / CHECKPOINTS).steps())
     agent = build.make_agent(config, env, Seeds(config["seed"]), notes.tell, logger.epoch, fresh=not begun)
-    mixed(
-        agent, env.action_space, config["eval"]["epsilon"], sample=config["eval"].get("sample", False)
-    )  # refused early
+    # What evaluations would refuse is refused now.
+    mixed(agent, env.action_space, config["eval"]["epsilon"], sample=config["eval"]["sample"])
     opaque = _is_opaque(env)
     return Training(config, directory, _videos(config), agent=agent, env=env, logger=logger, opaque=opaque)
 

@@ -101,7 +101,7 @@ def record(
             group,
             rng=Seeds(seed).generator("play actions", number),
             epsilon=settings["epsilon"] if epsilon is None else epsilon,
-            sample=settings.get("sample", False) if sample is None else sample,
+            sample=settings["sample"] if sample is None else sample,
             max_steps=max_steps or settings["max_steps"],
             actions=actions,
             format=format,

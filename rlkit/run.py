@@ -39,6 +39,8 @@ class Run:
         self.config: dict[str, Any] = read_config(self.directory)
         if "learner" in self.config:
             raise UsageError(f"{directory} is a run of rlkit fit; rlkit predict and rlkit report take it")
+        # A run of before there was the key.
+        self.config["eval"].setdefault("sample", False)
         self.stopped: str | None = None
 
     @property
@@ -182,7 +184,7 @@ class Run:
                 rng=seeds.generator("final evaluation actions"),
                 episode_seeds=seeds.integers("final evaluation episodes", size=episodes),
                 epsilon=settings["epsilon"] if epsilon is None else epsilon,
-                sample=settings.get("sample", False) if sample is None else sample,
+                sample=settings["sample"] if sample is None else sample,
             )
         finally:
             env.close()

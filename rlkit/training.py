@@ -345,7 +345,7 @@ def evaluate_agent(
                 rng=seeds.generator("evaluation actions", step),
                 episode_seeds=seeds.integers("evaluation episodes", step, size=settings["episodes"]),
                 epsilon=settings["epsilon"],
-                sample=settings.get("sample", False),
+                sample=settings["sample"],
             )
         finally:
             env.close()

@@ -312,6 +312,21 @@ class TestCommand:
         assert [e["player"] for e in found.episodes] == ["random_cartpole_s0"] * 4
         assert [e["length"] for e in found.episodes[2:]] == told["lengths"]
 
+    def test_actions_are_drawn_from_a_policy_where_that_is_asked_for(self, tmp_path: Path) -> None:
+        words = ("agent=a2c", "tuned=none", "total_steps=20", "eval.every=0", "video=none", "logger=[csv]")
+        succeed("train", *words, cwd=tmp_path)
+        lengths = []
+        for sample in ("false", "false", "true"):
+            options = (
+                "run=runs/a2c_cartpole_s0",
+                "episodes=5",
+                f"sample={sample}",
+                "output=json",
+                f"out={len(lengths)}",
+            )
+            lengths.append(json.loads(succeed("play", "record=true", *options, cwd=tmp_path))["lengths"])
+        assert lengths[0] == lengths[1] != lengths[2]
+
     def test_any_class_that_acts_is_a_player(self, run: Path) -> None:
         words = ("env=cartpole", "+expert._target_=rlkit.policies.Uniform", "max_steps=5", "out=here", "output=json")
         assert json.loads(succeed("play", "record=true", *words, cwd=run))["lengths"] == [5]
@@ -334,6 +349,11 @@ class TestCommand:
             (("env=cartpole", "+expert._target_=fractions.Fraction"), "expert is a Fraction, which does not act"),
             (("run=runs/random_cartpole_s0", "episodes=0"), "episodes is 0; it must be at least 1"),
             (("run=runs/random_cartpole_s0", "hold=0"), "hold is 0; it must be at least 1"),
+            (("run=runs/random_cartpole_s0", "sample=true"), "sample=true draws actions from a policy, which this"),
+            (
+                ("env=cartpole", "expert=centre_line", "sample=true"),
+                "sample=true draws actions from the policy of a run",
+            ),
             (("run=runs/random_cartpole_s0", "grid=true"), "grid= makes videos, and record=true writes episodes"),
         ],
     )

@@ -16,6 +16,7 @@ from rlkit.config import Choices
 from rlkit.core import Actor, Environment, UsageError
 from rlkit.demonstrations.folder import appending
 from rlkit.demonstrations.playing import Noise, about, make_player, record_episodes
+from rlkit.loop import mixed
 from rlkit.run import Run
 
 
@@ -81,6 +82,8 @@ def _stage(config: DictConfig, choices: Choices) -> Stage:
         settings = run.config["eval"]
         epsilon = settings["epsilon"] if config.epsilon is None else config.epsilon
         return Stage(run.config, run.name, run, epsilon, config.max_steps or settings["max_steps"])
+    if config.sample:
+        raise UsageError("sample=true draws actions from the policy of a run's agent; give run=, or leave it out")
     plain = {"env": build.plain(config.env), "preprocess": [], "action_mask": False}
     return Stage(plain, choices["env"], None, config.epsilon or 0.0, config.max_steps or sys.maxsize)
 
@@ -100,8 +103,14 @@ def _playing(config: DictConfig, choices: Choices, stage: Stage) -> Iterator[Cas
         env.close()
 
 
+def _agent(config: DictConfig, run: Run, env: Environment) -> Actor:
+    """Return the agent of a run; random actions are mixed in where the episode is played, as they are held."""
+    sample = run.config["eval"]["sample"] if config.sample is None else config.sample
+    return mixed(run.load_agent(config.checkpoint, config.device), env.action_space, 0.0, sample=sample)
+
+
 def _cast(config: DictConfig, choices: Choices, stage: Stage, env: Environment) -> Cast:
-    agent = None if stage.run is None else stage.run.load_agent(config.checkpoint, config.device)
+    agent = None if stage.run is None else _agent(config, stage.run, env)
     if config.expert is not None:
         node = build.plain(config.expert)
         return Cast(str(choices.get("expert") or node.get("_target_")), make_player(node, env), env, agent)
