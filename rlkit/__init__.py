@@ -77,10 +77,10 @@ def report(*directories: Path | str, out: Path | str = "report.html", video_mb: 
 
 
 def defaults(name: str) -> dict[str, Any]:
-    """Return the values of a shipped YAML, e.g. of ``agent/dqn``, for plain scripts; see `rlkit.build.defaults`."""
-    from rlkit import build
+    """Return the values of a shipped YAML, e.g. of ``agent/dqn``, for plain scripts; see `rlkit.nodes.defaults`."""
+    from rlkit import nodes
 
-    return build.defaults(name)
+    return nodes.defaults(name)
 
 
 def _request(verb: str, overrides: Sequence[str], keys: Mapping[str, Any]) -> Request:

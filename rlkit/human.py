@@ -20,9 +20,9 @@ from gymnasium.vector import VectorEnv
 from rlkit import build
 from rlkit.core import Array, Environment, Memory, TimeStep, UsageError
 from rlkit.demonstrations.playing import Discarded
+from rlkit.evaluation import evaluate
 from rlkit.film import Shot
 from rlkit.keys import REPEAT, WAIT, Keys, keys_for
-from rlkit.loop import evaluate
 from rlkit.pictures import check_picture
 from rlkit.resources import has_display
 from rlkit.run import Run

@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 from gymnasium.vector import VectorEnv
 from omegaconf import DictConfig, OmegaConf
 
-from rlkit import build
+from rlkit import build, nodes
 from rlkit.checkpoint import Store
 from rlkit.config import Choices
 from rlkit.core import Environment, UsageError, require_share
 from rlkit.ending import finish
+from rlkit.evaluation import mixed
 from rlkit.film import EachEpisode
 from rlkit.folder import claim, default_name, identity, locked, write_folder
 from rlkit.loggers.base import Logger, ManyLoggers, RunInfo
-from rlkit.loop import mixed
 from rlkit.pictures import check_picture
 from rlkit.resources import checked_device, keep_freed_memory, torch_device
 from rlkit.run import Run
@@ -81,7 +81,7 @@ def start(request: Request) -> Run:
 
 
 def _fresh_config(request: Request) -> dict[str, Any]:
-    config: dict[str, Any] = build.plain(request.config)
+    config: dict[str, Any] = nodes.plain(request.config)
     config["choices"] = {key: value for key, value in request.choices.items() if not key.startswith("hydra/")}
     config["name"] = config["name"] or default_name(config)
     config["device"] = _device(config)
@@ -103,8 +103,8 @@ def _resumed_config(request: Request) -> dict[str, Any]:
         if key == "resume":
             continue
         part = "logger" if key.split(".")[0] == "logger" else key
-        OmegaConf.update(frozen, part, build.plain_value(request.config, part), merge=False)
-    config: dict[str, Any] = build.plain(frozen)
+        OmegaConf.update(frozen, part, nodes.plain_value(request.config, part), merge=False)
+    config: dict[str, Any] = nodes.plain(frozen)
     config["run_dir"] = str(run.directory)
     config["device"] = _device(config)
     return config
@@ -208,7 +208,7 @@ def _train(config: dict[str, Any], directory: Path, *, resume: bool) -> Run:
         interrupted = stack.enter_context(interruptions())
         env = build.make_environment(config, num_envs=config["num_envs"], films=[film] if film else [])
         stack.callback(env.close)
-        logger = ManyLoggers(build.build(config["logger"], {}, "logger"))
+        logger = ManyLoggers(nodes.build(config["logger"], {}, "logger"))
         stack.callback(logger.close)
         notes = Notes(logger)
         session = _session(config, directory, env, logger, notes)

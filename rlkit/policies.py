@@ -8,8 +8,8 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.core import Actor, Array, Memory, Metrics, State, TimeStep, Transition
+from rlkit.evaluation import mixed
 from rlkit.explore import random_action, uniform
-from rlkit.loop import mixed
 
 
 class Uniform:

@@ -12,9 +12,9 @@ import numpy as np
 
 from rlkit import build
 from rlkit.core import Actor, Array, Memory, RunError, TimeStep, UsageError, require_least
+from rlkit.evaluation import evaluate, mixed
 from rlkit.film import AS_DRAWN, Format, first_episode, side_by_side
 from rlkit.folder import versions
-from rlkit.loop import evaluate, mixed
 from rlkit.seeding import Seeds
 
 if TYPE_CHECKING:

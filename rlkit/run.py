@@ -14,8 +14,8 @@ import numpy as np
 from rlkit import build
 from rlkit.checkpoint import CheckpointError, Store
 from rlkit.core import Agent, Array, State, UsageError, require_least
+from rlkit.evaluation import evaluate
 from rlkit.folder import read_config
-from rlkit.loop import evaluate
 from rlkit.seeding import Seeds
 from rlkit.training import made_for, require_fit, without_replay
 
@@ -168,7 +168,7 @@ class Run:
             device: as in `load_agent`.
 
         Raises:
-            UsageError: less than one episode, step or environment, or what `rlkit.loop.mixed` refuses.
+            UsageError: less than one episode, step or environment, or what `rlkit.evaluation.mixed` refuses.
         """
         require_least(1, "", episodes=episodes, max_steps=max_steps, num_envs=num_envs)
         settings = self.config["eval"]

@@ -15,9 +15,10 @@ import numpy as np
 from rlkit import build
 from rlkit.checkpoint import CheckpointError, Store
 from rlkit.core import Agent, Environment, Metrics, RunError, State, Transition, UsageError
+from rlkit.evaluation import evaluate
 from rlkit.film import FRAMES, Format, Sink, side_by_side
 from rlkit.loggers.base import Logger
-from rlkit.loop import Interaction, crossed, evaluate, interact, train
+from rlkit.loop import Interaction, crossed, interact, train
 from rlkit.seeding import Seeds
 from rlkit.statistics import Averages, Episode, EpisodeTracker
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit import build
+from rlkit import build, nodes
 from rlkit.config import composed
 from rlkit.loop import interact
 from rlkit.seeding import Seeds
@@ -16,7 +16,7 @@ from rlkit.vector import SerialEnvironment
 def made(words: str, env: SerialEnvironment) -> Any:
     words_of_all = ["tuned=none", "device=cpu", f"num_envs={env.num_envs}"]
     config, _ = composed("train", [*words_of_all, *words.split()])
-    return build.make_agent(build.plain(config), env, Seeds(0))
+    return build.make_agent(nodes.plain(config), env, Seeds(0))
 
 
 def stream_of(agent: Any, env: SerialEnvironment, seed: int, cut_every: int = 0) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit import build
+from rlkit import build, nodes
 from rlkit.config import composed
 from rlkit.core import Actor, Array, Memory, TimeStep
 from rlkit.demonstrations.folder import EpisodeFolder
@@ -30,7 +30,7 @@ class Balancing:
 
 def record(path: Path, *words: str, player: Actor | None = None, episodes: int = 3, **settings: Any) -> Path:
     """Record a player, by default one that draws its actions, in the environment that `words` describe."""
-    config = build.plain(composed("train", ["agent=random", *words])[0])
+    config = nodes.plain(composed("train", ["agent=random", *words])[0])
     env = build.make_environment(config, num_envs=1)
     try:
         folder = EpisodeFolder(path, about(config, env), save_every=2)

@@ -17,8 +17,9 @@ from rlkit.agents.random import Random
 from rlkit.checkpoint import Store
 from rlkit.core import Batch, StepInfo, TimeStep, Transition, UsageError
 from rlkit.distributions import Categorical, Expected, Quantile
+from rlkit.evaluation import evaluate
 from rlkit.explore import Constant, Linear
-from rlkit.loop import evaluate, interact, train
+from rlkit.loop import interact, train
 from rlkit.networks import MLP, QNetwork
 from rlkit.replay import UniformReplay
 from rlkit.vector import SerialEnvironment, first_timestep

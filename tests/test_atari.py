@@ -16,7 +16,7 @@ from ale_py import roms
 from commands import refused, succeed
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 
-from rlkit import build, human
+from rlkit import build, human, nodes
 from rlkit.checkpoint import Store
 from rlkit.config import composed
 from rlkit.core import Environment, TimeStep, Transition, UsageError
@@ -41,7 +41,7 @@ MENUS = ("berzerk", "double_dunk")
 def config(*words: str, **env: Any) -> dict[str, Any]:
     """Return the configuration of a run in ``env=atari`` with these options."""
     options = [f"env.{key}={str(value).replace(' ', '')}" for key, value in env.items()]
-    return build.plain(composed("train", ["agent=random", "env=atari", *options, *words])[0])
+    return nodes.plain(composed("train", ["agent=random", "env=atari", *options, *words])[0])
 
 
 @pytest.fixture

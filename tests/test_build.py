@@ -9,7 +9,7 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from rlkit import build
+from rlkit import build, nodes
 from rlkit.agents.dqn import DQN
 from rlkit.agents.q_learning import QLearning
 from rlkit.core import UsageError
@@ -37,48 +37,48 @@ def part(**keys: Any) -> dict[str, Any]:
 class TestBuild:
     def test_plain_data_stays_what_it_is(self) -> None:
         node = {"a": [1, {"b": None}], "c": "text"}
-        assert build.build(node, {}) == node
+        assert nodes.build(node, {}) == node
 
     def test_targets_are_built_innermost_first_wherever_they_stand(self) -> None:
-        built = build.build({"x": [part(value=part(value={"deep": part(value=3)}))]}, {})
+        built = nodes.build({"x": [part(value=part(value={"deep": part(value=3)}))]}, {})
         assert built["x"][0].value.value["deep"].value == 3
 
     def test_partial_gives_the_callable_with_its_arguments_bound(self) -> None:
-        bound = build.build(part(value=3, _partial_=True), {})
+        bound = nodes.build(part(value=3, _partial_=True), {})
         assert isinstance(bound, functools.partial)
         assert bound(rng=4).value == 3
 
     def test_a_node_says_which_task_the_nodes_within_are_for(self) -> None:
         chosen = {"_target_": {"regression": "test_build.Part", "classification": "test_build.anything"}, "value": 3}
-        built = build.build(part(value=chosen, _task_="regression"), {"task": lambda path: "classification"})
+        built = nodes.build(part(value=chosen, _task_="regression"), {"task": lambda path: "classification"})
         assert isinstance(built.value, Part)
-        assert build.build(part(value=part(value=chosen)), {"task": lambda path: "classification"}).value.value == {
+        assert nodes.build(part(value=part(value=chosen)), {"task": lambda path: "classification"}).value.value == {
             "value": 3
         }
 
     def test_what_the_run_knows_is_passed_to_whoever_asks_by_its_nodes_path_unless_given(self) -> None:
         context = {"rng": lambda path: f"generator of {path}", "device": lambda path: "cpu"}
-        built = build.build({"agent": part(value=part(value=1), other=part(value=1, rng="own"))}, context)["agent"]
+        built = nodes.build({"agent": part(value=part(value=1), other=part(value=1, rng="own"))}, context)["agent"]
         assert built.rng == "generator of agent"
         assert built.value.rng == "generator of agent.value"
         assert built.other.rng == "own"
 
     def test_a_callable_that_takes_any_key_gets_those_it_was_given(self) -> None:
-        assert build.build({"_target_": "test_build.anything", "a": 1}, {"rng": lambda path: path}) == {"a": 1}
+        assert nodes.build({"_target_": "test_build.anything", "a": 1}, {"rng": lambda path: path}) == {"a": 1}
 
     def test_an_unknown_option_is_refused_with_its_path_and_the_nearest_valid_name(self) -> None:
         with pytest.raises(UsageError, match=r"agent\.epsilon\.strat is not an option of Linear; did you mean start\?"):
-            build.build({"epsilon": {"_target_": "rlkit.explore.Linear", "strat": 1.0}}, {}, "agent")
+            nodes.build({"epsilon": {"_target_": "rlkit.explore.Linear", "strat": 1.0}}, {}, "agent")
 
     @pytest.mark.parametrize("target", ["no.such.module.X", "rlkit.explore.NoSuch", "Linear", ""])
     def test_a_target_that_cannot_be_imported_is_refused_with_its_path(self, target: str) -> None:
         with pytest.raises(UsageError, match=r"env\._target_ .* cannot be imported: .*; is its package installed\?"):
-            build.build({"_target_": target}, {}, "env")
+            nodes.build({"_target_": target}, {}, "env")
 
 
 class TestDefaults:
     def test_they_are_the_values_of_the_yaml_built_without_what_the_run_gives(self) -> None:
-        values = build.defaults("agent/dqn")
+        values = nodes.defaults("agent/dqn")
         assert isinstance(values["epsilon"], Linear)
         assert isinstance(values["optimizer"], functools.partial)
         assert {"gamma", "double", "batch_size", "target_every"} <= set(values)
@@ -88,12 +88,12 @@ class TestDefaults:
         env = SerialEnvironment([lambda: Line(3)])
         own = {"observation_space": env.observation_space, "action_space": env.action_space}
         own |= {"epsilon": Constant(0.0), "rng": np.random.default_rng(0)}
-        agent = QLearning(**{**build.defaults("agent/q_learning"), **own})
+        agent = QLearning(**{**nodes.defaults("agent/q_learning"), **own})
         assert agent.q.shape == (10_000, 2)
 
     def test_an_unknown_name_is_refused_with_the_nearest(self) -> None:
         with pytest.raises(UsageError, match=r"there is no agent/dqm; did you mean dqn\?"):
-            build.defaults("agent/dqm")
+            nodes.defaults("agent/dqm")
 
 
 def config(**keys: Any) -> dict[str, Any]:

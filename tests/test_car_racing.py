@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from recordings import record
 
-from rlkit import build, preprocess
+from rlkit import build, nodes, preprocess
 from rlkit.config import compose_alone, composed
 from rlkit.core import UsageError
 from rlkit.demonstrations import read_episodes
@@ -24,12 +24,12 @@ from rlkit.film import headless
 
 
 def options(**changed: Any) -> dict[str, Any]:
-    node = build.plain(compose_alone("env/car_racing"))["env"]
+    node = nodes.plain(compose_alone("env/car_racing"))["env"]
     return {**{key: value for key, value in node.items() if key != "_target_"}, **changed}
 
 
 def driver() -> CentreLine:
-    return build.build(build.plain(compose_alone("expert/centre_line"))["expert"], {}, "expert")  # type: ignore[no-any-return]
+    return nodes.build(nodes.plain(compose_alone("expert/centre_line"))["expert"], {}, "expert")  # type: ignore[no-any-return]
 
 
 def blind(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ def test_the_driver_completes_tracks_that_it_has_never_seen(monkeypatch: pytest.
 
 
 def test_the_driver_is_refused_where_it_cannot_drive() -> None:
-    config = build.plain(composed("train", ["agent=random", "env=car_racing", "env.discrete=false"])[0])
+    config = nodes.plain(composed("train", ["agent=random", "env=car_racing", "env.discrete=false"])[0])
     with pytest.raises(UsageError, match=r"drives in env=car_racing with env.discrete=true only"):
         driver().read(build.make_single(config))  # type: ignore[arg-type]
 

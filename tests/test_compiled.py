@@ -12,7 +12,7 @@ from commands import refused, succeed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit import build
+from rlkit import build, nodes
 from rlkit.compiled import compiled_loop
 from rlkit.config import composed
 from rlkit.core import UsageError
@@ -41,7 +41,7 @@ class Play:
 
     def __init__(self, words: str, seed: int = 3):
         config, _ = composed("train", ["tuned=none", f"seed={seed}", *words.split()])
-        self.config = build.plain(config)
+        self.config = nodes.plain(config)
         self.env: Any = build.make_environment(self.config, num_envs=1)
         self.agent: Any = build.make_agent(self.config, self.env, Seeds(seed))
         self.stream = stream(self.config, self.agent, self.env, opaque=False)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from recordings import record
 
-from rlkit import build, plugins
+from rlkit import build, nodes, plugins
 from rlkit.config import composed
 from rlkit.loop import train
 from rlkit.seeding import Seeds
@@ -23,7 +23,7 @@ def shipped(group: str) -> list[str]:
 
 
 def trained(*overrides: str, steps: int = 40) -> tuple[dict[str, Any], int]:
-    config = build.plain(composed("train", [*SHRUNK, *overrides])[0])
+    config = nodes.plain(composed("train", [*SHRUNK, *overrides])[0])
     env = build.make_environment(config, num_envs=config["num_envs"])
     try:
         interaction = stream(config, build.make_agent(config, env, Seeds(config["seed"])), env, opaque=False)
@@ -97,7 +97,7 @@ def test_each_preset_trains(name: str, recordings: Path) -> None:
 @pytest.mark.parametrize("name", shipped("schedule"))
 def test_each_schedule_fits_the_place_of_epsilon(name: str) -> None:
     config, _ = trained("agent=q_learning", "env=taxi", f"schedule@agent.epsilon={name}")
-    assert 0 <= build.build(config["agent"]["epsilon"], {}, "epsilon")(20) <= 1
+    assert 0 <= nodes.build(config["agent"]["epsilon"], {}, "epsilon")(20) <= 1
 
 
 @pytest.mark.parametrize("agent", ["q_learning", "double_q_learning", "sarsa", "expected_sarsa", "mc_control"])
@@ -164,7 +164,7 @@ def test_the_source_presets_have_the_source_values() -> None:
 
 
 def given(*overrides: str) -> dict[str, Any]:
-    return build.plain(composed("train", [*SHRUNK, *overrides])[0])  # type: ignore[no-any-return]
+    return nodes.plain(composed("train", [*SHRUNK, *overrides])[0])  # type: ignore[no-any-return]
 
 
 def test_the_source_presets_for_pictures_have_the_source_values() -> None:
@@ -188,7 +188,7 @@ def test_the_source_presets_for_pictures_have_the_source_values() -> None:
         "every",
     )
     assert (agent["gamma"], agent["batch_size"], agent["learning_rate"]) == (0.9, 64, 0.00025)
-    epsilon = build.build(agent["epsilon"], {}, "epsilon")
+    epsilon = nodes.build(agent["epsilon"], {}, "epsilon")
     assert [epsilon(step) for step in (0, 50_000)] == pytest.approx([1.0, 0.01 + 0.99 * math.exp(-1.5)])
 
 

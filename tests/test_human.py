@@ -12,7 +12,7 @@ from commands import refused, succeed
 from gymnasium import spaces
 
 import rlkit
-from rlkit import build, human
+from rlkit import human, nodes
 from rlkit.config import composed
 from rlkit.core import UsageError
 from rlkit.demonstrations.playing import Discarded
@@ -214,6 +214,14 @@ def test_without_a_screen_there_is_one_line_with_the_remedy(tmp_path: Path):
     assert "leave human=true out" in play()
 
 
+@pytest.mark.parametrize(
+    "words", [("epsilon=0.1",), ("sample=true",), ("grid=true",), ("record=true", "env=blackjack", "checkpoint=last")]
+)
+def test_keys_that_a_person_has_no_use_for_are_refused(words: tuple[str, ...], tmp_path: Path):
+    said = refused("play", "human=true", *([] if "record=true" in words else ["run=runs/any"]), *words, cwd=tmp_path)
+    assert f"{words[-1].partition('=')[0]}= means nothing where a person plays" in said
+
+
 class TestControls:
     @pytest.fixture
     def driving(self, no_screen: None) -> Iterator[Window]:
@@ -279,6 +287,6 @@ def test_keys_choose_among_actions_that_stand_in_for_continuous_ones():
 
 def test_the_keys_of_a_run_are_those_of_its_wrapped_environment():
     words = ["env=gym", "env.id=Pendulum-v1", "agent=random"]
-    config = build.plain(composed("train", words)[0])
+    config = nodes.plain(composed("train", words)[0])
     wrapper = {"_target_": "rlkit.preprocess.DiscreteActions", "actions": [[1.5], [-1.5]]}
     assert human._keys({**config, "preprocess": [wrapper]}).action(frozenset(["left"])) == 1

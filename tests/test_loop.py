@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from rlkit.agents.random import Random
 from rlkit.checkpoint import Store
 from rlkit.core import Environment, RunError, UsageError
-from rlkit.loop import Interaction, crossed, evaluate, interact, timestep_from_state, timestep_state, train
+from rlkit.evaluation import evaluate
+from rlkit.loop import Interaction, crossed, interact, timestep_from_state, timestep_state, train
 from rlkit.seeding import Seeds
 from rlkit.subprocesses import SubprocessEnvironment
 from rlkit.vector import SerialEnvironment, VectorEnvironment

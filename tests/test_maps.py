@@ -11,7 +11,7 @@ import pytest
 from commands import succeed
 from PIL import Image
 
-from rlkit import build
+from rlkit import build, nodes
 from rlkit.config import composed
 from rlkit.core import RunError
 from rlkit.maps import Layout, Panel, draw, greedy_actions, layout_of, tables_of
@@ -19,7 +19,7 @@ from rlkit.mdp import model_of, value_iteration
 
 
 def environment(*words: str) -> Any:
-    return build.make_single(build.plain(composed("train", ["agent=random", *words])[0]))
+    return build.make_single(nodes.plain(composed("train", ["agent=random", *words])[0]))
 
 
 GRIDS = {

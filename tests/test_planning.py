@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from commands import refused, succeed
 
-from rlkit import build
+from rlkit import build, nodes
 from rlkit.config import composed
 from rlkit.mdp import from_environment, model_of, value_iteration
 from rlkit.run import Run
@@ -20,7 +20,7 @@ PLANNERS = ("value_iteration", "policy_iteration")
 
 
 def planner(*words: str) -> Any:
-    config = build.plain(composed("train", [*words, "tuned=none"])[0])
+    config = nodes.plain(composed("train", [*words, "tuned=none"])[0])
     env = build.make_environment(config, num_envs=1)
     return build.make_agent(config, env, Seeds(0))
 
@@ -90,7 +90,7 @@ def test_illegal_actions_are_left_out() -> None:
 
 
 def test_samples_find_the_table() -> None:
-    env = build.make_single(build.plain(composed("train", ["agent=random", "env=cliff_walking"])[0]))
+    env = build.make_single(nodes.plain(composed("train", ["agent=random", "env=cliff_walking"])[0]))
     told = model_of(env, samples=None, seed=0)
     tried = from_environment(env, samples=1, seed=0)
     assert value_iteration(told, gamma=0.9, theta=1e-9).values[36] == pytest.approx(

@@ -15,7 +15,8 @@ from making import made, stream_of
 
 from rlkit.agents.reinforce import powers
 from rlkit.core import UsageError
-from rlkit.loop import evaluate, interact, mixed, train
+from rlkit.evaluation import evaluate, mixed
+from rlkit.loop import interact, train
 from rlkit.mdp import exact_values
 from rlkit.mdp.model import FiniteMDP
 from rlkit.networks import MLP, ActorCritic, load_module_state, module_state

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from real_data import folder
 
-from rlkit import build
+from rlkit import build, nodes
 from rlkit.config import composed
 from rlkit.core import UsageError
 from rlkit.data.dataset import Dataset
@@ -30,7 +30,7 @@ WORDS = {
 
 
 def config(*words: str) -> dict[str, Any]:
-    return build.plain(composed("train", ["agent=random", "env=recommendation", *words])[0])  # type: ignore[no-any-return]
+    return nodes.plain(composed("train", ["agent=random", "env=recommendation", *words])[0])  # type: ignore[no-any-return]
 
 
 def made(*words: str, evaluation: bool = False) -> Recommendation:
@@ -205,7 +205,7 @@ def test_every_pixel_of_catch_reaches_the_small_network() -> None:
 
     from rlkit.networks import SmallCNN
 
-    env: Any = build.make_single(build.plain(composed("train", ["agent=random", "env=catch"])[0]))
+    env: Any = build.make_single(nodes.plain(composed("train", ["agent=random", "env=catch"])[0]))
     torso = SmallCNN(env.observation_space, hidden=8)
     picture = torch.zeros(1, 1, *env.observation_space.shape[:2], requires_grad=True)
     for parameter in torso.parameters():

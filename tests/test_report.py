@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rlkit
-from rlkit import build
+from rlkit import nodes
 from rlkit.config import composed
 from rlkit.core import UsageError
 from rlkit.reporting.chart import short, ticks
@@ -261,12 +261,12 @@ CONFIGURATIONS = [
 @pytest.mark.parametrize("words", CONFIGURATIONS, ids=" ".join)
 def test_the_command_composes_to_the_run_s_configuration(words: tuple[str, ...]) -> None:
     config, choices = composed("train", [*words, "device=cpu"])
-    plain = {**build.plain(config), "choices": dict(choices), "name": "x", "run_dir": "runs/x"}
+    plain = {**nodes.plain(config), "choices": dict(choices), "name": "x", "run_dir": "runs/x"}
     line, note = Commands().line(plain)
     assert note == ""
     program, verb, *found = shlex.split(line)
     assert (program, verb) == ("rlkit", "train")
-    again = build.plain(composed("train", found)[0])
+    again = nodes.plain(composed("train", found)[0])
     assert {key: value for key, value in again.items() if key not in OWN} == {
         key: value for key, value in plain.items() if key not in (*OWN, "choices")
     }
@@ -427,7 +427,7 @@ def test_fit_runs_are_shown_with_their_figures_costs_pictures_and_commands(
         verb, *words = shlex.split(command)[1:]
         assert verb == "fit"
         seed = int(words[-1].removeprefix("seed="))
-        config = build.plain(composed("fit", words)[0])
+        config = nodes.plain(composed("fit", words)[0])
         wanted = next(run.config for run in runs.values() if same_settings(run.config, config, seed))
         assert wanted["learner"] == config["learner"]
 

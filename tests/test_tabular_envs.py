@@ -13,7 +13,7 @@ from gymnasium.vector import VectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit import build
+from rlkit import build, nodes
 from rlkit.config import composed
 from rlkit.core import UsageError
 from rlkit.envs import gym, safecab
@@ -45,7 +45,7 @@ QUICK = {"car_rental": ("env.max_cars=4",)}
 
 @cache
 def config(name: str, *overrides: str) -> dict[str, Any]:
-    return build.plain(composed("train", [f"env={name}", "agent=random", *overrides])[0])  # type: ignore[no-any-return]
+    return nodes.plain(composed("train", [f"env={name}", "agent=random", *overrides])[0])  # type: ignore[no-any-return]
 
 
 def make(name: str, *overrides: str, render_mode: str | None = None) -> TabularEnv:

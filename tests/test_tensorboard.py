@@ -221,10 +221,10 @@ def test_without_tensorboard_the_run_is_refused_before_it_begins(tmp_path: Path)
 def test_a_package_that_is_not_there_is_named_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
-    from rlkit import build
+    from rlkit import nodes
     from rlkit.config import composed
 
-    config = build.plain(composed("train", [*TRAIN, *PERIODS])[0])
+    config = nodes.plain(composed("train", [*TRAIN, *PERIODS])[0])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r'logger=tensorboard needs tensorboard: pip install "rlkit\[tensorboard\]"'):
         _check(config)

@@ -14,7 +14,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from recordings import record
 
-from rlkit import build, plugins
+from rlkit import build, nodes, plugins
 from rlkit.config import composed
 from rlkit.replay import UniformReplay
 from rlkit.testing import ContractError, Result, check_agent, check_env, check_replay, rules
@@ -279,6 +279,6 @@ def test_differences_are_found_to_the_bit(left: Any, right: Any, place: str | No
 
 def test_a_single_environment_is_built_with_its_wrappers() -> None:
     words = ["env=cartpole", "preprocess=[{_target_: rlkit.preprocess.TerminalReward, reward: -1.0}]"]
-    settings = {**build.plain(composed("check", words)[0]), "vectorization": "sync"}
+    settings = {**nodes.plain(composed("check", words)[0]), "vectorization": "sync"}
 
     assert type(build.make_single(settings)).__name__ == "TerminalReward"

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
-from rlkit import build
+from rlkit import build, nodes
 from rlkit.config import Choices
 from rlkit.core import Actor, Environment, UsageError
 from rlkit.demonstrations.folder import appending
 from rlkit.demonstrations.playing import Noise, about, make_player, record_episodes
-from rlkit.loop import mixed
+from rlkit.evaluation import mixed
 from rlkit.run import Run
 
 
@@ -84,7 +84,7 @@ def _stage(config: DictConfig, choices: Choices) -> Stage:
         return Stage(run.config, run.name, run, epsilon, config.max_steps or settings["max_steps"])
     if config.sample:
         raise UsageError("sample=true draws actions from the policy of a run's agent; give run=, or leave it out")
-    plain = {"env": build.plain(config.env), "preprocess": [], "action_mask": False}
+    plain = {"env": nodes.plain(config.env), "preprocess": [], "action_mask": False}
     return Stage(plain, choices["env"], None, config.epsilon or 0.0, config.max_steps or sys.maxsize)
 
 
@@ -112,7 +112,7 @@ def _agent(config: DictConfig, run: Run, env: Environment) -> Actor:
 def _cast(config: DictConfig, choices: Choices, stage: Stage, env: Environment) -> Cast:
     agent = None if stage.run is None else _agent(config, stage.run, env)
     if config.expert is not None:
-        node = build.plain(config.expert)
+        node = nodes.plain(config.expert)
         return Cast(str(choices.get("expert") or node.get("_target_")), make_player(node, env), env, agent)
     if agent is None:
         raise UsageError(

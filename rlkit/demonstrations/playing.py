@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlkit import build
+from rlkit import nodes
 from rlkit.core import Actor, Array, Environment, Memory, TimeStep, Transition, UsageError, require_share
 from rlkit.demonstrations.folder import Episode, EpisodeFolder
 from rlkit.explore import random_action
@@ -174,7 +174,7 @@ def make_player(config: Mapping[str, Any], env: Environment) -> Actor:
         "observation_space": lambda path: env.observation_space,
         "action_space": lambda path: env.action_space,
     }
-    player = build.build(config, context, "expert")
+    player = nodes.build(config, context, "expert")
     if not callable(getattr(player, "act", None)):
         raise UsageError(f"expert is a {type(player).__name__}, which does not act; see rlkit.core.Actor")
     return player  # type: ignore[no-any-return]

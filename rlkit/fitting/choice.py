@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlkit import options
-from rlkit.build import locate
 from rlkit.core import UsageError
+from rlkit.nodes import locate
 
 
 def by_class(estimator: str, random_state: int | None = None, **settings: Any) -> Any:

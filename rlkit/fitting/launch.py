@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlkit import build
+from rlkit import nodes
 from rlkit.checkpoint import Store
 from rlkit.core import RunError, UsageError
 from rlkit.data import Dataset
@@ -53,7 +53,7 @@ def start(request: Request) -> FitRun:
 
 
 def _config(request: Request) -> dict[str, Any]:
-    config: dict[str, Any] = build.plain(request.config)
+    config: dict[str, Any] = nodes.plain(request.config)
     config["choices"] = {key: value for key, value in request.choices.items() if not key.startswith("hydra/")}
     config["name"] = config["name"] or default_name(config)
     return config
@@ -77,8 +77,8 @@ def load_data(config: Mapping[str, Any], tell: Callable[[str], None]) -> Dataset
         UsageError: it does not fit its options, or a file is not there.
         RunError: it cannot be downloaded.
     """
-    context: build.Context = {"rng": Seeds(config["seed"]).generator, "tell": lambda path: tell}
-    found = build.build(config["data"], context, "data")
+    context: nodes.Context = {"rng": Seeds(config["seed"]).generator, "tell": lambda path: tell}
+    found = nodes.build(config["data"], context, "data")
     if not isinstance(found, Dataset):
         raise UsageError(f"data._target_ {config['data']['_target_']} made a {type(found).__name__}, not a Dataset")
     for line in found.notes:
@@ -95,14 +95,14 @@ def make_pipeline(config: Mapping[str, Any], data: Dataset) -> Any:
     Raises:
         UsageError: a class cannot be imported, or does not take its options.
     """
-    context: build.Context = {
+    context: nodes.Context = {
         "task": lambda path: data.task,
         "random_state": Seeds(config["seed"]).number,
         "image_shape": lambda path: data.image_shape,
         "device": lambda path: config["device"],
     }
-    steps = build.build(config["prepare"], context, "prepare")
-    return chained(steps, build.build(config["learner"], context, "learner"))
+    steps = nodes.build(config["prepare"], context, "prepare")
+    return chained(steps, nodes.build(config["learner"], context, "learner"))
 
 
 def _fit(config: dict[str, Any], directory: Path, data: Dataset, pipeline: Any, kind: str, notes: list[str]) -> FitRun:
@@ -112,7 +112,7 @@ def _fit(config: dict[str, Any], directory: Path, data: Dataset, pipeline: Any, 
         stack.enter_context(locked(directory))
         stack.enter_context(traceback_kept(directory / "train.log"))
         stack.enter_context(threadpool_limits(config["threads"]))
-        logger = ManyLoggers(build.build(config["logger"], {}, "logger"))
+        logger = ManyLoggers(nodes.build(config["logger"], {}, "logger"))
         stack.callback(logger.close)
         info = RunInfo(config["name"], directory, identity(directory), config, 0, 1, tables=TABLES, verb="fit")
         logger.start(info)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 from omegaconf import OmegaConf
 
-from rlkit import build
+from rlkit import nodes
 from rlkit.config import composed
 from rlkit.core import UsageError
 from rlkit.reporting.groups import flat
@@ -87,7 +87,7 @@ class Commands:
             config, choices = composed(verb, words)
             raw = OmegaConf.to_container(config, resolve=False)
             derived = tuple(f"{path}." for path, value in flat(raw) if isinstance(value, str) and "${" in value)
-            self._composed[key] = Composed(build.plain(config), choices, derived)
+            self._composed[key] = Composed(nodes.plain(config), choices, derived)
         return self._composed[key]
 
 

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 import numpy as np
 
 from rlkit.core import Agent, Array, Transition
-from rlkit.loop import evaluate
+from rlkit.evaluation import evaluate
 from rlkit.seeding import Seeds
 from rlkit.spaces import choice_sizes
 from rlkit.testing.driving import MakeEnv

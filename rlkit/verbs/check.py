@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from rlkit import build
+from rlkit import build, nodes
 from rlkit.config import Choices, composed, run_verb
 from rlkit.core import Agent, Environment, UsageError
 from rlkit.seeding import Seeds
@@ -52,7 +52,7 @@ def check(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> dic
         name = f"agent={choices['agent']}"
         found[name] = _told(f"{name} in {where}", partial(_check_agent, settings))
     if config.learner is not None:
-        settings = build.plain(config)
+        settings = nodes.plain(config)
         for task in _tasks(settings["learner"]):
             name = f"learner={choices['learner']}{f' for {task}' if task else ''}"
             found[name] = _told(name, partial(_check_learner, settings, task))
@@ -80,7 +80,7 @@ def _tell(result: Result) -> None:
 
 
 def _settings(config: DictConfig) -> dict[str, Any]:
-    return {**build.plain(config), "vectorization": "sync"}
+    return {**nodes.plain(config), "vectorization": "sync"}
 
 
 def _check_env(settings: dict[str, Any]) -> list[Result]:
@@ -109,14 +109,14 @@ def _tasks(learner: dict[str, Any]) -> list[str]:
 
 
 def _check_learner(settings: dict[str, Any], task: str) -> list[Result]:
-    context: build.Context = {
+    context: nodes.Context = {
         "task": lambda path: task,
         "image_shape": lambda path: None,
         "device": lambda path: settings["device"],
     }
 
     def make() -> Any:
-        return build.build(settings["learner"], context, "learner")
+        return nodes.build(settings["learner"], context, "learner")
 
     with torch_threads(settings["threads"]):
         return check_learner(make, seed=settings["seed"], strict=False, tell=_tell)

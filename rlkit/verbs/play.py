@@ -20,6 +20,12 @@ FILM = ("log", "grid", "actions", "height", "captions", "terminal")
 EPISODES = ("env", "expert", "save_every", "hold")
 """Keys that only videos, or only recorded episodes, have a use for."""
 
+NO_USE = "means nothing where a person plays (human=true): leave it out"
+
+FILMED = ("epsilon", "sample", "max_steps", "out", "grid", "actions", "height", "captions")
+CAST = ("expert", "sample", "checkpoint", "device")
+"""Keys that a person who plays, or one who is recorded, has no use for."""
+
 
 def main(argv: Sequence[str]) -> int:
     """Record an agent of a run or a log of actions, or let a person play in a window."""
@@ -33,6 +39,8 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
         from rlkit.demonstrations.command import record as record_episodes
 
         _refuse(overrides, FILM, "makes videos, and record=true writes episodes: leave one of them out")
+        if config.human:
+            _refuse(overrides, CAST, NO_USE)
         record_episodes(config, choices)
         return
     _refuse(overrides, EPISODES, "goes with record=true; without it run= says what is played")
@@ -43,6 +51,7 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
         _check_log(overrides)
         _report(config, iter([render(config.log, out=config.out, format=format)]))
     elif config.human:
+        _refuse(overrides, FILMED, NO_USE)
         _play(config)
     else:
         _report(config, _record(config, format))

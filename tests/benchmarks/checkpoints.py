@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from keep import write
 
-from rlkit import build
+from rlkit import build, nodes
 from rlkit.checkpoint import Store
 from rlkit.config import composed
 from rlkit.core import Transition
@@ -44,7 +44,7 @@ def play(stream: Interaction, agent: Any, steps: int) -> None:
 def rows(capacity: int, every: int, count: int, compress: bool, folder: Path) -> list[dict[str, Any]]:
     """Fill a replay and write `count` checkpoints after it."""
     words = ["agent=dqn", "env=atari", f"replay.capacity={capacity}", f"replay.compress={str(compress).lower()}"]
-    config = build.plain(composed("train", words)[0])
+    config = nodes.plain(composed("train", words)[0])
     config = {**config, "device": "cpu", "run_dir": None}
     env = build.make_environment(config, num_envs=8)
     agent = build.make_agent(config, env, Seeds(0))

@@ -57,13 +57,13 @@ class Split:
 
 def trainer(words: list[str], *, num_envs: int, opaque: bool, overlap: bool) -> tuple[Any, Any, Slice]:
     """Return an agent and its environments as the command makes them, and what trains for so many steps more."""
-    from rlkit import build
+    from rlkit import build, nodes
     from rlkit.config import composed
     from rlkit.loop import train
     from rlkit.seeding import Seeds
     from rlkit.training import stream
 
-    config = build.plain(composed("train", words)[0])
+    config = nodes.plain(composed("train", words)[0])
     config = {**config, "device": "cpu", "run_dir": None}
     env = build.make_environment(config, num_envs=num_envs)
     agent = build.make_agent(config, env, Seeds(0))

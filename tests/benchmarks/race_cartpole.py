@@ -105,7 +105,7 @@ def race_rlkit(agent_name: str, seed: int, identical: bool, budget: int, threads
     """Train with rlkit."""
     import torch
 
-    from rlkit import build
+    from rlkit import build, nodes
     from rlkit.config import composed
     from rlkit.core import TimeStep
     from rlkit.loop import crossed, train
@@ -114,7 +114,7 @@ def race_rlkit(agent_name: str, seed: int, identical: bool, budget: int, threads
 
     torch.set_num_threads(threads)
     overrides = [f"agent={agent_name}", f"seed={seed}", "device=cpu", *(IDENTICAL.split() if identical else [])]
-    config = build.plain(composed("train", overrides)[0])
+    config = nodes.plain(composed("train", overrides)[0])
     env = build.make_environment(config, num_envs=config["num_envs"])
     agent = build.make_agent(config, env, Seeds(seed))
     rng = np.random.default_rng(0)

@@ -17,7 +17,7 @@ import gymnasium
 import numpy as np
 from keep import write
 
-from rlkit import build
+from rlkit import build, nodes
 from rlkit.compiled import compiled_loop
 from rlkit.config import composed
 from rlkit.envs.safecab import SafeCab
@@ -53,7 +53,7 @@ def tutorial(seed: int, steps: int) -> int:
 
 def parts(seed: int) -> tuple[dict[str, Any], Any, Any, Any]:
     """Return configuration, environment, agent and stream of ``experiment=safecab_source``."""
-    config = build.plain(composed("train", ["experiment=safecab_source", f"seed={seed}"])[0])
+    config = nodes.plain(composed("train", ["experiment=safecab_source", f"seed={seed}"])[0])
     env = build.make_environment(config, num_envs=1)
     agent = build.make_agent(config, env, Seeds(seed))
     return config, env, agent, stream(config, agent, env, opaque=False)
