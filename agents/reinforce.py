@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlkit.core import Array, Metrics, State, Transition, UsageError
+from rlkit.core import Array, Metrics, State, Transition, UsageError, require_least
 from rlkit.on_policy import PolicyAgent
 from rlkit.policy_losses import mean, normalized, policy_gradient_loss, value_loss
 from rlkit.rollout import EpisodeStore
@@ -56,10 +56,9 @@ class Reinforce(PolicyAgent):
         """
         super().__init__(**options)
         if self.network.value_torso is None:
-            raise UsageError(
-                "agent=reinforce needs torsos of their own: set agent.network.shared=false, recurrent=none"
-            )
+            raise UsageError("agent=reinforce needs torsos of their own: set agent.network.shared=false")
         self._require_state_values()
+        require_least(1, "agent", episodes=episodes)
         if not 1 <= baseline_episodes <= episodes:
             raise UsageError(
                 f"agent.baseline_episodes is {baseline_episodes}; it must be from 1 to agent.episodes={episodes}"

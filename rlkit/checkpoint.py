@@ -90,12 +90,15 @@ class Store:
         verify(folder)
         return _read(folder)
 
-    def load_newest(self, usable: Callable[[State], bool] = lambda state: True) -> tuple[int, State]:
+    def load_newest(
+        self, usable: Callable[[State], bool] = lambda state: True, remedy: str = "start the run anew"
+    ) -> tuple[int, State]:
         """Return (step, state) of the newest checkpoint that is whole and `usable`, naming those passed over.
 
         Raises:
-            CheckpointError: there is none.
+            CheckpointError: there is none; the message ends with `remedy` where only unusable ones are.
         """
+        end = "start the run anew"
         for folder in self._incomplete():
             self._warn(f"checkpoint {folder} is incomplete and was ignored")
         for step in reversed(self.steps()):
@@ -106,7 +109,8 @@ class Store:
                 continue
             if usable(state):
                 return step, state
-        raise CheckpointError(f"no usable checkpoint in {self.directory}; start the run anew")
+            end = remedy
+        raise CheckpointError(f"no usable checkpoint in {self.directory}; {end}")
 
     def drop_after(self, step: int) -> None:
         """Delete the checkpoints after `step`, and what an interrupted save left."""

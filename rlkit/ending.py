@@ -77,6 +77,8 @@ def _summary(run: Run, session: Training) -> list[str]:
     if (run.directory / "map.png").exists():
         lines.append(f"map: {run.directory / 'map.png'}")
     if run.stopped and run.stopped.startswith("SIG"):
+        if session.resumes_at < session.steps:
+            lines.append(f"the environment's state cannot be read: it goes on from step {session.resumes_at:,}")
         lines.append(f"go on: rlkit train resume={run.directory}")
     else:
         lines.append(f"score it: rlkit eval run={run.directory}   watch it: rlkit play run={run.directory}")

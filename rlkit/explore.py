@@ -99,8 +99,11 @@ def annealed(value: float | Schedule, *, anneal: bool, total_steps: int | None) 
     """Return a number or a schedule as a schedule, annealed to 0 over `total_steps` where that is wanted.
 
     Raises:
-        UsageError: it is wanted, over no known number of steps, or of a schedule, which falls by itself.
+        UsageError: it is wanted, over no known number of steps, or of a schedule, which falls by itself; or `value` is
+            a word.
     """
+    if isinstance(value, str):
+        raise UsageError(f"agent.learning_rate is {value!r}; it must be a number or a schedule")
     schedule = Constant(value) if isinstance(value, int | float) else value
     if not anneal:
         return schedule

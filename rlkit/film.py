@@ -107,6 +107,8 @@ def headless() -> Iterator[None]:
     Only for as long as a picture is drawn: a window that a person plays in later looks for its own.
     """
     wanted = {} if has_display() else {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}
+    # SDL would take SIGTERM for a closed window, of which nobody is told.
+    wanted |= {"SDL_NO_SIGNAL_HANDLERS": "1"}
     ours = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(ours)
     try:

@@ -125,6 +125,10 @@ def _check(config: dict[str, Any]) -> None:
             if value is not None and value < least:
                 raise UsageError(f"{key} is {value}; it must be at least {least}")
     require_share("eval.epsilon", config["eval"]["epsilon"])
+    if config["stop_at"] is not None and not config["eval"]["every"]:
+        raise UsageError(
+            f"stop_at={config['stop_at']:g} waits for an evaluation, and eval.every=0 makes none; set eval.every"
+        )
     if config["overlap"] and config["replay"] is None:
         raise UsageError(
             "overlap=true learns one step behind, from a replay, which this agent has not; leave overlap=true out"
@@ -287,6 +291,8 @@ def _greeting(config: dict[str, Any], directory: Path, session: Training) -> lis
         lines.append(
             f"the environment's state cannot be read: new episodes start every {every:,} steps, for an exact resume"
         )
+        if every > config["total_steps"]:
+            lines.append("that is beyond total_steps: this run cannot be resumed; a smaller checkpoint.every lets it")
     if not session.reproduced:
         lines.append(
             "the environment begins differently with the same seed: the run goes on, but not as if never stopped"

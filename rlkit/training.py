@@ -33,6 +33,12 @@ CHECKPOINTS = "checkpoints"
 AS_PLANNED = (None, STOP_AT, TOTAL_EPISODES)
 """Reasons to stop that leave nothing to go on with."""
 
+ENDED = (
+    "the environment's state cannot be read, so that a run goes on only from a multiple of checkpoint.every, and this "
+    "one ended before the first: train anew with a smaller checkpoint.every"
+)
+"""Why a whole checkpoint may not be one to go on from."""
+
 COMPILED_FROM = 100_000
 """Steps from which a compiled loop is worth the time that it takes to load or, once, to compile."""
 
@@ -82,6 +88,11 @@ class Training:
         return self._stream.steps
 
     @property
+    def resumes_at(self) -> int:
+        """The step from which an interrupted run would go on."""
+        return max(self._store.steps(), default=0)
+
+    @property
     def reproduced(self) -> bool:
         """Whether the environment, started again with the same seed, began as it did before."""
         return self._stream.reproduced
@@ -101,11 +112,12 @@ class Training:
 
         Raises:
             CheckpointError: there are checkpoints, but no usable one.
+            UsageError: the run is beyond `total_steps` by more than the last step of its environments.
         """
         if not self._store.steps():
             self._logger.message("there is no checkpoint yet: starting again from step 0")
             return
-        step, state = self._store.load_newest(usable=lambda state: bool(state["resumable"]))
+        step, state = self._store.load_newest(lambda state: bool(state["resumable"]), ENDED)
         try:
             require_fit(state["made_for"], self._made_for())
             self.load_state_dict(state)
@@ -113,6 +125,8 @@ class Training:
             raise CheckpointError(
                 f"checkpoint {self._store.directory / str(step)} does not fit this run's config.yaml: {error}"
             ) from error
+        if self.steps >= (total := self._config["total_steps"]) + self._env.num_envs:
+            raise UsageError(f"total_steps is {total:,}, and the run is at step {self.steps:,} already: give it more")
         self._store.drop_after(step)
         self._best_store.drop_after(step)
 

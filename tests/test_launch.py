@@ -111,6 +111,11 @@ def test_eval_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(result["return/raw"]) == {"mean", "std", "min", "max"}
 
 
+def test_stop_at_without_evaluations_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"stop_at=5 waits for an evaluation, and eval.every=0 makes none"):
+        small("eval.every=0", stop_at=5.0)
+
+
 def test_stop_at_ends_the_run_at_the_evaluation_that_reaches_it() -> None:
     run = small(stop_at=0.0)
     assert run.stopped == "stop_at was reached"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sklearn.base import clone
 
-from rlkit import nodes, plugins
+from rlkit import nodes, options, plugins
 from rlkit.config import composed
 from rlkit.core import UsageError
 from rlkit.fitting.kinds import kind_of
@@ -117,7 +117,7 @@ def test_each_data_set_composes_with_its_preparation(name: str, tmp_path: Path) 
     config, choices = composed("fit", [f"data={name}", *words])
     assert choices["prepare"] in shipped("prepare")
     target = nodes.locate(config.data["_target_"], "data")
-    wanted = nodes.options.parameters(target)
+    wanted = options.parameters(target)
     assert set(config.data) - {"_target_"} <= set(wanted)
     needed = {key for key, parameter in wanted.items() if parameter.default is parameter.empty}
     assert needed <= {*config.data, "rng", "tell"}

@@ -384,7 +384,7 @@ def test_policy_and_value_share_no_parameter_where_they_have_torsos_of_their_own
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"needs one torso: leave agent.network.shared=auto"):
+    with pytest.raises(UsageError, match=r"needs one torso, and .*: take agent=a2c or ppo, with"):
         head(spaces.Discrete(2), shared=False, recurrent="gru")
     with pytest.raises(UsageError, match=r"recurrent is 'rnn'; it must be one of none, gru, lstm"):
         head(spaces.Discrete(2), recurrent="rnn")
@@ -398,6 +398,12 @@ def test_what_does_not_fit_is_refused() -> None:
     env = SerialEnvironment([Counting])
     with pytest.raises(UsageError, match=r"needs torsos of their own: set agent.network.shared=false"):
         made("agent=reinforce agent.network.shared=true", env)
+    with pytest.raises(UsageError, match=r"agent.episodes is 0; it must be at least 1"):
+        made("agent=reinforce agent.episodes=0", env)
+    with pytest.raises(UsageError, match=r"agent.learning_rate is 'fast'; it must be a number or a schedule"):
+        made("agent=ppo agent.learning_rate=fast", env)
+    with pytest.raises(UsageError, match=r"network.hidden is 0; it must be at least 1"):
+        made("agent=ppo network.hidden=[8,0]", env)
     with pytest.raises(UsageError, match=r"baseline_episodes is 3; it must be from 1 to agent.episodes=2"):
         made("agent=reinforce agent.episodes=2 agent.baseline_episodes=3", env)
     with pytest.raises(UsageError, match=r"agent=actor_critic learns single steps; use agent=a2c"):

@@ -72,9 +72,10 @@ def test_a_signal_writes_no_extra_checkpoint_where_the_environment_is_opaque(tmp
     process = start(tmp_path, f"{overrides} run_dir=runs/case")
     wait_for(tmp_path / "runs/case/checkpoints/2000/manifest.json", process)
     process.send_signal(signal.SIGTERM)
-    ended(process)
+    _, output, _ = ended(process)
     steps = sorted(int(path.name) for path in (tmp_path / "runs/case/checkpoints").iterdir())
     assert steps
+    assert f"cannot be read: it goes on from step {steps[-1]:,}" in output or f"at step {steps[-1]:,}\n" in output
     assert all(step % 2000 == 0 for step in steps)
 
 
@@ -130,6 +131,29 @@ def test_a_checkpoint_of_another_run_is_refused_in_one_line(tmp_path: Path) -> N
     assert code == 1
     assert errors.startswith("rlkit: checkpoint runs/taxi/checkpoints/1000 does not fit")
     assert errors.count("\n") == 1
+
+
+def test_an_opaque_run_that_ended_before_the_first_multiple_says_why_it_cannot_go_on(tmp_path: Path) -> None:
+    words = "agent=random env=lunar_lander eval.every=0 video=none logger=[csv,terminal] run_dir=runs/case"
+    code, output, _ = ended(start(tmp_path, f"{words} total_steps=300 checkpoint.every=1000"))
+    assert code == 0
+    assert "that is beyond total_steps: this run cannot be resumed" in output
+    code, _, errors = ended(start(tmp_path, "resume=runs/case total_steps=600"))
+    assert code != 0
+    assert "state cannot be read" in errors
+    assert "train anew with a smaller checkpoint.every" in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_fewer_steps_than_a_run_has_are_refused_and_its_configuration_stays(tmp_path: Path) -> None:
+    words = "agent=random total_steps=90 num_envs=4 eval.every=0 video=none run_dir=runs/case"
+    assert ended(start(tmp_path, words))[0] == 0
+    before = (tmp_path / "runs/case/config.yaml").read_text()
+    code, _, errors = ended(start(tmp_path, "resume=runs/case total_steps=50"))
+    assert (code, errors) == (2, "rlkit: total_steps is 50, and the run is at step 92 already: give it more\n")
+    assert (tmp_path / "runs/case/config.yaml").read_text() == before
+    # The environments' last step may lie beyond the end.
+    assert ended(start(tmp_path, "resume=runs/case"))[0] == 0
 
 
 def test_resume_refuses_to_change_the_experiment(tmp_path: Path) -> None:

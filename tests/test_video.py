@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import tracemalloc
 from functools import partial
 from itertools import pairwise
@@ -218,6 +221,20 @@ def test_headless_lasts_no_longer_than_it_must(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(ValueError, match="while drawing"):
         fail()
     assert "SDL_VIDEODRIVER" not in os.environ
+
+
+def test_sigterm_ends_a_process_that_draws() -> None:
+    script = """
+import os, signal, time, gymnasium
+from rlkit.film import headless
+env = gymnasium.make("CartPole-v1", render_mode="rgb_array")
+env.reset()
+with headless():
+    env.render()
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(5)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGTERM
 
 
 SHORT = ("agent=random", "total_steps=120", "eval.every=50", "eval.episodes=2")

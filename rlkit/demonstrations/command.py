@@ -75,7 +75,7 @@ def _tell(out: Path, told: list[Mapping[str, Any]], *, as_json: bool) -> None:
 
 def _stage(config: DictConfig, choices: Choices) -> Stage:
     if (config.run is None) == (config.env is None):
-        raise UsageError("record=true needs either run=<a run folder> or env=<an environment>")
+        raise UsageError("record=true needs either run=<a run folder> or env=<an environment>, not both")
     if config.run is not None:
         run = Run(config.run)
         run.use_threads(config.threads)

@@ -106,7 +106,10 @@ class ActorCritic(nn.Module):
             raise UsageError(f"agent.network.standardize=true is for numbers, not {observation_space}; leave it false")
         together = _together(shared, pictures or recurrent != "none")
         if recurrent != "none" and not together:
-            raise UsageError("agent.network.recurrent needs one torso: leave agent.network.shared=auto")
+            raise UsageError(
+                f"agent.network.recurrent={recurrent} needs one torso, and this agent has two: take agent=a2c or ppo, "
+                "with agent.network.shared=auto"
+            )
         self.read = torso.reader
         self.standardize = Standardize(observation_space.shape or ()) if standardize else None
         self.policy_torso = Chain(torso.body, torso.top)

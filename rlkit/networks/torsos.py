@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlkit.core import UsageError
+from rlkit.core import UsageError, require_least
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "sigmoid": nn.Sigmoid}
 
@@ -124,9 +124,11 @@ class MLP(Torso):
             dropout: share of each layer's activations that are left out in training.
 
         Raises:
-            UsageError: an unknown activation.
+            UsageError: an unknown activation, or a layer of no width.
         """
         active = activation_of(activation)
+        for width in hidden:
+            require_least(1, "network", hidden=width)
         flat = Flat(observation_space)
 
         widths = [flat.features, *hidden]

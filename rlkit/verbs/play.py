@@ -22,9 +22,10 @@ EPISODES = ("env", "expert", "save_every", "hold")
 
 NO_USE = "means nothing where a person plays (human=true): leave it out"
 
-FILMED = ("epsilon", "sample", "max_steps", "out", "grid", "actions", "height", "captions")
-CAST = ("expert", "sample", "checkpoint", "device")
-"""Keys that a person who plays, or one who is recorded, has no use for."""
+BY_HAND = ("epsilon", "sample", "max_steps", "out", "grid", "actions", "height", "captions")
+RECORDED = ("expert", "sample", "checkpoint", "device")
+ALONE, AGAINST = ("checkpoint", "device"), ("fps",)
+"""Keys that have no use where a person plays, is recorded, plays with no agent, or against one."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,7 +41,7 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
 
         _refuse(overrides, FILM, "makes videos, and record=true writes episodes: leave one of them out")
         if config.human:
-            _refuse(overrides, CAST, NO_USE)
+            _refuse(overrides, RECORDED, NO_USE)
         record_episodes(config, choices)
         return
     _refuse(overrides, EPISODES, "goes with record=true; without it run= says what is played")
@@ -51,8 +52,8 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
         _check_log(overrides)
         _report(config, iter([render(config.log, out=config.out, format=format)]))
     elif config.human:
-        _refuse(overrides, FILMED, NO_USE)
-        _play(config)
+        _refuse(overrides, BY_HAND, NO_USE)
+        _play(config, overrides)
     else:
         _report(config, _record(config, format))
 
@@ -92,13 +93,15 @@ def _record(config: DictConfig, format: Format) -> Iterator[Recording]:
     )
 
 
-def _play(config: DictConfig) -> None:
+def _play(config: DictConfig, overrides: Sequence[str]) -> None:
     from rlkit.games.game import has_turns
 
     require_least(1, "", episodes=config.episodes)
     run = Run(config.run)
     run.use_threads(config.threads)
-    scores = _against(run, config) if has_turns(run.config) else _in_window(run, config)
+    turns = has_turns(run.config)
+    _refuse(overrides, AGAINST if turns else ALONE, NO_USE)
+    scores = _against(run, config) if turns else _in_window(run, config)
     if config.output.name == "json":
         print(json.dumps({"returns": scores}))
 

@@ -50,6 +50,7 @@ def rlkit(race: dict[str, Any], threads: int, split: Split | None = None) -> Sli
         split.watch(agent, "act", "acting")
         split.watch(agent, "update", "gradient steps")
         split.watch(agent, "observe", "storing")
+        split.watch(envs, "send", "the environments")
         split.watch(envs, "recv", "the environments")
 
     return run
