@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from rlkit.core import Metrics
+from rlkit.core import Array, Metrics, State, Transition
+from rlkit.networks import Acted, Outputs, replayable
 from rlkit.on_policy import Experience, RolloutAgent
 from rlkit.policy_losses import explained_variance, mean, normalized, policy_gradient_loss, value_loss
 
@@ -26,6 +28,27 @@ class A2C(RolloutAgent):
         super().__init__(**options)
         self._value_weight, self._entropy_weight = value_weight, entropy_weight
         self._normalize = normalize_advantages
+        self._acted = self._acting_kept()
+
+    def _acting_kept(self) -> Acted | None:
+        network = self.network
+        if network.hidden_size or network.value_torso is not None or not replayable(network.policy_torso):
+            return None
+        return Acted(lambda seen: network.read(self._tensor(seen)), network.policy_torso)
+
+    def observe(self, transition: Transition) -> None:
+        """Add a step to the rollout."""
+        super().observe(transition)
+        if self._acted is not None and transition.valid.any():
+            self._acted.keep(transition.observation)
+
+    def _decide(self, observation: Array, hidden: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+        if self._acted is None:
+            return super()._decide(observation, hidden)
+        return self.network.on_features(self._acted.see(observation))
+
+    def _outputs(self, experience: Experience) -> Outputs:
+        return super()._outputs(experience) if self._acted is None else self.network.on_features(self._acted.take())
 
     def _learn(self, experience: Experience) -> Metrics:
         weight, target = experience.weight.flatten(), experience.target.flatten()
@@ -41,3 +64,9 @@ class A2C(RolloutAgent):
         names = ("loss/policy", "loss/value", "entropy", "explained_variance")
         figures = torch.stack((policy.detach(), value.detach(), entropy.detach(), explained)).tolist()
         return {**dict(zip(names, figures, strict=True)), "learning_rate": self._learning_rate(self._steps)}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        super().load_state_dict(state)
+        if self._acted is not None:
+            self._acted.restore(state["rollout"]["columns"].get("observation", ()))

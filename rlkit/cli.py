@@ -74,8 +74,10 @@ def _run(arguments: list[str]) -> int:
 def _guarded(verb: str, rest: list[str]) -> int:
     try:
         from rlkit.core import RunError, UsageError
+        from rlkit.resources import prepare_torch
     except ImportError as error:
         return _complain(f"{error}; rlkit needs it: pip install --force-reinstall rlkit", 1)
+    prepare_torch()
     try:
         return int(import_module(f"rlkit.verbs.{verb}").main(rest))
     except KeyboardInterrupt:

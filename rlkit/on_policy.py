@@ -16,6 +16,7 @@ from rlkit.moments import Moments, RewardScale
 from rlkit.networks import (
     ActorCritic,
     Descent,
+    Outputs,
     load_module_state,
     module_state,
     to_tensor,
@@ -101,7 +102,7 @@ class PolicyAgent:
         policy, n = self.network.distribution, len(timestep.observation)
         with torch.inference_mode():
             hidden = self._tensor(memory["hidden"]) if self.network.hidden_size else _NOTHING
-            found, values, hidden = self.network.decide(self._tensor(timestep.observation), hidden)
+            found, values, hidden = self._decide(timestep.observation, hidden)
             parameters = policy.masked(found, self._legal(timestep.legal_actions))
             sample = (
                 policy.sample(parameters, self._tensor(policy.noise(n, rng))) if explore else policy.mode(parameters)
@@ -117,6 +118,10 @@ class PolicyAgent:
         if values is not None:
             noted["value"] = (values if values.ndim == 1 else values[:, 0]).cpu().numpy()
         return policy.actions(drawn), noted
+
+    def _decide(self, observation: Array, hidden: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Return as `ActorCritic.decide` does."""
+        return self.network.decide(self._tensor(observation), hidden)
 
     def _legal(self, legal_actions: Array | None) -> Tensor | None:
         return None if legal_actions is None else self._tensor(legal_actions)
@@ -175,7 +180,8 @@ class Experience(NamedTuple):
 
     def part(self, chosen: Tensor) -> Experience:
         """Return some of the sequences [M']."""
-        columns = [None if column is None else column[:, chosen] for column in self[:-1]]
+        # A tenth of the time of `column[:, chosen]`, where rows are pictures.
+        columns = [None if column is None else column.index_select(1, chosen) for column in self[:-1]]
         return Experience._make([*columns, self.hidden[chosen]])
 
 
@@ -291,11 +297,14 @@ class RolloutAgent(PolicyAgent):
 
     def _evaluated(self, experience: Experience) -> tuple[Tensor, Tensor, Tensor]:
         """Return what the network says now of all rows [T * M]: log-probabilities, entropies and values."""
-        outputs = self.network.sequence(experience.observation, experience.hidden, experience.begins)
+        outputs = self._outputs(experience)
         policy, legal = self.network.distribution, experience.legal
         parameters = policy.masked(outputs.parameters, None if legal is None else legal.flatten(0, 1))
         log_prob = policy.log_prob(parameters, experience.sample.flatten(0, 1))
         return log_prob, policy.entropy(parameters), outputs.values
+
+    def _outputs(self, experience: Experience) -> Outputs:
+        return self.network.sequence(experience.observation, experience.hidden, experience.begins)
 
     def state_dict(self) -> State:
         """Return also the rollout under way and the scale of rewards."""

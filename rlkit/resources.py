@@ -6,7 +6,7 @@ import ctypes
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -126,3 +126,14 @@ def keep_freed_memory() -> None:
             mallopt = ctypes.CDLL(None).mallopt
             for option, megabytes in ((mmap_threshold, 32), (trim_threshold, 256), (top_pad, 16)):
                 mallopt(option, megabytes * 2**20)
+
+
+def prepare_torch(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Have torch, which is not imported yet, wait and allocate as suits training on a CPU; what is set already stays.
+
+    GNU's OpenMP threads wait awake for a tenth of their usual time: from one layer to the next that is enough, and
+    after the last one they would keep their cores from environments that step. Large tensors lie in large pages.
+    """
+    if "OMP_WAIT_POLICY" not in environ:
+        environ.setdefault("GOMP_SPINCOUNT", "30000")
+    environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

@@ -67,6 +67,7 @@ CASES = {
     "env=acrobot tuned=none num_envs=2 total_steps=4000",
     "a2c-cartpole-gru": "agent=a2c env=cartpole tuned=none num_envs=4 agent.network.recurrent=gru total_steps=6000",
     "a2c-lunar_lander-async": "agent=a2c env=lunar_lander tuned=none num_envs=2 vectorization=async total_steps=6000",
+    "a2c-catch": "agent=a2c env=catch network=small num_envs=3 agent.n_steps=7 total_steps=4000",
     "ppo-pendulum-scaled": "agent=ppo env=gym env.id=Pendulum-v1 tuned=none num_envs=3 agent.n_steps=128 "
     "agent.network.standardize=true agent.network.squash=true agent.scale_rewards=true total_steps=6000",
     "ppo-cartpole-lstm": "agent=ppo env=cartpole tuned=none num_envs=3 agent.n_steps=64 agent.network.recurrent=lstm "

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rlkit.core import UsageError
-from rlkit.resources import _free_in_groups, available_memory, cores, require_memory, torch_device
+from rlkit.resources import _free_in_groups, available_memory, cores, prepare_torch, require_memory, torch_device
 
 SCRIPT = """
 import resource, sys
@@ -33,6 +34,32 @@ def test_freed_memory_is_used_again_without_page_faults() -> None:
     faults = int(subprocess.check_output([sys.executable, "-c", SCRIPT], text=True))
     # Each array has 1,562 pages; 80 of them are made.
     assert faults < 100
+
+
+def test_what_the_user_says_of_threads_and_pages_stays() -> None:
+    environ: dict[str, str] = {}
+    prepare_torch(environ)
+    assert set(environ) == {"GOMP_SPINCOUNT", "THP_MEM_ALLOC_ENABLE"}
+    for theirs in ({"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "7"}, {"THP_MEM_ALLOC_ENABLE": "0"}):
+        environ = dict(theirs)
+        prepare_torch(environ)
+        assert environ.items() >= theirs.items()
+        assert len(environ) == 2
+
+
+COMMAND = """
+import os, sys
+from rlkit.cli import main
+assert main(["list", "agents"]) == 0 and "torch" not in sys.modules
+print(os.environ["GOMP_SPINCOUNT"], os.environ["THP_MEM_ALLOC_ENABLE"])
+"""
+
+
+def test_the_command_says_them_before_torch_is_there() -> None:
+    names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "THP_MEM_ALLOC_ENABLE")
+    environ = {name: value for name, value in os.environ.items() if name not in names}
+    out = subprocess.check_output([sys.executable, "-c", COMMAND], text=True, env=environ)
+    assert out.splitlines()[-1] == "30000 1"
 
 
 def test_what_there_is_is_told() -> None:

@@ -1,7 +1,8 @@
 """Networks (torch): torsos that read observations, action values or policies on top, and their states as plain data."""
 
+from rlkit.networks.acted import Acted, replayable
 from rlkit.networks.actions import ActionDistribution, action_distribution
-from rlkit.networks.actor_critic import ActorCritic
+from rlkit.networks.actor_critic import ActorCritic, Outputs
 from rlkit.networks.blocks import BlockCNN
 from rlkit.networks.boards import ResidualBoard, auto, is_board
 from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, channels_last, is_image
@@ -23,6 +24,7 @@ from rlkit.networks.values import NoisyLinear, QNetwork
 __all__ = [
     "ACTIVATIONS",
     "MLP",
+    "Acted",
     "ActionDistribution",
     "ActorCritic",
     "BlockCNN",
@@ -34,6 +36,7 @@ __all__ = [
     "Members",
     "NatureCNN",
     "NoisyLinear",
+    "Outputs",
     "PolicyValue",
     "Precision",
     "QNetwork",
@@ -51,6 +54,7 @@ __all__ = [
     "load_optimizer_state",
     "module_state",
     "optimizer_state",
+    "replayable",
     "to_tensor",
     "trainable",
 ]

@@ -182,6 +182,10 @@ class ActorCritic(nn.Module):
         features, hidden = self.core.sequence(policy_features.view(*begins.shape, -1), hidden, begins)
         return self._heads(features.flatten(0, 1), features.flatten(0, 1), hidden)
 
+    def on_features(self, features: Tensor) -> Outputs:
+        """Return the outputs of one torso's features [B, F], where nothing is remembered."""
+        return self._heads(features, features, features.new_zeros(0))
+
     def _features(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         seen = self._seen(observation)
         features = self.policy_torso(seen)

@@ -4,14 +4,18 @@
     … tests/benchmarks/policies.py --only ppo-cartpole          # one of the races
     … tests/benchmarks/policies.py --only a2c-pong --split      # where rlkit's time goes
 
-Slices of both alternate in one process. CartPole has 8 environments and two layers of 64 (one torso for the policy, one
-for the values), Pong 16 and the Nature CNN. rlkit steps as its command does, Stable-Baselines3 as its own helpers do.
+Slices alternate, each library in a process of its own, set up as its users have it: rlkit as by its command,
+Stable-Baselines3 as by its own helpers. CartPole has 8 environments and two layers of 64 (one torso for the policy, one
+for the values), Pong 16 and the Nature CNN.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -24,7 +28,7 @@ from dqn_atari import Split, trainer
 from keep import write
 from replay import rate
 
-from rlkit.resources import keep_freed_memory
+from rlkit.resources import keep_freed_memory, prepare_torch
 
 Slice = Callable[[int], int]
 
@@ -39,12 +43,14 @@ EPOCHS = 4
 
 def rlkit(race: dict[str, Any], threads: int, split: Split | None = None) -> Slice:
     """rlkit as the command trains."""
+    keep_freed_memory()
     env = "env=atari env.game=Pong network=nature" if race["pong"] else "env=cartpole network.activation=tanh"
     words = [f"agent={race['agent']}", *env.split(), "tuned=none", "agent.anneal=false", "total_steps=1000000000"]
     words += [f"num_envs={race['num_envs']}", f"agent.n_steps={race['n_steps']}", f"threads={threads}"]
     if race["agent"] == "ppo":
         words += [f"agent.epochs={EPOCHS}", f"agent.batch_size={race['batch_size']}"]
     num_envs, pong = race["num_envs"], race["pong"]
+    torch.set_num_threads(threads)
     agent, envs, run = trainer(words, num_envs=num_envs, opaque=pong, overlap=False)
     if split:
         split.watch(agent, "act", "acting")
@@ -64,8 +70,9 @@ def _pong(**options: Any) -> Any:
     return gymnasium.make("PongNoFrameskip-v4", **options)
 
 
-def stable_baselines3(race: dict[str, Any]) -> Slice:
+def stable_baselines3(race: dict[str, Any], threads: int) -> Slice:
     """Its A2C or PPO."""
+    torch.set_num_threads(threads)
     from stable_baselines3 import A2C, PPO
     from stable_baselines3.common.env_util import make_atari_env, make_vec_env
     from stable_baselines3.common.vec_env import SubprocVecEnv, VecFrameStack
@@ -87,22 +94,74 @@ def stable_baselines3(race: dict[str, Any]) -> Slice:
     return run
 
 
-def measured(name: str, race: dict[str, Any], arguments: argparse.Namespace) -> list[dict[str, Any]]:
+LIBRARIES = {"rlkit": rlkit, "sb3": stable_baselines3}
+
+
+def serve(library: str, race: dict[str, Any], threads: int) -> None:
+    """Train a slice, and one for each line read; print its rate."""
+    run = LIBRARIES[library](race, threads)
+    run(race["slice"])
+    print("rate 0", flush=True)
+    for _ in sys.stdin:
+        print("rate", rate(partial(run, race["slice"])), flush=True)
+
+
+def started(library: str, name: str, threads: int, *more: str) -> subprocess.Popen[str]:
+    """Start a process that serves."""
+    environ = dict(os.environ)
+    if library == "rlkit":
+        prepare_torch(environ)
+    words = [sys.executable, __file__, "--serve", library, "--only", name, "--threads", str(threads), *more]
+    return subprocess.Popen(words, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def answer(server: subprocess.Popen[str]) -> float:
+    """Return the next rate that a process prints; what games print is passed over."""
+    assert server.stdout is not None
+    for line in server.stdout:
+        if line.startswith("rate "):
+            return float(line.split()[1])
+    raise SystemExit(f"{' '.join(map(str, server.args))} ended early")  # type: ignore[union-attr]
+
+
+def ask(server: subprocess.Popen[str]) -> float:
+    """Have a slice trained and return its rate."""
+    assert server.stdin is not None
+    server.stdin.write("\n")
+    server.stdin.flush()
+    return answer(server)
+
+
+def measured(name: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Race, print the ratio, and return the rows."""
-    made = {"rlkit": rlkit(race, arguments.threads), "sb3": stable_baselines3(race)}
-    found: dict[str, list[float]] = {library: [] for library in made}
+    servers = {library: started(library, name, arguments.threads) for library in LIBRARIES}
+    for server in servers.values():
+        answer(server)
+    found: dict[str, list[float]] = {library: [] for library in servers}
     rows = []
-    for run in made.values():
-        run(race["slice"])
     for index in range(arguments.rounds):
-        for library, run in made.items():
-            found[library].append(rate(partial(run, race["slice"])))
+        for library, server in servers.items():
+            found[library].append(ask(server))
             figure = round(found[library][-1], 1)
             rows.append({"round": index, "library": library, "what": name, "per_second": figure})
+    for server in servers.values():
+        server.communicate()
     ratios = [ours / theirs for ours, theirs in zip(found["rlkit"], found["sb3"], strict=True)]
     medians = ", ".join(f"{library} {statistics.median(values):,.0f}/s" for library, values in found.items())
     print(f"{name}: {medians}; {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
     return rows
+
+
+def report_split(name: str, race: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Print where rlkit's time goes."""
+    split = Split()
+    run = rlkit(race, arguments.threads, split)
+    run(race["slice"])
+    split.seconds.clear()
+    began = time.perf_counter()
+    run(arguments.rounds * race["slice"])
+    print(name)
+    split.report(time.perf_counter() - began)
 
 
 def main() -> None:
@@ -113,24 +172,22 @@ def main() -> None:
     parser.add_argument("--only", choices=list(RACES))
     parser.add_argument("--split", action="store_true", help="where rlkit's time goes; nothing else")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--serve", choices=list(LIBRARIES), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    keep_freed_memory()  # as every run of rlkit's does; in one process, all gain by it
-    races = {name: race for name, race in RACES.items() if arguments.only in (None, name)}
-    if arguments.split:
-        for name, race in races.items():
-            split = Split()
-            run = rlkit(race, arguments.threads, split)
-            run(race["slice"])
-            split.seconds.clear()
-            started = time.perf_counter()
-            run(arguments.rounds * race["slice"])
-            print(name)
-            split.report(time.perf_counter() - started)
-        return
-    rows = [row for name, race in races.items() for row in measured(name, race, arguments)]
-    if arguments.out:
-        write(arguments.out, "policies", rows)
+    names = [name for name in RACES if arguments.only in (None, name)]
+    if arguments.serve and arguments.split:
+        report_split(arguments.only, RACES[arguments.only], arguments)
+    elif arguments.serve:
+        serve(arguments.serve, RACES[arguments.only], arguments.threads)
+    elif arguments.split:
+        for name in names:
+            print(
+                started("rlkit", name, arguments.threads, "--split", "--rounds", str(arguments.rounds)).communicate()[0]
+            )
+    else:
+        rows = [row for name in names for row in measured(name, arguments)]
+        if arguments.out:
+            write(arguments.out, "policies", rows)
 
 
 if __name__ == "__main__":
