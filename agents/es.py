@@ -73,6 +73,7 @@ class EvolutionStrategies:
         self._sigma, self._decay = sigma, weight_decay
         self._rng, self._tensor = rng, partial(to_tensor, device=device)
         self._scores, self._sums, self._steps = np.full(population, np.nan), np.zeros(num_envs), 0
+        self._sign = np.ones(num_envs)
         self._begun = FirstBegun(num_envs, population)
         self._noise = self._drawn()
 
@@ -106,11 +107,13 @@ class EvolutionStrategies:
         if not transition.valid.any():
             return
         self._steps += int(np.count_nonzero(transition.valid))
-        self._sums += np.where(transition.valid, transition.reward, 0)
+        # Where the turn passed, rewards are the other player's: the score is that of whoever began.
+        self._sums += np.where(transition.valid, self._sign * transition.reward, 0)
+        self._sign[transition.valid & (transition.discount < 0)] *= -1
         ended, members = transition.last & transition.valid, self._begun.numbers
         scored = ended & (members >= 0) & ~transition.info.cut
         self._scores[members[scored]] = self._sums[scored]
-        self._sums[ended] = 0
+        self._sums[ended], self._sign[ended] = 0, 1
         self._begun.step(ended, transition.valid, transition.info.cut)
 
     def update(self) -> Metrics | None:
@@ -139,7 +142,7 @@ class EvolutionStrategies:
         return {
             "network": module_state(self.network),
             "optimizer": self._descent.state_dict(),
-            "generation": {name: getattr(self, f"_{name}").copy() for name in ("noise", "scores", "sums")},
+            "generation": {name: getattr(self, f"_{name}").copy() for name in ("noise", "scores", "sums", "sign")},
             "begun": self._begun.state_dict(),
             "steps": self._steps,
             "rng": self._rng.bit_generator.state,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from rlkit.linear import FeatureStep, LinearControl
+from rlkit.tables import highest
 
 
 class LinearQ(LinearControl):
@@ -14,8 +13,7 @@ class LinearQ(LinearControl):
 
     def _learn(self, i: int, step: FeatureStep, size: float) -> list[float]:
         q_tm1 = self.linear.row(step.index_tm1, step.value_tm1)
-        if q_tm1[step.a_tm1] < q_tm1.max():
+        if q_tm1[step.a_tm1] < highest(q_tm1, step.legal_tm1):
             self.linear.cut(i)
         q_t = self.linear.row(step.index_t, step.value_t)
-        legal = q_t if step.legal is None else q_t[step.legal]
-        return [self.linear.learn(i, step, float(np.max(legal, initial=-np.inf)) if len(legal) else 0.0, size)]
+        return [self.linear.learn(i, step, highest(q_t, step.legal), size)]

@@ -125,6 +125,10 @@ def _towards(tail: list[Step], v_t: float, table: Table) -> float:
 class Traces:
     """Earlier steps of an episode learn too, the less the longer ago, by replacing traces.
 
+    A trace fades by ``gamma * lambda * discount``, sign included: where the turn passed since, what the other side
+    gains is lost to whoever left the trace. What is done again leaves 1, whatever its trace was, and whoever's turn it
+    was: a value is always its own mover's.
+
     Source: Sutton & Barto, 2nd ed., sections 12.2 and 12.5; 1st ed., section 7.8 for what replaces.
 
     Attributes:
@@ -133,7 +137,7 @@ class Traces:
 
     reaches_back = True
     FAINT = 1e-9
-    """Traces below this are dropped."""
+    """Traces nearer to 0 than this are dropped."""
 
     def __init__(self, trace_decay: float):
         """Let traces fade by `trace_decay`, beside the discount."""
@@ -149,9 +153,9 @@ class Traces:
         table.visit(*pair)
         for (s, a), trace in traces.items():
             table.move(s, a, trace * error)
-        fading = abs(step.discount_t) * self.trace_decay
+        fading = step.discount_t * self.trace_decay
         kept = {} if step.last else {other: fading * trace for other, trace in traces.items()}
-        self._traces[i] = {other: trace for other, trace in kept.items() if trace > self.FAINT}
+        self._traces[i] = {other: trace for other, trace in kept.items() if abs(trace) > self.FAINT}
         return [error]
 
     def cut(self, i: int, worth: Worth, table: Table) -> list[float]:

@@ -52,14 +52,15 @@ def _draw_map(run: Run) -> Path | None:
     """
     if run.config["network"] is not None:
         return None
-    from rlkit.maps import draw, layout_of, tables_of
+    from rlkit.maps import draw, layout_of, legal_in, tables_of
 
-    if (tables := tables_of(run.agent)) is None:
+    if tables_of(run.agent) is None:
         return None
     env = build.make_single({**run.config, "vectorization": "sync"})
     layout = None if isinstance(env, VectorEnv) else layout_of(env)
+    legal = None if layout is None else legal_in(env, action_mask=run.config["action_mask"])
     env.close()
-    if layout is None:
+    if layout is None or (tables := tables_of(run.agent, legal)) is None:
         return None
     return draw(run.directory / "map.png", layout, *tables, run.directory.name)
 

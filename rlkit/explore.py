@@ -129,6 +129,9 @@ def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = Non
     if legal_actions is not None:
         q = np.where(legal_actions, q, -np.inf)
     best = q == q.max(axis=1, keepdims=True)
+    if legal_actions is not None:
+        # A legal action may be worth minus infinity, too.
+        best &= legal_actions
     if np.count_nonzero(best) > len(q):
         return np.asarray((rng.random(q.shape) * best).argmax(axis=1))
     return np.asarray(best.argmax(axis=1))

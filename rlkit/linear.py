@@ -24,6 +24,7 @@ class FeatureStep(NamedTuple):
     index_t: Array
     value_t: Array
     last: bool
+    legal_tm1: Array | None  # [A] bool, before
     legal: Array | None  # [A] bool, after
 
 
@@ -31,7 +32,11 @@ def feature_steps(transition: Transition, features: Features, gamma: float) -> l
     """Return (environment, step) of each valid row."""
     before, after = features(transition.observation), features(transition.next_observation)
     rewards, lasts, actions = (column.tolist() for column in (transition.reward, transition.last, transition.action))
-    legal = transition.next_legal_actions
+    n = len(lasts)
+    legal_tm1, legal = (
+        [None] * n if masks is None else list(masks)
+        for masks in (transition.legal_actions, transition.next_legal_actions)
+    )
     return [
         (
             i,
@@ -44,7 +49,8 @@ def feature_steps(transition: Transition, features: Features, gamma: float) -> l
                 after.index[i],
                 after.value[i],
                 lasts[i],
-                None if legal is None else legal[i],
+                legal_tm1[i],
+                legal[i],
             ),
         )
         for i in np.flatnonzero(transition.valid).tolist()

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 
 from rlkit.capture import class_name
-from rlkit.core import Array, RunError
+from rlkit.core import Array, RunError, UsageError
 from rlkit.figures import figure, write
 
 ARROWS_UP_TO = 40
@@ -99,17 +99,36 @@ def cab_layout(marks: Mapping[tuple[int, int], str], names: str) -> Layout:
     return Layout(panels, ((1, 0), (-1, 0), (0, 1), (0, -1), "pick up", "drop off"))
 
 
-def tables_of(agent: Any) -> tuple[Array, Array | None] | None:
+def legal_in(env: gymnasium.Env[Any, Any], *, action_mask: bool) -> Array | None:
+    """Return which actions [S, A] bool an agent could choose; None where it could choose all, or nobody says.
+
+    Args:
+        env: may say it by what finite MDP it is.
+        action_mask: the agent was shown masks; always, where the environment's metadata say so.
+    """
+    from rlkit.mdp import model_of
+
+    if not (action_mask or env.metadata.get("action_mask")):
+        return None
+    try:
+        return model_of(env, samples=None, seed=0).legal
+    except UsageError:
+        return None
+
+
+def tables_of(agent: Any, legal: Array | None = None) -> tuple[Array, Array | None] | None:
     """Return an agent's state values [S], and its action values [S, A] where it has some; None where it has no table.
 
-    The state values of an agent with action values are the largest of them.
+    The state values of an agent with action values are the largest of them, of `legal` [S, A] actions where given;
+    those of others are minus infinity.
     """
     from rlkit.control import TabularControl
     from rlkit.planning import Planner
     from rlkit.prediction import Prediction
 
     if isinstance(agent, TabularControl):
-        return agent.q.max(axis=1), agent.q
+        q = agent.q if legal is None or legal.shape != agent.q.shape else np.where(legal, agent.q, -np.inf)
+        return q.max(axis=1), q
     if isinstance(agent, Planner):
         return agent.v, np.where(agent.mdp.mask, agent.q, -np.inf)
     return (agent.v, None) if isinstance(agent, Prediction) else None

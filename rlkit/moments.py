@@ -47,16 +47,27 @@ class Moments:
 
 
 class RewardScale:
-    """Divides rewards by the standard deviation of the discounted sum of those before (Engstrom et al., 2020)."""
+    """Divides rewards by the standard deviation of the discounted sum of those before (Engstrom et al., 2020).
+
+    Where the turn passed, what the other player had is subtracted, as in a return.
+    """
 
     def __init__(self, num_envs: int, gamma: float):
         """Begin with nothing seen in `num_envs` environments."""
         self._sums, self._gamma, self._moments = np.zeros(num_envs), gamma, Moments(())
 
-    def __call__(self, reward: Array, last: Array, valid: Array) -> Array:
-        """Take in rewards [N], 0 where not `valid` [N], and return them scaled, at most 10 either way, float32."""
+    def __call__(self, reward: Array, discount: Array, last: Array, valid: Array) -> Array:
+        """Return rewards [N] scaled, at most 10 either way, float32, and take them in.
+
+        Args:
+            reward: [N], 0 where not `valid`.
+            discount: [N], without gamma; its sign tells whether the turn passed after the reward.
+            last: [N] bool, terminated or truncated.
+            valid: [N] bool.
+        """
         self._sums = self._gamma * self._sums + reward
         self._moments.add(self._sums[valid])
+        self._sums[valid & (discount < 0)] *= -1
         self._sums[last] = 0.0
         return np.clip(reward / self._moments.std, -10, 10).astype(np.float32)
 

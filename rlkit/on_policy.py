@@ -228,7 +228,7 @@ class RolloutAgent(PolicyAgent):
         memory, valid, last = transition.memory, transition.valid, transition.last
         reward = np.where(valid, transition.reward, np.float32(0))
         if self._scale is not None:
-            reward = self._scale(reward, last, valid)
+            reward = self._scale(reward, transition.discount, last, valid)
         rows = {
             "observation": transition.observation,
             "sample": memory["sample"],

@@ -58,6 +58,11 @@ def added(values: Iterable[float]) -> float:
     return total
 
 
+def highest(row: Array, legal: Array | None) -> float:
+    """Return the largest of the values [A] of legal actions; 0 where none is legal, which is so at an end only."""
+    return float(max((row if legal is None else row[legal]).tolist(), default=0.0))
+
+
 Worth = Callable[[Step], float]
 """What the successor of a step is worth."""
 
@@ -88,8 +93,7 @@ class Table:
 
     def highest(self, s: int, legal: Array | None) -> float:
         """Return the largest value in `s` of a legal action; 0 where none is legal, which is so at an end only."""
-        row = self.values[s] if legal is None else self.values[s][legal]
-        return float(max(row.tolist(), default=0.0))
+        return highest(self.values[s], legal)
 
     def best(self, s: int, legal: Array | None) -> int:
         """Return the first action with that value."""

@@ -82,6 +82,14 @@ def test_a_figure_that_appears_later_is_a_column_at_the_right_empty_before(tmp_p
     assert (tmp_path / "t.csv").read_text() == "step,a,b,c\n1,2.0,,\n2,4.0,3.0,\n3,,,5\n"
 
 
+def test_several_figures_that_appear_at_once_leave_as_many_places_empty(tmp_path: Path) -> None:
+    table = Table(tmp_path / "t.csv", ["step"])
+    table.append({"step": 1, "a": 2.0})
+    table.append({"step": 2, "b": 3.0, "c": 4})
+    table.flush()
+    assert (tmp_path / "t.csv").read_text() == "step,a,b,c\n1,2.0,,\n2,,3.0,4\n"
+
+
 @pytest.mark.parametrize("checkpoint", [2, 4, 5, 7])
 @pytest.mark.parametrize("killed", [False, True], ids=["stopped", "killed in a row"])
 def test_resumed_files_equal_those_of_a_run_that_was_never_stopped(

@@ -73,6 +73,29 @@ def test_on_policy_control_is_exact_where_it_explores_by_optimism(
     np.testing.assert_allclose(values, best, rtol=0, atol=1e-9)
 
 
+MASKED_MAZE = "env=maze action_mask=true env.step=-1 env.exit=5 env.bonus=0 env.trap=-20 env.max_steps=100"
+
+
+@pytest.mark.parametrize("credit", ["agent.n_step=1", "agent.n_step=3", "agent.trace_decay=0.5"])
+@pytest.mark.parametrize("agent", ["q_learning", "double_q_learning"])
+def test_values_of_0_that_illegal_actions_keep_mislead_nobody(agent: str, credit: str) -> None:
+    """In a maze where every step costs, a wall that is never run into stays at 0, more than any way is worth."""
+    play = Play(f"agent={agent} {credit} {MASKED_MAZE} agent.gamma=0.9 agent.learning_rate_decay=0 {fading(1, 60_000)}")
+    play.leap(60_000)
+    mdp = model_of(play.env.envs[0], samples=None, seed=0)
+    assert not play.agent.visits[~mdp.mask].any()
+    assert not play.agent.q[~mdp.mask].any()
+    policy = np.zeros(play.agent.q.shape)
+    policy[np.arange(len(policy)), np.where(mdp.mask, play.agent.q, -np.inf).argmax(axis=1)] = 1.0
+    starts = mdp.start > 0
+    best = policy_iteration(mdp, gamma=0.9, theta=None).values[starts]
+    np.testing.assert_allclose(exact_values(mdp, policy, gamma=0.9)[starts], best, rtol=0, atol=1e-9)
+    # What is learnt is what it is worth, and below 0: no wall was taken for the best way.
+    learnt_values = np.where(mdp.mask, play.agent.q, -np.inf).max(axis=1)[starts]
+    np.testing.assert_allclose(learnt_values, best, rtol=0, atol=0.05)
+    assert (best < 0).all()
+
+
 def test_sixty_thousand_episodes_of_safecab_are_exact_from_every_start_and_keep_clear_of_anomalies() -> None:
     play = Play("experiment=safecab_source")
     play.leap(10**9, episodes=60_000)

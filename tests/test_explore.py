@@ -66,6 +66,10 @@ class TestGreedy:
         for i in range(len(q)):
             assert q[i, action[i]] == max(q[i, a] for a in np.flatnonzero(legal[i]))
 
+    def test_a_legal_action_is_taken_though_its_value_be_minus_infinity(self) -> None:
+        q, legal = np.full((200, 3), -np.inf), np.tile([False, True, True], (200, 1))
+        assert set(greedy(q, np.random.default_rng(0), legal).tolist()) == {1, 2}
+
     def test_ties_are_broken_uniformly(self) -> None:
         q = np.tile([1.0, 3.0, 3.0, 0.0, 3.0], (30_000, 1))
         counts = np.bincount(greedy(q, np.random.default_rng(0)), minlength=5)

@@ -147,6 +147,35 @@ class TestControl:
             learn(agent, transition([2], [0], [10.0], [0.0], [3]))
             assert agent.linear.weights[0, 1] == pytest.approx(value, abs=1e-9)
 
+    def test_what_is_illegal_neither_cuts_traces_nor_is_bootstrapped_from(self) -> None:
+        """Three steps of -1, where another action is worth 0 but never legal: as in a table of the legal one alone."""
+        only = [[True, False]]
+        agent = control(LinearQ, gamma=1.0, learning_rate=Constant(0.1), trace_decay=1.0)
+        values = np.zeros(3)
+        for _ in range(10):
+            for s in range(3):
+                row = transition([s], [0], [-1.0], [float(s < 2)], [s + 1], next_legal_actions=only)
+                learn(agent, row._replace(legal_actions=np.array(only)))
+                error = -1.0 + (values[s + 1] if s < 2 else 0.0) - values[s]
+                values[: s + 1] += 0.1 * error
+            assert agent.linear.weights[0, :3] == pytest.approx(values, abs=1e-12)
+        assert agent.linear.weights[0, 0] == pytest.approx(-1.953965, abs=1e-6)
+
+    @pytest.mark.parametrize("kind", [LinearQ, LinearSarsa])
+    def test_where_nothing_is_legal_any_more_nothing_follows(self, kind: Any) -> None:
+        agent = control(kind)
+        agent.linear.weights[:, 1] = 8.0
+        learn(agent, transition([0], [0], [1.0], [0.0], [1], next_legal_actions=[[False, False]]))
+        assert agent.linear.weights[0, 0] == 0.5
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_after_truncation_sarsa_draws_a_legal_action_at_the_true_successor(self, seed: int) -> None:
+        agent = control(LinearSarsa, epsilon=Constant(1.0), rng=np.random.default_rng(seed))
+        agent.linear.weights[:, 1] = [100.0, 8.0]
+        row = transition([0], [0], [0.0], [1.0], [1], last=[True], next_legal_actions=[[False, True]])
+        learn(agent, row)
+        assert agent.linear.weights[0, 0] == 0.5 * 0.5 * 8
+
     @pytest.mark.parametrize("kind", [LinearQ, LinearSarsa])
     @pytest.mark.parametrize("decay", [0.0, 0.7])
     def test_it_goes_on_from_its_state(self, kind: Any, decay: float) -> None:

@@ -14,8 +14,9 @@ from PIL import Image
 from rlkit import build, nodes
 from rlkit.config import composed
 from rlkit.core import RunError
-from rlkit.maps import Layout, Panel, draw, greedy_actions, layout_of, tables_of
+from rlkit.maps import Layout, Panel, draw, greedy_actions, layout_of, legal_in, tables_of
 from rlkit.mdp import model_of, value_iteration
+from rlkit.seeding import Seeds
 
 
 def environment(*words: str) -> Any:
@@ -72,6 +73,25 @@ def test_all_best_actions_are_shown_and_none_where_nothing_was_learnt() -> None:
     assert greedy_actions(np.array([1.0, 3.0, 3.0, 2.0])) == [1, 2]
     assert greedy_actions(np.array([1.0, -np.inf, 1.0])) == [0, 2]
     assert greedy_actions(np.zeros(4)) == []
+
+
+def test_what_was_not_legal_is_neither_heat_nor_arrow() -> None:
+    words = ("env=maze", "env.drawing='SE'", "env.collect=false", "agent=q_learning", "action_mask=true")
+    config = nodes.plain(composed("train", list(words))[0])
+    env = build.make_environment(config, num_envs=1)
+    agent = build.make_agent(config, env, Seeds(0))
+    agent.q[0] = [-1.0, -5.0, -1.0, -1.0]
+    legal = legal_in(env.envs[0].env, action_mask=True)
+    assert legal is not None
+    # There is but the way to the right.
+    assert legal[0].tolist() == [False, True, False, False]
+    values, q = tables_of(agent, legal) or (None, None)
+    assert values is not None
+    assert q is not None
+    assert (values[0], greedy_actions(q[0])) == (-5.0, [1])
+    assert legal_in(env.envs[0].env, action_mask=False) is None
+    assert legal_in(gymnasium.make("FrozenLake-v1"), action_mask=True) is None
+    assert legal_in(gymnasium.make("CartPole-v1"), action_mask=True) is None
 
 
 def test_heat_follows_the_values(tmp_path: Path) -> None:

@@ -294,6 +294,19 @@ def test_arrays_that_do_not_fit_are_refused(changes: dict[str, Any], complaint: 
 
 
 class TestEndless:
+    def test_an_illegal_action_is_no_way_out(self) -> None:
+        # Action 1 would end it, and earn as much as can be; only action 0, which stays, is legal.
+        mdp = FiniteMDP(
+            probability=np.ones((1, 2, 1)),
+            next_state=np.zeros((1, 2, 1), np.int64),
+            reward=np.array([[[-1.0], [-1e6]]]),
+            terminated=np.array([[[False], [True]]]),
+            start=np.ones(1),
+            legal=np.array([[True, False]]),
+        )
+        with pytest.raises(UsageError, match=r"gamma is 1 and no policy ends from state 0; take a gamma below 1"):
+            prioritized_sweeping(mdp, gamma=1.0, theta=1e-9)
+
     def test_the_linear_solve_names_the_state(self) -> None:
         mdp = table(reward=np.full((2, 1, 1), -1.0))
         with pytest.raises(UsageError, match=r"gamma is 1 and the policy never ends from state 0 \(2 such states\)"):

@@ -147,6 +147,15 @@ class TestFrames:
         assert (reward, terminated) == (-1.0, True)
         assert np.array_equal(observation, env.unwrapped._screen())
 
+    def test_a_skipping_step_stops_at_a_truncation(self) -> None:
+        env = FrameSkip(TimeLimit(Screen(), 5), 4)
+        env.reset(seed=0)
+        assert env.step(0)[1:4] == (6.0, False, False)
+        observation, reward, terminated, truncated, _ = env.step(0)
+        # One step is left, not four.
+        assert (reward, terminated, truncated) == (-1.0, False, True)
+        assert np.array_equal(observation, env.unwrapped._screen())
+
     def test_pooled_pictures_are_the_greater_of_the_last_two(self) -> None:
         actions = [0, 2, 1, 1, 0]
         seen, pooled = raws(Screen(), 1, actions), raws(MaxFrames(Screen()), 1, actions)

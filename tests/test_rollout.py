@@ -157,7 +157,7 @@ def test_rewards_are_divided_by_the_spread_of_their_discounted_sum() -> None:
         reward = np.where(valid, reward, 0.0)
         sums = 0.9 * sums + reward
         seen += sums[valid].tolist()
-        found = scale(reward, last, valid)
+        found = scale(reward, np.ones(2), last, valid)
         np.testing.assert_allclose(found, np.clip(reward / np.sqrt(np.var(seen) + 1e-8), -10, 10), rtol=1e-5)
         sums[last] = 0
     assert found.dtype == np.float32

@@ -42,6 +42,19 @@ def test_an_episode_that_ends_without_the_game_goes_on_counting() -> None:
     assert tracker.step(step([3, 0], [1, 0], over=(1, 0)), 4) == [Episode(4, 0, 7.0, 2.0, 2, False)]
 
 
+def test_where_the_turn_passed_the_learner_s_return_is_that_of_whoever_began() -> None:
+    tracker = EpisodeTracker(2)
+    passed = step([1, 1], [1, 1])._replace(discount=np.array([-1.0, 1.0]))
+    assert tracker.step(passed, 2) == []
+    assert tracker.step(step([1, 1], [1, 1], over=(1, 1)), 4) == [
+        Episode(4, 0, 2.0, 0.0, 2, False),
+        Episode(4, 1, 2.0, 2.0, 2, False),
+    ]
+    # The next game begins with whoever moves first in it; what is not valid passes no turn.
+    tracker.step(passed._replace(valid=np.array([False, True])), 5)
+    assert tracker.step(step([1, 1], [1, 1], over=(1, 0)), 7) == [Episode(7, 0, 1.0, 1.0, 1, False)]
+
+
 def test_a_cut_game_is_marked() -> None:
     tracker = EpisodeTracker(2)
     tracker.step(step([1, 1], [1, 1]), 2)

@@ -162,7 +162,7 @@ class TestReturns:
     @given(data=st.data(), n_step=st.integers(1, 5), n=st.integers(1, 3))
     def test_targets_are_those_of_the_formula(self, data: st.DataObject, n_step: int, n: int) -> None:
         draw = st.lists(
-            st.tuples(st.integers(0, 3), st.floats(-1, 1), st.sampled_from([0.0, 0.9]), st.booleans()),
+            st.tuples(st.integers(0, 3), st.floats(-1, 1), st.sampled_from([0.0, 0.9, -0.9]), st.booleans()),
             min_size=1, max_size=12,
         )  # fmt: skip
         episodes = [data.draw(draw) for _ in range(n)]
@@ -202,6 +202,18 @@ class TestTraces:
         learn(agent, transition([1], [0], [10.0], [0.0], [4]))
         assert agent.q[1, 0] == 5.0
 
+    @pytest.mark.parametrize("kind", [QLearning, DoubleQLearning])
+    @pytest.mark.parametrize("credit", [{"trace_decay": 0.8}, {"n_step": 3}], ids=["traces", "three steps"])
+    def test_an_illegal_action_is_no_greedier_one(self, kind: Any, credit: Any) -> None:
+        agent = make(kind, **credit)
+        agent.values[:, 2] = [-1.0, 9.0]
+        learn(agent, transition([1], [0], [0.0], [1.0], [2], next_legal_actions=[[True, False]]))
+        before = agent.values[:, 1, 0].sum()
+        row = transition([2], [0], [10.0], [0.0], [3])
+        learn(agent, row._replace(legal_actions=np.array([[True, False]])))
+        # The first step learns from the second, as nothing better could have been done.
+        assert agent.values[:, 1, 0].sum() > before + 1
+
     def test_an_exploring_action_ends_the_traces_of_q_learning_but_not_of_sarsa(self) -> None:
         for kind, value in ((QLearning, 0.0), (ExpectedSarsa, 5 * 0.4)):
             agent = make(kind, trace_decay=0.8)
@@ -226,6 +238,19 @@ class TestTraces:
             traces.spread(0, step, 0.0, table)
         got = [table.values[step.s_tm1, step.a_tm1] for step in steps]
         assert got == pytest.approx(returns_of(steps, 0.0))
+
+
+@pytest.mark.parametrize("end", ["terminated", "truncated"])
+def test_a_schedule_by_episodes_counts_every_end(end: str) -> None:
+    agent = make(QLearning, epsilon=Linear(1.0, 0.0, 4), epsilon_counts="episodes")
+    rows = ([0, 1, 2], [0, 0, 0], [0.0, 0.0, 0.0], [float(end == "truncated")] * 2 + [1.0], [1, 2, 3])
+    # The second row is no step, and the third does not end an episode.
+    metrics = learn(agent, transition(*rows, last=[True, True, False], valid=[True, False, True]))
+    assert (agent.episodes, agent.steps) == (1, 2)
+    assert metrics["epsilon"] == 0.75
+    other = make(QLearning, epsilon=Linear(1.0, 0.0, 4), epsilon_counts="episodes")
+    other.load_state_dict(agent.state_dict())
+    assert learn(other, transition(*rows, last=[True, False, True]))["epsilon"] == 0.25
 
 
 def test_returns_go_backwards() -> None:

@@ -100,7 +100,9 @@ def greedy(rule: Rule, m: Chances, s: int, rng: Generator) -> int:
     actions = rule.values.shape[2]
     highest, best, ties = -np.inf, 0, 0
     for a in range(actions):
-        value = acted_on(rule, s, a) if is_legal(m, s, a) else -np.inf
+        if not is_legal(m, s, a):
+            continue
+        value = acted_on(rule, s, a)
         if value != value:
             return 0
         if value > highest:
@@ -111,8 +113,7 @@ def greedy(rule: Rule, m: Chances, s: int, rng: Generator) -> int:
         return best
     best, most = 0, -1.0
     for a in range(actions):
-        value = acted_on(rule, s, a) if is_legal(m, s, a) else -np.inf
-        draw = rng.random() * (value == highest)
+        draw = rng.random() * (is_legal(m, s, a) and acted_on(rule, s, a) == highest)
         if draw > most:
             best, most = a, draw
     return best
@@ -297,7 +298,7 @@ def fade(rule: Rule, p: Progress, fading: float) -> None:
     for i in range(p.counts[TRACES]):
         s, a, trace = p.steps[i, 0], p.steps[i, 1], fading * p.numbers[i, 0]
         p.slot[s, a] = -1
-        if trace > rule.faint:
+        if abs(trace) > rule.faint:
             p.steps[kept, 0], p.steps[kept, 1], p.numbers[kept, 0] = s, a, trace
             p.slot[s, a] = kept
             kept += 1
@@ -348,7 +349,7 @@ def spread(
     if last:
         forget(p)
     else:
-        fade(rule, p, abs(discount) * rule.trace_decay)
+        fade(rule, p, discount * rule.trace_decay)
 
 
 @compiled

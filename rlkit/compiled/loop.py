@@ -40,7 +40,8 @@ def compiled_loop(agent: Agent, env: Environment, *, action_mask: bool) -> Compi
     Raises:
         UsageError: one of the two is not compiled; the message says what is.
     """
-    views = [view_of(one.env, action_mask=action_mask) for one in env.envs] if type(env) is SerialEnvironment else []
+    single = env.envs if type(env) is SerialEnvironment else []
+    views = [view_of(one.env, action_mask=action_mask or bool(one.metadata.get("action_mask"))) for one in single]
     if len(views) != 1 or views[0] is None:
         raise UsageError(
             "inner_loop=numba steps one finite MDP: num_envs=1, vectorization=sync, no preprocess, and a tabular "

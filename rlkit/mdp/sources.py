@@ -76,7 +76,7 @@ def from_environment(env: gymnasium.Env[Any, Any], *, samples: int, seed: int) -
         seed: of the draws.
 
     Raises:
-        UsageError: its state cannot be read, or its spaces are not discrete.
+        UsageError: its state cannot be read, its spaces are not discrete, or it is a game in which turns pass.
     """
     env = as_arrays(env)
     if (opaque := capture.opaque_layer(env)) is not None:
@@ -122,6 +122,11 @@ class _Walk:
             capture.restore(self._env, self._saved[state])
             self._env.unwrapped.np_random = self._rng
             observation, reward, terminated, _, info = self._env.step(action)
+            if not terminated and info.get("discount", 1.0) != 1.0:
+                raise UsageError(
+                    f"info['discount'] is {info['discount']:g}: {type(self._env.unwrapped).__name__} is no MDP of one "
+                    "player; learn by agent=q_learning, or search by agent=mcts, which know of turns"
+                )
             counts[self._meet(observation, info, terminated=terminated), float(reward), bool(terminated)] += 1
         return [(count / self._samples, *outcome) for outcome, count in counts.items()]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.core import Array, RunError, UsageError
-from rlkit.mdp.evaluation import action_values, never_ending, not_converged
+from rlkit.mdp.evaluation import action_values, never_ending, not_converged, uniform_policy
 from rlkit.mdp.iteration import TIE, Plan, best_values, plan_of
 from rlkit.mdp.model import FiniteMDP
 
@@ -111,10 +111,10 @@ def _lower_bound(mdp: FiniteMDP, gamma: float) -> Array:
         # Whoever always takes the action of the best reward never gets less than this.
         least = min(0.0, float(best_values(mdp, mdp.expected_reward).min()))
         return np.full(mdp.num_states, least / (1 - gamma))
-    endless = never_ending(_predecessors(mdp, np.ones(mdp.mask.shape) / mdp.num_actions).T)
+    endless = never_ending(_predecessors(mdp, uniform_policy(mdp)).T)
     if len(endless):
         raise UsageError(f"gamma is 1 and no policy ends from state {endless[0]}; take a gamma below 1")
-    return np.full(mdp.num_states, min(0.0, float(mdp.expected_reward.min())) * mdp.num_states)
+    return np.full(mdp.num_states, min(0.0, float(mdp.expected_reward[mdp.mask].min())) * mdp.num_states)
 
 
 def _predecessors(mdp: FiniteMDP, weights: Array) -> Any:
