@@ -124,8 +124,8 @@ class AlphaZero(Following):
         require_least(1, "agent", batch_size=batch_size, train_every=train_every, updates=updates, capacity=capacity)
         if capacity < learning_starts:
             raise UsageError(
-                f"agent.capacity is {capacity} and agent.learning_starts {learning_starts}: so many positions are never "
-                "kept; keep more, or wait for fewer"
+                f"agent.capacity is {capacity} and agent.learning_starts {learning_starts}: that many positions are "
+                "never kept; keep more, or wait for fewer"
             )
         require_positive("agent", noise_concentration=noise_concentration)
         if temperature <= 0:

@@ -1,7 +1,7 @@
 """The steps of a search, compiled: choose, descend, attach, back up, and all of them at once for compiled rules.
 
-It is all in one file because numba's cache looks for changes in the file of a function only. A tree has few pages that
-are touched at random, so what is read together lies together; see `rlkit.search.tree` for the arrays.
+A tree has few pages that are touched at random, so what is read together lies together; see `rlkit.search.tree` for the
+arrays.
 
 Sources: Kocsis & Szepesvari (2006) for UCT; Silver et al. (2018) for PUCT; Winands, Bjornsson & Saito (2008) and
 Cazenave & Saffidine (2010) for what is proved.
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import numba
 import numpy as np
 
+from rlkit.compiling import entry
 from rlkit.core import Array
 from rlkit.search.draws import below, uniform
 from rlkit.search.tree import Tree
@@ -26,12 +27,11 @@ UCT, PUCT = range(2)
 
 WITHIN: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 QUICK: dict[str, Any] = {**WITHIN, "forceinline": True, "_nrt": False}
-ENTRY: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True, "cache": True}
+ENTRY: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True}
 
 compiled: Callable[[F], F] = numba.njit(**QUICK)
-LEAN: dict[str, Any] = {**ENTRY, "_nrt": False}
-entry: Callable[[F], F] = numba.njit(**LEAN)
-allocating: Callable[[F], F] = numba.njit(**ENTRY)
+kept: Callable[[F], F] = entry(**ENTRY, _nrt=False)
+allocating: Callable[[F], F] = entry(**ENTRY)
 
 
 class Rule(NamedTuple):
@@ -299,7 +299,7 @@ def _look(tree: Tree, b: int, node: int, ahead: Array) -> None:
     _settle(tree, b, node)
 
 
-@entry
+@kept
 def descend(tree: Tree, path: Path, rule: Rule, active: Array) -> None:
     """Go down in each of the `active` [B] trees; where nothing new is met, back up at once.
 
@@ -314,7 +314,7 @@ def descend(tree: Tree, path: Path, rule: Rule, active: Array) -> None:
                 _back_up_known(tree, path, b)
 
 
-@entry
+@kept
 def plant(
     tree: Tree, rule: Rule, rows: Array, legal: Array, ahead: Array, chance: Array, prior: Array, value: Array
 ) -> None:
@@ -340,7 +340,7 @@ def plant(
         tree.span[b, 0], tree.span[b, 1] = np.inf, -np.inf
 
 
-@entry
+@kept
 def attach(
     tree: Tree,
     path: Path,
@@ -371,7 +371,7 @@ def attach(
         _back_up(tree, path, b, reward[i], rule.gamma * discount[i], worth)
 
 
-@entry
+@kept
 def simulate(
     tree: Tree,
     path: Path,
