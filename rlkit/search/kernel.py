@@ -97,22 +97,24 @@ def _untried(tree: Tree, b: int, node: int, rule: Rule, bar: float) -> int:
 
 @compiled
 def _leads_on(tree: Tree, path: Path, b: int, node: int, action: int) -> bool:
-    """Tell whether an action may lead to where the way has not been, or was never tried."""
+    """Tell whether an action may lead to something new, or was never tried."""
     if path.mark.shape[1] == 0 or tree.visits[b, node, action] == 0:
         return True
     for k in range(tree.child.shape[3]):  # noqa: SIM110
-        if _is_off(tree, path, b, node, action, k):
+        if _is_news(tree, path, b, node, action, k):
             return True
     return False
 
 
 @compiled
-def _is_off(tree: Tree, path: Path, b: int, node: int, action: int, outcome: int) -> bool:
-    """Tell whether a possible outcome is not on the way."""
+def _is_news(tree: Tree, path: Path, b: int, node: int, action: int, outcome: int) -> bool:
+    """Tell whether an outcome is possible, and is neither on the way nor known exactly."""
     if tree.child.shape[3] > 1 and tree.chance[b, node, action, outcome] <= 0:
         return False
     child = tree.child[b, node, action, outcome]
-    return bool(child < 0 or path.mark[b, child] != path.number[b])
+    if child < 0:
+        return True
+    return bool(path.mark[b, child] != path.number[b] and tree.lower[b, child] < tree.upper[b, child])
 
 
 @compiled
@@ -166,20 +168,20 @@ def _choose(tree: Tree, path: Path, b: int, node: int, rule: Rule) -> int:
 
 @compiled
 def _draw(tree: Tree, path: Path, b: int, node: int, action: int) -> int:
-    """Return an outcome of an action, of those that are not on the way where there is any."""
+    """Return an outcome of an action; where nodes are merged, of those that may bring news if there is any."""
     outcomes = tree.child.shape[3]
     if outcomes == 1:
         return 0
     chance = tree.chance[b, node, action]
-    off = 0.0
+    news = 0.0
     if path.mark.shape[1] > 0:
         for k in range(outcomes):
-            if _is_off(tree, path, b, node, action, k):
-                off += chance[k]
-    left = uniform(tree.rng, b) * (off if off > 0 else 1.0)
+            if _is_news(tree, path, b, node, action, k):
+                news += chance[k]
+    left = uniform(tree.rng, b) * (news if news > 0 else 1.0)
     likely = 0
     for k in range(outcomes):
-        if chance[k] > 0 and (off == 0 or _is_off(tree, path, b, node, action, k)):
+        if chance[k] > 0 and (news == 0 or _is_news(tree, path, b, node, action, k)):
             likely = k
             left -= chance[k]
             if left < 0:
