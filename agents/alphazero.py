@@ -9,8 +9,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from rlkit.core import Array, Metrics, State, Transition, UsageError, require_share
-from rlkit.explore import Schedule, annealed
+from rlkit.core import (
+    Array,
+    Metrics,
+    State,
+    Transition,
+    UsageError,
+    require_least,
+    require_positive,
+    require_share,
+)
+from rlkit.counting import multiples
+from rlkit.explore import Schedule, annealed, tell_if_late
 from rlkit.networks import Descent, load_module_state, module_state, to_tensor
 from rlkit.networks.policy_value import PolicyValue, masked
 from rlkit.policies import Following
@@ -65,6 +75,7 @@ class AlphaZero(Following):
         can_resign: bool,
         device: str,
         rng: np.random.Generator,
+        tell: Callable[[str], None] = lambda line: None,
     ):
         """Put the parts together.
 
@@ -95,19 +106,28 @@ class AlphaZero(Following):
             search_share: of the search's own value in the target of a value; the rest is how the game went on.
             symmetries: positions are turned and mirrored at random where the model knows how.
             batch_size: positions of a gradient step.
-            learning_starts: so many positions of whole games are waited for.
-            train_every: decisions between two updates.
-            updates: gradient steps of an update.
+            learning_starts: so many positions of whole games are waited for, and at least one.
+            train_every: decisions between updates; several multiples passed at once count each.
+            updates: gradient steps at each multiple of `train_every`.
             value_weight: of the values' loss.
             num_envs: N.
             can_resign: the environment is a game that can be given up.
             device: where the network lives.
             rng: draws positions.
+            tell: takes a line for the user.
 
         Raises:
-            UsageError: a share or gamma beyond 0 to 1, a temperature that is not positive, no limit to the search, or
-                what is to be given up cannot be.
+            UsageError: a share or gamma beyond 0 to 1, another number that cannot be, fewer positions kept than are
+                waited for, no limit to the search, or what is to be given up cannot be.
         """
+        require_least(0, "agent", learning_starts=learning_starts, value_weight=value_weight)
+        require_least(1, "agent", batch_size=batch_size, train_every=train_every, updates=updates, capacity=capacity)
+        if capacity < learning_starts:
+            raise UsageError(
+                f"agent.capacity is {capacity} and agent.learning_starts {learning_starts}: that many positions are "
+                "never kept; keep more, or wait for fewer"
+            )
+        require_positive("agent", noise_concentration=noise_concentration)
         if temperature <= 0:
             raise UsageError(f"agent.temperature is {temperature:g}; it must be more than 0")
         self.model = model = search_model(outcomes)
@@ -142,7 +162,8 @@ class AlphaZero(Following):
         self._batch_size, self._starts, self._every, self._updates = batch_size, learning_starts, train_every, updates
         self._value_weight, self._rng = value_weight, rng
         self._tensor = partial(to_tensor, device=device)
-        self._steps = self._learnt = 0
+        tell_if_late(learning_starts, total_steps, tell)
+        self._steps = self._due = 0
 
     def judge(self, observation: Array, legal: Array) -> tuple[Array, Array]:
         """Return the network's priors [R, A] and values [R] of observations [R, ...] with `legal` actions [R, A]."""
@@ -156,23 +177,25 @@ class AlphaZero(Following):
         return logits, value if self.model.bound is None else self.model.bound * value.tanh()
 
     def observe(self, transition: Transition) -> None:
-        """Note what the search found, and pass it on when the episode has ended."""
-        self._steps += int(np.count_nonzero(transition.valid))
+        """Note what the search found, pass it on when the episode has ended, and count the updates that are due."""
+        before, self._steps = self._steps, self._steps + int(np.count_nonzero(transition.valid))
         broken_off = transition.last & transition.valid & (transition.discount != 0)
         beyond = np.zeros(len(broken_off))
         if broken_off.any():
             seen = transition.next_observation[broken_off]
             beyond[broken_off] = self.judge(seen, np.ones((len(seen), self.model.num_actions), bool))[1]
         self.replay.add(transition, beyond)
+        if len(self.replay) >= max(1, self._starts):
+            self._due += multiples(before, self._steps, self._every)
         if self._resignations is not None:
             self._resignations.add(transition)
 
     def update(self) -> Metrics | None:
-        """Take gradient steps when they are due."""
-        if self._steps - self._learnt < self._every or len(self.replay) < self._starts:
+        """Take the gradient steps that are due."""
+        due, self._due = self._due * self._updates, 0
+        if due == 0:
             return None
-        self._learnt = self._steps
-        losses = [self._learn() for _ in range(self._updates)]
+        losses = [self._learn() for _ in range(due)]
         means = {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
         return means if self._resignations is None else {**means, **self._resignations.metrics()}
 
@@ -199,7 +222,7 @@ class AlphaZero(Following):
             "replay": self.replay.state_dict(),
             "resignations": None if self._resignations is None else self._resignations.state_dict(),
             "steps": self._steps,
-            "learnt": self._learnt,
+            "due": self._due,
             "rng": self._rng.bit_generator.state,
         }
 
@@ -207,7 +230,7 @@ class AlphaZero(Following):
         """Take back what `state_dict` gave; without a replay, what acting needs."""
         load_module_state(self.network, state["network"])
         self._descent.load_state_dict(state["optimizer"])
-        self._steps, self._learnt = state["steps"], state["learnt"]
+        self._steps, self._due = state["steps"], state["due"]
         self._rng.bit_generator.state = state["rng"]
         if self._resignations is not None:
             self._resignations.load_state_dict(state["resignations"])

@@ -24,6 +24,7 @@ from rlkit.core import (
     require_positive,
     require_share,
 )
+from rlkit.counting import multiples
 from rlkit.distributions import of_action
 from rlkit.explore import Schedule, annealed, epsilon_greedy, require_shares, tell_if_late
 from rlkit.networks import (
@@ -84,7 +85,7 @@ class DQN:
             epsilon: share of uniformly drawn actions, by the number of decisions observed.
             gamma: discount factor.
             double: the online network chooses the action whose target value is used (van Hasselt et al., 2016).
-            learning_starts: decisions before the first update.
+            learning_starts: decisions before the first update; multiples of `train_freq` before do not count.
             batch_size: transitions in an update.
             train_freq: decisions between updates; several multiples passed at once count each.
             gradient_steps: updates at each multiple of `train_freq`.
@@ -155,8 +156,7 @@ class DQN:
         """Store the transition, and note which multiples of `train_freq` it passed."""
         self._replay.add(transition)
         before, self._steps = self._steps, self._steps + int(np.count_nonzero(transition.valid))
-        if self._steps >= self._learning_starts:
-            self._due += self._steps // self._train_freq - before // self._train_freq
+        self._due += multiples(before, self._steps, self._train_freq, first=self._learning_starts)
 
     def update(self) -> Metrics | None:
         """Take the gradient steps that are due; their batches are drawn together."""

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from rlkit.action_values import RegressedValues
-from rlkit.core import Array, Batch, Memory, Metrics, State, TimeStep, Transition, UsageError, require_share
-from rlkit.counting import Counts, require_unit
+from rlkit.core import Array, Batch, Memory, Metrics, State, TimeStep, Transition, require_least, require_share
+from rlkit.counting import Counts, multiples, require_unit
 from rlkit.explore import Schedule, epsilon_greedy
 from rlkit.replay import UniformReplay
 from rlkit.targets import td_target
@@ -52,7 +52,8 @@ class FittedQ:
             epsilon: share of uniformly drawn actions.
             epsilon_counts: what that schedule counts: ``steps`` (decisions observed), or ``episodes`` ended.
             learning_starts: decisions before the first fit.
-            fit_every: decisions or ended episodes between fits.
+            fit_every: decisions or ended episodes between fits; several multiples passed at once are one fit, which
+                with `warm_start` takes the iterations of all.
             fit_counts: which of the two, ``steps`` or ``episodes``.
             iterations: regressions in a fit.
             warm_start: the first of them goes on from the values of the last fit; else from zero.
@@ -66,13 +67,13 @@ class FittedQ:
         """
         options = {"per_action": per_action, "standardize": standardize}
         self.values = RegressedValues(estimator, observation_space, action_space, **options)
-        if fit_every < 1 or iterations < 1:
-            raise UsageError(f"agent.fit_every={fit_every} agent.iterations={iterations}: both must be at least 1")
+        require_least(1, "agent", fit_every=fit_every, iterations=iterations)
+        require_least(0, "agent", learning_starts=learning_starts)
         self._replay, self._gamma, self._rng = replay, require_share("agent.gamma", gamma), rng
         self._epsilon, self._epsilon_counts = epsilon, require_unit("agent.epsilon_counts", epsilon_counts)
         self._fit_every, self._fit_counts = fit_every, require_unit("agent.fit_counts", fit_counts)
         self._learning_starts, self._iterations, self._warm_start = learning_starts, iterations, warm_start
-        self._seen, self._due = Counts(), False
+        self._seen, self._due = Counts(), 0
 
     def initial_memory(self, n: int) -> Memory:
         """Return nothing: no episode is remembered."""
@@ -89,25 +90,27 @@ class FittedQ:
         return self._epsilon(self._seen.of(self._epsilon_counts))
 
     def observe(self, transition: Transition) -> None:
-        """Store the transition, and note whether a fit is due."""
+        """Store the transition, and note which multiples of `fit_every` it passed."""
         self._replay.add(transition)
         before = self._seen.of(self._fit_counts)
         self._seen.add(transition)
-        passed = self._seen.of(self._fit_counts) // self._fit_every > before // self._fit_every
-        self._due |= passed and self._seen.steps >= self._learning_starts
+        if self._seen.steps >= self._learning_starts:
+            first = self._learning_starts if self._fit_counts == "steps" else 0
+            self._due += multiples(before, self._seen.of(self._fit_counts), self._fit_every, first=first)
 
     def update(self) -> Metrics | None:
         """Fit where that is due."""
-        due, self._due = self._due, False
-        if not due or len(self._replay) == 0:
+        due, self._due = self._due, 0
+        if due == 0 or len(self._replay) == 0:
             return None
-        if not self._warm_start:
-            self.values.forget()
-        return self._fit(self._replay.everything())
+        if self._warm_start:
+            return self._fit(self._replay.everything(), due * self._iterations)
+        self.values.forget()
+        return self._fit(self._replay.everything(), self._iterations)
 
-    def _fit(self, stored: Batch) -> Metrics:
+    def _fit(self, stored: Batch, iterations: int) -> Metrics:
         rows, following = self.values.rows(stored.observation), self.values.rows(stored.next_observation)
-        for _ in range(self._iterations):
+        for _ in range(iterations):
             target = self._target(stored, following)
             self.values.fit(rows, stored.action, target, self._rng)
         chosen = self.values.of_rows(rows)[np.arange(len(rows)), stored.action]

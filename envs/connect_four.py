@@ -9,6 +9,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from rlkit.compiling import callback
 from rlkit.core import Array
 from rlkit.envs.bitboards import drawn
 from rlkit.envs.board_envs import playable
@@ -42,7 +43,7 @@ def four(stones):  # type: ignore[no-untyped-def]
     return (pairs & (pairs >> 2)) != 0
 
 
-@numba.cfunc(STEP, cache=True)
+@callback(STEP)
 def step(state, action, outcome, data, reached, result):  # type: ignore[no-untyped-def]
     """Drop a stone; a state is (own stones, all stones, player)."""
     own, taken = state[0], state[1]
@@ -53,14 +54,14 @@ def step(state, action, outcome, data, reached, result):  # type: ignore[no-unty
     result[1] = 0.0 if won or after == BOARD else -1.0
 
 
-@numba.cfunc(LEGAL, cache=True)
+@callback(LEGAL)
 def legal(state, data, mask):  # type: ignore[no-untyped-def]
     """Allow the columns that are not full."""
     for column in range(COLUMNS):
         mask[column] = (state[1] >> (HEIGHT * column + ROWS - 1)) & 1 == 0
 
 
-@numba.cfunc(ROLLOUT, cache=True)
+@callback(ROLLOUT)
 def rollout(state, rng, data, gamma, max_steps):  # type: ignore[no-untyped-def]
     """Play at random."""
     own, taken, scale = state[0], state[1], 1.0

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numba
 import numpy as np
 
+from rlkit.compiling import entry
 from rlkit.core import Array
 from rlkit.envs.bitboards import count
 from rlkit.envs.connect_four import BOARD, BOTTOM, COLUMNS, HEIGHT, ROWS
@@ -26,8 +27,7 @@ ORDER = (3, 2, 4, 1, 5, 0, 6)
 
 WITHIN: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "_nrt": False}
 compiled: Callable[[F], F] = numba.njit(**WITHIN)
-ENTRY: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True, "cache": True}
-entry: Callable[[F], F] = numba.njit(**ENTRY)
+kept: Callable[[F], F] = entry(error_model="numpy", no_cfunc_wrapper=True)
 
 
 @compiled
@@ -122,7 +122,7 @@ def _score(own: int, taken: int, keys: Array, bounds: Array, nodes: Array) -> in
     return least
 
 
-@entry
+@kept
 def _solve(states: Array, keys: Array, bounds: Array, nodes: Array) -> Array:
     scores = np.zeros(len(states), np.int64)
     for b in range(len(states)):

@@ -7,6 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from rlkit.compiling import callback
 from rlkit.core import Array, UsageError
 from rlkit.envs.board_envs import playable
 from rlkit.envs.board_games import BoardGame
@@ -37,7 +38,7 @@ def wins(board, size, length, action, stone):  # type: ignore[no-untyped-def]
     return False
 
 
-@numba.cfunc(STEP, cache=True)
+@callback(STEP)
 def step(state, action, outcome, data, reached, result):  # type: ignore[no-untyped-def]
     """Put a stone; a state is a cell after the other, 1 for own stones and -1 for the other's, then the player."""
     size, length = int(data[0]), int(data[1])
@@ -51,14 +52,14 @@ def step(state, action, outcome, data, reached, result):  # type: ignore[no-unty
     result[1] = 0.0 if won or empty == 1 else -1.0
 
 
-@numba.cfunc(LEGAL, cache=True)
+@callback(LEGAL)
 def legal(state, data, mask):  # type: ignore[no-untyped-def]
     """Allow the empty cells."""
     for a in range(mask.size):
         mask[a] = state[a] == 0
 
 
-@numba.cfunc(ROLLOUT, cache=True)
+@callback(ROLLOUT)
 def rollout(state, rng, data, gamma, max_steps):  # type: ignore[no-untyped-def]
     """Play at random."""
     size, length = int(data[0]), int(data[1])

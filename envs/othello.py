@@ -7,6 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from rlkit.compiling import callback
 from rlkit.core import Array, UsageError
 from rlkit.envs.bitboards import count, drawn
 from rlkit.envs.board_envs import playable
@@ -91,7 +92,7 @@ def _board(size):  # type: ignore[no-untyped-def]
     return cells
 
 
-@numba.cfunc(STEP, cache=True)
+@callback(STEP)
 def step(state, action, outcome, data, reached, result):  # type: ignore[no-untyped-def]
     """Put a stone; a state is (own stones, the other's, player). Who cannot move is passed over."""
     size = int(data[0])
@@ -109,7 +110,7 @@ def step(state, action, outcome, data, reached, result):  # type: ignore[no-unty
         result[0] = _verdict(own, other)
 
 
-@numba.cfunc(LEGAL, cache=True)
+@callback(LEGAL)
 def legal(state, data, mask):  # type: ignore[no-untyped-def]
     """Allow the cells that enclose something."""
     size = int(data[0])
@@ -118,7 +119,7 @@ def legal(state, data, mask):  # type: ignore[no-untyped-def]
         mask[a] = (found & _bit(a, size)) != 0
 
 
-@numba.cfunc(ROLLOUT, cache=True)
+@callback(ROLLOUT)
 def rollout(state, rng, data, gamma, max_steps):  # type: ignore[no-untyped-def]
     """Play at random."""
     size, scale = int(data[0]), 1.0

@@ -7,6 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from rlkit.compiling import callback
 from rlkit.core import Array
 from rlkit.envs.bitboards import drawn
 from rlkit.envs.board_envs import playable
@@ -33,7 +34,7 @@ def three(b):  # type: ignore[no-untyped-def]
     )
 
 
-@numba.cfunc(STEP, cache=True)
+@callback(STEP)
 def step(state, action, outcome, data, reached, result):  # type: ignore[no-untyped-def]
     """Put a stone; a state is (own stones, the other's, player)."""
     own, other = state[0] | (1 << action), state[1]
@@ -43,7 +44,7 @@ def step(state, action, outcome, data, reached, result):  # type: ignore[no-unty
     result[1] = 0.0 if won or (own | other) == FULL else -1.0
 
 
-@numba.cfunc(LEGAL, cache=True)
+@callback(LEGAL)
 def legal(state, data, mask):  # type: ignore[no-untyped-def]
     """Allow the empty cells."""
     taken = state[0] | state[1]
@@ -51,7 +52,7 @@ def legal(state, data, mask):  # type: ignore[no-untyped-def]
         mask[a] = (taken >> a) & 1 == 0
 
 
-@numba.cfunc(ROLLOUT, cache=True)
+@callback(ROLLOUT)
 def rollout(state, rng, data, gamma, max_steps):  # type: ignore[no-untyped-def]
     """Play at random."""
     own, other, scale = state[0], state[1], 1.0

@@ -356,6 +356,11 @@ class TestDQN:
         # Decisions after each: 5, 10, 11, 11.
         assert counts == [2, 3, 0, 0]
 
+    def test_multiples_before_learning_starts_are_not_made_up_for(self) -> None:
+        agent, replay = diverged(True, batch([1.0], [0], [0.0], [0.0], [0.0]), train_freq=2, learning_starts=7)
+        learn(agent, one(8))
+        assert replay.updates == 1  # at 8, as with one environment; not at 2, 4 and 6
+
     def test_before_anything_is_stored_nothing_is_learnt(self) -> None:
         agent = dqn(Linear1(1.0, 2.0), UniformReplay(10, np.random.default_rng(0)))
         assert learn(agent, one(1, [False])) is None

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -5,19 +6,39 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from torch import nn
 
 import rlkit
 from rlkit import build
-from rlkit.core import StepInfo, Transition
+from rlkit.agents.alphazero import AlphaZero
+from rlkit.core import StepInfo, Transition, UsageError
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.tic_tac_toe import TicTacToe
+from rlkit.mdp import from_table
 from rlkit.mdp.evaluation import exact_values
 from rlkit.mdp.iteration import value_iteration
 from rlkit.mdp.sources import model_of
 from rlkit.networks import PolicyValue, ResidualBoard
 from rlkit.networks.policy_value import masked
+from rlkit.search.finite import FiniteModel
 from rlkit.search.positions import PositionReplay, Positions, turned
 from rlkit.vector import first_timestep
+
+
+class FixedNetwork(nn.Module):
+    """The same logits and value whatever it sees."""
+
+    def __init__(self, value: float = 0.0):
+        super().__init__()
+        self.logits, self.value = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.tensor([value]))
+
+    def forward(self, observation: torch.Tensor) -> Any:
+        n = len(observation)
+        return self.logits * torch.ones(n, 1), self.value * torch.ones(n)
+
+
+ONE_MOVE = FiniteModel(from_table({0: {a: [(1.0, 0, 1.0, True)] for a in range(2)}}, np.array([1.0])))
+"""Two actions, each of which pays 1 and ends the episode."""
 
 
 def move(reward: float, discount: float, *, value: float = 0.0, valid: bool = True) -> Transition:
@@ -107,6 +128,135 @@ class TestPositions:
         assert np.array_equal(found.policy, expected)
         assert np.array_equal(found.legal, found.policy > 0)
         assert len({board.tobytes() for board in found.observation}) == n
+
+
+def learner(num_envs: int = 1, model: Any = None, network: Any = None, **settings: Any) -> AlphaZero:
+    """Return an agent of a game of three observations and two actions, with the numbers of conf but for `settings`."""
+    model = ONE_MOVE if model is None else model
+    return AlphaZero(
+        **{
+            **rlkit.defaults("agent/alphazero"),
+            "search_model": lambda outcomes: model,
+            "network": FixedNetwork() if network is None else network,
+            "optimizer": partial(torch.optim.SGD),
+            "anneal": False,
+            "total_steps": None,
+            "num_envs": num_envs,
+            "can_resign": False,
+            "device": "cpu",
+            "rng": np.random.default_rng(0),
+            **settings,
+        }
+    )
+
+
+def moves(n: int, discount: float = 0.0, last: bool = True) -> Transition:
+    """One step of n games."""
+    one = move(1.0, discount)._replace(last=np.array([last]))
+    repeated = lambda column: None if column is None else np.repeat(column, n, 0)  # noqa: E731
+    memory = {name: repeated(column) for name, column in one.memory.items()}
+    info = StepInfo(*(repeated(column) for column in one.info))
+    columns = {name: repeated(getattr(one, name)) for name in one._fields if name not in ("memory", "info")}
+    return one._replace(memory=memory, info=info, **columns)
+
+
+class TestUpdates:
+    def counted(self, agent: AlphaZero, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        taken: list[int] = []
+        monkeypatch.setattr(agent, "_learn", lambda: (taken.append(1), {"loss": 0.0})[1])
+        return taken
+
+    @pytest.mark.parametrize("num_envs", [1, 8, 64])
+    def test_gradient_steps_do_not_depend_on_the_number_of_environments(
+        self, num_envs: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        agent = learner(num_envs, train_every=8, updates=3, learning_starts=1, batch_size=4)
+        taken = self.counted(agent, monkeypatch)
+        for _ in range(512 // num_envs):
+            agent.observe(moves(num_envs))
+            agent.update()
+        assert len(taken) == 3 * 512 // 8
+
+    def test_without_a_whole_game_nothing_is_learnt(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        agent = learner(1, train_every=2, updates=1, learning_starts=0, batch_size=4)
+        taken = self.counted(agent, monkeypatch)
+        for last, total in ((False, 0), (False, 0), (False, 0), (True, 1), (False, 1), (False, 2)):
+            agent.observe(moves(1, discount=1.0, last=last))
+            metrics = agent.update()
+            assert len(taken) == total
+            assert (metrics is None) == (len(agent.replay) == 0 or agent._steps % 2 == 1)
+
+    def test_positions_are_waited_for_and_what_was_passed_before_is_not_made_up_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        agent = learner(2, train_every=2, updates=1, learning_starts=5, batch_size=4)
+        taken = self.counted(agent, monkeypatch)
+        steps = []
+        for _ in range(4):
+            agent.observe(moves(2))
+            agent.update()
+            steps.append(len(taken))
+        assert steps == [0, 0, 1, 2]
+
+    def test_updates_that_are_due_are_saved(self) -> None:
+        agent, other = (learner(8, train_every=4, learning_starts=1) for _ in range(2))
+        agent.observe(moves(8))
+        other.load_state_dict(agent.state_dict())
+        assert other._due == 2
+
+    @pytest.mark.parametrize(
+        ("settings", "line"),
+        [
+            ({"train_every": 0}, "agent.train_every is 0; it must be at least 1"),
+            ({"updates": 0}, "agent.updates is 0; it must be at least 1"),
+            ({"batch_size": 0}, "agent.batch_size is 0; it must be at least 1"),
+            ({"capacity": 0}, "agent.capacity is 0; it must be at least 1"),
+            ({"learning_starts": -1}, "agent.learning_starts is -1; it must be at least 0"),
+            ({"capacity": 9, "learning_starts": 10}, "agent.capacity is 9 and agent.learning_starts 10"),
+            ({"noise_concentration": 0}, "agent.noise_concentration is 0; it must be more than 0"),
+        ],
+    )
+    def test_settings_that_cannot_be_are_refused(self, settings: Any, line: str) -> None:
+        with pytest.raises(UsageError, match=line):
+            learner(**settings)
+
+    def test_a_run_that_ends_before_it_learns_is_told(self) -> None:
+        told: list[str] = []
+        learner(total_steps=999, tell=told.append)
+        assert told == ["nothing will be learnt: the first update comes after 1,000 steps, and total_steps is 999"]
+
+    @pytest.mark.parametrize(("discount", "target"), [(1.0, 1 + 0.9 * 0.5), (-1.0, 1 - 0.9 * 0.5), (0.0, 1.0)])
+    def test_a_truncated_episode_goes_on_with_what_the_network_says(self, discount: float, target: float) -> None:
+        agent = learner(1, gamma=0.9, search_share=0.0, network=FixedNetwork(0.5))
+        agent.observe(moves(1, discount))
+        assert learnt(agent.replay) == pytest.approx([target])
+
+    def test_only_the_rows_that_were_broken_off_are_judged(self) -> None:
+        agent = learner(3, gamma=1.0, search_share=0.0, network=FixedNetwork(0.5))
+        step = moves(3, 1.0)._replace(discount=np.array([0.0, 1.0, 1.0]), last=np.array([True, True, False]))
+        agent.observe(step)
+        assert learnt(agent.replay) == [1.0, 1.5]
+
+
+class TestLosses:
+    def test_a_step_by_hand(self) -> None:
+        # Logits 0 and 0, of which the search took the first in 3 of 4 tries; value 0.5 where 1 followed.
+        network = FixedNetwork(0.5)
+        agent = learner(
+            network=network, search_share=0.0, value_weight=2.0, batch_size=3, learning_rate=0.1, max_grad_norm=100.0
+        )
+        step = move(1.0, 0.0)
+        step.memory["policy"][:] = [0.75, 0.25]
+        agent.observe(step)
+        metrics = agent._learn()
+        entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+        assert metrics["loss/policy"] == pytest.approx(np.log(2))
+        assert metrics["loss/value"] == pytest.approx(0.25)
+        assert metrics["policy/search_entropy"] == pytest.approx(entropy)
+        assert metrics["policy/kl"] == pytest.approx(np.log(2) - entropy)
+        # Cross-entropy's gradient is softmax - policy; the squared error's 2 (0.5 - 1), and it counts twice.
+        assert network.logits.tolist() == pytest.approx([0.025, -0.025])
+        assert network.value.item() == pytest.approx(0.5 + 0.1 * 2 * 2 * 0.5)
 
 
 class TestNetwork:

@@ -166,12 +166,21 @@ def test_fits_are_due_where_a_multiple_is_crossed_and_not_before_learning_starts
     for _ in range(6):
         made.observe(rows)
         due.append(made.update() is not None)
-    # 3, 6 (past 4, but 6 < 8), 9, 12, 15, 18: multiples of 4 lie in the 2nd, 3rd, 4th and 6th.
-    assert due == [False, True, True, True, False, True]
+    # 3, 6, 9, 12, 15, 18: of the multiples of 4 that are no less than 6, 8, 12 and 16 lie in the 3rd, 4th and 6th.
+    assert due == [False, False, True, True, False, True]
     episodes = agent(fit_every=2, fit_counts="episodes")
     for last, expected in ((False, False), (True, False), (False, False), (True, True)):
         episodes.observe(transition([0], [0], [1.0], [1.0], [1], last=[last]))
         assert (episodes.update() is not None) is expected
+
+
+@pytest.mark.parametrize(("warm_start", "iterations"), [(True, 6), (False, 2)])
+def test_multiples_passed_at_once_are_one_fit_with_the_iterations_of_all(warm_start: bool, iterations: int) -> None:
+    # One state that leads to itself and pays 1: k iterations from 0 make it worth the first k terms of the series.
+    made = agent(actions=1, gamma=0.5, fit_every=1, iterations=2, warm_start=warm_start)
+    made.observe(transition([0] * 3, [0] * 3, [1.0] * 3, [1.0] * 3, [0] * 3))
+    made.update()
+    assert made.values(np.array([0]))[0, 0] == pytest.approx(2 - 0.5 ** (iterations - 1))
 
 
 def test_rows_that_are_not_valid_are_neither_stored_nor_counted() -> None:
@@ -219,7 +228,7 @@ def test_a_state_without_its_replay_is_enough_to_act(tmp_path: Path) -> None:
 
 REFUSED = {
     "learner@agent.estimator=naive_bayes": r"agent.estimator is a \w+, which is a classifier; it must be a regressor",
-    "agent.fit_every=0": "agent.fit_every=0 agent.iterations=10: both must be at least 1",
+    "agent.fit_every=0": "agent.fit_every is 0; it must be at least 1",
     "agent.fit_counts=days": "agent.fit_counts is days; it must be steps or episodes",
     "learner@agent.estimator=sklearn agent.estimator.estimator=sklearn.neighbors.KNeighborsRegressor": (
         "agent.estimator cannot be used: KNeighborsRegressor read again cannot predict .* left out .*_tree"

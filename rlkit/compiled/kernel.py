@@ -1,7 +1,7 @@
 """The inner loop of tabular control in one finite MDP, compiled: the numbers of the Python loop, bit for bit.
 
-It is all in one file because numba's cache looks for changes in the file of a function only. Names and formulas are
-those of `rlkit.control`, `rlkit.credit`, `rlkit.episodes`, `rlkit.tables`, `rlkit.explore` and `rlkit.envs.tabular`.
+Names and formulas are those of `rlkit.control`, `rlkit.credit`, `rlkit.episodes`, `rlkit.tables`, `rlkit.explore` and
+`rlkit.envs.tabular`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from rlkit.compiled.structures import (
     Rule,
     Where,
 )
+from rlkit.compiling import entry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,11 +54,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 WITHIN: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 QUICK: dict[str, Any] = {**WITHIN, "forceinline": True, "_nrt": False}
 ALLOCATING: dict[str, Any] = {**WITHIN, "_nrt": True}
-ENTRY: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False, "cache": True}
+ENTRY: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False}
 
 compiled: Callable[[F], F] = numba.njit(**QUICK)
 allocating: Callable[[F], F] = numba.njit(**ALLOCATING)
-entry: Callable[[F], F] = numba.njit(**ENTRY)
+kept: Callable[[F], F] = entry(**ENTRY)
 
 
 @allocating
@@ -436,7 +437,7 @@ def track(p: Progress, reward: float, learned: float, last: bool, steps: int) ->
     p.counts[ENDED] = i + 1
 
 
-@entry
+@kept
 def run(
     m: Chances,
     rule: Rule,

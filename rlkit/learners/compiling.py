@@ -7,20 +7,16 @@ from typing import Any, TypeVar
 
 import numba
 
+from rlkit.compiling import entry
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 # What makes no arrays counts no references to them (NRT), which takes as long to compile as all the rest.
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False}
 
 
-def kernel(function: F) -> F:
-    """Compile what Python calls with arrays to fill; numba's cache sees changes in the function's own file only."""
-    try:
-        compiled: F = numba.njit(cache=True, **OPTIONS)(function)
-    except RuntimeError:  # there is no place for a cache: compiled anew in each process
-        compiled = numba.njit(**OPTIONS)(function)
-    return compiled
-
+kernel: Callable[[F], F] = entry(**OPTIONS)
+"""Compile what Python calls with arrays to fill."""
 
 WITHIN = {**OPTIONS, "no_cpython_wrapper": True}
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numba
 import numpy as np
 
+from rlkit.compiling import entry
 from rlkit.core import Array
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 # A dot product may be summed in any order, which is what lets it use vector instructions.
-OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
 
-compiled: Callable[[F], F] = numba.njit(**OPTIONS)
+compiled: Callable[[F], F] = entry(**OPTIONS)
 
 
 @compiled

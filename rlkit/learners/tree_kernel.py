@@ -1,4 +1,4 @@
-"""Growing a tree, compiled; all in one file because numba's cache looks for changes in the file of a function only.
+"""Growing a tree, compiled.
 
 A node is a stretch of `samples`, the rows in an order that splits rearrange. Columns come as ranks, so that a node's
 rows are sorted by counting, not by comparing (Knuth, volume 3, section 5.2.5), and only for the features it looks at.

@@ -239,9 +239,6 @@ TWINS: tuple[Callable[..., Any], Callable[..., Any]] = (_sweep, _solve)
 
 @cache
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    import numba
+    from rlkit.compiling import entry
 
-    try:
-        return numba.njit(cache=True)(function)
-    except RuntimeError:  # there is no place for a cache: compiled anew in each process
-        return numba.njit(function)  # type: ignore[no-any-return]
+    return entry()(function)

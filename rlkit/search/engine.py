@@ -98,7 +98,10 @@ class Search:
                 f"a search of {simulations} simulations, {seconds} seconds and {nodes} nodes ends before it begins; "
                 "simulations must be at least 1, seconds more than 0 and nodes at least 2"
             )
-        self._model, self._evaluator, self._rule = model, evaluator, rule
+        best = model.bound is None and evaluator.random_steps is not None
+        self._model, self._evaluator, self._rule = model, evaluator, rule._replace(best=best)
+        state = model.blank_state()
+        self._merging = best and state.dtype == np.int64 and state.ndim == 1
         self._simulations, self._seconds, self._nodes = simulations, seconds, nodes
         self._clock = clock
         self._look_ahead = look_ahead and model.bound is not None and model.num_outcomes == 1
@@ -109,7 +112,8 @@ class Search:
     def blank(self, batch: int) -> Forest:
         """Return trees without a node."""
         state = self._model.blank_state()
-        tree = empty(batch, self._nodes, self._model.num_actions, self._model.num_outcomes)
+        model = self._model
+        tree = empty(batch, self._nodes, model.num_actions, model.num_outcomes, merging=self._merging)
         return Forest(tree, np.zeros((batch, self._nodes, *state.shape), state.dtype))
 
     def __call__(
@@ -134,6 +138,8 @@ class Search:
         forest = self._rooted(states, kept, played)
         forest.tree.rng[:] = rng.integers(0, 2**64, size=len(states), dtype=np.uint64)
         self._plant(forest, states)
+        if self._merging:
+            kernel.enter(forest.tree, forest.states)
         if noise is not None:
             _disturb(forest.tree, noise, rng)
         self._grow(forest, begun)
@@ -206,20 +212,41 @@ class Search:
         kernel.simulate(forest.tree, path, forest.states, self._rule, *functions, everyone, *limits)
 
     def _step(self, forest: Forest, path: Path, active: Array) -> None:
-        """Take one simulation in each tree, all of them together."""
-        tree = forest.tree
+        """Take one simulation in each tree, all of them together; it goes on where it met a state of the tree."""
+        while active.any():
+            active = self._tried(forest, path, active)
+
+    def _tried(self, forest: Forest, path: Path, active: Array) -> Array:
+        """Go down in the `active` [B] trees and add what is met; return those in which it was there already."""
+        tree, again = forest.tree, np.zeros(len(active), bool)
         kernel.descend(tree, path, self._rule, active)
         rows = np.flatnonzero(path.waits)
         if not rows.size:
-            return
+            return again
         last = path.depth[rows] - 1
         node, action = path.node[rows, last], path.action[rows, last]
-        step = self._model.step(forest.states[rows, node], action, path.outcome[rows])
+        step = self._model.step(forest.states[rows, node], action, path.outcome[rows, last])
+        if self._merging:
+            merged = self._merged(forest, path, rows, step)
+            again[rows[merged]] = True
+            rows, step = rows[~merged], Step(*(column[~merged] for column in step))
+        self._attach(forest, path, rows, step)
+        return again
+
+    def _merged(self, forest: Forest, path: Path, rows: Array, step: Step) -> Array:
+        """Return which of the states met are in the trees of `rows` [R] already, [R] bool."""
+        merged, reward, discount = np.zeros(len(rows), bool), *_floats(step)
+        reached = np.ascontiguousarray(step.state)
+        kernel.merge(forest.tree, path, forest.states, self._rule, rows, reached, reward, discount, merged)
+        return merged
+
+    def _attach(self, forest: Forest, path: Path, rows: Array, step: Step) -> None:
+        tree = forest.tree
         fits = tree.size[rows] < self._nodes
         forest.states[rows[fits], tree.size[rows[fits]]] = step.state[fits]
-        reward, discount = np.asarray(step.reward, np.float64), np.asarray(step.discount, np.float64)
         found = self._met(step, tree.rng, rows, fits)
-        kernel.attach(tree, path, self._rule, rows, reward, discount, *found)
+        states = forest.states if self._merging else np.zeros((0, 0, 0), np.int64)
+        kernel.attach(tree, path, states, self._rule, rows, *_floats(step), *found)
 
     def _met(self, step: Step, rng: Array, rows: Array, fits: Array) -> tuple[Array, Array, Array, Array, Array]:
         """Return what is legal in the states met, what is foreseen, chances, priors and values; [R, ...] each.
@@ -238,6 +265,10 @@ class Search:
         if judged.any():
             prior[judged], value[judged] = self._judged(step.state[judged], legal[judged], rng, rows[judged])
         return legal, ahead, chance, prior, value
+
+
+def _floats(step: Step) -> tuple[Array, Array]:
+    return np.asarray(step.reward, np.float64), np.asarray(step.discount, np.float64)
 
 
 def _settled(legal: Array, ahead: Array, bound: float) -> Array:
@@ -266,10 +297,11 @@ def _paced(steps: int, took: float, left: float) -> int:
 
 def _path(forest: Forest) -> Path:
     batch, nodes = forest.states.shape[:2]
-    ways = np.zeros((2, batch, nodes + 1), np.int64)
+    ways = np.zeros((3, batch, nodes + 1), np.int64)
     room = np.zeros(int(np.prod(forest.states.shape[2:])), np.int64)
-    ends = np.zeros((2, batch), np.int64)
-    return Path(ways[0], ways[1], ends[0], ends[1], np.zeros(batch, bool), room, np.zeros(2))
+    depth, number, turn = np.zeros((3, batch), np.int64)
+    mark = np.zeros((batch, nodes if forest.tree.table.shape[1] else 0), np.int64)
+    return Path(*ways, depth, np.zeros(batch, bool), mark, number, turn, room, np.zeros(2))
 
 
 def _disturb(tree: Tree, noise: Noise, rng: np.random.Generator) -> None:
@@ -282,6 +314,7 @@ def _disturb(tree: Tree, noise: Noise, rng: np.random.Generator) -> None:
 def weights(tree: Tree, bound: float | None) -> Array:
     """Return how much speaks for each action at the roots, [B, A] float64: visits, of what is not proved to be worse.
 
+    Where a root is worth what its best action is, those of the best alone: visits tell how long it took to find out.
     Where a root is proved through and through, those of its best actions, and one more for each. Where a short search
     tried nothing but what is proved to be worse, the same for all the rest.
 
@@ -296,7 +329,10 @@ def weights(tree: Tree, bound: float | None) -> Array:
 def node_weights(tree: Tree, node: int, bound: float | None) -> Array:
     """Return what `weights` returns, for any node; zeros where nothing speaks for any action."""
     proved = tree.lower[:, node, None] >= tree.upper[:, node, None]
-    return np.asarray(np.where(_good(tree, node, bound), tree.visits[:, node] + proved, 0), np.float64)
+    good = _good(tree, node, bound)
+    value = np.where(good, _means(tree, node), np.nan)
+    good &= ~tree.best[:, None] | (value == np.fmax.reduce(value, axis=1, keepdims=True))
+    return np.asarray(np.where(good, tree.visits[:, node] + proved, 0), np.float64)
 
 
 def _good(tree: Tree, node: int, bound: float | None) -> Array:
@@ -308,13 +344,18 @@ def _good(tree: Tree, node: int, bound: float | None) -> Array:
 
 def root_action_values(tree: Tree) -> Array:
     """Return what the roots' actions are worth to whoever is to move, [B, A] float64; NaN where nothing is known."""
-    low, high, tried = tree.low[:, 0], tree.high[:, 0], tree.visits[:, 0]
-    mean = np.where(tried > 0, tree.total[:, 0] / np.maximum(tried, 1), np.nan)
+    return _means(tree, 0)
+
+
+def _means(tree: Tree, node: int) -> Array:
+    low, high, tried = tree.low[:, node], tree.high[:, node], tree.visits[:, node]
+    mean = np.where(tried > 0, tree.total[:, node] / np.maximum(tried, 1), np.nan)
     return np.asarray(np.where(low == high, low, np.clip(mean, low, high)))
 
 
 def root_values(tree: Tree) -> Array:
     """Return what the roots are worth to whoever is to move, [B] float64, as far as the search can tell."""
     tried = tree.visits[:, 0].sum(axis=1)
-    mean = (tree.value[:, 0] + tree.total[:, 0].sum(axis=1)) / (1 + tried)
+    # Where a root is worth what its best action is, its value says so.
+    mean = np.where(tree.best, tree.value[:, 0], (tree.value[:, 0] + tree.total[:, 0].sum(axis=1)) / (1 + tried))
     return np.asarray(np.clip(mean, tree.lower[:, 0], tree.upper[:, 0]))

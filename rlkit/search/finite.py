@@ -8,6 +8,7 @@ import gymnasium
 import numba
 import numpy as np
 
+from rlkit.compiling import callback
 from rlkit.core import Array
 from rlkit.mdp import FiniteMDP
 from rlkit.search.draws import below, uniform
@@ -26,14 +27,14 @@ def _place(state, action, outcome, data):  # type: ignore[no-untyped-def]
     return HEAD + FIELDS * ((state * int(data[0]) + action) * int(data[1]) + outcome)
 
 
-@numba.cfunc(STEP, cache=True)
+@callback(STEP)
 def step(state, action, outcome, data, reached, result):  # type: ignore[no-untyped-def]
     """Look up what follows; a state is one number."""
     at = _place(state[0], action, outcome, data)
     reached[0], result[0], result[1] = int(data[at + 1]), data[at + 2], 1.0 - data[at + 3]
 
 
-@numba.cfunc(LEGAL, cache=True)
+@callback(LEGAL)
 def legal(state, data, mask):  # type: ignore[no-untyped-def]
     """Look up which actions are legal."""
     at = int(data[2]) + state[0] * mask.size
@@ -41,14 +42,14 @@ def legal(state, data, mask):  # type: ignore[no-untyped-def]
         mask[a] = data[at + a] != 0
 
 
-@numba.cfunc(CHANCES, cache=True)
+@callback(CHANCES)
 def chances(state, action, data, probability):  # type: ignore[no-untyped-def]
     """Look up how likely each outcome is."""
     for k in range(probability.size):
         probability[k] = data[_place(state[0], action, k, data)]
 
 
-@numba.cfunc(ROLLOUT, cache=True)
+@callback(ROLLOUT)
 def rollout(state, rng, data, gamma, max_steps):  # type: ignore[no-untyped-def]
     """Act at random."""
     actions, outcomes, now, total, scale = int(data[0]), int(data[1]), state[0], 0.0, 1.0

@@ -1,7 +1,7 @@
 """The steps of a search, compiled: choose, descend, attach, back up, and all of them at once for compiled rules.
 
-It is all in one file because numba's cache looks for changes in the file of a function only. A tree has few pages that
-are touched at random, so what is read together lies together; see `rlkit.search.tree` for the arrays.
+A tree has few pages that are touched at random, so what is read together lies together; see `rlkit.search.tree` for the
+arrays.
 
 Sources: Kocsis & Szepesvari (2006) for UCT; Silver et al. (2018) for PUCT; Winands, Bjornsson & Saito (2008) and
 Cazenave & Saffidine (2010) for what is proved.
@@ -16,22 +16,25 @@ from typing import Any, NamedTuple, TypeVar
 import numba
 import numpy as np
 
+from rlkit.compiling import entry
 from rlkit.core import Array
-from rlkit.search.draws import below, uniform
+from rlkit.search.draws import FIRST, S31, below, uniform
 from rlkit.search.tree import Tree
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 UCT, PUCT = range(2)
 
+OTHERS = 32
+"""Nodes that are renewed beside those on the way."""
+
 WITHIN: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 QUICK: dict[str, Any] = {**WITHIN, "forceinline": True, "_nrt": False}
-ENTRY: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True, "cache": True}
+ENTRY: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True}
 
 compiled: Callable[[F], F] = numba.njit(**QUICK)
-LEAN: dict[str, Any] = {**ENTRY, "_nrt": False}
-entry: Callable[[F], F] = numba.njit(**LEAN)
-allocating: Callable[[F], F] = numba.njit(**ENTRY)
+kept: Callable[[F], F] = entry(**ENTRY, _nrt=False)
+allocating: Callable[[F], F] = entry(**ENTRY)
 
 
 class Rule(NamedTuple):
@@ -42,6 +45,7 @@ class Rule(NamedTuple):
     scaled: bool  # values are brought to 0 to 1 by those seen in the tree
     gamma: float
     bound: float  # no value is beyond ±bound; inf: nothing is known
+    best: bool = False  # a node is worth what its best action is; else the mean of what followed
 
 
 class Path(NamedTuple):
@@ -49,9 +53,12 @@ class Path(NamedTuple):
 
     node: Array  # [B, N + 1] int64
     action: Array  # [B, N + 1] int64
-    outcome: Array  # [B] int64, of the last action
+    outcome: Array  # [B, N + 1] int64
     depth: Array  # [B] int64, actions on the way
     waits: Array  # [B] bool, the last action leads to a state that is not in the tree
+    mark: Array  # [B, N] int64, the way that the node was last on; [B, 0] where no way meets itself
+    number: Array  # [B] int64, ways so far
+    turn: Array  # [B] int64, the node that was renewed last
     beyond: Array  # [S] int64, room for a state that is in no tree
     result: Array  # [2] float64, room for a reward and a discount
 
@@ -89,7 +96,29 @@ def _untried(tree: Tree, b: int, node: int, rule: Rule, bar: float) -> int:
 
 
 @compiled
-def _uct(tree: Tree, b: int, node: int, rule: Rule, bar: float) -> int:
+def _leads_on(tree: Tree, path: Path, b: int, node: int, action: int) -> bool:
+    """Tell whether an action may lead to something new, or was never tried."""
+    if path.mark.shape[1] == 0 or tree.visits[b, node, action] == 0:
+        return True
+    for k in range(tree.child.shape[3]):  # noqa: SIM110
+        if _is_news(tree, path, b, node, action, k):
+            return True
+    return False
+
+
+@compiled
+def _is_news(tree: Tree, path: Path, b: int, node: int, action: int, outcome: int) -> bool:
+    """Tell whether an outcome is possible, and is neither on the way nor known exactly."""
+    if tree.child.shape[3] > 1 and tree.chance[b, node, action, outcome] <= 0:
+        return False
+    child = tree.child[b, node, action, outcome]
+    if child < 0:
+        return True
+    return bool(path.mark[b, child] != path.number[b] and tree.lower[b, child] < tree.upper[b, child])
+
+
+@compiled
+def _uct(tree: Tree, path: Path, b: int, node: int, rule: Rule, bar: float) -> int:
     fresh = _untried(tree, b, node, rule, bar)
     if fresh >= 0:
         return fresh
@@ -97,7 +126,7 @@ def _uct(tree: Tree, b: int, node: int, rule: Rule, bar: float) -> int:
     width = rule.exploration * math.sqrt(math.log(tree.passed[b, node]))
     best, found = -np.inf, -1
     for a in range(visits.size):
-        if _worthwhile(low[a], high[a], bar, rule):
+        if _worthwhile(low[a], high[a], bar, rule) and _leads_on(tree, path, b, node, a):
             q = min(max(total[a] / visits[a], low[a]), high[a])
             score = _scaled(tree, b, q, rule) + width / math.sqrt(visits[a])
             if score > best:
@@ -106,7 +135,7 @@ def _uct(tree: Tree, b: int, node: int, rule: Rule, bar: float) -> int:
 
 
 @compiled
-def _puct(tree: Tree, b: int, node: int, rule: Rule, bar: float) -> int:
+def _puct(tree: Tree, path: Path, b: int, node: int, rule: Rule, bar: float) -> int:
     visits, total, high, low = tree.visits[b, node], tree.total[b, node], tree.high[b, node], tree.low[b, node]
     prior = tree.prior[b, node]
     width = rule.exploration * math.sqrt(tree.passed[b, node])
@@ -119,7 +148,7 @@ def _puct(tree: Tree, b: int, node: int, rule: Rule, bar: float) -> int:
     parent = (tree.value[b, node] + mass) / (1.0 + tried)
     best, found = -np.inf, -1
     for a in range(visits.size):
-        if _worthwhile(low[a], high[a], bar, rule):
+        if _worthwhile(low[a], high[a], bar, rule) and _leads_on(tree, path, b, node, a):
             q = total[a] / visits[a] if visits[a] > 0 else parent
             q = min(max(q, low[a]), high[a])
             score = _scaled(tree, b, q, rule) + width * prior[a] / (1.0 + visits[a])
@@ -129,25 +158,30 @@ def _puct(tree: Tree, b: int, node: int, rule: Rule, bar: float) -> int:
 
 
 @compiled
-def _choose(tree: Tree, b: int, node: int, rule: Rule) -> int:
-    """Return the action to try; never one that is proved to be worse than another, or lost."""
+def _choose(tree: Tree, path: Path, b: int, node: int, rule: Rule) -> int:
+    """Return the action to try; never one that is proved to be worse than another, or lost; -1: none leads on."""
     bar = tree.lower[b, node]
     if rule.kind == UCT:
-        return _uct(tree, b, node, rule, bar)
-    return _puct(tree, b, node, rule, bar)
+        return _uct(tree, path, b, node, rule, bar)
+    return _puct(tree, path, b, node, rule, bar)
 
 
 @compiled
-def _draw(tree: Tree, b: int, node: int, action: int) -> int:
-    """Return an outcome of an action."""
+def _draw(tree: Tree, path: Path, b: int, node: int, action: int) -> int:
+    """Return an outcome of an action; where nodes are merged, of those that may bring news if there is any."""
     outcomes = tree.child.shape[3]
     if outcomes == 1:
         return 0
-    left = uniform(tree.rng, b)
     chance = tree.chance[b, node, action]
+    news = 0.0
+    if path.mark.shape[1] > 0:
+        for k in range(outcomes):
+            if _is_news(tree, path, b, node, action, k):
+                news += chance[k]
+    left = uniform(tree.rng, b) * (news if news > 0 else 1.0)
     likely = 0
     for k in range(outcomes):
-        if chance[k] > 0:
+        if chance[k] > 0 and (news == 0 or _is_news(tree, path, b, node, action, k)):
             likely = k
             left -= chance[k]
             if left < 0:
@@ -157,17 +191,27 @@ def _draw(tree: Tree, b: int, node: int, action: int) -> int:
 
 @compiled
 def _descend(tree: Tree, path: Path, b: int, rule: Rule) -> bool:
-    """Go down to an action whose outcome is not in the tree (True), or to a node whose value is known (False)."""
-    node, depth = 0, 0
+    """Go down to an action whose outcome is not in the tree (True), or to a node whose value is taken as it is (False).
+
+    That is where its value is known, and where the way would meet itself.
+    """
+    node, depth, marks = 0, 0, path.mark.shape[1] > 0
+    path.number[b] += 1
     while True:
-        action = _choose(tree, b, node, rule)
-        outcome = _draw(tree, b, node, action)
-        path.node[b, depth], path.action[b, depth] = node, action
+        if marks:
+            path.mark[b, node] = path.number[b]
+        action = _choose(tree, path, b, node, rule)
+        if action < 0:
+            break
+        outcome = _draw(tree, path, b, node, action)
+        path.node[b, depth], path.action[b, depth], path.outcome[b, depth] = node, action, outcome
         depth += 1
         node = tree.child[b, node, action, outcome]
         if node < 0 or tree.lower[b, node] >= tree.upper[b, node]:
             break
-    path.outcome[b], path.depth[b], path.node[b, depth] = outcome, depth, node
+        if marks and path.mark[b, node] == path.number[b]:
+            break
+    path.depth[b], path.node[b, depth] = depth, node
     return bool(node < 0)
 
 
@@ -202,6 +246,16 @@ def _settle(tree: Tree, b: int, node: int) -> None:
 
 
 @compiled
+def _step_of(tree: Tree, b: int, node: int, action: int, outcome: int) -> tuple[float, float]:
+    """Return reward and discount of an outcome in the tree; where nodes are merged, several ways lead into one."""
+    if tree.step.shape[1] > 0:
+        step = tree.step[b, node, action, outcome]
+        return step[0], step[1]
+    child = tree.child[b, node, action, outcome]
+    return tree.reward[b, child], tree.discount[b, child]
+
+
+@compiled
 def _sum_of_bounds(tree: Tree, b: int, node: int, action: int, rule: Rule) -> tuple[float, float]:
     """Return between what an action's value lies, by what its outcomes are proved to be worth."""
     low = high = 0.0
@@ -212,7 +266,7 @@ def _sum_of_bounds(tree: Tree, b: int, node: int, action: int, rule: Rule) -> tu
             child = tree.child[b, node, action, k]
             if child < 0:
                 return -rule.bound, rule.bound
-            reward, discount = tree.reward[b, child], tree.discount[b, child]
+            reward, discount = _step_of(tree, b, node, action, k)
             least, greatest = tree.lower[b, child], tree.upper[b, child]
             if discount < 0:
                 least, greatest = greatest, least
@@ -238,8 +292,46 @@ def _prove(tree: Tree, path: Path, b: int, rule: Rule) -> None:
 
 
 @compiled
+def _expected(tree: Tree, b: int, node: int, action: int) -> float:
+    """Return what an action is worth by the values of those of its outcomes that are in the tree; NaN: none is."""
+    mass, worth, outcomes = 0.0, 0.0, tree.child.shape[3]
+    for k in range(outcomes):
+        child = tree.child[b, node, action, k]
+        chance = 1.0 if outcomes == 1 else tree.chance[b, node, action, k]
+        if child >= 0 and chance > 0:
+            reward, discount = _step_of(tree, b, node, action, k)
+            mass += chance
+            worth += chance * (reward + discount * tree.value[b, child])
+    return worth / mass if mass > 0 else np.nan
+
+
+@compiled
+def _renew(tree: Tree, b: int, node: int) -> None:
+    """Value all actions of a node by what their outcomes are worth now (Bellman), and the node by the best of them.
+
+    Where nothing is left to chance, a return once seen can be had again: a node's value never falls.
+    """
+    best = tree.value[b, node] if tree.chance.shape[1] == 0 else -np.inf
+    for a in range(tree.visits.shape[2]):
+        if tree.visits[b, node, a] > 0:
+            q = _expected(tree, b, node, a)
+            if math.isnan(q):
+                q = tree.total[b, node, a] / tree.visits[b, node, a]
+            else:
+                tree.total[b, node, a] = q * tree.visits[b, node, a]
+            tree.span[b, 0], tree.span[b, 1] = min(tree.span[b, 0], q), max(tree.span[b, 1], q)
+            best = max(best, q)
+    tree.value[b, node] = min(max(best, tree.lower[b, node]), tree.upper[b, node])
+
+
+@compiled
 def _back_up(tree: Tree, path: Path, b: int, reward: float, discount: float, value: float) -> None:
     """Add a return to every action on the way, from the last, which gave `reward` and led to what is worth `value`."""
+    if discount < 0:
+        tree.best[b] = False
+    if tree.best[b]:
+        _back_up_best(tree, path, b, reward + discount * value)
+        return
     for level in range(path.depth[b] - 1, -1, -1):
         node, action = path.node[b, level], path.action[b, level]
         returned = reward + discount * value
@@ -249,25 +341,121 @@ def _back_up(tree: Tree, path: Path, b: int, reward: float, discount: float, val
         q = tree.total[b, node, action] / tree.visits[b, node, action]
         tree.span[b, 0], tree.span[b, 1] = min(tree.span[b, 0], q), max(tree.span[b, 1], q)
         value = min(max(returned, tree.lower[b, node]), tree.upper[b, node])
-        reward, discount = tree.reward[b, node], tree.discount[b, node]
+        if level > 0:
+            reward, discount = _way_into(tree, path, b, level)
+
+
+@compiled
+def _way_into(tree: Tree, path: Path, b: int, level: int) -> tuple[float, float]:
+    """Return reward and discount of the action before a level."""
+    return _step_of(tree, b, path.node[b, level - 1], path.action[b, level - 1], path.outcome[b, level - 1])
+
+
+@compiled
+def _back_up_best(tree: Tree, path: Path, b: int, returned: float) -> None:
+    """Renew the nodes on the way, from the last.
+
+    `returned` is what the last action brought; it counts where there is no room in the tree for what that led to.
+    """
+    for level in range(path.depth[b] - 1, -1, -1):
+        node, action = path.node[b, level], path.action[b, level]
+        tree.visits[b, node, action] += 1
+        tree.total[b, node, action] += returned
+        tree.passed[b, node] += 1
+        _renew(tree, b, node)
+    if tree.table.shape[1] > 0:
+        _renew_others(tree, path, b)
+
+
+@compiled
+def _renew_others(tree: Tree, path: Path, b: int) -> None:
+    """Renew some nodes more, in turn and the newest first: several ways lead into a node, and news takes but one."""
+    for _ in range(min(OTHERS, tree.size[b])):
+        path.turn[b] -= 1
+        if path.turn[b] < 0:
+            path.turn[b] = tree.size[b] - 1
+        node = path.turn[b]
+        if tree.lower[b, node] < tree.upper[b, node] and tree.passed[b, node] > 1:
+            _renew(tree, b, node)
 
 
 @compiled
 def _back_up_known(tree: Tree, path: Path, b: int) -> None:
-    """Add the return of a way that ended in a node whose value is known."""
-    node = path.node[b, path.depth[b]]
-    _back_up(tree, path, b, tree.reward[b, node], tree.discount[b, node], tree.lower[b, node])
+    """Add the return of a way that ended in a node whose value is taken as it is."""
+    depth = path.depth[b]
+    if depth == 0:  # whatever can be done leads back to the root
+        tree.passed[b, 0] += 1
+        _renew(tree, b, 0)
+        return
+    node = path.node[b, depth]
+    known = tree.lower[b, node] >= tree.upper[b, node]
+    worth = tree.lower[b, node] if known else tree.value[b, node]
+    reward, discount = _way_into(tree, path, b, depth)
+    _back_up(tree, path, b, reward, discount, worth)
 
 
 @compiled
-def _attach(tree: Tree, path: Path, b: int, node: int, rule: Rule) -> None:
-    """Hang a new node, whose fields are written, to the end of the way, and say what that proves."""
+def _place(tree: Tree, states: Array, b: int, state: Array, over: bool) -> int:
+    """Return where the table has a node with such a state, or where there is room for one."""
+    key = np.uint64(0)
+    for i in range(state.size):
+        key = (key ^ np.uint64(state[i])) * FIRST
+        key ^= key >> S31
+    last = np.uint64(tree.table.shape[1] - 1)
+    while True:
+        node = tree.table[b, np.int64(key & last)] - 1
+        if node < 0:
+            return np.int64(key & last)
+        same = tree_is_over(tree, b, node) == over
+        for i in range(state.size):
+            same = same and states[b, node, i] == state[i]
+        if same:
+            return np.int64(key & last)
+        key += np.uint64(1)
+
+
+@compiled
+def _link(tree: Tree, path: Path, b: int, node: int, rule: Rule, reward: float, discount: float) -> None:
+    """Let the way end in a node, and say what that proves."""
     depth = path.depth[b]
     path.node[b, depth] = node
-    tree.child[b, path.node[b, depth - 1], path.action[b, depth - 1], path.outcome[b]] = node
-    tree.size[b] = node + 1
+    before, action, outcome = path.node[b, depth - 1], path.action[b, depth - 1], path.outcome[b, depth - 1]
+    tree.child[b, before, action, outcome] = node
+    if tree.step.shape[1] > 0:
+        tree.step[b, before, action, outcome, 0], tree.step[b, before, action, outcome, 1] = reward, discount
     if tree.lower[b, node] > -rule.bound or tree.upper[b, node] < rule.bound:
         _prove(tree, path, b, rule)
+
+
+@compiled
+def _merge(
+    tree: Tree, path: Path, states: Array, b: int, rule: Rule, state: Array, reward: float, discount: float, over: bool
+) -> bool:
+    """Let the way end in the node that has the state already, and tell whether there is one."""
+    if tree.table.shape[1] == 0:
+        return False
+    node = tree.table[b, _place(tree, states, b, state, over)] - 1
+    if node >= 0:
+        _link(tree, path, b, node, rule, reward, discount)
+    return bool(node >= 0)
+
+
+@compiled
+def _enter(tree: Tree, states: Array, b: int, node: int) -> None:
+    """Write a node to the table, where there is one."""
+    if tree.table.shape[1] > 0:
+        place = _place(tree, states, b, states[b, node], tree_is_over(tree, b, node))
+        tree.table[b, place] = node + 1
+
+
+@compiled
+def _attach(
+    tree: Tree, path: Path, states: Array, b: int, node: int, rule: Rule, reward: float, discount: float
+) -> None:
+    """Hang a new node, whose fields are written, to the end of the way."""
+    tree.size[b] = node + 1
+    _enter(tree, states, b, node)
+    _link(tree, path, b, node, rule, reward, discount)
 
 
 @compiled
@@ -299,7 +487,7 @@ def _look(tree: Tree, b: int, node: int, ahead: Array) -> None:
     _settle(tree, b, node)
 
 
-@entry
+@kept
 def descend(tree: Tree, path: Path, rule: Rule, active: Array) -> None:
     """Go down in each of the `active` [B] trees; where nothing new is met, back up at once.
 
@@ -314,7 +502,7 @@ def descend(tree: Tree, path: Path, rule: Rule, active: Array) -> None:
                 _back_up_known(tree, path, b)
 
 
-@entry
+@kept
 def plant(
     tree: Tree, rule: Rule, rows: Array, legal: Array, ahead: Array, chance: Array, prior: Array, value: Array
 ) -> None:
@@ -338,12 +526,40 @@ def plant(
         _look(tree, b, 0, ahead[i])
         tree.size[b], tree.reward[b, 0], tree.discount[b, 0] = 1, 0.0, 0.0
         tree.span[b, 0], tree.span[b, 1] = np.inf, -np.inf
+        tree.best[b] = rule.best
 
 
-@entry
+@kept
+def merge(
+    tree: Tree,
+    path: Path,
+    states: Array,
+    rule: Rule,
+    rows: Array,
+    reached: Array,
+    reward: Array,
+    discount: Array,
+    merged: Array,
+) -> None:
+    """Write to `merged` [R] which of the states `reached` [R, S] are in the trees of `rows` [R]; the ways end there."""
+    for i in range(rows.size):
+        over = discount[i] == 0
+        merged[i] = _merge(tree, path, states, rows[i], rule, reached[i], reward[i], rule.gamma * discount[i], over)
+
+
+@kept
+def enter(tree: Tree, states: Array) -> None:
+    """Write all nodes to the tables."""
+    for b in range(tree.size.size):
+        for node in range(tree.size[b]):
+            _enter(tree, states, b, node)
+
+
+@kept
 def attach(
     tree: Tree,
     path: Path,
+    states: Array,
     rule: Rule,
     rows: Array,
     reward: Array,
@@ -367,11 +583,11 @@ def attach(
                 _look(tree, b, node, ahead[i])
             worth = min(max(worth, tree.lower[b, node]), tree.upper[b, node])
             tree.value[b, node] = worth
-            _attach(tree, path, b, node, rule)
+            _attach(tree, path, states, b, node, rule, reward[i], rule.gamma * discount[i])
         _back_up(tree, path, b, reward[i], rule.gamma * discount[i], worth)
 
 
-@entry
+@kept
 def simulate(
     tree: Tree,
     path: Path,
@@ -406,17 +622,21 @@ def simulate(
     """
     nodes, actions, result = tree.passed.shape[1], tree.visits.shape[2], path.result
     for b in range(tree.size.size):
-        for _ in range(simulations if active[b] else 0):
-            if tree.lower[b, 0] >= tree.upper[b, 0]:
-                break
+        done = 0 if active[b] else simulations
+        while done < simulations and tree.lower[b, 0] < tree.upper[b, 0]:
             if not _descend(tree, path, b, rule):
                 _back_up_known(tree, path, b)
+                done += 1
                 continue
             depth, node = path.depth[b], tree.size[b]
             fits = node < nodes
             reached = states[b, node] if fits else path.beyond
-            step(states[b, path.node[b, depth - 1]], path.action[b, depth - 1], path.outcome[b], data, reached, result)
+            last = path.node[b, depth - 1]
+            step(states[b, last], path.action[b, depth - 1], path.outcome[b, depth - 1], data, reached, result)
             reward, discount, over = result[0], rule.gamma * result[1], result[1] == 0
+            if _merge(tree, path, states, b, rule, reached, reward, discount, over):
+                continue
+            done += 1
             settled = over
             if fits:
                 if not over:
@@ -442,7 +662,7 @@ def simulate(
                     _spread(tree, b, node)
                 worth = min(max(worth, tree.lower[b, node]), tree.upper[b, node])
                 tree.value[b, node] = worth
-                _attach(tree, path, b, node, rule)
+                _attach(tree, path, states, b, node, rule, reward, discount)
             _back_up(tree, path, b, reward, discount, worth)
 
 
@@ -474,20 +694,26 @@ def transplant(old: Tree, new: Tree, roots: Array) -> Array:
     Returns which nodes those were, [B, N]; -1 in the rest.
     """
     batch, nodes = new.passed.shape
-    source = np.full((batch, nodes), -1)
+    source, place = np.full((batch, nodes), -1), np.full(old.passed.shape[1], -1)
     for b in range(batch):
         if roots[b] < 0 or tree_is_over(old, b, roots[b]):
             continue
+        new.best[b] = old.best[b]
         new.span[b], source[b, 0], size, done = old.span[b], roots[b], 1, 0
+        place[:], place[roots[b]] = -1, 0
         while done < size:
             node = source[b, done]
             _copy(old, new, b, node, done)
             for a in range(old.visits.shape[2]):
                 for k in range(old.child.shape[3]):
                     child = old.child[b, node, a, k]
-                    if child >= 0 and size < nodes:
-                        source[b, size], new.child[b, done, a, k] = child, size
+                    if child < 0:
+                        continue
+                    # Several ways may lead to a node, and back to one that was before.
+                    if place[child] < 0 and size < nodes:
+                        source[b, size], place[child] = child, size
                         size += 1
+                    new.child[b, done, a, k] = place[child]
             done += 1
         new.size[b] = size
     return source
@@ -507,6 +733,11 @@ def _copy(old: Tree, new: Tree, b: int, node: int, place: int) -> None:
         new.low[b, place, a], new.high[b, place, a] = old.low[b, node, a], old.high[b, node, a]
         for k in range(old.child.shape[3]):
             new.child[b, place, a, k] = -1
+            if old.step.shape[1] > 0:
+                new.step[b, place, a, k, 0], new.step[b, place, a, k, 1] = (
+                    old.step[b, node, a, k, 0],
+                    old.step[b, node, a, k, 1],
+                )
             if old.chance.shape[1] > 0:
                 new.chance[b, place, a, k] = old.chance[b, node, a, k]
     new.passed[b, place], new.value[b, place] = old.passed[b, node], old.value[b, node]

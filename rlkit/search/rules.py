@@ -6,36 +6,35 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import gymnasium
-import numba
 import numpy as np
 
+from rlkit.compiling import callback, entry
 from rlkit.core import Array
 from rlkit.search.model import CHANCES, Rules, Step, Symmetry
 
 F = TypeVar("F", bound=Callable[..., Any])
-ENTRY: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True, "cache": True}
-entry: Callable[[F], F] = numba.njit(**ENTRY)
+kept: Callable[[F], F] = entry(error_model="numpy", no_cfunc_wrapper=True)
 
 
-@numba.cfunc(CHANCES, cache=True)
+@callback(CHANCES)
 def certain(state, action, data, probability):  # type: ignore[no-untyped-def]
     """Leave nothing to chance: the `chances` of rules in which each action has one outcome."""
     probability[0] = 1.0
 
 
-@entry
+@kept
 def _step(step: Any, data: Array, states: Array, action: Array, outcome: Array, reached: Array, result: Array) -> None:
     for b in range(len(states)):
         step(states[b], action[b], outcome[b], data, reached[b], result[b])
 
 
-@entry
+@kept
 def _legal(legal: Any, data: Array, states: Array, mask: Array) -> None:
     for b in range(len(states)):
         legal(states[b], data, mask[b])
 
 
-@entry
+@kept
 def _chances(chances: Any, data: Array, states: Array, probability: Array) -> None:
     for b in range(len(states)):
         for a in range(probability.shape[1]):

@@ -1,0 +1,133 @@
+"""Compiled code that is kept on disk as long as nothing that went into it has changed.
+
+numba's own cache looks for changes in the file of the function only, but whatever the function calls is compiled into
+it, and constants are as well, from whatever file they come.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numba.core import caching, ccallback, sigutils
+
+# numba has no types of its own.
+untyped: Any = (caching.IndexDataCacheFile, ccallback.CFunc, sigutils.normalize_signature)
+IndexDataCacheFile, CFunc, normalize_signature = untyped
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PLAIN = (bool, int, float, complex, str, bytes, tuple, type(None), np.generic)
+
+
+def entry(**options: Any) -> Callable[[F], F]:
+    """Return a decorator like `numba.njit` with `options`, whose results are kept on disk."""
+
+    def compiled(function: F) -> F:
+        dispatcher: Any = numba.njit(**options)(function)
+        _keep(dispatcher, function)
+        return dispatcher  # type: ignore[no-any-return]
+
+    return compiled
+
+
+def callback(signature: Any) -> Callable[[F], Any]:
+    """Return a decorator like `numba.cfunc`, whose results are kept on disk."""
+
+    def compiled(function: F) -> Any:
+        result = CFunc(function, normalize_signature(signature), locals={}, options={})
+        _keep(result, function)
+        result.compile()
+        return result
+
+    return compiled
+
+
+def _keep(compiled: Any, function: Callable[..., Any]) -> None:
+    try:
+        compiled._cache = _Covering(function)  # type: ignore[no-untyped-call]
+    except RuntimeError:  # there is no place for a cache: compiled anew in each process
+        return
+
+
+class _Covering(caching.FunctionCache):
+    """numba's cache, which forgets what it holds when any of the sources of a function has changed."""
+
+    _covered = False
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        self._cover()
+        return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        self._cover()
+        super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+
+    def _cover(self) -> None:
+        """Stamp the index; only now is everything defined that the function calls."""
+        if not self._covered:
+            path, name = self._cache_path, self._impl.filename_base
+            self._cache_file = IndexDataCacheFile(path, name, source_stamp=fingerprint(self._py_func))
+            self._covered = True
+
+
+def fingerprint(function: Any) -> str:
+    """Return a digest of all that is compiled into a function: files, the options of what it calls, and constants."""
+    digest = hashlib.sha256()
+    for part in sorted(set(_parts(function, set()))):
+        digest.update(part.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def _parts(function: Any, seen: set[int]) -> Iterator[str]:
+    if id(function) in seen:
+        return
+    seen.add(id(function))
+    yield _file(inspect.getfile(function))
+    closed = inspect.getclosurevars(function).nonlocals
+    for name in _names(function.__code__):
+        if name in closed or name in function.__globals__:
+            yield from _part(name, closed.get(name, function.__globals__.get(name)), seen)
+
+
+def _part(name: str, value: Any, seen: set[int]) -> Iterator[str]:
+    """Return what says that a name of a function's module still stands for the same."""
+    inner = getattr(value, "py_func", None) or getattr(value, "__wrapped__", None) or value
+    if isinstance(inner, FunctionType):
+        yield f"{name} {getattr(value, 'targetoptions', '')}"
+        yield from _parts(inner, seen)
+    elif isinstance(value, ModuleType | type):
+        module = value if isinstance(value, ModuleType) else inspect.getmodule(value)
+        yield f"{name} {_file(getattr(module, '__file__', None))}"
+    elif isinstance(value, np.ndarray):
+        yield f"{name} {value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+    else:
+        yield f"{name} {value!r}" if isinstance(value, PLAIN) else f"{name} {type(value).__qualname__}"
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from (*code.co_names, *code.co_freevars)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def _file(name: str | None) -> str:
+    """Return the name of a source file and the digest of what is in it, where there is something to read."""
+    path = Path(str(name))
+    if not path.is_file():
+        return str(name)
+    status = path.stat()
+    return f"{name} {_digest(path, status.st_mtime_ns, status.st_size)}"
+
+
+@cache
+def _digest(path: Path, changed: int, size: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

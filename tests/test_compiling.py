@@ -1,0 +1,105 @@
+"""What numba compiled is kept on disk only as long as nothing that went into it has changed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rlkit.compiling import fingerprint
+
+ROOT = Path(__file__).parent.parent
+
+CONSTANTS = "SCALE = 10\n"
+HELPER = """
+import numba
+
+@numba.njit(forceinline=True)
+def within(x):
+    return x + 1
+"""
+ENTRY = """
+from constants import SCALE
+from helper import within
+from numba import float64, int64
+from rlkit.compiling import callback, entry
+
+@entry(error_model="numpy")
+def outer(x):
+    return SCALE * within(x)
+
+@callback(float64(int64))
+def called(x):
+    return SCALE * within(x) + 0.5
+"""
+RUN = """
+from caller import called, outer
+print(outer(1), called.ctypes(1), sum(outer.stats.cache_hits.values()), called.cache_hits)
+"""
+
+
+def answer(folder: Path) -> list[float]:
+    ran = subprocess.run([sys.executable, "-c", RUN], cwd=folder, capture_output=True, text=True, check=True)
+    return [float(word) for word in ran.stdout.split()]
+
+
+@pytest.mark.slow
+def test_a_change_in_any_file_that_is_compiled_in_is_seen(tmp_path: Path) -> None:
+    for name, source in (("constants", CONSTANTS), ("helper", HELPER), ("caller", ENTRY)):
+        (tmp_path / f"{name}.py").write_text(source)
+    assert answer(tmp_path) == [20, 20.5, 0, 0]
+    assert answer(tmp_path) == [20, 20.5, 1, 1]  # read from disk
+    (tmp_path / "helper.py").write_text(HELPER.replace("x + 1", "x + 2"))
+    assert answer(tmp_path) == [30, 30.5, 0, 0]
+    (tmp_path / "constants.py").write_text("SCALE = 7\n")
+    assert answer(tmp_path) == [21, 21.5, 0, 0]
+    (tmp_path / "caller.py").write_text(ENTRY.replace("+ 0.5", "+ 0.25"))
+    assert answer(tmp_path) == [21, 21.25, 0, 0]
+    assert answer(tmp_path) == [21, 21.25, 1, 1]
+
+
+def made(folder: Path, monkeypatch: pytest.MonkeyPatch, helper: str = HELPER, constants: str = CONSTANTS) -> str:
+    """Return the fingerprint of a function that calls one of another file, by way of one of its own."""
+    import importlib
+
+    monkeypatch.syspath_prepend(str(folder))
+    between = "from helper import within\nfrom constants import SCALE\ndef middle(x):\n    return SCALE * within(x)\n"
+    files = {"helper": helper, "constants": constants, "between": between}
+    files["top"] = "import between\nfrom between import middle\ndef top(x):\n    return middle(x)\n"
+    for name, source in files.items():
+        (folder / f"{name}.py").write_text(source)
+        sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
+    try:
+        return fingerprint(importlib.import_module("top").top)
+    finally:
+        sys.dont_write_bytecode = before
+
+
+class TestFingerprints:
+    def test_they_are_those_of_all_that_is_reached(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        first = made(tmp_path, monkeypatch)
+        assert made(tmp_path, monkeypatch) == first
+        others = [
+            made(tmp_path, monkeypatch, helper=HELPER.replace("x + 1", "x + 2")),
+            made(tmp_path, monkeypatch, helper=HELPER.replace("forceinline=True", "forceinline=False")),
+            made(tmp_path, monkeypatch, constants="SCALE = 11\n"),
+        ]
+        assert len({first, *others}) == 4
+
+    def test_the_searchs_covers_the_draws(self) -> None:
+        from rlkit import compiling
+        from rlkit.search import kernel
+
+        files = {part.split()[0] for part in compiling._parts(kernel.simulate.py_func, set())}
+        assert {Path(file).name for file in files if file.endswith(".py")} >= {"kernel.py", "draws.py"}
+
+    def test_nothing_is_kept_by_numbas_own_cache(self) -> None:
+        sources = [path for room in ("rlkit", "envs", "agents") for path in (ROOT / room).rglob("*.py")]
+        assert len(sources) > 200
+        own = re.compile(r"cache\s*=\s*True|\"cache\":\s*True")
+        assert [path.name for path in sources if own.search(path.read_text())] == []
