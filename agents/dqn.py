@@ -159,19 +159,29 @@ class DQN:
             self._due += self._steps // self._train_freq - before // self._train_freq
 
     def update(self) -> Metrics | None:
-        """Take the gradient steps that are due; their batches are drawn together."""
+        """Take the gradient steps that are due.
+
+        Their batches are drawn together, which is faster; by priority one at a time, as each step changes those.
+        """
         due, self._due = self._due * self._gradient_steps, 0
         if due == 0 or len(self._replay) == 0:
             return None
-        drawn = self._replay.sample(due * self._batch_size)
-        rows = {name: self._tensor(value) for name, value in drawn._asdict().items() if value is not None}
-        rows["discount"] = self._gamma * rows["discount"]
-        parts = {name: value.view(due, self._batch_size, *value.shape[1:]).unbind() for name, value in rows.items()}
-        steps = [self._learn({name: part[i] for name, part in parts.items()}) for i in range(due)]
-        losses, priorities, chosen = (torch.stack(column) for column in zip(*steps, strict=True))
-        self._replay.update_priorities(drawn.index, priorities.flatten().cpu().numpy())
+        together = 1 if self._replay.prioritized else due
+        steps = [step for _ in range(due // together) for step in self._take(together)]
+        losses, chosen = (torch.stack(column) for column in zip(*steps, strict=True))
         loss, value = torch.stack((losses.mean(), self._distribution.mean(chosen).mean())).tolist()
         return {"loss/td": loss, "q/mean": value, "epsilon": self._epsilon(self._steps)}
+
+    def _take(self, count: int) -> list[tuple[Tensor, Tensor]]:
+        """Take gradient steps on `count` batches that are drawn at once; return their losses and outputs."""
+        drawn = self._replay.sample(count * self._batch_size, self._gamma)
+        rows = {name: self._tensor(value) for name, value in drawn._asdict().items() if value is not None}
+        rows["discount"] = self._gamma * rows["discount"]
+        parts = {name: value.view(count, self._batch_size, *value.shape[1:]).unbind() for name, value in rows.items()}
+        steps = [self._learn({name: part[i] for name, part in parts.items()}) for i in range(count)]
+        priorities = torch.cat([step[1] for step in steps])
+        self._replay.update_priorities(drawn.index, priorities.cpu().numpy())
+        return [(loss, chosen) for loss, _, chosen in steps]
 
     def _learn(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Take a gradient step; return its loss, the priorities [B] and the outputs [B, K] for what was done."""

@@ -103,7 +103,7 @@ class FittedQ:
             return None
         if not self._warm_start:
             self.values.forget()
-        return self._fit(self._replay.everything())
+        return self._fit(self._replay.everything(self._gamma))
 
     def _fit(self, stored: Batch) -> Metrics:
         rows, following = self.values.rows(stored.observation), self.values.rows(stored.next_observation)

@@ -15,7 +15,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.agents.dqn import DQN
-from rlkit.core import Batch, UsageError
+from rlkit.core import Batch, StepInfo, Transition, UsageError
 from rlkit.distributions import Categorical, Distribution, Expected, Quantile
 from rlkit.explore import Constant, Linear
 from rlkit.loop import interact, train
@@ -59,13 +59,15 @@ def generator(seed: int = 0) -> torch.Generator:
 class Sequence:
     """A replay that gives one batch after the other, and keeps the priorities it is told."""
 
+    prioritized = False
+
     def __init__(self, batches: list[Batch]):
         self._batches, self.told = iter(batches), []
 
     def __len__(self) -> int:
         return 1
 
-    def sample(self, batch_size: int) -> Batch:
+    def sample(self, batch_size: int, gamma: float) -> Batch:
         return next(self._batches)
 
     def update_priorities(self, index: Any, td_error: Any) -> None:
@@ -365,6 +367,59 @@ class TestUpdate:
             torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-5)
 
 
+class Remembering(Sequence):
+    """Notes in which order batches are drawn and answered, how large they are, and by which gamma."""
+
+    def __init__(self, prioritized: bool):
+        super().__init__([])
+        self.prioritized, self.calls = prioritized, []  # type: ignore[misc]
+
+    def sample(self, batch_size: int, gamma: float) -> Batch:
+        self.calls.append(("drawn", batch_size, gamma))
+        return rows(batch_size)
+
+    def update_priorities(self, index: Any, td_error: Any) -> None:
+        self.calls.append(("told", len(td_error)))
+
+
+class TestDrawing:
+    @pytest.mark.parametrize("prioritized", [True, False])
+    def test_by_priority_each_batch_is_answered_before_the_next_is_drawn(self, prioritized: bool) -> None:
+        replay: Any = Remembering(prioritized)
+        agent = DQN(
+            network=Table(torch.zeros(2, 1), Expected()),  # type: ignore[arg-type]
+            replay=replay,
+            **{**SETTINGS, "gradient_steps": 3, "batch_size": 2},
+        )
+        update(agent)
+        one, all_at_once = [("drawn", 2, 0.9), ("told", 2)], [("drawn", 6, 0.9), ("told", 6)]
+        assert replay.calls == (one * 3 if prioritized else all_at_once)
+
+    def test_the_weights_of_each_batch_are_over_its_own_largest(self) -> None:
+        # Errors as exp(N(0, 2)): a joint maximum of 16 batches would leave a mean weight of about half of this.
+        replay, drawn = (
+            PrioritizedReplay(512, np.random.default_rng(0), alpha=0.6, beta=Constant(1.0), epsilon=1e-6),
+            [],
+        )
+        no = np.zeros(1, bool)
+        for t in range(512):
+            rows_of_one = (np.full((1, 1), float(t + k), np.float32) for k in range(2))
+            observation, successor = rows_of_one
+            ones = np.ones(1, np.float32)
+            info = StepInfo(ones, no, no)
+            replay.add(Transition(observation, np.zeros(1, int), ones, ones, successor, no, ~no, None, None, info))
+        errors = np.random.default_rng(1).lognormal(0, 2, 512).astype(np.float32)
+        replay.update_priorities(np.arange(512), errors)
+        sample = replay.sample
+        replay.sample = lambda *given: drawn.append(sample(*given)) or drawn[-1]  # type: ignore[method-assign, func-returns-value]
+        network: Any = Table(torch.zeros(2, 1), Expected())
+        update(DQN(network=network, replay=replay, **{**SETTINGS, "gradient_steps": 16, "learning_rate": 0.0}))
+        assert [len(batch.index) for batch in drawn] == [8] * 16
+        assert [float(batch.weight.max()) for batch in drawn] == [1.0] * 16
+        # What was told after the first batch is what the second was drawn by: its error is 1 everywhere.
+        assert replay._priorities[drawn[0].index % 512] == pytest.approx(np.ones(8), rel=1e-5)
+
+
 def smooth(network: nn.Module) -> None:
     """Put Tanh in the place of every ReLU."""
     for name, module in network.named_children():
@@ -415,7 +470,7 @@ def corridor_agent(options: dict[str, Any]) -> DQN:
     network = {key: options[key] for key in PLAIN if key in options}
     kept = {key.removeprefix("replay_"): value for key, value in options.items() if key.startswith("replay_")}
     make_replay: Any = PrioritizedReplay if kept else UniformReplay
-    kept |= {"n_step": options.get("n_step", 1), "gamma": 0.9}
+    kept |= {"n_step": options.get("n_step", 1)}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         torso = MLP(Corridor.observation_space, [32], "relu", layer_norm=False)

@@ -24,6 +24,12 @@ class SumTree:
             nodes = len(self._levels[-1])
             self._levels.append(np.zeros((-(-nodes // WIDTH), WIDTH)))
 
+    def copied(self) -> SumTree:
+        """Return a tree of its own with the same numbers."""
+        other = SumTree(0)
+        other._levels = [level.copy() for level in self._levels]
+        return other
+
     @property
     def total(self) -> float:
         """The sum of all numbers."""
