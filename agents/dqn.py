@@ -29,11 +29,11 @@ from rlkit.explore import Schedule, annealed, epsilon_greedy, require_shares, te
 from rlkit.networks import (
     Descent,
     FlatParameters,
-    Precision,
     QNetwork,
-    computing,
     load_module_state,
+    mixed,
     module_state,
+    takes_bfloat16,
     to_tensor,
     trainable,
 )
@@ -91,7 +91,8 @@ class DQN:
             target_every: gradient steps between updates of the target network.
             tau: share of the online network in a target update; 1 copies, less is Polyak averaging.
             max_grad_norm: gradients are scaled down to this norm.
-            precision: float32, bfloat16 (mixed), or auto: bfloat16 where the device has units for it.
+            precision: of the torso where it learns; float32, bfloat16 (mixed), or auto, as in
+                `rlkit.networks.takes_bfloat16`. Heads, targets and acting are float32 whatever it is.
             compile: updates run compiled networks, which take a minute to compile; acting would not gain.
             total_steps: of the run; needed to anneal.
             device: where the networks live.
@@ -124,10 +125,11 @@ class DQN:
         self._target_every, self._tau = target_every, tau
         self._tensor = partial(to_tensor, device=device)
         self._generator = generator
-        numbers = Precision(precision, device)
-        self._acting = computing(self.network.outputs, numbers, compile=False)
-        self._online = computing(self.network.outputs, numbers, compile=compile)
-        self._aimed_at = computing(self._target.outputs, numbers, compile=compile)
+        learning = mixed(network, device) if takes_bfloat16(precision, device, network) else network.outputs
+        functions = (learning, self.network.outputs, self._target.outputs)
+        # A function that is there twice is compiled once.
+        compiled = {function: torch.compile(function) if compile else function for function in functions}
+        self._learning, self._online, self._aimed_at = (compiled[function] for function in functions)
         self._steps = self._due = self._updates = 0
 
     def initial_memory(self, n: int) -> Memory:
@@ -147,7 +149,7 @@ class DQN:
             noise = self._tensor(drawn)
         with torch.inference_mode():
             seen = self.network.read(self._tensor(timestep.observation))
-            q = self._distribution.mean(self._acting(seen, noise)).cpu().numpy()
+            q = self._distribution.mean(self.network.outputs(seen, noise)).cpu().numpy()
         epsilon = self._epsilon(self._steps) if explore else 0.0
         return epsilon_greedy(q, epsilon, rng, timestep.legal_actions), memory
 
@@ -188,7 +190,7 @@ class DQN:
         noise, *noises = self._noise()
         following = self._following(batch, *noises)
         seen = self.network.read(batch["observation"])
-        chosen = of_action(self._online(seen, noise), batch["action"])
+        chosen = of_action(self._learning(seen, noise), batch["action"])
         losses, priorities = self._distribution.loss(chosen, following, batch["reward"], batch["discount"])
         loss = (batch["weight"] * losses).mean()
         self._descent(loss, self._steps)

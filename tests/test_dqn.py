@@ -275,13 +275,13 @@ def in_vector(agent: DQN, vector: Tensor) -> list[Tensor]:
 class TestUpdate:
     """In float32 the update is the plain one, however memory is laid out."""
 
-    def agent(self, batches: list[Batch], size: int, seed: int = 0) -> DQN:
+    def agent(self, batches: list[Batch], size: int, seed: int = 0, **keys: Any) -> DQN:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             torso = NatureCNN(spaces.Box(0, 255, (4, size, size), np.uint8), hidden=64)
             network = QNetwork(torso, spaces.Discrete(6), **PLAIN)
         descent = {"optimizer": partial(torch.optim.Adam, fused=True), "learning_rate": 1e-4, "max_grad_norm": 0.5}
-        return table_agent(network, batches, target_every=30, **descent)[0]
+        return table_agent(network, batches, **{"target_every": 30, **descent, **keys})[0]
 
     def test_each_of_a_hundred_updates_is_the_plain_one(self) -> None:
         rng = np.random.default_rng(0)
@@ -345,6 +345,28 @@ class TestUpdate:
         assert updated[0][0] == pytest.approx(updated[1][0], rel=0.05, abs=0.05)
         torch.testing.assert_close(updated[0][1], updated[1][1], rtol=0, atol=5e-3)
         assert not torch.equal(updated[0][1], updated[1][1])
+
+    @pytest.mark.parametrize("double", [True, False])
+    def test_bfloat16_leaves_targets_and_acting_as_they_are(self, double: bool) -> None:
+        found = []
+        for precision in ("float32", "bfloat16"):
+            rng = np.random.default_rng(0)
+            batch = pictures(rng, 8, 36)
+            agent: Any = self.agent([batch], 36, precision=precision, double=double)
+            told = {name: torch.tensor(value) for name, value in batch._asdict().items() if value is not None}
+            targets, heard = agent._following(told, None, None), []
+            hook = agent.network.actions[1].register_forward_hook(
+                lambda layer, given, made, into=heard: into.append(made)
+            )
+            agent.act(first_timestep(batch.observation, None), (), explore=False, rng=rng)
+            hook.remove()
+            with torch.no_grad():
+                learnt = agent._learning(agent.network.read(told["observation"]), None)
+            found.append((targets, heard[0], learnt))
+        assert torch.equal(found[0][0], found[1][0])
+        assert torch.equal(found[0][1], found[1][1])
+        assert not torch.equal(found[0][2], found[1][2])
+        torch.testing.assert_close(found[0][2], found[1][2], rtol=0.05, atol=0.01)
 
     @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
@@ -460,13 +482,15 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
     "n-step": {"n_step": 3},
     "prioritised": {f"replay_{key}": value for key, value in PRIORITIZED.items()},
     "dueling c51": {"dueling": True, "distribution": GRID},
+    "bfloat16": {"precision": "bfloat16"},
+    "rainbow in bfloat16": {**ALL, "distribution": GRID, "precision": "bfloat16"},
     "rainbow": {**ALL, "distribution": GRID},
     "rainbow with quantiles": {**ALL, "distribution": Quantile(11)},
 }
 
 
 def corridor_agent(options: dict[str, Any]) -> DQN:
-    own = {key: options[key] for key in ("double", "epsilon") if key in options}
+    own = {key: options[key] for key in ("double", "epsilon", "precision") if key in options}
     network = {key: options[key] for key in PLAIN if key in options}
     kept = {key.removeprefix("replay_"): value for key, value in options.items() if key.startswith("replay_")}
     make_replay: Any = PrioritizedReplay if kept else UniformReplay
