@@ -30,11 +30,11 @@ from rlkit.explore import Schedule, annealed, epsilon_greedy, require_shares, te
 from rlkit.networks import (
     Descent,
     FlatParameters,
-    Precision,
     QNetwork,
-    computing,
     load_module_state,
+    mixed,
     module_state,
+    takes_bfloat16,
     to_tensor,
     trainable,
 )
@@ -92,7 +92,8 @@ class DQN:
             target_every: gradient steps between updates of the target network.
             tau: share of the online network in a target update; 1 copies, less is Polyak averaging.
             max_grad_norm: gradients are scaled down to this norm.
-            precision: float32, bfloat16 (mixed), or auto: bfloat16 where the device has units for it.
+            precision: of the torso where it learns; float32, bfloat16 (mixed), or auto, as in
+                `rlkit.networks.takes_bfloat16`. Heads, targets and acting are float32 whatever it is.
             compile: updates run compiled networks, which take a minute to compile; acting would not gain.
             total_steps: of the run; needed to anneal.
             device: where the networks live.
@@ -125,10 +126,11 @@ class DQN:
         self._target_every, self._tau = target_every, tau
         self._tensor = partial(to_tensor, device=device)
         self._generator = generator
-        numbers = Precision(precision, device)
-        self._acting = computing(self.network.outputs, numbers, compile=False)
-        self._online = computing(self.network.outputs, numbers, compile=compile)
-        self._aimed_at = computing(self._target.outputs, numbers, compile=compile)
+        learning = mixed(network, device) if takes_bfloat16(precision, device, network) else network.outputs
+        functions = (learning, self.network.outputs, self._target.outputs)
+        # A function that is there twice is compiled once.
+        compiled = {function: torch.compile(function) if compile else function for function in functions}
+        self._learning, self._online, self._aimed_at = (compiled[function] for function in functions)
         self._steps = self._due = self._updates = 0
 
     def initial_memory(self, n: int) -> Memory:
@@ -148,7 +150,7 @@ class DQN:
             noise = self._tensor(drawn)
         with torch.inference_mode():
             seen = self.network.read(self._tensor(timestep.observation))
-            q = self._distribution.mean(self._acting(seen, noise)).cpu().numpy()
+            q = self._distribution.mean(self.network.outputs(seen, noise)).cpu().numpy()
         epsilon = self._epsilon(self._steps) if explore else 0.0
         return epsilon_greedy(q, epsilon, rng, timestep.legal_actions), memory
 
@@ -159,26 +161,36 @@ class DQN:
         self._due += multiples(before, self._steps, self._train_freq, first=self._learning_starts)
 
     def update(self) -> Metrics | None:
-        """Take the gradient steps that are due; their batches are drawn together."""
+        """Take the gradient steps that are due.
+
+        Their batches are drawn together, which is faster; by priority one at a time, as each step changes those.
+        """
         due, self._due = self._due * self._gradient_steps, 0
         if due == 0 or len(self._replay) == 0:
             return None
-        drawn = self._replay.sample(due * self._batch_size)
-        rows = {name: self._tensor(value) for name, value in drawn._asdict().items() if value is not None}
-        rows["discount"] = self._gamma * rows["discount"]
-        parts = {name: value.view(due, self._batch_size, *value.shape[1:]).unbind() for name, value in rows.items()}
-        steps = [self._learn({name: part[i] for name, part in parts.items()}) for i in range(due)]
-        losses, priorities, chosen = (torch.stack(column) for column in zip(*steps, strict=True))
-        self._replay.update_priorities(drawn.index, priorities.flatten().cpu().numpy())
+        together = 1 if self._replay.prioritized else due
+        steps = [step for _ in range(due // together) for step in self._take(together)]
+        losses, chosen = (torch.stack(column) for column in zip(*steps, strict=True))
         loss, value = torch.stack((losses.mean(), self._distribution.mean(chosen).mean())).tolist()
         return {"loss/td": loss, "q/mean": value, "epsilon": self._epsilon(self._steps)}
+
+    def _take(self, count: int) -> list[tuple[Tensor, Tensor]]:
+        """Take gradient steps on `count` batches that are drawn at once; return their losses and outputs."""
+        drawn = self._replay.sample(count * self._batch_size, self._gamma)
+        rows = {name: self._tensor(value) for name, value in drawn._asdict().items() if value is not None}
+        rows["discount"] = self._gamma * rows["discount"]
+        parts = {name: value.view(count, self._batch_size, *value.shape[1:]).unbind() for name, value in rows.items()}
+        steps = [self._learn({name: part[i] for name, part in parts.items()}) for i in range(count)]
+        priorities = torch.cat([step[1] for step in steps])
+        self._replay.update_priorities(drawn.index, priorities.cpu().numpy())
+        return [(loss, chosen) for loss, _, chosen in steps]
 
     def _learn(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Take a gradient step; return its loss, the priorities [B] and the outputs [B, K] for what was done."""
         noise, *noises = self._noise()
         following = self._following(batch, *noises)
         seen = self.network.read(batch["observation"])
-        chosen = of_action(self._online(seen, noise), batch["action"])
+        chosen = of_action(self._learning(seen, noise), batch["action"])
         losses, priorities = self._distribution.loss(chosen, following, batch["reward"], batch["discount"])
         loss = (batch["weight"] * losses).mean()
         self._descent(loss, self._steps)

@@ -103,10 +103,11 @@ class FittedQ:
         due, self._due = self._due, 0
         if due == 0 or len(self._replay) == 0:
             return None
+        stored = self._replay.everything(self._gamma)
         if self._warm_start:
-            return self._fit(self._replay.everything(), due * self._iterations)
+            return self._fit(stored, due * self._iterations)
         self.values.forget()
-        return self._fit(self._replay.everything(), self._iterations)
+        return self._fit(stored, self._iterations)
 
     def _fit(self, stored: Batch, iterations: int) -> Metrics:
         rows, following = self.values.rows(stored.observation), self.values.rows(stored.next_observation)

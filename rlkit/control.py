@@ -132,7 +132,7 @@ class TabularControl:
         return {"loss/td": added(map(abs, errors)) / len(errors), "epsilon": self._share(True)} if errors else None
 
     def _gather(self, transition: Transition) -> None:
-        self.states.gather(transition)
+        self.states.gather(transition, self.gamma)
         if self.states.size:
             self._make_tables()
 

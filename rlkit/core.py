@@ -195,7 +195,11 @@ class Environment(Protocol):
 
 
 class Replay(Protocol):
-    """A store of transitions that can be sampled."""
+    """A store of transitions that can be sampled; a query, such as `len`, changes nothing."""
+
+    prioritized: bool
+    """What `sample` draws depends on what `update_priorities` was told: a batch is to be learnt from before the next
+    is drawn. Else many may be drawn at once."""
 
     def __len__(self) -> int:
         """Return the number of transitions stored."""
@@ -203,8 +207,12 @@ class Replay(Protocol):
     def add(self, transition: Transition) -> None:
         """Store the valid rows of a transition."""
 
-    def sample(self, batch_size: int) -> Batch:
-        """Draw `batch_size` transitions."""
+    def sample(self, batch_size: int, gamma: float | None = None) -> Batch:
+        """Draw `batch_size` transitions.
+
+        Where their rewards are those of several steps, they are discounted by `gamma`, which is the agent's; the
+        batch's `discount` is then such that ``reward + gamma * discount * value(next_observation)`` is the target.
+        """
 
     def update_priorities(self, index: Array, td_error: Array) -> None:
         """Tell the temporal-difference errors [B] of the rows at `index`."""

@@ -50,8 +50,12 @@ class Discretizer(ABC):
         """Return the state [N] int64, from 0 to S - 1, of each observation [N, ...]."""
         return self._index(as_rows(observation, self._space, np.float64))
 
-    def gather(self, transition: Transition) -> None:
+    def gather(self, transition: Transition, gamma: float) -> None:
         """Keep a step of random behaviour; fit where there are enough.
+
+        Args:
+            transition: of N environments.
+            gamma: the agent's discount factor.
 
         Raises:
             RunError: the steps do not allow a fit; the message says why.
@@ -60,7 +64,7 @@ class Discretizer(ABC):
             "env": np.arange(len(transition.valid)),
             "row": as_rows(transition.observation, self._space, np.float64),
             "reward": np.asarray(transition.reward, np.float64),
-            "discount": np.asarray(transition.discount, np.float64),
+            "discount": gamma * np.asarray(transition.discount, np.float64),
             "last": transition.last,
         }
         self._gathered.append({name: column[transition.valid] for name, column in rows.items()})
@@ -254,13 +258,12 @@ class Leaves(Labelled):
 
     kind = "regressor"
 
-    def __init__(self, *, estimator: Any, horizon: int, gamma: float, **options: Any):
+    def __init__(self, *, estimator: Any, horizon: int, **options: Any):
         """Take a tree.
 
         Args:
             estimator: a regressor with `apply`, which gives the leaf [n] of each row.
-            horizon: steps whose rewards are added up; 1: the next reward alone.
-            gamma: discount factor of those.
+            horizon: steps whose discounted rewards are added up; 1: the next reward alone.
             options: those of `Labelled`.
 
         Raises:
@@ -274,7 +277,7 @@ class Leaves(Labelled):
         if horizon < 1:
             raise UsageError(f"agent.discretizer.horizon is {horizon}; it must be at least 1")
         super().__init__(estimator=estimator, **options)
-        self._horizon, self._gamma = horizon, gamma
+        self._horizon = horizon
 
     def _labels(self, model: Any, rows: Array) -> Array:
         leaves = np.asarray(model.apply(rows))
@@ -285,7 +288,7 @@ class Leaves(Labelled):
     def _fit(self, steps: dict[str, Array]) -> None:
         order = np.argsort(steps["env"], kind="stable")
         columns = {name: column[order] for name, column in steps.items()}
-        earned, whole = earnings(columns, self._gamma, self._horizon)
+        earned, whole = earnings(columns, self._horizon)
         if len(np.unique(earned[whole])) < 2:
             raise RunError(
                 f"agent.discretizer: random behaviour earned the same from each of {len(order)} observations, which "
@@ -294,17 +297,17 @@ class Leaves(Labelled):
         self._learn(columns["row"][whole], earned[whole])
 
 
-def earnings(steps: dict[str, Array], gamma: float, horizon: int) -> tuple[Array, Array]:
+def earnings(steps: dict[str, Array], horizon: int) -> tuple[Array, Array]:
     """Return the discounted sum [n] of each step's next `horizon` rewards, and whether all of them are known [n] bool.
 
     After a termination nothing is earned, which is known.
 
     Args:
-        steps: columns [n] ``env``, ``reward``, ``discount`` and ``last``, environment after environment, in order.
-        gamma: discount factor.
+        steps: columns [n] ``env``, ``reward``, ``discount``, gamma included, and ``last``, environment after
+            environment, in order.
         horizon: rewards that are added up.
     """
-    reward, factor, ended = steps["reward"], gamma * steps["discount"], steps["discount"] == 0
+    reward, factor, ended = steps["reward"], steps["discount"], steps["discount"] == 0
     after = np.minimum(np.arange(len(reward)) + 1, len(reward) - 1)
     follows = (np.arange(len(reward)) < after) & (steps["env"] == steps["env"][after]) & ~steps["last"]
     earned, whole = reward, np.ones(len(reward), bool)

@@ -20,8 +20,8 @@ class States(Protocol):
     def index(self, observation: Array) -> Array:
         """Return the state [N] int64, from 0 to S - 1, of each observation [N, ...]."""
 
-    def gather(self, transition: Transition) -> None:
-        """Take in what random behaviour sees, while the states are not known."""
+    def gather(self, transition: Transition, gamma: float) -> None:
+        """Take in what random behaviour sees, while the states are not known; `gamma` is the agent's."""
 
     def state_dict(self) -> State:
         """Return what was gathered or learnt, as plain data."""
@@ -49,7 +49,7 @@ class Counted:
         """Return the state [N] int64 of each observation [N, ...]."""
         return state_index(observation, self._space)
 
-    def gather(self, transition: Transition) -> None:
+    def gather(self, transition: Transition, gamma: float) -> None:
         """Take no notice."""
 
     def state_dict(self) -> State:

@@ -190,6 +190,8 @@ class Linear1(nn.Module):
 class Fixed:
     """A replay that gives the same batch for ever, as often as it fits into what is asked for."""
 
+    prioritized = False
+
     def __init__(self, batch: Batch | None = None):
         self.batch, self.told, self.added = batch, [], 0
 
@@ -199,7 +201,7 @@ class Fixed:
     def add(self, rows: Transition) -> None:
         self.added += 1
 
-    def sample(self, batch_size: int) -> Batch:
+    def sample(self, batch_size: int, gamma: float) -> Batch:
         times = batch_size // len(self.batch.action)
         return Batch(*(None if rows is None else np.concatenate([rows] * times) for rows in self.batch))
 

@@ -141,6 +141,15 @@ class TestTraining:
         )
         assert model.score(b, yb) > 0.85
 
+    def test_pixels_that_were_scaled_are_not_scaled_again(self) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (20, 64)).astype(np.float32)
+        y, standardised, shares = np.arange(20) % 2, scale(pixels), pixels / pixels.max()
+        found = [CNNClassifier(**QUICK).fit(x, y).scale_ for x in (pixels, shares, standardised)]
+        assert found == [pixels.max(), 1.0, 1.0]
+        for x in (shares, standardised):
+            with pytest.raises(SettingError, match="scale is 255; it must be max, or 1: X was scaled already"):
+                CNNClassifier(scale=255, **QUICK).fit(x, y)
+
     @pytest.mark.parametrize(
         ("options", "words"),
         [

@@ -48,7 +48,7 @@ def clusters(estimator: Any = None, space: Any = PLANE, **keys: Any) -> Clusters
 
 def leaves(estimator: Any = None, **keys: Any) -> Leaves:
     estimator = DecisionTreeRegressor(random_state=0) if estimator is None else estimator
-    given = {"horizon": 2, "gamma": 1.0, "fit_after": 6, "rng": np.random.default_rng(0), "observation_space": PLANE}
+    given = {"horizon": 2, "fit_after": 6, "rng": np.random.default_rng(0), "observation_space": PLANE}
     return Leaves(estimator=estimator, **{**given, **keys})
 
 
@@ -65,9 +65,9 @@ class TestGrid:
 
     def test_missing_bounds_come_from_what_is_gathered(self) -> None:
         made = grid(spaces.Box(np.array([0, -np.inf]), np.array([1, np.inf]), dtype=np.float64), low=[0.5, None])
-        made.gather(steps([[0.2, -4.0], [0.9, 2.0], [0.7, -99.0]], valid=[True, True, False]))
+        made.gather(steps([[0.2, -4.0], [0.9, 2.0], [0.7, -99.0]], valid=[True, True, False]), 1.0)
         assert made.size == 0
-        made.gather(steps([[0.2, 0.0], [0.9, 4.0]]))
+        made.gather(steps([[0.2, 0.0], [0.9, 4.0]]), 1.0)
         assert made.size == 16
         # From 0.5 to 1, and from -4 to 4.
         assert made.index(np.array([[0.5, -4.0], [0.74, -0.1], [1.0, 4.0]])).tolist() == [0, 5, 15]
@@ -106,7 +106,7 @@ class TestClusters:
     @pytest.mark.parametrize("standardize", [False, True])
     def test_each_blob_becomes_a_state(self, estimator: Any, standardize: bool) -> None:
         made = clusters(estimator, standardize=standardize)
-        made.gather(steps(blobs()))
+        made.gather(steps(blobs()), 1.0)
         assert made.size == 3 + 1
         found = made.index(blobs(30))
         assert found.dtype == np.int64
@@ -119,7 +119,7 @@ class TestClusters:
         for standardize in (True, False):
             made = clusters(KMeans(2, random_state=0), standardize=standardize)
             rows = np.array([[x, 1e4 * np.sin(i)] for i, x in enumerate([0, 10] * 30)])
-            made.gather(steps(rows))
+            made.gather(steps(rows), 1.0)
             indices.append(made.index(rows))
         by_x = indices[0] == indices[0][0]
         assert (by_x == (np.arange(60) % 2 == 0)).all()
@@ -127,7 +127,7 @@ class TestClusters:
 
     def test_a_label_that_nothing_gathered_had_is_a_state_of_its_own(self) -> None:
         made = clusters(KMeans(3, random_state=0))
-        made.gather(steps(blobs()))
+        made.gather(steps(blobs()), 1.0)
         made._known = made._known[1:]
         assert set(made.index(blobs()).tolist()) == {0, 1, 2} | {2}
         assert (made.index(blobs()) == 2).any()
@@ -147,7 +147,7 @@ class TestClusters:
 
     def test_more_clusters_than_rows_end_the_run_in_one_line(self) -> None:
         with pytest.raises(RunError, match="KMeans cannot be fitted to 60 rows"):
-            clusters(KMeans(99)).gather(steps(blobs()))
+            clusters(KMeans(99)).gather(steps(blobs()), 1.0)
 
 
 class TestLeaves:
@@ -159,29 +159,43 @@ class TestLeaves:
             "discount": np.array([1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0]),
             "last": np.array([False, False, True, False, False, False, True, False]),
         }
-        earned, whole = earnings(columns, 0.5, 3)
+        columns["discount"] *= 0.5
+        earned, whole = earnings(columns, 3)
         assert whole.tolist() == [True, True, True, False, False, False, False, False]
         assert earned[whole].tolist() == [1 + 0.5 * 2 + 0.25 * 4, 2 + 0.5 * 4, 4.0]
-        earned, whole = earnings(columns, 0.5, 2)
+        earned, whole = earnings(columns, 2)
         assert whole.tolist() == [True, True, True, True, False, True, False, False]
         assert earned[whole].tolist() == [2.0, 4.0, 4.0, 16.0, 1.5]
-        assert earnings(columns, 0.5, 1)[0].tolist() == columns["reward"].tolist()
-        assert earnings(columns, 0.5, 1)[1].all()
+        assert earnings(columns, 1)[0].tolist() == columns["reward"].tolist()
+        assert earnings(columns, 1)[1].all()
 
     def test_states_are_told_apart_where_random_behaviour_earns_differently(self) -> None:
         made = leaves(horizon=1, fit_after=40)
         for i in range(20):
             # The first dimension decides the reward, the second is noise; the environments are gathered in turn.
-            made.gather(steps([[0.1, i], [0.9, 20.0 - i]], reward=[0.0, 5.0]))
+            made.gather(steps([[0.1, i], [0.9, 20.0 - i]], reward=[0.0, 5.0]), 1.0)
         assert made.size == 2 + 1
         assert made.index(np.array([[0.0, 3.0], [1.0, 3.0], [0.2, 99.0]])).tolist() == [0, 1, 0]
+
+    def test_rewards_are_discounted_by_the_agent_s_gamma(self) -> None:
+        # Episodes of two steps, the second of which earns 1: the first earns gamma.
+        def gathered(gamma: float) -> Leaves:
+            made = leaves(horizon=2, fit_after=12)
+            for t in range(12):
+                end = t % 2 == 1
+                made.gather(steps([[t % 2, 0.0]], reward=[end], discount=[1.0 - end], last=[end]), gamma)
+            return made
+
+        assert gathered(0.5).size == 2 + 1
+        with pytest.raises(RunError, match="earned the same"):
+            gathered(1.0)
 
     def test_steps_are_put_together_by_environment(self) -> None:
         made = leaves(horizon=2, fit_after=6)
         for t in range(3):
             # Environment 0 earns 0, 0 and 0; environment 1 earns 3, 3 and ends.
             made.gather(
-                steps([[0.0, t], [1.0, t]], reward=[0.0, 3.0], discount=[1.0, float(t < 2)], last=[False, t == 2])
+                steps([[0.0, t], [1.0, t]], reward=[0.0, 3.0], discount=[1.0, float(t < 2)], last=[False, t == 2]), 1.0
             )
         # 0: 0 and 0 are whole; 1: 6, 6 and 3.
         assert made.size == 3 + 1
@@ -189,7 +203,7 @@ class TestLeaves:
 
     def test_equal_earnings_end_the_run_in_one_line(self) -> None:
         with pytest.raises(RunError, match="random behaviour earned the same from each of 6 observations"):
-            leaves().gather(steps(np.zeros((6, 2))))
+            leaves().gather(steps(np.zeros((6, 2))), 1.0)
 
     def test_what_has_no_leaves_is_refused(self) -> None:
         from sklearn.ensemble import RandomForestRegressor
@@ -219,7 +233,7 @@ def test_a_discretizer_read_again_goes_on_the_same(kind: str, tmp_path: Path) ->
         again: Discretizer = MADE[kind]()
         again.load_state_dict(store.load(0))
         for one in (whole, again):
-            one.gather(steps(blobs()[:30], reward=reward[:30]))
+            one.gather(steps(blobs()[:30], reward=reward[:30]), 1.0)
         assert_same(whole.state_dict(), again.state_dict())
         if part:
             assert np.array_equal(whole.index(blobs()), again.index(blobs()))

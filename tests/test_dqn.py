@@ -15,7 +15,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.agents.dqn import DQN
-from rlkit.core import Batch, UsageError
+from rlkit.core import Batch, StepInfo, Transition, UsageError
 from rlkit.distributions import Categorical, Distribution, Expected, Quantile
 from rlkit.explore import Constant, Linear
 from rlkit.loop import interact, train
@@ -59,13 +59,15 @@ def generator(seed: int = 0) -> torch.Generator:
 class Sequence:
     """A replay that gives one batch after the other, and keeps the priorities it is told."""
 
+    prioritized = False
+
     def __init__(self, batches: list[Batch]):
         self._batches, self.told = iter(batches), []
 
     def __len__(self) -> int:
         return 1
 
-    def sample(self, batch_size: int) -> Batch:
+    def sample(self, batch_size: int, gamma: float) -> Batch:
         return next(self._batches)
 
     def update_priorities(self, index: Any, td_error: Any) -> None:
@@ -273,13 +275,13 @@ def in_vector(agent: DQN, vector: Tensor) -> list[Tensor]:
 class TestUpdate:
     """In float32 the update is the plain one, however memory is laid out."""
 
-    def agent(self, batches: list[Batch], size: int, seed: int = 0) -> DQN:
+    def agent(self, batches: list[Batch], size: int, seed: int = 0, **keys: Any) -> DQN:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             torso = NatureCNN(spaces.Box(0, 255, (4, size, size), np.uint8), hidden=64)
             network = QNetwork(torso, spaces.Discrete(6), **PLAIN)
         descent = {"optimizer": partial(torch.optim.Adam, fused=True), "learning_rate": 1e-4, "max_grad_norm": 0.5}
-        return table_agent(network, batches, target_every=30, **descent)[0]
+        return table_agent(network, batches, **{"target_every": 30, **descent, **keys})[0]
 
     def test_each_of_a_hundred_updates_is_the_plain_one(self) -> None:
         rng = np.random.default_rng(0)
@@ -344,6 +346,28 @@ class TestUpdate:
         torch.testing.assert_close(updated[0][1], updated[1][1], rtol=0, atol=5e-3)
         assert not torch.equal(updated[0][1], updated[1][1])
 
+    @pytest.mark.parametrize("double", [True, False])
+    def test_bfloat16_leaves_targets_and_acting_as_they_are(self, double: bool) -> None:
+        found = []
+        for precision in ("float32", "bfloat16"):
+            rng = np.random.default_rng(0)
+            batch = pictures(rng, 8, 36)
+            agent: Any = self.agent([batch], 36, precision=precision, double=double)
+            told = {name: torch.tensor(value) for name, value in batch._asdict().items() if value is not None}
+            targets, heard = agent._following(told, None, None), []
+            hook = agent.network.actions[1].register_forward_hook(
+                lambda layer, given, made, into=heard: into.append(made)
+            )
+            agent.act(first_timestep(batch.observation, None), (), explore=False, rng=rng)
+            hook.remove()
+            with torch.no_grad():
+                learnt = agent._learning(agent.network.read(told["observation"]), None)
+            found.append((targets, heard[0], learnt))
+        assert torch.equal(found[0][0], found[1][0])
+        assert torch.equal(found[0][1], found[1][1])
+        assert not torch.equal(found[0][2], found[1][2])
+        torch.testing.assert_close(found[0][2], found[1][2], rtol=0.05, atol=0.01)
+
     @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
     @pytest.mark.parametrize(
@@ -363,6 +387,59 @@ class TestUpdate:
                 update(agents[-1])
         for mine, theirs in zip(*map(parameters_of, agents), strict=True):
             torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-5)
+
+
+class Remembering(Sequence):
+    """Notes in which order batches are drawn and answered, how large they are, and by which gamma."""
+
+    def __init__(self, prioritized: bool):
+        super().__init__([])
+        self.prioritized, self.calls = prioritized, []  # type: ignore[misc]
+
+    def sample(self, batch_size: int, gamma: float) -> Batch:
+        self.calls.append(("drawn", batch_size, gamma))
+        return rows(batch_size)
+
+    def update_priorities(self, index: Any, td_error: Any) -> None:
+        self.calls.append(("told", len(td_error)))
+
+
+class TestDrawing:
+    @pytest.mark.parametrize("prioritized", [True, False])
+    def test_by_priority_each_batch_is_answered_before_the_next_is_drawn(self, prioritized: bool) -> None:
+        replay: Any = Remembering(prioritized)
+        agent = DQN(
+            network=Table(torch.zeros(2, 1), Expected()),  # type: ignore[arg-type]
+            replay=replay,
+            **{**SETTINGS, "gradient_steps": 3, "batch_size": 2},
+        )
+        update(agent)
+        one, all_at_once = [("drawn", 2, 0.9), ("told", 2)], [("drawn", 6, 0.9), ("told", 6)]
+        assert replay.calls == (one * 3 if prioritized else all_at_once)
+
+    def test_the_weights_of_each_batch_are_over_its_own_largest(self) -> None:
+        # Errors as exp(N(0, 2)): a joint maximum of 16 batches would leave a mean weight of about half of this.
+        replay, drawn = (
+            PrioritizedReplay(512, np.random.default_rng(0), alpha=0.6, beta=Constant(1.0), epsilon=1e-6),
+            [],
+        )
+        no = np.zeros(1, bool)
+        for t in range(512):
+            rows_of_one = (np.full((1, 1), float(t + k), np.float32) for k in range(2))
+            observation, successor = rows_of_one
+            ones = np.ones(1, np.float32)
+            info = StepInfo(ones, no, no)
+            replay.add(Transition(observation, np.zeros(1, int), ones, ones, successor, no, ~no, None, None, info))
+        errors = np.random.default_rng(1).lognormal(0, 2, 512).astype(np.float32)
+        replay.update_priorities(np.arange(512), errors)
+        sample = replay.sample
+        replay.sample = lambda *given: drawn.append(sample(*given)) or drawn[-1]  # type: ignore[method-assign, func-returns-value]
+        network: Any = Table(torch.zeros(2, 1), Expected())
+        update(DQN(network=network, replay=replay, **{**SETTINGS, "gradient_steps": 16, "learning_rate": 0.0}))
+        assert [len(batch.index) for batch in drawn] == [8] * 16
+        assert [float(batch.weight.max()) for batch in drawn] == [1.0] * 16
+        # What was told after the first batch is what the second was drawn by: its error is 1 everywhere.
+        assert replay._priorities[drawn[0].index % 512] == pytest.approx(np.ones(8), rel=1e-5)
 
 
 def smooth(network: nn.Module) -> None:
@@ -405,17 +482,19 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
     "n-step": {"n_step": 3},
     "prioritised": {f"replay_{key}": value for key, value in PRIORITIZED.items()},
     "dueling c51": {"dueling": True, "distribution": GRID},
+    "bfloat16": {"precision": "bfloat16"},
+    "rainbow in bfloat16": {**ALL, "distribution": GRID, "precision": "bfloat16"},
     "rainbow": {**ALL, "distribution": GRID},
     "rainbow with quantiles": {**ALL, "distribution": Quantile(11)},
 }
 
 
 def corridor_agent(options: dict[str, Any]) -> DQN:
-    own = {key: options[key] for key in ("double", "epsilon") if key in options}
+    own = {key: options[key] for key in ("double", "epsilon", "precision") if key in options}
     network = {key: options[key] for key in PLAIN if key in options}
     kept = {key.removeprefix("replay_"): value for key, value in options.items() if key.startswith("replay_")}
     make_replay: Any = PrioritizedReplay if kept else UniformReplay
-    kept |= {"n_step": options.get("n_step", 1), "gamma": 0.9}
+    kept |= {"n_step": options.get("n_step", 1)}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         torso = MLP(Corridor.observation_space, [32], "relu", layer_norm=False)

@@ -150,7 +150,7 @@ def test_an_action_never_taken_is_worth_nothing_where_each_has_its_regressor() -
 
 
 def test_returns_of_several_steps_come_from_the_replay() -> None:
-    replay = UniformReplay(10, np.random.default_rng(0), n_step=2, gamma=0.5)
+    replay = UniformReplay(10, np.random.default_rng(0), n_step=2)
     made = agent(actions=1, gamma=0.5, fit_every=3, replay=replay)
     rows = [(0, 1.0, 1.0, 1, False), (1, 2.0, 1.0, 2, False), (2, 4.0, 0.0, 3, True)]
     for s, reward, discount, s_t, last in rows:

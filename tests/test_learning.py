@@ -81,6 +81,17 @@ def test_dqn_masters_cartpole_for_ten_seeds(seed: int, tmp_path: Path, monkeypat
     assert run.evaluate(episodes=100)["return/raw"]["mean"] >= 475
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_dqn_masters_cartpole_where_its_torso_learns_in_bfloat16(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ("agent=dqn", "env=cartpole", "agent.precision=bfloat16")
+    run = rlkit.train(*words, seed=seed, video="none", logger="[csv]", stop_at=500)
+    assert run.evaluate(episodes=100)["return/raw"]["mean"] >= 475
+
+
 def test_random_scores_what_chance_does_on_cartpole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = rlkit.train("agent=random", "env=cartpole", total_steps=2000, video="none", logger="[csv]")

@@ -17,6 +17,7 @@ from rlkit.explore import Constant
 from rlkit.networks import (
     ACTIVATIONS,
     MLP,
+    ActorCritic,
     BlockCNN,
     Descent,
     Flat,
@@ -25,7 +26,6 @@ from rlkit.networks import (
     ImpalaCNN,
     NatureCNN,
     NoisyLinear,
-    Precision,
     QNetwork,
     ResidualBoard,
     SmallCNN,
@@ -35,8 +35,10 @@ from rlkit.networks import (
     is_image,
     load_module_state,
     load_optimizer_state,
+    mixed,
     module_state,
     optimizer_state,
+    takes_bfloat16,
     to_tensor,
 )
 from toys import assert_same
@@ -157,6 +159,60 @@ class TestImage:
         assert not is_image(spaces.Box(0, 1, (84, 84, 4), np.float32))
         assert not is_image(box(128))
         assert not is_image(spaces.Discrete(3))
+
+
+def bytes_up_to(high: int, *shape: int) -> spaces.Box:
+    return spaces.Box(0, high, shape, np.uint8)
+
+
+class TestBytes:
+    """They are divided by the largest that the space has, once; where they are floats already they are not."""
+
+    @pytest.mark.parametrize("high", [255, 10, 1])
+    @pytest.mark.parametrize(
+        ("make", "shape"),
+        [
+            (Flat, (128,)),
+            (Image, (3, 40, 36)),
+            (Image, (40, 36)),
+            (Image, (4, 40, 36, 3)),
+            (lambda space: ResidualBoard(space, 4, 1, 8).reader, (2, 6, 7)),
+            (lambda space: MLP(space, [4], "relu", layer_norm=False).reader, (2, 6, 7)),
+        ],
+        ids=["flat", "image", "bare image", "stack", "board", "mlp"],
+    )
+    def test_the_largest_becomes_one(self, make: Any, shape: tuple[int, ...], high: int) -> None:
+        space = bytes_up_to(high, *shape)
+        given = torch.full((2, *shape), high, dtype=torch.uint8)
+        read = make(space)(given)
+        assert torch.equal(read, torch.ones_like(read))
+        assert (given == high).all()
+        assert (make(space)(torch.full((2, *shape), 0.25)) == 0.25).all()
+
+    def test_boards_of_bytes_are_boards_and_pictures_are_pictures(self) -> None:
+        plane, small = bytes_up_to(1, 3, 9, 9), bytes_up_to(255, 9, 9, 3)
+        assert is_board(plane)
+        assert not is_image(plane)
+        assert isinstance(auto(plane, [8], "relu", False), ResidualBoard)
+        assert is_image(bytes_up_to(1, 3, 84, 84))
+        assert is_image(small)
+        assert not is_board(small)
+
+    @pytest.mark.parametrize("high", [255, 1])
+    def test_standardised_bytes_have_unit_scale_in_the_first_layer(self, high: int) -> None:
+        space = bytes_up_to(high, 4)
+        torso, value_torso = (MLP(space, [3, 3], "relu", layer_norm=False) for _ in range(2))
+        options: dict[str, Any] = {"shared": False, "action_values": False, "recurrent": "none", "recurrent_size": 1}
+        options |= {"orthogonal": True, "squash": False, "log_std": 0.0, "standardize": True}
+        network = ActorCritic(torso, value_torso, space, spaces.Discrete(2), **options)
+        rows, heard = torch.randint(0, high + 1, (500, 4), dtype=torch.uint8), []
+        assert network.standardize is not None
+        network.standardize.mean.copy_(rows.float().mean(0))
+        network.standardize.inverse_std.copy_(1 / rows.float().std(0))
+        torso.body[0].register_forward_pre_hook(lambda layer, given: heard.append(given[0]))  # type: ignore[index, union-attr]
+        network(rows, torch.zeros(0))
+        expected = (rows.float() - rows.float().mean(0)) / rows.float().std(0)
+        torch.testing.assert_close(heard[0], expected, rtol=1e-4, atol=1e-4)
 
 
 def weights(module: nn.Module) -> list[tuple[int, ...]]:
@@ -437,27 +493,48 @@ class TestToTensor:
 
 
 class TestPrecision:
-    def test_it_is_what_was_asked_for(self) -> None:
-        layer, x = nn.Linear(3, 2), torch.randn(2, 3)
-        for choice, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
-            precision = Precision(choice, "cpu")
-            with precision():
-                assert layer(x).dtype == dtype
-            assert precision.bfloat16 == (dtype == torch.bfloat16)
+    @pytest.mark.parametrize("dueling", [False, True])
+    def test_in_mixed_precision_the_torso_multiplies_in_bfloat16_and_the_heads_in_float32(self, dueling: bool) -> None:
+        torso = MLP(VECTOR, [8, 6], "relu", layer_norm=False)
+        network, heard = QNetwork(torso, spaces.Discrete(3), **{**PLAIN, "dueling": dueling}), {}
+        streams: dict[str, Any] = {"actions": network.actions, **({"state": network.state} if dueling else {})}
+        watched = {"body": network.body[0], **{f"{n} {i}": one[i] for n, one in streams.items() for i in (0, 1)}}
+        for name, layer in watched.items():
+            layer.register_forward_hook(lambda layer, given, made, name=name: heard.update({name: made.dtype}))
+        outputs = mixed(network, "cpu")(network.read(torch.randn(5, *VECTOR.shape)), None)
+        assert outputs.dtype == torch.float32
+        by_dtype = {name for name, dtype in heard.items() if dtype == torch.bfloat16}
+        assert by_dtype == {"body", *(f"{n} 0" for n in streams)}
+        assert {name for name, dtype in heard.items() if dtype == torch.float32} == {f"{n} 1" for n in streams}
+
+    def test_values_near_a_hundred_keep_their_differences(self) -> None:
+        # Eight bits have steps of a half there: of 64 values 0.01 apart they tell two from each other.
+        torso = MLP(VECTOR, [4], "relu", layer_norm=False)
+        network: Any = QNetwork(torso, spaces.Discrete(64), **{**PLAIN, "dueling": True})
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.zero_()
+            network.actions[1].bias.copy_(torch.arange(64) * 0.01)
+            network.state[1].bias.fill_(100.0)
+        q = mixed(network, "cpu")(torch.zeros(1, *VECTOR.shape), None)[0, :, 0]
+        assert q.tolist() == pytest.approx([100 + 0.01 * (a - 31.5) for a in range(64)], abs=1e-4)
 
     @pytest.mark.parametrize(
-        ("flags", "dtype"), [("fma avx2 amx_bf16 amx_tile", True), ("fma avx2 avx512_bf16", False)]
+        ("flags", "units"), [("fma avx2 amx_bf16 amx_tile", True), ("fma avx2 avx512_bf16", False)]
     )
-    def test_auto_takes_bfloat16_where_the_processor_has_units_for_it(
-        self, flags: str, dtype: bool, monkeypatch: pytest.MonkeyPatch
+    def test_auto_takes_bfloat16_for_convolutions_where_the_processor_has_units_for_it(
+        self, flags: str, units: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(Path, "exists", lambda self: True)
         monkeypatch.setattr(Path, "read_text", lambda self: f"flags : {flags}")
-        assert Precision("auto", "cpu").bfloat16 == dtype
+        assert takes_bfloat16("auto", "cpu", nn.Sequential(nn.Conv2d(1, 1, 1))) == units
+        assert not takes_bfloat16("auto", "cpu", nn.Sequential(nn.Linear(1, 1)))
+        assert takes_bfloat16("bfloat16", "cpu", nn.Linear(1, 1))
+        assert not takes_bfloat16("float32", "cpu", nn.Conv2d(1, 1, 1))
 
     def test_another_is_refused_with_the_known_ones(self) -> None:
         with pytest.raises(UsageError, match=r"agent.precision is 'half'; it must be one of auto, float32, bfloat16"):
-            Precision("half", "cpu")
+            takes_bfloat16("half", "cpu", nn.Linear(1, 1))
 
 
 class TestState:

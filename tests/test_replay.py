@@ -253,14 +253,30 @@ def test_it_tells_of_its_memory_before_it_takes_any(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"n_step": 3}, "more than 1 needs replay.gamma"),
-        ({"n_step": 0, "gamma": 0.9}, "replay.n_step is 0; it must be at least 1"),
+        ({"n_step": 0}, "replay.n_step is 0; it must be at least 1"),
         ({"location": "dsik"}, "replay.location is 'dsik'; it must be one of auto, memory, disk, gpu"),
     ],
 )
 def test_what_cannot_work_is_refused(options: dict[str, Any], line: str) -> None:
     with pytest.raises(UsageError, match=line):
         UniformReplay(10, np.random.default_rng(0), **options)
+
+
+def test_returns_of_several_steps_are_discounted_by_whoever_samples() -> None:
+    replay = UniformReplay(10, np.random.default_rng(0), n_step=3)
+    reached = np.zeros((1, 1), np.float32)
+    for t, reward in enumerate((1.0, 2.0, 4.0)):
+        rows = transition(t, [True])
+        successor = np.full((1, 1), t + 1, np.float32)
+        column = {"reward": np.array([reward], np.float32), "discount": np.ones(1, np.float32)}
+        replay.add(rows._replace(observation=reached, next_observation=successor, **column))
+        reached = successor
+    for gamma in (0.5, 0.25):
+        batch = replay.everything(gamma)
+        assert batch.reward.tolist() == [1 + 2 * gamma + 4 * gamma**2, 2 + 4 * gamma, 4.0]
+        assert batch.discount.tolist() == [gamma**2, gamma, 1.0]
+    with pytest.raises(UsageError, match=r"replay.n_step is 3; more than 1 needs a gamma: give sample the agent's"):
+        replay.sample(2)
 
 
 def test_a_replay_on_a_gpu_needs_an_agent_there() -> None:

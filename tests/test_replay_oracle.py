@@ -172,7 +172,6 @@ class Case(NamedTuple):
     def replay(self, seed: int = 0) -> UniformReplay:
         options = {
             "n_step": self.n_step,
-            "gamma": GAMMA,
             "frame_stack": self.stack,
             "location": self.location,
             "compress": self.compress,
@@ -209,12 +208,11 @@ def scripts(draw: st.DrawFn, n: int, size: int = 30) -> list[list[str]]:
 
 def check_rows(replay: UniformReplay, naive: Naive, n_step: int) -> Array:
     """Hold every row that the replay has against the list's, and return their numbers."""
-    size = len(replay)
-    numbers = np.arange(len(naive.rows) - size, len(naive.rows))
-    batch = replay._batch(numbers, np.ones(size, np.float32))
-    for i, number in enumerate(numbers):
+    size, batch = len(replay), replay.everything(GAMMA)
+    assert batch.index.tolist() == list(range(len(naive.rows) - size, len(naive.rows)))
+    for i, number in enumerate(batch.index):
         assert shown(batch, i) == naive.sampled(int(number), n_step)
-    return numbers
+    return batch.index
 
 
 def check(replay: UniformReplay, naive: Naive, case: Case) -> None:
@@ -222,7 +220,7 @@ def check(replay: UniformReplay, naive: Naive, case: Case) -> None:
     if len(replay) == 0:
         return
     numbers = check_rows(replay, naive, case.n_step)
-    drawn = replay.sample(16)
+    drawn = replay.sample(16, GAMMA)
     for i, number in enumerate(drawn.index):
         assert number in numbers
         assert shown(drawn, i) == naive.sampled(int(number), case.n_step)
@@ -240,6 +238,33 @@ def test_every_row_is_that_of_a_list_of_transitions(data: st.DataObject, case: C
             check(replay, naive, case)
     assert len(replay) == min(case.capacity, len(naive.rows))
     check(replay, naive, case)
+
+
+@settings(max_examples=60)
+@given(data=st.data(), case=CASES, spare=st.integers(0, 6))
+def test_a_query_changes_nothing_and_tells_what_is_there(data: st.DataObject, case: Case, spare: int) -> None:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        least = case.n * (case.stack + 1) ** 2
+        patch.setattr(uniform, "frame_count", lambda capacity, *rest: capacity + spare + least)
+        asked, unasked, stream = case.replay(), case.replay(), case.stream()
+        for step, rows in enumerate(_played(stream, data.draw(scripts(case.n, 60)))):
+            for replay in (asked, unasked):
+                replay.add(rows)
+            waiting, entered = asked._waiting, asked._rows.total
+            size = len(asked)
+            if size:
+                assert len(asked.everything(GAMMA).index) == size
+            if step % 5 == 0:
+                Store(Path(folder)).save(step + 1, asked.state_dict())
+            assert (asked._waiting, asked._rows.total, len(asked)) == (waiting, entered, size)
+            if size and step % 7 == 0:
+                assert_same(asked.sample(8, GAMMA), unasked.sample(8, GAMMA))
+                for replay in (asked, unasked):
+                    numbers = np.arange(max(0, replay._rows.total - 8), replay._rows.total)
+                    replay.update_priorities(numbers, np.linspace(0, 3, len(numbers), dtype=np.float32))
+        paths = [Store(Path(folder) / name).save(1, one.state_dict()) for name, one in (("a", asked), ("b", unasked))]
+        contents = [{str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*.npz")} for path in paths]
+        assert contents[0] == contents[1]
 
 
 def truncated(rows: Transition) -> Array:
@@ -270,9 +295,9 @@ class ShowsTheNextEpisode(UniformReplay):
 class GoesOnIntoTheNextEpisode(UniformReplay):
     """Adds up rewards of several steps across the end of an episode, of one environment."""
 
-    def _batch(self, numbers: Array, weight: Array) -> Batch:
+    def _batch(self, *arguments: Any) -> Batch:
         self._rows.arrays["successor"][: self._rows.total - 1] = np.arange(1, self._rows.total)
-        return super()._batch(numbers, weight)
+        return super()._batch(*arguments)
 
 
 class TakesResetsForSteps(UniformReplay):
@@ -295,7 +320,7 @@ DEFECTS = {
 def test_copies_of_known_defects_are_found(defect: type[UniformReplay], n_step: int) -> None:
     """As other libraries had or have them; the sound replay passes all the scripts."""
     for script in DEFECTS.values() if defect is UniformReplay else [DEFECTS[defect]]:
-        replay = defect(20, np.random.default_rng(0), n_step=n_step, gamma=GAMMA, frame_stack=2)
+        replay = defect(20, np.random.default_rng(0), n_step=n_step, frame_stack=2)
         stream, naive, added = Stream(1, 2, "repeat", False, True), Naive(), []
         for event in script:
             added.append(stream.step([event]))
@@ -346,8 +371,8 @@ def test_it_goes_on_from_a_checkpoint_as_if_there_had_been_none(data: st.DataObj
             for replay in (whole, resumed):
                 replay.add(rows)
             if len(whole) and step % 3 == 0:
-                drawn = whole.sample(8)
-                assert_same(resumed.sample(8), drawn)
+                drawn = whole.sample(8, GAMMA)
+                assert_same(resumed.sample(8, GAMMA), drawn)
                 for replay in (whole, resumed):
                     replay.update_priorities(drawn.index, np.linspace(0, 2, 8, dtype=np.float32))
         named = {"whole": whole, "resumed": resumed}
@@ -374,7 +399,7 @@ def test_frames_in_a_tensor_are_those_in_an_array(data: st.DataObject, case: Cas
             for rows in _played(case.stream(), script):
                 replay.add(rows)
         if len(arrays):
-            assert_same(_as_arrays(tensors.sample(10)), arrays.sample(10))
+            assert_same(_as_arrays(tensors.sample(10, GAMMA)), arrays.sample(10, GAMMA))
 
 
 def _tensor_frames(size: int, frame: Array) -> TensorFrames:

@@ -251,7 +251,7 @@ CONFIGURATIONS = [
     ("agent=q_learning", "env=taxi", "schedule@agent.epsilon=exponential", "agent.epsilon.end=0.01"),
     ("env=frozen_lake", "+env.kwargs.desc=[SF,FG]", "~env.kwargs.map_name", "agent=random", "logger=[csv]"),
     ("experiment=cartpole_20tanh", "seed=3", "eval.episodes=5"),
-    ("agent=dqn", "env=cartpole", "replay.gamma=0.5", "name='a b'", "overlap=true"),
+    ("agent=dqn", "env=cartpole", "replay.n_step=2", "name='a b'", "overlap=true"),
     ("experiment=rainbow", "env.game=Breakout", "total_steps=2000"),
     ("agent=random", "env=gym", "env.id=Acrobot-v1", "stop_at=-1e-5", "vectorization=async"),
     ("agent=dqn", "env=cartpole", "preprocess=[{_target_:rlkit.preprocess.TerminalReward,reward:-1.0}]"),

@@ -27,7 +27,7 @@ def processor() -> Iterator[Finding]:
     if flags:
         text += f", {', '.join(units) or 'no AVX2'}"
     if "amx_bf16" in flags:
-        text += ": agent.precision=auto computes in bfloat16"
+        text += ": with agent.precision=auto convolutions learn in bfloat16"
     yield Finding("processor", State.ok, text)
 
 

@@ -58,7 +58,7 @@ class CNNClassifier(TorsoClassifier):
                 channels are the shorter axis. None: a square where there are as many features, else one line of pixels.
             torso: None: `BlockCNN` as it is.
             scale: what pixels are divided by. Agents divide by 255, so that an encoder for them must be trained with
-                255. max: the largest size of a number in X.
+                255. max: the largest in X, or 1 where some are negative: those were brought to a scale before.
             shift: pictures are moved by up to this share of their sides, in training only.
             rotation: they are turned by up to as many degrees.
             horizontal_flip: half of them are mirrored.
@@ -108,8 +108,16 @@ class CNNClassifier(TorsoClassifier):
 
     def _rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Array, Array, Array]:
         x, targets, weights = super()._rows(X, y, sample_weight)
-        self.scale_ = float(np.abs(x).max() or 1.0) if self.scale == "max" else float(self.scale)
+        self.scale_ = self._divisor(x)
         return x, targets, weights
+
+    def _divisor(self, x: Array) -> float:
+        lowest, highest = float(x.min()), float(x.max())
+        if self.scale == "max":
+            return highest if lowest >= 0 and highest > 0 else 1.0
+        scaled = x.dtype != np.uint8 and (lowest < 0 or 0 < highest <= 1)
+        require(not scaled or self.scale == 1, "scale", self.scale, "max, or 1: X was scaled already")
+        return float(self.scale)
 
     def _seen(self, x: Array) -> Tensor:
         """Return pictures [n, C, H, W], as the torso's reader would."""

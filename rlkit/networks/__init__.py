@@ -4,13 +4,14 @@ from rlkit.networks.acted import Acted, replayable
 from rlkit.networks.actions import ActionDistribution, action_distribution
 from rlkit.networks.actor_critic import ActorCritic, Outputs
 from rlkit.networks.blocks import BlockCNN
-from rlkit.networks.boards import ResidualBoard, auto, is_board
-from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, channels_last, is_image
+from rlkit.networks.boards import ResidualBoard, auto
+from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, channels_last
 from rlkit.networks.encoders import begin_with, trainable
 from rlkit.networks.flat import Descent, FlatParameters
 from rlkit.networks.members import Members
+from rlkit.networks.observations import is_board, is_image
 from rlkit.networks.policy_value import PolicyValue
-from rlkit.networks.precision import Precision, computing
+from rlkit.networks.precision import mixed, takes_bfloat16
 from rlkit.networks.states import (
     load_module_state,
     load_optimizer_state,
@@ -38,7 +39,6 @@ __all__ = [
     "NoisyLinear",
     "Outputs",
     "PolicyValue",
-    "Precision",
     "QNetwork",
     "ResidualBoard",
     "SmallCNN",
@@ -47,14 +47,15 @@ __all__ = [
     "auto",
     "begin_with",
     "channels_last",
-    "computing",
     "is_board",
     "is_image",
     "load_module_state",
     "load_optimizer_state",
+    "mixed",
     "module_state",
     "optimizer_state",
     "replayable",
+    "takes_bfloat16",
     "to_tensor",
     "trainable",
 ]

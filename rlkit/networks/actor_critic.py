@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rlkit.core import UsageError
 from rlkit.networks.actions import Gaussian, action_distribution
-from rlkit.networks.convolutional import is_image
+from rlkit.networks.observations import is_image
 from rlkit.networks.recurrent import Core
 from rlkit.networks.torsos import Chain, Torso
 from rlkit.spaces import num_actions

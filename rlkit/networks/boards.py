@@ -6,16 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.core import UsageError
-from rlkit.networks.convolutional import ImpalaCNN, NatureCNN, Residual, SmallCNN, fitting, is_image
+from rlkit.networks.convolutional import ImpalaCNN, NatureCNN, Residual, SmallCNN, fitting
+from rlkit.networks.observations import as_floats, highest_byte, is_board, is_image
 from rlkit.networks.torsos import MLP, Chain, Torso
-
-LARGEST = 19
-"""Rows or columns of a board: Go's. What is larger is taken for something else."""
 
 
 class ResidualBoard(Torso):
@@ -43,15 +40,26 @@ class ResidualBoard(Torso):
         convolutions = [_block(filters) for _ in range(blocks)]
         body = Chain(nn.Conv2d(shape[0], filters, 3, padding=1), *convolutions, nn.ReLU(), nn.Flatten())
         width = filters * shape[1] * shape[2]
-        super().__init__(Floats(), body, lambda linear: Chain(linear(width, hidden), nn.ReLU()), hidden)
+        super().__init__(
+            Floats(observation_space), body, lambda linear: Chain(linear(width, hidden), nn.ReLU()), hidden
+        )
 
 
 class Floats(nn.Module):
-    """Numbers as float32."""
+    """Numbers as float32, in the shape that they have.
+
+    Attributes:
+        highest: what bytes are divided by.
+    """
+
+    def __init__(self, observation_space: spaces.Space[Any]):
+        """Take the space of the numbers."""
+        super().__init__()
+        self.highest = highest_byte(observation_space)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return observations [B, ...] as floats."""
-        return observation.float()
+        return as_floats(observation, self.highest)
 
 
 def _block(filters: int) -> Residual:
@@ -60,13 +68,6 @@ def _block(filters: int) -> Residual:
     assert second.bias is not None
     nn.init.zeros_(second.bias)
     return Residual(nn.ReLU(), first, nn.ReLU(), second)
-
-
-def is_board(observation_space: spaces.Space[Any]) -> bool:
-    """Tell whether observations are planes of a board: three axes, the last two of at most `LARGEST`, and not uint8."""
-    shape = observation_space.shape or ()
-    flat = not isinstance(observation_space, spaces.Box) or len(shape) != 3 or observation_space.dtype == np.uint8
-    return not flat and max(shape[1:]) <= LARGEST
 
 
 _FOR_IMAGES: Mapping[str, Callable[[spaces.Space[Any]], Torso]] = {

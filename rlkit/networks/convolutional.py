@@ -7,17 +7,14 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.core import UsageError
 from rlkit.networks.encoders import begin_with
+from rlkit.networks.observations import SMALLEST, as_floats, highest_byte, is_image
 from rlkit.networks.torsos import Chain, MakeLinear, Torso, activation_of
-
-SMALLEST = {"nature": 36, "small": 20, "impala": 1}
-"""Height and width that a network needs, by the name of its YAML."""
 
 
 class Image(nn.Module):
@@ -26,12 +23,14 @@ class Image(nn.Module):
     Attributes:
         channels: C, all channels of all stacked pictures.
         size: H and W.
+        highest: what bytes are divided by.
     """
 
     def __init__(self, observation_space: spaces.Space[Any]):
         """Take pictures [H, W], [H, W, C] or [C, H, W] (as a stack of grey ones is), or a stack [S, ...] of such."""
         super().__init__()
         shape = observation_space.shape or ()
+        self.highest = highest_byte(observation_space)
         self._bare = len(shape) == 2
         shape = (1, *shape) if self._bare else shape
         self._stacked = len(shape) == 4
@@ -48,7 +47,7 @@ class Image(nn.Module):
         if self._stacked:
             observation = observation.flatten(1, 2)
         # Reordered while it is bytes: a quarter of what floats would be.
-        return _channels_last(observation).to(torch.float32, copy=True).div_(255)
+        return as_floats(_channels_last(observation), self.highest)
 
 
 def _channels_last(pictures: Tensor) -> Tensor:
@@ -250,13 +249,6 @@ def _section(channels: int, depth: int, blocks: int) -> nn.Module:
 def channels_last(shape: Sequence[int]) -> bool:
     """Tell whether pictures of this shape are [..., H, W, C], not [..., C, H, W]: channels are the shorter axis."""
     return shape[-1] <= shape[-3]
-
-
-def is_image(observation_space: spaces.Space[Any]) -> bool:
-    """Tell whether observations are pictures: three axes of uint8, a stack of such, or two axes that are long."""
-    shape = observation_space.shape or ()
-    seen = len(shape) in (3, 4) or (len(shape) == 2 and min(shape) >= SMALLEST["small"])
-    return isinstance(observation_space, spaces.Box) and seen and observation_space.dtype == np.uint8
 
 
 def fitting(observation_space: spaces.Space[Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -11,9 +11,6 @@ from rlkit.core import Array, UsageError
 
 if TYPE_CHECKING:
     from rlkit.networks.torsos import Torso
-
-BYTES = 255.0
-"""What torsos divide pixels by."""
 
 
 def begin_with(torso: Torso, encoder: str | None, *, freeze: bool, fresh: bool) -> None:
@@ -52,7 +49,7 @@ def _fill(torso: Torso, encoder: str) -> None:
     from rlkit.learners.torch_network import fill_torso
 
     try:
-        fill_torso(torso, _weights(encoder))
+        fill_torso(torso, _weights(encoder, torso.reader.highest))
     except SettingError as error:
         raise UsageError(
             f"network.encoder={encoder} is of another network: {error}; fit it with network@learner.torso= and the "
@@ -60,8 +57,8 @@ def _fill(torso: Torso, encoder: str) -> None:
         ) from error
 
 
-def _weights(encoder: str) -> dict[str, Array]:
-    """Return the weights of the torso that a run has fitted."""
+def _weights(encoder: str, highest: Any) -> dict[str, Array]:
+    """Return the weights of the torso that a run has fitted, which divided pixels by `highest`, as the torso does."""
     from rlkit.fitting.run import FitRun
     from rlkit.learners.cnn import CNNClassifier
 
@@ -69,9 +66,10 @@ def _weights(encoder: str) -> dict[str, Array]:
     learner = model[-1]
     if not isinstance(learner, CNNClassifier):
         raise UsageError(f"network.encoder={encoder} is a {type(learner).__name__}; rlkit fit learner=cnn makes one")
-    if len(model) > 1 or learner.scale_ != BYTES:
+    if len(model) > 1 or learner.scale_ != highest:
         raise UsageError(
             f"network.encoder={encoder} was fitted to pixels divided by {learner.scale_:g}, after {len(model) - 1} "
-            "preparations; agents divide by 255 and prepare nothing: fit it with learner.scale=255 prepare=none"
+            f"preparations; agents divide by {highest:g} and prepare nothing: fit it with learner.scale={highest:g} "
+            "prepare=none"
         )
     return learner.encoder_state_dict()

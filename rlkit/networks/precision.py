@@ -3,54 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlkit.core import UsageError
+from rlkit.networks.values import QNetwork
 
 Outputs = Callable[[Tensor, Tensor | None], Tensor]
-"""The outputs [B, A, K] of what was read, with noise or none."""
+"""The outputs [B, A, K] float32 of what was read, with noise or none."""
 
 CHOICES = ("auto", "float32", "bfloat16")
 
 
-class Precision:
-    """Mixed precision (Micikevicius et al., 2018): matrix products in bfloat16, parameters and sums in float32.
+def takes_bfloat16(choice: str, device: str, network: nn.Module) -> bool:
+    """Tell whether the torso of `network` is to learn in mixed precision (Micikevicius et al., 2018).
 
-    Attributes:
-        bfloat16: whether it is mixed.
+    Args:
+        choice: one of `CHOICES`; auto: where it has convolutions and `device` has units for bfloat16. Small layers gain
+            nothing, and their eight bits would be lost for it.
+        device: where the network lives.
+        network: all of it.
+
+    Raises:
+        UsageError: another choice.
     """
-
-    def __init__(self, choice: str, device: str):
-        """Choose one of `CHOICES`; auto: bfloat16 where `device` has units for it.
-
-        Raises:
-            UsageError: another choice.
-        """
-        if choice not in CHOICES:
-            raise UsageError(f"agent.precision is {choice!r}; it must be one of {', '.join(CHOICES)}")
-        self.bfloat16 = choice == "bfloat16" or (choice == "auto" and has_bfloat16(device))
-        self._kind = device.partition(":")[0]
-
-    def __call__(self) -> AbstractContextManager[object]:
-        """Return a context in which networks compute so."""
-        return torch.autocast(self._kind, torch.bfloat16) if self.bfloat16 else nullcontext()
+    if choice not in CHOICES:
+        raise UsageError(f"agent.precision is {choice!r}; it must be one of {', '.join(CHOICES)}")
+    if choice != "auto":
+        return choice == "bfloat16"
+    return any(isinstance(module, nn.Conv2d) for module in network.modules()) and has_bfloat16(device)
 
 
-def computing(outputs: Outputs, precision: Precision, *, compile: bool) -> Outputs:
-    """Return `outputs` as a function that computes in `precision` and gives float32, compiled where wanted."""
-    apply = torch.compile(outputs) if compile else outputs
-    if not precision.bfloat16:
-        return apply
+def mixed(network: QNetwork, device: str) -> Outputs:
+    """Return the outputs of `network` as a function whose torso multiplies in bfloat16; all else is float32.
 
-    def compute(seen: Tensor, noise: Tensor | None) -> Tensor:
-        with precision():
-            return apply(seen, noise).float()
+    An action's value has to be told from another's that is within a hundredth of it, which eight bits cannot: the
+    heads, and what is made of their outputs, keep 24.
+    """
+    kind = device.partition(":")[0]
 
-    return compute
+    def outputs(seen: Tensor, noise: Tensor | None) -> Tensor:
+        network.make_noise(noise)
+        with torch.autocast(kind, torch.bfloat16):
+            features = network.features(seen)
+        return network.heads([feature.float() for feature in features])
+
+    return outputs
 
 
 def has_bfloat16(device: str) -> bool:

@@ -12,6 +12,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.core import UsageError, require_least
+from rlkit.networks.observations import as_floats, highest_byte
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "sigmoid": nn.Sigmoid}
 
@@ -69,15 +70,12 @@ class Torso(nn.Module):
         return features
 
 
-def _has_bytes(space: spaces.Space[Any]) -> bool:
-    return isinstance(space, spaces.Box) and space.dtype == np.uint8 and int(space.high.max()) == 255
-
-
 class Flat(nn.Module):
-    """Observations as rows of floats: discrete ones are one-hot, the rest is flattened, bytes up to 255 scaled to 1.
+    """Observations as rows of floats: discrete ones are one-hot, the rest is flattened, bytes are scaled to 1.
 
     Attributes:
         features: length of a row.
+        highest: what bytes are divided by.
     """
 
     def __init__(self, observation_space: spaces.Space[Any]):
@@ -88,13 +86,13 @@ class Flat(nn.Module):
             self._sizes = [int(n) for n in observation_space.nvec.ravel()]
         else:
             self._sizes = None
-        self._scale = 1 / 255 if _has_bytes(observation_space) else None
+        self.highest = highest_byte(observation_space)
         self.features = sum(self._sizes) if self._sizes else int(np.prod(observation_space.shape or ()))
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return [B, features] float32 of observations [B, ...]."""
         if self._sizes is None:
-            return observation.flatten(1).float().mul_(self._scale) if self._scale else observation.flatten(1).float()
+            return as_floats(observation.flatten(1), self.highest)
         columns = observation.reshape(len(observation), -1).unbind(1)
         one_hot = [nn.functional.one_hot(c.long(), n) for c, n in zip(columns, self._sizes, strict=True)]
         return torch.cat(one_hot, dim=1).float()

@@ -95,14 +95,27 @@ class QNetwork(nn.Module):
             noise: [1, Z] standard normal numbers for the whole batch, or [B, Z], some for each row;
                 None computes with the means.
         """
-        self._make_noise(noise)
-        features = self.body(seen)
-        outputs: Tensor = self.actions(features).view(-1, self.num_actions, self.distribution.outputs)
-        if self.state is not None:
-            outputs = outputs - outputs.mean(1, keepdim=True) + self.state(features)[:, None]
+        self.make_noise(noise)
+        return self.heads(self.features(seen))
+
+    def features(self, seen: Tensor) -> list[Tensor]:
+        """Return the features [B, F] for the values of actions, and those for the state's where they are apart."""
+        body = self.body(seen)
+        return [stream[0](body) for stream in self._streams()]
+
+    def heads(self, features: list[Tensor]) -> Tensor:
+        """Return the outputs [B, A, K] of `features`."""
+        of_actions, *of_state = (stream[1](x) for stream, x in zip(self._streams(), features, strict=True))
+        outputs: Tensor = of_actions.view(-1, self.num_actions, self.distribution.outputs)
+        for state in of_state:
+            outputs = outputs - outputs.mean(1, keepdim=True) + state[:, None]
         return outputs
 
-    def _make_noise(self, noise: Tensor | None) -> None:
+    def _streams(self) -> list[nn.Sequential]:
+        return [self.actions] if self.state is None else [self.actions, self.state]
+
+    def make_noise(self, noise: Tensor | None) -> None:
+        """Give the noisy layers their parts of `noise` [1 or B, Z], or none."""
         if noise is not None:
             noise = noise.sign() * noise.abs().sqrt()
         start = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from rlkit.replay.uniform import UniformReplay
 
 class PrioritizedReplay(UniformReplay):
     """The newest transitions, drawn with a probability that grows with their temporal-difference error."""
+
+    prioritized = True
 
     def __init__(
         self, capacity: int, rng: np.random.Generator, *, alpha: float, beta: Schedule, epsilon: float, **options: Any
@@ -33,13 +35,16 @@ class PrioritizedReplay(UniformReplay):
         self._priorities = SumTree(capacity)
         self._highest = 1.0
 
-    def sample(self, batch_size: int) -> Batch:
-        """Draw `batch_size` transitions; weights are ``(len * probability) ** -beta`` over the largest of the batch."""
-        size = len(self)
-        total = self._priorities.total
+    def sample(self, batch_size: int, gamma: float | None = None) -> Batch:
+        """Draw `batch_size` transitions; weights are ``(len * probability) ** -beta`` over the largest of the batch.
+
+        `gamma` is needed as in `UniformReplay.sample`.
+        """
+        self._enter()
+        size, total = self._rows.total - self._first, self._priorities.total
         slots = self._priorities.find(self._rng.random(batch_size) * total)
         weight = (size * self._priorities[slots] / total) ** -self._beta(self._rows.total)
-        return self._batch(self._numbers(slots), (weight / weight.max()).astype(np.float32))
+        return self._batch(self._numbers(slots), (weight / weight.max()).astype(np.float32), gamma)
 
     def update_priorities(self, index: Array, td_error: Array) -> None:
         """Set the priority of the rows number `index` [B] by their errors [B]; those gone meanwhile are passed over."""
@@ -62,9 +67,14 @@ class PrioritizedReplay(UniformReplay):
             self._priorities[np.arange(first, whole) % self._rows.capacity] = 0.0
         super()._forgotten(first, whole)
 
-    def state_dict(self) -> State:
+    def _copied(self) -> Self:
+        other = super()._copied()
+        other._priorities = self._priorities.copied()
+        return other
+
+    def _entered_state(self) -> State:
         """Return the contents, and the priorities of the rows that are there."""
-        state = super().state_dict()
+        state = super()._entered_state()
         slots = np.arange(self._first, self._rows.total) % self._rows.capacity
         return {**state, "priorities": self._priorities[slots], "highest": self._highest}
 

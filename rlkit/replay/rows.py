@@ -49,6 +49,12 @@ class Rows:
         self.total += count
         return (start + np.arange(count)) % self.capacity
 
+    def copied(self) -> Rows:
+        """Return rows of their own with the same contents."""
+        other = Rows(self.capacity)
+        other.total, other.arrays = self.total, {name: array.copy() for name, array in self.arrays.items()}
+        return other
+
     def link(self, before: Array, after: Array) -> None:
         """Let the rows number `after` [K] be what follows those number `before` [K] that are still there."""
         there = before >= self.total - self.capacity

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from rlkit.checkpoint import Segment
-from rlkit.core import Array, Batch, State, Transition, UsageError
+from rlkit.core import Array, Batch, State, Transition, UsageError, require_least
 from rlkit.replay.frames import Frames, allocate, announce, bytes_of, check_location, frame_count
 from rlkit.replay.pending import LAST, Layout, columns, layout, no_rows
 from rlkit.replay.rows import FIELDS, NONE, Rows
@@ -35,13 +36,14 @@ class UniformReplay:
     all its frames are new. Memory is taken at the first `add`, in the shapes and dtypes that the transitions have.
     """
 
+    prioritized = False
+
     def __init__(
         self,
         capacity: int,
         rng: np.random.Generator,
         *,
         n_step: int = 1,
-        gamma: float | None = None,
         frame_stack: int = 1,
         location: str = "memory",
         compress: bool = False,
@@ -58,7 +60,6 @@ class UniformReplay:
             capacity: transitions; with short episodes of big frames the oldest go a little early (`frame_count`).
             rng: draws the samples.
             n_step: steps whose rewards are added up; 1 is plain Q-learning.
-            gamma: discount factor of those; needed where `n_step` is more than 1.
             frame_stack: frames stacked along the first axis of an observation; 1 where none are.
             location: of the frames, one of `LOCATIONS`.
             compress: deflate the segments of checkpoints; lossless, slower, and a tenth of the bytes for Atari.
@@ -70,13 +71,12 @@ class UniformReplay:
             learns: False where the agent is only to act: nothing will be added, so there need be no room.
 
         Raises:
-            UsageError: an unknown location, too little room, or n-step returns without a gamma.
+            UsageError: an unknown location, too little room, or returns of no step.
         """
-        if n_step < 1 or (n_step > 1 and gamma is None):
-            raise UsageError(f"replay.n_step is {n_step}; it must be at least 1, and more than 1 needs replay.gamma")
+        require_least(1, "replay", n_step=n_step)
         self._rows = Rows(capacity)
         self._rng = rng
-        self._n_step, self._gamma = n_step, 1.0 if gamma is None else gamma
+        self._n_step = n_step
         self._stack = frame_stack
         self._place = (check_location(location), device, scratch)
         self._compress = compress
@@ -97,8 +97,13 @@ class UniformReplay:
 
     def __len__(self) -> int:
         """Return the number of transitions that can be sampled."""
-        self._enter()
-        return self._rows.total - self._first
+        total = self._rows.total + self._waiting
+        return total - self._whole(total)
+
+    @property
+    def _waiting(self) -> int:
+        """How many rows were added but not entered yet."""
+        return len(self._pending[LAST])
 
     def add(self, transition: Transition) -> None:
         """Store the valid rows of a transition [N, ...].
@@ -125,25 +130,38 @@ class UniformReplay:
         if len(lasts) >= self._limit:
             self._enter()
 
-    def sample(self, batch_size: int) -> Batch:
-        """Draw `batch_size` transitions with replacement; all weights are one."""
-        size = len(self)  # which may enter rows, so that others are forgotten
-        numbers = self._first + self._rng.integers(size, size=batch_size)
-        return self._batch(numbers, np.ones(batch_size, np.float32))
+    def sample(self, batch_size: int, gamma: float | None = None) -> Batch:
+        """Draw `batch_size` transitions with replacement; all weights are one.
 
-    def everything(self) -> Batch:
-        """Return each transition that is stored once, the oldest first, as NumPy arrays; all weights are one."""
-        size = len(self)
-        numbers = self._first + np.arange(size)
-        assert self._frames is not None
-        return self._batch(numbers, np.ones(len(numbers), np.float32), self._frames.read)
+        Args:
+            batch_size: B.
+            gamma: the agent's discount factor, by which rewards of several steps are added up; needed for those.
+
+        Raises:
+            UsageError: `n_step` is more than 1, and no gamma is given.
+        """
+        self._enter()
+        numbers = self._first + self._rng.integers(self._rows.total - self._first, size=batch_size)
+        return self._batch(numbers, np.ones(batch_size, np.float32), gamma)
+
+    def everything(self, gamma: float | None = None) -> Batch:
+        """Return each transition that is stored once, the oldest first, as NumPy arrays; all weights are one.
+
+        `gamma` is needed as in `sample`.
+        """
+        entered = self._with_all_entered()
+        numbers = np.arange(entered._first, entered._rows.total)
+        assert entered._frames is not None
+        return entered._batch(numbers, np.ones(len(numbers), np.float32), gamma, entered._frames.read)
 
     def update_priorities(self, index: Array, td_error: Array) -> None:
         """Take no notice: every transition is as likely as any other."""
 
-    def _batch(self, numbers: Array, weight: Array, take: Callable[[Array], Any] | None = None) -> Batch:
+    def _batch(
+        self, numbers: Array, weight: Array, gamma: float | None, take: Callable[[Array], Any] | None = None
+    ) -> Batch:
         slots = numbers % self._rows.capacity
-        reward, discount, end = self._rows.walk(slots, self._n_step, self._gamma)
+        reward, discount, end = self._rows.walk(slots, self._n_step, self._discount(gamma))
         assert self._frames is not None
         observation, successor = self._observations(self._rows.take("window", slots), end, take or self._frames.take)
         return Batch(
@@ -156,6 +174,13 @@ class UniformReplay:
             weight=weight,
             index=numbers,
         )
+
+    def _discount(self, gamma: float | None) -> float:
+        if gamma is not None:
+            return gamma
+        if self._n_step > 1:
+            raise UsageError(f"replay.n_step is {self._n_step}; more than 1 needs a gamma: give sample the agent's")
+        return 1.0
 
     def _observations(self, window: Array, end: Array, take: Callable[[Array], Any]) -> tuple[Any, Any]:
         """Return observations and successors [B, ...]; where they share frames, as views of one array."""
@@ -193,7 +218,7 @@ class UniformReplay:
 
     def _enter(self) -> None:
         """Make rows of the pending transitions, in which every environment showed what the one before led to."""
-        if not self._pending[LAST]:
+        if not self._waiting:
             return
         added = columns(self._pending, self._layout)
         last, n = added.pop("last"), len(self._tail)
@@ -259,10 +284,19 @@ class UniformReplay:
         self._added(
             self._rows.add({**added, "window": places, "oldest": window.min(axis=1), "env": env, "follows": follows})
         )
-        first = max(self._first, self._rows.total - self._rows.capacity)
-        lost = self._shown - self._frames.size
+        self._forgotten(self._oldest_row(self._rows.total), self._whole(self._rows.total))
+
+    def _oldest_row(self, total: int) -> int:
+        """Return the number of the oldest row that still has a slot where `total` were added."""
+        return max(self._first, total - self._rows.capacity)
+
+    def _whole(self, total: int) -> int:
+        """Return the number of the oldest row all of whose frames are there as well."""
+        first = self._oldest_row(total)
+        lost = 0 if self._frames is None else self._shown - self._frames.size
+        # Rows that wait show the newest frames, which are there.
         block = max(PENDING, len(self._tail) * (self._stack + 2))
-        self._forgotten(first, self._rows.first_with(lost, first, block) if lost > 0 else first)
+        return self._rows.first_with(lost, first, block) if lost > 0 else first
 
     def _added(self, slots: Array) -> None:
         """Take note of the slots of new rows."""
@@ -273,7 +307,22 @@ class UniformReplay:
 
     def state_dict(self) -> State:
         """Return the contents in segments, what each environment shows, and the generator."""
-        self._enter()
+        return self._with_all_entered()._entered_state()
+
+    def _with_all_entered(self) -> Self:
+        """Return this replay where no row waits, else a copy of its rows, which shares the frames, with all entered."""
+        if not self._waiting:
+            return self
+        other = self._copied()
+        other._enter()
+        return other
+
+    def _copied(self) -> Self:
+        other = copy.copy(self)
+        other._rows = self._rows.copied()
+        return other
+
+    def _entered_state(self) -> State:
         return {
             "total": self._rows.total,
             "first": self._first,

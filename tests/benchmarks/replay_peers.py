@@ -18,7 +18,7 @@ class Rlkit:
         from rlkit.explore import Constant
         from rlkit.replay import PrioritizedReplay, UniformReplay
 
-        options: dict[str, Any] = {"frame_stack": 4, "num_envs": num_envs, "n_step": n_step, "gamma": 0.99}
+        options: dict[str, Any] = {"frame_stack": 4, "num_envs": num_envs, "n_step": n_step}
         rng = np.random.default_rng(0)
         if prioritized:
             beta = Constant(0.4)
@@ -31,7 +31,7 @@ class Rlkit:
         self.replay.add(step)
 
     def sample(self, size: int) -> None:
-        batch = self.replay.sample(size)
+        batch = self.replay.sample(size, 0.99)
         if self.prioritized:
             self.replay.update_priorities(batch.index, batch.reward)
 
@@ -83,7 +83,7 @@ class Tianshou:
         )
 
     def sample(self, size: int) -> None:
-        batch, index = self.replay.sample(size)
+        batch, index = self.replay.sample(size, 0.99)
         if self.prioritized:
             self.replay.update_weight(index, batch.rew)
 

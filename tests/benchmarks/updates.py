@@ -37,6 +37,8 @@ BATCH, ACTIONS = 32, 6
 class Same:
     """A replay that gives the same batch, as the frame replay does: overlapping views of bytes."""
 
+    prioritized = False
+
     def __init__(self, rng: np.random.Generator):
         frames = rng.integers(0, 256, (BATCH, 5, 84, 84), dtype=np.uint8)
         ones = np.ones(BATCH, np.float32)
@@ -46,7 +48,7 @@ class Same:
     def __len__(self) -> int:
         return BATCH
 
-    def sample(self, batch_size: int) -> Batch:
+    def sample(self, batch_size: int, gamma: float) -> Batch:
         return self.batch
 
     def update_priorities(self, index: Any, td_error: Any) -> None:

@@ -30,16 +30,16 @@ class TakesTheNextRow(UniformReplay):
 class MixesRows(UniformReplay):
     """Gives rewards of other rows."""
 
-    def sample(self, batch_size: int) -> Batch:
-        batch = super().sample(batch_size)
+    def sample(self, batch_size: int, gamma: float | None = None) -> Batch:
+        batch = super().sample(batch_size, gamma)
         return batch._replace(reward=np.roll(batch.reward, 1))
 
 
 class NeverTheNewest(UniformReplay):
     """Leaves the newest row out of its samples."""
 
-    def sample(self, batch_size: int) -> Batch:
-        newest, kept = super().__len__() - 1, super().sample(batch_size)
+    def sample(self, batch_size: int, gamma: float | None = None) -> Batch:
+        newest, kept = super().__len__() - 1, super().sample(batch_size, gamma)
         return Batch(*(None if a is None else self._without(a, kept.index, newest) for a in kept))  # type: ignore[arg-type]
 
     def _without(self, array: Any, index: Any, newest: int) -> Any:
@@ -50,8 +50,8 @@ class NeverTheNewest(UniformReplay):
 class WeighsNothing(UniformReplay):
     """Gives no weights worth the name."""
 
-    def sample(self, batch_size: int) -> Batch:
-        batch = super().sample(batch_size)
+    def sample(self, batch_size: int, gamma: float | None = None) -> Batch:
+        batch = super().sample(batch_size, gamma)
         return batch._replace(weight=np.zeros(batch_size, np.float32))
 
 
@@ -66,6 +66,6 @@ class ForgetsItsGenerator(UniformReplay):
 class DrawsFromNumpy(UniformReplay):
     """Samples with NumPy's generator for the whole process."""
 
-    def sample(self, batch_size: int) -> Batch:
+    def sample(self, batch_size: int, gamma: float | None = None) -> Batch:
         self._rng = np.random.default_rng(np.random.randint(2**31))  # noqa: NPY002
-        return super().sample(batch_size)
+        return super().sample(batch_size, gamma)
