@@ -89,9 +89,7 @@ LIMITS = ((3, 3.0), (4, 0.0))  # an episode's steps, and its first reward
 
 
 def made(wrap: Callable[[gymnasium.Env], gymnasium.Env], core: type[Rising] = Rising) -> list[Callable[[], Any]]:
-    return [
-        lambda limit=limit, start=start: wrap(TimeLimit(core(start), limit)) for limit, start in zip(LIMITS, (3, 0))
-    ]
+    return [lambda limit=limit, start=start: wrap(TimeLimit(core(start), limit)) for limit, start in LIMITS]
 
 
 STEPPED: dict[str, Callable[[list[Any]], Environment]] = {

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import yaml
 
 from rlkit.core import Metrics, State, UsageError
-from rlkit.loggers.base import Logger, RunInfo
+from rlkit.loggers.base import Logger, RunInfo, returns_and_lengths
 from rlkit.loggers.wandb_uplink import evaluation_figures, missing_rows
 from rlkit.statistics import Episode
 
@@ -72,8 +72,11 @@ class TensorBoardLogger(Logger):
 
     def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
         """Write mean, least and greatest return and length."""
-        returns, lengths = [one.return_raw for one in episodes], [float(one.length) for one in episodes]
-        self.metrics(step, evaluation_figures(returns, lengths))
+        self.metrics(step, evaluation_figures(*returns_and_lengths(episodes)))
+
+    def final_evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
+        """Write them under names of their own: the schedule's curve stays as it is."""
+        self.metrics(step, evaluation_figures(*returns_and_lengths(episodes), final=True))
 
     def timing(self, step: int, timings: Metrics) -> None:
         """Write figures."""

@@ -213,11 +213,12 @@ def missing_rows(directory: Path, *, after: int, until: int) -> list[dict[str, A
     for name in ("metrics", "timings"):
         for step, line in _read(directory / f"{name}.csv", after, until):
             rows.setdefault(step, {}).update({key: float(value) for key, value in line.items() if value})
-    played: dict[int, list[tuple[float, float]]] = {}
+    played: dict[tuple[int, bool], list[tuple[float, float]]] = {}
     for step, line in _read(directory / "evaluations.csv", after, until):
-        played.setdefault(step, []).append((float(line["return/raw"]), float(line["length"])))
-    for step, episodes in played.items():
-        rows.setdefault(step, {}).update(evaluation_figures(*zip(*episodes, strict=True)))
+        key = step, line.get("final") == "1"
+        played.setdefault(key, []).append((float(line["return/raw"]), float(line["length"])))
+    for (step, final), episodes in played.items():
+        rows.setdefault(step, {}).update(evaluation_figures(*zip(*episodes, strict=True), final=final))
     return [{"step": step, "figures": rows[step], "videos": {}, "pictures": {}} for step in sorted(rows)]
 
 
@@ -231,13 +232,16 @@ def _read(path: Path, after: int, until: int) -> Iterator[tuple[int, dict[str, s
                 yield int(line.pop("step")), line
 
 
-def evaluation_figures(returns: Sequence[float], lengths: Sequence[float]) -> dict[str, float]:
-    """Return the figures of an evaluation, given each episode's return and length."""
-    figures = {}
+def evaluation_figures(returns: Sequence[float], lengths: Sequence[float], *, final: bool = False) -> dict[str, float]:
+    """Return the figures of an evaluation, given each episode's return and length.
+
+    `final`: of the one at the end of a run, outside of the schedule; they have names of their own.
+    """
+    figures, prefix = {}, "final_evaluation" if final else "evaluation"
     for name, values in (("return", returns), ("length", lengths)):
-        figures[f"evaluation/{name}_mean"] = sum(values) / len(values)
-        figures[f"evaluation/{name}_min"] = min(values)
-        figures[f"evaluation/{name}_max"] = max(values)
+        figures[f"{prefix}/{name}_mean"] = sum(values) / len(values)
+        figures[f"{prefix}/{name}_min"] = min(values)
+        figures[f"{prefix}/{name}_max"] = max(values)
     return figures
 
 
