@@ -17,7 +17,7 @@ from rlkit.reporting.commands import Commands
 from rlkit.reporting.curves import Curve, evaluation_curve, training_curve
 from rlkit.reporting.groups import AnyRun, Group, differences, environment_name, grouped, open_runs
 from rlkit.reporting.media import Media
-from rlkit.reporting.remarks import of_copies, of_intervals, of_returns
+from rlkit.reporting.remarks import of_copies, of_intervals, of_returns, of_tuned_files
 from rlkit.reporting.scores import GroupScore, group_score
 from rlkit.reporting.versions import versions_line
 
@@ -170,6 +170,8 @@ def _settings(groups: Sequence[Group]) -> Iterator[str]:
         return
     several, partial = differences(groups)
     yield "<h2>Differences in configuration</h2>"
+    for line in of_tuned_files(groups):
+        yield f'<p class="note">{escape(line)}</p>'
     if several:
         yield tables.settings(groups, several, "settings that differ")
     if partial:

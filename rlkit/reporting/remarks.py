@@ -10,6 +10,7 @@ from rlkit.reporting.columns import column
 from rlkit.reporting.groups import Group
 from rlkit.reporting.scores import GroupScore
 from rlkit.run import Run
+from rlkit.tuning import mixture, tuned_file
 
 RANGE_OF_MEAN, RANGE_OF_IQM = 3, 4
 """Seeds up to which an interval is the scores' range.
@@ -27,6 +28,15 @@ def of_copies(groups: Sequence[Group]) -> Iterator[str]:
                 f"{copy.directory} has the settings and the seed {kept.config['seed']} of {kept.directory}: they count "
                 "once"
             )
+
+
+def of_tuned_files(groups: Sequence[Group]) -> Iterator[str]:
+    """Yield a line where groups take different tuned files."""
+    taken: dict[str, list[str]] = {}
+    for group in (group for group in groups if not group.fitted):
+        taken.setdefault(tuned_file(group.config["choices"]), []).append(group.label)
+    if (line := mixture(taken)) is not None:
+        yield line
 
 
 def of_returns(groups: Sequence[Group]) -> Iterator[str]:
