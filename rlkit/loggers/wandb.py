@@ -111,7 +111,7 @@ class WandbLogger(Logger):
         self.metrics(step, evaluation_figures(*returns_and_lengths(episodes)))
 
     def final_evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
-        """Take them under names of their own: the schedule's curve stays as it is."""
+        """Take them with a mark: W&B keeps them where the run is extended, as it can forget nothing."""
         self.metrics(step, evaluation_figures(*returns_and_lengths(episodes), final=True))
 
     def timing(self, step: int, timings: Metrics) -> None:

@@ -25,6 +25,8 @@ _BLOCK = 32768  # W&B's transaction log is LevelDB's: blocks of this size, a hea
 _HEADER = struct.Struct("<IHB")  # checksum, length, kind
 _WHOLE, _LAST = 1, 4  # the kinds that complete a record
 _PREAMBLE = 7
+FINAL = "evaluation/final"
+"""The figure that marks the evaluation at the end of a run."""
 
 
 def main() -> None:
@@ -213,12 +215,12 @@ def missing_rows(directory: Path, *, after: int, until: int) -> list[dict[str, A
     for name in ("metrics", "timings"):
         for step, line in _read(directory / f"{name}.csv", after, until):
             rows.setdefault(step, {}).update({key: float(value) for key, value in line.items() if value})
-    played: dict[tuple[int, bool], list[tuple[float, float]]] = {}
+    played: dict[int, list[tuple[float, float]]] = {}
     for step, line in _read(directory / "evaluations.csv", after, until):
-        key = step, line.get("final") == "1"
-        played.setdefault(key, []).append((float(line["return/raw"]), float(line["length"])))
-    for (step, final), episodes in played.items():
-        rows.setdefault(step, {}).update(evaluation_figures(*zip(*episodes, strict=True), final=final))
+        if line.get("final") != "1":  # it will be made again, or be none any more
+            played.setdefault(step, []).append((float(line["return/raw"]), float(line["length"])))
+    for step, episodes in played.items():
+        rows.setdefault(step, {}).update(evaluation_figures(*zip(*episodes, strict=True)))
     return [{"step": step, "figures": rows[step], "videos": {}, "pictures": {}} for step in sorted(rows)]
 
 
@@ -235,13 +237,13 @@ def _read(path: Path, after: int, until: int) -> Iterator[tuple[int, dict[str, s
 def evaluation_figures(returns: Sequence[float], lengths: Sequence[float], *, final: bool = False) -> dict[str, float]:
     """Return the figures of an evaluation, given each episode's return and length.
 
-    `final`: of the one at the end of a run, outside of the schedule; they have names of their own.
+    `final`: it is the one at the end of a run, outside of the schedule, and marked by `FINAL`.
     """
-    figures, prefix = {}, "final_evaluation" if final else "evaluation"
+    figures = {FINAL: 1.0} if final else {}
     for name, values in (("return", returns), ("length", lengths)):
-        figures[f"{prefix}/{name}_mean"] = sum(values) / len(values)
-        figures[f"{prefix}/{name}_min"] = min(values)
-        figures[f"{prefix}/{name}_max"] = max(values)
+        figures[f"evaluation/{name}_mean"] = sum(values) / len(values)
+        figures[f"evaluation/{name}_min"] = min(values)
+        figures[f"evaluation/{name}_max"] = max(values)
     return figures
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlkit.core import Array
-from rlkit.intervals import Interval, bootstrap_intervals, interquartile_mean
+from rlkit.intervals import Interval, Statistic, bootstrap_intervals, interquartile_mean
 from rlkit.reporting.columns import column, last_step
 from rlkit.reporting.groups import Group
 from rlkit.run import Run
@@ -61,7 +61,7 @@ def _aggregates(scores: Array) -> tuple[Aggregate | None, Aggregate | None]:
     """Return mean and interquartile mean of the seeds' scores [n], with the intervals that drawing seeds anew gives."""
     if not len(scores):
         return None, None
-    statistics = (np.mean, interquartile_mean)
+    statistics: tuple[Statistic, Statistic] = (np.mean, interquartile_mean)
     intervals: Sequence[Interval | None] = (None, None)
     if len(scores) > 1:
         intervals = bootstrap_intervals(list(scores[:, None]), statistics, np.random.default_rng(0))
