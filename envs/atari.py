@@ -20,6 +20,8 @@ from rlkit.explain import nearest
 from rlkit.resources import cores
 
 STEPPINGS = ("native", "python")
+GREYS, POOLS, INTERPOLATIONS = ("luma", "mean"), (2, 1), ("area", "nearest")
+"""Values of the options that make pictures; of each the first is the one that native stepping has."""
 
 
 def make(
@@ -32,6 +34,9 @@ def make(
     life_loss: bool,
     reward_clip: bool,
     grey: bool,
+    grey_by: str,
+    pool: int,
+    interpolation: str,
     crop: Sequence[int] | None,
     size: Sequence[int],
     stack: int,
@@ -50,13 +55,17 @@ def make(
     Args:
         game: ``Pong``, ``SpaceInvaders``, … or the ROM's name, ``pong``, ``space_invaders``, …
         stepping: ``native`` or ``python``.
-        frame_skip: frames for which an action is held; what is seen is the brighter of the last two, pixel by pixel.
+        frame_skip: frames for which an action is held.
         sticky: probability with which the emulator repeats its last action in a frame.
         noop_max: a game begins with up to so many frames without an action, drawn uniformly.
         fire_reset: a game begins with FIRE, where it has that button; the frame counts as one of those of `noop_max`.
         life_loss: a lost life ends the learner's episode; the game goes on.
         reward_clip: rewards are clipped to [-1, 1]; the score is passed on as ``raw_reward``.
         grey: grey instead of colour.
+        grey_by: ``luma``, the emulator's own, or with Python stepping ``mean`` of the channels, rounded down.
+        pool: 2: what is seen is the brighter of the last two frames of an action, pixel by pixel; 1, with Python
+            stepping: it is the last.
+        interpolation: of `rlkit.preprocess.Resize`: ``area``, or with Python stepping ``nearest``.
         crop: rows and columns cut off at top, bottom, left and right, before resizing; Python stepping only.
         size: height and width.
         stack: frames in an observation.
@@ -72,6 +81,7 @@ def make(
     """
     rom = rom_name(game)
     _check(stepping, frame_skip, sticky, noop_max, crop, size, stack, max_frames, threads)
+    _check_pixels(stepping, grey_by, pool, interpolation)
     common: dict[str, Any] = {
         "frame_skip": frame_skip,
         "sticky": sticky,
@@ -96,12 +106,21 @@ def make(
         )
     from rlkit.envs.atari_game import Game
 
-    env: gymnasium.Env[Any, Any] = Game(rom, render_mode=render_mode, **common)
+    env: gymnasium.Env[Any, Any] = Game(rom, grey_by=grey_by, pool=pool, render_mode=render_mode, **common)
     env = preprocess.Crop(env, *crop) if crop else env
-    env = preprocess.FrameStack(preprocess.Resize(env, size), stack)
+    env = preprocess.FrameStack(preprocess.Resize(env, size, interpolation), stack)
     # Outside of the stack, so that a lost life does not empty it: the next observation is where the game goes on.
     env = preprocess.LifeLoss(env) if life_loss else env
     return preprocess.ClipReward(env, -1.0, 1.0) if reward_clip else env
+
+
+def _check_pixels(stepping: str, grey_by: str, pool: int, interpolation: str) -> None:
+    options = {"grey_by": (grey_by, GREYS), "pool": (pool, POOLS), "interpolation": (interpolation, INTERPOLATIONS)}
+    for name, (value, known) in options.items():
+        if value not in known:
+            raise UsageError(f"env.{name} is {value}; it must be {known[0]} or {known[1]}")
+        if stepping == "native" and value != known[0]:
+            raise UsageError(f"env.{name}={value} needs env.stepping=python: native stepping takes {known[0]}")
 
 
 def rom_name(game: str) -> str:

@@ -18,7 +18,7 @@ ZOOM = 2
 
 
 class Game(gymnasium.Env[Array, int]):
-    """An emulator, stepped by decisions, that shows the brighter of the last two frames of each.
+    """An emulator, stepped by decisions, that shows the brighter of the last two frames of each, or the last.
 
     Observations are [height, width] uint8, or [height, width, 3] in colour, of the screen's own size. As in ale-py's
     C++ and Gymnasium's `AtariPreprocessing`, a decision in which the game ends shows the last picture before.
@@ -39,6 +39,8 @@ class Game(gymnasium.Env[Array, int]):
         noop_max: int,
         fire_reset: bool,
         grey: bool,
+        grey_by: str,
+        pool: int,
         full_action_space: bool,
         max_frames: int,
         render_mode: str | None = None,
@@ -62,7 +64,9 @@ class Game(gymnasium.Env[Array, int]):
         self._actions = self._ale.getLegalActionSet() if full_action_space else self._ale.getMinimalActionSet()
         self._skip, self._noop_max, self._max_frames = frame_skip, noop_max, max_frames
         self._fire = fire_reset and ale_py.Action.FIRE in self._actions
-        self._draw = self._ale.getScreenGrayscale if grey else self._ale.getScreenRGB
+        grey_drawn = self._draw_mean if grey_by == "mean" else self._ale.getScreenGrayscale
+        self._draw = grey_drawn if grey else self._ale.getScreenRGB
+        self._pool = pool
         # A draw of 32 bits below this keeps what is held; the emulator has the probability in single precision.
         self._keeps = float(np.float32(sticky)) * 2**32
         self._sticks = mersenne_twister(0)
@@ -100,9 +104,9 @@ class Game(gymnasium.Env[Array, int]):
             over, late = self._ale.game_over(), self._frames >= self._max_frames
             if over or late:
                 break
-            if left <= 2:
+            if left <= self._pool:
                 self._draw(self._screens[left - 1])
-            if left == 2 and self.render_mode is not None:
+            if left == self._pool == 2 and self.render_mode is not None:
                 self._ale.getScreenRGB(self._before)
         np.maximum(self._screens[0], self._screens[1], out=self._screens[0])
         return self._screens[0].copy(), float(reward), over, late and not over, self._info()
@@ -110,7 +114,8 @@ class Game(gymnasium.Env[Array, int]):
     def render(self) -> Array:
         """Return the screen in colour, [420, 320, 3] uint8 in most games.
 
-        Like an observation, it is the brighter of the last two frames: some games draw a sprite in every other one.
+        Like an observation that pools, it is the brighter of the last two frames: some games draw a sprite in every
+        other one.
         """
         screen = np.maximum(self._before, self._ale.getScreenRGB())
         return screen.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
@@ -136,6 +141,10 @@ class Game(gymnasium.Env[Array, int]):
         self._frames = state["frames"]
         self._held = ale_py.Action(state["held"])
         self._sticks.state = {"bit_generator": "MT19937", "state": state["sticks"]}
+
+    def _draw_mean(self, screen: Array) -> None:
+        """Draw the mean of the channels, rounded down."""
+        screen[:] = self._ale.getScreenRGB().sum(axis=2, dtype=np.uint16) // 3
 
     def _begin(self) -> None:
         self._ale.reset_game()

@@ -61,7 +61,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 """Exact class -> the attributes that change while it runs (attributes not set yet are left out)."""
 
-UNSEEN = ("rlkit.film.Film",)
+UNSEEN = ("rlkit.film.Film", "rlkit.raw_rewards.RawReward", "rlkit.raw_rewards.RewardTap")
 """Wrappers that only look on."""
 
 BIT_GENERATORS: dict[str, Callable[[], np.random.BitGenerator]] = {

@@ -23,10 +23,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rlkit import plugins
 from rlkit.core import RunError, UsageError
-from rlkit.explain import Command, check_words, explain, nearest
+from rlkit.explain import FLAGS, Command, check_words, explain, nearest
 from rlkit.schemas import SCHEMAS
+from rlkit.tuning import borrowed, jobs, mixture, tuned_file, tuned_files
 
 COMPLAINTS = (HydraException, OmegaConfBaseException, ValueError)
+FLAG_VALUES = tuple(value for values in FLAGS.values() for value in values.split(", ") if value)
+"""What stands behind Hydra's options as a word of its own."""
+
 COMPLAINTS_OF_A_TASK = (OmegaConfBaseException,)
 
 Choices = Mapping[str, str]
@@ -73,7 +77,10 @@ def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
     _prepare(verb)
     # Hydra prints and exits by itself unless it is asked for its exceptions.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = [f"rlkit {verb}", *argv]
+    sweeps = any(word in ("-m", "--multirun") for word in argv)
+    sys.argv = [f"rlkit {verb}", *([] if sweeps else _borrowed_by(verb, argv)), *argv]
+    if sweeps:
+        _tell_of_mixture(verb, argv)
     application = hydra.main(version_base="1.3", config_path="pkg://rlkit.conf", config_name=verb)
     outcomes: list[tuple[Sequence[str], Exception | None]] = []
 
@@ -82,6 +89,8 @@ def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
         overrides: list[str] = OmegaConf.to_container(settings.overrides.task)  # type: ignore[assignment]
         try:
             choices = _choices(settings)
+            if words := borrowed(config, choices):
+                config, choices = _compose(verb, [*_search_path(argv), *overrides, *words])
             with _explained(verb, overrides, COMPLAINTS_OF_A_TASK):
                 _check(verb, config, choices, overrides)
                 task(config, choices, overrides)
@@ -92,6 +101,34 @@ def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
     with _explained(verb, argv):
         application(job)()
     _raise_failures(outcomes)
+
+
+def _search_path(argv: Sequence[str]) -> list[str]:
+    return [word for word in argv if word.startswith("hydra.searchpath")]
+
+
+def _borrowed_by(verb: str, argv: Sequence[str]) -> list[str]:
+    """Return the override for the tuned file of the pair that a single job's nodes say they are like."""
+    words = [word for word in argv if not word.lstrip("+~").startswith(("-", "hydra")) and word not in FLAG_VALUES]
+    try:
+        config = compose_alone(verb, [*_search_path(argv), *words], return_hydra_config=True)
+    except COMPLAINTS:
+        return []  # Hydra says what is wrong.
+    return borrowed(config, _choices(config.hydra))
+
+
+def _tell_of_mixture(verb: str, argv: Sequence[str]) -> None:
+    """Say so where the jobs of a sweep take different tuned files."""
+    words = [word for word in argv if not word.lstrip("+~").startswith(("-", "hydra"))]
+    taken: dict[str, list[str]] = {}
+    for job in jobs(words) if verb == "train" else ():
+        try:
+            _, choices = _compose(verb, [*_search_path(argv), *job])
+        except COMPLAINTS:
+            continue  # The job itself says what is wrong.
+        taken.setdefault(tuned_file(choices), []).append(" ".join(job))
+    if (line := mixture(taken)) is not None:
+        print(f"rlkit: {line}", file=sys.stderr)
 
 
 def composed(verb: str, overrides: Sequence[str], *, complete: bool = True) -> tuple[DictConfig, Choices]:
@@ -115,8 +152,11 @@ def composed(verb: str, overrides: Sequence[str], *, complete: bool = True) -> t
 
 def _compose(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, Choices]:
     config = compose_alone(verb, overrides, return_hydra_config=True)
+    choices = _choices(config.hydra)
+    if words := borrowed(config, choices):
+        return _compose(verb, [*overrides, *words])
     own = {key: config._get_node(key) for key in config if key != "hydra"}
-    return OmegaConf.create(own), _choices(config.hydra)
+    return OmegaConf.create(own), choices
 
 
 def compose_alone(name: str, overrides: Sequence[str] = (), *, return_hydra_config: bool = False) -> DictConfig:
@@ -154,7 +194,7 @@ def _check(verb: str, config: DictConfig, choices: Choices, overrides: Sequence[
     """Refuse what Hydra lets pass: keys added or deleted, missing values, a tuned file that is not there."""
     _check_keys(config, SCHEMAS[verb])
     tuned = choices.get("tuned")
-    known = [entry.name for entry in plugins.entries("tuned")]
+    known = tuned_files()
     if tuned not in known and any(override.startswith("tuned=") for override in overrides):
         raise UsageError(f"there is no tuned={tuned}{nearest(str(tuned), known)}")
     for key in sorted(OmegaConf.missing_keys(config)) if complete else ():

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import gymnasium
 
 from rlkit.core import Array, require_least
+from rlkit.raw_rewards import with_raw_rewards
 from rlkit.resources import has_display
 from rlkit.video import DEFAULT_FPS, Tile, VideoWriter
 
@@ -68,7 +69,7 @@ class Film(gymnasium.Wrapper[Any, Any, Any, Any]):
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], sink: Sink):
-        super().__init__(env)
+        super().__init__(with_raw_rewards(env))
         self._sink = sink
         self._fps = frames_per_second(env.metadata)
         self._goes_on = False

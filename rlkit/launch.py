@@ -30,6 +30,7 @@ from rlkit.run import Run
 from rlkit.seeding import Seeds
 from rlkit.signals import interruptions
 from rlkit.training import CHECKPOINTS, Training
+from rlkit.tuning import NONE, tuned_file
 from rlkit.video import encoder
 
 RESUME_KEYS = ("resume", "total_steps", "total_episodes", "inner_loop", "logger", "video", "eval", "device", "output")
@@ -281,10 +282,10 @@ def _configure_torch(config: dict[str, Any]) -> None:
 
 
 def _greeting(config: dict[str, Any], directory: Path, session: Training) -> list[str]:
-    step, tuned = session.steps, config["choices"].get("tuned")
+    step, tuned = session.steps, tuned_file(config["choices"])
     begun = f"resuming {config['name']} from step {step:,}" if step else f"training {config['name']}"
     lines = [f"{begun} in {directory}"]
-    if tuned not in (None, "none", "None") and _tuned_exists(tuned):
+    if tuned != NONE:
         lines.append(f"tuned settings for this pair: conf/tuned/{tuned}.yaml (tuned=none switches them off)")
     if session.opaque and config["checkpoint"]["every"]:
         every = config["checkpoint"]["every"]
@@ -298,9 +299,3 @@ def _greeting(config: dict[str, Any], directory: Path, session: Training) -> lis
             "the environment begins differently with the same seed: the run goes on, but not as if never stopped"
         )
     return lines
-
-
-def _tuned_exists(name: str) -> bool:
-    from rlkit import plugins
-
-    return any(entry.name == name for entry in plugins.entries("tuned"))

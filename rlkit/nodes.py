@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Context = Mapping[str, Callable[[str], Any]]
 """What a callable can ask for: parameter name -> function of the node's path that gives the value."""
 
-SPECIAL = ("_target_", "_partial_", "_task_")
+SPECIAL = ("_target_", "_partial_", "_task_", "_tuned_")
 """Keys of a node that are no arguments of what it names."""
 
 
@@ -49,6 +49,7 @@ def build(node: Any, context: Context, path: str = "") -> Any:
 
     ``_target_`` may name a class for each task, of which the one that the run is about is taken.
     ``_partial_: true`` gives the callable with its arguments bound, for what is called later (an optimiser).
+    ``_tuned_`` is for `rlkit.tuning`.
     ``_task_`` says which task the nodes within are for, where the run is not about one itself (an agent's estimator).
 
     Raises:

@@ -90,7 +90,7 @@ def record(
     require_least(1, "", episodes=episodes, max_steps=max_steps)
     settings = run.config["eval"]
     agent = run.load_agent(checkpoint, device)
-    stem = (run.videos if out is None else Path(out)) / f"{checkpoint}-seed{seed}"
+    stem = (run.videos if out is None else Path(out)) / f"{run.chosen(checkpoint)}-seed{seed}"
     seeds = Seeds(seed).integers("play", size=episodes)
     groups = {f"{stem}-grid{episodes}": seeds} if grid else {f"{stem}-{i}": [one] for i, one in enumerate(seeds)}
     for number, (name, group) in enumerate(groups.items()):

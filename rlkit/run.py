@@ -70,7 +70,7 @@ class Run:
 
     @cached_property
     def agent(self) -> Agent:
-        """The best agent by periodic evaluation, else the last."""
+        """The best agent by evaluation, else the last."""
         return self.load_agent("best")
 
     @property
@@ -106,14 +106,14 @@ class Run:
         """Return the agent of a checkpoint.
 
         Args:
-            checkpoint: ``best`` (by periodic evaluation, else the last), ``last`` or a step.
+            checkpoint: ``best`` (as in `chosen`), ``last`` or a step.
             device: where its networks go; None: as in training.
             settings: values of the configuration's ``agent`` that stand in for those of training.
 
         Raises:
             UsageError: there is no such checkpoint.
         """
-        state = self._state(str(checkpoint))
+        state = self._state(self.chosen(checkpoint))
         config = {**self.config, "device": device or self.config["device"]}
         config["agent"] = {**config["agent"], **(settings or {})}
         env = build.make_environment({**config, "vectorization": "sync"}, num_envs=1)
@@ -129,12 +129,22 @@ class Run:
             env.close()
         return agent
 
+    def chosen(self, checkpoint: str | int) -> str:
+        """Return which checkpoint is taken where `checkpoint` is asked for.
+
+        ``best`` is the agent with the greatest mean return in an evaluation, the one at the end of the run included,
+        and the newest of equals. Where there was no evaluation (``eval.every=0``, or the run was interrupted before
+        the first), it is the ``last``.
+        """
+        known = Store(self.directory / "checkpoints" / "best").steps()
+        return "last" if checkpoint == "best" and not known else str(checkpoint)
+
     def _state(self, checkpoint: str) -> State:
         folder = self.directory / "checkpoints"
-        best, store = Store(folder / "best", warn=_warn), Store(folder, warn=_warn)
-        if checkpoint == "best" and best.steps():
-            return best.load_newest()[1]
-        if checkpoint in ("best", "last"):
+        store = Store(folder, warn=_warn)
+        if checkpoint == "best":
+            return Store(folder / "best", warn=_warn).load_newest()[1]
+        if checkpoint == "last":
             return store.load_newest()[1]
         if not checkpoint.isdigit() or int(checkpoint) not in store.steps():
             raise UsageError(

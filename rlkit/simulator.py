@@ -9,6 +9,7 @@ import gymnasium
 
 from rlkit import capture
 from rlkit.core import State
+from rlkit.raw_rewards import with_raw_rewards, without_rewards
 from rlkit.spaces import as_arrays
 from rlkit.stacks import frame_stack
 
@@ -20,7 +21,25 @@ class Simulator(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, make: MakeEnv):
         self._make = make
-        super().__init__(as_arrays(make()))
+        super().__init__(_made(make))
+
+    def reset(self, **keys: Any) -> Any:
+        """Reset."""
+        observation, info = self.env.reset(**keys)
+        return observation, without_rewards(info)
+
+    def step(self, action: Any) -> Any:
+        """Step, and say all that rlkit reads of infos, always with the same types.
+
+        Gymnasium's vector environments write infos into arrays whose type is that of the first environment's value.
+        """
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        facts = {
+            "raw_reward": float(info.get("raw_reward", reward)),
+            "game_over": bool(info.get("game_over", terminated or truncated)),
+            "discount": float(info.get("discount", 1.0)),
+        }
+        return observation, reward, terminated, truncated, {**info, **facts}
 
     @property
     def frame_stack(self) -> int:
@@ -38,4 +57,8 @@ class Simulator(gymnasium.Wrapper[Any, Any, Any, Any]):
     def restart(self) -> None:
         """Build the environment anew, so that nothing of the old one can leak into what follows."""
         self.env.close()
-        self.env = as_arrays(self._make())
+        self.env = _made(self._make)
+
+
+def _made(make: MakeEnv) -> gymnasium.Env[Any, Any]:
+    return as_arrays(with_raw_rewards(make()))

@@ -33,7 +33,6 @@ TRANSPARENT = frozenset(
         "rlkit.preprocess.rewards.TerminalReward",
         "rlkit.spaces.ZeroBasedActions",
         "rlkit.spaces.ZeroBasedChoices",
-        "rlkit.film.Film",
     }
 )
 """Exact classes of wrappers that hand on every observation as it is."""

@@ -76,6 +76,7 @@ class Training:
         self._compiled = compiled(config, agent, env)
         self.episodes = 0
         self._best: dict[str, Any] = {"step": None, "score": -np.inf}
+        self._evaluated: int | None = None  # the step of the last scheduled evaluation
         # An opaque environment's last checkpoint may not be one to go on from: the scheduled one before it is.
         keep = max(config["checkpoint"]["keep"], 2 if opaque else 1)
         self._store = Store(directory / CHECKPOINTS, keep, logger.message)
@@ -128,7 +129,8 @@ class Training:
         if self.steps >= (total := self._config["total_steps"]) + self._env.num_envs:
             raise UsageError(f"total_steps is {total:,}, and the run is at step {self.steps:,} already: give it more")
         self._store.drop_after(step)
-        self._best_store.drop_after(step)
+        # The final evaluation of a run that is extended was made at this step, but after its checkpoint.
+        self._best_store.drop_after(self.best_step or 0)
 
     def run(self, interrupted: Callable[[], str | None]) -> None:
         """Train until `total_steps`, `stop_at`, or until `interrupted` gives a reason."""
@@ -155,12 +157,20 @@ class Training:
         self._finish(first)
 
     def _finish(self, first: int) -> None:
-        """Write the last checkpoint, unless it was written just now or the run was interrupted where it can't be."""
-        if self.steps == first or self.steps in self._store.steps():
-            return
+        """Write the last checkpoint, unless it was written just now or the run was interrupted where it can't be.
+
+        What is outside of the schedule comes after it, so that going on from it forgets that the run ended here.
+        """
         resumable = not self.opaque or self._stream.at_cut
-        if resumable or self.stopped in AS_PLANNED:
+        written = self.steps == first or self.steps in self._store.steps()
+        if not written and (resumable or self.stopped in AS_PLANNED):
             self._save(resumable=resumable)
+        if self.stopped not in AS_PLANNED:
+            return
+        if self._config["log"]["every"] and (means := self._averages.read()):
+            self._logger.metrics(self.steps, means)
+        if self._config["eval"]["every"] and self._evaluated != self.steps:
+            self._evaluate(self.steps, final=True)
 
     def _strides(self, total: int) -> Iterator[None]:
         """Go on by a step, or by many at once up to the next multiple of a period."""
@@ -212,11 +222,12 @@ class Training:
             self._logger.metrics(step, means)
         self._logger.timing(step, {"time/seconds": seconds, "time/steps_per_second": steps / max(seconds, 1e-9)})
 
-    def _evaluate(self, step: int) -> None:
+    def _evaluate(self, step: int, *, final: bool = False) -> None:
+        """Score the agent; `final`: at the end of the run, outside of the schedule."""
         target = self._videos / f"step-{step:09d}.mp4" if self._config["video"] == "eval" else None
         played = evaluate_agent(self._config, self._agent, self._seeds, step, target)
         episodes = [Episode(step, 0, score, score, length, False) for score, length, _ in played]
-        self._logger.evaluation(step, episodes)
+        (self._logger.final_evaluation if final else self._logger.evaluation)(step, episodes)
         if target is not None:
             self._logger.video(step, target)
         score = sum(episode.return_raw for episode in episodes) / len(episodes)
@@ -224,7 +235,10 @@ class Training:
             self._best = {"step": step, "score": score}
             agent = without_replay(self._agent.state_dict())
             self._best_store.save(step, {"agent": agent, "score": score, "made_for": self._made_for()})
-            self._drop_bests()
+        if final:
+            return  # The best agent before it is kept, too: it is the best again where the run is extended.
+        self._evaluated = step
+        self._drop_bests()
         if self._config["stop_at"] is not None and score >= self._config["stop_at"]:
             self.stopped = STOP_AT
 
@@ -247,6 +261,7 @@ class Training:
             "tracker": self._tracker.state_dict(),
             "averages": self._averages.state_dict(),
             "best": self._best,
+            "evaluated": self._evaluated,
             "episodes": self.episodes,
             "logger": self._logger.state_dict(),
         }
@@ -260,7 +275,7 @@ class Training:
         self._stream.load_state_dict(state["stream"])
         self._tracker.load_state_dict(state["tracker"])
         self._averages.load_state_dict(state["averages"])
-        self._best = dict(state["best"])
+        self._best, self._evaluated = dict(state["best"]), state["evaluated"]
         self.episodes = state["episodes"]
         self._logger.load_state_dict(state["logger"])
 

@@ -15,6 +15,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from rlkit.core import Array, RunError, State, StepInfo, TimeStep, UsageError
 from rlkit.masks import Masks
+from rlkit.raw_rewards import tapped_vector
 from rlkit.simulator import MakeEnv, Simulator
 
 States = Callable[[Any], Array]
@@ -164,6 +165,7 @@ class VectorEnvironment:
         """Build the vector environment by `make`; `action_mask`, and what is raised, as in `SerialEnvironment`."""
         self._make = make
         self._vector: Any = make()
+        self._tap = tapped_vector(self._vector)
         self.can_resign = bool(self._vector.metadata.get("can_resign"))
         self._takes_list = True
         self.num_envs = self._vector.num_envs
@@ -205,6 +207,7 @@ class VectorEnvironment:
         if not getattr(self._vector, "fresh_when_seeded", False):
             self.close()
             self._vector = self._make()
+            self._tap = tapped_vector(self._vector)
         return self.reset(seeds)
 
     def step(self, action: Array) -> TimeStep:
@@ -242,12 +245,19 @@ class VectorEnvironment:
             last,
             reached,
             valid=valid,
-            raw_reward=_merged(ended, ongoing, "raw_reward", reward, last),
+            raw_reward=self._raw_reward(reward, infos, last),
             game_over=_merged(ended, ongoing, "game_over", last, last),
             legal_actions=legal,
             next_legal_actions=self._masks.of_vector(ended, last, legal),
             state=self.states,
         )
+
+    def _raw_reward(self, reward: Array, infos: dict[str, Any], last: Array) -> Array:
+        """Return the innermost environment's rewards [N] of a step."""
+        if self._tap is not None:
+            reward, infos = self._tap.reward, self._tap.infos
+        ended = infos.get("final_info", {}) if self._mode is AutoresetMode.SAME_STEP and last.any() else infos
+        return _merged(ended, infos, "raw_reward", np.asarray(reward, np.float64), last)
 
     def states(self, model: Any) -> Array:
         """Return what the vector environment's ``states()`` says, [N, ...].

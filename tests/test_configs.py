@@ -122,7 +122,7 @@ NETWORKS = {
     "auto": ("env=cartpole",),
     "mlp": ("env=taxi",),
     "residual": ("env=connect_four",),
-    **dict.fromkeys(("impala", "nature", "small"), ("env=atari", "tuned=none", "replay.capacity=100")),
+    **dict.fromkeys(("impala", "nature", "small", "strided"), ("env=atari", "tuned=none", "replay.capacity=100")),
     "blocks": ("env=catch", "env.cell=2"),
 }
 

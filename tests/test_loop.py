@@ -394,11 +394,11 @@ class TestEvaluate:
         assert played(lambda: Line(6), 2, 3, agent=Zero(), max_steps=6) == [(6.0, 6, False)] * 3
 
     def test_raw_rewards_of_the_whole_game_count_not_the_shaped_ones_of_an_episode(self) -> None:
-        class Lives(gymnasium.Wrapper):
+        class Lives(Line):
             games = 0
 
             def step(self, action: Any) -> Any:
-                observation, _, terminated, truncated, _ = self.env.step(action)
+                observation, _, terminated, truncated, _ = super().step(action)
                 lost = terminated or truncated
                 self.games += lost
                 return (
@@ -413,7 +413,7 @@ class TestEvaluate:
             def act(self, timestep: Any, memory: Any, **keys: Any) -> Any:
                 return np.zeros(len(timestep.observation), np.int64), memory
 
-        assert played(lambda: Lives(Line(4)), 1, 1, agent=Zero()) == [(120.0, 12, False)]
+        assert played(lambda: Lives(4), 1, 1, agent=Zero()) == [(120.0, 12, False)]
 
     def test_epsilon_one_plays_at_random_and_zero_draws_nothing(self) -> None:
         rng = np.random.default_rng(5)

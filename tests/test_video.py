@@ -270,7 +270,7 @@ def test_play_has_a_folder_a_speed_and_a_cap_of_its_own(tmp_path: Path):
     [
         ("none", set()),
         ("final", {"best-seed0-0"}),
-        ("eval", {"step-000000050", "step-000000100"}),
+        ("eval", {"step-000000050", "step-000000100", "step-000000120"}),
         ("every", {"episode-000000000"}),
     ],
 )

@@ -31,6 +31,11 @@ class RunInfo(NamedTuple):
     say: Callable[[str], None] = _print  # a logger's own line for the user, which all loggers are told
 
 
+def returns_and_lengths(episodes: Sequence[Episode]) -> tuple[list[float], list[float]]:
+    """Return the raw return and the length of each episode."""
+    return [one.return_raw for one in episodes], [float(one.length) for one in episodes]
+
+
 class Logger:
     """Takes everything and does nothing.
 
@@ -54,6 +59,13 @@ class Logger:
 
     def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
         """Take the episodes of an evaluation at `step`."""
+
+    def final_evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
+        """Take the episodes of the evaluation that ends a run, outside of the schedule.
+
+        Where the run is extended, it was none: the extended run is one that was longer from the start.
+        """
+        self.evaluation(step, episodes)
 
     def timing(self, step: int, timings: Metrics) -> None:
         """Take figures that depend on the clock."""
@@ -113,6 +125,11 @@ class ManyLoggers(Logger):
         """Tell each."""
         for logger in self._loggers.values():
             logger.evaluation(step, episodes)
+
+    def final_evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
+        """Tell each."""
+        for logger in self._loggers.values():
+            logger.final_evaluation(step, episodes)
 
     def timing(self, step: int, timings: Metrics) -> None:
         """Tell each."""

@@ -11,7 +11,7 @@ from rlkit.loggers.base import Logger, RunInfo
 from rlkit.statistics import Episode
 
 EPISODES = ("step", "env", "return/raw", "return/learner", "length", "cut")
-EVALUATIONS = ("step", "episode", "return/raw", "length")
+EVALUATIONS = ("step", "episode", "return/raw", "length", "final")
 
 
 class Table:
@@ -111,8 +111,15 @@ class CsvLogger(Logger):
 
     def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
         """Add a row for each episode to evaluations.csv."""
+        self._evaluation(step, episodes, final=False)
+
+    def final_evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
+        """Add a row for each episode to evaluations.csv, marked as outside of the schedule."""
+        self._evaluation(step, episodes, final=True)
+
+    def _evaluation(self, step: int, episodes: Sequence[Episode], *, final: bool) -> None:
         for i, episode in enumerate(episodes):
-            row = (step, i, episode.return_raw, episode.length)
+            row = (step, i, episode.return_raw, episode.length, final)
             self._tables["evaluations"].append(dict(zip(EVALUATIONS, row, strict=True)))
         self._flush()
 

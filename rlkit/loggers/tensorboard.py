@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 import yaml
 
 from rlkit.core import Metrics, State, UsageError
-from rlkit.loggers.base import Logger, RunInfo
-from rlkit.loggers.wandb_uplink import evaluation_figures, missing_rows
+from rlkit.loggers.base import Logger, RunInfo, returns_and_lengths
+from rlkit.loggers.wandb_uplink import FINAL, evaluation_figures, missing_rows
 from rlkit.statistics import Episode
 
 REMEDY = 'pip install "rlkit[tensorboard]"'
@@ -72,8 +72,11 @@ class TensorBoardLogger(Logger):
 
     def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
         """Write mean, least and greatest return and length."""
-        returns, lengths = [one.return_raw for one in episodes], [float(one.length) for one in episodes]
-        self.metrics(step, evaluation_figures(returns, lengths))
+        self.metrics(step, evaluation_figures(*returns_and_lengths(episodes)))
+
+    def final_evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
+        """Write them with a mark: where the run is extended, they are taken out again."""
+        self.metrics(step, evaluation_figures(*returns_and_lengths(episodes), final=True))
 
     def timing(self, step: int, timings: Metrics) -> None:
         """Write figures."""
@@ -117,13 +120,13 @@ class TensorBoardLogger(Logger):
             self._file.flush()
 
     def _cut(self, folder: Path, step: int) -> list[tuple[str, int]]:
-        """Drop the events after `step` and those of step 0, written anew at each start; return what is left."""
+        """Drop the events after `step`, of a final evaluation, and of step 0, written anew; return what is left."""
         left: list[tuple[str, int]] = []
         for path in sorted(folder.glob(f"{PREFIX}*")):
             kept = []
             for record in records(path.read_bytes()):
                 tags = self._events.tags(record)
-                if not tags or 0 < tags[0][1] <= step:
+                if not tags or (0 < tags[0][1] <= step and FINAL not in dict(tags)):
                     kept.append(record)
                     left += tags
             _rewrite(path, b"".join(map(self._events.framed, kept if len(kept) > 1 else [])))

@@ -114,12 +114,19 @@ class TerminalLogger(Logger):
 
     def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
         """Say the mean return and its range."""
+        self._evaluated(step, episodes, "evaluation")
+
+    def final_evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
+        """Say the mean return and its range."""
+        self._evaluated(step, episodes, "final evaluation")
+
+    def _evaluated(self, step: int, episodes: Sequence[Episode], what: str) -> None:
         returns = [episode.return_raw for episode in episodes]
         mean = sum(returns) / len(returns)
         self._evaluation = f"{mean:.4g}"
         count = f"{len(returns)} episode{'s' if len(returns) > 1 else ''}"
         self.message(
-            f"step {step:,}: evaluation return {mean:.4g} (min {min(returns):.4g}, max {max(returns):.4g}, {count})"
+            f"step {step:,}: {what} return {mean:.4g} (min {min(returns):.4g}, max {max(returns):.4g}, {count})"
         )
 
     def message(self, text: str) -> None:

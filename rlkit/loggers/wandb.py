@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rlkit.core import Metrics
-from rlkit.loggers.base import Logger, RunInfo
+from rlkit.loggers.base import Logger, RunInfo, returns_and_lengths
 from rlkit.loggers.wandb_mode import choose_mode
 from rlkit.loggers.wandb_uplink import evaluation_figures
 from rlkit.statistics import Episode
@@ -108,8 +108,11 @@ class WandbLogger(Logger):
 
     def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
         """Take mean, least and greatest return and length into the row of `step`."""
-        returns, lengths = [one.return_raw for one in episodes], [float(one.length) for one in episodes]
-        self._at(step)["figures"].update(evaluation_figures(returns, lengths))
+        self.metrics(step, evaluation_figures(*returns_and_lengths(episodes)))
+
+    def final_evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
+        """Take them with a mark: W&B keeps them where the run is extended, as it can forget nothing."""
+        self.metrics(step, evaluation_figures(*returns_and_lengths(episodes), final=True))
 
     def timing(self, step: int, timings: Metrics) -> None:
         """Take figures into the row of `step`."""

@@ -25,6 +25,8 @@ _BLOCK = 32768  # W&B's transaction log is LevelDB's: blocks of this size, a hea
 _HEADER = struct.Struct("<IHB")  # checksum, length, kind
 _WHOLE, _LAST = 1, 4  # the kinds that complete a record
 _PREAMBLE = 7
+FINAL = "evaluation/final"
+"""The figure that marks the evaluation at the end of a run."""
 
 
 def main() -> None:
@@ -215,7 +217,8 @@ def missing_rows(directory: Path, *, after: int, until: int) -> list[dict[str, A
             rows.setdefault(step, {}).update({key: float(value) for key, value in line.items() if value})
     played: dict[int, list[tuple[float, float]]] = {}
     for step, line in _read(directory / "evaluations.csv", after, until):
-        played.setdefault(step, []).append((float(line["return/raw"]), float(line["length"])))
+        if line.get("final") != "1":  # it will be made again, or be none any more
+            played.setdefault(step, []).append((float(line["return/raw"]), float(line["length"])))
     for step, episodes in played.items():
         rows.setdefault(step, {}).update(evaluation_figures(*zip(*episodes, strict=True)))
     return [{"step": step, "figures": rows[step], "videos": {}, "pictures": {}} for step in sorted(rows)]
@@ -231,9 +234,12 @@ def _read(path: Path, after: int, until: int) -> Iterator[tuple[int, dict[str, s
                 yield int(line.pop("step")), line
 
 
-def evaluation_figures(returns: Sequence[float], lengths: Sequence[float]) -> dict[str, float]:
-    """Return the figures of an evaluation, given each episode's return and length."""
-    figures = {}
+def evaluation_figures(returns: Sequence[float], lengths: Sequence[float], *, final: bool = False) -> dict[str, float]:
+    """Return the figures of an evaluation, given each episode's return and length.
+
+    `final`: it is the one at the end of a run, outside of the schedule, and marked by `FINAL`.
+    """
+    figures = {FINAL: 1.0} if final else {}
     for name, values in (("return", returns), ("length", lengths)):
         figures[f"evaluation/{name}_mean"] = sum(values) / len(values)
         figures[f"evaluation/{name}_min"] = min(values)

@@ -5,7 +5,7 @@ from rlkit.networks.actions import ActionDistribution, action_distribution
 from rlkit.networks.actor_critic import ActorCritic, Outputs
 from rlkit.networks.blocks import BlockCNN
 from rlkit.networks.boards import ResidualBoard, auto
-from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, channels_last
+from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, StridedCNN, channels_last
 from rlkit.networks.encoders import begin_with, trainable
 from rlkit.networks.flat import Descent, FlatParameters
 from rlkit.networks.members import Members
@@ -42,6 +42,7 @@ __all__ = [
     "QNetwork",
     "ResidualBoard",
     "SmallCNN",
+    "StridedCNN",
     "Torso",
     "action_distribution",
     "auto",

@@ -172,6 +172,48 @@ class SmallCNN(CNN):
         begin_with(self, encoder, freeze=freeze, fresh=fresh)
 
 
+class StridedCNN(Torso):
+    """A convolutional torso whose every layer is given."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        channels: Sequence[int],
+        sides: Sequence[int],
+        strides: Sequence[int],
+        hidden: int,
+        activation: str,
+    ):
+        """Make the layers.
+
+        Args:
+            observation_space: of one environment.
+            channels: of the output of each convolution.
+            sides: of the square kernel of each.
+            strides: of each.
+            hidden: width of the fully connected layer.
+            activation: one of `ACTIVATIONS`, after every layer.
+
+        Raises:
+            UsageError: the lists are not equally long, an unknown activation, or observations that are no pictures or
+                too small.
+        """
+        if not 0 < len(channels) == len(sides) == len(strides):
+            raise UsageError(
+                f"network.channels are {len(channels)}, sides {len(sides)} and strides {len(strides)}; give each layer "
+                "one of each"
+            )
+        active = activation_of(activation)
+
+        def convolutions(inputs: int) -> nn.Sequential:
+            shapes = zip(pairwise([inputs, *channels]), sides, strides, strict=True)
+            layers = ((nn.Conv2d(*pair, side, stride=stride), active()) for pair, side, stride in shapes)
+            return Chain(*(part for layer in layers for part in layer))
+
+        image, body, width = convolved(observation_space, "strided", convolutions, max(sides))
+        super().__init__(image, body, lambda linear: Chain(linear(width, hidden), active()), hidden)
+
+
 class ImpalaCNN(CNN):
     """The residual torso of IMPALA (Espeholt et al., 2018), 15 convolutions deep with three `depths`."""
 

@@ -9,8 +9,10 @@ preprocess:
   - {_target_: rlkit.preprocess.FrameStack, size: 4}
 ```
 
-A wrapper that changes rewards passes the environment's own on as ``info["raw_reward"]``, for the raw return; one that
-ends an episode where the game goes on says so by ``info["game_over"]``. All that changes in them is in the checkpoint.
+A wrapper that changes rewards need not say so: the raw return is made of what the innermost environment gave
+(`rlkit.raw_rewards`). Those of this module pass it on as ``info["raw_reward"]`` all the same, for whoever uses them
+alone. One that ends an episode where the game goes on says so by ``info["game_over"]``. All that changes in them is in
+the checkpoint.
 """
 
 from rlkit.preprocess.actions import DiscreteActions

@@ -91,7 +91,8 @@ def _height(curves: Sequence[Curve]) -> Scale:
         float(value) for array in (*(line.values for line in lines), *bands) for value in (min(array), max(array))
     ]
     low, high = min(values), max(values)
-    pad = 0.5 if low == high else 0.0
+    # Means of equal values may differ in their last bits, which is no difference to draw.
+    pad = 0.5 * max(1.0, 1e-6 * abs(high)) if high - low <= 1e-9 * max(abs(low), abs(high)) else 0.0
     y = ticks(low - pad, high + pad)
     return Scale(y[0], y[-1], HEIGHT - BOTTOM, TOP)
 

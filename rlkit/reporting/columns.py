@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from rlkit.core import Array
-from rlkit.reporting.groups import AnyRun
-from rlkit.run import Run, read_table
+from rlkit.run import read_table
+
+if TYPE_CHECKING:
+    from rlkit.reporting.groups import AnyRun
 
 TABLES = ("metrics", "episodes", "evaluations", "timings")
 
@@ -20,6 +24,6 @@ def column(run: AnyRun, table: str, name: str) -> Array:
     return found
 
 
-def last_step(run: Run) -> int:
+def last_step(run: AnyRun) -> int:
     """Return how far a run has come."""
     return int(max((steps[-1] for table in TABLES if len(steps := column(run, table, "step"))), default=0))

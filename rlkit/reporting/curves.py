@@ -40,7 +40,7 @@ class Curve(NamedTuple):
 
 def evaluation_curve(group: Group) -> Curve:
     """Return the curve of the evaluations' mean raw returns."""
-    lines = [Line(*_columns(run.evaluation_means())) for run in group.runs]
+    lines = [_finite(*_columns(run.evaluation_means())) for run in group.runs]
     return mean_curve(group, [line for line in lines if len(line.steps)])
 
 
@@ -72,9 +72,15 @@ def mean_curve(group: Group, seeds: Sequence[Line]) -> Curve:
 
 def _smoothed(run: Run) -> Line | None:
     whole = column(run, "episodes", "cut") == 0
-    returns = column(run, "episodes", "return/raw")[whole]
+    steps, returns = _finite(*(column(run, "episodes", name)[whole] for name in ("step", "return/raw")))
     window = max(WINDOW, len(returns) // SHARE)
-    return Line(column(run, "episodes", "step")[whole], moving_average(returns, window)) if len(returns) else None
+    return Line(steps, moving_average(returns, window)) if len(returns) else None
+
+
+def _finite(steps: Array, values: Array) -> Line:
+    """Return the steps that have a finite value: one that has none would leave nothing of a mean."""
+    there = np.isfinite(values)
+    return Line(steps[there], values[there])
 
 
 def _grid(first: float, last: float) -> Array:

@@ -82,9 +82,10 @@ def means(group: Group) -> dict[str, tuple[float, float | None]]:
     """Return each figure's mean over seeds with its deviation; with one seed, that over folds where there is one."""
     runs = [_paired(run) for run in group.runs]
     found: dict[str, tuple[float, float | None]] = {}
-    for name in runs[0]:
-        values = np.array([run[name][0] for run in runs if name in run])
-        spread = float(values.std(ddof=1)) if len(values) > 1 else runs[0][name][1]
+    for name in dict.fromkeys(name for run in runs for name in run):
+        there = [run[name] for run in runs if name in run]
+        values = np.array([value for value, _ in there])
+        spread = float(values.std(ddof=1)) if len(values) > 1 else there[0][1]
         found[name] = (float(values.mean()), spread)
     return found
 
@@ -131,5 +132,6 @@ def as_json(group: Group) -> dict[str, Any]:
         "label": group.label,
         "runs": [str(run.directory) for run in group.runs],
         "seeds": group.seeds,
+        "copies": [str(copy.directory) for copy, _ in group.copies],
         "figures": {name: value for name, (value, _) in means(group).items()},
     }

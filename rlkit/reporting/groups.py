@@ -11,6 +11,7 @@ import yaml
 from rlkit.core import UsageError
 from rlkit.fitting.run import FitRun, opened
 from rlkit.folder import default_name
+from rlkit.reporting.columns import last_step
 from rlkit.run import Run
 
 AnyRun = Run | FitRun
@@ -30,7 +31,8 @@ class Group(NamedTuple):
 
     label: str
     number: int  # counts the groups of a report from 0, and gives the colour
-    runs: list[Any]  # `rlkit.run.Run`, or `rlkit.fitting.run.FitRun` where a learner was fitted
+    runs: list[Any]  # `rlkit.run.Run`, or `rlkit.fitting.run.FitRun` where a learner was fitted; one of each seed
+    copies: Sequence[tuple[Any, Any]] = ()  # runs that do not count, each with the one that counts for its seed
 
     @property
     def fitted(self) -> bool:
@@ -81,13 +83,28 @@ def _opened(directory: Path) -> AnyRun:
 
 
 def grouped(runs: Sequence[AnyRun]) -> list[Group]:
-    """Return the groups in the order of their first runs; their runs in the order of seeds."""
+    """Return the groups in the order of their first runs; their runs in the order of seeds, each seed once.
+
+    A seed that is there twice, as a copy of a run or trained again, says nothing new: of its runs the one counts that
+    has come furthest, the first of those that have come as far.
+    """
     by_config: dict[str, list[AnyRun]] = {}
     for run in runs:
         key = yaml.safe_dump({key: value for key, value in run.config.items() if key not in BESIDE_THE_POINT})
         by_config.setdefault(key, []).append(run)
-    members = [sorted(group, key=lambda run: int(run.config["seed"])) for group in by_config.values()]
-    return [Group(label, i, group) for i, (label, group) in enumerate(zip(_labels(members), members, strict=True))]
+    members, copies = zip(*map(_each_seed_once, by_config.values()), strict=True)
+    return [Group(*group) for group in zip(_labels(members), range(len(members)), members, copies, strict=True)]
+
+
+def _each_seed_once(runs: Sequence[AnyRun]) -> tuple[list[AnyRun], list[tuple[AnyRun, AnyRun]]]:
+    """Return one run of each seed, by seed, and each of the others with the one that counts in its place."""
+    kept: dict[int, AnyRun] = {}
+    for run in runs:
+        seed = int(run.config["seed"])
+        if seed not in kept or last_step(run) > last_step(kept[seed]):
+            kept[seed] = run
+    others = [(run, one) for run in runs if (one := kept[int(run.config["seed"])]) is not run]
+    return [kept[seed] for seed in sorted(kept)], others
 
 
 def environment_name(config: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
@@ -17,6 +17,7 @@ from rlkit.reporting.commands import Commands
 from rlkit.reporting.curves import Curve, evaluation_curve, training_curve
 from rlkit.reporting.groups import AnyRun, Group, differences, environment_name, grouped, open_runs
 from rlkit.reporting.media import Media
+from rlkit.reporting.remarks import of_copies, of_intervals, of_returns, of_tuned_files
 from rlkit.reporting.scores import GroupScore, group_score
 from rlkit.reporting.versions import versions_line
 
@@ -27,15 +28,22 @@ METHOD = """\
 <p>Returns are the environment's own, whatever the agent was given. Thick lines are means over seeds, drawn as far as
 every seed has come; thin lines are single seeds; bands are 95% bootstrap intervals of the mean over seeds. The curve
 of a seed's training returns is a moving average over 50 episodes, or over a twentieth of all where that is more.</p>
-<p>The table takes the last evaluation of every seed, its episodes together. Its 95% intervals come from 2,000
-resamples that draw seeds and then episodes within each seed; with one seed they say nothing about other seeds.
-“Best” is the mean over seeds of each seed's best evaluation, which flatters: it was chosen afterwards. The
-interquartile mean leaves out the lowest and the highest quarter of the episodes (Agarwal et al., “Deep Reinforcement
-Learning at the Edge of the Statistical Precipice”, 2021). Generators are seeded: equal runs make equal pages.</p>"""
+<p>A seed's score is the mean return of its last evaluation, and the table is over these scores: each seed counts alike,
+however many episodes it played. The interquartile mean leaves out the lowest and the highest quarter of the seeds, each
+rounded down (Agarwal et al., “Deep Reinforcement Learning at the Edge of the Statistical Precipice”, 2021): with fewer
+than four seeds it is the mean. The 95% intervals come from 2,000 resamples of the seeds; with two or three seeds they
+are the range from the lowest score to the highest (that of the interquartile mean with four, too), and with one there
+is none. “Best” is the mean over seeds of each
+seed's best evaluation, which flatters: it was chosen afterwards. Generators are seeded: equal runs make equal
+pages.</p>"""
 
 
-def write(directories: Sequence[Path | str], out: Path | str, video_mb: float) -> tuple[Path, list[dict[str, Any]]]:
+def write(
+    directories: Sequence[Path | str], out: Path | str, video_mb: float, tell: Callable[[str], None] = lambda line: None
+) -> tuple[Path, list[dict[str, Any]]]:
     """Write the report of run folders to `out`; return its path and what it says of each group as plain data.
+
+    `tell` is told which runs, or parts of them, do not count.
 
     Raises:
         UsageError: a folder is not a run, or `out` cannot be written.
@@ -53,6 +61,8 @@ def write(directories: Sequence[Path | str], out: Path | str, video_mb: float) -
         path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"out={path} cannot be written: {error.strerror}; choose another out=") from error
+    for line in [*of_copies(groups), *of_returns(groups)]:
+        tell(line)
     return path, [fitted.as_json(group) if group.fitted else as_json(group, scores[group.number]) for group in groups]
 
 
@@ -97,7 +107,9 @@ def _head(groups: Sequence[Group]) -> Iterator[str]:
     when = f"trained {first}" + (f" to {until}" if until != first[11:] else "")
     yield f"<header><h1>{escape(_title(groups))}</h1>"
     yield f'<p class="soft">{counted}; {when} UTC. Runs that differ only in their seed are a group.</p>'
-    yield f'<p class="note">{escape(versions_line(runs))}</p></header>'
+    for line in [versions_line(runs), *of_copies(groups), *of_returns(groups)]:
+        yield f'<p class="note">{escape(line)}</p>'
+    yield "</header>"
 
 
 def _counted(number: int, noun: str) -> str:
@@ -149,6 +161,8 @@ def _values(groups: Sequence[Group], curves: Sequence[Curve]) -> str:
 
 def _table(groups: Sequence[Group], scores: Sequence[GroupScore]) -> Iterator[str]:
     yield f"<h2>Evaluations</h2>{tables.scores(groups, scores)}"
+    for line in of_intervals(groups, scores):
+        yield f'<p class="note">{escape(line)}</p>'
 
 
 def _settings(groups: Sequence[Group]) -> Iterator[str]:
@@ -156,6 +170,8 @@ def _settings(groups: Sequence[Group]) -> Iterator[str]:
         return
     several, partial = differences(groups)
     yield "<h2>Differences in configuration</h2>"
+    for line in of_tuned_files(groups):
+        yield f'<p class="note">{escape(line)}</p>'
     if several:
         yield tables.settings(groups, several, "settings that differ")
     if partial:

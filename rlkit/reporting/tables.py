@@ -92,6 +92,8 @@ def _scores_row(group: Group, score: GroupScore) -> list[str]:
 def _aggregate(aggregate: Aggregate | None) -> str:
     if aggregate is None:
         return NONE
+    if aggregate.interval is None:
+        return number(aggregate.value)
     low, high = aggregate.interval
     return f'<span>{number(aggregate.value)} <span class="interval">[{number(low)}, {number(high)}]</span></span>'
 

@@ -34,6 +34,6 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
     if config.output.name == "json":
         print(json.dumps(result))
         return
-    print(f"{run.name}, checkpoint {config.checkpoint}, {result['episodes']} episodes")
+    print(f"{run.name}, checkpoint {run.chosen(config.checkpoint)}, {result['episodes']} episodes")
     for name in ("return/raw", "length"):
         print(f"  {name:<11}", "  ".join(f"{key} {value:.5g}" for key, value in result[name].items()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 
 from omegaconf import DictConfig
@@ -20,5 +21,9 @@ def main(argv: Sequence[str]) -> int:
 
 def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
     """Write the page and print its path, or all that it says of groups as one line of JSON."""
-    path, groups = write(list(config.runs), config.out, config.video_mb)
+    path, groups = write(list(config.runs), config.out, config.video_mb, _tell)
     print(json.dumps({"report": str(path), "groups": groups}) if config.output.name == "json" else path)
+
+
+def _tell(line: str) -> None:
+    print(f"rlkit: {line}", file=sys.stderr)

@@ -1,0 +1,116 @@
+"""Which tuned settings a pair takes, and that a comparison of differently tuned ones says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from run_folders import write_run
+
+import rlkit
+from rlkit import nodes
+from rlkit.cli import main
+from rlkit.config import composed
+from rlkit.tuning import jobs, mixture
+
+AGENTS = {
+    "like_ppo": "_tuned_: ppo\n",
+    "own_ppo": "",
+    "like_nobody": "_tuned_: nobody\n",
+}
+QUICK = ("total_steps=64", "eval.every=0", "video=none", "logger=[terminal]")
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the word that lets Hydra find agents that inherit PPO, and an environment that is like CartPole."""
+    monkeypatch.chdir(tmp_path)
+    for group in ("agent", "env"):
+        (tmp_path / "own" / group).mkdir(parents=True)
+    for name, line in AGENTS.items():
+        text = f"# An agent.\ndefaults:\n  - ppo\n  - _self_\n{line}"
+        (tmp_path / f"own/agent/{name}.yaml").write_text(text)
+    text = "# An environment.\ndefaults:\n  - cartpole\n  - _self_\n_tuned_: cartpole\n"
+    (tmp_path / "own/env/longer.yaml").write_text(text)
+    return f"hydra.searchpath=[file://{tmp_path}/own]"
+
+
+def agent_of(*words: str) -> tuple[dict, str]:
+    config, choices = composed("train", list(words))
+    agent = nodes.plain(config)["agent"]
+    agent.pop("_tuned_", None)
+    return agent, choices["tuned"]
+
+
+def test_a_node_takes_the_tuned_settings_that_it_names(path: str) -> None:
+    ppo, taken = agent_of("agent=ppo", "env=cartpole")
+    assert taken == "ppo_cartpole"
+    assert agent_of(path, "agent=like_ppo", "env=cartpole") == (ppo, "ppo_cartpole")
+    assert agent_of(path, "agent=like_ppo", "env=longer") == (ppo, "ppo_cartpole")
+    assert agent_of(path, "agent=ppo", "env=longer") == (ppo, "ppo_cartpole")
+
+
+def test_a_node_that_names_nothing_or_nobody_has_none(path: str) -> None:
+    plain, _ = agent_of("agent=ppo", "env=cartpole", "tuned=none")
+    assert agent_of(path, "agent=own_ppo", "env=cartpole") == (plain, "own_ppo_cartpole")
+    assert agent_of(path, "agent=like_nobody", "env=cartpole") == (plain, "like_nobody_cartpole")
+
+
+def test_what_was_chosen_stays_chosen(path: str) -> None:
+    plain, _ = agent_of("agent=ppo", "env=cartpole", "tuned=none")
+    assert agent_of(path, "agent=like_ppo", "env=cartpole", "tuned=none") == (plain, "none")
+    other, _ = agent_of("agent=ppo", "env=cartpole", "tuned=ppo_acrobot")
+    assert agent_of(path, "agent=like_ppo", "env=cartpole", "tuned=ppo_acrobot") == (other, "ppo_acrobot")
+    assert agent_of(path, "agent=like_ppo", "env=cartpole", "agent.gamma=0.5")[0]["gamma"] == 0.5
+
+
+def test_a_pair_s_own_file_goes_before_the_one_that_it_names(path: str, tmp_path: Path) -> None:
+    (tmp_path / "own/agent/a2c.yaml").write_text("# Another.\ndefaults:\n  - ppo\n  - _self_\n_tuned_: ppo\n")
+    assert agent_of("agent=a2c", "env=cartpole")[1] == "a2c_cartpole"
+
+
+def test_a_sweep_over_differently_tuned_agents_says_so(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "-m", path, "agent=ppo,own_ppo", "env=cartpole", "seed=0,1", *QUICK]) == 0
+    line = (
+        "rlkit: settings are tuned in different ways: agent=ppo env=cartpole conf/tuned/ppo_cartpole.yaml; "
+        "agent=own_ppo env=cartpole no tuned file (tuned=none compares them as they come)\n"
+    )
+    assert capsys.readouterr().err.count(line) == 1
+
+
+def test_a_sweep_over_agents_that_are_tuned_alike_trains_them_alike(
+    path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "-m", path, "agent=ppo,like_ppo", "env=cartpole", *QUICK]) == 0
+    assert "tuned in different ways" not in capsys.readouterr().err
+    first, second = (rlkit.load(f"runs/{name}_cartpole_s0").config for name in ("ppo", "like_ppo"))
+    assert second["choices"]["tuned"] == "ppo_cartpole"
+    assert second["agent"].pop("_tuned_") == "ppo"
+    assert first["agent"] == second["agent"]
+    assert "conf/tuned/ppo_cartpole.yaml" in Path("runs/like_ppo_cartpole_s0/train.log").read_text()
+
+
+def test_cfg_shows_what_would_run(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--cfg", "job"], ["--cfg=job"]):
+        assert main(["train", path, "agent=like_ppo", "env=cartpole", *words]) == 0
+        shown = capsys.readouterr().out
+        assert f"learning_rate: {agent_of('agent=ppo', 'env=cartpole')[0]['learning_rate']}" in shown
+
+
+def test_the_jobs_of_a_sweep_that_decide() -> None:
+    words = ["agent=ppo,a2c", "env=cartpole", "seed=1,2", "agent.gamma=0.9", "tuned=none"]
+    assert list(jobs(words)) == [
+        ["agent=ppo", "env=cartpole", "tuned=none"],
+        ["agent=a2c", "env=cartpole", "tuned=none"],
+    ]
+    assert mixture({"none": ["a", "b"]}) is None
+    assert mixture({}) is None
+
+
+def test_a_report_over_differently_tuned_groups_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    one = write_run(Path("one"), seed=0, evaluations={10: [1.0]})
+    other = write_run(Path("other"), seed=0, evaluations={10: [1.0]}, words=["tuned=q_learning_frozen_lake"])
+    line = "settings are tuned in different ways: one no tuned file; other conf/tuned/q_learning_frozen_lake.yaml"
+    assert line in rlkit.report(one, other).read_text()
+    assert "tuned in different ways" not in rlkit.report(one).read_text()
