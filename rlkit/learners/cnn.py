@@ -20,11 +20,7 @@ from rlkit.networks import MLP, BlockCNN, Torso, channels_last
 
 
 class CNNClassifier(TorsoClassifier):
-    """A convolutional network for pictures that come as flat rows; bytes stay bytes until they are computed with.
-
-    Attributes:
-        scale_: what pixels are divided by.
-    """
+    """A convolutional network for pictures that come as flat rows; bytes stay bytes until they are computed with."""
 
     def __init__(
         self,
@@ -106,10 +102,8 @@ class CNNClassifier(TorsoClassifier):
         height, width, depth = shape if len(shape) == 3 else (*shape, 1)
         return height, width, depth
 
-    def _rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Array, Array, Array]:
-        x, targets, weights = super()._rows(X, y, sample_weight)
-        self.scale_ = float(np.abs(x).max() or 1.0) if self.scale == "max" else float(self.scale)
-        return x, targets, weights
+    def _scale(self, x: Array) -> float:
+        return float(np.abs(x).max() or 1.0) if self.scale == "max" else float(self.scale)
 
     def _seen(self, x: Array) -> Tensor:
         """Return pictures [n, C, H, W], as the torso's reader would."""

@@ -6,7 +6,7 @@ from rlkit.networks.actor_critic import ActorCritic, Outputs
 from rlkit.networks.blocks import BlockCNN
 from rlkit.networks.boards import ResidualBoard, auto, is_board
 from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, channels_last, is_image
-from rlkit.networks.encoders import begin_with, trainable
+from rlkit.networks.encoders import begin_with, fill, read_encoder, trainable
 from rlkit.networks.flat import Descent, FlatParameters
 from rlkit.networks.members import Members
 from rlkit.networks.policy_value import PolicyValue
@@ -48,12 +48,14 @@ __all__ = [
     "begin_with",
     "channels_last",
     "computing",
+    "fill",
     "is_board",
     "is_image",
     "load_module_state",
     "load_optimizer_state",
     "module_state",
     "optimizer_state",
+    "read_encoder",
     "replayable",
     "to_tensor",
     "trainable",
