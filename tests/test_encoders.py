@@ -11,10 +11,11 @@ import pytest
 from encoding import FIT, frames
 
 import rlkit
-from rlkit.core import UsageError
+from rlkit.core import RunError, UsageError
 from rlkit.networks import module_state
 
 CATCH = "env=catch env.rows=5 network=small eval.every=0 checkpoint.every=60 logger=[csv] video=none"
+AGAIN = f"{FIT} seed=1"
 AGENTS = {
     "dqn": "agent=dqn agent.learning_starts=20 agent.batch_size=8 agent.target_every=5 replay.capacity=200",
     "a2c": "agent=a2c",
@@ -144,3 +145,128 @@ def test_what_does_not_fit_is_refused_in_one_line(workplace: Path) -> None:
     ):
         with pytest.raises(UsageError, match=message):
             rlkit.train(*words, *given.split(), total_steps=20)
+
+
+def pictures() -> Any:
+    """Return rows for Catch's encoder."""
+    return np.random.default_rng(0).integers(0, 256, (5, 400)).astype(np.float32)
+
+
+def fit_again(*words: str, name: str) -> Any:
+    """Fit to the pictures of the encoder's run once more, and return what was learnt."""
+    return rlkit.fit(*AGAIN.split(), "data.path=encoder.npz", *words, name=name).model[-1]
+
+
+@pytest.mark.parametrize(
+    "path", ["runs/encoder", "runs/encoder/model", "runs/encoder/model/0", "runs/encoder/model/0/arrays.npz", "e.npz"]
+)
+@pytest.mark.parametrize("key", ["learner.torso.encoder", "+learner.encoder"])
+def test_a_fit_begins_with_an_encoder_and_keeps_it_where_it_is_frozen(path: str, key: str, workplace: Path) -> None:
+    learnt: Any = rlkit.load(workplace / "runs/encoder")
+    learnt.model[-1].save_encoder(workplace / "e.npz")
+    freeze = {"learner.torso.encoder": "learner.torso.freeze=true", "+learner.encoder": "+learner.transfer=frozen"}[key]
+    name = f"again_{key}_{path}".replace("/", "_")
+    found = fit_again(f"{key}={path}", freeze, name=name).encoder_state_dict()
+    for name, array in learnt.model[-1].encoder_state_dict().items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_a_fit_that_is_not_frozen_begins_with_the_encoder_and_moves_every_tensor(workplace: Path) -> None:
+    learnt: Any = rlkit.load(workplace / "runs/encoder")
+    weights = learnt.model[-1].encoder_state_dict()
+    words = "learner.torso.encoder=runs/encoder", "learner.learning_rate=1e-6", "learner.n_epochs=1"
+    found = fit_again(*words, name="tuned").encoder_state_dict()
+    for name, array in weights.items():
+        assert not np.array_equal(found[name], array), name
+        np.testing.assert_allclose(found[name], array, atol=1e-4)
+
+
+@pytest.mark.parametrize("key", ["learner.torso.freeze=true", "+learner.transfer=frozen"])
+def test_a_frozen_torso_keeps_its_statistics_and_drops_nothing_out(key: str, workplace: Path) -> None:
+    blocks = "network@learner.torso=blocks learner.torso.channels=[[4]] learner.torso.hidden=8"
+    shape = [*blocks.split(), "+learner.torso.batch_norm=true", "+learner.torso.hidden_dropout=0.5"]
+    run_folder = encoder(workplace, *shape, name=f"dropping{len(key)}")
+    learnt: Any = rlkit.load(run_folder)
+    path = f"data.path=dropping{len(key)}.npz"
+    words = [
+        *AGAIN.split(),
+        path,
+        *shape,
+        f"learner.torso.encoder={run_folder}",
+        key,
+        "+learner.optimizer._target_=torch.optim.AdamW",
+    ]
+    words += ["+learner.optimizer._partial_=true", "+learner.optimizer.weight_decay=0.5"]
+    again = rlkit.fit(*words, name=f"dropped{len(key)}").model[-1]
+    weights, found = learnt.model[-1].encoder_state_dict(), again.encoder_state_dict()
+    assert {name for name in weights if "running" in name}
+    for name, array in weights.items():
+        np.testing.assert_array_equal(found[name], array)
+    np.testing.assert_array_equal(again.transform(pictures()), learnt.model[-1].transform(pictures()))
+
+
+def test_a_frozen_torso_stays_in_the_mode_of_prediction_while_its_head_trains() -> None:
+    from gymnasium import spaces
+
+    from rlkit.learners.torch_network import Classifier
+    from rlkit.networks import BlockCNN
+
+    space, options = spaces.Box(0, 255, (8, 8, 1), np.uint8), {"batch_norm": True, "hidden_dropout": 0.5}
+    torso = BlockCNN(space, [[4]], 8, encoder="runs/encoder", freeze=True, fresh=False, **options)
+    classifier = Classifier(torso, 2, frozen=torso.frozen).train()
+    assert not any(module.training for module in torso.modules())
+    assert classifier.head.training
+    assert [tuple(parameter.shape) for parameter in classifier.trainable()] == [(2, 8), (2,)]
+    assert not classifier.batch_normalised()
+    tuned = Classifier(BlockCNN(space, [[4]], 8, encoder="runs/encoder", fresh=False, **options), 2, frozen=False)
+    assert all(module.training for module in tuned.train().torso.modules())
+    assert len(tuned.trainable()) == len(list(tuned.parameters()))
+
+
+def test_a_model_that_began_with_an_encoder_predicts_without_it(workplace: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    shutil.copytree(workplace / "runs/encoder", gone)
+    words = f"data.path=encoder.npz learner.torso.encoder={gone} learner.torso.freeze=true".split()
+    run = rlkit.fit(*AGAIN.split(), *words, name="alone")
+    expected = run.predict(pictures())
+    shutil.rmtree(gone)
+    again: Any = rlkit.load(workplace / "runs/alone")
+    np.testing.assert_array_equal(again.predict(pictures()), expected)
+
+
+@pytest.mark.parametrize("path", ["runs/encoder/model", "runs/encoder/model/0", "e.npz"])
+def test_an_agent_takes_the_model_s_folder_and_a_file_too(path: str, workplace: Path) -> None:
+    learnt: Any = rlkit.load(workplace / "runs/encoder")
+    learnt.model[-1].save_encoder(workplace / "e.npz")
+    words = [*AGENTS["dqn"].split(), *CATCH.split(), f"network.encoder={path}", "network.freeze=true"]
+    found = torso_of(rlkit.train(*words, total_steps=8), "dqn")
+    for name, array in learnt.model[-1].encoder_state_dict().items():
+        np.testing.assert_array_equal(found[name], array.astype(np.float32))
+
+
+def test_weight_decay_leaves_a_frozen_torso_alone(workplace: Path) -> None:
+    learnt: Any = rlkit.load(workplace / "runs/encoder")
+    for agent in AGENTS:
+        words = [*AGENTS[agent].split(), *CATCH.split(), "network.encoder=runs/encoder", "network.freeze=true"]
+        found = torso_of(rlkit.train(*words, "+agent.optimizer.weight_decay=0.5", total_steps=60), agent)
+        for name, array in learnt.model[-1].encoder_state_dict().items():
+            np.testing.assert_array_equal(found[name], array.astype(np.float32))
+
+
+def test_what_a_fit_cannot_begin_with_is_refused_in_one_line(workplace: Path) -> None:
+    (workplace / "text.npz").write_text("no arrays")
+    for given, message in (
+        ("learner.torso.encoder=runs/none", "there is no run runs/none"),
+        ("+learner.encoder=runs/none", "there is no run runs/none"),
+        ("+learner.encoder=text.npz", "encoder=text.npz is no .npz file that save_encoder wrote"),
+        (
+            "learner.torso.encoder=runs/encoder learner.torso.hidden=32",
+            r"encoder=runs/encoder is of another network: the encoder's top.0.weight is \(256, 32\); it must be",
+        ),
+        ("learner.torso.freeze=true", "encoder is None; it must be given where transfer is frozen or the torso's"),
+        ("+learner.transfer=frozen", "encoder is None; it must be given where transfer is frozen or the torso's"),
+        ("learner.torso.encoder=runs/encoder +learner.encoder=e.npz", "encoder is 'e.npz'; it must be given once"),
+    ):
+        with pytest.raises((UsageError, RunError), match=message) as caught:
+            fit_again(*given.split(), name=f"refused{abs(hash(given))}")
+        assert "\n" not in str(caught.value)

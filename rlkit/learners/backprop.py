@@ -79,6 +79,11 @@ INITIALISERS: dict[str, Initialiser] = {
 (Glorot & Bengio, 2010); N(0, 2 / in) (He et al., 2015)."""
 
 
+def uniform(shape: tuple[int, int], rng: np.random.Generator, *, low: float, high: float) -> Array:
+    """Return weights [in, out] of a `shape` from U(low, high); with its range bound, an initialiser."""
+    return rng.uniform(low, high, shape)
+
+
 def initial(network: Network, init: Initialiser, rng: np.random.Generator) -> Array:
     """Return parameters [P] to begin with: weights as `init` draws them, biases 0."""
     vector = np.zeros(network.size)

@@ -20,11 +20,7 @@ from rlkit.networks import MLP, BlockCNN, Torso, channels_last
 
 
 class CNNClassifier(TorsoClassifier):
-    """A convolutional network for pictures that come as flat rows; bytes stay bytes until they are computed with.
-
-    Attributes:
-        scale_: what pixels are divided by.
-    """
+    """A convolutional network for pictures that come as flat rows; bytes stay bytes until they are computed with."""
 
     def __init__(
         self,
@@ -106,12 +102,7 @@ class CNNClassifier(TorsoClassifier):
         height, width, depth = shape if len(shape) == 3 else (*shape, 1)
         return height, width, depth
 
-    def _rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Array, Array, Array]:
-        x, targets, weights = super()._rows(X, y, sample_weight)
-        self.scale_ = self._divisor(x)
-        return x, targets, weights
-
-    def _divisor(self, x: Array) -> float:
+    def _scale(self, x: Array) -> float:
         lowest, highest = float(x.min()), float(x.max())
         if self.scale == "max":
             return highest if lowest >= 0 and highest > 0 else 1.0

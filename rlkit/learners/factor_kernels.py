@@ -87,6 +87,32 @@ def shuffled(ends: Array, rows: Array, rng: Any) -> Array:
 
 
 @compiled
+def unrated(ends: Array, items: Array, number: int, negatives: int, rng: Any) -> Array:
+    """Return items [R * negatives] that the user of each rating has not rated, all as likely; -1 where there is none.
+
+    Args:
+        ends: [U + 1] int64 where each user's ratings begin and end.
+        items: [R] int64, those of a user in order.
+        number: I, of all items.
+        negatives: for each rating.
+        rng: a NumPy generator.
+    """
+    found = np.full(ends[-1] * negatives, -1)
+    for user in range(len(ends) - 1):
+        rated = items[ends[user] : ends[user + 1]]
+        if len(rated) == number:
+            continue
+        for t in range(ends[user] * negatives, ends[user + 1] * negatives):
+            while True:
+                item = int(rng.random() * number)
+                place = np.searchsorted(rated, item)
+                if place == len(rated) or rated[place] != item:
+                    break
+            found[t] = item
+    return found
+
+
+@compiled
 def predictions(users: Array, items: Array, p: Array, q: Array, p_bias: Array, q_bias: Array) -> Array:
     """Return the predictions [R] of ratings less their mean; arguments as in `descend`."""
     found = np.empty(len(users))

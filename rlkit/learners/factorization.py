@@ -6,46 +6,34 @@ may be NaN; in a sparse one what is not stored is missing, and a stored 0 is a r
 
 from __future__ import annotations
 
-from math import sqrt
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from rlkit.core import Array
 from rlkit.learners.epochs import OnEpoch, tell_epoch
-from rlkit.learners.factor_kernels import descend, predictions, shuffled
-from rlkit.learners.recommending import Recommender, ratings_of, users_of
+from rlkit.learners.factor_kernels import descend, shuffled
+from rlkit.learners.rating_pairs import Factors, Pairs, solved, with_ones
+from rlkit.learners.recommending import Recommender, ratings_of
 from rlkit.learners.settings import choose, generator, require
-
-
-class Factors(NamedTuple):
-    """U users and I items as K numbers each, and their biases."""
-
-    users: Array  # [U, K]
-    items: Array  # [I, K]
-    user_biases: Array  # [U]
-    item_biases: Array  # [I]
-
-    def at(self, users: Array, items: Array) -> Array:
-        """Return predictions [R], less the mean, of pairs."""
-        return predictions(users, items, *self)
 
 
 class MatrixFactorization(Recommender):
     """Ratings as ``mean + user bias + item bias + user factors . item factors`` (Koren, Bell & Volinsky, 2009).
 
-    What is minimised over the ratings that there are is ``sum((r - prediction)**2 + regularization * s)``, s being the
-    squares of the factors and biases that make the prediction: a user with twice the ratings is regularised twice as
-    much. `transform` finds the exact minimum for each user, given the items, so that users who were not there in `fit`
-    are folded in; one without ratings gets zeros, which predicts the items' biases.
+    What is minimised over the ratings that there are, and over those of 0 that are drawn with `negatives`, is
+    ``sum((r - prediction)**2 + regularization * s)``, s being the squares of the factors and biases that make the
+    prediction: a user with twice the ratings is regularised twice as much. `transform` finds the exact minimum for each
+    user, given the items, and over all items that might be drawn; so users who were not there in `fit` are folded in.
+    One without ratings gets zeros, which predicts the items' biases.
 
     Attributes:
         user_factors_: [U, K] float64, as `fit` left them.
         item_factors_: [I, K].
         user_biases_: [U]; zeros where not `biased`.
         item_biases_: [I]; zeros where not `biased`.
-        mean_: of the ratings; 0 where not `biased`.
+        mean_: of the ratings, and of zeros where there are `negatives`; 0 where not `biased`.
         train_rmse_: after each epoch, of the ratings learnt from.
         validation_rmse_: the same of the validation matrix; empty without one.
         ratings_: `csr_array` [U, I] of the ratings that were learnt from.
@@ -61,6 +49,7 @@ class MatrixFactorization(Recommender):
         learning_rate: float = 0.01,
         n_epochs: int = 20,
         init_std: float = 0.1,
+        negatives: int = 0,
         missing: float = 0.0,
         random_state: Any = None,
     ):
@@ -76,6 +65,9 @@ class MatrixFactorization(Recommender):
             learning_rate: of sgd.
             n_epochs: passes over the ratings.
             init_std: standard deviation of the normal numbers that factors start from.
+            negatives: of sgd: items that a user has not rated, drawn for each rating in every epoch and learnt as
+                ratings of 0 (negative sampling; Pan et al., 2008). Without any, nothing is learnt of what users pass
+                over: errors of ratings are least, and what is recommended is what few have rated, and those highly.
             missing: what says in a dense matrix that there is no rating: a number or NaN.
             random_state: None, an integer, a `RandomState` or a `Generator`.
         """
@@ -86,6 +78,7 @@ class MatrixFactorization(Recommender):
         self.learning_rate = learning_rate
         self.n_epochs = n_epochs
         self.init_std = init_std
+        self.negatives = negatives
         self.missing = missing
         self.random_state = random_state
 
@@ -105,7 +98,7 @@ class MatrixFactorization(Recommender):
         epoch = self._checked()
         ratings = self._ratings(X, reset=True)
         rng = generator(self.random_state)
-        self.mean_ = float(ratings.data.mean()) if self.biased and ratings.nnz else 0.0
+        self.mean_ = float(ratings.data.mean()) / (1 + self.negatives) if self.biased and ratings.nnz else 0.0
         factors = self._initial(ratings.shape, rng)
         pairs = Pairs.of(ratings, self.mean_)
         held_out = None if validation is None else Pairs.of(self._validation(validation, ratings.shape), self.mean_)
@@ -131,11 +124,12 @@ class MatrixFactorization(Recommender):
         """Return predicted ratings [B, I] float64 of users [B, K + 1] as `transform` gives them, the bias last."""
         check_is_fitted(self)
         rows = check_array(X, dtype=np.float64)
-        return np.asarray(self.mean_ + self.item_biases_ + rows @ _with_ones(self.item_factors_, self.biased).T)
+        return np.asarray(self.mean_ + self.item_biases_ + rows @ with_ones(self.item_factors_, self.biased).T)
 
     def _represent(self, ratings: Any) -> Array:
         pairs = Pairs.of(ratings, self.mean_)
-        return _solved(pairs, self.item_factors_, self.item_biases_, self.regularization, self.biased)
+        items = self.item_factors_, self.item_biases_
+        return solved(pairs, *items, self.regularization, self.biased, self.negatives, -self.mean_)
 
     def _checked(self) -> Any:
         require(self.n_components >= 1, "n_components", self.n_components, "at least 1")
@@ -143,6 +137,9 @@ class MatrixFactorization(Recommender):
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "positive")
         require(self.regularization >= 0, "regularization", self.regularization, "at least 0")
         require(self.init_std > 0, "init_std", self.init_std, "positive")
+        require(self.negatives >= 0, "negatives", self.negatives, "at least 0")
+        drawn = self.solver == "sgd" or not self.negatives
+        require(drawn, "negatives", self.negatives, "0 with als, which draws none")
         return choose("solver", self.solver, {"sgd": self._descend, "als": self._alternate})
 
     def _initial(self, shape: tuple[int, int], rng: np.random.Generator) -> Factors:
@@ -150,6 +147,7 @@ class MatrixFactorization(Recommender):
         return Factors(users, items, np.zeros(shape[0]), np.zeros(shape[1]))
 
     def _descend(self, pairs: Pairs, factors: Factors, rng: np.random.Generator) -> Factors:
+        pairs = pairs.with_unrated(self.negatives, -self.mean_, rng) if self.negatives else pairs
         descend(
             shuffled(pairs.ends(), rng.permutation(pairs.shape[0]), rng),
             pairs.users,
@@ -166,9 +164,9 @@ class MatrixFactorization(Recommender):
         for side in (False, True):
             given = factors.users if side else factors.items
             biases = factors.user_biases if side else factors.item_biases
-            rows = _solved(pairs.turned() if side else pairs, given, biases, self.regularization, self.biased)
-            solved, own = (rows[:, :-1], rows[:, -1]) if self.biased else (rows, np.zeros(len(rows)))
-            changed = {"items": solved, "item_biases": own} if side else {"users": solved, "user_biases": own}
+            rows = solved(pairs.turned() if side else pairs, given, biases, self.regularization, self.biased)
+            own, bias = (rows[:, :-1], rows[:, -1]) if self.biased else (rows, np.zeros(len(rows)))
+            changed = {"items": own, "item_biases": bias} if side else {"users": own, "user_biases": bias}
             factors = factors._replace(**{name: np.ascontiguousarray(array) for name, array in changed.items()})
         return factors
 
@@ -176,58 +174,6 @@ class MatrixFactorization(Recommender):
         matrix = check_array(validation, accept_sparse="csr", ensure_all_finite=False)
         require(matrix.shape == shape, "the validation matrix's shape", matrix.shape, f"{shape}, as the ratings'")
         return ratings_of(matrix, self.missing)
-
-
-class Pairs(NamedTuple):
-    """R ratings less their mean, in the order of users."""
-
-    users: Array  # [R] int64
-    items: Array  # [R] int64
-    ratings: Array  # [R] float64
-    shape: tuple[int, int]
-
-    @classmethod
-    def of(cls, ratings: Any, mean: float) -> Pairs:
-        """Return those of a `csr_array`."""
-        return cls(users_of(ratings), ratings.indices.astype(np.int64), ratings.data - mean, ratings.shape)
-
-    def turned(self) -> Pairs:
-        """Return the same with users and items exchanged."""
-        order = np.argsort(self.items, kind="stable")
-        return Pairs(self.items[order], self.users[order], self.ratings[order], (self.shape[1], self.shape[0]))
-
-    def ends(self) -> Array:
-        """Return where the ratings of each user begin and end, [U + 1] int64."""
-        return np.concatenate(([0], np.cumsum(np.bincount(self.users, minlength=self.shape[0]))))
-
-    def rmse(self, factors: Factors) -> float:
-        """Return the root of the mean squared error; 0 without ratings."""
-        errors = self.ratings - factors.at(self.users, self.items)
-        return sqrt(errors @ errors / max(len(errors), 1))
-
-
-def _solved(pairs: Pairs, factors: Array, biases: Array, decay: float, biased: bool) -> Array:
-    """Return the best rows [U, K + 1], bias last, or [U, K] for the given factors [I, K] and biases [I] of items.
-
-    One without ratings is 0. Without regularisation, where many may be as good, the shortest are taken.
-    """
-    ends, targets = pairs.ends(), pairs.ratings - biases[pairs.items]
-    factors = _with_ones(factors, biased)
-    solved, identity = np.zeros((pairs.shape[0], factors.shape[1])), np.eye(factors.shape[1])
-    for row, start, stop in zip(solved, ends[:-1], ends[1:], strict=True):
-        if start == stop:
-            continue
-        rated, target = factors[pairs.items[start:stop]], targets[start:stop]
-        if decay:
-            row[:] = np.linalg.solve(rated.T @ rated + decay * (stop - start) * identity, rated.T @ target)
-        else:
-            row[:] = np.linalg.lstsq(rated, target, rcond=None)[0]
-    return solved
-
-
-def _with_ones(factors: Array, biased: bool) -> Array:
-    """Return a copy of factors [I, K], with a column of ones where there are biases."""
-    return np.column_stack((factors, np.ones((len(factors), int(biased)))))
 
 
 class TruncatedSVD(Recommender):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,6 +37,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
     Attributes:
         classes_: [K] in order.
+        scale_: what X is divided by.
         weights_: the network's parameters and buffers as arrays, by name.
         n_iter_: epochs that were run.
         train_cost_: mean cost of the batches of each epoch as they were met, augmented and with dropout.
@@ -80,9 +82,10 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             n_iter_no_change: epochs; used with `early_stopping`.
             tol: used with `early_stopping`.
             encoder: weights that the torso begins with, as `encoder_state_dict` gives them, or the path of a file that
-                `save_encoder` wrote.
+                `save_encoder` wrote or of a fit run; None: those that the torso itself names, else random ones.
             transfer: fine_tune, where all weights are trained, or frozen, where the encoder's stay as they are, batch
-                normalisation's statistics included.
+                normalisation's statistics included, and nothing is dropped out. A torso that is made with
+                ``freeze=True`` is frozen, too.
             device: auto, which is the accelerator where there is one; cpu, cuda, cuda:1, ... or mps.
             random_state: None, an integer, a `RandomState` or a `Generator`.
         """
@@ -184,13 +187,25 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
     def _made(self, dtype: torch.dtype) -> Classifier:
         """Return a new network, on the encoder where there is one."""
-        classifier = self._untrained(frozen=choose("transfer", self.transfer, _TRANSFER)).to(dtype)
-        if self.encoder is not None:
-            torch_network.fill_torso(classifier.torso, torch_network.load_encoder(self.encoder))
+        classifier = self._untrained().to(dtype)
+        encoder = self._encoder(classifier.torso)
+        if encoder is not None:
+            torch_network.begin_with(classifier.torso, encoder)
+        rule = "given where transfer is frozen or the torso's freeze is true"
+        require(encoder is not None or not classifier.frozen, "encoder", encoder, rule)
         return classifier
 
-    def _untrained(self, *, frozen: bool) -> Classifier:
-        torso = (self.torso or self._usual_torso())(self.observation_space())
+    def _encoder(self, torso: Torso) -> Any:
+        twice = self.encoder is not None and torso.encoder is not None
+        require(not twice, "encoder", self.encoder, f"given once; the torso's own is {torso.encoder}")
+        return torso.encoder if self.encoder is None else self.encoder
+
+    def _untrained(self) -> Classifier:
+        make = self.torso or self._usual_torso()
+        # A torso of agents would read its encoder itself, and want pictures as agents see them.
+        unread = {"fresh": False} if "fresh" in signature(make).parameters else {}
+        torso = make(self.observation_space(), **unread)
+        frozen = torso.frozen or choose("transfer", self.transfer, _TRANSFER)
         return Classifier(torso, len(self.classes_), frozen=frozen)
 
     def _train(
@@ -274,7 +289,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
     def _restored(self) -> Classifier:
         """Return the network with what was learnt, in the mode of prediction."""
         with torch_network.seeded(0, "cpu"):
-            classifier = self._untrained(frozen=False)
+            classifier = self._untrained()
         classifier.to(self._learnt_dtype())
         load_module_state(classifier, dict(self.weights_))
         return classifier.eval()
@@ -286,7 +301,12 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         weights = row_weights(sample_weight, len(x)) * class_weights(self.class_weight, y)
         weights, [x, y] = counted(weights, x, column_or_1d(y))
         self.classes_, targets = np.unique(y, return_inverse=True)
+        self.scale_ = self._scale(x)
         return x, targets, weights / weights.mean()
+
+    def _scale(self, x: Array) -> float:
+        """Return what rows are divided by."""
+        return 1.0
 
     def _watched(self, X: Any, y: Any) -> tuple[Tensor, Array]:
         x, y = validate_data(self, X, y, reset=False, dtype=self._dtypes(np.float32, np.float64))
@@ -297,7 +317,6 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "positive")
         require(self.tol >= 0, "tol", self.tol, "at least 0")
-        frozen = choose("transfer", self.transfer, _TRANSFER)
-        require(not frozen or self.encoder is not None, "encoder", self.encoder, "given where transfer is frozen")
+        choose("transfer", self.transfer, _TRANSFER)
         rate = "lr" in getattr(self.optimizer, "keywords", {})
         require(not rate, "the optimizer's lr", "given", "left out; give learning_rate")

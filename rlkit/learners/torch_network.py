@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rlkit.core import Array, UsageError
 from rlkit.learners.settings import SettingError, require
-from rlkit.networks import Torso, load_module_state, module_state
+from rlkit.networks import Torso, fill, load_module_state, module_state, read_encoder, trainable
 from rlkit.resources import checked_device, torch_device
 
 PREDICTED_AT_ONCE = 1024
@@ -56,7 +56,7 @@ class Classifier(nn.Module):
 
     def trainable(self) -> list[nn.Parameter]:
         """Return the parameters that an optimiser is to be given."""
-        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return trainable(self.parameters())
 
     def batch_norms(self) -> list[nn.Module]:
         """Return the layers of batch normalisation that are in the mode of training."""
@@ -79,12 +79,17 @@ def save_encoder(path: str | Path, weights: Weights) -> None:
     np.savez(path, **arrays)
 
 
-def load_encoder(encoder: Weights | str | Path) -> dict[str, Array]:
-    """Return an encoder's weights, given as such or as the path of a file that `save_encoder` wrote."""
+def begin_with(torso: Torso, encoder: Weights | str | Path) -> None:
+    """Give a torso an encoder's weights: as such, or by what `rlkit.networks.read_encoder` reads.
+
+    Raises:
+        SettingError: they are of another torso; the first that differs is named.
+        UsageError: the path leads to none, or to that of another torso.
+    """
     if isinstance(encoder, Mapping):
-        return dict(encoder)
-    with np.load(encoder, allow_pickle=False) as file:
-        return dict(file)
+        fill_torso(torso, encoder)
+    else:
+        fill(torso, read_encoder(encoder).weights, encoder)
 
 
 def fill_torso(torso: Torso, encoder: Weights) -> None:

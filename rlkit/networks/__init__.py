@@ -6,7 +6,7 @@ from rlkit.networks.actor_critic import ActorCritic, Outputs
 from rlkit.networks.blocks import BlockCNN
 from rlkit.networks.boards import ResidualBoard, auto
 from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, StridedCNN, channels_last
-from rlkit.networks.encoders import begin_with, trainable
+from rlkit.networks.encoders import begin_with, fill, read_encoder, trainable
 from rlkit.networks.flat import Descent, FlatParameters
 from rlkit.networks.members import Members
 from rlkit.networks.observations import is_board, is_image
@@ -48,6 +48,7 @@ __all__ = [
     "auto",
     "begin_with",
     "channels_last",
+    "fill",
     "is_board",
     "is_image",
     "load_module_state",
@@ -55,6 +56,7 @@ __all__ = [
     "mixed",
     "module_state",
     "optimizer_state",
+    "read_encoder",
     "replayable",
     "takes_bfloat16",
     "to_tensor",

@@ -50,10 +50,12 @@ class Torso(nn.Module):
         top: the last layer and its activation; an `nn.Identity` where there is none.
         make_top: makes another top out of layers of the kind it is given.
         features: width of the top.
-        pretrained: it begins with an encoder's weights, which are not to be drawn anew.
+        encoder: what it begins with instead of random weights; None: with those.
+        frozen: it is not trained.
     """
 
-    pretrained = False
+    encoder: str | None = None
+    frozen: bool = False
 
     def __init__(self, reader: nn.Module, body: nn.Module, make_top: Callable[[MakeLinear], nn.Module], features: int):
         """Put a top of plain layers on `body`."""
@@ -63,6 +65,11 @@ class Torso(nn.Module):
         self.top = make_top(nn.Linear)
         self.make_top = make_top
         self.features = features
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether it begins with an encoder's weights, which are not to be drawn anew."""
+        return self.encoder is not None
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return [B, features] of observations [B, ...]."""
