@@ -193,6 +193,8 @@ class TestCNNs:
 
     def test_impala_computes_residuals(self) -> None:
         cnn = ImpalaCNN(box(2, 9, 7), depths=[3], blocks=2, hidden=4)
+        for parameter in cnn.parameters():
+            nn.init.normal_(parameter, std=0.3)
         p = [tensor.detach() for tensor in cnn.parameters()]
         given = pixels(2, 2, 9, 7)
         f = nn.functional
