@@ -7,7 +7,7 @@ from rlkit.networks.blocks import BlockCNN
 from rlkit.networks.boards import ResidualBoard, auto, is_board
 from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, channels_last, is_image
 from rlkit.networks.encoders import begin_with, trainable
-from rlkit.networks.flat import Descent, FlatParameters
+from rlkit.networks.flat import Descent, FlatParameters, descend
 from rlkit.networks.members import Members
 from rlkit.networks.policy_value import PolicyValue
 from rlkit.networks.precision import Precision, computing
@@ -48,6 +48,7 @@ __all__ = [
     "begin_with",
     "channels_last",
     "computing",
+    "descend",
     "is_board",
     "is_image",
     "load_module_state",

@@ -101,12 +101,13 @@ class ActorCritic(nn.Module):
             action_space: of any kind.
             shared: True: values are read off the policy's torso; auto: for pictures, and where there is a recurrent
                 core.
-            action_values: a value for each of A `Discrete` actions, not one for the state.
+            action_values: a value for each of A `Discrete` actions, not one for the state: the state's, and advantages
+                less their mean (Wang et al., 2016), or what is done often would seem better for being learnt first.
             recurrent: none, gru or lstm, between torso and heads.
             recurrent_size: its width.
             orthogonal: matrices start orthogonal, scaled by sqrt(2), or 1 before a pooling or a residual block, the
-                policy's head by 0.01 (Andrychowicz et al., 2021), and biases at 0; what starts at zero, and what was
-                pre-trained, stays. False: as torch has them.
+                policy's head and that of action values by 0.01 (Andrychowicz et al., 2021), that of state values by 1,
+                and biases at 0; what starts at zero, and what was pre-trained, stays. False: as torch has them.
             squash: continuous actions are squashed by tanh, else clipped.
             log_std: of continuous actions, at first; it is learnt, the same for all states.
             standardize: observations are standardised by what the agent has seen.
@@ -138,7 +139,7 @@ class ActorCritic(nn.Module):
         self.log_std = nn.Parameter(torch.full((outputs,), float(log_std))) if gaussian else None
         self.policy = nn.Linear(features, outputs)
         self.action_values = action_values
-        width = num_actions(action_space, agent="agent.network.action_values=true") if action_values else 1
+        width = 1 + (num_actions(action_space, agent="agent.network.action_values=true") if action_values else 0)
         self.value = nn.Linear(features if together else value_torso.features, width)
         if orthogonal:
             self._make_orthogonal(part for part in (torso, value_torso) if part.pretrained)
@@ -157,7 +158,7 @@ class ActorCritic(nn.Module):
 
         Zeros are meant: a residual block begins as the identity. And a subclass of a layer starts in its own way.
         """
-        gains = {**dict.fromkeys(_unhalved(self), 1.0), id(self.policy): 0.01, id(self.value): 1.0}
+        gains = {**dict.fromkeys(_unhalved(self), 1.0), id(self.policy): 0.01, id(self.value): 0.01 if self.action_values else 1.0}
         own = {id(module) for part in kept for module in part.modules()}
         for module in self.modules():
             if type(module) in (nn.Linear, nn.Conv2d) and id(module) not in own and module.weight.any():
@@ -224,4 +225,7 @@ class ActorCritic(nn.Module):
 
     def _values_of(self, features: Tensor) -> Tensor:
         values: Tensor = self.value(features)
-        return values if self.action_values else values.squeeze(1)
+        if not self.action_values:
+            return values.squeeze(1)
+        advantages = values[:, 1:]
+        return values[:, :1] + advantages - advantages.mean(1, keepdim=True)
