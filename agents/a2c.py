@@ -20,7 +20,7 @@ class A2C(RolloutAgent):
         """Put the parts together.
 
         Args:
-            value_weight: of the values' loss.
+            value_weight: of the values' loss, half the squared error: half of what `vf_coef` is for a whole one.
             entropy_weight: of the policy's entropy, which keeps it exploring.
             normalize_advantages: to mean 0 and standard deviation 1 in each update.
             options: those of `RolloutAgent`.
@@ -32,7 +32,8 @@ class A2C(RolloutAgent):
 
     def _acting_kept(self) -> Acted | None:
         network = self.network
-        if network.hidden_size or network.value_torso is not None or not replayable(network.policy_torso):
+        plain = not network.hidden_size and network.value_torso is None and network.standardize is None
+        if not plain or not replayable(network.policy_torso):
             return None
         return Acted(lambda seen: network.read(self._tensor(seen)), network.policy_torso)
 

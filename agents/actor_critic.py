@@ -2,46 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from rlkit.core import Metrics, State, Transition, UsageError
+from rlkit.core import Metrics, State, Transition, UsageError, require_positive
+from rlkit.explore import Schedule
 from rlkit.on_policy import PolicyAgent
-from rlkit.policy_losses import mean, policy_gradient_loss, value_loss
+from rlkit.policy_losses import all_actions_loss, mean, policy_gradient_loss, value_loss
 from rlkit.targets import td_target
+
+
+MEASURED = 100
+"""Observations whose scale is measured before anything is learnt, where they are standardised."""
 
 
 class OnlineActorCritic(PolicyAgent):
     """Learns from each step as it comes.
 
-    With state values the policy learns from the temporal-difference error; with action values from how much better the
-    action is than the policy's mean, ``q(s, a) - sum_b pi(b | s) q(s, b)``, and the successor is worth that mean.
+    With state values the policy learns from the temporal-difference error. With action values it learns from how much
+    better each action is than the policy's mean, ``q(s, a) - sum_b pi(b | s) q(s, b)``, over all actions instead of the
+    one that was done (Sutton & Barto, 2nd ed., eq. 13.7), and the successor is worth that mean.
+
+    Values have a learning rate of their own: a policy that learns as fast as they do follows what they do not know yet
+    (Konda & Tsitsiklis, 2000). Between action values, which know nothing at first of what is seldom done, that ends
+    with one action for all states.
     """
 
     def __init__(
-        self, *, value_weight: float, entropy_weight: float, discount_weights: bool, num_envs: int, **options: Any
+        self,
+        *,
+        value_rate: float,
+        value_weight: float,
+        entropy_weight: float,
+        discount_weights: bool,
+        num_envs: int,
+        **options: Any,
     ):
         """Put the parts together.
 
         Args:
-            value_weight: of the values' loss.
+            value_rate: the values' learning rate, in those of the policy; a torso of both learns as the policy does.
+            value_weight: of the values' loss, half the squared error: half of what `vf_coef` is for a whole one.
             entropy_weight: of the policy's entropy, which keeps it exploring.
             discount_weights: a step counts ``gamma ** t``, as the gradient of the discounted return has it.
             num_envs: N.
             options: those of `PolicyAgent`.
 
         Raises:
-            UsageError: a recurrent network.
+            UsageError: a recurrent network, or a `value_rate` of 0 or less.
         """
+        require_positive("agent", value_rate=value_rate)
+        self._value_rate = value_rate
         super().__init__(**options)
         if self.network.hidden_size:
             raise UsageError("agent=actor_critic learns single steps; use agent=a2c with agent.network.recurrent")
         self._value_weight, self._entropy_weight = value_weight, entropy_weight
         self._discount_weights, self._powers = discount_weights, np.ones(num_envs, np.float32)
         self._pending: Transition | None = None
+
+    def _parts(self) -> dict[str, Iterable[nn.Parameter]]:
+        return {"policy": self.network.policy_parameters(), "value": self.network.value_parameters()}
+
+    def _rate_of(self, part: str) -> Schedule:
+        rate = super()._rate_of(part)
+        return rate if part == "policy" else lambda steps: self._value_rate * rate(steps)
 
     def observe(self, transition: Transition) -> None:
         """Keep the transition for `update`."""
@@ -53,43 +81,43 @@ class OnlineActorCritic(PolicyAgent):
         transition, self._pending = self._pending, None
         if transition is None or not transition.valid.any():
             return None
-        self._standardize()
-        metrics = self._learn(transition, self._tensor(transition.valid.astype(np.float32)))
+        valid = self._tensor(transition.valid.astype(np.float32))
+        metrics = self._learn(transition, valid) if self._measured else None
+        if self._moments is not None and self._moments.count >= MEASURED:
+            self._standardize()
         if self._discount_weights:
             after = np.where(transition.last, np.float32(1), np.float32(self.gamma) * self._powers)
             self._powers = np.where(transition.valid, after, self._powers)
         return metrics
 
     def _learn(self, transition: Transition, weight: Tensor) -> Metrics:
-        policy, sample = self.network.distribution, self._tensor(transition.memory["sample"])
-        parameters, value, own = self._values(transition.observation, transition.legal_actions, sample)
+        sample = self._tensor(transition.memory["sample"])
+        parameters, values = self._outputs(transition.observation, transition.legal_actions)
+        value = values if values.ndim == 1 else values.gather(1, sample.view(-1, 1)).squeeze(1)
         with torch.no_grad():
-            _, _, following = self._values(transition.next_observation, transition.next_legal_actions, None)
+            following = _of_states(*self._outputs(transition.next_observation, transition.next_legal_actions))
             discount = self.gamma * self._tensor(transition.discount)
             target = td_target(self._tensor(transition.reward), discount, following)
-            advantage = target - value if own is value else value - own
-        gradient = policy_gradient_loss(
-            policy.log_prob(parameters, sample), advantage * self._tensor(self._powers), weight
-        )
+        gradient = self._policy_loss(parameters, values, sample, target, weight)
+        policy = self.network.distribution
         error, entropy = value_loss(value, target, weight, None, None), mean(policy.entropy(parameters), weight)
         self._descend(gradient + self._value_weight * error - self._entropy_weight * entropy)
         figures = torch.stack((gradient.detach(), error.detach(), entropy.detach())).tolist()
         names = ("loss/policy", "loss/value", "entropy")
         return {**dict(zip(names, figures, strict=True)), "learning_rate": self._learning_rate(self._steps)}
 
-    def _values(self, observation: Any, legal_actions: Any, sample: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the policy's parameters, the values [N] of what was done, and those of the states.
+    def _policy_loss(self, parameters: Tensor, values: Tensor, sample: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        powers = self._tensor(self._powers)
+        if values.ndim == 2:
+            return all_actions_loss(parameters, values * powers[:, None], weight)
+        log_prob = self.network.distribution.log_prob(parameters, sample)
+        return policy_gradient_loss(log_prob, (target - values) * powers, weight)
 
-        The two are the same where values are of states; with no sample, the first are not wanted.
-        """
+    def _outputs(self, observation: Any, legal_actions: Any) -> tuple[Tensor, Tensor]:
+        """Return the policy's parameters, and the values [N] of states or [N, A] of actions."""
         seen = self._tensor(observation)
         outputs = self.network(seen, seen.new_zeros(len(seen), 0))
-        parameters = self.network.distribution.masked(outputs.parameters, self._legal(legal_actions))
-        if outputs.values.ndim == 1:
-            return parameters, outputs.values, outputs.values
-        states = (parameters.softmax(1) * outputs.values).sum(1)
-        chosen = states if sample is None else outputs.values.gather(1, sample.view(-1, 1)).squeeze(1)
-        return parameters, chosen, states
+        return self.network.distribution.masked(outputs.parameters, self._legal(legal_actions)), outputs.values
 
     def state_dict(self) -> State:
         """Return also how much the next step of each episode counts."""
@@ -99,3 +127,8 @@ class OnlineActorCritic(PolicyAgent):
         """Take back what `state_dict` gave."""
         super().load_state_dict(state)
         self._powers = np.array(state["powers"])
+
+
+def _of_states(parameters: Tensor, values: Tensor) -> Tensor:
+    """Return the values [N] of states: of action values [N, A] the policy's mean."""
+    return values if values.ndim == 1 else (parameters.softmax(1) * values).sum(1)

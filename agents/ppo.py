@@ -49,7 +49,7 @@ class PPO(RolloutAgent):
             value_clip: likewise for values; None: no limit.
             max_kl: an update ends before a minibatch on which the policy has diverged further from the one that acted;
                 None: never.
-            value_weight: of the values' loss.
+            value_weight: of the values' loss, half the squared error: half of what `vf_coef` is for a whole one.
             entropy_weight: of the policy's entropy, which keeps it exploring.
             normalize_advantages: to mean 0 and standard deviation 1 in each minibatch.
             rng: shuffles.

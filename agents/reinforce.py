@@ -96,12 +96,16 @@ class Reinforce(PolicyAgent):
         return values
 
     def update(self) -> Metrics | None:
-        """Learn where enough episodes have ended: the values from some, the policy from all that count."""
+        """Learn where enough episodes have ended: the values from some, the policy from all that count.
+
+        Where observations are standardised, the first episodes teach their scale only.
+        """
         metrics: dict[str, float] = {}
         while self._store.ready(self._group):
-            metrics |= self._keep(self._store.take(self._group))
+            rows = self._store.take(self._group)
+            metrics |= self._keep(rows) if self._measured else {}
             if self._store.empty:
-                metrics |= self._learn_policy()
+                metrics |= self._learn_policy() if self._measured else {}
                 self._begin()
         return metrics or None
 
@@ -144,9 +148,10 @@ class Reinforce(PolicyAgent):
             advantage = advantage * columns["power"]
         loss = policy_gradient_loss(policy.log_prob(parameters, columns["sample"]), advantage, weight)
         entropy = mean(policy.entropy(parameters), weight)
-        # The return's gradient is a sum over an episode's steps, not a mean.
-        length = weight.sum() / columns["last"].sum()
-        self._descend(length * (loss - self._entropy_weight * entropy), "policy")
+        # The return's gradient is a sum over an episode's steps; the norm's limit is for their mean, as it would clip
+        # whatever is long.
+        length = len(weight) / int(columns["last"].sum())
+        self._descend(loss - self._entropy_weight * entropy, "policy", scale=length)
         return {
             "loss/policy": loss.item(),
             "entropy": entropy.item(),

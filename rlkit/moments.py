@@ -33,9 +33,15 @@ class Moments:
         self._count = total
 
     @property
+    def count(self) -> int:
+        """How many rows were seen."""
+        return self._count
+
+    @property
     def std(self) -> Array:
-        """[...] float64, never 0."""
-        return np.sqrt(self.variance + EPSILON)
+        """[...] float64, never 0: 1 where nothing has varied yet, which says nothing of how much it may."""
+        varied = self.variance > EPSILON**2 * (1 + self.mean**2)
+        return np.where(varied, np.sqrt(self.variance + EPSILON), 1.0)
 
     def state_dict(self) -> State:
         """Return mean, variance and count."""

@@ -17,6 +17,7 @@ from rlkit.networks import (
     ActorCritic,
     Descent,
     Outputs,
+    descend,
     load_module_state,
     module_state,
     to_tensor,
@@ -47,7 +48,7 @@ class PolicyAgent:
         anneal: bool,
         total_steps: int | None,
         gamma: float,
-        max_grad_norm: float,
+        max_grad_norm: float | None,
         device: str,
     ):
         """Put the parts together.
@@ -59,7 +60,7 @@ class PolicyAgent:
             anneal: it falls in a line to 0 over `total_steps`.
             total_steps: of the run; needed to anneal.
             gamma: discount factor.
-            max_grad_norm: gradients are scaled down to this norm.
+            max_grad_norm: gradients are scaled down to this norm; None: never.
             device: where the network lives.
 
         Raises:
@@ -67,11 +68,13 @@ class PolicyAgent:
         """
         self.network = network.to(device)
         self.gamma = require_share("agent.gamma", gamma)
-        self._learning_rate = rate = annealed(learning_rate, anneal=anneal, total_steps=total_steps)
-        self._descents = {name: Descent(part, optimizer, rate, max_grad_norm) for name, part in self._parts().items()}
+        self._learning_rate = annealed(learning_rate, anneal=anneal, total_steps=total_steps)
+        parts = self._parts().items()
+        self._descents = {name: Descent(part, optimizer, self._rate_of(name), max_grad_norm) for name, part in parts}
         self._tensor = partial(to_tensor, device=device)
         standardize = network.standardize
         self._moments = None if standardize is None else Moments(tuple(standardize.mean.shape))
+        self._measured = standardize is None
         self._steps = 0
 
     def _require_state_values(self) -> None:
@@ -81,6 +84,10 @@ class PolicyAgent:
     def _parts(self) -> dict[str, Iterable[nn.Parameter]]:
         """Return the parameters that are learnt together, by name."""
         return {"all": self.network.parameters()}
+
+    def _rate_of(self, part: str) -> Schedule:
+        """Return the learning rate of a part."""
+        return self._learning_rate
 
     def initial_memory(self, n: int) -> Memory:
         """Return zeros: a hidden state, and what `act` notes of an action for `observe`."""
@@ -133,14 +140,18 @@ class PolicyAgent:
             self._moments.add(transition.observation[transition.valid])
 
     def _standardize(self) -> None:
-        """Let the network standardise by what was seen so far; only between rollouts, so that one is of one policy."""
+        """Let the network standardise by what was seen so far; only between rollouts, so that one is of one policy.
+
+        Until this was done once, observations come as they are: nothing is to be learnt from what was done on them.
+        """
+        self._measured = True
         if self._moments is not None and (standardize := self.network.standardize) is not None:
             standardize.mean.copy_(torch.from_numpy(self._moments.mean))
             standardize.inverse_std.copy_(torch.from_numpy(1 / self._moments.std))
 
-    def _descend(self, loss: Tensor, part: str = "all") -> None:
-        """Take a gradient step on some of the parameters."""
-        self._descents[part](loss, self._steps)
+    def _descend(self, loss: Tensor, *parts: str, scale: float = 1.0) -> None:
+        """Take a gradient step on the named parts, or on all; `scale` is as in `Descent.step`."""
+        descend(loss, [self._descents[part] for part in parts or self._descents], self._steps, scale)
 
     def state_dict(self) -> State:
         """Return network, optimiser, moments of observations and the number of decisions."""
@@ -148,6 +159,7 @@ class PolicyAgent:
             "network": module_state(self.network),
             "optimizers": {name: descent.state_dict() for name, descent in self._descents.items()},
             "moments": None if self._moments is None else self._moments.state_dict(),
+            "measured": self._measured,
             "steps": self._steps,
         }
 
@@ -158,6 +170,7 @@ class PolicyAgent:
             descent.load_state_dict(state["optimizers"][name])
         if self._moments is not None:
             self._moments.load_state_dict(state["moments"])
+        self._measured = state["measured"]
         self._steps = state["steps"]
 
 
@@ -213,7 +226,7 @@ class RolloutAgent(PolicyAgent):
         """
         require_least(1, "agent", n_steps=n_steps)
         super().__init__(**options)
-        tell_if_late(n_steps * num_envs, options["total_steps"], tell)
+        tell_if_late(n_steps * num_envs * (1 if self._measured else 2), options["total_steps"], tell)
         self._require_state_values()
         self._lambda = require_share("agent.gae_lambda", gae_lambda)
         self._scale = RewardScale(num_envs, self.gamma) if scale_rewards else None
@@ -258,10 +271,10 @@ class RolloutAgent(PolicyAgent):
         return values
 
     def update(self) -> Metrics | None:
-        """Learn where the rollout is full."""
+        """Learn where the rollout is full; from the first one, where observations are standardised, only their scale."""
         if not self._rollout.full or self._successor is None:
             return None
-        metrics = self._learn(self._experience(self._successor))
+        metrics = self._learn(self._experience(self._successor)) if self._measured else None
         self._rollout.clear()
         self._standardize()
         return metrics

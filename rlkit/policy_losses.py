@@ -25,6 +25,20 @@ def policy_gradient_loss(log_prob: Tensor, advantage: Tensor, weight: Tensor) ->
     return -mean(log_prob * advantage.detach(), weight)
 
 
+def all_actions_loss(logits: Tensor, action_values: Tensor, weight: Tensor) -> Tensor:
+    """Return the same over all actions, not the one that was done (Sutton & Barto, 2nd ed., eq. 13.7).
+
+    Its value is 0: what is learnt from is how much better actions are than the policy's mean.
+
+    Args:
+        logits: [B, A] of the policy that learns; minus infinity where an action is illegal.
+        action_values: [B, A]; no gradient flows into them.
+        weight: [B].
+    """
+    chances, values = logits.softmax(1), action_values.detach()
+    return -mean((chances * (values - (chances.detach() * values).sum(1, keepdim=True))).sum(1), weight)
+
+
 def clipped_policy_loss(
     log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip: float, weight: Tensor
 ) -> Tensor:
@@ -44,6 +58,9 @@ def clipped_policy_loss(
 
 def value_loss(value: Tensor, target: Tensor, weight: Tensor, old_value: Tensor | None, clip: float | None) -> Tensor:
     """Return half the squared error; the gradient ends where a value has moved by `clip` away from `old_value`.
+
+    A weight of w is so what `vf_coef` of w / 2 is in Stable-Baselines3 or Tianshou, which take the whole square, and
+    the same as in CleanRL, which halves it.
 
     Args:
         value: [B].
@@ -78,8 +95,12 @@ def explained_variance(value: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def normalized(advantage: Tensor, weight: Tensor, wanted: bool) -> Tensor:
-    """Return advantages [B] with mean 0 and standard deviation 1 over the rows that count, where that is wanted."""
+    """Return advantages [B] with mean 0 and standard deviation 1 over the rows that count, where that is wanted.
+
+    A single row stays as it is: less its own mean it would teach nothing.
+    """
     if not wanted:
         return advantage
     centered = advantage - mean(advantage, weight)
-    return centered / (mean(centered**2, weight).sqrt() + 1e-8)
+    scaled = centered / (mean(centered**2, weight).sqrt() + 1e-8)
+    return torch.where(weight.sum() > 1, scaled, advantage)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rlkit.checkpoint import Store
 from rlkit.core import UsageError
 from rlkit.distributions import Categorical, Expected
-from rlkit.explore import Constant
+from rlkit.explore import Constant, Linear
 from rlkit.networks import (
     ACTIVATIONS,
     MLP,
@@ -31,6 +31,7 @@ from rlkit.networks import (
     SmallCNN,
     Torso,
     auto,
+    descend,
     is_board,
     is_image,
     load_module_state,
@@ -249,6 +250,8 @@ class TestCNNs:
 
     def test_impala_computes_residuals(self) -> None:
         cnn = ImpalaCNN(box(2, 9, 7), depths=[3], blocks=2, hidden=4)
+        for parameter in cnn.parameters():
+            nn.init.normal_(parameter, std=0.3)
         p = [tensor.detach() for tensor in cnn.parameters()]
         given = pixels(2, 2, 9, 7)
         f = nn.functional
@@ -683,3 +686,38 @@ class TestRegularisedMLP:
         assert parameters(784, [100], 10) == 79_510
         assert parameters(4, [5], 3) == 43
         assert parameters(3072, [1024, 512, 512], 10) == 3_939_338
+
+
+def one_parameter(optimizer: Any, rate: Any, max_norm: float | None = None) -> tuple[nn.Parameter, Descent]:
+    parameter = nn.Parameter(torch.zeros(1))
+    return parameter, Descent([parameter], optimizer, rate, max_norm)
+
+
+def test_the_scheduled_rate_reaches_the_optimizer() -> None:
+    """A gradient of 1, by SGD: the parameter moves by the rate."""
+    parameter, descent = one_parameter(torch.optim.SGD, Linear(1.0, 0.0, 10))
+    moves = []
+    for step in (0, 5, 10):
+        before = parameter.item()
+        descent(parameter.sum(), step)
+        moves.append(before - parameter.item())
+    assert moves == [1.0, 0.5, 0.0]
+    parameter, descent = one_parameter(torch.optim.SGD, Linear(1.0, 0.0, 10))
+    # A gradient that was found otherwise, with a decay of .5 times the rate: 0 - 1, then -1 * (1 - .25) - .5.
+    descent.along(torch.ones(1), 0, 0.5)
+    descent.along(torch.ones(1), 5, 0.5)
+    assert parameter.item() == -1.25
+
+
+def test_a_limit_of_the_norm_is_for_all_that_one_loss_moves() -> None:
+    """Gradients of 3 and 4 are 5 long together: with a limit of 1 each is a fifth, at a rate of its own."""
+    (first, slow), (second, fast) = (one_parameter(torch.optim.SGD, Constant(rate), 1.0) for rate in (1.0, 10.0))
+    descend((3 * first + 4 * second).sum(), [slow, fast], 0)
+    assert (first.item(), second.item()) == pytest.approx((-0.6, -8.0))
+    # Twice as long once it is clipped.
+    descend((3 * first).sum(), [slow], 0, scale=2.0)
+    assert first.item() == pytest.approx(-0.6 - 2.0)
+    assert second.item() == pytest.approx(-8.0)
+    free, descent = one_parameter(torch.optim.SGD, Constant(1.0))
+    descent((1e6 * free).sum(), 0)
+    assert free.item() == -1e6

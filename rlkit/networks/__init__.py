@@ -7,7 +7,7 @@ from rlkit.networks.blocks import BlockCNN
 from rlkit.networks.boards import ResidualBoard, auto
 from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, StridedCNN, channels_last
 from rlkit.networks.encoders import begin_with, fill, read_encoder, trainable
-from rlkit.networks.flat import Descent, FlatParameters
+from rlkit.networks.flat import Descent, FlatParameters, descend
 from rlkit.networks.members import Members
 from rlkit.networks.observations import is_board, is_image
 from rlkit.networks.policy_value import PolicyValue
@@ -48,6 +48,7 @@ __all__ = [
     "auto",
     "begin_with",
     "channels_last",
+    "descend",
     "fill",
     "is_board",
     "is_image",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from rlkit.core import UsageError
 from rlkit.networks.actions import Gaussian, action_distribution
+from rlkit.networks.convolutional import Residual
 from rlkit.networks.observations import is_image
 from rlkit.networks.recurrent import Core
 from rlkit.networks.torsos import Chain, Torso
@@ -51,6 +53,20 @@ def _together(shared: bool | str, otherwise: bool) -> bool:
     return shared
 
 
+def _unhalved(network: nn.Module) -> Iterator[int]:
+    """Yield the ids of layers that lead into a pooling, which takes the largest, or as they are into a residual block.
+
+    The gain of sqrt(2) makes up for activations, which halve the square of what they are given.
+    """
+    for chain in network.modules():
+        if isinstance(chain, nn.Sequential):
+            layer: nn.Module | None = None
+            for module in chain:
+                if isinstance(module, (nn.MaxPool2d, Residual)):
+                    yield id(layer)
+                layer = module if isinstance(module, (nn.Linear, nn.Conv2d)) else layer
+
+
 class ActorCritic(nn.Module):
     """A policy's parameters and values: on one torso, or on one each.
 
@@ -86,11 +102,13 @@ class ActorCritic(nn.Module):
             action_space: of any kind.
             shared: True: values are read off the policy's torso; auto: for pictures, and where there is a recurrent
                 core.
-            action_values: a value for each of A `Discrete` actions, not one for the state.
+            action_values: a value for each of A `Discrete` actions, not one for the state: the state's, and advantages
+                less their mean (Wang et al., 2016), or what is done often would seem better for being learnt first.
             recurrent: none, gru or lstm, between torso and heads.
             recurrent_size: its width.
-            orthogonal: matrices start orthogonal, scaled by sqrt(2), the policy's head by 0.01 (Andrychowicz et al.,
-                2021), a recurrent core's by 1, and biases at 0; else as torch has them.
+            orthogonal: matrices start orthogonal, scaled by sqrt(2), or 1 before a pooling or a residual block, the
+                policy's head and that of action values by 0.01 (Andrychowicz et al., 2021), that of state values by 1,
+                and biases at 0; what starts at zero, and what was pre-trained, stays. False: as torch has them.
             squash: continuous actions are squashed by tanh, else clipped.
             log_std: of continuous actions, at first; it is learnt, the same for all states.
             standardize: observations are standardised by what the agent has seen.
@@ -122,10 +140,10 @@ class ActorCritic(nn.Module):
         self.log_std = nn.Parameter(torch.full((outputs,), float(log_std))) if gaussian else None
         self.policy = nn.Linear(features, outputs)
         self.action_values = action_values
-        width = num_actions(action_space, agent="agent.network.action_values=true") if action_values else 1
+        width = 1 + (num_actions(action_space, agent="agent.network.action_values=true") if action_values else 0)
         self.value = nn.Linear(features if together else value_torso.features, width)
         if orthogonal:
-            self._make_orthogonal(torso.pretrained)
+            self._make_orthogonal(part for part in (torso, value_torso) if part.pretrained)
 
     def policy_parameters(self) -> list[nn.Parameter]:
         """Return those of the policy alone, where values have a torso of their own."""
@@ -136,15 +154,18 @@ class ActorCritic(nn.Module):
         """Return those of the values alone."""
         return [*(() if self.value_torso is None else self.value_torso.parameters()), *self.value.parameters()]
 
-    def _make_orthogonal(self, pretrained: bool) -> None:
-        gains = {id(self.policy): 0.01, id(self.value): 1.0}
-        torsos = [torso for torso in (self.policy_torso, self.value_torso) if torso is not None and pretrained]
-        kept = {id(module) for torso in torsos for module in torso.modules()}
+    def _make_orthogonal(self, kept: Iterable[nn.Module]) -> None:
+        """Draw matrices anew, but not those that `kept` modules hold, that start at zero, or of layers of other types.
+
+        Zeros are meant: a residual block begins as the identity. And a subclass of a layer starts in its own way.
+        """
+        gains = {**dict.fromkeys(_unhalved(self), 1.0), id(self.policy): 0.01, id(self.value): 0.01 if self.action_values else 1.0}
+        own = {id(module) for part in kept for module in part.modules()}
         for module in self.modules():
-            if isinstance(module, (nn.Linear, nn.Conv2d)) and id(module) not in kept:
+            if type(module) in (nn.Linear, nn.Conv2d) and id(module) not in own and module.weight.any():
                 nn.init.orthogonal_(module.weight, gains.get(id(module), sqrt(2)))
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
         if self.core is not None:
             self.core.make_orthogonal()
 
@@ -205,4 +226,7 @@ class ActorCritic(nn.Module):
 
     def _values_of(self, features: Tensor) -> Tensor:
         values: Tensor = self.value(features)
-        return values if self.action_values else values.squeeze(1)
+        if not self.action_values:
+            return values.squeeze(1)
+        advantages = values[:, 1:]
+        return values[:, :1] + advantages - advantages.mean(1, keepdim=True)

@@ -16,11 +16,7 @@ from rlkit.networks.torsos import MLP, Chain, Torso
 
 
 class ResidualBoard(Torso):
-    """Convolutions of 3x3 that keep the size of a board, in residual blocks, and a fully connected layer on top.
-
-    The last convolution of each block starts at zero, so that a deep torso begins as a shallow one and needs no
-    normalisation (Zhang, Dauphin & Ma, 2019).
-    """
+    """Convolutions of 3x3 that keep the size of a board, in residual blocks, and a fully connected layer on top."""
 
     def __init__(self, observation_space: spaces.Space[Any], filters: int, blocks: int, hidden: int):
         """Make the layers.
@@ -64,9 +60,6 @@ class Floats(nn.Module):
 
 def _block(filters: int) -> Residual:
     first, second = (nn.Conv2d(filters, filters, 3, padding=1) for _ in range(2))
-    nn.init.zeros_(second.weight)
-    assert second.bias is not None
-    nn.init.zeros_(second.bias)
     return Residual(nn.ReLU(), first, nn.ReLU(), second)
 
 

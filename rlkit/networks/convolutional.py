@@ -252,7 +252,17 @@ class ImpalaCNN(CNN):
 
 
 class Residual(nn.Sequential):
-    """What its layers make of the input, added to the input (He et al., 2016)."""
+    """What its layers make of the input, added to the input (He et al., 2016).
+
+    The last layer starts at zero, so that a deep torso begins as a shallow one and needs no normalisation (Zhang,
+    Dauphin & Ma, 2019).
+    """
+
+    def __init__(self, *layers: nn.Module):
+        """Chain the layers, of which the last is a convolution or a fully connected one."""
+        super().__init__(*layers)
+        for parameter in self[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the shape of `x`."""

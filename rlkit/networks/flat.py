@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 
 import torch
 from torch import Tensor, nn
@@ -41,10 +42,18 @@ class FlatParameters:
         assert self.vector.grad is not None
         self.vector.grad.zero_()
 
-    def clip_grad_norm(self, max_norm: float) -> None:
-        """Scale the gradient down to `max_norm` where it is longer (Pascanu et al., 2013)."""
+    def grad_norm(self) -> Tensor:
+        """Return the length of the gradient."""
         assert self.vector.grad is not None
-        norm = self.vector.grad.norm()
+        return self.vector.grad.norm()
+
+    def clip_grad_norm(self, max_norm: float, norm: Tensor | None = None) -> None:
+        """Scale the gradient down where it is longer than `max_norm` (Pascanu et al., 2013).
+
+        `norm` takes the place of its own length: that of a longer one which it is a part of.
+        """
+        assert self.vector.grad is not None
+        norm = self.grad_norm() if norm is None else norm
         if norm.is_cuda:
             # Without waiting for the norm.
             self.vector.grad.mul_((max_norm / norm).clamp(max=1.0))
@@ -64,9 +73,11 @@ class Descent:
         parameters: Iterable[nn.Parameter],
         optimizer: Callable[..., torch.optim.Optimizer],
         learning_rate: Schedule,
-        max_grad_norm: float,
+        max_grad_norm: float | None,
     ):
         """Move the parameters that are not frozen into one vector; `optimizer` is called with it and ``lr``.
+
+        Without a `max_grad_norm` gradients are as long as they are.
 
         Raises:
             UsageError: the optimiser has a rate of its own, which would not count; a rate or norm that cannot be.
@@ -77,30 +88,46 @@ class Descent:
         require_positive("agent", max_grad_norm=max_grad_norm)
         self._flat = FlatParameters(trainable(parameters))
         self._optimizer = optimizer([self._flat.vector], lr=learning_rate(0))
-        self._learning_rate, self._max_grad_norm = learning_rate, max_grad_norm
+        self._learning_rate, self._max_grad_norm = learning_rate, inf if max_grad_norm is None else max_grad_norm
 
     def __call__(self, loss: Tensor, steps: int) -> None:
         """Step down the gradient of `loss`, at the rate of `steps` decisions."""
+        descend(loss, [self], steps)
+
+    def zero_grad(self) -> None:
+        """Set the gradient to zero."""
         self._flat.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._step(steps)
+
+    def grad_norm(self) -> Tensor:
+        """Return the length of the gradient that was computed."""
+        return self._flat.grad_norm()
+
+    def step(self, steps: int, norm: Tensor, scale: float = 1.0) -> None:
+        """Step down the gradient that was computed, at the rate of `steps` decisions.
+
+        Args:
+            steps: decisions.
+            norm: the length that is limited: the gradient's, or that of one which it is a part of.
+            scale: it is multiplied by that once it is clipped: the limit is for a mean, where the step takes a sum.
+        """
+        self._flat.clip_grad_norm(self._max_grad_norm, norm)
+        if scale != 1:
+            assert self._flat.vector.grad is not None
+            self._flat.vector.grad.mul_(scale)
+        self._optimizer.param_groups[0]["lr"] = self._learning_rate(steps)
+        self._optimizer.step()
 
     def along(self, gradient: Tensor, steps: int, weight_decay: float) -> None:
         """Step down a gradient [P] that was found otherwise, and shrink the parameters by a share of the rate."""
         assert self._flat.vector.grad is not None
         self._flat.vector.grad.copy_(gradient)
         self.vector.mul_(1 - self._learning_rate(steps) * weight_decay)
-        self._step(steps)
+        self.step(steps, self.grad_norm())
 
     @property
     def vector(self) -> Tensor:
         """All of them [P], without gradient."""
         return self._flat.vector.data
-
-    def _step(self, steps: int) -> None:
-        self._flat.clip_grad_norm(self._max_grad_norm)
-        self._optimizer.param_groups[0]["lr"] = self._learning_rate(steps)
-        self._optimizer.step()
 
     def state_dict(self) -> State:
         """Return the optimiser's state; the parameters are their module's to keep."""
@@ -109,6 +136,18 @@ class Descent:
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
         load_optimizer_state(self._optimizer, state)
+
+
+def descend(loss: Tensor, descents: Iterable[Descent], steps: int, scale: float = 1.0) -> None:
+    """Step down the gradient of one loss with some descents, clipped as one; `scale` is as in `Descent.step`."""
+    descents = list(descents)
+    for descent in descents:
+        descent.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    norms = [descent.grad_norm() for descent in descents]
+    norm = norms[0] if len(norms) == 1 else torch.stack(norms).norm()
+    for descent in descents:
+        descent.step(steps, norm, scale)
 
 
 def views(vectors: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
