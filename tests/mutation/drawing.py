@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 import areas
-from operators import Mutant, mutants
+from operators import Mutant, changes, mutants
 
 
 def drawn(tree: Path, seed: int, count: int, only: list[str]) -> list[tuple[str, Mutant]]:
@@ -23,8 +23,9 @@ def _of_area(tree: Path, modules: list[str], seed: str) -> Iterator[Mutant]:
     """Draw without end of a kind's faults; at most one fault of a line, and kinds by the root of their number."""
     rng = random.Random(seed)
     kinds: dict[str, list[Mutant]] = {}
-    for module in modules:
-        for one in mutants(module, (tree / module).read_text()):
+    texts = {module: (tree / module).read_text() for module in modules}
+    for module, text in texts.items():
+        for one in mutants(module, text):
             kinds.setdefault(one.kind, []).append(one)
     for several in kinds.values():
         rng.shuffle(several)
@@ -35,6 +36,6 @@ def _of_area(tree: Path, modules: list[str], seed: str) -> Iterator[Mutant]:
         one = kinds[kind].pop()
         if not kinds[kind]:
             del kinds[kind]
-        if (one.module, one.line) not in lines:
+        if (one.module, one.line) not in lines and changes(one, texts[one.module]):
             lines.add((one.module, one.line))
             yield one

@@ -93,14 +93,13 @@ class Mutant:
 
 def mutants(module: str, text: str) -> list[Mutant]:
     """Return every fault that the operators know in a file, in the order of the text."""
-    found = list(_Walk(module, text).visit(ast.parse(text), "", None))
-    original = ast.dump(ast.parse(text))
-    return [mutant for mutant in found if _differs(mutant.apply(text), original)]
+    return list(_Walk(module, text).visit(ast.parse(text), "", None))
 
 
-def _differs(text: str, original: str) -> bool:
+def changes(mutant: Mutant, text: str) -> bool:
+    """Tell whether a fault leaves Python that means something else."""
     try:
-        return ast.dump(ast.parse(text)) != original
+        return ast.dump(ast.parse(mutant.apply(text))) != ast.dump(ast.parse(text))
     except SyntaxError:
         return False
 

@@ -16,11 +16,15 @@ GRACE = 60.0
 """Seconds that any test may take on a busy machine, beside ten times what it took when it was measured."""
 
 
+COLLECTING = ("ERROR tests/", "ImportError while loading conftest", "error during collection")
+"""What pytest says where a test file cannot even be read."""
+
+
 class Trial(NamedTuple):
     """What became of a fault.
 
     Attributes:
-        result: noticed, timeout, survived, unreached or equivalent
+        result: noticed, timeout, survived, unreached, equivalent, or error where pytest did not run
         by: the test that noticed it, or the reason why nothing can
         tests: how many ran
         left_out: how many reach it and did not run, for want of patience
@@ -95,6 +99,7 @@ def _tested(copy: Copy, tests: dict[str, float]) -> tuple[str, str, int]:
     if notes["running"]:
         killed = "Timeout" in (folder / "output.txt").read_text()
         return "timeout" if killed else "noticed", notes["running"], notes["ran"]
-    if code in (2, 3) or (code == 4 and "Error" in (folder / "output.txt").read_text()):
-        return "noticed", "import", 0
-    raise SystemExit(f"mutation: pytest ended with {code}, see {folder}/output.txt")
+    said = (folder / "output.txt").read_text()
+    if any(word in said for word in COLLECTING):
+        return "noticed", "collection", 0
+    return "error", f"pytest ended with {code}: {' '.join(said.split())[-300:]}", 0
