@@ -24,7 +24,7 @@ def area(modules: str, tests: str) -> Area:
 
 
 AREAS = {
-    "targets": area("rlkit/targets.py", "targets"),
+    "targets": area("rlkit/targets.py", "targets targets_values"),
     "traces": area("rlkit/credit.py rlkit/linear.py rlkit/tables.py", "tabular linear exact_control agents"),
     "rollouts": area(
         "rlkit/rollout.py rlkit/on_policy.py rlkit/networks/acted.py", "rollout acted policy_gradient reinforce"
@@ -37,12 +37,12 @@ AREAS = {
     "replay": area("rlkit/replay/*.py", "replay replay_oracle saving"),
     "vector adapters": area(
         "rlkit/vector.py rlkit/subprocesses.py rlkit/stacks.py rlkit/masks.py rlkit/capture.py",
-        "vector capture preprocess loop",
+        "vector vector_values capture preprocess loop",
     ),
     "evaluation": area(
         "rlkit/evaluation.py rlkit/statistics.py rlkit/intervals.py rlkit/reporting/scores.py "
         "rlkit/reporting/groups.py rlkit/reporting/curves.py rlkit/games/rating.py",
-        "statistics intervals report loop games",
+        "statistics statistics_values intervals report loop games",
     ),
     "checkpoints": area("rlkit/checkpoint.py rlkit/states.py rlkit/folder.py", "checkpoint saving resume"),
     "compiled kernels": area(
@@ -51,7 +51,10 @@ AREAS = {
         "compiled search mdp learners_tree learners_kmeans learners_perceptron factorization",
     ),
     "search": area("rlkit/search/*.py agents/alphazero.py agents/mcts.py", "search alphazero resigning planning"),
-    "preprocessing": area("rlkit/preprocess/*.py rlkit/moments.py rlkit/pictures.py", "preprocess vector"),
+    "preprocessing": area(
+        "rlkit/preprocess/*.py rlkit/moments.py rlkit/pictures.py",
+        "preprocess preprocess_values statistics_values vector video",
+    ),
     "learners": area(
         "rlkit/learners/*.py",
         "learners_linear learners_logistic learners_kmeans learners_tree learners_forest learners_naive_bayes "
@@ -59,7 +62,7 @@ AREAS = {
     ),
     "exploration": area(
         "rlkit/explore.py rlkit/policies.py rlkit/spaces.py rlkit/seeding.py rlkit/bandits/*.py",
-        "explore spaces seeding bandits agents",
+        "explore spaces spaces_values seeding bandits agents",
     ),
 }
 
