@@ -10,12 +10,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import areas
 import yaml
-from copies import Copy
+from copies import Copy, compiled_digest
 from drawing import drawn
 from operators import Mutant
 from reach import Reaching, measure
@@ -41,11 +42,14 @@ Row = dict[str, Any]
 def main() -> None:
     """Run the check."""
     options = _options()
+    if options.measure != "none" and find_spec("coverage") is None:
+        raise SystemExit("mutation: what tests reach is measured by coverage; pip install coverage, or --measure none")
     work = Path(options.work)
     work.mkdir(parents=True, exist_ok=True)
     with (work / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        copies = [Copy(work / f"copy{number}", work / "numba") for number in range(options.jobs)]
+        kept = work / "numba" / compiled_digest()
+        copies = [Copy(work / f"copy{number}", kept) for number in range(options.jobs)]
         tree = copies[0].tree
         reaching = _measured(options, work, copies)
         chosen = drawn(tree, options.seed, options.count, options.only)

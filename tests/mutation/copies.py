@@ -37,6 +37,20 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+KEEPING = threading.Lock()
+"""Held while the kept caches are read or written: an index and its code belong together."""
+
+
+def compiled_digest() -> str:
+    """Return what names all compiled files together: numba does not see changes of what a function inlines."""
+    return digest("".join((CHECKOUT / name).read_text() for name in compiled_modules(CHECKOUT)))
+
+
+def _of_index(folder: Path, stem: str) -> list[Path]:
+    """Return the files of one function in a cache folder."""
+    return [path for path in folder.iterdir() if path.name.startswith(f"{stem}.")] if folder.is_dir() else []
+
+
 class Copy:
     """One copy of the checkout in a folder of its own."""
 
@@ -117,20 +131,26 @@ class Copy:
         """Fill numba's cache with what was kept, without what compiled in the functions of a changed file."""
         shutil.rmtree(self.cache, ignore_errors=True)
         stale = {Path(name).stem for name in self._compiling(changed)} if changed else set()
-        for folder, own in self._cache_folders():
-            if (self.kept / folder).is_dir():
-                own.mkdir(parents=True)
-                for path in (self.kept / folder).iterdir():
-                    if path.name.partition(".")[0] not in stale:
-                        os.link(path, own / path.name)
+        with KEEPING:
+            for folder, own in self._cache_folders():
+                if (self.kept / folder).is_dir():
+                    own.mkdir(parents=True)
+                    for path in (self.kept / folder).iterdir():
+                        if path.name.partition(".")[0] not in stale:
+                            os.link(path, own / path.name)
 
     def keep(self) -> None:
-        """Keep what was compiled from the unchanged tree."""
-        for folder, own in self._cache_folders():
-            if own.is_dir():
-                (self.kept / folder).mkdir(parents=True, exist_ok=True)
-                for path in own.iterdir():
-                    shutil.copy2(path, self.kept / folder / path.name)
+        """Keep what was compiled from the unchanged tree: of each function the fuller index, with its own code."""
+        with KEEPING:
+            for folder, own in self._cache_folders():
+                for index in own.glob("*.nbi"):
+                    mine, kept = _of_index(own, index.stem), _of_index(self.kept / folder, index.stem)
+                    if len(mine) > len(kept):
+                        (self.kept / folder).mkdir(parents=True, exist_ok=True)
+                        for path in kept:
+                            path.unlink()
+                        for path in mine:
+                            shutil.copy2(path, self.kept / folder / path.name)
 
     def _cache_folders(self) -> list[tuple[str, Path]]:
         """Return the kept name and this copy's cache folder of each package, named as numba does."""
