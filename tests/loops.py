@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlkit import build, nodes
+from making import configured
+
+from rlkit import build
 from rlkit.compiled import compiled_loop
-from rlkit.config import composed
 from rlkit.loop import train
 from rlkit.seeding import Seeds
 from rlkit.statistics import Averages, Episode, EpisodeTracker
@@ -17,8 +18,7 @@ class Play:
     """A run in pieces: agent, stream and statistics."""
 
     def __init__(self, words: str, seed: int = 3):
-        config, _ = composed("train", ["tuned=none", f"seed={seed}", *words.split()])
-        self.config = nodes.plain(config)
+        self.config = configured(f"seed={seed} {words}")
         self.env: Any = build.make_environment(self.config, num_envs=1)
         self.agent: Any = build.make_agent(self.config, self.env, Seeds(seed))
         self.stream = stream(self.config, self.agent, self.env, opaque=False)
