@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,18 @@ from rlkit.seeding import Seeds
 from rlkit.vector import SerialEnvironment
 
 
+def configured(words: str) -> Any:
+    """Return what `rlkit train` composes of these words without tuned settings; equal words are composed once."""
+    return copy.deepcopy(_composed(words))
+
+
+@cache
+def _composed(words: str) -> Any:
+    return nodes.plain(composed("train", ["tuned=none", *words.split()])[0])
+
+
 def made(words: str, env: SerialEnvironment) -> Any:
-    words_of_all = ["tuned=none", "device=cpu", f"num_envs={env.num_envs}"]
-    config, _ = composed("train", [*words_of_all, *words.split()])
-    return build.make_agent(nodes.plain(config), env, Seeds(0))
+    return build.make_agent(configured(f"device=cpu num_envs={env.num_envs} {words}"), env, Seeds(0))
 
 
 def stream_of(agent: Any, env: SerialEnvironment, seed: int, cut_every: int = 0) -> Any:

@@ -10,12 +10,13 @@ import pytest
 import torch
 from gymnasium import spaces
 from torch import nn
+from transitions import learn, seen, transition
 
 from rlkit.agents.dqn import DQN
 from rlkit.agents.q_learning import QLearning
 from rlkit.agents.random import Random
 from rlkit.checkpoint import Store
-from rlkit.core import Batch, StepInfo, TimeStep, Transition, UsageError
+from rlkit.core import Batch, Transition, UsageError
 from rlkit.distributions import Categorical, Expected, Quantile
 from rlkit.evaluation import evaluate
 from rlkit.explore import Constant, Linear
@@ -24,37 +25,6 @@ from rlkit.networks import MLP, QNetwork
 from rlkit.replay import UniformReplay
 from rlkit.vector import SerialEnvironment, first_timestep
 from toys import Counting, assert_same
-
-
-def transition(
-    observation: Any,
-    action: Any,
-    reward: Any,
-    discount: Any,
-    next_observation: Any,
-    *,
-    last: Any = None,
-    valid: Any = None,
-    next_legal_actions: Any = None,
-) -> Transition:
-    n = len(observation)
-    discount = np.array(discount, np.float32)
-    return Transition(
-        observation=np.array(observation),
-        action=np.array(action),
-        reward=np.array(reward, np.float32),
-        discount=discount,
-        next_observation=np.array(next_observation),
-        last=discount == 0 if last is None else np.array(last),
-        valid=np.ones(n, bool) if valid is None else np.array(valid),
-        legal_actions=None,
-        next_legal_actions=None if next_legal_actions is None else np.array(next_legal_actions),
-        info=StepInfo(np.zeros(n), np.zeros(n, bool), np.zeros(n, bool)),
-    )
-
-
-def seen(observation: Any, legal_actions: Any = None) -> TimeStep:
-    return first_timestep(np.array(observation), None if legal_actions is None else np.array(legal_actions))
 
 
 def q_learning(**keys: Any) -> QLearning:
@@ -73,11 +43,6 @@ def q_learning(**keys: Any) -> QLearning:
         "rng": np.random.default_rng(0),
     }
     return QLearning(**{**settings, **keys})
-
-
-def learn(agent: Any, rows: Transition) -> Any:
-    agent.observe(rows)
-    return agent.update()
 
 
 class TestQLearning:

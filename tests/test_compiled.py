@@ -11,17 +11,12 @@ import pytest
 from commands import refused, succeed
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loops import Play
 from twins import Twin, random_mdp
 
-from rlkit import build, nodes
 from rlkit.compiled import compiled_loop
-from rlkit.config import composed
 from rlkit.core import UsageError
 from rlkit.explore import Constant, Exponential, Linear, Multiplicative
-from rlkit.loop import train
-from rlkit.seeding import Seeds
-from rlkit.statistics import Averages, Episode, EpisodeTracker
-from rlkit.training import stream
 from toys import assert_same
 
 AGENTS = ("q_learning", "double_q_learning", "sarsa", "expected_sarsa")
@@ -36,37 +31,6 @@ MORE_ENVS = (
     "env=windy_gridworld env.max_steps=40",
     "env=car_rental env.max_steps=15 env.max_cars=5",
 )
-
-
-class Play:
-    """A run in pieces: agent, stream and statistics."""
-
-    def __init__(self, words: str, seed: int = 3):
-        config, _ = composed("train", ["tuned=none", f"seed={seed}", *words.split()])
-        self.config = nodes.plain(config)
-        self.env: Any = build.make_environment(self.config, num_envs=1)
-        self.agent: Any = build.make_agent(self.config, self.env, Seeds(seed))
-        self.stream = stream(self.config, self.agent, self.env, opaque=False)
-        self.tracker, self.averages = EpisodeTracker(1), Averages()
-        self.episodes: list[Episode] = []
-
-    def walk(self, steps: int) -> None:
-        """Go on until so many steps, by the Python loop."""
-        for transition, metrics in train(self.agent, self.stream, total_steps=steps):
-            if metrics is not None:
-                self.averages.add(metrics)
-            self.episodes += self.tracker.step(transition, self.stream.steps)
-
-    def leap(self, steps: int, episodes: int = 10**9) -> None:
-        """Go on until so many steps, by the compiled loop."""
-        loop = compiled_loop(self.agent, self.env, action_mask=self.config["action_mask"])
-        while self.stream.steps < steps and len(self.episodes) < episodes:
-            wanted = episodes - len(self.episodes)
-            self.episodes += loop.stride(self.stream, self.tracker, self.averages, steps=steps, episodes=wanted)
-
-    def everything(self) -> dict[str, Any]:
-        parts = (self.agent, self.stream, self.tracker, self.averages)
-        return {type(part).__name__: part.state_dict() for part in parts} | {"episodes": self.episodes}
 
 
 @pytest.mark.parametrize(("agent", "credit"), list(zip(AGENTS, [*CREDITS, CREDITS[-1]], strict=True)))

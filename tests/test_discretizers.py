@@ -13,8 +13,8 @@ from sklearn.cluster import KMeans as Oracle
 from sklearn.linear_model import LinearRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.tree import DecisionTreeRegressor
-from test_agents import seen, transition
-from test_tabular import AGENTS, make, monte_carlo
+from tables import AGENTS, make, monte_carlo
+from transitions import seen, transition
 
 import rlkit
 from rlkit.checkpoint import Store

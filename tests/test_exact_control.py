@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_compiled import Play
+from loops import Play
 
 from rlkit.core import Array
 from rlkit.mdp import exact_values, model_of, policy_iteration

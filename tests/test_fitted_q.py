@@ -12,7 +12,7 @@ from gymnasium import spaces
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
-from test_agents import seen, transition
+from transitions import seen, transition
 
 import rlkit
 from rlkit.action_values import RegressedValues

@@ -11,8 +11,8 @@ import pytest
 from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_agents import learn, transition
-from test_tabular import Walk, stream_of
+from tables import Walk, stream_of
+from transitions import learn, transition
 
 from rlkit.agents.linear_q import LinearQ
 from rlkit.agents.linear_sarsa import LinearSarsa

@@ -12,12 +12,12 @@ import pytest
 from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_agents import learn, seen, transition
+from tables import AGENTS, Walk, make, monte_carlo, stream_of
+from transitions import learn, seen, transition
 
 import rlkit
 from rlkit.agents.double_q_learning import DoubleQLearning
 from rlkit.agents.expected_sarsa import ExpectedSarsa
-from rlkit.agents.mc_control import MCControl
 from rlkit.agents.mc_prediction import MCPrediction
 from rlkit.agents.q_learning import QLearning
 from rlkit.agents.sarsa import Sarsa
@@ -27,32 +27,12 @@ from rlkit.core import UsageError
 from rlkit.credit import Traces, make_credit
 from rlkit.episodes import first_visits, returns_of
 from rlkit.explore import Constant, Linear
-from rlkit.loop import interact, train
+from rlkit.loop import train
 from rlkit.policies import Uniform
 from rlkit.prediction import Prediction
 from rlkit.tables import Step, Table
 from rlkit.vector import SerialEnvironment
 from toys import assert_same
-
-AGENTS = (QLearning, DoubleQLearning, Sarsa, ExpectedSarsa)
-
-
-def make(kind: type[TabularControl], **keys: Any) -> Any:
-    settings: dict[str, Any] = {
-        "observation_space": spaces.Discrete(20),
-        "action_space": spaces.Discrete(2),
-        "gamma": 0.5,
-        "epsilon": Constant(0.2),
-        "epsilon_counts": "steps",
-        "learning_rate": 0.5,
-        "learning_rate_decay": 0.0,
-        "initial_value": 0.0,
-        "discretizer": None,
-        "n_step": 1,
-        "trace_decay": 0.0,
-        "rng": np.random.default_rng(0),
-    }
-    return kind(**{**settings, **keys})
 
 
 def table_of(shape: tuple[int, int]) -> Table:
@@ -276,11 +256,6 @@ def lake(n: int) -> SerialEnvironment:
     return SerialEnvironment([lambda: gymnasium.make("FrozenLake-v1", disable_env_checker=True)] * n)
 
 
-def stream_of(agent: Any, env: Any, seed: int) -> Any:
-    rng = np.random.default_rng(seed)
-    return interact(agent, env, explore=True, rng=rng, reset_seeds=lambda step: list(range(env.num_envs)))
-
-
 @pytest.mark.parametrize("kind", AGENTS)
 @pytest.mark.parametrize("variant", VARIANTS, ids=["one step", "three steps", "traces"])
 def test_it_goes_on_from_its_state_as_if_there_had_been_no_break(kind: type[TabularControl], variant: Any) -> None:
@@ -381,22 +356,6 @@ class TestPrediction:
         np.testing.assert_array_less(abs(np.mean(found, axis=0) - self.WORTH), 3 * error)
 
 
-class Walk(gymnasium.Env[int, int]):
-    """Sutton & Barto, 2nd ed., example 6.2; the action is which way, so the uniform policy walks at random."""
-
-    observation_space = spaces.Discrete(7)
-    action_space = spaces.Discrete(2)
-
-    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
-        super().reset(seed=seed)
-        self.at = 3
-        return 3, {}
-
-    def step(self, action: int) -> Any:
-        self.at += 1 if action else -1
-        return self.at, float(self.at == 6), self.at in (0, 6), False, {}
-
-
 def predict(kind: type[Prediction], **keys: Any) -> Any:
     settings: dict[str, Any] = {
         "observation_space": spaces.Discrete(20),
@@ -407,25 +366,6 @@ def predict(kind: type[Prediction], **keys: Any) -> Any:
         "initial_value": 0.0,
     }
     return kind(**{**settings, **keys})
-
-
-def monte_carlo(**keys: Any) -> Any:
-    settings: dict[str, Any] = {
-        "observation_space": spaces.Discrete(20),
-        "action_space": spaces.Discrete(2),
-        "gamma": 0.5,
-        "epsilon": Constant(0.2),
-        "epsilon_counts": "steps",
-        "learning_rate": 1.0,
-        "learning_rate_decay": 1.0,
-        "initial_value": 0.0,
-        "discretizer": None,
-        "first_visit": True,
-        "exploring_starts": False,
-        "off_policy": False,
-        "rng": np.random.default_rng(0),
-    }
-    return MCControl(**{**settings, **keys})
 
 
 class TestMonteCarloControl:

@@ -1,0 +1,44 @@
+"""A run that goes on by the Python loop or by the compiled one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from making import configured
+
+from rlkit import build
+from rlkit.compiled import compiled_loop
+from rlkit.loop import train
+from rlkit.seeding import Seeds
+from rlkit.statistics import Averages, Episode, EpisodeTracker
+from rlkit.training import stream
+
+
+class Play:
+    """A run in pieces: agent, stream and statistics."""
+
+    def __init__(self, words: str, seed: int = 3):
+        self.config = configured(f"seed={seed} {words}")
+        self.env: Any = build.make_environment(self.config, num_envs=1)
+        self.agent: Any = build.make_agent(self.config, self.env, Seeds(seed))
+        self.stream = stream(self.config, self.agent, self.env, opaque=False)
+        self.tracker, self.averages = EpisodeTracker(1), Averages()
+        self.episodes: list[Episode] = []
+
+    def walk(self, steps: int) -> None:
+        """Go on until so many steps, by the Python loop."""
+        for transition, metrics in train(self.agent, self.stream, total_steps=steps):
+            if metrics is not None:
+                self.averages.add(metrics)
+            self.episodes += self.tracker.step(transition, self.stream.steps)
+
+    def leap(self, steps: int, episodes: int = 10**9) -> None:
+        """Go on until so many steps, by the compiled loop."""
+        loop = compiled_loop(self.agent, self.env, action_mask=self.config["action_mask"])
+        while self.stream.steps < steps and len(self.episodes) < episodes:
+            wanted = episodes - len(self.episodes)
+            self.episodes += loop.stride(self.stream, self.tracker, self.averages, steps=steps, episodes=wanted)
+
+    def everything(self) -> dict[str, Any]:
+        parts = (self.agent, self.stream, self.tracker, self.averages)
+        return {type(part).__name__: part.state_dict() for part in parts} | {"episodes": self.episodes}

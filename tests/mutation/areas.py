@@ -1,0 +1,90 @@
+"""The areas that faults are drawn from: files of the package, and the tests that are nearest to them.
+
+Patterns are those of `pathlib.Path.glob`, from the root of the checkout; test files are named without `test_`.
+A file belongs to the first area that names it. This table is all that a renamed module or test file changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Area:
+    """What one stratum is drawn from."""
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+def area(modules: str, tests: str) -> Area:
+    """Return an area from words."""
+    return Area(tuple(modules.split()), tuple(tests.split()))
+
+
+AREAS = {
+    "targets": area("rlkit/targets.py", "targets targets_values"),
+    "traces": area("rlkit/credit.py rlkit/linear.py rlkit/tables.py", "tabular linear exact_control agents"),
+    "rollouts": area(
+        "rlkit/rollout.py rlkit/on_policy.py rlkit/networks/acted.py", "rollout acted policy_gradient reinforce"
+    ),
+    "losses": area(
+        "rlkit/policy_losses.py agents/dqn.py rlkit/action_values.py agents/ppo.py agents/reinforce.py agents/es.py",
+        "policy_losses dqn policy_gradient reinforce es",
+    ),
+    "distributions": area("rlkit/distributions.py rlkit/networks/actions.py", "distributions actions dqn"),
+    "replay": area("rlkit/replay/*.py", "replay replay_oracle saving"),
+    "vector adapters": area(
+        "rlkit/vector.py rlkit/subprocesses.py rlkit/stacks.py rlkit/masks.py rlkit/capture.py",
+        "vector vector_values capture preprocess loop",
+    ),
+    "evaluation": area(
+        "rlkit/evaluation.py rlkit/statistics.py rlkit/intervals.py rlkit/reporting/scores.py "
+        "rlkit/reporting/groups.py rlkit/reporting/curves.py rlkit/games/rating.py",
+        "statistics statistics_values intervals report loop games",
+    ),
+    "checkpoints": area("rlkit/checkpoint.py rlkit/states.py rlkit/folder.py", "checkpoint saving resume"),
+    "compiled kernels": area(
+        "rlkit/compiled/*.py rlkit/search/kernel.py rlkit/mdp/sweeping.py rlkit/learners/*_kernel*.py "
+        "rlkit/learners/tree_walk.py",
+        "compiled search mdp learners_tree learners_kmeans learners_perceptron factorization",
+    ),
+    "search": area("rlkit/search/*.py agents/alphazero.py agents/mcts.py", "search alphazero resigning planning"),
+    "preprocessing": area(
+        "rlkit/preprocess/*.py rlkit/moments.py rlkit/pictures.py",
+        "preprocess preprocess_values statistics_values vector video",
+    ),
+    "learners": area(
+        "rlkit/learners/*.py",
+        "learners_linear learners_logistic learners_kmeans learners_tree learners_forest learners_naive_bayes "
+        "learners_perceptron learners_rows learners_text backprop mlp epochs factorization neighbors interactions cnn",
+    ),
+    "exploration": area(
+        "rlkit/explore.py rlkit/policies.py rlkit/spaces.py rlkit/seeding.py rlkit/bandits/*.py",
+        "explore spaces spaces_values seeding bandits agents",
+    ),
+}
+
+
+def modules(tree: Path) -> dict[str, list[str]]:
+    """Return the files of each area, each in the first area that names it."""
+    taken: set[str] = set()
+    found: dict[str, list[str]] = {}
+    for name, one in AREAS.items():
+        paths = {str(path.relative_to(tree)) for pattern in one.modules for path in tree.glob(pattern)}
+        found[name] = sorted(paths - taken)
+        taken |= paths
+        for pattern in one.modules:
+            if not any(tree.glob(pattern)):
+                raise SystemExit(f"mutation: no file matches {pattern!r}; areas.py names the files of {name!r}")
+    return found
+
+
+def nearest(tree: Path, name: str) -> list[str]:
+    """Return the test files of an area."""
+    found = [f"tests/test_{stem}.py" for stem in AREAS[name].tests]
+    for path in found:
+        if not (tree / path).is_file():
+            raise SystemExit(f"mutation: there is no {path}; areas.py names the test files of {name!r}")
+    return found
