@@ -57,8 +57,9 @@ def _draw_map(run: Run) -> Path | None:
     if tables_of(run.agent) is None:
         return None
     env = build.make_single({**run.config, "vectorization": "sync"})
-    layout = None if isinstance(env, VectorEnv) else layout_of(env)
-    legal = None if layout is None else legal_in(env, action_mask=run.config["action_mask"])
+    layout = legal = None
+    if not isinstance(env, VectorEnv):
+        layout, legal = layout_of(env), legal_in(env, action_mask=run.config["action_mask"])
     env.close()
     if layout is None or (tables := tables_of(run.agent, legal)) is None:
         return None

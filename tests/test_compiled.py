@@ -229,7 +229,7 @@ LEARNERS = [(agent, credit) for agent in AGENTS for credit in (ONE_STEP, STEPS, 
 WORLDS = st.fixed_dictionaries(
     {
         "seed": st.integers(0, 10**6),
-        "states": st.integers(2, 6),
+        "states": st.integers(1, 6),
         "actions": st.integers(2, 4),
         "outcomes": st.integers(1, 3),
         "masked": st.booleans(),
