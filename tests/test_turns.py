@@ -194,9 +194,9 @@ class TestTargets:
         assert halved.tolist() == [0.25, -0.5, 1.0]
 
     def test_a_replay_of_several_steps(self) -> None:
-        replay = UniformReplay(8, np.random.default_rng(0), n_step=3, gamma=0.5)
+        replay = UniformReplay(8, np.random.default_rng(0), n_step=3)
         play(Store(replay))
-        batch = replay.sample(64)
+        batch = replay.sample(64, 0.5)
         firsts = batch.observation == 0
         assert firsts.any()
         # 0 - 0.5 * 0 + 0.25 * 1, and nothing after it.
