@@ -33,7 +33,9 @@ AREAS = {
         "rlkit/policy_losses.py agents/dqn.py rlkit/action_values.py agents/ppo.py agents/reinforce.py agents/es.py",
         "policy_losses dqn policy_gradient reinforce es",
     ),
-    "distributions": area("rlkit/distributions.py rlkit/networks/actions.py", "distributions actions dqn"),
+    "distributions": area(
+        "rlkit/distributions.py rlkit/networks/actions.py", "distributions actions actions_values dqn"
+    ),
     "replay": area("rlkit/replay/*.py", "replay replay_oracle saving"),
     "vector adapters": area(
         "rlkit/vector.py rlkit/subprocesses.py rlkit/stacks.py rlkit/masks.py rlkit/capture.py",

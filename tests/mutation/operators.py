@@ -137,7 +137,7 @@ class _Walk:
         put = f"({text})" if loose else text
         around = self.text[first:last], self.text[first:start] + put + self.text[end:last]
         before, changed = (" ".join(one.split()) for one in around)
-        lines = tuple(self.text.count("\n", 0, place) + 1 for place in (first, max(first, last - 1)))
+        lines = self.text.count("\n", 0, first) + 1, self.text.count("\n", 0, max(first, last - 1)) + 1
         return Mutant(self.module, function, kind, node.lineno, lines, start, end, put, before, changed)
 
     def _head(self, node: Any) -> tuple[int, int]:

@@ -47,7 +47,7 @@ def measure(copy: Copy, test: str, target: Path) -> None:
         f"[run]\nparallel = true\nsigterm = true\nconcurrency = thread,multiprocessing\ndata_file = {folder}/data\n"
         f"disable_warnings = no-data-collected,module-not-measured,no-sysmon\nsource =\n    {packages}\n"
     )
-    command = [copy.python, "-m", "pytest", "-p", "watching", "-p", "no:cacheprovider", "-q", test]
+    command = [str(copy.python), "-m", "pytest", "-p", "watching", "-p", "no:cacheprovider", "-q", test]
     copy.warm()
     with (folder / "output.txt").open("w") as output:
         try:

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from copies import Copy
 from operators import Mutant
@@ -91,7 +91,7 @@ def _tested(copy: Copy, tests: dict[str, float]) -> tuple[str, str, int]:
     )
     if code is None:
         return "timeout", "", 0
-    notes = json.loads(log.read_text()) if log.exists() else {"running": None, "failed": None, "ran": 0}
+    notes: dict[str, Any] = json.loads(log.read_text()) if log.exists() else {"running": None, "failed": None, "ran": 0}
     if code == 0:
         return "survived", "", notes["ran"]
     if notes["failed"]:
