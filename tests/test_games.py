@@ -89,9 +89,21 @@ class TestRatings:
         assert rating.error == pytest.approx(SCALE * math.sqrt(1 / (100 * 0.75 * 0.25)) / 2)
 
     def test_who_always_wins_has_a_rating(self) -> None:
+        # With x the half of the gap in log-odds: the prior's slope, tanh(x / 2) / 2, is what ten wins leave to gain.
         rating = ratings(np.array([[0, 10], [0, 0]]), np.array([[0, 10], [10, 0]]))
-        assert 200 < rating.elo[0] < 1000
+        x = rating.elo[0] / SCALE
+        assert 10 / (1 + math.exp(2 * x)) == pytest.approx(math.tanh(x / 2) / 2, rel=1e-5)
         assert rating.elo.sum() == pytest.approx(0)
+
+    def test_three_wins_of_four_by_hand(self) -> None:
+        # The odds are e^2x : 1 and against the average e^x : 1; 4 / (1 + e^-2x) + 1 / (1 + e^-x) = 3 + 1/2.
+        rating = ratings(np.array([[0, 3], [1, 0]]), np.array([[0, 4], [4, 0]]))
+        assert rating.elo == pytest.approx([82.4, -82.4], abs=0.05)
+        # Of the difference of the two, d = 2x: information 4 s(d) s(-d), and of each prior s(x) s(-x) / 4.
+        x = rating.elo[0] / SCALE
+        s = lambda z: 1 / (1 + math.exp(-z))  # noqa: E731
+        information = 4 * s(2 * x) * s(-2 * x) + 2 * s(x) * s(-x) / 4
+        assert rating.error == pytest.approx(np.full(2, SCALE * 0.5 / math.sqrt(information)), rel=1e-6)
 
     def test_strengths_come_back_from_their_own_expectations(self) -> None:
         elo = np.array([300.0, 100.0, -50.0, -350.0])

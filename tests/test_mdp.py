@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlkit.core import RunError, UsageError
+from rlkit.envs.tabular import TabularEnv
 from rlkit.mdp import (
     FiniteMDP,
     action_value_iteration,
@@ -258,6 +259,13 @@ class TestFromEnvironment:
         assert found.start.tolist() == expected.start.tolist()
         ours, theirs = (value_iteration(mdp, gamma=0.95, theta=1e-9).values for mdp in (found, expected))
         np.testing.assert_allclose(ours, theirs, atol=0.1)
+
+    def test_outcomes_are_as_likely_as_they_were_drawn(self) -> None:
+        outcomes = {0: {0: [(0.9, 1, 2.0, False), (0.1, 0, -1.0, True)]}, 1: {0: [(1.0, 1, 0.0, True)]}}
+        env = TabularEnv(from_table(outcomes, np.array([1.0, 0.0])), max_steps=None, render_mode=None)
+        found = from_environment(env, samples=1000, seed=0)
+        chances = dict(zip(found.reward[0, 0].tolist(), found.probability[0, 0].tolist(), strict=True))
+        assert chances == {2.0: pytest.approx(0.9, abs=0.03), -1.0: pytest.approx(0.1, abs=0.03)}
 
     def test_what_cannot_be_read_is_refused(self) -> None:
         with pytest.raises(UsageError, match=r"toys.Line cannot be read; let it offer get_state"):

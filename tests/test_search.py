@@ -8,15 +8,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import rlkit
 from rlkit.core import UsageError
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.gomoku import Gomoku
+from rlkit.envs.maze import Maze
 from rlkit.envs.othello import Othello
 from rlkit.envs.tic_tac_toe import TicTacToe
-from rlkit.mdp import from_table
+from rlkit.mdp import FiniteMDP, from_table
 from rlkit.mdp.iteration import value_iteration
 from rlkit.mdp.sources import from_gymnasium
-from rlkit.search import PUCT, UCT, Judge, Noise, RandomPlay, Search, kernel, model_of, root_values, rule_for, weights
+from rlkit.search import (
+    PUCT,
+    UCT,
+    Judge,
+    Noise,
+    RandomPlay,
+    Search,
+    kernel,
+    model_of,
+    root_action_values,
+    root_values,
+    rule_for,
+    weights,
+)
 from rlkit.search.copies import CopyModel
 from rlkit.search.draws import below, belows, uniform, uniforms, word, words
 from rlkit.search.finite import FiniteModel
@@ -355,10 +370,10 @@ class TestMDPs:
         step = copies.step(np.repeat(state, 4), np.arange(4), np.zeros(4, int))
         wanted = table.step(np.zeros((4, 1), np.int64), np.arange(4), np.zeros(4, int))
         assert [int(s["observation"]) for s in step.state] == wanted.state[:, 0].tolist()
-        trees = [
-            search(model, simulations=40, gamma=0.95)(root, np.random.default_rng(0)).tree
-            for model, root in ((copies, state), (table, np.zeros((1, 1), np.int64)))
-        ]
+        searches = [search(model, simulations=40, gamma=0.95) for model in (copies, table)]
+        searches[1]._merging = False  # states that are objects are not compared
+        roots = (state, np.zeros((1, 1), np.int64))
+        trees = [one(root, np.random.default_rng(0)).tree for one, root in zip(searches, roots, strict=True)]
         for copied, known in zip(*trees, strict=True):
             assert np.array_equal(copied, known)
 
@@ -382,6 +397,131 @@ class TestMDPs:
 
         with pytest.raises(UsageError, match="state of Opaque cannot be read"):
             model_of(Opaque, outcomes=1)
+
+
+def random_mdp(seed: int, outcomes: int, *, costs: bool = False) -> FiniteMDP:
+    """Return an MDP of 20 states and 3 actions; rewards are mostly negative, with `costs` always."""
+    rng, shape = np.random.default_rng(seed), (20, 3, outcomes)
+    probability, reached = rng.dirichlet(np.ones(outcomes), size=shape[:2]), rng.integers(20, size=shape)
+    reward, over = rng.normal(-1, 1, size=shape), rng.random(shape) < 0.1
+    reward = -abs(reward) if costs else reward
+    return FiniteMDP(probability, reached, reward, over, np.eye(20)[0], np.ones(shape[:2], bool))
+
+
+def against_value_iteration(mdp: FiniteMDP, state: int, simulations: int, gamma: float, rule: int = UCT) -> Any:
+    """Return what the search's action loses against the best, and the error of what it says the state is worth."""
+    model, values = FiniteModel(mdp), value_iteration(mdp, gamma=gamma, theta=1e-10).values
+    searching = search(model, simulations=simulations, rule=rule, gamma=gamma, evaluator=RandomPlay(200, gamma))
+    tree = searching(np.array([[state]]), np.random.default_rng(0)).tree
+    q = np.array([_q(mdp, values, state, a, gamma) for a in range(mdp.num_actions)])
+    best = q[mdp.mask[state]].max()
+    return best - q[weights(tree, None)[0].argmax()], abs(root_values(tree)[0] - values[state])
+
+
+class TestSinglePlayers:
+    @pytest.mark.parametrize("outcomes", [1, 3])
+    def test_random_mdps_are_solved_as_by_value_iteration(self, outcomes: int) -> None:
+        for seed in range(6):
+            lost, error = against_value_iteration(random_mdp(seed, outcomes), 0, 600, 0.9)
+            assert lost < 1e-9
+            assert error < 0.02
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("rule", [UCT, PUCT])
+    @pytest.mark.parametrize(("outcomes", "gamma"), [(1, 0.9), (1, 0.99), (3, 0.9), (3, 0.99), (3, 1.0)])
+    def test_fifty_random_mdps_are(self, outcomes: int, gamma: float, rule: int) -> None:
+        mdps = [random_mdp(seed, outcomes, costs=gamma == 1) for seed in range(50)]
+        found = np.array([against_value_iteration(mdp, 0, 1000, gamma, rule) for mdp in mdps])
+        assert found[:, 0].max() < 1e-9
+        assert found[:, 1].max() < 0.02
+
+    @pytest.mark.parametrize("options", [{}, {"slip": 0.2}, {"trap_ends": False}])
+    def test_the_way_out_of_a_maze_is_worth_the_steps(self, options: dict[str, Any]) -> None:
+        # As it comes: 20 steps, one bonus of 5 and the exit's 20, while a trap is but nine steps away.
+        mdp = maze(**options)
+        lost, error = against_value_iteration(mdp, int(mdp.start.argmax()), 1500, 1.0)
+        assert lost < 1e-9
+        assert error < 0.01
+        if not options:
+            assert mdp.start @ value_iteration(mdp, gamma=1.0, theta=1e-10).values == 5
+
+    def test_equal_states_are_one_node(self) -> None:
+        tree = search(FiniteModel(random_mdp(0, 3)), simulations=500, gamma=0.9)(
+            np.zeros((1, 1), np.int64), np.random.default_rng(0)
+        ).tree
+        assert tree.size[0] <= 2 * 20  # one that goes on, one where the episode is over
+
+    @pytest.mark.parametrize("rule", [UCT, PUCT])
+    @pytest.mark.parametrize("outcomes", [1, 3])
+    @pytest.mark.parametrize("nodes", [7, 300])
+    def test_compiled_simulations_are_those_in_steps(self, outcomes: int, rule: int, nodes: int) -> None:
+        model = FiniteModel(random_mdp(1, outcomes))
+        states = np.array([[0], [4], [7]])
+        trees = [
+            search(model, simulations=150, rule=rule, gamma=0.9, nodes=nodes, compiled=compiled)(
+                states, np.random.default_rng(2)
+            ).tree
+            for compiled in (True, False)
+        ]
+        for field in trees[0]._fields:
+            assert np.array_equal(getattr(trees[0], field), getattr(trees[1], field)), field
+
+    def test_what_an_action_is_worth_is_weighed_by_the_chances_known(self) -> None:
+        # One action pays 10 with probability 0.05, else 0; the other 0.4 for certain: the first is worth 0.5.
+        table = {
+            0: {0: [(0.05, 1, 10.0, True), (0.95, 1, 0.0, True)], 1: [(1.0, 1, 0.4, True)]},
+            1: {0: [(1.0, 1, 0.0, True)], 1: [(1.0, 1, 0.0, True)]},
+        }
+        model = FiniteModel(from_table(table, np.array([1.0, 0.0])))
+        tree = search(model, simulations=10)(np.array([[0]]), np.random.default_rng(0)).tree
+        assert root_action_values(tree)[0] == pytest.approx([0.5, 0.4])
+        assert weights(tree, None)[0].argmax() == 0
+
+    def test_where_everything_leads_back_to_the_root_its_value_is_the_series(self) -> None:
+        model = FiniteModel(from_table({0: {0: [(1.0, 0, 1.0, False)]}}, np.ones(1)))
+        tree = search(model, simulations=60, gamma=0.5)(np.array([[0]]), np.random.default_rng(0)).tree
+        assert (tree.size[0], root_values(tree)[0]) == (1, pytest.approx(2.0))
+
+    def test_a_kept_tree_knows_what_it_knew(self) -> None:
+        mdp = maze()
+        model, start = FiniteModel(mdp), np.array([[int(mdp.start.argmax())]])
+        wide = search(model, simulations=1500)
+        first = wide(start, np.random.default_rng(0))
+        move = weights(first.tree, None).argmax(axis=1)
+        then = model.step(start, move, np.zeros(1, int)).state
+        second = search(model, simulations=1)(then, np.random.default_rng(1), kept=first, played=move)
+        assert root_values(second.tree)[0] == root_values(first.tree)[0] + 1 == 6
+        assert second.tree.size[0] >= first.tree.size[0] - 1
+        # Every node but the last is found again in the table, and every child is a node.
+        children = second.tree.child[0, : second.tree.size[0]]
+        assert children.max() < second.tree.size[0]
+        assert np.count_nonzero(second.tree.table) == second.tree.size[0]
+
+    def test_players_who_take_turns_have_the_mean_whatever_the_bound(self) -> None:
+        class Unbounded(TicTacToe):
+            bound = None
+
+        model, start = Unbounded(), TicTacToe().initial_state()[None]
+        tree = search(model, simulations=300, compiled=False)(start, np.random.default_rng(0)).tree
+        assert not tree.best[0]
+        mean = (tree.value[0, 0] + tree.total[0, 0].sum()) / (1 + tree.visits[0, 0].sum())
+        assert root_values(tree)[0] == pytest.approx(mean)
+
+    def test_copies_find_the_way_that_was_seen_once(self) -> None:
+        env = lake(is_slippery=False)
+        env.reset(seed=0)
+        for action in (1, 1, 2):
+            env.step(action)
+        copies = CopyModel(lake(is_slippery=False), 1)
+        tree = search(copies, simulations=200, gamma=0.95)(copies.read(env)[None], np.random.default_rng(0)).tree
+        assert tree.table.shape[1] == 0
+        assert tree.best[0]
+        assert root_values(tree)[0] == pytest.approx(0.95**2)
+
+
+def maze(**options: Any) -> FiniteMDP:
+    settings = {name: value for name, value in rlkit.defaults("env/maze").items() if name != "_target_"}
+    return Maze(**{**settings, **options}).mdp
 
 
 def lake(**options: Any) -> Any:
@@ -415,6 +555,49 @@ class TestJudges:
         judge = Judge(lambda observation, legal: (legal / 7, np.full(len(legal), 0.5)))
         forest = search(model, simulations=7, rule=PUCT, evaluator=judge)(after(model), np.random.default_rng(0))
         assert (forest.tree.total[0, 0][forest.tree.visits[0, 0] == 1] == -0.5).all()
+
+    def test_noise_is_a_share_of_a_dirichlet_distribution_over_the_legal_moves(self) -> None:
+        # Silver et al. (2018): (1 - share) p + share * Dir(concentration / n); each component has mean 1 / n and the
+        # variance (n - 1) / (n^2 (concentration + 1)).
+        model = TicTacToe()
+        state = after(model, 4)
+        p = np.array([0.3, 0.2, 0.1, 0.1, 0, 0.1, 0.1, 0.05, 0.05])
+        judge = Judge(lambda observation, legal: (np.repeat(p[None], len(legal), 0), np.zeros(len(legal))))
+        one, rng = search(model, simulations=1, nodes=2, rule=PUCT, evaluator=judge), np.random.default_rng(0)
+        draws = one(np.repeat(state, 4000, 0), rng, noise=Noise(0.25, 10.0)).tree.prior[:, 0]
+        legal = [0, 1, 2, 3, 5, 6, 7, 8]
+        assert draws[:, legal].mean(axis=0) == pytest.approx(0.75 * p[legal] + 0.25 / 8, abs=0.003)
+        noise = (draws[:, legal] - 0.75 * p[legal]) / 0.25
+        assert noise.var(axis=0) == pytest.approx(np.full(8, 7 / (64 * 11)), rel=0.1)
+        assert (draws[:, 4] == 0).all()
+
+    def test_a_root_is_worth_the_mean_of_what_was_said_of_it_and_of_what_followed(self) -> None:
+        # The judge says 0.4 of the root, and -0.6 of what follows, where the other is to move.
+        model = ConnectFour()
+        said = iter([0.4, -0.6])
+        judge = Judge(lambda observation, legal: (legal / 7, np.full(len(legal), next(said))))
+        tree = search(model, simulations=1, rule=PUCT, evaluator=judge)(after(model), np.random.default_rng(0)).tree
+        assert root_values(tree)[0] == pytest.approx(0.5)
+
+    def test_puct_by_hand(self) -> None:
+        # Sqrt(1 + tries) p / (1 + own tries), and an untried action is worth what is known of the node: 0 here.
+        model = ConnectFour()
+        p = np.array([0.4, 0.3, 0.2, 0.1, 0, 0, 0])
+        judge = Judge(lambda observation, legal: (np.repeat(p[None], len(legal), 0), np.zeros(len(legal))))
+        visits = [
+            search(model, simulations=n, rule=PUCT, evaluator=judge)(after(model), np.random.default_rng(0))
+            .tree.visits[0, 0]
+            .tolist()
+            for n in range(1, 6)
+        ]
+        # Scores of a tried action fall to p / 2, p / 3, …: 0.4, 0.3, 0.2 = 0.4 / 2 (the first), 0.2, 0.15.
+        assert [row[:4] for row in visits] == [
+            [1, 0, 0, 0],
+            [1, 1, 0, 0],
+            [2, 1, 0, 0],
+            [2, 1, 1, 0],
+            [2, 2, 1, 0],
+        ]
 
     def test_noise_keeps_a_distribution_on_what_is_legal(self) -> None:
         model = TicTacToe()

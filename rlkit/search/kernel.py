@@ -98,7 +98,7 @@ def _untried(tree: Tree, b: int, node: int, rule: Rule, bar: float) -> int:
 @compiled
 def _leads_on(tree: Tree, path: Path, b: int, node: int, action: int) -> bool:
     """Tell whether an action may lead to something new, or was never tried."""
-    if path.mark.shape[1] == 0 or tree.visits[b, node, action] == 0:
+    if tree.visits[b, node, action] == 0:
         return True
     for k in range(tree.child.shape[3]):  # noqa: SIM110
         if _is_news(tree, path, b, node, action, k):
@@ -124,9 +124,9 @@ def _uct(tree: Tree, path: Path, b: int, node: int, rule: Rule, bar: float) -> i
         return fresh
     visits, total, high, low = tree.visits[b, node], tree.total[b, node], tree.high[b, node], tree.low[b, node]
     width = rule.exploration * math.sqrt(math.log(tree.passed[b, node]))
-    best, found = -np.inf, -1
+    best, found, marks = -np.inf, -1, path.mark.shape[1] > 0
     for a in range(visits.size):
-        if _worthwhile(low[a], high[a], bar, rule) and _leads_on(tree, path, b, node, a):
+        if _worthwhile(low[a], high[a], bar, rule) and (not marks or _leads_on(tree, path, b, node, a)):
             q = min(max(total[a] / visits[a], low[a]), high[a])
             score = _scaled(tree, b, q, rule) + width / math.sqrt(visits[a])
             if score > best:
@@ -146,9 +146,9 @@ def _puct(tree: Tree, path: Path, b: int, node: int, rule: Rule, bar: float) -> 
             tried += visits[a]
     # An action that was never tried is taken to be worth what is known of the node.
     parent = (tree.value[b, node] + mass) / (1.0 + tried)
-    best, found = -np.inf, -1
+    best, found, marks = -np.inf, -1, path.mark.shape[1] > 0
     for a in range(visits.size):
-        if _worthwhile(low[a], high[a], bar, rule) and _leads_on(tree, path, b, node, a):
+        if _worthwhile(low[a], high[a], bar, rule) and (not marks or _leads_on(tree, path, b, node, a)):
             q = total[a] / visits[a] if visits[a] > 0 else parent
             q = min(max(q, low[a]), high[a])
             score = _scaled(tree, b, q, rule) + width * prior[a] / (1.0 + visits[a])
@@ -195,7 +195,7 @@ def _descend(tree: Tree, path: Path, b: int, rule: Rule) -> bool:
 
     That is where its value is known, and where the way would meet itself.
     """
-    node, depth, marks = 0, 0, path.mark.shape[1] > 0
+    node, depth, marks, chance = 0, 0, path.mark.shape[1] > 0, tree.child.shape[3] > 1
     path.number[b] += 1
     while True:
         if marks:
@@ -204,7 +204,9 @@ def _descend(tree: Tree, path: Path, b: int, rule: Rule) -> bool:
         if action < 0:
             break
         outcome = _draw(tree, path, b, node, action)
-        path.node[b, depth], path.action[b, depth], path.outcome[b, depth] = node, action, outcome
+        path.node[b, depth], path.action[b, depth] = node, action
+        if chance:
+            path.outcome[b, depth] = outcome
         depth += 1
         node = tree.child[b, node, action, outcome]
         if node < 0 or tree.lower[b, node] >= tree.upper[b, node]:
@@ -348,7 +350,11 @@ def _back_up(tree: Tree, path: Path, b: int, reward: float, discount: float, val
 @compiled
 def _way_into(tree: Tree, path: Path, b: int, level: int) -> tuple[float, float]:
     """Return reward and discount of the action before a level."""
-    return _step_of(tree, b, path.node[b, level - 1], path.action[b, level - 1], path.outcome[b, level - 1])
+    if tree.step.shape[1] > 0:
+        step = tree.step[b, path.node[b, level - 1], path.action[b, level - 1], path.outcome[b, level - 1]]
+        return step[0], step[1]
+    node = path.node[b, level]
+    return tree.reward[b, node], tree.discount[b, node]
 
 
 @compiled
