@@ -147,7 +147,7 @@ class TestFigures:
         assert figures("lastfm_ratings", data="lastfm")["test/rmse"] == pytest.approx(0.80, abs=0.015)
 
     def test_the_cnn_reads_digits(self) -> None:
-        assert figures("mnist_cnn", data="mnist")["test/accuracy"] >= 0.973
+        assert figures("mnist_cnn", data="mnist")["test/accuracy"] >= 0.97
 
     def test_standardised_pixels_are_learnt_better_than_raw_ones(self) -> None:
         words = "data=mnist", "data.part=test", "test_size=0.5", "learner.batch_size=200"

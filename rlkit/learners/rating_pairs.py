@@ -101,7 +101,8 @@ def solved(
         if decay:
             row[:] = np.linalg.solve(matrix + decay * count * np.eye(len(matrix)), wanted)
         else:
-            row[:] = np.linalg.lstsq(*((matrix, wanted) if negatives else (rated, target)), rcond=None)[0]
+            system, right = (matrix, wanted) if negatives else (rated, target)
+            row[:] = np.linalg.lstsq(system, right, rcond=None)[0]
     return rows
 
 
