@@ -152,18 +152,26 @@ def learner(num_envs: int = 1, model: Any = None, network: Any = None, **setting
 
 def moves(n: int, discount: float = 0.0, last: bool = True) -> Transition:
     """One step of n games."""
-    one = move(1.0, discount)._replace(last=np.array([last]))
-    repeated = lambda column: None if column is None else np.repeat(column, n, 0)  # noqa: E731
+    one: Any = move(1.0, discount)._replace(last=np.array([last]))
+
+    def repeated(column: Any) -> Any:
+        return None if column is None else np.repeat(column, n, 0)
+
     memory = {name: repeated(column) for name, column in one.memory.items()}
     info = StepInfo(*(repeated(column) for column in one.info))
     columns = {name: repeated(getattr(one, name)) for name in one._fields if name not in ("memory", "info")}
-    return one._replace(memory=memory, info=info, **columns)
+    return Transition(**columns, memory=memory, info=info)
 
 
 class TestUpdates:
     def counted(self, agent: AlphaZero, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         taken: list[int] = []
-        monkeypatch.setattr(agent, "_learn", lambda: (taken.append(1), {"loss": 0.0})[1])
+
+        def learn() -> dict[str, float]:
+            taken.append(1)
+            return {"loss": 0.0}
+
+        monkeypatch.setattr(agent, "_learn", learn)
         return taken
 
     @pytest.mark.parametrize("num_envs", [1, 8, 64])

@@ -521,7 +521,8 @@ class TestSinglePlayers:
 
 def maze(**options: Any) -> FiniteMDP:
     settings = {name: value for name, value in rlkit.defaults("env/maze").items() if name != "_target_"}
-    return Maze(**{**settings, **options}).mdp
+    mdp: FiniteMDP = Maze(**{**settings, **options}).mdp
+    return mdp
 
 
 def lake(**options: Any) -> Any:

@@ -301,7 +301,7 @@ def _path(forest: Forest) -> Path:
     room = np.zeros(int(np.prod(forest.states.shape[2:])), np.int64)
     depth, number, turn = np.zeros((3, batch), np.int64)
     mark = np.zeros((batch, nodes if forest.tree.table.shape[1] else 0), np.int64)
-    return Path(*ways, depth, np.zeros(batch, bool), mark, number, turn, room, np.zeros(2))
+    return Path(ways[0], ways[1], ways[2], depth, np.zeros(batch, bool), mark, number, turn, room, np.zeros(2))
 
 
 def _disturb(tree: Tree, noise: Noise, rng: np.random.Generator) -> None:

@@ -411,12 +411,12 @@ def _place(tree: Tree, states: Array, b: int, state: Array, over: bool) -> int:
     while True:
         node = tree.table[b, np.int64(key & last)] - 1
         if node < 0:
-            return np.int64(key & last)
+            return np.int64(key & last)  # type: ignore[return-value]
         same = tree_is_over(tree, b, node) == over
         for i in range(state.size):
             same = same and states[b, node, i] == state[i]
         if same:
-            return np.int64(key & last)
+            return np.int64(key & last)  # type: ignore[return-value]
         key += np.uint64(1)
 
 

@@ -39,7 +39,8 @@ def random_mdp(seed: int, outcomes: int, *, costs: bool) -> FiniteMDP:
 def maze(**options: Any) -> FiniteMDP:
     """Return the maze of conf/env/maze.yaml with `options`."""
     settings = {name: value for name, value in rlkit.defaults("env/maze").items() if name != "_target_"}
-    return Maze(**{**settings, **options}).mdp
+    mdp: FiniteMDP = Maze(**{**settings, **options}).mdp
+    return mdp
 
 
 def compared(mdp: FiniteMDP, gamma: float, rule: int, simulations: int) -> dict[str, float]:
