@@ -25,7 +25,7 @@ from rlkit.core import (
     require_share,
 )
 from rlkit.counting import multiples
-from rlkit.distributions import of_action
+from rlkit.distributions import Saturation, of_action
 from rlkit.explore import Schedule, annealed, delayed, epsilon_greedy, require_shares, tell_if_late
 from rlkit.networks import (
     Descent,
@@ -122,6 +122,7 @@ class DQN:
         self._descent = Descent(self.network.parameters(), optimizer, rate, max_grad_norm)
         self._epsilon = delayed(require_shares("agent.epsilon", epsilon), epsilon_delay)
         self._gamma, self._double = require_share("agent.gamma", gamma), double
+        self._saturation = Saturation(network.distribution, gamma, tell)
         tell_if_late(learning_starts, total_steps, tell)
         self._learning_starts, self._batch_size = learning_starts, batch_size
         self._train_freq, self._gradient_steps = train_freq, gradient_steps
@@ -172,12 +173,14 @@ class DQN:
             return None
         together = 1 if self._replay.prioritized else due
         steps = [step for _ in range(due // together) for step in self._take(together)]
-        losses, chosen = (torch.stack(column) for column in zip(*steps, strict=True))
-        loss, value = torch.stack((losses.mean(), self._distribution.mean(chosen).mean())).tolist()
+        losses, chosen, cut = (torch.stack(column) for column in zip(*steps, strict=True))
+        figures = torch.stack((losses.mean(), self._distribution.mean(chosen).mean(), cut.mean()))
+        loss, value, beyond = figures.tolist()
+        self._saturation.add(beyond, due)
         return {"loss/td": loss, "q/mean": value, "epsilon": self._epsilon(self._steps)}
 
-    def _take(self, count: int) -> list[tuple[Tensor, Tensor]]:
-        """Take gradient steps on `count` batches that are drawn at once; return their losses and outputs."""
+    def _take(self, count: int) -> list[tuple[Tensor, ...]]:
+        """Take gradient steps on `count` batches that are drawn at once; return what `_learn` does, but priorities."""
         drawn = self._replay.sample(count * self._batch_size, self._gamma)
         rows = {name: self._tensor(value) for name, value in drawn._asdict().items() if value is not None}
         rows["discount"] = self._gamma * rows["discount"]
@@ -185,10 +188,13 @@ class DQN:
         steps = [self._learn({name: part[i] for name, part in parts.items()}) for i in range(count)]
         priorities = torch.cat([step[1] for step in steps])
         self._replay.update_priorities(drawn.index, priorities.cpu().numpy())
-        return [(loss, chosen) for loss, _, chosen in steps]
+        return [(loss, chosen, cut) for loss, _, chosen, cut in steps]
 
-    def _learn(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Take a gradient step; return its loss, the priorities [B] and the outputs [B, K] for what was done."""
+    def _learn(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Take a gradient step; return its loss, the priorities [B], the outputs [B, K] for what was done, what is cut.
+
+        The last is `Distribution.cut_off`.
+        """
         noise, *noises = self._noise()
         following = self._following(batch, *noises)
         seen = self.network.read(batch["observation"])
@@ -197,7 +203,8 @@ class DQN:
         loss = (batch["weight"] * losses).mean()
         self._descent(loss, self._steps)
         self._follow()
-        return loss.detach(), priorities, chosen.detach()
+        cut = self._distribution.cut_off(following, batch["reward"], batch["discount"])
+        return loss.detach(), priorities, chosen.detach(), cut
 
     @torch.no_grad()
     def _following(self, batch: dict[str, Tensor], target_noise: Tensor | None, noise: Tensor | None) -> Tensor:
@@ -229,6 +236,7 @@ class DQN:
             "target": module_state(self._target),
             "optimizer": self._descent.state_dict(),
             "replay": self._replay.state_dict(),
+            "saturation": self._saturation.state_dict(),
             "counters": {"steps": self._steps, "due": self._due, "updates": self._updates},
             "generator": self._generator.get_state().numpy().copy() if self._generator else None,
         }
@@ -243,5 +251,6 @@ class DQN:
         # Another kind of device has another kind of generator, which cannot go on where this one was.
         if self._generator is not None and len(state["generator"]) == len(self._generator.get_state()):
             self._generator.set_state(torch.tensor(state["generator"]))
+        self._saturation.load_state_dict(state["saturation"])
         counters: dict[str, Any] = state["counters"]
         self._steps, self._due, self._updates = counters["steps"], counters["due"], counters["updates"]

@@ -5,6 +5,7 @@ Shapes: B rows, A actions, K outputs for each action, in the last axis. Discount
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-from rlkit.core import UsageError
+from rlkit.core import State, UsageError
 from rlkit.targets import td_target
 
 
@@ -35,6 +36,13 @@ class Distribution(Protocol):
             reward: [B] float32, of n steps where the replay says so.
             discount: [B] float32, of the successor.
         """
+
+    def cut_off(self, following: Tensor, reward: Tensor, discount: Tensor) -> Tensor:
+        """Return the share [] of the targets' probability that lies beyond what the outputs can say; as in `loss`."""
+
+    @property
+    def limits(self) -> str:
+        """The settings that say what the outputs can say, for messages; empty where they can say anything."""
 
 
 def of_action(outputs: Tensor, action: Tensor) -> Tensor:
@@ -59,6 +67,15 @@ class Expected:
         """Return Huber's loss [B] and the absolute temporal-difference error [B]."""
         value, target = chosen.squeeze(1), td_target(reward, discount, following.squeeze(1))
         return huber_loss(value, target, reduction="none"), (target - value.detach()).abs()
+
+    def cut_off(self, following: Tensor, reward: Tensor, discount: Tensor) -> Tensor:
+        """Return 0: any number can be said."""
+        return reward.new_zeros(())
+
+    @property
+    def limits(self) -> str:
+        """None."""
+        return ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +119,17 @@ class Categorical:
         # Rounding takes the divergence of equal distributions below zero.
         return losses, losses.detach().clamp(min=0)
 
+    def cut_off(self, following: Tensor, reward: Tensor, discount: Tensor) -> Tensor:
+        """Return the share [] of the targets' probability that goes to an end of the grid from beyond it."""
+        value = reward[:, None] + discount[:, None] * self._grid(following)
+        beyond = (value < self.v_min) | (value > self.v_max)
+        return (following.softmax(-1) * beyond).sum(1).mean()
+
+    @property
+    def limits(self) -> str:
+        """Those of the grid."""
+        return f"distribution.v_min={self.v_min:g} and distribution.v_max={self.v_max:g}"
+
     def _grid(self, like: Tensor) -> Tensor:
         return torch.linspace(self.v_min, self.v_max, self.atoms, device=like.device)
 
@@ -136,6 +164,51 @@ class Quantile:
         """Return the quantile Huber loss [B], as loss and as priority."""
         losses = quantile_huber_loss(chosen, td_target(reward[:, None], discount[:, None], following))
         return losses, losses.detach()
+
+    def cut_off(self, following: Tensor, reward: Tensor, discount: Tensor) -> Tensor:
+        """Return 0: any number can be said."""
+        return reward.new_zeros(())
+
+    @property
+    def limits(self) -> str:
+        """None."""
+        return ""
+
+
+class Saturation:
+    """Tells a user, once, of returns that a distribution's range cuts off: all states look alike there.
+
+    At first a network spreads its probability over the whole range, so some of it is beyond in any case: what counts is
+    a mean over the last few hundred gradient steps.
+    """
+
+    MOST, STEPS = 0.25, 300
+
+    def __init__(self, distribution: Distribution, gamma: float, tell: Callable[[str], None]):
+        """Watch over the targets of a `distribution`, discounted by `gamma`; `tell` takes a line."""
+        self._limits, self._gamma, self._tell = distribution.limits, gamma, tell
+        self._share, self._told = 0.0, False
+
+    def add(self, share: float, steps: int) -> None:
+        """Take in the mean share of probability that was cut off in so many gradient steps."""
+        kept = (1 - 1 / self.STEPS) ** steps
+        self._share = kept * self._share + (1 - kept) * share
+        if self._share <= self.MOST or self._told:
+            return
+        self._told = True
+        most = "grow with the episode" if self._gamma == 1 else f"can come to {1 / (1 - self._gamma):.4g}"
+        self._tell(
+            f"{self._share:.0%} of what returns may be is beyond {self._limits}, and cut off: set them wider (rewards "
+            f"of 1 a step {most} at agent.gamma={self._gamma:g})"
+        )
+
+    def state_dict(self) -> State:
+        """Return what was seen, and whether it was told."""
+        return {"share": self._share, "told": self._told}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self._share, self._told = state["share"], state["told"]
 
 
 def project(probability: Tensor, value: Tensor, grid: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import nn
 import rlkit
 from rlkit import build
 from rlkit.agents.alphazero import AlphaZero
-from rlkit.core import StepInfo, Transition, UsageError
+from rlkit.core import RunError, StepInfo, Transition, UsageError
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.tic_tac_toe import TicTacToe
 from rlkit.mdp import from_table
@@ -93,6 +93,15 @@ class TestPositions:
         replay = PositionReplay(10, 1.0, 0.25)
         replay.add(move(1, 0, value=0.2), np.zeros(1))
         assert learnt(replay) == pytest.approx([0.8])
+
+    def test_a_game_beyond_the_models_bound_is_refused(self) -> None:
+        replay = PositionReplay(10, 1.0, 0.0, bound=1.0)
+        for transition in (move(1, -1), move(1, 0)):  # whoever began lost by as much as it had won
+            replay.add(transition, np.zeros(1))
+        assert learnt(replay) == [1, 0]
+        replay.add(move(1, 1), np.zeros(1))
+        with pytest.raises(RunError, match=r"a game came to 2, and the model's bound says that none is beyond 1; let"):
+            replay.add(move(1, 0), np.zeros(1))
 
     def test_rows_that_are_not_valid_are_skipped(self) -> None:
         replay = PositionReplay(10, 1.0, 0.0)

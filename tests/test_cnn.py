@@ -143,7 +143,7 @@ class TestTraining:
 
     def test_pixels_that_were_scaled_are_not_scaled_again(self) -> None:
         pixels = np.random.default_rng(0).integers(0, 256, (20, 64)).astype(np.float32)
-        y, standardised, shares = np.arange(20) % 2, scale(pixels), pixels / pixels.max()
+        y, standardised, shares = np.arange(20) % 2, scale(pixels.astype(float)), pixels / pixels.max()
         found = [CNNClassifier(**QUICK).fit(x, y).scale_ for x in (pixels, shares, standardised)]
         assert found == [pixels.max(), 1.0, 1.0]
         for x in (shares, standardised):

@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from rlkit.core import UsageError
-from rlkit.distributions import Categorical, Distribution, Expected, Quantile, project, quantile_huber_loss
+from rlkit.distributions import (
+    Categorical,
+    Distribution,
+    Expected,
+    Quantile,
+    Saturation,
+    project,
+    quantile_huber_loss,
+)
 
 
 def rows(*shape: int, seed: int = 0) -> Tensor:
@@ -110,6 +118,38 @@ class TestCategorical:
             Categorical(1, 0.0, 1.0)
         with pytest.raises(UsageError, match=r"distribution.v_min is 1.0; it must be below v_max, which is 1.0"):
             Categorical(51, 1.0, 1.0)
+
+
+class TestSaturation:
+    def test_what_lies_beyond_the_grid_is_cut_off(self) -> None:
+        # The points 0, 1 and 2 come to lie at 1, 1.5, 2; at 2, 2.5, 3; and at -0.75, -0.25, 0.25.
+        likely = torch.tensor([[0.5, 0.25, 0.25]]).log().expand(3, 3)
+        reward, discount = torch.tensor([1.0, 2.0, -0.75]), torch.full((3,), 0.5)
+        shares = [0.0, 0.5, 0.75]
+        kind = Categorical(3, 0.0, 2.0)
+        assert float(kind.cut_off(likely, reward, discount)) == pytest.approx(sum(shares) / 3)
+        for other in (Expected(), Quantile(3)):
+            assert float(other.cut_off(likely[:, : other.outputs], reward, discount)) == 0.0
+
+    def test_it_is_told_once_and_not_of_what_passes(self) -> None:
+        told: list[str] = []
+        watch = Saturation(Categorical(51, -10.0, 10.0), 0.99, told.append)
+        watch.add(1.0, 50)
+        for _ in range(2000):
+            watch.add(0.24, 1)
+        assert told == []
+        again = Saturation(Categorical(51, -10.0, 10.0), 0.99, told.append)
+        again.load_state_dict(watch.state_dict())
+        for _ in range(300):
+            again.add(0.9, 4)
+        assert told == [
+            "26% of what returns may be is beyond distribution.v_min=-10 and distribution.v_max=10, and cut off: set "
+            "them wider (rewards of 1 a step can come to 100 at agent.gamma=0.99)"
+        ]
+        once = Saturation(Categorical(51, -10.0, 10.0), 0.99, told.append)
+        once.load_state_dict(again.state_dict())
+        once.add(1.0, 1000)
+        assert len(told) == 1
 
 
 class TestQuantile:

@@ -468,6 +468,14 @@ class Corridor(gymnasium.Env):
         return self._room, float(out), out, self._steps == 30, {}
 
 
+class Endless(Corridor):
+    """Each step has a reward of 0.1, and nothing ends but by truncation: with gamma 0.9 every return is 1."""
+
+    def step(self, action: int) -> Any:
+        room, _, _, truncated, info = super().step(action)
+        return room, 0.1, False, truncated, info
+
+
 GRID = Categorical(21, -0.5, 1.5)
 NOISY = {"noisy": True, "epsilon": Constant(0.0)}
 PRIORITIZED = {"alpha": 0.5, "beta": Linear(0.4, 1.0, 2000), "epsilon": 1e-6}
@@ -483,14 +491,13 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
     "prioritised": {f"replay_{key}": value for key, value in PRIORITIZED.items()},
     "dueling c51": {"dueling": True, "distribution": GRID},
     "bfloat16": {"precision": "bfloat16"},
-    "rainbow in bfloat16": {**ALL, "distribution": GRID, "precision": "bfloat16"},
     "rainbow": {**ALL, "distribution": GRID},
     "rainbow with quantiles": {**ALL, "distribution": Quantile(11)},
 }
 
 
 def corridor_agent(options: dict[str, Any]) -> DQN:
-    own = {key: options[key] for key in ("double", "epsilon", "precision") if key in options}
+    own = {key: options[key] for key in ("double", "epsilon", "precision", "tell") if key in options}
     network = {key: options[key] for key in PLAIN if key in options}
     kept = {key.removeprefix("replay_"): value for key, value in options.items() if key.startswith("replay_")}
     make_replay: Any = PrioritizedReplay if kept else UniformReplay
@@ -529,6 +536,18 @@ def test_each_improvement_alone_and_all_together_find_the_way_out(options: dict[
         q = agent._distribution.mean(agent.network(torch.arange(5)))
     assert q.argmax(1).tolist() == [1] * 5
     assert q[:, 1].tolist() == pytest.approx([0.9**k for k in (4, 3, 2, 1, 0)], abs=0.1)
+
+
+@pytest.mark.parametrize(("v_max", "lines"), [(0.5, 1), (1.5, 0)])
+def test_a_range_that_returns_leave_is_told_of(v_max: float, lines: int) -> None:
+    told: list[str] = []
+    agent = corridor_agent({"distribution": Categorical(21, -0.5, v_max), "tell": told.append})
+    env = SerialEnvironment([Endless] * 4)
+    stream = interact(agent, env, explore=True, rng=np.random.default_rng(5), reset_seeds=lambda _: [1, 2, 3, 4])
+    for _ in train(agent, stream, total_steps=600):
+        pass
+    assert len(told) == lines
+    assert all("beyond distribution.v_min=-0.5 and distribution.v_max=0.5" in line for line in told)
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,17 @@ def test_returns_of_several_steps_are_discounted_by_whoever_samples() -> None:
         replay.sample(2)
 
 
+def test_rows_that_wait_go_on_waiting_whatever_is_asked() -> None:
+    replay, rows = UniformReplay(10, np.random.default_rng(0)), transition(0, [True])
+    for t in range(4):
+        replay.add(rows)
+        rows = transition(t + 1, [True])._replace(observation=rows.next_observation)
+    queries = (lambda: len(replay), replay.state_dict, replay.everything)
+    for query in queries:
+        query()
+        assert (replay._waiting, replay._rows.total, len(replay)) == (3, 1, 4)
+
+
 def test_a_replay_on_a_gpu_needs_an_agent_there() -> None:
     space = spaces.Box(0, 1, (2,))
     with pytest.raises(UsageError, match=r"replay.location=gpu needs an agent on a GPU, not device=cpu"):

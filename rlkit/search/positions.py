@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlkit.core import Array, State, Transition
+from rlkit.core import Array, RunError, State, Transition
 from rlkit.search.model import Symmetry
 
 
@@ -23,15 +23,17 @@ class Positions(NamedTuple):
 class PositionReplay:
     """The last positions of whole games, with what became of them."""
 
-    def __init__(self, capacity: int, gamma: float, search_share: float):
+    def __init__(self, capacity: int, gamma: float, search_share: float, bound: float | None = None):
         """Make room.
 
         Args:
             capacity: positions that are kept.
             gamma: discount factor.
             search_share: of the search's own value in the target; the rest is what really followed.
+            bound: no return is beyond ±bound, as the model states; None: it states nothing.
         """
         self._capacity, self._gamma, self._share = capacity, gamma, search_share
+        self._bound = bound
         self._columns: list[Array] = []
         self._next = 0
         self._games: list[list[tuple[Array, ...]]] = []
@@ -58,10 +60,21 @@ class PositionReplay:
                 self._games[i] = []
 
     def _finish(self, game: list[tuple[Array, ...]], value: float) -> None:
+        ended = not game[-1][-1]
         for observation, legal, policy, searched, reward, discount in reversed(game):
             value = float(reward) + self._gamma * float(discount) * value if discount else float(reward)
+            if ended:
+                self._require_within(value)
             target = (1 - self._share) * value + self._share * float(searched)
             self._store((observation, legal, policy, np.float32(target)))
+
+    def _require_within(self, value: float) -> None:
+        # A value is learnt as the bound times a hyperbolic tangent, which has no more to say.
+        if self._bound is not None and abs(value) > self._bound * (1 + 1e-6):
+            raise RunError(
+                f"a game came to {value:g}, and the model's bound says that none is beyond {self._bound:g}; let it "
+                "be the largest that a return can be, or None"
+            )
 
     def _store(self, row: Sequence[Any]) -> None:
         if not self._columns:
