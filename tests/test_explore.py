@@ -17,6 +17,7 @@ from rlkit.explore import (
     Linear,
     Multiplicative,
     annealed,
+    delayed,
     epsilon_greedy,
     greedy,
     random_action,
@@ -172,3 +173,11 @@ def test_what_is_annealed_falls_in_a_line_to_nothing() -> None:
         annealed(Linear(1.0, 0.0, 10), anneal=True, total_steps=10)
     with pytest.raises(UsageError, match="anneal=true needs total_steps"):
         annealed(0.5, anneal=True, total_steps=None)
+
+
+def test_a_delayed_schedule_begins_to_count_later() -> None:
+    schedule = delayed(Linear(1.0, 0.0, 10), 100)
+    assert [schedule(step) for step in (0, 99, 100, 105, 110, 500)] == [1.0, 1.0, 1.0, 0.5, 0.0, 0.0]
+    assert delayed(schedule, 0) is schedule
+    with pytest.raises(UsageError, match="epsilon_delay is -1; it must be at least 0"):
+        delayed(schedule, -1)
