@@ -460,7 +460,7 @@ class TestOptions:
             assert_same(seen, (screen.sum(axis=2) // 3)[::2, ::2].astype(np.uint8))
 
     def test_pooled_pictures_are_the_brighter_of_two(self, make: Any) -> None:
-        common = {"game": "SpaceInvaders", "stepping": "python", "sticky": 0, "size": [210, 160]}
+        common = {"game": "Asteroids", "stepping": "python", "sticky": 0, "size": [210, 160]}
         pooled, last = (make(**common, pool=pool) for pool in (2, 1))
         for env in (pooled, last):
             env.reset([3])
@@ -473,8 +473,8 @@ class TestOptions:
         [name] = option
         with pytest.raises(UsageError, match=rf"env\.{name}=\w+ needs env.stepping=python: native stepping takes"):
             make(**option)
-        with pytest.raises(UsageError, match=rf"env\.{name} is 7; it must be \w+ or \w+"):
-            make(stepping="python", **{name: 7})
+        with pytest.raises(UsageError, match=rf"env\.{name} is (7|other); it must be \w+ or \w+"):
+            make(stepping="python", **{name: 7 if name == "pool" else "other"})
 
     def test_the_presets_have_the_values_of_their_protocols(self) -> None:
         modern, early = (config(f"experiment=atari_{year}")["env"] for year in ("modern", "2015"))
