@@ -206,10 +206,12 @@ def test_the_source_presets_for_pictures_have_the_source_values() -> None:
     assert (config["replay"]["capacity"], agent["learning_starts"], agent["batch_size"]) == (1_000_000, 100_000, 32)
     assert (agent["learning_rate"], agent["gamma"], agent["double"]) == (0.00025, 0.99, False)
     assert (agent["target_every"], agent["train_freq"], agent["gradient_steps"]) == (10_000, 1, 1)
-    assert (agent["epsilon_delay"], config["replay"]["compress"]) == (100_000, True)
+    assert config["replay"]["compress"] is True
     assert {key: env[key] for key in DETERMINISTIC} == DETERMINISTIC
     assert (env["interpolation"], env["grey_by"]) == ("nearest", "luma")
-    assert agent["epsilon"] == {"_target_": "rlkit.explore.Linear", "start": 1.0, "end": 0.1, "steps": 1_000_000}
+    epsilon = nodes.build(agent["epsilon"], {}, "epsilon")
+    found = [epsilon(step) for step in (0, 100_000, 600_000, 1_100_000, 2_000_000)]
+    assert found == pytest.approx([1.0, 1.0, 0.55, 0.1, 0.1])
     config = given("experiment=pong_source")
     agent, env = config["agent"], config["env"]
     assert (env["size"], env["stack"], config["replay"]["capacity"], config["video"]) == (

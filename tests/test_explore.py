@@ -13,11 +13,11 @@ from hypothesis.extra import numpy as hnp
 from rlkit.core import UsageError
 from rlkit.explore import (
     Constant,
+    DelayedLinear,
     Exponential,
     Linear,
     Multiplicative,
     annealed,
-    delayed,
     epsilon_greedy,
     greedy,
     random_action,
@@ -175,9 +175,6 @@ def test_what_is_annealed_falls_in_a_line_to_nothing() -> None:
         annealed(0.5, anneal=True, total_steps=None)
 
 
-def test_a_delayed_schedule_begins_to_count_later() -> None:
-    schedule = delayed(Linear(1.0, 0.0, 10), 100)
+def test_a_delayed_line_begins_to_fall_later() -> None:
+    schedule = DelayedLinear(1.0, 0.0, 10, delay=100)
     assert [schedule(step) for step in (0, 99, 100, 105, 110, 500)] == [1.0, 1.0, 1.0, 0.5, 0.0, 0.0]
-    assert delayed(schedule, 0) is schedule
-    with pytest.raises(UsageError, match="epsilon_delay is -1; it must be at least 0"):
-        delayed(schedule, -1)
