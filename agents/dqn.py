@@ -26,7 +26,7 @@ from rlkit.core import (
 )
 from rlkit.counting import multiples
 from rlkit.distributions import Saturation, of_action
-from rlkit.explore import Schedule, annealed, delayed, epsilon_greedy, require_shares, tell_if_late
+from rlkit.explore import Schedule, annealed, epsilon_greedy, require_shares, tell_if_late
 from rlkit.networks import (
     Descent,
     FlatParameters,
@@ -58,7 +58,6 @@ class DQN:
         learning_rate: float | Schedule,
         anneal: bool,
         epsilon: Schedule,
-        epsilon_delay: int,
         gamma: float,
         double: bool,
         learning_starts: int,
@@ -84,7 +83,6 @@ class DQN:
             learning_rate: a number, or a schedule by the number of decisions observed.
             anneal: it falls in a line to 0 over `total_steps`.
             epsilon: share of uniformly drawn actions, by the number of decisions observed.
-            epsilon_delay: decisions at the start of the schedule, before it begins to count.
             gamma: discount factor.
             double: the online network chooses the action whose target value is used (van Hasselt et al., 2016).
             learning_starts: decisions before the first update; multiples of `train_freq` before do not count.
@@ -120,7 +118,7 @@ class DQN:
         self._replay = replay
         rate = annealed(learning_rate, anneal=anneal, total_steps=total_steps)
         self._descent = Descent(self.network.parameters(), optimizer, rate, max_grad_norm)
-        self._epsilon = delayed(require_shares("agent.epsilon", epsilon), epsilon_delay)
+        self._epsilon = require_shares("agent.epsilon", epsilon)
         self._gamma, self._double = require_share("agent.gamma", gamma), double
         self._saturation = Saturation(network.distribution, gamma, tell)
         tell_if_late(learning_starts, total_steps, tell)

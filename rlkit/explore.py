@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core import Array, UsageError, require_least, require_share
+from rlkit.core import Array, UsageError, require_share
 from rlkit.spaces import choice_sizes
 
 
@@ -44,6 +44,20 @@ class Linear:
     def __call__(self, step: int) -> float:
         """Return the value at `step`."""
         return self.end if step >= self.steps else self.start + (self.end - self.start) * step / self.steps
+
+
+@dataclass(frozen=True)
+class DelayedLinear:
+    """`start` for `delay` decisions, as where a replay is filled first, then `Linear`."""
+
+    start: float
+    end: float
+    steps: int
+    delay: int
+
+    def __call__(self, step: int) -> float:
+        """Return the value at `step`."""
+        return Linear(self.start, self.end, self.steps)(max(0, step - self.delay))
 
 
 @dataclass(frozen=True)
@@ -82,25 +96,6 @@ class Annealed:
     def __call__(self, step: int) -> float:
         """Return the value at `step`."""
         return self.schedule(step) * max(0.0, 1 - step / self.steps)
-
-
-@dataclass(frozen=True)
-class _Delayed:
-    schedule: Schedule
-    delay: int
-
-    def __call__(self, step: int) -> float:
-        return self.schedule(max(0, step - self.delay))
-
-
-def delayed(schedule: Schedule, delay: int) -> Schedule:
-    """Return a schedule that stays at its start for `delay` decisions, and counts from there.
-
-    Raises:
-        UsageError: `delay` is negative.
-    """
-    require_least(0, "agent", epsilon_delay=delay)
-    return _Delayed(schedule, delay) if delay else schedule
 
 
 def require_shares(name: str, schedule: Schedule) -> Schedule:

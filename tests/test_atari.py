@@ -447,6 +447,35 @@ class TestOptions:
         whole = make(stepping="python", game="Breakout", size=[210, 160], sticky=0)
         assert_same(env.reset([1]).observation, np.ascontiguousarray(whole.reset([1]).observation[:, :, 34:194]))
 
+    def test_pictures_without_pooling_are_the_emulator_s_last_frame_made_smaller_by_leaving_pixels_out(
+        self, make: Any
+    ) -> None:
+        options = {"game": "Pong", "stepping": "python", "sticky": 0, "pool": 1, "interpolation": "nearest"}
+        env = make(**options, size=[105, 80], grey_by="mean")
+        env.reset([3])
+        emulator = env.envs[0].unwrapped._ale
+        for action in (2, 3, 2):
+            seen = env.step(np.array([action])).observation[0, -1]
+            screen = emulator.getScreenRGB().astype(int)
+            assert_same(seen, (screen.sum(axis=2) // 3)[::2, ::2].astype(np.uint8))
+
+    def test_pooled_pictures_are_the_brighter_of_two(self, make: Any) -> None:
+        common = {"game": "Asteroids", "stepping": "python", "sticky": 0, "size": [210, 160]}
+        pooled, last = (make(**common, pool=pool) for pool in (2, 1))
+        for env in (pooled, last):
+            env.reset([3])
+        steps = [(pooled.step(np.array([k % 6])), last.step(np.array([k % 6]))) for k in range(20)]
+        assert all((both.observation[0, -1] >= one.observation[0, -1]).all() for both, one in steps)
+        assert any((both.observation != one.observation).any() for both, one in steps)
+
+    @pytest.mark.parametrize("option", [{"grey_by": "mean"}, {"pool": 1}, {"interpolation": "nearest"}])
+    def test_pictures_of_another_kind_need_python_stepping(self, option: dict[str, Any], make: Any) -> None:
+        [name] = option
+        with pytest.raises(UsageError, match=rf"env\.{name}=\w+ needs env.stepping=python: native stepping takes"):
+            make(**option)
+        with pytest.raises(UsageError, match=rf"env\.{name} is (7|other); it must be \w+ or \w+"):
+            make(stepping="python", **{name: 7 if name == "pool" else "other"})
+
     def test_the_presets_have_the_values_of_their_protocols(self) -> None:
         modern, early = (config(f"experiment=atari_{year}")["env"] for year in ("modern", "2015"))
         assert modern == config()["env"], "the modern protocol is what one gets without a word"

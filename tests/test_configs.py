@@ -167,6 +167,34 @@ def given(*overrides: str) -> dict[str, Any]:
     return nodes.plain(composed("train", [*SHRUNK, *overrides])[0])  # type: ignore[no-any-return]
 
 
+DETERMINISTIC = {
+    **{"stepping": "python", "frame_skip": 4, "sticky": 0.0, "noop_max": 0, "fire_reset": False, "life_loss": False},
+    **{"reward_clip": False, "full_action_space": False, "grey": True, "pool": 1},
+}
+"""Games without chance, whose score is the reward."""
+
+
+def test_the_source_preset_for_the_cab_has_the_source_values() -> None:
+    config = given("experiment=safecab_source")
+    agent = config["agent"]
+    assert (config["total_episodes"], config["env"]["max_steps"], config["eval"]["episodes"]) == (60_000, 100, 10)
+    assert config["total_steps"] >= 60_000 * 100
+    assert (agent["gamma"], agent["learning_rate"], agent["learning_rate_decay"]) == (0.618, 0.7, 0.0)
+    assert (agent["n_step"], agent["trace_decay"], agent["epsilon_counts"]) == (1, 0.0, "episodes")
+    epsilon = nodes.build(agent["epsilon"], {}, "epsilon")
+    assert [epsilon(k) for k in (0, 20_000)] == pytest.approx([1.0, 0.01 + 0.99 * math.exp(-2)])
+
+
+def test_the_source_preset_for_actor_and_critic_has_the_source_values() -> None:
+    config = given("experiment=a2c_source")
+    agent, network = config["agent"], config["network"]
+    assert (network["hidden"], network["activation"], agent["network"]["shared"]) == ([20], "tanh", False)
+    assert (agent["learning_rate"], agent["gamma"], agent["episodes"], agent["baseline_episodes"]) == (0.01, 0.9, 3, 1)
+    assert (agent["baseline"], agent["normalize_advantages"], agent["discount_weights"]) == (True, True, False)
+    assert config["env"]["kwargs"]["max_episode_steps"] == 200
+    assert [node.get("reward", node.get("high")) for node in config["preprocess"]] == [0.1, -0.1]
+
+
 def test_the_source_presets_for_pictures_have_the_source_values() -> None:
     config = given("experiment=breakout_source")
     agent, env = config["agent"], config["env"]
@@ -177,8 +205,13 @@ def test_the_source_presets_for_pictures_have_the_source_values() -> None:
     }
     assert (config["replay"]["capacity"], agent["learning_starts"], agent["batch_size"]) == (1_000_000, 100_000, 32)
     assert (agent["learning_rate"], agent["gamma"], agent["double"]) == (0.00025, 0.99, False)
-    assert agent["target_every"] * agent["train_freq"] == 10_000
-    assert agent["epsilon"] == {"_target_": "rlkit.explore.Linear", "start": 1.0, "end": 0.1, "steps": 1_000_000}
+    assert (agent["target_every"], agent["train_freq"], agent["gradient_steps"]) == (10_000, 1, 1)
+    assert config["replay"]["compress"] is True
+    assert {key: env[key] for key in DETERMINISTIC} == DETERMINISTIC
+    assert (env["interpolation"], env["grey_by"]) == ("nearest", "luma")
+    epsilon = nodes.build(agent["epsilon"], {}, "epsilon")
+    found = [epsilon(step) for step in (0, 100_000, 600_000, 1_100_000, 2_000_000)]
+    assert found == pytest.approx([1.0, 1.0, 0.55, 0.1, 0.1])
     config = given("experiment=pong_source")
     agent, env = config["agent"], config["env"]
     assert (env["size"], env["stack"], config["replay"]["capacity"], config["video"]) == (
@@ -188,6 +221,13 @@ def test_the_source_presets_for_pictures_have_the_source_values() -> None:
         "every",
     )
     assert (agent["gamma"], agent["batch_size"], agent["learning_rate"]) == (0.9, 64, 0.00025)
+    assert (agent["train_freq"], agent["gradient_steps"]) == (1, 1)
+    assert {key: env[key] for key in DETERMINISTIC} == DETERMINISTIC
+    assert (env["interpolation"], env["grey_by"], env["max_frames"]) == ("nearest", "mean", 50_000 * 4)
+    assert (config["total_episodes"], config["total_steps"]) == (50, 50 * 50_000)
+    network = config["network"]
+    assert (network["channels"], network["sides"], network["strides"]) == ([32, 64, 64], [8, 3, 3], [4, 2, 2])
+    assert network["activation"] == "elu"
     epsilon = nodes.build(agent["epsilon"], {}, "epsilon")
     assert [epsilon(step) for step in (0, 50_000)] == pytest.approx([1.0, 0.01 + 0.99 * math.exp(-1.5)])
 

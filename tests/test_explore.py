@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from rlkit.core import UsageError
 from rlkit.explore import (
     Constant,
+    DelayedLinear,
     Exponential,
     Linear,
     Multiplicative,
@@ -176,3 +177,8 @@ def test_what_is_annealed_falls_in_a_line_to_nothing() -> None:
         annealed(Linear(1.0, 0.0, 10), anneal=True, total_steps=10)
     with pytest.raises(UsageError, match="anneal=true needs total_steps"):
         annealed(0.5, anneal=True, total_steps=None)
+
+
+def test_a_delayed_line_begins_to_fall_later() -> None:
+    schedule = DelayedLinear(1.0, 0.0, 10, delay=100)
+    assert [schedule(step) for step in (0, 99, 100, 105, 110, 500)] == [1.0, 1.0, 1.0, 0.5, 0.0, 0.0]

@@ -302,3 +302,9 @@ def test_every_key_that_may_not_change_is_refused_on_resume() -> None:
         with pytest.raises(UsageError, match=f"^{re.escape(key.lstrip('+'))} cannot change on resume"):
             rlkit.train(f"resume={run.directory}", f"{key}={value}")
     assert content(run) == before
+
+
+def test_going_on_forgets_the_best_agent_of_what_was_the_end() -> None:
+    run = small("total_steps=500")
+    assert bests(run) == ["400", "500"]
+    assert bests(rlkit.train(f"resume={run.directory}", "total_steps=520", "eval.every=0")) == ["400"]

@@ -29,6 +29,7 @@ from rlkit.networks import (
     QNetwork,
     ResidualBoard,
     SmallCNN,
+    StridedCNN,
     Torso,
     auto,
     descend,
@@ -721,3 +722,36 @@ def test_a_limit_of_the_norm_is_for_all_that_one_loss_moves() -> None:
     free, descent = one_parameter(torch.optim.SGD, Constant(1.0))
     descent((1e6 * free).sum(), 0)
     assert free.item() == -1e6
+
+
+class TestStridedCNN:
+    def test_it_has_the_layers_that_are_given(self) -> None:
+        space = spaces.Box(0, 255, (4, 105, 80), np.uint8)
+        torso = StridedCNN(space, [32, 64, 64], [8, 3, 3], [4, 2, 2], hidden=512, activation="elu")
+        kernels = [
+            (layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride) for layer in convolutions(torso)
+        ]
+        assert kernels == [(4, 32, (8, 8), (4, 4)), (32, 64, (3, 3), (2, 2)), (64, 64, (3, 3), (2, 2))]
+        assert sum(isinstance(layer, nn.ELU) for layer in torso.modules()) == 4
+        # 105x80 -> 25x19 -> 12x9 -> 5x4
+        assert sum(value.numel() for value in torso.parameters()) == (
+            (4 * 64 + 1) * 32 + (32 * 9 + 1) * 64 + (64 * 9 + 1) * 64 + (64 * 5 * 4 + 1) * 512
+        )
+        assert torso(torch.zeros(2, 4, 105, 80, dtype=torch.uint8)).shape == (2, 512)
+
+    def test_with_the_layers_of_nature_it_is_nature(self) -> None:
+        nature = NatureCNN(PICTURE, hidden=16)
+        torso = StridedCNN(PICTURE, [32, 64, 64], [8, 4, 3], [4, 2, 1], hidden=16, activation="relu")
+        shapes = [[value.shape for value in one.state_dict().values()] for one in (nature, torso)]
+        assert shapes[0] == shapes[1]
+        torso.load_state_dict(dict(zip(torso.state_dict(), nature.state_dict().values(), strict=True)))
+        picture = torch.randint(0, 256, (3, 84, 84, 4), dtype=torch.uint8)
+        assert torch.equal(torso(picture), nature(picture))
+
+    def test_lists_that_differ_in_length_are_refused(self) -> None:
+        with pytest.raises(UsageError, match=r"network\.channels are 2, sides 1 and strides 2; give each layer one"):
+            StridedCNN(PICTURE, [8, 8], [3], [1, 1], hidden=16, activation="relu")
+
+
+def convolutions(torso: nn.Module) -> list[nn.Conv2d]:
+    return [layer for layer in torso.modules() if isinstance(layer, nn.Conv2d)]
