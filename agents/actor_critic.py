@@ -15,7 +15,6 @@ from rlkit.on_policy import PolicyAgent
 from rlkit.policy_losses import all_actions_loss, mean, policy_gradient_loss, value_loss
 from rlkit.targets import td_target
 
-
 MEASURED = 100
 """Observations whose scale is measured before anything is learnt, where they are standardised."""
 
@@ -106,7 +105,9 @@ class OnlineActorCritic(PolicyAgent):
         names = ("loss/policy", "loss/value", "entropy")
         return {**dict(zip(names, figures, strict=True)), "learning_rate": self._learning_rate(self._steps)}
 
-    def _policy_loss(self, parameters: Tensor, values: Tensor, sample: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    def _policy_loss(
+        self, parameters: Tensor, values: Tensor, sample: Tensor, target: Tensor, weight: Tensor
+    ) -> Tensor:
         powers = self._tensor(self._powers)
         if values.ndim == 2:
             return all_actions_loss(parameters, values * powers[:, None], weight)

@@ -5,10 +5,21 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
+from exact_gradients import (
+    Bandit,
+    Chance,
+    assert_within_standard_errors,
+    begun,
+    exact_objective,
+    moves_of_chance,
+    steps_from_there,
+    updates,
+    values_of_chance,
+    with_bias,
+)
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from making import made, stream_of
@@ -19,175 +30,10 @@ from rlkit.evaluation import evaluate, mixed
 from rlkit.loop import interact, train
 from rlkit.mdp import exact_values
 from rlkit.mdp.model import FiniteMDP
-from rlkit.networks import MLP, ActorCritic, load_module_state, module_state
+from rlkit.networks import MLP, ActorCritic, module_state
 from rlkit.targets import returns
 from rlkit.vector import SerialEnvironment, VectorEnvironment
 from toys import Counting, Locks, assert_same
-
-ALONE = "network=mlp network.hidden=[] agent.network.orthogonal=false agent.max_grad_norm=1e9"
-DESCENT = "agent.optimizer._target_=torch.optim.SGD agent.learning_rate=1 agent.anneal=false"
-
-
-class Chance(gymnasium.Env[int, int]):
-    """Three states, two actions, chance in rewards and successors; it ends with a probability of its own."""
-
-    observation_space, action_space = spaces.Discrete(3), spaces.Discrete(2)
-    CHANCES = np.array([[[0.6, 0.3], [0.1, 0.7]], [[0.2, 0.2], [0.5, 0.4]], [[0.0, 0.9], [0.3, 0.3]]])
-    """[S, A, 2]: to the next state, and to the one after it (modulo 3); the rest is the end."""
-    REWARDS = np.array([[1.0, -0.5], [0.0, 2.0], [-1.0, 0.5]])
-
-    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
-        super().reset(seed=seed)
-        self._state = 0
-        return 0, {}
-
-    def step(self, action: int) -> Any:
-        reward = self.REWARDS[self._state, action] + self.np_random.normal()
-        near, far = self.CHANCES[self._state, action]
-        drawn = self.np_random.random()
-        self._state = (self._state + (1 if drawn < near else 2)) % 3
-        return self._state, float(reward), bool(drawn >= near + far), False, {}
-
-
-class Bandit(gymnasium.Env[int, int]):
-    """Two arms, worth 1 and 2."""
-
-    observation_space, action_space = spaces.Discrete(1), spaces.Discrete(2)
-
-    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
-        super().reset(seed=seed)
-        return 0, {}
-
-    def step(self, action: int) -> Any:
-        return 0, float(action + 1 + self.np_random.normal()), True, False, {}
-
-
-def exact_objective(logits: torch.Tensor, kind: type[Any], gamma: float) -> torch.Tensor:
-    """Return the value of the first state, as a function of the policy's logits [S, A] that can be differentiated."""
-    if kind is Bandit:
-        return (logits.softmax(1)[0] * torch.tensor([1.0, 2.0], dtype=logits.dtype)).sum()
-    return values_of_chance(logits.softmax(1), gamma)[0]
-
-
-def moves_of_chance() -> torch.Tensor:
-    """Return the chances [S, A, S] of moving on; what is missing from 1 is that of the end."""
-    moves = torch.zeros(3, 2, 3, dtype=torch.float64)
-    for state in range(3):
-        for step in (0, 1):
-            moves[state, :, (state + step + 1) % 3] += torch.from_numpy(Chance.CHANCES[state, :, step])
-    return moves
-
-
-def values_of_chance(policy: torch.Tensor, gamma: float) -> torch.Tensor:
-    transition = torch.einsum("sa,sat->st", policy, moves_of_chance())
-    rewards = (policy * torch.from_numpy(Chance.REWARDS)).sum(1)
-    return torch.linalg.solve(torch.eye(3, dtype=policy.dtype) - gamma * transition, rewards)
-
-
-def test_the_exact_objective_is_that_of_the_solver() -> None:
-    logits = torch.tensor([[0.3, -0.2], [1.0, 0.0], [0.0, 0.4]], dtype=torch.float64)
-    next_state = np.array([[[(s + 1) % 3, (s + 2) % 3, 0]] * 2 for s in range(3)])
-    rest = 1 - Chance.CHANCES.sum(2, keepdims=True)
-    probability = np.concatenate([Chance.CHANCES, rest], 2)
-    ends = np.zeros((3, 2, 3), bool)
-    ends[:, :, 2] = True
-    reward = np.repeat(Chance.REWARDS[:, :, None], 3, 2)
-    mdp = FiniteMDP(probability, next_state, reward, ends, np.array([1.0, 0, 0]), None)
-    values = exact_values(mdp, logits.softmax(1).numpy(), gamma=0.9)
-    assert exact_objective(logits, Chance, 0.9).item() == pytest.approx(values[0], abs=1e-12)
-
-
-def gradient_of(agent: Any, before: dict[str, torch.Tensor]) -> np.ndarray:
-    """Return the step [S, A] that the logits took: a bias is that of every state."""
-    after = agent.network.policy
-    weight, bias = (after.weight - before["weight"]).detach().numpy().T, (after.bias - before["bias"]).detach().numpy()
-    return np.vstack([weight, bias])
-
-
-def begun(words: str, env: SerialEnvironment, gamma: float) -> tuple[Any, torch.Tensor]:
-    """Return an agent that descends plainly, and its policy's logits [S, A] at the beginning."""
-    agent = made(f"{words} {ALONE} {DESCENT} agent.gamma={gamma}", env)
-    head, states = agent.network.policy, env.observation_space.n
-    with torch.no_grad():
-        head.weight.copy_(torch.linspace(-0.5, 0.4, 2 * states).view(2, states))
-        head.bias.copy_(torch.tensor([0.2, -0.1]))
-    return agent, (head.weight.T + head.bias).detach().double().requires_grad_()
-
-
-def updates(words: str, kind: type[Any], gamma: float, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the steps [count, S + 1, A] that updates from the same parameters take, and the exact gradient."""
-    env = SerialEnvironment([kind] * 4)
-    agent, logits = begun(words, env, gamma)
-    exact_objective(logits, kind, gamma).backward()
-    assert logits.grad is not None
-    return steps_from_there(agent, env, count), with_bias(logits.grad.numpy())
-
-
-def with_bias(gradient: np.ndarray) -> np.ndarray:
-    """Return a gradient of logits [S, A] with that of the bias below."""
-    return np.vstack([gradient, gradient.sum(0)])
-
-
-def steps_from_there(agent: Any, env: SerialEnvironment, count: int) -> np.ndarray:
-    """Return the steps [count, S + 1, A] of the policy in updates that all begin with the same parameters."""
-    saved, head = module_state(agent.network), agent.network.policy
-    before = {"weight": head.weight.detach().clone(), "bias": head.bias.detach().clone()}
-    steps = []
-    for _, metrics in train(agent, stream_of(agent, env, 0), total_steps=10**9):
-        if metrics is not None and "loss/policy" in metrics:
-            steps.append(gradient_of(agent, before))
-            load_module_state(agent.network, saved)
-            if len(steps) == count:
-                break
-    return np.array(steps)
-
-
-def assert_within_standard_errors(steps: np.ndarray, exact: np.ndarray) -> None:
-    error = steps.std(0, ddof=1) / np.sqrt(len(steps))
-    assert (error < 0.15 * np.abs(exact).max()).all()
-    assert (np.abs(steps.mean(0) - exact) < 4 * error + 1e-7).all()
-
-
-@pytest.mark.parametrize("baseline", ["true", "false"])
-@pytest.mark.parametrize("kind", [Bandit, Chance])
-def test_reinforce_follows_the_exact_gradient(kind: type[Any], baseline: str) -> None:
-    # At a rate of 1 values that learn from one return alone are thrown about: unbiased, but of little use.
-    episodes = f"agent.baseline={baseline} agent.episodes=8 agent.baseline_episodes=4"
-    words = f"agent=reinforce {episodes} agent.discount_weights=true ~agent.optimizer.fused"
-    assert_within_standard_errors(*updates(words, kind, 0.9, 500))
-
-
-@pytest.mark.parametrize("lambda_", [0.0, 0.7, 1.0])
-def test_a2c_follows_the_exact_gradient_in_a_small_mdp(lambda_: float) -> None:
-    """With a critic that is right, from states as often as they are seen: the sum of d(s) pi(a|s) A(s, a) grad log."""
-    plain = "~agent.optimizer.alpha ~agent.optimizer.eps"
-    env = SerialEnvironment([Chance] * 4)
-    words = f"agent=a2c agent.n_steps=5 agent.gae_lambda={lambda_} agent.value_weight=0 {plain}"
-    agent, logits = begun(words, env, 0.9)
-    policy = logits.detach().softmax(1)
-    values = values_of_chance(policy, 0.9)
-    with torch.no_grad():
-        agent.network.value.weight.copy_(values[None])
-        agent.network.value.bias.zero_()
-    chain = torch.einsum("sa,sat->st", policy, moves_of_chance())
-    chain[:, 0] += 1 - chain.sum(1)  # the end, and a new episode
-    seen = torch.linalg.matrix_power(chain, 1000)[0]
-    worth = torch.from_numpy(Chance.REWARDS) + 0.9 * moves_of_chance() @ values
-    exact = seen[:, None] * policy * (worth - values[:, None])
-    assert_within_standard_errors(steps_from_there(agent, env, 1500), with_bias(exact.numpy()))
-
-
-def test_without_weights_the_gradient_is_another_one() -> None:
-    words = "agent=reinforce ~agent.optimizer.fused agent.baseline=false agent.episodes=8 agent.discount_weights=false"
-    with pytest.raises(AssertionError):
-        assert_within_standard_errors(*updates(words, Chance, 0.5, 500))
-
-
-@pytest.mark.parametrize("lambda_", [1.0, 0.0])
-def test_a2c_follows_the_exact_gradient_in_the_bandit(lambda_: float) -> None:
-    plain = "~agent.optimizer.alpha ~agent.optimizer.eps"
-    words = f"agent=a2c agent.n_steps=4 agent.gae_lambda={lambda_} agent.value_weight=0 {plain}"
-    assert_within_standard_errors(*updates(words, Bandit, 0.9, 500))
 
 
 def twin(agent: Any, transitions: list[Any], lambda_: float, gamma: float) -> list[np.ndarray]:
@@ -536,3 +382,58 @@ def test_values_of_actions_do_not_ask_what_is_legal_after_an_end() -> None:
         told.append(agent.update())
     assert_same(*told)
     assert_same(*(module_state(agent.network) for agent in agents))
+
+
+def test_the_exact_objective_is_that_of_the_solver() -> None:
+    logits = torch.tensor([[0.3, -0.2], [1.0, 0.0], [0.0, 0.4]], dtype=torch.float64)
+    next_state = np.array([[[(s + 1) % 3, (s + 2) % 3, 0]] * 2 for s in range(3)])
+    rest = 1 - Chance.CHANCES.sum(2, keepdims=True)
+    probability = np.concatenate([Chance.CHANCES, rest], 2)
+    ends = np.zeros((3, 2, 3), bool)
+    ends[:, :, 2] = True
+    reward = np.repeat(Chance.REWARDS[:, :, None], 3, 2)
+    mdp = FiniteMDP(probability, next_state, reward, ends, np.array([1.0, 0, 0]), None)
+    values = exact_values(mdp, logits.softmax(1).numpy(), gamma=0.9)
+    assert exact_objective(logits, Chance, 0.9).item() == pytest.approx(values[0], abs=1e-12)
+
+
+@pytest.mark.parametrize("baseline", ["true", "false"])
+@pytest.mark.parametrize("kind", [Bandit, Chance])
+def test_reinforce_follows_the_exact_gradient(kind: type[Any], baseline: str) -> None:
+    # At a rate of 1 values that learn from one return alone are thrown about: unbiased, but of little use.
+    episodes = f"agent.baseline={baseline} agent.episodes=8 agent.baseline_episodes=4"
+    words = f"agent=reinforce {episodes} agent.discount_weights=true ~agent.optimizer.fused"
+    assert_within_standard_errors(*updates(words, kind, 0.9, 500))
+
+
+@pytest.mark.parametrize("lambda_", [0.0, 0.7, 1.0])
+def test_a2c_follows_the_exact_gradient_in_a_small_mdp(lambda_: float) -> None:
+    """With a critic that is right, from states as often as they are seen: the sum of d(s) pi(a|s) A(s, a) grad log."""
+    plain = "~agent.optimizer.alpha ~agent.optimizer.eps"
+    env = SerialEnvironment([Chance] * 4)
+    words = f"agent=a2c agent.n_steps=5 agent.gae_lambda={lambda_} agent.value_weight=0 {plain}"
+    agent, logits = begun(words, env, 0.9)
+    policy = logits.detach().softmax(1)
+    values = values_of_chance(policy, 0.9)
+    with torch.no_grad():
+        agent.network.value.weight.copy_(values[None])
+        agent.network.value.bias.zero_()
+    chain = torch.einsum("sa,sat->st", policy, moves_of_chance())
+    chain[:, 0] += 1 - chain.sum(1)  # the end, and a new episode
+    seen = torch.linalg.matrix_power(chain, 1000)[0]
+    worth = torch.from_numpy(Chance.REWARDS) + 0.9 * moves_of_chance() @ values
+    exact = seen[:, None] * policy * (worth - values[:, None])
+    assert_within_standard_errors(steps_from_there(agent, env, 1500), with_bias(exact.numpy()))
+
+
+def test_without_weights_the_gradient_is_another_one() -> None:
+    words = "agent=reinforce ~agent.optimizer.fused agent.baseline=false agent.episodes=8 agent.discount_weights=false"
+    with pytest.raises(AssertionError):
+        assert_within_standard_errors(*updates(words, Chance, 0.5, 500))
+
+
+@pytest.mark.parametrize("lambda_", [1.0, 0.0])
+def test_a2c_follows_the_exact_gradient_in_the_bandit(lambda_: float) -> None:
+    plain = "~agent.optimizer.alpha ~agent.optimizer.eps"
+    words = f"agent=a2c agent.n_steps=4 agent.gae_lambda={lambda_} agent.value_weight=0 {plain}"
+    assert_within_standard_errors(*updates(words, Bandit, 0.9, 500))

@@ -21,6 +21,7 @@ from rlkit.policy_losses import (
     value_loss,
 )
 
+
 def gradient(loss: Callable[[Tensor], Tensor], *at: float) -> list[float]:
     values = torch.tensor(at, dtype=torch.float64, requires_grad=True)
     loss(values).backward()

@@ -8,9 +8,9 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from exact_gradients import assert_within_standard_errors, begun, gradient_of, with_bias
 from gymnasium import spaces
 from making import made, stream_of
-from test_policy_gradient import assert_within_standard_errors, begun, gradient_of, with_bias
 
 from rlkit.loop import train
 from rlkit.vector import SerialEnvironment

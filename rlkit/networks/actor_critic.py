@@ -158,7 +158,11 @@ class ActorCritic(nn.Module):
 
         Zeros are meant: a residual block begins as the identity. And a subclass of a layer starts in its own way.
         """
-        gains = {**dict.fromkeys(_unhalved(self), 1.0), id(self.policy): 0.01, id(self.value): 0.01 if self.action_values else 1.0}
+        gains = {
+            **dict.fromkeys(_unhalved(self), 1.0),
+            id(self.policy): 0.01,
+            id(self.value): 0.01 if self.action_values else 1.0,
+        }
         own = {id(module) for part in kept for module in part.modules()}
         for module in self.modules():
             if type(module) in (nn.Linear, nn.Conv2d) and id(module) not in own and module.weight.any():
