@@ -238,7 +238,7 @@ class RolloutAgent(PolicyAgent):
         if not transition.valid.any():
             return
         self._seen(transition)
-        memory, valid, last = transition.memory, transition.valid, transition.last
+        memory, valid, last = transition.memory, transition.valid, transition.last & transition.valid
         reward = np.where(valid, transition.reward, np.float32(0))
         if self._scale is not None:
             reward = self._scale(reward, transition.discount, last, valid)
@@ -251,7 +251,7 @@ class RolloutAgent(PolicyAgent):
             "discount": np.float32(self.gamma) * transition.discount,
             "last": last,
             "valid": valid,
-            "bootstrap": self._bootstrap(transition, last & valid & (transition.discount != 0)),
+            "bootstrap": self._bootstrap(transition, last & (transition.discount != 0)),
         }
         if "value" in memory:
             rows["value"] = memory["value"]
@@ -271,7 +271,10 @@ class RolloutAgent(PolicyAgent):
         return values
 
     def update(self) -> Metrics | None:
-        """Learn where the rollout is full; from the first one, where observations are standardised, only their scale."""
+        """Learn where the rollout is full.
+
+        Where observations are standardised, the first rollout teaches their scale only.
+        """
         if not self._rollout.full or self._successor is None:
             return None
         metrics = self._learn(self._experience(self._successor)) if self._measured else None

@@ -248,6 +248,30 @@ def test_rainbow_has_the_published_values() -> None:
     assert agent["epsilon"]["value"] == 0.0
 
 
+@pytest.mark.parametrize(
+    ("agent", "num_envs", "values"),
+    [
+        ("ppo", 8, {"n_steps": 128, "epochs": 4, "batch_size": 256, "clip": 0.1, "gae_lambda": 0.95}),
+        ("a2c", 16, {"n_steps": 5, "gae_lambda": 1.0, "learning_rate": 0.0007, "normalize_advantages": False}),
+    ],
+)
+def test_policy_gradients_on_atari_have_the_published_values(agent: str, num_envs: int, values: dict[str, Any]) -> None:
+    config = nodes.plain(composed("train", [f"agent={agent}", "env=atari"])[0])
+    found: Any = config["agent"]
+    shared = {"gamma": 0.99, "entropy_weight": 0.01, "value_weight": 0.5, "max_grad_norm": 0.5, "anneal": True}
+    assert {name: found[name] for name in {**shared, **values}} == {**shared, **values}
+    assert config["num_envs"] == num_envs
+
+
+def test_pong_by_ppo_is_composed_as_it_was_measured() -> None:
+    import yaml
+
+    measured = yaml.safe_load((Path(__file__).parent / "benchmarks/results/pong_ppo.yaml").read_text())
+    config = nodes.plain(composed("train", ["experiment=ppo_pong"])[0])
+    assert config["agent"] == measured["agent"]
+    assert config["env"] == measured["env"]
+
+
 def test_every_file_says_in_its_first_comment_what_it_is() -> None:
     assert [str(entry.path) for entry in plugins.entries() if not entry.summary] == []
 

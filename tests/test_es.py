@@ -98,6 +98,38 @@ def test_a_member_whose_episode_was_cut_plays_again() -> None:
     np.testing.assert_allclose(found, 50, rtol=1e-5)
 
 
+class First(gymnasium.Env[int, int]):
+    """Episodes of one step, worth 1 in the first environment and 0 in the others."""
+
+    observation_space, action_space = spaces.Discrete(1), spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self._first = seed == 0 if seed is not None else self._first
+        return 0, {}
+
+    def step(self, action: int) -> Any:
+        return 0, float(self._first), True, False, {}
+
+
+def test_a_generation_moves_by_its_noise_and_the_next_one_has_another() -> None:
+    """Two members score 1 and 0: ranks .5 and -.5, whose difference times the noise, over 2 sigma, is the noise."""
+    env = SerialEnvironment([First] * 2)
+    plain = "agent.optimizer._target_=torch.optim.SGD agent.learning_rate=1 agent.weight_decay=0"
+    agent = made(f"agent=es agent.population=2 agent.sigma=0.5 {plain}", env)
+    noises, moves = [], []
+    stream = stream_of(agent, env, 0)
+    for _ in range(3):
+        noises.append(agent.state_dict()["generation"]["noise"][0])
+        before = agent._descent.vector.clone()
+        agent.observe(next(stream))
+        assert agent.update() is not None
+        moves.append((agent._descent.vector - before).numpy())
+    np.testing.assert_allclose(moves, noises, rtol=1e-4, atol=1e-5)
+    assert all(abs(np.corrcoef(noises[i], noises[j])[0, 1]) < 0.2 for i, j in ((0, 1), (1, 2), (0, 2)))
+    assert np.std(noises) == pytest.approx(1, abs=0.05)
+
+
 def test_ranks_are_centred_and_equal_scores_share_theirs() -> None:
     assert centered_ranks(np.array([3.0, 9.0, -1.0])).tolist() == [0.0, 0.5, -0.5]
     assert centered_ranks(np.array([1.0, 1.0, 5.0, 0.0])).tolist() == pytest.approx([0, 0, 0.5, -0.5])

@@ -92,6 +92,17 @@ def test_dqn_masters_cartpole_where_its_torso_learns_in_bfloat16(
     assert run.evaluate(episodes=100)["return/raw"]["mean"] >= 475
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_an_actor_critic_with_action_values_masters_cartpole(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ("agent=actor_critic", "env=cartpole", "agent.network.action_values=true")
+    run = rlkit.train(*words, seed=seed, video="none", logger="[csv]")
+    assert run.evaluate(episodes=100)["return/raw"]["mean"] >= 475
+
+
 def test_random_scores_what_chance_does_on_cartpole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = rlkit.train("agent=random", "env=cartpole", total_steps=2000, video="none", logger="[csv]")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gradients import (
+from exact_gradients import (
     Bandit,
     Chance,
     assert_within_standard_errors,
@@ -16,6 +16,7 @@ from gradients import (
     exact_objective,
     moves_of_chance,
     steps_from_there,
+    updates,
     values_of_chance,
     with_bias,
 )
@@ -33,70 +34,6 @@ from rlkit.networks import MLP, ActorCritic, module_state
 from rlkit.targets import returns
 from rlkit.vector import SerialEnvironment, VectorEnvironment
 from toys import Counting, Locks, assert_same
-
-
-def test_the_exact_objective_is_that_of_the_solver() -> None:
-    logits = torch.tensor([[0.3, -0.2], [1.0, 0.0], [0.0, 0.4]], dtype=torch.float64)
-    next_state = np.array([[[(s + 1) % 3, (s + 2) % 3, 0]] * 2 for s in range(3)])
-    rest = 1 - Chance.CHANCES.sum(2, keepdims=True)
-    probability = np.concatenate([Chance.CHANCES, rest], 2)
-    ends = np.zeros((3, 2, 3), bool)
-    ends[:, :, 2] = True
-    reward = np.repeat(Chance.REWARDS[:, :, None], 3, 2)
-    mdp = FiniteMDP(probability, next_state, reward, ends, np.array([1.0, 0, 0]), None)
-    values = exact_values(mdp, logits.softmax(1).numpy(), gamma=0.9)
-    assert exact_objective(logits, Chance, 0.9).item() == pytest.approx(values[0], abs=1e-12)
-
-
-def updates(words: str, kind: type[Any], gamma: float, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the steps [count, S + 1, A] that updates from the same parameters take, and the exact gradient."""
-    env = SerialEnvironment([kind] * 4)
-    agent, logits = begun(words, env, gamma)
-    exact_objective(logits, kind, gamma).backward()
-    assert logits.grad is not None
-    return steps_from_there(agent, env, count), with_bias(logits.grad.numpy())
-
-
-@pytest.mark.parametrize("baseline", ["true", "false"])
-@pytest.mark.parametrize("kind", [Bandit, Chance])
-def test_reinforce_follows_the_exact_gradient(kind: type[Any], baseline: str) -> None:
-    # At a rate of 1 values that learn from one return alone are thrown about: unbiased, but of little use.
-    episodes = f"agent.baseline={baseline} agent.episodes=8 agent.baseline_episodes=4"
-    words = f"agent=reinforce {episodes} agent.discount_weights=true ~agent.optimizer.fused"
-    assert_within_standard_errors(*updates(words, kind, 0.9, 500))
-
-
-@pytest.mark.parametrize("lambda_", [0.0, 0.7, 1.0])
-def test_a2c_follows_the_exact_gradient_in_a_small_mdp(lambda_: float) -> None:
-    """With a critic that is right, from states as often as they are seen: the sum of d(s) pi(a|s) A(s, a) grad log."""
-    plain = "~agent.optimizer.alpha ~agent.optimizer.eps"
-    env = SerialEnvironment([Chance] * 4)
-    words = f"agent=a2c agent.n_steps=5 agent.gae_lambda={lambda_} agent.value_weight=0 {plain}"
-    agent, logits = begun(words, env, 0.9)
-    policy = logits.detach().softmax(1)
-    values = values_of_chance(policy, 0.9)
-    with torch.no_grad():
-        agent.network.value.weight.copy_(values[None])
-        agent.network.value.bias.zero_()
-    chain = torch.einsum("sa,sat->st", policy, moves_of_chance())
-    chain[:, 0] += 1 - chain.sum(1)  # the end, and a new episode
-    seen = torch.linalg.matrix_power(chain, 1000)[0]
-    worth = torch.from_numpy(Chance.REWARDS) + 0.9 * moves_of_chance() @ values
-    exact = seen[:, None] * policy * (worth - values[:, None])
-    assert_within_standard_errors(steps_from_there(agent, env, 1500), with_bias(exact.numpy()))
-
-
-def test_without_weights_the_gradient_is_another_one() -> None:
-    words = "agent=reinforce ~agent.optimizer.fused agent.baseline=false agent.episodes=8 agent.discount_weights=false"
-    with pytest.raises(AssertionError):
-        assert_within_standard_errors(*updates(words, Chance, 0.5, 500))
-
-
-@pytest.mark.parametrize("lambda_", [1.0, 0.0])
-def test_a2c_follows_the_exact_gradient_in_the_bandit(lambda_: float) -> None:
-    plain = "~agent.optimizer.alpha ~agent.optimizer.eps"
-    words = f"agent=a2c agent.n_steps=4 agent.gae_lambda={lambda_} agent.value_weight=0 {plain}"
-    assert_within_standard_errors(*updates(words, Bandit, 0.9, 500))
 
 
 def twin(agent: Any, transitions: list[Any], lambda_: float, gamma: float) -> list[np.ndarray]:
@@ -336,14 +273,13 @@ def test_what_does_not_fit_is_refused() -> None:
             made(f"agent={words}", env)
 
 
-# A policy that is sure before values are known never tries the other arm: action values want a slower one.
 LEARNERS = {
     "reinforce": "agent.learning_rate=0.02",
     "actor_critic": "agent.learning_rate=0.02",
-    "actor_critic agent.network.action_values=true": "agent.learning_rate=0.003 agent.entropy_weight=0.05",
+    "actor_critic agent.network.action_values=true": "agent.learning_rate=0.02",
     "a2c": "agent.learning_rate=0.01",
     "ppo": "agent.n_steps=32 agent.learning_rate=0.01",
-    "es": "agent.learning_rate=0.1 agent.sigma=0.5",
+    "es": "agent.learning_rate=0.1 agent.sigma=0.5 agent.weight_decay=0",
 }
 
 
@@ -358,11 +294,131 @@ def test_it_finds_the_better_arm(agent: str) -> None:
     assert share > 0.9 or (agent == "es" and share > 0.5)
 
 
-def test_a_schedule_can_take_the_place_of_the_learning_rate() -> None:
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_a_truncated_episode_goes_on_from_what_was_remembered_after_its_last_step(kind: str) -> None:
+    """A twin remembers step by step, and asks what the successor is worth with the memory after the step."""
+    env = SerialEnvironment([Counting] * 3)
+    words = f"agent=a2c agent.n_steps=40 agent.gae_lambda=0.8 agent.gamma=0.9 {RECURRENT.format(kind=kind)}"
+    agent = made(words, env)
+    transitions, learnt = [], []
+    agent._learn = learnt.append
+    for transition, _ in train(agent, stream_of(agent, env, 1), total_steps=120):
+        transitions.append(transition)
+    found = learnt[0].advantage.view(40, 3).numpy()
+    assert any((t.last & (t.discount > 0)).any() for t in transitions[:-1])
+    for i in range(3):
+        hidden, values, following = torch.zeros(1, agent.network.hidden_size), [], []
+        for step in transitions:
+            with torch.no_grad():
+                now = agent.network(torch.from_numpy(step.observation[i : i + 1]), hidden)
+                after = agent.network(torch.from_numpy(step.next_observation[i : i + 1]), now.hidden)
+            values.append(now.values.item())
+            following.append(after.values.item())
+            hidden = torch.zeros_like(hidden) if step.last[i] else now.hidden
+        expected = 0.0
+        for t in range(39, -1, -1):
+            step, discount = transitions[t], 0.9 * transitions[t].discount[i]
+            expected = 0.0 if step.last[i] else expected
+            expected = step.reward[i] + discount * following[t] - values[t] + 0.8 * discount * expected
+            assert found[t, i] == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def test_the_rate_of_a_schedule_is_that_of_the_steps() -> None:
+    """By plain descent from the same parameters, on the same rollout, at the start and at half the steps."""
     env = SerialEnvironment([Counting])
-    agent = made("agent=a2c agent.anneal=false +schedule@agent.learning_rate=exponential", env)
-    assert agent._learning_rate(0) == 1.0
-    assert agent._learning_rate(10_000) == pytest.approx(0.01 + 0.99 * np.exp(-1))
+    plain = "agent.optimizer._target_=torch.optim.SGD ~agent.optimizer.alpha ~agent.optimizer.eps"
+    agent = made(f"agent=a2c agent.n_steps=4 {plain} agent.learning_rate=0.1 agent.anneal=true total_steps=8", env)
+    learn, moves = agent._learn, []
+
+    def at_both(experience: Any) -> Any:
+        saved, vector = module_state(agent.network), agent._descents["all"].vector
+        for steps in (0, 4, 8):
+            agent._steps, before = steps, vector.clone()
+            learn(experience)
+            moves.append((vector - before).numpy().copy())
+            load_module_state(agent.network, saved)
+
+    agent._learn = at_both
+    for _ in train(agent, stream_of(agent, env, 0), total_steps=4):
+        pass
+    assert np.abs(moves[0]).max() > 1e-3
+    np.testing.assert_allclose(moves[1], moves[0] / 2, rtol=1e-3, atol=1e-6)
+    assert not moves[2].any()
+
+
+def test_values_of_the_online_actor_critic_learn_at_a_rate_of_their_own() -> None:
+    env = SerialEnvironment([Counting] * 2)
+    plain = "agent.optimizer._target_=torch.optim.SGD ~agent.optimizer.fused agent.max_grad_norm=null"
+    moves = []
+    for rate in (1, 8):
+        agent = made(f"agent=actor_critic {plain} agent.learning_rate=1e-3 agent.value_rate={rate}", env)
+        before = {name: descent.vector.clone() for name, descent in agent._descents.items()}
+        agent.observe(next(stream_of(agent, env, 0)))
+        agent.update()
+        moves.append({name: agent._descents[name].vector - vector for name, vector in before.items()})
+    assert all(move.any() for move in moves[0].values())
+    torch.testing.assert_close(moves[1]["policy"], moves[0]["policy"])
+    torch.testing.assert_close(moves[1]["value"], 8 * moves[0]["value"], rtol=1e-3, atol=1e-6)
+    with pytest.raises(UsageError, match=r"agent.value_rate is 0; it must be more than 0"):
+        made("agent=actor_critic agent.value_rate=0", env)
+
+
+def test_action_values_teach_all_actions_and_bootstrap_by_the_policy_s_mean() -> None:
+    """One step by hand: chances 1/4 and 3/4; values 8 and 4 before it, 8 and 4 after it too, mean 5."""
+    env = SerialEnvironment([Bandit])
+    plain = "agent.optimizer._target_=torch.optim.SGD ~agent.optimizer.fused agent.max_grad_norm=null"
+    words = f"{plain} agent.learning_rate=1 agent.value_rate=1 agent.entropy_weight=0 agent.gamma=0.5 network=mlp"
+    agent = made(f"agent=actor_critic agent.network.action_values=true {words} network.hidden=[]", env)
+    policy, value = agent.network.policy, agent.network.value
+    with torch.no_grad():
+        for parameter in (*policy.parameters(), *value.parameters()):
+            parameter.zero_()
+        policy.bias.copy_(torch.tensor([0.0, np.log(3.0)]))
+        value.bias.copy_(torch.tensor([6.0, 2.0, -2.0]))
+    before = policy.bias.detach().clone()
+    step = next(stream_of(agent, env, 0))
+    sample = {**step.memory, "sample": np.array([0])}
+    going_on = step._replace(
+        reward=np.array([3.0], np.float32), discount=np.ones(1, np.float32), last=np.zeros(1, bool), memory=sample
+    )
+    agent.observe(going_on)
+    metrics = agent.update()
+    # The policy: pi (q - 5). The target of what was done is 3 + .5 * 5, its error 8 - 5.5.
+    torch.testing.assert_close(policy.bias - before, torch.tensor([0.75, -0.75]))
+    assert metrics["loss/value"] == pytest.approx(0.5 * 2.5**2)
+    # By a weight of .5: 1.25 from the state's value; from the advantages too, less their mean.
+    torch.testing.assert_close(value.bias.detach(), torch.tensor([6 - 1.25, 2 - 0.625, -2 + 0.625]))
+
+
+STANDARDIZED = {
+    "ppo": "agent.n_steps=8 agent.batch_size=8",
+    "a2c": "agent.n_steps=8",
+    "reinforce": "agent.episodes=2",
+    "actor_critic": "",
+}
+
+
+@pytest.mark.parametrize("agent", STANDARDIZED)
+def test_nothing_is_learnt_before_observations_were_measured(agent: str) -> None:
+    """What `Counting` shows first is up to 1,000: as it is, all of it is clipped to 10."""
+    env = SerialEnvironment([Counting] * 2)
+    learner = made(f"agent={agent} {STANDARDIZED[agent]} agent.network.standardize=true total_steps=300", env)
+    scale, weights = learner.network.standardize, learner.network.policy.weight
+    first, told, seen = weights.detach().clone(), [], []
+    for transition, metrics in train(learner, stream_of(learner, env, 0), total_steps=300):
+        if scale.mean.any():
+            told.append(metrics)
+            seen.append(scale(torch.from_numpy(transition.next_observation)).abs().max().item())
+        else:
+            assert metrics is None
+            assert torch.equal(weights, first)
+    assert any(metrics is not None for metrics in told)
+    assert not torch.equal(weights, first)
+    assert np.mean(np.array(seen) < 10) > 0.9
+    other = made(f"agent={agent} {STANDARDIZED[agent]} agent.network.standardize=true total_steps=300", env)
+    assert other.state_dict()["measured"] is False
+    other.load_state_dict(learner.state_dict())
+    assert_same(other.state_dict(), learner.state_dict())
 
 
 def test_a_row_that_was_no_step_leaves_the_discount_s_weight_alone() -> None:
@@ -445,3 +501,58 @@ def test_values_of_actions_do_not_ask_what_is_legal_after_an_end() -> None:
         told.append(agent.update())
     assert_same(*told)
     assert_same(*(module_state(agent.network) for agent in agents))
+
+
+def test_the_exact_objective_is_that_of_the_solver() -> None:
+    logits = torch.tensor([[0.3, -0.2], [1.0, 0.0], [0.0, 0.4]], dtype=torch.float64)
+    next_state = np.array([[[(s + 1) % 3, (s + 2) % 3, 0]] * 2 for s in range(3)])
+    rest = 1 - Chance.CHANCES.sum(2, keepdims=True)
+    probability = np.concatenate([Chance.CHANCES, rest], 2)
+    ends = np.zeros((3, 2, 3), bool)
+    ends[:, :, 2] = True
+    reward = np.repeat(Chance.REWARDS[:, :, None], 3, 2)
+    mdp = FiniteMDP(probability, next_state, reward, ends, np.array([1.0, 0, 0]), None)
+    values = exact_values(mdp, logits.softmax(1).numpy(), gamma=0.9)
+    assert exact_objective(logits, Chance, 0.9).item() == pytest.approx(values[0], abs=1e-12)
+
+
+@pytest.mark.parametrize("baseline", ["true", "false"])
+@pytest.mark.parametrize("kind", [Bandit, Chance])
+def test_reinforce_follows_the_exact_gradient(kind: type[Any], baseline: str) -> None:
+    # At a rate of 1 values that learn from one return alone are thrown about: unbiased, but of little use.
+    episodes = f"agent.baseline={baseline} agent.episodes=8 agent.baseline_episodes=4"
+    words = f"agent=reinforce {episodes} agent.discount_weights=true ~agent.optimizer.fused"
+    assert_within_standard_errors(*updates(words, kind, 0.9, 500))
+
+
+@pytest.mark.parametrize("lambda_", [0.0, 0.7, 1.0])
+def test_a2c_follows_the_exact_gradient_in_a_small_mdp(lambda_: float) -> None:
+    """With a critic that is right, from states as often as they are seen: the sum of d(s) pi(a|s) A(s, a) grad log."""
+    plain = "~agent.optimizer.alpha ~agent.optimizer.eps"
+    env = SerialEnvironment([Chance] * 4)
+    words = f"agent=a2c agent.n_steps=5 agent.gae_lambda={lambda_} agent.value_weight=0 {plain}"
+    agent, logits = begun(words, env, 0.9)
+    policy = logits.detach().softmax(1)
+    values = values_of_chance(policy, 0.9)
+    with torch.no_grad():
+        agent.network.value.weight.copy_(values[None])
+        agent.network.value.bias.zero_()
+    chain = torch.einsum("sa,sat->st", policy, moves_of_chance())
+    chain[:, 0] += 1 - chain.sum(1)  # the end, and a new episode
+    seen = torch.linalg.matrix_power(chain, 1000)[0]
+    worth = torch.from_numpy(Chance.REWARDS) + 0.9 * moves_of_chance() @ values
+    exact = seen[:, None] * policy * (worth - values[:, None])
+    assert_within_standard_errors(steps_from_there(agent, env, 1500), with_bias(exact.numpy()))
+
+
+def test_without_weights_the_gradient_is_another_one() -> None:
+    words = "agent=reinforce ~agent.optimizer.fused agent.baseline=false agent.episodes=8 agent.discount_weights=false"
+    with pytest.raises(AssertionError):
+        assert_within_standard_errors(*updates(words, Chance, 0.5, 500))
+
+
+@pytest.mark.parametrize("lambda_", [1.0, 0.0])
+def test_a2c_follows_the_exact_gradient_in_the_bandit(lambda_: float) -> None:
+    plain = "~agent.optimizer.alpha ~agent.optimizer.eps"
+    words = f"agent=a2c agent.n_steps=4 agent.gae_lambda={lambda_} agent.value_weight=0 {plain}"
+    assert_within_standard_errors(*updates(words, Bandit, 0.9, 500))

@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from gradients import assert_within_standard_errors, begun, gradient_of, with_bias
+from exact_gradients import assert_within_standard_errors, begun, gradient_of, with_bias
 from gymnasium import spaces
 from making import made, stream_of
 

@@ -150,6 +150,23 @@ def test_moments_are_those_of_all_rows(tmp_path: Path) -> None:
     np.testing.assert_allclose(moments.variance, seen.var(0), rtol=1e-6)
 
 
+def test_what_has_not_varied_is_not_divided_by_next_to_nothing() -> None:
+    moments = Moments((2,))
+    assert moments.std.tolist() == pytest.approx([1, 1])
+    moments.add(np.array([[0.1, 1.0], [0.1, 3.0], [0.1, 5.0]]))
+    np.testing.assert_allclose(moments.std, [1, np.sqrt(8 / 3)], rtol=1e-6)
+    assert moments.count == 3
+    moments.add(np.array([[0.4, 3.0]]))
+    assert moments.std[0] == pytest.approx(np.std([0.1, 0.1, 0.1, 0.4]), rel=1e-6)
+
+
+def test_the_first_rewards_of_one_environment_are_as_they_come() -> None:
+    """There is no spread of one sum; of 2 and .5 * 2 + 3 it is 1, of those and of .5 * 4 + 1, sqrt(2 / 3)."""
+    scale, one, goes_on = RewardScale(1, 0.5), np.ones(1, bool), np.zeros(1, bool)
+    found = [scale(np.array([reward]), one, goes_on, one).item() for reward in (2.0, 3.0, 1.0)]
+    assert found == pytest.approx([2.0, 3.0, 1 / np.sqrt(2 / 3)], rel=1e-5)
+
+
 def test_rewards_are_divided_by_the_spread_of_their_discounted_sum() -> None:
     rng, scale, sums, seen = np.random.default_rng(0), RewardScale(2, 0.9), np.zeros(2), []
     for t in range(200):
@@ -157,8 +174,8 @@ def test_rewards_are_divided_by_the_spread_of_their_discounted_sum() -> None:
         reward = np.where(valid, reward, 0.0)
         sums = 0.9 * sums + reward
         seen += sums[valid].tolist()
-        found = scale(reward, np.ones(2), last, valid)
-        np.testing.assert_allclose(found, np.clip(reward / np.sqrt(np.var(seen) + 1e-8), -10, 10), rtol=1e-5)
+        found, spread = scale(reward, np.ones(2), last, valid), np.std(seen) if len(seen) > 1 else 1.0
+        np.testing.assert_allclose(found, np.clip(reward / spread, -10, 10), rtol=1e-5)
         sums[last] = 0
     assert found.dtype == np.float32
 

@@ -75,6 +75,10 @@ class TestSequences:
         targets, advantages = vtrace(before, r, d, after, last, vector(0.5, 4.0))
         assert targets.tolist() == [1 + 0.75 - 0.25, 2.0]
         assert advantages.tolist() == [0.5 * (1 + 0.5 * 2 - 1), -1.0]
+        # With a lambda of .5 the second error counts half.
+        targets, advantages = vtrace(before, r, d, after, last, vector(0.5, 4.0), 0.5)
+        assert targets.tolist() == [1 + 0.75 - 0.125, 2.0]
+        assert advantages.tolist() == [0.5 * (1 + 0.5 * 2 - 1), -1.0]
 
     @pytest.mark.parametrize("rule", ["returns", "gae", "vtrace"])
     def test_environments_side_by_side_are_as_each_alone(self, rule: str) -> None:

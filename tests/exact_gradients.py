@@ -1,4 +1,4 @@
-"""Small problems whose policy gradient is known, and the steps that agents take in them."""
+"""Small problems whose policy gradient is known, and the steps that agents take there."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from rlkit.networks import load_module_state, module_state
 from rlkit.vector import SerialEnvironment
 
 ALONE = "network=mlp network.hidden=[] agent.network.orthogonal=false agent.max_grad_norm=1e9"
-
-
 DESCENT = "agent.optimizer._target_=torch.optim.SGD agent.learning_rate=1 agent.anneal=false"
 
 
@@ -91,6 +89,15 @@ def begun(words: str, env: SerialEnvironment, gamma: float) -> tuple[Any, torch.
         head.weight.copy_(torch.linspace(-0.5, 0.4, 2 * states).view(2, states))
         head.bias.copy_(torch.tensor([0.2, -0.1]))
     return agent, (head.weight.T + head.bias).detach().double().requires_grad_()
+
+
+def updates(words: str, kind: type[Any], gamma: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the steps [count, S + 1, A] that updates from the same parameters take, and the exact gradient."""
+    env = SerialEnvironment([kind] * 4)
+    agent, logits = begun(words, env, gamma)
+    exact_objective(logits, kind, gamma).backward()
+    assert logits.grad is not None
+    return steps_from_there(agent, env, count), with_bias(logits.grad.numpy())
 
 
 def with_bias(gradient: np.ndarray) -> np.ndarray:
