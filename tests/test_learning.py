@@ -15,6 +15,7 @@ import rlkit
 from rlkit.envs.tic_tac_toe import TicTacToe
 from rlkit.games.match import play_match
 from rlkit.games.players import Spec, named_player, player_of
+from rlkit.run import read_table
 
 GAMMA = 0.95
 
@@ -67,18 +68,27 @@ def test_q_learning_is_exact_on_frozen_lake_for_ten_seeds(
     assert abs(policy_value(agent.q.argmax(axis=1)) - optimal_value()) < 1e-9
 
 
-def test_dqn_masters_cartpole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dqn_masters_cartpole_and_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run = rlkit.train("agent=dqn", "env=cartpole", seed=0, video="none", logger="[csv]", stop_at=500)
-    assert run.evaluate(episodes=100)["return/raw"]["mean"] >= 475
+    words = ("total_steps=4000", "eval.every=500", "log.every=0")
+    run = rlkit.train("agent=dqn", "env=cartpole", *words, seed=0, video="none", logger="[csv]")
+    evaluations = read_table(run.directory / "evaluations.csv")
+    late = [evaluations["return/raw"][evaluations["step"] == step] for step in np.unique(evaluations["step"])[-3:]]
+    assert len(late) == 3
+    assert min(returns.mean() for returns in late) >= 475
+    assert run.evaluate(episodes=100, checkpoint="last")["return/raw"]["mean"] >= 475
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10))
-def test_dqn_masters_cartpole_for_ten_seeds(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dqn_masters_cartpole_for_ten_seeds_and_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run = rlkit.train("agent=dqn", "env=cartpole", seed=seed, video="none", logger="[csv]")
-    assert run.evaluate(episodes=100)["return/raw"]["mean"] >= 475
+    runs = [rlkit.train("agent=dqn", "env=cartpole", seed=seed, video="none", logger="[csv]") for seed in range(10)]
+    best, last = (
+        [run.evaluate(episodes=100, checkpoint=checkpoint)["return/raw"]["mean"] for run in runs]
+        for checkpoint in ("best", "last")
+    )
+    assert min(best) >= 475
+    assert sum(score >= 475 for score in last) >= 9
 
 
 @pytest.mark.slow
