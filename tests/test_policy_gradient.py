@@ -30,7 +30,7 @@ from rlkit.evaluation import evaluate, mixed
 from rlkit.loop import interact, train
 from rlkit.mdp import exact_values
 from rlkit.mdp.model import FiniteMDP
-from rlkit.networks import MLP, ActorCritic, module_state
+from rlkit.networks import MLP, ActorCritic, load_module_state, module_state
 from rlkit.targets import returns
 from rlkit.vector import SerialEnvironment, VectorEnvironment
 from toys import Counting, Locks, assert_same
