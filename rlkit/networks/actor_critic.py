@@ -166,7 +166,10 @@ class ActorCritic(nn.Module):
         }
         own = {id(module) for part in kept for module in part.modules()}
         for module in self.modules():
-            if type(module) in (nn.Linear, nn.Conv2d) and id(module) not in own and module.weight.any():
+            if type(module) not in (nn.Linear, nn.Conv2d) or id(module) in own:
+                continue
+            assert isinstance(module, (nn.Linear, nn.Conv2d))
+            if module.weight.any():
                 nn.init.orthogonal_(module.weight, gains.get(id(module), sqrt(2)))
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)

@@ -45,7 +45,8 @@ class FlatParameters:
     def grad_norm(self) -> Tensor:
         """Return the length of the gradient."""
         assert self.vector.grad is not None
-        return self.vector.grad.norm()
+        norm: Tensor = self.vector.grad.norm()
+        return norm
 
     def clip_grad_norm(self, max_norm: float, norm: Tensor | None = None) -> None:
         """Scale the gradient down where it is longer than `max_norm` (Pascanu et al., 2013).
