@@ -279,6 +279,21 @@ def test_returns_of_several_steps_are_discounted_by_whoever_samples() -> None:
         replay.sample(2)
 
 
+def test_a_loaded_replay_knows_whose_rows_follow_each_other() -> None:
+    replay = UniformReplay(20, np.random.default_rng(0), n_step=2)
+    reached = np.zeros((2, 1), np.float32)
+    for t in range(3):
+        rows = transition(t, [True, True])
+        column = {"reward": np.array([t + 1, 10 * (t + 1)], np.float32), "discount": np.ones(2, np.float32)}
+        successor = reached + 1
+        replay.add(rows._replace(observation=reached, next_observation=successor, **column))
+        reached = successor
+    other = UniformReplay(20, np.random.default_rng(0), n_step=2)
+    other.load_state_dict(replay.state_dict())
+    for one in (replay, other):
+        assert one.everything(1.0).reward.tolist() == [1 + 2, 10 + 20, 2 + 3, 20 + 30, 3, 30]
+
+
 def test_rows_that_wait_go_on_waiting_whatever_is_asked() -> None:
     replay, rows = UniformReplay(10, np.random.default_rng(0)), transition(0, [True])
     for t in range(4):
@@ -346,6 +361,13 @@ def test_an_agent_that_only_acts_needs_no_room_for_its_replay() -> None:
     with pytest.raises(UsageError, match=r"set replay\.capacity lower"):
         UniformReplay(**huge)
     assert len(UniformReplay(**huge, learns=False)) == 0
+
+
+def test_the_folder_of_a_replay_on_disk_is_made(tmp_path: Path) -> None:
+    frames = allocate(2, np.zeros(3, np.uint8), "disk", "cpu", tmp_path / "run" / "scratch")
+    frames.put(0, np.full((2, 3), 7, np.uint8))
+    assert frames.read(np.arange(2)).tolist() == [[7, 7, 7], [7, 7, 7]]
+    assert not list((tmp_path / "run" / "scratch").iterdir())
 
 
 def test_a_disk_without_room_is_refused_before_anything_is_written(

@@ -24,43 +24,46 @@ def area(modules: str, tests: str) -> Area:
 
 
 AREAS = {
-    "targets": area("rlkit/targets.py", "targets targets_values"),
-    "traces": area("rlkit/credit.py rlkit/linear.py rlkit/tables.py", "tabular linear exact_control agents"),
+    "targets": area("rlkit/targets.py", "targets targets_values turns"),
+    "traces": area("rlkit/credit.py rlkit/linear.py rlkit/tables.py", "tabular linear exact_control turns agents"),
     "rollouts": area(
-        "rlkit/rollout.py rlkit/on_policy.py rlkit/networks/acted.py", "rollout acted policy_gradient reinforce"
+        "rlkit/rollout.py rlkit/on_policy.py rlkit/networks/acted.py rlkit/counting.py",
+        "rollout acted counting no_steps policy_gradient reinforce actor_critic",
     ),
     "losses": area(
-        "rlkit/policy_losses.py agents/dqn.py rlkit/action_values.py agents/ppo.py agents/reinforce.py agents/es.py",
-        "policy_losses dqn policy_gradient reinforce es",
+        "rlkit/policy_losses.py rlkit/action_values.py agents/dqn.py agents/ppo.py agents/a2c.py "
+        "agents/actor_critic.py agents/reinforce.py agents/es.py",
+        "policy_losses dqn policy_gradient reinforce actor_critic es",
     ),
     "distributions": area(
         "rlkit/distributions.py rlkit/networks/actions.py", "distributions actions actions_values dqn"
     ),
-    "replay": area("rlkit/replay/*.py", "replay replay_oracle saving"),
+    "replay": area("rlkit/replay/*.py", "replay replay_oracle"),
     "vector adapters": area(
-        "rlkit/vector.py rlkit/subprocesses.py rlkit/stacks.py rlkit/masks.py rlkit/capture.py",
-        "vector vector_values capture preprocess loop",
+        "rlkit/vector.py rlkit/subprocesses.py rlkit/stacks.py rlkit/masks.py rlkit/capture.py rlkit/raw_rewards.py",
+        "vector vector_values capture raw_rewards preprocess loop",
     ),
     "evaluation": area(
-        "rlkit/evaluation.py rlkit/statistics.py rlkit/intervals.py rlkit/reporting/scores.py "
-        "rlkit/reporting/groups.py rlkit/reporting/curves.py rlkit/games/rating.py",
-        "statistics statistics_values intervals report loop games",
+        "rlkit/evaluation.py rlkit/statistics.py rlkit/intervals.py rlkit/ending.py rlkit/curve.py "
+        "rlkit/reporting/scores.py rlkit/reporting/groups.py rlkit/reporting/curves.py rlkit/games/rating.py",
+        "statistics statistics_values intervals report_scores final_evaluation report loop games",
     ),
     "checkpoints": area("rlkit/checkpoint.py rlkit/states.py rlkit/folder.py", "checkpoint saving resume"),
     "compiled kernels": area(
-        "rlkit/compiled/*.py rlkit/search/kernel.py rlkit/mdp/sweeping.py rlkit/learners/*_kernel*.py "
-        "rlkit/learners/tree_walk.py",
-        "compiled search mdp learners_tree learners_kmeans learners_perceptron factorization",
+        "rlkit/compiled/*.py rlkit/compiling.py rlkit/search/kernel.py rlkit/mdp/sweeping.py "
+        "rlkit/learners/*_kernel*.py rlkit/learners/tree_walk.py",
+        "compiled compiling turns search mdp learners_tree learners_kmeans learners_perceptron factorization",
     ),
     "search": area("rlkit/search/*.py agents/alphazero.py agents/mcts.py", "search alphazero resigning planning"),
     "preprocessing": area(
-        "rlkit/preprocess/*.py rlkit/moments.py rlkit/pictures.py",
-        "preprocess preprocess_values statistics_values vector video",
+        "rlkit/preprocess/*.py rlkit/moments.py rlkit/pictures.py rlkit/networks/observations.py",
+        "preprocess preprocess_values statistics_values vector video networks",
     ),
     "learners": area(
         "rlkit/learners/*.py",
-        "learners_linear learners_logistic learners_kmeans learners_tree learners_forest learners_naive_bayes "
-        "learners_perceptron learners_rows learners_text backprop mlp epochs factorization neighbors interactions cnn",
+        "learners_by_hand learners_linear learners_logistic learners_kmeans learners_tree learners_forest "
+        "learners_naive_bayes learners_perceptron learners_rows learners_text backprop mlp epochs factorization "
+        "neighbors interactions cnn",
     ),
     "exploration": area(
         "rlkit/explore.py rlkit/policies.py rlkit/spaces.py rlkit/seeding.py rlkit/bandits/*.py",

@@ -49,6 +49,7 @@ PAIRS = (
 )
 OPPOSITE = {name: other for pair in PAIRS for name, other in (pair, pair[::-1])}
 UNWRAPPED = {"abs", "detach", "copy", "clone", "clip", "clamp", "sqrt", "log", "exp", "sorted", "reversed"}
+LIBRARIES = {"np", "numpy", "torch", "math"}
 SILENT = {"print", "log", "warn", "warning", "info", "debug", "TypeVar", "cast", "NewType", "NamedTuple"}
 UNORDERED = {"isinstance", "issubclass", "getattr", "setattr", "hasattr", "super"}
 
@@ -276,13 +277,13 @@ def _opposite(node: ast.AST, parent: ast.AST | None) -> Iterator[ast.AST]:
 
 
 def _unwrapped(node: ast.AST, _: object) -> Iterator[ast.AST]:
-    if isinstance(node, ast.Call) and _name(node.func) in UNWRAPPED:
-        if node.args and (
-            isinstance(node.func, ast.Name) or _name(node.func.value) in ("np", "numpy", "torch", "math")
-        ):
-            yield node.args[0]
-        elif isinstance(node.func, ast.Attribute) and _name(node.func.value) not in ("np", "numpy", "torch", "math"):
-            yield node.func.value
+    if not isinstance(node, ast.Call) or _name(node.func) not in UNWRAPPED:
+        return
+    owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+    if owner is not None and _name(owner) not in LIBRARIES:
+        yield owner
+    elif node.args:
+        yield node.args[0]
 
 
 def _dropped(node: ast.AST, parent: ast.AST | None) -> Iterator[ast.AST]:
