@@ -131,6 +131,20 @@ class TestSaturation:
         for other in (Expected(), Quantile(3)):
             assert float(other.cut_off(likely[:, : other.outputs], reward, discount)) == 0.0
 
+    def test_the_ends_of_the_grid_are_within_it(self) -> None:
+        # The points 0, 1 and 2 come to lie at 0, 2 and 4, of a grid from 0 to 4.
+        evenly, reward, discount = torch.zeros(1, 3), torch.tensor([0.0]), torch.tensor([1.0])
+        assert float(Categorical(3, 0.0, 4.0).cut_off(evenly, reward, discount)) == 0.0
+
+    def test_a_quarter_beyond_is_not_yet_told_of(self) -> None:
+        told: list[str] = []
+        watch = Saturation(Categorical(51, -10.0, 10.0), 0.99, told.append)
+        # After so many steps nothing is left of what was before.
+        watch.add(0.25, 10**7)
+        assert told == []
+        watch.add(0.26, 10**7)
+        assert len(told) == 1
+
     def test_it_is_told_once_and_not_of_what_passes(self) -> None:
         told: list[str] = []
         watch = Saturation(Categorical(51, -10.0, 10.0), 0.99, told.append)

@@ -189,11 +189,14 @@ class TestControl:
         for row in rows[:10]:
             learn(agent, row)
         other = control(kind, tiles(), trace_decay=decay, epsilon=Constant(0.3), rng=np.random.default_rng(9))
-        other.load_state_dict(copy.deepcopy(agent.state_dict()))
+        state = agent.state_dict()
+        kept = copy.deepcopy(state)
+        other.load_state_dict(kept)
         for row in rows[10:]:
             learn(agent, row)
             learn(other, row)
         assert_same(other.state_dict(), agent.state_dict())
+        assert_same(state, kept)
 
 
 def walk_fixed_point(features: Features, gamma: float) -> np.ndarray:
