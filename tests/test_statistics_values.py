@@ -88,13 +88,17 @@ def test_moments_by_hand() -> None:
 
 def test_scaled_rewards_by_hand() -> None:
     scale, yes, no = RewardScale(1, 0.5), np.array([True]), np.array([False])
-    # One value has no spread: 2 / 1e-4, clipped.
-    assert scale(np.array([2.0]), no, yes).tolist() == [10.0]
+    own, passed = np.array([1.0]), np.array([-1.0])
+    # One value has no spread, and is left as it is.
+    assert scale(np.array([2.0]), own, no, yes).tolist() == [2.0]
     # Sums 2 and 0.5 * 2 + 3 = 4 have the spread 1.
-    assert scale(np.array([3.0]), yes, yes).tolist() == [3.0]
+    assert scale(np.array([3.0]), own, yes, yes).tolist() == [3.0]
     # A new episode: sums 2, 4 and -3, of mean 1 and variance 26 / 3.
-    np.testing.assert_allclose(scale(np.array([-3.0]), no, yes), [-3 / np.sqrt(26 / 3)], rtol=1e-6)
+    np.testing.assert_allclose(scale(np.array([-3.0]), passed, no, yes), [-3 / np.sqrt(26 / 3)], rtol=1e-6)
+    # The turn passed: sums 2, 4, -3 and 0.5 * 3 + 1 = 2.5, of mean 11 / 8.
+    spread = np.sqrt(np.mean((np.array([2, 4, -3, 2.5]) - 11 / 8) ** 2))
+    np.testing.assert_allclose(scale(np.array([1.0]), own, yes, yes), [1 / spread], rtol=1e-6)
     # No step: it adds nothing to what was seen.
     seen = scale.state_dict()["moments"]["count"]
-    assert scale(np.array([0.0]), no, no).tolist() == [0.0]
-    assert scale.state_dict()["moments"]["count"] == seen == 3
+    assert scale(np.array([0.0]), own, no, no).tolist() == [0.0]
+    assert scale.state_dict()["moments"]["count"] == seen == 4
