@@ -138,6 +138,11 @@ class TestReturns:
         assert agent.q[1, 0] == 0.5 * (1 + 0.5 * 8)
         assert agent.q[2, 1] == 50.0
 
+    def test_one_step_alone_waits_for_nothing(self) -> None:
+        reaching = {words: make_credit(*words).reaches_back for words in ((1, 0.0), (2, 0.0), (1, 0.5))}
+        assert reaching == {(1, 0.0): False, (2, 0.0): True, (1, 0.5): True}
+        assert make_credit(1, 0.0).state_dict() == {}
+
     @settings(max_examples=60)
     @given(data=st.data(), n_step=st.integers(1, 5), n=st.integers(1, 3))
     def test_targets_are_those_of_the_formula(self, data: st.DataObject, n_step: int, n: int) -> None:
