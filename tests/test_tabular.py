@@ -40,6 +40,16 @@ def table_of(shape: tuple[int, int]) -> Table:
     return Table(np.zeros(shape), np.zeros(shape, np.int64), 1.0, 0.0)
 
 
+def test_only_legal_actions_are_best_or_worth_anything() -> None:
+    table = table_of((2, 3))
+    table.values[...] = [[0.0, 5.0, 3.0], [9.0, 1.0, -2.0]]
+    masks = [np.array(mask, bool) for mask in ([1, 0, 1], [0, 1, 1], [0, 0, 0])]
+    assert [table.best(s, None) for s in (0, 1)] == [1, 0]
+    assert [table.best(s, mask) for s in (0, 1) for mask in masks[:2]] == [2, 1, 0, 1]
+    assert [table.highest(s, None) for s in (0, 1)] == [5.0, 9.0]
+    assert [table.highest(s, mask) for s in (0, 1) for mask in masks] == [3.0, 5.0, 0.0, 9.0, 1.0, 0.0]
+
+
 class TestSarsa:
     def test_a_step_learns_from_the_next_action_taken(self) -> None:
         agent = make(Sarsa)
