@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import csv
 import fcntl
+import json
+import os
+import platform
 import queue
 import tempfile
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -36,6 +40,7 @@ FIELDS = [
     "left_out",
     "seconds",
 ]
+PACKAGES = ("rlkit", "coverage", "hypothesis", "numba", "numpy", "pytest", "torch")
 Row = dict[str, Any]
 
 
@@ -145,6 +150,7 @@ def _rows(
     _each(copies, list(range(len(chosen))), task)
     done = [row for row in rows if row]
     _write(options.results, done)
+    _note(options)
     return done
 
 
@@ -196,6 +202,14 @@ def _write(path: Path, rows: list[Row]) -> None:
         writer.writeheader()
         writer.writerows(rows)
     part.replace(path)
+
+
+def _note(options: argparse.Namespace) -> None:
+    """Write beside the results what they were made with."""
+    made_with = {name: getattr(options, name) for name in ("seed", "count", "only", "patience", "measure")}
+    made_with |= {"versions": {name: version(name) for name in PACKAGES if find_spec(name)}}
+    made_with |= {"python": platform.python_version(), "cores": os.cpu_count()}
+    options.results.with_suffix(".json").write_text(json.dumps(made_with, indent=1) + "\n")
 
 
 def _summarize(rows: list[Row]) -> None:

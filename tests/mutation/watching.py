@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 
 STARTING = {"subprocess.Popen", "socket.connect", "os.fork", "os.posix_spawn"}
 
@@ -19,6 +20,9 @@ STARTING = {"subprocess.Popen", "socket.connect", "os.fork", "os.posix_spawn"}
 def pytest_configure(config: pytest.Config) -> None:
     """Register the watcher that the environment asks for."""
     if path := os.environ.get("MUTATION_TESTS"):
+        # That an example fails is enough: making it smaller can take minutes.
+        settings.register_profile("mutation", settings.default, phases=[Phase.explicit, Phase.generate], database=None)
+        settings.load_profile("mutation")
         config.pluginmanager.register(Chosen(json.loads(Path(path).read_text())))
     if path := os.environ.get("MUTATION_REACH"):
         config.pluginmanager.register(Reach(Path(path)))
