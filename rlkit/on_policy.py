@@ -286,7 +286,7 @@ class RolloutAgent(PolicyAgent):
         rows = self._rollout.columns
         value = rows["value"] if "value" in rows else self._values(rows["observation"], rows["valid"])
         following = rows["bootstrap"].copy()
-        following[-1] += self._bootstrap(end, ~end.last)
+        following[-1] += self._bootstrap(end, end.valid & ~end.last)
         following[:-1] += np.where(rows["last"][:-1], 0, value[1:])
         advantage = gae(value, rows["reward"], rows["discount"], following, rows["last"], self._lambda)
         begins = np.zeros_like(rows["last"])

@@ -144,7 +144,7 @@ def test_a_torso_that_was_trained_keeps_its_weights_and_the_other_is_drawn(share
         return NatureCNN(PICTURE, 32)
 
     trained, other = torso(), torso()
-    trained.pretrained = True
+    trained.encoder = "digits"
     before = [[p.detach().clone() for p in one.parameters()] for one in (trained, other)]
     made = ActorCritic(trained, other, PICTURE, spaces.Discrete(3), **{**OPTIONS, "shared": shared})
     assert all(torch.equal(old, new) for old, new in zip(before[0], trained.parameters(), strict=True))
