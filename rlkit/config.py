@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 
 import hydra
 from hydra import compose, initialize_config_module
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -25,16 +26,13 @@ from rlkit import plugins
 from rlkit.core import RunError, UsageError
 from rlkit.explain import FLAGS, Command, check_words, explain, nearest
 from rlkit.schemas import SCHEMAS
-from rlkit.tuning import borrowed, jobs, mixture, tuned_file, tuned_files
+from rlkit.tuning import NONE, PAIR, Known, borrowed, jobs, mixtures
 
 COMPLAINTS = (HydraException, OmegaConfBaseException, ValueError)
-FLAG_VALUES = tuple(value for values in FLAGS.values() for value in values.split(", ") if value)
-"""What stands behind Hydra's options as a word of its own."""
-
 COMPLAINTS_OF_A_TASK = (OmegaConfBaseException,)
 
 Choices = Mapping[str, str]
-"""Which file of each group was chosen, e.g. ``{"agent": "dqn", "env": "cartpole"}``."""
+"""Which file of each group was chosen, e.g. ``{"agent": "dqn", "env": "cartpole"}``; "tuned" is "none" without one."""
 
 
 class _PluginSearchPath(SearchPathPlugin):
@@ -77,10 +75,12 @@ def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
     _prepare(verb)
     # Hydra prints and exits by itself unless it is asked for its exceptions.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sweeps = any(word in ("-m", "--multirun") for word in argv)
-    sys.argv = [f"rlkit {verb}", *([] if sweeps else _borrowed_by(verb, argv)), *argv]
+    flags, words = _parted(argv)
+    sweeps = any(flag in ("-m", "--multirun") for flag in flags)
+    # It does not take words on both sides of its options.
+    sys.argv = [f"rlkit {verb}", *flags, *([] if sweeps else _borrowed_by(verb, words)), *words]
     if sweeps:
-        _tell_of_mixture(verb, argv)
+        _tell_of_mixtures(verb, words)
     application = hydra.main(version_base="1.3", config_path="pkg://rlkit.conf", config_name=verb)
     outcomes: list[tuple[Sequence[str], Exception | None]] = []
 
@@ -88,11 +88,11 @@ def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
         settings = HydraConfig.get()
         overrides: list[str] = OmegaConf.to_container(settings.overrides.task)  # type: ignore[assignment]
         try:
-            choices = _choices(settings)
-            if words := borrowed(config, choices):
-                config, choices = _compose(verb, [*_search_path(argv), *overrides, *words])
+            choices, more = _settled(config, settings, overrides)
+            if more:
+                config, choices = _compose(verb, [*_search_path(words), *overrides, *more])
             with _explained(verb, overrides, COMPLAINTS_OF_A_TASK):
-                _check(verb, config, choices, overrides)
+                _check(verb, config)
                 task(config, choices, overrides)
             outcomes.append((overrides, None))
         except Exception as error:  # kept from Hydra, which would print lines of its own; raised below
@@ -103,31 +103,50 @@ def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
     _raise_failures(outcomes)
 
 
-def _search_path(argv: Sequence[str]) -> list[str]:
-    return [word for word in argv if word.startswith("hydra.searchpath")]
+def _parted(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return Hydra's options with what stands behind them, and the other words."""
+    flags: list[str] = []
+    words: list[str] = []
+    left = iter(argv)
+    for word in left:
+        (flags if word.startswith("-") else words).append(word)
+        if FLAGS.get(word):
+            flags.append(next(left))
+    return flags, words
 
 
-def _borrowed_by(verb: str, argv: Sequence[str]) -> list[str]:
+def _search_path(words: Sequence[str]) -> list[str]:
+    return [word for word in words if word.startswith("hydra.searchpath")]
+
+
+def _of_the_verb(words: Sequence[str]) -> list[str]:
+    return [word for word in words if not word.lstrip("+~").startswith("hydra")]
+
+
+def _borrowed_by(verb: str, words: Sequence[str]) -> list[str]:
     """Return the override for the tuned file of the pair that a single job's nodes say they are like."""
-    words = [word for word in argv if not word.lstrip("+~").startswith(("-", "hydra")) and word not in FLAG_VALUES]
+    own = _of_the_verb(words)
     try:
-        config = compose_alone(verb, [*_search_path(argv), *words], return_hydra_config=True)
+        config = compose_alone(verb, [*_search_path(words), *own], return_hydra_config=True)
     except COMPLAINTS:
         return []  # Hydra says what is wrong.
-    return borrowed(config, _choices(config.hydra))
+    return _settled(config, config.hydra, own)[1]
 
 
-def _tell_of_mixture(verb: str, argv: Sequence[str]) -> None:
+def _tell_of_mixtures(verb: str, words: Sequence[str]) -> None:
     """Say so where the jobs of a sweep take different tuned files."""
-    words = [word for word in argv if not word.lstrip("+~").startswith(("-", "hydra"))]
-    taken: dict[str, list[str]] = {}
-    for job in jobs(words) if verb == "train" else ():
+    if verb != "train":
+        return
+    with alone() as loader:
+        found = list(jobs(_of_the_verb(words), loader))
+    compared = []
+    for job in found:
         try:
-            _, choices = _compose(verb, [*_search_path(argv), *job])
-        except COMPLAINTS:
+            _, choices = _compose(verb, [*_search_path(words), *job])
+        except (*COMPLAINTS, UsageError):
             continue  # The job itself says what is wrong.
-        taken.setdefault(tuned_file(choices), []).append(" ".join(job))
-    if (line := mixture(taken)) is not None:
+        compared.append((choices["env"], choices.get("tuned", NONE), " ".join(job)))
+    for line in mixtures(compared):
         print(f"rlkit: {line}", file=sys.stderr)
 
 
@@ -146,15 +165,15 @@ def composed(verb: str, overrides: Sequence[str], *, complete: bool = True) -> t
     _prepare(verb)
     with _explained(verb, overrides):
         config, choices = _compose(verb, overrides)
-        _check(verb, config, choices, overrides, complete=complete)
+        _check(verb, config, complete=complete)
     return config, choices
 
 
 def _compose(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, Choices]:
     config = compose_alone(verb, overrides, return_hydra_config=True)
-    choices = _choices(config.hydra)
-    if words := borrowed(config, choices):
-        return _compose(verb, [*overrides, *words])
+    choices, more = _settled(config, config.hydra, overrides)
+    if more:
+        return _compose(verb, [*overrides, *more])
     own = {key: config._get_node(key) for key in config if key != "hydra"}
     return OmegaConf.create(own), choices
 
@@ -164,17 +183,48 @@ def compose_alone(name: str, overrides: Sequence[str] = (), *, return_hydra_conf
 
     That may be a verb's that composes another configuration, or a user's own.
     """
+    with alone():
+        return compose(name, list(overrides), return_hydra_config=return_hydra_config)
+
+
+@contextmanager
+def alone() -> Iterator[ConfigLoader]:
+    """Let the configuration folder be the one that Hydra composes from; yield what finds its files."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module("rlkit.conf", version_base="1.3"):
-            return compose(name, list(overrides), return_hydra_config=return_hydra_config)
+            yield GlobalHydra.instance().config_loader()
     finally:
         GlobalHydra.instance().hydra = outer
 
 
-def _choices(settings: Any) -> Choices:
-    return {str(key): str(value) for key, value in settings.runtime.choices.items()}
+def _settled(config: DictConfig, settings: Any, overrides: Sequence[str]) -> tuple[Choices, list[str]]:
+    """Return the chosen files, and the override for the tuned file of a pair that this one says it is like.
+
+    Raises:
+        UsageError: there is no tuned file of the name that was typed.
+    """
+    choices = {str(key): str(value) for key, value in settings.runtime.choices.items()}
+    tuned = choices.get("tuned")
+    if tuned is None:  # a verb that knows no pairs
+        return choices, []
+    known = _known(settings)
+    if more := borrowed(config, choices, known):
+        return choices, more
+    if tuned not in known["tuned"] and any(override.startswith("tuned=") for override in overrides):
+        raise UsageError(f"there is no tuned={tuned}{nearest(tuned, known['tuned'])}")
+    return {**choices, "tuned": tuned if tuned in known["tuned"] else NONE}, []
+
+
+def _known(settings: Any) -> Known:
+    """Return the files of the groups that decide which tuned file is taken, wherever Hydra found them."""
+    sources = ((str(source.schema), str(source.path)) for source in settings.runtime.config_sources)
+    folders = [folder for schema, path in sources if (folder := plugins.folder_of(schema, path)) is not None]
+    return {
+        group: [path.stem for folder in folders for path in sorted(folder.glob(f"{group}/*.yaml"))]
+        for group in (*PAIR, "tuned")
+    }
 
 
 def _raise_failures(outcomes: Sequence[tuple[Sequence[str], Exception | None]]) -> None:
@@ -190,13 +240,9 @@ def _raise_failures(outcomes: Sequence[tuple[Sequence[str], Exception | None]]) 
     raise kind(f"{len(failed)} of {len(outcomes)} jobs failed: {told}") from first
 
 
-def _check(verb: str, config: DictConfig, choices: Choices, overrides: Sequence[str], *, complete: bool = True) -> None:
-    """Refuse what Hydra lets pass: keys added or deleted, missing values, a tuned file that is not there."""
+def _check(verb: str, config: DictConfig, *, complete: bool = True) -> None:
+    """Refuse what Hydra lets pass: keys added or deleted, missing values."""
     _check_keys(config, SCHEMAS[verb])
-    tuned = choices.get("tuned")
-    known = tuned_files()
-    if tuned not in known and any(override.startswith("tuned=") for override in overrides):
-        raise UsageError(f"there is no tuned={tuned}{nearest(str(tuned), known)}")
     for key in sorted(OmegaConf.missing_keys(config)) if complete else ():
         raise UsageError(f"{key} has no value: give it one with {key}=… (rlkit {verb} --help shows what it is)")
 

@@ -30,7 +30,7 @@ from rlkit.run import Run
 from rlkit.seeding import Seeds
 from rlkit.signals import interruptions
 from rlkit.training import CHECKPOINTS, Training
-from rlkit.tuning import NONE, tuned_file
+from rlkit.tuning import NONE
 from rlkit.video import encoder
 
 RESUME_KEYS = ("resume", "total_steps", "total_episodes", "inner_loop", "logger", "video", "eval", "device", "output")
@@ -282,7 +282,7 @@ def _configure_torch(config: dict[str, Any]) -> None:
 
 
 def _greeting(config: dict[str, Any], directory: Path, session: Training) -> list[str]:
-    step, tuned = session.steps, tuned_file(config["choices"])
+    step, tuned = session.steps, config["choices"].get("tuned", NONE)
     begun = f"resuming {config['name']} from step {step:,}" if step else f"training {config['name']}"
     lines = [f"{begun} in {directory}"]
     if tuned != NONE:

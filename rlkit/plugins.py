@@ -128,8 +128,16 @@ def _load(point: EntryPoint) -> Path:
     return _folder(point.value)
 
 
+def folder_of(schema: str, path: str) -> Path | None:
+    """Return the folder of one of Hydra's sources: a ``file`` or a ``pkg``; None where it is none or not there."""
+    if schema == "file":
+        return Path(path)
+    spec = importlib.util.find_spec(path) if schema == "pkg" and path else None
+    return Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None
+
+
 def _folder(module: str) -> Path:
-    spec = importlib.util.find_spec(module)
-    if spec is None or not spec.submodule_search_locations:
+    folder = folder_of("pkg", module)
+    if folder is None:
         raise UsageError(f"{module} is not a package of YAML files; is it installed?")
-    return Path(next(iter(spec.submodule_search_locations)))
+    return folder

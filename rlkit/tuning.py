@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from rlkit import plugins
+from rlkit.core import UsageError
+from rlkit.explain import nearest
 
 PAIR = ("agent", "env")
 DECIDING = (*PAIR, "experiment", "tuned")
@@ -21,39 +23,44 @@ DECIDING = (*PAIR, "experiment", "tuned")
 
 NONE = "none"
 
-
-def tuned_files() -> list[str]:
-    """Return the names of the tuned files that there are."""
-    return [entry.name for entry in plugins.entries("tuned")]
+Known = Mapping[str, Sequence[str]]
+"""The files that there are of `PAIR` and of ``tuned``."""
 
 
-def tuned_file(choices: Mapping[str, str]) -> str:
-    """Return the tuned file that was taken, or ``none``."""
-    chosen = choices.get("tuned", NONE)
-    return chosen if chosen in tuned_files() else NONE
-
-
-def borrowed(config: Mapping[str, Any], choices: Mapping[str, str]) -> list[str]:
+def borrowed(config: Mapping[str, Any], choices: Mapping[str, str], known: Known) -> list[str]:
     """Return the override that takes the tuned file of the pair that the nodes say they are like.
 
-    There is none where the pair has a file of its own, a file was chosen, or tuned settings were switched off.
+    There is none where the pair has a file of its own, a file was chosen, or tuned settings were switched off. A file
+    of one of the two and of what the other is like goes before one of what both are like.
+
+    Raises:
+        UsageError: a node says it is like one that there is not.
     """
-    own = "_".join(str(choices.get(group)) for group in PAIR)
-    known = tuned_files()
-    if choices.get("tuned") != own or own in known:
+    own = [str(choices.get(group)) for group in PAIR]
+    if choices.get("tuned") != "_".join(own) or "_".join(own) in known["tuned"]:
         return []
-    name = "_".join(_like(config[group], choices[group]) for group in PAIR)
-    return [f"tuned={name}"] if name in known else []
+    agent, env = own
+    like, place = (_like(group, config[group], choice, known[group]) for group, choice in zip(PAIR, own, strict=True))
+    names = [f"{agent}_{place}", f"{like}_{env}", f"{like}_{place}"]
+    return next(([f"tuned={name}"] for name in names if name in known["tuned"]), [])
 
 
-def _like(node: Any, choice: str) -> str:
-    return str(node.get("_tuned_", choice))
+def _like(group: str, node: Any, choice: str, known: Sequence[str]) -> str:
+    name = str(node.get("_tuned_", choice))
+    if name not in (choice, *known):
+        raise UsageError(f"{group}={choice} says _tuned_: {name}, and there is no {group}={name}{nearest(name, known)}")
+    return name
 
 
-def jobs(words: Sequence[str]) -> Iterator[list[str]]:
-    """Yield, for each job of a sweep that may take another tuned file, the words that decide it."""
+def jobs(words: Sequence[str], loader: ConfigLoader) -> Iterator[list[str]]:
+    """Yield, for each job of a sweep that may take another tuned file, the words that decide it.
+
+    Args:
+        words: overrides, as they would be typed.
+        loader: knows the files that a pattern stands for.
+    """
     try:
-        parsed = OverridesParser.create().parse_overrides(list(words))
+        parsed = OverridesParser.create(loader).parse_overrides(list(words))
     except HydraException:
         return  # whoever runs the sweep says what is wrong
     deciding = [override for override in parsed if override.key_or_group in DECIDING]
@@ -66,14 +73,21 @@ def jobs(words: Sequence[str]) -> Iterator[list[str]]:
     yield from map(list, product(*values))
 
 
-def mixture(taken: Mapping[str, Sequence[str]]) -> str | None:
-    """Return a line that says which of what is compared takes which tuned file; None where all take the same.
+def mixtures(compared: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+    """Yield, for each environment whose runs take different tuned files, a line that says which takes which.
 
     Args:
-        taken: tuned file, or ``none`` -> what takes it.
+        compared: (environment, tuned file or ``none``, what takes it) of all that is compared.
     """
-    if len(taken) < 2:
-        return None
+    for place in dict.fromkeys(env for env, _, _ in compared):
+        taken: dict[str, list[str]] = {}
+        for _, name, who in (one for one in compared if one[0] == place):
+            taken.setdefault(name, []).append(who)
+        if len(taken) > 1:
+            yield _mixture(taken)
+
+
+def _mixture(taken: Mapping[str, Sequence[str]]) -> str:
     told = "; ".join(
         f"{', '.join(who)} {'no tuned file' if name == NONE else f'conf/tuned/{name}.yaml'}"
         for name, who in taken.items()

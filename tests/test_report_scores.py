@@ -95,6 +95,13 @@ def test_values_that_differ_in_their_last_bits_make_a_page() -> None:
     assert "<svg" in rlkit.report(*folders).read_text()
 
 
+@pytest.mark.parametrize("scores", [(0.0, 5.6e-17), (0.0, 3e-12), (-1e-9, 2e-9), (-1e300, 1e300)])
+def test_scores_of_any_size_make_a_page(scores: tuple[float, ...]) -> None:
+    text = rlkit.report(*seeds_of(*scores)).read_text()
+    assert text.count("<svg viewBox") == 2
+    assert not re.search(r'[ "]-?(nan|inf)', text)
+
+
 def test_a_copy_of_a_run_counts_once_and_a_line_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     folders = seeds_of(1.0, 4.0)
     copies = [Path(shutil.copytree(folders[0], Path(f"copy{i}"))) for i in range(2)]
@@ -118,6 +125,13 @@ def test_of_a_seed_that_was_trained_twice_the_run_that_came_furthest_counts() ->
     group = group_of(short, whole, again)
     assert [run.name for run in group.runs] == ["whole"]
     assert [(copy.name, kept.name) for copy, kept in group.copies] == [("short", "whole"), ("again", "whole")]
+
+
+def test_runs_whose_values_are_alike_are_a_group_whichever_file_set_them() -> None:
+    first, second = (write_run(Path(f"s{i}"), seed=i, evaluations={100: [1.0]}) for i in range(2))
+    (second / "config.yaml").write_text((second / "config.yaml").read_text().replace("tuned: none", "tuned: other"))
+    assert "tuned: other" in (second / "config.yaml").read_text()
+    assert group_of(first, second).seeds == [0, 1]
 
 
 def test_copies_of_one_run_are_one_seed() -> None:
@@ -152,6 +166,7 @@ def test_a_seed_without_evaluations_takes_no_part() -> None:
     assert (score.episodes, score.scored) == (2, 2)
     assert score.mean is not None
     assert score.mean.value == 1.5
+    assert "2 of 3 seeds have a score, and the table is over these" in rlkit.report(*folders).read_text()
 
 
 def test_unequal_numbers_of_evaluations_are_compared_where_all_have_one() -> None:

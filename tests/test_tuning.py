@@ -10,13 +10,15 @@ from run_folders import write_run
 import rlkit
 from rlkit import nodes
 from rlkit.cli import main
-from rlkit.config import composed
-from rlkit.tuning import jobs, mixture
+from rlkit.config import alone, composed
+from rlkit.core import UsageError
+from rlkit.tuning import jobs, mixtures
 
 AGENTS = {
     "like_ppo": "_tuned_: ppo\n",
     "own_ppo": "",
-    "like_nobody": "_tuned_: nobody\n",
+    "like_a2c": "_tuned_: a2c\n",
+    "like_nobody": "_tuned_: poo\n",
 }
 QUICK = ("total_steps=64", "eval.every=0", "video=none", "logger=[terminal]")
 
@@ -50,10 +52,38 @@ def test_a_node_takes_the_tuned_settings_that_it_names(path: str) -> None:
     assert agent_of(path, "agent=ppo", "env=longer") == (ppo, "ppo_cartpole")
 
 
-def test_a_node_that_names_nothing_or_nobody_has_none(path: str) -> None:
+def test_a_node_that_names_nothing_or_one_without_a_file_has_none(path: str) -> None:
     plain, _ = agent_of("agent=ppo", "env=cartpole", "tuned=none")
-    assert agent_of(path, "agent=own_ppo", "env=cartpole") == (plain, "own_ppo_cartpole")
-    assert agent_of(path, "agent=like_nobody", "env=cartpole") == (plain, "like_nobody_cartpole")
+    assert agent_of(path, "agent=own_ppo", "env=cartpole") == (plain, "none")
+    assert agent_of(path, "agent=like_a2c", "env=acrobot")[1] == "none"
+
+
+def test_a_node_that_names_nobody_is_refused(path: str) -> None:
+    with pytest.raises(UsageError, match="agent=like_nobody says _tuned_: poo, and there is no agent=poo.*mean ppo"):
+        composed("train", [path, "agent=like_nobody", "env=cartpole"])
+
+
+def test_tuned_files_of_a_search_path_are_as_good_as_any(
+    path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own/tuned").mkdir()
+    for name, gamma in (("own_ppo_cartpole", 0.55), ("ppo_longer", 0.66), ("like_ppo_taxi", 0.77)):
+        text = f"# @package _global_\n# Values.\nagent:\n  gamma: {gamma}\n"
+        (tmp_path / f"own/tuned/{name}.yaml").write_text(text)
+    (tmp_path / "own/env/cab.yaml").write_text("# A cab.\ndefaults:\n  - taxi\n  - _self_\n_tuned_: taxi\n")
+    found = {
+        ("own_ppo", "cartpole"): ("own_ppo_cartpole", 0.55),
+        ("like_ppo", "longer"): ("ppo_longer", 0.66),  # before ppo_cartpole, which is of neither
+        ("like_ppo", "cab"): ("like_ppo_taxi", 0.77),
+    }
+    for (agent, env), (name, gamma) in found.items():
+        settings, taken = agent_of(path, f"agent={agent}", f"env={env}")
+        assert (taken, settings["gamma"]) == (name, gamma)
+    assert agent_of(path, "agent=ppo", "env=cartpole", "tuned=own_ppo_cartpole")[0]["gamma"] == 0.55
+    assert main(["train", path, "agent=own_ppo", *QUICK]) == 0
+    assert "conf/tuned/own_ppo_cartpole.yaml" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="there is no tuned=own_ppo_cartpol; did you mean own_ppo_cartpole"):
+        agent_of(path, "agent=own_ppo", "env=cartpole", "tuned=own_ppo_cartpol")
 
 
 def test_what_was_chosen_stays_chosen(path: str) -> None:
@@ -99,12 +129,28 @@ def test_cfg_shows_what_would_run(path: str, capsys: pytest.CaptureFixture[str])
 
 def test_the_jobs_of_a_sweep_that_decide() -> None:
     words = ["agent=ppo,a2c", "env=cartpole", "seed=1,2", "agent.gamma=0.9", "tuned=none"]
-    assert list(jobs(words)) == [
-        ["agent=ppo", "env=cartpole", "tuned=none"],
-        ["agent=a2c", "env=cartpole", "tuned=none"],
-    ]
-    assert mixture({"none": ["a", "b"]}) is None
-    assert mixture({}) is None
+    with alone() as loader:
+        assert list(jobs(words, loader)) == [
+            ["agent=ppo", "env=cartpole", "tuned=none"],
+            ["agent=a2c", "env=cartpole", "tuned=none"],
+        ]
+        assert list(jobs(["agent=glob(linear_*,exclude=*td*)"], loader)) == [
+            ["agent=linear_q"],
+            ["agent=linear_sarsa"],
+        ]
+
+
+def test_only_what_shares_an_environment_is_compared() -> None:
+    assert list(mixtures([("a", "none", "x"), ("a", "none", "y"), ("b", "f", "z")])) == []
+    [line] = mixtures([("a", "none", "x"), ("b", "f", "y"), ("a", "g", "z")])
+    assert "x no tuned file; z conf/tuned/g.yaml" in line
+
+
+def test_options_may_stand_among_the_words_of_a_sweep(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "env=cartpole", path, "-m", *QUICK, "agent=ppo,own_ppo"]) == 0
+    assert capsys.readouterr().err.count("tuned in different ways: env=cartpole agent=ppo conf") == 1
+    assert main(["train", "env=cartpole", "--cfg", "job", "agent=ppo"]) == 0
+    assert main(["train", "-m", *QUICK, "env=cartpole", "agent=glob(random)"]) == 0
 
 
 def test_a_report_over_differently_tuned_groups_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,10 +44,11 @@ def look(number: int) -> tuple[str, str]:
 
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     """Return round numbers that cover ``low..high``: multiples of 1, 2 or 5 times a power of ten."""
-    rough = (high - low) / wanted
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
-    return [round(i * step, 12) for i in range(math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9) + 1)]
+    rough = high / wanted - low / wanted
+    exponent = math.floor(math.log10(rough))
+    step = next(10.0**exponent * factor for factor in (1, 2, 5, 10) if 10.0**exponent * factor >= rough * 0.999)
+    places = range(math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9) + 1)
+    return [round(i * step, 12 - exponent) for i in places]
 
 
 def short(value: float) -> str:
@@ -91,8 +92,9 @@ def _height(curves: Sequence[Curve]) -> Scale:
         float(value) for array in (*(line.values for line in lines), *bands) for value in (min(array), max(array))
     ]
     low, high = min(values), max(values)
-    # Means of equal values may differ in their last bits, which is no difference to draw.
-    pad = 0.5 * max(1.0, 1e-6 * abs(high)) if high - low <= 1e-9 * max(abs(low), abs(high)) else 0.0
+    # Means of equal values may differ in their last bits, which is no difference to draw, nor are sums that come to 0.
+    flat = high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-12)
+    pad = 0.5 * max(1.0, 1e-6 * abs(high)) if flat else 0.0
     y = ticks(low - pad, high + pad)
     return Scale(y[0], y[-1], HEIGHT - BOTTOM, TOP)
 

@@ -90,10 +90,16 @@ def grouped(runs: Sequence[AnyRun]) -> list[Group]:
     """
     by_config: dict[str, list[AnyRun]] = {}
     for run in runs:
-        key = yaml.safe_dump({key: value for key, value in run.config.items() if key not in BESIDE_THE_POINT})
-        by_config.setdefault(key, []).append(run)
+        by_config.setdefault(_settings(run.config), []).append(run)
     members, copies = zip(*map(_each_seed_once, by_config.values()), strict=True)
     return [Group(*group) for group in zip(_labels(members), range(len(members)), members, copies, strict=True)]
+
+
+def _settings(config: Mapping[str, Any]) -> str:
+    """Return all that runs of a group have alike, as text."""
+    alike = {key: value for key, value in config.items() if key not in BESIDE_THE_POINT}
+    # What a tuned file set is among the values, whichever file it was.
+    return yaml.safe_dump({**alike, "choices": {**config["choices"], "tuned": None}})
 
 
 def _each_seed_once(runs: Sequence[AnyRun]) -> tuple[list[AnyRun], list[tuple[AnyRun, AnyRun]]]:
@@ -174,7 +180,9 @@ def _labels(members: Sequence[Sequence[AnyRun]]) -> list[str]:
             told = [
                 f"{key.removeprefix('agent.').removeprefix('learner.')}={values[place]}" for key, values in rows.items()
             ]
-            names[i] = f"{name} {', '.join(told[:SHOWN_IN_LABELS])}{', …' if len(told) > SHOWN_IN_LABELS else ''}"
+            names[i] = (
+                f"{name} {', '.join(told[:SHOWN_IN_LABELS])}{', …' if len(told) > SHOWN_IN_LABELS else ''}".strip()
+            )
     return [name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)]
 
 

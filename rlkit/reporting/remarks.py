@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rlkit.reporting.columns import column
-from rlkit.reporting.groups import Group
+from rlkit.reporting.groups import Group, environment_name
 from rlkit.reporting.scores import GroupScore
 from rlkit.run import Run
-from rlkit.tuning import mixture, tuned_file
+from rlkit.tuning import NONE, mixtures
 
 RANGE_OF_MEAN, RANGE_OF_IQM = 3, 4
 """Seeds up to which an interval is the scores' range.
@@ -31,12 +31,14 @@ def of_copies(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def of_tuned_files(groups: Sequence[Group]) -> Iterator[str]:
-    """Yield a line where groups take different tuned files."""
-    taken: dict[str, list[str]] = {}
-    for group in (group for group in groups if not group.fitted):
-        taken.setdefault(tuned_file(group.config["choices"]), []).append(group.label)
-    if (line := mixture(taken)) is not None:
-        yield line
+    """Yield a line for each environment in which groups take different tuned files."""
+    yield from mixtures(
+        [
+            (environment_name(group.config), group.config["choices"].get("tuned", NONE), group.label)
+            for group in groups
+            if not group.fitted
+        ]
+    )
 
 
 def of_returns(groups: Sequence[Group]) -> Iterator[str]:
@@ -55,6 +57,8 @@ def _not_finite(run: Run, table: str) -> int:
 def of_intervals(groups: Sequence[Group], scores: Sequence[GroupScore]) -> Iterator[str]:
     """Yield a line for each group whose seeds are too few for what an interval is otherwise."""
     for group, score in zip(groups, scores, strict=True):
+        if 0 < score.scored < len(group.runs):
+            yield f"{group.label}: {score.scored} of {len(group.runs)} seeds have a score, and the table is over these"
         if score.scored == 1:
             yield f"{group.label}: one seed, so there is no interval, and nothing is said of other seeds"
         elif 1 < score.scored <= RANGE_OF_MEAN:
