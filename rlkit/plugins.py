@@ -57,9 +57,16 @@ class Entry(NamedTuple):
 
     @property
     def verb(self) -> str:
-        """Return the verb that a preset is for: the one whose groups it chooses from."""
-        chosen = re.findall(r"^  - override /(\w+):", self.path.read_text("utf-8", "replace"), re.MULTILINE)
-        return "fit" if {"learner", "data"} & set(chosen) else "train"
+        """Return the verb that a preset is for: the one whose groups it, or a preset it begins with, chooses from."""
+        return "fit" if {"learner", "data"} & _chosen(self.path) else "train"
+
+
+def _chosen(preset: Path) -> set[str]:
+    """Return the groups that a preset chooses from."""
+    text = preset.read_text("utf-8", "replace")
+    bases = [preset.with_name(f"{name}.yaml") for name in re.findall(r"^  - (?!_self_)(\w+)$", text, re.MULTILINE)]
+    own = set(re.findall(r"^  - override /(\w+):", text, re.MULTILINE))
+    return own.union(*(_chosen(base) for base in bases if base.is_file()))
 
 
 def origins() -> list[Origin]:

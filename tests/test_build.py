@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from rlkit import build, nodes
 from rlkit.agents.dqn import DQN
 from rlkit.agents.q_learning import QLearning
+from rlkit.capture import layers
 from rlkit.core import UsageError
 from rlkit.explore import Constant, Linear
 from rlkit.networks import module_state
@@ -157,11 +158,7 @@ class TestMakeEnvironment:
         ]
         env = build.make_environment(config(preprocess=nodes), num_envs=2)
         for simulator in env.envs:
-            assert [type(layer).__name__ for layer in (simulator.env, simulator.env.env, simulator.env.env.env)] == [
-                "TerminalReward",
-                "TimeLimit",
-                "Line",
-            ]
+            assert [type(layer).__name__ for layer in layers(simulator.env)] == ["TerminalReward", "TimeLimit", "Line"]
         env.reset([0, 1])
         assert [env.step(np.zeros(2, int)).last.tolist() for _ in range(2)] == [[False] * 2, [True] * 2]
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from gymnasium.wrappers import FrameStackObservation, TimeLimit, TransformObservation
+from making import configured
 
 from rlkit import build, capture, preprocess
 from rlkit.core import UsageError
@@ -217,11 +218,8 @@ class TestImages:
         assert grey[0].dtype == np.uint8
 
     def test_grey_is_what_ale_draws(self) -> None:
-        from rlkit.envs.atari import make
-
-        env: Any = make(
-            "Seaquest", "python", 4, 0.0, 0, False, False, False, False, None, [210, 160], 1, False, 1000, 0
-        )
+        words = "agent=dqn env=atari env.game=Seaquest env.stepping=python env.sticky=0 env.noop_max=0 env.grey=false"
+        env: Any = build.make_single(configured(f"{words} env.size=[210,160] env.stack=1"))
         drawn = np.zeros((210, 160), np.uint8)
         env.reset(seed=0)
         for t in range(60):
