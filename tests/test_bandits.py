@@ -151,6 +151,17 @@ class TestEstimators:
         drawn = model.draw(np.ones((4000, 1)), rng, 1.0)
         assert drawn.std() == pytest.approx(spread, rel=0.1)
 
+    def test_until_it_is_fitted_an_arm_is_worth_its_mean_reward(self) -> None:
+        model, rows = EstimatorArms(DecisionTreeRegressor(), 2, 1, joint=False, **options()), np.zeros((4000, 1))
+        model.learn(Steps(np.zeros((3, 1)), np.zeros(3, np.int64), np.array([1.0, 0.0, 2.0])))
+        # Beside its rewards each arm is thought to have had one of initial_value, 0.
+        assert model.mean(rows)[0].tolist() == [0.75, 0.0]
+        assert model.deviation(rows)[0].tolist() == [0.5, 1.0]
+        assert model.draw(rows, np.random.default_rng(0), 0.0)[0].tolist() == [0.75, 0.0]
+        drawn = model.draw(rows, np.random.default_rng(0), 2.0)
+        np.testing.assert_allclose(drawn.mean(0), [0.75, 0.0], atol=0.1)
+        np.testing.assert_allclose(drawn.std(0), [1.0, 2.0], rtol=0.05)
+
     def test_an_estimator_s_own_deviation_is_taken(self) -> None:
         seen, model = steps(60, 1, 2), EstimatorArms(BayesianRidge(), 1, 2, joint=False, **options())
         assert model.tells_deviation

@@ -154,6 +154,15 @@ class TestSegments:
         assert [item.name for item in loaded] == ["a", "ccc"]
         assert [item.read()["x"].tolist() for item in loaded] == [[0], [0, 1, 2]]
 
+    def test_a_compressed_one_is_smaller_and_read_alike(self, tmp_path: Path) -> None:
+        arrays, sizes = {"x": np.arange(1000), "y": np.ones((2, 3), np.float32)}, []
+        for compress in (False, True):
+            store = Store(tmp_path / str(compress))
+            folder = store.save(1, {"s": Segment("a", lambda: arrays, compress)})
+            assert_same(store.load(1)["s"].read(), arrays)
+            sizes.append((folder / "segments" / "a.npz").stat().st_size)
+        assert sizes[1] < sizes[0] / 2
+
     def test_a_linked_segment_outlives_the_checkpoint_that_wrote_it(self, tmp_path: Path) -> None:
         store = Store(tmp_path, keep=1)
         for step in (1, 2, 3):

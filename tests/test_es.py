@@ -17,6 +17,7 @@ from rlkit.agents.es import centered_ranks
 from rlkit.core import UsageError
 from rlkit.loop import train
 from rlkit.vector import SerialEnvironment
+from toys import assert_same
 
 
 class Shown(gymnasium.Env[Any, Any]):
@@ -128,6 +129,15 @@ def test_a_generation_moves_by_its_noise_and_the_next_one_has_another() -> None:
     np.testing.assert_allclose(moves, noises, rtol=1e-4, atol=1e-5)
     assert all(abs(np.corrcoef(noises[i], noises[j])[0, 1]) < 0.2 for i, j in ((0, 1), (1, 2), (0, 2)))
     assert np.std(noises) == pytest.approx(1, abs=0.05)
+
+
+def test_it_goes_on_from_its_state() -> None:
+    one, other = (made("agent=es agent.population=4", SerialEnvironment([Fifty] * 2)) for _ in range(2))
+    for transition, _ in train(one, stream_of(one, SerialEnvironment([Fifty] * 2), 0), total_steps=50):
+        assert transition.valid.all()
+    other.load_state_dict(one.state_dict())
+    assert_same(other.state_dict(), one.state_dict())
+    assert one.state_dict()["steps"] == 50
 
 
 def test_ranks_are_centred_and_equal_scores_share_theirs() -> None:

@@ -153,6 +153,7 @@ class TestMatrixFactorization:
         expected = np.linalg.solve(design.T @ design + 0.05 * 4 * np.eye(design.shape[1]), design.T @ target)
         np.testing.assert_allclose(found, expected, rtol=1e-9)
         np.testing.assert_array_equal(model.transform(np.zeros((1, 40))), np.zeros((1, 3 + biased)))
+        assert len(model.get_feature_names_out()) == 3 + biased
         nobody = model.inverse_transform(np.zeros((1, 3 + biased)))
         np.testing.assert_allclose(nobody[0], model.mean_ + model.item_biases_)
 

@@ -40,6 +40,8 @@ def test_counts_keep_multiplicity_and_skip_unknown_words() -> None:
     assert vectorizer.counts_.tolist() == [2, 2, 1]
     assert vectorizer.transform(["c zebra c b"]).toarray().tolist() == [[0, 1, 2]]
     assert CountVectorizer().fit(["b a b"]).transform(["a"]).toarray().tolist() == [[1, 0]]
+    once = CountVectorizer().fit_transform(["b a b"])
+    assert (once.indices.tolist(), once.data.tolist()) == ([0, 1], [1, 2])
 
 
 def test_only_common_words() -> None:

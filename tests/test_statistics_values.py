@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from rlkit.core import StepInfo, Transition
 from rlkit.moments import Moments, RewardScale
@@ -84,6 +85,14 @@ def test_moments_by_hand() -> None:
     assert (float(moments.mean), float(moments.variance)) == (3.0, 8 / 3)
     assert float(moments.std) == np.sqrt(8 / 3 + 1e-8)
     assert moments.state_dict()["count"] == 3
+
+
+def test_what_varies_little_has_its_own_spread_and_what_rounding_moves_has_one() -> None:
+    little, rounded = Moments(()), Moments(())
+    little.add(np.array([0.0, 1e-4]))
+    assert float(little.std) == pytest.approx(np.sqrt(0.5e-4**2 + 1e-8), rel=1e-9)
+    rounded.add(1e6 + np.array([0.0, 1e-3]))
+    assert float(rounded.std) == 1.0
 
 
 def test_scaled_rewards_by_hand() -> None:

@@ -48,7 +48,7 @@ AREAS = {
         "rlkit/reporting/scores.py rlkit/reporting/groups.py rlkit/reporting/curves.py rlkit/games/rating.py",
         "statistics statistics_values intervals report_scores final_evaluation report loop games",
     ),
-    "checkpoints": area("rlkit/checkpoint.py rlkit/states.py rlkit/folder.py", "checkpoint saving resume"),
+    "checkpoints": area("rlkit/checkpoint.py rlkit/states.py rlkit/folder.py", "checkpoint folder saving resume"),
     "compiled kernels": area(
         "rlkit/compiled/*.py rlkit/compiling.py rlkit/search/kernel.py rlkit/mdp/sweeping.py "
         "rlkit/learners/*_kernel*.py rlkit/learners/tree_walk.py",
