@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from making import configured
 
 import rlkit
+from rlkit import build
 from rlkit.core import UsageError
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.gomoku import Gomoku
@@ -18,6 +20,7 @@ from rlkit.envs.tic_tac_toe import TicTacToe
 from rlkit.mdp import FiniteMDP, from_table
 from rlkit.mdp.iteration import value_iteration
 from rlkit.mdp.sources import from_gymnasium
+from rlkit.mdp.sources import model_of as mdp_of
 from rlkit.search import (
     PUCT,
     UCT,
@@ -418,6 +421,12 @@ def against_value_iteration(mdp: FiniteMDP, state: int, simulations: int, gamma:
     return best - q[weights(tree, None)[0].argmax()], abs(root_values(tree)[0] - values[state])
 
 
+WORLDS = [
+    *("env=random_maze", "env=random_maze env.slip=0.2", "env=maze env.slip=0.1 env.step=-3"),
+    *("env=safecab", "env=cliff_walking", "env=windy_gridworld", "env=windy_gridworld env.stochastic=true"),
+]
+
+
 class TestSinglePlayers:
     @pytest.mark.parametrize("outcomes", [1, 3])
     def test_random_mdps_are_solved_as_by_value_iteration(self, outcomes: int) -> None:
@@ -444,6 +453,22 @@ class TestSinglePlayers:
         assert error < 0.01
         if not options:
             assert mdp.start @ value_iteration(mdp, gamma=1.0, theta=1e-10).values == 5
+
+    @pytest.mark.parametrize("rule", [UCT, PUCT])
+    @pytest.mark.parametrize("words", WORLDS)
+    def test_a_world_whose_states_are_fewer_than_simulations_is_solved(self, words: str, rule: int) -> None:
+        # Traps are nearer than exits, and whatever is random ends in them: what is new lies behind what looks bad.
+        env = build.make_single(configured(f"agent=mcts {words}"))
+        env.reset(seed=0)
+        mdp: Any = mdp_of(env, samples=None, seed=0)
+        values = value_iteration(mdp, gamma=1.0, theta=1e-10).values
+        roots = np.random.default_rng(0).choice(mdp.num_states, size=3, p=mdp.start)
+        one = search(FiniteModel(mdp), simulations=1000, rule=rule)
+        tree = one(roots[:, None].astype(np.int64), np.random.default_rng(0)).tree
+        assert tree.closed[:, 0].all()
+        assert root_values(tree) == pytest.approx(values[roots], rel=1e-4)
+        for root, action in zip(roots, weights(tree, None).argmax(axis=1), strict=True):
+            assert _q(mdp, values, root, action, 1.0) == pytest.approx(values[root])
 
     def test_equal_states_are_one_node(self) -> None:
         tree = search(FiniteModel(random_mdp(0, 3)), simulations=500, gamma=0.9)(

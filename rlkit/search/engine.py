@@ -297,11 +297,15 @@ def _paced(steps: int, took: float, left: float) -> int:
 
 def _path(forest: Forest) -> Path:
     batch, nodes = forest.states.shape[:2]
-    ways = np.zeros((3, batch, nodes + 1), np.int64)
+    merging = forest.tree.table.shape[1] > 0
+    # Where equal states are one node, a way may go on through all of them again.
+    ways = np.zeros((3, batch, (2 * nodes if merging else nodes) + 1), np.int64)
     room = np.zeros(int(np.prod(forest.states.shape[2:])), np.int64)
     depth, number, turn = np.zeros((3, batch), np.int64)
-    mark = np.zeros((batch, nodes if forest.tree.table.shape[1] else 0), np.int64)
-    return Path(ways[0], ways[1], ways[2], depth, np.zeros(batch, bool), mark, number, turn, room, np.zeros(2))
+    marked = nodes if merging else 0
+    mark, queue, origin = (np.zeros(shape, np.int64) for shape in ((batch, marked), marked, (marked, 3)))
+    waits = np.zeros(batch, bool)
+    return Path(ways[0], ways[1], ways[2], depth, waits, mark, number, turn, queue, origin, room, np.zeros(2))
 
 
 def _disturb(tree: Tree, noise: Noise, rng: np.random.Generator) -> None:

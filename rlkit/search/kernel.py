@@ -59,6 +59,8 @@ class Path(NamedTuple):
     mark: Array  # [B, N] int64, the way that the node was last on; [B, 0] where no way meets itself
     number: Array  # [B] int64, ways so far
     turn: Array  # [B] int64, the node that was renewed last
+    queue: Array  # [N] int64, room for nodes that are looked through; [0] where no way meets itself
+    origin: Array  # [N, 3] int64, room for where each of them was come upon: place in the queue, action, outcome
     beyond: Array  # [S] int64, room for a state that is in no tree
     result: Array  # [2] float64, room for a reward and a discount
 
@@ -108,13 +110,78 @@ def _leads_on(tree: Tree, path: Path, b: int, node: int, action: int) -> bool:
 
 @compiled
 def _is_news(tree: Tree, path: Path, b: int, node: int, action: int, outcome: int) -> bool:
-    """Tell whether an outcome is possible, and is neither on the way nor known exactly."""
+    """Tell whether an outcome is possible, and is neither on the way nor known, nor leads but to what is."""
     if tree.child.shape[3] > 1 and tree.chance[b, node, action, outcome] <= 0:
         return False
     child = tree.child[b, node, action, outcome]
-    if child < 0:
-        return True
-    return bool(path.mark[b, child] != path.number[b] and tree.lower[b, child] < tree.upper[b, child])
+    return bool(child < 0 or (path.mark[b, child] != path.number[b] and _is_open(tree, b, child)))
+
+
+@compiled
+def _is_open(tree: Tree, b: int, node: int) -> bool:
+    """Tell whether something may still be learnt at a node; what is worth a mean needs visits, a best does not."""
+    return bool(tree.lower[b, node] < tree.upper[b, node] and not (tree.best[b] and tree.closed[b, node]))
+
+
+@compiled
+def _is_missing(tree: Tree, b: int, node: int, action: int, outcome: int) -> bool:
+    """Tell whether an outcome is possible and was not met yet."""
+    possible = tree.child.shape[3] == 1 or tree.chance[b, node, action, outcome] > 0
+    return bool(possible and tree.child[b, node, action, outcome] < 0)
+
+
+@compiled
+def _nearest(tree: Tree, path: Path, b: int, start: int, rule: Rule) -> tuple[int, int, int]:
+    """Return the place in the queue, the action and the outcome of what is new and the fewest steps from a node.
+
+    (-1, -1, -1): there is nothing, and so nothing from all nodes that were looked through.
+    """
+    head, tail = 0, 1
+    path.queue[0], path.origin[0, 0] = start, -1
+    path.number[b] += 1
+    path.mark[b, start] = path.number[b]
+    while head < tail:
+        node = path.queue[head]
+        bar = tree.lower[b, node]
+        for a in range(tree.visits.shape[2]):
+            if not _worthwhile(tree.low[b, node, a], tree.high[b, node, a], bar, rule):
+                continue
+            for k in range(tree.child.shape[3]):
+                if _is_missing(tree, b, node, a, k):
+                    return head, a, k
+                if _is_news(tree, path, b, node, a, k):
+                    child = tree.child[b, node, a, k]
+                    path.mark[b, child] = path.number[b]
+                    path.queue[tail] = child
+                    path.origin[tail, 0], path.origin[tail, 1], path.origin[tail, 2] = head, a, k
+                    tail += 1
+        head += 1
+    for i in range(tail):
+        tree.closed[b, path.queue[i]] = True
+    return -1, -1, -1
+
+
+@compiled
+def _lead_on(tree: Tree, path: Path, b: int, rule: Rule) -> bool:
+    """Lengthen a way that can but turn back, to what is new and nearest; False: nothing is.
+
+    It may pass again what it passed before. What is one node of a graph would else be gone round in for long, as every
+    new state lies behind all of those that are known.
+    """
+    depth = path.depth[b]
+    place, action, outcome = _nearest(tree, path, b, path.node[b, depth], rule)
+    if place < 0:
+        return False
+    steps, at = 0, place
+    while at > 0:
+        steps, at = steps + 1, path.origin[at, 0]
+    path.depth[b] = depth + steps + 1
+    path.node[b, depth + steps + 1] = -1
+    at = place
+    for level in range(depth + steps, depth - 1, -1):
+        path.node[b, level], path.action[b, level], path.outcome[b, level] = path.queue[at], action, outcome
+        action, outcome, at = path.origin[at, 1], path.origin[at, 2], path.origin[at, 0]
+    return True
 
 
 @compiled
@@ -193,7 +260,7 @@ def _draw(tree: Tree, path: Path, b: int, node: int, action: int) -> int:
 def _descend(tree: Tree, path: Path, b: int, rule: Rule) -> bool:
     """Go down to an action whose outcome is not in the tree (True), or to a node whose value is taken as it is (False).
 
-    That is where its value is known, and where the way would meet itself.
+    That is where its value is known, or nothing new can be met from there on.
     """
     node, depth, marks, chance = 0, 0, path.mark.shape[1] > 0, tree.child.shape[3] > 1
     path.number[b] += 1
@@ -214,6 +281,8 @@ def _descend(tree: Tree, path: Path, b: int, rule: Rule) -> bool:
         if marks and path.mark[b, node] == path.number[b]:
             break
     path.depth[b], path.node[b, depth] = depth, node
+    if node >= 0 and marks and tree.best[b] and _is_open(tree, b, node):
+        return _lead_on(tree, path, b, rule)
     return bool(node < 0)
 
 
@@ -389,9 +458,10 @@ def _renew_others(tree: Tree, path: Path, b: int) -> None:
 def _back_up_known(tree: Tree, path: Path, b: int) -> None:
     """Add the return of a way that ended in a node whose value is taken as it is."""
     depth = path.depth[b]
-    if depth == 0:  # whatever can be done leads back to the root
+    if depth == 0:  # whatever can be done leads but to what is known
         tree.passed[b, 0] += 1
         _renew(tree, b, 0)
+        _renew_others(tree, path, b)
         return
     node = path.node[b, depth]
     known = tree.lower[b, node] >= tree.upper[b, node]
@@ -441,9 +511,16 @@ def _merge(
     if tree.table.shape[1] == 0:
         return False
     node = tree.table[b, _place(tree, states, b, state, over)] - 1
-    if node >= 0:
-        _link(tree, path, b, node, rule, reward, discount)
-    return bool(node >= 0)
+    if node < 0:
+        return False
+    _link(tree, path, b, node, rule, reward, discount)
+    before, action = path.node[b, path.depth[b] - 1], path.action[b, path.depth[b] - 1]
+    if tree.best[b] and tree.visits[b, before, action] == 0:
+        # What it leads to is valued already, so the way, which goes on, need not come by again.
+        tree.visits[b, before, action] = 1
+        tree.passed[b, before] += 1
+        _renew(tree, b, before)
+    return True
 
 
 @compiled

@@ -22,6 +22,7 @@ class Tree(NamedTuple):
     rng: Array  # [B] uint64, see rlkit.search.draws
     best: Array  # [B] bool, a node is worth what its best action is; else the mean of what followed
     table: Array  # [B, T] int64, nodes by their states, and one more; [B, 0] where equal states are not one node
+    closed: Array  # [B, N] bool, nothing new can be met from the node on; [B, 0] where equal states are not one node
     span: Array  # [B, 2] float64, least and greatest value of an action seen so far
     legal: Array  # [B, N, A] bool
     prior: Array  # [B, N, A] float64
@@ -51,6 +52,7 @@ def empty(batch: int, nodes: int, actions: int, outcomes: int, *, merging: bool)
         rng=np.zeros(batch, np.uint64),
         best=np.zeros(batch, bool),
         table=np.zeros((batch, 2 ** (2 * nodes - 1).bit_length() if merging else 0), np.int64),
+        closed=np.zeros((batch, nodes if merging else 0), bool),
         span=np.tile([np.inf, -np.inf], (batch, 1)),
         legal=np.zeros(edges, bool),
         prior=np.zeros(edges),
