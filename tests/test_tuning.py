@@ -59,7 +59,7 @@ def test_a_node_that_names_nothing_or_one_without_a_file_has_none(path: str) -> 
 
 
 def test_a_node_that_names_nobody_is_refused(path: str) -> None:
-    with pytest.raises(UsageError, match="agent=like_nobody says _tuned_: poo, and there is no agent=poo.*mean ppo"):
+    with pytest.raises(UsageError, match=r"agent=like_nobody says _tuned_: poo, and there is no agent=poo.*mean ppo"):
         composed("train", [path, "agent=like_nobody", "env=cartpole"])
 
 
