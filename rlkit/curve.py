@@ -11,8 +11,8 @@ from rlkit.core import Array
 from rlkit.figures import figure, write
 from rlkit.run import read_table
 
-WINDOW = 50
-"""Episodes in a moving average."""
+WINDOW = 10, 50
+"""Episodes in a moving average: a tenth of all, but so many at least and at most."""
 
 
 def draw(directory: Path) -> Path:
@@ -44,6 +44,12 @@ def draw(directory: Path) -> Path:
     return write(sheet, directory / "curve.png")
 
 
+def window(episodes: int) -> int:
+    """Return over how many of so many episodes a moving average goes."""
+    least, most = WINDOW
+    return min(max(episodes // 10, least), most)
+
+
 def moving_average(values: Array, window: int) -> Array:
     """Return the mean of up to `window` values ending at each, [n] float64."""
     sums = np.cumsum(np.concatenate(([0.0], values)))
@@ -55,8 +61,9 @@ def moving_average(values: Array, window: int) -> Array:
 def _panel(axes: Any, steps: Array, values: Array, label: str) -> None:
     if len(steps):
         axes.plot(steps, values, ".", color="#b8c4d6", markersize=3, label="episodes")
-        means = moving_average(values, WINDOW)
-        axes.plot(steps, means, color="#1f4e9c", linewidth=1.8, label=f"mean of {WINDOW} episodes")
+        taken = window(len(values))
+        means = moving_average(values, taken)
+        axes.plot(steps, means, color="#1f4e9c", linewidth=1.8, label=f"mean of {taken} episodes")
     axes.set_ylabel(label)
     axes.grid(alpha=0.25)
 

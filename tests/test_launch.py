@@ -19,7 +19,7 @@ import rlkit
 from rlkit import checkpoint
 from rlkit.cli import main
 from rlkit.core import UsageError
-from rlkit.curve import moving_average
+from rlkit.curve import moving_average, window
 from rlkit.run import Run
 
 SMALL = ("agent=q_learning", "env=frozen_lake", "tuned=none", "total_steps=600", "video=none", "logger=[csv]")
@@ -229,6 +229,11 @@ def test_cut_episodes_are_marked_and_outside_all_averages() -> None:
 def test_a_moving_average_is_the_mean_of_the_values_up_to_each() -> None:
     assert moving_average(np.array([2.0, 4.0, 9.0, 1.0]), 2).tolist() == [2.0, 3.0, 6.5, 5.0]
     assert moving_average(np.array([]), 3).tolist() == []
+
+
+def test_of_few_episodes_an_average_takes_fewer() -> None:
+    # Of the 90 episodes of CartPole as it comes, 50 would reach back to those of before anything was learnt.
+    assert [window(episodes) for episodes in (0, 1, 90, 109, 110, 499, 500, 10_000)] == [10, 10, 10, 10, 11, 49, 50, 50]
 
 
 def test_overlap_is_for_agents_with_a_replay(capsys: pytest.CaptureFixture[str]) -> None:

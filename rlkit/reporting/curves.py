@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from rlkit.core import Array
-from rlkit.curve import WINDOW, moving_average
+from rlkit.curve import moving_average, window
 from rlkit.intervals import mean_intervals
 from rlkit.reporting.columns import column, last_step
 from rlkit.reporting.groups import Group
 from rlkit.run import Run
 
 SHARE = 20
-"""A moving average takes `WINDOW` episodes, or this part of all where it is more: few points show many episodes."""
+"""A moving average takes `rlkit.curve.window`, or this part of all where it is more: few points show many episodes."""
 
 POINTS = 120
 """Points of a curve of training returns."""
@@ -73,8 +73,8 @@ def mean_curve(group: Group, seeds: Sequence[Line]) -> Curve:
 def _smoothed(run: Run) -> Line | None:
     whole = column(run, "episodes", "cut") == 0
     steps, returns = _finite(*(column(run, "episodes", name)[whole] for name in ("step", "return/raw")))
-    window = max(WINDOW, len(returns) // SHARE)
-    return Line(steps, moving_average(returns, window)) if len(returns) else None
+    taken = max(window(len(returns)), len(returns) // SHARE)
+    return Line(steps, moving_average(returns, taken)) if len(returns) else None
 
 
 def _finite(steps: Array, values: Array) -> Line:

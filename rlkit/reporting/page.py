@@ -27,7 +27,8 @@ POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-
 METHOD = """\
 <p>Returns are the environment's own, whatever the agent was given. Thick lines are means over seeds, drawn as far as
 every seed has come; thin lines are single seeds; bands are 95% bootstrap intervals of the mean over seeds. The curve
-of a seed's training returns is a moving average over 50 episodes, or over a twentieth of all where that is more.</p>
+of a seed's training returns is a moving average over a tenth of its episodes, but 10 at least and 50 at most, or over a
+twentieth where that is more.</p>
 <p>A seed's score is the mean return of its last evaluation, and the table is over these scores: each seed counts alike,
 however many episodes it played. The interquartile mean leaves out the lowest and the highest quarter of the seeds, each
 rounded down (Agarwal et al., “Deep Reinforcement Learning at the Edge of the Statistical Precipice”, 2021): with fewer
