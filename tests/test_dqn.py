@@ -244,7 +244,7 @@ class Plain:
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 0.5)
         self.optimizer.step()
-        return {"loss/td": float(loss), "q/mean": float(chosen.mean())}
+        return {"loss/td": loss.item(), "q/mean": chosen.mean().item()}
 
 
 def plain_nature(width: int, activation: Any) -> nn.Module:
