@@ -231,7 +231,8 @@ class Plain:
         self.network, self.target = network, copy.deepcopy(network)
         self.optimizer = torch.optim.Adam(network.parameters(), lr=lr)
 
-    def learn(self, batch: Batch) -> None:
+    def learn(self, batch: Batch) -> dict[str, float]:
+        """Take a step; return the loss and the mean value of what was done."""
         observation, successor = (torch.tensor(rows) / 255 for rows in (batch.observation, batch.next_observation))
         action, reward, discount, weight = map(torch.tensor, (batch.action, batch.reward, batch.discount, batch.weight))
         with torch.no_grad():
@@ -243,6 +244,7 @@ class Plain:
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 0.5)
         self.optimizer.step()
+        return {"loss/td": loss.item(), "q/mean": chosen.mean().item()}
 
 
 def plain_nature(width: int, activation: Any) -> nn.Module:
@@ -297,8 +299,8 @@ class TestUpdate:
                 for name in ("exp_avg", "exp_avg_sq"):
                     for p, part in zip(plain.network.parameters(), in_vector(agent, moments[name]), strict=True):
                         plain.optimizer.state[p][name].copy_(part)
-            update(agent)
-            plain.learn(batch)
+            metrics, figures = update(agent), plain.learn(batch)
+            assert {name: metrics[name] for name in figures} == pytest.approx(figures, abs=1e-5)
             for mine, theirs in zip(parameters_of(agent), plain.network.parameters(), strict=True):
                 torch.testing.assert_close(mine, theirs.detach(), rtol=0, atol=1e-5)
 
