@@ -9,6 +9,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.wrappers import FrameStackObservation, TimeLimit, TransformObservation
 
+import rlkit
 from rlkit import build, capture, preprocess
 from rlkit.core import UsageError
 from rlkit.preprocess import (
@@ -219,8 +220,16 @@ class TestImages:
     def test_grey_is_what_ale_draws(self) -> None:
         from rlkit.envs.atari import make
 
+        settings = {name: value for name, value in rlkit.defaults("env/atari").items() if name != "_target_"}
         env: Any = make(
-            "Seaquest", "python", 4, 0.0, 0, False, False, False, False, None, [210, 160], 1, False, 1000, 0
+            **{
+                **settings,
+                "game": "Seaquest",
+                "stepping": "python",
+                "sticky": 0.0,
+                "noop_max": 0,
+                "full_action_space": True,
+            }
         )
         drawn = np.zeros((210, 160), np.uint8)
         env.reset(seed=0)
