@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core import Array, UsageError, require_share
+from rlkit.core import Array, RunError, UsageError, require_share
 from rlkit.spaces import choice_sizes
 
 
@@ -139,16 +139,27 @@ def tell_if_late(first: int, total_steps: int | None, tell: Callable[[str], None
 
 
 def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = None) -> Array:
-    """Return the best action [N] int64 of each row of `q` [N, A], ties broken at random, illegal ones left out."""
+    """Return the best action [N] int64 of each row of `q` [N, A], ties broken at random, illegal ones left out.
+
+    Raises:
+        RunError: there is no best one, as a value is not a number.
+    """
     if legal_actions is not None:
         q = np.where(legal_actions, q, -np.inf)
     best = q == q.max(axis=1, keepdims=True)
     if legal_actions is not None:
         # A legal action may be worth minus infinity, too.
         best &= legal_actions
+    if not best.any(axis=1).all():
+        raise no_number()
     if np.count_nonzero(best) > len(q):
         return np.asarray((rng.random(q.shape) * best).argmax(axis=1))
     return np.asarray(best.argmax(axis=1))
+
+
+def no_number() -> RunError:
+    """Return what to raise where an action's value is NaN: no action is the best, and whichever might not be legal."""
+    return RunError("an action's value is not a number: what was learnt is lost; lower agent.learning_rate")
 
 
 def epsilon_greedy(q: Array, epsilon: float, rng: np.random.Generator, legal_actions: Array | None = None) -> Array:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rlkit.core import UsageError
+from rlkit.core import RunError, UsageError
 from rlkit.explore import (
     Constant,
     DelayedLinear,
@@ -91,6 +91,17 @@ class TestGreedy:
 
 
 class TestEpsilonGreedy:
+    @pytest.mark.parametrize("bad", [1, 2])
+    def test_a_value_that_is_no_number_is_refused(self, bad: int) -> None:
+        # The first action, which is not legal, was taken.
+        q, legal = np.array([[0.0, 1.0, 2.0], [0.0, 1.0, 1.0]]), np.array([[False, True, True]] * 2)
+        q[0, bad] = np.nan
+        for masks in (None, legal):
+            with pytest.raises(RunError, match="is not a number"):
+                greedy(q, np.random.default_rng(0), masks)
+        q = np.array([[np.nan, 1.0, 2.0]])
+        assert greedy(q, np.random.default_rng(0), legal[:1]) == [2]
+
     def test_the_greedy_action_has_probability_one_minus_epsilon_plus_epsilon_over_a(self) -> None:
         n, epsilon = 60_000, 0.4
         action = epsilon_greedy(np.tile([0.0, 1.0, 0.5, 0.2], (n, 1)), epsilon, np.random.default_rng(0))

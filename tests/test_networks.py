@@ -430,6 +430,15 @@ class TestQNetwork:
 
 
 class TestFlatParameters:
+    def test_a_parameter_without_dimensions_is_one_number_of_the_vector(self) -> None:
+        parameters = [nn.Parameter(torch.tensor(3.0)), nn.Parameter(torch.tensor([1.0, 2.0]))]
+        flat = FlatParameters(parameters)
+        assert flat.vector.tolist() == [3, 1, 2]
+        (parameters[0] ** 2).backward()
+        assert flat.vector.grad is not None
+        assert flat.vector.grad.tolist() == [6, 0, 0]
+        assert parameters[0].shape == ()
+
     def network(self) -> nn.Module:
         return nn.Sequential(nn.Conv2d(3, 5, 2), nn.ReLU(), nn.Conv2d(5, 2, 3), nn.Flatten(), nn.Linear(8, 3))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rlkit.core import RunError
+from rlkit.core import RunError, UsageError
 from rlkit.pictures import GAP, check_picture, scaled, tiled
 from rlkit.preprocess import ClipReward, Crop, DiscreteActions, FrameSkip, Grey, LifeLoss, Resize, SignReward
 
@@ -93,6 +93,29 @@ class TestRewards:
         observation, reward, terminated, truncated, info = env.step(0)
         assert observation.tolist() == [3]
         assert (reward, terminated, truncated, info["raw_reward"]) == (1 - 0.5 + 1, True, False, 3 - 0.5 + 2)
+
+    def test_skipped_rewards_count_by_the_discounts_before_them(self) -> None:
+        steps = [
+            (4.0, False, False, {"discount": 0.5}),
+            (2.0, False, False, {"discount": 0.25}),
+            (8.0, False, False, {}),
+        ]
+        env = FrameSkip(Told(*steps), 3)
+        env.reset()
+        _, reward, _, _, info = env.step(0)
+        assert (reward, info["raw_reward"]) == (4 + 0.5 * 2 + 0.5 * 0.25 * 8, 14)
+        env = FrameSkip(Told(*steps), 2)
+        env.reset()
+        assert env.step(0)[-1]["discount"] == 0.5 * 0.25
+
+    def test_an_action_is_not_held_for_the_other_player(self) -> None:
+        env = FrameSkip(Told((0.0, False, False, {"discount": -1.0}), (1.0, False, False, {})), 2)
+        env.reset()
+        with pytest.raises(UsageError, match="the turn passed to another player before the last; leave it out"):
+            env.step(0)
+        once = FrameSkip(Told((1.0, False, False, {"discount": -1.0})), 1)
+        once.reset()
+        assert (once.step(0)[1], once.step(0)[-1]["discount"]) == (1, -1)
 
 
 class Still(gymnasium.Env):

@@ -26,6 +26,7 @@ from rlkit.compiled.structures import (
 )
 from rlkit.control import TabularControl
 from rlkit.core import Agent, Array, Environment, UsageError
+from rlkit.explore import no_number
 from rlkit.loop import Interaction
 from rlkit.statistics import Averages, Episode, EpisodeTracker
 from rlkit.vector import SerialEnvironment, timestep
@@ -92,6 +93,8 @@ class CompiledLoop:
         before = Where(*view.place(), stream.steps, agent.steps, agent.episodes)
         generators = view.rng, stream.rng, agent.rng
         where, last = run(view.chances, rule, self._epsilon, progress, before, limits, *generators)
+        if np.isnan(progress.sums[ERRORS]):
+            raise no_number()
         legal = view.chances.legal if len(view.chances.legal) else None
         give_back(agent, progress, legal)
         agent.steps, agent.episodes = where.agent_steps, where.agent_episodes

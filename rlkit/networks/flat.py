@@ -167,4 +167,4 @@ def _view(part: Tensor, shape: torch.Size) -> Tensor:
     if len(shape) == 4:
         out, channels, height, width = shape
         return part.view(*part.shape[:-1], out, height, width, channels).movedim(-1, -3)
-    return part.view(*part.shape[:-1], *shape)
+    return part.view((*part.shape[:-1], *shape))

@@ -12,7 +12,10 @@ from rlkit.core import Array, UsageError
 
 
 class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Takes every action several times, or until the episode ends; the reward is the sum."""
+    """Takes every action several times, or until the episode ends; the reward is the sum.
+
+    Where ``info["discount"]`` has something to say, later rewards count so much less, and their product is told on.
+    """
 
     def __init__(self, env: gymnasium.Env[Any, Any], skip: int):
         """Wrap `env`; an action is taken `skip` times.
@@ -26,15 +29,26 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._skip = skip
 
     def step(self, action: Any) -> Any:
-        """Step; observation and infos are the last, ``info["raw_reward"]`` is the sum of the environment's own."""
-        total, raw = 0.0, 0.0
+        """Step; observation and infos are the last, ``info["raw_reward"]`` is the sum of the environment's own.
+
+        Raises:
+            UsageError: the turn passed to another player, who would be made to do the same.
+        """
+        total, raw, discount = 0.0, 0.0, 1.0
         for _ in range(self._skip):
+            if discount < 0:
+                raise UsageError(
+                    f"FrameSkip takes an action {self._skip} times, and the turn passed to another player before the "
+                    "last; leave it out"
+                )
             observation, reward, terminated, truncated, info = self.env.step(action)
-            total += float(reward)
+            total += discount * float(reward)
             raw += float(info.get("raw_reward", reward))
+            discount *= float(info.get("discount", 1.0))
             if terminated or truncated:
                 break
-        return observation, total, terminated, truncated, {**info, "raw_reward": raw}
+        told = {"discount": discount} if discount != 1 or "discount" in info else {}
+        return observation, total, terminated, truncated, {**info, **told, "raw_reward": raw}
 
 
 class MaxFrames(gymnasium.Wrapper[Any, Any, Any, Any]):
