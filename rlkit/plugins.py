@@ -57,9 +57,13 @@ class Entry(NamedTuple):
 
     @property
     def verb(self) -> str:
-        """Return the verb that a preset is for: the one whose groups it chooses from."""
-        chosen = re.findall(r"^  - override /(\w+):", self.path.read_text("utf-8", "replace"), re.MULTILINE)
-        return "fit" if {"learner", "data"} & set(chosen) else "train"
+        """Return the verb that a preset is for: the one whose groups it, or a preset that it begins with, chooses from."""
+        text = self.path.read_text("utf-8", "replace")
+        if {"learner", "data"} & set(re.findall(r"^  - override /(\w+):", text, re.MULTILINE)):
+            return "fit"
+        begun = {*re.findall(r"^  - (?:/experiment/)?(\w+)$", text, re.MULTILINE)} - {"_self_", self.name}
+        verbs = (entry.verb for entry in entries(self.group) if entry.name in begun) if begun else ()
+        return "fit" if "fit" in verbs else "train"
 
 
 def origins() -> list[Origin]:
