@@ -57,7 +57,7 @@ class Entry(NamedTuple):
 
     @property
     def verb(self) -> str:
-        """Return the verb that a preset is for: the one whose groups it, or a preset that it begins with, chooses from."""
+        """Return the verb that a preset is for: whose groups it chooses from, or a preset that it begins with does."""
         text = self.path.read_text("utf-8", "replace")
         if {"learner", "data"} & set(re.findall(r"^  - override /(\w+):", text, re.MULTILINE)):
             return "fit"
