@@ -57,16 +57,13 @@ class Entry(NamedTuple):
 
     @property
     def verb(self) -> str:
-        """Return the verb that a preset is for: the one whose groups it, or a preset it begins with, chooses from."""
-        return "fit" if {"learner", "data"} & _chosen(self.path) else "train"
-
-
-def _chosen(preset: Path) -> set[str]:
-    """Return the groups that a preset chooses from."""
-    text = preset.read_text("utf-8", "replace")
-    bases = [preset.with_name(f"{name}.yaml") for name in re.findall(r"^  - (?!_self_)(\w+)$", text, re.MULTILINE)]
-    own = set(re.findall(r"^  - override /(\w+):", text, re.MULTILINE))
-    return own.union(*(_chosen(base) for base in bases if base.is_file()))
+        """Return the verb that a preset is for: whose groups it chooses from, or a preset that it begins with does."""
+        text = self.path.read_text("utf-8", "replace")
+        if {"learner", "data"} & set(re.findall(r"^  - override /(\w+):", text, re.MULTILINE)):
+            return "fit"
+        begun = {*re.findall(r"^  - (?:/experiment/)?(\w+)$", text, re.MULTILINE)} - {"_self_", self.name}
+        verbs = (entry.verb for entry in entries(self.group) if entry.name in begun) if begun else ()
+        return "fit" if "fit" in verbs else "train"
 
 
 def origins() -> list[Origin]:

@@ -160,3 +160,9 @@ class TestFigures:
     def test_the_table_of_xor_is_learnt(self, seed: int) -> None:
         run = rlkit.fit("experiment=xor", "pictures=false", "logger=[csv]", seed=seed)
         assert run.figures["train/accuracy"] == 1
+
+
+def test_a_preset_that_begins_with_another_is_for_the_same_verb() -> None:
+    verbs = {entry.name: entry.verb for entry in plugins.entries("experiment")}
+    assert (verbs["lastfm"], verbs["lastfm_ratings"], verbs["rainbow"]) == ("fit", "fit", "train")
+    composed("fit", ["experiment=lastfm_ratings"])
