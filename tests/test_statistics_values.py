@@ -104,9 +104,9 @@ def test_scaled_rewards_by_hand() -> None:
     assert scale(np.array([3.0]), own, yes, yes).tolist() == [3.0]
     # A new episode: sums 2, 4 and -3, of mean 1 and variance 26 / 3.
     np.testing.assert_allclose(scale(np.array([-3.0]), passed, no, yes), [-3 / np.sqrt(26 / 3)], rtol=1e-6)
-    # The turn passed: sums 2, 4, -3 and 0.5 * 3 + 1 = 2.5, of mean 11 / 8.
-    spread = np.sqrt(np.mean((np.array([2, 4, -3, 2.5]) - 11 / 8) ** 2))
-    np.testing.assert_allclose(scale(np.array([1.0]), own, yes, yes), [1 / spread], rtol=1e-6)
+    # The turn passed: sums 2, 4, -3 and 0.5 * 3 + 3 = 4.5, of mean 15 / 8.
+    spread = np.sqrt(np.mean((np.array([2, 4, -3, 4.5]) - 15 / 8) ** 2))
+    np.testing.assert_allclose(scale(np.array([3.0]), own, yes, yes), [3 / spread], rtol=1e-6)
     # No step: it adds nothing to what was seen.
     seen = scale.state_dict()["moments"]["count"]
     assert scale(np.array([0.0]), own, no, no).tolist() == [0.0]
