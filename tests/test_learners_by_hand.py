@@ -216,6 +216,8 @@ class TestFactors:
         assert set(found[:1000].tolist()) == {0, 2}
         assert (found[:1000] == 0).mean() == pytest.approx(0.5, abs=0.05)
         assert (found[1000:] == -1).all()
+        # As plain Python, which notices what is read beyond an array.
+        assert np.array_equal(found, unrated.py_func(ends, items, 4, 500, np.random.default_rng(0)))
 
     def test_pairs_with_unrated_ones_stay_in_the_order_of_users(self) -> None:
         ratings = sparse.csr_array(np.array([[0.0, 5, 0, 3], [1, 2, 3, 4], [0, 0, 0, 0], [7, 0, 0, 0]]))

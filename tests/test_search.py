@@ -161,13 +161,14 @@ class TestTree:
             ours, theirs = (getattr(forest.tree, field) for forest in forests)
             assert np.array_equal(ours, theirs), field
 
-    def test_rows_are_searched_as_if_each_were_alone(self) -> None:
+    @pytest.mark.parametrize("rule", [UCT, PUCT])
+    def test_rows_are_searched_as_if_each_were_alone(self, rule: int) -> None:
         model = ConnectFour()
         states = np.concatenate([after(model), after(model, 3, 3), after(model, 0, 1, 2)])
-        together = search(model)(states, np.random.default_rng(0)).tree
+        together = search(model, rule=rule)(states, np.random.default_rng(0)).tree
         seeds = np.random.default_rng(0).integers(0, 2**64, size=3, dtype=np.uint64)
         for b in range(3):
-            alone = search(model)
+            alone = search(model, rule=rule)
 
             class Fixed:
                 def integers(self, *_: Any, b: int = b, **__: Any) -> Any:
