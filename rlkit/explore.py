@@ -159,7 +159,10 @@ def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = Non
 
 def no_number() -> RunError:
     """Return what to raise where an action's value is NaN: no action is the best, and whichever might not be legal."""
-    return RunError("an action's value is not a number: what was learnt is lost; lower agent.learning_rate")
+    return RunError(
+        "an action's value is not a number: learning has diverged; begin anew with a lower agent.learning_rate, or "
+        "smaller rewards"
+    )
 
 
 def epsilon_greedy(q: Array, epsilon: float, rng: np.random.Generator, legal_actions: Array | None = None) -> Array:
