@@ -101,6 +101,8 @@ class VideoWriter:
         self._stream = self._container.add_stream(encoder(), rate=fps)
         self._stream.width, self._stream.height = width, height
         self._stream.pix_fmt = "yuv420p"
+        # With several threads x264 cuts frames into slices: larger files, which were seen to differ from time to time.
+        self._stream.codec_context.thread_count = 1
 
 
 def encoder() -> str:
