@@ -96,7 +96,12 @@ class TestFingerprints:
         from rlkit.search import kernel
 
         files = {part.split()[0] for part in compiling._parts(kernel.simulate.py_func, set())}
-        assert {Path(file).name for file in files if file.endswith(".py")} >= {"kernel.py", "draws.py"}
+        assert {Path(file).name for file in files if file.endswith(".py")} >= {
+            "kernel.py",
+            "graph.py",
+            "backup.py",
+            "draws.py",
+        }
 
     def test_nothing_is_kept_by_numbas_own_cache(self) -> None:
         sources = [path for room in ("rlkit", "envs", "agents") for path in (ROOT / room).rglob("*.py")]

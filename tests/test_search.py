@@ -28,11 +28,11 @@ from rlkit.search import (
     Noise,
     RandomPlay,
     Search,
-    kernel,
     model_of,
     root_action_values,
     root_values,
     rule_for,
+    subtree,
     weights,
 )
 from rlkit.search.copies import CopyModel
@@ -298,7 +298,7 @@ class TestKept:
         one = model.step(state, move, np.zeros(1, int)).state
         two = model.step(one, reply, np.zeros(1, int)).state
         for states in (one, two):
-            root = kernel.find(first.tree, first.states, move, states)
+            root = subtree.find(first.tree, first.states, move, states)
             assert np.array_equal(first.states[0, root[0]], states[0])
             before = {name: column.copy() for name, column in first.tree._asdict().items()}
             second = search(model, simulations=1)(states, np.random.default_rng(1), kept=first, played=move)
@@ -320,7 +320,7 @@ class TestKept:
         forest = search(model, simulations=400)(after(model), np.random.default_rng(0))
         root = forest.tree.child[0, 0, 3, 0]
         copy = search(model).blank(1)
-        source = kernel.transplant(forest.tree, copy.tree, np.array([root]))
+        source = subtree.transplant(forest.tree, copy.tree, np.array([root]))
         size = copy.tree.size[0]
         assert size == (source[0] >= 0).sum() == forest.tree.passed[0, root]
         for node in range(size):

@@ -2,8 +2,8 @@
 
 from rlkit.search.engine import Forest, Noise, Search, root_action_values, root_values, rule_for, weights
 from rlkit.search.evaluators import Evaluator, Judge, RandomPlay
-from rlkit.search.kernel import PUCT, UCT, Rule
 from rlkit.search.model import Model, Rules, Step
+from rlkit.search.path import PUCT, UCT, Rule
 from rlkit.search.rules import RuleModel
 from rlkit.search.sources import model_of
 

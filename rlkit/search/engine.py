@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from rlkit.core import Array, UsageError, require_share
-from rlkit.search import kernel
+from rlkit.search import kernel, subtree
 from rlkit.search.evaluators import Evaluator
-from rlkit.search.kernel import Path, Rule
 from rlkit.search.model import Model, Rules, Step
+from rlkit.search.path import Path, Rule
 from rlkit.search.tree import Tree, empty
 
 AT_ONCE = 16
@@ -149,8 +149,8 @@ class Search:
         forest = self.blank(len(states))
         if kept is None or played is None:
             return forest
-        roots = kernel.find(kept.tree, kept.states, played, states)
-        source = kernel.transplant(kept.tree, forest.tree, roots)
+        roots = subtree.find(kept.tree, kept.states, played, states)
+        source = subtree.transplant(kept.tree, forest.tree, roots)
         for b in np.flatnonzero(forest.tree.size):
             size = forest.tree.size[b]
             forest.states[b, :size] = kept.states[b, source[b, :size]]

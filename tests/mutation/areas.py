@@ -50,7 +50,8 @@ AREAS = {
     ),
     "checkpoints": area("rlkit/checkpoint.py rlkit/states.py rlkit/folder.py", "checkpoint folder saving resume"),
     "compiled kernels": area(
-        "rlkit/compiled/*.py rlkit/compiling.py rlkit/search/kernel.py rlkit/mdp/sweeping.py "
+        "rlkit/compiled/*.py rlkit/compiling.py rlkit/search/kernel.py rlkit/search/selection.py "
+        "rlkit/search/graph.py rlkit/search/backup.py rlkit/search/subtree.py rlkit/mdp/sweeping.py "
         "rlkit/learners/*_kernel*.py rlkit/learners/tree_walk.py",
         "compiled compiling turns search mdp learners_tree learners_kmeans learners_perceptron factorization",
     ),
