@@ -8,20 +8,17 @@ from making import configured
 
 from rlkit import build
 from rlkit.compiled import compiled_loop
-from rlkit.loop import train
+from rlkit.loop import Interaction, train
 from rlkit.seeding import Seeds
 from rlkit.statistics import Averages, Episode, EpisodeTracker
 from rlkit.training import stream
 
 
-class Play:
+class Pieces:
     """A run in pieces: agent, stream and statistics."""
 
-    def __init__(self, words: str, seed: int = 3):
-        self.config = configured(f"seed={seed} {words}")
-        self.env: Any = build.make_environment(self.config, num_envs=1)
-        self.agent: Any = build.make_agent(self.config, self.env, Seeds(seed))
-        self.stream = stream(self.config, self.agent, self.env, opaque=False)
+    def __init__(self, agent: Any, env: Any, stream: Interaction, *, masked: bool):
+        self.agent, self.env, self.stream, self.masked = agent, env, stream, masked
         self.tracker, self.averages = EpisodeTracker(1), Averages()
         self.episodes: list[Episode] = []
 
@@ -33,12 +30,23 @@ class Play:
             self.episodes += self.tracker.step(transition, self.stream.steps)
 
     def leap(self, steps: int, episodes: int = 10**9) -> None:
-        """Go on until so many steps, by the compiled loop."""
-        loop = compiled_loop(self.agent, self.env, action_mask=self.config["action_mask"])
+        """Go on until so many steps or ended episodes, by the compiled loop."""
+        loop = compiled_loop(self.agent, self.env, action_mask=self.masked)
         while self.stream.steps < steps and len(self.episodes) < episodes:
             wanted = episodes - len(self.episodes)
             self.episodes += loop.stride(self.stream, self.tracker, self.averages, steps=steps, episodes=wanted)
 
     def everything(self) -> dict[str, Any]:
+        """Return all that the two loops must agree on."""
         parts = (self.agent, self.stream, self.tracker, self.averages)
         return {type(part).__name__: part.state_dict() for part in parts} | {"episodes": self.episodes}
+
+
+class Play(Pieces):
+    """The pieces of what the command makes of words."""
+
+    def __init__(self, words: str, seed: int = 3):
+        self.config = config = configured(f"seed={seed} {words}")
+        env: Any = build.make_environment(config, num_envs=1)
+        agent = build.make_agent(config, env, Seeds(seed))
+        super().__init__(agent, env, stream(config, agent, env, opaque=False), masked=config["action_mask"])

@@ -20,22 +20,29 @@ from rlkit.loop import interact
 AGENTS = (QLearning, DoubleQLearning, Sarsa, ExpectedSarsa)
 
 
+COMMON: dict[str, Any] = {
+    "observation_space": spaces.Discrete(20),
+    "action_space": spaces.Discrete(2),
+    "gamma": 0.5,
+    "epsilon": Constant(0.2),
+    "epsilon_counts": "steps",
+    "learning_rate": 0.5,
+    "learning_rate_decay": 0.0,
+    "initial_value": 0.0,
+    "discretizer": None,
+}
+
+
 def make(kind: type[TabularControl], **keys: Any) -> Any:
-    settings: dict[str, Any] = {
-        "observation_space": spaces.Discrete(20),
-        "action_space": spaces.Discrete(2),
-        "gamma": 0.5,
-        "epsilon": Constant(0.2),
-        "epsilon_counts": "steps",
-        "learning_rate": 0.5,
-        "learning_rate_decay": 0.0,
-        "initial_value": 0.0,
-        "discretizer": None,
-        "n_step": 1,
-        "trace_decay": 0.0,
-        "rng": np.random.default_rng(0),
-    }
-    return kind(**{**settings, **keys})
+    """Return an agent of temporal differences with a generator of its own."""
+    own = {"n_step": 1, "trace_decay": 0.0, "rng": np.random.default_rng(0)}
+    return kind(**{**COMMON, **own, **keys})
+
+
+def monte_carlo(**keys: Any) -> Any:
+    own = {"learning_rate": 1.0, "learning_rate_decay": 1.0, "first_visit": True, "exploring_starts": False}
+    own |= {"off_policy": False, "rng": np.random.default_rng(0)}
+    return MCControl(**{**COMMON, **own, **keys})
 
 
 def stream_of(agent: Any, env: Any, seed: int) -> Any:
@@ -57,22 +64,3 @@ class Walk(gymnasium.Env[int, int]):
     def step(self, action: int) -> Any:
         self.at += 1 if action else -1
         return self.at, float(self.at == 6), self.at in (0, 6), False, {}
-
-
-def monte_carlo(**keys: Any) -> Any:
-    settings: dict[str, Any] = {
-        "observation_space": spaces.Discrete(20),
-        "action_space": spaces.Discrete(2),
-        "gamma": 0.5,
-        "epsilon": Constant(0.2),
-        "epsilon_counts": "steps",
-        "learning_rate": 1.0,
-        "learning_rate_decay": 1.0,
-        "initial_value": 0.0,
-        "discretizer": None,
-        "first_visit": True,
-        "exploring_starts": False,
-        "off_policy": False,
-        "rng": np.random.default_rng(0),
-    }
-    return MCControl(**{**settings, **keys})

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from tables import make
 from torch import nn
 from transitions import learn, seen, transition
 
@@ -28,21 +29,8 @@ from toys import Counting, assert_same
 
 
 def q_learning(**keys: Any) -> QLearning:
-    settings: dict[str, Any] = {
-        "observation_space": spaces.Discrete(200),
-        "action_space": spaces.Discrete(2),
-        "gamma": 0.5,
-        "epsilon": Constant(0.0),
-        "learning_rate": 0.5,
-        "learning_rate_decay": 0.0,
-        "epsilon_counts": "steps",
-        "initial_value": 0.0,
-        "discretizer": None,
-        "n_step": 1,
-        "trace_decay": 0.0,
-        "rng": np.random.default_rng(0),
-    }
-    return QLearning(**{**settings, **keys})
+    agent: QLearning = make(QLearning, **{"observation_space": spaces.Discrete(200), "epsilon": Constant(0.0), **keys})
+    return agent
 
 
 class TestQLearning:

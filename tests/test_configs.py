@@ -226,7 +226,7 @@ def test_the_source_presets_for_pictures_have_the_source_values() -> None:
     assert (env["interpolation"], env["grey_by"], env["max_frames"]) == ("nearest", "mean", 50_000 * 4)
     assert (config["total_episodes"], config["total_steps"]) == (50, 50 * 50_000)
     network = config["network"]
-    assert (network["channels"], network["sides"], network["strides"]) == ([32, 64, 64], [8, 3, 3], [4, 2, 2])
+    assert (network["channels"], network["kernel_sizes"], network["strides"]) == ([32, 64, 64], [8, 3, 3], [4, 2, 2])
     assert network["activation"] == "elu"
     epsilon = nodes.build(agent["epsilon"], {}, "epsilon")
     assert [epsilon(step) for step in (0, 50_000)] == pytest.approx([1.0, 0.01 + 0.99 * math.exp(-1.5)])

@@ -758,8 +758,18 @@ class TestStridedCNN:
         assert torch.equal(torso(picture), nature(picture))
 
     def test_lists_that_differ_in_length_are_refused(self) -> None:
-        with pytest.raises(UsageError, match=r"network\.channels are 2, sides 1 and strides 2; give each layer one"):
+        with pytest.raises(
+            UsageError, match=r"network\.channels are 2, kernel_sizes 1 and strides 2; give each layer one"
+        ):
             StridedCNN(PICTURE, [8, 8], [3], [1, 1], hidden=16, activation="relu")
+
+    def test_it_says_how_large_pictures_must_be(self) -> None:
+        """One pixel of the last layer is 3 of the one before, those are 8 of the first, and they 36."""
+        layers: Any = [32, 64, 64], [8, 4, 3], [4, 2, 1]
+        with pytest.raises(UsageError, match=r"network=strided needs images of at least 36x36, not \(4, 35, 40\)"):
+            StridedCNN(spaces.Box(0, 255, (4, 35, 40), np.uint8), *layers, hidden=16, activation="relu")
+        torso = StridedCNN(spaces.Box(0, 255, (4, 36, 36), np.uint8), *layers, hidden=16, activation="relu")
+        assert torso.features == 16
 
 
 def convolutions(torso: nn.Module) -> list[nn.Conv2d]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
+from tables import make
 from transitions import transition
 
 from rlkit.agents.q_learning import QLearning
@@ -85,24 +86,8 @@ def test_a_seed_of_a_name_is_the_first_of_its_seeds() -> None:
     assert Seeds(0).number("episodes") != Seeds(0).number("episode")
 
 
-def q_learning(**keys: Any) -> QLearning:
-    settings: dict[str, Any] = {
-        "observation_space": spaces.Discrete(4),
-        "action_space": spaces.Discrete(2),
-        "gamma": 0.5,
-        "learning_rate": 0.5,
-        "learning_rate_decay": 0.0,
-        "initial_value": 0.0,
-        "discretizer": None,
-        "n_step": 1,
-        "trace_decay": 0.0,
-        "rng": np.random.default_rng(0),
-    }
-    return QLearning(**{**settings, **keys})
-
-
 def test_a_truncated_episode_counts_as_one_and_a_row_that_was_no_step_does_not() -> None:
-    agent = q_learning(epsilon=Linear(1.0, 0.0, 4), epsilon_counts="episodes")
+    agent = make(QLearning, epsilon=Linear(1.0, 0.0, 4), epsilon_counts="episodes")
     # Terminated; truncated; goes on; no step, though it says last.
     agent.observe(
         transition(
@@ -122,7 +107,7 @@ def test_a_truncated_episode_counts_as_one_and_a_row_that_was_no_step_does_not()
 
 
 def test_epsilon_that_counts_steps_counts_those_that_were_made() -> None:
-    agent = q_learning(epsilon=Linear(1.0, 0.0, 4), epsilon_counts="steps")
+    agent = make(QLearning, epsilon=Linear(1.0, 0.0, 4), epsilon_counts="steps")
     agent.observe(transition([0, 1], [0, 0], [0, 0], [1, 1], [0, 0], valid=[True, False]))
     metrics = agent.update()
     assert metrics is not None

@@ -6,18 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from loops import Pieces
 
 from rlkit.agents.double_q_learning import DoubleQLearning
 from rlkit.agents.expected_sarsa import ExpectedSarsa
 from rlkit.agents.mc_control import MCControl
 from rlkit.agents.q_learning import QLearning
 from rlkit.agents.sarsa import Sarsa
-from rlkit.compiled import compiled_loop
 from rlkit.envs.tabular import TabularEnv
 from rlkit.explore import Schedule
-from rlkit.loop import interact, train
+from rlkit.loop import interact
 from rlkit.mdp import FiniteMDP
-from rlkit.statistics import Averages, Episode, EpisodeTracker
 from rlkit.vector import SerialEnvironment
 
 KINDS: Mapping[str, Callable[..., Any]] = {
@@ -51,8 +50,8 @@ def random_mdp(
     )
 
 
-class Twin:
-    """A run in pieces: agent, stream and statistics."""
+class Twin(Pieces):
+    """The pieces of a tabular agent in a finite MDP."""
 
     def __init__(
         self,
@@ -72,35 +71,14 @@ class Twin:
         """Make everything; with a `sign` of -1 the turn passes at every step, and `metadata` are the environment's."""
         noise = np.full(mdp.probability.shape[:2], deviation) if deviation else None
         kind_of_env = type("World", (TabularEnv,), {"metadata": {**TabularEnv.metadata, **(metadata or {})}})
-        self.masked = masked
-        self.env = SerialEnvironment(
+        env = SerialEnvironment(
             [lambda: kind_of_env(mdp, max_steps=max_steps, render_mode=None, deviation=noise)], action_mask=masked
         )
-        spaces = {"observation_space": self.env.observation_space, "action_space": self.env.action_space}
+        spaces = {"observation_space": env.observation_space, "action_space": env.action_space}
         rng = np.random.default_rng(seed + 1)
-        self.agent = KINDS[kind](**spaces, gamma=gamma, epsilon=epsilon, discretizer=None, rng=rng, **options)
+        agent = KINDS[kind](**spaces, gamma=gamma, epsilon=epsilon, discretizer=None, rng=rng, **options)
         # No environment of one table passes the turn; a gamma below 0 is the same arithmetic.
-        self.agent.gamma *= sign
+        agent.gamma *= sign
         actions = np.random.default_rng(seed)
-        self.stream = interact(self.agent, self.env, explore=True, rng=actions, reset_seeds=lambda step: [seed + step])
-        self.tracker, self.averages = EpisodeTracker(1), Averages()
-        self.episodes: list[Episode] = []
-
-    def walk(self, steps: int) -> None:
-        """Go on until so many steps, by the Python loop."""
-        for transition, metrics in train(self.agent, self.stream, total_steps=steps):
-            if metrics is not None:
-                self.averages.add(metrics)
-            self.episodes += self.tracker.step(transition, self.stream.steps)
-
-    def leap(self, steps: int, episodes: int = 10**9) -> None:
-        """Go on until so many steps or ended episodes, by the compiled loop."""
-        loop = compiled_loop(self.agent, self.env, action_mask=self.masked)
-        while self.stream.steps < steps and len(self.episodes) < episodes:
-            wanted = episodes - len(self.episodes)
-            self.episodes += loop.stride(self.stream, self.tracker, self.averages, steps=steps, episodes=wanted)
-
-    def everything(self) -> dict[str, Any]:
-        """Return all that the two loops must agree on."""
-        parts = (self.agent, self.stream, self.tracker, self.averages)
-        return {type(part).__name__: part.state_dict() for part in parts} | {"episodes": self.episodes}
+        stream = interact(agent, env, explore=True, rng=actions, reset_seeds=lambda step: [seed + step])
+        super().__init__(agent, env, stream, masked=masked)

@@ -179,7 +179,7 @@ class StridedCNN(Torso):
         self,
         observation_space: spaces.Space[Any],
         channels: Sequence[int],
-        sides: Sequence[int],
+        kernel_sizes: Sequence[int],
         strides: Sequence[int],
         hidden: int,
         activation: str,
@@ -189,7 +189,7 @@ class StridedCNN(Torso):
         Args:
             observation_space: of one environment.
             channels: of the output of each convolution.
-            sides: of the square kernel of each.
+            kernel_sizes: side of the square kernel of each.
             strides: of each.
             hidden: width of the fully connected layer.
             activation: one of `ACTIVATIONS`, after every layer.
@@ -198,20 +198,28 @@ class StridedCNN(Torso):
             UsageError: the lists are not equally long, an unknown activation, or observations that are no pictures or
                 too small.
         """
-        if not 0 < len(channels) == len(sides) == len(strides):
+        if not 0 < len(channels) == len(kernel_sizes) == len(strides):
             raise UsageError(
-                f"network.channels are {len(channels)}, sides {len(sides)} and strides {len(strides)}; give each layer "
-                "one of each"
+                f"network.channels are {len(channels)}, kernel_sizes {len(kernel_sizes)} and strides {len(strides)}; "
+                "give each layer one of each"
             )
         active = activation_of(activation)
 
         def convolutions(inputs: int) -> nn.Sequential:
-            shapes = zip(pairwise([inputs, *channels]), sides, strides, strict=True)
-            layers = ((nn.Conv2d(*pair, side, stride=stride), active()) for pair, side, stride in shapes)
+            shapes = zip(pairwise([inputs, *channels]), kernel_sizes, strides, strict=True)
+            layers = ((nn.Conv2d(*pair, kernel_size, stride), active()) for pair, kernel_size, stride in shapes)
             return Chain(*(part for layer in layers for part in layer))
 
-        image, body, width = convolved(observation_space, "strided", convolutions, max(sides))
+        image, body, width = convolved(observation_space, "strided", convolutions, _least(kernel_sizes, strides))
         super().__init__(image, body, lambda linear: Chain(linear(width, hidden), active()), hidden)
+
+
+def _least(kernel_sizes: Sequence[int], strides: Sequence[int]) -> int:
+    """Return the least height and width of which convolutions leave a pixel."""
+    least = 1
+    for kernel_size, stride in zip(reversed(kernel_sizes), reversed(strides), strict=True):
+        least = (least - 1) * stride + kernel_size
+    return least
 
 
 class ImpalaCNN(CNN):
