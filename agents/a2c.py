@@ -7,10 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlkit.core import Array, Metrics, State, Transition
+from rlkit.algorithms.policy_gradient.agent import Experience, RolloutAgent
+from rlkit.algorithms.policy_gradient.losses import (
+    explained_variance,
+    mean,
+    normalized,
+    policy_gradient_loss,
+    value_loss,
+)
+from rlkit.core.types import Array, Metrics, State, Transition
 from rlkit.networks import Acted, Outputs, replayable
-from rlkit.on_policy import Experience, RolloutAgent
-from rlkit.policy_losses import explained_variance, mean, normalized, policy_gradient_loss, value_loss
 
 
 class A2C(RolloutAgent):

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlkit.core import Metrics, State, Transition, UsageError, require_positive
-from rlkit.explore import Schedule
-from rlkit.on_policy import PolicyAgent
-from rlkit.policy_losses import all_actions_loss, mean, policy_gradient_loss, value_loss
-from rlkit.targets import td_target
+from rlkit.algorithms.exploration import Schedule
+from rlkit.algorithms.policy_gradient.agent import PolicyAgent
+from rlkit.algorithms.policy_gradient.losses import all_actions_loss, mean, policy_gradient_loss, value_loss
+from rlkit.core.targets import td_target
+from rlkit.core.types import Metrics, State, Transition, UsageError, require_positive
 
 MEASURED = 100
 """Observations whose scale is measured before anything is learnt, where they are standardised."""

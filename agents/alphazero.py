@@ -9,7 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from rlkit.core import (
+from rlkit.algorithms.counters import multiples
+from rlkit.algorithms.exploration import Schedule, annealed, tell_if_late
+from rlkit.algorithms.fixed_policies import Following
+from rlkit.core.types import (
     Array,
     Metrics,
     State,
@@ -19,15 +22,12 @@ from rlkit.core import (
     require_positive,
     require_share,
 )
-from rlkit.counting import multiples
-from rlkit.explore import Schedule, annealed, tell_if_late
 from rlkit.networks import Descent, load_module_state, module_state, to_tensor
 from rlkit.networks.policy_value import PolicyValue, masked
-from rlkit.policies import Following
-from rlkit.search import PUCT, Judge, Model, Noise, Search, rule_for
-from rlkit.search.planner import SearchPlayer
-from rlkit.search.positions import PositionReplay
-from rlkit.search.resigning import Resignations, resignation_of
+from rlkit.planning.search import PUCT, Judge, Model, Noise, Search, rule_for
+from rlkit.planning.search.planner import SearchPlayer
+from rlkit.planning.search.positions import PositionReplay
+from rlkit.planning.search.resigning import Resignations, resignation_of
 
 
 class AlphaZero(Following):
@@ -90,11 +90,11 @@ class AlphaZero(Following):
             simulations: before each action; None: no limit.
             seconds: that a search takes; None: no limit.
             nodes: that a tree may have; None: twice the simulations.
-            look_ahead: what ends a game at once is known before it is tried, see `rlkit.search.Search`.
+            look_ahead: what ends a game at once is known before it is tried, see `rlkit.planning.search.Search`.
             exploration: c of PUCT.
             gamma: discount factor.
             keep_tree: what the last search knows of where the action led is taken over.
-            outcomes: of an environment that is copied, see `rlkit.search.copies`.
+            outcomes: of an environment that is copied, see `rlkit.planning.search.copies`.
             noise_share: of noise in a root's priors while training.
             noise_concentration: of its Dirichlet distribution, summed over the legal actions.
             temperature: in training, actions are drawn with the visits to the power of 1 / temperature.

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.bandits import Contexts, EstimatorArms, Explorer, RecommenderArms, RewardModel, RidgeArms, Steps
-from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError
-from rlkit.explore import greedy
-from rlkit.spaces import num_actions
+from rlkit.algorithms.bandits import Contexts, EstimatorArms, Explorer, RecommenderArms, RewardModel, RidgeArms, Steps
+from rlkit.algorithms.exploration import greedy
+from rlkit.core.spaces import num_actions
+from rlkit.core.types import Array, Memory, Metrics, State, TimeStep, Transition, UsageError
 
 
 class Bandit:
@@ -118,8 +118,8 @@ class Bandit:
 def _fitted(
     estimator: Any, shape: tuple[int, int], options: dict[str, Any], *, joint: bool, unknown: str
 ) -> RewardModel:
-    from rlkit.fitting.kinds import kind_of
-    from rlkit.fitting.slots import require_usable
+    from rlkit.learners.kinds import kind_of
+    from rlkit.learners.slots import require_usable
 
     kind = kind_of(estimator)
     if kind == "recommender":

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError
-from rlkit.data.dataset import Rows
-from rlkit.demonstrations import read_episodes
-from rlkit.demonstrations.rows import balanced, require_made_for, split_by_episode
-from rlkit.explore import random_action
-from rlkit.fitting.choice import chained
-from rlkit.fitting.kinds import kind_of
-from rlkit.fitting.saving import from_state, to_state
-from rlkit.fitting.scores import scores
+from rlkit.algorithms.exploration import random_action
+from rlkit.core.spaces import as_rows
+from rlkit.core.types import Array, Memory, Metrics, State, TimeStep, Transition, UsageError
 from rlkit.fitting.session import fitted
-from rlkit.fitting.splits import Split
-from rlkit.learners.epochs import OnEpoch
-from rlkit.spaces import as_rows
+from rlkit.learners.datasets.dataset import Rows
+from rlkit.learners.datasets.demonstrations import read_episodes
+from rlkit.learners.datasets.demonstrations.rows import balanced, require_made_for, split_by_episode
+from rlkit.learners.estimators.epochs import OnEpoch
+from rlkit.learners.kinds import kind_of
+from rlkit.learners.persistence import from_state, to_state
+from rlkit.learners.pipeline import chained
+from rlkit.learners.scores import scores
+from rlkit.learners.splits import Split
 
 
 class Cloning:
@@ -54,7 +54,8 @@ class Cloning:
             estimator: with scikit-learn's interface, of classes for discrete actions, else of quantities.
             prepare: transformers that come before it, by name.
             held_out: share of the episodes that it is scored on.
-            balance: how far classes are made equally frequent, see `rlkit.demonstrations.rows.balanced`.
+            balance: how far classes are made equally frequent;
+                see `rlkit.learners.datasets.demonstrations.rows.balanced`.
             repeat: how often the rows of an action count, by its number.
             draw: evaluations, too, draw actions by their probabilities; else the likeliest is taken.
             observation_space: any.

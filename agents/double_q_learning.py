@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rlkit.control import OffPolicyControl
-from rlkit.tables import Table, Worth
+from rlkit.algorithms.tabular.control import OffPolicyControl
+from rlkit.algorithms.tabular.q_table import Table, Worth
 
 
 class DoubleQLearning(OffPolicyControl):

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.core import (
+from rlkit.algorithms.counters import multiples
+from rlkit.algorithms.exploration import Schedule, annealed, epsilon_greedy, require_shares, tell_if_late
+from rlkit.core.types import (
     Array,
     Memory,
     Metrics,
@@ -24,9 +26,6 @@ from rlkit.core import (
     require_positive,
     require_share,
 )
-from rlkit.counting import multiples
-from rlkit.distributions import Saturation, of_action
-from rlkit.explore import Schedule, annealed, epsilon_greedy, require_shares, tell_if_late
 from rlkit.networks import (
     Descent,
     FlatParameters,
@@ -38,6 +37,7 @@ from rlkit.networks import (
     to_tensor,
     trainable,
 )
+from rlkit.networks.return_distributions import Saturation, of_action
 
 
 class DQN:

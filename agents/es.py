@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition, UsageError
-from rlkit.explore import Schedule, annealed
+from rlkit.algorithms.exploration import Schedule, annealed
+from rlkit.algorithms.policy_gradient.rollout import FirstBegun
+from rlkit.core.types import Array, Memory, Metrics, State, TimeStep, Transition, UsageError
 from rlkit.networks import ActorCritic, Descent, Members, load_module_state, module_state, to_tensor
-from rlkit.rollout import FirstBegun
 
 
 class EvolutionStrategies:

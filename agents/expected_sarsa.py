@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rlkit.control import TDControl
-from rlkit.tables import Step, added
+from rlkit.algorithms.tabular.control import TDControl
+from rlkit.algorithms.tabular.q_table import Step, added
 
 
 class ExpectedSarsa(TDControl):

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.action_values import RegressedValues
-from rlkit.core import Array, Batch, Memory, Metrics, State, TimeStep, Transition, require_least, require_share
-from rlkit.counting import Counts, multiples, require_unit
-from rlkit.explore import Schedule, epsilon_greedy
+from rlkit.algorithms.counters import Counts, multiples, require_unit
+from rlkit.algorithms.exploration import Schedule, epsilon_greedy
+from rlkit.algorithms.fitted_values import RegressedValues
+from rlkit.core.targets import td_target
+from rlkit.core.types import Array, Batch, Memory, Metrics, State, TimeStep, Transition, require_least, require_share
 from rlkit.replay import UniformReplay
-from rlkit.targets import td_target
 
 
 class FittedQ:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rlkit.linear import FeatureStep, LinearControl
-from rlkit.tables import highest
+from rlkit.algorithms.linear.agent import FeatureStep, LinearControl
+from rlkit.algorithms.tabular.q_table import highest
 
 
 class LinearQ(LinearControl):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlkit.core import State
-from rlkit.explore import epsilon_greedy
-from rlkit.linear import FeatureStep, LinearControl
-from rlkit.waiting import Waiting
+from rlkit.algorithms.exploration import epsilon_greedy
+from rlkit.algorithms.linear.agent import FeatureStep, LinearControl
+from rlkit.algorithms.tabular.sarsa_step import Waiting
+from rlkit.core.types import State
 
 
 class LinearSarsa(LinearControl):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlkit.core import Actor, Array, Metrics, State, Transition, require_share
-from rlkit.explore import Schedule
-from rlkit.features import Features
-from rlkit.linear import Linear, feature_steps
-from rlkit.policies import Following
+from rlkit.algorithms.exploration import Schedule
+from rlkit.algorithms.fixed_policies import Following
+from rlkit.algorithms.linear.agent import Linear, feature_steps
+from rlkit.algorithms.linear.features import Features
+from rlkit.core.types import Actor, Array, Metrics, State, Transition, require_share
 
 
 class LinearTDPrediction(Following):

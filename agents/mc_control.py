@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.control import TabularControl
-from rlkit.core import Array, Memory, State, TimeStep, Transition
-from rlkit.episodes import Episodes, learn_returns, learn_weighted_returns
-from rlkit.explore import uniform
-from rlkit.tables import Step, steps_of
+from rlkit.algorithms.exploration import uniform
+from rlkit.algorithms.tabular.control import TabularControl
+from rlkit.algorithms.tabular.monte_carlo import Episodes, learn_returns, learn_weighted_returns
+from rlkit.algorithms.tabular.q_table import Step, steps_of
+from rlkit.core.types import Array, Memory, State, TimeStep, Transition
 
 
 class MCControl(TabularControl):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlkit.core import State
-from rlkit.episodes import Episodes, learn_returns
-from rlkit.prediction import Prediction
-from rlkit.tables import Step
+from rlkit.algorithms.tabular.monte_carlo import Episodes, learn_returns
+from rlkit.algorithms.tabular.prediction import Prediction
+from rlkit.algorithms.tabular.q_table import Step
+from rlkit.core.types import State
 
 
 class MCPrediction(Prediction):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rlkit.core import UsageError
-from rlkit.policies import Following, Untaught
-from rlkit.search import PUCT, UCT, Model, RandomPlay, Search, rule_for
-from rlkit.search.planner import SearchPlayer
+from rlkit.algorithms.fixed_policies import Following, Untaught
+from rlkit.core.types import UsageError
+from rlkit.planning.search import PUCT, UCT, Model, RandomPlay, Search, rule_for
+from rlkit.planning.search.planner import SearchPlayer
 
 RULES = {"uct": UCT, "puct": PUCT}
 
@@ -41,13 +41,13 @@ class MCTS(Following, Untaught):
             simulations: before each action; None: no limit.
             seconds: that a search takes; None: no limit.
             nodes: that a tree may have; None: twice the simulations.
-            look_ahead: what ends a game at once is known before it is tried, see `rlkit.search.Search`.
+            look_ahead: what ends a game at once is known before it is tried, see `rlkit.planning.search.Search`.
             rule: uct or puct.
             exploration: c, of the rule.
             gamma: discount factor.
             max_steps: of random play.
             keep_tree: what the last search knows of where the action led is taken over.
-            outcomes: of an environment that is copied, see `rlkit.search.copies`.
+            outcomes: of an environment that is copied, see `rlkit.planning.search.copies`.
 
         Raises:
             UsageError: no such rule, a gamma beyond 0 to 1, or no limit to the search.

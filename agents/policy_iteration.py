@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlkit.core import Metrics
-from rlkit.mdp.iteration import evaluate_and_improve, settled
-from rlkit.planning import Planner, largest_change
+from rlkit.algorithms.tabular.planner import Planner, largest_change
+from rlkit.core.types import Metrics
+from rlkit.planning.mdp.iteration import evaluate_and_improve, settled
 
 
 class PolicyIteration(Planner):

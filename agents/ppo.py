@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.core import Metrics, UsageError, require_least, require_positive
-from rlkit.on_policy import Experience, RolloutAgent
-from rlkit.policy_losses import (
+from rlkit.algorithms.policy_gradient.agent import Experience, RolloutAgent
+from rlkit.algorithms.policy_gradient.losses import (
     clip_fraction,
     clipped_policy_loss,
     explained_variance,
@@ -19,6 +18,7 @@ from rlkit.policy_losses import (
     normalized,
     value_loss,
 )
+from rlkit.core.types import Metrics, UsageError, require_least, require_positive
 
 NAMES = ("loss/policy", "loss/value", "entropy", "ratio", "kl", "clip_fraction")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rlkit.control import OffPolicyControl
-from rlkit.tables import Step, Table, Worth
+from rlkit.algorithms.tabular.control import OffPolicyControl
+from rlkit.algorithms.tabular.q_table import Step, Table, Worth
 
 
 class QLearning(OffPolicyControl):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlkit.policies import Uniform, Untaught
+from rlkit.algorithms.fixed_policies import Uniform, Untaught
 
 
 class Random(Untaught, Uniform):

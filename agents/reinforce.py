@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlkit.core import Array, Metrics, State, Transition, UsageError, require_least
-from rlkit.on_policy import PolicyAgent
-from rlkit.policy_losses import mean, normalized, policy_gradient_loss, value_loss
-from rlkit.rollout import EpisodeStore
-from rlkit.targets import returns
+from rlkit.algorithms.policy_gradient.agent import PolicyAgent
+from rlkit.algorithms.policy_gradient.losses import mean, normalized, policy_gradient_loss, value_loss
+from rlkit.algorithms.policy_gradient.rollout import EpisodeStore
+from rlkit.core.targets import returns
+from rlkit.core.types import Array, Metrics, State, Transition, UsageError, require_least
 
 
 class Reinforce(PolicyAgent):

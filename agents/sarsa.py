@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlkit.control import TDControl
-from rlkit.core import State
-from rlkit.explore import epsilon_greedy
-from rlkit.tables import Step
-from rlkit.waiting import Waiting
+from rlkit.algorithms.exploration import epsilon_greedy
+from rlkit.algorithms.tabular.control import TDControl
+from rlkit.algorithms.tabular.q_table import Step
+from rlkit.algorithms.tabular.sarsa_step import Waiting
+from rlkit.core.types import State
 
 
 class Sarsa(TDControl):

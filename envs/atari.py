@@ -15,9 +15,9 @@ import gymnasium
 from gymnasium.vector import VectorEnv
 
 from rlkit import preprocess
-from rlkit.core import UsageError
-from rlkit.explain import nearest
-from rlkit.resources import cores
+from rlkit.config.messages import nearest
+from rlkit.core.resources import cores
+from rlkit.core.types import UsageError
 
 STEPPINGS = ("native", "python")
 GREYS, POOLS, INTERPOLATIONS = ("luma", "mean"), (2, 1), ("area", "nearest")

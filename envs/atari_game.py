@@ -10,7 +10,7 @@ import numpy as np
 from ale_py import roms
 from gymnasium import spaces
 
-from rlkit.core import Array, State, UsageError
+from rlkit.core.types import Array, State, UsageError
 
 FRAMES_PER_SECOND = 60
 ZOOM = 2

@@ -10,7 +10,7 @@ import numpy as np
 from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from rlkit.core import Array
+from rlkit.core.types import Array
 
 Result = tuple[Array, Array, Array, Array, dict[str, Any]]
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rlkit.core import Array, State, UsageError
+from rlkit.core.types import Array, State, UsageError
 from rlkit.envs.grids import AGENT, GOAL, LINE, MUTED, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
 from rlkit.envs.tabular_vector import FiniteMDPVector, Result
-from rlkit.mdp import FiniteMDP
+from rlkit.planning.mdp import FiniteMDP
 
 
 class Bandit(TabularEnv):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 from rlkit.envs.grids import AGENT, GOAL, INK, LINE, MUTED, WHITE, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
-from rlkit.mdp import from_table
+from rlkit.planning.mdp import from_table
 
 LEFT, RIGHT = 0, 1
 A, B, END = range(3)

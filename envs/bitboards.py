@@ -6,7 +6,7 @@ from typing import Any
 
 import numba
 
-from rlkit.search.draws import below
+from rlkit.planning.search.draws import below
 
 WITHIN: dict[str, Any] = {"error_model": "numpy", "forceinline": True, "no_cpython_wrapper": True, "_nrt": False}
 

@@ -11,10 +11,10 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from rlkit.core import RESIGN, Actor, Array, State, UsageError
+from rlkit.core.types import RESIGN, Actor, Array, State, UsageError
 from rlkit.envs.options import with_options_of
-from rlkit.games.game import Game, seen_by_mover
-from rlkit.games.players import named_player
+from rlkit.planning.games.game import Game, seen_by_mover
+from rlkit.play.games.players import named_player
 
 Made = gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]
 Result = tuple[Array, Array, Array, Array, dict[str, Any]]
@@ -67,7 +67,7 @@ class Games:
     def step(self, action: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         """Make the moves [N], and the replies to them; return (reward, discount), [N] float64 each, of whoever moved.
 
-        A game that is given up (`rlkit.core.RESIGN`) is lost, and its board stays as it is.
+        A game that is given up (`rlkit.core.types.RESIGN`) is lost, and its board stays as it is.
 
         Raises:
             UsageError: a move is not legal.
@@ -147,7 +147,7 @@ class GameEnv(gymnasium.Env[Array, int]):
 
     Where it plays both, a step is one move of one player, seen by whoever is to move; rewards are the mover's, the
     ``raw_reward`` is the first player's, and ``info["discount"]`` is -1 where the turn passed. Which moves are legal is
-    in ``info["action_mask"]``; the action `rlkit.core.RESIGN` gives the game up.
+    in ``info["action_mask"]``; the action `rlkit.core.types.RESIGN` gives the game up.
 
     Attributes:
         model: the rules, for planners.

@@ -8,10 +8,10 @@ import gymnasium
 import numpy as np
 from PIL import Image
 
-from rlkit.core import Array, UsageError
+from rlkit.core.types import Array, UsageError
 from rlkit.envs.grids import AGENT, GOAL, TRAP, Board
-from rlkit.search import RuleModel, Rules
-from rlkit.search.minimax import action_values
+from rlkit.planning.search import RuleModel, Rules
+from rlkit.planning.search.minimax import action_values
 
 COLORS = (AGENT, TRAP)
 """Of the stones of whoever began, and of the other's."""

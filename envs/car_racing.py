@@ -16,7 +16,7 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
 from rlkit import preprocess
-from rlkit.core import Array, Memory, TimeStep, UsageError
+from rlkit.core.types import Array, Memory, TimeStep, UsageError
 
 CLASSES = ((0, 0, 0), (0, 1, 0), (0, 0, 1), (-1, 0, 0), (-1, 0, 1), (1, 0, 0), (1, 0, 1))
 """Steering (left is negative), gas and brake of each action."""

@@ -10,8 +10,8 @@ from gymnasium.envs.box2d import car_racing
 from gymnasium.envs.box2d.car_racing import CarRacing
 from pygame import gfxdraw
 
-from rlkit.core import Array
-from rlkit.film import headless
+from rlkit.core.types import Array
+from rlkit.rendering.render_wrapper import headless
 
 WIDTH, HEIGHT = car_racing.WINDOW_W, car_racing.WINDOW_H
 MARGIN = 2

@@ -8,10 +8,10 @@ from math import exp, factorial
 import numpy as np
 from PIL import Image
 
-from rlkit.core import Array, UsageError
+from rlkit.core.types import Array, UsageError
 from rlkit.envs.grids import AGENT, BONUS, INK, LINE, MUTED, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
-from rlkit.mdp import FiniteMDP
+from rlkit.planning.mdp import FiniteMDP
 
 
 class CarRental(TabularEnv):

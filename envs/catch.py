@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core import Array, State, UsageError
+from rlkit.core.types import Array, State, UsageError
 from rlkit.envs.grids import AGENT, BONUS, Board
 
 LEFT, STAY, RIGHT = range(3)

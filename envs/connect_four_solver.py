@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import numba
 import numpy as np
 
-from rlkit.compiling import entry
-from rlkit.core import Array
+from rlkit.core.compiling import entry
+from rlkit.core.types import Array
 from rlkit.envs.bitboards import count
 from rlkit.envs.connect_four import BOARD, BOTTOM, COLUMNS, HEIGHT, ROWS
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 from rlkit.envs.grids import BONUS, GOAL, INK, LINE, TRAP, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
-from rlkit.mdp import Outcome, from_table
+from rlkit.planning.mdp import Outcome, from_table
 
 COLUMNS = 10
 

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium.utils import colorize
 from PIL import Image, ImageDraw, ImageFont
 
-from rlkit.core import Array
+from rlkit.core.types import Array
 
 UP, RIGHT, DOWN, LEFT = range(4)
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from rlkit.core import Array, UsageError
+from rlkit.core.types import Array, UsageError
 from rlkit.envs.grids import AGENT, ARROW_KEYS, GOAL, MOVES, WHITE, Board, Cell, lines, successors
 from rlkit.envs.tabular import TabularEnv, vectorizable
-from rlkit.maps import Layout, Panel
-from rlkit.mdp import FiniteMDP
+from rlkit.planning.mdp import FiniteMDP
+from rlkit.runs.plots.grid_map import Layout, Panel
 
 
 class Gridworld(TabularEnv):

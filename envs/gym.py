@@ -12,7 +12,7 @@ import gymnasium
 from gymnasium import error
 from gymnasium.vector import VectorEnv
 
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 
 
 def make(
@@ -68,7 +68,7 @@ def _has_no_vector(id: str) -> bool:
 
 def _by_table(env: gymnasium.Env[Any, Any], num_envs: int) -> VectorEnv[Any, Any, Any]:
     from rlkit.envs.tabular_vector import FiniteMDPVector
-    from rlkit.mdp import from_gymnasium, has_table
+    from rlkit.planning.mdp import from_gymnasium, has_table
 
     if not has_table(env):
         name = type(env.unwrapped).__name__

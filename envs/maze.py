@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from rlkit.core import Array, UsageError
+from rlkit.core.types import Array, UsageError
 from rlkit.envs.grids import (
     AGENT,
     ARROW_KEYS,
@@ -23,8 +23,8 @@ from rlkit.envs.grids import (
 )
 from rlkit.envs.maze_generator import generated
 from rlkit.envs.tabular import TabularEnv, vectorizable
-from rlkit.maps import Layout, Panel
-from rlkit.mdp import FiniteMDP
+from rlkit.planning.mdp import FiniteMDP
+from rlkit.runs.plots.grid_map import Layout, Panel
 
 SYMBOLS = "#.SE+T"
 PLAIN = str.maketrans("01", "#.")

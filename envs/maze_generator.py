@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import Array, UsageError
+from rlkit.core.types import Array, UsageError
 from rlkit.envs.grids import successors
 
 

@@ -9,16 +9,17 @@ import gymnasium
 import numpy as np
 from PIL import Image
 
-from rlkit.core import Array, UsageError
+from rlkit.core.types import Array, UsageError
 from rlkit.envs.board_envs import playable
 from rlkit.envs.grids import text_picture
-from rlkit.search.model import Rules, Step, Symmetry
+from rlkit.planning.search.model import Rules, Step, Symmetry
 
 
 class OpenSpielGame:
-    """A game of OpenSpiel as a `rlkit.games.game.Game`; a state is a row [1] of one `pyspiel.State`, left as it is.
+    """A game of OpenSpiel as an `rlkit.planning.games.game.Game`.
 
-    Observations are OpenSpiel's tensors, seen by whoever is to move.
+    A state is a row [1] of one `pyspiel.State`, left as it is. Observations are OpenSpiel's tensors, seen by whoever is
+    to move.
 
     Attributes:
         name: OpenSpiel's, with its parameters.

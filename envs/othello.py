@@ -7,14 +7,14 @@ from typing import Any
 import numba
 import numpy as np
 
-from rlkit.compiling import callback
-from rlkit.core import Array, UsageError
+from rlkit.core.compiling import callback
+from rlkit.core.types import Array, UsageError
 from rlkit.envs.bitboards import count, drawn
 from rlkit.envs.board_envs import playable
 from rlkit.envs.board_games import BoardGame
 from rlkit.envs.symmetries import square_symmetries
-from rlkit.search.model import LEGAL, ROLLOUT, STEP, Rules
-from rlkit.search.rules import certain
+from rlkit.planning.search.model import LEGAL, ROLLOUT, STEP, Rules
+from rlkit.planning.search.rules import certain
 
 WITHIN: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "_nrt": False}
 

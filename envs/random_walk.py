@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 from rlkit.envs.grids import AGENT, GOAL, MUTED, TRAP, Board, lines
 from rlkit.envs.tabular import TabularEnv, vectorizable
-from rlkit.maps import Layout, Panel
-from rlkit.mdp import FiniteMDP
+from rlkit.planning.mdp import FiniteMDP
+from rlkit.runs.plots.grid_map import Layout, Panel
 
 
 class RandomWalk(TabularEnv):

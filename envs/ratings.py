@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlkit.core import Array, UsageError
+from rlkit.core.types import Array, UsageError
 
 HELD_OUT = ("users", "cells", "none")
 CANDIDATES = ("all", "rated")

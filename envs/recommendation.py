@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core import Array, State, UsageError, require_share
+from rlkit.core.types import Array, State, UsageError, require_share
 from rlkit.envs.grids import text_picture
 from rlkit.envs.ratings import CANDIDATES, HELD_OUT, audience, cells
 
@@ -55,7 +55,7 @@ class Recommendation(gymnasium.Env[Any, int]):
         """Make the table.
 
         Args:
-            dataset: ratings, an `rlkit.data.Dataset`.
+            dataset: ratings, an `rlkit.learners.datasets.Dataset`.
             n_items: I, the actions: the items that most users have rated, those first.
             threshold: of liking; None: what was rated at all is liked.
             candidates: all items, or the rated ones.
@@ -105,7 +105,7 @@ class Recommendation(gymnasium.Env[Any, int]):
 
     def _right_vectors(self, features: int) -> Array:
         """Return the first right singular vectors [features, I] of the rows of the users who come in training."""
-        from rlkit.learners.factorization import TruncatedSVD
+        from rlkit.learners.estimators.factorization import TruncatedSVD
 
         rows = self._audience.history[self._audience.learners]
         return np.asarray(TruncatedSVD(features, solver="exact").fit(rows).components_)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from rlkit.envs.grids import BONUS, GOAL, INK, TRAP, WHITE, Board, Cell, clamped
 from rlkit.envs.tabular import TabularEnv, vectorizable
-from rlkit.maps import Layout, cab_layout
-from rlkit.mdp import FiniteMDP, Outcome, from_table
+from rlkit.planning.mdp import FiniteMDP, Outcome, from_table
+from rlkit.runs.plots.grid_map import Layout, cab_layout
 
 SIZE = 5
 PLACES: dict[str, Cell] = {"R": (0, 0), "G": (0, 4), "Y": (4, 0), "B": (4, 3)}

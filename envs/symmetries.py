@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlkit.search.model import Symmetry
+from rlkit.planning.search.model import Symmetry
 
 
 def square_symmetries(size: int) -> list[Symmetry]:

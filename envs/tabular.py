@@ -11,11 +11,11 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from PIL import Image
 
-from rlkit.core import Array, State, UsageError
+from rlkit.core.types import Array, State, UsageError
 from rlkit.envs.options import with_options_of
 from rlkit.envs.tabular_vector import FiniteMDPVector
-from rlkit.maps import Layout
-from rlkit.mdp import FiniteMDP
+from rlkit.planning.mdp import FiniteMDP
+from rlkit.runs.plots.grid_map import Layout
 
 ARROWS = {"up": 1073741906, "right": 1073741903, "down": 1073741905, "left": 1073741904}
 """SDL's codes of the keys; the letters W, D, S and A stand in for them."""

@@ -10,8 +10,8 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from rlkit.core import Array, State
-from rlkit.mdp import FiniteMDP
+from rlkit.core.types import Array, State
+from rlkit.planning.mdp import FiniteMDP
 
 Result = tuple[Array, Array, Array, Array, dict[str, Any]]
 

@@ -7,15 +7,15 @@ from typing import Any
 import numba
 import numpy as np
 
-from rlkit.compiling import callback
-from rlkit.core import Array
+from rlkit.core.compiling import callback
+from rlkit.core.types import Array
 from rlkit.envs.bitboards import drawn
 from rlkit.envs.board_envs import playable
 from rlkit.envs.board_games import BoardGame
 from rlkit.envs.symmetries import square_symmetries
-from rlkit.search.minimax import Minimax
-from rlkit.search.model import LEGAL, ROLLOUT, STEP, Rules
-from rlkit.search.rules import certain
+from rlkit.planning.search.minimax import Minimax
+from rlkit.planning.search.model import LEGAL, ROLLOUT, STEP, Rules
+from rlkit.planning.search.rules import certain
 
 WITHIN: dict[str, Any] = {"error_model": "numpy", "forceinline": True, "no_cpython_wrapper": True, "_nrt": False}
 FULL = 511

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 from rlkit.envs.grids import AGENT, ARROW_KEYS, GOAL, LINE, MOVES, MUTED, START, Board, Cell, clamped, lines
 from rlkit.envs.tabular import TabularEnv, vectorizable
-from rlkit.maps import Layout, Panel
-from rlkit.mdp import FiniteMDP, Outcome, from_table
+from rlkit.planning.mdp import FiniteMDP, Outcome, from_table
+from rlkit.runs.plots.grid_map import Layout, Panel
 
 KINGS_MOVES = (*MOVES, (-1, 1), (1, 1), (1, -1), (-1, -1), (0, 0))
 """Up, right, down, left, the four between them clockwise, and none."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rlkit.fitting.run import FitRun
-    from rlkit.launch import Request
-    from rlkit.run import Run
+    from rlkit.runs.launch import Request
+    from rlkit.runs.run import Run
 
 __all__ = ["defaults", "fit", "load", "report", "train"]
 
@@ -28,7 +28,7 @@ def train(*overrides: str, **keys: Any) -> Run:
         UsageError: a mistake in the keys, in one line.
         RunError: something failed on the way.
     """
-    from rlkit import launch
+    from rlkit.runs import launch
 
     return launch.start(_request("train", overrides, keys))
 
@@ -77,16 +77,19 @@ def report(*directories: Path | str, out: Path | str = "report.html", video_mb: 
 
 
 def defaults(name: str) -> dict[str, Any]:
-    """Return the values of a shipped YAML, e.g. of ``agent/dqn``, for plain scripts; see `rlkit.nodes.defaults`."""
-    from rlkit import nodes
+    """Return the values of a shipped YAML, e.g. of ``agent/dqn``, for plain scripts.
 
-    return nodes.defaults(name)
+    See `rlkit.config.instantiate.defaults`.
+    """
+    from rlkit.config import instantiate
+
+    return instantiate.defaults(name)
 
 
 def _request(verb: str, overrides: Sequence[str], keys: Mapping[str, Any]) -> Request:
-    from rlkit.config import composed
-    from rlkit.core import UsageError
-    from rlkit.launch import Request
+    from rlkit.config.compose import composed
+    from rlkit.core.types import UsageError
+    from rlkit.runs.launch import Request
 
     words = [*overrides, *(f"{key}={_word(value)}" for key, value in keys.items())]
     try:

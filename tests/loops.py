@@ -6,12 +6,12 @@ from typing import Any
 
 from making import configured
 
-from rlkit import build
-from rlkit.compiled import compiled_loop
-from rlkit.loop import Interaction, train
-from rlkit.seeding import Seeds
-from rlkit.statistics import Averages, Episode, EpisodeTracker
-from rlkit.training import stream
+from rlkit.algorithms.tabular.compiled import compiled_loop
+from rlkit.core.loop import Interaction, train
+from rlkit.core.seeding import Seeds
+from rlkit.core.statistics import Averages, Episode, EpisodeTracker
+from rlkit.runs import build
+from rlkit.runs.training import stream
 
 
 class Pieces:

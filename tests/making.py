@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from rlkit import build, nodes
-from rlkit.config import composed
-from rlkit.loop import interact
-from rlkit.seeding import Seeds
-from rlkit.vector import SerialEnvironment
+from rlkit.config import instantiate
+from rlkit.config.compose import composed
+from rlkit.core.loop import interact
+from rlkit.core.seeding import Seeds
+from rlkit.runs import build
+from rlkit.vector.vector import SerialEnvironment
 
 
 def configured(words: str) -> Any:
@@ -22,7 +23,7 @@ def configured(words: str) -> Any:
 
 @cache
 def _composed(words: str) -> Any:
-    return nodes.plain(composed("train", ["tuned=none", *words.split()])[0])
+    return instantiate.plain(composed("train", ["tuned=none", *words.split()])[0])
 
 
 def made(words: str, env: SerialEnvironment) -> Any:

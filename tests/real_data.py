@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlkit.core import Array
+from rlkit.core.types import Array
 
 
 def folder(name: str) -> Path:

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from rlkit import build, nodes
-from rlkit.config import composed
-from rlkit.core import Actor, Array, Memory, TimeStep
-from rlkit.demonstrations.folder import EpisodeFolder
-from rlkit.demonstrations.playing import Noise, about, record_episodes
-from rlkit.policies import Uniform
+from rlkit.algorithms.fixed_policies import Uniform
+from rlkit.config import instantiate
+from rlkit.config.compose import composed
+from rlkit.core.types import Actor, Array, Memory, TimeStep
+from rlkit.learners.datasets.demonstrations.folder import EpisodeFolder
+from rlkit.play.demonstrate import Noise, about, record_episodes
+from rlkit.runs import build
 
 
 class Balancing:
@@ -30,7 +31,7 @@ class Balancing:
 
 def record(path: Path, *words: str, player: Actor | None = None, episodes: int = 3, **settings: Any) -> Path:
     """Record a player, by default one that draws its actions, in the environment that `words` describe."""
-    config = nodes.plain(composed("train", ["agent=random", *words])[0])
+    config = instantiate.plain(composed("train", ["agent=random", *words])[0])
     env = build.make_environment(config, num_envs=1)
     try:
         folder = EpisodeFolder(path, about(config, env), save_every=2)

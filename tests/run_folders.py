@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from rlkit import nodes
-from rlkit.config import composed
+from rlkit.config import instantiate
+from rlkit.config.compose import composed
 
 Returns = Mapping[int, Sequence[float]]
 """Returns of the episodes at a step."""
@@ -20,7 +20,7 @@ def write_run(
 ) -> Path:
     """Write the folder of a run of Q-learning on FrozenLake with these returns; return it."""
     config, choices = composed("train", ["agent=q_learning", "env=frozen_lake", "tuned=none", *words])
-    plain: dict[str, Any] = {**nodes.plain(config), "choices": dict(choices), "name": folder.name, "seed": seed}
+    plain: dict[str, Any] = {**instantiate.plain(config), "choices": dict(choices), "name": folder.name, "seed": seed}
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump({**plain, "run_dir": str(folder), "device": "cpu"}))
     rows = [f"{step},{i},{value},1,0" for step, values in evaluations.items() for i, value in enumerate(values)]

@@ -13,12 +13,12 @@ from gymnasium import spaces
 from making import made, stream_of
 from torch import nn
 
-from rlkit.core import Array
+from rlkit.core.evaluation import evaluate
+from rlkit.core.loop import train
+from rlkit.core.types import Array
 from rlkit.envs.catch import Catch
-from rlkit.evaluation import evaluate
-from rlkit.loop import train
 from rlkit.networks import MLP, Acted, ImpalaCNN, NatureCNN, SmallCNN, module_state, replayable
-from rlkit.vector import SerialEnvironment
+from rlkit.vector.vector import SerialEnvironment
 from toys import assert_same
 
 PICTURES = spaces.Box(0, 255, (4, 44, 36), np.uint8)

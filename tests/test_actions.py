@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, distributions
 
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 from rlkit.networks import action_distribution
 
 BOX = spaces.Box(np.array([-2.0, 0.0], np.float32), np.array([2.0, 1.0], np.float32))

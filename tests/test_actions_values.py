@@ -9,7 +9,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from rlkit.networks.actions import Gaussian
+from rlkit.networks.action_distributions import Gaussian
 
 # Means 1, 2, 3; standard deviations 1, 2, 4.
 PARAMETERS = torch.tensor([[1.0, 2.0, 3.0, 0.0, log(2.0), log(4.0)]])

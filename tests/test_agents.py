@@ -16,15 +16,15 @@ from transitions import learn, seen, transition
 from rlkit.agents.dqn import DQN
 from rlkit.agents.q_learning import QLearning
 from rlkit.agents.random import Random
-from rlkit.checkpoint import Store
-from rlkit.core import Batch, Transition, UsageError
-from rlkit.distributions import Categorical, Expected, Quantile
-from rlkit.evaluation import evaluate
-from rlkit.explore import Constant, Linear
-from rlkit.loop import interact, train
+from rlkit.algorithms.exploration import Constant, Linear
+from rlkit.core.checkpoint import Store
+from rlkit.core.evaluation import evaluate
+from rlkit.core.loop import interact, train
+from rlkit.core.types import Batch, Transition, UsageError
 from rlkit.networks import MLP, QNetwork
+from rlkit.networks.return_distributions import Categorical, Expected, Quantile
 from rlkit.replay import UniformReplay
-from rlkit.vector import SerialEnvironment, first_timestep
+from rlkit.vector.vector import SerialEnvironment, first_timestep
 from toys import Counting, assert_same
 
 

@@ -9,20 +9,20 @@ from gymnasium import spaces
 from torch import nn
 
 import rlkit
-from rlkit import build
 from rlkit.agents.alphazero import AlphaZero
-from rlkit.core import RunError, StepInfo, Transition, UsageError
+from rlkit.core.types import RunError, StepInfo, Transition, UsageError
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.tic_tac_toe import TicTacToe
-from rlkit.mdp import from_table
-from rlkit.mdp.evaluation import exact_values
-from rlkit.mdp.iteration import value_iteration
-from rlkit.mdp.sources import model_of
 from rlkit.networks import PolicyValue, ResidualBoard
 from rlkit.networks.policy_value import masked
-from rlkit.search.finite import FiniteModel
-from rlkit.search.positions import PositionReplay, Positions, turned
-from rlkit.vector import first_timestep
+from rlkit.planning.mdp import from_table
+from rlkit.planning.mdp.evaluation import exact_values
+from rlkit.planning.mdp.iteration import value_iteration
+from rlkit.planning.mdp.sources import model_of
+from rlkit.planning.search.finite import FiniteModel
+from rlkit.planning.search.positions import PositionReplay, Positions, turned
+from rlkit.runs import build
+from rlkit.vector.vector import first_timestep
 
 
 class FixedNetwork(nn.Module):

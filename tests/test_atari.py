@@ -16,19 +16,21 @@ from ale_py import roms
 from commands import refused, succeed
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 
-from rlkit import build, human, nodes
-from rlkit.checkpoint import Store
-from rlkit.config import composed
-from rlkit.core import Environment, TimeStep, Transition, UsageError
+from rlkit.config import instantiate
+from rlkit.config.compose import composed
+from rlkit.core.checkpoint import Store
+from rlkit.core.seeding import Seeds
+from rlkit.core.statistics import EpisodeTracker
+from rlkit.core.types import Environment, TimeStep, Transition, UsageError
 from rlkit.envs.atari import rom_name
-from rlkit.film import Film
-from rlkit.folder import default_name
-from rlkit.keys import REPEAT, keys_for
-from rlkit.seeding import Seeds
-from rlkit.statistics import EpisodeTracker
-from rlkit.subprocesses import SubprocessEnvironment
+from rlkit.play import human
+from rlkit.play.keyboard import REPEAT, keys_for
+from rlkit.rendering.render_wrapper import Film
+from rlkit.runs import build
+from rlkit.runs.folder import default_name
 from rlkit.testing import check_env
-from rlkit.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.subprocess import SubprocessEnvironment
+from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 from toys import assert_same
 
 gymnasium.register_envs(ale_py)
@@ -41,7 +43,7 @@ MENUS = ("berzerk", "double_dunk")
 def config(*words: str, **env: Any) -> dict[str, Any]:
     """Return the configuration of a run in ``env=atari`` with these options."""
     options = [f"env.{key}={str(value).replace(' ', '')}" for key, value in env.items()]
-    return nodes.plain(composed("train", ["agent=random", "env=atari", *options, *words])[0])
+    return instantiate.plain(composed("train", ["agent=random", "env=atari", *options, *words])[0])
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 import torch
 from scipy import sparse
 
-from rlkit.learners.activations import ACTIVATIONS, sigmoid, softmax
-from rlkit.learners.backprop import INITIALISERS, Network, dropout_masks, forward, gradient, initial, penalty
-from rlkit.learners.costs import PAIRS, last_layer
-from rlkit.learners.optimizers import SGD, Adam
-from rlkit.learners.settings import SettingError
+from rlkit.learners.estimators.activations import ACTIVATIONS, sigmoid, softmax
+from rlkit.learners.estimators.backprop import INITIALISERS, Network, dropout_masks, forward, gradient, initial, penalty
+from rlkit.learners.estimators.costs import PAIRS, last_layer
+from rlkit.learners.estimators.optimizers import SGD, Adam
+from rlkit.learners.estimators.settings import SettingError
 
 
 def numerical(function: Any, vector: Any) -> Any:

@@ -11,20 +11,20 @@ from sklearn.linear_model import BayesianRidge
 from sklearn.neighbors import KNeighborsRegressor
 
 from rlkit.agents.bandit import Bandit
-from rlkit.bandits import Contexts, EpsilonGreedy, EstimatorArms, RecommenderArms, RidgeArms, Steps
-from rlkit.bandits import ThompsonSampling as Thompson
-from rlkit.bandits import UpperBound as Bound
-from rlkit.bandits.memory import Memory
-from rlkit.core import RunError, UsageError
+from rlkit.algorithms.bandits import Contexts, EpsilonGreedy, EstimatorArms, RecommenderArms, RidgeArms, Steps
+from rlkit.algorithms.bandits import ThompsonSampling as Thompson
+from rlkit.algorithms.bandits import UpperBound as Bound
+from rlkit.algorithms.bandits.memory import Memory
+from rlkit.algorithms.exploration import Constant
+from rlkit.core.loop import interact, train
+from rlkit.core.types import RunError, UsageError
 from rlkit.envs.bandit import Bandit as SlotMachine
-from rlkit.explore import Constant
-from rlkit.learners.factorization import MatrixFactorization
-from rlkit.learners.linear import LinearRegression
-from rlkit.learners.naive_bayes import BernoulliNB, GaussianNB
-from rlkit.learners.neighbors import Popularity
-from rlkit.learners.tree import DecisionTreeRegressor
-from rlkit.loop import interact, train
-from rlkit.vector import SerialEnvironment
+from rlkit.learners.estimators.factorization import MatrixFactorization
+from rlkit.learners.estimators.linear import LinearRegression
+from rlkit.learners.estimators.naive_bayes import BernoulliNB, GaussianNB
+from rlkit.learners.estimators.neighbors import Popularity
+from rlkit.learners.estimators.tree import DecisionTreeRegressor
+from rlkit.vector.vector import SerialEnvironment
 from toys import assert_same
 
 OPTIONS: dict[str, Any] = {"memory": 500, "update_every": 50, "partial": False, "bootstraps": 0, "initial_value": 0.0}

@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 from rlkit.envs.board_envs import GameEnv, Games, GameVector
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.connect_four_solver import ConnectFourSolver
 from rlkit.envs.gomoku import Gomoku
 from rlkit.envs.othello import Othello
 from rlkit.envs.tic_tac_toe import TicTacToe
-from rlkit.games.players import Mover, named_player, perfect_moves, random_moves
-from rlkit.search import UCT, RandomPlay, Search, rule_for, weights
-from rlkit.search.minimax import Minimax
-from rlkit.search.positions import Positions, turned
+from rlkit.planning.search import UCT, RandomPlay, Search, rule_for, weights
+from rlkit.planning.search.minimax import Minimax
+from rlkit.planning.search.positions import Positions, turned
+from rlkit.play.games.players import Mover, named_player, perfect_moves, random_moves
 
 GAMES = {
     "tic-tac-toe": TicTacToe,

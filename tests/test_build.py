@@ -9,16 +9,17 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from rlkit import build, nodes
 from rlkit.agents.dqn import DQN
 from rlkit.agents.q_learning import QLearning
-from rlkit.capture import layers
-from rlkit.core import UsageError
-from rlkit.explore import Constant, Linear
+from rlkit.algorithms.exploration import Constant, Linear
+from rlkit.config import instantiate
+from rlkit.core.seeding import Seeds
+from rlkit.core.types import UsageError
 from rlkit.networks import module_state
-from rlkit.seeding import Seeds
-from rlkit.subprocesses import SubprocessEnvironment
-from rlkit.vector import SerialEnvironment, VectorEnvironment
+from rlkit.runs import build
+from rlkit.vector.snapshot import layers
+from rlkit.vector.subprocess import SubprocessEnvironment
+from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 from toys import Counting, Line, OwnVector
 
 
@@ -38,48 +39,52 @@ def part(**keys: Any) -> dict[str, Any]:
 class TestBuild:
     def test_plain_data_stays_what_it_is(self) -> None:
         node = {"a": [1, {"b": None}], "c": "text"}
-        assert nodes.build(node, {}) == node
+        assert instantiate.build(node, {}) == node
 
     def test_targets_are_built_innermost_first_wherever_they_stand(self) -> None:
-        built = nodes.build({"x": [part(value=part(value={"deep": part(value=3)}))]}, {})
+        built = instantiate.build({"x": [part(value=part(value={"deep": part(value=3)}))]}, {})
         assert built["x"][0].value.value["deep"].value == 3
 
     def test_partial_gives_the_callable_with_its_arguments_bound(self) -> None:
-        bound = nodes.build(part(value=3, _partial_=True), {})
+        bound = instantiate.build(part(value=3, _partial_=True), {})
         assert isinstance(bound, functools.partial)
         assert bound(rng=4).value == 3
 
     def test_a_node_says_which_task_the_nodes_within_are_for(self) -> None:
         chosen = {"_target_": {"regression": "test_build.Part", "classification": "test_build.anything"}, "value": 3}
-        built = nodes.build(part(value=chosen, _task_="regression"), {"task": lambda path: "classification"})
+        built = instantiate.build(part(value=chosen, _task_="regression"), {"task": lambda path: "classification"})
         assert isinstance(built.value, Part)
-        assert nodes.build(part(value=part(value=chosen)), {"task": lambda path: "classification"}).value.value == {
-            "value": 3
-        }
+        assert instantiate.build(
+            part(value=part(value=chosen)), {"task": lambda path: "classification"}
+        ).value.value == {"value": 3}
 
     def test_what_the_run_knows_is_passed_to_whoever_asks_by_its_nodes_path_unless_given(self) -> None:
         context = {"rng": lambda path: f"generator of {path}", "device": lambda path: "cpu"}
-        built = nodes.build({"agent": part(value=part(value=1), other=part(value=1, rng="own"))}, context)["agent"]
+        built = instantiate.build({"agent": part(value=part(value=1), other=part(value=1, rng="own"))}, context)[
+            "agent"
+        ]
         assert built.rng == "generator of agent"
         assert built.value.rng == "generator of agent.value"
         assert built.other.rng == "own"
 
     def test_a_callable_that_takes_any_key_gets_those_it_was_given(self) -> None:
-        assert nodes.build({"_target_": "test_build.anything", "a": 1}, {"rng": lambda path: path}) == {"a": 1}
+        assert instantiate.build({"_target_": "test_build.anything", "a": 1}, {"rng": lambda path: path}) == {"a": 1}
 
     def test_an_unknown_option_is_refused_with_its_path_and_the_nearest_valid_name(self) -> None:
         with pytest.raises(UsageError, match=r"agent\.epsilon\.strat is not an option of Linear; did you mean start\?"):
-            nodes.build({"epsilon": {"_target_": "rlkit.explore.Linear", "strat": 1.0}}, {}, "agent")
+            instantiate.build(
+                {"epsilon": {"_target_": "rlkit.algorithms.exploration.Linear", "strat": 1.0}}, {}, "agent"
+            )
 
-    @pytest.mark.parametrize("target", ["no.such.module.X", "rlkit.explore.NoSuch", "Linear", ""])
+    @pytest.mark.parametrize("target", ["no.such.module.X", "rlkit.algorithms.exploration.NoSuch", "Linear", ""])
     def test_a_target_that_cannot_be_imported_is_refused_with_its_path(self, target: str) -> None:
         with pytest.raises(UsageError, match=r"env\._target_ .* cannot be imported: .*; is its package installed\?"):
-            nodes.build({"_target_": target}, {}, "env")
+            instantiate.build({"_target_": target}, {}, "env")
 
 
 class TestDefaults:
     def test_they_are_the_values_of_the_yaml_built_without_what_the_run_gives(self) -> None:
-        values = nodes.defaults("agent/dqn")
+        values = instantiate.defaults("agent/dqn")
         assert isinstance(values["epsilon"], Linear)
         assert isinstance(values["optimizer"], functools.partial)
         assert {"gamma", "double", "batch_size", "target_every"} <= set(values)
@@ -89,12 +94,12 @@ class TestDefaults:
         env = SerialEnvironment([lambda: Line(3)])
         own = {"observation_space": env.observation_space, "action_space": env.action_space}
         own |= {"epsilon": Constant(0.0), "rng": np.random.default_rng(0)}
-        agent = QLearning(**{**nodes.defaults("agent/q_learning"), **own})
+        agent = QLearning(**{**instantiate.defaults("agent/q_learning"), **own})
         assert agent.q.shape == (10_000, 2)
 
     def test_an_unknown_name_is_refused_with_the_nearest(self) -> None:
         with pytest.raises(UsageError, match=r"there is no agent/dqm; did you mean dqn\?"):
-            nodes.defaults("agent/dqm")
+            instantiate.defaults("agent/dqm")
 
 
 def config(**keys: Any) -> dict[str, Any]:
@@ -205,7 +210,7 @@ class Painted(Counting):
 
 def dqn_config(**keys: Any) -> dict[str, Any]:
     torso = {"_target_": "rlkit.networks.MLP", "hidden": [4], "activation": "relu", "layer_norm": False}
-    distribution = {"_target_": "rlkit.distributions.Expected"}
+    distribution = {"_target_": "rlkit.networks.return_distributions.Expected"}
     head = {"distribution": distribution, "dueling": False, "noisy": False, "noise_scale": 0.5}
     agent = {
         "_target_": "rlkit.agents.dqn.DQN",
@@ -214,7 +219,7 @@ def dqn_config(**keys: Any) -> dict[str, Any]:
         "optimizer": {"_target_": "torch.optim.SGD", "_partial_": True},
         "learning_rate": 0.1,
         "anneal": False,
-        "epsilon": {"_target_": "rlkit.explore.Constant", "value": 0.1},
+        "epsilon": {"_target_": "rlkit.algorithms.exploration.Constant", "value": 0.1},
         **{"gamma": 0.9, "double": True, "learning_starts": 0, "batch_size": 2, "train_freq": 1},
         **{
             "gradient_steps": 1,

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from gymnasium import wrappers
 
-from rlkit import capture, preprocess
-from rlkit.film import Film
+from rlkit import preprocess
+from rlkit.core.spaces import DiscreteTuple, as_arrays
 from rlkit.preprocess import SignReward, TerminalReward
-from rlkit.spaces import DiscreteTuple, as_arrays
+from rlkit.rendering.render_wrapper import Film
+from rlkit.vector import snapshot
 from toys import Counting, Plain, assert_same
 
 IDS = (
@@ -51,12 +52,12 @@ def assert_continues(build: Any) -> None:
     for env in (used, untouched):
         env.reset(seed=3)
         play(env, 17)
-    state = capture.capture(used)
+    state = snapshot.capture(used)
     after = play(used, 300)
     assert_same(after, play(untouched, 300))
     other.reset(seed=4)
     play(other, 5)
-    capture.restore(other, state)
+    snapshot.restore(other, state)
     assert_same(play(other, 300), after)
 
 
@@ -93,18 +94,18 @@ def test_every_wrapper_of_the_table_continues_exactly(wrap: Any) -> None:
 
 
 def test_every_name_in_the_table_is_a_class_that_exists() -> None:
-    for name in capture.FIELDS:
+    for name in snapshot.FIELDS:
         module, _, attribute = name.rpartition(".")
         assert isinstance(getattr(import_module(module), attribute), type), name
 
 
 def test_an_environment_that_was_never_reset_is_captured_too() -> None:
     env = make("FrozenLake-v1")
-    state = capture.capture(env)
+    state = snapshot.capture(env)
     env.reset(seed=1)
     after = play(env, 30)
     other = make("FrozenLake-v1")
-    capture.restore(other, state)
+    snapshot.restore(other, state)
     other.reset(seed=1)
     assert_same(play(other, 30), after)
 
@@ -112,41 +113,41 @@ def test_an_environment_that_was_never_reset_is_captured_too() -> None:
 def test_a_captured_state_does_not_change_while_the_environment_goes_on() -> None:
     env = make("Blackjack-v1")
     env.reset(seed=0)
-    state = capture.capture(env)
+    state = snapshot.capture(env)
     hands = [list(layer["player"]) for layer in state["layers"] if "player" in layer]
     assert len(hands) == 1
     env.step(1)
     assert [layer["player"] for layer in state["layers"] if "player" in layer] == hands
-    capture.restore(env, state)
+    snapshot.restore(env, state)
     env.step(1)
     assert [layer["player"] for layer in state["layers"] if "player" in layer] == hands
 
 
-@pytest.mark.parametrize("kind", capture.BIT_GENERATORS.values(), ids=list(capture.BIT_GENERATORS))
+@pytest.mark.parametrize("kind", snapshot.BIT_GENERATORS.values(), ids=list(snapshot.BIT_GENERATORS))
 def test_a_generator_of_any_kind_continues_exactly(kind: Any) -> None:
     used, other = Plain(), Plain()
     used.np_random = np.random.Generator(kind(3))
     other.np_random = np.random.Generator(np.random.PCG64(4))
     used.reset()
     other.reset()
-    state = capture.capture(used)
+    state = snapshot.capture(used)
     after = play(used, 50)
-    capture.restore(other, state)
+    snapshot.restore(other, state)
     assert_same(play(other, 50), after)
 
 
 def test_a_generator_that_nobody_knows_is_not_called() -> None:
     env = Plain()
     env.reset(seed=0)
-    state = capture.capture(env)
+    state = snapshot.capture(env)
     state["generator"]["state"]["bit_generator"] = "seed"
     with pytest.raises(KeyError):
-        capture.restore(env, state)
+        snapshot.restore(env, state)
 
 
 def test_a_layer_that_offers_its_state_is_asked_for_it() -> None:
     env = wrappers.TimeLimit(Plain(), 50)
-    assert capture.opaque_layer(env) is None
+    assert snapshot.opaque_layer(env) is None
     assert_continues(lambda: wrappers.TimeLimit(Plain(), 50))
 
 
@@ -157,21 +158,21 @@ def test_one_opaque_layer_makes_the_whole_opaque_and_is_named() -> None:
         (wrappers.TimeLimit(Counting(), 5), "toys.Counting"),
         (wrappers.TimeLimit(transformed, 5), "gymnasium.wrappers.transform_observation.TransformObservation"),
     ):
-        assert capture.opaque_layer(env) == culprit
-        assert capture.capture(env) is None
+        assert snapshot.opaque_layer(env) == culprit
+        assert snapshot.capture(env) is None
 
 
 def test_a_subclass_of_a_class_in_the_table_is_opaque_because_it_may_hold_more() -> None:
     class More(TerminalReward):
         pass
 
-    assert capture.capture(More(Plain(), 0.0)) is None
-    assert capture.capture(TerminalReward(Plain(), 0.0)) is not None
+    assert snapshot.capture(More(Plain(), 0.0)) is None
+    assert snapshot.capture(TerminalReward(Plain(), 0.0)) is not None
 
 
 def test_layers_go_from_the_outside_in() -> None:
     env = DiscreteTuple(make("Blackjack-v1"))
-    assert [type(layer).__name__ for layer in capture.layers(env)] == [
+    assert [type(layer).__name__ for layer in snapshot.layers(env)] == [
         "DiscreteTuple",
         "OrderEnforcing",
         "BlackjackEnv",
@@ -181,7 +182,7 @@ def test_layers_go_from_the_outside_in() -> None:
 @pytest.mark.parametrize("name", preprocess.__all__)
 def test_every_preprocessor_can_be_captured(name: str) -> None:
     layer = getattr(preprocess, name)
-    assert callable(getattr(layer, "get_state", None)) or f"{layer.__module__}.{layer.__qualname__}" in capture.FIELDS
+    assert callable(getattr(layer, "get_state", None)) or f"{layer.__module__}.{layer.__qualname__}" in snapshot.FIELDS
 
 
 def test_what_films_an_environment_is_no_part_of_its_state() -> None:
@@ -189,6 +190,6 @@ def test_what_films_an_environment_is_no_part_of_its_state() -> None:
     for env in (plain, watched):
         env.reset(seed=3)
         env.step(0)
-    assert_same(capture.capture(plain), capture.capture(watched))
-    capture.restore(watched, capture.capture(plain))
+    assert_same(snapshot.capture(plain), snapshot.capture(watched))
+    snapshot.restore(watched, snapshot.capture(plain))
     assert_same(play(watched, 50), play(plain, 50))

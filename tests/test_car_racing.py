@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from recordings import record
 
-from rlkit import build, nodes, preprocess
-from rlkit.config import compose_alone, composed
-from rlkit.core import UsageError
-from rlkit.demonstrations import read_episodes
-from rlkit.keys import keys_for
+from rlkit import preprocess
+from rlkit.config import instantiate
+from rlkit.config.compose import compose_alone, composed
+from rlkit.core.types import UsageError
+from rlkit.learners.datasets.demonstrations import read_episodes
+from rlkit.play.keyboard import keys_for
+from rlkit.runs import build
 
 pytest.importorskip("Box2D")
 
@@ -20,16 +22,16 @@ from gymnasium.envs.box2d.car_racing import CarRacing
 
 from rlkit.envs.car_racing import CLASSES, CentreLine, make
 from rlkit.envs.car_racing_world import Racing
-from rlkit.film import headless
+from rlkit.rendering.render_wrapper import headless
 
 
 def options(**changed: Any) -> dict[str, Any]:
-    node = nodes.plain(compose_alone("env/car_racing"))["env"]
+    node = instantiate.plain(compose_alone("env/car_racing"))["env"]
     return {**{key: value for key, value in node.items() if key != "_target_"}, **changed}
 
 
 def driver() -> CentreLine:
-    return nodes.build(nodes.plain(compose_alone("expert/centre_line"))["expert"], {}, "expert")  # type: ignore[no-any-return]
+    return instantiate.build(instantiate.plain(compose_alone("expert/centre_line"))["expert"], {}, "expert")  # type: ignore[no-any-return]
 
 
 def blind(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +116,7 @@ def test_the_driver_completes_tracks_that_it_has_never_seen(monkeypatch: pytest.
 
 
 def test_the_driver_is_refused_where_it_cannot_drive() -> None:
-    config = nodes.plain(composed("train", ["agent=random", "env=car_racing", "env.discrete=false"])[0])
+    config = instantiate.plain(composed("train", ["agent=random", "env=car_racing", "env.discrete=false"])[0])
     with pytest.raises(UsageError, match=r"drives in env=car_racing with env.discrete=true only"):
         driver().read(build.make_single(config))  # type: ignore[arg-type]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rlkit.cli import main
+from rlkit.cli.main import main
 
 
 @pytest.fixture(autouse=True)

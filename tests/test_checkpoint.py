@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rlkit import checkpoint
-from rlkit.checkpoint import CheckpointError, Segment, Store, verify
-from rlkit.core import RunError
+from rlkit.core import checkpoint
+from rlkit.core.checkpoint import CheckpointError, Segment, Store, verify
+from rlkit.core.types import RunError
 from toys import assert_same
 
 
@@ -421,7 +421,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from rlkit.checkpoint import Segment, Store
+from rlkit.core.checkpoint import Segment, Store
 
 store = Store(Path(sys.argv[1]), keep=2)
 state = lambda step: {"step": step, "x": np.full(1000, step), "s": [Segment("a", lambda: {"x": np.arange(9)})]}

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from commands import clean_environment, refused, rlkit, succeed
 
-from rlkit.cli import VERBS, main
-from rlkit.explain import LISTED
+from rlkit.cli.main import VERBS, main
+from rlkit.config.messages import LISTED
 
 Refuse = Callable[..., str]
 
@@ -207,7 +207,7 @@ def test_a_missing_extra_is_named_with_its_remedy(tmp_path: Path):
 
 def test_help_imports_nothing_slow(tmp_path: Path):
     code = (
-        "import sys; from rlkit.cli import main; main(sys.argv[1:]); "
+        "import sys; from rlkit.cli.main import main; main(sys.argv[1:]); "
         "slow = {'hydra', 'omegaconf', 'gymnasium', 'torch', 'yaml'} & set(sys.modules); assert not slow, slow"
     )
     for words in (["--help"], ["--version"], *([verb, "--help"] for verb in VERBS)):
@@ -237,7 +237,7 @@ def test_help_shows_keys_choices_and_comments(capsys: pytest.CaptureFixture[str]
 
 
 def test_help_shows_every_key_that_a_verb_has(capsys: pytest.CaptureFixture[str]):
-    from rlkit.schemas import SCHEMAS
+    from rlkit.config.schemas import SCHEMAS
 
     for verb, schema in SCHEMAS.items():
         main([verb, "--help"])
@@ -271,12 +271,12 @@ def test_list_refuses_what_is_no_group(refuse: Refuse):
 
 
 def test_list_needs_no_hydra(tmp_path: Path):
-    code = "import sys; from rlkit.cli import main; main(['list']); assert 'hydra' not in sys.modules"
+    code = "import sys; from rlkit.cli.main import main; main(['list']); assert 'hydra' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=clean_environment(), check=True, timeout=60)
 
 
 def test_every_shipped_file_says_what_it_is():
-    from rlkit import plugins
+    from rlkit.config import plugins
 
     assert not [entry.path for entry in plugins.entries() if not entry.summary]
 

@@ -17,9 +17,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 import rlkit
 from rlkit.agents.cloning import Cloning
-from rlkit.core import UsageError
-from rlkit.demonstrations.playing import Noise
-from rlkit.vector import first_timestep
+from rlkit.core.types import UsageError
+from rlkit.play.demonstrate import Noise
+from rlkit.vector.vector import first_timestep
 
 WORDS = (
     "agent=cloning",

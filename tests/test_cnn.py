@@ -16,10 +16,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.preprocessing import scale
 
-from rlkit.learners.augmentation import Augmentation, _moved
-from rlkit.learners.cnn import CNNClassifier, TorchMLPClassifier
-from rlkit.learners.epochs import batches
-from rlkit.learners.settings import SettingError
+from rlkit.learners.estimators.augmentation import Augmentation, _moved
+from rlkit.learners.estimators.cnn import CNNClassifier, TorchMLPClassifier
+from rlkit.learners.estimators.epochs import batches
+from rlkit.learners.estimators.settings import SettingError
 from rlkit.networks import MLP, BlockCNN, NatureCNN, load_module_state, module_state
 
 SMALL = partial(BlockCNN, channels=[[8], [16]], hidden=32)

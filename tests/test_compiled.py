@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from loops import Play
 from twins import Twin, random_mdp
 
-from rlkit.compiled import compiled_loop
-from rlkit.core import RunError, UsageError
-from rlkit.explore import Constant, Exponential, Linear, Multiplicative
+from rlkit.algorithms.exploration import Constant, Exponential, Linear, Multiplicative
+from rlkit.algorithms.tabular.compiled import compiled_loop
+from rlkit.core.types import RunError, UsageError
 from toys import assert_same
 
 AGENTS = ("q_learning", "double_q_learning", "sarsa", "expected_sarsa")

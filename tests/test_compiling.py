@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rlkit.compiling import fingerprint
+from rlkit.core.compiling import fingerprint
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,7 +25,7 @@ ENTRY = """
 from constants import SCALE
 from helper import within
 from numba import float64, int64
-from rlkit.compiling import callback, entry
+from rlkit.core.compiling import callback, entry
 
 @entry(error_model="numpy")
 def outer(x):
@@ -92,8 +92,8 @@ class TestFingerprints:
         assert len({first, *others}) == 4
 
     def test_the_searchs_covers_the_draws(self) -> None:
-        from rlkit import compiling
-        from rlkit.search import kernel
+        from rlkit.core import compiling
+        from rlkit.planning.search import kernel
 
         files = {part.split()[0] for part in compiling._parts(kernel.simulate.py_func, set())}
         assert {Path(file).name for file in files if file.endswith(".py")} >= {

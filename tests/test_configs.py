@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from recordings import record
 
-from rlkit import build, nodes, plugins
-from rlkit.config import composed
-from rlkit.loop import train
-from rlkit.seeding import Seeds
-from rlkit.training import stream
+from rlkit.config import instantiate, plugins
+from rlkit.config.compose import composed
+from rlkit.core.loop import train
+from rlkit.core.seeding import Seeds
+from rlkit.runs import build
+from rlkit.runs.training import stream
 
 SHRUNK = ("device=cpu",)
 
@@ -23,7 +24,7 @@ def shipped(group: str) -> list[str]:
 
 
 def trained(*overrides: str, steps: int = 40) -> tuple[dict[str, Any], int]:
-    config = nodes.plain(composed("train", [*SHRUNK, *overrides])[0])
+    config = instantiate.plain(composed("train", [*SHRUNK, *overrides])[0])
     env = build.make_environment(config, num_envs=config["num_envs"])
     try:
         interaction = stream(config, build.make_agent(config, env, Seeds(config["seed"])), env, opaque=False)
@@ -97,7 +98,7 @@ def test_each_preset_trains(name: str, recordings: Path) -> None:
 @pytest.mark.parametrize("name", shipped("schedule"))
 def test_each_schedule_fits_the_place_of_epsilon(name: str) -> None:
     config, _ = trained("agent=q_learning", "env=taxi", f"schedule@agent.epsilon={name}")
-    assert 0 <= nodes.build(config["agent"]["epsilon"], {}, "epsilon")(20) <= 1
+    assert 0 <= instantiate.build(config["agent"]["epsilon"], {}, "epsilon")(20) <= 1
 
 
 @pytest.mark.parametrize("agent", ["q_learning", "double_q_learning", "sarsa", "expected_sarsa", "mc_control"])
@@ -152,7 +153,12 @@ def test_the_source_presets_have_the_source_values() -> None:
     agent, network = config["agent"], config["network"]
     assert (network["hidden"], network["activation"], config["replay"]["capacity"]) == ([20], "tanh", 200_000)
     assert (agent["gamma"], agent["batch_size"], agent["learning_starts"], agent["double"]) == (0.9, 128, 5000, False)
-    assert agent["epsilon"] == {"_target_": "rlkit.explore.Linear", "start": 1.0, "end": 0.0, "steps": 15000}
+    assert agent["epsilon"] == {
+        "_target_": "rlkit.algorithms.exploration.Linear",
+        "start": 1.0,
+        "end": 0.0,
+        "steps": 15000,
+    }
     assert config["env"]["kwargs"] == {"max_episode_steps": 200}
     assert config["preprocess"] == [{"_target_": "rlkit.preprocess.TerminalReward", "reward": -1.0}]
     config, _ = trained("experiment=cartpole_24_24")
@@ -164,7 +170,7 @@ def test_the_source_presets_have_the_source_values() -> None:
 
 
 def given(*overrides: str) -> dict[str, Any]:
-    return nodes.plain(composed("train", [*SHRUNK, *overrides])[0])  # type: ignore[no-any-return]
+    return instantiate.plain(composed("train", [*SHRUNK, *overrides])[0])  # type: ignore[no-any-return]
 
 
 DETERMINISTIC = {
@@ -181,7 +187,7 @@ def test_the_source_preset_for_the_cab_has_the_source_values() -> None:
     assert config["total_steps"] >= 60_000 * 100
     assert (agent["gamma"], agent["learning_rate"], agent["learning_rate_decay"]) == (0.618, 0.7, 0.0)
     assert (agent["n_step"], agent["trace_decay"], agent["epsilon_counts"]) == (1, 0.0, "episodes")
-    epsilon = nodes.build(agent["epsilon"], {}, "epsilon")
+    epsilon = instantiate.build(agent["epsilon"], {}, "epsilon")
     assert [epsilon(k) for k in (0, 20_000)] == pytest.approx([1.0, 0.01 + 0.99 * math.exp(-2)])
 
 
@@ -209,7 +215,7 @@ def test_the_source_presets_for_pictures_have_the_source_values() -> None:
     assert config["replay"]["compress"] is True
     assert {key: env[key] for key in DETERMINISTIC} == DETERMINISTIC
     assert (env["interpolation"], env["grey_by"]) == ("nearest", "luma")
-    epsilon = nodes.build(agent["epsilon"], {}, "epsilon")
+    epsilon = instantiate.build(agent["epsilon"], {}, "epsilon")
     found = [epsilon(step) for step in (0, 100_000, 600_000, 1_100_000, 2_000_000)]
     assert found == pytest.approx([1.0, 1.0, 0.55, 0.1, 0.1])
     config = given("experiment=pong_source")
@@ -228,7 +234,7 @@ def test_the_source_presets_for_pictures_have_the_source_values() -> None:
     network = config["network"]
     assert (network["channels"], network["kernel_sizes"], network["strides"]) == ([32, 64, 64], [8, 3, 3], [4, 2, 2])
     assert network["activation"] == "elu"
-    epsilon = nodes.build(agent["epsilon"], {}, "epsilon")
+    epsilon = instantiate.build(agent["epsilon"], {}, "epsilon")
     assert [epsilon(step) for step in (0, 50_000)] == pytest.approx([1.0, 0.01 + 0.99 * math.exp(-1.5)])
 
 
@@ -237,7 +243,7 @@ def test_rainbow_has_the_published_values() -> None:
     agent, replay = config["agent"], config["replay"]
     assert (agent["network"]["dueling"], agent["network"]["noisy"], agent["double"]) == (True, True, True)
     assert config["distribution"] == {
-        "_target_": "rlkit.distributions.Categorical",
+        "_target_": "rlkit.networks.return_distributions.Categorical",
         **{"atoms": 51, "v_min": -10.0, "v_max": 10.0},
     }
     assert (replay["n_step"], replay["alpha"], replay["beta"]["start"], replay["beta"]["end"]) == (3, 0.5, 0.4, 1.0)
@@ -256,7 +262,7 @@ def test_rainbow_has_the_published_values() -> None:
     ],
 )
 def test_policy_gradients_on_atari_have_the_published_values(agent: str, num_envs: int, values: dict[str, Any]) -> None:
-    config = nodes.plain(composed("train", [f"agent={agent}", "env=atari"])[0])
+    config = instantiate.plain(composed("train", [f"agent={agent}", "env=atari"])[0])
     found: Any = config["agent"]
     shared = {"gamma": 0.99, "entropy_weight": 0.01, "value_weight": 0.5, "max_grad_norm": 0.5, "anneal": True}
     assert {name: found[name] for name in {**shared, **values}} == {**shared, **values}
@@ -267,7 +273,7 @@ def test_pong_by_ppo_is_composed_as_it_was_measured() -> None:
     import yaml
 
     measured = yaml.safe_load((Path(__file__).parent / "benchmarks/results/pong_ppo.yaml").read_text())
-    config = nodes.plain(composed("train", ["experiment=ppo_pong"])[0])
+    config = instantiate.plain(composed("train", ["experiment=ppo_pong"])[0])
     assert config["agent"] == measured["agent"]
     # Options that came later are set to what was done then.
     assert config["env"] == {**measured["env"], "grey_by": "luma", "pool": 2, "interpolation": "area"}

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transitions import transition
 
-from rlkit.counting import Counts, multiples
+from rlkit.algorithms.counters import Counts, multiples
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(1, 20), st.integers(0, 80))

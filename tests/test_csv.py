@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlkit.core import RunError
-from rlkit.loggers.base import RunInfo
-from rlkit.loggers.csv import CsvLogger, Table
-from rlkit.statistics import Episode
+from rlkit.core.statistics import Episode
+from rlkit.core.types import RunError
+from rlkit.runs.loggers.base import RunInfo
+from rlkit.runs.loggers.csv import CsvLogger, Table
 
 NAMES = ("metrics", "episodes", "evaluations", "timings")
 

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlkit.core import RunError, UsageError
-from rlkit.data import bundled, cache, generated, images, ratings, tables, texts
-from rlkit.data.cache import Place, decoded, read
-from rlkit.data.dataset import task_of
-from rlkit.fitting.kinds import text_columns
+from rlkit.core.types import RunError, UsageError
+from rlkit.learners.datasets import bundled, cache, generated, images, ratings, tables, texts
+from rlkit.learners.datasets.cache import Place, decoded, read
+from rlkit.learners.datasets.dataset import task_of
+from rlkit.learners.kinds import text_columns
 
 SHARED = os.environ.get("RLKIT_TEST_DATA")
 real = pytest.mark.skipif(SHARED is None, reason="RLKIT_TEST_DATA names no folder with the real data sets")

@@ -18,15 +18,15 @@ from commands import refused, succeed
 from recordings import Balancing, record
 
 import rlkit
-from rlkit.core import RunError, UsageError
-from rlkit.data.dataset import Rows
-from rlkit.data.episodes import recorded as data_set
-from rlkit.demonstrations import Episode, EpisodeFolder, read_episodes
-from rlkit.demonstrations.folder import appending
-from rlkit.demonstrations.playing import Discarded, Noise, Recording
-from rlkit.demonstrations.rows import balanced, split_by_episode
-from rlkit.policies import Uniform
-from rlkit.vector import first_timestep
+from rlkit.algorithms.fixed_policies import Uniform
+from rlkit.core.types import RunError, UsageError
+from rlkit.learners.datasets.dataset import Rows
+from rlkit.learners.datasets.demonstrations import Episode, EpisodeFolder, read_episodes
+from rlkit.learners.datasets.demonstrations.folder import appending
+from rlkit.learners.datasets.demonstrations.rows import balanced, split_by_episode
+from rlkit.learners.datasets.episodes import recorded as data_set
+from rlkit.play.demonstrate import Discarded, Noise, Recording
+from rlkit.vector.vector import first_timestep
 
 ABOUT = {"observation_space": "a", "action_space": "b"}
 
@@ -328,7 +328,13 @@ class TestCommand:
         assert lengths[0] == lengths[1] != lengths[2]
 
     def test_any_class_that_acts_is_a_player(self, run: Path) -> None:
-        words = ("env=cartpole", "+expert._target_=rlkit.policies.Uniform", "max_steps=5", "out=here", "output=json")
+        words = (
+            "env=cartpole",
+            "+expert._target_=rlkit.algorithms.fixed_policies.Uniform",
+            "max_steps=5",
+            "out=here",
+            "output=json",
+        )
         assert json.loads(succeed("play", "record=true", *words, cwd=run))["lengths"] == [5]
 
     def test_a_player_says_what_it_would_do_where_an_agent_acts(self, run: Path) -> None:

@@ -17,11 +17,11 @@ from tables import AGENTS, make, monte_carlo
 from transitions import seen, transition
 
 import rlkit
-from rlkit.checkpoint import Store
-from rlkit.cli import main
-from rlkit.core import RunError, UsageError
-from rlkit.discretizers import Clusters, Discretizer, Grid, Leaves, earnings
-from rlkit.learners.kmeans import KMeans
+from rlkit.algorithms.tabular.discretizers import Clusters, Discretizer, Grid, Leaves, earnings
+from rlkit.cli.main import main
+from rlkit.core.checkpoint import Store
+from rlkit.core.types import RunError, UsageError
+from rlkit.learners.estimators.kmeans import KMeans
 from toys import assert_same
 
 PLANE = spaces.Box(-np.inf, np.inf, (2,))

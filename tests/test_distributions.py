@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlkit.core import UsageError
-from rlkit.distributions import (
+from rlkit.core.types import UsageError
+from rlkit.networks.return_distributions import (
     Categorical,
     Distribution,
     Expected,

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 import pytest
 from commands import clean_environment, refused, rlkit, succeed
 
-from rlkit import plugins
-from rlkit.cli import main
-from rlkit.core import UsageError
-from rlkit.doctor import Finding, examine, installed, machine
-from rlkit.doctor.findings import State
-from rlkit.verbs.doctor import as_json, as_text
+from rlkit.cli.doctor import Finding, examine, installed, machine
+from rlkit.cli.doctor.findings import State
+from rlkit.cli.main import main
+from rlkit.cli.verbs.doctor import as_json, as_text
+from rlkit.config import plugins
+from rlkit.core.types import UsageError
 
 TOPICS = {"Python", "rlkit", "processor", "memory", "disk", "GPU", "display", "packages", "video", "Atari", "W&B"}
 
@@ -53,7 +53,7 @@ def test_programs_get_the_same(tmp_path: Path) -> None:
 
 def test_the_doctor_loads_nothing_heavy(tmp_path: Path) -> None:
     code = (
-        "import sys; from rlkit.cli import main; assert main(['doctor']) == 0\n"
+        "import sys; from rlkit.cli.main import main; assert main(['doctor']) == 0\n"
         "slow = {'torch', 'hydra', 'gymnasium', 'wandb', 'matplotlib', 'ale_py', 'tensorboard'} & set(sys.modules)\n"
         "assert not slow, slow"
     )
@@ -152,7 +152,7 @@ def test_a_build_of_pyav_without_an_encoder(monkeypatch: pytest.MonkeyPatch) -> 
     def none() -> str:
         raise UsageError("no video encoder; set video=none")
 
-    monkeypatch.setattr("rlkit.video.encoder", none)
+    monkeypatch.setattr("rlkit.rendering.video.encoder", none)
     assert only(installed.video).state == State.broken
 
 

@@ -15,13 +15,13 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.agents.dqn import DQN
-from rlkit.core import Batch, StepInfo, Transition, UsageError
-from rlkit.distributions import Categorical, Distribution, Expected, Quantile
-from rlkit.explore import Constant, Linear
-from rlkit.loop import interact, train
+from rlkit.algorithms.exploration import Constant, Linear
+from rlkit.core.loop import interact, train
+from rlkit.core.types import Batch, StepInfo, Transition, UsageError
 from rlkit.networks import MLP, ImpalaCNN, NatureCNN, QNetwork
+from rlkit.networks.return_distributions import Categorical, Distribution, Expected, Quantile
 from rlkit.replay import PrioritizedReplay, UniformReplay
-from rlkit.vector import SerialEnvironment, first_timestep
+from rlkit.vector.vector import SerialEnvironment, first_timestep
 
 
 @pytest.fixture(autouse=True)

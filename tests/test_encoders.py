@@ -11,7 +11,7 @@ import pytest
 from encoding import FIT, frames
 
 import rlkit
-from rlkit.core import RunError, UsageError
+from rlkit.core.types import RunError, UsageError
 from rlkit.networks import module_state
 
 CATCH = "env=catch env.rows=5 network=small eval.every=0 checkpoint.every=60 logger=[csv] video=none"
@@ -208,7 +208,7 @@ def test_a_frozen_torso_keeps_its_statistics_and_drops_nothing_out(key: str, wor
 def test_a_frozen_torso_stays_in_the_mode_of_prediction_while_its_head_trains() -> None:
     from gymnasium import spaces
 
-    from rlkit.learners.torch_network import Classifier
+    from rlkit.learners.estimators.torch_network import Classifier
     from rlkit.networks import BlockCNN
 
     space, options = spaces.Box(0, 255, (8, 8, 1), np.uint8), {"batch_norm": True, "hidden_dropout": 0.5}

@@ -11,13 +11,13 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris
 
-from rlkit.learners.cnn import TorchMLPClassifier
-from rlkit.learners.epochs import OnEpoch
-from rlkit.learners.factorization import MatrixFactorization
-from rlkit.learners.linear import LinearRegression
-from rlkit.learners.logistic import LogisticRegression
-from rlkit.learners.mlp import MLPClassifier
-from rlkit.learners.perceptron import Perceptron
+from rlkit.learners.estimators.cnn import TorchMLPClassifier
+from rlkit.learners.estimators.epochs import OnEpoch
+from rlkit.learners.estimators.factorization import MatrixFactorization
+from rlkit.learners.estimators.linear import LinearRegression
+from rlkit.learners.estimators.logistic import LogisticRegression
+from rlkit.learners.estimators.mlp import MLPClassifier
+from rlkit.learners.estimators.perceptron import Perceptron
 from rlkit.networks import MLP
 
 X, Y = load_iris(return_X_y=True)

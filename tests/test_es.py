@@ -14,9 +14,9 @@ from making import made, stream_of
 
 import rlkit
 from rlkit.agents.es import centered_ranks
-from rlkit.core import UsageError
-from rlkit.loop import train
-from rlkit.vector import SerialEnvironment
+from rlkit.core.loop import train
+from rlkit.core.types import UsageError
+from rlkit.vector.vector import SerialEnvironment
 from toys import assert_same
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from loops import Play
 
-from rlkit.core import Array
-from rlkit.mdp import exact_values, model_of, policy_iteration
+from rlkit.core.types import Array
+from rlkit.planning.mdp import exact_values, model_of, policy_iteration
 
 OFF_POLICY = ("q_learning", "double_q_learning")
 ON_POLICY = ("sarsa", "expected_sarsa")

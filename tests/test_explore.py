@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rlkit.core import RunError, UsageError
-from rlkit.explore import (
+from rlkit.algorithms.exploration import (
     Constant,
     DelayedLinear,
     Exponential,
@@ -23,6 +22,7 @@ from rlkit.explore import (
     random_action,
     uniform,
 )
+from rlkit.core.types import RunError, UsageError
 
 
 class TestSchedules:

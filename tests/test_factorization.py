@@ -9,10 +9,10 @@ from scipy import sparse
 from sklearn.decomposition import TruncatedSVD as TheirSVD
 from sklearn.utils.estimator_checks import check_estimator
 
-from rlkit.learners.factor_kernels import descend, shuffled
-from rlkit.learners.factorization import MatrixFactorization, TruncatedSVD
-from rlkit.learners.recommending import users_of
-from rlkit.learners.settings import SettingError
+from rlkit.learners.estimators.factor_kernels import descend, shuffled
+from rlkit.learners.estimators.factorization import MatrixFactorization, TruncatedSVD
+from rlkit.learners.estimators.recommending import users_of
+from rlkit.learners.estimators.settings import SettingError
 
 
 def planted(users: int = 60, items: int = 40, share: float = 0.5, noise: float = 0.1) -> tuple[Any, Any]:

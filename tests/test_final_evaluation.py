@@ -15,12 +15,12 @@ import pytest
 from gymnasium import spaces
 
 import rlkit
-from rlkit import launch, training
-from rlkit.cli import main
-from rlkit.core import RunError, UsageError
-from rlkit.launch import RESUME_KEYS
-from rlkit.run import Run
-from rlkit.training import Training
+from rlkit.cli.main import main
+from rlkit.core.types import RunError, UsageError
+from rlkit.runs import launch, training
+from rlkit.runs.launch import RESUME_KEYS
+from rlkit.runs.run import Run
+from rlkit.runs.training import Training
 
 WORDS = ("agent=q_learning", "env=frozen_lake", "tuned=none", "video=none", "logger=[csv]", "eval.episodes=3")
 PERIODS = ("eval.every=200", "checkpoint.every=200", "log.every=100")

@@ -15,14 +15,14 @@ from sklearn.tree import DecisionTreeRegressor
 from transitions import seen, transition
 
 import rlkit
-from rlkit.action_values import RegressedValues
 from rlkit.agents.fitted_q import FittedQ
-from rlkit.checkpoint import Store
-from rlkit.cli import main
-from rlkit.core import RunError, UsageError
-from rlkit.explore import Constant
-from rlkit.fitting.slots import fitted
-from rlkit.learners.tree import DecisionTreeRegressor as OwnTree
+from rlkit.algorithms.exploration import Constant
+from rlkit.algorithms.fitted_values import RegressedValues
+from rlkit.cli.main import main
+from rlkit.core.checkpoint import Store
+from rlkit.core.types import RunError, UsageError
+from rlkit.learners.estimators.tree import DecisionTreeRegressor as OwnTree
+from rlkit.learners.slots import fitted
 from rlkit.replay import UniformReplay
 from toys import assert_same
 
@@ -205,7 +205,7 @@ def test_standardized_rows_and_targets_change_no_linear_fit() -> None:
 
 
 def test_the_seed_of_each_regression_is_the_agents_own() -> None:
-    from rlkit.learners.forest import ExtraTreesRegressor
+    from rlkit.learners.estimators.forest import ExtraTreesRegressor
 
     X = np.random.default_rng(0).normal(size=(60, 3))
     predictions = [

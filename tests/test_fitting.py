@@ -22,19 +22,19 @@ from sklearn.tree import DecisionTreeClassifier
 from wandb.proto import wandb_internal_pb2
 
 import rlkit
-from rlkit.cli import main
-from rlkit.core import UsageError
-from rlkit.data.dataset import Dataset, Rows
-from rlkit.data.ratings import Give, Pairs, as_dataset
-from rlkit.fitting import scores
-from rlkit.fitting.pictures.palette import hexadecimal, palette
+from rlkit.cli.main import main
+from rlkit.core.seeding import Seeds
+from rlkit.core.types import UsageError
+from rlkit.fitting.plots.palette import hexadecimal, palette
 from rlkit.fitting.run import FitRun
-from rlkit.fitting.saving import SavingError
 from rlkit.fitting.session import described, fitted
-from rlkit.fitting.splits import Split, folds, split
-from rlkit.learners.mlp import MLPClassifier
-from rlkit.loggers.wandb_uplink import records
-from rlkit.seeding import Seeds
+from rlkit.learners import scores
+from rlkit.learners.datasets.dataset import Dataset, Rows
+from rlkit.learners.datasets.ratings import Give, Pairs, as_dataset
+from rlkit.learners.estimators.mlp import MLPClassifier
+from rlkit.learners.persistence import SavingError
+from rlkit.learners.splits import Split, folds, split
+from rlkit.runs.loggers.wandb_uplink import records
 
 SHARED = os.environ.get("RLKIT_TEST_DATA")
 real = pytest.mark.skipif(SHARED is None, reason="RLKIT_TEST_DATA names no folder with the real data sets")
@@ -183,7 +183,7 @@ class TestRun:
 
     def test_a_quantity_has_its_own_figures(self) -> None:
         run = fit(*QUANTITIES, "+learner.max_depth=2", "data=diabetes", test_size=0.0)
-        from rlkit.data.bundled import load
+        from rlkit.learners.datasets.bundled import load
 
         rows = load("diabetes").rows
         assert run.figures["train/r2"] == pytest.approx(r2_score(rows.y, run.predict(rows.X)))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rlkit.core import UsageError
-from rlkit.folder import identity, read_config, write_folder
+from rlkit.core.types import UsageError
+from rlkit.runs.folder import identity, read_config, write_folder
 
 CONFIG = {"name": "a_run", "agent": {"gamma": 0.5}, "env": {"id": None}, "seed": 3}
 

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 from commands import refused, succeed
 
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.gomoku import Gomoku
 from rlkit.envs.othello import Othello
 from rlkit.envs.tic_tac_toe import TicTacToe
-from rlkit.games.analysis import analyse
-from rlkit.games.game import after, legal_moves, move_named, move_names, position
-from rlkit.games.match import openings, play_match
-from rlkit.games.person import Wish, play_person
-from rlkit.games.players import Mover, Spec, named_player, parsed, perfect_moves, random_moves, searcher
-from rlkit.games.rating import SCALE, ratings
-from rlkit.games.terminal import TerminalTable
-from rlkit.human import Closed
+from rlkit.planning.games.game import after, legal_moves, move_named, move_names, position
+from rlkit.play.games.analysis import analyse
+from rlkit.play.games.match import openings, play_match
+from rlkit.play.games.person import Wish, play_person
+from rlkit.play.games.players import Mover, Spec, named_player, parsed, perfect_moves, random_moves, searcher
+from rlkit.play.games.rating import SCALE, ratings
+from rlkit.play.games.terminal import TerminalTable
+from rlkit.play.human import Closed
 
 
 def first_legal(game: Any, states: Any, rng: Any) -> Any:
@@ -254,7 +254,7 @@ class TestTerminal:
 class TestWindow:
     def test_a_click_is_a_move_and_keys_are_wishes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         pygame = pytest.importorskip("pygame")
-        from rlkit.games.window import WindowTable
+        from rlkit.play.games.window import WindowTable
 
         monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
         game = ConnectFour()

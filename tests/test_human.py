@@ -12,14 +12,15 @@ from commands import refused, succeed
 from gymnasium import spaces
 
 import rlkit
-from rlkit import human, nodes
-from rlkit.config import composed
-from rlkit.core import UsageError
-from rlkit.demonstrations.playing import Discarded
-from rlkit.film import Shot
-from rlkit.human import Closed, Person, Window, controls_beside, play_in_window
-from rlkit.keys import REPEAT, WAIT, Keys, keys_for, simple
+from rlkit.config import instantiate
+from rlkit.config.compose import composed
+from rlkit.core.types import UsageError
+from rlkit.play import human
+from rlkit.play.demonstrate import Discarded
+from rlkit.play.human import Closed, Person, Window, controls_beside, play_in_window
+from rlkit.play.keyboard import REPEAT, WAIT, Keys, keys_for, simple
 from rlkit.preprocess import DiscreteActions
+from rlkit.rendering.render_wrapper import Shot
 
 pygame = pytest.importorskip("pygame")
 
@@ -175,7 +176,7 @@ def test_small_pictures_are_shown_larger(window: Window):
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> rlkit.run.Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> rlkit.runs.run.Run:
     monkeypatch.chdir(tmp_path)
     return rlkit.train(
         "agent=random", "env=blackjack", "logger=[csv]", total_steps=50, video="none", **{"eval.every": 20}
@@ -185,7 +186,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> rlkit.run.Run:
 def test_whole_episodes_are_played_and_scored(
     run: Any, no_screen: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("rlkit.human.PAUSE", 0.01)
+    monkeypatch.setattr("rlkit.play.human.PAUSE", 0.01)
     # Stick at once, in each of three games: the events are there before they are waited for.
     read = Window._read
     monkeypatch.setattr(Window, "_read", lambda self: (post(pressed("s")), read(self))[1])
@@ -266,11 +267,11 @@ class TestControls:
 
 
 def test_a_person_is_recorded(no_screen: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from rlkit.demonstrations import read_episodes
-    from rlkit.verbs import play
+    from rlkit.cli.verbs import play
+    from rlkit.learners.datasets.demonstrations import read_episodes
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("rlkit.human.PAUSE", 0.01)
+    monkeypatch.setattr("rlkit.play.human.PAUSE", 0.01)
     read = Window._read
     monkeypatch.setattr(Window, "_read", lambda self: (post(pressed("s")), read(self))[1])
     assert play.main(["record=true", "human=true", "env=blackjack", "episodes=3", "fps=1000"]) == 0
@@ -287,6 +288,6 @@ def test_keys_choose_among_actions_that_stand_in_for_continuous_ones():
 
 def test_the_keys_of_a_run_are_those_of_its_wrapped_environment():
     words = ["env=gym", "env.id=Pendulum-v1", "agent=random"]
-    config = nodes.plain(composed("train", words)[0])
+    config = instantiate.plain(composed("train", words)[0])
     wrapper = {"_target_": "rlkit.preprocess.DiscreteActions", "actions": [[1.5], [-1.5]]}
     assert human._keys({**config, "preprocess": [wrapper]}).action(frozenset(["left"])) == 1

@@ -59,16 +59,18 @@ def test_agents_and_envs_never_import_each_other_and_the_core_imports_neither(mo
 
 
 def test_the_walk_sees_all_modules_and_all_kinds_of_import(tmp_path: Path) -> None:
-    assert {"rlkit", "rlkit.core", "rlkit.loggers.csv", "rlkit.agents.dqn", "rlkit.envs.gym"} <= set(modules())
+    assert {"rlkit", "rlkit.core.types", "rlkit.runs.loggers.csv", "rlkit.agents.dqn", "rlkit.envs.gym"} <= set(
+        modules()
+    )
     path = tmp_path / "x.py"
     path.write_text(
         "import a.b\ndef f():\n    from .. import agents\n    from .agents.dqn import DQN\n    from c import d\n"
     )
-    assert imports(path, "rlkit.verbs.x") == {"a.b", "rlkit.agents", "rlkit.verbs.agents.dqn.DQN", "c.d"}
+    assert imports(path, "rlkit.cli.verbs.x") == {"a.b", "rlkit.agents", "rlkit.cli.verbs.agents.dqn.DQN", "c.d"}
 
 
 def test_targets_imports_neither_numpy_nor_torch() -> None:
-    imported = imports(ROOT / "rlkit" / "targets.py", "rlkit.targets")
+    imported = imports(ROOT / "rlkit" / "targets.py", "rlkit.core.targets")
     assert {name.split(".")[0] for name in imported} <= {"__future__", "typing"}
 
 
@@ -103,7 +105,7 @@ def test_importing_rlkit_loads_nothing_heavy() -> None:
 def test_the_core_and_the_tabular_agents_load_nothing_heavy() -> None:
     core = "core, vector, loop, replay, checkpoint, explore, targets, statistics, seeding, training, build, run, cli"
     agents = "rlkit.agents.q_learning, rlkit.agents.random"
-    others = f"{agents}, rlkit.envs.gym, rlkit.envs.atari, rlkit.preprocess, rlkit.compiled"
+    others = f"{agents}, rlkit.envs.gym, rlkit.envs.atari, rlkit.preprocess, rlkit.algorithms.tabular.compiled"
     packages = loaded(f"from rlkit import {core}\nimport {others}")
     assert "rlkit" in packages
     assert not packages & HEAVY

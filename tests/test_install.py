@@ -93,7 +93,7 @@ def test_the_wheel_has_types_licence_and_console_script(built: Path):
         info = {name.partition(".dist-info/")[2]: name for name in archive.namelist()}
         assert "rlkit/py.typed" in archive.namelist()
         assert "MIT License" in archive.read(info["licenses/LICENSE"]).decode()
-        assert "rlkit = rlkit.cli:main" in archive.read(info["entry_points.txt"]).decode()
+        assert "rlkit = rlkit.cli.main:main" in archive.read(info["entry_points.txt"]).decode()
         assert "License-Expression: MIT" in archive.read(info["METADATA"]).decode()
 
 

@@ -10,10 +10,10 @@ from real_data import plays
 from scipy import sparse
 from sklearn.metrics import ndcg_score
 
-from rlkit.learners.factorization import MatrixFactorization, TruncatedSVD
-from rlkit.learners.interactions import interactions, leave_out, ndcg_at_k, precision_at_k, recall_at_k
-from rlkit.learners.neighbors import ItemKNNRecommender, Popularity, UserKNNRecommender
-from rlkit.learners.settings import SettingError
+from rlkit.learners.estimators.factorization import MatrixFactorization, TruncatedSVD
+from rlkit.learners.estimators.interactions import interactions, leave_out, ndcg_at_k, precision_at_k, recall_at_k
+from rlkit.learners.estimators.neighbors import ItemKNNRecommender, Popularity, UserKNNRecommender
+from rlkit.learners.estimators.settings import SettingError
 
 
 class TestMatrix:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from rlkit.core import Array
-from rlkit.intervals import bootstrap_intervals, interquartile_mean, mean_intervals, resampled
+from rlkit.core.types import Array
+from rlkit.reporting.intervals import bootstrap_intervals, interquartile_mean, mean_intervals, resampled
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60)
 

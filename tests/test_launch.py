@@ -16,11 +16,11 @@ import pytest
 from commands import rlkit as rlkit_command
 
 import rlkit
-from rlkit import checkpoint
-from rlkit.cli import main
-from rlkit.core import UsageError
-from rlkit.curve import moving_average, window
-from rlkit.run import Run
+from rlkit.cli.main import main
+from rlkit.core import checkpoint
+from rlkit.core.types import UsageError
+from rlkit.runs.plots.curve import moving_average, window
+from rlkit.runs.run import Run
 
 SMALL = ("agent=q_learning", "env=frozen_lake", "tuned=none", "total_steps=600", "video=none", "logger=[csv]")
 PERIODS = ("eval.every=200", "eval.episodes=3", "checkpoint.every=200", "log.every=100")
@@ -322,7 +322,7 @@ def test_a_mistake_that_shows_late_leaves_what_was_trained(monkeypatch: pytest.M
             return score
         raise UsageError("it cannot be")
 
-    monkeypatch.setattr("rlkit.training.evaluate", evaluated)
+    monkeypatch.setattr("rlkit.runs.training.evaluate", evaluated)
     with pytest.raises(UsageError, match=r"^it cannot be$"):
         small()
     assert Path("runs/q_learning_frozen_lake_s0/checkpoints/200").is_dir()

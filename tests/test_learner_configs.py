@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sklearn.base import clone
 
-from rlkit import nodes, options, plugins
-from rlkit.config import composed
-from rlkit.core import UsageError
-from rlkit.fitting.kinds import kind_of
+from rlkit.config import instantiate, plugins, signature
+from rlkit.config.compose import composed
+from rlkit.core.types import UsageError
+from rlkit.learners.kinds import kind_of
 from rlkit.testing.learners import ESSENTIAL, RULES, LearnerCase, check_learner
 from rlkit.testing.rules import examine, silent
 
@@ -50,14 +50,14 @@ def shipped(group: str) -> list[str]:
 
 @cache
 def config_of(*words: str) -> Any:
-    return nodes.plain(composed("fit", list(words))[0])
+    return instantiate.plain(composed("fit", list(words))[0])
 
 
 def learner(*words: str, task: str | None = None) -> Any:
     config = config_of("data=iris", *words)
     context: Any = {"random_state": lambda path: 1, "image_shape": lambda path: None, "device": lambda path: "cpu"}
     context |= {"task": lambda path: task} if task else {}
-    return nodes.build(config["learner"], context, "learner")
+    return instantiate.build(config["learner"], context, "learner")
 
 
 def test_the_learners_below_are_all_that_are_shipped() -> None:
@@ -100,8 +100,8 @@ def test_some_follow_the_task_of_the_data(name: str) -> None:
 @pytest.mark.parametrize("name", ["extra_trees", "tree_classifier", "kmeans"])
 def test_a_learner_fits_the_slot_of_an_agent(name: str) -> None:
     config, _ = composed("train", ["agent=random", "env=cartpole", f"+learner@agent.estimator={name}"])
-    node = nodes.plain(config["agent"])["estimator"]
-    assert kind_of(nodes.build(node, {}, "agent.estimator")) in KINDS
+    node = instantiate.plain(config["agent"])["estimator"]
+    assert kind_of(instantiate.build(node, {}, "agent.estimator")) in KINDS
 
 
 def test_one_that_follows_the_data_is_refused_where_there_is_none() -> None:
@@ -116,8 +116,8 @@ def test_each_data_set_composes_with_its_preparation(name: str, tmp_path: Path) 
     words = [f"data.path={tmp_path / OWN_FILES[name]}"] if name in OWN_FILES else []
     config, choices = composed("fit", [f"data={name}", *words])
     assert choices["prepare"] in shipped("prepare")
-    target = nodes.locate(config.data["_target_"], "data")
-    wanted = options.parameters(target)
+    target = instantiate.locate(config.data["_target_"], "data")
+    wanted = signature.parameters(target)
     assert set(config.data) - {"_target_"} <= set(wanted)
     needed = {key for key, parameter in wanted.items() if parameter.default is parameter.empty}
     assert needed <= {*config.data, "rng", "tell"}
@@ -126,15 +126,15 @@ def test_each_data_set_composes_with_its_preparation(name: str, tmp_path: Path) 
 @pytest.mark.parametrize("name", shipped("prepare"))
 def test_each_preparation_builds(name: str) -> None:
     config = config_of("data=iris", f"prepare={name}")
-    for step in nodes.build(config["prepare"], {}, "prepare").values():
+    for step in instantiate.build(config["prepare"], {}, "prepare").values():
         assert callable(step.fit)
         assert callable(step.transform)
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in plugins.entries("experiment") if entry.verb == "fit"])
 def test_each_preset_builds_what_it_names(name: str) -> None:
-    from rlkit.data import Dataset, Rows
     from rlkit.fitting.launch import make_pipeline
+    from rlkit.learners.datasets import Dataset, Rows
 
     config = config_of(f"experiment={name}")
     pipeline = make_pipeline(config, Dataset("regression", Rows([[0.0]])))

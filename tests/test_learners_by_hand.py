@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.datasets import load_iris, make_blobs
 
-from rlkit.learners import kmeans
-from rlkit.learners.activations import ACTIVATIONS
-from rlkit.learners.backprop import Network, forward, gradient, penalty, uniform
-from rlkit.learners.costs import last_layer
-from rlkit.learners.epochs import EarlyStopping
-from rlkit.learners.factor_kernels import predictions, unrated
-from rlkit.learners.kmeans import KMeans, Rows, mini_batches
-from rlkit.learners.kmeans_kernel import absorb
-from rlkit.learners.linear import LinearRegression
-from rlkit.learners.logistic_loss import objective
-from rlkit.learners.mlp import MLPRegressor
-from rlkit.learners.optimizers import SGD
-from rlkit.learners.rating_pairs import Factors, Pairs, solved
-from rlkit.learners.tree_walk import find_leaves, preorder
+from rlkit.learners.estimators import kmeans
+from rlkit.learners.estimators.activations import ACTIVATIONS
+from rlkit.learners.estimators.backprop import Network, forward, gradient, penalty, uniform
+from rlkit.learners.estimators.costs import last_layer
+from rlkit.learners.estimators.epochs import EarlyStopping
+from rlkit.learners.estimators.factor_kernels import predictions, unrated
+from rlkit.learners.estimators.kmeans import KMeans, Rows, mini_batches
+from rlkit.learners.estimators.kmeans_kernel import absorb
+from rlkit.learners.estimators.linear import LinearRegression
+from rlkit.learners.estimators.logistic_loss import objective
+from rlkit.learners.estimators.mlp import MLPRegressor
+from rlkit.learners.estimators.optimizers import SGD
+from rlkit.learners.estimators.rating_pairs import Factors, Pairs, solved
+from rlkit.learners.estimators.tree_walk import find_leaves, preorder
 
 TANH = float(np.tanh(0.5))
 

@@ -19,14 +19,14 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import SkipTestWarning
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
-from rlkit.learners.forest import ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
-from rlkit.learners.kmeans import KMeans
-from rlkit.learners.linear import LinearRegression
-from rlkit.learners.logistic import LogisticRegression
-from rlkit.learners.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
-from rlkit.learners.perceptron import Perceptron
-from rlkit.learners.text import CountVectorizer
-from rlkit.learners.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from rlkit.learners.estimators.forest import ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
+from rlkit.learners.estimators.kmeans import KMeans
+from rlkit.learners.estimators.linear import LinearRegression
+from rlkit.learners.estimators.logistic import LogisticRegression
+from rlkit.learners.estimators.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
+from rlkit.learners.estimators.perceptron import Perceptron
+from rlkit.learners.estimators.text import CountVectorizer
+from rlkit.learners.estimators.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 # The first of each as it is, but for the number of trees, which would only repeat the checks' work.
 LEARNERS: list[tuple[list[Any], Any]] = [
@@ -115,7 +115,7 @@ def test_a_value_out_of_range_is_refused_by_name() -> None:
 def test_importing_learners_needs_no_torch_and_rlkit_no_scikit_learn() -> None:
     script = (
         "import sys, rlkit, rlkit.learners; assert 'sklearn' not in sys.modules;"
-        "import rlkit.learners.forest, rlkit.learners.text; assert 'torch' not in sys.modules"
+        "import rlkit.learners.estimators.forest, rlkit.learners.estimators.text; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 

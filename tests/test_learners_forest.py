@@ -9,8 +9,8 @@ from real_data import house_prices
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
 from sklearn.model_selection import KFold, cross_val_score, train_test_split
 
-from rlkit.learners.forest import ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
-from rlkit.learners.tree import DecisionTreeRegressor
+from rlkit.learners.estimators.forest import ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
+from rlkit.learners.estimators.tree import DecisionTreeRegressor
 
 
 def test_house_prices_held_out() -> None:

@@ -8,7 +8,7 @@ import sklearn.cluster
 from scipy import sparse
 from sklearn.datasets import load_digits, load_iris, load_sample_image, make_blobs
 
-from rlkit.learners.kmeans import KMeans
+from rlkit.learners.estimators.kmeans import KMeans
 
 
 def test_flat_colours_come_back() -> None:

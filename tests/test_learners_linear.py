@@ -12,8 +12,8 @@ from sklearn.model_selection import KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from rlkit.core import Array
-from rlkit.learners.linear import LinearRegression
+from rlkit.core.types import Array
+from rlkit.learners.estimators.linear import LinearRegression
 
 
 def standardized(features: Array) -> Array:

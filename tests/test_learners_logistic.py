@@ -11,10 +11,10 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
-from rlkit.core import Array
-from rlkit.learners import logistic
-from rlkit.learners.logistic import LogisticRegression
-from rlkit.learners.logistic_loss import logistic_loss, objective, sigmoid, softmax
+from rlkit.core.types import Array
+from rlkit.learners.estimators import logistic
+from rlkit.learners.estimators.logistic import LogisticRegression
+from rlkit.learners.estimators.logistic_loss import logistic_loss, objective, sigmoid, softmax
 
 AMOUNTS = np.array([50, 10, 20, 5, 95, 70, 100, 200, 0.0])[:, None]
 DISCOUNT = np.array([0, 1, 1, 1, 0, 0, 0, 0, 1])

@@ -8,7 +8,7 @@ import sklearn.naive_bayes
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 
-from rlkit.learners.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
+from rlkit.learners.estimators.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
 
 KINDS: list[tuple[Any, Any, Any]] = [
     (MultinomialNB, sklearn.naive_bayes.MultinomialNB, load_digits),

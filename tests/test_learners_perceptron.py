@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.preprocessing import StandardScaler
 
-from rlkit.learners.perceptron import Perceptron
+from rlkit.learners.estimators.perceptron import Perceptron
 
 
 @pytest.mark.parametrize("load", [load_iris, load_breast_cancer, load_digits])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.utils import check_random_state
 
-from rlkit.learners.rows import content_order, drawn, number_of_rows, row_weights, visits
+from rlkit.learners.estimators.rows import content_order, drawn, number_of_rows, row_weights, visits
 
 
 @given(seed=st.integers(0, 10**6), rows=st.integers(1, 60), columns=st.integers(1, 4))

@@ -10,8 +10,8 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.pipeline import make_pipeline
 
-from rlkit.learners.naive_bayes import MultinomialNB
-from rlkit.learners.text import CountVectorizer, tokenize
+from rlkit.learners.estimators.naive_bayes import MultinomialNB
+from rlkit.learners.estimators.text import CountVectorizer, tokenize
 
 
 @pytest.mark.parametrize(

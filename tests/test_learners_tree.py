@@ -13,8 +13,8 @@ from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.model_selection import KFold, cross_val_score
 
-from rlkit.core import Array
-from rlkit.learners.tree import DecisionTreeClassifier, DecisionTreeRegressor, number_of_features
+from rlkit.core.types import Array
+from rlkit.learners.estimators.tree import DecisionTreeClassifier, DecisionTreeRegressor, number_of_features
 
 COLUMNS = ("OverallQual", "GrLivArea", "GarageCars")
 

@@ -13,9 +13,9 @@ import pytest
 
 import rlkit
 from rlkit.envs.tic_tac_toe import TicTacToe
-from rlkit.games.match import play_match
-from rlkit.games.players import Spec, named_player, player_of
-from rlkit.run import read_table
+from rlkit.play.games.match import play_match
+from rlkit.play.games.players import Spec, named_player, player_of
+from rlkit.runs.run import read_table
 
 GAMMA = 0.95
 
@@ -122,14 +122,14 @@ def test_random_scores_what_chance_does_on_cartpole(tmp_path: Path, monkeypatch:
 def test_a_tabular_run_imports_neither_torch_nor_wandb_nor_matplotlib_while_it_trains(tmp_path: Path) -> None:
     script = """
 import sys
-from rlkit import training
+from rlkit.runs import training
 save = training.Training._save
 def check(self, **keywords):
     loaded = {"torch", "wandb", "matplotlib", "sklearn", "numba"} & set(sys.modules)
     assert not loaded, loaded
     save(self, **keywords)
 training.Training._save = check
-from rlkit.cli import main
+from rlkit.cli.main import main
 status = main("train agent=q_learning env=frozen_lake total_steps=2000 tuned=none video=none".split())
 assert status == 0
 assert not {"torch", "wandb"} & set(sys.modules)

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.agents.random import Random
-from rlkit.checkpoint import Store
-from rlkit.core import Environment, RunError, UsageError
-from rlkit.evaluation import evaluate
-from rlkit.loop import Interaction, crossed, interact, timestep_from_state, timestep_state, train
-from rlkit.seeding import Seeds
-from rlkit.subprocesses import SubprocessEnvironment
-from rlkit.vector import SerialEnvironment, VectorEnvironment
+from rlkit.core.checkpoint import Store
+from rlkit.core.evaluation import evaluate
+from rlkit.core.loop import Interaction, crossed, interact, timestep_from_state, timestep_state, train
+from rlkit.core.seeding import Seeds
+from rlkit.core.types import Environment, RunError, UsageError
+from rlkit.vector.subprocess import SubprocessEnvironment
+from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 from toys import Counting, Line, Plain, Remembering, assert_same
 
 

@@ -11,16 +11,17 @@ import pytest
 from commands import succeed
 from PIL import Image
 
-from rlkit import build, nodes
-from rlkit.config import composed
-from rlkit.core import RunError
-from rlkit.maps import Layout, Panel, draw, greedy_actions, layout_of, legal_in, tables_of
-from rlkit.mdp import model_of, value_iteration
-from rlkit.seeding import Seeds
+from rlkit.config import instantiate
+from rlkit.config.compose import composed
+from rlkit.core.seeding import Seeds
+from rlkit.core.types import RunError
+from rlkit.planning.mdp import model_of, value_iteration
+from rlkit.runs import build
+from rlkit.runs.plots.grid_map import Layout, Panel, draw, greedy_actions, layout_of, legal_in, tables_of
 
 
 def environment(*words: str) -> Any:
-    return build.make_single(nodes.plain(composed("train", ["agent=random", *words])[0]))
+    return build.make_single(instantiate.plain(composed("train", ["agent=random", *words])[0]))
 
 
 GRIDS = {
@@ -77,7 +78,7 @@ def test_all_best_actions_are_shown_and_none_where_nothing_was_learnt() -> None:
 
 def test_what_was_not_legal_is_neither_heat_nor_arrow() -> None:
     words = ("env=maze", "env.drawing='SE'", "env.collect=false", "agent=q_learning", "action_mask=true")
-    config = nodes.plain(composed("train", list(words))[0])
+    config = instantiate.plain(composed("train", list(words))[0])
     env = build.make_environment(config, num_envs=1)
     agent = build.make_agent(config, env, Seeds(0))
     agent.q[0] = [-1.0, -5.0, -1.0, -1.0]

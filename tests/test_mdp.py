@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit.core import RunError, UsageError
+from rlkit.core.types import RunError, UsageError
 from rlkit.envs.tabular import TabularEnv
-from rlkit.mdp import (
+from rlkit.planning.mdp import (
     FiniteMDP,
     action_value_iteration,
     action_values,
@@ -28,7 +28,7 @@ from rlkit.mdp import (
     uniform_policy,
     value_iteration,
 )
-from rlkit.mdp import sweeping as sweeping_module
+from rlkit.planning.mdp import sweeping as sweeping_module
 from toys import Counting, Line
 
 

@@ -16,9 +16,9 @@ from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 from sklearn.preprocessing import StandardScaler, scale
 
-from rlkit.learners.backprop import forward
-from rlkit.learners.mlp import MLPClassifier, MLPRegressor
-from rlkit.learners.settings import SettingError
+from rlkit.learners.estimators.backprop import forward
+from rlkit.learners.estimators.mlp import MLPClassifier, MLPRegressor
+from rlkit.learners.estimators.settings import SettingError
 
 XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
 TRUTH = np.array([0.0, 1, 1, 0])

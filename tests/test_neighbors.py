@@ -11,8 +11,8 @@ from scipy import sparse
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import KNeighborsTransformer
 
-from rlkit.learners.neighbors import ItemKNNRecommender, Popularity, UserKNNRecommender
-from rlkit.learners.settings import SettingError
+from rlkit.learners.estimators.neighbors import ItemKNNRecommender, Popularity, UserKNNRecommender
+from rlkit.learners.estimators.settings import SettingError
 
 SMALL = np.array([[5.0, 3, 0, 1], [4, 0, 0, 1], [1, 1, 0, 5], [0, 1, 5, 4]])
 

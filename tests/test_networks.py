@@ -10,10 +10,9 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlkit.checkpoint import Store
-from rlkit.core import UsageError
-from rlkit.distributions import Categorical, Expected
-from rlkit.explore import Constant, Linear
+from rlkit.algorithms.exploration import Constant, Linear
+from rlkit.core.checkpoint import Store
+from rlkit.core.types import UsageError
 from rlkit.networks import (
     ACTIVATIONS,
     MLP,
@@ -43,6 +42,7 @@ from rlkit.networks import (
     takes_bfloat16,
     to_tensor,
 )
+from rlkit.networks.return_distributions import Categorical, Expected
 from toys import assert_same
 
 VECTOR = spaces.Box(-1, 1, (4,), np.float32)

@@ -13,11 +13,11 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from making import made, stream_of
 
-from rlkit.core import Transition
-from rlkit.loop import train
+from rlkit.algorithms.policy_gradient.agent import Experience
+from rlkit.core.loop import train
+from rlkit.core.types import Transition
 from rlkit.networks import module_state
-from rlkit.on_policy import Experience
-from rlkit.vector import VectorEnvironment
+from rlkit.vector.vector import VectorEnvironment
 from toys import assert_same
 
 

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 from rlkit.envs.board_envs import GameEnv, GameVector
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.open_spiel import OpenSpielGame, make
-from rlkit.games.analysis import analyse
-from rlkit.games.game import after, position
-from rlkit.games.match import play_match
-from rlkit.games.players import Mover, named_player, random_moves, searcher
+from rlkit.planning.games.game import after, position
+from rlkit.play.games.analysis import analyse
+from rlkit.play.games.match import play_match
+from rlkit.play.games.players import Mover, named_player, random_moves, searcher
 from rlkit.testing import check_env
 
 

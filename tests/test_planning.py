@@ -1,4 +1,4 @@
-"""Planners: agents that know the model, against the solvers of `rlkit.mdp` and the book's figures."""
+"""Planners: agents that know the model, against the solvers of `rlkit.planning.mdp` and the book's figures."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 from commands import refused, succeed
 
-from rlkit import build, nodes
-from rlkit.config import composed
-from rlkit.mdp import from_environment, model_of, value_iteration
-from rlkit.run import Run
-from rlkit.seeding import Seeds
+from rlkit.config import instantiate
+from rlkit.config.compose import composed
+from rlkit.core.seeding import Seeds
+from rlkit.planning.mdp import from_environment, model_of, value_iteration
+from rlkit.runs import build
+from rlkit.runs.run import Run
 from toys import assert_same
 
 PLANNERS = ("value_iteration", "policy_iteration")
 
 
 def planner(*words: str) -> Any:
-    config = nodes.plain(composed("train", [*words, "tuned=none"])[0])
+    config = instantiate.plain(composed("train", [*words, "tuned=none"])[0])
     env = build.make_environment(config, num_envs=1)
     return build.make_agent(config, env, Seeds(0))
 
@@ -90,7 +91,7 @@ def test_illegal_actions_are_left_out() -> None:
 
 
 def test_samples_find_the_table() -> None:
-    env = build.make_single(nodes.plain(composed("train", ["agent=random", "env=cliff_walking"])[0]))
+    env = build.make_single(instantiate.plain(composed("train", ["agent=random", "env=cliff_walking"])[0]))
     told = model_of(env, samples=None, seed=0)
     tried = from_environment(env, samples=1, seed=0)
     assert value_iteration(told, gamma=0.9, theta=1e-9).values[36] == pytest.approx(

@@ -25,14 +25,14 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from making import made, stream_of
 
 from rlkit.agents.reinforce import powers
-from rlkit.core import UsageError
-from rlkit.evaluation import evaluate, mixed
-from rlkit.loop import interact, train
-from rlkit.mdp import exact_values
-from rlkit.mdp.model import FiniteMDP
+from rlkit.core.evaluation import evaluate, mixed
+from rlkit.core.loop import interact, train
+from rlkit.core.targets import returns
+from rlkit.core.types import UsageError
 from rlkit.networks import MLP, ActorCritic, load_module_state, module_state
-from rlkit.targets import returns
-from rlkit.vector import SerialEnvironment, VectorEnvironment
+from rlkit.planning.mdp import exact_values
+from rlkit.planning.mdp.model import FiniteMDP
+from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 from toys import Counting, Locks, assert_same
 
 

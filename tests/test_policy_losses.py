@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlkit.policy_losses import (
+from rlkit.algorithms.policy_gradient.losses import (
     all_actions_loss,
     clip_fraction,
     clipped_policy_loss,

@@ -10,8 +10,8 @@ from gymnasium import spaces
 from gymnasium.wrappers import FrameStackObservation, TimeLimit, TransformObservation
 from making import configured
 
-from rlkit import build, capture, preprocess
-from rlkit.core import UsageError
+from rlkit import preprocess
+from rlkit.core.types import UsageError
 from rlkit.preprocess import (
     ClipReward,
     Crop,
@@ -26,9 +26,11 @@ from rlkit.preprocess import (
     SignReward,
     TerminalReward,
 )
-from rlkit.stacks import frame_stack
-from rlkit.subprocesses import SubprocessEnvironment
-from rlkit.vector import SerialEnvironment, VectorEnvironment
+from rlkit.runs import build
+from rlkit.vector import snapshot
+from rlkit.vector.frame_stack import frame_stack
+from rlkit.vector.subprocess import SubprocessEnvironment
+from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 from toys import Line, OwnVector, assert_same
 
 
@@ -411,7 +413,7 @@ class TestTogether:
         env.reset(seed=1)
         assert [env.step(1)[2] for _ in range(7)][-1]
         other.reset(seed=2)
-        capture.restore(other, capture.capture(env))  # type: ignore[arg-type]
+        snapshot.restore(other, snapshot.capture(env))  # type: ignore[arg-type]
         assert_same(other.reset(), env.reset())
         assert_same(play(other, [0, 1, 2] * 12), play(env, [0, 1, 2] * 12))
 

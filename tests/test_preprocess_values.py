@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rlkit.core import RunError, UsageError
-from rlkit.pictures import GAP, check_picture, scaled, tiled
+from rlkit.core.types import RunError, UsageError
 from rlkit.preprocess import ClipReward, Crop, DiscreteActions, FrameSkip, Grey, LifeLoss, Resize, SignReward
+from rlkit.rendering.frames import GAP, check_picture, scaled, tiled
 
 
 class Told(gymnasium.Env):

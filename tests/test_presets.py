@@ -11,19 +11,19 @@ from scipy import sparse
 from sklearn.datasets import load_digits, load_iris
 
 import rlkit
-from rlkit import nodes, plugins
-from rlkit.config import composed
-from rlkit.data import Dataset, Rows
-from rlkit.fitting.kinds import kind_of, require_fit
+from rlkit.config import instantiate, plugins
+from rlkit.config.compose import composed
 from rlkit.fitting.launch import make_pipeline
 from rlkit.fitting.session import fitted
-from rlkit.fitting.splits import Split
+from rlkit.learners.datasets import Dataset, Rows
+from rlkit.learners.kinds import kind_of, require_fit
+from rlkit.learners.splits import Split
 
 PRESETS = [entry.name for entry in plugins.entries("experiment") if entry.verb == "fit"]
 
 
 def config_of(*words: str) -> Any:
-    return nodes.plain(composed("fit", list(words))[0])
+    return instantiate.plain(composed("fit", list(words))[0])
 
 
 def pictures() -> Dataset:
@@ -107,7 +107,7 @@ def test_they_have_the_published_settings() -> None:
     assert 60_000 / clothes["batch_size"] == 25
     factors = learner("lastfm")
     assert (factors["n_components"], factors["learning_rate"], factors["regularization"]) == (10, 0.01, 0.05)
-    lake = nodes.plain(composed("train", ["experiment=frozen_lake_source"])[0])
+    lake = instantiate.plain(composed("train", ["experiment=frozen_lake_source"])[0])
     agent, epsilon = lake["agent"], lake["agent"]["epsilon"]
     assert (lake["total_episodes"], lake["env"]["kwargs"]["max_episode_steps"]) == (10_000, 99)
     assert (agent["learning_rate"], agent["learning_rate_decay"], agent["gamma"]) == (0.8, 0, 0.95)

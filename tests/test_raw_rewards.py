@@ -16,13 +16,13 @@ from gymnasium.wrappers import NormalizeReward, TimeLimit, TransformObservation,
 from gymnasium.wrappers import vector as vector_wrappers
 
 import rlkit
-from rlkit import capture
-from rlkit.core import Environment
-from rlkit.film import Film
+from rlkit.core.types import Environment
 from rlkit.preprocess import ClipReward, FrameSkip, NoopStarts
-from rlkit.raw_rewards import RawReward, with_raw_rewards
-from rlkit.subprocesses import SubprocessEnvironment
-from rlkit.vector import SerialEnvironment, VectorEnvironment
+from rlkit.rendering.render_wrapper import Film
+from rlkit.vector import snapshot
+from rlkit.vector.raw_rewards import RawReward, with_raw_rewards
+from rlkit.vector.subprocess import SubprocessEnvironment
+from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 from toys import Bare, OwnVector
 
 
@@ -178,8 +178,8 @@ def test_wrappers_that_leave_rewards_alone_cost_nothing_and_capture_sees_no_laye
     tapped = with_raw_rewards(ClipReward(TimeLimit(gymnasium.make("CartPole-v1").unwrapped, 3), -1, 1))
     assert isinstance(tapped, RawReward)
     assert with_raw_rewards(Film(tapped, lambda shot: None)).env is tapped
-    assert [type(layer).__name__ for layer in capture.layers(tapped)] == ["ClipReward", "TimeLimit", "CartPoleEnv"]
-    assert capture.opaque_layer(tapped) is None
+    assert [type(layer).__name__ for layer in snapshot.layers(tapped)] == ["ClipReward", "TimeLimit", "CartPoleEnv"]
+    assert snapshot.opaque_layer(tapped) is None
 
 
 def test_films_tell_the_raw_score() -> None:

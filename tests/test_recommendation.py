@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from real_data import folder
 
-from rlkit import build, nodes
-from rlkit.config import composed
-from rlkit.core import UsageError
-from rlkit.data.dataset import Dataset
-from rlkit.data.ratings import Pairs, as_dataset
+from rlkit.config import instantiate
+from rlkit.config.compose import composed
+from rlkit.core.types import UsageError
 from rlkit.envs.catch import Catch
 from rlkit.envs.recommendation import Recommendation
-from rlkit.learners.factorization import TruncatedSVD
+from rlkit.learners.datasets.dataset import Dataset
+from rlkit.learners.datasets.ratings import Pairs, as_dataset
+from rlkit.learners.estimators.factorization import TruncatedSVD
+from rlkit.runs import build
 from rlkit.testing import check_env
 from toys import assert_same
 
@@ -30,7 +31,7 @@ WORDS = {
 
 
 def config(*words: str) -> dict[str, Any]:
-    return nodes.plain(composed("train", ["agent=random", "env=recommendation", *words])[0])  # type: ignore[no-any-return]
+    return instantiate.plain(composed("train", ["agent=random", "env=recommendation", *words])[0])  # type: ignore[no-any-return]
 
 
 def made(*words: str, evaluation: bool = False) -> Recommendation:
@@ -205,7 +206,7 @@ def test_every_pixel_of_catch_reaches_the_small_network() -> None:
 
     from rlkit.networks import SmallCNN
 
-    env: Any = build.make_single(nodes.plain(composed("train", ["agent=random", "env=catch"])[0]))
+    env: Any = build.make_single(instantiate.plain(composed("train", ["agent=random", "env=catch"])[0]))
     torso = SmallCNN(env.observation_space, hidden=8)
     picture = torch.zeros(1, 1, *env.observation_space.shape[:2], requires_grad=True)
     for parameter in torso.parameters():
@@ -222,7 +223,7 @@ def test_catch_keeps_the_contract_and_refuses_fields_without_room() -> None:
 
 
 def test_planted_truth_is_for_the_table_s_own_rows_and_columns(tmp_path: Path) -> None:
-    from rlkit.data.generated import planted_ratings
+    from rlkit.learners.datasets.generated import planted_ratings
 
     # So few ratings that users and items without any are left out.
     data = planted_ratings(30, 20, 2, 0.05, 0.0, np.random.default_rng(0))

@@ -12,11 +12,11 @@ import pytest
 from commands import refused, succeed
 
 import rlkit
-from rlkit.core import RunError, UsageError
-from rlkit.film import Format, Shot, side_by_side
-from rlkit.pictures import GAP, captioned, scaled, tiled
-from rlkit.recording import ActionLog, record, render
-from rlkit.run import Run
+from rlkit.core.types import RunError, UsageError
+from rlkit.rendering.frames import GAP, captioned, scaled, tiled
+from rlkit.rendering.render_wrapper import Format, Shot, side_by_side
+from rlkit.runs.record_video import ActionLog, record, render
+from rlkit.runs.run import Run
 
 
 def frames(path: Path) -> list[np.ndarray]:

@@ -12,8 +12,8 @@ from exact_gradients import assert_within_standard_errors, begun, gradient_of, w
 from gymnasium import spaces
 from making import made, stream_of
 
-from rlkit.loop import train
-from rlkit.vector import SerialEnvironment
+from rlkit.core.loop import train
+from rlkit.vector.vector import SerialEnvironment
 from toys import Counting, assert_same
 
 

@@ -13,9 +13,9 @@ from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit import resources
-from rlkit.checkpoint import Store
-from rlkit.core import StepInfo, Transition, UsageError
+from rlkit.core import resources
+from rlkit.core.checkpoint import Store
+from rlkit.core.types import StepInfo, Transition, UsageError
 from rlkit.replay import UniformReplay, uniform
 from rlkit.replay.frames import ArrayFrames, allocate, frame_count
 from toys import assert_same

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit.checkpoint import Store
-from rlkit.core import Array, Batch, StepInfo, Transition
-from rlkit.explore import Constant, Linear
+from rlkit.algorithms.exploration import Constant, Linear
+from rlkit.core.checkpoint import Store
+from rlkit.core.types import Array, Batch, StepInfo, Transition
 from rlkit.replay import PrioritizedReplay, UniformReplay, uniform
 from rlkit.replay.frames import TensorFrames
 from rlkit.replay.rows import Rows

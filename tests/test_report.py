@@ -22,15 +22,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rlkit
-from rlkit import nodes
-from rlkit.config import composed
-from rlkit.core import UsageError
+from rlkit.config import instantiate
+from rlkit.config.compose import composed
+from rlkit.core.types import UsageError
 from rlkit.reporting.chart import short, ticks
 from rlkit.reporting.commands import OWN, Commands, literal
 from rlkit.reporting.curves import evaluation_curve, training_curve
 from rlkit.reporting.groups import differences, grouped, open_runs
 from rlkit.reporting.scores import group_score
-from rlkit.run import Run, read_table
+from rlkit.runs.run import Run, read_table
 
 TRAIN = ("agent=q_learning", "env=frozen_lake", "tuned=none", "total_steps=600", "num_envs=2", "log.every=100")
 PERIODS = ("eval.every=200", "eval.episodes=3", "checkpoint.every=200", "logger=[csv]")
@@ -259,12 +259,12 @@ CONFIGURATIONS = [
 @pytest.mark.parametrize("words", CONFIGURATIONS, ids=" ".join)
 def test_the_command_composes_to_the_run_s_configuration(words: tuple[str, ...]) -> None:
     config, choices = composed("train", [*words, "device=cpu"])
-    plain = {**nodes.plain(config), "choices": dict(choices), "name": "x", "run_dir": "runs/x"}
+    plain = {**instantiate.plain(config), "choices": dict(choices), "name": "x", "run_dir": "runs/x"}
     line, note = Commands().line(plain)
     assert note == ""
     program, verb, *found = shlex.split(line)
     assert (program, verb) == ("rlkit", "train")
-    again = nodes.plain(composed("train", found)[0])
+    again = instantiate.plain(composed("train", found)[0])
     assert {key: value for key, value in again.items() if key not in OWN} == {
         key: value for key, value in plain.items() if key not in (*OWN, "choices")
     }
@@ -425,7 +425,7 @@ def test_fit_runs_are_shown_with_their_figures_costs_pictures_and_commands(
         verb, *words = shlex.split(command)[1:]
         assert verb == "fit"
         seed = int(words[-1].removeprefix("seed="))
-        config = nodes.plain(composed("fit", words)[0])
+        config = instantiate.plain(composed("fit", words)[0])
         wanted = next(run.config for run in runs.values() if same_settings(run.config, config, seed))
         assert wanted["learner"] == config["learner"]
 
@@ -436,7 +436,7 @@ def same_settings(config: dict[str, Any], other: dict[str, Any], seed: int) -> b
 
 
 def test_fits_and_trainings_share_a_page(fits: Path, runs: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
-    from rlkit.cli import main
+    from rlkit.cli.main import main
 
     fit = next((fits / "runs").glob("sklearn_iris_MLP*_s0"))
     assert main(["report", str(runs[0]), str(fit), "out=both.html", "output=json"]) == 0

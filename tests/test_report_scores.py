@@ -12,12 +12,12 @@ import pytest
 from run_folders import write_run
 
 import rlkit
-from rlkit.cli import main
+from rlkit.cli.main import main
 from rlkit.reporting.curves import evaluation_curve, training_curve
 from rlkit.reporting.groups import Group, grouped, open_runs
 from rlkit.reporting.page import write
 from rlkit.reporting.scores import group_score, run_score
-from rlkit.run import Run
+from rlkit.runs.run import Run
 
 UNEVEN = {0: [500.0] * 20, 1: [500.0] * 20, 2: [500.0] * 12 + [100.0] * 8 + [0.0] * 5}
 """Of means 500, 500 and 272; the interquartile mean of all 65 episodes would be 500."""

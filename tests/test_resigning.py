@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlkit.config import composed
-from rlkit.core import RESIGN, StepInfo, Transition, UsageError
+from rlkit.cli.verbs import check
+from rlkit.config.compose import composed
+from rlkit.core.types import RESIGN, StepInfo, Transition, UsageError
 from rlkit.envs.board_envs import GameEnv, Games, GameVector
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.tic_tac_toe import TicTacToe
-from rlkit.games.game import position, seen_by_mover
-from rlkit.games.players import Mover, perfect_moves
-from rlkit.search import UCT, RandomPlay, Search, rule_for
-from rlkit.search.planner import SearchPlayer
-from rlkit.search.resigning import RECENT, Resignation, Resignations, resignation_of
-from rlkit.verbs import check
+from rlkit.planning.games.game import position, seen_by_mover
+from rlkit.planning.search import UCT, RandomPlay, Search, rule_for
+from rlkit.planning.search.planner import SearchPlayer
+from rlkit.planning.search.resigning import RECENT, Resignation, Resignations, resignation_of
+from rlkit.play.games.players import Mover, perfect_moves
 
 
 class TestGames:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from rlkit.core import UsageError
-from rlkit.resources import _free_in_groups, available_memory, cores, prepare_torch, require_memory, torch_device
+from rlkit.core.resources import _free_in_groups, available_memory, cores, prepare_torch, require_memory, torch_device
+from rlkit.core.types import UsageError
 
 SCRIPT = """
 import resource, sys
 import numpy as np
-from rlkit.resources import keep_freed_memory
+from rlkit.core.resources import keep_freed_memory
 keep_freed_memory()
 def work():
     for _ in range(4):
@@ -49,7 +49,7 @@ def test_what_the_user_says_of_threads_and_pages_stays() -> None:
 
 COMMAND = """
 import os, sys
-from rlkit.cli import main
+from rlkit.cli.main import main
 assert main(["list", "agents"]) == 0 and "torch" not in sys.modules
 print(os.environ["GOMP_SPINCOUNT"], os.environ["THP_MEM_ALLOC_ENABLE"])
 """

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit.checkpoint import Store
-from rlkit.moments import Moments, RewardScale
-from rlkit.rollout import EpisodeStore, FirstBegun, Rollout
+from rlkit.algorithms.policy_gradient.normalization import Moments, RewardScale
+from rlkit.algorithms.policy_gradient.rollout import EpisodeStore, FirstBegun, Rollout
+from rlkit.core.checkpoint import Store
 from toys import assert_same
 
 BOTH = np.ones(2, bool)

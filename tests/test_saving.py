@@ -26,9 +26,9 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from rlkit.checkpoint import Store
-from rlkit.fitting.preparing import brightness
-from rlkit.fitting.saving import KIND, SavingError, from_state, proven, to_state
+from rlkit.core.checkpoint import Store
+from rlkit.learners.persistence import KIND, SavingError, from_state, proven, to_state
+from rlkit.learners.transformers import brightness
 from rlkit.networks import MLP
 
 X, Y = load_iris(return_X_y=True)

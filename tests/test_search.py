@@ -10,18 +10,17 @@ from hypothesis import strategies as st
 from making import configured
 
 import rlkit
-from rlkit import build
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.gomoku import Gomoku
 from rlkit.envs.maze import Maze
 from rlkit.envs.othello import Othello
 from rlkit.envs.tic_tac_toe import TicTacToe
-from rlkit.mdp import FiniteMDP, from_table
-from rlkit.mdp.iteration import value_iteration
-from rlkit.mdp.sources import from_gymnasium
-from rlkit.mdp.sources import model_of as mdp_of
-from rlkit.search import (
+from rlkit.planning.mdp import FiniteMDP, from_table
+from rlkit.planning.mdp.iteration import value_iteration
+from rlkit.planning.mdp.sources import from_gymnasium
+from rlkit.planning.mdp.sources import model_of as mdp_of
+from rlkit.planning.search import (
     PUCT,
     UCT,
     Judge,
@@ -35,10 +34,11 @@ from rlkit.search import (
     subtree,
     weights,
 )
-from rlkit.search.copies import CopyModel
-from rlkit.search.draws import below, belows, uniform, uniforms, word, words
-from rlkit.search.finite import FiniteModel
-from rlkit.search.minimax import Minimax
+from rlkit.planning.search.copies import CopyModel
+from rlkit.planning.search.draws import below, belows, uniform, uniforms, word, words
+from rlkit.planning.search.finite import FiniteModel
+from rlkit.planning.search.minimax import Minimax
+from rlkit.runs import build
 
 GAMES: dict[str, Callable[[], Any]] = {
     "tic-tac-toe": TicTacToe,

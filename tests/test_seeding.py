@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlkit.seeding import Seeds
+from rlkit.core.seeding import Seeds
 
 EPISODES = [1479524718, 1216453559, 1216515445]
 ACTIONS = [4318810567202482771, 832457268384281953, 341944235628014926, 3484430138349570732]
@@ -41,7 +41,7 @@ def test_streams_are_the_same_in_every_process_and_for_ever() -> None:
     # These numbers are in checkpoints and published results: a change of them breaks both.
     assert Seeds(0).integers("episodes", 0, size=3) == EPISODES
     assert draws(Seeds(7).generator("actions")) == ACTIONS
-    script = "from rlkit.seeding import Seeds; print(Seeds(0).integers('episodes', 0, size=3))"
+    script = "from rlkit.core.seeding import Seeds; print(Seeds(0).integers('episodes', 0, size=3))"
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == f"{EPISODES}\n"
 
 

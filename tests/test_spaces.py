@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rlkit.capture import opaque_layer
-from rlkit.core import UsageError
-from rlkit.spaces import as_arrays, choice_sizes, num_actions, num_states, state_index
+from rlkit.core.spaces import as_arrays, choice_sizes, num_actions, num_states, state_index
+from rlkit.core.types import UsageError
+from rlkit.vector.snapshot import opaque_layer
 
 
 class Echo(gymnasium.Env):

@@ -11,10 +11,10 @@ from tables import make
 from transitions import transition
 
 from rlkit.agents.q_learning import QLearning
-from rlkit.core import UsageError
-from rlkit.explore import Annealed, Constant, Linear, annealed, require_shares, tell_if_late
-from rlkit.seeding import Seeds
-from rlkit.spaces import as_rows, num_states, state_index
+from rlkit.algorithms.exploration import Annealed, Constant, Linear, annealed, require_shares, tell_if_late
+from rlkit.core.seeding import Seeds
+from rlkit.core.spaces import as_rows, num_states, state_index
+from rlkit.core.types import UsageError
 
 
 def test_discrete_observations_are_rows_of_one_flag() -> None:

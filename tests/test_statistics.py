@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import StepInfo, Transition
-from rlkit.statistics import Averages, Episode, EpisodeTracker
+from rlkit.core.statistics import Averages, Episode, EpisodeTracker
+from rlkit.core.types import StepInfo, Transition
 from toys import assert_same
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlkit.core import StepInfo, Transition
-from rlkit.moments import Moments, RewardScale
-from rlkit.statistics import Averages, Episode, EpisodeTracker
+from rlkit.algorithms.policy_gradient.normalization import Moments, RewardScale
+from rlkit.core.statistics import Averages, Episode, EpisodeTracker
+from rlkit.core.types import StepInfo, Transition
 
 
 def step(reward: float, discount: float, *, over: bool = False, valid: bool = True) -> Transition:

@@ -92,7 +92,7 @@ class TestMutation:
             faults = drawing.drawn(TESTS.parent, seed, count, ["targets", "traces"])
             return [(one.module, one.line) for _, one in faults]
 
-        assert sum(module == "rlkit/targets.py" for module, _ in draw(0, 7)) == 4
+        assert sum(module == "rlkit/core/targets.py" for module, _ in draw(0, 7)) == 4
         assert draw(0, 8) == draw(0, 8) != draw(1, 8)
         assert set(draw(0, 4)) < set(draw(0, 8))
         assert len(set(draw(0, 20))) == 20

@@ -22,16 +22,16 @@ from rlkit.agents.mc_prediction import MCPrediction
 from rlkit.agents.q_learning import QLearning
 from rlkit.agents.sarsa import Sarsa
 from rlkit.agents.td_prediction import TDPrediction
-from rlkit.control import TabularControl
-from rlkit.core import UsageError
-from rlkit.credit import Traces, make_credit
-from rlkit.episodes import first_visits, returns_of
-from rlkit.explore import Constant, Linear
-from rlkit.loop import train
-from rlkit.policies import Uniform
-from rlkit.prediction import Prediction
-from rlkit.tables import Step, Table
-from rlkit.vector import SerialEnvironment
+from rlkit.algorithms.exploration import Constant, Linear
+from rlkit.algorithms.fixed_policies import Uniform
+from rlkit.algorithms.tabular.control import TabularControl
+from rlkit.algorithms.tabular.monte_carlo import first_visits, returns_of
+from rlkit.algorithms.tabular.prediction import Prediction
+from rlkit.algorithms.tabular.q_table import Step, Table
+from rlkit.algorithms.tabular.traces import Traces, make_credit
+from rlkit.core.loop import train
+from rlkit.core.types import UsageError
+from rlkit.vector.vector import SerialEnvironment
 from toys import assert_same
 
 

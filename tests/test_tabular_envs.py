@@ -13,14 +13,14 @@ from gymnasium.vector import VectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit import build, nodes
-from rlkit.config import composed
-from rlkit.core import UsageError
+from rlkit.config import instantiate
+from rlkit.config.compose import composed
+from rlkit.core.types import UsageError
 from rlkit.envs import gym, safecab
 from rlkit.envs.maze import GeneratedMaze, Maze
 from rlkit.envs.maze_generator import generated, shortest_way
 from rlkit.envs.tabular import TabularEnv
-from rlkit.mdp import (
+from rlkit.planning.mdp import (
     action_values,
     exact_values,
     from_environment,
@@ -30,6 +30,7 @@ from rlkit.mdp import (
     uniform_policy,
     value_iteration,
 )
+from rlkit.runs import build
 from rlkit.testing import check_env
 from toys import assert_same
 
@@ -45,7 +46,7 @@ QUICK = {"car_rental": ("env.max_cars=4",)}
 
 @cache
 def config(name: str, *overrides: str) -> dict[str, Any]:
-    return nodes.plain(composed("train", [f"env={name}", "agent=random", *overrides])[0])  # type: ignore[no-any-return]
+    return instantiate.plain(composed("train", [f"env={name}", "agent=random", *overrides])[0])  # type: ignore[no-any-return]
 
 
 def make(name: str, *overrides: str, render_mode: str | None = None) -> TabularEnv:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlkit.targets import gae, returns, td_error, td_target, vtrace
+from rlkit.core.targets import gae, returns, td_error, td_target, vtrace
 
 
 @pytest.fixture(params=[lambda *x: np.array(x, np.float32), lambda *x: torch.tensor(x)], ids=["numpy", "torch"])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlkit.targets import gae, returns, vtrace
+from rlkit.core.targets import gae, returns, vtrace
 
 BEFORE, R, D = np.array([1.0, 3.0]), np.array([1.0, 2.0]), np.array([0.5, 0.0])
 AFTER, LAST = np.array([3.0, 70.0]), np.array([False, True])

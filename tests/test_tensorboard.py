@@ -12,12 +12,12 @@ import pytest
 from commands import clean_environment, refused
 
 import rlkit
-from rlkit.core import UsageError
-from rlkit.launch import _check
-from rlkit.loggers.base import RunInfo
-from rlkit.loggers.tensorboard import TensorBoardLogger, records
-from rlkit.statistics import Episode
-from rlkit.video import VideoWriter, animated
+from rlkit.core.statistics import Episode
+from rlkit.core.types import UsageError
+from rlkit.rendering.video import VideoWriter, animated
+from rlkit.runs.launch import _check
+from rlkit.runs.loggers.base import RunInfo
+from rlkit.runs.loggers.tensorboard import TensorBoardLogger, records
 
 TRAIN = ("agent=q_learning", "env=frozen_lake", "tuned=none", "total_steps=600", "logger=[csv,tensorboard]")
 PERIODS = ("eval.every=200", "eval.episodes=3", "checkpoint.every=200", "log.every=100", "video=none")
@@ -221,10 +221,10 @@ def test_without_tensorboard_the_run_is_refused_before_it_begins(tmp_path: Path)
 def test_a_package_that_is_not_there_is_named_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
-    from rlkit import nodes
-    from rlkit.config import composed
+    from rlkit.config import instantiate
+    from rlkit.config.compose import composed
 
-    config = nodes.plain(composed("train", [*TRAIN, *PERIODS])[0])
+    config = instantiate.plain(composed("train", [*TRAIN, *PERIODS])[0])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r'logger=tensorboard needs tensorboard: pip install "rlkit\[tensorboard\]"'):
         _check(config)
@@ -232,7 +232,7 @@ def test_a_package_that_is_not_there_is_named_before_anything_is_built(monkeypat
 
 def test_the_logger_loads_neither_torch_nor_tensorflow(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib; from rlkit.loggers.tensorboard import TensorBoardLogger\n"
+        "import sys, pathlib; from rlkit.runs.loggers.tensorboard import TensorBoardLogger\n"
         "assert 'tensorboard' not in sys.modules\n"
         "TensorBoardLogger(True)\n"
         "assert 'tensorboard' in sys.modules and not {'torch', 'tensorflow', 'grpc'} & set(sys.modules)"

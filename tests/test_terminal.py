@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from rlkit.loggers import terminal
-from rlkit.loggers.base import RunInfo
-from rlkit.loggers.terminal import Screen, TerminalLogger
-from rlkit.statistics import Episode
+from rlkit.core.statistics import Episode
+from rlkit.runs.loggers import terminal
+from rlkit.runs.loggers.base import RunInfo
+from rlkit.runs.loggers.terminal import Screen, TerminalLogger
 
 
 class Clock:
@@ -187,9 +187,9 @@ class TestClosedTerminal:
         script = """
 import os, sys
 from pathlib import Path
-from rlkit import cli
-from rlkit.loggers.base import RunInfo
-from rlkit.loggers.terminal import TerminalLogger
+from rlkit.cli import main as cli
+from rlkit.runs.loggers.base import RunInfo
+from rlkit.runs.loggers.terminal import TerminalLogger
 logger = TerminalLogger(0.1, 10)
 logger.start(RunInfo("name", Path(sys.argv[1]), "id", {}, 0, 100))
 logger.message("one")

@@ -14,12 +14,13 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from recordings import record
 
-from rlkit import build, nodes, plugins
-from rlkit.config import composed
+from rlkit.cli.verbs import check
+from rlkit.config import instantiate, plugins
+from rlkit.config.compose import composed
 from rlkit.replay import UniformReplay
+from rlkit.runs import build
 from rlkit.testing import ContractError, Result, check_agent, check_env, check_replay, rules
 from rlkit.testing.watching import illegal
-from rlkit.verbs import check
 
 SHIPPED_ENVIRONMENTS = [entry.name for entry in plugins.entries("env") if entry.origin.distribution == "rlkit"]
 SHIPPED_AGENTS = [entry.name for entry in plugins.entries("agent") if entry.origin.distribution == "rlkit"]
@@ -279,6 +280,6 @@ def test_differences_are_found_to_the_bit(left: Any, right: Any, place: str | No
 
 def test_a_single_environment_is_built_with_its_wrappers() -> None:
     words = ["env=cartpole", "preprocess=[{_target_: rlkit.preprocess.TerminalReward, reward: -1.0}]"]
-    settings = {**nodes.plain(composed("check", words)[0]), "vectorization": "sync"}
+    settings = {**instantiate.plain(composed("check", words)[0]), "vectorization": "sync"}
 
     assert type(build.make_single(settings)).__name__ == "TerminalReward"

@@ -8,11 +8,11 @@ import pytest
 from run_folders import write_run
 
 import rlkit
-from rlkit import nodes
-from rlkit.cli import main
-from rlkit.config import alone, composed
-from rlkit.core import UsageError
-from rlkit.tuning import jobs, mixtures
+from rlkit.cli.main import main
+from rlkit.config import instantiate
+from rlkit.config.compose import alone, composed
+from rlkit.config.tuning import jobs, mixtures
+from rlkit.core.types import UsageError
 
 AGENTS = {
     "like_ppo": "_tuned_: ppo\n",
@@ -39,7 +39,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def agent_of(*words: str) -> tuple[dict, str]:
     config, choices = composed("train", list(words))
-    agent = nodes.plain(config)["agent"]
+    agent = instantiate.plain(config)["agent"]
     agent.pop("_tuned_", None)
     return agent, choices["tuned"]
 

@@ -25,19 +25,19 @@ from rlkit.agents.mc_prediction import MCPrediction
 from rlkit.agents.q_learning import QLearning
 from rlkit.agents.sarsa import Sarsa
 from rlkit.agents.td_prediction import TDPrediction
-from rlkit.core import StepInfo, Transition, UsageError
-from rlkit.credit import Traces
-from rlkit.distributions import Categorical, Quantile
-from rlkit.explore import Constant
-from rlkit.features import Tiles
-from rlkit.loop import train
-from rlkit.mdp import from_environment
-from rlkit.moments import RewardScale
-from rlkit.policies import Uniform
+from rlkit.algorithms.exploration import Constant
+from rlkit.algorithms.fixed_policies import Uniform
+from rlkit.algorithms.linear.features import Tiles
+from rlkit.algorithms.policy_gradient.normalization import RewardScale
+from rlkit.algorithms.tabular.q_table import Step, Table
+from rlkit.algorithms.tabular.traces import Traces
+from rlkit.core.loop import train
+from rlkit.core.targets import gae, returns, vtrace
+from rlkit.core.types import StepInfo, Transition, UsageError
+from rlkit.networks.return_distributions import Categorical, Quantile
+from rlkit.planning.mdp import from_environment
 from rlkit.replay import UniformReplay
-from rlkit.tables import Step, Table
-from rlkit.targets import gae, returns, vtrace
-from rlkit.vector import SerialEnvironment
+from rlkit.vector.vector import SerialEnvironment
 
 STATES, ACTIONS = spaces.Discrete(4), spaces.Discrete(1)
 GAME = ((0, 0.0, -1.0, 1), (1, 0.0, -1.0, 2), (2, 1.0, 0.0, 3))

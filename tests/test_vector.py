@@ -19,11 +19,11 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 
 from rlkit.agents.random import Random
-from rlkit.checkpoint import Store
-from rlkit.core import Environment, RunError, UsageError
-from rlkit.loop import interact
-from rlkit.subprocesses import SubprocessEnvironment
-from rlkit.vector import SerialEnvironment, VectorEnvironment
+from rlkit.core.checkpoint import Store
+from rlkit.core.loop import interact
+from rlkit.core.types import Environment, RunError, UsageError
+from rlkit.vector.subprocess import SubprocessEnvironment
+from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 from toys import (
     Bare,
     Counting,
@@ -521,7 +521,7 @@ class TestFailures:
         script = """
 import sys, time
 import gymnasium, numpy as np
-from rlkit.subprocesses import SubprocessEnvironment
+from rlkit.vector.subprocess import SubprocessEnvironment
 env = SubprocessEnvironment([lambda: gymnasium.make("CartPole-v1")] * 3)
 env.reset([0, 1, 2])
 print(*[process.pid for process in env._vector.processes], flush=True)

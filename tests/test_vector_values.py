@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-from rlkit.vector import VectorEnvironment
+from rlkit.vector.vector import VectorEnvironment
 from toys import Line, OwnVector
 
 

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from commands import clean_environment, refused, rlkit, succeed
 
-from rlkit import film
-from rlkit.core import RunError
-from rlkit.film import EachEpisode, Film, Format, Shot, first_episode, headless
-from rlkit.pictures import check_picture
-from rlkit.run import Run
-from rlkit.video import VideoWriter, verify
+from rlkit.core.types import RunError
+from rlkit.rendering import render_wrapper
+from rlkit.rendering.frames import check_picture
+from rlkit.rendering.render_wrapper import EachEpisode, Film, Format, Shot, first_episode, headless
+from rlkit.rendering.video import VideoWriter, verify
+from rlkit.runs.run import Run
 
 
 def picture(level: int = 200, height: int = 32, width: int = 48) -> np.ndarray:
@@ -210,7 +210,7 @@ def test_filming_asks_for_no_display_where_there_is_none(
 
 
 def test_headless_lasts_no_longer_than_it_must(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(film, "has_display", lambda: False)
+    monkeypatch.setattr(render_wrapper, "has_display", lambda: False)
     monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
 
     def fail():
@@ -226,7 +226,7 @@ def test_headless_lasts_no_longer_than_it_must(monkeypatch: pytest.MonkeyPatch):
 def test_sigterm_ends_a_process_that_draws() -> None:
     script = """
 import os, signal, time, gymnasium
-from rlkit.film import headless
+from rlkit.rendering.render_wrapper import headless
 env = gymnasium.make("CartPole-v1", render_mode="rgb_array")
 env.reset()
 with headless():

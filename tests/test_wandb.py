@@ -18,12 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.core import UsageError
-from rlkit.loggers import wandb_uplink
-from rlkit.loggers.base import Logger, ManyLoggers, RunInfo
-from rlkit.loggers.wandb import Uplink, WandbLogger
-from rlkit.loggers.wandb_mode import choose_mode, has_key
-from rlkit.statistics import Episode
+from rlkit.core.statistics import Episode
+from rlkit.core.types import UsageError
+from rlkit.runs.loggers import wandb_uplink
+from rlkit.runs.loggers.base import Logger, ManyLoggers, RunInfo
+from rlkit.runs.loggers.wandb import Uplink, WandbLogger
+from rlkit.runs.loggers.wandb_mode import choose_mode, has_key
 
 TRAIN = ("train", "agent=q_learning", "env=frozen_lake", "video=none", "logger=[csv,terminal,wandb]")
 SMALL = ("num_envs=1", "log.every=200", "eval.every=1000", "eval.episodes=2", "checkpoint.every=1000")
@@ -231,7 +231,7 @@ def test_a_wandb_that_hangs_is_given_up_at_the_end(
     where: str, calls: Callable[[str], list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STUB_HANG", where)
-    monkeypatch.setattr("rlkit.loggers.wandb.PENDING_BYTES", 300_000)
+    monkeypatch.setattr("rlkit.runs.loggers.wandb.PENDING_BYTES", 300_000)
     logger = make_logger(timeout=1.0)
     said = start(logger, tmp_path / "run")
     for step in range(1, 6000):  # more than the pipe and the buffer hold

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
-from rlkit.core import Environment, TimeStep
+from rlkit.core.types import Environment, TimeStep
 
 
 class Counting(gymnasium.Env):

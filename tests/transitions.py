@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import StepInfo, TimeStep, Transition
-from rlkit.vector import first_timestep
+from rlkit.core.types import StepInfo, TimeStep, Transition
+from rlkit.vector.vector import first_timestep
 
 
 def transition(

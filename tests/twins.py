@@ -13,11 +13,11 @@ from rlkit.agents.expected_sarsa import ExpectedSarsa
 from rlkit.agents.mc_control import MCControl
 from rlkit.agents.q_learning import QLearning
 from rlkit.agents.sarsa import Sarsa
+from rlkit.algorithms.exploration import Schedule
+from rlkit.core.loop import interact
 from rlkit.envs.tabular import TabularEnv
-from rlkit.explore import Schedule
-from rlkit.loop import interact
-from rlkit.mdp import FiniteMDP
-from rlkit.vector import SerialEnvironment
+from rlkit.planning.mdp import FiniteMDP
+from rlkit.vector.vector import SerialEnvironment
 
 KINDS: Mapping[str, Callable[..., Any]] = {
     "q_learning": QLearning,

@@ -10,21 +10,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlkit import nodes
-from rlkit.checkpoint import Store
-from rlkit.core import RunError, UsageError
-from rlkit.data import Dataset
-from rlkit.fitting.choice import chained
-from rlkit.fitting.kinds import require_fit
+from rlkit.config import instantiate
+from rlkit.core.checkpoint import Store
+from rlkit.core.resources import checked_device
+from rlkit.core.seeding import Seeds
+from rlkit.core.types import RunError, UsageError
 from rlkit.fitting.predicting import predict_own
 from rlkit.fitting.run import FIGURES, MODEL, FitRun
-from rlkit.fitting.saving import proven, to_state
 from rlkit.fitting.session import Outcome, described, fit
-from rlkit.folder import claim, default_name, identity, locked, write_folder
-from rlkit.launch import Request, require_loggers, traceback_kept
-from rlkit.loggers.base import Logger, ManyLoggers, RunInfo
-from rlkit.resources import checked_device
-from rlkit.seeding import Seeds
+from rlkit.learners.datasets import Dataset
+from rlkit.learners.kinds import require_fit
+from rlkit.learners.persistence import proven, to_state
+from rlkit.learners.pipeline import chained
+from rlkit.runs.folder import claim, default_name, identity, locked, write_folder
+from rlkit.runs.launch import Request, require_loggers, traceback_kept
+from rlkit.runs.loggers.base import Logger, ManyLoggers, RunInfo
 
 TABLES = ("metrics", "timings")
 
@@ -53,7 +53,7 @@ def start(request: Request) -> FitRun:
 
 
 def _config(request: Request) -> dict[str, Any]:
-    config: dict[str, Any] = nodes.plain(request.config)
+    config: dict[str, Any] = instantiate.plain(request.config)
     config["choices"] = {key: value for key, value in request.choices.items() if not key.startswith("hydra/")}
     config["name"] = config["name"] or default_name(config)
     return config
@@ -77,8 +77,8 @@ def load_data(config: Mapping[str, Any], tell: Callable[[str], None]) -> Dataset
         UsageError: it does not fit its options, or a file is not there.
         RunError: it cannot be downloaded.
     """
-    context: nodes.Context = {"rng": Seeds(config["seed"]).generator, "tell": lambda path: tell}
-    found = nodes.build(config["data"], context, "data")
+    context: instantiate.Context = {"rng": Seeds(config["seed"]).generator, "tell": lambda path: tell}
+    found = instantiate.build(config["data"], context, "data")
     if not isinstance(found, Dataset):
         raise UsageError(f"data._target_ {config['data']['_target_']} made a {type(found).__name__}, not a Dataset")
     for line in found.notes:
@@ -95,14 +95,14 @@ def make_pipeline(config: Mapping[str, Any], data: Dataset) -> Any:
     Raises:
         UsageError: a class cannot be imported, or does not take its options.
     """
-    context: nodes.Context = {
+    context: instantiate.Context = {
         "task": lambda path: data.task,
         "random_state": Seeds(config["seed"]).number,
         "image_shape": lambda path: data.image_shape,
         "device": lambda path: config["device"],
     }
-    steps = nodes.build(config["prepare"], context, "prepare")
-    return chained(steps, nodes.build(config["learner"], context, "learner"))
+    steps = instantiate.build(config["prepare"], context, "prepare")
+    return chained(steps, instantiate.build(config["learner"], context, "learner"))
 
 
 def _fit(config: dict[str, Any], directory: Path, data: Dataset, pipeline: Any, kind: str, notes: list[str]) -> FitRun:
@@ -112,7 +112,7 @@ def _fit(config: dict[str, Any], directory: Path, data: Dataset, pipeline: Any, 
         stack.enter_context(locked(directory))
         stack.enter_context(traceback_kept(directory / "train.log"))
         stack.enter_context(threadpool_limits(config["threads"]))
-        logger = ManyLoggers(nodes.build(config["logger"], {}, "logger"))
+        logger = ManyLoggers(instantiate.build(config["logger"], {}, "logger"))
         stack.callback(logger.close)
         info = RunInfo(config["name"], directory, identity(directory), config, 0, 1, tables=TABLES, verb="fit")
         logger.start(info)
@@ -143,7 +143,7 @@ def _finish(config: Mapping[str, Any], directory: Path, data: Dataset, outcome: 
     for path in predict_own(directory, data, outcome, config["at"]):
         logger.message(f"predictions: {path}")
     if config["pictures"]:
-        from rlkit.fitting.pictures import draw
+        from rlkit.fitting.plots import draw
 
         for path in draw(directory, data, outcome):
             logger.picture(max(rows), path)

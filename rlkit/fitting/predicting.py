@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import Array, UsageError
-from rlkit.data import Dataset
+from rlkit.core.types import Array, UsageError
 from rlkit.fitting.predictions import Input, read_input, read_ratings, write_csv
 from rlkit.fitting.run import FitRun, named
-from rlkit.fitting.scores import probabilities_of
 from rlkit.fitting.session import Outcome
+from rlkit.learners.datasets import Dataset
+from rlkit.learners.scores import probabilities_of
 
 SHOWN_USERS = 1000
 """Users of the data set whose recommendations are written."""

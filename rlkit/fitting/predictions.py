@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlkit.core import Array, UsageError
-from rlkit.data.cache import decoded, unpacked
-from rlkit.data.images import SUFFIXES, flat_picture
-from rlkit.data.ratings import scaled, triples
-from rlkit.data.tables import MISSING, parse
-from rlkit.explain import nearest
+from rlkit.config.messages import nearest
+from rlkit.core.types import Array, UsageError
+from rlkit.learners.datasets.cache import decoded, unpacked
+from rlkit.learners.datasets.images import SUFFIXES, flat_picture
+from rlkit.learners.datasets.ratings import scaled, triples
+from rlkit.learners.datasets.tables import MISSING, parse
 
 
 class Input(NamedTuple):

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.checkpoint import CheckpointError, Store
-from rlkit.core import Array, State, UsageError
-from rlkit.fitting.kinds import kind_of
-from rlkit.fitting.saving import SavingError, from_state
-from rlkit.folder import read_config
-from rlkit.run import Run, read_table
+from rlkit.core.checkpoint import CheckpointError, Store
+from rlkit.core.types import Array, State, UsageError
+from rlkit.learners.kinds import kind_of
+from rlkit.learners.persistence import SavingError, from_state
+from rlkit.runs.folder import read_config
+from rlkit.runs.run import Run, read_table
 
 MODEL = "model"
 """The folder of the model in the run folder; it is a checkpoint, of which there is one."""

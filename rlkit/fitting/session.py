@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlkit.core import Array, RunError, UsageError
-from rlkit.data import Dataset
-from rlkit.fitting import scores
-from rlkit.fitting.kinds import kind_of
-from rlkit.fitting.splits import Split, folds, split
-from rlkit.learners.epochs import OnEpoch
-from rlkit.loggers.base import Logger
-from rlkit.seeding import Seeds
+from rlkit.core.seeding import Seeds
+from rlkit.core.types import Array, RunError, UsageError
+from rlkit.learners import scores
+from rlkit.learners.datasets import Dataset
+from rlkit.learners.estimators.epochs import OnEpoch
+from rlkit.learners.kinds import kind_of
+from rlkit.learners.splits import Split, folds, split
+from rlkit.runs.loggers.base import Logger
 
 HISTORIES: Mapping[str, tuple[str, ...]] = {
     "cost": ("cost_history_", "train_cost_", "loss_curve_"),

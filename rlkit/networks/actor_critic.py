@@ -10,13 +10,13 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlkit.core import UsageError
-from rlkit.networks.actions import Gaussian, action_distribution
+from rlkit.core.spaces import num_actions
+from rlkit.core.types import UsageError
+from rlkit.networks.action_distributions import Gaussian, action_distribution
 from rlkit.networks.convolutional import Residual
 from rlkit.networks.observations import is_image
 from rlkit.networks.recurrent import Core
 from rlkit.networks.torsos import Chain, Torso
-from rlkit.spaces import num_actions
 
 
 class Outputs(NamedTuple):

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from gymnasium import spaces
 from torch import nn
 
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 from rlkit.networks.convolutional import convolved
-from rlkit.networks.encoders import begin_with
+from rlkit.networks.pretrained import begin_with
 from rlkit.networks.torsos import Chain, MakeLinear, Torso, activation_of
 
 T = TypeVar("T", str, float)

@@ -9,7 +9,7 @@ from typing import Any
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 from rlkit.networks.convolutional import ImpalaCNN, NatureCNN, Residual, SmallCNN, fitting
 from rlkit.networks.observations import as_floats, highest_byte, is_board, is_image
 from rlkit.networks.torsos import MLP, Chain, Torso

@@ -11,9 +11,9 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlkit.core import UsageError
-from rlkit.networks.encoders import begin_with
+from rlkit.core.types import UsageError
 from rlkit.networks.observations import SMALLEST, as_floats, highest_byte, is_image
+from rlkit.networks.pretrained import begin_with
 from rlkit.networks.torsos import Chain, MakeLinear, Torso, activation_of
 
 

@@ -8,8 +8,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from rlkit.core.spaces import num_actions
 from rlkit.networks.torsos import Torso
-from rlkit.spaces import num_actions
 
 
 class PolicyValue(nn.Module):

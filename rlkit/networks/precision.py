@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from rlkit.core import UsageError
-from rlkit.networks.values import QNetwork
+from rlkit.core.types import UsageError
+from rlkit.networks.q_network import QNetwork
 
 Outputs = Callable[[Tensor, Tensor | None], Tensor]
 """The outputs [B, A, K] float32 of what was read, with noise or none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 
 CELLS = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
 

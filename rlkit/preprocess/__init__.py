@@ -10,9 +10,9 @@ preprocess:
 ```
 
 A wrapper that changes rewards need not say so: the raw return is made of what the innermost environment gave
-(`rlkit.raw_rewards`). Those of this module pass it on as ``info["raw_reward"]`` all the same, for whoever uses them
-alone. One that ends an episode where the game goes on says so by ``info["game_over"]``. All that changes in them is in
-the checkpoint.
+(`rlkit.vector.raw_rewards`). Those of this module pass it on as ``info["raw_reward"]`` all the same, for whoever
+uses them alone. One that ends an episode where the game goes on says so by ``info["game_over"]``. All that changes in
+them is in the checkpoint.
 """
 
 from rlkit.preprocess.actions import DiscreteActions

@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core import Array, UsageError
+from rlkit.core.types import Array, UsageError
 
 
 class DiscreteActions(gymnasium.ActionWrapper[Any, Any, Any]):

@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from rlkit.core import State, UsageError
+from rlkit.core.types import State, UsageError
 
 
 class NoopStarts(gymnasium.Wrapper[Any, Any, Any, Any]):

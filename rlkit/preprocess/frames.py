@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core import Array, UsageError
+from rlkit.core.types import Array, UsageError
 
 
 class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):

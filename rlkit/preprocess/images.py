@@ -9,8 +9,8 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core import Array, UsageError
-from rlkit.explain import nearest
+from rlkit.config.messages import nearest
+from rlkit.core.types import Array, UsageError
 
 INTERPOLATIONS = {"area": "INTER_AREA", "nearest": "INTER_NEAREST"}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import gymnasium
 
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 
 
 class TerminalReward(gymnasium.Wrapper[Any, Any, Any, Any]):

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rlkit.core import Array, RunError, UsageError
-from rlkit.resources import require_memory
+from rlkit.core.resources import require_memory
+from rlkit.core.types import Array, RunError, UsageError
 
 LOCATIONS = ("auto", "memory", "disk", "gpu")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import Array
+from rlkit.core.types import Array
 
 COLUMNS = ("action", "reward", "discount", "last", "next_legal_actions")
 """What is kept of a row until it is entered."""

@@ -6,8 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from rlkit.core import Array, Batch, State
-from rlkit.explore import Schedule
+from rlkit.algorithms.exploration import Schedule
+from rlkit.core.types import Array, Batch, State
 from rlkit.replay.sums import SumTree
 from rlkit.replay.uniform import UniformReplay
 

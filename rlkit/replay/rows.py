@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import Array
+from rlkit.core.types import Array
 
 NONE = -1
 

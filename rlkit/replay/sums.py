@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlkit.core import Array
+from rlkit.core.types import Array
 
 WIDTH = 16
 """Children of a node: a wide tree needs few passes, each of them one operation on the whole batch."""

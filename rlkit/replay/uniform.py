@@ -11,8 +11,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from rlkit.checkpoint import Segment
-from rlkit.core import Array, Batch, State, Transition, UsageError, require_least
+from rlkit.core.checkpoint import Segment
+from rlkit.core.types import Array, Batch, State, Transition, UsageError, require_least
 from rlkit.replay.frames import Frames, allocate, announce, bytes_of, check_location, frame_count
 from rlkit.replay.pending import LAST, Layout, columns, layout, no_rows
 from rlkit.replay.rows import FIELDS, NONE, Rows

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from rlkit.core import Array
+from rlkit.core.types import Array
 from rlkit.reporting.curves import Curve, Line
 
 WIDTH, HEIGHT = 560, 330

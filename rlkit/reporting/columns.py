@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rlkit.core import Array
-from rlkit.run import read_table
+from rlkit.core.types import Array
+from rlkit.runs.run import read_table
 
 if TYPE_CHECKING:
     from rlkit.reporting.groups import AnyRun

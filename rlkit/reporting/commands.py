@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import yaml
 from omegaconf import OmegaConf
 
-from rlkit import nodes
-from rlkit.config import composed
-from rlkit.core import UsageError
+from rlkit.config import instantiate
+from rlkit.config.compose import composed
+from rlkit.core.types import UsageError
 from rlkit.reporting.groups import flat
 
 OWN = ("seed", "name", "run_dir", "output")
@@ -87,7 +87,7 @@ class Commands:
             config, choices = composed(verb, words)
             raw = OmegaConf.to_container(config, resolve=False)
             derived = tuple(f"{path}." for path, value in flat(raw) if isinstance(value, str) and "${" in value)
-            self._composed[key] = Composed(nodes.plain(config), choices, derived)
+            self._composed[key] = Composed(instantiate.plain(config), choices, derived)
         return self._composed[key]
 
 

@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlkit.core import Array
-from rlkit.curve import moving_average, window
-from rlkit.intervals import mean_intervals
+from rlkit.core.types import Array
 from rlkit.reporting.columns import column, last_step
 from rlkit.reporting.groups import Group
-from rlkit.run import Run
+from rlkit.reporting.intervals import mean_intervals
+from rlkit.runs.plots.curve import moving_average, window
+from rlkit.runs.run import Run
 
 SHARE = 20
-"""A moving average takes `rlkit.curve.window`, or this part of all where it is more: few points show many episodes."""
+"""A moving average takes `curve.window`, or this part of all where it is more: few points show many episodes."""
 
 POINTS = 120
 """Points of a curve of training returns."""

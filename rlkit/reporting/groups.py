@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 from rlkit.fitting.run import FitRun, opened
-from rlkit.folder import default_name
 from rlkit.reporting.columns import last_step
-from rlkit.run import Run
+from rlkit.runs.folder import default_name
+from rlkit.runs.run import Run
 
 AnyRun = Run | FitRun
 
@@ -31,7 +31,7 @@ class Group(NamedTuple):
 
     label: str
     number: int  # counts the groups of a report from 0, and gives the colour
-    runs: list[Any]  # `rlkit.run.Run`, or `rlkit.fitting.run.FitRun` where a learner was fitted; one of each seed
+    runs: list[Any]  # `rlkit.runs.run.Run`, or `rlkit.fitting.run.FitRun` where a learner was fitted; one of each seed
     copies: Sequence[tuple[Any, Any]] = ()  # runs that do not count, each with the one that counts for its seed
 
     @property

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from rlkit.reporting.groups import AnyRun
 from rlkit.reporting.tables import breakable
-from rlkit.run import Run
+from rlkit.runs.run import Run
 
 SHOWN = 2
 """Videos of a run that are shown; a run can have one for each episode."""
@@ -84,7 +84,7 @@ def video_paths(run: Run) -> list[Path]:
 
 def _poster(path: Path) -> str:
     """Return the attribute for the picture that is there before a video plays: one from its middle."""
-    from rlkit.video import still
+    from rlkit.rendering.video import still
 
     with suppress(Exception):  # whatever PyAV raises for what is no video
         return f' poster="data:image/jpeg;base64,{b64encode(still(path)).decode()}"'

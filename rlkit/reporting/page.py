@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from rlkit.core import UsageError
+from rlkit.core.types import UsageError
 from rlkit.reporting import fitted, tables
 from rlkit.reporting.chart import chart
 from rlkit.reporting.columns import last_step

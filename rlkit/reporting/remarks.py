@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from rlkit.config.tuning import NONE, mixtures
 from rlkit.reporting.columns import column
 from rlkit.reporting.groups import Group, environment_name
 from rlkit.reporting.scores import GroupScore
-from rlkit.run import Run
-from rlkit.tuning import NONE, mixtures
+from rlkit.runs.run import Run
 
 RANGE_OF_MEAN, RANGE_OF_IQM = 3, 4
 """Seeds up to which an interval is the scores' range.

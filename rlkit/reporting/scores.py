@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlkit.core import Array
-from rlkit.intervals import Interval, Statistic, bootstrap_intervals, interquartile_mean
+from rlkit.core.types import Array
 from rlkit.reporting.columns import column, last_step
 from rlkit.reporting.groups import Group
-from rlkit.run import Run
+from rlkit.reporting.intervals import Interval, Statistic, bootstrap_intervals, interquartile_mean
+from rlkit.runs.run import Run
 
 
 class RunScore(NamedTuple):

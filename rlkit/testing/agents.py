@@ -1,4 +1,4 @@
-"""The contract of an agent: `rlkit.core.Agent`, trained in a small environment."""
+"""The contract of an agent: `rlkit.core.types.Agent`, trained in a small environment."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import closing, contextmanager
 
 import numpy as np
 
-from rlkit.core import Agent, Array, Transition
-from rlkit.evaluation import evaluate
-from rlkit.seeding import Seeds
-from rlkit.spaces import choice_sizes
+from rlkit.core.evaluation import evaluate
+from rlkit.core.seeding import Seeds
+from rlkit.core.spaces import choice_sizes
+from rlkit.core.types import Agent, Array, Transition
 from rlkit.testing.driving import MakeEnv
 from rlkit.testing.rules import (
     ContractError,
@@ -50,7 +50,7 @@ def check_agent(
 
     Args:
         make_agent: builds a new agent for ``env.observation_space``, ``env.action_space`` and ``env.num_envs``; its
-            generators come from the `rlkit.seeding.Seeds`, so that the same seeds give the same agent.
+            generators come from the `rlkit.core.seeding.Seeds`, so that the same seeds give the same agent.
         make_env: builds a new small environment at each call.
         seed: of everything.
         steps: decisions that it is trained for: enough for `update` to have work.

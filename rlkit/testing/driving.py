@@ -13,14 +13,14 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
-from rlkit.core import Environment
-from rlkit.explore import random_action
-from rlkit.loop import Interaction, interact
-from rlkit.policies import Uniform, Untaught
-from rlkit.seeding import Seeds
-from rlkit.spaces import ARRAY_SPACES
+from rlkit.algorithms.exploration import random_action
+from rlkit.algorithms.fixed_policies import Uniform, Untaught
+from rlkit.core.loop import Interaction, interact
+from rlkit.core.seeding import Seeds
+from rlkit.core.spaces import ARRAY_SPACES
+from rlkit.core.types import Environment
 from rlkit.testing.rules import freeze, require, require_equal, survived
-from rlkit.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 
 MakeEnv = Callable[..., gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]]
 """Builds a new environment at each call; one that takes `render_mode` is filmed as well."""

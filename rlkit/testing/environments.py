@@ -13,16 +13,10 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
-from rlkit.pictures import check_picture
-from rlkit.spaces import as_arrays
+from rlkit.core.spaces import as_arrays
+from rlkit.rendering.frames import check_picture
 from rlkit.testing import vectors
-from rlkit.testing.driving import (
-    Driver,
-    MakeEnv,
-    Step,
-    require_contained,
-    takes_render_mode,
-)
+from rlkit.testing.driving import Driver, MakeEnv, Step, require_contained, takes_render_mode
 from rlkit.testing.exactness import (
     EnvironmentCase,
     global_generators_are_left_alone,
@@ -32,15 +26,7 @@ from rlkit.testing.exactness import (
     same_seed_same_steps,
     seeds_make_a_difference,
 )
-from rlkit.testing.rules import (
-    Result,
-    Tell,
-    conclude,
-    examine,
-    require,
-    require_equal,
-    silent,
-)
+from rlkit.testing.rules import Result, Tell, conclude, examine, require, require_equal, silent
 
 
 def check_env(

@@ -10,10 +10,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from rlkit import capture
-from rlkit.spaces import as_arrays
+from rlkit.core.spaces import as_arrays
 from rlkit.testing.driving import Driver, Step, environment, resumed_play
 from rlkit.testing.rules import difference, global_generators, moved_generators, require, require_equal, survived
+from rlkit.vector import snapshot
 
 
 @dataclass
@@ -97,7 +97,7 @@ def seeds_make_a_difference(case: EnvironmentCase) -> str | None:
 def restored_state_continues(case: EnvironmentCase) -> str | None:
     """A state that was read, through a checkpoint and into a used environment, goes on as if nothing had been."""
     with closing(as_arrays(case.make())) as env:
-        opaque = capture.opaque_layer(env)
+        opaque = snapshot.opaque_layer(env)
     if opaque is not None:
         return f"the state of {opaque} cannot be read (no get_state and set_state): episodes are cut at checkpoints"
     for before in (0, 1, 7, case.steps // 2):
@@ -110,8 +110,8 @@ def _restore_after(case: EnvironmentCase, steps: int) -> None:
         driver = case.driver(env)
         driver.play(steps, seed=case.seed)
         _use(case, other)
-        with survived({"state": capture.capture(env)}) as saved:
-            capture.restore(other, saved["state"])
+        with survived({"state": snapshot.capture(env)}) as saved:
+            snapshot.restore(other, saved["state"])
         continued = driver.continued_in(other)
         require_equal(
             driver.play(case.steps),

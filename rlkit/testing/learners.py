@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlkit.core import Array
-from rlkit.fitting.kinds import kind_of
-from rlkit.fitting.saving import from_state, to_state
+from rlkit.core.types import Array
+from rlkit.learners.kinds import kind_of
+from rlkit.learners.persistence import from_state, to_state
 from rlkit.testing.rules import (
     Result,
     Tell,

@@ -1,4 +1,4 @@
-"""The contract of a replay: `rlkit.core.Replay` for transitions of one step."""
+"""The contract of a replay: `rlkit.core.types.Replay` for transitions of one step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlkit.core import Array, Batch, Replay, StepInfo, Transition
+from rlkit.core.types import Array, Batch, Replay, StepInfo, Transition
 from rlkit.testing.rules import (
     Result,
     Tell,

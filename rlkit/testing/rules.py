@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from rlkit.checkpoint import Segment, Store
-from rlkit.core import RunError, State, UsageError
+from rlkit.core.checkpoint import Segment, Store
+from rlkit.core.types import RunError, State, UsageError
 
 
 class ContractError(UsageError):

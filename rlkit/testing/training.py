@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core import Agent, Array, Environment, Memory, State, TimeStep, Transition
-from rlkit.loop import interact, train
-from rlkit.seeding import Seeds
-from rlkit.spaces import choice_sizes
+from rlkit.core.loop import interact, train
+from rlkit.core.seeding import Seeds
+from rlkit.core.spaces import choice_sizes
+from rlkit.core.types import Agent, Array, Environment, Memory, State, TimeStep, Transition
 from rlkit.testing.driving import MakeEnv, environment, is_opaque
 from rlkit.testing.rules import freeze, global_generators, require
 from rlkit.testing.watching import Watched

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from rlkit.core import Array
-from rlkit.explore import random_action
-from rlkit.spaces import ARRAY_SPACES
+from rlkit.algorithms.exploration import random_action
+from rlkit.core.spaces import ARRAY_SPACES
+from rlkit.core.types import Array
 from rlkit.testing.driving import MakeEnv, environment, random_stream, require_contained, resumed_play
 from rlkit.testing.rules import Result, Tell, conclude, examine, freeze, require, require_equal
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import RESIGN, Agent, Array, Memory, Metrics, State, TimeStep, Transition
-from rlkit.spaces import choice_sizes
+from rlkit.core.spaces import choice_sizes
+from rlkit.core.types import RESIGN, Agent, Array, Memory, Metrics, State, TimeStep, Transition
 from rlkit.testing.rules import difference, freeze, global_generators, moved_generators
 
 

@@ -48,9 +48,9 @@ def raw(num_envs: int) -> Step:
 
 def rlkit(num_envs: int) -> Step:
     """The whole adapter, as training steps it."""
-    from rlkit.build import make_environment
-    from rlkit.config import composed
-    from rlkit.nodes import plain
+    from rlkit.config.compose import composed
+    from rlkit.config.instantiate import plain
+    from rlkit.runs.build import make_environment
 
     config = plain(composed("train", ["env=atari", "env.game=Pong", "tuned=none"])[0])
     env = make_environment(config, num_envs=num_envs)

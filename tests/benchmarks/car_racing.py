@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlkit import build
-from rlkit.core import Actor
-from rlkit.folder import versions
-from rlkit.run import Run
-from rlkit.seeding import Seeds
-from rlkit.vector import first_timestep
+from rlkit.core.seeding import Seeds
+from rlkit.core.types import Actor
+from rlkit.runs import build
+from rlkit.runs.folder import versions
+from rlkit.runs.run import Run
+from rlkit.vector.vector import first_timestep
 
 
 def drive(agent: Actor, env: Any, seed: int) -> dict[str, Any]:

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from keep import write
 
-from rlkit import build, nodes
-from rlkit.checkpoint import Store
-from rlkit.config import composed
-from rlkit.core import Transition
-from rlkit.loop import Interaction, interact
-from rlkit.seeding import Seeds
+from rlkit.config import instantiate
+from rlkit.config.compose import composed
+from rlkit.core.checkpoint import Store
+from rlkit.core.loop import Interaction, interact
+from rlkit.core.seeding import Seeds
+from rlkit.core.types import Transition
+from rlkit.runs import build
 
 
 def new_bytes(folder: Path, seen: set[int]) -> int:
@@ -44,7 +45,7 @@ def play(stream: Interaction, agent: Any, steps: int) -> None:
 def rows(capacity: int, every: int, count: int, compress: bool, folder: Path) -> list[dict[str, Any]]:
     """Fill a replay and write `count` checkpoints after it."""
     words = ["agent=dqn", "env=atari", f"replay.capacity={capacity}", f"replay.compress={str(compress).lower()}"]
-    config = nodes.plain(composed("train", words)[0])
+    config = instantiate.plain(composed("train", words)[0])
     config = {**config, "device": "cpu", "run_dir": None}
     env = build.make_environment(config, num_envs=8)
     agent = build.make_agent(config, env, Seeds(0))

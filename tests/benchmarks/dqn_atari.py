@@ -21,7 +21,7 @@ import torch
 from keep import write
 from replay import rate
 
-from rlkit.resources import keep_freed_memory
+from rlkit.core.resources import keep_freed_memory
 
 Slice = Callable[[int], int]
 STARTS = 400
@@ -57,13 +57,14 @@ class Split:
 
 def trainer(words: list[str], *, num_envs: int, opaque: bool, overlap: bool) -> tuple[Any, Any, Slice]:
     """Return an agent and its environments as the command makes them, and what trains for so many steps more."""
-    from rlkit import build, nodes
-    from rlkit.config import composed
-    from rlkit.loop import train
-    from rlkit.seeding import Seeds
-    from rlkit.training import stream
+    from rlkit.config import instantiate
+    from rlkit.config.compose import composed
+    from rlkit.core.loop import train
+    from rlkit.core.seeding import Seeds
+    from rlkit.runs import build
+    from rlkit.runs.training import stream
 
-    config = nodes.plain(composed("train", words)[0])
+    config = instantiate.plain(composed("train", words)[0])
     config = {**config, "device": "cpu", "run_dir": None}
     env = build.make_environment(config, num_envs=num_envs)
     agent = build.make_agent(config, env, Seeds(0))

@@ -22,7 +22,7 @@ from keep import write
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from rlkit.learners.factorization import MatrixFactorization
+from rlkit.learners.estimators.factorization import MatrixFactorization
 
 USERS, ITEMS, RATINGS, EPOCHS = 943, 1682, 100_000, 10
 SGD, ALS = 100, 64  # factors

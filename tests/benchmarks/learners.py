@@ -28,8 +28,8 @@ import sklearn.naive_bayes
 import sklearn.tree
 from keep import write
 
-from rlkit.core import Array
-from rlkit.learners import forest, kmeans, linear, logistic, naive_bayes, tree
+from rlkit.core.types import Array
+from rlkit.learners.estimators import forest, kmeans, linear, logistic, naive_bayes, tree
 
 
 class Data(NamedTuple):

@@ -28,7 +28,7 @@ from dqn_atari import Split, trainer
 from keep import write
 from replay import rate
 
-from rlkit.resources import keep_freed_memory, prepare_torch
+from rlkit.core.resources import keep_freed_memory, prepare_torch
 
 Slice = Callable[[int], int]
 

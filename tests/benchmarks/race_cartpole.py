@@ -105,16 +105,17 @@ def race_rlkit(agent_name: str, seed: int, identical: bool, budget: int, threads
     """Train with rlkit."""
     import torch
 
-    from rlkit import build, nodes
-    from rlkit.config import composed
-    from rlkit.core import TimeStep
-    from rlkit.loop import crossed, train
-    from rlkit.seeding import Seeds
-    from rlkit.training import stream
+    from rlkit.config import instantiate
+    from rlkit.config.compose import composed
+    from rlkit.core.loop import crossed, train
+    from rlkit.core.seeding import Seeds
+    from rlkit.core.types import TimeStep
+    from rlkit.runs import build
+    from rlkit.runs.training import stream
 
     torch.set_num_threads(threads)
     overrides = [f"agent={agent_name}", f"seed={seed}", "device=cpu", *(IDENTICAL.split() if identical else [])]
-    config = nodes.plain(composed("train", overrides)[0])
+    config = instantiate.plain(composed("train", overrides)[0])
     env = build.make_environment(config, num_envs=config["num_envs"])
     agent = build.make_agent(config, env, Seeds(seed))
     rng = np.random.default_rng(0)

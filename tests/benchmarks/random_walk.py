@@ -17,13 +17,13 @@ from matplotlib.figure import Figure
 
 from rlkit.agents.mc_prediction import MCPrediction
 from rlkit.agents.td_prediction import TDPrediction
-from rlkit.core import Array
+from rlkit.algorithms.fixed_policies import Uniform
+from rlkit.core.loop import interact, train
+from rlkit.core.types import Array
 from rlkit.envs.random_walk import RandomWalk
-from rlkit.intervals import mean_intervals
-from rlkit.loop import interact, train
-from rlkit.mdp import exact_values, uniform_policy
-from rlkit.policies import Uniform
-from rlkit.vector import SerialEnvironment
+from rlkit.planning.mdp import exact_values, uniform_policy
+from rlkit.reporting.intervals import mean_intervals
+from rlkit.vector.vector import SerialEnvironment
 
 SMALL = {"states": 5, "jump": 1, "left": 0.0, "right": 1.0, "max_steps": None}
 LARGE = {"states": 19, "jump": 1, "left": -1.0, "right": 1.0, "max_steps": None}

@@ -20,8 +20,8 @@ import numpy as np
 from keep import write
 
 import rlkit
-from rlkit import build
-from rlkit.core import Array
+from rlkit.core.types import Array
+from rlkit.runs import build
 
 EPISODES = 2000
 COMMON = (

@@ -24,7 +24,7 @@ import numpy as np
 from keep import write
 from replay_peers import LIBRARIES, OPTIONS
 
-from rlkit.core import StepInfo, Transition
+from rlkit.core.types import StepInfo, Transition
 
 CYCLE, EPISODE = 16, 800
 PACKAGES = ("rlkit", "stable-baselines3", "tianshou", "torchrl", "torch", "numpy")

@@ -28,11 +28,11 @@ from open_spiel.python.algorithms import mcts as python_mcts
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.connect_four_solver import CELLS, ConnectFourSolver
 from rlkit.envs.tic_tac_toe import TicTacToe
-from rlkit.games.game import after, seen_by_mover
-from rlkit.games.match import openings
-from rlkit.games.players import searcher
-from rlkit.intervals import bootstrap_intervals
-from rlkit.search import UCT, RandomPlay, Search, rule_for
+from rlkit.planning.games.game import after, seen_by_mover
+from rlkit.planning.search import UCT, RandomPlay, Search, rule_for
+from rlkit.play.games.match import openings
+from rlkit.play.games.players import searcher
+from rlkit.reporting.intervals import bootstrap_intervals
 
 GAMES = {"tic_tac_toe": TicTacToe, "connect_four": ConnectFour}
 SIMULATIONS = {"rlkit": 50_000, "OpenSpiel C++": 20_000, "OpenSpiel Python": 500}

@@ -17,12 +17,12 @@ import numpy as np
 from keep import write
 
 import rlkit
-from rlkit.core import Array
+from rlkit.core.types import Array
 from rlkit.envs.maze import Maze
-from rlkit.mdp import FiniteMDP
-from rlkit.mdp.iteration import value_iteration
-from rlkit.search import PUCT, UCT, RandomPlay, Search, root_values, rule_for, weights
-from rlkit.search.finite import FiniteModel
+from rlkit.planning.mdp import FiniteMDP
+from rlkit.planning.mdp.iteration import value_iteration
+from rlkit.planning.search import PUCT, UCT, RandomPlay, Search, root_values, rule_for, weights
+from rlkit.planning.search.finite import FiniteModel
 
 SETTINGS = ((1, 0.9), (1, 0.99), (3, 0.9), (3, 0.99), (3, 1.0))
 

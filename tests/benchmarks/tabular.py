@@ -17,14 +17,15 @@ import gymnasium
 import numpy as np
 from keep import write
 
-from rlkit import build, nodes
-from rlkit.compiled import compiled_loop
-from rlkit.config import composed
+from rlkit.algorithms.tabular.compiled import compiled_loop
+from rlkit.config import instantiate
+from rlkit.config.compose import composed
+from rlkit.core.loop import train
+from rlkit.core.seeding import Seeds
+from rlkit.core.statistics import Averages, EpisodeTracker
 from rlkit.envs.safecab import SafeCab
-from rlkit.loop import train
-from rlkit.seeding import Seeds
-from rlkit.statistics import Averages, EpisodeTracker
-from rlkit.training import stream
+from rlkit.runs import build
+from rlkit.runs.training import stream
 
 REWARDS = {"step": -1.0, "illegal": -10.0, "delivery": 1000.0, "anomaly": -1000.0}
 
@@ -53,7 +54,7 @@ def tutorial(seed: int, steps: int) -> int:
 
 def parts(seed: int) -> tuple[dict[str, Any], Any, Any, Any]:
     """Return configuration, environment, agent and stream of ``experiment=safecab_source``."""
-    config = nodes.plain(composed("train", ["experiment=safecab_source", f"seed={seed}"])[0])
+    config = instantiate.plain(composed("train", ["experiment=safecab_source", f"seed={seed}"])[0])
     env = build.make_environment(config, num_envs=1)
     agent = build.make_agent(config, env, Seeds(seed))
     return config, env, agent, stream(config, agent, env, opaque=False)

@@ -25,10 +25,10 @@ from keep import write
 from torch import nn
 
 from rlkit.agents.dqn import DQN
-from rlkit.core import Batch
-from rlkit.distributions import Categorical, Distribution, Expected, Quantile
-from rlkit.explore import Constant
+from rlkit.algorithms.exploration import Constant
+from rlkit.core.types import Batch
 from rlkit.networks import NatureCNN, QNetwork
+from rlkit.networks.return_distributions import Categorical, Distribution, Expected, Quantile
 
 Update = Callable[[], Any]
 BATCH, ACTIONS = 32, 6

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import Array, Environment, Memory, Metrics, State, TimeStep, Transition
-from rlkit.explore import epsilon_greedy
-from rlkit.seeding import Seeds
+from rlkit.algorithms.exploration import epsilon_greedy
+from rlkit.core.seeding import Seeds
+from rlkit.core.types import Array, Environment, Memory, Metrics, State, TimeStep, Transition
 
 
 class Linear:

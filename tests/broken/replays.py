@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import Batch, State, Transition
+from rlkit.core.types import Batch, State, Transition
 from rlkit.replay import UniformReplay
 
 

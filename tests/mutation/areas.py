@@ -24,50 +24,64 @@ def area(modules: str, tests: str) -> Area:
 
 
 AREAS = {
-    "targets": area("rlkit/targets.py", "targets targets_values turns"),
-    "traces": area("rlkit/credit.py rlkit/linear.py rlkit/tables.py", "tabular linear exact_control turns agents"),
+    "targets": area("rlkit/core/targets.py", "targets targets_values turns"),
+    "traces": area(
+        "rlkit/algorithms/tabular/traces.py rlkit/algorithms/linear/agent.py rlkit/algorithms/tabular/q_table.py",
+        "tabular linear exact_control turns agents",
+    ),
     "rollouts": area(
-        "rlkit/rollout.py rlkit/on_policy.py rlkit/networks/acted.py rlkit/counting.py",
+        "rlkit/algorithms/policy_gradient/rollout.py rlkit/algorithms/policy_gradient/agent.py "
+        "rlkit/networks/activation_cache.py rlkit/algorithms/counters.py",
         "rollout acted counting no_steps policy_gradient reinforce actor_critic",
     ),
     "losses": area(
-        "rlkit/policy_losses.py rlkit/action_values.py agents/dqn.py agents/ppo.py agents/a2c.py "
-        "agents/actor_critic.py agents/reinforce.py agents/es.py",
+        "rlkit/algorithms/policy_gradient/losses.py rlkit/algorithms/fitted_values.py agents/dqn.py "
+        "agents/ppo.py agents/a2c.py agents/actor_critic.py agents/reinforce.py agents/es.py",
         "policy_losses dqn policy_gradient reinforce actor_critic es",
     ),
     "distributions": area(
-        "rlkit/distributions.py rlkit/networks/actions.py", "distributions actions actions_values dqn"
+        "rlkit/networks/return_distributions.py rlkit/networks/action_distributions.py",
+        "distributions actions actions_values dqn",
     ),
     "replay": area("rlkit/replay/*.py", "replay replay_oracle"),
     "vector adapters": area(
-        "rlkit/vector.py rlkit/subprocesses.py rlkit/stacks.py rlkit/masks.py rlkit/capture.py rlkit/raw_rewards.py",
+        "rlkit/vector/*.py",
         "vector vector_values capture raw_rewards preprocess loop",
     ),
     "evaluation": area(
-        "rlkit/evaluation.py rlkit/statistics.py rlkit/intervals.py rlkit/ending.py rlkit/curve.py "
-        "rlkit/reporting/scores.py rlkit/reporting/groups.py rlkit/reporting/curves.py rlkit/games/rating.py",
+        "rlkit/core/evaluation.py rlkit/core/statistics.py rlkit/reporting/intervals.py rlkit/runs/finish.py "
+        "rlkit/runs/plots/curve.py rlkit/reporting/scores.py rlkit/reporting/groups.py rlkit/reporting/curves.py "
+        "rlkit/play/games/rating.py",
         "statistics statistics_values intervals report_scores final_evaluation report loop games",
     ),
-    "checkpoints": area("rlkit/checkpoint.py rlkit/states.py rlkit/folder.py", "checkpoint folder saving resume"),
+    "checkpoints": area(
+        "rlkit/core/checkpoint.py rlkit/algorithms/tabular/states.py rlkit/runs/folder.py",
+        "checkpoint folder saving resume",
+    ),
     "compiled kernels": area(
-        "rlkit/compiled/*.py rlkit/compiling.py rlkit/search/kernel.py rlkit/search/selection.py "
-        "rlkit/search/graph.py rlkit/search/backup.py rlkit/search/subtree.py rlkit/mdp/sweeping.py "
-        "rlkit/learners/*_kernel*.py rlkit/learners/tree_walk.py",
+        "rlkit/algorithms/tabular/compiled/*.py rlkit/core/compiling.py rlkit/planning/search/kernel.py "
+        "rlkit/planning/search/selection.py rlkit/planning/search/graph.py rlkit/planning/search/backup.py "
+        "rlkit/planning/search/subtree.py rlkit/planning/mdp/sweeping.py rlkit/learners/estimators/*_kernel*.py "
+        " rlkit/learners/estimators/tree_walk.py",
         "compiled compiling turns search mdp learners_tree learners_kmeans learners_perceptron factorization",
     ),
-    "search": area("rlkit/search/*.py agents/alphazero.py agents/mcts.py", "search alphazero resigning planning"),
+    "search": area(
+        "rlkit/planning/search/*.py agents/alphazero.py agents/mcts.py", "search alphazero resigning planning"
+    ),
     "preprocessing": area(
-        "rlkit/preprocess/*.py rlkit/moments.py rlkit/pictures.py rlkit/networks/observations.py",
+        "rlkit/preprocess/*.py rlkit/algorithms/policy_gradient/normalization.py rlkit/rendering/frames.py "
+        "rlkit/networks/observations.py",
         "preprocess preprocess_values statistics_values vector video networks",
     ),
     "learners": area(
-        "rlkit/learners/*.py",
+        "rlkit/learners/estimators/*.py",
         "learners_by_hand learners_linear learners_logistic learners_kmeans learners_tree learners_forest "
         "learners_naive_bayes learners_perceptron learners_rows learners_text backprop mlp epochs factorization "
         "neighbors interactions cnn",
     ),
     "exploration": area(
-        "rlkit/explore.py rlkit/policies.py rlkit/spaces.py rlkit/seeding.py rlkit/bandits/*.py",
+        "rlkit/algorithms/exploration.py rlkit/algorithms/fixed_policies.py rlkit/core/spaces.py rlkit/core/seeding.py "
+        "rlkit/algorithms/bandits/*.py",
         "explore spaces spaces_values seeding bandits agents",
     ),
 }

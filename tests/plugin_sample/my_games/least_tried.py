@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core import Array, Memory, Metrics, State, TimeStep, Transition
-from rlkit.spaces import num_actions, num_states, state_index
+from rlkit.core.spaces import num_actions, num_states, state_index
+from rlkit.core.types import Array, Memory, Metrics, State, TimeStep, Transition
 
 
 class LeastTried:

@@ -1,0 +1,1 @@
+"""What agents are built of: exploration, tables, linear values, policy gradients and bandits."""

@@ -1,0 +1,58 @@
+"""What agents count periods and schedules in: decisions observed, or episodes that have ended."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from rlkit.core.types import State, Transition, UsageError
+
+
+def require_unit(name: str, value: str) -> str:
+    """Return `value` if it is something that is counted.
+
+    Raises:
+        UsageError: it is not; `name` is that of the setting.
+    """
+    if value not in ("steps", "episodes"):
+        raise UsageError(f"{name} is {value}; it must be steps or episodes")
+    return value
+
+
+def multiples(before: int, after: int, every: int, *, first: int = 0) -> int:
+    """Return how many multiples of `every` lie in (before, after] and are no less than `first`.
+
+    N environments pass several at once: what is due at each is due as often, however many there are.
+    """
+    return max(0, after // every - max(before, first - 1) // every)
+
+
+@dataclass
+class Counts:
+    """What has been observed.
+
+    Attributes:
+        steps: decisions, summed over environments.
+        episodes: their ends.
+    """
+
+    steps: int = 0
+    episodes: int = 0
+
+    def add(self, transition: Transition) -> None:
+        """Count the valid rows of a transition."""
+        self.steps += int(np.count_nonzero(transition.valid))
+        self.episodes += int(np.count_nonzero(transition.valid & transition.last))
+
+    def of(self, unit: str) -> int:
+        """Return the number of `unit`, steps or episodes."""
+        return self.steps if unit == "steps" else self.episodes
+
+    def state_dict(self) -> State:
+        """Return both numbers."""
+        return asdict(self)
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self.steps, self.episodes = state["steps"], state["episodes"]

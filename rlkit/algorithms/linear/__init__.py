@@ -1,0 +1,1 @@
+"""Linear values of features of observations."""

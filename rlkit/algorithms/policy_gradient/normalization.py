@@ -1,0 +1,87 @@
+"""Running means and variances, for observations and rewards of unit scale."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlkit.core.types import Array, State
+
+EPSILON = 1e-8
+
+
+class Moments:
+    """Mean and variance of all rows seen so far (Chan, Golub & LeVeque, 1983).
+
+    Attributes:
+        mean: [...] float64.
+        variance: [...] float64, of the population; 1 before anything was seen.
+    """
+
+    def __init__(self, shape: tuple[int, ...]):
+        """Begin with nothing seen."""
+        self.mean, self.variance, self._count = np.zeros(shape), np.ones(shape), 0
+
+    def add(self, rows: Array) -> None:
+        """Take in rows [B, ...]; none is allowed."""
+        if (n := len(rows)) == 0:
+            return
+        mean, variance, total = rows.mean(0, np.float64), rows.var(0, np.float64), self._count + n
+        away = mean - self.mean
+        before = self.variance * self._count if self._count else 0.0
+        self.variance = (before + variance * n + away**2 * self._count * n / total) / total
+        self.mean = self.mean + away * n / total
+        self._count = total
+
+    @property
+    def count(self) -> int:
+        """How many rows were seen."""
+        return self._count
+
+    @property
+    def std(self) -> Array:
+        """[...] float64, never 0: 1 where nothing has varied yet, which says nothing of how much it may."""
+        varied = self.variance > EPSILON**2 * (1 + self.mean**2)
+        return np.where(varied, np.sqrt(self.variance + EPSILON), 1.0)
+
+    def state_dict(self) -> State:
+        """Return mean, variance and count."""
+        return {"mean": self.mean, "variance": self.variance, "count": self._count}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self.mean, self.variance, self._count = np.array(state["mean"]), np.array(state["variance"]), state["count"]
+
+
+class RewardScale:
+    """Divides rewards by the standard deviation of the discounted sum of those before (Engstrom et al., 2020).
+
+    Where the turn passed, what the other player had is subtracted, as in a return.
+    """
+
+    def __init__(self, num_envs: int, gamma: float):
+        """Begin with nothing seen in `num_envs` environments."""
+        self._sums, self._gamma, self._moments = np.zeros(num_envs), gamma, Moments(())
+
+    def __call__(self, reward: Array, discount: Array, last: Array, valid: Array) -> Array:
+        """Return rewards [N] scaled, at most 10 either way, float32, and take them in.
+
+        Args:
+            reward: [N], 0 where not `valid`.
+            discount: [N], without gamma; its sign tells whether the turn passed after the reward.
+            last: [N] bool, terminated or truncated.
+            valid: [N] bool.
+        """
+        self._sums = self._gamma * self._sums + reward
+        self._moments.add(self._sums[valid])
+        self._sums[valid & (discount < 0)] *= -1
+        self._sums[last] = 0.0
+        return np.clip(reward / self._moments.std, -10, 10).astype(np.float32)
+
+    def state_dict(self) -> State:
+        """Return sums and moments."""
+        return {"sums": self._sums.copy(), "moments": self._moments.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self._sums = np.array(state["sums"])
+        self._moments.load_state_dict(state["moments"])

@@ -1,0 +1,186 @@
+"""Storage for agents that learn from what they have just done: rollouts of equal length, and whole episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from rlkit.core.types import Array, State
+
+Rows = Mapping[str, Array]
+"""Named columns of one step, [N, ...] each."""
+
+
+class Rollout:
+    """The last steps of N environments, time first; its memory is allocated by the first step, and used again.
+
+    Attributes:
+        columns: name -> [T, N, ...].
+    """
+
+    def __init__(self, length: int):
+        """Make room for `length` steps, T."""
+        self._length, self._steps = length, 0
+        self.columns: dict[str, Array] = {}
+
+    @property
+    def full(self) -> bool:
+        """Tell whether T steps were added since it was cleared."""
+        return self._steps == self._length
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether none was."""
+        return self._steps == 0
+
+    def add(self, rows: Rows, valid: Array) -> None:
+        """Store a step, its rows that are not `valid` [N] as zeros; the first one's names, shapes and dtypes hold."""
+        if not self.columns:
+            self.columns = {name: np.empty((self._length, *row.shape), row.dtype) for name, row in rows.items()}
+        whole = valid.all()
+        for name, column in self.columns.items():
+            column[self._steps] = rows[name]
+            if not whole:
+                column[self._steps, ~valid] = 0
+        self._steps += 1
+
+    def clear(self) -> None:
+        """Begin again."""
+        self._steps = 0
+
+    def state_dict(self) -> State:
+        """Return what was added."""
+        added = {} if self.empty else self.columns
+        return {"columns": {name: column[: self._steps].copy() for name, column in added.items()}}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self._steps = 0
+        for row in zip(*state["columns"].values(), strict=True):
+            self.add(dict(zip(state["columns"], row, strict=True)), np.ones(len(row[0]), bool))
+
+
+class FirstBegun:
+    """Numbers the first `count` episodes that N environments begin, in the order in which they begin.
+
+    Which ones count is settled before anything of them is known: of the first to end too many would be short ones.
+
+    Attributes:
+        numbers: [N] int64, of each environment's episode; -1 where it does not count.
+    """
+
+    def __init__(self, num_envs: int, count: int):
+        """Number the episodes that begin now; where there are more environments than `count`, those of the first."""
+        self._count, self._next, self._begins = count, 0, np.ones(num_envs, bool)
+        self.numbers = np.full(num_envs, -1)
+        self._number(self._begins)
+
+    def step(self, ended: Array, valid: Array, again: Array) -> None:
+        """Take in a step, after which the next episode begins where one has ended.
+
+        Args:
+            ended: [N] bool.
+            valid: [N] bool; the other rows were no step.
+            again: [N] bool; an episode that ended does not count after all: the next one has its number.
+        """
+        self._begins = np.where(valid, ended, self._begins)
+        self._number(valid & ended & ~(again & (self.numbers >= 0)))
+
+    def clear(self) -> None:
+        """Number from 0 again, beginning with the episodes that begin now; those under way do not count."""
+        self.numbers[:], self._next = -1, 0
+        self._number(self._begins)
+
+    def _number(self, begins: Array) -> None:
+        for i in np.flatnonzero(begins):
+            left = self._next < self._count
+            self.numbers[i] = self._next if left else -1
+            self._next += left
+
+    def state_dict(self) -> State:
+        """Return the numbers, and which episodes begin now."""
+        return {"numbers": self.numbers.copy(), "begins": self._begins.copy(), "next": self._next}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self.numbers, self._begins = np.array(state["numbers"]), np.array(state["begins"])
+        self._next = state["next"]
+
+
+class EpisodeStore:
+    """The first episodes that N environments begin, whole, to be taken in that order; it grows where they are long."""
+
+    def __init__(self, num_envs: int, episodes: int):
+        """Begin with nothing; the first `episodes` that N environments begin are stored, and no others."""
+        self._episodes, self._begun = episodes, FirstBegun(num_envs, episodes)
+        self._columns: dict[str, Array] = {}
+        self._lengths = np.zeros(num_envs, np.int64)
+        self._ended: list[dict[str, Array] | None] = [None] * episodes
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether all were taken."""
+        return not self._ended
+
+    def ready(self, count: int) -> bool:
+        """Tell whether the next `count` episodes, or as many as are left, have ended."""
+        return all(episode is not None for episode in self._ended[:count])
+
+    def add(self, rows: Rows, valid: Array, last: Array) -> None:
+        """Store the valid rows of a step whose episodes count; `last` [N] ends the episode of each."""
+        stored = valid & (self._begun.numbers >= 0)
+        places = self._lengths[stored]
+        self._make_room(rows, int(places.max(initial=0)) + 1)
+        where = places, np.flatnonzero(stored)
+        for name, column in self._columns.items():
+            column[where] = rows[name][stored]
+        self._lengths += stored
+        for i in np.flatnonzero(stored & last):
+            self._end(int(i))
+        self._begun.step(last, valid, np.zeros_like(last))
+
+    def _end(self, i: int) -> None:
+        # The list has lost those that were taken: an episode's place is counted from its end.
+        place = self._begun.numbers[i] - self._episodes
+        self._ended[place] = {name: column[: self._lengths[i], i].copy() for name, column in self._columns.items()}
+        self._lengths[i] = 0
+
+    def take(self, count: int) -> dict[str, Array]:
+        """Return the columns [T, ...] of episodes that are `ready`, one behind the other in the order they began in."""
+        taken, self._ended = self._ended[:count], self._ended[count:]
+        return {name: np.concatenate([episode[name] for episode in taken if episode]) for name in self._columns}
+
+    def clear(self) -> None:
+        """Begin again with the episodes that begin now; nothing is kept of those under way."""
+        self._begun.clear()
+        self._lengths[:] = 0
+        self._ended = [None] * self._episodes
+
+    def _make_room(self, rows: Rows, length: int) -> None:
+        if not self._columns:
+            self._columns = {name: np.empty((64, *row.shape), row.dtype) for name, row in rows.items()}
+        for name, column in self._columns.items():
+            if (room := len(column)) < length:
+                more = np.empty((max(room, length), *column.shape[1:]), column.dtype)
+                self._columns[name] = np.concatenate([column, more])
+
+    def state_dict(self) -> State:
+        """Return what is stored."""
+        longest = int(self._lengths.max(initial=0))
+        columns = {name: column[:longest].copy() for name, column in self._columns.items()}
+        for column in columns.values():
+            # What lies behind an episode is of one before it, or was never written: a resumed run has something else.
+            column[np.arange(longest)[:, None] >= self._lengths] = 0
+        return {
+            "columns": columns,
+            "lengths": self._lengths.copy(),
+            "ended": list(self._ended),
+            "begun": self._begun.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self._columns = {name: np.array(column) for name, column in state["columns"].items()}
+        self._lengths, self._ended = np.array(state["lengths"]), list(state["ended"])
+        self._begun.load_state_dict(state["begun"])

@@ -1,0 +1,148 @@
+"""Agents that the compiled loop can run: what they learn by, and what their last steps were."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rlkit.algorithms.exploration import Constant, Exponential, Linear, Multiplicative, Schedule
+from rlkit.algorithms.tabular.compiled.structures import (
+    CONSTANT,
+    DOUBLE_Q_LEARNING,
+    EVERY_VISIT,
+    EXPECTED_SARSA,
+    EXPONENTIAL,
+    FIRST_VISIT,
+    LINEAR,
+    MULTIPLICATIVE,
+    Q_LEARNING,
+    SARSA,
+    TAIL,
+    TRACES,
+    WAITING,
+    Epsilon,
+    Progress,
+    Rule,
+    Statistics,
+)
+from rlkit.algorithms.tabular.control import TabularControl, TDControl
+from rlkit.algorithms.tabular.q_table import Step, plain
+from rlkit.algorithms.tabular.sarsa_step import Waiting
+from rlkit.algorithms.tabular.traces import Returns, Traces
+from rlkit.core.types import Agent, Array, State
+
+KINDS = {
+    "rlkit.agents.q_learning.QLearning": Q_LEARNING,
+    "rlkit.agents.double_q_learning.DoubleQLearning": DOUBLE_Q_LEARNING,
+    "rlkit.agents.sarsa.Sarsa": SARSA,
+    "rlkit.agents.expected_sarsa.ExpectedSarsa": EXPECTED_SARSA,
+    "rlkit.agents.mc_control.MCControl": FIRST_VISIT,
+}
+"""Exact classes: what a subclass changes is not compiled."""
+
+
+def epsilon_of(schedule: Schedule, by_episode: bool) -> Epsilon | None:
+    """Return a schedule as numbers; None where it is somebody's own."""
+    match schedule:
+        case Constant(value):
+            numbers = (CONSTANT, 0.0, float(value), 0.0)
+        case Linear(start, end, steps):
+            numbers = (LINEAR, float(start), float(end), float(steps))
+        case Exponential(start, end, rate):
+            numbers = (EXPONENTIAL, float(start), float(end), float(rate))
+        case Multiplicative(start, end, factor):
+            numbers = (MULTIPLICATIVE, float(start), float(end), float(factor))
+        case _:
+            return None
+    known = type(schedule) in (Constant, Linear, Exponential, Multiplicative)
+    return Epsilon(*numbers, by_episode) if known else None
+
+
+def kind_of(agent: Agent) -> int | None:
+    """Return which of the compiled agents this is; None where it is another."""
+    kind = KINDS.get(f"{type(agent).__module__}.{type(agent).__qualname__}")
+    return _visits(agent) if kind == FIRST_VISIT else kind
+
+
+def _visits(agent: Any) -> int | None:
+    """Return which visits Monte Carlo control learns from; None where its starts or its policy are others."""
+    if agent.exploring_starts or agent.off_policy:
+        return None
+    return FIRST_VISIT if agent.first_visit else EVERY_VISIT
+
+
+def learns_whole_episodes(agent: Agent) -> bool:
+    """Tell whether an agent learns when an episode has ended, so that all of its steps are kept until then."""
+    return kind_of(agent) in (FIRST_VISIT, EVERY_VISIT)
+
+
+def rule_of(agent: Agent) -> Rule | None:
+    """Return how an agent learns; None where that is not compiled. Its tables are the agent's own arrays."""
+    kind = kind_of(agent)
+    if kind is None or not isinstance(agent, TabularControl):
+        return None
+    first, credit = agent.tables[0], agent.credit if isinstance(agent, TDControl) else None
+    return Rule(
+        kind=kind,
+        values=agent.values,
+        visits=agent.counts,
+        gamma=float(agent.gamma),
+        rate=float(first.rate),
+        rate_decay=float(first.decay),
+        n_step=credit.n_step if isinstance(credit, Returns) else 1,
+        trace_decay=float(credit.trace_decay) if isinstance(credit, Traces) else 0.0,
+        faint=Traces.FAINT,
+    )
+
+
+def steps_left(agent: TabularControl) -> tuple[list[list[Any]], list[list[Any]], list[list[Any]]]:
+    """Return from what an agent still learns: the tail or the episode, the traces, and the step that waits."""
+    credit = agent.credit.state_dict() if isinstance(agent, TDControl) else {"tails": _under_way(agent)["steps"]}
+    waiting = agent.waiting.state_dict()["steps"] if kind_of(agent) == SARSA else []  # type: ignore[attr-defined]
+    # Rows are (environment, value), and there is one environment.
+    tail, traces = ([value for _, values in credit.get(name, []) for value in values] for name in ("tails", "traces"))
+    return tail, traces, [step for _, step in waiting]
+
+
+def _under_way(agent: Any) -> State:
+    state: State = agent.under_way.state_dict()
+    return state
+
+
+def progress_of(agent: TabularControl, rule: Rule, statistics: Statistics) -> Progress:
+    """Return from what an agent still learns, and the statistics, as arrays for up to `statistics.room` steps."""
+    traced, (tail, traces, waiting) = rule.trace_decay > 0, steps_left(agent)
+    whole = learns_whole_episodes(agent)
+    size = 1 + (rule.values[0].size if traced else len(tail) + statistics.room if whole else rule.n_step)
+    steps, numbers = np.zeros((size, 3), np.int64), np.zeros((size, 2))
+    slot = np.full(rule.values[0].shape if traced or whole else (0, 0), -1, np.int64)
+    for i, (s, a, reward, discount, s_t, *_) in [*enumerate(tail), *((size - 1, step) for step in waiting)]:
+        steps[i], numbers[i] = (s, a, s_t), (reward, discount)
+    for i, (s, a, trace) in enumerate(traces):
+        steps[i, :2], numbers[i, 0], slot[s, a] = (s, a), trace, i
+    counts = np.array([len(tail), len(traces), len(waiting), 0, 0, statistics.length, 0])
+    sums = np.array([statistics.errors, statistics.epsilons, 0.0, statistics.raw, statistics.learner])
+    return Progress(steps, numbers, slot, counts, sums, np.empty((statistics.room, 4)))
+
+
+def give_back(agent: TabularControl, progress: Progress, legal: Array | None) -> None:
+    """Let an agent go on from these steps; `legal` [S, A] tells what may be chosen."""
+    counts, size = progress.counts, len(progress.steps)
+    tail = [_plain(progress, i, legal) for i in range(counts[TAIL])]
+    traces = [[*progress.steps[i, :2].tolist(), progress.numbers.item(i, 0)] for i in range(counts[TRACES])]
+    tails = [[0, tail]] if tail else []
+    if isinstance(agent, TDControl):
+        agent.credit.load_state_dict({"tails": tails, "traces": [[0, traces]] if traces else []})
+    else:
+        agent.under_way.load_state_dict({"steps": tails})  # type: ignore[attr-defined]
+    if kind_of(agent) == SARSA:
+        waiting: Waiting[Step] = agent.waiting  # type: ignore[attr-defined]
+        waiting.load_state_dict({"steps": [[0, _plain(progress, size - 1, legal)]] * int(counts[WAITING])})
+
+
+def _plain(progress: Progress, i: int, legal: Array | None) -> list[Any]:
+    (s, a, s_t), (reward, discount) = progress.steps[i].tolist(), progress.numbers[i].tolist()
+    masks = (None, None) if legal is None else (legal[s], legal[s_t])
+    # What still learns has not ended its episode.
+    return plain(Step(s, a, reward, discount, s_t, False, *masks))

@@ -1,0 +1,121 @@
+"""The `rlkit` command: finds the verb, turns errors into one line and a status, and loads nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+
+VERBS = {
+    "train": "train an agent in an environment (the default: DQN on CartPole)",
+    "eval": "score an agent of a run in fresh episodes",
+    "play": "record an agent to an mp4, or play yourself",
+    "match": "let players of a game play each other: results and Elo",
+    "analyse": "say what a search thinks of a position of a game",
+    "fit": "fit a learner to data (the default: a tree on iris)",
+    "predict": "predict the rows of a file with a fit run",
+    "report": "compare runs on one HTML page",
+    "list": "show agents, environments, learners, data, loggers and where each comes from",
+    "check": "run the contract suite on an environment, agent or learner",
+    "doctor": "show what this machine has, and what is missing",
+}
+
+HELP = f"""rlkit: reinforcement learning from Q-tables to deep networks
+
+usage: rlkit <verb> [key=value …]
+
+verbs
+{chr(10).join(f"  {verb:<7} {text}" for verb, text in VERBS.items())}
+
+examples
+  rlkit train                                      DQN on CartPole
+  rlkit train agent=q_learning env=frozen_lake     a Q-table on a frozen lake
+  rlkit train env=gym env.id=Acrobot-v1 seed=3     any Gymnasium environment
+  rlkit train -m seed=0,1,2 agent.gamma=0.9,0.99   a sweep
+  rlkit train resume=runs/dqn_cartpole_s0          go on after a crash, or for longer with total_steps=…
+  rlkit eval run=runs/dqn_cartpole_s0 episodes=100
+  rlkit play run=runs/dqn_cartpole_s0
+  rlkit fit learner=forest data=wine folds=5
+  rlkit report runs/dqn_cartpole_s0 runs/dqn_cartpole_s1
+
+rlkit <verb> --help shows a verb's keys and what each group offers; rlkit --version the version."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; return its status: 0, 1 for a failure, 2 for a mistake in the command."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    status = _run(arguments)
+    _flush()
+    return status
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP)
+        return 0 if arguments else 2
+    if arguments[0] in ("-V", "--version", "version"):
+        from importlib.metadata import version
+
+        print(f"rlkit {version('rlkit')}")
+        return 0
+    verb, *rest = arguments
+    if verb not in VERBS:
+        return _complain(_unknown_verb(verb), 2)
+    if {"-h", "--help"} & set(rest):
+        from rlkit.config.help import describe
+
+        print(describe(verb))
+        return 0
+    return _guarded(verb, rest)
+
+
+def _guarded(verb: str, rest: list[str]) -> int:
+    try:
+        from rlkit.core.resources import prepare_torch
+        from rlkit.core.types import RunError, UsageError
+    except ImportError as error:
+        return _complain(f"{error}; rlkit needs it: pip install --force-reinstall rlkit", 1)
+    prepare_torch()
+    try:
+        return int(import_module(f"rlkit.cli.verbs.{verb}").main(rest))
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+    except BrokenPipeError:
+        return 0  # whoever read this has seen enough
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+    except Exception as error:  # one line for the user, the traceback on request
+        if os.environ.get("RLKIT_TRACEBACK"):
+            raise
+        if isinstance(error, (UsageError, RunError)):
+            return _complain(str(error), 2 if isinstance(error, UsageError) else 1)
+        return _complain(
+            f"{type(error).__name__}: {' '.join(str(error).split())} (RLKIT_TRACEBACK=1 shows where; a run's "
+            "train.log holds it too)",
+            1,
+        )
+
+
+def _complain(message: str, status: int) -> int:
+    with suppress(OSError):
+        print(f"rlkit: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _unknown_verb(verb: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(verb, VERBS, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there is: {', '.join(VERBS)}"
+    return f"there is no verb {verb!r}; {hint}"
+
+
+def _flush() -> None:
+    """Give up on a terminal that was closed, so that the interpreter does not complain at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,161 @@
+"""`rlkit check`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+from omegaconf import DictConfig
+
+from rlkit.config import instantiate
+from rlkit.config.compose import Choices, composed, run_verb
+from rlkit.core.seeding import Seeds
+from rlkit.core.types import Agent, Environment, UsageError
+from rlkit.runs import build
+from rlkit.testing import Result, check_agent, check_env, check_learner
+from rlkit.testing.training import torch_threads
+
+SMALL_ENVIRONMENTS = (["env=cartpole"], ["env=frozen_lake"], ["env=gym", "env.id=Pendulum-v1"])
+"""Where an agent is checked that was given no environment: the first that it takes."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the contract suites; 1 where a rule is broken."""
+    broken: list[int] = []
+
+    def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
+        found = check(config, choices, overrides)
+        broken.append(sum(not result.passed for results in found.values() for result in results))
+        if config.output.name == "json":
+            print(json.dumps(as_json(found)), flush=True)
+
+    run_verb("check", task, argv)
+    return int(any(broken))
+
+
+def check(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> dict[str, list[Result]]:
+    """Check what was given, tell each result on stdout, and return them by what was checked.
+
+    Raises:
+        UsageError: nothing was given, or the agent takes none of the environments at hand.
+    """
+    if config.env is None and config.agent is None and config.learner is None:
+        raise UsageError("say what to check: env=<name>, agent=<name> or learner=<name>, e.g. rlkit check env=cartpole")
+    found: dict[str, list[Result]] = {}
+    if config.env is not None:
+        name = f"env={choices['env']}"
+        found[name] = _told(name, partial(_check_env, _settings(config)))
+    if config.agent is not None:
+        settings, where = _with_environment(config, choices, overrides)
+        name = f"agent={choices['agent']}"
+        found[name] = _told(f"{name} in {where}", partial(_check_agent, settings))
+    if config.learner is not None:
+        settings = instantiate.plain(config)
+        for task in _tasks(settings["learner"]):
+            name = f"learner={choices['learner']}{f' for {task}' if task else ''}"
+            found[name] = _told(name, partial(_check_learner, settings, task))
+    return found
+
+
+def as_json(found: Mapping[str, Sequence[Result]]) -> dict[str, Any]:
+    """Return what ``output=json`` says."""
+    passed = all(result.passed for results in found.values() for result in results)
+    rules = [{"checked": name, **result._asdict()} for name, results in found.items() for result in results]
+    return {"passed": passed, "rules": rules}
+
+
+def _told(title: str, suite: Callable[[], list[Result]]) -> list[Result]:
+    print(title, flush=True)
+    results = suite()
+    broken = ", ".join(result.rule for result in results if not result.passed)
+    print(f"  {len(results)} rules, {f'broken: {broken}' if broken else 'none broken'}", flush=True)
+    return results
+
+
+def _tell(result: Result) -> None:
+    verdict = "ok  " if result.passed else "FAIL"
+    print(f"  {verdict}  {result.rule}{f': {result.message}' if result.message else ''}", flush=True)
+
+
+def _settings(config: DictConfig) -> dict[str, Any]:
+    return {**instantiate.plain(config), "vectorization": "sync"}
+
+
+def _check_env(settings: dict[str, Any]) -> list[Result]:
+    def make(render_mode: str | None = None) -> Any:
+        return build.make_single(settings, num_envs=settings["num_envs"], render_mode=render_mode)
+
+    return check_env(make, strict=False, tell=_tell, **_common(settings))
+
+
+def _check_agent(settings: dict[str, Any]) -> list[Result]:
+    return check_agent(
+        partial(_make_agent, settings),
+        partial(build.make_single, settings, num_envs=settings["num_envs"]),
+        num_envs=settings["num_envs"],
+        threads=settings["threads"],
+        strict=False,
+        tell=_tell,
+        **_common(settings),
+    )
+
+
+def _tasks(learner: dict[str, Any]) -> list[str]:
+    """Return the tasks that a learner has classes for; one without a name where it is a single class."""
+    target = learner.get("_target_")
+    return list(target) if isinstance(target, dict) else [""]
+
+
+def _check_learner(settings: dict[str, Any], task: str) -> list[Result]:
+    context: instantiate.Context = {
+        "task": lambda path: task,
+        "image_shape": lambda path: None,
+        "device": lambda path: settings["device"],
+    }
+
+    def make() -> Any:
+        return instantiate.build(settings["learner"], context, "learner")
+
+    with torch_threads(settings["threads"]):
+        return check_learner(make, seed=settings["seed"], strict=False, tell=_tell)
+
+
+def _common(settings: dict[str, Any]) -> dict[str, Any]:
+    return {key: settings[key] for key in ("seed", "steps", "action_mask")}
+
+
+def _make_agent(settings: dict[str, Any], env: Environment, seeds: Seeds) -> Agent:
+    return build.make_agent({**settings, "num_envs": env.num_envs}, env, seeds)
+
+
+def _with_environment(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
+    """Return the settings with an environment that the agent takes, and how to ask for that environment."""
+    if config.env is not None:
+        _try(_settings(config))
+        return _settings(config), f"env={choices['env']}"
+    refusals: dict[str, str] = {}
+    for words in SMALL_ENVIRONMENTS:
+        settings = _settings(composed("check", [*overrides, *words])[0])
+        try:
+            _try(settings)
+        except UsageError as error:
+            refusals[" ".join(words)] = str(error)
+        else:
+            return settings, " ".join(words)
+    raise UsageError(_nowhere(refusals, choices["agent"]))
+
+
+def _try(settings: dict[str, Any]) -> None:
+    """Build the agent for its environment: a `UsageError` says that it does not take it."""
+    with closing(build.make_environment(settings, num_envs=1)) as env:
+        _make_agent(settings, env, Seeds(settings["seed"]))
+
+
+def _nowhere(refusals: Mapping[str, str], agent: str) -> str:
+    if len(set(refusals.values())) == 1:
+        return next(iter(refusals.values()))
+    told = "; ".join(f"[{words}] {refusal}" for words, refusal in refusals.items())
+    return f"agent={agent} takes none of the environments it was tried in; give env=<name>: {told}"

@@ -1,0 +1,146 @@
+"""`rlkit play`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+
+from rlkit.config.compose import Choices, run_verb
+from rlkit.core.resources import has_display
+from rlkit.core.seeding import Seeds
+from rlkit.core.types import UsageError, require_least
+from rlkit.rendering.render_wrapper import Format
+from rlkit.runs.record_video import Recording, record, render
+from rlkit.runs.run import Run
+
+FILM = ("log", "grid", "actions", "height", "captions", "terminal")
+EPISODES = ("env", "expert", "save_every", "hold")
+"""Keys that only videos, or only recorded episodes, have a use for."""
+
+NO_USE = "means nothing where a person plays (human=true): leave it out"
+
+BY_HAND = ("epsilon", "sample", "max_steps", "out", "grid", "actions", "height", "captions")
+RECORDED = ("expert", "sample", "checkpoint", "device")
+ALONE, AGAINST = ("checkpoint", "device"), ("fps",)
+"""Keys that have no use where a person plays, is recorded, plays with no agent, or against one."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Record an agent of a run or a log of actions, or let a person play in a window."""
+    run_verb("play", task, argv)
+    return 0
+
+
+def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
+    """Record videos or episodes and print where they are, or open a window and print the scores."""
+    if config.record:
+        from rlkit.play.record_demonstrations import record as record_episodes
+
+        _refuse(overrides, FILM, "makes videos, and record=true writes episodes: leave one of them out")
+        if config.human:
+            _refuse(overrides, RECORDED, NO_USE)
+        record_episodes(config, choices)
+        return
+    _refuse(overrides, EPISODES, "goes with record=true; without it run= says what is played")
+    if (config.run is None) == (config.log is None):
+        raise UsageError("play needs either run=<a run folder> or log=<a log of actions>")
+    format = Format(config.fps, config.height, captions=config.captions)
+    if config.log is not None:
+        _check_log(overrides)
+        _report(config, iter([render(config.log, out=config.out, format=format)]))
+    elif config.human:
+        _refuse(overrides, BY_HAND, NO_USE)
+        _play(config, overrides)
+    else:
+        _report(config, _record(config, format))
+
+
+def _refuse(overrides: Sequence[str], keys: Sequence[str], why: str) -> None:
+    """Refuse keys that mean nothing for what is asked for."""
+    for word in overrides:
+        key = word.lstrip("+~").partition("=")[0].partition(".")[0]
+        if key in keys:
+            raise UsageError(f"{key}= {why}")
+
+
+def _check_log(overrides: Sequence[str]) -> None:
+    """Refuse what a log of actions has no use for."""
+    for word in overrides:
+        key = word.partition("=")[0]
+        if key not in ("log", "out", "fps", "height", "captions", "output", "threads"):
+            raise UsageError(f"{key}= goes with run=, not with log=; a log is one episode, which is over")
+
+
+def _record(config: DictConfig, format: Format) -> Iterator[Recording]:
+    run = Run(config.run)
+    run.use_threads(config.threads)
+    return record(
+        run,
+        config.episodes,
+        checkpoint=config.checkpoint,
+        seed=config.seed,
+        epsilon=config.epsilon,
+        sample=config.sample,
+        max_steps=config.max_steps,
+        out=config.out,
+        grid=config.grid,
+        actions=config.actions,
+        format=format,
+        device=config.device,
+    )
+
+
+def _play(config: DictConfig, overrides: Sequence[str]) -> None:
+    from rlkit.planning.games.game import has_turns
+
+    require_least(1, "", episodes=config.episodes)
+    run = Run(config.run)
+    run.use_threads(config.threads)
+    turns = has_turns(run.config)
+    _refuse(overrides, AGAINST if turns else ALONE, NO_USE)
+    scores = _against(run, config) if turns else _in_window(run, config)
+    if config.output.name == "json":
+        print(json.dumps({"returns": scores}))
+
+
+def _in_window(run: Run, config: DictConfig) -> list[float]:
+    from rlkit.play.human import play_in_window
+
+    if config.terminal:
+        raise UsageError(f"{run.name} is no game with turns: it is played in a window, not in the terminal")
+    return play_in_window(run, episodes=config.episodes, seed=config.seed, fps=config.fps)
+
+
+def _against(run: Run, config: DictConfig) -> list[float]:
+    """Let a person play against the run's agent."""
+    from rlkit.planning.games.game import game_of
+    from rlkit.play.games.person import play_person
+    from rlkit.play.games.terminal import TerminalTable
+    from rlkit.play.games.window import WindowTable
+
+    game, rival = game_of(run.config), run.load_agent(config.checkpoint, config.device)
+    rng = Seeds(config.seed).generator("person")
+    in_terminal = not has_display() if config.terminal is None else config.terminal
+    table = TerminalTable(game) if in_terminal else WindowTable(game, run.name)
+    try:
+        return play_person(game, rival, table, episodes=config.episodes, rng=rng)
+    finally:
+        table.close()
+
+
+def _report(config: DictConfig, recordings: Iterator[Recording]) -> None:
+    """Tell of each as soon as it is there."""
+    as_json = config.output.name == "json"
+    told: dict[str, Any] = {"videos": [], "returns": [], "lengths": [], "actions": []}
+    for recording in recordings:
+        if not as_json:
+            print(recording, *recording.logs, sep="\n", flush=True)
+        told["videos"].append(str(recording.video))
+        told["returns"] += recording.scores
+        told["lengths"] += recording.lengths
+        told["actions"] += map(str, recording.logs)
+    if as_json:
+        print(json.dumps(told))

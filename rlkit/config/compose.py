@@ -1,0 +1,292 @@
+"""Composition of `conf/` by Hydra, as an application or in a program, and what is wrong with a command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import is_dataclass
+from typing import Any, get_type_hints
+
+import hydra
+from hydra import compose, initialize_config_module
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rlkit.config import plugins
+from rlkit.config.messages import FLAGS, Command, check_words, explain, nearest
+from rlkit.config.schemas import SCHEMAS
+from rlkit.config.tuning import NONE, PAIR, Known, borrowed, jobs, mixtures
+from rlkit.core.types import RunError, UsageError
+
+COMPLAINTS = (HydraException, OmegaConfBaseException, ValueError)
+COMPLAINTS_OF_A_TASK = (OmegaConfBaseException,)
+
+Choices = Mapping[str, str]
+"""Which file of each group was chosen, e.g. ``{"agent": "dqn", "env": "cartpole"}``; "tuned" is "none" without one."""
+
+
+class _PluginSearchPath(SearchPathPlugin):
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for origin in plugins.origins()[1:]:
+            search_path.append(provider=origin.distribution, path=f"pkg://{origin.module}")
+
+
+Plugins.instance().register(_PluginSearchPath)
+
+
+def _prepare(verb: str) -> None:
+    plugins.refuse_doubles()
+    ConfigStore.instance().store(name=f"{verb}_schema", node=SCHEMAS[verb])
+
+
+Task = Callable[[DictConfig, Choices, Sequence[str]], Any]
+"""What a verb does with its configuration, the chosen files, and the overrides as they were typed."""
+
+
+def run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
+    """Run `task` on ``conf/<verb>.yaml`` and the overrides `argv`, once, or once for each job of a sweep.
+
+    Only what needs a Hydra application (its flags, its own keys) becomes one, because that composes twice.
+
+    Raises:
+        UsageError: the command line does not compose, with the nearest valid name where there is one.
+    """
+    if any(word.lstrip("+~").startswith(("-", "hydra")) for word in argv):
+        _run_application(verb, task, argv)
+        return
+    config, choices = composed(verb, argv)
+    with _explained(verb, argv, COMPLAINTS_OF_A_TASK):
+        task(config, choices, argv)
+
+
+def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
+    """Run `task` as a Hydra application; a job of a sweep that fails does not keep the others from running."""
+    check_words(verb, argv)
+    _prepare(verb)
+    # Hydra prints and exits by itself unless it is asked for its exceptions.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    flags, words = _parted(argv)
+    sweeps = any(flag in ("-m", "--multirun") for flag in flags)
+    # It does not take words on both sides of its options.
+    sys.argv = [f"rlkit {verb}", *flags, *([] if sweeps else _borrowed_by(verb, words)), *words]
+    if sweeps:
+        _tell_of_mixtures(verb, words)
+    application = hydra.main(version_base="1.3", config_path="pkg://rlkit.conf", config_name=verb)
+    outcomes: list[tuple[Sequence[str], Exception | None]] = []
+
+    def job(config: DictConfig) -> None:
+        settings = HydraConfig.get()
+        overrides: list[str] = OmegaConf.to_container(settings.overrides.task)  # type: ignore[assignment]
+        try:
+            choices, more = _settled(config, settings, overrides)
+            if more:
+                config, choices = _compose(verb, [*_search_path(words), *overrides, *more])
+            with _explained(verb, overrides, COMPLAINTS_OF_A_TASK):
+                _check(verb, config)
+                task(config, choices, overrides)
+            outcomes.append((overrides, None))
+        except Exception as error:  # kept from Hydra, which would print lines of its own; raised below
+            outcomes.append((overrides, error))
+
+    with _explained(verb, argv):
+        application(job)()
+    _raise_failures(outcomes)
+
+
+def _parted(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return Hydra's options with what stands behind them, and the other words."""
+    flags: list[str] = []
+    words: list[str] = []
+    left = iter(argv)
+    for word in left:
+        (flags if word.startswith("-") else words).append(word)
+        if FLAGS.get(word):
+            flags.append(next(left))
+    return flags, words
+
+
+def _search_path(words: Sequence[str]) -> list[str]:
+    return [word for word in words if word.startswith("hydra.searchpath")]
+
+
+def _of_the_verb(words: Sequence[str]) -> list[str]:
+    return [word for word in words if not word.lstrip("+~").startswith("hydra")]
+
+
+def _borrowed_by(verb: str, words: Sequence[str]) -> list[str]:
+    """Return the override for the tuned file of the pair that a single job's nodes say they are like."""
+    own = _of_the_verb(words)
+    try:
+        config = compose_alone(verb, [*_search_path(words), *own], return_hydra_config=True)
+    except COMPLAINTS:
+        return []  # Hydra says what is wrong.
+    return _settled(config, config.hydra, own)[1]
+
+
+def _tell_of_mixtures(verb: str, words: Sequence[str]) -> None:
+    """Say so where the jobs of a sweep take different tuned files."""
+    if verb != "train":
+        return
+    with alone() as loader:
+        found = list(jobs(_of_the_verb(words), loader))
+    compared = []
+    for job in found:
+        try:
+            _, choices = _compose(verb, [*_search_path(words), *job])
+        except (*COMPLAINTS, UsageError):
+            continue  # The job itself says what is wrong.
+        compared.append((choices["env"], choices.get("tuned", NONE), " ".join(job)))
+    for line in mixtures(compared):
+        print(f"rlkit: {line}", file=sys.stderr)
+
+
+def composed(verb: str, overrides: Sequence[str], *, complete: bool = True) -> tuple[DictConfig, Choices]:
+    """Return the configuration that ``rlkit <verb> <overrides>`` would run with, and the files chosen for it.
+
+    Args:
+        verb: whose keys they are.
+        overrides: as they would be typed.
+        complete: refuse values that are still missing.
+
+    Raises:
+        UsageError: the overrides do not compose.
+    """
+    check_words(verb, overrides)
+    _prepare(verb)
+    with _explained(verb, overrides):
+        config, choices = _compose(verb, overrides)
+        _check(verb, config, complete=complete)
+    return config, choices
+
+
+def _compose(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, Choices]:
+    config = compose_alone(verb, overrides, return_hydra_config=True)
+    choices, more = _settled(config, config.hydra, overrides)
+    if more:
+        return _compose(verb, [*overrides, *more])
+    own = {key: config._get_node(key) for key in config if key != "hydra"}
+    return OmegaConf.create(own), choices
+
+
+def compose_alone(name: str, overrides: Sequence[str] = (), *, return_hydra_config: bool = False) -> DictConfig:
+    """Compose the file `name` of the configuration folder, also while a Hydra application is under way.
+
+    That may be a verb's that composes another configuration, or a user's own.
+    """
+    with alone():
+        return compose(name, list(overrides), return_hydra_config=return_hydra_config)
+
+
+@contextmanager
+def alone() -> Iterator[ConfigLoader]:
+    """Let the configuration folder be the one that Hydra composes from; yield what finds its files."""
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_module("rlkit.conf", version_base="1.3"):
+            yield GlobalHydra.instance().config_loader()
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
+def _settled(config: DictConfig, settings: Any, overrides: Sequence[str]) -> tuple[Choices, list[str]]:
+    """Return the chosen files, and the override for the tuned file of a pair that this one says it is like.
+
+    Raises:
+        UsageError: there is no tuned file of the name that was typed.
+    """
+    choices = {str(key): str(value) for key, value in settings.runtime.choices.items()}
+    tuned = choices.get("tuned")
+    if tuned is None:  # a verb that knows no pairs
+        return choices, []
+    known = _known(settings)
+    if more := borrowed(config, choices, known):
+        return choices, more
+    if tuned not in known["tuned"] and any(override.startswith("tuned=") for override in overrides):
+        raise UsageError(f"there is no tuned={tuned}{nearest(tuned, known['tuned'])}")
+    return {**choices, "tuned": tuned if tuned in known["tuned"] else NONE}, []
+
+
+def _known(settings: Any) -> Known:
+    """Return the files of the groups that decide which tuned file is taken, wherever Hydra found them."""
+    sources = ((str(source.schema), str(source.path)) for source in settings.runtime.config_sources)
+    folders = [folder for schema, path in sources if (folder := plugins.folder_of(schema, path)) is not None]
+    return {
+        group: [path.stem for folder in folders for path in sorted(folder.glob(f"{group}/*.yaml"))]
+        for group in (*PAIR, "tuned")
+    }
+
+
+def _raise_failures(outcomes: Sequence[tuple[Sequence[str], Exception | None]]) -> None:
+    """Raise what went wrong in the jobs, as it is where all failed alike, else with the overrides of each."""
+    failed = [(" ".join(overrides), error) for overrides, error in outcomes if error is not None]
+    if not failed:
+        return
+    first = failed[0][1]
+    if len(failed) == len(outcomes) and len({str(error) for _, error in failed}) == 1:
+        raise first
+    kind = UsageError if all(isinstance(error, UsageError) for _, error in failed) else RunError
+    told = "; ".join(f"[{overrides}] {error}" for overrides, error in failed)
+    raise kind(f"{len(failed)} of {len(outcomes)} jobs failed: {told}") from first
+
+
+def _check(verb: str, config: DictConfig, *, complete: bool = True) -> None:
+    """Refuse what Hydra lets pass: keys added or deleted, missing values."""
+    _check_keys(config, SCHEMAS[verb])
+    for key in sorted(OmegaConf.missing_keys(config)) if complete else ():
+        raise UsageError(f"{key} has no value: give it one with {key}=… (rlkit {verb} --help shows what it is)")
+
+
+def _check_keys(config: DictConfig, schema: type[Any], path: str = "") -> None:
+    types = get_type_hints(schema)
+    there = set(config.keys())  # `in` would leave out those that have no value yet
+    for key in sorted(map(str, there)):
+        if key not in types:
+            raise UsageError(f"there is no key {path}{key}{nearest(key, types)}")
+    for key, kind in types.items():
+        if key not in there:
+            raise UsageError(f"{path}{key} cannot be deleted: rlkit needs a value for it")
+        if isinstance(kind, type) and is_dataclass(kind):
+            _check_keys(config[key], kind, f"{path}{key}.")
+
+
+@contextmanager
+def _explained(verb: str, overrides: Sequence[str], kinds: tuple[type[Exception], ...] = COMPLAINTS) -> Iterator[None]:
+    try:
+        yield
+    except kinds as error:
+        command = Command(verb, overrides, lambda: _valid_keys(verb, overrides))
+        raise UsageError(explain(error, command)) from error
+
+
+def _valid_keys(verb: str, overrides: Sequence[str]) -> list[str]:
+    """Return the dotted keys and the groups that fit the agent, environment and so on that `overrides` choose."""
+    groups = {entry.group for entry in plugins.entries()}
+    chosen = [word.split(",")[0] for word in overrides if word.partition("=")[0].split("@")[0] in groups]
+    for words in (chosen, []):
+        try:
+            config, choices = _compose(verb, words)
+        except Exception:  # these words may be what is wrong
+            continue
+        # The groups first: whoever misspells one means it, not a node of the same name.
+        return [*(key for key in choices if "/" not in key), *_dotted(OmegaConf.to_container(config))]
+    return []
+
+
+def _dotted(node: Any, path: str = "") -> Iterator[str]:
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        if not str(key).startswith("_"):
+            yield f"{path}{key}"
+            yield from _dotted(value, f"{path}{key}.")

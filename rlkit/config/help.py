@@ -1,0 +1,257 @@
+"""`rlkit <verb> --help`: the keys and what they mean, read from the comments of conf/, so that they cannot go stale.
+
+Plain text of the YAML files and nothing else: neither Hydra nor gymnasium nor torch is imported.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rlkit.config import plugins
+
+WIDTH = 100
+GROUPS = (
+    "agent",
+    "env",
+    "network",
+    "distribution",
+    "replay",
+    "schedule",
+    "features",
+    "discretizer",
+    "policy",
+    "explorer",
+    "data",
+    "logger",
+    "experiment",
+    "tuned",
+)
+"""Of `rlkit train`."""
+
+FIT_GROUPS = ("learner", "data", "prepare", "logger", "experiment")
+
+USAGE = {
+    "train": "rlkit train [group=name …] [key=value …] [-m]",
+    "eval": "rlkit eval run=<run folder> [key=value …]",
+    "play": "rlkit play run=<run folder> | env=<name> … [key=value …]",
+    "match": "rlkit match <player> <player> … [key=value …]",
+    "analyse": "rlkit analyse player=<player> [key=value …]",
+    "fit": "rlkit fit [group=name …] [key=value …] [-m]",
+    "predict": "rlkit predict run=<run folder> input=<file or folder> [key=value …]",
+    "report": "rlkit report <run folder> … [key=value …]",
+    "list": "rlkit list [group | gym] [output=json]",
+    "check": "rlkit check env=<name> | agent=<name> | learner=<name> … [key=value …]",
+    "doctor": "rlkit doctor [output=json]",
+}
+
+NOTES = {
+    "train": """\
+values inside a group
+  agent.gamma=0.9            any value of a chosen file; rlkit train --cfg job shows them all
+  schedule@agent.epsilon=exponential   another file for a part of one
+  +env.kwargs.map_name=8x8   a value that the file does not have yet
+  hydra.searchpath=[file://my_conf]    a folder of YAML files of your own, my_conf/env/my_maze.yaml
+  --cfg job | --info defaults          show the composed values, or where each came from
+
+sweeps (-m)
+  rlkit train -m seed=0,1,2 agent.gamma=0.9,0.99     six runs, one after the other
+  rlkit train -m 'seed=range(5)' env=cartpole,acrobot
+
+examples
+  rlkit train                                        DQN on CartPole
+  rlkit train agent=q_learning env=frozen_lake       a Q-table, in about a second
+  rlkit train env=gym env.id=Acrobot-v1 seed=3       any Gymnasium id
+  rlkit train env=gym env.id=my_package:Name-v0      one that a package registers
+  rlkit train logger=[csv,terminal,wandb]            Weights & Biases, too
+  rlkit train logger=[csv,terminal,tensorboard]      TensorBoard, too
+  rlkit train resume=runs/dqn_cartpole_s0 total_steps=200000""",
+    "eval": """\
+examples
+  rlkit eval run=runs/dqn_cartpole_s0 episodes=100
+  rlkit eval run=runs/dqn_cartpole_s0 checkpoint=last output=json
+  rlkit eval -m run=runs/dqn_cartpole_s0,runs/dqn_cartpole_s0-2""",
+    "play": """\
+examples
+  rlkit play run=runs/dqn_cartpole_s0                an mp4 of the best agent
+  rlkit play run=runs/dqn_cartpole_s0 episodes=3 seed=7 out=films
+  rlkit play run=runs/dqn_cartpole_s0 episodes=9 grid=true     side by side
+  rlkit play run=runs/dqn_cartpole_s0 actions=true   the video, and a small log of actions
+  rlkit play log=videos/dqn_cartpole_s0/best-seed0-0.actions.json height=800
+  rlkit play run=runs/dqn_cartpole_s0 human=true     you play, in a window
+  rlkit play run=runs/mcts_othello_s0 human=true terminal=true     you play against the agent
+  rlkit play run=runs/dqn_cartpole_s0 record=true episodes=20      episodes for agent=cloning
+  rlkit play env=car_racing record=true human=true episodes=20     the same of your own driving
+  rlkit play env=car_racing record=true expert=centre_line         the same of a scripted driver""",
+    "match": """\
+players: a run folder, mcts, random or perfect (where the game is solved); @last or @50000 behind a
+run chooses the checkpoint, @all takes each one kept, and :400 the simulations of a search; :0 is a
+network alone
+
+examples
+  rlkit match runs/alphazero_connect_four_s0:400 mcts:1000
+  rlkit match mcts:100 mcts:1000 random env=othello games=20
+  rlkit match runs/alphazero_tic_tac_toe_s0@all:50 mcts:100 perfect     a ladder, with Elo
+  rlkit match runs/a runs/b seconds=0.5 out=games.csv""",
+    "analyse": """\
+examples
+  rlkit analyse player=mcts:100000 env=connect_four moves=[d,d,c]
+  rlkit analyse player=runs/alphazero_connect_four_s0 moves=[d,d] output=json""",
+    "fit": """\
+values inside a group
+  learner.max_depth=3        any value of a chosen file; rlkit fit --cfg job shows them all
+  +learner.criterion=entropy a parameter of the learner that its file does not name
+  prepare=[impute,standardize]   several, one after the other
+
+examples
+  rlkit fit                                          a tree on iris
+  rlkit fit learner=forest data=wine folds=5         cross-validated
+  rlkit fit learner=sklearn learner.estimator=sklearn.svm.SVC +learner.C=10 prepare=standardize
+  rlkit fit learner=linear data=csv data.path=table.csv data.target=price
+  rlkit fit data=house_prices data.folder=downloads  files that you have
+  rlkit fit -m learner=tree,forest,logistic data=wine
+  rlkit fit learner=kmeans data=image data.path=photo.jpg""",
+    "predict": """\
+a table's columns are found by their names; one called Id stays beside the predictions
+
+examples
+  rlkit predict run=runs/tree_iris_s0 input=flowers.csv
+  rlkit predict run=runs/tree_iris_s0 input=flowers.npz array=X probabilities=true out=flowers.csv
+  rlkit predict run=runs/cnn_images_s0 input=folder_of_pictures""",
+    "report": """\
+runs that differ only in their seed form a group: its curve is their mean, with a 95% interval
+
+examples
+  rlkit report runs/dqn_cartpole_s0 runs/dqn_cartpole_s1
+  rlkit report runs/*cartpole* out=cartpole.html     every run with cartpole in its name
+  rlkit report 'runs=[runs/a,runs/b]' output=json    the figures, too""",
+    "list": """\
+examples
+  rlkit list                     everything
+  rlkit list agent               one group
+  rlkit list gym                 the registered Gymnasium ids, for env=gym env.id=…
+  rlkit list env output=json""",
+    "check": """\
+examples
+  rlkit check env=my_maze
+  rlkit check agent=my_agent env=cartpole
+  rlkit check learner=my_learner""",
+    "doctor": """\
+examples
+  rlkit doctor
+  rlkit doctor output=json       the same for programs
+status 1 where something that rlkit cannot do without is missing""",
+}
+
+
+TITLES = {
+    "list": "Show what there is, and which package each came from.",
+    "doctor": "Show what this machine has, and what is missing.",
+}
+"""Of the verbs that have no YAML."""
+
+
+class Key(NamedTuple):
+    """A key of a verb, as its YAML has it."""
+
+    name: str
+    value: str
+    comment: str
+
+
+def describe(verb: str) -> str:
+    """Return the whole help of a verb; no line is longer than `WIDTH`."""
+    path = plugins.origins()[0].folder / f"{verb}.yaml"
+    title = _title(path) if path.exists() else TITLES[verb]
+    parts = [f"rlkit {verb}: {title}\n\nusage: {USAGE[verb]}"]
+    if path.exists():
+        parts += _keys_and_groups(verb, path)
+    return "\n\n".join([*parts, NOTES[verb]])
+
+
+def _keys_and_groups(verb: str, path: Path) -> list[str]:
+    lines = path.read_text().splitlines()
+    chosen = defaults(lines)
+    keys = [(f"{key.name}={'…' if key.value == '???' else key.value}", key.comment) for key in read_keys(lines)]
+    parts = ["keys, and the values they have if you say nothing\n" + columns(keys)]
+    known = {"train": GROUPS, "fit": FIT_GROUPS}
+    groups = known.get(verb) or tuple(group for group in (*GROUPS, *FIT_GROUPS[:1], "expert") if group in chosen)
+    shown = [_group(group, chosen.get(group, ""), verb) for group in groups]
+    return parts + (["groups\n" + "\n".join(filter(None, shown))] if any(shown) else [])
+
+
+def _group(group: str, chosen: str, verb: str) -> str:
+    """Return one line for each choice of `group` that fits the verb; the default is marked with a star."""
+    entries = [entry for entry in plugins.entries(group) if group != "experiment" or entry.verb == verb]
+    if not entries:
+        return ""
+    names = re.findall(r"\w+", chosen)
+    rows = [(f"{'*' if entry.name in names else ' '} {entry.name}", summary(entry)) for entry in entries]
+    return f"  {group}={HINTS.get(group, '')}\n{columns(rows, indent=4)}"
+
+
+HINTS = {
+    "data": " (what rlkit fit learns from; ratings are for env=recommendation, too)",
+    "prepare": " (the data chooses; several: prepare=[impute,standardize])",
+    "network": " (the agent chooses)",
+    "distribution": " (of returns; the agent chooses)",
+    "replay": " (the agent chooses)",
+    "schedule": " (schedule@agent.epsilon=…)",
+    "features": " (features@agent.features=…)",
+    "discretizer": " (discretizer@agent.discretizer=…)",
+    "policy": " (policy@agent.policy=…)",
+    "explorer": " (explorer@agent.explorer=…, of agent=bandit)",
+    "logger": " (several: logger=[csv,terminal])",
+    "experiment": " (presets)",
+    "tuned": " (values for a pair, picked up by themselves; tuned=none switches them off)",
+}
+
+
+def summary(entry: plugins.Entry) -> str:
+    """Return what a YAML is, and where it comes from if that is not rlkit."""
+    origin = entry.origin.distribution
+    return entry.summary + ("" if origin == plugins.CORE else f" ({origin})")
+
+
+def defaults(lines: Iterable[str]) -> dict[str, str]:
+    """Return the groups of a defaults list with their choices."""
+    pattern = re.compile(r"  - (?:optional )?(\w+): (.+)$")
+    return {found[1]: found[2] for line in lines if (found := pattern.match(line))}
+
+
+def read_keys(lines: Iterable[str]) -> list[Key]:
+    """Return the keys of a verb's YAML; a comment can go on in the lines below its key."""
+    keys: list[Key] = []
+    section = ""
+    for line in lines:
+        if found := re.match(r"( *)(\w+):(?: +([^#]*?))? *(?:# *(.*))?$", line):
+            indent, name, value, comment = found.groups()
+            if not indent and not value:
+                section = name
+            elif section != "defaults" or not indent:
+                section = section if indent else ""
+                keys.append(Key(f"{section}.{name}" if indent else name, value, comment or ""))
+        elif keys and (more := re.match(r" +# *(.*)$", line)):
+            keys[-1] = keys[-1]._replace(comment=f"{keys[-1].comment} {more[1]}")
+    return keys
+
+
+def columns(rows: Sequence[tuple[str, str]], indent: int = 2) -> str:
+    """Return two columns, the second wrapped."""
+    width = min(max((len(left) for left, _ in rows), default=0), 26)
+    lines = []
+    for left, right in rows:
+        start = " " * indent + left.ljust(width) + "  "
+        wrapped = textwrap.wrap(right, WIDTH - indent - width - 2) or [""]
+        if len(left) > width:
+            lines.append(" " * indent + left)
+            start = " " * (indent + width + 2)
+        lines += [(start + wrapped[0]).rstrip(), *(" " * (indent + width + 2) + rest for rest in wrapped[1:])]
+    return "\n".join(lines)
+
+
+def _title(path: Path) -> str:
+    return path.read_text().splitlines()[0].removeprefix("#").strip()

@@ -1,0 +1,199 @@
+"""What is wrong with a command line, in one line: the word, its value, the remedy, the nearest valid name.
+
+Hydra's and OmegaConf's complaints are recognised by their text. Neither is imported here, nor is anything else that
+is slow, so that verbs which do without them can name what is nearest, too.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from rlkit.config import plugins
+from rlkit.core.types import UsageError
+
+FLAGS = {
+    "-m": "",
+    "--multirun": "",
+    "--cfg": "job, hydra, all",
+    "-c": "job, hydra, all",
+    "--resolve": "",
+    "--info": "all, config, defaults, defaults-tree, plugins, searchpath",
+}
+"""Hydra's own options that a verb takes, and the values of each."""
+
+LISTED = 12
+KINDS = {"Integer": "a whole number", "Float": "a number"}
+
+
+class Command(NamedTuple):
+    """The command line that an error is about."""
+
+    verb: str
+    overrides: Sequence[str]
+    valid_keys: Callable[[], Sequence[str]]  # dotted keys and groups that would be valid; slow
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error line: the nearest of the `known` names, or those there are where none is near."""
+    names = list(dict.fromkeys(known))
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]}?"
+    rest = ", …" if len(names) > LISTED else ""
+    return f"; there is: {', '.join(names[:LISTED])}{rest}" if names else ""
+
+
+def check_words(verb: str, argv: Sequence[str]) -> None:
+    """Refuse what is neither ``key=value`` nor an option, before Hydra sees it.
+
+    Raises:
+        UsageError: naming the word.
+    """
+    words = iter(argv)
+    for word in words:
+        flag, _, value = word.partition("=")
+        if not word.startswith("-"):
+            if "=" not in word and not word.startswith("~"):
+                raise UsageError(f"cannot read {word!r}: settings are written key=value{_with_key(word)}")
+        elif flag not in FLAGS:
+            raise UsageError(f"there is no option {flag}{_without_dashes(word)}{nearest(flag, FLAGS)}")
+        elif FLAGS[flag] and (value or next(words, "")) not in FLAGS[flag].split(", "):
+            raise UsageError(f"{flag} takes one of: {FLAGS[flag]}")
+
+
+def explain(error: BaseException, command: Command) -> str:
+    """Return the complaint `error` of Hydra or OmegaConf in one line."""
+    text = _flat(error).split(" See https://hydra.cc")[0].split(" full_key:")[0]
+    cause = _flat(error.__cause__).split(" full_key:")[0]
+    for pattern, rule in RULES:
+        found = re.search(pattern, text)
+        if found:
+            return rule(found, cause, command)
+    if hasattr(error, "override"):
+        return (
+            f"cannot read {error.override!r}: quote values with = or other special characters, "
+            "e.g. 'name=\"a=b\"', and close every bracket"
+        )
+    return text
+
+
+def _flat(error: BaseException | None) -> str:
+    return " ".join(str(error).split())
+
+
+def _with_key(word: str) -> str:
+    groups = [entry.group for entry in plugins.entries() if entry.name == word]
+    return f"; did you mean {groups[0]}={word}?" if groups else ""
+
+
+def _without_dashes(word: str) -> str:
+    bare = word.lstrip("-")
+    return f" (settings have no dashes: {bare})" if "=" in bare else ""
+
+
+def _unknown_choice(found: re.Match[str], cause: str, command: Command) -> str:
+    group, name = found[1], found[2]
+    known = [entry.name for entry in plugins.entries(group)]
+    return f"there is no {group}={name}{nearest(name, known)}"
+
+
+def _no_name(found: re.Match[str], cause: str, command: Command) -> str:
+    """A group that got null or a number; Hydra does not say which."""
+    groups = {entry.group for entry in plugins.entries()}
+    for override in command.overrides:
+        key, _, value = override.partition("=")
+        group = key.split("@")[0]
+        if not key:
+            return f"cannot read {override!r}: it has no key before the ="
+        if group in groups and not re.search(r"[A-Za-z_\[]", value.replace("null", "")):
+            known = [entry.name for entry in plugins.entries(group)]
+            off = "; tuned=none switches it off" if group == "tuned" else nearest(value, known)
+            return f"{override}: {group} takes a name{off}"
+    return "a group takes a name, not null or a number"
+
+
+def _unknown_key(found: re.Match[str], cause: str, command: Command) -> str:
+    key = found[1]
+    if other := _preset_of_another_verb(command):
+        return other
+    known = list(command.valid_keys())
+    if key in known:
+        added = re.search(r"Key '([^']+)' is not in struct", cause)
+        inner = added[1] if added else "name"
+        return f"{key} has no key {inner} yet; +{key}.{inner}=… adds it"
+    parent, _, name = key.rpartition(".")
+    siblings = [other for other in known if other.rpartition(".")[0] == parent]
+    close = [other for other in known if other.startswith(f"{key}@")]
+    close = close or difflib.get_close_matches(key, siblings, n=1, cutoff=0.6)
+    # A key one level too high (gamma for agent.gamma) is as common as a misspelt one.
+    close = close or [other for other in known if re.split(r"[.@]", other)[-1] == name]
+    close = close or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if close:
+        return f"there is no key {key}; did you mean {close[0]}?"
+    some = nearest(key, siblings or known)
+    return f"there is no key {key}{some}" + ("" if siblings else f" (rlkit {command.verb} --help shows them)")
+
+
+def _preset_of_another_verb(command: Command) -> str:
+    """Return what is wrong where a preset chooses from groups that this verb has not."""
+    named = {word.removeprefix("experiment=") for word in command.overrides if word.startswith("experiment=")}
+    for entry in plugins.entries("experiment") if command.verb in ("train", "fit") else ():
+        if entry.name in named and entry.verb != command.verb:
+            return f"experiment={entry.name} is a preset of rlkit {entry.verb}, not of rlkit {command.verb}"
+    return ""
+
+
+def _wrong_value(found: re.Match[str], cause: str, command: Command) -> str:
+    override = found[1]
+    key, _, value = override.lstrip("+~").partition("=")
+    if kind := re.search(r"could not be converted to (\w+)", cause):
+        return f"{override}: {key} is {KINDS.get(kind[1], kind[1])}{_as_integer(key, value, kind[1])}"
+    if "is not a valid bool" in cause:
+        return f"{override}: {key} is true or false"
+    if choices := re.search(r"Invalid value '.*', expected one of \[(.*)\]", cause):
+        return f"there is no {override}{nearest(value, choices[1].split(', '))}"
+    if "is not Optional" in cause:
+        return f"{override}: {key} needs a value"
+    if "is not a subclass of" in cause:
+        inner = [other for other in command.valid_keys() if other.startswith(f"{key}.")]
+        return f"{override}: {key} has keys of its own: {', '.join(inner)}"
+    if "is not a ListConfig" in cause:
+        return f"{override}: {key} is a list, e.g. {key}=[]"
+    return f"{override}: {cause}"
+
+
+def _as_integer(key: str, value: str, kind: str) -> str:
+    if kind == "Integer" and re.fullmatch(r"\d+(\.\d*)?[eE]\+?\d", value):
+        return f"; write {key}={float(value):.0f}"
+    return ""
+
+
+def _there_already(found: re.Match[str], cause: str, command: Command) -> str:
+    return f"{found[1]} is there already: write it without the +"
+
+
+def _several_values(found: re.Match[str], cause: str, command: Command) -> str:
+    key, _, value = found[1].partition("=")
+    return f"{found[1]} is several values: add -m to sweep over them, or write {key}=[{value}] for a list"
+
+
+def _bad_reference(found: re.Match[str], cause: str, command: Command) -> str:
+    if "_" in found[1] and "agent" in found[1]:
+        return "agent= and env= take one name each"
+    return f"nothing is called {found[1]}, which a value refers to"
+
+
+Rule = Callable[[re.Match[str], str, Command], str]
+RULES: tuple[tuple[str, Rule], ...] = (
+    (r"Could not (?:find|load) '([\w/@.]+)/([^/' ]*)'", _unknown_choice),
+    (r"Config group override must be a string or a list", _no_name),
+    (r"Could not override '([^']+)'", _unknown_key),
+    (r"Could not delete from config\. '([^']+)'", _unknown_key),
+    (r"^Error merging override (.+)$", _wrong_value),
+    (r"An item is already at '([^']+)'", _there_already),
+    (r"Ambiguous value for argument '([^']+)'", _several_values),
+    (r"(?:Error resolving interpolation|Interpolation key) '([^']+)'", _bad_reference),
+)

@@ -1,0 +1,95 @@
+"""Which tuned file a configuration takes: that of its pair of agent and environment, or of the pair it is like.
+
+A node says by ``_tuned_`` whose tuned settings it takes where there are none of its own: an agent that inherits PPO
+says ``_tuned_: ppo``, an environment that is CartPole with something more ``_tuned_: cartpole``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from rlkit.config.messages import nearest
+from rlkit.core.types import UsageError
+
+PAIR = ("agent", "env")
+DECIDING = (*PAIR, "experiment", "tuned")
+"""Groups whose choice decides which tuned file is taken."""
+
+NONE = "none"
+
+Known = Mapping[str, Sequence[str]]
+"""The files that there are of `PAIR` and of ``tuned``."""
+
+
+def borrowed(config: Mapping[str, Any], choices: Mapping[str, str], known: Known) -> list[str]:
+    """Return the override that takes the tuned file of the pair that the nodes say they are like.
+
+    There is none where the pair has a file of its own, a file was chosen, or tuned settings were switched off. A file
+    of one of the two and of what the other is like goes before one of what both are like.
+
+    Raises:
+        UsageError: a node says it is like one that there is not.
+    """
+    own = [str(choices.get(group)) for group in PAIR]
+    if choices.get("tuned") != "_".join(own) or "_".join(own) in known["tuned"]:
+        return []
+    agent, env = own
+    like, place = (_like(group, config[group], choice, known[group]) for group, choice in zip(PAIR, own, strict=True))
+    names = [f"{agent}_{place}", f"{like}_{env}", f"{like}_{place}"]
+    return next(([f"tuned={name}"] for name in names if name in known["tuned"]), [])
+
+
+def _like(group: str, node: Any, choice: str, known: Sequence[str]) -> str:
+    name = str(node.get("_tuned_", choice))
+    if name not in (choice, *known):
+        raise UsageError(f"{group}={choice} says _tuned_: {name}, and there is no {group}={name}{nearest(name, known)}")
+    return name
+
+
+def jobs(words: Sequence[str], loader: ConfigLoader) -> Iterator[list[str]]:
+    """Yield, for each job of a sweep that may take another tuned file, the words that decide it.
+
+    Args:
+        words: overrides, as they would be typed.
+        loader: knows the files that a pattern stands for.
+    """
+    try:
+        parsed = OverridesParser.create(loader).parse_overrides(list(words))
+    except HydraException:
+        return  # whoever runs the sweep says what is wrong
+    deciding = [override for override in parsed if override.key_or_group in DECIDING]
+    values = [
+        [f"{override.key_or_group}={value}" for value in override.sweep_string_iterator()]
+        if override.is_sweep_override()
+        else [str(override.input_line)]
+        for override in deciding
+    ]
+    yield from map(list, product(*values))
+
+
+def mixtures(compared: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+    """Yield, for each environment whose runs take different tuned files, a line that says which takes which.
+
+    Args:
+        compared: (environment, tuned file or ``none``, what takes it) of all that is compared.
+    """
+    for place in dict.fromkeys(env for env, _, _ in compared):
+        taken: dict[str, list[str]] = {}
+        for _, name, who in (one for one in compared if one[0] == place):
+            taken.setdefault(name, []).append(who)
+        if len(taken) > 1:
+            yield _mixture(taken)
+
+
+def _mixture(taken: Mapping[str, Sequence[str]]) -> str:
+    told = "; ".join(
+        f"{', '.join(who)} {'no tuned file' if name == NONE else f'conf/tuned/{name}.yaml'}"
+        for name, who in taken.items()
+    )
+    return f"settings are tuned in different ways: {told} (tuned=none compares them as they come)"

@@ -1,0 +1,121 @@
+"""Whole episodes of an agent that does not learn: scores, and how its actions are chosen for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rlkit.algorithms.exploration import random_action
+from rlkit.core.loop import interact
+from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, UsageError, require_share
+
+
+def evaluate(
+    agent: Actor,
+    env: Environment,
+    *,
+    episodes: int,
+    max_steps: int,
+    rng: np.random.Generator,
+    episode_seeds: list[int],
+    epsilon: float = 0.0,
+    sample: bool = False,
+) -> list[tuple[float, int, bool]]:
+    """Play whole greedy episodes and return (raw return, length, capped) of each, in the order of their seeds.
+
+    Environments play rounds of one episode each, so that the first `episodes` started are the ones that count:
+    taking the first finished would favour short ones.
+
+    Args:
+        agent: acts with ``explore=False``; nothing in it changes.
+        env: fresh environments.
+        episodes: how many to play.
+        max_steps: an episode of this many steps is capped and counts with the return so far.
+        rng: for the agent's draws and for `epsilon`.
+        episode_seeds: one for each episode.
+        epsilon: share of actions drawn uniformly from the action space.
+        sample: the others are drawn from the agent's policy.
+
+    Raises:
+        UsageError: as `mixed`.
+    """
+    actor = mixed(agent, env.action_space, epsilon, sample=sample)
+    results: list[tuple[float, int, bool]] = []
+    for start in range(0, episodes, env.num_envs):
+        seeds = [episode_seeds[(start + i) % episodes] for i in range(env.num_envs)]
+        counting = min(env.num_envs, episodes - start)
+        results += _round(actor, env, seeds, counting, max_steps, rng)
+    return results
+
+
+def _round(
+    actor: Actor,
+    env: Environment,
+    seeds: list[int],
+    counting: int,
+    max_steps: int,
+    rng: np.random.Generator,
+) -> list[tuple[float, int, bool]]:
+    playing = np.arange(env.num_envs) < counting
+    returns, lengths, capped = np.zeros(env.num_envs), np.zeros(env.num_envs, int), np.zeros(env.num_envs, bool)
+    for transition in interact(actor, env, explore=False, rng=rng, reset_seeds=lambda _: seeds):
+        active = playing & transition.valid
+        returns[active] += transition.info.raw_reward[active]
+        lengths += active
+        capped |= active & ~transition.info.game_over & (lengths >= max_steps)
+        playing &= ~((active & transition.info.game_over) | capped)
+        if not playing.any():
+            break
+    rows = range(counting)
+    return [(float(returns[i]), int(lengths[i]), bool(capped[i])) for i in rows]
+
+
+def mixed(agent: Actor, action_space: Any, epsilon: float, *, sample: bool = False) -> Actor:
+    """Return an actor that draws an action uniformly with probability `epsilon`, else does what `agent` does.
+
+    Args:
+        agent: without exploration it does what it thinks best.
+        action_space: of one environment.
+        epsilon: the probability.
+        sample: the agent draws from its policy, as in training.
+
+    Raises:
+        UsageError: `epsilon` is no probability, or the agent has no policy to draw from.
+    """
+    if sample and not getattr(agent, "has_policy", False):
+        raise UsageError(
+            "sample=true draws actions from a policy, which this agent has not; leave it out, or set epsilon"
+        )
+    actor = _Drawing(agent) if sample else agent
+    return actor if require_share("epsilon", epsilon) == 0 else _Mixed(actor, action_space, epsilon)
+
+
+class _Drawing:
+    def __init__(self, agent: Actor):
+        self._agent = agent
+        self.initial_memory = agent.initial_memory
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        return self._agent.act(timestep, memory, explore=True, rng=rng)
+
+
+class _Mixed:
+    def __init__(self, agent: Actor, action_space: Any, epsilon: float):
+        self._agent, self._space, self._epsilon = agent, action_space, epsilon
+        self.initial_memory = agent.initial_memory
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        action, memory = self._agent.act(timestep, memory, explore=explore, rng=rng)
+        action = np.array(action)
+        for i in np.flatnonzero(rng.random(len(action)) < self._epsilon):
+            action[i] = random_action(self._space, rng, _row(timestep.legal_actions, int(i)))
+        return action, memory
+
+
+def _row(masks: Array | None, i: int) -> Array | None:
+    return None if masks is None else masks[i]

@@ -1,0 +1,242 @@
+"""The one loop: an agent and N environments as a stream of transitions that everything else consumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+
+from rlkit.core.types import (
+    Actor,
+    Agent,
+    Array,
+    Environment,
+    Memory,
+    Metrics,
+    RunError,
+    State,
+    StepInfo,
+    TimeStep,
+    Transition,
+    UsageError,
+    WorkerError,
+)
+
+T = TypeVar("T")
+
+ResetSeeds = Callable[[int], list[int]]
+"""The seeds [N] for episodes that start at a given step."""
+
+
+def crossed(before: int, after: int, every: int) -> bool:
+    """Tell whether a multiple of `every` lies in (before, after]; never where `every` is 0."""
+    return every > 0 and after // every > before // every
+
+
+class Interaction(Iterator[Transition]):
+    """The stream of `interact`, with the state that lets it go on elsewhere.
+
+    Attributes:
+        steps: agent decisions so far, summed over environments.
+        rng: what `act` draws from.
+        at_cut: the last step ended every episode at a multiple of `cut_every`.
+        reproduced: an opaque environment began, after `load_state_dict`, as it had when the state was taken.
+    """
+
+    def __init__(
+        self,
+        agent: Actor,
+        env: Environment,
+        *,
+        explore: bool,
+        rng: np.random.Generator,
+        reset_seeds: ResetSeeds,
+        cut_every: int = 0,
+    ):
+        self._agent = agent
+        self._env = env
+        self._explore = explore
+        self.rng = rng
+        self._reset_seeds = reset_seeds
+        self._cut_every = cut_every
+        self._initial = agent.initial_memory(env.num_envs)
+        self._memory: Memory = self._initial
+        self._timestep: TimeStep | None = None
+        self._sent: tuple[Array, Memory] | None = None
+        self.steps = 0
+        self.at_cut = False
+        self.reproduced = True
+
+    def __next__(self) -> Transition:
+        """Let the agent act once in every environment."""
+        self.send()
+        return self.recv()
+
+    def begin(self) -> TimeStep:
+        """Return what the environments show, reset if they were not yet."""
+        if self._timestep is None:
+            self._timestep = self._ask(self._env.reset, self._reset_seeds(0))
+        return self._timestep
+
+    def leap(self, timestep: TimeStep, steps: int) -> None:
+        """Go on from `timestep` at `steps` decisions, to which the environments were brought by other means."""
+        self._timestep, self.steps = timestep, steps
+
+    def send(self) -> None:
+        """Let the agent act, and the environments start their step; next comes `recv`."""
+        self._sent = self._agent.act(self.begin(), self._memory, explore=self._explore, rng=self.rng)
+        self._ask(self._env.send, self._sent[0])
+
+    def recv(self) -> Transition:
+        """Wait for the step that `send` started."""
+        assert self._timestep is not None
+        assert self._sent is not None
+        now, (action, memory) = self._timestep, self._sent
+        after = self._ask(lambda _: self._env.recv(), None)
+        before, self.steps = self.steps, self.steps + int(np.count_nonzero(after.valid))
+        self.at_cut = crossed(before, self.steps, self._cut_every)
+        if self.at_cut:
+            after = self._cut(after)
+        fresh = after.last | ~after.valid
+        self._memory = _where(fresh, self._initial, memory) if fresh.any() else memory
+        self._timestep, self._sent = after, None
+        return _transition(now, action, memory, after)
+
+    def _ask(self, method: Callable[[Any], T], argument: Any) -> T:
+        cause: Exception
+        try:
+            return method(argument)
+        except WorkerError as error:
+            cause, what = error, str(error)
+        except RunError:
+            raise
+        except UsageError as error:
+            if self.steps == 0:
+                raise  # Nothing was played yet: what was asked for cannot be.
+            cause, what = error, str(error)
+        except Exception as error:
+            # The environment is somebody else's code and can raise anything.
+            cause, what = error, f"the environment raised {type(error).__name__}: {error}"
+        raise RunError(
+            f"{' '.join(what.split())} (after step {self.steps}); "
+            "mend it, then go on from the last checkpoint with resume="
+        ) from cause
+
+    def _cut(self, after: TimeStep) -> TimeStep:
+        """End every episode as truncated and start new ones, seeded by the step."""
+        fresh = self._ask(self._env.restart, self._reset_seeds(self.steps))
+        # A game whose lost life ended an episode just now is cut too.
+        cut = after.valid & ~after.info.game_over
+        return after._replace(
+            observation=fresh.observation,
+            legal_actions=fresh.legal_actions,
+            last=after.last | cut,
+            info=after.info._replace(cut=cut),
+        )
+
+    def state_dict(self) -> State:
+        """Return the state; an opaque environment's is None, and only right at a multiple of `cut_every`."""
+        timestep = None if self._timestep is None else timestep_state(self._timestep)
+        return {
+            "steps": self.steps,
+            "timestep": timestep,
+            "memory": self._memory,
+            "rng": self.rng.bit_generator.state,
+            "env": None if self._cut_every or timestep is None else self._env.get_state(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self.steps, self._memory = state["steps"], state["memory"]
+        self.rng.bit_generator.state = state["rng"]
+        if state["timestep"] is None:
+            return
+        self._timestep = timestep_from_state(state["timestep"])._replace(state=self._env.states)
+        if state["env"] is None:
+            fresh = self._ask(self._env.restart, self._reset_seeds(self.steps)).observation
+            self.reproduced = np.array_equal(fresh, self._timestep.observation)
+            self._timestep = self._timestep._replace(observation=fresh)
+        else:
+            self._env.reset(self._reset_seeds(0))
+            self._env.set_state(state["env"])
+
+
+def interact(
+    agent: Actor,
+    env: Environment,
+    *,
+    explore: bool,
+    rng: np.random.Generator,
+    reset_seeds: ResetSeeds,
+    cut_every: int = 0,
+) -> Interaction:
+    """Return the endless stream of transitions of `agent` in `env`.
+
+    Args:
+        agent: chooses the actions; only its `act` is called.
+        env: N parallel environments.
+        explore: passed to `act`.
+        rng: the generator that `act` draws from.
+        reset_seeds: gives the seeds [N] for episodes that start at step 0, or at a cut.
+        cut_every: for environments whose state cannot be read, start new episodes whenever the number of
+            decisions crosses a multiple of this; 0 never does.
+    """
+    return Interaction(agent, env, explore=explore, rng=rng, reset_seeds=reset_seeds, cut_every=cut_every)
+
+
+def train(
+    agent: Agent, stream: Interaction, *, total_steps: int, overlap: bool = False
+) -> Iterator[tuple[Transition, Metrics | None]]:
+    """Feed the stream to the agent and let it learn, until `total_steps` decisions were made.
+
+    Yields each transition with the metrics of the update that followed it (None when nothing was due).
+
+    Args:
+        agent: learns.
+        stream: its transitions.
+        total_steps: decisions, summed over environments.
+        overlap: the agent learns from what came before while the environments take their step, so that an update
+            comes one step later; only for agents that learn from a replay. What comes out depends on no clock.
+    """
+    while stream.steps < total_steps:
+        stream.send()
+        metrics = agent.update() if overlap else None
+        transition = stream.recv()
+        agent.observe(transition)
+        yield transition, metrics if overlap else agent.update()
+
+
+def timestep_state(timestep: TimeStep) -> State:
+    """Return a time step as plain data; the simulator's state is the environment's to keep."""
+    return timestep._replace(state=None, info=timestep.info._asdict())._asdict()  # type: ignore[arg-type]
+
+
+def timestep_from_state(state: State) -> TimeStep:
+    """Return the time step that `timestep_state` gave."""
+    return TimeStep(**{**state, "info": StepInfo(**state["info"])})
+
+
+def _transition(now: TimeStep, action: Array, memory: Memory, after: TimeStep) -> Transition:
+    return Transition(
+        observation=now.observation,
+        action=action,
+        reward=after.reward,
+        discount=after.discount,
+        next_observation=after.next_observation,
+        last=after.last,
+        valid=after.valid,
+        legal_actions=now.legal_actions,
+        next_legal_actions=after.next_legal_actions,
+        info=after.info,
+        memory=memory,
+    )
+
+
+def _where(mask: Array, fresh: Memory, kept: Memory) -> Memory:
+    """Return `kept` with the rows [N] in `mask` taken from `fresh`, throughout a pytree."""
+    if isinstance(kept, dict):
+        return {key: _where(mask, fresh[key], kept[key]) for key in kept}
+    if isinstance(kept, (tuple, list)):
+        return type(kept)(_where(mask, a, b) for a, b in zip(fresh, kept, strict=True))
+    return np.where(mask.reshape(-1, *[1] * (kept.ndim - 1)), fresh, kept)

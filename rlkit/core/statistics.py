@@ -1,0 +1,89 @@
+"""Statistics that read the stream of transitions: whole episodes, and averages between two log rows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rlkit.core.types import Metrics, State, Transition
+
+
+class Episode(NamedTuple):
+    """One finished game."""
+
+    step: int  # agent decisions, summed over environments, when it ended
+    env: int  # which environment played it
+    return_raw: float  # the game's own score
+    return_learner: float  # after clipping and shaping
+    length: int  # agent decisions
+    cut: bool  # ended by a checkpoint of an opaque environment: outside all averages
+
+
+class EpisodeTracker:
+    """Adds up returns and lengths of N environments and gives out each game when it ends."""
+
+    def __init__(self, n: int):
+        self._raw = np.zeros(n)
+        self._learner = np.zeros(n)
+        self._length = np.zeros(n, np.int64)
+        self._sign = np.ones(n)
+
+    def step(self, transition: Transition, step: int) -> list[Episode]:
+        """Take in one transition and return the games that it ended; `step` is the count after it."""
+        valid, info = transition.valid, transition.info
+        self._raw[valid] += info.raw_reward[valid]
+        # Where the turn passed, rewards are the other player's: the return is that of whoever began.
+        self._learner[valid] += self._sign[valid] * transition.reward[valid]
+        self._sign[valid & (transition.discount < 0)] *= -1
+        self._length += valid
+        ended = valid & (info.game_over | info.cut)
+        return [self._finish(int(i), step, bool(info.cut[i])) for i in np.flatnonzero(ended)] if ended.any() else []
+
+    def _finish(self, i: int, step: int, cut: bool) -> Episode:
+        episode = Episode(step, i, float(self._raw[i]), float(self._learner[i]), int(self._length[i]), cut)
+        self._raw[i] = self._learner[i] = self._length[i] = 0
+        self._sign[i] = 1
+        return episode
+
+    def state_dict(self) -> State:
+        """Return the sums of the games under way."""
+        return {
+            "raw": self._raw.copy(),
+            "learner": self._learner.copy(),
+            "length": self._length.copy(),
+            "sign": self._sign.copy(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        fields = (np.array(state[key]) for key in ("raw", "learner", "length", "sign"))
+        self._raw, self._learner, self._length, self._sign = fields
+
+
+class Averages:
+    """Means of named figures since they were last read."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, metrics: Metrics) -> None:
+        """Take in the figures of one update."""
+        for name, value in metrics.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value)
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def read(self) -> dict[str, float]:
+        """Return the means, and start again."""
+        means = {name: total / self._counts[name] for name, total in self._sums.items()}
+        self._sums, self._counts = {}, {}
+        return means
+
+    def state_dict(self) -> State:
+        """Return sums and counts."""
+        return {"sums": dict(self._sums), "counts": dict(self._counts)}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self._sums, self._counts = dict(state["sums"]), dict(state["counts"])

@@ -1,0 +1,224 @@
+"""The types that flow through rlkit, and the protocols that plug into it.
+
+Shapes: N is the number of parallel environments, B a batch, A the number of discrete actions, or of the values of all
+choices of an action one after the other (`rlkit.core.spaces.choice_sizes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Memory = Any
+"""What an agent remembers per environment: a pytree of arrays [N, ...]; ``()`` for most agents."""
+
+Metrics = Mapping[str, float]
+"""Named figures of one update, e.g. ``{"loss/td": 0.1}``."""
+
+RESIGN = -1
+"""The action by which whoever is to move gives up a game; for environments that take it (`Environment.can_resign`)."""
+
+State = dict[str, Any]
+"""Plain data: nested dicts, lists and tuples of arrays, numbers, strings, booleans and None."""
+
+
+class UsageError(Exception):
+    """The user asked for something that cannot be: one line with the rule, the value and the remedy (status 2)."""
+
+
+class RunError(Exception):
+    """Something failed while running: one line with the rule, the value and the remedy (status 1)."""
+
+
+class WorkerError(RunError):
+    """An environment failed in a worker process: its exception as text, which always travels between processes."""
+
+
+def require_share(name: str, value: float) -> float:
+    """Return `value` if it lies between 0 and 1.
+
+    Raises:
+        UsageError: it does not; `name` is that of the setting.
+    """
+    if not 0 <= value <= 1:
+        raise UsageError(f"{name} is {value:g}; it must be from 0 to 1")
+    return value
+
+
+def require_least(least: float, part: str, **values: float | None) -> None:
+    """Check that each of `values`, settings of `part` of a configuration by name, is at least `least` (or None).
+
+    Raises:
+        UsageError: one is not.
+    """
+    for name, value in values.items():
+        if value is not None and not value >= least:
+            raise UsageError(f"{f'{part}.{name}'.lstrip('.')} is {value:g}; it must be at least {least:g}")
+
+
+def require_positive(part: str, **values: float | None) -> None:
+    """Check that each of `values`, settings of `part` of a configuration by name, is more than 0 (or None).
+
+    Raises:
+        UsageError: one is not.
+    """
+    for name, value in values.items():
+        if value is not None and not value > 0:
+            raise UsageError(f"{f'{part}.{name}'.lstrip('.')} is {value:g}; it must be more than 0")
+
+
+class StepInfo(NamedTuple):
+    """Facts about a step for statistics; of them agents read `cut` alone."""
+
+    raw_reward: Array  # [N] float64, what the innermost environment gave, whatever wraps it
+    game_over: Array  # [N] bool, the whole game ended (differs from `last` where a lost life ends an episode)
+    cut: Array  # [N] bool, ended by a checkpoint, not by the environment: outside all averages
+
+
+class TimeStep(NamedTuple):
+    """What N parallel environments show after a step.
+
+    Termination travels in `discount`, so no update rule needs a `done` flag (dm_env's convention).
+    """
+
+    observation: Array  # [N, ...] what to act on now
+    reward: Array  # [N] float32, for the action just taken
+    discount: Array  # [N] float32: 0 = terminated; 1 = goes on, truncation included; -1 = the turn passed
+    last: Array  # [N] bool, terminated or truncated: cut traces here
+    next_observation: Array  # [N, ...] true successor of the last action, also at a boundary
+    valid: Array  # [N] bool; False: this environment was only reset in this step, consumers skip the row
+    legal_actions: Array | None  # [N, A] bool, for `observation`
+    next_legal_actions: Array | None  # [N, A] bool, for `next_observation`
+    state: Callable[[Any], Array] | None  # for planners: the simulators' states [N, ...] as a search Model reads them
+    info: StepInfo
+
+
+class Transition(NamedTuple):
+    """One step of N parallel environments, as agents observe it."""
+
+    observation: Array  # [N, ...]
+    action: Array  # [N] or [N, ...]
+    reward: Array  # [N] float32
+    discount: Array  # [N] float32
+    next_observation: Array  # [N, ...]
+    last: Array  # [N] bool
+    valid: Array  # [N] bool
+    legal_actions: Array | None  # [N, A] bool
+    next_legal_actions: Array | None  # [N, A] bool
+    info: StepInfo
+    memory: Memory = ()  # what `act` returned with the action: for agents that learn from what they thought
+
+
+class Batch(NamedTuple):
+    """Transitions sampled from a replay."""
+
+    observation: Array  # [B, ...]
+    action: Array  # [B] or [B, ...]
+    reward: Array  # [B] float32
+    discount: Array  # [B] float32
+    next_observation: Array  # [B, ...]
+    next_legal_actions: Array | None  # [B, A] bool
+    weight: Array  # [B] float32, importance weights; ones when sampling is uniform
+    index: Array  # type: ignore[assignment]  # [B] int64, where the rows lie in the replay
+
+
+class Actor(Protocol):
+    """Whoever chooses actions, for N environments; N = 1 is no special case."""
+
+    def initial_memory(self, n: int) -> Memory:
+        """Return what is remembered for `n` environments at the start of their episodes."""
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Choose an action for each environment: ([N] or [N, ...], memory). Changes nothing that is learnt."""
+
+
+class Agent(Actor, Protocol):
+    """A learner of behaviour."""
+
+    def observe(self, transition: Transition) -> None:
+        """Take in one transition of each environment; rows that are not `valid` are skipped."""
+
+    def update(self) -> Metrics | None:
+        """Learn if something is due; None when nothing was."""
+
+    def state_dict(self) -> State:
+        """Return all that changes while training, as plain data."""
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+
+
+class Environment(Protocol):
+    """N parallel environments as a stream of time steps; see `rlkit.vector.vector`."""
+
+    num_envs: int
+    observation_space: Any  # of one environment
+    action_space: Any  # of one environment
+    frame_stack: int  # S where observations are stacks of S frames along axis 0, newest last; 1 where nothing is known
+    can_resign: bool  # RESIGN is taken for an action as well: it ends the episode with a loss
+
+    def reset(self, seeds: list[int]) -> TimeStep:
+        """Start a new episode in every environment, environment i seeded with `seeds[i]`."""
+
+    def step(self, action: Array) -> TimeStep:
+        """Step every environment, [N] or [N, ...] actions; `send` and `recv` in one."""
+
+    def send(self, action: Array) -> None:
+        """Start a step, which goes on by itself where environments run elsewhere; next comes `recv`."""
+
+    def recv(self) -> TimeStep:
+        """Wait for the step that `send` started."""
+
+    def get_state(self) -> State | None:
+        """Return the whole state as plain data, or None where that cannot be had."""
+
+    def set_state(self, state: State) -> None:
+        """Take back what `get_state` gave."""
+
+    def restart(self, seeds: list[int]) -> TimeStep:
+        """Build every environment anew, so that nothing of the old ones is left, and start an episode in each."""
+
+    def states(self, model: Any) -> Array:
+        """Return the state of each simulator as `model`, an `rlkit.planning.search.Model`, reads it: [N, ...]."""
+
+    def render(self, index: int = 0) -> Array:
+        """Return a picture [H, W, 3] uint8 of one environment."""
+
+    def close(self) -> None:
+        """Release windows, processes and simulators."""
+
+
+class Replay(Protocol):
+    """A store of transitions that can be sampled; a query, such as `len`, changes nothing."""
+
+    prioritized: bool
+    """What `sample` draws depends on what `update_priorities` was told: a batch is to be learnt from before the next
+    is drawn. Else many may be drawn at once."""
+
+    def __len__(self) -> int:
+        """Return the number of transitions stored."""
+
+    def add(self, transition: Transition) -> None:
+        """Store the valid rows of a transition."""
+
+    def sample(self, batch_size: int, gamma: float | None = None) -> Batch:
+        """Draw `batch_size` transitions.
+
+        Where their rewards are those of several steps, they are discounted by `gamma`, which is the agent's; the
+        batch's `discount` is then such that ``reward + gamma * discount * value(next_observation)`` is the target.
+        """
+
+    def update_priorities(self, index: Array, td_error: Array) -> None:
+        """Tell the temporal-difference errors [B] of the rows at `index`."""
+
+    def state_dict(self) -> State:
+        """Return contents and generators as plain data."""
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""

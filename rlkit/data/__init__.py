@@ -1,5 +1,0 @@
-"""Data sets for `rlkit fit`: what scikit-learn brings, what is generated, what is downloaded once, and a user's own."""
-
-from rlkit.data.dataset import TASKS, Dataset, Rows
-
-__all__ = ["TASKS", "Dataset", "Rows"]

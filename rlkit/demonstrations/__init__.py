@@ -1,5 +1,0 @@
-"""Recorded episodes: what somebody did in an environment, kept in a folder to learn from."""
-
-from rlkit.demonstrations.folder import Episode, EpisodeFolder, Recorded, read_episodes
-
-__all__ = ["Episode", "EpisodeFolder", "Recorded", "read_episodes"]

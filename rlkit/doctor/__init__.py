@@ -1,5 +1,0 @@
-"""What this machine has, what is missing, and what to do about it; nothing is trained and nobody is asked."""
-
-from rlkit.doctor.findings import Finding, examine
-
-__all__ = ["Finding", "examine"]

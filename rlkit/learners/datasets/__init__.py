@@ -1,0 +1,5 @@
+"""Data sets for `rlkit fit`: what scikit-learn brings, what is generated, what is downloaded once, and a user's own."""
+
+from rlkit.learners.datasets.dataset import TASKS, Dataset, Rows
+
+__all__ = ["TASKS", "Dataset", "Rows"]

@@ -1,0 +1,177 @@
+"""Files of data sets: in a folder that the user names, or downloaded once into a cache.
+
+A download is written beside its SHA-256, which is checked whenever the file is read again. A checksum that is known
+beforehand is that of the content, unpacked, since copies are packed differently.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import sys
+import tarfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from rlkit.core.types import RunError, UsageError
+
+TIMEOUT = 30.0  # seconds without a byte
+Tell = Callable[[str], None]
+
+
+class Place(NamedTuple):
+    """Where the files of a data set are, and where they come from."""
+
+    name: str  # of the data set, and of its folder in the cache
+    url: str | None  # of an archive that holds the files, or, with a slash at its end, of their folder
+    folder: str | None = None  # the user's own; nothing is downloaded into it
+    page: str = ""  # where a person finds the files, where nothing can download them
+    checksums: Mapping[str, str] = {}  # file -> MD5 (32 digits) or SHA-256 of its content, where it is known
+    tell: Tell = lambda line: None
+
+    @property
+    def root(self) -> Path:
+        """The folder that is looked into."""
+        return Path(self.folder).expanduser() if self.folder is not None else cache_folder() / self.name
+
+    @property
+    def archive(self) -> str | None:
+        """The name of the archive, where the files are in one."""
+        return None if self.url is None or self.url.endswith("/") else self.url.rpartition("/")[2]
+
+
+def cache_folder() -> Path:
+    """Return the folder of downloads: RLKIT_DATA, else rlkit's in the cache folder of the platform."""
+    if own := os.environ.get("RLKIT_DATA"):
+        return Path(own).expanduser()
+    home = Path.home()
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "rlkit"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "rlkit"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "rlkit"
+
+
+def read(place: Place, file: str) -> bytes:
+    """Return the content of a file, unpacked: from `place.root`, packed or not, or an archive there; or download it.
+
+    Raises:
+        UsageError: the user's folder does not hold it.
+        RunError: it cannot be downloaded, or is not what was downloaded once.
+    """
+    content = _there(place, file)
+    if content is None:
+        _fetch(place, place.archive or file)
+        content = _there(place, file)
+    if content is None:
+        raise RunError(f"{place.root / str(place.archive)} holds no {file}; {_remedy(place, file)}")
+    if not _is_known(place, file, content):
+        place.tell(f"{place.root / file} is not the published file: figures will differ from those reported")
+    return content
+
+
+def _there(place: Place, file: str) -> bytes | None:
+    plain = file.removesuffix(".gz")
+    for name in dict.fromkeys((file, plain, f"{plain}.gz")):
+        path = place.root / name
+        if path.is_file():
+            _check(path)
+            return unpacked(path.read_bytes())
+    archive = place.root / place.archive if place.archive else None
+    if archive is None or not archive.is_file():
+        return None
+    _check(archive)
+    return _member(archive, plain)
+
+
+def unpacked(content: bytes) -> bytes:
+    """Return what gzip packed, and anything else as it is."""
+    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+
+
+def _member(archive: Path, file: str) -> bytes | None:
+    """Return a file of a zip or tar archive, in whatever folder it lies there."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            names = [name for name in packed.namelist() if name.rpartition("/")[2] == file]
+            return packed.read(names[0]) if names else None
+    with tarfile.open(fileobj=io.BytesIO(unpacked(archive.read_bytes()))) as tape:
+        members = [member for member in tape.getmembers() if member.isfile() and Path(member.name).name == file]
+        found = tape.extractfile(members[0]) if members else None
+        return found.read() if found is not None else None
+
+
+def _fetch(place: Place, file: str) -> None:
+    if place.folder is not None:
+        raise UsageError(f"data.folder={place.folder} holds no {file}; put it there, or leave data.folder out")
+    if place.url is None:
+        raise UsageError(f"{place.name} cannot be downloaded by a program: {_remedy(place, file)}")
+    url = place.url + file if place.archive is None else place.url
+    path = place.root / file
+    place.tell(f"downloading {url} to {path}")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, part.open("wb") as out:
+            shutil.copyfileobj(answer, out)
+            if answer.length:
+                raise OSError(f"the connection ended {answer.length:,} bytes early")
+        _refuse_damaged(place, file, part)
+        _digest_path(path).write_text(f"{_sha256(part)}  {path.name}\n")
+        part.replace(path)
+    except (OSError, ValueError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise RunError(f"cannot download {url} ({reason}): {_remedy(place, file)}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _refuse_damaged(place: Place, file: str, part: Path) -> None:
+    if file in place.checksums and not _is_known(place, file, unpacked(part.read_bytes())):
+        raise OSError("its content is not the published one")
+
+
+def _remedy(place: Place, file: str) -> str:
+    where = place.page or place.url
+    return f"get {file} from {where} and put it into {place.root}, or name a folder that holds it with data.folder=…"
+
+
+def _is_known(place: Place, file: str, content: bytes) -> bool:
+    wanted = place.checksums.get(file)
+    if wanted is None:
+        return True
+    hash = hashlib.md5(content, usedforsecurity=False) if len(wanted) == 32 else hashlib.sha256(content)
+    return hash.hexdigest() == wanted
+
+
+def _check(path: Path) -> None:
+    """Hold a file against the checksum of its download, where there is one."""
+    digest = _digest_path(path)
+    if digest.is_file() and digest.read_text().split()[:1] != [_sha256(path)]:
+        raise RunError(
+            f"{path} is not what was downloaded ({digest.name}); delete both, and it will be downloaded again"
+        )
+
+
+def _digest_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def decoded(content: bytes) -> str:
+    """Return text: UTF-8, with or without a mark at its start, where it is valid as that; else Windows-1252."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")

@@ -1,0 +1,242 @@
+"""A folder of recorded episodes: parts of a few episodes each, ``part-00000.npz``, and ``episodes.json``.
+
+A part is arrays without pickle, its steps one after the other. The index is written after it and names it, so that a
+part that a crash cut short is never read and its name is used again. What is recorded later is appended.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rlkit.core.types import Array, RunError, UsageError
+
+FORMAT = "rlkit-episodes-1"
+INDEX = "episodes.json"
+STEPS = ("observation", "action", "intended", "reward", "discount", "last", "episode")
+"""The arrays of a part that have a row for each step."""
+
+
+class Episode(NamedTuple):
+    """One episode of T steps."""
+
+    observation: Array  # [T, ...] before each step
+    action: Array  # [T] or [T, ...], what was done
+    intended: Array  # of the same shape: what the player meant to do; something else where an action was drawn
+    reward: Array  # [T] float32
+    discount: Array  # [T] float32: 0 = terminated; 1 = goes on, truncation included
+    final_observation: Array  # [...] after the last step
+    facts: Mapping[str, Any]  # seed, return (the environment's own) and player
+
+
+class Recorded(NamedTuple):
+    """The steps of all episodes, one after the other."""
+
+    observation: Array  # [T, ...]
+    action: Array  # [T] or [T, ...]
+    intended: Array  # [T] or [T, ...]
+    reward: Array  # [T] float32
+    discount: Array  # [T] float32
+    last: Array  # [T] bool, the last step of an episode
+    episode: Array  # [T] int64, its number
+    final_observation: Array  # [E, ...] after the last step of each episode, by number
+    about: Mapping[str, Any]  # of the environment: its configuration, observation and action space
+    episodes: Sequence[Mapping[str, Any]]  # E: number, seed, return, length and player of each
+
+    @property
+    def next_observation(self) -> Array:
+        """[T, ...], the true successor of each step, also at the end of an episode."""
+        following = np.roll(self.observation, -1, axis=0)
+        following[self.last] = self.final_observation
+        return following
+
+
+class EpisodeFolder:
+    """Takes episodes and writes them, some at a time."""
+
+    def __init__(self, path: Path | str, about: Mapping[str, Any], save_every: int):
+        """Begin a folder, or go on in one.
+
+        Args:
+            path: the folder.
+            about: of the environment; what a folder holds already must have the same spaces.
+            save_every: so many episodes are written together.
+
+        Raises:
+            UsageError: the folder holds something else.
+        """
+        self.path = Path(path)
+        self._save_every = save_every
+        self._waiting: list[Episode] = []
+        self._index: dict[str, Any] = {"format": FORMAT, "about": dict(about), "parts": []}
+        if (self.path / INDEX).exists():
+            self._index = _index(self.path)
+            _require_same(self.path, self._index["about"], about)
+        elif self.path.exists() and any(self.path.iterdir()):
+            raise UsageError(f"{self.path} holds no recorded episodes; choose another folder: out=")
+
+    def __len__(self) -> int:
+        """Return how many episodes there are, those that are not written yet included."""
+        return len(_facts(self._index)) + len(self._waiting)
+
+    def add(self, episode: Episode) -> None:
+        """Take an episode, and write those that wait when there are enough.
+
+        Raises:
+            RunError: the disk is full or cannot be written; what was written before stays.
+        """
+        self._waiting.append(episode)
+        if len(self._waiting) >= self._save_every:
+            self.save()
+
+    def save(self) -> None:
+        """Write the episodes that wait."""
+        if not self._waiting:
+            return
+        parts, first = self._index["parts"], len(_facts(self._index))
+        name = f"part-{len(parts):05d}.npz"
+        told = [
+            {"number": first + i, "length": len(episode.reward), **episode.facts}
+            for i, episode in enumerate(self._waiting)
+        ]
+        index = {**self._index, "parts": [*parts, {"file": name, "episodes": told}]}
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            _write_arrays(self.path / name, _arrays(self._waiting, first))
+            _write_whole(self.path / INDEX, (json.dumps(index, indent=1) + "\n").encode())
+        except OSError as error:
+            raise RunError(
+                f"cannot write to {self.path}: {error.strerror}; what was saved before stays: mend it and record on"
+            ) from error
+        self._index, self._waiting = index, []
+
+
+@contextmanager
+def appending(path: Path | str, about: Mapping[str, Any], save_every: int) -> Iterator[EpisodeFolder]:
+    """Give a folder to record into; what was taken is written however it ends.
+
+    Raises:
+        UsageError: the folder holds something else, or another process records into it.
+    """
+    folder = EpisodeFolder(path, about, save_every)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder.path, os.O_RDONLY)
+    try:
+        _lock(handle, folder.path)
+        try:
+            yield folder
+        finally:
+            folder.save()
+            if not any(folder.path.iterdir()):
+                folder.path.rmdir()
+    finally:
+        os.close(handle)
+
+
+def read_episodes(path: Path | str) -> Recorded:
+    """Return what a folder holds.
+
+    Raises:
+        UsageError: it is not there, or holds no recorded episodes.
+        RunError: a part of it is damaged.
+    """
+    folder = Path(path).expanduser()
+    index = _index(folder)
+    parts = [_read_part(folder / part["file"]) for part in index["parts"]]
+    if not parts:
+        raise UsageError(f"{folder} holds no episodes yet; record some: rlkit play record=true out={folder}")
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Recorded(**joined, about=index["about"], episodes=_facts(index))
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    try:
+        index = json.loads((folder / INDEX).read_text())
+        found = index["format"]
+        index = {key: index[key] for key in ("format", "about", "parts")}
+    except FileNotFoundError:
+        raise UsageError(
+            f"there are no recorded episodes in {folder} (no {INDEX} in it); record some: rlkit play record=true"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{folder / INDEX} is no index of episodes: {type(error).__name__}: {error}") from error
+    if found != FORMAT:
+        raise UsageError(f"{folder} has format {found!r}; this rlkit reads {FORMAT!r}")
+    return index
+
+
+def _facts(index: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [episode for part in index["parts"] for episode in part["episodes"]]
+
+
+def _require_same(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for key in ("observation_space", "action_space"):
+        if found[key] != wanted[key]:
+            raise UsageError(
+                f"{folder} holds episodes whose {key.replace('_', ' ')} is {found[key]}, not {wanted[key]}; "
+                "record into another folder: out="
+            )
+
+
+def _arrays(episodes: Sequence[Episode], first: int) -> dict[str, Array]:
+    """Return the arrays of a part that begins with episode number `first`."""
+    lengths = [len(episode.reward) for episode in episodes]
+    last = np.zeros(sum(lengths), bool)
+    last[np.cumsum(lengths) - 1] = True
+    own = ("observation", "action", "intended", "reward", "discount")
+    return {
+        **{name: np.concatenate([getattr(episode, name) for episode in episodes]) for name in own},
+        "last": last,
+        "episode": np.repeat(np.arange(first, first + len(episodes)), lengths),
+        "final_observation": np.stack([episode.final_observation for episode in episodes]),
+    }
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    temporary = path.with_suffix(".tmp")
+    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+    _replace(temporary, path)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(content)
+    _replace(temporary, path)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Put a whole file in its place, so that a power cut leaves the old one or the new one."""
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _read_part(path: Path) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in (*STEPS, "final_observation")}
+    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile, zipfile.error) as error:
+        raise RunError(
+            f"{path} cannot be read: {type(error).__name__}: {error}; take it and its episodes out of {INDEX}"
+        ) from error
+
+
+def _lock(handle: int, path: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(f"another process records into {path}; wait for it, or record elsewhere: out=") from None
+    except OSError:
+        # A file system without locks: then there is none to respect.
+        pass

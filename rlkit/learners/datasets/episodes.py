@@ -1,0 +1,43 @@
+"""Recorded episodes as a data set: what was seen, and what was done."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlkit.config.messages import nearest
+from rlkit.core.types import UsageError
+from rlkit.learners.datasets.dataset import Dataset, Rows
+from rlkit.learners.datasets.demonstrations import read_episodes
+
+TARGETS = ("intended", "action")
+
+
+def recorded(path: str, target: str) -> Dataset:
+    """Return the steps of recorded episodes: observations, flat, and actions.
+
+    Args:
+        path: the folder that ``rlkit play record=true`` wrote.
+        target: ``intended``, what the player meant to do, or ``action``, what was done.
+
+    Raises:
+        UsageError: the folder or the target is not there, or actions are several numbers.
+        RunError: a part of the folder is damaged.
+    """
+    if target not in TARGETS:
+        raise UsageError(f"there is no data.target={target}{nearest(target, TARGETS)}; there is: {', '.join(TARGETS)}")
+    found = read_episodes(path)
+    y = found.intended if target == "intended" else found.action
+    if y[0].size != 1:
+        raise UsageError(
+            f"data.path={path}: an action is {y[0].size} numbers, a target is one; agent=cloning learns it"
+        )
+    task = "classification" if y.dtype.kind in "iu" else "regression"
+    shape = found.observation.shape[1:]
+    pictures = found.observation.dtype == np.uint8 and len(shape) in (2, 3)
+    return Dataset(
+        task,
+        Rows(found.observation.reshape(len(y), -1), y.reshape(-1)),
+        () if pictures else tuple(f"x{i}" for i in range(int(np.prod(shape)))),
+        target,
+        image_shape=(shape if len(shape) == 3 else (1, *shape)) if pictures else None,
+    )

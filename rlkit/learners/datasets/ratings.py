@@ -1,0 +1,155 @@
+"""Ratings and plays: pairs of a user and an item, with a value."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rlkit.config.messages import nearest
+from rlkit.core.types import Array, UsageError
+from rlkit.learners.datasets.cache import Place, Tell, decoded, read, unpacked
+from rlkit.learners.datasets.dataset import Dataset, Rows
+
+SCALES = {"none": np.asarray, "log1p": np.log1p, "binary": np.ones_like}
+"""What becomes of a value: plays span five powers of ten, which their logarithm does not."""
+
+
+class Pairs(NamedTuple):
+    """Who rated what, and how."""
+
+    user: Array  # [n] int64, whatever numbers they have
+    item: Array  # [n] int64
+    value: Array  # [n] float64
+
+
+class Give(NamedTuple):
+    """What is held out: `items` of each user who has at least `least`."""
+
+    items: int
+    least: int
+
+
+def as_dataset(
+    pairs: Pairs, scale: str = "none", names: Mapping[int, str] | None = None, give: Give | None = None
+) -> Dataset:
+    """Return pairs as a data set, whose X is the sparse matrix [users, items]; missing is not zero.
+
+    Rows and columns are in the order of the users' and items' own numbers, which are in ``extra``.
+
+    Args:
+        pairs: with whatever numbers users and items have.
+        scale: one of `SCALES`, for the values.
+        names: of items, by their numbers.
+        give: what is held out; None: a share of all pairs.
+
+    Raises:
+        UsageError: there is no such scale.
+    """
+    from rlkit.learners.estimators.interactions import interactions
+
+    matrix, users, items = interactions(pairs.user, pairs.item, scaled(pairs.value, scale))
+    extra = {"give": give, "users": users, "items": items, "scale": scale}
+    shown = tuple((names or {}).get(int(number), str(number)) for number in items)
+    return Dataset("recommendation", Rows(matrix), target="rating", items=shown, extra=extra)
+
+
+def scaled(values: Array, scale: str) -> Array:
+    """Return values as a recommender learns them.
+
+    Raises:
+        UsageError: there is no such scale.
+    """
+    if scale not in SCALES:
+        raise UsageError(f"there is no data.scale={scale}{nearest(scale, SCALES)}")
+    change: Any = SCALES[scale]
+    return np.asarray(change(values), np.float64)
+
+
+def lastfm(url: str, folder: str | None, scale: str, give: int, least: int, tell: Tell) -> Dataset:
+    """Return how often 1,892 listeners played 17,632 artists (HetRec 2011): 92,834 pairs.
+
+    Args:
+        url: of the archive.
+        folder: the user's own folder with ``user_artists.dat`` and ``artists.dat``, or the archive.
+        scale: one of `SCALES`, for the plays.
+        give: artists held out of each listener who has at least `least`.
+        least: see `give`.
+        tell: takes a line for the user.
+
+    Raises:
+        UsageError: the user's folder does not hold the files, or there is no such scale.
+        RunError: they cannot be downloaded.
+    """
+    place = Place("lastfm", url, folder, tell=tell)
+    pairs = triples(decoded(read(place, "user_artists.dat")).split("\n"), "\t")
+    names = _names(decoded(read(place, "artists.dat")).split("\n"), "\t", quoted=False)
+    return as_dataset(pairs, scale, names, _give(give, least))
+
+
+def movielens(url: str, folder: str | None, scale: str, give: int, least: int, tell: Tell) -> Dataset:
+    """Return MovieLens' ratings from 0.5 to 5 stars (``ml-latest-small``: about 100,000); arguments as in `lastfm`."""
+    place = Place("movielens", url, folder, tell=tell)
+    pairs = triples(decoded(read(place, "ratings.csv")).split("\n"), ",")
+    names = _names(decoded(read(place, "movies.csv")).split("\n"), ",", quoted=True)
+    return as_dataset(pairs, scale, names, _give(give, least))
+
+
+def ratings_file(path: str, delimiter: str, scale: str, give: int, least: int) -> Dataset:
+    """Return a user's own ratings: lines of user, item and value, the first two whole numbers; a header is skipped.
+
+    Args:
+        path: the file, which may be packed with gzip.
+        delimiter: between cells.
+        scale: as in `lastfm`.
+        give: as in `lastfm`; 0: a share of all pairs is held out.
+        least: as in `lastfm`.
+
+    Raises:
+        UsageError: the file cannot be read, or holds no such lines.
+    """
+    try:
+        text = decoded(unpacked(Path(path).expanduser().read_bytes()))
+    except OSError as error:
+        raise UsageError(f"data.path={path} cannot be read: {error.strerror}") from error
+    return as_dataset(triples(text.split("\n"), delimiter), scale, give=_give(give, least))
+
+
+def triples(lines: Iterable[str], delimiter: str) -> Pairs:
+    """Return the lines of two whole numbers and a value, and skip those at the start that are not.
+
+    Raises:
+        UsageError: there are none, or one after them is no such line.
+    """
+    rows: list[tuple[int, int, float]] = []
+    for number, line in enumerate(lines, start=1):
+        cells = line.split(delimiter)
+        try:
+            rows.append((int(cells[0]), int(cells[1]), float(cells[2])))
+        except (ValueError, IndexError) as error:
+            if rows and line.strip():
+                raise UsageError(f"line {number} of the ratings is no user, item and value: {line[:60]!r}") from error
+    if not rows:
+        raise UsageError(f"the ratings hold no line of user, item and value between {delimiter!r}; set data.delimiter")
+    user, item, value = zip(*rows, strict=True)
+    return Pairs(np.array(user), np.array(item), np.array(value, np.float64))
+
+
+def _names(lines: Sequence[str], delimiter: str, *, quoted: bool) -> Mapping[int, str]:
+    """Return the second cell of each line by the number in the first: names go by id, not by position."""
+    return {int(row[0]): row[1] for row in _rows(lines, delimiter, quoted) if row[0].isdigit()}
+
+
+def _rows(lines: Sequence[str], delimiter: str, quoted: bool) -> Iterator[list[str]]:
+    # last.fm's names hold quotation marks that open nothing.
+    rows = csv.reader(lines, delimiter=delimiter) if quoted else (line.split(delimiter) for line in lines)
+    return (row for row in rows if len(row) > 1)
+
+
+def _give(items: int, least: int) -> Give | None:
+    if items and least <= items:
+        raise UsageError(f"data.least is {least}; it must be above data.give={items}, or nothing is left to learn from")
+    return Give(items, least) if items else None

@@ -1,0 +1,1 @@
+"""Estimators written here, with the interface of scikit-learn."""

@@ -1,0 +1,181 @@
+"""A torso with a classifier on top, its weights as plain data, and its training (torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rlkit.core.resources import checked_device, torch_device
+from rlkit.core.types import Array, UsageError
+from rlkit.learners.estimators.settings import SettingError, require
+from rlkit.networks import Torso, fill, load_module_state, module_state, read_encoder, trainable
+
+PREDICTED_AT_ONCE = 1024
+_TORSO = "torso."
+
+Weights = Mapping[str, Array]
+
+
+class Classifier(nn.Module):
+    """Logits [B, K] of what a torso's reader has read, by a linear layer on its features.
+
+    Attributes:
+        torso: as agents have it.
+        head: the linear layer.
+        frozen: the torso does not change: neither its parameters nor the statistics of its batch normalisation.
+    """
+
+    def __init__(self, torso: Torso, outputs: int, *, frozen: bool):
+        """Put a head on `torso`, whose dropout is off where it is `frozen`."""
+        super().__init__()
+        self.torso, self.head, self.frozen = torso, nn.Linear(torso.features, outputs), frozen
+        torso.requires_grad_(not frozen)
+
+    def train(self, mode: bool = True) -> Classifier:
+        """Set the mode of training; a frozen torso stays in that of prediction."""
+        super().train(mode)
+        if self.frozen:
+            self.torso.eval()
+        return self
+
+    def features(self, seen: Tensor) -> Tensor:
+        """Return the torso's features [B, F]."""
+        found: Tensor = self.torso.top(self.torso.body(seen))
+        return found
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """Return logits [B, K]."""
+        logits: Tensor = self.head(self.features(seen))
+        return logits
+
+    def trainable(self) -> list[nn.Parameter]:
+        """Return the parameters that an optimiser is to be given."""
+        return trainable(self.parameters())
+
+    def batch_norms(self) -> list[nn.Module]:
+        """Return the layers of batch normalisation that are in the mode of training."""
+        kinds = (nn.BatchNorm1d, nn.BatchNorm2d)
+        return [module for module in self.modules() if isinstance(module, kinds) and module.training]
+
+    def batch_normalised(self) -> bool:
+        """Tell whether training needs more than one row in a batch."""
+        return bool(self.batch_norms())
+
+
+def encoder_of(weights: Weights) -> dict[str, Array]:
+    """Return the weights of the torso of a `Classifier`, under the names that they have in the torso."""
+    return {name.removeprefix(_TORSO): array.copy() for name, array in weights.items() if name.startswith(_TORSO)}
+
+
+def save_encoder(path: str | Path, weights: Weights) -> None:
+    """Write an encoder's weights to an ``.npz`` file, in which nothing can run code."""
+    arrays: dict[str, Any] = dict(weights)
+    np.savez(path, **arrays)
+
+
+def begin_with(torso: Torso, encoder: Weights | str | Path) -> None:
+    """Give a torso an encoder's weights: as such, or by what `rlkit.networks.read_encoder` reads.
+
+    Raises:
+        SettingError: they are of another torso; the first that differs is named.
+        UsageError: the path leads to none, or to that of another torso.
+    """
+    if isinstance(encoder, Mapping):
+        fill_torso(torso, encoder)
+    else:
+        fill(torso, read_encoder(encoder).weights, encoder)
+
+
+def fill_torso(torso: Torso, encoder: Weights) -> None:
+    """Give a torso an encoder's weights.
+
+    Raises:
+        SettingError: they are of another torso; the first that differs is named.
+    """
+    own = {name: tuple(array.shape) for name, array in module_state(torso).items()}
+    given = {name: np.shape(array) for name, array in encoder.items()}
+    for name in [*own, *given]:
+        fits = own.get(name) == given.get(name)
+        require(fits, f"the encoder's {name}", given.get(name, "missing"), f"{own.get(name, 'absent')} for this torso")
+    load_module_state(torso, dict(encoder))
+
+
+def descend(
+    classifier: Classifier, optimizer: torch.optim.Optimizer, seen: Tensor, target: Tensor, weight: Tensor
+) -> float:
+    """Take one step down the gradient of the weighted cross-entropy, and return it.
+
+    Args:
+        classifier: in the mode of training.
+        optimizer: of its trainable parameters.
+        seen: [B, ...].
+        target: [B] int64 classes.
+        weight: [B] of the rows; the cost is the sum over rows over B.
+    """
+    costs = nn.functional.cross_entropy(classifier(seen), target, reduction="none")
+    cost = (costs * weight).mean()
+    optimizer.zero_grad(set_to_none=True)
+    cost.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return float(cost.detach())
+
+
+def settle(classifier: Classifier, parts: Iterable[Tensor], device: str) -> None:
+    """Let batch normalisation predict with the statistics of all rows under the weights as they are now.
+
+    While weights move, the running ones lag behind: by much where inputs are far from zero, as pixels are (precise
+    statistics; Wu and Johnson, 2021). Dropout is off meanwhile.
+
+    Args:
+        classifier: trained.
+        parts: all rows, as its body takes them, some at a time; a part of one row is passed over.
+        device: where the classifier is.
+    """
+    norms: list[Any] = classifier.train().batch_norms()
+    classifier.eval()
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.train().momentum = None
+    with torch.inference_mode():
+        for part in parts:
+            if len(part) > 1:
+                classifier(part.to(device))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval().momentum = momentum
+
+
+def in_parts(function: Callable[[Tensor], Tensor], seen: Tensor, device: str) -> Array:
+    """Return what `function` makes of all rows, some at a time and without gradients."""
+    with torch.inference_mode():
+        parts = [function(part.to(device)).cpu().numpy() for part in torch.split(seen, PREDICTED_AT_ONCE)]
+    return np.concatenate(parts)
+
+
+def device_of(name: str) -> str:
+    """Return the device's name; auto is the accelerator where there is one.
+
+    Raises:
+        SettingError: there is no such device, or torch does not see it here.
+    """
+    try:
+        return torch_device(checked_device(name))
+    except UsageError as error:
+        raise SettingError(str(error)) from error
+
+
+@contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """Let torch draw from this seed; afterwards its generators are as they were before."""
+    devices = range(torch.cuda.device_count()) if device.startswith("cuda") else ()
+    with torch.random.fork_rng(devices=list(devices)):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,46 @@
+"""An estimator by the name of its class, and a pipeline of what comes before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rlkit.config import signature
+from rlkit.config.instantiate import locate
+from rlkit.core.types import UsageError
+
+
+def by_class(estimator: str, random_state: int | None = None, **settings: Any) -> Any:
+    """Return an estimator of any package.
+
+    Args:
+        estimator: its class, e.g. ``sklearn.svm.SVC``.
+        random_state: where it has such a parameter.
+        settings: its other parameters.
+
+    Raises:
+        UsageError: there is no such class, or it has no such parameter.
+    """
+    if "." not in estimator:
+        raise UsageError(f"learner.estimator={estimator} is no class with its module, e.g. sklearn.svm.SVC")
+    kind = locate(estimator, "learner")
+    wanted = signature.parameters(kind)
+    if "random_state" in wanted and "random_state" not in settings:
+        settings = {**settings, "random_state": random_state}
+    signature.check(settings, kind, "learner")
+    signature.require(wanted, set(settings), kind, "learner")
+    return kind(**settings)
+
+
+def chained(steps: Mapping[str, Any], learner: Any) -> Any:
+    """Return transformers and, behind them, a learner, as one `sklearn.pipeline.Pipeline`.
+
+    Raises:
+        UsageError: one of them cannot be fitted.
+    """
+    from sklearn.pipeline import Pipeline
+
+    for name, step in {**steps, "learner": learner}.items():
+        if not callable(getattr(step, "fit", None)):
+            raise UsageError(f"{name} is a {type(step).__name__}, which has no fit: it is no estimator")
+    return Pipeline([*steps.items(), ("learner", learner)])

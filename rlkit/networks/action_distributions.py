@@ -1,0 +1,267 @@
+"""Distributions over actions, for every kind of action space (torch).
+
+A network gives K parameters a row; what is drawn from them is the *sample*, which `actions` turns into what the
+environment takes. The two differ where actions are squashed or clipped: probabilities are those of the sample.
+
+Shapes: B rows, K parameters, A discrete actions or values of all choices at once (`rlkit.core.spaces.choice_sizes`), D
+numbers in a continuous or composed action.
+"""
+
+from __future__ import annotations
+
+from math import log, pi, sqrt
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
+
+from rlkit.core.spaces import choice_sizes
+from rlkit.core.types import Array, UsageError
+
+_TINY = 1e-30
+_CERTAIN = 1e30
+"""A logit that leaves no doubt; unlike infinity it has an entropy and gradients."""
+
+
+class ActionDistribution(Protocol):
+    """What the outputs of a policy's head mean."""
+
+    parameters: int
+    """K."""
+
+    def noise(self, n: int, rng: np.random.Generator) -> Array:
+        """Draw what `sample` needs for `n` rows, float32."""
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        """Return a sample of each row of parameters [B, K]."""
+
+    def mode(self, parameters: Tensor) -> Tensor:
+        """Return the likeliest sample of each row."""
+
+    def log_prob(self, parameters: Tensor, sample: Tensor) -> Tensor:
+        """Return the logarithm [B] of the samples' probability, or density."""
+
+    def entropy(self, parameters: Tensor) -> Tensor:
+        """Return the entropy [B] in nats."""
+
+    def actions(self, sample: Array) -> Array:
+        """Return what the environment takes."""
+
+    def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
+        """Return the parameters [B, K] with which illegal actions, False in [B, A], are never drawn.
+
+        A choice of which nothing is legal, as at the end of an episode, keeps its own: whatever it says is finite.
+        """
+
+
+class Categorical:
+    """One of A actions; the parameters are logits."""
+
+    def __init__(self, num_actions: int):
+        self.parameters = num_actions
+
+    def noise(self, n: int, rng: np.random.Generator) -> Array:
+        """Draw Gumbel noise [n, A]."""
+        return gumbel((n, self.parameters), rng)
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        """Return actions [B] int64 by the Gumbel-max trick, which no rounding can lead to an illegal one."""
+        return (parameters + noise).argmax(1)
+
+    def mode(self, parameters: Tensor) -> Tensor:
+        """Return the action [B] with the largest logit, the first of several."""
+        return parameters.argmax(1)
+
+    def log_prob(self, parameters: Tensor, sample: Tensor) -> Tensor:
+        """Return the logarithm [B] of the actions' probability."""
+        return parameters.log_softmax(1).gather(1, sample.view(-1, 1)).squeeze(1)
+
+    def entropy(self, parameters: Tensor) -> Tensor:
+        """Return the entropy [B]."""
+        return entropy_of(parameters)
+
+    def actions(self, sample: Array) -> Array:
+        """Return them as they are."""
+        return sample
+
+    def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
+        """Return logits [B, A] that are minus infinity where an action is illegal."""
+        return parameters if legal_actions is None else _masked(parameters, legal_actions)
+
+
+class MultiCategorical:
+    """Several choices at once, each with logits of its own."""
+
+    def __init__(self, space: spaces.MultiDiscrete):
+        self._space, self._sizes = space, choice_sizes(space)
+        self.parameters = sum(self._sizes)
+
+    def noise(self, n: int, rng: np.random.Generator) -> Array:
+        """Draw Gumbel noise [n, K]."""
+        return gumbel((n, self.parameters), rng)
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        """Return actions [B, D] int64."""
+        return self.mode(parameters + noise)
+
+    def mode(self, parameters: Tensor) -> Tensor:
+        """Return the likeliest action [B, D] int64."""
+        return torch.stack([logits.argmax(1) for logits in torch.split(parameters, self._sizes, 1)], 1)
+
+    def log_prob(self, parameters: Tensor, sample: Tensor) -> Tensor:
+        """Return the logarithm [B] of the product of the choices' probabilities."""
+        logs = [logits.log_softmax(1) for logits in torch.split(parameters, self._sizes, 1)]
+        chosen = [log.gather(1, sample[:, i : i + 1]) for i, log in enumerate(logs)]
+        return torch.cat(chosen, 1).sum(1)
+
+    def entropy(self, parameters: Tensor) -> Tensor:
+        """Return the sum [B] of the choices' entropies."""
+        return torch.stack([entropy_of(logits) for logits in torch.split(parameters, self._sizes, 1)]).sum(0)
+
+    def actions(self, sample: Array) -> Array:
+        """Return them in the space's shape."""
+        return sample.reshape(-1, *self._space.shape)
+
+    def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
+        """Return logits [B, A] that are minus infinity where the value of a choice is illegal."""
+        if legal_actions is None:
+            return parameters
+        parts = (torch.split(part, self._sizes, 1) for part in (parameters, legal_actions))
+        return torch.cat([_masked(logits, legal) for logits, legal in zip(*parts, strict=True)], 1)
+
+
+class Bernoulli:
+    """Independent switches; the parameters are the logits of 1."""
+
+    def __init__(self, space: spaces.MultiBinary):
+        self._space, self.parameters = space, int(np.prod(space.shape))
+
+    def noise(self, n: int, rng: np.random.Generator) -> Array:
+        """Draw logistic noise [n, D]: the difference of two Gumbel ones."""
+        first, second = gumbel((2, n, self.parameters), rng)
+        return np.asarray(first - second)
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        """Return switches [B, D] float32, 0 or 1."""
+        return self.mode(parameters + noise)
+
+    def mode(self, parameters: Tensor) -> Tensor:
+        """Return the likelier position [B, D] of each switch."""
+        return (parameters > 0).to(parameters.dtype)
+
+    def log_prob(self, parameters: Tensor, sample: Tensor) -> Tensor:
+        """Return the logarithm [B] of the product of the switches' probabilities."""
+        return logsigmoid(torch.where(sample > 0, parameters, -parameters)).sum(1)
+
+    def entropy(self, parameters: Tensor) -> Tensor:
+        """Return the sum [B] of the switches' entropies."""
+        return (softplus(parameters) - parameters * parameters.sigmoid()).sum(1)
+
+    def actions(self, sample: Array) -> Array:
+        """Return int8 switches in the space's shape."""
+        return sample.astype(np.int8).reshape(-1, *self._space.shape)
+
+    def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
+        """Return logits [B, D] that leave no doubt where a switch has but one legal position; [B, 2 D], off before on.
+
+        Where neither is legal it keeps its own logit.
+        """
+        if legal_actions is None:
+            return parameters
+        off, on = legal_actions.view(*parameters.shape, 2).unbind(2)
+        return parameters.masked_fill(off & ~on, -_CERTAIN).masked_fill(on & ~off, _CERTAIN)
+
+
+class Gaussian:
+    """Independent normal numbers; the parameters are means and logarithms of standard deviations, [B, 2 D].
+
+    Clipped to the space, or squashed into it by tanh; then probabilities are those after squashing, and the entropy is
+    that of the normal numbers before it, for which there is a formula.
+    """
+
+    def __init__(self, space: spaces.Box, *, squash: bool):
+        """Take a `Box`.
+
+        Raises:
+            UsageError: squashing into a space without bounds.
+        """
+        if squash and not space.is_bounded():
+            raise UsageError(f"agent.network.squash=true needs bounds, which {space} has not; set squash=false")
+        self._space, self._squash, self._width = space, squash, int(np.prod(space.shape))
+        self.parameters = 2 * self._width
+        self._low, self._high = space.low.ravel(), space.high.ravel()
+
+    def noise(self, n: int, rng: np.random.Generator) -> Array:
+        """Draw standard normal numbers [n, D]."""
+        return rng.standard_normal((n, self._width), np.float32)
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        """Return normal numbers [B, D], before they are squashed or clipped."""
+        mean, log_std = parameters.chunk(2, 1)
+        return mean + log_std.exp() * noise
+
+    def mode(self, parameters: Tensor) -> Tensor:
+        """Return the means [B, D]."""
+        return parameters[:, : self._width]
+
+    def log_prob(self, parameters: Tensor, sample: Tensor) -> Tensor:
+        """Return the logarithm [B] of the density, of what is squashed where it is."""
+        mean, log_std = parameters.chunk(2, 1)
+        density = -0.5 * ((sample - mean) / log_std.exp()) ** 2 - log_std - log(sqrt(2 * pi))
+        if self._squash:
+            # log(1 - tanh(u)^2) without cancellation, and the interval's half width.
+            half = torch.from_numpy(np.log((self._high - self._low) / 2)).to(sample)
+            density = density - 2 * (log(2.0) - sample - softplus(-2 * sample)) - half
+        return density.sum(1)
+
+    def entropy(self, parameters: Tensor) -> Tensor:
+        """Return the entropy [B] of the normal numbers."""
+        return (parameters[:, self._width :] + 0.5 * log(2 * pi * np.e)).sum(1)
+
+    def actions(self, sample: Array) -> Array:
+        """Return actions of the space's shape and dtype, within its bounds."""
+        inside = self._low + (np.tanh(sample) + 1) / 2 * (self._high - self._low) if self._squash else sample
+        actions = np.clip(inside, self._low, self._high)
+        return actions.astype(self._space.dtype).reshape(-1, *self._space.shape)
+
+    def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
+        """Return the parameters as they are: environments have no masks for numbers (`rlkit.vector.vector`)."""
+        return parameters
+
+
+def _masked(logits: Tensor, legal: Tensor) -> Tensor:
+    """Return logits [B, A] that are minus infinity where not `legal` [B, A], but as they are where nothing is."""
+    return logits.masked_fill(~legal & legal.any(1, keepdim=True), -torch.inf)
+
+
+def gumbel(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Draw standard Gumbel noise, float32."""
+    return np.asarray(-np.log(np.maximum(rng.standard_exponential(shape, np.float32), _TINY)))
+
+
+def entropy_of(logits: Tensor) -> Tensor:
+    """Return the entropy [B] of softmax over logits [B, A]; impossible ones, minus infinity, add nothing."""
+    log_probs = logits.log_softmax(1)
+    return -(log_probs.exp() * log_probs.clamp(min=-1e30)).sum(1)
+
+
+def action_distribution(space: Any, *, squash: bool) -> ActionDistribution:
+    """Return the distribution for an action space.
+
+    Raises:
+        UsageError: there is none for this kind of space, or squashing where nothing can be squashed.
+    """
+    if isinstance(space, spaces.Box):
+        return Gaussian(space, squash=squash)
+    if squash:
+        raise UsageError(f"agent.network.squash=true is for Box actions, not {space}; set squash=false")
+    if isinstance(space, spaces.Discrete):
+        return Categorical(int(space.n))
+    if isinstance(space, spaces.MultiDiscrete):
+        return MultiCategorical(space)
+    if isinstance(space, spaces.MultiBinary):
+        return Bernoulli(space)
+    raise UsageError(f"a policy network has no distribution for {space}; wrap the environment")

@@ -1,0 +1,56 @@
+"""Many policies of one shape, each for a row of its own: the members of a population."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from rlkit.networks.actor_critic import ActorCritic
+from rlkit.networks.optimizer import views
+from rlkit.networks.pretrained import trainable
+
+
+class Members:
+    """The policy of an `ActorCritic`, with other parameters for each row; what is frozen all have in common.
+
+    Attributes:
+        parameters: those of the policy that are not frozen, in the order in which a member's vector holds them.
+    """
+
+    def __init__(self, network: ActorCritic):
+        """Take the policy of a network that remembers nothing; its values are not used."""
+        self._policy, policy = _Policy(network), {id(p) for p in trainable(network.policy_parameters())}
+        named = {name: parameter for name, parameter in self._policy.named_parameters() if id(parameter) in policy}
+        self._shapes = {name: parameter.shape for name, parameter in named.items()}
+        self.parameters = list(named.values())
+
+    def mean(self, seen: Tensor) -> Tensor:
+        """Return the parameters [B, K] of the network's own distribution over actions for what was read [B, ...]."""
+        parameters: Tensor = self._policy(seen)
+        return parameters
+
+    def __call__(self, vectors: Tensor, seen: Tensor) -> Tensor:
+        """Return the parameters [N, K] of the distributions over actions of N members, each for a row of its own.
+
+        Args:
+            vectors: [N, P] float32, laid out as in `FlatParameters`.
+            seen: [N, ...] float32, as the network's reader gives it.
+        """
+        values = dict(zip(self._shapes, views(vectors, list(self._shapes.values())), strict=True))
+        found: Tensor = vmap(self._member)(values, seen)
+        return found
+
+    def _member(self, values: dict[str, Tensor], row: Tensor) -> Tensor:
+        parameters: Tensor = functional_call(self._policy, values, (row.unsqueeze(0),))
+        return parameters.squeeze(0)
+
+
+class _Policy(nn.Module):
+    """The policy alone, of observations that were read: readers have no parameters, and not all can be vmapped."""
+
+    def __init__(self, network: ActorCritic):
+        super().__init__()
+        self.network = network
+
+    def forward(self, seen: Tensor) -> Tensor:
+        return self.network.parameters_of(self.network.policy_torso(seen))

@@ -1,0 +1,242 @@
+"""What a network says about the return of an action: its expectation, or a distribution of it (torch).
+
+Shapes: B rows, A actions, K outputs for each action, in the last axis. Discounts include gamma.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import huber_loss
+
+from rlkit.core.targets import td_target
+from rlkit.core.types import State, UsageError
+
+
+class Distribution(Protocol):
+    """The meaning of a network's outputs."""
+
+    @property
+    def outputs(self) -> int:
+        """K, the outputs that an action has."""
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """Return the expected returns [...] of outputs [..., K]."""
+
+    def loss(self, chosen: Tensor, following: Tensor, reward: Tensor, discount: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss [B] and the priority [B], at least 0, of each row.
+
+        Args:
+            chosen: [B, K] outputs for what was done.
+            following: [B, K] the target network's outputs for the successor's best action, without gradient.
+            reward: [B] float32, of n steps where the replay says so.
+            discount: [B] float32, of the successor.
+        """
+
+    def cut_off(self, following: Tensor, reward: Tensor, discount: Tensor) -> Tensor:
+        """Return the share [] of the targets' probability that lies beyond what the outputs can say; as in `loss`."""
+
+    @property
+    def limits(self) -> str:
+        """The settings that say what the outputs can say, for messages; empty where they can say anything."""
+
+
+def of_action(outputs: Tensor, action: Tensor) -> Tensor:
+    """Return the outputs [B, K] of one action [B] in each row of `outputs` [B, A, K]."""
+    return outputs.gather(1, action.view(-1, 1, 1).expand(-1, 1, outputs.shape[2])).squeeze(1)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The expected return itself, learnt by Huber's loss (Mnih et al., 2015)."""
+
+    @property
+    def outputs(self) -> int:
+        """One."""
+        return 1
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """Return the values [...] of outputs [..., 1]."""
+        return outputs.squeeze(-1)
+
+    def loss(self, chosen: Tensor, following: Tensor, reward: Tensor, discount: Tensor) -> tuple[Tensor, Tensor]:
+        """Return Huber's loss [B] and the absolute temporal-difference error [B]."""
+        value, target = chosen.squeeze(1), td_target(reward, discount, following.squeeze(1))
+        return huber_loss(value, target, reduction="none"), (target - value.detach()).abs()
+
+    def cut_off(self, following: Tensor, reward: Tensor, discount: Tensor) -> Tensor:
+        """Return 0: any number can be said."""
+        return reward.new_zeros(())
+
+    @property
+    def limits(self) -> str:
+        """None."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """C51: probabilities of returns on a fixed grid (Bellemare et al., 2017). K = `atoms` logits.
+
+    Attributes:
+        atoms: points of the grid.
+        v_min: the lowest point; lower returns count as this one.
+        v_max: the highest point.
+
+    Raises:
+        UsageError: fewer than two atoms, or an empty range.
+    """
+
+    atoms: int
+    v_min: float
+    v_max: float
+
+    def __post_init__(self) -> None:
+        if self.atoms < 2:
+            raise UsageError(f"distribution.atoms is {self.atoms}; it must be at least 2")
+        if not self.v_min < self.v_max:
+            raise UsageError(f"distribution.v_min is {self.v_min}; it must be below v_max, which is {self.v_max}")
+
+    @property
+    def outputs(self) -> int:
+        """Return the number of atoms."""
+        return self.atoms
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """Return the expected returns [...] of logits [..., K]."""
+        return outputs.softmax(-1) @ self._grid(outputs)
+
+    def loss(self, chosen: Tensor, following: Tensor, reward: Tensor, discount: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the Kullback-Leibler divergence [B] from the projected target, as loss and as priority."""
+        grid = self._grid(chosen)
+        target = project(following.softmax(-1), reward[:, None] + discount[:, None] * grid, grid)
+        entropy = -torch.xlogy(target, target).sum(1)
+        losses = -(target * chosen.log_softmax(-1)).sum(1) - entropy
+        # Rounding takes the divergence of equal distributions below zero.
+        return losses, losses.detach().clamp(min=0)
+
+    def cut_off(self, following: Tensor, reward: Tensor, discount: Tensor) -> Tensor:
+        """Return the share [] of the targets' probability that goes to an end of the grid from beyond it."""
+        value = reward[:, None] + discount[:, None] * self._grid(following)
+        beyond = (value < self.v_min) | (value > self.v_max)
+        return (following.softmax(-1) * beyond).sum(1).mean()
+
+    @property
+    def limits(self) -> str:
+        """Those of the grid."""
+        return f"distribution.v_min={self.v_min:g} and distribution.v_max={self.v_max:g}"
+
+    def _grid(self, like: Tensor) -> Tensor:
+        return torch.linspace(self.v_min, self.v_max, self.atoms, device=like.device)
+
+
+@dataclass(frozen=True)
+class Quantile:
+    """QR-DQN: equally likely returns, learnt by quantile regression (Dabney et al., 2018). K = `quantiles` returns.
+
+    Attributes:
+        quantiles: how many; output i is for the probability ``(i + 1/2) / quantiles``.
+
+    Raises:
+        UsageError: none at all.
+    """
+
+    quantiles: int
+
+    def __post_init__(self) -> None:
+        if self.quantiles < 1:
+            raise UsageError(f"distribution.quantiles is {self.quantiles}; it must be at least 1")
+
+    @property
+    def outputs(self) -> int:
+        """Return the number of quantiles."""
+        return self.quantiles
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """Return the expected returns [...] of quantiles [..., K]."""
+        return outputs.mean(-1)
+
+    def loss(self, chosen: Tensor, following: Tensor, reward: Tensor, discount: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the quantile Huber loss [B], as loss and as priority."""
+        losses = quantile_huber_loss(chosen, td_target(reward[:, None], discount[:, None], following))
+        return losses, losses.detach()
+
+    def cut_off(self, following: Tensor, reward: Tensor, discount: Tensor) -> Tensor:
+        """Return 0: any number can be said."""
+        return reward.new_zeros(())
+
+    @property
+    def limits(self) -> str:
+        """None."""
+        return ""
+
+
+class Saturation:
+    """Tells a user, once, of returns that a distribution's range cuts off: all states look alike there.
+
+    At first a network spreads its probability over the whole range, so some of it is beyond in any case: what counts is
+    a mean over the last few hundred gradient steps.
+    """
+
+    MOST, STEPS = 0.25, 300
+
+    def __init__(self, distribution: Distribution, gamma: float, tell: Callable[[str], None]):
+        """Watch over the targets of a `distribution`, discounted by `gamma`; `tell` takes a line."""
+        self._limits, self._gamma, self._tell = distribution.limits, gamma, tell
+        self._share, self._told = 0.0, False
+
+    def add(self, share: float, steps: int) -> None:
+        """Take in the mean share of probability that was cut off in so many gradient steps."""
+        kept = (1 - 1 / self.STEPS) ** steps
+        self._share = kept * self._share + (1 - kept) * share
+        if self._share <= self.MOST or self._told:
+            return
+        self._told = True
+        most = "grow with the episode" if self._gamma == 1 else f"can come to {1 / (1 - self._gamma):.4g}"
+        self._tell(
+            f"{self._share:.0%} of what returns may be is beyond {self._limits}, and cut off: set them wider (rewards "
+            f"of 1 a step {most} at agent.gamma={self._gamma:g})"
+        )
+
+    def state_dict(self) -> State:
+        """Return what was seen, and whether it was told."""
+        return {"share": self._share, "told": self._told}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self._share, self._told = state["share"], state["told"]
+
+
+def project(probability: Tensor, value: Tensor, grid: Tensor) -> Tensor:
+    """Return the distribution [B, K] on `grid` nearest to one on other points (Bellemare et al., 2017, eq. 7).
+
+    A point's probability goes to its two neighbours on the grid, more to the nearer one; what lies outside the grid
+    goes to its end.
+
+    Args:
+        probability: [B, J] of the points.
+        value: [B, J] where the points lie.
+        grid: [K] equally spaced, ascending.
+    """
+    nearness = 1 - (value.clamp(grid[0], grid[-1])[:, None] - grid[:, None]).abs() / (grid[1] - grid[0])
+    return (nearness.clamp(min=0) * probability[:, None]).sum(2)
+
+
+def quantile_huber_loss(quantiles: Tensor, target: Tensor) -> Tensor:
+    """Return the quantile regression loss [B] with Huber's smoothing up to 1 (Dabney et al., 2018, eq. 10).
+
+    Summed over the estimated quantiles and averaged over the targets.
+
+    Args:
+        quantiles: [B, K], estimates for the probabilities ``(i + 1/2) / K``.
+        target: [B, J] equally likely returns, without gradient.
+    """
+    shape = (*quantiles.shape, target.shape[1])
+    estimate, outcome = quantiles[:, :, None].expand(shape), target[:, None].expand(shape)
+    middle = (torch.arange(shape[1], device=quantiles.device)[:, None] + 0.5) / shape[1]
+    weight = torch.where(outcome < estimate, 1 - middle, middle)
+    return (weight * huber_loss(estimate, outcome, reduction="none")).mean(2).sum(1)

@@ -1,0 +1,70 @@
+"""Arrays as tensors, and states of modules and optimisers as plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rlkit.core.types import Array, State
+
+
+def to_tensor(array: Array | Tensor, device: str) -> Tensor:
+    """Return `array` as a tensor on `device`.
+
+    On a CPU, floats are copied: torch aligns its memory to 64 bytes and NumPy does not, and the last bit of a matrix
+    product can depend on it, so that equal runs would differ. Integers become floats, in memory of torch's, before
+    anything is multiplied, so they share the array's memory where they can. To a GPU the copy goes through pinned
+    memory and does not wait.
+    """
+    if isinstance(array, Tensor):
+        return array.to(device, non_blocking=True)
+    if device.startswith("cuda"):
+        return torch.from_numpy(np.require(array, requirements=("C", "W"))).pin_memory().to(device, non_blocking=True)
+    if device == "cpu" and array.flags.writeable and min(array.strides, default=0) >= 0:
+        shared = torch.from_numpy(array)
+        return shared if array.dtype.kind in "biu" else shared.clone(memory_format=torch.contiguous_format)
+    return torch.tensor(np.asarray(array, order="C"), device=device)
+
+
+def module_state(module: nn.Module) -> State:
+    """Return parameters and buffers as arrays."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
+
+
+def load_module_state(module: nn.Module, state: State) -> None:
+    """Take back what `module_state` gave."""
+    module.load_state_dict({name: torch.tensor(array) for name, array in state.items()})
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
+    """Return an optimiser's state as plain data."""
+    state: State = _to_arrays(optimizer.state_dict())
+    return state
+
+
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: State) -> None:
+    """Take back what `optimizer_state` gave."""
+    optimizer.load_state_dict(_to_tensors(state))
+
+
+def _to_arrays(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().cpu().numpy().copy()
+    if isinstance(value, dict):
+        return {key: _to_arrays(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_to_arrays(item) for item in value)
+    return value
+
+
+def _to_tensors(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return torch.tensor(value)
+    if isinstance(value, dict):
+        return {key: _to_tensors(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_to_tensors(item) for item in value)
+    return value

@@ -1,0 +1,1 @@
+"""Known and learned models: finite MDPs, dynamic programming, tree search and games."""

@@ -1,0 +1,101 @@
+"""Any environment whose state can be read and written, as the model of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from rlkit.core.spaces import as_arrays, num_actions
+from rlkit.core.types import Array, State, UsageError
+from rlkit.planning.search.model import Rules, Step, Symmetry
+from rlkit.vector import snapshot
+
+
+class CopyModel:
+    """An environment as a `Model`: each state is a copy of its whole state, brought back for each step.
+
+    A truncation ends the world like a termination: beyond it there is nothing to be gained.
+    """
+
+    bound: float | None = None
+    symmetries: Sequence[Symmetry] = ()
+    rules: Rules | None = None
+
+    def __init__(self, env: gymnasium.Env[Any, Any], num_outcomes: int):
+        """Take an environment for the model's own use.
+
+        Args:
+            env: with discrete actions; `rlkit.vector.snapshot` must be able to read it.
+            num_outcomes: 1 where nothing is left to chance; else so many draws of each action in each state stand for
+                all (Kearns, Mansour & Ng, 2002).
+
+        Raises:
+            UsageError: its state cannot be read, or its actions are not discrete.
+        """
+        self._env = as_arrays(env)
+        self.num_outcomes = num_outcomes
+        self.num_actions = num_actions(self._env.action_space, agent="a search")
+        self._env.reset(seed=0)
+        if snapshot.capture(self._env) is None:
+            raise UsageError(
+                f"the state of {type(env.unwrapped).__name__} cannot be read, and a search needs copies of it; give it "
+                "get_state() and set_state(state)"
+            )
+
+    def step(self, states: Array, action: Array, outcome: Array) -> Step:
+        """Return what follows of `action` [B]; `states` [B] are objects that `read` or `step` returned."""
+        reached = np.empty(len(states), object)
+        reward, discount = np.zeros(len(states)), np.ones(len(states))
+        for b in range(len(states)):
+            snapshot.restore(self._env, states[b]["env"])
+            if self.num_outcomes > 1:
+                _reseed(self._env, states[b]["env"], int(outcome[b]))
+            taken = action[b] if isinstance(self._env.action_space, spaces.Discrete) else np.array([action[b]])
+            observation, reward[b], terminated, truncated, info = self._env.step(int(taken))
+            discount[b] = 0.0 if terminated or truncated else info.get("discount", 1.0)
+            reached[b] = _seen(self._env, observation, info.get("action_mask"))
+        return Step(reached, reward, discount)
+
+    def legal_actions(self, states: Array) -> Array:
+        """Return ``info["action_mask"]`` where the environment gives one, else everything; [B, A] bool."""
+        everything = np.ones(self.num_actions, bool)
+        masks = [state["mask"] for state in states]
+        return np.array([everything if mask is None else mask for mask in masks], bool)
+
+    def chances(self, states: Array) -> Array:
+        """Return equal shares, [B, A, K]."""
+        return np.full((len(states), self.num_actions, self.num_outcomes), 1 / self.num_outcomes)
+
+    def observation(self, states: Array) -> Array:
+        """Return what was observed, [B, ...]."""
+        return np.stack([state["observation"] for state in states])
+
+    def blank_state(self) -> Array:
+        """Return an array [] of one object."""
+        return np.array(None, object)
+
+    def read(self, env: gymnasium.Env[Any, Any]) -> Array:
+        """Return the state that an environment is in: an array [] of one object."""
+        return np.array(_seen(env, None, None), object)
+
+    def complete(self, states: Array, observation: Array, legal_actions: Array | None) -> Array:
+        """Return states [B] that were read, with what was observed."""
+        completed = np.empty(len(states), object)
+        for b, state in enumerate(states):
+            mask = None if legal_actions is None else legal_actions[b]
+            completed[b] = {**state, "observation": observation[b], "mask": mask}
+        return completed
+
+
+def _seen(env: gymnasium.Env[Any, Any], observation: Any, mask: Any) -> State:
+    return {"env": snapshot.capture(env), "observation": observation, "mask": mask}
+
+
+def _reseed(env: gymnasium.Env[Any, Any], state: State, outcome: int) -> None:
+    """Let chance take one of its courses: the generator is seeded by its own state and the outcome's number."""
+    words = env.unwrapped.np_random.bit_generator.state["state"]
+    env.unwrapped.np_random = np.random.default_rng([*(int(word) for word in words.values()), outcome])

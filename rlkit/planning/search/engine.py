@@ -1,0 +1,365 @@
+"""Monte Carlo tree search: B trees at once, by any model and any evaluator.
+
+Sources: Kocsis & Szepesvari (2006), Coulom (2006), Silver et al. (2018); what is proved, Winands et al. (2008) and
+Cazenave & Saffidine (2010).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from rlkit.core.types import Array, UsageError, require_share
+from rlkit.planning.search import kernel, subtree
+from rlkit.planning.search.evaluators import Evaluator
+from rlkit.planning.search.model import Model, Rules, Step
+from rlkit.planning.search.path import Path, Rule
+from rlkit.planning.search.tree import Tree, empty
+
+AT_ONCE = 16
+"""Simulations before the first look at the clock."""
+
+
+class Forest(NamedTuple):
+    """B search trees and the states of their nodes."""
+
+    tree: Tree
+    states: Array  # [B, N, ...]
+
+
+class Noise(NamedTuple):
+    """What is mixed into the priors of a root, so that self-play tries everything (Silver et al., 2018)."""
+
+    share: float  # of the noise
+    concentration: float  # of the Dirichlet distribution, summed over the legal actions
+
+
+def rule_for(model: Model, kind: int, exploration: float, gamma: float) -> Rule:
+    """Return how actions are chosen in a model: its bound says whether values are brought to 0 to 1 first.
+
+    Args:
+        model: the rules of the world.
+        kind: UCT or PUCT.
+        exploration: c.
+        gamma: discount factor.
+
+    Raises:
+        UsageError: a gamma beyond 0 to 1.
+    """
+    bound = np.inf if model.bound is None else model.bound
+    return Rule(kind, float(exploration), model.bound is None, require_share("agent.gamma", gamma), bound)
+
+
+class Search:
+    """A search with its settings; it keeps nothing from one to the next."""
+
+    def __init__(
+        self,
+        model: Model,
+        evaluator: Evaluator,
+        rule: Rule,
+        *,
+        simulations: int | None,
+        seconds: float | None,
+        nodes: int | None = None,
+        look_ahead: bool = True,
+        compiled: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """Put the parts together.
+
+        Args:
+            model: the rules of the world.
+            evaluator: judges what is met.
+            rule: how actions are chosen on the way down.
+            simulations: of each tree in a search; None: no limit.
+            seconds: that a search takes; None: no limit.
+            nodes: N, that a tree may have; simulations in a full one add none. None: twice the simulations, room for
+                what an earlier search found as well.
+            look_ahead: what ends the game at once is known of each new position before it is tried, where returns are
+                bounded and nothing is left to chance. That takes one step of the model for each legal action.
+            compiled: compiled rules take whole simulations at once where the evaluator is random play.
+            clock: tells the seconds.
+
+        Raises:
+            UsageError: there is neither limit, one of them is not positive, or the clock alone is to limit the nodes.
+        """
+        if simulations is None and seconds is None:
+            raise UsageError("a search needs a limit: set simulations or seconds")
+        if nodes is None and simulations is None:
+            raise UsageError("a search by the clock alone needs room: set nodes, how many a tree may have")
+        nodes = nodes if nodes is not None else 2 * (simulations or 1)
+        positive = [limit for limit in (simulations, seconds, nodes - 1) if limit is not None]
+        if min(positive) <= 0:
+            raise UsageError(
+                f"a search of {simulations} simulations, {seconds} seconds and {nodes} nodes ends before it begins; "
+                "simulations must be at least 1, seconds more than 0 and nodes at least 2"
+            )
+        best = model.bound is None and evaluator.random_steps is not None
+        self._model, self._evaluator, self._rule = model, evaluator, rule._replace(best=best)
+        state = model.blank_state()
+        self._merging = best and state.dtype == np.int64 and state.ndim == 1
+        self._simulations, self._seconds, self._nodes = simulations, seconds, nodes
+        self._clock = clock
+        self._look_ahead = look_ahead and model.bound is not None and model.num_outcomes == 1
+        self._compiled: tuple[Rules, int] | None = None
+        if compiled and model.rules is not None and evaluator.random_steps is not None:
+            self._compiled = model.rules, evaluator.random_steps
+
+    def blank(self, batch: int) -> Forest:
+        """Return trees without a node."""
+        state = self._model.blank_state()
+        model = self._model
+        tree = empty(batch, self._nodes, model.num_actions, model.num_outcomes, merging=self._merging)
+        return Forest(tree, np.zeros((batch, self._nodes, *state.shape), state.dtype))
+
+    def __call__(
+        self,
+        states: Array,
+        rng: np.random.Generator,
+        *,
+        kept: Forest | None = None,
+        played: Array | None = None,
+        noise: Noise | None = None,
+    ) -> Forest:
+        """Search from `states` [B, ...] and return the trees.
+
+        Args:
+            states: where the roots are; in none of them may the game be over.
+            rng: what the trees draw from is drawn from it.
+            kept: trees of an earlier search, which are left as they are; what they know of `states` is taken over.
+            played: [B] int64, what was done at their roots; -1: it is unknown.
+            noise: for the priors of the roots.
+        """
+        begun = self._clock()
+        forest = self._rooted(states, kept, played)
+        forest.tree.rng[:] = rng.integers(0, 2**64, size=len(states), dtype=np.uint64)
+        self._plant(forest, states)
+        if self._merging:
+            kernel.enter(forest.tree, forest.states)
+        if noise is not None:
+            _disturb(forest.tree, noise, rng)
+        self._grow(forest, begun)
+        return forest
+
+    def _rooted(self, states: Array, kept: Forest | None, played: Array | None) -> Forest:
+        forest = self.blank(len(states))
+        if kept is None or played is None:
+            return forest
+        roots = subtree.find(kept.tree, kept.states, played, states)
+        source = subtree.transplant(kept.tree, forest.tree, roots)
+        for b in np.flatnonzero(forest.tree.size):
+            size = forest.tree.size[b]
+            forest.states[b, :size] = kept.states[b, source[b, :size]]
+        return forest
+
+    def _plant(self, forest: Forest, states: Array) -> None:
+        """Begin the trees that have no node yet."""
+        rows = np.flatnonzero(forest.tree.size == 0)
+        if not rows.size:
+            return
+        forest.states[rows, 0] = states[rows]
+        legal = self._model.legal_actions(states[rows])
+        ahead = self._foreseen(states[rows], legal)
+        prior, value = self._judged(states[rows], legal, forest.tree.rng, rows)
+        kernel.plant(forest.tree, self._rule, rows, legal, ahead, self._chances(states[rows]), prior, value)
+
+    def _foreseen(self, states: Array, legal: Array) -> Array:
+        """Return the reward of each action that ends the game at once, [R, A] float64; NaN for the others."""
+        ahead = np.full(legal.shape, np.nan)
+        if self._look_ahead:
+            row, action = np.nonzero(legal)
+            step = self._model.step(states[row], action, np.zeros(len(row), np.int64))
+            ahead[row, action] = np.where(step.discount == 0, step.reward, np.nan)
+        return ahead
+
+    def _judged(self, states: Array, legal: Array, rng: Array, rows: Array) -> tuple[Array, Array]:
+        prior, value = self._evaluator(self._model, states, legal, rng, rows)
+        return np.asarray(prior, np.float64), np.asarray(value, np.float64)
+
+    def _chances(self, states: Array) -> Array:
+        if self._model.num_outcomes == 1:
+            return np.ones((len(states), self._model.num_actions, 1))
+        return self._model.chances(states)
+
+    def _grow(self, forest: Forest, begun: float) -> None:
+        path = _path(forest)
+        if self._seconds is None:
+            self._simulate(forest, path, self._simulations or 0)
+            return
+        before, left, steps = self._clock(), self._simulations or np.inf, AT_ONCE
+        while left > 0 and steps and not _proved(forest.tree):
+            steps = int(min(steps, left))
+            self._simulate(forest, path, steps)
+            left, now = left - steps, self._clock()
+            steps = _paced(steps, now - before, begun + self._seconds - now)
+            before = now
+
+    def _simulate(self, forest: Forest, path: Path, simulations: int) -> None:
+        everyone = np.ones(len(forest.states), bool)
+        if self._compiled is None:
+            for _ in range(simulations):
+                if _proved(forest.tree):
+                    return
+                self._step(forest, path, everyone)
+            return
+        rules, max_steps = self._compiled
+        functions = (rules.step, rules.legal, rules.chances, rules.rollout, rules.data)
+        limits = (simulations, max_steps, self._look_ahead)
+        kernel.simulate(forest.tree, path, forest.states, self._rule, *functions, everyone, *limits)
+
+    def _step(self, forest: Forest, path: Path, active: Array) -> None:
+        """Take one simulation in each tree, all of them together; it goes on where it met a state of the tree."""
+        while active.any():
+            active = self._tried(forest, path, active)
+
+    def _tried(self, forest: Forest, path: Path, active: Array) -> Array:
+        """Go down in the `active` [B] trees and add what is met; return those in which it was there already."""
+        tree, again = forest.tree, np.zeros(len(active), bool)
+        kernel.descend(tree, path, self._rule, active)
+        rows = np.flatnonzero(path.waits)
+        if not rows.size:
+            return again
+        last = path.depth[rows] - 1
+        node, action = path.node[rows, last], path.action[rows, last]
+        step = self._model.step(forest.states[rows, node], action, path.outcome[rows, last])
+        if self._merging:
+            merged = self._merged(forest, path, rows, step)
+            again[rows[merged]] = True
+            rows, step = rows[~merged], Step(*(column[~merged] for column in step))
+        self._attach(forest, path, rows, step)
+        return again
+
+    def _merged(self, forest: Forest, path: Path, rows: Array, step: Step) -> Array:
+        """Return which of the states met are in the trees of `rows` [R] already, [R] bool."""
+        merged, reward, discount = np.zeros(len(rows), bool), *_floats(step)
+        reached = np.ascontiguousarray(step.state)
+        kernel.merge(forest.tree, path, forest.states, self._rule, rows, reached, reward, discount, merged)
+        return merged
+
+    def _attach(self, forest: Forest, path: Path, rows: Array, step: Step) -> None:
+        tree = forest.tree
+        fits = tree.size[rows] < self._nodes
+        forest.states[rows[fits], tree.size[rows[fits]]] = step.state[fits]
+        found = self._met(step, tree.rng, rows, fits)
+        states = forest.states if self._merging else np.zeros((0, 0, 0), np.int64)
+        kernel.attach(tree, path, states, self._rule, rows, *_floats(step), *found)
+
+    def _met(self, step: Step, rng: Array, rows: Array, fits: Array) -> tuple[Array, Array, Array, Array, Array]:
+        """Return what is legal in the states met, what is foreseen, chances, priors and values; [R, ...] each.
+
+        Nobody judges what is over, nor what is known as well as if it were.
+        """
+        shape = (len(rows), self._model.num_actions)
+        legal, ahead, prior, value = np.zeros(shape, bool), np.full(shape, np.nan), np.zeros(shape), np.zeros(len(rows))
+        chance = np.zeros((*shape, self._model.num_outcomes))
+        going = step.discount != 0
+        if going.any():
+            legal[going] = self._model.legal_actions(step.state[going])
+            chance[going] = self._chances(step.state[going])
+            ahead[going & fits] = self._foreseen(step.state[going & fits], legal[going & fits])
+        judged = going & ~_settled(legal, ahead, self._rule.bound)
+        if judged.any():
+            prior[judged], value[judged] = self._judged(step.state[judged], legal[judged], rng, rows[judged])
+        return legal, ahead, chance, prior, value
+
+
+def _floats(step: Step) -> tuple[Array, Array]:
+    return np.asarray(step.reward, np.float64), np.asarray(step.discount, np.float64)
+
+
+def _settled(legal: Array, ahead: Array, bound: float) -> Array:
+    """Return where what is foreseen says all: a win, or the end by every legal action; [R] bool."""
+    known = ~np.isnan(ahead)
+    return np.asarray((ahead == bound).any(axis=1) | (known == legal).all(axis=1))
+
+
+def _proved(tree: Tree) -> bool:
+    """Tell whether every root's value is known."""
+    return bool((tree.lower[:, 0] >= tree.upper[:, 0]).all())
+
+
+def _paced(steps: int, took: float, left: float) -> int:
+    """Return how many simulations come before the next look at the clock, after `steps` of them `took` so long.
+
+    Each look costs as much as dozens of compiled simulations, so there are twice as many where ten times that fit into
+    the seconds that are `left`, and half as many where once does not; none where nothing is left.
+    """
+    if left <= 0:
+        return 0
+    if 10 * took < left:
+        return 2 * steps
+    return steps if took < left else max(1, steps // 2)
+
+
+def _path(forest: Forest) -> Path:
+    batch, nodes = forest.states.shape[:2]
+    merging = forest.tree.table.shape[1] > 0
+    # Where equal states are one node, a way may go on through all of them again.
+    ways = np.zeros((3, batch, (2 * nodes if merging else nodes) + 1), np.int64)
+    room = np.zeros(int(np.prod(forest.states.shape[2:])), np.int64)
+    depth, number, turn = np.zeros((3, batch), np.int64)
+    marked = nodes if merging else 0
+    mark, queue, origin = (np.zeros(shape, np.int64) for shape in ((batch, marked), marked, (marked, 3)))
+    waits = np.zeros(batch, bool)
+    return Path(ways[0], ways[1], ways[2], depth, waits, mark, number, turn, queue, origin, room, np.zeros(2))
+
+
+def _disturb(tree: Tree, noise: Noise, rng: np.random.Generator) -> None:
+    for b in range(len(tree.size)):
+        legal = tree.legal[b, 0]
+        drawn = rng.dirichlet(np.full(legal.sum(), noise.concentration / legal.sum()))
+        tree.prior[b, 0, legal] = (1 - noise.share) * tree.prior[b, 0, legal] + noise.share * drawn
+
+
+def weights(tree: Tree, bound: float | None) -> Array:
+    """Return how much speaks for each action at the roots, [B, A] float64: visits, of what is not proved to be worse.
+
+    Where a root is worth what its best action is, those of the best alone: visits tell how long it took to find out.
+    Where a root is proved through and through, those of its best actions, and one more for each. Where a short search
+    tried nothing but what is proved to be worse, the same for all the rest.
+
+    Args:
+        tree: searched.
+        bound: of the model.
+    """
+    found = node_weights(tree, 0, bound)
+    return np.where(found.any(axis=1, keepdims=True), found, _good(tree, 0, bound))
+
+
+def node_weights(tree: Tree, node: int, bound: float | None) -> Array:
+    """Return what `weights` returns, for any node; zeros where nothing speaks for any action."""
+    proved = tree.lower[:, node, None] >= tree.upper[:, node, None]
+    good = _good(tree, node, bound)
+    value = np.where(good, _means(tree, node), np.nan)
+    good &= ~tree.best[:, None] | (value == np.fmax.reduce(value, axis=1, keepdims=True))
+    return np.asarray(np.where(good, tree.visits[:, node] + proved, 0), np.float64)
+
+
+def _good(tree: Tree, node: int, bound: float | None) -> Array:
+    """Return which actions are not proved to be worse than another, [B, A] bool."""
+    low, high, lower = tree.low[:, node], tree.high[:, node], tree.lower[:, node, None]
+    hopeful = (high > lower) | ((low == lower) & (lower > (-np.inf if bound is None else -bound)))
+    return np.asarray(tree.legal[:, node] & np.where(lower >= tree.upper[:, node, None], low >= lower, hopeful))
+
+
+def root_action_values(tree: Tree) -> Array:
+    """Return what the roots' actions are worth to whoever is to move, [B, A] float64; NaN where nothing is known."""
+    return _means(tree, 0)
+
+
+def _means(tree: Tree, node: int) -> Array:
+    low, high, tried = tree.low[:, node], tree.high[:, node], tree.visits[:, node]
+    mean = np.where(tried > 0, tree.total[:, node] / np.maximum(tried, 1), np.nan)
+    return np.asarray(np.where(low == high, low, np.clip(mean, low, high)))
+
+
+def root_values(tree: Tree) -> Array:
+    """Return what the roots are worth to whoever is to move, [B] float64, as far as the search can tell."""
+    tried = tree.visits[:, 0].sum(axis=1)
+    # Where a root is worth what its best action is, its value says so.
+    mean = np.where(tree.best, tree.value[:, 0], (tree.value[:, 0] + tree.total[:, 0].sum(axis=1)) / (1 + tried))
+    return np.asarray(np.clip(mean, tree.lower[:, 0], tree.upper[:, 0]))

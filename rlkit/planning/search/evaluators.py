@@ -1,0 +1,102 @@
+"""What a search asks about a state that it meets: how good it is, and which actions look good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from rlkit.core.types import Array, UsageError
+from rlkit.planning.search.draws import belows, uniforms
+from rlkit.planning.search.model import Model
+
+
+class Evaluator(Protocol):
+    """Judges states.
+
+    Attributes:
+        random_steps: it is random play of at most so many steps, which compiled rules do themselves; None: it is not.
+    """
+
+    random_steps: int | None
+
+    def __call__(self, model: Model, states: Array, legal: Array, rng: Array, rows: Array) -> tuple[Array, Array]:
+        """Return priors [R, A] float64, which sum to 1 over the `legal` [R, A], and values [R] float64 of `states` [R].
+
+        `rng` [B] uint64 is what the trees draw from; the states belong to those of `rows` [R].
+        """
+
+
+def uniform_prior(legal: Array) -> Array:
+    """Return the same probability for each legal action, [R, A]."""
+    return np.asarray(legal / np.maximum(legal.sum(axis=1, keepdims=True), 1))
+
+
+class RandomPlay:
+    """Play at random until the end: the value is the return, and no action looks better than another."""
+
+    def __init__(self, max_steps: int, gamma: float):
+        """Play for at most `max_steps`, and discount by `gamma`.
+
+        Raises:
+            UsageError: less than one step.
+        """
+        if max_steps < 1:
+            raise UsageError(f"max_steps of random play is {max_steps}; it must be at least 1")
+        self.random_steps: int | None = max_steps
+        self._max_steps, self._gamma = max_steps, gamma
+
+    def __call__(self, model: Model, states: Array, legal: Array, rng: Array, rows: Array) -> tuple[Array, Array]:
+        """Return uniform priors and the returns of one random game each."""
+        total, scale, states = np.zeros(len(rows)), np.ones(len(rows)), np.array(states)
+        playing = np.arange(len(rows))
+        for _ in range(self._max_steps):
+            if not playing.size:
+                break
+            now = states[playing]
+            action = random_legal(model.legal_actions(now), rng, rows[playing])
+            step = model.step(now, action, random_outcome(model, now, action, rng, rows[playing]))
+            total[playing] += scale[playing] * step.reward
+            scale[playing] *= self._gamma * step.discount
+            states[playing] = step.state
+            playing = playing[step.discount != 0]
+        return uniform_prior(legal), total
+
+
+def random_legal(legal: Array, rng: Array, rows: Array) -> Array:
+    """Return a legal action for each state [R], drawn uniformly; nothing is drawn where there is but one."""
+    n = legal.sum(axis=1)
+    place, several = np.zeros(len(n), np.int64), n > 1
+    place[several] = belows(rng, rows[several], n[several])
+    return np.asarray((legal.cumsum(axis=1) > place[:, None]).argmax(axis=1))
+
+
+def random_outcome(model: Model, states: Array, action: Array, rng: Array, rows: Array) -> Array:
+    """Return chance's outcome of each action [R]; nothing is drawn where there is but one."""
+    if model.num_outcomes == 1:
+        return np.zeros(len(action), np.int64)
+    chance = model.chances(states)[np.arange(len(action)), action]
+    left = uniforms(rng, rows)
+    outcome = np.zeros(len(action), np.int64)
+    drawing = np.ones(len(action), bool)
+    for k in range(model.num_outcomes):
+        possible = drawing & (chance[:, k] > 0)
+        outcome[possible] = k
+        left[possible] -= chance[possible, k]
+        drawing &= ~(possible & (left < 0))
+    return outcome
+
+
+class Judge:
+    """A function of observations: a network, or a user's own rule."""
+
+    random_steps: int | None = None
+
+    def __init__(self, function: Callable[[Array, Array], tuple[Array, Array]]):
+        """Ask `function`, which takes observations [R, ...] and legal actions [R, A] and returns priors and values."""
+        self._function = function
+
+    def __call__(self, model: Model, states: Array, legal: Array, rng: Array, rows: Array) -> tuple[Array, Array]:
+        """Return what the function says."""
+        return self._function(model.observation(states), legal)

@@ -1,0 +1,116 @@
+"""What self-play leaves to learn from: positions, what the search made of them, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rlkit.core.types import Array, RunError, State, Transition
+from rlkit.planning.search.model import Symmetry
+
+
+class Positions(NamedTuple):
+    """B positions."""
+
+    observation: Array  # [B, ...]
+    legal: Array  # [B, A] bool
+    policy: Array  # [B, A] float32, shares of the search's visits
+    value: Array  # [B] float32, what followed, for whoever is to move
+
+
+class PositionReplay:
+    """The last positions of whole games, with what became of them."""
+
+    def __init__(self, capacity: int, gamma: float, search_share: float, bound: float | None = None):
+        """Make room.
+
+        Args:
+            capacity: positions that are kept.
+            gamma: discount factor.
+            search_share: of the search's own value in the target; the rest is what really followed.
+            bound: no return is beyond ±bound, as the model states; None: it states nothing.
+        """
+        self._capacity, self._gamma, self._share = capacity, gamma, search_share
+        self._bound = bound
+        self._columns: list[Array] = []
+        self._next = 0
+        self._games: list[list[tuple[Array, ...]]] = []
+
+    def __len__(self) -> int:
+        """Return how many positions can be drawn."""
+        return min(self._next, self._capacity)
+
+    def add(self, transition: Transition, beyond: Array) -> None:
+        """Take a move of each of N games.
+
+        Args:
+            transition: of N environments; its memory has what `rlkit.planning.search.planner.SearchPlayer` notes.
+            beyond: [N] float, what the states are worth in which a game was broken off.
+        """
+        self._games = self._games or [[] for _ in transition.valid]
+        memory = transition.memory
+        columns = (transition.observation, memory["legal"], memory["policy"], memory["value"], transition.reward)
+        for i in np.flatnonzero(transition.valid):
+            game = self._games[i]
+            game.append((*(column[i] for column in columns), transition.discount[i]))
+            if transition.last[i]:
+                self._finish(game, beyond[i])
+                self._games[i] = []
+
+    def _finish(self, game: list[tuple[Array, ...]], value: float) -> None:
+        ended = not game[-1][-1]
+        for observation, legal, policy, searched, reward, discount in reversed(game):
+            value = float(reward) + self._gamma * float(discount) * value if discount else float(reward)
+            if ended:
+                self._require_within(value)
+            target = (1 - self._share) * value + self._share * float(searched)
+            self._store((observation, legal, policy, np.float32(target)))
+
+    def _require_within(self, value: float) -> None:
+        # A value is learnt as the bound times a hyperbolic tangent, which has no more to say.
+        if self._bound is not None and abs(value) > self._bound * (1 + 1e-6):
+            raise RunError(
+                f"a game came to {value:g}, and the model's bound says that none is beyond {self._bound:g}; let it "
+                "be the largest that a return can be, or None"
+            )
+
+    def _store(self, row: Sequence[Any]) -> None:
+        if not self._columns:
+            self._columns = [np.zeros((self._capacity, *np.shape(item)), np.asarray(item).dtype) for item in row]
+        place = self._next % self._capacity
+        for column, item in zip(self._columns, row, strict=True):
+            column[place] = item
+        self._next += 1
+
+    def sample(self, batch_size: int, rng: np.random.Generator, symmetries: Sequence[Symmetry]) -> Positions:
+        """Draw positions uniformly, each turned or mirrored at random where there are `symmetries`."""
+        rows = rng.integers(0, len(self), batch_size)
+        drawn = Positions(*(column[rows] for column in self._columns))
+        return turned(drawn, symmetries, rng.integers(0, len(symmetries), batch_size)) if symmetries else drawn
+
+    def state_dict(self) -> State:
+        """Return the positions, and the games under way."""
+        games = [[list(row) for row in game] for game in self._games]
+        columns = [column[: len(self)].copy() for column in self._columns]
+        return {"columns": columns, "next": self._next, "games": games}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self._next, self._columns = state["next"], []
+        for saved in state["columns"]:
+            self._columns.append(np.zeros((self._capacity, *saved.shape[1:]), saved.dtype))
+            self._columns[-1][: len(saved)] = saved
+        self._games = [[tuple(np.asarray(item) for item in row) for row in game] for game in state["games"]]
+
+
+def turned(positions: Positions, symmetries: Sequence[Symmetry], which: Array) -> Positions:
+    """Return positions [B] in the world of the symmetry `which` [B] each."""
+    cells = np.stack([symmetry.cells for symmetry in symmetries])[which]
+    actions = np.stack([symmetry.actions for symmetry in symmetries])[which]
+    shape = positions.observation.shape
+    flat = positions.observation.reshape(len(which), -1, cells.shape[1])
+    observation = np.take_along_axis(flat, cells[:, None, :], axis=2).reshape(shape)
+    legal, policy = (np.take_along_axis(column, actions, axis=1) for column in (positions.legal, positions.policy))
+    return Positions(observation, legal, policy, positions.value)

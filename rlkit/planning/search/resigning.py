@@ -1,0 +1,110 @@
+"""Giving up lost games in self-play (Silver et al., 2017): when that is done, and how often it is wrong."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from rlkit.core.types import RESIGN, Array, Memory, Metrics, State, Transition, UsageError, require_share
+from rlkit.planning.search.engine import root_action_values, root_values
+from rlkit.planning.search.tree import Tree
+
+RECENT = 100
+"""Games that the figures are about."""
+
+
+class Resignation(NamedTuple):
+    """When games are given up."""
+
+    at: float  # whoever is to move gives up where neither the root nor its best action is worth more
+    played_on: float  # share of the games in which nobody does, so that wrong resignations are noticed
+
+    def initial_memory(self, n: int) -> dict[str, Array]:
+        """Return what is remembered of `n` games before their first moves."""
+        return {"hopeless": np.zeros(n, bool), "plays_on": np.zeros(n, bool)}
+
+    def judged(self, tree: Tree, best: Array, memory: Memory, rng: np.random.Generator) -> dict[str, Array]:
+        """Return which positions [N] are to be given up ("hopeless"), and which games [N] are played on all the same.
+
+        Args:
+            tree: searched.
+            best: [N] int64, the root's best action.
+            memory: what `initial_memory` or `judged` returned, and the "moves" made, [N].
+            rng: draws, before the first move of a game, whether it is played on.
+        """
+        worth = root_action_values(tree)[np.arange(len(best)), best]
+        drawn = rng.random(len(best)) < self.played_on
+        return {
+            "hopeless": (root_values(tree) <= self.at) & (worth <= self.at),
+            "plays_on": np.where(memory["moves"] == 0, drawn, memory["plays_on"]),
+        }
+
+
+def resignation_of(at: float | None, played_on: float, bound: float | None, can_resign: bool) -> Resignation | None:
+    """Return when an agent gives up, by its settings; None: never.
+
+    Args:
+        at: agent.resign_at.
+        played_on: agent.resign_played_on.
+        bound: of the model: a lost game is worth its negative.
+        can_resign: of the environment.
+
+    Raises:
+        UsageError: the environment cannot be given up, or a setting is out of range.
+    """
+    require_share("agent.resign_played_on", played_on)
+    if at is None:
+        return None
+    if not can_resign:
+        raise UsageError(
+            f"agent.resign_at is {at:g}, but this environment is no game that can be given up; set agent.resign_at=null"
+        )
+    most = 1.0 if bound is None else bound
+    if not -most <= at < 0:
+        raise UsageError(f"agent.resign_at is {at:g}; it must be from {-most:g}, a lost game, to less than 0, or null")
+    return Resignation(at, played_on)
+
+
+class Resignations:
+    """How many games are given up, and how many of those that are played on would wrongly have been."""
+
+    def __init__(self, n: int):
+        """Watch `n` games at once."""
+        # Who would have given up: 1: whoever is to move; -1: the other; 0: nobody so far.
+        self._side, self._return = np.zeros(n), np.zeros(n)
+        self._given_up: deque[bool] = deque(maxlen=RECENT)
+        self._wrong: deque[bool] = deque(maxlen=RECENT)
+
+    def add(self, transition: Transition) -> None:
+        """Take a move of each game; the transition's memory has what `Resignation.judged` found."""
+        valid = transition.valid
+        self._side[valid & transition.memory["hopeless"] & (self._side == 0)] = 1
+        self._return[valid] += (self._side * transition.reward)[valid]
+        ended = valid & transition.last
+        for i in np.flatnonzero(ended & (transition.discount == 0)):
+            given_up = bool(transition.action[i] == RESIGN)
+            self._given_up.append(given_up)
+            if self._side[i] and not given_up:
+                self._wrong.append(bool(self._return[i] >= 0))
+        self._side[valid & (transition.discount < 0)] *= -1
+        self._side[ended] = self._return[ended] = 0
+
+    def metrics(self) -> Metrics:
+        """Return shares of the last games: those given up, and of those played on those that were not lost after all.
+
+        A share that nothing is known of yet is left out.
+        """
+        found = {"resign/share": self._given_up, "resign/wrong": self._wrong}
+        return {name: float(np.mean(games)) for name, games in found.items() if games}
+
+    def state_dict(self) -> State:
+        """Return the games under way, and how the last ones went."""
+        games = {"side": self._side.copy(), "return": self._return.copy()}
+        return {**games, "given_up": list(self._given_up), "wrong": list(self._wrong)}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take back what `state_dict` gave."""
+        self._side, self._return = np.array(state["side"]), np.array(state["return"])
+        self._given_up, self._wrong = (deque(state[name], maxlen=RECENT) for name in ("given_up", "wrong"))

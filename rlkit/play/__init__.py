@@ -1,0 +1,1 @@
+"""People and matches: keyboard, window, terminal, and recording demonstrations."""

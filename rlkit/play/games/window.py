@@ -1,0 +1,55 @@
+"""A board in a window: moves by the mouse."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlkit.core.types import Array, UsageError
+from rlkit.planning.games.game import Game, legal_moves
+from rlkit.play.games.person import Wish
+from rlkit.play.human import Window
+from rlkit.rendering.render_wrapper import Shot
+
+TOLD = "click to move, H for a hint, U to undo, Esc to end"
+KEYS = {"h": Wish.hint, "u": Wish.undo}
+FPS = 30
+
+
+class WindowTable:
+    """Draws the board in a window and waits for a click."""
+
+    def __init__(self, game: Game, title: str):
+        """Open a window for `game`.
+
+        Raises:
+            UsageError: there is no display, or the game has no picture.
+        """
+        if not game.draws:
+            raise UsageError(f"{game.name} has no picture: play it in the terminal, with terminal=true")
+        self._game = game
+        self._window = Window(f"{title}: {TOLD}")
+
+    def show(self, state: Array, last: int | None, message: str) -> None:
+        """Draw the board; the message goes to the title."""
+        picture = np.asarray(self._game.picture(state, last))
+        self._window.show(Shot(lambda: picture, False, FPS, message or self._game.name))
+
+    def ask(self, state: Array) -> int | Wish:
+        """Return the move of a click on the board, or the wish of a key."""
+        while True:
+            pressed = self._window.press()
+            if isinstance(pressed, tuple):
+                move = self._game.action_at(*pressed)
+                if move in legal_moves(self._game, state):
+                    return move
+            elif pressed in KEYS:
+                return KEYS[pressed]
+
+    def over(self, message: str) -> None:
+        """Say how a game ended in the title, and wait for a key or a click."""
+        self._window.say(f"{message} (any key goes on)")
+        self._window.press()
+
+    def close(self) -> None:
+        """Close the window."""
+        self._window.close()

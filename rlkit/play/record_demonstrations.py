@@ -1,0 +1,122 @@
+"""``rlkit play record=true``: who plays, where, and into which folder."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig
+
+from rlkit.config import instantiate
+from rlkit.config.compose import Choices
+from rlkit.core.evaluation import mixed
+from rlkit.core.types import Actor, Environment, UsageError
+from rlkit.learners.datasets.demonstrations.folder import appending
+from rlkit.play.demonstrate import Noise, about, make_player, record_episodes
+from rlkit.runs import build
+from rlkit.runs.run import Run
+
+
+class Stage(NamedTuple):
+    """What is played, and who plays it where nobody else is named."""
+
+    config: Mapping[str, Any]  # with the keys that make an environment
+    name: str
+    run: Run | None
+    epsilon: float
+    max_steps: int
+
+
+class Cast(NamedTuple):
+    """Who plays where."""
+
+    name: str  # of the player
+    player: Actor
+    env: Environment
+    learner: Actor | None = None  # acts in the player's place
+
+
+def record(config: DictConfig, choices: Choices) -> None:
+    """Record episodes, and tell of each.
+
+    Raises:
+        UsageError: nothing says where or by whom is played, or the folder holds something else.
+    """
+    stage = _stage(config, choices)
+    noise = Noise(stage.epsilon, config.hold).checked()
+    for key in ("episodes", "save_every"):
+        if config[key] < 1:
+            raise UsageError(f"{key} is {config[key]}; it must be at least 1")
+    out = Path(config.out or Path("recordings") / stage.name)
+    told: list[Mapping[str, Any]] = []
+    with (
+        _playing(config, choices, stage) as (name, player, env, learner),
+        appending(out, about(stage.config, env), config.save_every) as folder,
+    ):
+        settings = {"episodes": config.episodes, "seed": config.seed, "noise": noise, "max_steps": stage.max_steps}
+        for facts in record_episodes(player, env, folder, name=name, learner=learner, **settings):
+            told.append(facts)
+            if config.output.name != "json":
+                print(f"episode {len(told)}: return {facts['return']:g} in {facts['length']} steps", flush=True)
+    _tell(out, told, as_json=config.output.name == "json")
+
+
+def _tell(out: Path, told: list[Mapping[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        columns = {name: [facts[key] for facts in told] for name, key in (("returns", "return"), ("lengths", "length"))}
+        print(json.dumps({"folder": str(out), **columns}))
+    elif told:
+        words = f"rlkit train agent=cloning env=… agent.episodes={out}"
+        print(f"{len(told)} episodes recorded in {out}; learn from them: {words}")
+
+
+def _stage(config: DictConfig, choices: Choices) -> Stage:
+    if (config.run is None) == (config.env is None):
+        raise UsageError("record=true needs either run=<a run folder> or env=<an environment>, not both")
+    if config.run is not None:
+        run = Run(config.run)
+        run.use_threads(config.threads)
+        settings = run.config["eval"]
+        epsilon = settings["epsilon"] if config.epsilon is None else config.epsilon
+        return Stage(run.config, run.name, run, epsilon, config.max_steps or settings["max_steps"])
+    if config.sample:
+        raise UsageError("sample=true draws actions from the policy of a run's agent; give run=, or leave it out")
+    plain = {"env": instantiate.plain(config.env), "preprocess": [], "action_mask": False}
+    return Stage(plain, choices["env"], None, config.epsilon or 0.0, config.max_steps or sys.maxsize)
+
+
+@contextmanager
+def _playing(config: DictConfig, choices: Choices, stage: Stage) -> Iterator[Cast]:
+    if config.human:
+        from rlkit.play.human import at_the_keys
+
+        with at_the_keys(stage.config, stage.name, config.fps) as (person, env):
+            yield Cast("person", person, env)
+        return
+    env = build.make_environment(build.for_evaluation(stage.config), num_envs=1)
+    try:
+        yield _cast(config, choices, stage, env)
+    finally:
+        env.close()
+
+
+def _agent(config: DictConfig, run: Run, env: Environment) -> Actor:
+    """Return the agent of a run; random actions are mixed in where the episode is played, as they are held."""
+    sample = run.config["eval"]["sample"] if config.sample is None else config.sample
+    return mixed(run.load_agent(config.checkpoint, config.device), env.action_space, 0.0, sample=sample)
+
+
+def _cast(config: DictConfig, choices: Choices, stage: Stage, env: Environment) -> Cast:
+    agent = None if stage.run is None else _agent(config, stage.run, env)
+    if config.expert is not None:
+        node = instantiate.plain(config.expert)
+        return Cast(str(choices.get("expert") or node.get("_target_")), make_player(node, env), env, agent)
+    if agent is None:
+        raise UsageError(
+            "nothing says who plays: human=true, expert=<a scripted player>, or run=<a run folder> for its agent"
+        )
+    return Cast(stage.name, agent, env)

@@ -1,0 +1,87 @@
+"""Interquartile means and bootstrap intervals of scores.
+
+After Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice" (2021): a few runs say
+little by their mean alone, so aggregates come with the interval that resampling the runs gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from rlkit.core.types import Array
+
+RESAMPLES = 2000
+LEVEL = 0.95
+
+Statistic = Callable[[Array], float]
+
+
+class Interval(NamedTuple):
+    """The ends of a confidence interval."""
+
+    low: float
+    high: float
+
+
+def interquartile_mean(values: Array) -> float:
+    """Return the mean without the lowest and the highest quarter, each rounded down to whole values."""
+    ordered = np.sort(np.asarray(values, float), axis=None)
+    cut = len(ordered) // 4
+    return float(ordered[cut : len(ordered) - cut].mean())
+
+
+def resampled(strata: Sequence[Array], rng: np.random.Generator) -> Array:
+    """Draw strata (seeds) with replacement, and within each its values (episodes); return all of them, [n].
+
+    Episodes of one seed share its agent. Drawing them alone would leave out how much seeds differ.
+    """
+    chosen = rng.integers(len(strata), size=len(strata)) if len(strata) > 1 else [0]
+    return np.concatenate([strata[i][rng.integers(len(strata[i]), size=len(strata[i]))] for i in chosen])
+
+
+def bootstrap_intervals(
+    strata: Sequence[Array],
+    statistics: Sequence[Statistic],
+    rng: np.random.Generator,
+    *,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> list[Interval]:
+    """Return the percentile interval of each statistic; all see the same resamples.
+
+    Args:
+        strata: the values of each seed, [n] each.
+        statistics: functions of all values, [n].
+        rng: draws the resamples.
+        resamples: how many.
+        level: share of the resamples that lie within.
+    """
+    drawn = [resampled(strata, rng) for _ in range(resamples)]
+    return [_percentile_interval(np.array([of(values) for values in drawn]), level) for of in statistics]
+
+
+def mean_intervals(
+    curves: Array, rng: np.random.Generator, *, resamples: int = RESAMPLES, level: float = LEVEL
+) -> tuple[Array, Array]:
+    """Return the ends of the percentile interval of the mean over seeds at each point of their curves.
+
+    Args:
+        curves: [seeds, points].
+        rng: draws the resamples of the seeds, the same ones for every point.
+        resamples: how many.
+        level: share of the resamples that lie within.
+    """
+    seeds = len(curves)
+    # How often each seed was drawn, [resamples, seeds]: no array of resamples x seeds x points is made.
+    counts = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
+    means = counts @ curves / seeds
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def _percentile_interval(values: Array, level: float) -> Interval:
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))

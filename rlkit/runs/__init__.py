@@ -1,0 +1,1 @@
+"""One training run: launch, training, folder, loggers and plots."""

@@ -1,0 +1,87 @@
+"""The end of a run: its curve, its map, its video, and what the user is told."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from gymnasium.vector import VectorEnv
+
+from rlkit.core.checkpoint import CheckpointError
+from rlkit.core.types import RunError, UsageError
+from rlkit.rendering.render_wrapper import FRAMES, Format
+from rlkit.runs import build
+from rlkit.runs.loggers.base import Logger
+from rlkit.runs.record_video import record
+from rlkit.runs.run import Run
+from rlkit.runs.training import AS_PLANNED, Training
+
+
+def finish(run: Run, logger: Logger, session: Training) -> None:
+    """Draw the curve, record the best agent, and say where everything is."""
+    with suppress(UsageError):
+        from rlkit.runs.plots.curve import draw
+
+        logger.picture(session.steps, draw(run.directory))
+    _map(run, logger, session)
+    if run.stopped in AS_PLANNED and run.config["video"] == "final":
+        try:
+            logger.video(session.steps, next(record(run, format=Format(max_frames=FRAMES))).video)
+        except (RunError, UsageError) as error:
+            logger.message(f"no video: {error}")
+    for line in _summary(run, session):
+        logger.message(line)
+
+
+def _map(run: Run, logger: Logger, session: Training) -> None:
+    try:
+        if (drawn := _draw_map(run)) is not None:
+            logger.picture(session.steps, drawn)
+    except CheckpointError:
+        return  # It was interrupted before there was one.
+    except (RunError, UsageError) as error:
+        logger.message(f"no map: {error}")
+
+
+def _draw_map(run: Run) -> Path | None:
+    """Write ``map.png`` where the best agent has a table and the environment's states lie on a grid.
+
+    Raises:
+        CheckpointError: the run has no checkpoint.
+        RunError: the environment's ``layout()`` failed.
+    """
+    if run.config["network"] is not None:
+        return None
+    from rlkit.runs.plots.grid_map import draw, layout_of, legal_in, tables_of
+
+    if tables_of(run.agent) is None:
+        return None
+    env = build.make_single({**run.config, "vectorization": "sync"})
+    layout = legal = None
+    if not isinstance(env, VectorEnv):
+        layout, legal = layout_of(env), legal_in(env, action_mask=run.config["action_mask"])
+    env.close()
+    if layout is None or (tables := tables_of(run.agent, legal)) is None:
+        return None
+    return draw(run.directory / "map.png", layout, *tables, run.directory.name)
+
+
+def _summary(run: Run, session: Training) -> list[str]:
+    """Return what a user wants to know at the end of a run."""
+    lines = [f"{'stopped: ' + run.stopped if run.stopped else 'done'} at step {session.steps:,}"]
+    if session.best_step is not None:
+        lines.append(f"best evaluation: return {session.best_score:.4g} at step {session.best_step:,}")
+    elif run.config["eval"]["every"]:
+        lines.append(f"no evaluation yet: the first is due at step {run.config['eval']['every']:,} (eval.every)")
+    lines.append(f"run folder: {run.directory}")
+    if (run.directory / "curve.png").exists():
+        lines.append(f"curve: {run.directory / 'curve.png'}")
+    if (run.directory / "map.png").exists():
+        lines.append(f"map: {run.directory / 'map.png'}")
+    if run.stopped and run.stopped.startswith("SIG"):
+        if session.resumes_at < session.steps:
+            lines.append(f"the environment's state cannot be read: it goes on from step {session.resumes_at:,}")
+        lines.append(f"go on: rlkit train resume={run.directory}")
+    else:
+        lines.append(f"score it: rlkit eval run={run.directory}   watch it: rlkit play run={run.directory}")
+    return lines

@@ -1,0 +1,236 @@
+"""The terminal: a live display, plain lines when piped, and train.log in any case."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+from rlkit.core.statistics import Episode
+from rlkit.core.types import Metrics
+from rlkit.runs.loggers.base import Logger, RunInfo
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+class Screen:
+    """A text stream that falls silent when its terminal is closed, so that the run goes on."""
+
+    encoding = "utf-8"
+
+    def __init__(self, stream: TextIO):
+        self._stream: TextIO | None = stream
+
+    def write(self, text: str) -> int:
+        """Write `text`, or nothing once the terminal is gone."""
+        if self._stream is not None:
+            try:
+                return self._stream.write(self._encodable(text))
+            except (OSError, ValueError):
+                self._stream = None
+        return len(text)
+
+    def _encodable(self, text: str) -> str:
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        return text.encode(encoding, "replace").decode(encoding)
+
+    def flush(self) -> None:
+        """Flush, or nothing once the terminal is gone."""
+        if self._stream is not None:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError):
+                self._stream = None
+
+    def isatty(self) -> bool:
+        """Tell whether a person may be watching."""
+        return self._stream is not None and self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor, which rich asks for the terminal's size."""
+        if self._stream is None:
+            raise OSError("the terminal is closed")
+        return self._stream.fileno()
+
+
+class Standing(NamedTuple):
+    """How far a run is, in the parts of the live display, and in a line for a pipe."""
+
+    done: int
+    goal: int
+    unit: str
+    pace: str
+    figures: str
+    line: str
+
+
+class TerminalLogger(Logger):
+    """Shows steps or epochs, their rate, time left, and the newest returns or costs."""
+
+    def __init__(self, refresh_seconds: float, line_seconds: float):
+        """Refresh a live display every `refresh_seconds`; piped, print a line every `line_seconds`."""
+        self._refresh_seconds = refresh_seconds
+        self._line_seconds = line_seconds
+        self._screen = Screen(sys.stdout)
+        self._log: Path | None = None
+        self._live: tuple[Progress, TaskID] | None = None
+        self._episode = self._evaluation = "-"
+        self._run: RunInfo | None = None
+        self._episodes = 0
+        self._started = self._next = self._first_epoch = 0.0
+
+    def start(self, run: RunInfo) -> None:
+        """Open train.log; the display starts with the first steps."""
+        self._log = run.directory / "train.log"
+        self._run, self._episodes = run, run.episodes
+        self._started = time.perf_counter()
+        # The display's libraries are not loaded before the first steps have been made.
+        self._next = self._started + min(0.5, self._line_seconds)
+
+    def progress(self, step: int) -> None:
+        """Refresh when it is time."""
+        now = time.perf_counter()
+        if now >= self._next:
+            self._tell(self._at_step(step, now), now)
+
+    def epoch(self, epoch: int, epochs: int, figures: Metrics) -> None:
+        """Refresh when it is time; a first epoch begins another fit, of a fold or of one class against the others."""
+        now = time.perf_counter()
+        if epoch == 1:
+            self._first_epoch = now
+        # The last one stays on the screen.
+        if now >= self._next or (epoch == epochs and self._live is not None):
+            self._tell(self._at_epoch(epoch, epochs, figures, now), now)
+
+    def episode(self, episode: Episode) -> None:
+        """Remember the last return."""
+        if not episode.cut:
+            self._episodes += 1
+            self._episode = f"{episode.return_raw:.4g}"
+
+    def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
+        """Say the mean return and its range."""
+        self._evaluated(step, episodes, "evaluation")
+
+    def final_evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
+        """Say the mean return and its range."""
+        self._evaluated(step, episodes, "final evaluation")
+
+    def _evaluated(self, step: int, episodes: Sequence[Episode], what: str) -> None:
+        returns = [episode.return_raw for episode in episodes]
+        mean = sum(returns) / len(returns)
+        self._evaluation = f"{mean:.4g}"
+        count = f"{len(returns)} episode{'s' if len(returns) > 1 else ''}"
+        self.message(
+            f"step {step:,}: {what} return {mean:.4g} (min {min(returns):.4g}, max {max(returns):.4g}, {count})"
+        )
+
+    def message(self, text: str) -> None:
+        """Print a line above the live display, and into train.log."""
+        if self._live is not None:
+            self._live[0].console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._write_log(text)
+        else:
+            self._line(text)
+
+    def video(self, step: int, path: Path) -> None:
+        """Say where the video is."""
+        self.message(f"step {step:,}: video {path}")
+
+    def close(self) -> None:
+        """Take the live display down."""
+        if self._live is not None:
+            self._live[0].stop()
+            self._live = None
+
+    def _line(self, text: str) -> None:
+        self._screen.write(text + "\n")
+        self._screen.flush()
+        self._write_log(text)
+
+    def _write_log(self, text: str) -> None:
+        # A full disk stops the run at the next checkpoint with a line of its own, not here.
+        if self._log is not None:
+            with contextlib.suppress(OSError), self._log.open("a") as file:
+                file.write(text + "\n")
+
+    def _pace(self, step: int, now: float) -> tuple[float, str]:
+        """Return steps per second, and the time left until the first of the run's limits."""
+        run, seconds = self._run, max(now - self._started, 1e-9)
+        assert run is not None, "start() comes first"
+        limits = [(run.step, step, run.total_steps)]
+        if run.total_episodes is not None:
+            limits.append((run.episodes, self._episodes, run.total_episodes))
+        left = [(goal - at) * seconds / (at - first) for first, at, goal in limits if at > first]
+        return (step - run.step) / seconds, _clock(min(left)) if left else "?"
+
+    def _at_step(self, step: int, now: float) -> Standing:
+        rate, left = self._pace(step, now)
+        done, goal, unit = self._done(step)
+        where = f"step {step:,}/{goal:,}" if unit == "steps" else f"step {step:,}  episode {done:,}/{goal:,}"
+        speed = f"{rate:,.0f} steps/s"
+        figures = f"episode {self._episode} · evaluation {self._evaluation}"
+        returns = f"episode return {self._episode}  evaluation return {self._evaluation}"
+        return Standing(
+            done, goal, unit, f"{speed} · {left} left", figures, f"{where}  {speed}  {left} left  {returns}"
+        )
+
+    def _at_epoch(self, epoch: int, epochs: int, figures: Metrics, now: float) -> Standing:
+        passed = epoch - 1  # since the end of the first, which is when the clock began
+        seconds = now - self._first_epoch
+        speed = _speed(passed / seconds) if passed and seconds else "?"
+        left = _clock((epochs - epoch) * seconds / passed) if passed else "?"
+        told = [f"{name} {value:.4g}" for name, value in figures.items()]
+        line = "  ".join([f"epoch {epoch:,}/{epochs:,}", f"{speed} epochs/s", f"{left} left", *told])
+        return Standing(epoch, epochs, "epochs", f"{speed} epochs/s · {left} left", " · ".join(told), line)
+
+    def _done(self, step: int) -> tuple[int, int, str]:
+        """Return what is counted towards the end, out of how many, and of what."""
+        assert self._run is not None, "start() comes first"
+        if self._run.total_episodes is not None:
+            return self._episodes, self._run.total_episodes, "episodes"
+        return step, self._run.total_steps, "steps"
+
+    def _tell(self, standing: Standing, now: float) -> None:
+        if not self._screen.isatty():
+            self._next = now + self._line_seconds
+            self._line(standing.line)
+            return
+        self._next = now + self._refresh_seconds
+        progress, task = self._live or self._open_live()
+        told: dict[str, Any] = {"unit": standing.unit, "pace": standing.pace, "figures": standing.figures}
+        progress.update(task, completed=standing.done, total=standing.goal, **told)
+        progress.refresh()
+
+    def _open_live(self) -> tuple[Progress, TaskID]:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        progress = Progress(
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            TextColumn("{task.fields[pace]}"),
+            TextColumn("· {task.fields[figures]}"),
+            console=Console(file=self._screen, force_terminal=True),  # type: ignore[arg-type]
+            auto_refresh=False,
+            expand=True,
+        )
+        task = progress.add_task("", unit="", pace="", figures="")
+        progress.start()
+        self._live = (progress, task)
+        return self._live
+
+
+def _speed(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

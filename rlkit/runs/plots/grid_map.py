@@ -1,0 +1,190 @@
+"""Maps: what a table says of each cell of a grid, as heat, and what its greedy policy does there, as arrows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+
+from rlkit.core.figure import figure, write
+from rlkit.core.types import Array, RunError, UsageError
+from rlkit.vector.snapshot import class_name
+
+ARROWS_UP_TO = 40
+"""Cells along the longer side; in larger grids arrows and labels would be specks."""
+NUMBERS_UP_TO = 12
+TIE = 1e-9
+"""Values that differ by less, as a share of the largest, are drawn as equal."""
+_TOY = "gymnasium.envs.toy_text"
+
+
+class Panel(NamedTuple):
+    """One grid of states."""
+
+    title: str
+    states: Array  # [R, C] int64, -1 where there is none, as in a wall
+    labels: Array | None = None  # [R, C] str, what is written into cells
+
+
+class Layout(NamedTuple):
+    """How the states of an environment lie on grids."""
+
+    panels: tuple[Panel, ...]
+    moves: tuple[tuple[float, float] | str, ...]  # of each action: rows down and columns right, or a letter
+
+
+def layout_of(env: gymnasium.Env[Any, Any]) -> Layout | None:
+    """Return how the states lie on grids; None where they do not.
+
+    An environment says it by a method ``layout()`` that returns a `Layout`; FrozenLake, CliffWalking and Taxi are
+    known. What a method of that name returns otherwise is left alone.
+
+    Raises:
+        RunError: ``layout()`` failed.
+    """
+    core: Any = env.unwrapped
+    if callable(getattr(core, "layout", None)):
+        try:
+            own = core.layout()
+        except Exception as error:
+            raise RunError(f"layout() of {class_name(core)} failed: {type(error).__name__}: {error}") from error
+        return own if isinstance(own, Layout) else None
+    known = {
+        f"{_TOY}.frozen_lake.FrozenLakeEnv": _frozen_lake,
+        f"{_TOY}.cliffwalking.CliffWalkingEnv": _cliff,
+        f"{_TOY}.taxi.TaxiEnv": _taxi,
+    }.get(class_name(core))
+    return None if known is None else known(core)
+
+
+def _frozen_lake(core: Any) -> Layout:
+    letters = core.desc.astype(str)
+    states = np.arange(letters.size).reshape(letters.shape)
+    panel = Panel("", states, np.where(letters == "F", "", letters))
+    return Layout((panel,), ((0, -1), (1, 0), (0, 1), (-1, 0)))
+
+
+def _cliff(core: Any) -> Layout:
+    labels = np.where(core._cliff, "cliff", "")
+    labels[-1, 0], labels[-1, -1] = "S", "G"
+    # Nobody is ever on the cliff: a fall leads back to the start.
+    states = np.where(core._cliff, -1, np.arange(labels.size).reshape(labels.shape))
+    panel = Panel("", states, labels)
+    return Layout((panel,), ((-1, 0), (0, 1), (1, 0), (0, -1)))
+
+
+def _taxi(core: Any) -> Layout:
+    return cab_layout(
+        {(int(row), int(column)): name for (row, column), name in zip(core.locs, "RGYB", strict=True)}, "RGYB"
+    )
+
+
+def cab_layout(marks: Mapping[tuple[int, int], str], names: str) -> Layout:
+    """Return the layout of Taxi's 500 states: a grid for each place to fetch from, and to deliver to.
+
+    Args:
+        marks: cell [row, column] -> a letter in it.
+        names: letters of the four places.
+    """
+    cells = np.arange(25).reshape(5, 5) * 20
+    labels = np.full((5, 5), "", "<U1")
+    for cell, letter in marks.items():
+        labels[cell] = letter
+    fetch = [(f"fetch from {name}, for {names[(i + 1) % 4]}", i * 4 + (i + 1) % 4) for i, name in enumerate(names)]
+    deliver = [(f"deliver to {name}", 4 * 4 + i) for i, name in enumerate(names)]
+    panels = tuple(Panel(title, cells + code, labels) for title, code in [*fetch, *deliver])
+    return Layout(panels, ((1, 0), (-1, 0), (0, 1), (0, -1), "pick up", "drop off"))
+
+
+def legal_in(env: gymnasium.Env[Any, Any], *, action_mask: bool) -> Array | None:
+    """Return which actions [S, A] bool an agent could choose; None where it could choose all, or nobody says.
+
+    Args:
+        env: may say it by what finite MDP it is.
+        action_mask: the agent was shown masks; always, where the environment's metadata say so.
+    """
+    from rlkit.planning.mdp import model_of
+
+    if not (action_mask or env.metadata.get("action_mask")):
+        return None
+    try:
+        return model_of(env, samples=None, seed=0).legal
+    except UsageError:
+        return None
+
+
+def tables_of(agent: Any, legal: Array | None = None) -> tuple[Array, Array | None] | None:
+    """Return an agent's state values [S], and its action values [S, A] where it has some; None where it has no table.
+
+    The state values of an agent with action values are the largest of them, of `legal` [S, A] actions where given;
+    those of others are minus infinity.
+    """
+    from rlkit.algorithms.tabular.control import TabularControl
+    from rlkit.algorithms.tabular.planner import Planner
+    from rlkit.algorithms.tabular.prediction import Prediction
+
+    if isinstance(agent, TabularControl):
+        q = agent.q if legal is None or legal.shape != agent.q.shape else np.where(legal, agent.q, -np.inf)
+        return q.max(axis=1), q
+    if isinstance(agent, Planner):
+        return agent.v, np.where(agent.mdp.mask, agent.q, -np.inf)
+    return (agent.v, None) if isinstance(agent, Prediction) else None
+
+
+def draw(path: Path, layout: Layout, values: Array, q: Array | None, title: str) -> Path:
+    """Write a picture: heat for values [S], arrows for what is greedy in `q` [S, A]."""
+    columns = min(4, len(layout.panels))
+    rows = -(-len(layout.panels) // columns)
+    height, width = layout.panels[0].states.shape
+    size = (4.5 if columns == 1 else 2.4) * np.array([columns * max(1, width / height), rows * max(1, height / width)])
+    across, down = np.clip(size + np.array([1.5, 1]), 4, 14).tolist()
+    sheet = figure(across, down, title)
+    shown = [np.where(panel.states >= 0, values[panel.states], np.nan) for panel in layout.panels]
+    all_axes = sheet.subplots(rows, columns, squeeze=False).ravel()
+    for axes, panel, grid in zip(all_axes, layout.panels, shown, strict=False):
+        picture = axes.imshow(grid, cmap="viridis")
+        inks = np.where(grid >= np.mean(picture.get_clim()), "black", "white")
+        _cells(axes, panel, grid, inks, numbers=len(shown) == 1)
+        if q is not None and max(grid.shape) <= ARROWS_UP_TO:
+            _policy(axes, layout, panel, q, inks)
+        sheet.colorbar(picture, ax=axes, label="value" if len(shown) == 1 else None, shrink=0.8)
+    return write(sheet, path)
+
+
+def _cells(axes: Any, panel: Panel, grid: Array, inks: Array, *, numbers: bool) -> None:
+    axes.set_title(panel.title, fontsize=9)
+    axes.set_facecolor("#42484f")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if panel.labels is not None and max(grid.shape) <= ARROWS_UP_TO:
+        for row, column in np.argwhere(panel.labels != ""):
+            ink = inks[row, column]
+            axes.text(column - 0.45, row - 0.42, panel.labels[row, column], color=ink, va="top", fontsize=7)
+    if numbers and max(grid.shape) <= NUMBERS_UP_TO:
+        for row, column in np.argwhere(np.isfinite(grid)):
+            number, ink = f"{grid[row, column]:.3g}", inks[row, column]
+            axes.text(column, row + 0.46, number, color=ink, ha="center", va="bottom", fontsize=7)
+
+
+def _policy(axes: Any, layout: Layout, panel: Panel, q: Array, inks: Array) -> None:
+    for (row, column), state in np.ndenumerate(panel.states):
+        # Above the middle, clear of the numbers.
+        middle, ink = row - 0.06, inks[row, column]
+        for action in greedy_actions(q[state]) if state >= 0 else ():
+            move = layout.moves[action]
+            if isinstance(move, str):
+                axes.text(column, middle, move.replace(" ", "\n"), color=ink, ha="center", va="center", fontsize=6)
+            else:
+                tip = (column + 0.28 * move[1], middle + 0.28 * move[0])
+                style = {"arrowstyle": "-|>", "color": ink, "shrinkA": 0, "shrinkB": 0, "linewidth": 1}
+                axes.annotate("", tip, (column, middle), arrowprops=style)
+
+
+def greedy_actions(row: Array) -> list[int]:
+    """Return the best actions of `row` [A], ties included; none where all are equal, as where nothing was learnt."""
+    slack = TIE * max(1.0, float(np.abs(row[np.isfinite(row)]).max(initial=0.0)))
+    best = row >= row.max() - slack
+    return [] if best.all() else np.flatnonzero(best).tolist()

@@ -1,0 +1,230 @@
+"""Episodes of a trained agent as videos, alone or side by side, and as logs of actions to make videos of later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from rlkit.core.evaluation import evaluate, mixed
+from rlkit.core.seeding import Seeds
+from rlkit.core.types import Actor, Array, Memory, RunError, TimeStep, UsageError, require_least
+from rlkit.rendering.render_wrapper import AS_DRAWN, Format, first_episode, side_by_side
+from rlkit.runs import build
+from rlkit.runs.folder import versions
+
+if TYPE_CHECKING:
+    from rlkit.runs.run import Run
+
+SUFFIX = ".actions.json"
+ENVIRONMENT = ("env", "preprocess", "action_mask")
+"""The keys of a configuration that make an environment."""
+
+
+@dataclass(frozen=True)
+class ActionLog:
+    """An episode as its seed and its actions: a few kilobytes that the environment makes the same episode of again."""
+
+    environment: Mapping[str, Any]  # the keys `ENVIRONMENT` of a configuration
+    seed: int
+    actions: list[Any]
+    dtype: str  # of the actions
+    score: float  # the episode's raw return, which tells whether it went the same way again
+    versions: Mapping[str, str]
+
+    def write(self, path: Path) -> Path:
+        """Write to `path`."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self)) + "\n")
+        return path
+
+    @staticmethod
+    def read(path: Path) -> ActionLog:
+        """Return the log in `path`.
+
+        Raises:
+            UsageError: it is not there, or not one.
+        """
+        try:
+            return ActionLog(**json.loads(path.read_text()))
+        except FileNotFoundError:
+            raise UsageError(f"there is no log={path}; rlkit play run=… actions=true writes one") from None
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"log={path} is no log of actions: {error}") from error
+
+
+class Recording(NamedTuple):
+    """What was written of one or several episodes, and how they went."""
+
+    video: Path
+    logs: list[Path]
+    scores: list[float]  # raw returns
+    lengths: list[int]
+
+    def __str__(self) -> str:
+        """Return the video's path, and how the episodes went."""
+        returns, steps = (", ".join(f"{value:.6g}" for value in values) for values in (self.scores, self.lengths))
+        return f"{self.video}  return {returns} in {steps} steps"
+
+
+def record(
+    run: Run,
+    episodes: int = 1,
+    *,
+    checkpoint: str | int = "best",
+    seed: int = 0,
+    epsilon: float | None = None,
+    sample: bool | None = None,
+    max_steps: int | None = None,
+    out: Path | str | None = None,
+    grid: bool = False,
+    actions: bool = False,
+    format: Format = AS_DRAWN,
+    device: str | None = None,
+) -> Iterator[Recording]:
+    """Record episodes, each when it is asked for; the arguments are those of `Run.play`."""
+    require_least(1, "", episodes=episodes, max_steps=max_steps)
+    settings = run.config["eval"]
+    agent = run.load_agent(checkpoint, device)
+    stem = (run.videos if out is None else Path(out)) / f"{run.chosen(checkpoint)}-seed{seed}"
+    seeds = Seeds(seed).integers("play", size=episodes)
+    groups = {f"{stem}-grid{episodes}": seeds} if grid else {f"{stem}-{i}": [one] for i, one in enumerate(seeds)}
+    for number, (name, group) in enumerate(groups.items()):
+        yield _record_group(
+            run.config,
+            agent,
+            name,
+            group,
+            rng=Seeds(seed).generator("play actions", number),
+            epsilon=settings["epsilon"] if epsilon is None else epsilon,
+            sample=settings["sample"] if sample is None else sample,
+            max_steps=max_steps or settings["max_steps"],
+            actions=actions,
+            format=format,
+        )
+
+
+def _record_group(
+    config: Mapping[str, Any],
+    agent: Actor,
+    name: str,
+    seeds: list[int],
+    *,
+    rng: np.random.Generator,
+    epsilon: float,
+    sample: bool,
+    max_steps: int,
+    actions: bool,
+    format: Format,
+) -> Recording:
+    """Record an episode of each seed side by side, to ``<name>.mp4``."""
+    path = Path(f"{name}.mp4")
+    with side_by_side(path, len(seeds), format) as films:
+        env = build.make_environment(build.for_evaluation(config), num_envs=len(seeds), films=films)
+        noting = Noting(mixed(agent, env.action_space, epsilon, sample=sample))
+        try:
+            played = evaluate(noting, env, episodes=len(seeds), max_steps=max_steps, rng=rng, episode_seeds=seeds)
+        finally:
+            env.close()
+    scores, lengths, _ = map(list, zip(*played, strict=True))
+    logs: list[Path] = []
+    for i, (score, length) in enumerate(zip(scores, lengths, strict=True) if actions else ()):
+        own = f"{name}-{i}" if len(seeds) > 1 else name
+        log = ActionLog(
+            environment={key: config[key] for key in ENVIRONMENT},
+            seed=int(seeds[i]),
+            actions=[row[i].tolist() for row in noting.actions[:length]],
+            dtype=noting.actions[0].dtype.str,
+            score=score,
+            versions=versions(),
+        )
+        logs.append(log.write(Path(own + SUFFIX)))
+    return Recording(path, logs, scores, lengths)
+
+
+def render(path: Path | str, *, out: Path | str | None = None, format: Format = AS_DRAWN) -> Recording:
+    """Make a video of a log of actions, without the agent.
+
+    Args:
+        path: of the log.
+        out: folder; None: the log's.
+        format: how the video looks.
+
+    Raises:
+        UsageError: there is no such log.
+        RunError: the environment took another course than when the log was made.
+    """
+    path = Path(path)
+    log = ActionLog.read(path)
+    size = f"-{format.height}" if format.height else ""
+    video = (path.parent if out is None else Path(out)) / f"{path.name.removesuffix(SUFFIX)}{size}.mp4"
+    with first_episode(video, format) as sink:
+        config = build.for_evaluation(log.environment)
+        env = build.make_environment(config, num_envs=1, films=[sink])
+        try:
+            [(score, length, _)] = evaluate(
+                Script(log),
+                env,
+                episodes=1,
+                max_steps=len(log.actions),
+                rng=np.random.default_rng(0),
+                episode_seeds=[log.seed],
+            )
+        finally:
+            env.close()
+        if (score, length) != (log.score, len(log.actions)):
+            raise RunError(
+                f"log={path} has return {log.score:g} in {len(log.actions)} steps, but the environment gave {score:g} "
+                f"in {length}{_changed(log)}"
+            )
+    return Recording(video, [path], [score], [length])
+
+
+def _changed(log: ActionLog) -> str:
+    now = versions()
+    other = [f"{name} {version}" for name, version in log.versions.items() if now.get(name) != version]
+    return f"; the log was made with {', '.join(other)}" if other else "; is it drawing from a generator of its own?"
+
+
+class Noting:
+    """Another's actions, written down: `actions`, [N, ...] a step."""
+
+    def __init__(self, actor: Actor):
+        """Act as `actor` does."""
+        self._actor = actor
+        self.actions: list[Array] = []
+
+    def initial_memory(self, n: int) -> Memory:
+        """Return what `actor` remembers."""
+        return self._actor.initial_memory(n)
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Let `actor` act, and note it."""
+        action, memory = self._actor.act(timestep, memory, explore=explore, rng=rng)
+        self.actions.append(np.array(action))
+        return action, memory
+
+
+class Script:
+    """The actions of a log, one after the other, for one environment."""
+
+    def __init__(self, log: ActionLog):
+        """Begin with the first."""
+        self._actions = iter(log.actions)
+        self._dtype = np.dtype(log.dtype)
+
+    def initial_memory(self, n: int) -> Memory:
+        """Return nothing."""
+        return ()
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Return the next action [1] or [1, ...]."""
+        return np.array([next(self._actions)], self._dtype), memory

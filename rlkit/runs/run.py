@@ -1,0 +1,284 @@
+"""A run folder: its configuration, its figures, its agent, and what can be done with them."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlkit.core.checkpoint import CheckpointError, Store
+from rlkit.core.evaluation import evaluate
+from rlkit.core.seeding import Seeds
+from rlkit.core.types import Agent, Array, State, UsageError, require_least
+from rlkit.runs import build
+from rlkit.runs.folder import read_config
+from rlkit.runs.training import made_for, require_fit, without_replay
+
+
+class Run:
+    """A run folder: its configuration, its figures, and its agent.
+
+    Attributes:
+        directory: the folder.
+        config: plain data, as in config.yaml.
+        stopped: why training ended before its budget, where this object comes from training; else None.
+    """
+
+    def __init__(self, directory: Path | str):
+        """Open a run folder.
+
+        Raises:
+            UsageError: it is not there, or not a run of rlkit's.
+        """
+        self.directory = Path(directory)
+        self.config: dict[str, Any] = read_config(self.directory)
+        if "learner" in self.config:
+            raise UsageError(f"{directory} is a run of rlkit fit; rlkit predict and rlkit report take it")
+        # A run of before there was the key.
+        self.config["eval"].setdefault("sample", False)
+        self.stopped: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return str(self.config["name"])
+
+    @property
+    def videos(self) -> Path:
+        """The folder of this run's videos."""
+        return Path("videos") / self.name
+
+    @cached_property
+    def metrics(self) -> dict[str, Array]:
+        """Columns of metrics.csv, [rows] float64 each; NaN where a figure was not there yet."""
+        return read_table(self.directory / "metrics.csv")
+
+    @cached_property
+    def episodes(self) -> dict[str, Array]:
+        """Columns of episodes.csv, one row for each training episode."""
+        return read_table(self.directory / "episodes.csv")
+
+    @cached_property
+    def evaluations(self) -> dict[str, Array]:
+        """Columns of evaluations.csv, one row for each evaluation episode."""
+        return read_table(self.directory / "evaluations.csv")
+
+    @cached_property
+    def agent(self) -> Agent:
+        """The best agent by evaluation, else the last."""
+        return self.load_agent("best")
+
+    @property
+    def checkpoints(self) -> list[int]:
+        """The steps of the checkpoints that are kept, oldest first."""
+        return Store(self.directory / "checkpoints", warn=_warn).steps()
+
+    def evaluation_means(self) -> list[tuple[int, float]]:
+        """Return (step, mean raw return) of each evaluation."""
+        if not (self.directory / "evaluations.csv").exists():
+            return []
+        steps, returns = self.evaluations["step"], self.evaluations["return/raw"]
+        return [(int(step), float(returns[steps == step].mean())) for step in np.unique(steps)]
+
+    def use_threads(self, threads: int) -> None:
+        """Let torch use so many threads, where the agent uses torch.
+
+        Raises:
+            UsageError: less than one.
+        """
+        require_least(1, "", threads=threads)
+        if self.config["network"] is not None:
+            import torch
+
+            torch.set_num_threads(threads)
+
+    def load_agent(
+        self,
+        checkpoint: str | int = "best",
+        device: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Agent:
+        """Return the agent of a checkpoint.
+
+        Args:
+            checkpoint: ``best`` (as in `chosen`), ``last`` or a step.
+            device: where its networks go; None: as in training.
+            settings: values of the configuration's ``agent`` that stand in for those of training.
+
+        Raises:
+            UsageError: there is no such checkpoint.
+        """
+        state = self._state(self.chosen(checkpoint))
+        config = {**self.config, "device": device or self.config["device"]}
+        config["agent"] = {**config["agent"], **(settings or {})}
+        env = build.make_environment({**config, "vectorization": "sync"}, num_envs=1)
+        try:
+            agent = build.make_agent(config, env, Seeds(config["seed"]), fresh=False, learns=False)
+            require_fit(state["made_for"], made_for(config, env))
+            agent.load_state_dict(without_replay(state["agent"]))
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise CheckpointError(
+                f"checkpoint {checkpoint} of {self.directory} does not fit its config.yaml: {error}"
+            ) from error
+        finally:
+            env.close()
+        return agent
+
+    def chosen(self, checkpoint: str | int) -> str:
+        """Return which checkpoint is taken where `checkpoint` is asked for.
+
+        ``best`` is the agent with the greatest mean return in an evaluation, the one at the end of the run included,
+        and the newest of equals. Where there was no evaluation (``eval.every=0``, or the run was interrupted before
+        the first), it is the ``last``.
+        """
+        known = Store(self.directory / "checkpoints" / "best").steps()
+        return "last" if checkpoint == "best" and not known else str(checkpoint)
+
+    def _state(self, checkpoint: str) -> State:
+        folder = self.directory / "checkpoints"
+        store = Store(folder, warn=_warn)
+        if checkpoint == "best":
+            return Store(folder / "best", warn=_warn).load_newest()[1]
+        if checkpoint == "last":
+            return store.load_newest()[1]
+        if not checkpoint.isdigit() or int(checkpoint) not in store.steps():
+            raise UsageError(
+                f"there is no checkpoint={checkpoint} in {folder}; there is: best, last, "
+                f"{', '.join(map(str, store.steps()))}"
+            )
+        return store.load(int(checkpoint))
+
+    def evaluate(
+        self,
+        episodes: int = 100,
+        *,
+        checkpoint: str | int = "best",
+        seed: int = 0,
+        epsilon: float | None = None,
+        sample: bool | None = None,
+        max_steps: int | None = None,
+        num_envs: int = 10,
+        device: str | None = None,
+    ) -> dict[str, Any]:
+        """Play fresh episodes and return their statistics: ``episodes``, ``return/raw`` and ``length``.
+
+        Args:
+            episodes: how many.
+            checkpoint: as in `load_agent`.
+            seed: of the episodes; they are never those of a periodic evaluation.
+            epsilon: share of random actions; None: as in training's evaluations.
+            sample: the others are drawn from the policy, not the likeliest; None: as in training's evaluations.
+            max_steps: cap of an episode; None: as in training's evaluations.
+            num_envs: played side by side; results do not depend on it where the agent does not draw.
+            device: as in `load_agent`.
+
+        Raises:
+            UsageError: less than one episode, step or environment, or what `rlkit.core.evaluation.mixed` refuses.
+        """
+        require_least(1, "", episodes=episodes, max_steps=max_steps, num_envs=num_envs)
+        settings = self.config["eval"]
+        agent = self.load_agent(checkpoint, device)
+        env = build.make_environment(build.for_evaluation(self.config), num_envs=min(num_envs, episodes))
+        seeds = Seeds(seed)
+        try:
+            played = evaluate(
+                agent,
+                env,
+                episodes=episodes,
+                max_steps=max_steps or settings["max_steps"],
+                rng=seeds.generator("final evaluation actions"),
+                episode_seeds=seeds.integers("final evaluation episodes", size=episodes),
+                epsilon=settings["epsilon"] if epsilon is None else epsilon,
+                sample=settings["sample"] if sample is None else sample,
+            )
+        finally:
+            env.close()
+        returns = np.array([score for score, _, _ in played])
+        lengths = np.array([length for _, length, _ in played])
+        return {"episodes": episodes, "return/raw": _spread(returns), "length": _spread(lengths)}
+
+    def play(
+        self,
+        episodes: int = 1,
+        *,
+        checkpoint: str | int = "best",
+        seed: int = 0,
+        epsilon: float | None = None,
+        sample: bool | None = None,
+        max_steps: int | None = None,
+        out: Path | str | None = None,
+        grid: bool = False,
+        actions: bool = False,
+        fps: int | None = None,
+        height: int | None = None,
+        captions: bool = True,
+        device: str | None = None,
+    ) -> list[Path]:
+        """Record episodes to mp4 files, and return their paths.
+
+        Args:
+            episodes: how many.
+            checkpoint: as in `load_agent`.
+            seed: of the episodes.
+            epsilon: share of random actions; None: as in training's evaluations.
+            sample: the others are drawn from the policy, not the likeliest; None: as in training's evaluations.
+            max_steps: cap of an episode; None: as in training's evaluations.
+            out: folder; None: ``videos/<name>``.
+            grid: all side by side in one video; else one file each.
+            actions: write a log of each episode's actions beside its video, for `rlkit.runs.record_video.render`.
+            fps: frames per second; None: the environment's own.
+            height: of a picture in pixels; None: as the environment draws it.
+            captions: write score and step below each picture.
+            device: as in `load_agent`.
+        """
+        from rlkit.rendering.render_wrapper import Format
+        from rlkit.runs.record_video import record
+
+        recordings = record(
+            self,
+            episodes,
+            checkpoint=checkpoint,
+            seed=seed,
+            epsilon=epsilon,
+            sample=sample,
+            max_steps=max_steps,
+            out=out,
+            grid=grid,
+            actions=actions,
+            format=Format(fps, height, captions=captions),
+            device=device,
+        )
+        return [recording.video for recording in recordings]
+
+
+def read_table(path: Path) -> dict[str, Array]:
+    """Return the columns of a CSV file of numbers, [rows] float64 each, NaN where a cell is empty.
+
+    A last line that is not whole yet, or was cut short by a kill, is left out.
+
+    Raises:
+        UsageError: the file is not there.
+    """
+    if not path.exists():
+        raise UsageError(f"{path} is not there; was the run made with logger=[csv,…]?")
+    content = path.read_text()
+    header, *rows = csv.reader(content[: content.rfind("\n") + 1].splitlines()) if "\n" in content else [[]]
+    return {name: np.array([float(row[i]) if row[i] else np.nan for row in rows]) for i, name in enumerate(header)}
+
+
+def _spread(values: Array) -> dict[str, float]:
+    return {
+        "mean": float(values.mean()),
+        "std": float(values.std()),
+        "min": float(values.min()),
+        "max": float(values.max()),
+    }
+
+
+def _warn(message: str) -> None:
+    print(f"rlkit: {message}", file=sys.stderr)

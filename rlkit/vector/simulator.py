@@ -1,0 +1,64 @@
+"""One environment as rlkit steps it, in this process or in a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+
+from rlkit.core.spaces import as_arrays
+from rlkit.core.types import State
+from rlkit.vector import snapshot
+from rlkit.vector.frame_stack import frame_stack
+from rlkit.vector.raw_rewards import with_raw_rewards, without_rewards
+
+MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
+
+
+class Simulator(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """The outermost layer of one environment: array spaces, capture, and a restart from nothing."""
+
+    def __init__(self, make: MakeEnv):
+        self._make = make
+        super().__init__(_made(make))
+
+    def reset(self, **keys: Any) -> Any:
+        """Reset."""
+        observation, info = self.env.reset(**keys)
+        return observation, without_rewards(info)
+
+    def step(self, action: Any) -> Any:
+        """Step, and say all that rlkit reads of infos, always with the same types.
+
+        Gymnasium's vector environments write infos into arrays whose type is that of the first environment's value.
+        """
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        facts = {
+            "raw_reward": float(info.get("raw_reward", reward)),
+            "game_over": bool(info.get("game_over", terminated or truncated)),
+            "discount": float(info.get("discount", 1.0)),
+        }
+        return observation, reward, terminated, truncated, {**info, **facts}
+
+    @property
+    def frame_stack(self) -> int:
+        """How many frames an observation stacks along axis 0."""
+        return frame_stack(self.env)
+
+    def capture(self) -> State | None:
+        """Return the state of all layers below, or None where one is opaque."""
+        return snapshot.capture(self.env)
+
+    def restore(self, state: State) -> None:
+        """Take back what `capture` gave."""
+        snapshot.restore(self.env, state)
+
+    def restart(self) -> None:
+        """Build the environment anew, so that nothing of the old one can leak into what follows."""
+        self.env.close()
+        self.env = _made(self._make)
+
+
+def _made(make: MakeEnv) -> gymnasium.Env[Any, Any]:
+    return as_arrays(with_raw_rewards(make()))

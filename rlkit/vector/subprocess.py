@@ -1,0 +1,135 @@
+"""Environments in processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode
+from gymnasium.vector.async_vector_env import _async_worker
+
+from rlkit.core.types import Array, RunError, State, TimeStep, WorkerError
+from rlkit.vector.simulator import MakeEnv, Simulator
+from rlkit.vector.vector import VectorEnvironment
+
+
+class _Workers(AsyncVectorEnv):
+    """Gymnasium's workers without its reports: a failure is raised in one line, and closing never fails."""
+
+    fresh_arrays = True
+    """What comes out of the shared memory is copied there."""
+
+    send = AsyncVectorEnv.step_async
+    recv = AsyncVectorEnv.step_wait
+
+    def _raise_if_errors(self, successes: Iterable[bool]) -> None:
+        failed = sum(not success for success in successes)
+        if failed:
+            # The first environment's, so that equal runs say the same.
+            _, _, error, _ = min((self.error_queue.get() for _ in range(failed)), key=lambda report: report[0])
+            raise WorkerError(str(error))
+
+    def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
+        for pipe in self.parent_pipes:
+            with contextlib.suppress(OSError):
+                pipe.send(("close", None))
+            pipe.close()
+        for process in self.processes:
+            process.join(0 if terminate else 10)
+            if process.is_alive():
+                process.terminate()
+                process.join()
+
+
+class SubprocessEnvironment(VectorEnvironment):
+    """N environments, each in a process of its own; states are captured in the worker."""
+
+    def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False):
+        """Start one worker for each function in `makes`; `action_mask` as in `SerialEnvironment`."""
+        simulators = [_SimulatorMaker(make) for make in makes]
+        super().__init__(
+            lambda: _Workers(simulators, worker=_worker, autoreset_mode=AutoresetMode.SAME_STEP),
+            action_mask=action_mask,
+        )
+        with _worker_deaths():
+            self.frame_stack = int(self._vector.get_attr("frame_stack")[0])
+
+    def reset(self, seeds: list[int]) -> TimeStep:
+        """Start a new episode in every environment."""
+        with _worker_deaths():
+            return super().reset(seeds)
+
+    def send(self, action: Array) -> None:
+        """Start a step of every environment in its worker."""
+        with _worker_deaths():
+            super().send(action)
+
+    def recv(self) -> TimeStep:
+        """Wait for the step of every worker."""
+        with _worker_deaths():
+            return super().recv()
+
+    def restart(self, seeds: list[int]) -> TimeStep:
+        """Build every environment anew in its worker and start an episode in it."""
+        with _worker_deaths():
+            self._drain()
+            self._vector.call("restart")
+        return self.reset(seeds)
+
+    def get_state(self) -> State | None:
+        """Return the state of every environment, or None where one is opaque."""
+        with _worker_deaths():
+            states = list(self._vector.call("capture"))
+        return None if any(state is None for state in states) else {"envs": states}
+
+    def set_state(self, state: State) -> None:
+        """Take back what `get_state` gave."""
+        # `call` sends every worker the same arguments, so each picks its own by asking in turn.
+        with _worker_deaths():
+            for pipe, saved in zip(self._vector.parent_pipes, state["envs"], strict=True):
+                pipe.send(("_call", ("restore", (saved,), {})))
+            results = [pipe.recv() for pipe in self._vector.parent_pipes]
+        if not all(success for _, success in results):
+            raise RunError(
+                "a worker could not take its environment's state back; resume with the versions in versions.json"
+            )
+
+
+class _SimulatorMaker:
+    def __init__(self, make: MakeEnv):
+        self._make = make
+
+    def __call__(self) -> Simulator:
+        return Simulator(self._make)
+
+
+@contextlib.contextmanager
+def _worker_deaths() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, ConnectionError) as error:
+        raise WorkerError("a worker process of the environment ended (it crashed or was killed)") from error
+
+
+class _Reports:
+    """The queue of a worker's errors, each as text: many exceptions cannot be sent to another process."""
+
+    def __init__(self, queue: Any):
+        self._queue = queue
+
+    def put(self, report: tuple[int, type[BaseException], BaseException, str]) -> None:
+        """Send a report."""
+        index, kind, error, trace = report
+        self._queue.put((index, WorkerError, f"the environment raised {kind.__name__}: {error}", trace))
+
+
+def _worker(
+    index: int, make: Any, pipe: Any, parent_pipe: Any, shared_memory: Any, error_queue: Any, *args: Any
+) -> None:
+    """Gymnasium's worker, ending without a word when the parent is gone or the terminal says Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with contextlib.suppress(EOFError, ConnectionError):
+        _async_worker(index, make, pipe, parent_pipe, shared_memory, _Reports(error_queue), *args)  # type: ignore[arg-type]

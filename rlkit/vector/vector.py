@@ -1,0 +1,348 @@
+"""Any Gymnasium `Env` or `VectorEnv` as a stream of `TimeStep`s.
+
+The valid transitions are the same whatever the autoreset mode (next-step, same-step, disabled) and
+whether environments are stepped in this process, in subprocesses or natively.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from rlkit.core.types import Array, RunError, State, StepInfo, TimeStep, UsageError
+from rlkit.vector.action_masks import Masks
+from rlkit.vector.raw_rewards import tapped_vector
+from rlkit.vector.simulator import MakeEnv, Simulator
+
+States = Callable[[Any], Array]
+"""Tells the states of simulators; see `rlkit.core.types.TimeStep`."""
+
+
+def first_timestep(observation: Array, legal_actions: Array | None, state: States | None = None) -> TimeStep:
+    """Return the time step [N] of a reset: nothing was done yet, so no row is valid."""
+    n = len(observation)
+    no = np.zeros(n, bool)
+    return TimeStep(
+        observation=observation,
+        reward=np.zeros(n, np.float32),
+        discount=np.ones(n, np.float32),
+        last=no,
+        next_observation=observation,
+        valid=no,
+        legal_actions=legal_actions,
+        next_legal_actions=legal_actions,
+        state=state,
+        info=StepInfo(raw_reward=np.zeros(n), game_over=no, cut=no),
+    )
+
+
+class SerialEnvironment:
+    """N environments stepped one after the other in this process, reset in the step that ends them.
+
+    Attributes:
+        envs: the single ones.
+    """
+
+    def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False):
+        """Build one environment of each function in `makes`.
+
+        Args:
+            makes: one function for each environment.
+            action_mask: take `legal_actions` from ``info["action_mask"]`` [A]; always, where the environment's
+                metadata say ``"action_mask": True``: it takes no other actions.
+
+        Raises:
+            UsageError: masks of actions that cannot have any. Resets and steps raise it where the info has no mask, or
+                one of another length.
+        """
+        self.envs = [Simulator(make) for make in makes]
+        self.can_resign = bool(self.envs[0].metadata.get("can_resign"))
+        self.num_envs = len(self.envs)
+        self.observation_space = self.envs[0].observation_space
+        self.action_space = self.envs[0].action_space
+        self._masks = Masks(self.action_space, self.envs[0].metadata, action_mask=action_mask)
+        self.frame_stack = self.envs[0].frame_stack
+        self._sent: Array | None = None
+        self._shape = (self.num_envs, *(self.observation_space.shape or ()))
+        self._dtype = self.observation_space.dtype
+        self._discrete = isinstance(self.action_space, gymnasium.spaces.Discrete)
+
+    def reset(self, seeds: list[int]) -> TimeStep:
+        """Start a new episode in every environment."""
+        self._sent = None
+        observation = np.empty(self._shape, self._dtype)
+        infos = []
+        for i, (env, seed) in enumerate(zip(self.envs, seeds, strict=True)):
+            observation[i], info = env.reset(seed=seed)
+            infos.append(info)
+        return first_timestep(observation, self._masks.of_each(infos), self.states)
+
+    def restart(self, seeds: list[int]) -> TimeStep:
+        """Build every environment anew and start an episode in it."""
+        for env in self.envs:
+            env.restart()
+        return self.reset(seeds)
+
+    def send(self, action: Array) -> None:
+        """Keep `action` for `recv`."""
+        self._sent = action
+
+    def recv(self) -> TimeStep:
+        """Take the step of the action that was sent."""
+        action, self._sent = self._sent, None
+        assert action is not None, "recv without send"
+        return self.step(action)
+
+    def step(self, action: Array) -> TimeStep:
+        """Step every environment; those that end are reset at once."""
+        n = self.num_envs
+        observation = reached = np.empty(self._shape, self._dtype)
+        rewards: list[Any] = [0.0] * n
+        terminations, lasts = [False] * n, [False] * n
+        infos: list[dict[str, Any]] = [{}] * n
+        fresh = infos
+        actions = action.tolist() if self._discrete else action
+        for i, env in enumerate(self.envs):
+            reached[i], rewards[i], terminations[i], truncated, infos[i] = env.env.step(actions[i])
+            lasts[i] = terminations[i] or truncated
+            if lasts[i]:
+                if observation is reached:
+                    observation, fresh = reached.copy(), list(infos)
+                observation[i], fresh[i] = env.env.reset()
+            elif observation is not reached:
+                observation[i], fresh[i] = reached[i], infos[i]
+        return timestep(
+            observation,
+            np.array(rewards, np.float64),
+            [0.0 if over else info.get("discount", 1.0) for over, info in zip(terminations, infos, strict=True)],
+            np.array(lasts, bool),
+            reached,
+            raw_reward=[info.get("raw_reward", reward) for info, reward in zip(infos, rewards, strict=True)],
+            game_over=[info.get("game_over", last) for info, last in zip(infos, lasts, strict=True)],
+            legal_actions=self._masks.of_each(fresh),
+            next_legal_actions=self._masks.of_each(infos),
+            state=self.states,
+        )
+
+    def states(self, model: Any) -> Array:
+        """Return the state of each environment as `model` reads it, [N, ...]."""
+        return np.stack([model.read(env.env) for env in self.envs])
+
+    def get_state(self) -> State | None:
+        """Return the state of every environment, or None where one is opaque."""
+        states = [env.capture() for env in self.envs]
+        return None if any(state is None for state in states) else {"envs": states}
+
+    def set_state(self, state: State) -> None:
+        """Take back what `get_state` gave."""
+        for env, saved in zip(self.envs, state["envs"], strict=True):
+            env.restore(saved)
+
+    def render(self, index: int = 0) -> Array:
+        """Return a picture [H, W, 3] uint8 of one environment."""
+        return np.asarray(self.envs[index].render())
+
+    def close(self) -> None:
+        """Close every environment."""
+        for env in self.envs:
+            env.close()
+
+
+class VectorEnvironment:
+    """A Gymnasium `VectorEnv` in any autoreset mode: native, synchronous, asynchronous or a user's own.
+
+    A vector environment can make it faster by what it offers: ``send(actions)`` and ``recv()``, between which it steps
+    by itself; ``fresh_arrays = True``, where it never writes again to an array that it returned; ``fresh_when_seeded =
+    True``, where a reset with seeds leaves nothing of what was before; ``frame_stack``, the number of frames along
+    axis 0 of an observation.
+    """
+
+    def __init__(self, make: Callable[[], VectorEnv[Any, Any, Any]], *, action_mask: bool = False):
+        """Build the vector environment by `make`; `action_mask`, and what is raised, as in `SerialEnvironment`."""
+        self._make = make
+        self._vector: Any = make()
+        self._tap = tapped_vector(self._vector)
+        self.can_resign = bool(self._vector.metadata.get("can_resign"))
+        self._takes_list = True
+        self.num_envs = self._vector.num_envs
+        self.observation_space = self._vector.single_observation_space
+        self.action_space: Any = self._vector.single_action_space
+        self._masks = self._masks_read(action_mask)
+        self.frame_stack = int(getattr(self._vector, "frame_stack", 1))
+        self._overlaps = all(callable(getattr(self._vector, name, None)) for name in ("send", "recv"))
+        self._own = np.asarray if getattr(self._vector, "fresh_arrays", False) else np.array
+        self._sent: Array | None = None
+        self._mode = AutoresetMode(self._vector.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
+        self._resetting = np.zeros(self.num_envs, bool)
+
+    def _masks_read(self, action_mask: bool) -> Masks:
+        try:
+            return Masks(self.action_space, self._vector.metadata, action_mask=action_mask)
+        except UsageError:
+            self._vector.close()  # There may be processes.
+            raise
+
+    def reset(self, seeds: list[int]) -> TimeStep:
+        """Start a new episode in every environment; one that takes a single seed gets the first."""
+        self._drain()
+        observation, infos = self._reset(seeds)
+        self._resetting = np.zeros(self.num_envs, bool)
+        legal = self._masks.of_vector(infos, ~self._resetting)
+        return first_timestep(self._own(observation), legal, self.states)
+
+    def _reset(self, seeds: list[int]) -> tuple[Any, dict[str, Any]]:
+        if self._takes_list:
+            try:
+                return self._vector.reset(seed=seeds)  # type: ignore[no-any-return]
+            except (gymnasium.error.Error, TypeError):
+                self._takes_list = False
+        return self._vector.reset(seed=seeds[0])  # type: ignore[no-any-return]
+
+    def restart(self, seeds: list[int]) -> TimeStep:
+        """Build the vector environment anew, unless that makes no difference, and start an episode in every row."""
+        if not getattr(self._vector, "fresh_when_seeded", False):
+            self.close()
+            self._vector = self._make()
+            self._tap = tapped_vector(self._vector)
+        return self.reset(seeds)
+
+    def step(self, action: Array) -> TimeStep:
+        """Step every environment."""
+        self.send(action)
+        return self.recv()
+
+    def send(self, action: Array) -> None:
+        """Start a step, which goes on by itself where the vector environment can."""
+        self._sent = action
+        if self._overlaps:
+            self._vector.send(action)
+
+    def recv(self) -> TimeStep:
+        """Wait for the step and bring what its autoreset mode returns into one form."""
+        observed, reward, terminated, truncated, infos = self._received()
+        observation, valid, last = self._own(observed), ~self._resetting, terminated | truncated
+        reached, ended, ongoing = observation, infos, infos
+        legal = self._masks.of_vector(infos, np.ones(self.num_envs, bool))
+        if self._mode is AutoresetMode.NEXT_STEP:
+            self._resetting = np.array(last)
+        elif last.any():
+            reached = observation.copy()
+            if self._mode is AutoresetMode.SAME_STEP:
+                ended = infos.get("final_info", {})
+                for i in np.flatnonzero(last):
+                    reached[i] = infos["final_obs"][i]
+            else:
+                fresh, begun = self._vector.reset(options={"reset_mask": np.array(last)})
+                observation, legal = self._own(fresh), self._masks.of_vector(begun, last, legal)
+        return timestep(
+            observation,
+            np.asarray(reward, np.float64),
+            np.where(terminated, 0.0, _merged(ended, ongoing, "discount", np.ones(self.num_envs), last)),
+            last,
+            reached,
+            valid=valid,
+            raw_reward=self._raw_reward(reward, infos, last),
+            game_over=_merged(ended, ongoing, "game_over", last, last),
+            legal_actions=legal,
+            next_legal_actions=self._masks.of_vector(ended, last, legal),
+            state=self.states,
+        )
+
+    def _raw_reward(self, reward: Array, infos: dict[str, Any], last: Array) -> Array:
+        """Return the innermost environment's rewards [N] of a step."""
+        if self._tap is not None:
+            reward, infos = self._tap.reward, self._tap.infos
+        ended = infos.get("final_info", {}) if self._mode is AutoresetMode.SAME_STEP and last.any() else infos
+        return _merged(ended, infos, "raw_reward", np.asarray(reward, np.float64), last)
+
+    def states(self, model: Any) -> Array:
+        """Return what the vector environment's ``states()`` says, [N, ...].
+
+        Raises:
+            UsageError: it offers none.
+        """
+        offered = getattr(self._vector, "states", None)
+        if offered is None:
+            raise UsageError(
+                f"a search needs to read the state of the environments, which {type(self._vector).__name__} does not "
+                "offer; use vectorization=sync"
+            )
+        return np.asarray(offered())
+
+    def _received(self) -> Any:
+        action, self._sent = self._sent, None
+        assert action is not None, "recv without send"
+        return self._vector.recv() if self._overlaps else self._vector.step(action)
+
+    def _drain(self) -> None:
+        """Let a step end whose result nobody will ask for."""
+        if self._sent is not None:
+            self._received()
+
+    def get_state(self) -> State | None:
+        """Return the state where the vector environment offers ``get_state()``, else None."""
+        offered = getattr(self._vector, "get_state", None)
+        return None if offered is None else {"vector": offered(), "resetting": self._resetting}
+
+    def set_state(self, state: State) -> None:
+        """Take back what `get_state` gave."""
+        self._vector.set_state(state["vector"])
+        self._resetting = np.array(state["resetting"])
+
+    def render(self, index: int = 0) -> Array:
+        """Return a picture [H, W, 3] uint8 of one environment."""
+        pictures = self._vector.render()
+        if pictures is None or pictures[index] is None:
+            raise RunError("this vector environment draws no pictures; use vectorization=sync to record videos")
+        return np.asarray(pictures[index])
+
+    def close(self) -> None:
+        """Close the vector environment."""
+        self._sent = None
+        self._vector.close()
+
+
+def timestep(
+    observation: Array,
+    reward: Array,
+    discount: Array | Sequence[float],
+    last: Array,
+    next_observation: Array,
+    *,
+    raw_reward: Any,
+    game_over: Any,
+    legal_actions: Array | None,
+    next_legal_actions: Array | None,
+    valid: Array | None = None,
+    state: States | None = None,
+) -> TimeStep:
+    """Return the time step [N] after a step; `valid`: None for all."""
+    n = len(reward)
+    return TimeStep(
+        observation=observation,
+        reward=reward.astype(np.float32),
+        discount=np.asarray(discount, np.float32),
+        last=last,
+        next_observation=next_observation,
+        valid=np.ones(n, bool) if valid is None else valid,
+        legal_actions=legal_actions,
+        next_legal_actions=next_legal_actions,
+        state=state,
+        info=StepInfo(np.array(raw_reward, np.float64), np.array(game_over, bool), np.zeros(n, bool)),
+    )
+
+
+def _merged(ended: dict[str, Any], infos: dict[str, Any], key: str, default: Array, last: Array) -> Array:
+    """Return `key` [N] of the step itself: from `ended` where an episode ended, else from `infos`."""
+    if ended is infos and f"_{key}" not in infos:
+        return np.asarray(infos.get(key, default))
+    value = np.array(default)
+    for source, rows in ((infos, ~last), (ended, last)):
+        if key in source:
+            known = rows & source.get(f"_{key}", np.ones(len(last), bool))
+            value[known] = np.asarray(source[key])[known]
+    return value
