@@ -7,7 +7,7 @@ choices of an action one after the other (`rlkit.core.spaces.choice_sizes`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,12 @@ RESIGN = -1
 
 State = dict[str, Any]
 """Plain data: nested dicts, lists and tuples of arrays, numbers, strings, booleans and None."""
+
+
+_Value = TypeVar("_Value")
+
+FromRun = Annotated[_Value, "from the run"]
+"""A constructor's parameter that only the run knows, such as ``num_envs: FromRun[int]``: see `rlkit.runs.build`."""
 
 
 class UsageError(Exception):
