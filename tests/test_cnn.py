@@ -238,7 +238,8 @@ class TestTransfer:
         first = CNNClassifier(**QUICK).fit(a, ya)
         first.save_encoder(tmp_path / "encoder.npz")
         with np.load(tmp_path / "encoder.npz", allow_pickle=False) as file:
-            assert set(file) == set(first.encoder_state_dict())
+            assert set(file) == {*first.encoder_state_dict(), "about/scale", "about/preparations"}
+            assert file["about/scale"] == first.scale_
         path = str(tmp_path / "encoder.npz")
         again = CNNClassifier(**QUICK, encoder=path, transfer="frozen").fit(a, ya)
         np.testing.assert_array_equal(again.transform(b), first.transform(b))
