@@ -140,11 +140,14 @@ class TestFigures:
     def test_factors_recommend_better_than_popularity_and_ten_better_than_one(self, seed: int) -> None:
         ten = figures("lastfm", data="lastfm", seed=seed)
         one = figures("lastfm", "learner.n_components=1", "name=one", data="lastfm", seed=seed)
-        assert ten["test/precision_at_10"] >= 1.6 * ten["popularity/precision_at_10"]
-        assert ten["test/precision_at_10"] >= 1.3 * one["test/precision_at_10"]
+        assert ten["test/precision_at_10"] >= 2 * ten["popularity/precision_at_10"]
+        assert ten["test/precision_at_10"] >= 1.5 * one["test/precision_at_10"]
 
-    def test_ratings_are_predicted_with_the_error_that_the_preset_tells(self) -> None:
-        assert figures("lastfm_ratings", data="lastfm")["test/rmse"] == pytest.approx(0.82, abs=0.015)
+    def test_ratings_are_predicted_with_the_error_of_the_facts_and_ten_factors_are_no_worse_than_one(self) -> None:
+        ten = figures("lastfm_ratings", data="lastfm")["test/rmse"]
+        one = figures("lastfm_ratings", "learner.n_components=1", "name=one", data="lastfm")["test/rmse"]
+        assert ten == pytest.approx(0.80, abs=0.015)
+        assert ten <= one
 
     def test_the_cnn_reads_digits(self) -> None:
         assert figures("mnist_cnn", data="mnist")["test/accuracy"] >= 0.97
