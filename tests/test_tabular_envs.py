@@ -606,6 +606,6 @@ def test_an_environment_can_be_enumerated_again() -> None:
 
 
 def test_every_yaml_of_the_family_is_here() -> None:
-    folder = Path(build.__file__).parent.parent / "conf" / "env"
+    folder = Path(build.__file__).parents[2] / "conf" / "env"
     tabular = {path.stem for path in folder.glob("*.yaml") if not path.read_text().count("envs.gym.make")}
     assert tabular - {"atari"} >= set(NAMES)
