@@ -16,7 +16,7 @@ from rlkit.runs.run import Run
 
 AnyRun = Run | FitRun
 
-BESIDE_THE_POINT = ("seed", "name", "run_dir", "output", "logger", "video", "pictures")
+BESIDE_THE_POINT = ("seed", "name", "run_dir", "output", "logger", "video", "pictures", "from_run")
 """Keys that tell runs of a group apart, or that change nothing in what is learnt."""
 
 PARTS = ("network", "distribution", "replay")
