@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rlkit.core.types import Array, State, UsageError
+from rlkit.core.types import Array, FromRun, State, UsageError
 from rlkit.envs.grids import AGENT, GOAL, LINE, MUTED, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
 from rlkit.envs.tabular_vector import FiniteMDPVector, Result
@@ -30,7 +30,7 @@ class Bandit(TabularEnv):
         deviation: float,
         drift: float,
         max_steps: int | None,
-        render_mode: str | None = None,
+        render_mode: FromRun[str | None],
     ):
         """Draw the arms.
 

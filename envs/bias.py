@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from rlkit.core.types import UsageError
+from rlkit.core.types import FromRun, UsageError
 from rlkit.envs.grids import AGENT, GOAL, INK, LINE, MUTED, WHITE, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
 from rlkit.planning.mdp import from_table
@@ -24,7 +24,7 @@ class Bias(TabularEnv):
     keys = {"left": LEFT, "right": RIGHT}  # noqa: RUF012
 
     def __init__(
-        self, actions: int, mean: float, deviation: float, max_steps: int | None, render_mode: str | None = None
+        self, actions: int, mean: float, deviation: float, max_steps: int | None, render_mode: FromRun[str | None]
     ):
         """Make the table.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium
 
+from rlkit.core.types import FromRun
 from rlkit.envs.gym import make as make_registered
 
 
@@ -21,7 +22,7 @@ class FreshWorld(gymnasium.Wrapper[Any, Any, Any, Any]):
         return self.env.reset(seed=seed, options=options)
 
 
-def make(kwargs: Mapping[str, Any], render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
+def make(kwargs: Mapping[str, Any], render_mode: FromRun[str | None]) -> gymnasium.Env[Any, Any]:
     """Return ``BipedalWalker-v3``; `kwargs` are its own options.
 
     Raises:

@@ -16,7 +16,7 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
 from rlkit import preprocess
-from rlkit.core.types import Array, Memory, TimeStep, UsageError
+from rlkit.core.types import Array, FromRun, Memory, TimeStep, UsageError
 
 CLASSES = ((0, 0, 0), (0, 1, 0), (0, 0, 1), (-1, 0, 0), (-1, 0, 1), (1, 0, 0), (1, 0, 1))
 """Steering (left is negative), gas and brake of each action."""
@@ -54,7 +54,7 @@ def make(
     stack: int,
     lap_complete: float,
     max_steps: int,
-    render_mode: str | None = None,
+    render_mode: FromRun[str | None],
 ) -> gymnasium.Env[Any, Any]:
     """Return CarRacing, which gives 1000 points for all tiles of a track and takes 0.1 a step.
 

@@ -8,7 +8,7 @@ from math import exp, factorial
 import numpy as np
 from PIL import Image
 
-from rlkit.core.types import Array, UsageError
+from rlkit.core.types import Array, FromRun, UsageError
 from rlkit.envs.grids import AGENT, BONUS, INK, LINE, MUTED, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
 from rlkit.planning.mdp import FiniteMDP
@@ -31,7 +31,7 @@ class CarRental(TabularEnv):
         rent: float,
         move_cost: float,
         max_steps: int | None,
-        render_mode: str | None = None,
+        render_mode: FromRun[str | None],
     ):
         """Work out the probabilities.
 

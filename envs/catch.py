@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core.types import Array, State, UsageError
+from rlkit.core.types import Array, FromRun, State, UsageError
 from rlkit.envs.grids import AGENT, BONUS, Board
 
 LEFT, STAY, RIGHT = range(3)
@@ -23,7 +23,7 @@ class Catch(gymnasium.Env[Array, int]):
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 6}  # type: ignore[misc]
 
-    def __init__(self, rows: int, columns: int, cell: int, render_mode: str | None = None):
+    def __init__(self, rows: int, columns: int, cell: int, render_mode: FromRun[str | None]):
         """Make the spaces.
 
         Args:

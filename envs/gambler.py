@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from rlkit.core.types import UsageError
+from rlkit.core.types import FromRun, UsageError
 from rlkit.envs.grids import BONUS, GOAL, INK, LINE, TRAP, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
 from rlkit.planning.mdp import Outcome, from_table
@@ -20,7 +20,7 @@ class Gambler(TabularEnv):
     """
 
     def __init__(
-        self, goal: int, heads: float, capital: int | None, max_steps: int | None, render_mode: str | None = None
+        self, goal: int, heads: float, capital: int | None, max_steps: int | None, render_mode: FromRun[str | None]
     ):
         """Make the table.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from rlkit.core.types import Array, UsageError
+from rlkit.core.types import Array, FromRun, UsageError
 from rlkit.envs.grids import (
     AGENT,
     ARROW_KEYS,
@@ -57,7 +57,7 @@ class Maze(TabularEnv):
         collect: bool,
         slip: float,
         max_steps: int | None,
-        render_mode: str | None = None,
+        render_mode: FromRun[str | None],
     ):
         """Read the drawing.
 
@@ -157,7 +157,7 @@ class GeneratedMaze(Maze):
         collect: bool,
         slip: float,
         max_steps: int | None,
-        render_mode: str | None = None,
+        render_mode: FromRun[str | None],
     ):
         """Generate the maze; the options that are not here are those of `Maze`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from rlkit.core.types import UsageError
+from rlkit.core.types import FromRun, UsageError
 from rlkit.envs.grids import AGENT, GOAL, MUTED, TRAP, Board, lines
 from rlkit.envs.tabular import TabularEnv, vectorizable
 from rlkit.planning.mdp import FiniteMDP
@@ -19,7 +19,7 @@ class RandomWalk(TabularEnv):
     """
 
     def __init__(
-        self, states: int, jump: int, left: float, right: float, max_steps: int | None, render_mode: str | None = None
+        self, states: int, jump: int, left: float, right: float, max_steps: int | None, render_mode: FromRun[str | None]
     ):
         """Make the line.
 

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium.utils import colorize
 from PIL import Image
 
+from rlkit.core.types import FromRun
 from rlkit.envs.grids import BONUS, GOAL, INK, TRAP, WHITE, Board, Cell, clamped
 from rlkit.envs.tabular import TabularEnv, vectorizable
 from rlkit.planning.mdp import FiniteMDP, Outcome, from_table
@@ -51,7 +52,7 @@ class SafeCab(TabularEnv):
         delivery: float,
         anomaly: float,
         max_steps: int | None,
-        render_mode: str | None = None,
+        render_mode: FromRun[str | None],
     ):
         """Make the table.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from rlkit.core.types import UsageError
+from rlkit.core.types import FromRun, UsageError
 from rlkit.envs.grids import AGENT, ARROW_KEYS, GOAL, LINE, MOVES, MUTED, START, Board, Cell, clamped, lines
 from rlkit.envs.tabular import TabularEnv, vectorizable
 from rlkit.planning.mdp import FiniteMDP, Outcome, from_table
@@ -36,7 +36,7 @@ class WindyGridworld(TabularEnv):
         moves: int,
         stochastic: bool,
         max_steps: int | None,
-        render_mode: str | None = None,
+        render_mode: FromRun[str | None],
     ):
         """Make the grid.
 

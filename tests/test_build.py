@@ -14,7 +14,7 @@ from rlkit.agents.q_learning import QLearning
 from rlkit.algorithms.exploration import Constant, Linear
 from rlkit.config import instantiate
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import UsageError
+from rlkit.core.types import FromRun, UsageError
 from rlkit.networks import module_state
 from rlkit.runs import build
 from rlkit.vector.snapshot import layers
@@ -116,12 +116,12 @@ def config(**keys: Any) -> dict[str, Any]:
     }
 
 
-def own_vector(num_envs: int, vectorization: str) -> Any:
+def own_vector(num_envs: FromRun[int], vectorization: FromRun[str]) -> Any:
     assert vectorization == "native"
     return OwnVector([Counting] * num_envs)
 
 
-def disabled_vector(num_envs: int) -> Any:
+def disabled_vector(num_envs: FromRun[int]) -> Any:
     return SyncVectorEnv([Counting] * num_envs, autoreset_mode=AutoresetMode.DISABLED)
 
 
@@ -201,7 +201,7 @@ class TestMakeEnvironment:
 class Painted(Counting):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 7}  # noqa: RUF012
 
-    def __init__(self, render_mode: str | None = None):
+    def __init__(self, render_mode: FromRun[str | None]):
         self.render_mode = render_mode
 
     def render(self) -> Any:
@@ -269,7 +269,13 @@ class TestMakeAgent:
 
 class Asking:
     def __init__(
-        self, observation_space: Any, action_space: Any, num_envs: int, device: str, total_steps: int, generator: Any
+        self,
+        observation_space: FromRun[Any],
+        action_space: FromRun[Any],
+        num_envs: FromRun[int],
+        device: FromRun[str],
+        total_steps: FromRun[int],
+        generator: FromRun[Any],
     ):
         self.told = (observation_space, action_space, num_envs, device, total_steps, generator)
 

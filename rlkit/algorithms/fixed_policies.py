@@ -9,13 +9,13 @@ from gymnasium import spaces
 
 from rlkit.algorithms.exploration import random_action, uniform
 from rlkit.core.evaluation import mixed
-from rlkit.core.types import Actor, Array, Memory, Metrics, State, TimeStep, Transition
+from rlkit.core.types import Actor, Array, FromRun, Memory, Metrics, State, TimeStep, Transition
 
 
 class Uniform:
     """Draws each action uniformly from the action space, among the legal ones where the environment says which."""
 
-    def __init__(self, action_space: Any):
+    def __init__(self, action_space: FromRun[Any]):
         """Take any Gymnasium `action_space`."""
         self._space = action_space
 
@@ -70,7 +70,7 @@ class Untaught:
         """Take back nothing."""
 
 
-def of_run(run: str, checkpoint: str, epsilon: float, action_space: Any) -> Actor:
+def of_run(run: str, checkpoint: str, epsilon: float, action_space: FromRun[Any]) -> Actor:
     """Return what the agent of a run folder does in evaluations, with a share `epsilon` of uniformly drawn actions.
 
     Raises:

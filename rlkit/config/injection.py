@@ -7,7 +7,8 @@ A parameter gets what only the run knows (`rlkit.runs.build` lists it) where it 
 - it is the ``random_state`` of an estimator and its default is None, which is scikit-learn's word for a seed that is
   still to come: fits follow from the run's seed.
 
-No other default is ever replaced.
+No other default is ever replaced. A node with ``_partial_: true`` gets nothing: whoever calls it later knows what it is
+for, as a learner that makes a torso for its own rows.
 """
 
 from __future__ import annotations
@@ -119,9 +120,9 @@ def _nodes(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _wanted(node: Mapping[str, Any], target: Callable[..., Any], given: Collection[str], *, seeded: bool) -> list[str]:
-    asked = [name for name in _asked(node) if name not in given]
     if node.get("_partial_", False):
-        return asked
+        return []
+    asked = [name for name in _asked(node) if name not in given]
     seed = ["random_state"] if seeded and "random_state" not in given and signature.takes_seed(target) else []
     return list(dict.fromkeys([*asked, *signature.from_run(target, given), *seed]))
 

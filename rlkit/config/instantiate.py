@@ -72,18 +72,17 @@ def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading
     parts = _prepared(arguments, context, path)
     positional = list(wanted)[:leading]
     names = injection.names(node, target, context, path, {*arguments, *positional})
-    if not node.get("_partial_", False):
+    partial = node.get("_partial_", False)
+    if not partial:
         signature.require(wanted, {*names, *arguments, *positional}, target, path, context)
 
     def call(context: Context, *values: Any) -> Any:
         context = {**context, **own}
         built = {key: part(context) for key, part in parts.items()}
         signature.check({key: built[key] for key in built if key not in plain_values}, target, path)
-        known = {name: context[name](path) for name in names}
-        if node.get("_partial_", False):
-            # Whoever calls it knows what it is for: a learner makes a torso for its own rows.
-            return functools.partial(target, *values, **known, **built)
-        return target(*values, **known, **built)
+        if partial:
+            return functools.partial(target, *values, **built)
+        return target(*values, **{name: context[name](path) for name in names}, **built)
 
     return call
 

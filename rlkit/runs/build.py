@@ -170,16 +170,15 @@ def make_agent(
 ) -> Agent:
     """Build the agent of a run for the spaces of `env`.
 
-    Constructors can ask (`rlkit.config.injection` says how) for `observation_space`, `action_space`, `frame_stack`, `can_resign` (of
-    `rlkit.core.types.Environment`), `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of its own, named
-    after the node), `generator` (a `torch.Generator`, likewise), `random_state` (a number likewise, for
-    estimators), `scratch` (a folder for what need not last), `tell` (takes a line for the user), `on_epoch` (is
-    told the epochs of an estimator that an agent fits), `threads`, `task` (of an estimator that predicts actions:
-    classification or regression), `image_shape` (of observations that are pictures, else None), `model` (for
-    planners: returns the `rlkit.planning.mdp.FiniteMDP` that the environment is; see
-    `rlkit.planning.mdp.model_of`), `search_model` (returns the `rlkit.planning.search.Model` of it; see
-    `rlkit.planning.search.model_of`), `fresh` (the agent begins; else a checkpoint is about to fill it) and
-    `learns` (else it is only to act).
+    Constructors can ask (`rlkit.config.injection` says how) for `observation_space`, `action_space`, `frame_stack`,
+    `can_resign` (of `rlkit.core.types.Environment`), `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of
+    its own, named after the node), `generator` (a `torch.Generator`, likewise), `random_state` (a number likewise, for
+    estimators), `scratch` (a folder for what need not last), `tell` (takes a line for the user), `on_epoch` (is told
+    the epochs of an estimator that an agent fits), `threads`, `task` (of an estimator that predicts actions:
+    classification or regression), `image_shape` (of observations that are pictures, else None), `model` (for planners:
+    returns the `rlkit.planning.mdp.FiniteMDP` that the environment is; see `rlkit.planning.mdp.model_of`),
+    `search_model` (returns the `rlkit.planning.search.Model` of it; see `rlkit.planning.search.model_of`), `fresh` (the
+    agent begins; else a checkpoint is about to fill it) and `learns` (else it is only to act).
     """
     context: Context = {
         "observation_space": lambda path: env.observation_space,
