@@ -24,8 +24,11 @@ from toys import Counting, Line, OwnVector
 
 
 class Part:
-    def __init__(self, value: Any, rng: Any = None, other: Any = None):
+    def __init__(self, value: Any, rng: FromRun[Any], other: Any = None):
         self.value, self.rng, self.other = value, rng, other
+
+
+RNG: instantiate.Context = {"rng": lambda path: f"generator of {path}"}
 
 
 def anything(**keys: Any) -> dict[str, Any]:
@@ -42,7 +45,7 @@ class TestBuild:
         assert instantiate.build(node, {}) == node
 
     def test_targets_are_built_innermost_first_wherever_they_stand(self) -> None:
-        built = instantiate.build({"x": [part(value=part(value={"deep": part(value=3)}))]}, {})
+        built = instantiate.build({"x": [part(value=part(value={"deep": part(value=3)}))]}, RNG)
         assert built["x"][0].value.value["deep"].value == 3
 
     def test_partial_gives_the_callable_with_its_arguments_bound(self) -> None:
@@ -52,17 +55,16 @@ class TestBuild:
 
     def test_a_node_says_which_task_the_nodes_within_are_for(self) -> None:
         chosen = {"_target_": {"regression": "test_build.Part", "classification": "test_build.anything"}, "value": 3}
-        built = instantiate.build(part(value=chosen, _task_="regression"), {"task": lambda path: "classification"})
+        context = {**RNG, "task": lambda path: "classification"}
+        built = instantiate.build(part(value=chosen, _task_="regression"), context)
         assert isinstance(built.value, Part)
-        assert instantiate.build(
-            part(value=part(value=chosen)), {"task": lambda path: "classification"}
-        ).value.value == {"value": 3}
+        assert instantiate.build(part(value=part(value=chosen)), context).value.value == {"value": 3}
 
-    def test_what_the_run_knows_is_passed_to_whoever_asks_by_its_nodes_path_unless_given(self) -> None:
-        context = {"rng": lambda path: f"generator of {path}", "device": lambda path: "cpu"}
-        built = instantiate.build({"agent": part(value=part(value=1), other=part(value=1, rng="own"))}, context)[
-            "agent"
-        ]
+    def test_what_the_run_knows_goes_by_its_nodes_path_to_whoever_asks_unless_given(self) -> None:
+        context = {**RNG, "other": lambda path: "the run's"}
+        node = {"agent": part(value=part(value=1), other=part(value=1, rng="own"))}
+        built = instantiate.build(node, context)["agent"]
+        assert built.value.other is None
         assert built.rng == "generator of agent"
         assert built.value.rng == "generator of agent.value"
         assert built.other.rng == "own"

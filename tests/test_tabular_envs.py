@@ -266,7 +266,7 @@ DRAWN = "S.+\n.#T\n..E"
 
 def drawn(drawing: str = DRAWN, **options: Any) -> Maze:
     given: dict[str, Any] = {"step": -1.0, "exit": 10.0, "bonus": 3.0, "trap": -5.0, "trap_ends": False}
-    given |= {"collect": False, "slip": 0.0, "max_steps": None}
+    given |= {"collect": False, "slip": 0.0, "max_steps": None, "render_mode": None}
     return Maze(drawing, **{**given, **options})
 
 

@@ -83,7 +83,11 @@ def _modules(target: Any) -> Iterator[Mapping[str, Any]]:
 class _Unknown:
     """A name that type checkers alone know: whatever is done with it is unknown, but for ``….FromRun``."""
 
+    __iter__ = None  # else `__getitem__` would make it one of endless length
+
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
         return FromRun if name == "FromRun" else self
 
     def __getitem__(self, key: Any) -> _Unknown:

@@ -79,7 +79,8 @@ def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading
     def call(context: Context, *values: Any) -> Any:
         context = {**context, **own}
         built = {key: part(context) for key, part in parts.items()}
-        signature.check({key: built[key] for key in built if key not in plain_values}, target, path)
+        if len(built) > len(plain_values):
+            signature.check({key: built[key] for key in built if key not in plain_values}, target, path)
         if partial:
             return functools.partial(target, *values, **built)
         return target(*values, **{name: context[name](path) for name in names}, **built)

@@ -43,7 +43,7 @@ def make_environment(
     """
     modes = ["rgb_array" if index < len(films) else render_mode for index in range(num_envs)]
     context = _environment_context(config, num_envs, filmed=modes[0] is not None)
-    make_env, wrap = prepare(config["env"], context, "env"), _wrappers(config["preprocess"])
+    make_env = prepare(config["env"], context, "env")
     first = make_env(_with_mode(context, modes[0]))
     if isinstance(first, VectorEnv):
         return _native(config, make_env, first, films)
@@ -55,7 +55,7 @@ def make_environment(
         )
     if not isinstance(first, gymnasium.Env):
         raise UsageError(f"env._target_ {config['env']['_target_']} made a {type(first).__name__}, not a gymnasium.Env")
-    built = [first]
+    built, wrap = [first], _wrappers(config["preprocess"])
 
     def make(index: int) -> gymnasium.Env[Any, Any]:
         env = wrap(built.pop() if built else make_env(_with_mode(context, modes[index])))

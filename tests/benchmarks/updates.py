@@ -95,7 +95,6 @@ def rlkit(
         compile=compile,
         total_steps=None,
         device="cpu",
-        generator=None,
         tell=print,
         generator=torch.Generator().manual_seed(0),
     )
