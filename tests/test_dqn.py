@@ -527,8 +527,7 @@ def corridor_agent(options: dict[str, Any]) -> DQN:
     return DQN(
         network=q_network,
         replay=make_replay(1000, np.random.default_rng(4), **kept),
-        generator=generator(6),
-        **{**settings, **own},
+        **{**settings, "generator": generator(6), **own},
     )
 
 

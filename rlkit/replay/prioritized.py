@@ -18,7 +18,14 @@ class PrioritizedReplay(UniformReplay):
     prioritized = True
 
     def __init__(
-        self, capacity: int, rng: FromRun[np.random.Generator], *, alpha: float, beta: Schedule, epsilon: float, **options: Any
+        self,
+        capacity: int,
+        rng: FromRun[np.random.Generator],
+        *,
+        alpha: float,
+        beta: Schedule,
+        epsilon: float,
+        **options: Any,
     ):
         """Hold up to `capacity` transitions.
 

@@ -209,7 +209,8 @@ def pictures_are_rgb(case: EnvironmentCase) -> str | None:
         require(
             env.render_mode == "rgb_array",
             f"built with render_mode='rgb_array', its render_mode is {env.render_mode!r}; keep what __init__ is given "
-            "(a run gives it where the signature says render_mode: FromRun[str | None], or a YAML _from_run_: [render_mode])",
+            "(a run gives it where the signature says render_mode: FromRun[str | None], or its YAML "
+            "_from_run_: [render_mode])",
         )
         shown = _filmed(case.driver(env), case)
     require_equal(case.trace[: len(shown)], shown, "render() changes what the environment does; it must only draw")
