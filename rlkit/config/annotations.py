@@ -17,7 +17,7 @@ from typing import Any, Union, get_args, get_origin
 
 from rlkit.core.types import FromRun
 
-MARK = FromRun.__metadata__[0]  # type: ignore[attr-defined]  # how an alias of Annotated keeps what it adds
+MARK = FromRun.__metadata__[0]  # how an alias of Annotated keeps what it adds
 
 WRITTEN = re.compile(r"(?:\w+\.)*FromRun\[(.*)\]", re.DOTALL)
 """A marked annotation as text."""
