@@ -13,7 +13,7 @@ from rlkit.algorithms.exploration import Schedule
 from rlkit.algorithms.policy_gradient.agent import PolicyAgent
 from rlkit.algorithms.policy_gradient.losses import all_actions_loss, mean, policy_gradient_loss, value_loss
 from rlkit.core.targets import td_target
-from rlkit.core.types import Metrics, State, Transition, UsageError, require_positive
+from rlkit.core.types import FromRun, Metrics, State, Transition, UsageError, require_positive
 
 MEASURED = 100
 """Observations whose scale is measured before anything is learnt, where they are standardised."""
@@ -38,7 +38,7 @@ class OnlineActorCritic(PolicyAgent):
         value_weight: float,
         entropy_weight: float,
         discount_weights: bool,
-        num_envs: int,
+        num_envs: FromRun[int],
         **options: Any,
     ):
         """Put the parts together.

@@ -14,6 +14,7 @@ from rlkit.algorithms.exploration import Schedule, annealed, tell_if_late
 from rlkit.algorithms.fixed_policies import Following
 from rlkit.core.types import (
     Array,
+    FromRun,
     Metrics,
     State,
     Transition,
@@ -42,12 +43,12 @@ class AlphaZero(Following):
     def __init__(
         self,
         *,
-        search_model: Callable[[int], Model],
+        search_model: FromRun[Callable[[int], Model]],
         network: PolicyValue,
         optimizer: Callable[..., torch.optim.Optimizer],
         learning_rate: float | Schedule,
         anneal: bool,
-        total_steps: int | None,
+        total_steps: FromRun[int | None],
         max_grad_norm: float,
         simulations: int | None,
         seconds: float | None,
@@ -71,11 +72,11 @@ class AlphaZero(Following):
         train_every: int,
         updates: int,
         value_weight: float,
-        num_envs: int,
-        can_resign: bool,
-        device: str,
-        rng: np.random.Generator,
-        tell: Callable[[str], None] = lambda line: None,
+        num_envs: FromRun[int],
+        can_resign: FromRun[bool],
+        device: FromRun[str],
+        rng: FromRun[np.random.Generator],
+        tell: FromRun[Callable[[str], None]],
     ):
         """Put the parts together.
 

@@ -9,7 +9,7 @@ import numpy as np
 from rlkit.algorithms.bandits import Contexts, EstimatorArms, Explorer, RecommenderArms, RewardModel, RidgeArms, Steps
 from rlkit.algorithms.exploration import greedy
 from rlkit.core.spaces import num_actions
-from rlkit.core.types import Array, Memory, Metrics, State, TimeStep, Transition, UsageError
+from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, UsageError
 
 
 class Bandit:
@@ -22,8 +22,8 @@ class Bandit:
     def __init__(
         self,
         *,
-        observation_space: Any,
-        action_space: Any,
+        observation_space: FromRun[Any],
+        action_space: FromRun[Any],
         explorer: Explorer,
         estimator: Any,
         ridge: float,
@@ -34,7 +34,7 @@ class Bandit:
         partial: bool,
         bootstraps: int,
         initial_value: float,
-        rng: np.random.Generator,
+        rng: FromRun[np.random.Generator],
     ):
         """Put the parts together.
 

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from rlkit.algorithms.exploration import random_action
 from rlkit.core.spaces import as_rows
-from rlkit.core.types import Array, Memory, Metrics, State, TimeStep, Transition, UsageError
+from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, UsageError
 from rlkit.fitting.session import fitted
 from rlkit.learners.datasets.dataset import Rows
 from rlkit.learners.datasets.demonstrations import read_episodes
@@ -40,12 +40,12 @@ class Cloning:
         balance: float,
         repeat: Mapping[int, float],
         draw: bool,
-        observation_space: Any,
-        action_space: Any,
-        threads: int,
-        rng: np.random.Generator,
-        tell: Callable[[str], None] = lambda line: None,
-        on_epoch: OnEpoch = lambda epoch, epochs, figures: None,
+        observation_space: FromRun[Any],
+        action_space: FromRun[Any],
+        threads: FromRun[int],
+        rng: FromRun[np.random.Generator],
+        tell: FromRun[Callable[[str], None]],
+        on_epoch: FromRun[OnEpoch],
     ):
         """Put the parts together.
 

@@ -15,6 +15,7 @@ from rlkit.algorithms.counters import multiples
 from rlkit.algorithms.exploration import Schedule, annealed, epsilon_greedy, require_shares, tell_if_late
 from rlkit.core.types import (
     Array,
+    FromRun,
     Memory,
     Metrics,
     Replay,
@@ -69,10 +70,10 @@ class DQN:
         max_grad_norm: float,
         precision: str,
         compile: bool,
-        total_steps: int | None = None,
-        device: str = "cpu",
-        generator: torch.Generator | None = None,
-        tell: Callable[[str], None] = lambda line: None,
+        total_steps: FromRun[int | None],
+        device: FromRun[str],
+        generator: FromRun[torch.Generator | None],
+        tell: FromRun[Callable[[str], None]],
     ):
         """Put the parts together.
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rlkit.algorithms.exploration import Schedule, annealed
 from rlkit.algorithms.policy_gradient.rollout import FirstBegun
-from rlkit.core.types import Array, Memory, Metrics, State, TimeStep, Transition, UsageError
+from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, UsageError
 from rlkit.networks import ActorCritic, Descent, Members, load_module_state, module_state, to_tensor
 
 
@@ -33,13 +33,13 @@ class EvolutionStrategies:
         optimizer: Callable[..., torch.optim.Optimizer],
         learning_rate: float | Schedule,
         anneal: bool,
-        total_steps: int | None,
+        total_steps: FromRun[int | None],
         population: int,
         sigma: float,
         weight_decay: float,
-        num_envs: int,
-        rng: np.random.Generator,
-        device: str = "cpu",
+        num_envs: FromRun[int],
+        rng: FromRun[np.random.Generator],
+        device: FromRun[str],
     ):
         """Put the parts together.
 

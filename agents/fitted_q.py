@@ -10,7 +10,18 @@ from rlkit.algorithms.counters import Counts, multiples, require_unit
 from rlkit.algorithms.exploration import Schedule, epsilon_greedy
 from rlkit.algorithms.fitted_values import RegressedValues
 from rlkit.core.targets import td_target
-from rlkit.core.types import Array, Batch, Memory, Metrics, State, TimeStep, Transition, require_least, require_share
+from rlkit.core.types import (
+    Array,
+    Batch,
+    FromRun,
+    Memory,
+    Metrics,
+    State,
+    TimeStep,
+    Transition,
+    require_least,
+    require_share,
+)
 from rlkit.replay import UniformReplay
 
 
@@ -27,8 +38,8 @@ class FittedQ:
         *,
         estimator: Any,
         replay: UniformReplay,
-        observation_space: Any,
-        action_space: Any,
+        observation_space: FromRun[Any],
+        action_space: FromRun[Any],
         gamma: float,
         epsilon: Schedule,
         epsilon_counts: str,
@@ -39,7 +50,7 @@ class FittedQ:
         warm_start: bool,
         per_action: bool,
         standardize: bool,
-        rng: np.random.Generator,
+        rng: FromRun[np.random.Generator],
     ):
         """Put the parts together.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rlkit.algorithms.fixed_policies import Following, Untaught
-from rlkit.core.types import UsageError
+from rlkit.core.types import FromRun, UsageError
 from rlkit.planning.search import PUCT, UCT, Model, RandomPlay, Search, rule_for
 from rlkit.planning.search.planner import SearchPlayer
 
@@ -22,7 +22,7 @@ class MCTS(Following, Untaught):
     def __init__(
         self,
         *,
-        search_model: Callable[[int], Model],
+        search_model: FromRun[Callable[[int], Model]],
         simulations: int | None,
         seconds: float | None,
         nodes: int | None,

@@ -18,7 +18,7 @@ from rlkit.algorithms.policy_gradient.losses import (
     normalized,
     value_loss,
 )
-from rlkit.core.types import Metrics, UsageError, require_least, require_positive
+from rlkit.core.types import FromRun, Metrics, UsageError, require_least, require_positive
 
 NAMES = ("loss/policy", "loss/value", "entropy", "ratio", "kl", "clip_fraction")
 
@@ -37,7 +37,7 @@ class PPO(RolloutAgent):
         value_weight: float,
         entropy_weight: float,
         normalize_advantages: bool,
-        rng: np.random.Generator,
+        rng: FromRun[np.random.Generator],
         **options: Any,
     ):
         """Put the parts together.

@@ -13,7 +13,7 @@ from rlkit.algorithms.policy_gradient.agent import PolicyAgent
 from rlkit.algorithms.policy_gradient.losses import mean, normalized, policy_gradient_loss, value_loss
 from rlkit.algorithms.policy_gradient.rollout import EpisodeStore
 from rlkit.core.targets import returns
-from rlkit.core.types import Array, Metrics, State, Transition, UsageError, require_least
+from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError, require_least
 
 
 class Reinforce(PolicyAgent):
@@ -34,7 +34,7 @@ class Reinforce(PolicyAgent):
         discount_weights: bool,
         entropy_weight: float,
         normalize_advantages: bool,
-        num_envs: int,
+        num_envs: FromRun[int],
         **options: Any,
     ):
         """Put the parts together.

@@ -17,7 +17,7 @@ from gymnasium.vector import VectorEnv
 from rlkit import preprocess
 from rlkit.config.messages import nearest
 from rlkit.core.resources import cores
-from rlkit.core.types import UsageError
+from rlkit.core.types import FromRun, UsageError
 
 STEPPINGS = ("native", "python")
 GREYS, POOLS, INTERPOLATIONS = ("luma", "mean"), (2, 1), ("area", "nearest")
@@ -43,9 +43,9 @@ def make(
     full_action_space: bool,
     max_frames: int,
     threads: int,
+    num_envs: FromRun[int],
+    filmed: FromRun[bool],
     render_mode: str | None = None,
-    num_envs: int = 1,
-    filmed: bool = False,
 ) -> gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]:
     """Return `num_envs` games as a vector environment, or one game where stepping is Python's or pictures are wanted.
 

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from rlkit.core.types import RESIGN, Actor, Array, State, UsageError
+from rlkit.core.types import RESIGN, Actor, Array, FromRun, State, UsageError
 from rlkit.envs.options import with_options_of
 from rlkit.planning.games.game import Game, seen_by_mover
 from rlkit.play.games.players import named_player
@@ -296,10 +296,10 @@ def playable(
         opponent_simulations: int,
         first: str,
         render_mode: str | None = None,
-        num_envs: int = 1,
-        vectorization: str = "sync",
-        filmed: bool = False,
-        evaluation: bool = False,
+        num_envs: FromRun[int],
+        vectorization: FromRun[str],
+        filmed: FromRun[bool],
+        evaluation: FromRun[bool],
         **options: Any,
     ) -> Made:
         if first not in FIRST:

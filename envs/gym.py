@@ -12,16 +12,16 @@ import gymnasium
 from gymnasium import error
 from gymnasium.vector import VectorEnv
 
-from rlkit.core.types import UsageError
+from rlkit.core.types import FromRun, UsageError
 
 
 def make(
     id: str,
     kwargs: Mapping[str, Any],
+    num_envs: FromRun[int],
+    vectorization: FromRun[str],
+    filmed: FromRun[bool],
     render_mode: str | None = None,
-    num_envs: int = 1,
-    vectorization: str = "sync",
-    filmed: bool = False,
 ) -> gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]:
     """Return `gymnasium.make(id, **kwargs)`, or its own vector environment where `vectorization` is ``native``.
 

@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core.types import Array, State, UsageError, require_share
+from rlkit.core.types import Array, FromRun, State, UsageError, require_share
 from rlkit.envs.grids import text_picture
 from rlkit.envs.ratings import CANDIDATES, HELD_OUT, audience, cells
 
@@ -38,7 +38,7 @@ class Recommendation(gymnasium.Env[Any, int]):
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: FromRun[Any],
         n_items: int,
         threshold: float | None,
         candidates: str,
@@ -48,8 +48,8 @@ class Recommendation(gymnasium.Env[Any, int]):
         session: int,
         held_out: str,
         test_size: float,
-        rng: np.random.Generator,
-        evaluation: bool = False,
+        rng: FromRun[np.random.Generator],
+        evaluation: FromRun[bool],
         render_mode: str | None = None,
     ):
         """Make the table.

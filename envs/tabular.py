@@ -11,7 +11,7 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from PIL import Image
 
-from rlkit.core.types import Array, State, UsageError
+from rlkit.core.types import Array, FromRun, State, UsageError
 from rlkit.envs.options import with_options_of
 from rlkit.envs.tabular_vector import FiniteMDPVector
 from rlkit.planning.mdp import FiniteMDP
@@ -140,7 +140,7 @@ def vectorizable(kind: type[TabularEnv]) -> Callable[..., gymnasium.Env[Any, Any
     """
 
     def make(
-        num_envs: int = 1, vectorization: str = "sync", filmed: bool = False, **options: Any
+        num_envs: FromRun[int], vectorization: FromRun[str], filmed: FromRun[bool], **options: Any
     ) -> gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]:
         env = kind(**options)
         return env.vector(num_envs) if vectorization == "native" and not filmed else env

@@ -212,6 +212,10 @@ def dqn(network: Any, replay: Any, **keys: Any) -> DQN:
         "max_grad_norm": 1000.0,
         "precision": "float32",
         "compile": False,
+        "total_steps": None,
+        "device": "cpu",
+        "generator": None,
+        "tell": lambda line: None,
     }
     return DQN(network=network, replay=replay, **{**settings, **keys})
 

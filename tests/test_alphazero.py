@@ -154,6 +154,7 @@ def learner(num_envs: int = 1, model: Any = None, network: Any = None, **setting
             "can_resign": False,
             "device": "cpu",
             "rng": np.random.default_rng(0),
+            "tell": lambda line: None,
             **settings,
         }
     )

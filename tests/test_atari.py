@@ -21,7 +21,7 @@ from rlkit.config.compose import composed
 from rlkit.core.checkpoint import Store
 from rlkit.core.seeding import Seeds
 from rlkit.core.statistics import EpisodeTracker
-from rlkit.core.types import Environment, TimeStep, Transition, UsageError
+from rlkit.core.types import Environment, FromRun, TimeStep, Transition, UsageError
 from rlkit.envs.atari import rom_name
 from rlkit.play import human
 from rlkit.play.keyboard import REPEAT, keys_for
@@ -492,7 +492,7 @@ class TestOptions:
 
 
 class Asking:
-    def __init__(self, frame_stack: int):
+    def __init__(self, frame_stack: FromRun[int]):
         self.frame_stack = frame_stack
 
 

@@ -14,7 +14,7 @@ from rlkit.agents.q_learning import QLearning
 from rlkit.config import instantiate
 from rlkit.core.schedules import Constant, Linear
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import UsageError
+from rlkit.core.types import FromRun, UsageError
 from rlkit.networks import module_state
 from rlkit.runs import build
 from rlkit.vector.snapshot import layers
@@ -24,8 +24,11 @@ from toys import Counting, Line, OwnVector
 
 
 class Part:
-    def __init__(self, value: Any, rng: Any = None, other: Any = None):
+    def __init__(self, value: Any, rng: FromRun[Any], other: Any = None):
         self.value, self.rng, self.other = value, rng, other
+
+
+RNG: instantiate.Context = {"rng": lambda path: f"generator of {path}"}
 
 
 def anything(**keys: Any) -> dict[str, Any]:
@@ -42,7 +45,7 @@ class TestBuild:
         assert instantiate.build(node, {}) == node
 
     def test_targets_are_built_innermost_first_wherever_they_stand(self) -> None:
-        built = instantiate.build({"x": [part(value=part(value={"deep": part(value=3)}))]}, {})
+        built = instantiate.build({"x": [part(value=part(value={"deep": part(value=3)}))]}, RNG)
         assert built["x"][0].value.value["deep"].value == 3
 
     def test_partial_gives_the_callable_with_its_arguments_bound(self) -> None:
@@ -52,17 +55,16 @@ class TestBuild:
 
     def test_a_node_says_which_task_the_nodes_within_are_for(self) -> None:
         chosen = {"_target_": {"regression": "test_build.Part", "classification": "test_build.anything"}, "value": 3}
-        built = instantiate.build(part(value=chosen, _task_="regression"), {"task": lambda path: "classification"})
+        context = {**RNG, "task": lambda path: "classification"}
+        built = instantiate.build(part(value=chosen, _task_="regression"), context)
         assert isinstance(built.value, Part)
-        assert instantiate.build(
-            part(value=part(value=chosen)), {"task": lambda path: "classification"}
-        ).value.value == {"value": 3}
+        assert instantiate.build(part(value=part(value=chosen)), context).value.value == {"value": 3}
 
-    def test_what_the_run_knows_is_passed_to_whoever_asks_by_its_nodes_path_unless_given(self) -> None:
-        context = {"rng": lambda path: f"generator of {path}", "device": lambda path: "cpu"}
-        built = instantiate.build({"agent": part(value=part(value=1), other=part(value=1, rng="own"))}, context)[
-            "agent"
-        ]
+    def test_what_the_run_knows_goes_by_its_nodes_path_to_whoever_asks_unless_given(self) -> None:
+        context = {**RNG, "other": lambda path: "the run's"}
+        node = {"agent": part(value=part(value=1), other=part(value=1, rng="own"))}
+        built = instantiate.build(node, context)["agent"]
+        assert built.value.other is None
         assert built.rng == "generator of agent"
         assert built.value.rng == "generator of agent.value"
         assert built.other.rng == "own"
@@ -114,12 +116,12 @@ def config(**keys: Any) -> dict[str, Any]:
     }
 
 
-def own_vector(num_envs: int, vectorization: str) -> Any:
+def own_vector(num_envs: FromRun[int], vectorization: FromRun[str]) -> Any:
     assert vectorization == "native"
     return OwnVector([Counting] * num_envs)
 
 
-def disabled_vector(num_envs: int) -> Any:
+def disabled_vector(num_envs: FromRun[int]) -> Any:
     return SyncVectorEnv([Counting] * num_envs, autoreset_mode=AutoresetMode.DISABLED)
 
 
@@ -199,7 +201,7 @@ class TestMakeEnvironment:
 class Painted(Counting):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 7}  # noqa: RUF012
 
-    def __init__(self, render_mode: str | None = None):
+    def __init__(self, render_mode: FromRun[str | None]):
         self.render_mode = render_mode
 
     def render(self) -> Any:
@@ -267,7 +269,13 @@ class TestMakeAgent:
 
 class Asking:
     def __init__(
-        self, observation_space: Any, action_space: Any, num_envs: int, device: str, total_steps: int, generator: Any
+        self,
+        observation_space: FromRun[Any],
+        action_space: FromRun[Any],
+        num_envs: FromRun[int],
+        device: FromRun[str],
+        total_steps: FromRun[int],
+        generator: FromRun[Any],
     ):
         self.told = (observation_space, action_space, num_envs, device, total_steps, generator)
 

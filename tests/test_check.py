@@ -27,7 +27,7 @@ def test_a_sound_environment_gets_a_line_for_each_rule(capsys: pytest.CaptureFix
 
 
 def test_a_broken_environment_gives_status_1_and_the_rule(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["env._target_=broken.environments.PaysInNan", "~env.id", "~env.kwargs"]
+    words = ["env._target_=broken.environments.PaysInNan", "+env._from_run_=[render_mode]", "~env.id", "~env.kwargs"]
     status = main(["check", "env=cartpole", *words, "steps=100"])
 
     output = capsys.readouterr().out

@@ -51,6 +51,8 @@ def agent(episodes: Any, estimator: Any, **keys: Any) -> Cloning:
         "action_space": SPACES[1],
         "threads": 1,
         "rng": np.random.default_rng(0),
+        "tell": lambda line: None,
+        "on_epoch": lambda epoch, epochs, figures: None,
     }
     return Cloning(episodes=str(episodes), estimator=estimator, **{**settings, **keys})
 

@@ -49,6 +49,10 @@ SETTINGS: dict[str, Any] = {
     "max_grad_norm": 1000.0,
     "precision": "float32",
     "compile": False,
+    "total_steps": None,
+    "device": "cpu",
+    "generator": None,
+    "tell": lambda line: None,
 }
 
 
@@ -148,7 +152,8 @@ def make_noisy(seed: int) -> DQN:
         torch.manual_seed(seed)
         torso = MLP(spaces.Discrete(3), [8], "relu", layer_norm=False)
         network = QNetwork(torso, spaces.Discrete(4), **{**PLAIN, "noisy": True})
-    return DQN(network=network, replay=UniformReplay(8, np.random.default_rng(0)), generator=generator(), **SETTINGS)
+    own = {**SETTINGS, "generator": generator()}
+    return DQN(network=network, replay=UniformReplay(8, np.random.default_rng(0)), **own)
 
 
 class TestNoise:
@@ -522,8 +527,7 @@ def corridor_agent(options: dict[str, Any]) -> DQN:
     return DQN(
         network=q_network,
         replay=make_replay(1000, np.random.default_rng(4), **kept),
-        generator=generator(6),
-        **{**settings, **own},
+        **{**settings, "generator": generator(6), **own},
     )
 
 
@@ -581,5 +585,6 @@ def test_who_will_never_learn_is_told() -> None:
     network, told = QNetwork(torso, Corridor.action_space, **PLAIN), []
     options = {**SETTINGS, "learning_starts": 5000, "tell": told.append}
     for total_steps in (4000, 5000):
-        DQN(network=network, replay=UniformReplay(10, np.random.default_rng(0)), total_steps=total_steps, **options)
+        replay = UniformReplay(10, np.random.default_rng(0))
+        DQN(network=network, replay=replay, **{**options, "total_steps": total_steps})
     assert told == ["nothing will be learnt: the first update comes after 5,000 steps, and total_steps is 4,000"]

@@ -71,7 +71,7 @@ def test_each_learner_is_what_it_says(kind: str, name: str) -> None:
     assert type(made).__module__.startswith("rlkit.learners.")
     # Constructors keep scikit-learn's rule: what they are given, they have.
     given = config_of("data=iris", f"learner={name}")["learner"]
-    plain = [key for key in given if key not in ("_target_", "torso")]
+    plain = [key for key in given if key not in ("_target_", "_from_run_", "torso")]
     assert {key: getattr(made, key) for key in plain} == {key: given[key] for key in plain}
     assert made.torso.func.__name__ == "BlockCNN" if "torso" in given else True
 

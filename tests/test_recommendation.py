@@ -53,6 +53,7 @@ def table(values: Any) -> Dataset:
     return as_dataset(Pairs(users, items, values[users, items]))
 
 
+FROM_RUN: Any = {"evaluation": False, "render_mode": None}
 OPTIONS: dict[str, Any] = {
     **{"n_items": 3, "threshold": 4.0, "candidates": "all", "given": 0.0, "observation": "history", "features": 2},
     **{"session": 2, "held_out": "none", "test_size": 0.5},
@@ -60,7 +61,7 @@ OPTIONS: dict[str, Any] = {
 
 
 def environment(values: Any, **changed: Any) -> Recommendation:
-    return Recommendation(table(values), rng=np.random.default_rng(0), **{**OPTIONS, **changed})
+    return Recommendation(table(values), rng=np.random.default_rng(0), **{**OPTIONS, **FROM_RUN, **changed})
 
 
 RATINGS = [[5, 1, 4, 0], [4, 2, 0, 0], [3, 5, 0, 0], [5, 0, 0, 2]]
@@ -175,7 +176,7 @@ def test_last_fm_is_a_table_like_any() -> None:
 
 def plays(policy: Any, rows: int = 5, columns: int = 3) -> list[float]:
     """Return the return of episodes by a policy of (ball column, paddle column)."""
-    env, found = Catch(rows, columns, 4), []
+    env, found = Catch(rows, columns, 4, None), []
     for seed in range(20):
         _, total, ended = env.reset(seed=seed), 0.0, False
         while not ended:
@@ -191,7 +192,7 @@ def test_catch_is_won_by_going_to_the_ball_and_lost_by_going_away() -> None:
 
 
 def test_catch_shows_ball_and_paddle() -> None:
-    env = Catch(4, 3, 2)
+    env = Catch(4, 3, 2, None)
     seen = env.reset(seed=0)[0]
     assert (seen.shape, seen.dtype, sorted(set(seen.ravel().tolist()))) == ((8, 6, 1), np.uint8, [0, 255])
     cells = seen[::2, ::2, 0] > 0
@@ -219,7 +220,7 @@ def test_every_pixel_of_catch_reaches_the_small_network() -> None:
 def test_catch_keeps_the_contract_and_refuses_fields_without_room() -> None:
     assert all(result.passed for result in check_env(partial(Catch, 5, 4, 3), steps=60))
     with pytest.raises(UsageError, match=r"env.rows is 1, env.columns 5 and env.cell 4"):
-        Catch(1, 5, 4)
+        Catch(1, 5, 4, None)
 
 
 def test_planted_truth_is_for_the_table_s_own_rows_and_columns(tmp_path: Path) -> None:

@@ -547,7 +547,7 @@ class TestSinglePlayers:
 
 def maze(**options: Any) -> FiniteMDP:
     settings = {name: value for name, value in rlkit.defaults("env/maze").items() if name != "_target_"}
-    mdp: FiniteMDP = Maze(**{**settings, **options}).mdp
+    mdp: FiniteMDP = Maze(**{**settings, "render_mode": None, **options}).mdp
     return mdp
 
 

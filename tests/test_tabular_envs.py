@@ -49,6 +49,11 @@ def config(name: str, *overrides: str) -> dict[str, Any]:
     return instantiate.plain(composed("train", [f"env={name}", "agent=random", *overrides])[0])  # type: ignore[no-any-return]
 
 
+def registered(id: str, kwargs: Any, **from_run: Any) -> Any:
+    known = {"render_mode": None, "num_envs": 1, "vectorization": "sync", "filmed": False}
+    return gym.make(id, kwargs, **{**known, **from_run})
+
+
 def make(name: str, *overrides: str, render_mode: str | None = None) -> TabularEnv:
     env: Any = build.make_single(config(name, *overrides), render_mode=render_mode)
     assert isinstance(env, TabularEnv)
@@ -170,25 +175,25 @@ class TestToyText:
     @pytest.mark.parametrize(("id", "limit"), [("FrozenLake-v1", 100), ("Taxi-v4", 200), ("CliffWalking-v1", None)])
     def test_gymnasiums_tables_are_stepped_natively(self, id: str, limit: int | None) -> None:
         def new() -> Any:
-            return gym.make(id, {}, num_envs=4, vectorization="native")
+            return registered(id, {}, num_envs=4, vectorization="native")
 
         check_env(new, steps=300, action_mask=id == "Taxi-v4")
-        vector, single = new(), gym.make(id, {})
+        vector, single = new(), registered(id, {})
         assert vector.single_observation_space == single.observation_space
         vector.reset(seed=0)
         ends = [step for step in range(1, 250) if vector.step(np.full(4, 3))[3].any()]
         assert ends[:1] == ([] if limit is None or id == "FrozenLake-v1" else [limit]) or ends[0] <= 100
 
     def test_a_limit_of_ones_own_holds(self) -> None:
-        vector: Any = gym.make("Taxi-v4", {"max_episode_steps": 5}, num_envs=2, vectorization="native")
+        vector: Any = registered("Taxi-v4", {"max_episode_steps": 5}, num_envs=2, vectorization="native")
         vector.reset(seed=0)
         assert [bool(vector.step(np.zeros(2, int))[3].all()) for _ in range(10)] == ([False] * 4 + [True]) * 2
 
     def test_filmed_ones_are_single_and_others_need_a_vector_of_their_own(self) -> None:
-        assert isinstance(gym.make("FrozenLake-v1", {}, vectorization="native", filmed=True), gymnasium.Env)
+        assert isinstance(registered("FrozenLake-v1", {}, vectorization="native", filmed=True), gymnasium.Env)
         with pytest.raises(UsageError, match=r"AcrobotEnv has no vector environment of its own and no table P; use"):
-            gym.make("Acrobot-v1", {}, num_envs=2, vectorization="native")
-        assert isinstance(gym.make("CartPole-v1", {}, num_envs=2, vectorization="native"), VectorEnv)
+            registered("Acrobot-v1", {}, num_envs=2, vectorization="native")
+        assert isinstance(registered("CartPole-v1", {}, num_envs=2, vectorization="native"), VectorEnv)
 
 
 class TestGridworld:
@@ -261,7 +266,7 @@ DRAWN = "S.+\n.#T\n..E"
 
 def drawn(drawing: str = DRAWN, **options: Any) -> Maze:
     given: dict[str, Any] = {"step": -1.0, "exit": 10.0, "bonus": 3.0, "trap": -5.0, "trap_ends": False}
-    given |= {"collect": False, "slip": 0.0, "max_steps": None}
+    given |= {"collect": False, "slip": 0.0, "max_steps": None, "render_mode": None}
     return Maze(drawing, **{**given, **options})
 
 

@@ -8,13 +8,13 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.core.random_actions import random_action, uniform
-from rlkit.core.types import Actor, Array, Memory, Metrics, State, TimeStep, Transition
+from rlkit.core.types import Actor, Array, FromRun, Memory, Metrics, State, TimeStep, Transition
 
 
 class Uniform:
     """Draws each action uniformly from the action space, among the legal ones where the environment says which."""
 
-    def __init__(self, action_space: Any):
+    def __init__(self, action_space: FromRun[Any]):
         """Take any Gymnasium `action_space`."""
         self._space = action_space
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rlkit.config import plugins
+from rlkit.config import injection, plugins
 from rlkit.config.messages import FLAGS, Command, check_words, explain, nearest
 from rlkit.config.schemas import SCHEMAS
 from rlkit.config.tuning import NONE, PAIR, Known, borrowed, jobs, mixtures
@@ -30,6 +31,7 @@ from rlkit.core.types import RunError, UsageError
 
 COMPLAINTS = (HydraException, OmegaConfBaseException, ValueError)
 COMPLAINTS_OF_A_TASK = (OmegaConfBaseException,)
+SHOWS_JOB = re.compile(r"(?:--cfg|-c)[ =](?:job|all)\b")
 
 Choices = Mapping[str, str]
 """Which file of each group was chosen, e.g. ``{"agent": "dqn", "env": "cartpole"}``; "tuned" is "none" without one."""
@@ -78,7 +80,8 @@ def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
     flags, words = _parted(argv)
     sweeps = any(flag in ("-m", "--multirun") for flag in flags)
     # It does not take words on both sides of its options.
-    sys.argv = [f"rlkit {verb}", *flags, *([] if sweeps else _borrowed_by(verb, words)), *words]
+    more = [] if sweeps else _borrowed_by(verb, words)
+    sys.argv = [f"rlkit {verb}", *flags, *more, *words]
     if sweeps:
         _tell_of_mixtures(verb, words)
     application = hydra.main(version_base="1.3", config_path="pkg://rlkit.conf", config_name=verb)
@@ -100,7 +103,28 @@ def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
 
     with _explained(verb, argv):
         application(job)()
+        if SHOWS_JOB.search(" ".join(flags)) and not sweeps:
+            _show_injected(compose_alone(verb, [*_search_path(words), *_of_the_verb(words), *more]))
     _raise_failures(outcomes)
+
+
+def _show_injected(config: DictConfig) -> None:
+    """Print, as more YAML, which parameters will come from the run; what a target's package lacks is a comment."""
+    found, unread = injection.shown({key: _as_far_as_known(config._get_node(key)) for key in config})
+    lines = [f"  {path}: [{', '.join(names)}]" for path, names in found.items()]
+    lines += [f"  # {path}: not known here: {problem}" for path, problem in unread.items()]
+    if lines:
+        print("\n".join(["from_run:  # parameters whose values only the run knows", *lines]), flush=True)
+
+
+def _as_far_as_known(node: Any) -> Any:
+    """Return a node as plain data, with the names of what it refers to where that has no value yet."""
+    if not OmegaConf.is_config(node):
+        return None
+    try:
+        return OmegaConf.to_container(node, resolve=True)
+    except OmegaConfBaseException:
+        return OmegaConf.to_container(node, resolve=False)
 
 
 def _parted(argv: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -1,47 +1,28 @@
 """Plain data whose nodes name what is built of them: what a YAML says, and how it becomes objects.
 
 A node with ``_target_`` is called with its other keys. What the run knows (the spaces, the number of environments,
-the device, generators) is passed to every callable that asks for it by the name of a parameter and was not given it.
+the device, generators) reaches a callable only where somebody says so: `rlkit.config.injection`.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from rlkit.config import signature
+from rlkit.config import injection, signature
+from rlkit.config.injection import arguments_of, locate
 from rlkit.config.messages import nearest
 from rlkit.core.types import UsageError
-
-if TYPE_CHECKING:
-    pass
 
 Context = Mapping[str, Callable[[str], Any]]
 """What a callable can ask for: parameter name -> function of the node's path that gives the value."""
 
-SPECIAL = ("_target_", "_partial_", "_task_", "_tuned_")
-"""Keys of a node that are no arguments of what it names."""
-
-
-def locate(target: str, path: str) -> Callable[..., Any]:
-    """Import what `target` names, e.g. ``rlkit.agents.dqn.DQN``; `path` is the node, for messages.
-
-    Raises:
-        UsageError: there is no such module or attribute.
-    """
-    module, _, name = target.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(
-            f"{path}._target_ {target!r} cannot be imported: {error}; is its package installed?"
-        ) from error
-    return found  # type: ignore[no-any-return]
+Builder = Callable[..., Any]
+"""Builds a node's objects anew at each call, from a `Context` and what its callable takes by position."""
 
 
 def build(node: Any, context: Context, path: str = "") -> Any:
@@ -49,34 +30,72 @@ def build(node: Any, context: Context, path: str = "") -> Any:
 
     ``_target_`` may name a class for each task, of which the one that the run is about is taken.
     ``_partial_: true`` gives the callable with its arguments bound, for what is called later (an optimiser).
+    ``_from_run_: [device]`` asks for what the run knows, as `rlkit.core.types.FromRun` in a signature does.
     ``_tuned_`` is for `rlkit.config.tuning`.
     ``_task_`` says which task the nodes within are for, where the run is not about one itself (an agent's estimator).
 
     Raises:
         UsageError: a target cannot be imported, or does not take the options or values given.
     """
+    return prepare(node, context, path)(context)
+
+
+def prepare(node: Any, context: Context, path: str = "", leading: int = 0) -> Builder:
+    """Find and check what `node` names, once; return what builds it as often as it is called, each time anew.
+
+    It is called with a context that knows the same names as `context`, and with `leading` values that the node's
+    callable takes by position, before its options.
+
+    Raises:
+        UsageError: as `build` does, but for values of nodes within, which are known when they are built.
+    """
     if isinstance(node, list):
-        return [build(item, context, f"{path}.{i}") for i, item in enumerate(node)]
+        items = [prepare(item, context, f"{path}.{i}") for i, item in enumerate(node)]
+        return lambda context: [item(context) for item in items]
     if not isinstance(node, dict):
-        return node
-    if "_target_" not in node:
-        return _built(node, context, path)
-    arguments = {key: value for key, value in node.items() if key not in SPECIAL}
-    if "_task_" in node:
-        context = {**context, "task": lambda path: node["_task_"]}
-    target, partial = locate(_by_task(node["_target_"], context, path), path), node.get("_partial_", False)
-    # Plain values first: where a node within refers to one, it is this one that was typed.
-    plain_values = {key: value for key, value in arguments.items() if not isinstance(value, (dict, list))}
-    signature.check(plain_values, target, path)
-    children = _built(arguments, context, path)
-    signature.check(children, target, path)
-    if partial:
-        # Whoever calls it knows what it is for: a learner makes a torso for its own rows.
-        return functools.partial(target, **children)
+        return lambda context: node
+    if "_target_" in node:
+        return _prepared_call(node, context, path, leading)
+    parts = _prepared(node, context, path)
+    return lambda context: {key: part(context) for key, part in parts.items()}
+
+
+def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading: int) -> Builder:
+    own: Context = {"task": lambda path: node["_task_"]} if "_task_" in node else {}
+    context = {**context, **own}
+    target, arguments = locate(_by_task(node["_target_"], context, path), path), arguments_of(node)
     wanted = signature.parameters(target)
-    known = {name: value(path) for name, value in context.items() if name in wanted and name not in children}
-    signature.require(wanted, {*known, *children}, target, path)
-    return target(**known, **children)
+    signature.refuse_unknown(arguments, wanted, target, path)
+    # Plain values first: where a node within refers to one, it is this one that was typed.
+    plain_values = {key: value for key, value in arguments.items() if not _holds_targets(value)}
+    signature.check(plain_values, target, path)
+    parts = _prepared(arguments, context, path)
+    positional = list(wanted)[:leading]
+    names = injection.names(node, target, context, path, {*arguments, *positional})
+    partial = node.get("_partial_", False)
+    if not partial:
+        signature.require(wanted, {*names, *arguments, *positional}, target, path, context)
+
+    def call(context: Context, *values: Any) -> Any:
+        context = {**context, **own}
+        built = {key: part(context) for key, part in parts.items()}
+        if len(built) > len(plain_values):
+            signature.check({key: built[key] for key in built if key not in plain_values}, target, path)
+        if partial:
+            return functools.partial(target, *values, **built)
+        return target(*values, **{name: context[name](path) for name in names}, **built)
+
+    return call
+
+
+def _prepared(node: Mapping[str, Any], context: Context, path: str) -> dict[str, Builder]:
+    return {key: prepare(value, context, f"{path}.{key}".lstrip(".")) for key, value in node.items()}
+
+
+def _holds_targets(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_holds_targets, value))
+    return isinstance(value, dict) and ("_target_" in value or any(map(_holds_targets, value.values())))
 
 
 def _by_task(target: Any, context: Context, path: str) -> str:
@@ -92,10 +111,6 @@ def _by_task(target: Any, context: Context, path: str) -> str:
     if task not in target:
         raise UsageError(f"{path} is for {known}, but the task of the data is {task}; choose another {path}=")
     return str(target[task])
-
-
-def _built(node: Mapping[str, Any], context: Context, path: str) -> dict[str, Any]:
-    return {key: build(value, context, f"{path}.{key}".lstrip(".")) for key, value in node.items()}
 
 
 def plain(config: DictConfig | Any) -> Any:

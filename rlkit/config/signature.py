@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import Any
 
+from rlkit.config.annotations import Namespace, is_marked, unmarked
 from rlkit.config.messages import nearest
 from rlkit.core.types import UsageError
 
@@ -28,15 +29,52 @@ def parameters(target: Callable[..., Any]) -> Parameters:
 
     A class that passes ``**options`` on to the one it extends has that one's, too.
     """
+    return {name: parameter for name, (parameter, _) in _owned(target).items()}
+
+
+def from_run(target: Callable[..., Any], given: Collection[str]) -> list[str]:
+    """Return the parameters that `target` takes from the run (`rlkit.core.types.FromRun`), but for those `given`.
+
+    One that has a default keeps it.
+    """
+    found = []
+    namespaces: dict[Callable[..., Any], Namespace] = {}
+    for name, (parameter, owner) in _owned(target).items():
+        if name in given or parameter.default is not parameter.empty:
+            continue
+        if owner not in namespaces:
+            namespaces[owner] = Namespace(owner)
+        if is_marked(parameter.annotation, namespaces[owner]):
+            found.append(name)
+    return found
+
+
+def takes_seed(target: Callable[..., Any]) -> bool:
+    """Tell whether `target` is an estimator whose ``random_state`` is None: scikit-learn's word for a seed to come."""
+    return hasattr(target, "fit") and _is_none("random_state", target)
+
+
+def takes_render_mode(target: Callable[..., Any]) -> bool:
+    """Tell whether `target` makes an environment whose ``render_mode`` is None, as Gymnasium writes it."""
+    return _is_none("render_mode", target)
+
+
+def _is_none(name: str, target: Callable[..., Any]) -> bool:
+    parameter = parameters(target).get(name)
+    return parameter is not None and parameter.default is None
+
+
+def _owned(target: Callable[..., Any]) -> dict[str, tuple[inspect.Parameter, Callable[..., Any]]]:
+    """Return the parameters of `target`, each with the callable in whose module its annotation is to be read."""
     try:
         own = inspect.signature(target).parameters
     except ValueError:
         return {}
     rest = [name for name, parameter in own.items() if parameter.kind is parameter.VAR_KEYWORD]
     if not rest or not isinstance(target, type) or target.__base__ in (None, object):
-        return own
-    inherited = parameters(target.__base__)
-    return {**inherited, **{name: parameter for name, parameter in own.items() if name not in rest}}
+        return {name: (parameter, target) for name, parameter in own.items()}
+    named = {name: (parameter, target) for name, parameter in own.items() if name not in rest}
+    return {**_owned(target.__base__), **named}
 
 
 def check(given: Mapping[str, Any], target: Callable[..., Any], path: str) -> None:
@@ -48,14 +86,16 @@ def check(given: Mapping[str, Any], target: Callable[..., Any], path: str) -> No
         UsageError: naming ``path.key``, the value and the remedy.
     """
     wanted = parameters(target)
-    _refuse_unknown(given, wanted, target, path)
+    refuse_unknown(given, wanted, target, path)
     for key, value in given.items():
         if key in wanted and (problem := _mismatch(value, wanted[key].annotation, target)):
             raise UsageError(f"{path}.{key} is {_shown(value)}, {problem}")
 
 
-def require(wanted: Parameters, given: AbstractSet[str], target: Callable[..., Any], path: str) -> None:
-    """Refuse a call that leaves out options without a default.
+def require(
+    wanted: Parameters, given: AbstractSet[str], target: Callable[..., Any], path: str, known: Collection[str] = ()
+) -> None:
+    """Refuse a call that leaves out options without a default; `known` is what a signature could ask the run for.
 
     Raises:
         UsageError: naming the first of them.
@@ -66,23 +106,34 @@ def require(wanted: Parameters, given: AbstractSet[str], target: Callable[..., A
             parameter.VAR_KEYWORD,
         )
         if not optional and name not in given:
-            owner = getattr(target, "__name__", str(target))
+            owner = name_of(target)
+            mark = f", or mark it as the run's in the signature of {owner}: {name}: FromRun[…]" if name in known else ""
             raise UsageError(
-                f"{path}.{name} is missing: {owner} needs it; give it a value in its YAML or on the command line"
+                f"{path}.{name} is missing: {owner} needs it; give it a value in its YAML or on the command line{mark}"
             )
 
 
-def _refuse_unknown(given: Mapping[str, Any], wanted: Parameters, target: Callable[..., Any], path: str) -> None:
+def refuse_unknown(given: Collection[str], wanted: Parameters, target: Callable[..., Any], path: str) -> None:
+    """Refuse names that `target` has no option of.
+
+    Raises:
+        UsageError: naming the first of them.
+    """
     if not wanted or any(parameter.kind is parameter.VAR_KEYWORD for parameter in wanted.values()):
         return
     for key in given:
         if key not in wanted:
-            name = getattr(target, "__name__", str(target))
-            raise UsageError(f"{path}.{key} is not an option of {name}{nearest(key, wanted)}")
+            raise UsageError(f"{path}.{key} is not an option of {name_of(target)}{nearest(key, wanted)}")
+
+
+def name_of(target: Callable[..., Any]) -> str:
+    """Return what messages call `target`."""
+    return str(getattr(target, "__name__", target))
 
 
 def _mismatch(value: Any, annotation: Any, target: Callable[..., Any]) -> str:
     """Return what is wrong with `value`, or nothing."""
+    annotation = unmarked(annotation)
     text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     name = text.removesuffix(" | None")
     if value is None:

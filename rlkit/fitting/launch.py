@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlkit.config import instantiate
+from rlkit.config import injection, instantiate
 from rlkit.core.checkpoint import Store
 from rlkit.core.resources import checked_device
 from rlkit.core.seeding import Seeds
@@ -57,6 +57,7 @@ def _config(request: Request) -> dict[str, Any]:
     config: dict[str, Any] = instantiate.plain(request.config)
     config["choices"] = {key: value for key, value in request.choices.items() if not key.startswith("hydra/")}
     config["name"] = config["name"] or default_name(config)
+    config["from_run"] = injection.shown(config)[0]
     return config
 
 
@@ -74,8 +75,9 @@ def _check(config: Mapping[str, Any]) -> None:
 def make_pipeline(config: Mapping[str, Any], data: Dataset) -> Any:
     """Build the transformers of `prepare` and the learner, as one `sklearn.pipeline.Pipeline`.
 
-    Constructors can ask for `task` (of the data), `random_state` (a number of their own, from the run's seed),
-    `image_shape` (channels, height, width; None where rows are no pictures) and `device` (which may be auto).
+    Constructors can ask (`rlkit.config.injection` says how) for `task` (of the data), `random_state` (a number of
+    their own, from the run's seed), `image_shape` (channels, height, width; None where rows are no pictures) and
+    `device` (which may be auto). An estimator whose `random_state` is None is given one without asking.
 
     Raises:
         UsageError: a class cannot be imported, or does not take its options.

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlkit.config import signature
-from rlkit.config.instantiate import locate
-from rlkit.core.types import UsageError
+from rlkit.config.injection import locate
+from rlkit.core.types import FromRun, UsageError
 
 
-def by_class(estimator: str, random_state: int | None = None, **settings: Any) -> Any:
+def by_class(estimator: str, random_state: FromRun[int | None], **settings: Any) -> Any:
     """Return an estimator of any package.
 
     Args:
         estimator: its class, e.g. ``sklearn.svm.SVC``.
-        random_state: where it has such a parameter.
+        random_state: where it has such a parameter, and not another value by itself.
         settings: its other parameters.
 
     Raises:
@@ -25,7 +25,7 @@ def by_class(estimator: str, random_state: int | None = None, **settings: Any) -
         raise UsageError(f"learner.estimator={estimator} is no class with its module, e.g. sklearn.svm.SVC")
     kind = locate(estimator, "learner")
     wanted = signature.parameters(kind)
-    if "random_state" in wanted and "random_state" not in settings:
+    if signature.takes_seed(kind):
         settings = {**settings, "random_state": random_state}
     signature.check(settings, kind, "learner")
     signature.require(wanted, set(settings), kind, "learner")

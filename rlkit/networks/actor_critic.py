@@ -11,7 +11,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.core.spaces import num_actions
-from rlkit.core.types import UsageError
+from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.action_distributions import Gaussian, action_distribution
 from rlkit.networks.convolutional import Residual
 from rlkit.networks.observations import is_image
@@ -81,8 +81,8 @@ class ActorCritic(nn.Module):
         self,
         torso: Torso,
         value_torso: Torso,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
+        observation_space: FromRun[spaces.Space[Any]],
+        action_space: FromRun[spaces.Space[Any]],
         *,
         shared: bool | str,
         action_values: bool,

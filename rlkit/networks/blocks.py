@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from gymnasium import spaces
 from torch import nn
 
-from rlkit.core.types import UsageError
+from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.convolutional import convolved
 from rlkit.networks.pretrained import begin_with
 from rlkit.networks.torsos import Chain, MakeLinear, Torso, activation_of
@@ -26,7 +26,7 @@ class BlockCNN(Torso):
 
     def __init__(
         self,
-        observation_space: spaces.Space[Any],
+        observation_space: FromRun[spaces.Space[Any]],
         channels: Sequence[Sequence[int]] = ((32, 32),),
         hidden: int | None = 64,
         *,

@@ -9,7 +9,7 @@ from typing import Any
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlkit.core.types import UsageError
+from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.convolutional import ImpalaCNN, NatureCNN, Residual, SmallCNN, fitting
 from rlkit.networks.observations import as_floats, highest_byte, is_board, is_image
 from rlkit.networks.torsos import MLP, Chain, Torso
@@ -18,7 +18,7 @@ from rlkit.networks.torsos import MLP, Chain, Torso
 class ResidualBoard(Torso):
     """Convolutions of 3x3 that keep the size of a board, in residual blocks, and a fully connected layer on top."""
 
-    def __init__(self, observation_space: spaces.Space[Any], filters: int, blocks: int, hidden: int):
+    def __init__(self, observation_space: FromRun[spaces.Space[Any]], filters: int, blocks: int, hidden: int):
         """Make the layers.
 
         Args:
@@ -70,7 +70,9 @@ _FOR_IMAGES: Mapping[str, Callable[[spaces.Space[Any]], Torso]] = {
 }
 
 
-def auto(observation_space: spaces.Space[Any], hidden: Sequence[int], activation: str, layer_norm: bool) -> Torso:
+def auto(
+    observation_space: FromRun[spaces.Space[Any]], hidden: Sequence[int], activation: str, layer_norm: bool
+) -> Torso:
     """Return the torso that fits: by their size one of three for images, `ResidualBoard` for boards, else an `MLP`."""
     if is_image(observation_space):
         return _FOR_IMAGES[fitting(observation_space)[0]](observation_space)

@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlkit.core.types import UsageError
+from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.observations import SMALLEST, as_floats, highest_byte, is_image
 from rlkit.networks.pretrained import begin_with
 from rlkit.networks.torsos import Chain, MakeLinear, Torso, activation_of
@@ -113,7 +113,7 @@ class NatureCNN(Torso):
 
     def __init__(
         self,
-        observation_space: spaces.Space[Any],
+        observation_space: FromRun[spaces.Space[Any]],
         hidden: int,
         *,
         activation: str = "relu",
@@ -156,7 +156,7 @@ class SmallCNN(CNN):
 
     def __init__(
         self,
-        observation_space: spaces.Space[Any],
+        observation_space: FromRun[spaces.Space[Any]],
         hidden: int,
         *,
         encoder: str | None = None,
@@ -177,7 +177,7 @@ class StridedCNN(Torso):
 
     def __init__(
         self,
-        observation_space: spaces.Space[Any],
+        observation_space: FromRun[spaces.Space[Any]],
         channels: Sequence[int],
         kernel_sizes: Sequence[int],
         strides: Sequence[int],
@@ -227,7 +227,7 @@ class ImpalaCNN(CNN):
 
     def __init__(
         self,
-        observation_space: spaces.Space[Any],
+        observation_space: FromRun[spaces.Space[Any]],
         depths: Sequence[int],
         blocks: int,
         hidden: int,

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.core.spaces import num_actions
+from rlkit.core.types import FromRun
 from rlkit.networks.return_distributions import Distribution
 from rlkit.networks.torsos import Chain, Torso
 
@@ -51,7 +52,7 @@ class QNetwork(nn.Module):
     def __init__(
         self,
         torso: Torso,
-        action_space: spaces.Space[Any],
+        action_space: FromRun[spaces.Space[Any]],
         *,
         distribution: Distribution,
         dueling: bool,

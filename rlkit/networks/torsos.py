@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlkit.core.types import UsageError, require_least
+from rlkit.core.types import FromRun, UsageError, require_least
 from rlkit.networks.observations import as_floats, highest_byte
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "sigmoid": nn.Sigmoid}
@@ -110,7 +110,7 @@ class MLP(Torso):
 
     def __init__(
         self,
-        observation_space: spaces.Space[Any],
+        observation_space: FromRun[spaces.Space[Any]],
         hidden: Sequence[int],
         activation: str,
         layer_norm: bool,

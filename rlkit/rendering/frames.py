@@ -27,7 +27,8 @@ def check_picture(picture: Array) -> Array:
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
         raise RunError(
             f"render() gave {picture.dtype} {list(picture.shape)}; a picture is [height, width, 3] uint8: "
-            "build the environment with render_mode='rgb_array', or set video=none"
+            "build the environment with render_mode='rgb_array' (a run does where the constructor has "
+            "render_mode=None), or set video=none"
         )
     return picture
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from rlkit.core.schedules import Schedule
-from rlkit.core.types import Array, Batch, State
+from rlkit.core.types import Array, Batch, FromRun, State
 from rlkit.replay.sums import SumTree
 from rlkit.replay.uniform import UniformReplay
 
@@ -18,7 +18,14 @@ class PrioritizedReplay(UniformReplay):
     prioritized = True
 
     def __init__(
-        self, capacity: int, rng: np.random.Generator, *, alpha: float, beta: Schedule, epsilon: float, **options: Any
+        self,
+        capacity: int,
+        rng: FromRun[np.random.Generator],
+        *,
+        alpha: float,
+        beta: Schedule,
+        epsilon: float,
+        **options: Any,
     ):
         """Hold up to `capacity` transitions.
 

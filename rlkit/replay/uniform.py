@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from rlkit.core.checkpoint import Segment
-from rlkit.core.types import Array, Batch, State, Transition, UsageError, require_least
+from rlkit.core.types import Array, Batch, FromRun, State, Transition, UsageError, require_least
 from rlkit.replay.frames import Frames, allocate, announce, bytes_of, check_location, frame_count
 from rlkit.replay.pending import LAST, Layout, columns, layout, no_rows
 from rlkit.replay.rows import FIELDS, NONE, Rows
@@ -41,7 +41,7 @@ class UniformReplay:
     def __init__(
         self,
         capacity: int,
-        rng: np.random.Generator,
+        rng: FromRun[np.random.Generator],
         *,
         n_step: int = 1,
         frame_stack: int = 1,

@@ -18,6 +18,9 @@ from rlkit.reporting.groups import flat
 OWN = ("seed", "name", "run_dir", "output")
 """Keys that each run has for itself: the seed is appended, the others make no difference to what is learnt."""
 
+RECORDS = ("choices", "resume", "from_run")
+"""Keys that say how a configuration came about; no command sets them again."""
+
 PLAIN_WORD = re.compile(r"[A-Za-z_][\w./-]*|\d+x\d+")
 RESERVED = {"null", "true", "false", "inf", "nan"}
 
@@ -122,7 +125,7 @@ def _overrides(config: Mapping[str, Any], there: Composed, besides: Callable[[st
 
 
 def _leaves(config: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(flat({key: value for key, value in config.items() if key not in (*OWN, "choices", "resume")}))
+    return dict(flat({key: value for key, value in config.items() if key not in (*OWN, *RECORDS)}))
 
 
 def literal(value: Any) -> str:

@@ -14,7 +14,7 @@ from rlkit.reporting.columns import AnyRun, last_step
 from rlkit.runs.folder import default_name
 from rlkit.runs.run import Run
 
-BESIDE_THE_POINT = ("seed", "name", "run_dir", "output", "logger", "video", "pictures")
+BESIDE_THE_POINT = ("seed", "name", "run_dir", "output", "logger", "video", "pictures", "from_run")
 """Keys that tell runs of a group apart, or that change nothing in what is learnt."""
 
 PARTS = ("network", "distribution", "replay")

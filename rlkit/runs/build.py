@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 from gymnasium.vector import VectorEnv
 
-from rlkit.config.instantiate import Context, build
+from rlkit.config.instantiate import Builder, Context, build, prepare
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Environment, UsageError
 from rlkit.rendering.render_wrapper import Film, Sink
@@ -42,10 +42,11 @@ def make_environment(
         UsageError: what ``env._target_`` made is no environment, or cannot be filmed.
     """
     modes = ["rgb_array" if index < len(films) else render_mode for index in range(num_envs)]
-    shared = _environment_context(config, num_envs, filmed=modes[0] is not None)
-    first = build(config["env"], {**shared, "render_mode": lambda path: modes[0]}, "env")
+    context = _environment_context(config, num_envs, filmed=modes[0] is not None)
+    make_env = prepare(config["env"], context, "env")
+    first = make_env(_with_mode(context, modes[0]))
     if isinstance(first, VectorEnv):
-        return _native(config, first, films)
+        return _native(config, make_env, first, films)
     if config["vectorization"] == "native" and not films:
         first.close()
         raise UsageError(
@@ -54,12 +55,10 @@ def make_environment(
         )
     if not isinstance(first, gymnasium.Env):
         raise UsageError(f"env._target_ {config['env']['_target_']} made a {type(first).__name__}, not a gymnasium.Env")
-    built = [first]
+    built, wrap = [first], _wrappers(config["preprocess"])
 
     def make(index: int) -> gymnasium.Env[Any, Any]:
-        context: Context = {**shared, "render_mode": lambda path: modes[index]}
-        env = built.pop() if built else build(config["env"], context, "env")
-        env = _wrap(env, config["preprocess"])
+        env = wrap(built.pop() if built else make_env(_with_mode(context, modes[index])))
         return Film(env, films[index]) if index < len(films) else env
 
     makes = [functools.partial(make, index) for index in range(num_envs)]
@@ -83,15 +82,16 @@ def make_single(
     Where ``env._target_`` makes vector environments, it is one of those, of `num_envs`.
     """
     context = _environment_context(config, num_envs, filmed=render_mode is not None)
-    env = build(config["env"], {**context, "render_mode": lambda path: render_mode}, "env")
-    return env if isinstance(env, VectorEnv) else _wrap(env, config["preprocess"])
+    env = build(config["env"], _with_mode(context, render_mode), "env")
+    return env if isinstance(env, VectorEnv) else _wrappers(config["preprocess"])(env)
 
 
 def _environment_context(config: Mapping[str, Any], num_envs: int, *, filmed: bool) -> Context:
-    """Return what the constructors of environments can ask for.
+    """Return what the constructors of environments can ask for (`rlkit.config.injection` says how).
 
-    `filmed`: single ones are wanted, for their pictures; `evaluation`: it is not for training; `dataset`: what `data=`
-    names, the same object for all; `rng`: a generator named after the node, alike for all.
+    `num_envs`; `render_mode`: Gymnasium's; `vectorization`: sync, async or native; `filmed`: single ones are wanted,
+    for their pictures; `evaluation`: it is not for training; `dataset`: what `data=` names, the same object for all;
+    `rng`: a generator named after the node, alike for all.
     """
     return {
         "num_envs": lambda path: num_envs,
@@ -113,14 +113,31 @@ def _dataset(config: Mapping[str, Any]) -> Dataset | None:
     return load_data(config, lambda line: None)
 
 
-def _wrap(env: gymnasium.Env[Any, Any], nodes: list[Any]) -> gymnasium.Env[Any, Any]:
+def _with_mode(context: Context, render_mode: str | None) -> Context:
+    return {**context, "render_mode": lambda path: render_mode}
+
+
+def _wrappers(nodes: Sequence[Any]) -> Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]:
+    """Return what wraps an environment; a wrapper takes what it wraps first, as Gymnasium's do.
+
+    Raises:
+        UsageError: a node names no wrapper, or one that does not take its options.
+    """
+    makes: list[Builder] = []
     for i, node in enumerate(nodes):
-        inner = env
-        env = build(node, {"env": lambda path, inner=inner: inner}, f"preprocess.{i}")  # type: ignore[misc]
-    return env
+        if not isinstance(node, Mapping) or "_target_" not in node:
+            raise UsageError(f"preprocess.{i} is {node!r}; it must name a wrapper: {{_target_: my_games.Shaped, …}}")
+        makes.append(prepare(node, {}, f"preprocess.{i}", leading=1))
+
+    def wrap(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
+        for make in makes:
+            env = make({}, env)
+        return env
+
+    return wrap
 
 
-def _native(config: Mapping[str, Any], vector: Any, films: Sequence[Sink]) -> Environment:
+def _native(config: Mapping[str, Any], make_env: Builder, vector: Any, films: Sequence[Sink]) -> Environment:
     if films:
         vector.close()
         raise UsageError("a native vector environment cannot be filmed; set video=none, or vectorization=sync")
@@ -137,7 +154,7 @@ def _native(config: Mapping[str, Any], vector: Any, films: Sequence[Sink]) -> En
         )
     built = [vector]
     context = _environment_context(config, vector.num_envs, filmed=False)
-    make = lambda: built.pop() if built else build(config["env"], context, "env")  # noqa: E731
+    make = lambda: built.pop() if built else make_env(context)  # noqa: E731
     return VectorEnvironment(make, action_mask=config["action_mask"])
 
 
@@ -153,16 +170,15 @@ def make_agent(
 ) -> Agent:
     """Build the agent of a run for the spaces of `env`.
 
-    Constructors can ask for `observation_space`, `action_space`, `frame_stack`, `can_resign` (of
-    `rlkit.core.types.Environment`), `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of its own, named
-    after the node), `generator` (a `torch.Generator`, likewise), `random_state` (a number likewise, for
-    estimators), `scratch` (a folder for what need not last), `tell` (takes a line for the user), `on_epoch` (is
-    told the epochs of an estimator that an agent fits), `threads`, `task` (of an estimator that predicts actions:
-    classification or regression), `image_shape` (of observations that are pictures, else None), `model` (for
-    planners: returns the `rlkit.planning.mdp.FiniteMDP` that the environment is; see
-    `rlkit.planning.mdp.model_of`), `search_model` (returns the `rlkit.planning.search.Model` of it; see
-    `rlkit.planning.search.model_of`), `fresh` (the agent begins; else a checkpoint is about to fill it) and
-    `learns` (else it is only to act).
+    Constructors can ask (`rlkit.config.injection` says how) for `observation_space`, `action_space`, `frame_stack`,
+    `can_resign` (of `rlkit.core.types.Environment`), `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of
+    its own, named after the node), `generator` (a `torch.Generator`, likewise), `random_state` (a number likewise, for
+    estimators), `scratch` (a folder for what need not last), `tell` (takes a line for the user), `on_epoch` (is told
+    the epochs of an estimator that an agent fits), `threads`, `task` (of an estimator that predicts actions:
+    classification or regression), `image_shape` (of observations that are pictures, else None), `model` (for planners:
+    returns the `rlkit.planning.mdp.FiniteMDP` that the environment is; see `rlkit.planning.mdp.model_of`),
+    `search_model` (returns the `rlkit.planning.search.Model` of it; see `rlkit.planning.search.model_of`), `fresh` (the
+    agent begins; else a checkpoint is about to fill it) and `learns` (else it is only to act).
     """
     context: Context = {
         "observation_space": lambda path: env.observation_space,

@@ -13,7 +13,7 @@ from typing import Any
 from gymnasium.vector import VectorEnv
 from omegaconf import OmegaConf
 
-from rlkit.config import instantiate
+from rlkit.config import injection, instantiate
 from rlkit.config.tuning import NONE
 from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import mixed
@@ -75,6 +75,7 @@ def _fresh_config(request: Request) -> dict[str, Any]:
     config["choices"] = {key: value for key, value in request.choices.items() if not key.startswith("hydra/")}
     config["name"] = config["name"] or default_name(config)
     config["device"] = _device(config)
+    config["from_run"] = injection.shown(config)[0]
     del config["resume"]
     return config
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from rlkit.core.evaluation import mixed
-from rlkit.core.types import Actor
+from rlkit.core.types import Actor, FromRun
 from rlkit.runs.run import Run
 
 
-def of_run(run: str, checkpoint: str, epsilon: float, action_space: Any) -> Actor:
+def of_run(run: str, checkpoint: str, epsilon: float, action_space: FromRun[Any]) -> Actor:
     """Return what the agent of a run folder does in evaluations, with a share `epsilon` of uniformly drawn actions.
 
     Raises:

@@ -26,6 +26,7 @@ from rlkit.testing.exactness import (
     same_seed_same_steps,
     seeds_make_a_difference,
 )
+from rlkit.testing.from_run import ENVIRONMENT, with_run_values
 from rlkit.testing.rules import Result, Tell, conclude, examine, require, require_equal, silent
 
 
@@ -42,7 +43,7 @@ def check_env(
 
     Args:
         make: builds a new `gymnasium.Env` or `VectorEnv` at each call. Where it takes `render_mode`, pictures are
-            checked too.
+            checked too. What its signature marks as the run's (`rlkit.core.types.FromRun`) it is given.
         seed: of the random play.
         steps: how long each rule plays; episodes should end within.
         action_mask: take legal actions from ``info["action_mask"]``.
@@ -52,6 +53,7 @@ def check_env(
     Raises:
         ContractError: a rule is broken: one line for each, with the values and the remedy.
     """
+    make = with_run_values(make, ENVIRONMENT)
     if isinstance(_probe(make), VectorEnv):
         return vectors.check(make, seed=seed, steps=steps, action_mask=action_mask, strict=strict, tell=tell)
     case = EnvironmentCase(make, seed, steps, action_mask)
@@ -206,7 +208,8 @@ def pictures_are_rgb(case: EnvironmentCase) -> str | None:
     with closing(case.make(render_mode="rgb_array")) as env:
         require(
             env.render_mode == "rgb_array",
-            f"built with render_mode='rgb_array', its render_mode is {env.render_mode!r}; keep what __init__ is given",
+            f"built with render_mode='rgb_array', its render_mode is {env.render_mode!r}; keep what __init__ is given "
+            "(a run gives it where the constructor has render_mode=None)",
         )
         shown = _filmed(case.driver(env), case)
     require_equal(case.trace[: len(shown)], shown, "render() changes what the environment does; it must only draw")

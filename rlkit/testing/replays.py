@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from gymnasium import spaces
 
 from rlkit.core.types import Array, Batch, Replay, StepInfo, Transition
+from rlkit.testing.from_run import with_run_values
 from rlkit.testing.rules import (
     Result,
     Tell,
@@ -27,6 +29,19 @@ MakeReplay = Callable[[int, np.random.Generator], Replay]
 """Builds an empty replay of a capacity, which draws from the generator."""
 
 CAPACITY, ENVIRONMENTS, ACTIONS, BATCH = 60, 3, 4, 32
+RUN = {
+    "num_envs": ENVIRONMENTS,
+    "frame_stack": 1,
+    "device": "cpu",
+    "scratch": None,
+    "observation_space": spaces.Box(-np.inf, np.inf, (2,), np.float32),
+    "action_space": spaces.Discrete(ACTIONS),
+    "tell": lambda line: None,
+    "learns": True,
+    "fresh": True,
+    "total_steps": 1000,
+    "threads": 1,
+}
 EPISODES = (7, 5, 11)  # lengths in each environment: they end apart from each other
 
 
@@ -34,7 +49,8 @@ def check_replay(make: MakeReplay, *, seed: int = 0, strict: bool = True, tell: 
     """Check that a replay keeps rlkit's contract; ``check_replay(UniformReplay)`` is a whole test.
 
     Args:
-        make: builds an empty replay of a capacity; its samples are drawn from the generator it is given.
+        make: builds an empty replay of a capacity; its samples are drawn from the generator it is given. What else
+            its signature marks as the run's (`rlkit.core.types.FromRun`) it is given, too.
         seed: of the transitions and of the generator.
         strict: raise where a rule is broken; else it is for the caller to read the results.
         tell: is told each result as it comes.
@@ -42,7 +58,8 @@ def check_replay(make: MakeReplay, *, seed: int = 0, strict: bool = True, tell: 
     Raises:
         ContractError: a rule is broken: one line for each, with the values and the remedy.
     """
-    return conclude(examine(ReplayCase(make, seed), (stores_and_samples,), RULES, tell), strict=strict)
+    case = ReplayCase(with_run_values(make, RUN), seed)
+    return conclude(examine(case, (stores_and_samples,), RULES, tell), strict=strict)
 
 
 class Row(NamedTuple):

@@ -25,8 +25,8 @@ from rlkit.planning.mdp import exact_values, uniform_policy
 from rlkit.reporting.intervals import mean_intervals
 from rlkit.vector.vector import SerialEnvironment
 
-SMALL = {"states": 5, "jump": 1, "left": 0.0, "right": 1.0, "max_steps": None}
-LARGE = {"states": 19, "jump": 1, "left": -1.0, "right": 1.0, "max_steps": None}
+SMALL = {"states": 5, "jump": 1, "left": 0.0, "right": 1.0, "max_steps": None, "render_mode": None}
+LARGE = {"states": 19, "jump": 1, "left": -1.0, "right": 1.0, "max_steps": None, "render_mode": None}
 TD, MC = (0.05, 0.1, 0.15), (0.01, 0.02, 0.03, 0.04)
 N = (1, 2, 4, 8, 16, 32, 64, 128)
 ALPHAS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

@@ -39,7 +39,7 @@ def random_mdp(seed: int, outcomes: int, *, costs: bool) -> FiniteMDP:
 def maze(**options: Any) -> FiniteMDP:
     """Return the maze of conf/env/maze.yaml with `options`."""
     settings = {name: value for name, value in rlkit.defaults("env/maze").items() if name != "_target_"}
-    mdp: FiniteMDP = Maze(**{**settings, **options}).mdp
+    mdp: FiniteMDP = Maze(**{**settings, "render_mode": None, **options}).mdp
     return mdp
 
 

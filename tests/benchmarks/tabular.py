@@ -34,7 +34,9 @@ def tutorial(seed: int, steps: int) -> int:
     """Learn as a tutorial does, and return the steps taken."""
     if "SafeCab-v0" not in gymnasium.registry:
         gymnasium.register(
-            "SafeCab-v0", lambda **keys: SafeCab(**REWARDS, max_steps=None, **keys), max_episode_steps=200
+            "SafeCab-v0",
+            lambda **keys: SafeCab(**{**REWARDS, "max_steps": None, "render_mode": None, **keys}),
+            max_episode_steps=200,
         )
     env, rng = gymnasium.make("SafeCab-v0"), np.random.default_rng(seed)
     q, taken, episode, returns = np.zeros((500, 6)), 0, 0, []

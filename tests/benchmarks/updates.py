@@ -93,6 +93,9 @@ def rlkit(
         max_grad_norm=10.0,
         precision=precision,
         compile=compile,
+        total_steps=None,
+        device="cpu",
+        tell=print,
         generator=torch.Generator().manual_seed(0),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from rlkit.algorithms.exploration import epsilon_greedy
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import Array, Environment, Memory, Metrics, State, TimeStep, Transition
+from rlkit.core.types import Array, Environment, FromRun, Memory, Metrics, State, TimeStep, Transition
 
 
 class Linear:
@@ -169,7 +169,7 @@ class SeedsItself(Linear):
         self.weights += np.random.default_rng().normal(size=self.weights.shape)
 
 
-def build_careless(observation_space: object, action_space: object) -> IgnoresTheRules:
+def build_careless(observation_space: FromRun[object], action_space: FromRun[object]) -> IgnoresTheRules:
     """Build `IgnoresTheRules` as a YAML file would."""
     spaces: Any = SimpleNamespace(observation_space=observation_space, action_space=action_space)
     return IgnoresTheRules(spaces, Seeds(0))

@@ -10,7 +10,7 @@ from rlkit.algorithms.exploration import Schedule, epsilon_greedy, require_share
 from rlkit.algorithms.linear.features import Active, Features
 from rlkit.core.spaces import num_actions
 from rlkit.core.targets import td_error
-from rlkit.core.types import Array, Memory, Metrics, State, TimeStep, Transition, require_share
+from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, require_share
 
 
 class FeatureStep(NamedTuple):
@@ -115,12 +115,12 @@ class LinearControl:
         self,
         *,
         features: Features,
-        action_space: Any,
+        action_space: FromRun[Any],
         gamma: float,
         epsilon: Schedule,
         learning_rate: Schedule,
         trace_decay: float,
-        rng: np.random.Generator,
+        rng: FromRun[np.random.Generator],
     ):
         """Make the weights.
 

@@ -16,6 +16,7 @@ from rlkit.algorithms.policy_gradient.rollout import Rollout
 from rlkit.core.targets import gae
 from rlkit.core.types import (
     Array,
+    FromRun,
     Memory,
     Metrics,
     State,
@@ -48,10 +49,10 @@ class PolicyAgent:
         optimizer: Callable[..., torch.optim.Optimizer],
         learning_rate: float | Schedule,
         anneal: bool,
-        total_steps: int | None,
+        total_steps: FromRun[int | None],
         gamma: float,
         max_grad_norm: float | None,
-        device: str,
+        device: FromRun[str],
     ):
         """Put the parts together.
 
@@ -209,8 +210,8 @@ class RolloutAgent(PolicyAgent):
         n_steps: int,
         gae_lambda: float,
         scale_rewards: bool,
-        num_envs: int,
-        tell: Callable[[str], None] = lambda line: None,
+        num_envs: FromRun[int],
+        tell: FromRun[Callable[[str], None]],
         **options: Any,
     ):
         """Make the rollout.

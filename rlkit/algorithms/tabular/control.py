@@ -12,7 +12,7 @@ from rlkit.algorithms.tabular.q_table import Step, Table, Worth, added, steps_of
 from rlkit.algorithms.tabular.states import Counted, States
 from rlkit.algorithms.tabular.traces import make_credit
 from rlkit.core.spaces import num_actions
-from rlkit.core.types import Array, Memory, Metrics, State, TimeStep, Transition, require_share
+from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, require_share
 
 
 class TabularControl:
@@ -38,8 +38,8 @@ class TabularControl:
     def __init__(
         self,
         *,
-        observation_space: Any,
-        action_space: Any,
+        observation_space: FromRun[Any],
+        action_space: FromRun[Any],
         gamma: float,
         epsilon: Schedule,
         epsilon_counts: str,
@@ -47,7 +47,7 @@ class TabularControl:
         learning_rate_decay: float,
         initial_value: float,
         discretizer: States | None,
-        rng: np.random.Generator,
+        rng: FromRun[np.random.Generator],
     ):
         """Make the tables.
 

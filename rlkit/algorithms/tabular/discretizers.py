@@ -14,7 +14,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.core.spaces import as_rows
-from rlkit.core.types import Array, RunError, State, Transition, UsageError
+from rlkit.core.types import Array, FromRun, RunError, State, Transition, UsageError
 from rlkit.learners.slots import fitted, models_state, read_models, require_usable, standardized
 
 UNBOUNDED = 1e30
@@ -28,7 +28,7 @@ class Discretizer(ABC):
         size: S, how many states there are; 0 before the fit.
     """
 
-    def __init__(self, *, observation_space: Any, fit_after: int):
+    def __init__(self, *, observation_space: FromRun[Any], fit_after: int):
         """Begin with nothing.
 
         Args:
@@ -104,7 +104,7 @@ class Grid(Discretizer):
         low: Sequence[float | None] | None,
         high: Sequence[float | None] | None,
         fit_after: int,
-        observation_space: Any,
+        observation_space: FromRun[Any],
     ):
         """Lay the grid where all of its bounds are known; else when steps have been gathered.
 
@@ -173,7 +173,9 @@ class Labelled(Discretizer):
 
     kind: str
 
-    def __init__(self, *, estimator: Any, rng: np.random.Generator, observation_space: Any, fit_after: int):
+    def __init__(
+        self, *, estimator: Any, rng: FromRun[np.random.Generator], observation_space: FromRun[Any], fit_after: int
+    ):
         """Take an estimator that is copied for the fit.
 
         Args:

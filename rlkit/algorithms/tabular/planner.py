@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.core.spaces import num_states, state_index
-from rlkit.core.types import Array, Memory, Metrics, State, TimeStep, Transition, require_share
+from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, require_share
 from rlkit.planning.mdp import FiniteMDP
 from rlkit.planning.mdp.evaluation import action_values, uniform_policy
 
@@ -28,9 +28,9 @@ class Planner:
     def __init__(
         self,
         *,
-        model: Callable[[int | None], FiniteMDP],
+        model: FromRun[Callable[[int | None], FiniteMDP]],
         samples: int | None,
-        observation_space: Any,
+        observation_space: FromRun[Any],
         gamma: float,
     ):
         """Take the model.

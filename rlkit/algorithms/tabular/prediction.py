@@ -9,7 +9,7 @@ import numpy as np
 from rlkit.algorithms.fixed_policies import Following
 from rlkit.algorithms.tabular.q_table import Step, Table, added, steps_of
 from rlkit.algorithms.tabular.states import Counted
-from rlkit.core.types import Actor, Array, Metrics, State, Transition, require_share
+from rlkit.core.types import Actor, Array, FromRun, Metrics, State, Transition, require_share
 
 
 class Prediction(Following):
@@ -24,7 +24,7 @@ class Prediction(Following):
     def __init__(
         self,
         *,
-        observation_space: Any,
+        observation_space: FromRun[Any],
         policy: Actor,
         gamma: float,
         learning_rate: float,

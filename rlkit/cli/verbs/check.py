@@ -112,6 +112,7 @@ def _tasks(learner: dict[str, Any]) -> list[str]:
 def _check_learner(settings: dict[str, Any], task: str) -> list[Result]:
     context: instantiate.Context = {
         "task": lambda path: task,
+        "random_state": lambda path: None,
         "image_shape": lambda path: None,
         "device": lambda path: settings["device"],
     }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.config.messages import nearest
-from rlkit.core.types import Array, RunError, UsageError
+from rlkit.core.types import Array, FromRun, RunError, UsageError
 from rlkit.learners.datasets.cache import Place, Tell, read
 from rlkit.learners.datasets.dataset import Dataset, Rows
 
@@ -28,7 +28,7 @@ THUMBNAIL = (200, 400)
 """Greatest width and height of the picture whose pixels are taken."""
 
 
-def mnist(url: str, folder: str | None, part: str, tell: Tell) -> Dataset:
+def mnist(url: str, folder: str | None, part: str, tell: FromRun[Tell]) -> Dataset:
     """Return MNIST: 28 x 28 grey pictures of digits, flat, 0 to 255.
 
     Args:
@@ -45,7 +45,7 @@ def mnist(url: str, folder: str | None, part: str, tell: Tell) -> Dataset:
     return _idx_dataset(place, part, tuple("0123456789"))
 
 
-def fashion_mnist(url: str, folder: str | None, part: str, tell: Tell) -> Dataset:
+def fashion_mnist(url: str, folder: str | None, part: str, tell: FromRun[Tell]) -> Dataset:
     """Return Fashion-MNIST: 28 x 28 grey pictures of clothes; arguments as in `mnist`."""
     return _idx_dataset(Place("fashion_mnist", url, folder, tell=tell), part, CLOTHES)
 
@@ -82,7 +82,7 @@ def idx(content: bytes, name: str) -> Array:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def cifar10(url: str, folder: str | None, tell: Tell) -> Dataset:
+def cifar10(url: str, folder: str | None, tell: FromRun[Tell]) -> Dataset:
     """Return CIFAR-10: 50,000 colour pictures of 32 x 32 to learn from and 10,000 held out, 0 to 255.
 
     Args:

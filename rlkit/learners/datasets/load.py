@@ -14,6 +14,9 @@ from rlkit.learners.datasets.dataset import Dataset
 def load_data(config: Mapping[str, Any], tell: Callable[[str], None]) -> Dataset:
     """Return the data set that the node `data` describes; what is drawn for it comes from the run's seed.
 
+    Its function can ask (`rlkit.config.injection` says how) for `rng`, a NumPy generator of its own, and `tell`, which
+    takes a line for the user.
+
     Raises:
         UsageError: it does not fit its options, or a file is not there.
         RunError: it cannot be downloaded.

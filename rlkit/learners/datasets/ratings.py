@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlkit.config.messages import nearest
-from rlkit.core.types import Array, UsageError
+from rlkit.core.types import Array, FromRun, UsageError
 from rlkit.learners.datasets.cache import Place, Tell, decoded, read, unpacked
 from rlkit.learners.datasets.dataset import Dataset, Rows
 
@@ -69,7 +69,7 @@ def scaled(values: Array, scale: str) -> Array:
     return np.asarray(change(values), np.float64)
 
 
-def lastfm(url: str, folder: str | None, scale: str, give: int, least: int, tell: Tell) -> Dataset:
+def lastfm(url: str, folder: str | None, scale: str, give: int, least: int, tell: FromRun[Tell]) -> Dataset:
     """Return how often 1,892 listeners played 17,632 artists (HetRec 2011): 92,834 pairs.
 
     Args:
@@ -90,7 +90,7 @@ def lastfm(url: str, folder: str | None, scale: str, give: int, least: int, tell
     return as_dataset(pairs, scale, names, _give(give, least))
 
 
-def movielens(url: str, folder: str | None, scale: str, give: int, least: int, tell: Tell) -> Dataset:
+def movielens(url: str, folder: str | None, scale: str, give: int, least: int, tell: FromRun[Tell]) -> Dataset:
     """Return MovieLens' ratings from 0.5 to 5 stars (``ml-latest-small``: about 100,000); arguments as in `lastfm`."""
     place = Place("movielens", url, folder, tell=tell)
     pairs = triples(decoded(read(place, "ratings.csv")).split("\n"), ",")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlkit.config.messages import nearest
-from rlkit.core.types import Array, UsageError
+from rlkit.core.types import Array, FromRun, UsageError
 from rlkit.learners.datasets.cache import Place, Tell, decoded, read, unpacked
 from rlkit.learners.datasets.dataset import Dataset, Rows, require_task, task_of
 
@@ -183,7 +183,7 @@ HOUSE_PRICES = {
 HOUSE_GAPS = ("", "NA")
 
 
-def house_prices(features: Sequence[str] | None, page: str, folder: str | None, tell: Tell) -> Dataset:
+def house_prices(features: Sequence[str] | None, page: str, folder: str | None, tell: FromRun[Tell]) -> Dataset:
     """Return the house prices of Ames, as Kaggle splits them: 1,460 rows with SalePrice, 1,459 without.
 
     Args:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from rlkit.core.types import FromRun
 from rlkit.learners.datasets.cache import Place, Tell, decoded, read
 from rlkit.learners.datasets.dataset import Dataset, Rows
 
 FILES = ("rt-polarity.neg", "rt-polarity.pos")
 
 
-def movie_reviews(url: str, folder: str | None, tell: Tell) -> Dataset:
+def movie_reviews(url: str, folder: str | None, tell: FromRun[Tell]) -> Dataset:
     """Return 5,331 negative (class 0) and as many positive snippets of film reviews (Pang and Lee, 2005).
 
     Args:

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from rlkit.core.spaces import num_actions, num_states, state_index
-from rlkit.core.types import Array, Memory, Metrics, State, TimeStep, Transition
+from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition
 
 
 class LeastTried:
     """Counts what it tried in each state; ties are broken at random."""
 
-    def __init__(self, *, observation_space: Any, action_space: Any):
-        """Count for discrete spaces; rlkit passes both, as it does `device`, `rng` and others that are asked for."""
+    def __init__(self, *, observation_space: FromRun[Any], action_space: FromRun[Any]):
+        """Count for discrete spaces, both from the run: `device`, `rng` and others are asked for in the same way."""
         self._space = observation_space
         states, actions = (
             num_states(observation_space, agent="least_tried"),

@@ -27,7 +27,7 @@ class Maze(gymnasium.Env[int, int]):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 8}  # noqa: RUF012 - Gymnasium's own convention
 
     def __init__(self, max_steps: int, render_mode: str | None = None):
-        """Give up after `max_steps`; rlkit passes `render_mode` when it wants pictures."""
+        """Give up after `max_steps`; a run says by `render_mode` when it wants pictures."""
         self.render_mode = render_mode
         self.observation_space = spaces.Discrete(64)
         self.action_space = spaces.Discrete(4)

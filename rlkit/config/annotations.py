@@ -1,0 +1,105 @@
+"""Annotations of constructors, read for the marker `rlkit.core.types.FromRun`.
+
+They are text where a module begins with ``from __future__ import annotations``, and may name what is imported for type
+checkers alone; such names stand for anything.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import inspect
+import re
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Union, get_args, get_origin
+
+from rlkit.core.types import FromRun
+
+MARK = FromRun.__metadata__[0]  # how an alias of Annotated keeps what it adds
+
+WRITTEN = re.compile(r"(?:\w+\.)*FromRun\[(.*)\]", re.DOTALL)
+"""A marked annotation as text."""
+
+
+def is_marked(annotation: Any, names: Mapping[str, Any]) -> bool:
+    """Tell whether an annotation, which may be text that uses `names`, is ``FromRun[…]`` or another name of such."""
+    if isinstance(annotation, str):
+        annotation = _evaluated(annotation, names)
+    if any(part is MARK for part in getattr(annotation, "__metadata__", ())):
+        return True
+    return get_origin(annotation) in (Union, types.UnionType) and any(
+        is_marked(part, names) for part in get_args(annotation)
+    )
+
+
+def unmarked(annotation: Any) -> Any:
+    """Return what stands inside ``FromRun[…]``, text or not; any other annotation as it is."""
+    if isinstance(annotation, str):
+        found = WRITTEN.fullmatch(annotation)
+        return found[1] if found else annotation
+    return annotation.__origin__ if hasattr(annotation, "__metadata__") else annotation
+
+
+def _evaluated(text: str, names: Mapping[str, Any]) -> Any:
+    """Evaluate `text`, or what stands before its brackets where what is within them works for type checkers alone."""
+    for part in (text, text.partition("[")[0]):
+        try:
+            return eval(part, {}, names)
+        except Exception:  # somebody else's annotation can raise anything
+            continue
+    return None
+
+
+class Namespace(dict[str, Any]):
+    """The names that annotations of a callable can use; whatever nobody knows is `_Unknown`."""
+
+    def __init__(self, target: Callable[..., Any]):
+        """Read annotations where `target` was written; those of a dataclass may come from the classes it extends."""
+        super().__init__()
+        self._modules = list(_modules(target))
+
+    def __missing__(self, name: str) -> Any:
+        """Return what `name` stands for."""
+        for module in self._modules:
+            if name in module:
+                return module[name]
+        return getattr(builtins, name, getattr(_UNKNOWN, name))
+
+
+def _modules(target: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the namespaces of modules in which the annotations of `target` may have been written, likeliest first."""
+    while isinstance(target, functools.partial):
+        target = target.func
+    kinds = target.__mro__ if isinstance(target, type) else ()
+    makers = [vars(kind)[name] for kind in kinds for name in ("__init__", "__new__") if name in vars(kind)]
+    for maker in [target, *makers]:
+        yield getattr(inspect.unwrap(maker), "__globals__", {})
+    for owner in [target, *kinds]:
+        yield vars(sys.modules.get(owner.__module__, builtins))
+
+
+class _Unknown:
+    """A name that type checkers alone know: whatever is done with it is unknown, but for ``….FromRun``."""
+
+    __iter__ = None  # else `__getitem__` would make it one of endless length
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return FromRun if name == "FromRun" else self
+
+    def __getitem__(self, key: Any) -> _Unknown:
+        return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> _Unknown:
+        return self
+
+    def __or__(self, other: Any) -> _Unknown:
+        return self
+
+    __ror__ = __or__
+
+
+_UNKNOWN = _Unknown()

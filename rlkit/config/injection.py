@@ -1,0 +1,148 @@
+"""What reaches a constructor from the run, and nothing else does.
+
+A parameter gets what only the run knows (`rlkit.runs.build` lists it) where it was given no value and
+
+- its annotation is marked, ``num_envs: FromRun[int]``, and it has no default; or
+- the node in the YAML asks for it, ``_from_run_: [device]``: for somebody else's classes, or those with a default; or
+- it is the ``random_state`` of an estimator, or the ``render_mode`` of an environment, and its default is None: the word
+  of scikit-learn and of Gymnasium for what is still to come.
+
+No other default is ever replaced. A node with ``_partial_: true`` gets nothing: whoever calls it later knows what it is
+for, as a learner that makes a torso for its own rows.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from rlkit.config import signature
+from rlkit.config.messages import nearest
+from rlkit.core.types import UsageError
+
+SPECIAL = ("_target_", "_partial_", "_from_run_", "_task_", "_tuned_")
+"""Keys of a node that are no arguments of what it names."""
+
+SECTIONS = ("data", "env", "preprocess", "prepare", "learner", "agent", "expert")
+"""Keys of a configuration whose nodes are built; others are built where these refer to them, or know no run."""
+
+AWAITED = {"random_state": signature.takes_seed, "render_mode": signature.takes_render_mode}
+"""Parameters whose default None is a value still to come, and whether a callable has such a one."""
+
+WHERE = {"env": ["render_mode"], **{key: ["random_state"] for key in ("prepare", "learner", "agent")}}
+"""The sections in which the run knows them."""
+
+
+def locate(target: str, path: str) -> Callable[..., Any]:
+    """Import what `target` names, e.g. ``rlkit.agents.dqn.DQN``; `path` is the node, for messages.
+
+    Raises:
+        UsageError: there is no such module or attribute.
+    """
+    module, _, name = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(
+            f"{path}._target_ {target!r} cannot be imported: {error}; is its package installed?"
+        ) from error
+    return found  # type: ignore[no-any-return]
+
+
+def arguments_of(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that a node with ``_target_`` gives what it names."""
+    return {key: value for key, value in node.items() if key not in SPECIAL}
+
+
+def names(
+    node: Mapping[str, Any], target: Callable[..., Any], known: Collection[str], path: str, given: Collection[str]
+) -> list[str]:
+    """Return the parameters of `target` that come from the run when `node` is built.
+
+    Args:
+        node: names `target`.
+        target: what is called.
+        known: the names that the run knows there.
+        path: of the node, for messages.
+        given: the parameters that have a value already.
+
+    Raises:
+        UsageError: one is marked or asked for that the run does not know, or that is no parameter.
+    """
+    _check_asked(node, target, path)
+    found = _wanted(node, target, given, known)
+    for name in found:
+        if name not in known:
+            says = "its YAML asks for it by _from_run_" if name in _asked(node) else "its annotation is FromRun"
+            what = f"which knows {', '.join(sorted(known))}" if known else "which knows nothing here"
+            raise UsageError(
+                f"{path}.{name} of {signature.name_of(target)} cannot come from the run ({says}), {what}; rename it, "
+                "or give it a value"
+            )
+    return found
+
+
+def shown(config: Mapping[str, Any]) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return which parameters come from the run, by the path of each node of a configuration; nothing is built.
+
+    Where a node names a class for each task, they are those of any. Second comes what is wrong with nodes whose
+    target cannot be imported, by their path.
+
+    Args:
+        config: plain data, interpolations resolved.
+    """
+    found: dict[str, list[str]] = {}
+    unread: dict[str, str] = {}
+    for section in SECTIONS:
+        for path, node in _nodes(config.get(section), section):
+            wrapped = ["env"] if section == "preprocess" and path.count(".") == 1 else []
+            comes = [*wrapped, *_of_node(node, path, WHERE.get(section, []), unread)]
+            if comes:
+                found[path] = list(dict.fromkeys(comes))
+    return found, unread
+
+
+def _of_node(node: Mapping[str, Any], path: str, known: Collection[str], unread: dict[str, str]) -> Iterator[str]:
+    target = node["_target_"]
+    for name in target.values() if isinstance(target, dict) else [target]:
+        try:
+            yield from _wanted(node, locate(str(name), path), arguments_of(node), known)
+        except UsageError as error:
+            unread[path] = str(error)
+
+
+def _nodes(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the nodes with ``_target_`` at and within `node`, outermost first."""
+    if isinstance(node, Mapping) and "_target_" in node:
+        yield path, node
+    items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in items:
+        if key not in SPECIAL:
+            yield from _nodes(value, f"{path}.{key}")
+
+
+def _wanted(
+    node: Mapping[str, Any], target: Callable[..., Any], given: Collection[str], known: Collection[str]
+) -> list[str]:
+    if node.get("_partial_", False):
+        return []
+    asked = [name for name in _asked(node) if name not in given]
+    awaited = [name for name, takes in AWAITED.items() if name in known and name not in given and takes(target)]
+    return list(dict.fromkeys([*asked, *signature.from_run(target, given), *awaited]))
+
+
+def _asked(node: Mapping[str, Any]) -> list[str]:
+    names: list[str] = node.get("_from_run_") or []
+    return names
+
+
+def _check_asked(node: Mapping[str, Any], target: Callable[..., Any], path: str) -> None:
+    asked = _asked(node)
+    if not isinstance(asked, list) or not all(isinstance(name, str) for name in asked):
+        raise UsageError(f"{path}._from_run_ is {asked!r}; it must be a list of parameters, e.g. [device]")
+    wanted = signature.parameters(target)
+    for name in asked if wanted else ():
+        if name not in wanted:
+            owner = signature.name_of(target)
+            raise UsageError(f"{path}._from_run_ asks for {name}, which is no option of {owner}{nearest(name, wanted)}")
