@@ -13,6 +13,9 @@ from rlkit.core.types import State, UsageError
 class NoopStarts(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Begins an episode with a random number of steps that do nothing; what they bring in is nobody's reward."""
 
+    state_fields: tuple[str, ...] = ()
+    keeps_frames = True
+
     def __init__(self, env: gymnasium.Env[Any, Any], max: int, action: int = 0):
         """Wrap `env`; up to `max` steps, drawn uniformly from the environment's generator, take `action`.
 
@@ -36,6 +39,9 @@ class NoopStarts(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 class FireReset(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Begins an episode with one press of a button, for games that wait for it."""
+
+    state_fields: tuple[str, ...] = ()
+    keeps_frames = True
 
     def __init__(self, env: gymnasium.Env[Any, Any], action: int | None = None):
         """Wrap `env`.
@@ -76,6 +82,8 @@ class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
     after it changes nothing: the next episode begins with the observation that the last one ended with. A reset with a
     seed, and one at any other time, begins a new game.
     """
+
+    keeps_frames = True
 
     def __init__(self, env: gymnasium.Env[Any, Any]):
         """Wrap `env`."""
