@@ -27,9 +27,9 @@ class NoopStarts(gymnasium.Wrapper[Any, Any, Any, Any]):
             raise UsageError(f"NoopStarts max is {max}; it must be at least 0")
         self._max, self._action = max, action
 
-    def reset(self, **keys: Any) -> Any:
+    def reset(self, **kwargs: Any) -> Any:
         """Reset and do nothing for a while; a game that ends meanwhile begins anew."""
-        observation, info = self.env.reset(**keys)
+        observation, info = self.env.reset(**kwargs)
         for _ in range(int(self.env.unwrapped.np_random.integers(self._max + 1))):
             observation, _, terminated, truncated, info = self.env.step(self._action)
             if terminated or truncated:
@@ -56,9 +56,9 @@ class FireReset(gymnasium.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self._action = _fire(env) if action is None else action
 
-    def reset(self, **keys: Any) -> Any:
+    def reset(self, **kwargs: Any) -> Any:
         """Reset and press; a game that ends by that begins anew."""
-        observation, info = self.env.reset(**keys)
+        observation, info = self.env.reset(**kwargs)
         if self._action is not None:
             observation, _, terminated, truncated, info = self.env.step(self._action)
             if terminated or truncated:
@@ -91,17 +91,17 @@ class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._lives = 0
         self._lost: tuple[Any, dict[str, Any]] | None = None
 
-    def reset(self, **keys: Any) -> Any:
+    def reset(self, **kwargs: Any) -> Any:
         """Go on after a mere lost life, else begin a new game.
 
         Raises:
             UsageError: the environment does not tell its lives.
         """
-        if self._lost is not None and not any(value is not None for value in keys.values()):
+        if self._lost is not None and not any(value is not None for value in kwargs.values()):
             (observation, info), self._lost = self._lost, None
             return observation, info
         self._lost = None
-        observation, info = self.env.reset(**keys)
+        observation, info = self.env.reset(**kwargs)
         if "lives" not in info:
             raise UsageError("LifeLoss needs info['lives'] from reset and step; leave it out (env.life_loss=false)")
         self._lives = int(info["lives"])

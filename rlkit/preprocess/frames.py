@@ -72,9 +72,9 @@ class MaxFrames(gymnasium.Wrapper[Any, Any, Any, Any]):
             raise UsageError(f"MaxFrames takes Box observations, not {env.observation_space}; leave it out")
         self._previous: Any = None
 
-    def reset(self, **keys: Any) -> Any:
+    def reset(self, **kwargs: Any) -> Any:
         """Reset; the first observation is shown as it is."""
-        self._previous, info = self.env.reset(**keys)
+        self._previous, info = self.env.reset(**kwargs)
         return self._previous, info
 
     def step(self, action: Any) -> Any:
@@ -115,9 +115,9 @@ class FrameStack(gymnasium.Wrapper[Any, Any, Any, Any]):
         """How many observations are shown together."""
         return self._size
 
-    def reset(self, **keys: Any) -> Any:
+    def reset(self, **kwargs: Any) -> Any:
         """Reset, and repeat the first observation."""
-        observation, info = self.env.reset(**keys)
+        observation, info = self.env.reset(**kwargs)
         self._stack = np.repeat(np.asarray(observation)[None], self._size, axis=0)
         return self._stack, info
 
