@@ -253,7 +253,7 @@ def test_a_declared_rule_that_there_is_not_is_named() -> None:
 def test_a_toy_with_steps_of_its_own_is_not_compiled() -> None:
     class Icy(FrozenLakeEnv):
         def step(self, action: Any) -> Any:
-            return super().step(0)
+            return super().step(0)  # type: ignore[no-untyped-call]
 
     class Named(FrozenLakeEnv):
         """Only a name."""

@@ -36,7 +36,7 @@ class Clock(gymnasium.Env):
 
     observation_space = spaces.Box(0, 99, (2,), np.float32)
     action_space = spaces.Discrete(2)
-    state_fields = ("hand", "past")
+    state_fields: tuple[str, ...] = ("hand", "past")
 
     def __init__(self) -> None:
         self.hand, self.past = 0, np.zeros(3)

@@ -52,9 +52,9 @@ def attributes_set_by(kind: type) -> frozenset[str]:
 
 def _codes(value: Any) -> Iterator[CodeType]:
     """Yield the code of a method or a property, of what it wraps, and of functions within."""
-    parts = [value.fget, value.fset, value.fdel] if isinstance(value, property) else [value]
+    parts: list[Any] = [value.fget, value.fset, value.fdel] if isinstance(value, property) else [value]
     for part in parts:
-        function = inspect.unwrap(getattr(part, "__func__", getattr(part, "func", part)))
+        function: Any = inspect.unwrap(getattr(part, "__func__", getattr(part, "func", part)))
         code = getattr(function, "__code__", None)
         if isinstance(code, CodeType):
             yield from _nested(code)

@@ -34,7 +34,8 @@ SAME: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("reset_and_step_follow_gymnasium",),
     ),
     (
-        "within the observation space|was expecting|should be an int or np.int64|observation keys|must be a dict, actual",
+        "within the observation space|was expecting|should be an int or np.int64|observation keys"
+        "|must be a dict, actual",
         ("observations_fit_the_space",),
     ),
     ("^The reward is |The reward returned by", ("rewards_are_finite_numbers",)),

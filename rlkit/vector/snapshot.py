@@ -70,8 +70,13 @@ def class_name(kind: type) -> str:
 
 def why_opaque(env: gymnasium.Env[Any, Any]) -> str | None:
     """Return in one line which layer of `env` cannot be read, and what it lacks; None where all can be."""
-    refusals = (reading(type(layer)).refusal for layer in layers(env))
+    refusals = (_reading_of(layer).refusal for layer in layers(env))
     return next((refusal for refusal in refusals if refusal is not None), None)
+
+
+def _reading_of(layer: Any) -> Reading:
+    kind: Any = type(layer)
+    return reading(kind)
 
 
 @cache
@@ -157,7 +162,7 @@ def restore(env: gymnasium.Env[Any, Any], state: State) -> None:
 
 
 def _read(layer: Any) -> Any:
-    how = reading(type(layer))
+    how = _reading_of(layer)
     # Copies, for some change in place (Blackjack's hands).
     fields = {field: copy.deepcopy(getattr(layer, field)) for field in how.fields if hasattr(layer, field)}
     if not how.by_methods:
@@ -166,7 +171,7 @@ def _read(layer: Any) -> Any:
 
 
 def _write(layer: Any, saved: Any) -> None:
-    how = reading(type(layer))
+    how = _reading_of(layer)
     if how.by_methods:
         layer.set_state(saved["state"] if how.fields else saved)
         saved = saved["fields"] if how.fields else {}

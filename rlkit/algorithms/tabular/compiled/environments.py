@@ -105,7 +105,7 @@ class ToyView:
 
     def __init__(self, core: Any, layers: Sequence[Any]):
         self._core = core
-        self._limit = next((layer for layer in layers if isinstance(layer, TimeLimit)), None)
+        self._limit: Any = next((layer for layer in layers if isinstance(layer, TimeLimit)), None)
         mdp = from_gymnasium(core)
         self.chances = _chances(
             mdp,
