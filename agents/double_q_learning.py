@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rlkit.algorithms.tabular.compiled_rules import CompiledRule
 from rlkit.algorithms.tabular.control import OffPolicyControl
 from rlkit.algorithms.tabular.q_table import Table, Worth
 
@@ -14,6 +15,7 @@ class DoubleQLearning(OffPolicyControl):
     """
 
     name = "double_q_learning"
+    compiled_rule = CompiledRule.DOUBLE_Q_LEARNING
     num_tables = 2
 
     def _learner(self) -> tuple[Table, Worth]:

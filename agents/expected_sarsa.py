@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rlkit.algorithms.tabular.compiled_rules import CompiledRule
 from rlkit.algorithms.tabular.control import TDControl
 from rlkit.algorithms.tabular.q_table import Step, added
 
@@ -10,6 +11,7 @@ class ExpectedSarsa(TDControl):
     """A table of action values, moved towards the mean value of what is done next, not one action's."""
 
     name = "expected_sarsa"
+    compiled_rule = CompiledRule.EXPECTED_SARSA
 
     def _learn(self, i: int, step: Step) -> list[float]:
         table = self.tables[0]

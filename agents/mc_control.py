@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.algorithms.exploration import uniform
+from rlkit.algorithms.tabular.compiled_rules import CompiledRule
 from rlkit.algorithms.tabular.control import TabularControl
 from rlkit.algorithms.tabular.monte_carlo import Episodes, learn_returns, learn_weighted_returns
 from rlkit.algorithms.tabular.q_table import Step, steps_of
@@ -26,6 +27,7 @@ class MCControl(TabularControl):
     """
 
     name = "mc_control"
+    compiled_rule = CompiledRule.FIRST_VISIT
 
     def __init__(self, *, first_visit: bool, exploring_starts: bool, off_policy: bool, **options: Any):
         """Make the table.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rlkit.algorithms.tabular.compiled_rules import CompiledRule
 from rlkit.algorithms.tabular.control import OffPolicyControl
 from rlkit.algorithms.tabular.q_table import Step, Table, Worth
 
@@ -10,6 +11,7 @@ class QLearning(OffPolicyControl):
     """A table of action values, moved towards ``r + gamma * max_a Q(s', a)`` at every step."""
 
     name = "q_learning"
+    compiled_rule = CompiledRule.Q_LEARNING
 
     def _learner(self) -> tuple[Table, Worth]:
         return self.tables[0], self._worth

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rlkit.algorithms.exploration import epsilon_greedy
+from rlkit.algorithms.tabular.compiled_rules import CompiledRule
 from rlkit.algorithms.tabular.control import TDControl
 from rlkit.algorithms.tabular.q_table import Step
 from rlkit.algorithms.tabular.sarsa_step import Waiting
@@ -18,6 +19,7 @@ class Sarsa(TDControl):
     """
 
     name = "sarsa"
+    compiled_rule = CompiledRule.SARSA
 
     def __init__(self, **options: Any):
         """Make the table; the options are those of `TDControl`."""

@@ -27,6 +27,6 @@ def make(kwargs: Mapping[str, Any], render_mode: str | None = None) -> gymnasium
     Raises:
         UsageError: Box2D is not installed, or an option is none.
     """
-    env = make_registered("BipedalWalker-v3", kwargs, render_mode)
+    env = make_registered("BipedalWalker-v3", kwargs, 1, "sync", filmed=False, render_mode=render_mode)
     assert isinstance(env, gymnasium.Env)
     return FreshWorld(env)

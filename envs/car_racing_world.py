@@ -24,12 +24,12 @@ class Racing(CarRacing):
     What lies beyond the picture is left out by arithmetic on arrays, which Gymnasium does corner by corner.
     """
 
-    def reset(self, **keys: Any) -> Any:
+    def reset(self, **kwargs: Any) -> Any:
         """Begin an episode in a new Box2D world; a used one would move in other last bits, and then in others."""
         self._destroy()  # type: ignore[no-untyped-call]
         self.world = type(self.world)((0, 0))
         with headless():
-            return super().reset(**keys)
+            return super().reset(**kwargs)
 
     def _create_track(self) -> bool:
         made: bool = super()._create_track()  # type: ignore[no-untyped-call]

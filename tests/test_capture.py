@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import gymnasium
@@ -93,12 +92,6 @@ def test_every_wrapper_of_the_table_continues_exactly(wrap: Any) -> None:
     assert_continues(lambda: wrap(make("Pendulum-v1")))
 
 
-def test_every_name_in_the_table_is_a_class_that_exists() -> None:
-    for name in snapshot.FIELDS:
-        module, _, attribute = name.rpartition(".")
-        assert isinstance(getattr(import_module(module), attribute), type), name
-
-
 def test_an_environment_that_was_never_reset_is_captured_too() -> None:
     env = make("FrozenLake-v1")
     state = snapshot.capture(env)
@@ -147,7 +140,7 @@ def test_a_generator_that_nobody_knows_is_not_called() -> None:
 
 def test_a_layer_that_offers_its_state_is_asked_for_it() -> None:
     env = wrappers.TimeLimit(Plain(), 50)
-    assert snapshot.opaque_layer(env) is None
+    assert snapshot.why_opaque(env) is None
     assert_continues(lambda: wrappers.TimeLimit(Plain(), 50))
 
 
@@ -158,16 +151,9 @@ def test_one_opaque_layer_makes_the_whole_opaque_and_is_named() -> None:
         (wrappers.TimeLimit(Counting(), 5), "toys.Counting"),
         (wrappers.TimeLimit(transformed, 5), "gymnasium.wrappers.transform_observation.TransformObservation"),
     ):
-        assert snapshot.opaque_layer(env) == culprit
+        why = f"{culprit} declares no state_fields and offers no get_state() and set_state(state)"
+        assert snapshot.why_opaque(env) == why
         assert snapshot.capture(env) is None
-
-
-def test_a_subclass_of_a_class_in_the_table_is_opaque_because_it_may_hold_more() -> None:
-    class More(TerminalReward):
-        pass
-
-    assert snapshot.capture(More(Plain(), 0.0)) is None
-    assert snapshot.capture(TerminalReward(Plain(), 0.0)) is not None
 
 
 def test_layers_go_from_the_outside_in() -> None:
@@ -181,8 +167,7 @@ def test_layers_go_from_the_outside_in() -> None:
 
 @pytest.mark.parametrize("name", preprocess.__all__)
 def test_every_preprocessor_can_be_captured(name: str) -> None:
-    layer = getattr(preprocess, name)
-    assert callable(getattr(layer, "get_state", None)) or f"{layer.__module__}.{layer.__qualname__}" in snapshot.FIELDS
+    assert snapshot.reading(getattr(preprocess, name)).refusal is None
 
 
 def test_what_films_an_environment_is_no_part_of_its_state() -> None:

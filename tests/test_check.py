@@ -20,10 +20,10 @@ def test_a_sound_environment_gets_a_line_for_each_rule(capsys: pytest.CaptureFix
 
     lines = capsys.readouterr().out.splitlines()
     assert status == 0
-    assert lines[0] == "env=frozen_lake"
+    assert lines[:2] == ["env=frozen_lake", "  ok    gymnasium_check_env"], "Gymnasium is asked first"
     assert "  ok    same_seed_same_steps" in lines
     assert "  ok    actions_are_left_alone: actions are numbers" in lines
-    assert lines[-1] == "  16 rules, none broken"
+    assert lines[-1] == "  17 rules, none broken"
 
 
 def test_a_broken_environment_gives_status_1_and_the_rule(capsys: pytest.CaptureFixture[str]) -> None:

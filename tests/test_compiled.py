@@ -9,14 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import refused, succeed
+from gymnasium.envs.toy_text import FrozenLakeEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loops import Play
+from making import configured
 from twins import Twin, random_mdp
 
+from rlkit.agents.q_learning import QLearning
 from rlkit.algorithms.tabular.compiled import compiled_loop
+from rlkit.algorithms.tabular.compiled_rules import CompiledRule
+from rlkit.algorithms.tabular.q_table import Step
+from rlkit.algorithms.tabular.traces import Traces
 from rlkit.core.schedules import Constant, Exponential, Linear, Multiplicative
 from rlkit.core.types import RunError, UsageError
+from rlkit.runs import training
 from toys import assert_same
 
 AGENTS = ("q_learning", "double_q_learning", "sarsa", "expected_sarsa")
@@ -147,14 +154,116 @@ def test_an_environment_that_always_has_masks_has_them_in_either_loop() -> None:
     assert not leapt.agent.visits[~mdp.mask].any()
 
 
-def test_a_subclass_and_a_schedule_of_ones_own_are_not_compiled() -> None:
+def test_a_schedule_of_ones_own_is_not_compiled() -> None:
     play = Play("agent=q_learning env=taxi")
-    own = type("Own", (type(play.agent),), {})
     play.agent.epsilon = lambda step: 0.5
     with pytest.raises(UsageError, match="schedules"):
         compiled_loop(play.agent, play.env, action_mask=False)
-    play.agent.__class__ = own
-    with pytest.raises(UsageError, match="learns by"):
+
+
+class Renamed(QLearning):
+    """Learns as its base does."""
+
+    name = "renamed"
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        self.note = "mine"
+
+
+class Pessimist(QLearning):
+    """A rule of its own: a successor is worth what its worst action is."""
+
+    def _worth(self, step: Step) -> float:
+        return float(self.tables[0].values[step.s_t].min())
+
+
+class Outer(Pessimist):
+    """Inherits a rule that nobody compiled."""
+
+
+class Twice(QLearning):
+    """One attribute more than its base, and another rule."""
+
+    num_tables = 2
+
+
+class Sworn(QLearning):
+    """Overrides a method, and says that the rule is the same."""
+
+    compiled_rule = CompiledRule.Q_LEARNING
+
+    def _worth(self, step: Step) -> float:
+        return self.tables[0].highest(step.s_t, step.legal)
+
+
+class Declined(QLearning):
+    """Wants the Python loop."""
+
+    compiled_rule = None
+
+
+class Late(Traces):
+    """Credit of somebody's own."""
+
+    def spread(self, i: int, step: Step, v_t: float, table: Any) -> list[float]:
+        return super().spread(i, step, 0.5 * v_t, table)
+
+
+def learner(kind: type, env: str = "env=frozen_lake", credit: str = "") -> Play:
+    return Play(f"agent=q_learning agent._target_={kind.__module__}.{kind.__name__} {env} {credit}")
+
+
+@pytest.mark.parametrize("kind", [Renamed, Sworn])
+def test_a_subclass_that_learns_as_its_base_is_compiled(kind: type) -> None:
+    walked, leapt = (learner(kind, credit="agent.n_step=2") for _ in range(2))
+    assert type(leapt.agent) is kind
+    walked.walk(400)
+    leapt.leap(400)
+    assert_same(leapt.everything(), walked.everything())
+
+
+@pytest.mark.parametrize("kind", [Pessimist, Outer, Twice, Declined])
+def test_a_subclass_with_a_rule_of_its_own_is_not_run_by_the_kernel_of_its_base(kind: type, tmp_path: Path) -> None:
+    play = learner(kind)
+    with pytest.raises(UsageError, match="learns by q_learning"):
+        compiled_loop(play.agent, play.env, action_mask=False)
+    words = f"agent=q_learning agent._target_={kind.__module__}.{kind.__name__} env=frozen_lake tuned=none seed=4"
+    config = configured(f"{words} total_steps={training.COMPILED_FROM}")
+    assert training.compiled(config, play.agent, play.env) is None, "inner_loop=auto takes the Python loop"
+
+
+def test_credit_of_ones_own_is_not_compiled() -> None:
+    play = learner(Renamed, credit="agent.trace_decay=0.5")
+    play.agent.credit = Late(0.5)
+    with pytest.raises(UsageError, match="learns by q_learning"):
+        compiled_loop(play.agent, play.env, action_mask=False)
+
+
+def test_a_declared_rule_that_there_is_not_is_named() -> None:
+    class Misspelt(QLearning):
+        compiled_rule = "q_learning"  # type: ignore[assignment]
+
+    play = learner(Renamed)
+    play.agent.__class__ = Misspelt
+    with pytest.raises(UsageError, match="compiled_rule of Misspelt is 'q_learning'; it must be one of rlkit"):
+        compiled_loop(play.agent, play.env, action_mask=False)
+
+
+def test_a_toy_with_steps_of_its_own_is_not_compiled() -> None:
+    class Icy(FrozenLakeEnv):
+        def step(self, action: Any) -> Any:
+            return super().step(0)  # type: ignore[no-untyped-call]
+
+    class Named(FrozenLakeEnv):
+        """Only a name."""
+
+    play = Play("agent=q_learning env=frozen_lake")
+    core: Any = play.env.envs[0].unwrapped
+    core.__class__ = Named
+    assert compiled_loop(play.agent, play.env, action_mask=False) is not None
+    core.__class__ = Icy
+    with pytest.raises(UsageError, match="one finite MDP"):
         compiled_loop(play.agent, play.env, action_mask=False)
 
 

@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 import pytest
 from commands import succeed
+from gymnasium.envs.toy_text import FrozenLakeEnv
 from PIL import Image
 
 from rlkit.config import instantiate
@@ -146,6 +147,17 @@ def test_a_layout_that_means_something_else_is_left_alone_and_one_that_fails_is_
     assert layout_of(Room(lambda: {"sofa": 3})) is None
     with pytest.raises(RunError, match=r"layout\(\) of .*Room failed: ZeroDivisionError: division by zero"):
         layout_of(Room(lambda: 1 / 0))
+
+
+def test_a_subclass_of_one_of_gymnasiums_lies_on_the_same_grid() -> None:
+    class Mine(FrozenLakeEnv):
+        """Another name."""
+
+    layout, base = layout_of(Mine(map_name="8x8")), layout_of(FrozenLakeEnv(map_name="8x8"))
+    assert layout is not None
+    assert base is not None
+    assert np.array_equal(layout.panels[0].states, base.panels[0].states)
+    assert layout.panels[0].states.shape == (8, 8)
 
 
 def test_huge_grids_are_heat_alone(tmp_path: Path) -> None:

@@ -268,7 +268,7 @@ class TestFromEnvironment:
         assert chances == {2.0: pytest.approx(0.9, abs=0.03), -1.0: pytest.approx(0.1, abs=0.03)}
 
     def test_what_cannot_be_read_is_refused(self) -> None:
-        with pytest.raises(UsageError, match=r"toys.Line cannot be read; let it offer get_state"):
+        with pytest.raises(UsageError, match=r"read: toys.Line declares no state_fields and offers no get_state\(\)"):
             from_environment(Line(3), samples=1, seed=0)
         with pytest.raises(UsageError, match="from_environment needs discrete observations"):
             from_environment(gymnasium.make("CartPole-v1", disable_env_checker=True), samples=1, seed=0)

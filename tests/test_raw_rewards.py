@@ -179,7 +179,7 @@ def test_wrappers_that_leave_rewards_alone_cost_nothing_and_capture_sees_no_laye
     assert isinstance(tapped, RawReward)
     assert with_raw_rewards(Film(tapped, lambda shot: None)).env is tapped
     assert [type(layer).__name__ for layer in snapshot.layers(tapped)] == ["ClipReward", "TimeLimit", "CartPoleEnv"]
-    assert snapshot.opaque_layer(tapped) is None
+    assert snapshot.why_opaque(tapped) is None
 
 
 def test_films_tell_the_raw_score() -> None:

@@ -399,7 +399,7 @@ class TestMDPs:
             def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
                 return 0, {}
 
-        with pytest.raises(UsageError, match="state of Opaque cannot be read"):
+        with pytest.raises(UsageError, match=r"Opaque declares no state_fields and offers no get_state\(\)"):
             model_of(Opaque, outcomes=1)
 
 

@@ -130,6 +130,7 @@ FOLLOWING = {
     },
     environments.ForgetsTheClock: {"resumed_equals_uninterrupted"},
     environments.KeepsASet: {"resumed_equals_uninterrupted"},
+    environments.SpeaksInGraphs: {"gymnasium_check_env"},  # that what it shows is no graph
     environments.HidesTheEnd: {"same_seed_same_steps", "resumed_equals_uninterrupted"},
 }
 

@@ -70,6 +70,23 @@ class Bare(gymnasium.Wrapper):
         return *self.env.step(action)[:4], {}
 
 
+class Tiring(gymnasium.Wrapper):
+    """A user's own wrapper: rewards depend on what was done in all episodes so far."""
+
+    state_fields = ("_count", "_done")
+
+    def __init__(self, env: gymnasium.Env, memory: int = 3):
+        super().__init__(env)
+        self._memory, self._count, self._done = memory, 0, [0.0]
+
+    def step(self, action: Any) -> Any:
+        observation, reward, *rest = self.env.step(action)
+        self._count += 1
+        self._done.append(float(np.sum(action)))
+        del self._done[: -self._memory]
+        return observation, float(reward) / self._count + sum(self._done), *rest
+
+
 class Locks(gymnasium.Env):
     """Composed actions: value j of a choice is legal where j plus the steps so far is even. After `length` it ends.
 

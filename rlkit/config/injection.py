@@ -4,8 +4,8 @@ A parameter gets what only the run knows (`rlkit.runs.build` lists it) where it 
 
 - its annotation is marked, ``num_envs: FromRun[int]``, and it has no default; or
 - the node in the YAML asks for it, ``_from_run_: [device]``: for somebody else's classes, or those with a default; or
-- it is the ``random_state`` of an estimator, or the ``render_mode`` of an environment, and its default is None: the word
-  of scikit-learn and of Gymnasium for what is still to come.
+- it is the ``random_state`` of an estimator, or the ``render_mode`` of an environment, and its default is None, which
+  is how scikit-learn and Gymnasium say that it is still to come.
 
 No other default is ever replaced. A node with ``_partial_: true`` gets nothing: whoever calls it later knows what it is
 for, as a learner that makes a torso for its own rows.

@@ -16,6 +16,8 @@ ARRAY_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiB
 class ZeroBasedParts(gymnasium.ObservationWrapper[Any, Any, Any]):
     """Count each part of a `MultiDiscrete(nvec, start=start)` observation from zero."""
 
+    state_fields: tuple[str, ...] = ()
+
     def __init__(self, env: gymnasium.Env[Any, Any]):
         super().__init__(env)
         self._start, sizes = self._parts(env.observation_space)
@@ -33,12 +35,16 @@ class ZeroBasedParts(gymnasium.ObservationWrapper[Any, Any, Any]):
 class DiscreteTuple(ZeroBasedParts):
     """Show a `Tuple` of `Discrete` observations (Blackjack's) as one `MultiDiscrete` array from zero."""
 
+    state_fields: tuple[str, ...] = ()
+
     def _parts(self, space: Any) -> tuple[Array, Array]:
         return np.array([part.start for part in space]), np.array([part.n for part in space])
 
 
 class ZeroBasedObservations(gymnasium.ObservationWrapper[Any, Any, Any]):
     """Count a `Discrete(n, start)` observation from zero."""
+
+    state_fields: tuple[str, ...] = ()
 
     def __init__(self, env: gymnasium.Env[Any, Any]):
         super().__init__(env)
@@ -54,6 +60,9 @@ class ZeroBasedObservations(gymnasium.ObservationWrapper[Any, Any, Any]):
 class ZeroBasedActions(gymnasium.ActionWrapper[Any, Any, Any]):
     """Count a `Discrete(n, start)` action from zero."""
 
+    state_fields: tuple[str, ...] = ()
+    keeps_frames = True
+
     def __init__(self, env: gymnasium.Env[Any, Any]):
         super().__init__(env)
         space: Any = env.action_space
@@ -67,6 +76,9 @@ class ZeroBasedActions(gymnasium.ActionWrapper[Any, Any, Any]):
 
 class ZeroBasedChoices(gymnasium.ActionWrapper[Any, Any, Any]):
     """Count each choice of a `MultiDiscrete(nvec, start=start)` action from zero."""
+
+    state_fields: tuple[str, ...] = ()
+    keeps_frames = True
 
     def __init__(self, env: gymnasium.Env[Any, Any]):
         super().__init__(env)

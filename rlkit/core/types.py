@@ -184,6 +184,9 @@ class Environment(Protocol):
     def get_state(self) -> State | None:
         """Return the whole state as plain data, or None where that cannot be had."""
 
+    def why_opaque(self) -> str | None:
+        """Return in one line why `get_state` cannot be had, naming the class; None where it can."""
+
     def set_state(self, state: State) -> None:
         """Take back what `get_state` gave."""
 

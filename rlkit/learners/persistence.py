@@ -143,13 +143,16 @@ def _special(value: Any, path: str) -> Any:
         return _tagged("partial", _plain([list(value.args), value.keywords], path), callable=_name_of(value.func))
     if _is_record(type(value)):
         return _record(value, path)
-    if _name_of(type(value)) == TREE:
+    if _is_tree(value):
         _, arguments, state = value.__reduce__()
         return _tagged("tree", _plain([*arguments, state], path))
     raise SavingError(f"{path} is a {type(value).__name__}, which is no plain data: the model cannot be saved")
 
 
-TREE = "sklearn.tree._tree:Tree"
+def _is_tree(value: Any) -> bool:
+    from sklearn.tree._tree import Tree
+
+    return type(value) is Tree
 
 
 def _tagged(kind: str, value: Any, **more: Any) -> State:

@@ -15,6 +15,9 @@ from rlkit.core.types import Array, UsageError
 class DiscreteActions(gymnasium.ActionWrapper[Any, Any, Any]):
     """Puts a choice in the place of continuous actions: action k is row k of a table."""
 
+    state_fields: tuple[str, ...] = ()
+    keeps_frames = True
+
     def __init__(self, env: gymnasium.Env[Any, Any], actions: Sequence[Sequence[float]]):
         """Wrap `env`, whose actions are rows of numbers; `actions` [K, d] are those that can be chosen.
 

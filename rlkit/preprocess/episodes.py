@@ -13,6 +13,9 @@ from rlkit.core.types import State, UsageError
 class NoopStarts(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Begins an episode with a random number of steps that do nothing; what they bring in is nobody's reward."""
 
+    state_fields: tuple[str, ...] = ()
+    keeps_frames = True
+
     def __init__(self, env: gymnasium.Env[Any, Any], max: int, action: int = 0):
         """Wrap `env`; up to `max` steps, drawn uniformly from the environment's generator, take `action`.
 
@@ -24,9 +27,9 @@ class NoopStarts(gymnasium.Wrapper[Any, Any, Any, Any]):
             raise UsageError(f"NoopStarts max is {max}; it must be at least 0")
         self._max, self._action = max, action
 
-    def reset(self, **keys: Any) -> Any:
+    def reset(self, **kwargs: Any) -> Any:
         """Reset and do nothing for a while; a game that ends meanwhile begins anew."""
-        observation, info = self.env.reset(**keys)
+        observation, info = self.env.reset(**kwargs)
         for _ in range(int(self.env.unwrapped.np_random.integers(self._max + 1))):
             observation, _, terminated, truncated, info = self.env.step(self._action)
             if terminated or truncated:
@@ -36,6 +39,9 @@ class NoopStarts(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 class FireReset(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Begins an episode with one press of a button, for games that wait for it."""
+
+    state_fields: tuple[str, ...] = ()
+    keeps_frames = True
 
     def __init__(self, env: gymnasium.Env[Any, Any], action: int | None = None):
         """Wrap `env`.
@@ -50,9 +56,9 @@ class FireReset(gymnasium.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self._action = _fire(env) if action is None else action
 
-    def reset(self, **keys: Any) -> Any:
+    def reset(self, **kwargs: Any) -> Any:
         """Reset and press; a game that ends by that begins anew."""
-        observation, info = self.env.reset(**keys)
+        observation, info = self.env.reset(**kwargs)
         if self._action is not None:
             observation, _, terminated, truncated, info = self.env.step(self._action)
             if terminated or truncated:
@@ -77,23 +83,25 @@ class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
     seed, and one at any other time, begins a new game.
     """
 
+    keeps_frames = True
+
     def __init__(self, env: gymnasium.Env[Any, Any]):
         """Wrap `env`."""
         super().__init__(env)
         self._lives = 0
         self._lost: tuple[Any, dict[str, Any]] | None = None
 
-    def reset(self, **keys: Any) -> Any:
+    def reset(self, **kwargs: Any) -> Any:
         """Go on after a mere lost life, else begin a new game.
 
         Raises:
             UsageError: the environment does not tell its lives.
         """
-        if self._lost is not None and not any(value is not None for value in keys.values()):
+        if self._lost is not None and not any(value is not None for value in kwargs.values()):
             (observation, info), self._lost = self._lost, None
             return observation, info
         self._lost = None
-        observation, info = self.env.reset(**keys)
+        observation, info = self.env.reset(**kwargs)
         if "lives" not in info:
             raise UsageError("LifeLoss needs info['lives'] from reset and step; leave it out (env.life_loss=false)")
         self._lives = int(info["lives"])

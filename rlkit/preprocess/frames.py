@@ -17,6 +17,8 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
     Where ``info["discount"]`` has something to say, later rewards count so much less, and their product is told on.
     """
 
+    state_fields: tuple[str, ...] = ()
+
     def __init__(self, env: gymnasium.Env[Any, Any], skip: int):
         """Wrap `env`; an action is taken `skip` times.
 
@@ -57,6 +59,8 @@ class MaxFrames(gymnasium.Wrapper[Any, Any, Any, Any]):
     Put it inside of `FrameSkip`: then it pools the last two frames of those that were skipped.
     """
 
+    state_fields: tuple[str, ...] = ("_previous",)
+
     def __init__(self, env: gymnasium.Env[Any, Any]):
         """Wrap `env`.
 
@@ -68,9 +72,9 @@ class MaxFrames(gymnasium.Wrapper[Any, Any, Any, Any]):
             raise UsageError(f"MaxFrames takes Box observations, not {env.observation_space}; leave it out")
         self._previous: Any = None
 
-    def reset(self, **keys: Any) -> Any:
+    def reset(self, **kwargs: Any) -> Any:
         """Reset; the first observation is shown as it is."""
-        self._previous, info = self.env.reset(**keys)
+        self._previous, info = self.env.reset(**kwargs)
         return self._previous, info
 
     def step(self, action: Any) -> Any:
@@ -87,6 +91,8 @@ class FrameStack(gymnasium.Wrapper[Any, Any, Any, Any]):
     At the beginning of an episode the first observation is repeated, as Gymnasium's `FrameStackObservation` does.
     """
 
+    state_fields: tuple[str, ...] = ("_stack",)
+
     def __init__(self, env: gymnasium.Env[Any, Any], size: int):
         """Wrap `env`; observations [...] become [size, ...].
 
@@ -99,15 +105,20 @@ class FrameStack(gymnasium.Wrapper[Any, Any, Any, Any]):
             raise UsageError(f"FrameStack size is {size}; it must be at least 1")
         if not isinstance(space, spaces.Box):
             raise UsageError(f"FrameStack takes Box observations, not {space}; leave it out")
-        self.stack_size = size
+        self._size = size
         self._stack: Any = None
         low, high = (np.repeat(bound[None], size, axis=0) for bound in (space.low, space.high))
         self.observation_space = spaces.Box(low, high, dtype=space.dtype.type)
 
-    def reset(self, **keys: Any) -> Any:
+    @property
+    def frame_stack(self) -> int:
+        """How many observations are shown together."""
+        return self._size
+
+    def reset(self, **kwargs: Any) -> Any:
         """Reset, and repeat the first observation."""
-        observation, info = self.env.reset(**keys)
-        self._stack = np.repeat(np.asarray(observation)[None], self.stack_size, axis=0)
+        observation, info = self.env.reset(**kwargs)
+        self._stack = np.repeat(np.asarray(observation)[None], self._size, axis=0)
         return self._stack, info
 
     def step(self, action: Any) -> Any:

@@ -33,6 +33,8 @@ def _picture_space(env: gymnasium.Env[Any, Any], wrapper: str) -> spaces.Box:
 class Grey(gymnasium.ObservationWrapper[Any, Any, Any]):
     """Turns colour, [H, W, 3] uint8, into grey, [H, W] uint8, by the luma of ITU-R BT.601."""
 
+    state_fields: tuple[str, ...] = ()
+
     def __init__(self, env: gymnasium.Env[Any, Any]):
         """Wrap `env`.
 
@@ -55,6 +57,8 @@ class Grey(gymnasium.ObservationWrapper[Any, Any, Any]):
 
 class Resize(gymnasium.ObservationWrapper[Any, Any, Any]):
     """Resizes pictures, [H, W] or [H, W, C]."""
+
+    state_fields: tuple[str, ...] = ()
 
     def __init__(self, env: gymnasium.Env[Any, Any], size: Sequence[int], interpolation: str = "area"):
         """Wrap `env`.
@@ -88,6 +92,8 @@ class Resize(gymnasium.ObservationWrapper[Any, Any, Any]):
 
 class Crop(gymnasium.ObservationWrapper[Any, Any, Any]):
     """Cuts rows and columns off pictures, [H, W] or [H, W, C]."""
+
+    state_fields: tuple[str, ...] = ()
 
     def __init__(self, env: gymnasium.Env[Any, Any], top: int, bottom: int, left: int, right: int):
         """Wrap `env`; so many rows or columns are cut off at each side.

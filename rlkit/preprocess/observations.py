@@ -15,6 +15,8 @@ from rlkit.core.types import Array, UsageError
 class Keep(gymnasium.ObservationWrapper[Any, Any, Any]):
     """Shows only some numbers of an observation, as where velocities are to be hidden."""
 
+    state_fields: tuple[str, ...] = ()
+
     def __init__(self, env: gymnasium.Env[Any, Any], indices: Sequence[int]):
         """Wrap `env`, whose observations are rows of numbers; `indices` are those that are kept, in this order.
 

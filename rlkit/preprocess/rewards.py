@@ -12,6 +12,9 @@ from rlkit.core.types import UsageError
 class TerminalReward(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Replaces the reward of a step that terminates the episode, e.g. by -1 where a pole falls."""
 
+    state_fields: tuple[str, ...] = ()
+    keeps_frames = True
+
     def __init__(self, env: gymnasium.Env[Any, Any], reward: float):
         """Wrap `env`; `reward` is what a terminating step gives."""
         super().__init__(env)
@@ -26,6 +29,9 @@ class TerminalReward(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 class ClipReward(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Clips rewards to an interval."""
+
+    state_fields: tuple[str, ...] = ()
+    keeps_frames = True
 
     def __init__(self, env: gymnasium.Env[Any, Any], low: float, high: float):
         """Wrap `env`; rewards are at least `low` and at most `high`.
@@ -47,6 +53,9 @@ class ClipReward(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 class SignReward(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Shows of a reward only whether it is negative, nothing or positive: -1, 0 or 1."""
+
+    state_fields: tuple[str, ...] = ()
+    keeps_frames = True
 
     def step(self, action: Any) -> Any:
         """Step; the environment's own reward is in ``info["raw_reward"]``."""

@@ -68,6 +68,8 @@ class Film(gymnasium.Wrapper[Any, Any, Any, Any]):
     the environment's own, before any clipping or shaping.
     """
 
+    only_watches = True
+
     def __init__(self, env: gymnasium.Env[Any, Any], sink: Sink):
         super().__init__(with_raw_rewards(env))
         self._sink = sink

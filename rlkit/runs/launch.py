@@ -222,6 +222,8 @@ def _session(config: dict[str, Any], directory: Path, env: Environment, logger: 
     # What evaluations would refuse is refused now.
     mixed(agent, env.action_space, config["eval"]["epsilon"], sample=config["eval"]["sample"])
     opaque = _is_opaque(env)
+    if opaque and config["checkpoint"]["every"]:
+        notes.tell(f"why it cannot be read: {env.why_opaque()}")
     return Training(config, directory, _videos(config), agent=agent, env=env, logger=logger, opaque=opaque)
 
 

@@ -27,6 +27,7 @@ from rlkit.testing.exactness import (
     seeds_make_a_difference,
 )
 from rlkit.testing.from_run import ENVIRONMENT, with_run_values
+from rlkit.testing.gymnasium_checker import examine_with_gymnasium
 from rlkit.testing.rules import Result, Tell, conclude, examine, require, require_equal, silent
 
 
@@ -39,7 +40,10 @@ def check_env(
     strict: bool = True,
     tell: Tell = silent,
 ) -> list[Result]:
-    """Check that an environment keeps rlkit's contract; ``check_env(Maze)`` is a whole test.
+    """Check that an environment keeps Gymnasium's contract and rlkit's; ``check_env(Maze)`` is a whole test.
+
+    First Gymnasium's own ``gymnasium.utils.env_checker.check_env`` has its say: an error is a broken rule
+    ``gymnasium_check_env``, a warning a remark. What one of our rules says as well is said once.
 
     Args:
         make: builds a new `gymnasium.Env` or `VectorEnv` at each call. Where it takes `render_mode`, pictures are
@@ -57,7 +61,8 @@ def check_env(
     if isinstance(_probe(make), VectorEnv):
         return vectors.check(make, seed=seed, steps=steps, action_mask=action_mask, strict=strict, tell=tell)
     case = EnvironmentCase(make, seed, steps, action_mask)
-    return conclude(examine(case, ESSENTIAL, RULES, tell), strict=strict)
+    results = examine_with_gymnasium(make, lambda: examine(case, ESSENTIAL, RULES, tell), tell)
+    return conclude(results, strict=strict)
 
 
 def _probe(make: MakeEnv) -> Any:

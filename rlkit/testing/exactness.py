@@ -97,9 +97,9 @@ def seeds_make_a_difference(case: EnvironmentCase) -> str | None:
 def restored_state_continues(case: EnvironmentCase) -> str | None:
     """A state that was read, through a checkpoint and into a used environment, goes on as if nothing had been."""
     with closing(as_arrays(case.make())) as env:
-        opaque = snapshot.opaque_layer(env)
-    if opaque is not None:
-        return f"the state of {opaque} cannot be read (no get_state and set_state): episodes are cut at checkpoints"
+        why = snapshot.why_opaque(env)
+    if why is not None:
+        return f"the state cannot be read, so episodes are truncated by checkpoints: {why}"
     for before in (0, 1, 7, case.steps // 2):
         _restore_after(case, before)
     return None

@@ -31,6 +31,8 @@ class RewardTap(gymnasium.Wrapper[Any, Any, Any, Any]):
         told: the sum of what the environment calls raw itself, in ``info["raw_reward"]``; else of its rewards.
     """
 
+    only_watches = True
+
     def __init__(self, env: gymnasium.Env[Any, Any]):
         super().__init__(env)
         self.clear()
@@ -54,6 +56,8 @@ class RawReward(gymnasium.Wrapper[Any, Any, Any, Any]):
     A wrapper that takes several steps for one, as `rlkit.preprocess.FrameSkip` does, brings in their sum. Where the
     environment calls something else than its reward raw and a wrapper hides that, raw is the reward.
     """
+
+    only_watches = True
 
     def __init__(self, env: gymnasium.Env[Any, Any], tap: RewardTap):
         super().__init__(env)

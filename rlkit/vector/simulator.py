@@ -50,6 +50,10 @@ class Simulator(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Return the state of all layers below, or None where one is opaque."""
         return snapshot.capture(self.env)
 
+    def why_opaque(self) -> str | None:
+        """Return in one line which layer below cannot be read, and what it lacks; None where all can be."""
+        return snapshot.why_opaque(self.env)
+
     def restore(self, state: State) -> None:
         """Take back what `capture` gave."""
         snapshot.restore(self.env, state)

@@ -1,72 +1,41 @@
 """Read and write the whole state of a Gymnasium environment as plain data, layer by layer.
 
-A layer (a wrapper, or the environment at the core) is captured in the first way that works:
-it offers ``get_state()``/``set_state(state)`` itself, or its exact class is in `FIELDS`.
-One layer that is neither makes the whole environment opaque. The generator is always included, what films it never: a
-run may be resumed with another choice of video.
+A layer (a wrapper, or the environment at the core) is read in the first way that works:
+
+1. its class, or a base of it, offers ``get_state()`` and ``set_state(state)``. A subclass that adds state extends both,
+   or declares `state_fields` for what it adds;
+2. by the attributes that its class and bases declare as `state_fields` (`rlkit.vector.declarations`), which is known of
+   some of Gymnasium's own.
+
+A subclass inherits its base's `state_fields`, and names in its own what it adds. One that has none of its own, and sets
+attributes that its base does not declare, cannot be read: nobody can know whether these change while it runs, and a
+snapshot without one that does would be wrong without a word. It declares what changes, or ``()``. A declared attribute
+that nothing sets is a misspelt one, so such a class cannot be read either. What a subclass changes *within* a list or
+an array that its base holds for good is not noticed: that is for it to declare.
+
+One layer that cannot be read makes the whole environment opaque. The generator is always included, what only looks on
+never: a run may be resumed with another choice of video.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 
-from rlkit.core.types import State
+from rlkit.core.declarations import attributes_set_by
+from rlkit.core.types import State, UsageError
+from rlkit.vector.declarations import known, only_watches
 
-_CONTROL = "gymnasium.envs.classic_control"
-_TOY = "gymnasium.envs.toy_text"
-_WRAPPERS = "gymnasium.wrappers"
-
-FIELDS: dict[str, tuple[str, ...]] = {
-    f"{_CONTROL}.cartpole.CartPoleEnv": ("state", "steps_beyond_terminated"),
-    f"{_CONTROL}.acrobot.AcrobotEnv": ("state",),
-    f"{_CONTROL}.mountain_car.MountainCarEnv": ("state",),
-    f"{_CONTROL}.continuous_mountain_car.Continuous_MountainCarEnv": ("state",),
-    f"{_CONTROL}.pendulum.PendulumEnv": ("state", "last_u"),
-    f"{_TOY}.frozen_lake.FrozenLakeEnv": ("s", "lastaction"),
-    f"{_TOY}.cliffwalking.CliffWalkingEnv": ("s", "lastaction"),
-    f"{_TOY}.taxi.TaxiEnv": ("s", "lastaction", "fickle_step", "taxi_orientation"),
-    f"{_TOY}.blackjack.BlackjackEnv": ("dealer", "player", "dealer_top_card_suit", "dealer_top_card_value_str"),
-    f"{_WRAPPERS}.common.OrderEnforcing": ("_has_reset",),
-    f"{_WRAPPERS}.common.TimeLimit": ("_elapsed_steps",),
-    f"{_WRAPPERS}.transform_action.ClipAction": (),
-    f"{_WRAPPERS}.transform_action.RescaleAction": (),
-    f"{_WRAPPERS}.transform_observation.DtypeObservation": (),
-    f"{_WRAPPERS}.transform_observation.FlattenObservation": (),
-    f"{_WRAPPERS}.transform_observation.RescaleObservation": (),
-    f"{_WRAPPERS}.transform_observation.ReshapeObservation": (),
-    f"{_WRAPPERS}.transform_reward.ClipReward": (),
-    "rlkit.preprocess.actions.DiscreteActions": (),
-    "rlkit.preprocess.episodes.FireReset": (),
-    "rlkit.preprocess.episodes.NoopStarts": (),
-    "rlkit.preprocess.frames.FrameSkip": (),
-    "rlkit.preprocess.frames.FrameStack": ("_stack",),
-    "rlkit.preprocess.frames.MaxFrames": ("_previous",),
-    "rlkit.preprocess.images.Crop": (),
-    "rlkit.preprocess.images.Grey": (),
-    "rlkit.preprocess.images.Resize": (),
-    "rlkit.preprocess.observations.Keep": (),
-    "rlkit.preprocess.rewards.ClipReward": (),
-    "rlkit.preprocess.rewards.SignReward": (),
-    "rlkit.preprocess.rewards.TerminalReward": (),
-    "rlkit.core.spaces.DiscreteTuple": (),
-    "rlkit.core.spaces.ZeroBasedActions": (),
-    "rlkit.core.spaces.ZeroBasedChoices": (),
-    "rlkit.core.spaces.ZeroBasedObservations": (),
-    "rlkit.core.spaces.ZeroBasedParts": (),
-}
-"""Exact class -> the attributes that change while it runs (attributes not set yet are left out)."""
-
-UNSEEN = (
-    "rlkit.rendering.render_wrapper.Film",
-    "rlkit.vector.raw_rewards.RawReward",
-    "rlkit.vector.raw_rewards.RewardTap",
+NO_STATE = frozenset(
+    {"action_space", "metadata", "np_random", "observation_space", "render_mode", "spec"}
+    | {"_action_space", "_metadata", "_np_random", "_np_random_seed", "_observation_space"}
 )
-"""Wrappers that only look on."""
+"""Gymnasium's own attributes: they stay as they are, or are in a snapshot anyway."""
 
 BIT_GENERATORS: dict[str, Callable[[], np.random.BitGenerator]] = {
     "MT19937": np.random.MT19937,
@@ -77,31 +46,110 @@ BIT_GENERATORS: dict[str, Callable[[], np.random.BitGenerator]] = {
 }
 
 
+class Reading(NamedTuple):
+    """How the state of a class is read."""
+
+    by_methods: bool  # by get_state and set_state
+    fields: tuple[str, ...]  # attributes beside that
+    refusal: str | None  # why it cannot be, in one line
+
+
 def layers(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
-    """Yield the wrappers from the outside in, without those of `UNSEEN`, then the environment itself."""
+    """Yield the wrappers from the outside in, without those that only look on, then the environment itself."""
     while isinstance(env, gymnasium.Wrapper):
-        if class_name(env) not in UNSEEN:
+        if not only_watches(env):
             yield env
         env = env.env
     yield env
 
 
-def class_name(layer: gymnasium.Env[Any, Any]) -> str:
-    """Return the exact class of a layer, module included."""
-    return f"{type(layer).__module__}.{type(layer).__qualname__}"
+def class_name(kind: type) -> str:
+    """Return the name of a class, module included."""
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def opaque_layer(env: gymnasium.Env[Any, Any]) -> str | None:
-    """Return the class of the first layer that cannot be captured, or None where all can."""
-    for layer in layers(env):
-        if not _offers_state(layer) and class_name(layer) not in FIELDS:
-            return class_name(layer)
+def why_opaque(env: gymnasium.Env[Any, Any]) -> str | None:
+    """Return in one line which layer of `env` cannot be read, and what it lacks; None where all can be."""
+    refusals = (_reading_of(layer).refusal for layer in layers(env))
+    return next((refusal for refusal in refusals if refusal is not None), None)
+
+
+def _reading_of(layer: Any) -> Reading:
+    kind: Any = type(layer)
+    return reading(kind)
+
+
+@cache
+def reading(kind: type) -> Reading:
+    """Return how the state of a class is read.
+
+    Raises:
+        UsageError: its `state_fields` are not a tuple of names.
+    """
+    declared = {part: fields for part in kind.__mro__ if (fields := _declared(part)) is not None}
+    provider = _provider(kind)
+    if provider is not None:
+        declared = {part: fields for part, fields in declared.items() if not issubclass(provider, part)}
+    fields = tuple(dict.fromkeys(field for own in reversed(declared.values()) for field in own))
+    return Reading(provider is not None, fields, _refusal(kind, provider, declared, fields))
+
+
+def _declared(kind: type) -> tuple[str, ...] | None:
+    """Return the fields that a class itself declares, or None."""
+    if "state_fields" not in vars(kind):
+        row = known(kind)
+        return None if row is None else row.state_fields
+    fields = vars(kind)["state_fields"]
+    if not isinstance(fields, (tuple, list)) or not all(isinstance(field, str) for field in fields):
+        raise UsageError(
+            f"state_fields of {class_name(kind)} is {fields!r}; it must be a tuple of names, as in "
+            "state_fields = ('_count',)"
+        )
+    return tuple(fields)
+
+
+def _provider(kind: type) -> type | None:
+    """Return the class that offers the state of `kind` by methods, the nearest where several do; None: nobody does."""
+    if not all(callable(getattr(kind, name, None)) for name in ("get_state", "set_state")):
+        return None
+    return next(part for part in kind.__mro__ if "get_state" in vars(part))
+
+
+def _refusal(
+    kind: type, provider: type | None, declared: Mapping[type, tuple[str, ...]], fields: tuple[str, ...]
+) -> str | None:
+    name = class_name(kind)
+    if provider is None and not declared:
+        return f"{name} declares no state_fields and offers no get_state() and set_state(state)"
+    theirs = [field for part, own in declared.items() if known(part) is None for field in own]
+    mistaken = [field for field in theirs if not _sets(kind, field)]
+    if mistaken:
+        return f"{name} declares state_fields {', '.join(mistaken)}, which nothing in it sets; correct the name"
+    undeclared = sorted(_undeclared(kind, declared) - set(fields)) if provider is None else []
+    if undeclared:
+        return (
+            f"{name} sets {', '.join(undeclared)}, which no state_fields of it name; let it declare state_fields of "
+            "its own: those of them that change while it runs, or () where none does"
+        )
     return None
+
+
+def _sets(kind: type, field: str) -> bool:
+    """Tell whether some class sets an attribute, or has it as a value or a property."""
+    if not callable(getattr(kind, field, len)):
+        return True
+    return any(field in attributes_set_by(part) for part in kind.__mro__)
+
+
+def _undeclared(kind: type, declared: Mapping[type, tuple[str, ...]]) -> frozenset[str]:
+    """Return what classes set that neither declare fields nor are a base of one that does."""
+    silent = [part for part in kind.__mro__ if not any(issubclass(by, part) for by in declared)]
+    return frozenset[str]().union(*(attributes_set_by(part) for part in silent)) - NO_STATE
 
 
 def capture(env: gymnasium.Env[Any, Any]) -> State | None:
     """Return the state of `env`, wrappers and generator included, or None where it is opaque."""
-    if opaque_layer(env) is not None:
+    if why_opaque(env) is not None:
         return None
     return {"layers": [_read(layer) for layer in layers(env)], "generator": _read_generator(env.unwrapped)}
 
@@ -113,24 +161,25 @@ def restore(env: gymnasium.Env[Any, Any], state: State) -> None:
     _write_generator(env.unwrapped, state["generator"])
 
 
-def _offers_state(layer: Any) -> bool:
-    return callable(getattr(type(layer), "get_state", None)) and callable(getattr(type(layer), "set_state", None))
-
-
 def _read(layer: Any) -> Any:
-    if _offers_state(layer):
-        return layer.get_state()
-    present = vars(layer)
+    how = _reading_of(layer)
     # Copies, for some change in place (Blackjack's hands).
-    return {field: copy.deepcopy(present[field]) for field in FIELDS[class_name(layer)] if field in present}
+    fields = {field: copy.deepcopy(getattr(layer, field)) for field in how.fields if hasattr(layer, field)}
+    if not how.by_methods:
+        return fields
+    return {"state": layer.get_state(), "fields": fields} if how.fields else layer.get_state()
 
 
 def _write(layer: Any, saved: Any) -> None:
-    if _offers_state(layer):
-        layer.set_state(saved)
-        return
-    for field, value in saved.items():
-        setattr(layer, field, copy.deepcopy(value))
+    how = _reading_of(layer)
+    if how.by_methods:
+        layer.set_state(saved["state"] if how.fields else saved)
+        saved = saved["fields"] if how.fields else {}
+    for field in how.fields:
+        if field in saved:
+            setattr(layer, field, copy.deepcopy(saved[field]))
+        else:
+            vars(layer).pop(field, None)  # not set yet when it was captured
 
 
 def _read_generator(env: Any) -> State | None:

@@ -84,6 +84,12 @@ class SubprocessEnvironment(VectorEnvironment):
             states = list(self._vector.call("capture"))
         return None if any(state is None for state in states) else {"envs": states}
 
+    def why_opaque(self) -> str | None:
+        """Return in one line why the state cannot be had; None where it can."""
+        with _worker_deaths():
+            found = self._vector.call("why_opaque")
+        return next((why for why in found if why is not None), None)
+
     def set_state(self, state: State) -> None:
         """Take back what `get_state` gave."""
         # `call` sends every worker the same arguments, so each picks its own by asking in turn.

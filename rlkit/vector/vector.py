@@ -14,6 +14,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from rlkit.core.types import Array, RunError, State, StepInfo, TimeStep, UsageError
+from rlkit.vector import snapshot
 from rlkit.vector.action_masks import Masks
 from rlkit.vector.raw_rewards import tapped_vector
 from rlkit.vector.simulator import MakeEnv, Simulator
@@ -131,6 +132,10 @@ class SerialEnvironment:
     def states(self, model: Any) -> Array:
         """Return the state of each environment as `model` reads it, [N, ...]."""
         return np.stack([model.read(env.env) for env in self.envs])
+
+    def why_opaque(self) -> str | None:
+        """Return in one line why the state cannot be had; None where it can."""
+        return next((why for env in self.envs if (why := env.why_opaque()) is not None), None)
 
     def get_state(self) -> State | None:
         """Return the state of every environment, or None where one is opaque."""
@@ -282,6 +287,12 @@ class VectorEnvironment:
         """Let a step end whose result nobody will ask for."""
         if self._sent is not None:
             self._received()
+
+    def why_opaque(self) -> str | None:
+        """Return in one line why the state cannot be had; None where it can."""
+        if getattr(self._vector, "get_state", None) is not None:
+            return None
+        return f"{snapshot.class_name(type(self._vector))} offers no get_state() and set_state(state)"
 
     def get_state(self) -> State | None:
         """Return the state where the vector environment offers ``get_state()``, else None."""

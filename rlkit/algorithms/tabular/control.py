@@ -8,6 +8,7 @@ import numpy as np
 
 from rlkit.algorithms.counters import require_unit
 from rlkit.algorithms.exploration import Schedule, epsilon_greedy, require_shares, uniform
+from rlkit.algorithms.tabular.compiled_rules import CompiledRule
 from rlkit.algorithms.tabular.q_table import Step, Table, Worth, added, steps_of
 from rlkit.algorithms.tabular.states import Counted, States
 from rlkit.algorithms.tabular.traces import make_credit
@@ -19,6 +20,7 @@ class TabularControl:
     """Acts epsilon-greedily on a table of action values; a subclass says in `_learn` how it learns from a step.
 
     Attributes:
+        compiled_rule: the rule of the compiled loop that does the same; None: there is none.
         states: what the tables have an entry for. Where they have to be learnt, the first actions are drawn uniformly,
             and the tables are empty (S = 0) until then.
         values: [T, S, A] float64, of each table; actions are taken on their sum.
@@ -34,6 +36,7 @@ class TabularControl:
 
     name: str
     num_tables = 1
+    compiled_rule: CompiledRule | None = None
 
     def __init__(
         self,

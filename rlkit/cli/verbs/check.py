@@ -70,8 +70,9 @@ def as_json(found: Mapping[str, Sequence[Result]]) -> dict[str, Any]:
 def _told(title: str, suite: Callable[[], list[Result]]) -> list[Result]:
     print(title, flush=True)
     results = suite()
-    broken = ", ".join(result.rule for result in results if not result.passed)
-    print(f"  {len(results)} rules, {f'broken: {broken}' if broken else 'none broken'}", flush=True)
+    broken = ", ".join(dict.fromkeys(result.rule for result in results if not result.passed))
+    number = len({result.rule for result in results})
+    print(f"  {number} rules, {f'broken: {broken}' if broken else 'none broken'}", flush=True)
     return results
 
 

@@ -79,8 +79,8 @@ def from_environment(env: gymnasium.Env[Any, Any], *, samples: int, seed: int) -
         UsageError: its state cannot be read, its spaces are not discrete, or it is a game in which turns pass.
     """
     env = as_arrays(env)
-    if (opaque := snapshot.opaque_layer(env)) is not None:
-        raise UsageError(f"the state of {opaque} cannot be read; let it offer get_state() and set_state(state)")
+    if (why := snapshot.why_opaque(env)) is not None:
+        raise UsageError(f"the environment's state cannot be read: {why}")
     walk = _Walk(env, samples, np.random.default_rng(seed))
     found = walk.everywhere(walk.starts(seed))
     nowhere: list[list[Outcome]] = [[(1.0, state, 0.0, True)] * walk.actions for state in range(walk.states)]

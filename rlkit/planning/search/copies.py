@@ -40,11 +40,8 @@ class CopyModel:
         self.num_outcomes = num_outcomes
         self.num_actions = num_actions(self._env.action_space, agent="a search")
         self._env.reset(seed=0)
-        if snapshot.capture(self._env) is None:
-            raise UsageError(
-                f"the state of {type(env.unwrapped).__name__} cannot be read, and a search needs copies of it; give it "
-                "get_state() and set_state(state)"
-            )
+        if (why := snapshot.why_opaque(self._env)) is not None:
+            raise UsageError(f"a search needs copies of the environment, whose state cannot be read: {why}")
 
     def step(self, states: Array, action: Array, outcome: Array) -> Step:
         """Return what follows of `action` [B]; `states` [B] are objects that `read` or `step` returned."""

@@ -18,7 +18,6 @@ ARROWS_UP_TO = 40
 NUMBERS_UP_TO = 12
 TIE = 1e-9
 """Values that differ by less, as a share of the largest, are drawn as equal."""
-_TOY = "gymnasium.envs.toy_text"
 
 
 class Panel(NamedTuple):
@@ -50,14 +49,17 @@ def layout_of(env: gymnasium.Env[Any, Any]) -> Layout | None:
         try:
             own = core.layout()
         except Exception as error:
-            raise RunError(f"layout() of {class_name(core)} failed: {type(error).__name__}: {error}") from error
+            name = class_name(type(core))
+            raise RunError(f"layout() of {name} failed: {type(error).__name__}: {error}") from error
         return own if isinstance(own, Layout) else None
-    known = {
-        f"{_TOY}.frozen_lake.FrozenLakeEnv": _frozen_lake,
-        f"{_TOY}.cliffwalking.CliffWalkingEnv": _cliff,
-        f"{_TOY}.taxi.TaxiEnv": _taxi,
-    }.get(class_name(core))
-    return None if known is None else known(core)
+    return _known_layout(core)
+
+
+def _known_layout(core: Any) -> Layout | None:
+    from gymnasium.envs.toy_text import CliffWalkingEnv, FrozenLakeEnv, TaxiEnv
+
+    known = {FrozenLakeEnv: _frozen_lake, CliffWalkingEnv: _cliff, TaxiEnv: _taxi}
+    return next((lay_out(core) for kind, lay_out in known.items() if isinstance(core, kind)), None)
 
 
 def _frozen_lake(core: Any) -> Layout:

@@ -7,15 +7,14 @@ from typing import Any, NamedTuple, Protocol
 
 import gymnasium
 import numpy as np
+from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
 from rlkit.algorithms.tabular.compiled.structures import Chances
+from rlkit.core.declarations import declarer, own_names
 from rlkit.core.types import Array
 from rlkit.planning.mdp import FiniteMDP, from_gymnasium
 from rlkit.vector import snapshot
 
-_TOY = "gymnasium.envs.toy_text"
-TOY = (f"{_TOY}.frozen_lake.FrozenLakeEnv", f"{_TOY}.cliffwalking.CliffWalkingEnv", f"{_TOY}.taxi.TaxiEnv")
-LIMIT, ORDER = "gymnasium.wrappers.common.TimeLimit", "gymnasium.wrappers.common.OrderEnforcing"
 NOTHING = np.zeros((0, 0))
 
 
@@ -53,10 +52,19 @@ def view_of(env: gymnasium.Env[Any, Any], *, action_mask: bool) -> View | None:
     core: Any = layers[-1]
     if len(layers) == 1 and getattr(core, "steps_by_table", False):
         return TabularView(core, action_mask=action_mask)
-    names = [snapshot.class_name(layer) for layer in layers]
-    if names[-1] not in TOY or action_mask or getattr(core, "fickle_passenger", False):
+    around = [type(layer) for layer in layers[:-1]]
+    if not _steps_by_p(core) or action_mask or around not in ([TimeLimit, OrderEnforcing], [OrderEnforcing]):
         return None
-    return ToyView(core, layers) if names[:-1] in ([LIMIT, ORDER], [ORDER]) else None
+    return ToyView(core, layers)
+
+
+def _steps_by_p(core: Any) -> bool:
+    """Tell whether an environment is one of Gymnasium's that step by their table ``P``, or a mere other table."""
+    from gymnasium.envs.toy_text import CliffWalkingEnv, FrozenLakeEnv, TaxiEnv
+
+    known = (CliffWalkingEnv, FrozenLakeEnv, TaxiEnv)
+    found = declarer(type(core), lambda part: part in known, lambda part: bool(own_names(part)))
+    return found is not None and not getattr(core, "fickle_passenger", False)
 
 
 class TabularView:
@@ -97,7 +105,7 @@ class ToyView:
 
     def __init__(self, core: Any, layers: Sequence[Any]):
         self._core = core
-        self._limit = next((layer for layer in layers if snapshot.class_name(layer) == LIMIT), None)
+        self._limit: Any = next((layer for layer in layers if isinstance(layer, TimeLimit)), None)
         mdp = from_gymnasium(core)
         self.chances = _chances(
             mdp,

@@ -9,14 +9,11 @@ import numpy as np
 from rlkit.algorithms.exploration import Constant, Exponential, Linear, Multiplicative, Schedule
 from rlkit.algorithms.tabular.compiled.structures import (
     CONSTANT,
-    DOUBLE_Q_LEARNING,
     EVERY_VISIT,
-    EXPECTED_SARSA,
     EXPONENTIAL,
     FIRST_VISIT,
     LINEAR,
     MULTIPLICATIVE,
-    Q_LEARNING,
     SARSA,
     TAIL,
     TRACES,
@@ -26,20 +23,14 @@ from rlkit.algorithms.tabular.compiled.structures import (
     Rule,
     Statistics,
 )
+from rlkit.algorithms.tabular.compiled_rules import CompiledRule
 from rlkit.algorithms.tabular.control import TabularControl, TDControl
-from rlkit.algorithms.tabular.q_table import Step, plain
+from rlkit.algorithms.tabular.q_table import Step, Table, plain
 from rlkit.algorithms.tabular.sarsa_step import Waiting
-from rlkit.algorithms.tabular.traces import Returns, Traces
-from rlkit.core.types import Agent, Array, State
-
-KINDS = {
-    "rlkit.agents.q_learning.QLearning": Q_LEARNING,
-    "rlkit.agents.double_q_learning.DoubleQLearning": DOUBLE_Q_LEARNING,
-    "rlkit.agents.sarsa.Sarsa": SARSA,
-    "rlkit.agents.expected_sarsa.ExpectedSarsa": EXPECTED_SARSA,
-    "rlkit.agents.mc_control.MCControl": FIRST_VISIT,
-}
-"""Exact classes: what a subclass changes is not compiled."""
+from rlkit.algorithms.tabular.states import Counted
+from rlkit.algorithms.tabular.traces import OneStep, Returns, Traces
+from rlkit.core.declarations import declarer, own_names
+from rlkit.core.types import Agent, Array, State, UsageError
 
 
 def epsilon_of(schedule: Schedule, by_episode: bool) -> Epsilon | None:
@@ -60,9 +51,25 @@ def epsilon_of(schedule: Schedule, by_episode: bool) -> Epsilon | None:
 
 
 def kind_of(agent: Agent) -> int | None:
-    """Return which of the compiled agents this is; None where it is another."""
-    kind = KINDS.get(f"{type(agent).__module__}.{type(agent).__qualname__}")
-    return _visits(agent) if kind == FIRST_VISIT else kind
+    """Return the rule that an agent declares and does not change; None where there is none.
+
+    Raises:
+        UsageError: what it declares is no `CompiledRule`.
+    """
+    found = declarer(type(agent), _declares_rule, lambda part: bool(own_names(part) - {"name"}))
+    rule = None if found is None else vars(found)["compiled_rule"]
+    if rule is None:
+        return None
+    if not isinstance(rule, CompiledRule):
+        raise UsageError(
+            f"compiled_rule of {type(agent).__name__} is {rule!r}; it must be one of "
+            "rlkit.algorithms.tabular.compiled_rules.CompiledRule, or None"
+        )
+    return _visits(agent) if rule in (FIRST_VISIT, EVERY_VISIT) else int(rule)
+
+
+def _declares_rule(kind: type) -> bool:
+    return "compiled_rule" in vars(kind)
 
 
 def _visits(agent: Any) -> int | None:
@@ -80,7 +87,7 @@ def learns_whole_episodes(agent: Agent) -> bool:
 def rule_of(agent: Agent) -> Rule | None:
     """Return how an agent learns; None where that is not compiled. Its tables are the agent's own arrays."""
     kind = kind_of(agent)
-    if kind is None or not isinstance(agent, TabularControl):
+    if kind is None or not isinstance(agent, TabularControl) or not _known_parts(agent):
         return None
     first, credit = agent.tables[0], agent.credit if isinstance(agent, TDControl) else None
     return Rule(
@@ -94,6 +101,13 @@ def rule_of(agent: Agent) -> Rule | None:
         trace_decay=float(credit.trace_decay) if isinstance(credit, Traces) else 0.0,
         faint=Traces.FAINT,
     )
+
+
+def _known_parts(agent: TabularControl) -> bool:
+    """Tell whether what an agent learns with are classes that the kernel stands for, and not somebody's own."""
+    credits = (OneStep, Returns, Traces)
+    known = type(agent.states) is Counted and all(type(table) is Table for table in agent.tables)
+    return known and (not isinstance(agent, TDControl) or type(agent.credit) in credits)
 
 
 def steps_left(agent: TabularControl) -> tuple[list[list[Any]], list[list[Any]], list[list[Any]]]:

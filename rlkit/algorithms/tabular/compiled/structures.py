@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rlkit.algorithms.tabular.compiled_rules import CompiledRule
 from rlkit.core.types import Array
 
-Q_LEARNING, DOUBLE_Q_LEARNING, SARSA, EXPECTED_SARSA, FIRST_VISIT, EVERY_VISIT = range(6)
+Q_LEARNING, DOUBLE_Q_LEARNING, SARSA, EXPECTED_SARSA, FIRST_VISIT, EVERY_VISIT = map(int, CompiledRule)
 CONSTANT, LINEAR, EXPONENTIAL, MULTIPLICATIVE = range(4)
 CUMULATIVE, REWARD = range(2)
 """Places in `Chances.outcomes`."""

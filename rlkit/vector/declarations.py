@@ -1,0 +1,132 @@
+"""What environments and wrappers declare of themselves, and what is known of Gymnasium's own.
+
+A class says by attributes:
+
+- ``state_fields = ("_count",)``: the attributes that change while it runs. Values are plain data: numbers, strings,
+  booleans, None, arrays, and lists and dicts of them. ``()`` where none does. As with ``__slots__``, a subclass names
+  only what it adds. A class with state that is no plain attribute offers ``get_state()`` and ``set_state(state)``.
+- ``keeps_frames = True``: a wrapper that hands on every observation as it is.
+- ``frame_stack``, a number or a property: a wrapper whose observations stack so many frames along axis 0, the newest
+  last, and move by one with each step.
+- ``only_watches = True``: a wrapper that only looks on, as one that films does; it has no part in a state.
+
+A subclass inherits all of these. It loses `keeps_frames` and `frame_stack` where it has a `step`, `reset` or
+`observation` of its own, unless it declares them again, and its state cannot be read where it sets attributes that
+nobody declared (see `rlkit.vector.snapshot`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+import gymnasium
+from gymnasium import wrappers
+
+from rlkit.core.declarations import declarer, own_names
+
+SHOWS = frozenset({"step", "reset", "observation"})
+"""The methods through which observations pass."""
+
+
+class Known(NamedTuple):
+    """What a class of Gymnasium's would declare."""
+
+    state_fields: tuple[str, ...] | None = None  # None: not known
+    keeps_frames: bool = False
+    frame_stack: Callable[[Any], int] | None = None
+
+
+KEEPS_FRAMES = Known(keeps_frames=True)
+STATELESS = Known(())
+
+WRAPPERS: Mapping[type, Known] = {
+    wrappers.Autoreset: KEEPS_FRAMES,
+    wrappers.ClipAction: Known((), keeps_frames=True),
+    wrappers.ClipReward: Known((), keeps_frames=True),
+    wrappers.DtypeObservation: STATELESS,
+    wrappers.FlattenObservation: STATELESS,
+    wrappers.FrameStackObservation: Known(frame_stack=lambda layer: layer.stack_size),
+    wrappers.GrayscaleObservation: STATELESS,
+    wrappers.OrderEnforcing: Known(("_has_reset",), keeps_frames=True),
+    wrappers.PassiveEnvChecker: KEEPS_FRAMES,
+    wrappers.RecordEpisodeStatistics: KEEPS_FRAMES,
+    wrappers.RescaleAction: Known((), keeps_frames=True),
+    wrappers.RescaleObservation: STATELESS,
+    wrappers.ReshapeObservation: STATELESS,
+    wrappers.ResizeObservation: STATELESS,
+    wrappers.TimeLimit: Known(("_elapsed_steps",), keeps_frames=True),
+}
+
+
+@cache
+def _toy_text() -> Mapping[type, Known]:
+    from gymnasium.envs import toy_text
+
+    return {
+        toy_text.BlackjackEnv: Known(("dealer", "player", "dealer_top_card_suit", "dealer_top_card_value_str")),
+        toy_text.CliffWalkingEnv: Known(("s", "lastaction")),
+        toy_text.FrozenLakeEnv: Known(("s", "lastaction")),
+        toy_text.TaxiEnv: Known(("s", "lastaction", "fickle_step", "taxi_orientation")),
+    }
+
+
+@cache
+def _classic_control() -> Mapping[type, Known]:
+    from gymnasium.envs import classic_control
+
+    return {
+        classic_control.AcrobotEnv: Known(("state",)),
+        classic_control.CartPoleEnv: Known(("state", "steps_beyond_terminated")),
+        classic_control.Continuous_MountainCarEnv: Known(("state",)),
+        classic_control.MountainCarEnv: Known(("state",)),
+        classic_control.PendulumEnv: Known(("state", "last_u")),
+    }
+
+
+LATER = {"gymnasium.envs.toy_text": _toy_text, "gymnasium.envs.classic_control": _classic_control}
+"""Packages of environments, imported only for an environment that is from there."""
+
+
+def known(kind: type) -> Known | None:
+    """Return what is known of a class of Gymnasium's itself; None of any other."""
+    package = kind.__module__.rpartition(".")[0]
+    return LATER[package]().get(kind) if package in LATER else WRAPPERS.get(kind)
+
+
+def only_watches(layer: gymnasium.Env[Any, Any]) -> bool:
+    """Tell whether a layer only looks on."""
+    return bool(getattr(type(layer), "only_watches", False))
+
+
+def keeps_frames(kind: type) -> bool:
+    """Tell whether a wrapper is certain to hand on every observation as it is."""
+    found = declarer(kind, _says_of_frames, _shows_otherwise)
+    if found is None:
+        return False
+    row = known(found)
+    return row.keeps_frames if row else bool(vars(found)["keeps_frames"])
+
+
+def _says_of_frames(kind: type) -> bool:
+    row = known(kind)
+    return row.keeps_frames if row else "keeps_frames" in vars(kind)
+
+
+def _shows_otherwise(kind: type) -> bool:
+    return bool(SHOWS & own_names(kind))
+
+
+def stacked_frames(layer: Any) -> int | None:
+    """Return how many frames the observations of a layer are certain to stack; None where it does not stack."""
+    found = declarer(type(layer), _stacks, _shows_otherwise)
+    if found is None:
+        return None
+    row = known(found)
+    return int(row.frame_stack(layer) if row and row.frame_stack else layer.frame_stack)
+
+
+def _stacks(kind: type) -> bool:
+    row = known(kind)
+    return row.frame_stack is not None if row else "frame_stack" in vars(kind)
