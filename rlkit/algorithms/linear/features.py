@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core.types import Array, UsageError
+from rlkit.core.types import Array, FromRun, UsageError
 
 
 class Active(NamedTuple):
@@ -80,7 +80,7 @@ class Tiles:
         tiles: int,
         low: Sequence[float] | None,
         high: Sequence[float] | None,
-        observation_space: Any,
+        observation_space: FromRun[Any],
     ):
         """Lay `tilings` grids of `tiles` tiles a dimension; one tiling is state aggregation."""
         self._scaling = Scaling(observation_space, low, high)
@@ -112,7 +112,7 @@ class Radial:
         width: float,
         low: Sequence[float] | None,
         high: Sequence[float] | None,
-        observation_space: Any,
+        observation_space: FromRun[Any],
     ):
         """Put `centres` bumps a dimension; `width` is their standard deviation in distances between neighbours."""
         self._scaling = Scaling(observation_space, low, high)
@@ -132,7 +132,9 @@ class Polynomial:
 
     norm = 1.0
 
-    def __init__(self, order: int, low: Sequence[float] | None, high: Sequence[float] | None, observation_space: Any):
+    def __init__(
+        self, order: int, low: Sequence[float] | None, high: Sequence[float] | None, observation_space: FromRun[Any]
+    ):
         """Take powers from 0 to `order`."""
         self._scaling = Scaling(observation_space, low, high)
         self._powers = np.array(list(itertools.product(range(order + 1), repeat=self._scaling.dimensions)))

@@ -14,7 +14,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.core.spaces import as_rows
-from rlkit.core.types import Array, RunError, State, Transition, UsageError
+from rlkit.core.types import Array, FromRun, RunError, State, Transition, UsageError
 from rlkit.learners.slots import fitted, models_state, read_models, require_usable, standardized
 
 UNBOUNDED = 1e30
@@ -28,7 +28,7 @@ class Discretizer(ABC):
         size: S, how many states there are; 0 before the fit.
     """
 
-    def __init__(self, *, observation_space: Any, fit_after: int):
+    def __init__(self, *, observation_space: FromRun[Any], fit_after: int):
         """Begin with nothing.
 
         Args:
@@ -89,7 +89,7 @@ class Discretizer(ABC):
         return {"gathered": self._together(), "size": self.size}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         columns = {name: np.array(column) for name, column in state["gathered"].items()}
         self._gathered, self.size = [columns] if columns else [], state["size"]
 
@@ -104,7 +104,7 @@ class Grid(Discretizer):
         low: Sequence[float | None] | None,
         high: Sequence[float | None] | None,
         fit_after: int,
-        observation_space: Any,
+        observation_space: FromRun[Any],
     ):
         """Lay the grid where all of its bounds are known; else when steps have been gathered.
 
@@ -163,7 +163,7 @@ class Grid(Discretizer):
         return {**super().state_dict(), "low": self._low.copy(), "high": self._high.copy()}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         super().load_state_dict(state)
         self._low, self._high = np.array(state["low"]), np.array(state["high"])
 
@@ -173,7 +173,9 @@ class Labelled(Discretizer):
 
     kind: str
 
-    def __init__(self, *, estimator: Any, rng: np.random.Generator, observation_space: Any, fit_after: int):
+    def __init__(
+        self, *, estimator: Any, rng: FromRun[np.random.Generator], observation_space: FromRun[Any], fit_after: int
+    ):
         """Take an estimator that is copied for the fit.
 
         Args:
@@ -215,7 +217,7 @@ class Labelled(Discretizer):
         return {**super().state_dict(), "models": models_state([self._model]), "known": self._known.copy()}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         super().load_state_dict(state)
         [self._model], self._known = read_models(state["models"]), np.array(state["known"])
 
@@ -225,15 +227,28 @@ class Clusters(Labelled):
 
     kind = "clusterer"
 
-    def __init__(self, *, estimator: Any, standardize: bool, **options: Any):
+    def __init__(
+        self,
+        *,
+        estimator: Any,
+        standardize: bool,
+        fit_after: int,
+        observation_space: FromRun[Any],
+        rng: FromRun[np.random.Generator],
+    ):
         """Take a clusterer.
 
         Args:
             estimator: with `predict`, as k-means has it.
             standardize: each dimension is brought to mean 0 and variance 1 first, so that none outweighs the others.
-            options: those of `Labelled`.
+            fit_after: steps that are gathered first.
+            observation_space: a `Box`.
+            rng: draws the seed of the fit.
+
+        Raises:
+            UsageError: what `Labelled` refuses.
         """
-        super().__init__(estimator=estimator, **options)
+        super().__init__(estimator=estimator, rng=rng, observation_space=observation_space, fit_after=fit_after)
         self._estimator = standardized(estimator, targets=False) if standardize else estimator
 
     def _smaller(self, estimator: Any) -> Any:
@@ -258,13 +273,23 @@ class Leaves(Labelled):
 
     kind = "regressor"
 
-    def __init__(self, *, estimator: Any, horizon: int, **options: Any):
+    def __init__(
+        self,
+        *,
+        estimator: Any,
+        horizon: int,
+        fit_after: int,
+        observation_space: FromRun[Any],
+        rng: FromRun[np.random.Generator],
+    ):
         """Take a tree.
 
         Args:
             estimator: a regressor with `apply`, which gives the leaf [n] of each row.
             horizon: steps whose discounted rewards are added up; 1: the next reward alone.
-            options: those of `Labelled`.
+            fit_after: steps that are gathered first.
+            observation_space: a `Box`.
+            rng: draws the seed of the fit.
 
         Raises:
             UsageError: a regressor without leaves, a horizon below 1, or what `Labelled` refuses.
@@ -276,7 +301,7 @@ class Leaves(Labelled):
             )
         if horizon < 1:
             raise UsageError(f"agent.discretizer.horizon is {horizon}; it must be at least 1")
-        super().__init__(estimator=estimator, **options)
+        super().__init__(estimator=estimator, rng=rng, observation_space=observation_space, fit_after=fit_after)
         self._horizon = horizon
 
     def _labels(self, model: Any, rows: Array) -> Array:
