@@ -48,7 +48,7 @@ class MCControl(TabularControl):
         """Make the table.
 
         Args:
-            observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`; any with a discretiser for it.
+            observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`; any with a discretizer for it.
             action_space: `Discrete`.
             gamma: discount factor.
             epsilon: probability of a uniformly drawn action.

@@ -202,7 +202,7 @@ class TestLeaves:
         assert len(set(made.index(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 2.0]])).tolist())) == 3
 
     def test_equal_earnings_end_the_run_in_one_line(self) -> None:
-        with pytest.raises(RunError, match="random behaviour earned the same from each of 6 observations"):
+        with pytest.raises(RunError, match="random behavior earned the same from each of 6 observations"):
             leaves().gather(steps(np.zeros((6, 2))), 1.0)
 
     def test_what_has_no_leaves_is_refused(self) -> None:

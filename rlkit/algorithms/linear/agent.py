@@ -1,4 +1,4 @@
-"""Linear functions of features, learnt by semi-gradients (Sutton & Barto, 2nd ed., chapters 9, 10 and 12)."""
+"""Linear functions of features, learned by semi-gradients (Sutton & Barto, 2nd ed., chapters 9, 10 and 12)."""
 
 from __future__ import annotations
 

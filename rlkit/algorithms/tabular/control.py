@@ -99,7 +99,7 @@ class TabularControl:
     """Acts epsilon-greedily on a table of action values; a subclass says in `target` what a step learns.
 
     Attributes:
-        states: what the tables have an entry for. Where they have to be learnt, the first actions are drawn uniformly,
+        states: what the tables have an entry for. Where they have to be learned, the first actions are drawn uniformly,
             and the tables are empty (S = 0) until then.
         q: the table that learns.
         tables: all of them; actions are taken on their sum.
@@ -138,7 +138,7 @@ class TabularControl:
         """Make the tables.
 
         Args:
-            observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`; any with a discretiser for it.
+            observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`; any with a discretizer for it.
             action_space: `Discrete`.
             gamma: discount factor.
             epsilon: probability of a uniformly drawn action.
@@ -232,7 +232,7 @@ class TabularControl:
         return {"loss/td": total / n, "epsilon": epsilon} if n else None
 
     def _gather(self, transition: Transition) -> None:
-        """Let the states be learnt from a transition of random behavior."""
+        """Let the states be learned from a transition of random behavior."""
         self.states.gather(transition, self.gamma)
         if self.states.size:
             self._make_tables()

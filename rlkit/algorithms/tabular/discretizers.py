@@ -1,4 +1,4 @@
-"""Discretisers: a finite number of states for tabular agents, out of continuous observations.
+"""Discretizers: a finite number of states for tabular agents, out of continuous observations.
 
 What they need to know of the observations is gathered while the agent begins by acting at random; after `fit_after`
 steps they are fitted, once, and the agent's tables begin.
@@ -51,7 +51,7 @@ class Discretizer(ABC):
         return self._index(as_rows(observation, self._space, np.float64))
 
     def gather(self, transition: Transition, gamma: float) -> None:
-        """Keep a step of random behaviour; fit where there are enough.
+        """Keep a step of random behavior; fit where there are enough.
 
         Args:
             transition: of N environments.
@@ -223,7 +223,7 @@ class Labelled(Discretizer):
 
 
 class Clusters(Labelled):
-    """The clusters of what random behaviour sees."""
+    """The clusters of what random behavior sees."""
 
     kind = "clusterer"
 
@@ -265,7 +265,7 @@ class Clusters(Labelled):
 
 
 class Leaves(Labelled):
-    """The leaves of a regression tree that predicts what random behaviour earns in the steps that follow.
+    """The leaves of a regression tree that predicts what random behavior earns in the steps that follow.
 
     So states are told apart where it matters for the reward, and as finely as it does. A step from which an episode
     was truncated, or the gathering ended, within the horizon is left out: what would have followed is not known.
@@ -316,7 +316,7 @@ class Leaves(Labelled):
         earned, whole = earnings(columns, self._horizon)
         if len(np.unique(earned[whole])) < 2:
             raise RunError(
-                f"agent.discretizer: random behaviour earned the same from each of {len(order)} observations, which "
+                f"agent.discretizer: random behavior earned the same from each of {len(order)} observations, which "
                 "tells no states apart; gather more (fit_after) or use discretizer@agent.discretizer=kmeans or grid"
             )
         self._learn(columns["row"][whole], earned[whole])

@@ -1,4 +1,4 @@
-"""States that tables have an entry for: those of a discrete space, or what a discretiser makes of any observation."""
+"""States that tables have an entry for: those of a discrete space, or what a discretizer makes of any observation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rlkit.core.types import Array, State, Transition
 
 
 class StateMapping(Protocol):
-    """A function from observations to a finite number of states, which may have to be learnt first.
+    """A function from observations to a finite number of states, which may have to be learned first.
 
     Attributes:
         size: S, how many states there are; 0 while they are not known.
@@ -31,7 +31,7 @@ class StateMapping(Protocol):
         """Take in what random behavior meets, while the states are not known; `gamma` is the agent's."""
 
     def state_dict(self) -> State:
-        """Return what was gathered or learnt, as plain data."""
+        """Return what was gathered or learned, as plain data."""
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
