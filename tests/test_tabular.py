@@ -39,6 +39,18 @@ def table_of(shape: tuple[int, int]) -> QTable:
     return QTable(np.zeros(shape), np.zeros(shape, np.int64), 1.0, 0.0)
 
 
+class Targets(QTable):
+    """A table that notes what is learned in place of learning it."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.targets: list[tuple[int, float]] = []
+
+    def update(self, s: int, a: int, target: float) -> float:
+        self.targets.append((s, target))
+        return target
+
+
 def test_only_legal_actions_are_best_or_worth_anything() -> None:
     table = table_of((2, 3))
     table.values[...] = [[0.0, 5.0, 3.0], [9.0, 1.0, -2.0]]
@@ -159,8 +171,7 @@ class TestReturns:
             min_size=1, max_size=12,
         )  # fmt: skip
         episodes = [data.draw(draw) for _ in range(n)]
-        table, traces, found = table_of((5, 1)), NStepReturns(n_step), []
-        table.update = lambda s, a, target: found.append((s, target))  # type: ignore[method-assign]
+        table, traces = Targets(np.zeros((5, 1)), np.zeros((5, 1), np.int64), 1.0, 0.0), NStepReturns(n_step)
         expected = []
         for i, rows in enumerate(episodes):
             steps = [Step(s, 0, r, d, 4, last or d == 0, None, None) for s, r, d, last in rows]
@@ -176,7 +187,7 @@ class TestReturns:
                     target += worths[end] * np.prod([step.discount_t for step in steps[t : end + 1]])
                     expected.append((steps[t].s_tm1, pytest.approx(target, abs=1e-12)))
         # Within an environment in order; what ends late comes late.
-        assert sorted(found) == sorted(expected, key=lambda pair: (pair[0], pair[1].expected))
+        assert sorted(table.targets) == sorted(expected, key=lambda pair: (pair[0], pair[1].expected))
 
 
 class TestTraces:
