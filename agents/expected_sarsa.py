@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from rlkit.algorithms.tabular.compiled_rules import CompiledRule
-from rlkit.algorithms.tabular.control import TDControl
-from rlkit.algorithms.tabular.q_table import Step, added
+from rlkit.algorithms.tabular.control import TabularControl
+from rlkit.algorithms.tabular.traces import Step
 
 
-class ExpectedSarsa(TDControl):
-    """A table of action values, moved towards the mean value of what is done next, not one action's."""
+class ExpectedSarsa(TabularControl):
+    """A table of action values, moved towards the mean value of what the policy does next, not one action's."""
 
     name = "expected_sarsa"
     compiled_rule = CompiledRule.EXPECTED_SARSA
 
-    def _learn(self, i: int, step: Step) -> list[float]:
-        table = self.tables[0]
-        row = (table.values[step.s_t] if step.legal is None else table.values[step.s_t][step.legal]).tolist()
-        share = self._share(True)
-        # At an end there may be no legal action; its discount is 0 then.
-        worth = share * added(row) / len(row) + (1 - share) * max(row) if row else 0.0
-        return self.credit.spread(i, step, worth, table)
+    def target(self, step: Step) -> float:
+        """Return ``r_t + discount_t * sum_a pi(a | s_t) Q(s_t, a)``, where pi is epsilon-greedy."""
+        return step.r_t + step.discount_t * self.q.expected_value(step.s_t, step.legal_t, self.epsilon_t)

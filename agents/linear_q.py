@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from rlkit.algorithms.linear.agent import FeatureStep, LinearControl
-from rlkit.algorithms.tabular.q_table import highest
+from rlkit.algorithms.linear.agent import FeatureStep, LinearControl, max_value
 
 
 class LinearQ(LinearControl):
-    """Linear action values, moved towards ``r + gamma * max_a q(s', a)``; traces end where an action was not greedy."""
+    """Linear action values, moved at every step towards the reward and the successor's largest value.
+
+    With traces it is Watkins's Q(lambda) (section 12.10): they end where an action was not greedy.
+    """
 
     name = "linear_q"
+    off_policy = True
 
-    def _learn(self, i: int, step: FeatureStep, size: float) -> list[float]:
-        q_tm1 = self.linear.row(step.index_tm1, step.value_tm1)
-        if q_tm1[step.a_tm1] < highest(q_tm1, step.legal_tm1):
-            self.linear.cut(i)
+    def target(self, step: FeatureStep) -> float:
+        """Return ``r_t + discount_t * max_a q(s_t, a)``."""
         q_t = self.linear.row(step.index_t, step.value_t)
-        return [self.linear.learn(i, step, highest(q_t, step.legal), size)]
+        return step.r_t + step.discount_t * max_value(q_t, step.legal_t)

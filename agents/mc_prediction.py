@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlkit.algorithms.tabular.monte_carlo import Episodes, learn_returns
+from rlkit.algorithms.tabular.monte_carlo import EpisodeBuffer, learn_returns
 from rlkit.algorithms.tabular.prediction import Prediction
-from rlkit.algorithms.tabular.q_table import Step
-from rlkit.core.types import State
+from rlkit.algorithms.tabular.traces import Step
+from rlkit.core.types import Actor, FromRun, State
 
 
 class MCPrediction(Prediction):
@@ -18,26 +18,52 @@ class MCPrediction(Prediction):
 
     name = "mc_prediction"
 
-    def __init__(self, *, first_visit: bool, **options: Any):
+    def __init__(
+        self,
+        *,
+        observation_space: FromRun[Any],
+        policy: Actor,
+        gamma: float,
+        learning_rate: float,
+        learning_rate_decay: float,
+        initial_value: float,
+        first_visit: bool,
+    ):
         """Make the table.
 
         Args:
+            observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`.
+            policy: what is predicted.
+            gamma: discount factor.
+            learning_rate: of the first visit of a state.
+            learning_rate_decay: the n-th visit learns at ``learning_rate / n ** learning_rate_decay``.
+            initial_value: of every state.
             first_visit: learn from a state's first visit in an episode only; else from every one.
-            options: those of `Prediction`.
-        """
-        super().__init__(**options)
-        self._first_visit = first_visit
-        self._episodes = Episodes()
 
-    def _learn(self, i: int, step: Step) -> list[float]:
-        episode = self._episodes.add(i, step)
-        return learn_returns(episode, self._worth(step), self.table, self._first_visit)
+        Raises:
+            UsageError: a space that is not discrete, or a gamma beyond 0 to 1.
+        """
+        super().__init__(
+            observation_space=observation_space,
+            policy=policy,
+            gamma=gamma,
+            learning_rate=learning_rate,
+            learning_rate_decay=learning_rate_decay,
+            initial_value=initial_value,
+        )
+        self._first_visit = first_visit
+        self._buffer = EpisodeBuffer()
+
+    def learn(self, i: int, step: Step) -> list[float]:
+        """Learn from an episode of environment `i` when it has ended; return the errors."""
+        episode = self._buffer.add(i, step)
+        return learn_returns(self.table, episode, self.table[step.s_t, 0], first_visit=self._first_visit)
 
     def state_dict(self) -> State:
         """Return also the episodes under way."""
-        return {**super().state_dict(), "episodes": self._episodes.state_dict()}
+        return {**super().state_dict(), "buffer": self._buffer.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         super().load_state_dict(state)
-        self._episodes.load_state_dict(state["episodes"])
+        self._buffer.load_state_dict(state["buffer"])

@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rlkit.algorithms.tabular.planner import Planner, largest_change
-from rlkit.core.types import Metrics
+from rlkit.core.types import FromRun, Metrics
+from rlkit.planning.mdp import FiniteMDP
 from rlkit.planning.mdp.iteration import evaluate_and_improve, settled
 
 
 class PolicyIteration(Planner):
-    """A planner: each update evaluates the policy and makes it greedy in what it is worth, until it stays the same."""
+    """A planner: each update evaluates the policy and makes it greedy in its values, until it stays the same."""
 
     name = "policy_iteration"
 
-    def __init__(self, *, theta: float | None, in_place: bool, **options: Any):
+    def __init__(
+        self,
+        *,
+        model: FromRun[Callable[[int | None], FiniteMDP]],
+        samples: int | None,
+        observation_space: FromRun[Any],
+        gamma: float,
+        theta: float | None,
+        in_place: bool,
+    ):
         """Take the model.
 
         Args:
+            model: returns the model of the environment, estimated from so many samples where it does not bring one.
+            samples: draws of each action in each state; None: the environment must bring its model.
+            observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`.
+            gamma: discount factor.
             theta: evaluation stops when no value changes by so much any more; None: by linear solve, exact.
             in_place: sweeps use values of the same sweep (Gauss-Seidel), not only of the one before (Jacobi).
-            options: those of `Planner`.
+
+        Raises:
+            UsageError: there is no model, the space is not discrete, or gamma is beyond 0 to 1.
         """
-        super().__init__(**options)
+        super().__init__(model=model, samples=samples, observation_space=observation_space, gamma=gamma)
         self._theta, self._in_place = theta, in_place
 
-    def _think(self) -> Metrics:
+    def improve(self) -> Metrics:
+        """Evaluate the policy and make it greedy; return the largest change of a value."""
         plan = evaluate_and_improve(
             self.mdp, self.policy, self.v, 1, gamma=self._gamma, theta=self._theta, in_place=self._in_place
         )

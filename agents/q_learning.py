@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from rlkit.algorithms.tabular.compiled_rules import CompiledRule
-from rlkit.algorithms.tabular.control import OffPolicyControl
-from rlkit.algorithms.tabular.q_table import Step, Table, Worth
+from rlkit.algorithms.tabular.control import TabularControl
+from rlkit.algorithms.tabular.traces import Step
 
 
-class QLearning(OffPolicyControl):
-    """A table of action values, moved towards ``r + gamma * max_a Q(s', a)`` at every step."""
+class QLearning(TabularControl):
+    """A table of action values, moved at every step towards the reward and the successor's largest value.
+
+    With n-step returns or traces it is Watkins's Q(lambda) (section 12.10): they end where an action was not greedy.
+    """
 
     name = "q_learning"
     compiled_rule = CompiledRule.Q_LEARNING
+    off_policy = True
 
-    def _learner(self) -> tuple[Table, Worth]:
-        return self.tables[0], self._worth
-
-    def _worth(self, step: Step) -> float:
-        return self.tables[0].highest(step.s_t, step.legal)
+    def target(self, step: Step) -> float:
+        """Return ``r_t + discount_t * max_a Q(s_t, a)``."""
+        return step.r_t + step.discount_t * self.q.max_value(step.s_t, step.legal_t)

@@ -2,50 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
 
 from rlkit.algorithms.exploration import epsilon_greedy
 from rlkit.algorithms.tabular.compiled_rules import CompiledRule
-from rlkit.algorithms.tabular.control import TDControl
-from rlkit.algorithms.tabular.q_table import Step
-from rlkit.algorithms.tabular.sarsa_step import Waiting
+from rlkit.algorithms.tabular.control import TabularControl
+from rlkit.algorithms.tabular.traces import PendingSteps, Step
 from rlkit.core.types import State
 
 
-class Sarsa(TDControl):
-    """A table of action values, moved towards ``r + gamma * Q(s', a')``, where a' is what is done next.
+class Sarsa(TabularControl):
+    """A table of action values, moved towards the reward and the value of what is done next.
 
-    So a step learns when the next one is taken; where an episode was truncated, a' is drawn at the true successor.
+    So a step learns when the next one is taken; where an episode was truncated, `a_t` is drawn at the true successor.
     """
 
     name = "sarsa"
     compiled_rule = CompiledRule.SARSA
 
-    def __init__(self, **options: Any):
-        """Make the table; the options are those of `TDControl`."""
-        super().__init__(**options)
-        self.waiting = Waiting(Step)
+    @cached_property
+    def pending(self) -> PendingSteps[Step]:
+        """The newest step of each environment."""
+        return PendingSteps(Step)
 
-    def _learn(self, i: int, step: Step) -> list[float]:
-        ready = self.waiting.add(i, step)
-        return [error for done, a_t in ready for error in self._complete(i, done, a_t)]
+    def learn(self, i: int, step: Step) -> list[float]:
+        """Learn from the steps of environment `i` whose next action is known now; return the TD errors."""
+        errors: list[float] = []
+        for ready in self.pending.swap(i, step):
+            errors += super().learn(i, ready)
+        return errors
 
-    def _complete(self, i: int, step: Step, a_t: int | None) -> list[float]:
-        table = self.tables[0]
-        a_t = self._draw(step) if a_t is None else a_t
-        return self.credit.spread(i, step, table.values.item(step.s_t, a_t), table)
+    def target(self, step: Step) -> float:
+        """Return ``r_t + discount_t * Q(s_t, a_t)``."""
+        a_t = self.draw(step) if step.a_t is None else step.a_t
+        return step.r_t + step.discount_t * self.q[step.s_t, a_t]
 
-    def _draw(self, step: Step) -> int:
+    def draw(self, step: Step) -> int:
+        """Return an epsilon-greedy action for the successor of an episode's last step."""
         if step.discount_t == 0:
             return 0  # its value is not used
-        legal = None if step.legal is None else step.legal[None]
-        return int(epsilon_greedy(self.q[step.s_t][None], self._share(True), self.rng, legal)[0])
+        legal = None if step.legal_t is None else step.legal_t[None]
+        return int(epsilon_greedy(self.q.values[step.s_t][None], self.epsilon_t, self.rng, legal)[0])
 
     def state_dict(self) -> State:
-        """Return also the steps that wait for the next."""
-        return {**super().state_dict(), "waiting": self.waiting.state_dict()}
+        """Return also the steps that wait for the next action."""
+        return {**super().state_dict(), "pending": self.pending.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         super().load_state_dict(state)
-        self.waiting.load_state_dict(state["waiting"])
+        self.pending.load_state_dict(state["pending"])

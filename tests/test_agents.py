@@ -36,31 +36,31 @@ def q_learning(**keys: Any) -> QLearning:
 class TestQLearning:
     def test_an_update_moves_the_value_towards_the_reward_and_the_best_successor(self) -> None:
         agent = q_learning()
-        agent.q[1] = [2.0, 8.0]
+        agent.q.values[1] = [2.0, 8.0]
         metrics = learn(agent, transition([0], [1], [3.0], [1.0], [1]))
         # Target 3 + 0.5 * 8 = 7, error 7, half of it.
-        assert agent.q[0].tolist() == [0.0, 3.5]
+        assert agent.q.values[0].tolist() == [0.0, 3.5]
         assert agent.visits[0].tolist() == [0, 1]
         assert metrics == {"loss/td": 7.0, "epsilon": 0.0}
         assert learn(agent, transition([0], [1], [3.0], [1.0], [1]))["loss/td"] == 3.5
-        assert agent.q[0].tolist() == [0.0, 5.25]
+        assert agent.q.values[0].tolist() == [0.0, 5.25]
 
     def test_termination_has_value_zero(self) -> None:
         agent = q_learning(initial_value=100.0)
         learn(agent, transition([0], [0], [3.0], [0.0], [1]))
-        assert agent.q[0, 0] == 100 + 0.5 * (3 - 100)
+        assert agent.q.values[0, 0] == 100 + 0.5 * (3 - 100)
 
     def test_truncation_bootstraps_from_the_true_successor(self) -> None:
         agent = q_learning()
-        agent.q[5], agent.q[100] = [10.0, 0.0], [50.0, 50.0]
+        agent.q.values[5], agent.q.values[100] = [10.0, 0.0], [50.0, 50.0]
         learn(agent, transition([4], [0], [1.0], [1.0], [5], last=[True]))
-        assert agent.q[4, 0] == 0.5 * (1 + 0.5 * 10)
+        assert agent.q.values[4, 0] == 0.5 * (1 + 0.5 * 10)
 
     def test_a_passed_turn_enters_with_the_opposite_sign(self) -> None:
         agent = q_learning()
-        agent.q[1] = [4.0, 2.0]
+        agent.q.values[1] = [4.0, 2.0]
         learn(agent, transition([0], [0], [1.0], [-1.0], [1]))
-        assert agent.q[0, 0] == 0.5 * (1 - 0.5 * 4)
+        assert agent.q.values[0, 0] == 0.5 * (1 - 0.5 * 4)
 
     def test_the_nth_visit_of_a_state_and_action_learns_at_the_decayed_rate(self) -> None:
         agent = q_learning(learning_rate=0.8, learning_rate_decay=0.65)
@@ -69,20 +69,20 @@ class TestQLearning:
             learn(agent, transition([0], [0], [1.0], [0.0], [1]))
             learn(agent, transition([0], [1], [9.0], [0.0], [1]))
             value += 0.8 / n**0.65 * (1.0 - value)
-            assert agent.q[0, 0] == pytest.approx(value, rel=1e-15)
+            assert agent.q.values[0, 0] == pytest.approx(value, rel=1e-15)
 
     def test_environments_learn_one_after_the_other(self) -> None:
         agent = q_learning()
         metrics = learn(agent, transition([0, 0, 2], [0, 0, 0], [8.0, 8.0, 1.0], [0.0, 0.0, 1.0], [9, 9, 0]))
         # 0 -> 4 -> 6, and the third bootstraps from the 6.
-        assert agent.q[0, 0] == 6.0
-        assert agent.q[2, 0] == 0.5 * (1 + 0.5 * 6)
+        assert agent.q.values[0, 0] == 6.0
+        assert agent.q.values[2, 0] == 0.5 * (1 + 0.5 * 6)
         assert metrics["loss/td"] == (8 + 4 + 4) / 3
 
     def test_rows_that_are_not_valid_are_skipped(self) -> None:
         agent = q_learning(epsilon=Linear(1.0, 0.0, 10))
         metrics = learn(agent, transition([0, 1], [0, 0], [8.0, 8.0], [0.0, 0.0], [9, 9], valid=[False, True]))
-        assert agent.q[:2, 0].tolist() == [0.0, 4.0]
+        assert agent.q.values[:2, 0].tolist() == [0.0, 4.0]
         assert agent.visits.sum() == 1
         assert metrics["epsilon"] == 0.9
         assert learn(agent, transition([0], [0], [8.0], [0.0], [9], valid=[False])) is None
@@ -91,15 +91,15 @@ class TestQLearning:
 
     def test_only_legal_successor_actions_count(self) -> None:
         agent = q_learning()
-        agent.q[1] = [2.0, 8.0]
+        agent.q.values[1] = [2.0, 8.0]
         learn(agent, transition([0], [0], [0.0], [1.0], [1], next_legal_actions=[[True, False]]))
-        assert agent.q[0, 0] == 0.5 * 0.5 * 2
+        assert agent.q.values[0, 0] == 0.5 * 0.5 * 2
         learn(agent, transition([3], [0], [4.0], [0.0], [1], next_legal_actions=[[False, False]]))
-        assert agent.q[3, 0] == 2.0
+        assert agent.q.values[3, 0] == 2.0
 
     def test_epsilon_follows_the_decisions_observed_and_only_while_exploring(self) -> None:
         agent = q_learning(epsilon=Linear(1.0, 0.0, 1000))
-        agent.q[:, 1] = 1.0
+        agent.q.values[:, 1] = 1.0
         many = seen([0] * 4000)
         rng = np.random.default_rng(0)
         assert agent.act(many, (), explore=False, rng=rng)[0].tolist() == [1] * 4000
@@ -110,9 +110,9 @@ class TestQLearning:
 
     def test_multi_discrete_observations_have_an_entry_each(self) -> None:
         agent = q_learning(observation_space=spaces.MultiDiscrete([3, 4]))
-        assert agent.q.shape == (12, 2)
+        assert agent.q.values.shape == (12, 2)
         learn(agent, transition([[2, 1]], [1], [8.0], [0.0], [[0, 0]]))
-        assert np.argwhere(agent.q).tolist() == [[9, 1]]
+        assert np.argwhere(agent.q.values).tolist() == [[9, 1]]
         assert agent.act(seen([[2, 1]]), (), explore=False, rng=np.random.default_rng(0))[0].tolist() == [1]
 
     def test_spaces_that_are_not_discrete_are_refused(self) -> None:

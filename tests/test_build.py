@@ -95,7 +95,7 @@ class TestDefaults:
         own = {"observation_space": env.observation_space, "action_space": env.action_space}
         own |= {"epsilon": Constant(0.0), "rng": np.random.default_rng(0)}
         agent = QLearning(**{**instantiate.defaults("agent/q_learning"), **own})
-        assert agent.q.shape == (10_000, 2)
+        assert agent.q.values.shape == (10_000, 2)
 
     def test_an_unknown_name_is_refused_with_the_nearest(self) -> None:
         with pytest.raises(UsageError, match=r"there is no agent/dqm; did you mean dqn\?"):

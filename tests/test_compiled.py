@@ -19,8 +19,7 @@ from twins import Twin, random_mdp
 from rlkit.agents.q_learning import QLearning
 from rlkit.algorithms.tabular.compiled import compiled_loop
 from rlkit.algorithms.tabular.compiled_rules import CompiledRule
-from rlkit.algorithms.tabular.q_table import Step
-from rlkit.algorithms.tabular.traces import Traces
+from rlkit.algorithms.tabular.traces import EligibilityTraces, Step
 from rlkit.core.schedules import Constant, Exponential, Linear, Multiplicative
 from rlkit.core.types import RunError, UsageError
 from rlkit.runs import training
@@ -174,8 +173,8 @@ class Renamed(QLearning):
 class Pessimist(QLearning):
     """A rule of its own: a successor is worth what its worst action is."""
 
-    def _worth(self, step: Step) -> float:
-        return float(self.tables[0].values[step.s_t].min())
+    def target(self, step: Step) -> float:
+        return step.r_t + step.discount_t * float(self.q.values[step.s_t].min())
 
 
 class Outer(Pessimist):
@@ -193,8 +192,8 @@ class Sworn(QLearning):
 
     compiled_rule = CompiledRule.Q_LEARNING
 
-    def _worth(self, step: Step) -> float:
-        return self.tables[0].highest(step.s_t, step.legal)
+    def target(self, step: Step) -> float:
+        return step.r_t + step.discount_t * self.q.max_value(step.s_t, step.legal_t)
 
 
 class Declined(QLearning):
@@ -203,11 +202,11 @@ class Declined(QLearning):
     compiled_rule = None
 
 
-class Late(Traces):
-    """Credit of somebody's own."""
+class Late(EligibilityTraces):
+    """Traces of somebody's own."""
 
-    def spread(self, i: int, step: Step, v_t: float, table: Any) -> list[float]:
-        return super().spread(i, step, 0.5 * v_t, table)
+    def update(self, q: Any, i: int, step: Step, target: float) -> list[float]:
+        return super().update(q, i, step, 0.5 * target)
 
 
 def learner(kind: type, env: str = "env=frozen_lake", credit: str = "") -> Play:
@@ -233,9 +232,9 @@ def test_a_subclass_with_a_rule_of_its_own_is_not_run_by_the_kernel_of_its_base(
     assert training.compiled(config, play.agent, play.env) is None, "inner_loop=auto takes the Python loop"
 
 
-def test_credit_of_ones_own_is_not_compiled() -> None:
+def test_traces_of_ones_own_are_not_compiled() -> None:
     play = learner(Renamed, credit="agent.trace_decay=0.5")
-    play.agent.credit = Late(0.5)
+    play.agent.traces = Late(0.5)
     with pytest.raises(UsageError, match="learns by q_learning"):
         compiled_loop(play.agent, play.env, action_mask=False)
 

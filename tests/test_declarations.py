@@ -64,9 +64,9 @@ class Alarm(Clock):
         super().__init__()
         self.rung = 0.0
 
-    def reset(self, **keys: Any) -> Any:
+    def reset(self, **kwargs: Any) -> Any:
         self.rung = 0.0
-        return super().reset(**keys)
+        return super().reset(**kwargs)
 
     def step(self, action: int) -> Any:
         self.rung += 0.25
@@ -96,8 +96,8 @@ class Counted(Plain):
 class Slow(CartPoleEnv):
     """A subclass of one of Gymnasium's."""
 
-    def reset(self, **keys: Any) -> Any:
-        return super().reset(**keys)
+    def reset(self, **kwargs: Any) -> Any:
+        return super().reset(**kwargs)
 
 
 MAKES: dict[str, Callable[[], gymnasium.Env]] = {
@@ -184,7 +184,7 @@ class AddsWithin(SignReward):
 
 def traced(function: Any) -> Any:
     @wraps(function)
-    def call(*given: Any, **keys: Any) -> Any:
+    def call(*given: Any, **kwargs: Any) -> Any:
         return function(*given, **keys)
 
     return call
@@ -372,8 +372,8 @@ class Blurred(SignReward):
 
 
 class Reversed(FrameStack):
-    def reset(self, **keys: Any) -> Any:
-        observation, info = super().reset(**keys)
+    def reset(self, **kwargs: Any) -> Any:
+        observation, info = super().reset(**kwargs)
         return observation[::-1], info
 
 

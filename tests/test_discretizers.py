@@ -202,7 +202,7 @@ class TestLeaves:
         assert len(set(made.index(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 2.0]])).tolist())) == 3
 
     def test_equal_earnings_end_the_run_in_one_line(self) -> None:
-        with pytest.raises(RunError, match="random behaviour earned the same from each of 6 observations"):
+        with pytest.raises(RunError, match="random behavior earned the same from each of 6 observations"):
             leaves().gather(steps(np.zeros((6, 2))), 1.0)
 
     def test_what_has_no_leaves_is_refused(self) -> None:
@@ -244,7 +244,7 @@ def test_a_discretizer_read_again_goes_on_the_same(kind: str, tmp_path: Path) ->
 @pytest.mark.parametrize("kind", AGENTS)
 def test_an_agent_acts_at_random_until_its_states_are_known_and_learns_in_them_then(kind: Any) -> None:
     agent = make(kind, observation_space=PLANE, discretizer=clusters(), epsilon=lambda step: 0.0)
-    assert agent.q.shape == (0, 2)
+    assert agent.q.values.shape == (0, 2)
     many = seen(np.zeros((2000, 2)))
     drawn = agent.act(many, (), explore=False, rng=np.random.default_rng(0))[0]
     assert drawn.mean() == pytest.approx(0.5, abs=0.05)
@@ -252,7 +252,7 @@ def test_an_agent_acts_at_random_until_its_states_are_known_and_learns_in_them_t
     assert agent.act(legal, (), explore=True, rng=np.random.default_rng(0))[0].tolist() == [1] * 5
     agent.observe(steps(blobs()))
     assert agent.update() is None
-    assert (agent.q.shape, agent.steps) == ((4, 2), 60)
+    assert (agent.q.values.shape, agent.steps) == ((4, 2), 60)
     ending = transition(blobs()[:1], [1], [8.0], [0.0], blobs()[1:2])
     for _ in range(20):
         agent.observe(ending)
@@ -269,7 +269,7 @@ def test_off_policy_monte_carlo_begins_with_its_states() -> None:
         agent.observe(transition(rows, [t % 2], [1.0], [0.0 if t % 4 == 3 else 1.0], rows))
         agent.update()
     assert agent.visits.sum() > 0
-    assert agent._weights.shape == agent.q.shape
+    assert agent._weights.shape == agent.q.values.shape
 
 
 def test_a_table_and_its_states_are_read_again(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_table_and_its_states_are_read_again(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.save(0, first.state_dict())
     second.load_state_dict(store.load(0))
-    assert second.q.any()
+    assert second.q_values.any()
     assert_same(first.state_dict(), second.state_dict())
 
 

@@ -22,8 +22,8 @@ ALMOST_1 = 1 - 1e-7
 def exactness(play: Play, gamma: float) -> tuple[Array, Array]:
     """Return the values of the greedy policy and of an optimal one [starts], both exact."""
     mdp, gamma = replace(model_of(play.env.envs[0], samples=None, seed=0), legal=None), min(gamma, ALMOST_1)
-    policy = np.zeros(play.agent.q.shape)
-    policy[np.arange(len(policy)), play.agent.q.argmax(axis=1)] = 1.0
+    policy = np.zeros(play.agent.q_values.shape)
+    policy[np.arange(len(policy)), play.agent.q_values.argmax(axis=1)] = 1.0
     values, best = exact_values(mdp, policy, gamma=gamma), policy_iteration(mdp, gamma=gamma, theta=None).values
     starts = mdp.start > 0
     return values[starts], best[starts]
@@ -84,14 +84,14 @@ def test_values_of_0_that_illegal_actions_keep_mislead_nobody(agent: str, credit
     play.leap(60_000)
     mdp = model_of(play.env.envs[0], samples=None, seed=0)
     assert not play.agent.visits[~mdp.mask].any()
-    assert not play.agent.q[~mdp.mask].any()
-    policy = np.zeros(play.agent.q.shape)
-    policy[np.arange(len(policy)), np.where(mdp.mask, play.agent.q, -np.inf).argmax(axis=1)] = 1.0
+    assert not play.agent.q_values[~mdp.mask].any()
+    policy = np.zeros(play.agent.q_values.shape)
+    policy[np.arange(len(policy)), np.where(mdp.mask, play.agent.q_values, -np.inf).argmax(axis=1)] = 1.0
     starts = mdp.start > 0
     best = policy_iteration(mdp, gamma=0.9, theta=None).values[starts]
     np.testing.assert_allclose(exact_values(mdp, policy, gamma=0.9)[starts], best, rtol=0, atol=1e-9)
     # What is learnt is what it is worth, and below 0: no wall was taken for the best way.
-    learnt_values = np.where(mdp.mask, play.agent.q, -np.inf).max(axis=1)[starts]
+    learnt_values = np.where(mdp.mask, play.agent.q_values, -np.inf).max(axis=1)[starts]
     np.testing.assert_allclose(learnt_values, best, rtol=0, atol=0.05)
     assert (best < 0).all()
 
@@ -107,7 +107,7 @@ def test_sixty_thousand_episodes_of_safecab_are_exact_from_every_start_and_keep_
     for _ in range(40):
         if not len(states):
             break
-        actions = play.agent.q[states].argmax(axis=1)
+        actions = play.agent.q_values[states].argmax(axis=1)
         assert mdp.reward[states, actions, 0].min() > -1_000
         states = mdp.next_state[states, actions, 0][~mdp.terminated[states, actions, 0]]
     assert not len(states)
@@ -157,7 +157,7 @@ def online(agent: str, seed: int) -> tuple[float, int]:
     state, _ = env.reset(seed=0)
     ended, length = False, 0
     while not ended and length < 50:
-        state, _, ended, _, _ = env.step(int(play.agent.q[state].argmax()))
+        state, _, ended, _, _ = env.step(int(play.agent.q_values[state].argmax()))
         length += 1
     return float(np.mean(returns[len(returns) // 2 :])), length
 

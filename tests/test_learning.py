@@ -56,7 +56,7 @@ def trained_on_the_lake(seed: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_q_learning_is_exact_on_frozen_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     agent = trained_on_the_lake(0, tmp_path, monkeypatch)
-    assert abs(policy_value(agent.q.argmax(axis=1)) - optimal_value()) < 1e-9
+    assert abs(policy_value(agent.q_values.argmax(axis=1)) - optimal_value()) < 1e-9
 
 
 @pytest.mark.slow
@@ -65,7 +65,7 @@ def test_q_learning_is_exact_on_frozen_lake_for_ten_seeds(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = trained_on_the_lake(seed, tmp_path, monkeypatch)
-    assert abs(policy_value(agent.q.argmax(axis=1)) - optimal_value()) < 1e-9
+    assert abs(policy_value(agent.q_values.argmax(axis=1)) - optimal_value()) < 1e-9
 
 
 def test_dqn_masters_cartpole_and_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ def test_what_was_not_legal_is_neither_heat_nor_arrow() -> None:
     config = instantiate.plain(composed("train", list(words))[0])
     env = build.make_environment(config, num_envs=1)
     agent = build.make_agent(config, env, Seeds(0))
-    agent.q[0] = [-1.0, -5.0, -1.0, -1.0]
+    agent.q.values[0] = [-1.0, -5.0, -1.0, -1.0]
     legal = legal_in(env.envs[0].env, action_mask=True)
     assert legal is not None
     # There is but the way to the right.

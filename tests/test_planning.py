@@ -28,7 +28,7 @@ def planner(*words: str) -> Any:
 
 def think(agent: Any) -> int:
     rounds = 0
-    while agent.think() is not None:
+    while agent.plan() is not None:
         rounds += 1
     return rounds
 
@@ -44,7 +44,7 @@ def test_on_the_gridworld_values_are_distances_and_ties_are_shared(agent: str) -
 
 def test_the_first_round_of_policy_iteration_evaluates_the_uniform_policy() -> None:
     found = planner("agent=policy_iteration", "env=gridworld", "agent.gamma=1")
-    found.think()
+    found.plan()
     np.testing.assert_allclose(found.v.reshape(4, 4)[0], [0, -14, -20, -22])
     np.testing.assert_allclose(found.q[5], [-15, -21, -21, -15])
 
@@ -59,7 +59,7 @@ def test_it_is_optimal(agent: str, env: str, gamma: float, theta: str) -> None:
     best = value_iteration(found.mdp, gamma=gamma, theta=1e-12)
     np.testing.assert_allclose(found.v, best.values, atol=1e-9)
     np.testing.assert_array_equal(found.policy, best.policy)
-    assert found.think() is None
+    assert found.plan() is None
     assert rounds < 20 or agent == "value_iteration"
 
 

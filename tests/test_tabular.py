@@ -23,11 +23,10 @@ from rlkit.agents.q_learning import QLearning
 from rlkit.agents.sarsa import Sarsa
 from rlkit.agents.td_prediction import TDPrediction
 from rlkit.algorithms.fixed_policies import Uniform
-from rlkit.algorithms.tabular.control import TabularControl
+from rlkit.algorithms.tabular.control import QTable, TabularControl
 from rlkit.algorithms.tabular.monte_carlo import first_visits, returns_of
 from rlkit.algorithms.tabular.prediction import Prediction
-from rlkit.algorithms.tabular.q_table import Step, Table
-from rlkit.algorithms.tabular.traces import Traces, make_credit
+from rlkit.algorithms.tabular.traces import EligibilityTraces, NStepReturns, Step, make_traces
 from rlkit.core.loop import train
 from rlkit.core.schedules import Constant, Linear
 from rlkit.core.types import UsageError
@@ -35,71 +34,83 @@ from rlkit.vector.vector import SerialEnvironment
 from toys import assert_same
 
 
-def table_of(shape: tuple[int, int]) -> Table:
+def table_of(shape: tuple[int, int]) -> QTable:
     """Return a table of zeros whose values go all the way to their targets."""
-    return Table(np.zeros(shape), np.zeros(shape, np.int64), 1.0, 0.0)
+    return QTable(np.zeros(shape), np.zeros(shape, np.int64), 1.0, 0.0)
+
+
+class Targets(QTable):
+    """A table that notes what is learned in place of learning it."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.targets: list[tuple[int, float]] = []
+
+    def update(self, s: int, a: int, target: float) -> float:
+        self.targets.append((s, target))
+        return target
 
 
 def test_only_legal_actions_are_best_or_worth_anything() -> None:
     table = table_of((2, 3))
     table.values[...] = [[0.0, 5.0, 3.0], [9.0, 1.0, -2.0]]
     masks = [np.array(mask, bool) for mask in ([1, 0, 1], [0, 1, 1], [0, 0, 0])]
-    assert [table.best(s, None) for s in (0, 1)] == [1, 0]
-    assert [table.best(s, mask) for s in (0, 1) for mask in masks[:2]] == [2, 1, 0, 1]
-    assert [table.highest(s, None) for s in (0, 1)] == [5.0, 9.0]
-    assert [table.highest(s, mask) for s in (0, 1) for mask in masks] == [3.0, 5.0, 0.0, 9.0, 1.0, 0.0]
+    assert [table.argmax(s, None) for s in (0, 1)] == [1, 0]
+    assert [table.argmax(s, mask) for s in (0, 1) for mask in masks[:2]] == [2, 1, 0, 1]
+    assert [table.max_value(s, None) for s in (0, 1)] == [5.0, 9.0]
+    assert [table.max_value(s, mask) for s in (0, 1) for mask in masks] == [3.0, 5.0, 0.0, 9.0, 1.0, 0.0]
 
 
 class TestSarsa:
     def test_a_step_learns_from_the_next_action_taken(self) -> None:
         agent = make(Sarsa)
-        agent.q[1] = [4.0, 8.0]
+        agent.q.values[1] = [4.0, 8.0]
         assert learn(agent, transition([0], [1], [1.0], [1.0], [1])) is None
         learn(agent, transition([1], [0], [0.0], [1.0], [2]))
         # 0 + 0.5 (1 + 0.5 * 4 - 0), not the greedy 8.
-        assert agent.q[0].tolist() == [0.0, 1.5]
+        assert agent.q.values[0].tolist() == [0.0, 1.5]
 
     def test_the_last_step_learns_at_once(self) -> None:
         agent = make(Sarsa)
-        agent.q[1] = [9.0, 9.0]
+        agent.q.values[1] = [9.0, 9.0]
         learn(agent, transition([0], [1], [1.0], [0.0], [1]))
-        assert agent.q[0, 1] == 0.5
+        assert agent.q.values[0, 1] == 0.5
 
     def test_after_truncation_an_action_is_drawn_at_the_true_successor(self) -> None:
         drawn = []
         for seed in range(400):
             agent = make(Sarsa, rng=np.random.default_rng(seed))
-            agent.q[5], agent.q[7] = [4.0, 8.0], [100.0, 100.0]
+            agent.q.values[5], agent.q.values[7] = [4.0, 8.0], [100.0, 100.0]
             learn(agent, transition([4], [0], [0.0], [1.0], [5], last=[True]))
             learn(agent, transition([7], [0], [0.0], [1.0], [8]))
-            drawn.append(agent.q[4, 0] / 0.25)
+            drawn.append(agent.q.values[4, 0] / 0.25)
         assert set(drawn) == {4.0, 8.0}
         # Epsilon-greedy: the other action in 0.2 / 2 of the cases.
         assert np.mean(np.array(drawn) == 4.0) == pytest.approx(0.1, abs=0.045)
 
     def test_environments_do_not_mix(self) -> None:
         agent = make(Sarsa)
-        agent.q[1], agent.q[2] = [4.0, 8.0], [16.0, 32.0]
+        agent.q.values[1], agent.q.values[2] = [4.0, 8.0], [16.0, 32.0]
         learn(agent, transition([0, 3], [0, 0], [0.0, 0.0], [1.0, 1.0], [1, 2]))
         learn(agent, transition([1, 2], [1, 0], [0.0, 0.0], [1.0, 1.0], [9, 9]))
-        assert (agent.q[0, 0], agent.q[3, 0]) == (0.25 * 8, 0.25 * 16)
+        assert (agent.q.values[0, 0], agent.q.values[3, 0]) == (0.25 * 8, 0.25 * 16)
 
 
 class TestExpectedSarsa:
     def test_the_successor_is_worth_its_mean_under_the_policy(self) -> None:
         agent = make(ExpectedSarsa)
-        agent.q[1] = [4.0, 8.0]
+        agent.q.values[1] = [4.0, 8.0]
         learn(agent, transition([0], [1], [1.0], [1.0], [1]))
         # 0.9 * 8 + 0.1 * 4 = 7.6.
-        assert agent.q[0, 1] == pytest.approx(0.5 * (1 + 0.5 * 7.6))
+        assert agent.q.values[0, 1] == pytest.approx(0.5 * (1 + 0.5 * 7.6))
 
     def test_illegal_actions_are_left_out(self) -> None:
         agent = make(ExpectedSarsa)
-        agent.q[1] = [4.0, 8.0]
+        agent.q.values[1] = [4.0, 8.0]
         learn(agent, transition([0], [1], [1.0], [1.0], [1], next_legal_actions=[[True, False]]))
-        assert agent.q[0, 1] == 0.5 * (1 + 0.5 * 4)
+        assert agent.q.values[0, 1] == 0.5 * (1 + 0.5 * 4)
         learn(agent, transition([3], [1], [1.0], [0.0], [1], next_legal_actions=[[False, False]]))
-        assert agent.q[3, 1] == 0.5
+        assert agent.q.values[3, 1] == 0.5
 
 
 class TestDoubleQLearning:
@@ -118,40 +129,39 @@ class TestDoubleQLearning:
         agent = make(DoubleQLearning)
         first, second = agent.tables
         first.values[0], second.values[0] = [1.0, 0.0], [0.0, 3.0]
-        assert agent.q[0].tolist() == [0.5, 1.5]
+        assert agent.q_values[0].tolist() == [0.5, 1.5]
 
 
 class TestReturns:
     def test_three_steps_are_added_up(self) -> None:
         agent = make(Sarsa, n_step=3, epsilon=Constant(0.0))
-        agent.q[4] = [16.0, 0.0]
+        agent.q.values[4] = [16.0, 0.0]
         rows = [([s], [0], [1.0], [1.0], [s + 1]) for s in range(1, 4)]
         for row in rows:
             assert learn(agent, transition(*row)) is None
         learn(agent, transition([4], [0], [0.0], [1.0], [5]))
         # 1 + 0.5 (1 + 0.5 (1 + 0.5 * 16)) = 3.75, half of it.
-        assert agent.q[1, 0] == 0.5 * 3.75
-        assert agent.q[2:4].any() == False  # noqa: E712 - an array's
+        assert agent.q.values[1, 0] == 0.5 * 3.75
+        assert agent.q.values[2:4].any() == False  # noqa: E712 - an array's
 
     def test_at_an_end_all_that_wait_learn(self) -> None:
         agent = make(QLearning, n_step=3)
         for s, discount in ((1, 1.0), (2, 0.0)):
             learn(agent, transition([s], [0], [1.0], [discount], [s + 1]))
-        assert agent.q[1:3, 0].tolist() == [0.5 * 1.5, 0.5]
+        assert agent.q.values[1:3, 0].tolist() == [0.5 * 1.5, 0.5]
 
     def test_the_greedy_policy_s_returns_end_where_an_action_was_not_greedy(self) -> None:
         agent = make(QLearning, n_step=3)
-        agent.q[2] = [8.0, 0.0]
+        agent.q.values[2] = [8.0, 0.0]
         learn(agent, transition([1], [0], [1.0], [1.0], [2]))
         learn(agent, transition([2], [1], [100.0], [0.0], [3]))
         # Not the 100, which came from an action that the greedy policy does not take.
-        assert agent.q[1, 0] == 0.5 * (1 + 0.5 * 8)
-        assert agent.q[2, 1] == 50.0
+        assert agent.q.values[1, 0] == 0.5 * (1 + 0.5 * 8)
+        assert agent.q.values[2, 1] == 50.0
 
     def test_one_step_alone_waits_for_nothing(self) -> None:
-        reaching = {words: make_credit(*words).reaches_back for words in ((1, 0.0), (2, 0.0), (1, 0.5))}
-        assert reaching == {(1, 0.0): False, (2, 0.0): True, (1, 0.5): True}
-        assert make_credit(1, 0.0).state_dict() == {}
+        made = [type(make_traces(*words)) for words in ((1, 0.0), (2, 0.0), (1, 0.5))]
+        assert made == [type(None), NStepReturns, EligibilityTraces]
 
     @settings(max_examples=60)
     @given(data=st.data(), n_step=st.integers(1, 5), n=st.integers(1, 3))
@@ -161,14 +171,13 @@ class TestReturns:
             min_size=1, max_size=12,
         )  # fmt: skip
         episodes = [data.draw(draw) for _ in range(n)]
-        table, credit, found = table_of((5, 1)), make_credit(n_step, 0.0), []
-        table.move = lambda s, a, error: found.append((s, error))  # type: ignore[method-assign]
+        table, traces = Targets(np.zeros((5, 1)), np.zeros((5, 1), np.int64), 1.0, 0.0), NStepReturns(n_step)
         expected = []
         for i, rows in enumerate(episodes):
             steps = [Step(s, 0, r, d, 4, last or d == 0, None, None) for s, r, d, last in rows]
             worths = [0.25 * t for t in range(len(steps))]
             for step, worth in zip(steps, worths, strict=True):
-                credit.spread(i, step, worth, table)
+                traces.update(table, i, step, step.r_t + step.discount_t * worth)
             for t in range(len(steps)):
                 end = next((k for k in range(t, len(steps)) if steps[k].last or k == t + n_step - 1), None)
                 if end is not None:
@@ -178,7 +187,7 @@ class TestReturns:
                     target += worths[end] * np.prod([step.discount_t for step in steps[t : end + 1]])
                     expected.append((steps[t].s_tm1, pytest.approx(target, abs=1e-12)))
         # Within an environment in order; what ends late comes late.
-        assert sorted(found) == sorted(expected, key=lambda pair: (pair[0], pair[1].expected))
+        assert sorted(table.targets) == sorted(expected, key=lambda pair: (pair[0], pair[1].expected))
 
 
 class TestTraces:
@@ -188,14 +197,14 @@ class TestTraces:
         learn(agent, transition([2], [0], [0.0], [1.0], [3]))
         learn(agent, transition([3], [0], [10.0], [0.0], [4]))
         # Traces 0.4 ** k, errors 0, 0 and 10; half of it.
-        assert agent.q[1:4, 0].tolist() == pytest.approx([5 * 0.16, 5 * 0.4, 5.0])
+        assert agent.q.values[1:4, 0].tolist() == pytest.approx([5 * 0.16, 5 * 0.4, 5.0])
 
     def test_a_state_seen_again_has_a_fresh_trace_not_a_bigger_one(self) -> None:
         agent = make(QLearning, trace_decay=0.8)
         for _ in range(3):
             learn(agent, transition([1], [0], [0.0], [1.0], [1]))
         learn(agent, transition([1], [0], [10.0], [0.0], [4]))
-        assert agent.q[1, 0] == 5.0
+        assert agent.q.values[1, 0] == 5.0
 
     @pytest.mark.parametrize("kind", [QLearning, DoubleQLearning])
     @pytest.mark.parametrize("credit", [{"trace_decay": 0.8}, {"n_step": 3}], ids=["traces", "three steps"])
@@ -213,24 +222,24 @@ class TestTraces:
         for kind, value in ((QLearning, 0.0), (ExpectedSarsa, 5 * 0.4)):
             agent = make(kind, trace_decay=0.8)
             learn(agent, transition([1], [0], [0.0], [1.0], [2]))
-            agent.q[2] = [0.0, 1e-12]
+            agent.q.values[2] = [0.0, 1e-12]
             learn(agent, transition([2], [0], [10.0], [0.0], [3]))
-            assert agent.q[1, 0] == pytest.approx(value, abs=1e-9)
+            assert agent.q.values[1, 0] == pytest.approx(value, abs=1e-9)
 
     def test_traces_end_with_the_episode(self) -> None:
         agent = make(QLearning, trace_decay=0.8)
         learn(agent, transition([1], [0], [0.0], [1.0], [2], last=[True]))
         learn(agent, transition([2], [0], [10.0], [0.0], [3]))
-        assert agent.q[1, 0] == 0.0
+        assert agent.q.values[1, 0] == 0.0
 
     def test_lambda_1_at_the_end_of_an_episode_is_monte_carlo(self) -> None:
         """With every value 0 and errors learnt in full only at the end, as all rewards come there."""
         rng = np.random.default_rng(0)
-        traces, table = Traces(1.0), table_of((9, 2))
+        traces, table = EligibilityTraces(1.0), table_of((9, 2))
         steps = [Step(s, int(rng.integers(2)), 0.0, 0.9, s + 1, False, None, None) for s in range(7)]
         steps.append(Step(7, 1, 3.0, 0.0, 8, True, None, None))
         for step in steps:
-            traces.spread(0, step, 0.0, table)
+            traces.update(table, 0, step, step.r_t)
         got = [table.values[step.s_tm1, step.a_tm1] for step in steps]
         assert got == pytest.approx(returns_of(steps, 0.0))
 
@@ -290,7 +299,7 @@ def test_it_goes_on_from_its_state_as_if_there_had_been_no_break(kind: type[Tabu
     for _ in train(other, stream, total_steps=600):
         pass
     assert_same(other.state_dict(), agent.state_dict())
-    assert agent.q.any()
+    assert agent.q_values.any()
 
 
 def play_episode(agent: Any, steps: list[tuple[int, int, float]], *, end: str = "terminates") -> Any:
@@ -324,13 +333,13 @@ class TestPrediction:
 
     def test_a_truncated_return_goes_on_with_the_value_of_where_it_was_broken_off(self) -> None:
         agent = predict(MCPrediction, first_visit=True)
-        agent.table.values[9] = 8.0
+        agent.v[9] = 8.0
         play_episode(agent, [(1, 0, 1.0)], end="is truncated")
         assert agent.v[1] == 1 + 0.5 * 8
 
     def test_td_0_bootstraps(self) -> None:
         agent = predict(TDPrediction, n_step=1, trace_decay=0.0, learning_rate=0.5, learning_rate_decay=0.0)
-        agent.table.values[2] = 4.0
+        agent.v[2] = 4.0
         learn(agent, transition([1], [1], [1.0], [1.0], [2]))
         assert agent.v[1] == 0.5 * (1 + 0.5 * 4)
 
@@ -354,7 +363,7 @@ class TestPrediction:
     def walked(self, kind: str, initial_value: float, steps: int, seed: int) -> Any:
         made, keys = self.KINDS[kind]
         agent = predict(made, observation_space=spaces.Discrete(7), gamma=1.0, initial_value=initial_value, **keys)
-        agent.table.values[[0, 6]] = 0  # never left, and worth nothing
+        agent.v[[0, 6]] = 0  # never left, and worth nothing
         for _ in train(agent, stream_of(agent, SerialEnvironment([Walk] * 8), seed), total_steps=steps):
             pass
         return agent.v[1:6]
@@ -387,12 +396,12 @@ class TestMonteCarloControl:
     def test_states_and_actions_learn_from_their_returns(self) -> None:
         agent = monte_carlo()
         play_episode(agent, [(1, 0, 0.0), (2, 1, 1.0), (1, 1, 2.0)])
-        assert agent.q[1].tolist() == [1.0, 2.0]
-        assert agent.q[2].tolist() == [0.0, 2.0]
+        assert agent.q.values[1].tolist() == [1.0, 2.0]
+        assert agent.q.values[2].tolist() == [0.0, 2.0]
 
     def test_an_exploring_start_is_uniform_and_only_the_start(self) -> None:
         agent = monte_carlo(exploring_starts=True, epsilon=Constant(0.0))
-        agent.q[:, 1] = 1.0
+        agent.q.values[:, 1] = 1.0
         rng = np.random.default_rng(0)
         many, first = seen([0] * 600), agent.initial_memory(600)
         action, memory = agent.act(many, first, explore=True, rng=rng)
@@ -402,25 +411,25 @@ class TestMonteCarloControl:
 
     def test_weighted_importance_sampling_by_hand(self) -> None:
         agent = monte_carlo(off_policy=True, gamma=1.0)
-        agent.q[2] = [0.0, 0.5]
+        agent.q.values[2] = [0.0, 0.5]
         # In state 2 action 1 is greedy: likely 0.9. In state 1 both tie: 0.5 each.
         play_episode(agent, [(1, 0, 1.0), (2, 1, 3.0)])
-        assert agent.q[2, 1] == 3.0
+        assert agent.q.values[2, 1] == 3.0
         # The weight of what came before it is 1 / 0.9; the first return is the mean whatever its weight.
-        assert agent.q[1, 0] == 4.0
+        assert agent.q.values[1, 0] == 4.0
         assert agent._weights[1, 0] == pytest.approx(1 / 0.9)
         assert agent._weights[2, 1] == 1.0
         play_episode(agent, [(1, 0, 1.0), (2, 1, 0.0)])
-        assert agent.q[2, 1] == 1.5
+        assert agent.q.values[2, 1] == 1.5
         # Now action 0 is the greedy one in state 1.
-        assert agent.q[1, 0] == pytest.approx((4.0 + 1.0) / 2)
+        assert agent.q.values[1, 0] == pytest.approx((4.0 + 1.0) / 2)
 
     def test_off_policy_what_was_not_greedy_ends_it(self) -> None:
         agent = monte_carlo(off_policy=True, gamma=1.0)
-        agent.q[2] = [9.0, 0.0]
+        agent.q.values[2] = [9.0, 0.0]
         play_episode(agent, [(1, 0, 1.0), (2, 1, 3.0)])
-        assert agent.q[2].tolist() == [9.0, 3.0]
-        assert agent.q[1].tolist() == [0.0, 0.0]
+        assert agent.q.values[2].tolist() == [9.0, 3.0]
+        assert agent.q.values[1].tolist() == [0.0, 0.0]
 
     @pytest.mark.parametrize("options", [{}, {"first_visit": False}, {"off_policy": True}])
     def test_it_goes_on_from_its_state_in_the_middle_of_an_episode(self, options: Any) -> None:

@@ -28,8 +28,8 @@ from rlkit.agents.td_prediction import TDPrediction
 from rlkit.algorithms.fixed_policies import Uniform
 from rlkit.algorithms.linear.features import Tiles
 from rlkit.algorithms.policy_gradient.normalization import RewardScale
-from rlkit.algorithms.tabular.q_table import Step, Table
-from rlkit.algorithms.tabular.traces import Traces
+from rlkit.algorithms.tabular.control import QTable
+from rlkit.algorithms.tabular.traces import EligibilityTraces, Step
 from rlkit.core.loop import train
 from rlkit.core.schedules import Constant
 from rlkit.core.targets import gae, returns, vtrace
@@ -100,7 +100,7 @@ class TestTemporalDifferences:
 def test_monte_carlo_control(first_visit: bool, off_policy: bool) -> None:
     options = {"first_visit": first_visit, "exploring_starts": False, "off_policy": off_policy}
     agent = play(MCControl(**CONTROL, **options, rng=np.random.default_rng(0)))
-    assert agent.q[:3, 0].tolist() == WON
+    assert agent.q.values[:3, 0].tolist() == WON
 
 
 def test_monte_carlo_prediction() -> None:
@@ -120,26 +120,26 @@ def test_linear_functions_learn_the_same_by_traces() -> None:
 class TestTraces:
     def test_the_first_pair_moves_by_minus_half_of_the_second_error(self) -> None:
         agent = QLearning(**{**CONTROL, "learning_rate": 0.25}, n_step=1, trace_decay=0.5, rng=Heads())
-        agent.q[2] = 8.0
+        agent.q.values[2] = 8.0
         play(agent)
         # Errors 0, -8 and then 1 - 8 - 0.25 * 0 = -7; shares 0.25 of them, traces -0.5 and 0.25.
-        assert agent.q[2, 0] == 8 + 0.25 * -7
-        assert agent.q[1, 0] == 0.25 * (-8 - 0.5 * -7)
-        assert agent.q[0, 0] == 0.25 * (-0.5 * -8 + 0.25 * -7)
+        assert agent.q.values[2, 0] == 8 + 0.25 * -7
+        assert agent.q.values[1, 0] == 0.25 * (-8 - 0.5 * -7)
+        assert agent.q.values[0, 0] == 0.25 * (-0.5 * -8 + 0.25 * -7)
 
     @pytest.mark.parametrize("sign", [1.0, -1.0])
     def test_one_is_dropped_when_it_is_near_to_0_on_either_side(self, sign: float) -> None:
-        traces, table = Traces(1e-5), Table(np.zeros((9, 1)), np.zeros((9, 1), np.int64), 1.0, 0.0)
+        traces, table = EligibilityTraces(1e-5), QTable(np.zeros((9, 1)), np.zeros((9, 1), np.int64), 1.0, 0.0)
         for s in range(3):
-            traces.spread(0, Step(s, 0, 0.0, sign, s + 1, False, None, None), 0.0, table)
+            traces.update(table, 0, Step(s, 0, 0.0, sign, s + 1, False, None, None), 0.0)
         # 1e-10 of the second is below FAINT.
         [[_, kept]] = traces.state_dict()["traces"]
         assert kept == [[2, 0, sign * 1e-5]]
 
     def test_what_is_done_again_leaves_1_whoever_did_it_before(self) -> None:
-        traces, table = Traces(0.5), Table(np.zeros((2, 1)), np.zeros((2, 1), np.int64), 1.0, 0.0)
+        traces, table = EligibilityTraces(0.5), QTable(np.zeros((2, 1)), np.zeros((2, 1), np.int64), 1.0, 0.0)
         for s in (0, 1, 0):
-            traces.spread(0, Step(s, 0, 0.0, -1.0, 1 - s, False, None, None), 0.0, table)
+            traces.update(table, 0, Step(s, 0, 0.0, -1.0, 1 - s, False, None, None), 0.0)
         [[_, kept]] = traces.state_dict()["traces"]
         assert kept == [[0, 0, -0.5], [1, 0, 0.25]]
 
@@ -161,11 +161,11 @@ class TestTraces:
     def test_they_are_those_of_the_definition(
         self, rows: list[tuple[int, float, float, bool, float]], trace_decay: float, decay: float
     ) -> None:
-        traces, table = Traces(trace_decay), Table(np.zeros((4, 1)), np.zeros((4, 1), np.int64), 0.5, decay)
+        traces, table = EligibilityTraces(trace_decay), QTable(np.zeros((4, 1)), np.zeros((4, 1), np.int64), 0.5, decay)
         values, trace, visits = np.zeros(4), np.zeros(4), np.zeros(4)
         for s, reward, discount, ends, v_t in rows:
             last = ends or discount == 0
-            traces.spread(0, Step(s, 0, reward, discount, 0, last, None, None), v_t, table)
+            traces.update(table, 0, Step(s, 0, reward, discount, 0, last, None, None), reward + discount * v_t)
             visits[s] += 1
             trace[s] = 1.0
             rates = 0.5 / np.maximum(visits, 1) ** decay

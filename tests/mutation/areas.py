@@ -26,7 +26,7 @@ def area(modules: str, tests: str) -> Area:
 AREAS = {
     "targets": area("rlkit/core/targets.py", "targets targets_values turns"),
     "traces": area(
-        "rlkit/algorithms/tabular/traces.py rlkit/algorithms/linear/agent.py rlkit/algorithms/tabular/q_table.py",
+        "rlkit/algorithms/tabular/traces.py rlkit/algorithms/linear/agent.py rlkit/algorithms/tabular/control.py",
         "tabular linear exact_control turns agents",
     ),
     "rollouts": area(

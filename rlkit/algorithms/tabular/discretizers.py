@@ -1,4 +1,4 @@
-"""Discretisers: a finite number of states for tabular agents, out of continuous observations.
+"""Discretizers: a finite number of states for tabular agents, out of continuous observations.
 
 What they need to know of the observations is gathered while the agent begins by acting at random; after `fit_after`
 steps they are fitted, once, and the agent's tables begin.
@@ -51,7 +51,7 @@ class Discretizer(ABC):
         return self._index(as_rows(observation, self._space, np.float64))
 
     def gather(self, transition: Transition, gamma: float) -> None:
-        """Keep a step of random behaviour; fit where there are enough.
+        """Keep a step of random behavior; fit where there are enough.
 
         Args:
             transition: of N environments.
@@ -89,7 +89,7 @@ class Discretizer(ABC):
         return {"gathered": self._together(), "size": self.size}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         columns = {name: np.array(column) for name, column in state["gathered"].items()}
         self._gathered, self.size = [columns] if columns else [], state["size"]
 
@@ -163,7 +163,7 @@ class Grid(Discretizer):
         return {**super().state_dict(), "low": self._low.copy(), "high": self._high.copy()}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         super().load_state_dict(state)
         self._low, self._high = np.array(state["low"]), np.array(state["high"])
 
@@ -217,25 +217,38 @@ class Labelled(Discretizer):
         return {**super().state_dict(), "models": models_state([self._model]), "known": self._known.copy()}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         super().load_state_dict(state)
         [self._model], self._known = read_models(state["models"]), np.array(state["known"])
 
 
 class Clusters(Labelled):
-    """The clusters of what random behaviour sees."""
+    """The clusters of what random behavior sees."""
 
     kind = "clusterer"
 
-    def __init__(self, *, estimator: Any, standardize: bool, **options: Any):
+    def __init__(
+        self,
+        *,
+        estimator: Any,
+        standardize: bool,
+        fit_after: int,
+        observation_space: FromRun[Any],
+        rng: FromRun[np.random.Generator],
+    ):
         """Take a clusterer.
 
         Args:
             estimator: with `predict`, as k-means has it.
             standardize: each dimension is brought to mean 0 and variance 1 first, so that none outweighs the others.
-            options: those of `Labelled`.
+            fit_after: steps that are gathered first.
+            observation_space: a `Box`.
+            rng: draws the seed of the fit.
+
+        Raises:
+            UsageError: what `Labelled` refuses.
         """
-        super().__init__(estimator=estimator, **options)
+        super().__init__(estimator=estimator, rng=rng, observation_space=observation_space, fit_after=fit_after)
         self._estimator = standardized(estimator, targets=False) if standardize else estimator
 
     def _smaller(self, estimator: Any) -> Any:
@@ -252,7 +265,7 @@ class Clusters(Labelled):
 
 
 class Leaves(Labelled):
-    """The leaves of a regression tree that predicts what random behaviour earns in the steps that follow.
+    """The leaves of a regression tree that predicts what random behavior earns in the steps that follow.
 
     So states are told apart where it matters for the reward, and as finely as it does. A step from which an episode
     was truncated, or the gathering ended, within the horizon is left out: what would have followed is not known.
@@ -260,13 +273,23 @@ class Leaves(Labelled):
 
     kind = "regressor"
 
-    def __init__(self, *, estimator: Any, horizon: int, **options: Any):
+    def __init__(
+        self,
+        *,
+        estimator: Any,
+        horizon: int,
+        fit_after: int,
+        observation_space: FromRun[Any],
+        rng: FromRun[np.random.Generator],
+    ):
         """Take a tree.
 
         Args:
             estimator: a regressor with `apply`, which gives the leaf [n] of each row.
             horizon: steps whose discounted rewards are added up; 1: the next reward alone.
-            options: those of `Labelled`.
+            fit_after: steps that are gathered first.
+            observation_space: a `Box`.
+            rng: draws the seed of the fit.
 
         Raises:
             UsageError: a regressor without leaves, a horizon below 1, or what `Labelled` refuses.
@@ -278,7 +301,7 @@ class Leaves(Labelled):
             )
         if horizon < 1:
             raise UsageError(f"agent.discretizer.horizon is {horizon}; it must be at least 1")
-        super().__init__(estimator=estimator, **options)
+        super().__init__(estimator=estimator, rng=rng, observation_space=observation_space, fit_after=fit_after)
         self._horizon = horizon
 
     def _labels(self, model: Any, rows: Array) -> Array:
@@ -293,7 +316,7 @@ class Leaves(Labelled):
         earned, whole = earnings(columns, self._horizon)
         if len(np.unique(earned[whole])) < 2:
             raise RunError(
-                f"agent.discretizer: random behaviour earned the same from each of {len(order)} observations, which "
+                f"agent.discretizer: random behavior earned the same from each of {len(order)} observations, which "
                 "tells no states apart; gather more (fit_after) or use discretizer@agent.discretizer=kmeans or grid"
             )
         self._learn(columns["row"][whole], earned[whole])

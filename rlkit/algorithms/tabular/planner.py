@@ -1,4 +1,4 @@
-"""Planners: agents that know the model of a finite MDP, and think one round further at each update."""
+"""Planners: agents that know the model of a finite MDP, and plan one round further at each update."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rlkit.planning.mdp.evaluation import action_values, uniform_policy
 
 
 class Planner:
-    """Acts by a policy, and learns nothing from what happens; a subclass says in `_think` how it is improved.
+    """Acts by a policy, and learns nothing from what happens; a subclass says in `improve` how it is improved.
 
     Attributes:
         mdp: the model.
         v: [S] float64 values, as far as they are known.
         policy: [S, A] float64, with which probability each action is taken; ties are shared.
-        done: thinking further would change nothing.
+        done: planning further would change nothing.
     """
 
     name: str
@@ -36,8 +36,8 @@ class Planner:
         """Take the model.
 
         Args:
-            model: returns the model of the environment, found by so many samples where it does not say what it is.
-            samples: draws of each action in each state; None: the environment must say what it is.
+            model: returns the model of the environment, estimated from so many samples where it does not bring one.
+            samples: draws of each action in each state; None: the environment must bring its model.
             observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`.
             gamma: discount factor.
 
@@ -65,30 +65,30 @@ class Planner:
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
         """Return actions [N] drawn from the policy, exploring or not; any legal one where none of its own is legal."""
-        shares = self.policy[state_index(timestep.observation, self._space)]
+        probabilities = self.policy[state_index(timestep.observation, self._space)]
         if (legal := timestep.legal_actions) is not None:
-            own = shares * legal
-            shares = np.where(own.any(axis=1, keepdims=True), own, legal)
-        likely = shares.cumsum(axis=1)
+            own = probabilities * legal
+            probabilities = np.where(own.any(axis=1, keepdims=True), own, legal)
+        cumulative = probabilities.cumsum(axis=1)
         # Scaled by the sum, which may miss 1 by rounding.
-        draws = rng.random((len(likely), 1)) * likely[:, -1:]
-        return (likely > draws).argmax(axis=1), memory
+        draws = rng.random((len(cumulative), 1)) * cumulative[:, -1:]
+        return (cumulative > draws).argmax(axis=1), memory
 
     def observe(self, transition: Transition) -> None:
         """Note whether a decision was taken at all."""
         self._decided = bool(transition.valid.any())
 
     def update(self) -> Metrics | None:
-        """Think one round further after a decision; None when that would change nothing."""
+        """Plan one round further after a decision; None when that would change nothing."""
         decided, self._decided = self._decided, False
-        return self.think() if decided else None
+        return self.plan() if decided else None
 
-    def think(self) -> Metrics | None:
-        """Think one round further; None when that would change nothing."""
-        return None if self.done else self._think()
+    def plan(self) -> Metrics | None:
+        """Plan one round further; None when that would change nothing."""
+        return None if self.done else self.improve()
 
-    def _think(self) -> Metrics:
-        """Improve `v` and `policy`, and say by how much."""
+    def improve(self) -> Metrics:
+        """Improve `v` and `policy`; return by how much."""
         raise NotImplementedError
 
     def state_dict(self) -> State:
@@ -96,7 +96,7 @@ class Planner:
         return {"v": self.v.copy(), "policy": self.policy.copy(), "done": self.done}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self.v, self.policy, self.done = np.array(state["v"]), np.array(state["policy"]), state["done"]
 
 

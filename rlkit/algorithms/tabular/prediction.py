@@ -1,4 +1,4 @@
-"""Prediction: what a fixed policy is worth in each state, by tables."""
+"""Prediction: the value of each state under a fixed policy, by tables."""
 
 from __future__ import annotations
 
@@ -6,17 +6,28 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.algorithms.fixed_policies import Following
-from rlkit.algorithms.tabular.q_table import Step, Table, added, steps_of
-from rlkit.algorithms.tabular.states import Counted
-from rlkit.core.types import Actor, Array, FromRun, Metrics, State, Transition, require_share
+from rlkit.algorithms.tabular.control import QTable, steps_of
+from rlkit.algorithms.tabular.states import DiscreteStates
+from rlkit.algorithms.tabular.traces import Step
+from rlkit.core.types import (
+    Actor,
+    Array,
+    FromRun,
+    Memory,
+    Metrics,
+    State,
+    TimeStep,
+    Transition,
+    require_share,
+)
 
 
-class Prediction(Following):
-    """Acts as a policy does, exploring or not, and learns a table of state values; a subclass says how.
+class Prediction:
+    """Acts as a policy does, exploring or not, and learns a table of state values; a subclass says in `learn` how.
 
     Attributes:
-        table: of values [S, 1].
+        table: of values [S, 1]: a state's value is that of its only action, 0.
+        v: [S] float64 state values, the same.
     """
 
     name: str
@@ -44,38 +55,44 @@ class Prediction(Following):
         Raises:
             UsageError: a space that is not discrete, or a gamma beyond 0 to 1.
         """
-        super().__init__(policy)
-        self._states, self._gamma = Counted(observation_space, agent=self.name), require_share("agent.gamma", gamma)
-        states = self._states.size
-        values, visits = np.full((states, 1), float(initial_value)), np.zeros((states, 1), np.int64)
-        self.table = Table(values, visits, learning_rate, learning_rate_decay)
-        self._pending: Transition | None = None
+        self._policy = policy
+        self._states = DiscreteStates(observation_space, agent=self.name)
+        self._gamma = require_share("agent.gamma", gamma)
+        shape = (self._states.size, 1)
+        values, visits = np.full(shape, float(initial_value)), np.zeros(shape, np.int64)
+        self.table = QTable(values, visits, learning_rate, learning_rate_decay)
+        self.v = self.table.values[:, 0]
+        self._transition: Transition | None = None
 
-    @property
-    def v(self) -> Array:
-        """[S] float64 state values."""
-        return self.table.values[:, 0]
+    def initial_memory(self, n: int) -> Memory:
+        """Return what the policy remembers."""
+        return self._policy.initial_memory(n)
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Return the policy's actions [N]."""
+        return self._policy.act(timestep, memory, explore=explore, rng=rng)
 
     def observe(self, transition: Transition) -> None:
         """Keep the transition for `update`."""
-        self._pending = transition
+        self._transition = transition
 
     def update(self) -> Metrics | None:
-        """Learn from the last transition, one environment after the other."""
-        transition, self._pending = self._pending, None
+        """Learn from the last transition, one environment after the other; None where nothing was learned."""
+        transition, self._transition = self._transition, None
         if transition is None:
             return None
-        # A state's value is that of its only action, 0.
-        unacted = transition._replace(action=np.zeros(len(transition.last), np.int64), next_legal_actions=None)
-        taken = steps_of(unacted, self._states.index, self._gamma)
-        errors = [error for i, step in taken for error in self._learn(i, step)]
-        return {"loss/td": added(map(abs, errors)) / len(errors)} if errors else None
+        action = np.zeros(len(transition.last), np.int64)
+        unacted = transition._replace(action=action, legal_actions=None, next_legal_actions=None)
+        total, n = 0.0, 0
+        for i, step in steps_of(unacted, self._states.index, self._gamma):
+            for td_error in self.learn(i, step):
+                total, n = total + abs(td_error), n + 1
+        return {"loss/td": total / n} if n else None
 
-    def _worth(self, step: Step) -> float:
-        return float(self.table.values[step.s_t, 0])
-
-    def _learn(self, i: int, step: Step) -> list[float]:
-        """Learn from a step of environment `i` and return the errors."""
+    def learn(self, i: int, step: Step) -> list[float]:
+        """Learn from a step of environment `i`; return the errors."""
         raise NotImplementedError
 
     def state_dict(self) -> State:
@@ -83,5 +100,5 @@ class Prediction(Following):
         return {"table": self.table.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self.table.load_state_dict(state["table"])

@@ -1,60 +1,67 @@
-"""States that tables have an entry for: those of a discrete space, or what a discretiser makes of any observation."""
+"""States that tables have an entry for: those of a discrete space, or what a discretizer makes of any observation."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
+
+import numpy as np
+from gymnasium import spaces
 
 from rlkit.core.spaces import num_states, state_index
 from rlkit.core.types import Array, State, Transition
 
 
-class States(Protocol):
-    """A function from observations to a finite number of states, which may have to be learnt first.
+class StateMapping(Protocol):
+    """A function from observations to a finite number of states, which may have to be learned first.
 
     Attributes:
         size: S, how many states there are; 0 while they are not known.
+        index: returns the state [N] int64, from 0 to S - 1, of each observation [N, ...].
     """
 
     size: int
 
-    def index(self, observation: Array) -> Array:
-        """Return the state [N] int64, from 0 to S - 1, of each observation [N, ...]."""
+    @property
+    def index(self) -> Callable[[Array], Array]:
+        """The function from observations [N, ...] to states [N] int64, from 0 to S - 1."""
 
     def gather(self, transition: Transition, gamma: float) -> None:
-        """Take in what random behaviour sees, while the states are not known; `gamma` is the agent's."""
+        """Take in what random behavior meets, while the states are not known; `gamma` is the agent's."""
 
     def state_dict(self) -> State:
-        """Return what was gathered or learnt, as plain data."""
+        """Return what was gathered or learned, as plain data."""
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
 
 
-class Counted:
+class DiscreteStates:
     """The states of a discrete space, which are known from the start.
 
     Attributes:
         size: S.
+        index: returns the state [N] int64, from 0 to S - 1, of each observation [N] or [N, ...].
     """
 
     def __init__(self, space: Any, *, agent: str):
-        """Count the states of `space`.
+        """Number the states of `space`.
 
         Raises:
             UsageError: it is not discrete; `agent` is named in the message.
         """
-        self._space, self.size = space, num_states(space, agent=agent)
-
-    def index(self, observation: Array) -> Array:
-        """Return the state [N] int64 of each observation [N, ...]."""
-        return state_index(observation, self._space)
+        self.size = num_states(space, agent=agent)
+        # Observations of `Discrete` are the states.
+        single = isinstance(space, spaces.Discrete)
+        self.index: Callable[[Array], Array] = np.asarray if single else partial(state_index, space=space)
 
     def gather(self, transition: Transition, gamma: float) -> None:
-        """Take no notice."""
+        """Do nothing: the states are known."""
 
     def state_dict(self) -> State:
         """Return nothing: nothing changes."""
         return {}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back nothing."""
+        """Do nothing."""

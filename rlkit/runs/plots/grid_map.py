@@ -129,7 +129,9 @@ def tables_of(agent: Any, legal: Array | None = None) -> tuple[Array, Array | No
     from rlkit.algorithms.tabular.prediction import Prediction
 
     if isinstance(agent, TabularControl):
-        q = agent.q if legal is None or legal.shape != agent.q.shape else np.where(legal, agent.q, -np.inf)
+        q = agent.q_values
+        if legal is not None and legal.shape == q.shape:
+            q = np.where(legal, q, -np.inf)
         return q.max(axis=1), q
     if isinstance(agent, Planner):
         return agent.v, np.where(agent.mdp.mask, agent.q, -np.inf)

@@ -1,6 +1,6 @@
 """The inner loop of tabular control in one finite MDP, compiled: the numbers of the Python loop, bit for bit.
 
-Names and formulas are those of `control`, `traces`, `monte_carlo` and `q_table` in `rlkit.algorithms.tabular`, of
+Formulas are those of `control`, `traces` and `monte_carlo` in `rlkit.algorithms.tabular`, of
 `rlkit.algorithms.exploration` and of `rlkit.envs.tabular`.
 """
 

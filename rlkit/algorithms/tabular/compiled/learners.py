@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.algorithms.exploration import Constant, Exponential, Linear, Multiplicative, Schedule
 from rlkit.algorithms.tabular.compiled.structures import (
     CONSTANT,
     EVERY_VISIT,
@@ -24,13 +23,12 @@ from rlkit.algorithms.tabular.compiled.structures import (
     Statistics,
 )
 from rlkit.algorithms.tabular.compiled_rules import CompiledRule
-from rlkit.algorithms.tabular.control import TabularControl, TDControl
-from rlkit.algorithms.tabular.q_table import Step, Table, plain
-from rlkit.algorithms.tabular.sarsa_step import Waiting
-from rlkit.algorithms.tabular.states import Counted
-from rlkit.algorithms.tabular.traces import OneStep, Returns, Traces
+from rlkit.algorithms.tabular.control import QTable, TabularControl
+from rlkit.algorithms.tabular.states import DiscreteStates
+from rlkit.algorithms.tabular.traces import EligibilityTraces, NStepReturns, Step, plain
 from rlkit.core.declarations import declarer, own_names
-from rlkit.core.types import Agent, Array, State, UsageError
+from rlkit.core.schedules import Constant, Exponential, Linear, Multiplicative, Schedule
+from rlkit.core.types import Agent, Array, UsageError
 
 
 def epsilon_of(schedule: Schedule, by_episode: bool) -> Epsilon | None:
@@ -89,70 +87,64 @@ def rule_of(agent: Agent) -> Rule | None:
     kind = kind_of(agent)
     if kind is None or not isinstance(agent, TabularControl) or not _known_parts(agent):
         return None
-    first, credit = agent.tables[0], agent.credit if isinstance(agent, TDControl) else None
+    first, traces = agent.tables[0], agent.traces
     return Rule(
         kind=kind,
         values=agent.values,
         visits=agent.counts,
         gamma=float(agent.gamma),
-        rate=float(first.rate),
-        rate_decay=float(first.decay),
-        n_step=credit.n_step if isinstance(credit, Returns) else 1,
-        trace_decay=float(credit.trace_decay) if isinstance(credit, Traces) else 0.0,
-        faint=Traces.FAINT,
+        rate=float(first.learning_rate),
+        rate_decay=float(first.learning_rate_decay),
+        n_step=traces.n_step if isinstance(traces, NStepReturns) else 1,
+        trace_decay=float(traces.trace_decay) if isinstance(traces, EligibilityTraces) else 0.0,
+        faint=EligibilityTraces.FAINT,
     )
 
 
 def _known_parts(agent: TabularControl) -> bool:
     """Tell whether what an agent learns with are classes that the kernel stands for, and not somebody's own."""
-    credits = (OneStep, Returns, Traces)
-    known = type(agent.states) is Counted and all(type(table) is Table for table in agent.tables)
-    return known and (not isinstance(agent, TDControl) or type(agent.credit) in credits)
+    known = type(agent.states) is DiscreteStates and all(type(table) is QTable for table in agent.tables)
+    return known and type(agent.traces) in (type(None), NStepReturns, EligibilityTraces)
 
 
-def steps_left(agent: TabularControl) -> tuple[list[list[Any]], list[list[Any]], list[list[Any]]]:
-    """Return from what an agent still learns: the tail or the episode, the traces, and the step that waits."""
-    credit = agent.credit.state_dict() if isinstance(agent, TDControl) else {"tails": _under_way(agent)["steps"]}
-    waiting = agent.waiting.state_dict()["steps"] if kind_of(agent) == SARSA else []  # type: ignore[attr-defined]
+def steps_left(agent: Any) -> tuple[list[list[Any]], list[list[Any]], list[list[Any]]]:
+    """Return from what an agent still learns: the tail or the episode, the traces, and the step that is pending."""
+    kept = {} if agent.traces is None else agent.traces.state_dict()
+    tails = agent.buffer.state_dict()["steps"] if learns_whole_episodes(agent) else kept.get("tails", [])
+    pending = agent.pending.state_dict()["steps"] if kind_of(agent) == SARSA else []
     # Rows are (environment, value), and there is one environment.
-    tail, traces = ([value for _, values in credit.get(name, []) for value in values] for name in ("tails", "traces"))
-    return tail, traces, [step for _, step in waiting]
-
-
-def _under_way(agent: Any) -> State:
-    state: State = agent.under_way.state_dict()
-    return state
+    tail, traces = ([value for _, values in rows for value in values] for rows in (tails, kept.get("traces", [])))
+    return tail, traces, [step for _, step in pending]
 
 
 def progress_of(agent: TabularControl, rule: Rule, statistics: Statistics) -> Progress:
     """Return from what an agent still learns, and the statistics, as arrays for up to `statistics.room` steps."""
-    traced, (tail, traces, waiting) = rule.trace_decay > 0, steps_left(agent)
+    traced, (tail, traces, pending) = rule.trace_decay > 0, steps_left(agent)
     whole = learns_whole_episodes(agent)
     size = 1 + (rule.values[0].size if traced else len(tail) + statistics.room if whole else rule.n_step)
     steps, numbers = np.zeros((size, 3), np.int64), np.zeros((size, 2))
     slot = np.full(rule.values[0].shape if traced or whole else (0, 0), -1, np.int64)
-    for i, (s, a, reward, discount, s_t, *_) in [*enumerate(tail), *((size - 1, step) for step in waiting)]:
+    for i, (s, a, reward, discount, s_t, *_) in [*enumerate(tail), *((size - 1, step) for step in pending)]:
         steps[i], numbers[i] = (s, a, s_t), (reward, discount)
     for i, (s, a, trace) in enumerate(traces):
         steps[i, :2], numbers[i, 0], slot[s, a] = (s, a), trace, i
-    counts = np.array([len(tail), len(traces), len(waiting), 0, 0, statistics.length, 0])
+    counts = np.array([len(tail), len(traces), len(pending), 0, 0, statistics.length, 0])
     sums = np.array([statistics.errors, statistics.epsilons, 0.0, statistics.raw, statistics.learner])
     return Progress(steps, numbers, slot, counts, sums, np.empty((statistics.room, 4)))
 
 
-def give_back(agent: TabularControl, progress: Progress, legal: Array | None) -> None:
-    """Let an agent go on from these steps; `legal` [S, A] tells what may be chosen."""
+def write_back(agent: Any, progress: Progress, legal: Array | None) -> None:
+    """Let an agent go on from these steps; `legal` [S, A] says which actions may be chosen."""
     counts, size = progress.counts, len(progress.steps)
     tail = [_plain(progress, i, legal) for i in range(counts[TAIL])]
     traces = [[*progress.steps[i, :2].tolist(), progress.numbers.item(i, 0)] for i in range(counts[TRACES])]
     tails = [[0, tail]] if tail else []
-    if isinstance(agent, TDControl):
-        agent.credit.load_state_dict({"tails": tails, "traces": [[0, traces]] if traces else []})
-    else:
-        agent.under_way.load_state_dict({"steps": tails})  # type: ignore[attr-defined]
+    if learns_whole_episodes(agent):
+        agent.buffer.load_state_dict({"steps": tails})
+    elif agent.traces is not None:
+        agent.traces.load_state_dict({"tails": tails, "traces": [[0, traces]] if traces else []})
     if kind_of(agent) == SARSA:
-        waiting: Waiting[Step] = agent.waiting  # type: ignore[attr-defined]
-        waiting.load_state_dict({"steps": [[0, _plain(progress, size - 1, legal)]] * int(counts[WAITING])})
+        agent.pending.load_state_dict({"steps": [[0, _plain(progress, size - 1, legal)]] * int(counts[WAITING])})
 
 
 def _plain(progress: Progress, i: int, legal: Array | None) -> list[Any]:

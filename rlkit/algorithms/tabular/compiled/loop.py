@@ -11,10 +11,10 @@ from rlkit.algorithms.exploration import no_number
 from rlkit.algorithms.tabular.compiled.environments import Place, View, view_of
 from rlkit.algorithms.tabular.compiled.learners import (
     epsilon_of,
-    give_back,
     learns_whole_episodes,
     progress_of,
     rule_of,
+    write_back,
 )
 from rlkit.algorithms.tabular.compiled.structures import (
     ENDED,
@@ -104,7 +104,7 @@ class CompiledLoop:
         if np.isnan(progress.sums[ERRORS]):
             raise no_number()
         legal = view.chances.legal if len(view.chances.legal) else None
-        give_back(agent, progress, legal)
+        write_back(agent, progress, legal)
         agent.steps, agent.episodes = where.agent_steps, where.agent_episodes
         view.put(Place(where.state, where.elapsed), last.action, last.last)
         stream.leap(_timestep(where.state, last, legal), where.steps)
