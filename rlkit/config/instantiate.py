@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from rlkit.config import signature
+from rlkit.config import settings, signature
 from rlkit.config.messages import nearest
 from rlkit.core.types import UsageError
 
@@ -72,11 +72,11 @@ def build(node: Any, context: Context, path: str = "") -> Any:
     signature.check(children, target, path)
     if partial:
         # Whoever calls it knows what it is for: a learner makes a torso for its own rows.
-        return functools.partial(target, **children)
+        return functools.partial(target, **settings.gathered(children, target))
     wanted = signature.parameters(target)
     known = {name: value(path) for name, value in context.items() if name in wanted and name not in children}
     signature.require(wanted, {*known, *children}, target, path)
-    return target(**known, **children)
+    return target(**settings.gathered({**known, **children}, target))
 
 
 def _by_task(target: Any, context: Context, path: str) -> str:
@@ -111,10 +111,12 @@ def plain_value(config: DictConfig, key: str) -> Any:
     return plain(value) if OmegaConf.is_config(value) else value
 
 
-def defaults(name: str) -> dict[str, Any]:
-    """Return the values of a shipped YAML, for plain scripts: ``DQN(network=…, **defaults("agent/dqn"))``.
+def defaults(name: str) -> Any:
+    """Return what a shipped YAML says, for plain scripts.
 
-    Nodes with ``_target_`` are built. What the file leaves to the run (the network, the replay) is left out.
+    Where the class that it configures takes settings, these: ``DQN(network=…, settings=defaults("agent/dqn"), …)``, of
+    which `dataclasses.replace` changes one. Else the values by name: ``MLP(space, **defaults("network/mlp"))``; nodes
+    with ``_target_`` are built, and what the file leaves to the run (the network, the replay) is left out.
 
     Raises:
         UsageError: there is no such YAML.
@@ -130,8 +132,12 @@ def defaults(name: str) -> dict[str, Any]:
     for part in group.split("/"):
         node = node[part]
     own = {key: node._get_node(key) for key in map(str, node) if not key.startswith("_") and not _refers(node, key)}
+    target = node.get("_target_")
+    taken = settings.settings_of(locate(target, name)) if isinstance(target, str) else None
+    if taken is not None:
+        own = {key: value for key, value in own.items() if key in taken.fields}
     values: dict[str, Any] = build(plain(OmegaConf.create(own)), {}, name)
-    return values
+    return values if taken is None else taken.kind(**values)
 
 
 def _refers(node: DictConfig, key: str) -> bool:

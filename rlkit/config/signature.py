@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import Any
 
+from rlkit.config import settings
 from rlkit.config.messages import nearest
 from rlkit.core.types import UsageError
 
@@ -24,12 +25,12 @@ SCALARS: Mapping[str, tuple[tuple[type, ...], str]] = {
 
 
 def parameters(target: Callable[..., Any]) -> Parameters:
-    """Return the parameters of `target`, none where it does not tell.
+    """Return the parameters of `target`, none where it does not tell; settings by their fields.
 
     A class that passes ``**options`` on to the one it extends has that one's, too.
     """
     try:
-        own = inspect.signature(target).parameters
+        own = settings.flattened(inspect.signature(target).parameters, target)
     except ValueError:
         return {}
     rest = [name for name, parameter in own.items() if parameter.kind is parameter.VAR_KEYWORD]

@@ -9,13 +9,14 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.core.spaces import num_actions
+from rlkit.core.types import FromRun
 from rlkit.networks.torsos import Torso
 
 
 class PolicyValue(nn.Module):
     """Logits of the actions and the value of a state, on one torso."""
 
-    def __init__(self, torso: Torso, action_space: spaces.Space[Any]):
+    def __init__(self, torso: Torso, action_space: FromRun[spaces.Space[Any]]):
         """Put the heads on the torso.
 
         Raises:

@@ -12,7 +12,8 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.core.types import UsageError, require_least
-from rlkit.networks.observations import as_floats, highest_byte
+from rlkit.networks.observations import highest_byte
+from rlkit.networks.tensors import as_floats
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "sigmoid": nn.Sigmoid}
 
