@@ -221,7 +221,7 @@ class DQN:
         Returns:
             The loss [], the outputs `q_tm1` [B, K], and, where the distribution has limits, its `cut_off` [].
         """
-        noise, target_noise, choice_noise = self._noise()
+        noise, target_noise, choice_noise = self._noise() if self.network.noise_size else (None, None, None)
 
         # Forward: what the network says of what was done.
         q_tm1 = of_action(self._learning_outputs(self.network.read(batch.s_tm1), noise), batch.a_tm1)
@@ -251,9 +251,8 @@ class DQN:
         return (*learnt, self._distribution.cut_off(q_t, batch.r_t, discount_t)) if self._saturation.limits else learnt
 
     def _noise(self) -> tuple[Tensor | None, ...]:
-        """Return independent noise [1, Z] for the values learnt, the target network, and the choice of actions."""
-        if self.network.noise_size == 0 or self._generator is None:
-            return None, None, None
+        """Draw independent noise [1, Z] for the values learnt, the target network, and the choice of actions."""
+        assert self._generator is not None, "a noisy network was given without a generator"
         size, device = self.network.noise_size, self._generator.device
         return torch.randn(3, 1, size, generator=self._generator, device=device).unbind()
 

@@ -576,9 +576,6 @@ def test_a_range_that_returns_leave_is_told_of(v_max: float, lines: int) -> None
     ],
 )
 def test_numbers_that_cannot_be_are_refused_before_anything_is_learnt(name: str, value: Any, line: str) -> None:
-    torso = MLP(Corridor.observation_space, [8], "relu", layer_norm=False)
-    network = QNetwork(torso, Corridor.action_space, **PLAIN)
-    replay = UniformReplay(10, np.random.default_rng(0))
     with pytest.raises(UsageError, match=f"^{re.escape(line)}$"):
         DQNSettings(**{**SETTINGS, name: value})
 

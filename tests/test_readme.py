@@ -123,7 +123,7 @@ def test_the_commands_of_the_folders_readmes_run(path: Path, tmp_path: Path, sit
 
 def test_the_scripts_of_the_readmes_run(tmp_path: Path, site: Path) -> None:
     scripts = [script for path in (README, *FOLDERS) for script in blocks(path, "python")]
-    assert len(scripts) == 3
+    assert len(scripts) == 4
     for script in scripts:
         (tmp_path / "script.py").write_text(script.replace("50_000)", "2_000)").replace("=3_000)", "=600)"))
         environment = clean_environment(PYTHONPATH=str(site))

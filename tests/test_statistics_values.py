@@ -108,6 +108,6 @@ def test_scaled_rewards_by_hand() -> None:
     spread = np.sqrt(np.mean((np.array([2, 4, -3, 4.5]) - 15 / 8) ** 2))
     np.testing.assert_allclose(scale(np.array([3.0]), own, yes, yes), [3 / spread], rtol=1e-6)
     # No step: it adds nothing to what was seen.
-    seen = scale.state_dict()["moments"]["count"]
+    seen = scale.state_dict()["statistics"]["count"]
     assert scale(np.array([0.0]), own, no, no).tolist() == [0.0]
-    assert scale.state_dict()["moments"]["count"] == seen == 4
+    assert scale.state_dict()["statistics"]["count"] == seen == 4

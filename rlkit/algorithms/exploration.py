@@ -176,7 +176,8 @@ def epsilon_greedy(q: Array, epsilon: float, rng: np.random.Generator, legal_act
         return action
     exploring = np.flatnonzero(rng.random(len(q)) < epsilon)
     if exploring.size:
-        action[exploring] = uniform(q.shape[1], exploring.size, rng, _rows(legal_actions, exploring))
+        legal = None if legal_actions is None else legal_actions[exploring]
+        action[exploring] = uniform(q.shape[1], exploring.size, rng, legal)
     return action
 
 
@@ -206,7 +207,3 @@ def _legal_choices(space: Any, rng: np.random.Generator, legal_actions: Array) -
     parts = np.split(np.asarray(legal_actions, bool), np.cumsum(choice_sizes(space))[:-1])
     drawn = np.array([uniform(len(part), 1, rng, part[None])[0] for part in parts], space.dtype).reshape(space.shape)
     return np.asarray(drawn + space.start if isinstance(space, spaces.MultiDiscrete) else drawn)
-
-
-def _rows(masks: Array | None, rows: Array) -> Array | None:
-    return None if masks is None else masks[rows]
