@@ -48,7 +48,7 @@ class OnlineActorCritic(PolicyAgent):
 
     With state values the policy learns from the temporal-difference error. With action values it learns from how much
     better each action is than the policy's mean, ``q(s, a) - sum_b pi(b | s) q(s, b)``, over all actions instead of the
-    one that was done (Sutton & Barto, 2nd ed., eq. 13.7), and the successor is worth that mean.
+    one that was done (Sutton & Barto, 2nd ed., eq. 13.7), and the successor has that mean for its value.
 
     Values have a learning rate of their own: a policy that learns as fast as they do follows what they do not know yet
     (Konda & Tsitsiklis, 2000). Between action values, which know nothing at first of what is seldom done, that ends

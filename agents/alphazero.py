@@ -65,7 +65,7 @@ class AlphaZeroSettings(SearchSettings, SelfPlaySettings, GradientSettings):
 
 
 class AlphaZero(Following):
-    """Searches with a network for judge, and teaches the network what the searches found and how games ended.
+    """Searches with a network that evaluates positions, and teaches it what the searches preferred and how games ended.
 
     Attributes:
         model: of the environment.
@@ -139,7 +139,7 @@ class AlphaZero(Following):
         return logits, value if self.model.bound is None else self.model.bound * value.tanh()
 
     def observe(self, transition: Transition) -> None:
-        """Note what the search found, pass it on when the episode has ended, and count the updates that are due."""
+        """Note what the search preferred, store it when the episode has ended, and count the updates that are due."""
         before, self._steps = self._steps, self._steps + int(np.count_nonzero(transition.valid))
         broken_off = transition.last & transition.valid & (transition.discount != 0)
         beyond = np.zeros(len(broken_off))

@@ -16,6 +16,7 @@ from rlkit.algorithms.counters import multiples
 from rlkit.algorithms.exploration import Schedule, epsilon_greedy, require_shares, tell_if_late
 from rlkit.core.types import (
     Array,
+    Batch,
     FromRun,
     Memory,
     Metrics,
@@ -90,7 +91,7 @@ class DQNSettings(GradientSettings):
 
 
 class Minibatch(NamedTuple):
-    """The columns of an `rlkit.core.types.Batch` as tensors, by the symbols of `rlkit.core.targets`."""
+    """The columns of an `rlkit.core.types.Batch` as tensors, but its index, by the symbols of `rlkit.core.targets`."""
 
     s_tm1: Tensor  # [B, ...] observations
     a_tm1: Tensor  # [B] int64
@@ -99,7 +100,6 @@ class Minibatch(NamedTuple):
     s_t: Tensor  # [B, ...] successors
     legal_t: Tensor | None  # [B, A] bool
     weight: Tensor  # [B] float32
-    index: Tensor  # [B] int64, in the replay
 
 
 class DQN:
@@ -194,9 +194,15 @@ class DQN:
         due, self._due = self._due * self.settings.gradient_steps, 0
         if due == 0 or len(self._replay) == 0:
             return None
-        together, steps = (1 if self._replay.prioritized else due), []
+        together = 1 if self._replay.prioritized else due
+        steps: list[list[Tensor]] = []
         for _ in range(due // together):
-            steps += map(self._gradient_step, self._sample(together))
+            sample, priorities = self._replay.sample(together * self.settings.batch_size, self.settings.gamma), []
+            for batch in self._minibatches(sample):
+                priority, *learnt = self._gradient_step(batch)
+                priorities.append(priority)
+                steps.append(learnt)
+            self._replay.update_priorities(sample.index, torch.cat(priorities).cpu().numpy())
         losses, q_tm1, *cut_off = map(torch.stack, zip(*steps, strict=True))
         means = losses.mean(), self._distribution.mean(q_tm1).mean(), *map(torch.mean, cut_off)
         loss, q, *shares = torch.stack(means).tolist()
@@ -204,10 +210,12 @@ class DQN:
             self._saturation.add(share, due)
         return {"loss/td": loss, "q/mean": q, "epsilon": self.settings.epsilon(self._steps)}
 
-    def _sample(self, count: int) -> list[Minibatch]:
-        """Draw `count` minibatches at once."""
-        size, columns = self.settings.batch_size, []
-        for column in self._replay.sample(count * size, self.settings.gamma):
+    def _minibatches(self, sample: Batch) -> list[Minibatch]:
+        """Return the parts of a sample that are learnt from one after the other."""
+        size = self.settings.batch_size
+        count = len(sample.index) // size
+        columns: list[tuple[Tensor | None, ...]] = []
+        for column in sample[:-1]:
             if column is None:
                 columns.append((None,) * count)
             else:
@@ -219,7 +227,8 @@ class DQN:
         """Take a gradient step on a minibatch, and bring the target network along.
 
         Returns:
-            The loss [], the outputs `q_tm1` [B, K], and, where the distribution has limits, its `cut_off` [].
+            The priorities [B], the loss [], the outputs `q_tm1` [B, K], and, where the distribution has limits, its
+            `cut_off` [].
         """
         noise, target_noise, choice_noise = self._noise() if self.network.noise_size else (None, None, None)
 
@@ -242,12 +251,10 @@ class DQN:
         loss = (batch.weight * losses).mean()
         self._optimizer.step(loss, self._steps)
 
-        if self._replay.prioritized:
-            self._replay.update_priorities(batch.index.cpu().numpy(), priorities.cpu().numpy())
         self._updates += 1
         if self._updates % self.settings.target_every == 0:
             self._sync_target()
-        learnt = loss.detach(), q_tm1.detach()
+        learnt = priorities, loss.detach(), q_tm1.detach()
         return (*learnt, self._distribution.cut_off(q_t, batch.r_t, discount_t)) if self._saturation.limits else learnt
 
     def _noise(self) -> tuple[Tensor | None, ...]:

@@ -135,7 +135,8 @@ class Reinforce(PolicyAgent):
     def _keep(self, rows: dict[str, Array]) -> Metrics:
         """Keep episodes for the policy, with what followed each step, how much it counts, and its value."""
         return_t = returns(rows["reward"], rows["discount"], rows["bootstrap_value"], rows["last"])
-        value, metrics = np.zeros_like(return_t), {}
+        value: Array = np.zeros_like(return_t)
+        metrics: Metrics = {}
         if self.settings.baseline:
             value, metrics = self._learn_values(rows["observation"], return_t)
         power = powers(rows["last"], self.settings.gamma)

@@ -62,7 +62,7 @@ def generator(seed: int = 0) -> torch.Generator:
 class Sequence:
     """A replay that gives one batch after the other, and keeps the priorities it is told."""
 
-    prioritized = True
+    prioritized = False
 
     def __init__(self, batches: list[Batch]):
         self._batches, self.told = iter(batches), []
@@ -421,7 +421,7 @@ class TestDrawing:
         update(
             by_keys(DQN, network=network, replay=replay, **{**SETTINGS, "gradient_steps": 3, "batch_size": 2}, **RUN)
         )
-        one, all_at_once = [("drawn", 2, 0.9), ("told", 2)], [("drawn", 6, 0.9)]
+        one, all_at_once = [("drawn", 2, 0.9), ("told", 2)], [("drawn", 6, 0.9), ("told", 6)]
         assert replay.calls == (one * 3 if prioritized else all_at_once)
 
     def test_the_weights_of_each_batch_are_over_its_own_largest(self) -> None:

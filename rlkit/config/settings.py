@@ -73,7 +73,7 @@ def _frozen_dataclass(annotation: Any, target: Callable[..., Any]) -> type | Non
     """
     found = _named(annotation, target) if isinstance(annotation, str) else annotation
     is_one = isinstance(found, type) and dataclasses.is_dataclass(found)
-    return found if is_one and found.__dataclass_params__.frozen else None  # type: ignore[attr-defined]
+    return found if is_one and found.__dataclass_params__.frozen else None
 
 
 def _named(name: str, target: Callable[..., Any]) -> Any:

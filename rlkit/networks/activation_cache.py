@@ -103,10 +103,10 @@ class _Known(torch.autograd.Function):
 def _convolution(layer: nn.Conv2d, gradient: Tensor, x: Tensor, weight: Tensor, needed: Sequence[bool]) -> Gradients:
     sizes = layer.stride, layer.padding, layer.dilation
     none = [0] * len(layer.stride)
-    found: Gradients = torch.ops.aten.convolution_backward(
+    gradients: Gradients = torch.ops.aten.convolution_backward(
         gradient, x, weight, [layer.out_channels], *sizes, False, none, layer.groups, list(needed)
     )
-    return found
+    return gradients
 
 
 def _linear(layer: nn.Linear, gradient: Tensor, x: Tensor, weight: Tensor, needed: Sequence[bool]) -> Gradients:

@@ -108,9 +108,9 @@ class QNetwork(nn.Module):
     def heads(self, of_actions: Tensor, of_state: Tensor | None) -> Tensor:
         """Return the outputs [B, A, K] of `features`."""
         outputs: Tensor = self.actions[1](of_actions).view(-1, self.num_actions, self._outputs)
-        if self.state is None:
-            return outputs
-        return outputs - outputs.mean(1, keepdim=True) + self.state[1](of_state)[:, None]
+        if self.state is not None:
+            outputs = outputs - outputs.mean(1, keepdim=True) + self.state[1](of_state)[:, None]
+        return outputs
 
     def set_noise(self, noise: Tensor | None) -> None:
         """Give the noisy layers their parts of `noise` [1 or B, Z], or none."""

@@ -207,7 +207,7 @@ class Saturation:
         return {"share": self._share, "told": self._told}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self._share, self._told = state["share"], state["told"]
 
 

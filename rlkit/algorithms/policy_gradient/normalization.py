@@ -10,15 +10,15 @@ EPSILON = 1e-8
 
 
 class RunningMeanStd:
-    """Mean and variance of all rows seen so far (Chan, Golub & LeVeque, 1983).
+    """Mean and variance of all rows so far (Chan, Golub & LeVeque, 1983).
 
     Attributes:
         mean: [...] float64.
-        variance: [...] float64, of the population; 1 before anything was seen.
+        variance: [...] float64, of the population; 1 before any row.
     """
 
     def __init__(self, shape: tuple[int, ...]):
-        """Begin with nothing seen."""
+        """Begin with no rows."""
         self.mean, self.variance, self._count = np.zeros(shape), np.ones(shape), 0
 
     def add(self, rows: Array) -> None:
@@ -34,7 +34,7 @@ class RunningMeanStd:
 
     @property
     def count(self) -> int:
-        """How many rows were seen."""
+        """How many rows there were."""
         return self._count
 
     @property
@@ -59,7 +59,7 @@ class RewardScale:
     """
 
     def __init__(self, num_envs: int, gamma: float):
-        """Begin with nothing seen in `num_envs` environments."""
+        """Begin with no rewards of `num_envs` environments."""
         self._sums, self._gamma, self._statistics = np.zeros(num_envs), gamma, RunningMeanStd(())
 
     def __call__(self, reward: Array, discount: Array, last: Array, valid: Array) -> Array:

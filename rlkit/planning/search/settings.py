@@ -67,7 +67,7 @@ class SelfPlaySettings:
         temperature: in training, actions are drawn with the visits to the power of 1 / temperature.
         temperature_moves: so many first actions of an episode; then the one tried most.
         resign_at: in training, a game is given up where whoever is to move finds neither the position nor its best
-            move worth more; None: never.
+            move of a higher value; None: never.
         resign_played_on: share of the games in which nobody gives up, which tell how often that would be wrong.
 
     Raises:
