@@ -65,8 +65,8 @@ def node(kind: type, **keys: Any) -> dict[str, Any]:
 class TestGathering:
     @pytest.mark.parametrize(("kind", "own"), [(Sized, {}), (MoreSized, {}), (PassingOn, {"more": 1})])
     def test_flat_keys_become_the_settings(self, kind: type, own: Any) -> None:
-        built = instantiate.build(node(kind, part=None, rate=0.5, size=2, seed=7, **own), {}, "agent")
-        assert type(built) is kind
+        built: Any = instantiate.build(node(kind, part=None, rate=0.5, size=2, seed=7, **own), {}, "agent")
+        assert type(built).__name__ == kind.__name__
         assert (built.settings, built.part, built.seed) == (Sizes(rate=0.5, size=2), None, 7)
         assert built.__dict__.get("more") == own.get("more")
 
@@ -129,7 +129,7 @@ class TestAgents:
 
     def test_every_setting_is_explained_and_shown_by_help(self, name: str) -> None:
         kind = type(rlkit.defaults(f"agent/{name}"))
-        shown = pydoc.render_doc(kind, renderer=pydoc.plaintext)
+        shown = pydoc.plain(pydoc.render_doc(kind))
         bases = " ".join(inspect.getdoc(base) or "" for base in kind.__mro__)
         for field in dataclasses.fields(kind):
             assert field.name in shown
@@ -142,7 +142,7 @@ class TestAgents:
 
 
 def test_help_says_which_settings_a_constructor_takes() -> None:
-    assert "settings: 'PPOSettings'" in pydoc.render_doc(PPO, renderer=pydoc.plaintext)
+    assert "settings: 'PPOSettings'" in pydoc.plain(pydoc.render_doc(PPO))
     assert set(signature.parameters(DQN)) > {field.name for field in dataclasses.fields(DQNSettings)}
 
 
