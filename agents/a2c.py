@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from rlkit.algorithms.policy_gradient.agent import Experience, RolloutAgent
 from rlkit.algorithms.policy_gradient.losses import (
     explained_variance,
     mean,
@@ -15,65 +14,65 @@ from rlkit.algorithms.policy_gradient.losses import (
     policy_gradient_loss,
     value_loss,
 )
-from rlkit.core.types import Array, Metrics, State, Transition
-from rlkit.networks import Acted, Outputs, replayable
+from rlkit.algorithms.policy_gradient.rollout_agent import RolloutAgent
+from rlkit.algorithms.policy_gradient.rollout_batch import RolloutBatch
+from rlkit.algorithms.policy_gradient.settings import OnPolicySettings
+from rlkit.core.types import FromRun, Metrics
+from rlkit.networks import ActorCritic
+
+
+@dataclass(frozen=True, kw_only=True)
+class A2CSettings(OnPolicySettings):
+    """The settings of `A2C`: those of every agent that learns from rollouts; values are in conf/agent/a2c.yaml."""
 
 
 class A2C(RolloutAgent):
     """One gradient step for each rollout."""
 
-    def __init__(self, *, value_weight: float, entropy_weight: float, normalize_advantages: bool, **options: Any):
+    steps_once = True
+
+    def __init__(
+        self,
+        *,
+        network: ActorCritic,
+        settings: A2CSettings,
+        num_envs: FromRun[int],
+        total_steps: FromRun[int | None],
+        device: FromRun[str],
+        tell: FromRun[Callable[[str], None]],
+    ):
         """Put the parts together.
 
         Args:
-            value_weight: of the values' loss, half the squared error: half of what `vf_coef` is for a whole one.
-            entropy_weight: of the policy's entropy, which keeps it exploring.
-            normalize_advantages: to mean 0 and standard deviation 1 in each update.
-            options: those of `RolloutAgent`.
+            network: policy and values of states.
+            settings: all numbers.
+            num_envs: N.
+            total_steps: decisions of the run; None: not known, so that nothing can be annealed.
+            device: where the network lives.
+            tell: takes a line for the user.
+
+        Raises:
+            UsageError: a network with action values, or a rate to be annealed without `total_steps`.
         """
-        super().__init__(**options)
-        self._value_weight, self._entropy_weight = value_weight, entropy_weight
-        self._normalize = normalize_advantages
-        self._acted = self._acting_kept()
+        super().__init__(network, settings, num_envs=num_envs, total_steps=total_steps, device=device, tell=tell)
 
-    def _acting_kept(self) -> Acted | None:
-        network = self.network
-        plain = not network.hidden_size and network.value_torso is None and network.standardize is None
-        if not plain or not replayable(network.policy_torso):
-            return None
-        return Acted(lambda seen: network.read(self._tensor(seen)), network.policy_torso)
+    def _learn(self, rollout: RolloutBatch) -> Metrics:
+        settings, weight, target = self.settings, rollout.weight.flatten(), rollout.target.flatten()
+        advantage = normalized(rollout.advantage.flatten(), weight, settings.normalize_advantages)
 
-    def observe(self, transition: Transition) -> None:
-        """Add a step to the rollout."""
-        super().observe(transition)
-        if self._acted is not None and transition.valid.any():
-            self._acted.keep(transition.observation)
+        # Forward.
+        log_prob, entropies, value = self._evaluate(rollout)
 
-    def _decide(self, observation: Array, hidden: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
-        if self._acted is None:
-            return super()._decide(observation, hidden)
-        return self.network.on_features(self._acted.see(observation))
-
-    def _outputs(self, experience: Experience) -> Outputs:
-        return super()._outputs(experience) if self._acted is None else self.network.on_features(self._acted.take())
-
-    def _learn(self, experience: Experience) -> Metrics:
-        weight, target = experience.weight.flatten(), experience.target.flatten()
-        advantage = normalized(experience.advantage.flatten(), weight, self._normalize)
-        log_prob, entropies, values = self._evaluated(experience)
-        policy, value = (
-            policy_gradient_loss(log_prob, advantage, weight),
-            value_loss(values, target, weight, None, None),
-        )
+        # Loss.
+        policy = policy_gradient_loss(log_prob, advantage, weight)
+        values = value_loss(value, target, weight, None, None)
         entropy = mean(entropies, weight)
-        self._descend(policy + self._value_weight * value - self._entropy_weight * entropy)
-        explained = explained_variance(experience.value.flatten(), target, weight)
-        names = ("loss/policy", "loss/value", "entropy", "explained_variance")
-        figures = torch.stack((policy.detach(), value.detach(), entropy.detach(), explained)).tolist()
-        return {**dict(zip(names, figures, strict=True)), "learning_rate": self._learning_rate(self._steps)}
+        loss = policy + settings.value_weight * values - settings.entropy_weight * entropy
 
-    def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
-        super().load_state_dict(state)
-        if self._acted is not None:
-            self._acted.restore(state["rollout"]["columns"].get("observation", ()))
+        # Step.
+        self._optimize(loss)
+
+        explained = explained_variance(rollout.value.flatten(), target, weight)
+        names = ("loss/policy", "loss/value", "entropy", "explained_variance")
+        metrics = torch.stack((policy.detach(), values.detach(), entropy.detach(), explained)).tolist()
+        return {**dict(zip(names, metrics, strict=True)), "learning_rate": self._learning_rate(self._steps)}

@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlkit.algorithms.exploration import Schedule
-from rlkit.algorithms.policy_gradient.agent import PolicyAgent
 from rlkit.algorithms.policy_gradient.losses import all_actions_loss, mean, policy_gradient_loss, value_loss
+from rlkit.algorithms.policy_gradient.policy_agent import PolicyAgent
+from rlkit.algorithms.policy_gradient.settings import PolicySettings
+from rlkit.core.schedules import Schedule
 from rlkit.core.targets import td_target
-from rlkit.core.types import FromRun, Metrics, State, Transition, UsageError, require_positive
+from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError, require_positive
+from rlkit.networks import ActorCritic
 
 MEASURED = 100
 """Observations whose scale is measured before anything is learnt, where they are standardised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActorCriticSettings(PolicySettings):
+    """The settings of `OnlineActorCritic`, beside those of every agent with a policy; see conf/agent/actor_critic.yaml.
+
+    Attributes:
+        value_rate: the values' learning rate, in those of the policy; a torso of both learns as the policy does.
+        value_weight: of the values' loss, half the squared error: half of what `vf_coef` is for a whole one.
+        discount_weights: a step counts ``gamma ** t``, as the gradient of the discounted return has it.
+
+    Raises:
+        UsageError: a `value_rate` of 0 or less.
+    """
+
+    value_rate: float
+    value_weight: float
+    discount_weights: bool
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive("agent", value_rate=self.value_rate)
 
 
 class OnlineActorCritic(PolicyAgent):
@@ -24,43 +48,40 @@ class OnlineActorCritic(PolicyAgent):
 
     With state values the policy learns from the temporal-difference error. With action values it learns from how much
     better each action is than the policy's mean, ``q(s, a) - sum_b pi(b | s) q(s, b)``, over all actions instead of the
-    one that was done (Sutton & Barto, 2nd ed., eq. 13.7), and the successor is worth that mean.
+    one that was done (Sutton & Barto, 2nd ed., eq. 13.7), and the successor has that mean for its value.
 
     Values have a learning rate of their own: a policy that learns as fast as they do follows what they do not know yet
     (Konda & Tsitsiklis, 2000). Between action values, which know nothing at first of what is seldom done, that ends
     with one action for all states.
     """
 
+    settings: ActorCriticSettings
+
     def __init__(
         self,
         *,
-        value_rate: float,
-        value_weight: float,
-        entropy_weight: float,
-        discount_weights: bool,
+        network: ActorCritic,
+        settings: ActorCriticSettings,
         num_envs: FromRun[int],
-        **options: Any,
+        total_steps: FromRun[int | None],
+        device: FromRun[str],
     ):
         """Put the parts together.
 
         Args:
-            value_rate: the values' learning rate, in those of the policy; a torso of both learns as the policy does.
-            value_weight: of the values' loss, half the squared error: half of what `vf_coef` is for a whole one.
-            entropy_weight: of the policy's entropy, which keeps it exploring.
-            discount_weights: a step counts ``gamma ** t``, as the gradient of the discounted return has it.
+            network: policy and values, of states or of actions.
+            settings: all numbers.
             num_envs: N.
-            options: those of `PolicyAgent`.
+            total_steps: decisions of the run; None: not known, so that nothing can be annealed.
+            device: where the network lives.
 
         Raises:
-            UsageError: a recurrent network, or a `value_rate` of 0 or less.
+            UsageError: a recurrent network, or a rate to be annealed without `total_steps`.
         """
-        require_positive("agent", value_rate=value_rate)
-        self._value_rate = value_rate
-        super().__init__(**options)
-        if self.network.hidden_size:
+        super().__init__(network, settings, total_steps=total_steps, device=device)
+        if network.hidden_size:
             raise UsageError("agent=actor_critic learns single steps; use agent=a2c with agent.network.recurrent")
-        self._value_weight, self._entropy_weight = value_weight, entropy_weight
-        self._discount_weights, self._powers = discount_weights, np.ones(num_envs, np.float32)
+        self._powers = np.ones(num_envs, np.float32)
         self._pending: Transition | None = None
 
     def _parts(self) -> dict[str, Iterable[nn.Parameter]]:
@@ -68,11 +89,11 @@ class OnlineActorCritic(PolicyAgent):
 
     def _rate_of(self, part: str) -> Schedule:
         rate = super()._rate_of(part)
-        return rate if part == "policy" else lambda steps: self._value_rate * rate(steps)
+        return rate if part == "policy" else lambda decisions: self.settings.value_rate * rate(decisions)
 
     def observe(self, transition: Transition) -> None:
         """Keep the transition for `update`."""
-        self._seen(transition)
+        self._count(transition)
         self._pending = transition
 
     def update(self) -> Metrics | None:
@@ -82,42 +103,51 @@ class OnlineActorCritic(PolicyAgent):
             return None
         valid = self._tensor(transition.valid.astype(np.float32))
         metrics = self._learn(transition, valid) if self._measured else None
-        if self._moments is not None and self._moments.count >= MEASURED:
+        if self._statistics is not None and self._statistics.count >= MEASURED:
             self._standardize()
-        if self._discount_weights:
-            after = np.where(transition.last, np.float32(1), np.float32(self.gamma) * self._powers)
+        if self.settings.discount_weights:
+            after = np.where(transition.last, np.float32(1), np.float32(self.settings.gamma) * self._powers)
             self._powers = np.where(transition.valid, after, self._powers)
         return metrics
 
     def _learn(self, transition: Transition, weight: Tensor) -> Metrics:
-        sample = self._tensor(transition.memory["sample"])
-        parameters, values = self._outputs(transition.observation, transition.legal_actions)
-        value = values if values.ndim == 1 else values.gather(1, sample.view(-1, 1)).squeeze(1)
-        with torch.no_grad():
-            following = _of_states(*self._outputs(transition.next_observation, transition.next_legal_actions))
-            discount = self.gamma * self._tensor(transition.discount)
-            target = td_target(self._tensor(transition.reward), discount, following)
-        gradient = self._policy_loss(parameters, values, sample, target, weight)
-        policy = self.network.distribution
-        error, entropy = value_loss(value, target, weight, None, None), mean(policy.entropy(parameters), weight)
-        self._descend(gradient + self._value_weight * error - self._entropy_weight * entropy)
-        figures = torch.stack((gradient.detach(), error.detach(), entropy.detach())).tolist()
-        names = ("loss/policy", "loss/value", "entropy")
-        return {**dict(zip(names, figures, strict=True)), "learning_rate": self._learning_rate(self._steps)}
+        """Take a gradient step on a transition whose rows count by `weight` [N]."""
+        settings, a_tm1 = self.settings, self._tensor(transition.memory["sample"])
 
-    def _policy_loss(
-        self, parameters: Tensor, values: Tensor, sample: Tensor, target: Tensor, weight: Tensor
-    ) -> Tensor:
+        # Forward.
+        parameters, values = self._outputs(transition.observation, transition.legal_actions)
+        v_tm1 = values if values.ndim == 1 else values.gather(1, a_tm1.view(-1, 1)).squeeze(1)
+        entropy = mean(self.network.distribution.entropy(parameters), weight)
+
+        # Target.
+        with torch.no_grad():
+            v_t = _of_states(*self._outputs(transition.next_observation, transition.next_legal_actions))
+            discount_t = settings.gamma * self._tensor(transition.discount)
+            target = td_target(self._tensor(transition.reward), discount_t, v_t)
+
+        # Loss.
+        policy = self._policy_loss(parameters, values, a_tm1, target, weight)
+        error = value_loss(v_tm1, target, weight, None, None)
+        loss = policy + settings.value_weight * error - settings.entropy_weight * entropy
+
+        # Step.
+        self._optimize(loss)
+
+        metrics = torch.stack((policy.detach(), error.detach(), entropy.detach())).tolist()
+        names = ("loss/policy", "loss/value", "entropy")
+        return {**dict(zip(names, metrics, strict=True)), "learning_rate": self._learning_rate(self._steps)}
+
+    def _policy_loss(self, parameters: Tensor, values: Tensor, a_tm1: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         powers = self._tensor(self._powers)
         if values.ndim == 2:
             return all_actions_loss(parameters, values * powers[:, None], weight)
-        log_prob = self.network.distribution.log_prob(parameters, sample)
+        log_prob = self.network.distribution.log_prob(parameters, a_tm1)
         return policy_gradient_loss(log_prob, (target - values) * powers, weight)
 
-    def _outputs(self, observation: Any, legal_actions: Any) -> tuple[Tensor, Tensor]:
+    def _outputs(self, observation: Array, legal_actions: Array | None) -> tuple[Tensor, Tensor]:
         """Return the policy's parameters, and the values [N] of states or [N, A] of actions."""
-        seen = self._tensor(observation)
-        outputs = self.network(seen, seen.new_zeros(len(seen), 0))
+        rows = self._tensor(observation)
+        outputs = self.network(rows, rows.new_zeros(len(rows), 0))
         return self.network.distribution.masked(outputs.parameters, self._legal(legal_actions)), outputs.values
 
     def state_dict(self) -> State:
@@ -125,7 +155,7 @@ class OnlineActorCritic(PolicyAgent):
         return {**super().state_dict(), "powers": self._powers.copy()}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         super().load_state_dict(state)
         self._powers = np.array(state["powers"])
 

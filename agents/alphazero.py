@@ -3,38 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rlkit.algorithms.counters import multiples
-from rlkit.algorithms.exploration import Schedule, annealed, tell_if_late
+from rlkit.algorithms.exploration import tell_if_late
 from rlkit.algorithms.fixed_policies import Following
-from rlkit.core.types import (
-    Array,
-    FromRun,
-    Metrics,
-    State,
-    Transition,
-    UsageError,
-    require_least,
-    require_positive,
-    require_share,
-)
-from rlkit.networks import Descent, load_module_state, module_state, to_tensor
+from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError, require_least, require_share
+from rlkit.networks import GradientSettings, Optimizer, load_module_state, module_state, to_tensor
 from rlkit.networks.policy_value import PolicyValue, masked
-from rlkit.planning.search import PUCT, Judge, Model, Noise, Search, rule_for
+from rlkit.planning.search import PUCT, Judge, Model, Noise
 from rlkit.planning.search.planner import SearchPlayer
 from rlkit.planning.search.positions import PositionReplay
 from rlkit.planning.search.resigning import Resignations, resignation_of
+from rlkit.planning.search.settings import SearchSettings, SelfPlaySettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlphaZeroSettings(SearchSettings, SelfPlaySettings, GradientSettings):
+    """The settings of `AlphaZero`: of its searches, of self-play, and of what it learns; see conf/agent/alphazero.yaml.
+
+    Attributes:
+        capacity: positions that are kept.
+        search_share: of the search's own value in the target of a value; the rest is how the game went on.
+        symmetries: positions are turned and mirrored at random where the model knows how.
+        batch_size: positions of a gradient step.
+        learning_starts: so many positions of whole games are waited for, and at least one.
+        train_every: decisions between updates; several multiples passed at once count each.
+        updates: gradient steps at each multiple of `train_every`.
+        value_weight: of the values' loss, the squared error.
+
+    Raises:
+        UsageError: a share beyond 0 to 1, another number that cannot be, or fewer positions kept than are waited for.
+    """
+
+    capacity: int
+    search_share: float
+    symmetries: bool
+    batch_size: int
+    learning_starts: int
+    train_every: int
+    updates: int
+    value_weight: float
+
+    def __post_init__(self) -> None:
+        for part in (SearchSettings, SelfPlaySettings, GradientSettings):
+            part.__post_init__(self)
+        require_least(0, "agent", learning_starts=self.learning_starts, value_weight=self.value_weight)
+        require_least(1, "agent", batch_size=self.batch_size, train_every=self.train_every, updates=self.updates)
+        require_least(1, "agent", capacity=self.capacity)
+        require_share("agent.search_share", self.search_share)
+        if self.capacity < self.learning_starts:
+            raise UsageError(
+                f"agent.capacity is {self.capacity} and agent.learning_starts {self.learning_starts}: that many "
+                "positions are never kept; keep more, or wait for fewer"
+            )
 
 
 class AlphaZero(Following):
-    """Searches with a network for judge, and teaches the network what the searches found and how games ended.
+    """Searches with a network that evaluates positions, and teaches it what the searches preferred and how games ended.
 
     Attributes:
+        model: of the environment.
         network: policy and values.
         player: the search, with its settings.
         replay: of positions.
@@ -45,34 +79,9 @@ class AlphaZero(Following):
         *,
         search_model: FromRun[Callable[[int], Model]],
         network: PolicyValue,
-        optimizer: Callable[..., torch.optim.Optimizer],
-        learning_rate: float | Schedule,
-        anneal: bool,
-        total_steps: FromRun[int | None],
-        max_grad_norm: float,
-        simulations: int | None,
-        seconds: float | None,
-        nodes: int | None,
-        look_ahead: bool,
-        exploration: float,
-        gamma: float,
-        keep_tree: bool,
-        outcomes: int,
-        noise_share: float,
-        noise_concentration: float,
-        temperature: float,
-        temperature_moves: int,
-        resign_at: float | None,
-        resign_played_on: float,
-        capacity: int,
-        search_share: float,
-        symmetries: bool,
-        batch_size: int,
-        learning_starts: int,
-        train_every: int,
-        updates: int,
-        value_weight: float,
+        settings: AlphaZeroSettings,
         num_envs: FromRun[int],
+        total_steps: FromRun[int | None],
         can_resign: FromRun[bool],
         device: FromRun[str],
         rng: FromRun[np.random.Generator],
@@ -83,88 +92,38 @@ class AlphaZero(Following):
         Args:
             search_model: returns the model of the environment.
             network: judges states.
-            optimizer: called with the network's parameters and ``lr``.
-            learning_rate: a number, or a schedule by the number of decisions observed.
-            anneal: it falls in a line to 0 over `total_steps`.
-            total_steps: of the run; needed to anneal.
-            max_grad_norm: gradients are scaled down to this norm.
-            simulations: before each action; None: no limit.
-            seconds: that a search takes; None: no limit.
-            nodes: that a tree may have; None: twice the simulations.
-            look_ahead: what ends a game at once is known before it is tried, see `rlkit.planning.search.Search`.
-            exploration: c of PUCT.
-            gamma: discount factor.
-            keep_tree: what the last search knows of where the action led is taken over.
-            outcomes: of an environment that is copied, see `rlkit.planning.search.copies`.
-            noise_share: of noise in a root's priors while training.
-            noise_concentration: of its Dirichlet distribution, summed over the legal actions.
-            temperature: in training, actions are drawn with the visits to the power of 1 / temperature.
-            temperature_moves: so many first actions of an episode; then the one tried most.
-            resign_at: in training, a game is given up where whoever is to move finds neither the position nor its best
-                move worth more; None: never.
-            resign_played_on: share of the games in which nobody gives up, which tell how often that would be wrong.
-            capacity: positions that are kept.
-            search_share: of the search's own value in the target of a value; the rest is how the game went on.
-            symmetries: positions are turned and mirrored at random where the model knows how.
-            batch_size: positions of a gradient step.
-            learning_starts: so many positions of whole games are waited for, and at least one.
-            train_every: decisions between updates; several multiples passed at once count each.
-            updates: gradient steps at each multiple of `train_every`.
-            value_weight: of the values' loss.
+            settings: all numbers.
             num_envs: N.
+            total_steps: decisions of the run; None: not known, so that nothing can be annealed.
             can_resign: the environment is a game that can be given up.
             device: where the network lives.
             rng: draws positions.
             tell: takes a line for the user.
 
         Raises:
-            UsageError: a share or gamma beyond 0 to 1, another number that cannot be, fewer positions kept than are
-                waited for, no limit to the search, or what is to be given up cannot be.
+            UsageError: no limit to the search, what is to be given up cannot be, or a rate to be annealed without
+                `total_steps`.
         """
-        require_least(0, "agent", learning_starts=learning_starts, value_weight=value_weight)
-        require_least(1, "agent", batch_size=batch_size, train_every=train_every, updates=updates, capacity=capacity)
-        if capacity < learning_starts:
-            raise UsageError(
-                f"agent.capacity is {capacity} and agent.learning_starts {learning_starts}: that many positions are "
-                "never kept; keep more, or wait for fewer"
-            )
-        require_positive("agent", noise_concentration=noise_concentration)
-        if temperature <= 0:
-            raise UsageError(f"agent.temperature is {temperature:g}; it must be more than 0")
-        self.model = model = search_model(outcomes)
+        self.settings, self._rng, self._tensor = settings, rng, partial(to_tensor, device=device)
+        self.model = model = search_model(settings.outcomes)
         self.network = network.to(device)
-        rule = rule_for(model, PUCT, exploration, gamma)
-        search = Search(
-            model,
-            Judge(self.judge),
-            rule,
-            simulations=simulations,
-            seconds=seconds,
-            nodes=nodes,
-            look_ahead=look_ahead,
-        )
-        noise = Noise(require_share("agent.noise_share", noise_share), noise_concentration)
-        resignation = resignation_of(resign_at, resign_played_on, model.bound, can_resign)
+        resignation = resignation_of(settings.resign_at, settings.resign_played_on, model.bound, can_resign)
         self.player = SearchPlayer(
             model,
-            search,
-            keep=keep_tree,
-            noise=noise,
-            temperature=temperature,
-            temperature_moves=temperature_moves,
+            settings.search(model, Judge(self.judge), PUCT),
+            keep=settings.keep_tree,
+            noise=Noise(settings.noise_share, settings.noise_concentration),
+            temperature=settings.temperature,
+            temperature_moves=settings.temperature_moves,
             resignation=resignation,
         )
-        self._resignations = None if resignation is None else Resignations(num_envs)
         Following.__init__(self, self.player)
-        share = require_share("agent.search_share", search_share)
-        self.replay = PositionReplay(capacity, gamma, share, model.bound)
-        self._symmetries = model.symmetries if symmetries else ()
-        rate = annealed(learning_rate, anneal=anneal, total_steps=total_steps)
-        self._descent = Descent(self.network.parameters(), optimizer, rate, max_grad_norm)
-        self._batch_size, self._starts, self._every, self._updates = batch_size, learning_starts, train_every, updates
-        self._value_weight, self._rng = value_weight, rng
-        self._tensor = partial(to_tensor, device=device)
-        tell_if_late(learning_starts, total_steps, tell)
+        self._resignations = None if resignation is None else Resignations(num_envs)
+        self.replay = PositionReplay(settings.capacity, settings.gamma, settings.search_share, model.bound)
+        self._symmetries = model.symmetries if settings.symmetries else ()
+        rate = settings.schedule(total_steps)
+        self._optimizer = Optimizer(network.parameters(), settings.optimizer, rate, settings.max_grad_norm)
+        tell_if_late(settings.learning_starts, total_steps, tell)
         self._steps = self._due = 0
 
     def judge(self, observation: Array, legal: Array) -> tuple[Array, Array]:
@@ -174,41 +133,50 @@ class AlphaZero(Following):
             prior = masked(logits, self._tensor(legal)).softmax(1)
         return prior.cpu().numpy(), value.cpu().numpy()
 
-    def _outputs(self, observation: Array) -> tuple[torch.Tensor, torch.Tensor]:
+    def _outputs(self, observation: Array) -> tuple[Tensor, Tensor]:
+        """Return logits [B, A] and values [B] of observations [B, ...], with their gradient."""
         logits, value = self.network(self._tensor(observation))
         return logits, value if self.model.bound is None else self.model.bound * value.tanh()
 
     def observe(self, transition: Transition) -> None:
-        """Note what the search found, pass it on when the episode has ended, and count the updates that are due."""
+        """Note what the search preferred, store it when the episode has ended, and count the updates that are due."""
         before, self._steps = self._steps, self._steps + int(np.count_nonzero(transition.valid))
         broken_off = transition.last & transition.valid & (transition.discount != 0)
         beyond = np.zeros(len(broken_off))
         if broken_off.any():
-            seen = transition.next_observation[broken_off]
-            beyond[broken_off] = self.judge(seen, np.ones((len(seen), self.model.num_actions), bool))[1]
+            successor = transition.next_observation[broken_off]
+            beyond[broken_off] = self.judge(successor, np.ones((len(successor), self.model.num_actions), bool))[1]
         self.replay.add(transition, beyond)
-        if len(self.replay) >= max(1, self._starts):
-            self._due += multiples(before, self._steps, self._every)
+        if len(self.replay) >= max(1, self.settings.learning_starts):
+            self._due += multiples(before, self._steps, self.settings.train_every)
         if self._resignations is not None:
             self._resignations.add(transition)
 
     def update(self) -> Metrics | None:
         """Take the gradient steps that are due."""
-        due, self._due = self._due * self._updates, 0
+        due, self._due = self._due * self.settings.updates, 0
         if due == 0:
             return None
-        losses = [self._learn() for _ in range(due)]
+        losses = [self._gradient_step() for _ in range(due)]
         means = {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
         return means if self._resignations is None else {**means, **self._resignations.metrics()}
 
-    def _learn(self) -> Metrics:
-        drawn = self.replay.sample(self._batch_size, self._rng, self._symmetries)
-        logits, value = self._outputs(drawn.observation)
-        goal, policy = self._tensor(drawn.value), self._tensor(drawn.policy)
-        policy_loss = nn.functional.cross_entropy(masked(logits, self._tensor(drawn.legal)), policy)
-        value_loss = nn.functional.mse_loss(value, goal)
-        self._descent(policy_loss + self._value_weight * value_loss, self._steps)
-        entropy = -(drawn.policy * np.log(np.maximum(drawn.policy, 1e-9))).sum(axis=1).mean()
+    def _gradient_step(self) -> Metrics:
+        """Take a gradient step on positions: towards what the searches preferred, and how games went on."""
+        batch = self.replay.sample(self.settings.batch_size, self._rng, self._symmetries)
+
+        # Forward.
+        logits, value = self._outputs(batch.observation)
+
+        # Loss: the visits of the search are the policy's target.
+        target, visits, legal = self._tensor(batch.value), self._tensor(batch.policy), self._tensor(batch.legal)
+        policy_loss = nn.functional.cross_entropy(masked(logits, legal), visits)
+        value_loss = nn.functional.mse_loss(value, target)
+
+        # Step.
+        self._optimizer.step(policy_loss + self.settings.value_weight * value_loss, self._steps)
+
+        entropy = -(batch.policy * np.log(np.maximum(batch.policy, 1e-9))).sum(axis=1).mean()
         return {
             "loss/policy": policy_loss.item(),
             "loss/value": value_loss.item(),
@@ -217,10 +185,10 @@ class AlphaZero(Following):
         }
 
     def state_dict(self) -> State:
-        """Return network, optimiser, positions, games under way, counters and the generator."""
+        """Return network, optimizer, positions, games under way, counters and the generator."""
         return {
             "network": module_state(self.network),
-            "optimizer": self._descent.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
             "replay": self.replay.state_dict(),
             "resignations": None if self._resignations is None else self._resignations.state_dict(),
             "steps": self._steps,
@@ -229,9 +197,9 @@ class AlphaZero(Following):
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave; without a replay, what acting needs."""
+        """Restore a state from `state_dict`; one without a replay is enough to act."""
         load_module_state(self.network, state["network"])
-        self._descent.load_state_dict(state["optimizer"])
+        self._optimizer.load_state_dict(state["optimizer"])
         self._steps, self._due = state["steps"], state["due"]
         self._rng.bit_generator.state = state["rng"]
         if self._resignations is not None:

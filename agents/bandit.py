@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,31 @@ from rlkit.algorithms.bandits import Contexts, EstimatorArms, Explorer, Recommen
 from rlkit.algorithms.exploration import greedy
 from rlkit.core.spaces import num_actions
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class BanditSettings:
+    """The settings of `Bandit`; values are in conf/agent/bandit.yaml.
+
+    Attributes:
+        ridge: of linear models; see `RidgeArms`.
+        joint: one estimator for all actions; see `EstimatorArms`.
+        unknown: what a recommender takes it for; see `RecommenderArms`.
+        memory: newest steps that an estimator is fitted to.
+        update_every: steps between fits of an estimator.
+        partial: `partial_fit` with the steps since the last fit.
+        bootstraps: fits to samples of the memory, whose spread says how sure an estimator is.
+        initial_value: reward that actions are thought to have had once; see `Ensemble`.
+    """
+
+    ridge: float
+    joint: bool
+    unknown: str
+    memory: int
+    update_every: int
+    partial: bool
+    bootstraps: int
+    initial_value: float
 
 
 class Bandit:
@@ -22,57 +48,40 @@ class Bandit:
     def __init__(
         self,
         *,
-        observation_space: FromRun[Any],
-        action_space: FromRun[Any],
         explorer: Explorer,
         estimator: Any,
-        ridge: float,
-        joint: bool,
-        unknown: str,
-        memory: int,
-        update_every: int,
-        partial: bool,
-        bootstraps: int,
-        initial_value: float,
+        settings: BanditSettings,
+        observation_space: FromRun[Any],
+        action_space: FromRun[Any],
         rng: FromRun[np.random.Generator],
     ):
         """Put the parts together.
 
         Args:
-            observation_space: contexts.
-            action_space: `Discrete`.
             explorer: chooses actions while exploring.
             estimator: of scikit-learn's interface; None: exact ridges, one for each action.
-            ridge: of these; see `RidgeArms`.
-            joint: one estimator for all actions; see `EstimatorArms`.
-            unknown: what a recommender takes it for; see `RecommenderArms`.
-            memory: as in `Ensemble`, as what follows.
-            update_every: steps between fits of an estimator.
-            partial: `partial_fit`.
-            bootstraps: samples that tell how sure estimators are.
-            initial_value: of actions that were not tried.
+            settings: all numbers.
+            observation_space: contexts.
+            action_space: `Discrete`.
             rng: draws the samples.
 
         Raises:
-            UsageError: actions that are not discrete, an estimator that does not tell what the explorer needs, or what
+            UsageError: actions that are not discrete, an estimator that does not say what the explorer needs, or what
                 a model refuses.
         """
         self._contexts = Contexts(observation_space)
         shape = num_actions(action_space, agent="bandit"), self._contexts.width
         self.model: RewardModel
         if estimator is None:
-            self.model = RidgeArms(*shape, ridge=ridge, intercept=not self._contexts.one_hot)
+            self.model = RidgeArms(*shape, ridge=settings.ridge, intercept=not self._contexts.one_hot)
         else:
-            options: dict[str, Any] = {"memory": memory}
-            options |= {"update_every": update_every, "partial": partial, "bootstraps": bootstraps}
-            options |= {"initial_value": initial_value, "rng": rng}
-            self.model = _fitted(estimator, shape, options, joint=joint, unknown=unknown)
+            self.model = _fitted(estimator, shape, settings, rng)
         if explorer.needs_deviation and not self.model.tells_deviation:
             raise UsageError(
                 f"{type(explorer).__name__} needs to know how sure {type(estimator).__name__} is; give "
                 "agent.bootstraps=10, or explorer@agent.explorer=epsilon_greedy"
             )
-        self._explorer, self._steps = explorer, 0
+        self.settings, self._explorer, self._steps = settings, explorer, 0
         self._pending: Transition | None = None
 
     def initial_memory(self, n: int) -> Memory:
@@ -98,10 +107,10 @@ class Bandit:
         transition, self._pending = self._pending, None
         if transition is None or not transition.valid.any():
             return None
-        seen, action, reward = (
+        context, action, reward = (
             column[transition.valid] for column in (transition.observation, transition.action, transition.reward)
         )
-        steps = Steps(self._contexts(seen), action.astype(np.int64), reward.astype(np.float64))
+        steps = Steps(self._contexts(context), action.astype(np.int64), reward.astype(np.float64))
         self.model.learn(steps)
         return {"reward": float(steps.reward.mean())}
 
@@ -110,22 +119,22 @@ class Bandit:
         return {"model": self.model.state_dict(), "steps": self._steps}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self.model.load_state_dict(state["model"])
         self._steps = state["steps"]
 
 
-def _fitted(
-    estimator: Any, shape: tuple[int, int], options: dict[str, Any], *, joint: bool, unknown: str
-) -> RewardModel:
+def _fitted(estimator: Any, shape: tuple[int, int], settings: BanditSettings, rng: np.random.Generator) -> RewardModel:
     from rlkit.learners.kinds import kind_of
     from rlkit.learners.slots import require_usable
 
     kind = kind_of(estimator)
+    names = ("memory", "update_every", "partial", "bootstraps", "initial_value")
+    options = {"rng": rng, **{name: getattr(settings, name) for name in names}}
     if kind == "recommender":
-        return RecommenderArms(estimator, *shape, unknown=unknown, **options)
+        return RecommenderArms(estimator, *shape, unknown=settings.unknown, **options)
     if kind in ("classifier", "regressor"):
-        columns = shape[1] + joint * shape[0]
+        columns = shape[1] + settings.joint * shape[0]
         require_usable("agent.estimator", estimator, kind, columns, lambda model, rows: model.predict(rows))
-        return EstimatorArms(estimator, *shape, joint=joint, **options)
+        return EstimatorArms(estimator, *shape, joint=settings.joint, **options)
     raise UsageError(f"agent.estimator is a {kind}, which predicts no rewards; rlkit list learner shows others")

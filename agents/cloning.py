@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.algorithms.exploration import random_action
+from rlkit.core.random_actions import random_action
 from rlkit.core.spaces import as_rows
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, UsageError
 from rlkit.fitting.session import fitted
@@ -21,6 +22,24 @@ from rlkit.learners.persistence import from_state, to_state
 from rlkit.learners.pipeline import chained
 from rlkit.learners.scores import scores
 from rlkit.learners.splits import Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloningSettings:
+    """The settings of `Cloning`; values are in conf/agent/cloning.yaml.
+
+    Attributes:
+        held_out: share of the episodes that it is scored on; 0: none.
+        balance: how far classes are made equally frequent;
+            see `rlkit.learners.datasets.demonstrations.rows.balanced`.
+        repeat: how often the rows of an action count, by its number.
+        draw: evaluations, too, draw actions by their probabilities; else the likeliest is taken.
+    """
+
+    held_out: float
+    balance: float
+    repeat: Mapping[int, float]
+    draw: bool
 
 
 class Cloning:
@@ -36,10 +55,7 @@ class Cloning:
         episodes: str,
         estimator: Any,
         prepare: Mapping[str, Any],
-        held_out: float,
-        balance: float,
-        repeat: Mapping[int, float],
-        draw: bool,
+        settings: CloningSettings,
         observation_space: FromRun[Any],
         action_space: FromRun[Any],
         threads: FromRun[int],
@@ -53,17 +69,13 @@ class Cloning:
             episodes: a folder that ``rlkit play record=true`` wrote; it is read when there is something to learn.
             estimator: with scikit-learn's interface, of classes for discrete actions, else of quantities.
             prepare: transformers that come before it, by name.
-            held_out: share of the episodes that it is scored on.
-            balance: how far classes are made equally frequent;
-                see `rlkit.learners.datasets.demonstrations.rows.balanced`.
-            repeat: how often the rows of an action count, by its number.
-            draw: evaluations, too, draw actions by their probabilities; else the likeliest is taken.
+            settings: all numbers.
             observation_space: any.
             action_space: `Discrete` or `Box`.
             threads: of torch and of linear algebra while it learns.
             rng: draws what is held out, left out and repeated.
             tell: takes a line for the user.
-            on_epoch: is told how an estimator that descends gets on.
+            on_epoch: is called with how far an estimator that descends has come.
 
         Raises:
             UsageError: the actions are neither, or the estimator does not predict such.
@@ -75,10 +87,9 @@ class Cloning:
         self._kind = "classifier" if self._discrete else "regressor"
         if (found := kind_of(estimator)) != self._kind:
             raise UsageError(f"agent.estimator is a {found}; for actions {action_space} it must be a {self._kind}")
-        if draw and not (self._discrete and callable(getattr(estimator, "predict_proba", None))):
+        if settings.draw and not (self._discrete and callable(getattr(estimator, "predict_proba", None))):
             raise UsageError("agent.draw=true needs an estimator with probabilities of discrete actions; leave it out")
-        self._episodes, self._pipeline = episodes, chained(prepare, estimator)
-        self._held_out, self._balance, self._repeat, self._draw = held_out, float(balance), repeat, draw
+        self.settings, self._episodes, self._pipeline = settings, episodes, chained(prepare, estimator)
         self._observations = observation_space
         self._threads, self._rng, self._tell, self._on_epoch = threads, rng, tell, on_epoch
         self.model: Any = None
@@ -99,7 +110,7 @@ class Cloning:
         if not self._discrete:
             values = np.reshape(self.model.predict(X), (n, *self._actions.shape))
             return np.clip(values, self._actions.low, self._actions.high).astype(self._actions.dtype), memory
-        if legal is None and not self._draw:
+        if legal is None and not self.settings.draw:
             return np.asarray(self.model.predict(X)), memory
         return self._chosen(self._shares(X, legal), rng), memory
 
@@ -113,7 +124,7 @@ class Cloning:
         return shares if legal is None else (shares + 1e-9) * legal
 
     def _chosen(self, shares: Array, rng: np.random.Generator) -> Array:
-        if not self._draw:
+        if not self.settings.draw:
             return np.asarray(shares.argmax(axis=1))
         sums = shares.cumsum(axis=1)
         return np.asarray((sums > rng.random((len(sums), 1)) * sums[:, -1:]).argmax(axis=1))
@@ -129,14 +140,15 @@ class Cloning:
             return None
         train, test = self._rows()
         self._tell(f"learning from {len(train.X):,} steps; {0 if test is None else len(test.X):,} are held out")
-        chosen = balanced(train, self._repeat, self._balance, self._rng) if self._discrete else train
+        balance, repeat = float(self.settings.balance), self.settings.repeat
+        chosen = balanced(train, repeat, balance, self._rng) if self._discrete else train
         with threadpool_limits(self._threads):
             self.model = fitted(self._pipeline, Split(chosen, test), self._on_epoch, self._tell)
-            figures = {"rows": float(len(chosen.X)), **_named("train", scores(self._kind, self.model, train))}
+            metrics = {"rows": float(len(chosen.X)), **_named("train", scores(self._kind, self.model, train))}
             if test is not None:
-                figures |= _named("held_out", scores(self._kind, self.model, test))
-        self._tell(", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
-        return figures
+                metrics |= _named("held_out", scores(self._kind, self.model, test))
+        self._tell(", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
+        return metrics
 
     def _rows(self) -> Split:
         recorded = read_episodes(self._episodes)
@@ -146,7 +158,7 @@ class Cloning:
             wanted = wanted.reshape(len(wanted), -1)
             wanted = wanted[:, 0] if wanted.shape[1] == 1 else wanted
         rows = Rows(as_rows(recorded.observation, self._observations), wanted)
-        return split_by_episode(rows, recorded.episode, self._held_out, self._rng)
+        return split_by_episode(rows, recorded.episode, self.settings.held_out, self._rng)
 
     def state_dict(self) -> State:
         """Return the model as plain data, and the generator."""
@@ -154,10 +166,10 @@ class Cloning:
         return {"model": model, "rng": self._rng.bit_generator.state}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self.model = None if state["model"] is None else from_state(state["model"])
         self._rng.bit_generator.state = state["rng"]
 
 
-def _named(part: str, figures: Mapping[str, float]) -> dict[str, float]:
-    return {f"{part}/{name}": value for name, value in figures.items()}
+def _named(part: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    return {f"{part}/{name}": value for name, value in metrics.items()}

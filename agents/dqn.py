@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rlkit.algorithms.counters import multiples
-from rlkit.algorithms.exploration import Schedule, annealed, epsilon_greedy, require_shares, tell_if_late
+from rlkit.algorithms.exploration import epsilon_greedy, tell_if_late
+from rlkit.core.schedules import Schedule, require_shares
 from rlkit.core.types import (
     Array,
+    Batch,
     FromRun,
     Memory,
     Metrics,
@@ -28,17 +31,76 @@ from rlkit.core.types import (
     require_share,
 )
 from rlkit.networks import (
-    Descent,
     FlatParameters,
+    GradientSettings,
+    Optimizer,
     QNetwork,
     load_module_state,
     mixed,
     module_state,
+    require_precision,
     takes_bfloat16,
     to_tensor,
     trainable,
 )
 from rlkit.networks.return_distributions import Saturation, of_action
+
+
+@dataclass(frozen=True, kw_only=True)
+class DQNSettings(GradientSettings):
+    """The settings of `DQN`, beside those of every agent that goes down a gradient; values are in conf/agent/dqn.yaml.
+
+    Attributes:
+        epsilon: share of uniformly drawn actions, by the number of decisions observed.
+        gamma: discount factor.
+        double: the online network chooses the action whose target value is used (van Hasselt et al., 2016).
+        learning_starts: decisions before the first update; multiples of `train_freq` before do not count.
+        batch_size: transitions in a gradient step.
+        train_freq: decisions between updates; several multiples passed at once count each.
+        gradient_steps: at each multiple of `train_freq`.
+        target_every: gradient steps between updates of the target network.
+        tau: share of the online network in a target update; 1 copies, less is Polyak averaging.
+        precision: of the torso where it learns; float32, bfloat16 (mixed), or auto, as in
+            `rlkit.networks.takes_bfloat16`. Heads, targets and acting are float32 whatever it is.
+        compile: updates run compiled networks, which take a minute to compile; acting would not gain.
+
+    Raises:
+        UsageError: a number that cannot be, or an unknown precision.
+    """
+
+    epsilon: Schedule
+    gamma: float
+    double: bool
+    learning_starts: int
+    batch_size: int
+    train_freq: int
+    gradient_steps: int
+    target_every: int
+    tau: float
+    precision: str
+    compile: bool
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_least(0, "agent", learning_starts=self.learning_starts)
+        require_least(1, "agent", batch_size=self.batch_size, train_freq=self.train_freq)
+        require_least(1, "agent", gradient_steps=self.gradient_steps, target_every=self.target_every)
+        require_positive("agent", tau=require_share("agent.tau", self.tau))
+        require_shares("agent.epsilon", self.epsilon)
+        require_share("agent.gamma", self.gamma)
+        require_precision(self.precision)
+
+
+class Minibatch(NamedTuple):
+    """The columns of an `rlkit.core.types.Batch` as tensors, but its index, by the symbols of `rlkit.core.targets`."""
+
+    s_tm1: Tensor  # [B, ...] observations
+    a_tm1: Tensor  # [B] int64
+    r_t: Tensor  # [B] float32, of n steps where the replay says so
+    discount_t: Tensor  # [B] float32, without the last step's gamma
+    s_t: Tensor  # [B, ...] successors
+    legal_t: Tensor | None  # [B, A] bool
+    weight: Tensor  # [B] float32
 
 
 class DQN:
@@ -48,6 +110,7 @@ class DQN:
 
     Attributes:
         network: observations [B, ...] -> outputs [B, A, K], whose meaning is ``network.distribution``.
+        target_network: an older copy of it.
     """
 
     def __init__(
@@ -55,21 +118,7 @@ class DQN:
         *,
         network: QNetwork,
         replay: Replay,
-        optimizer: Callable[..., torch.optim.Optimizer],
-        learning_rate: float | Schedule,
-        anneal: bool,
-        epsilon: Schedule,
-        gamma: float,
-        double: bool,
-        learning_starts: int,
-        batch_size: int,
-        train_freq: int,
-        gradient_steps: int,
-        target_every: int,
-        tau: float,
-        max_grad_norm: float,
-        precision: str,
-        compile: bool,
+        settings: DQNSettings,
         total_steps: FromRun[int | None],
         device: FromRun[str],
         generator: FromRun[torch.Generator | None],
@@ -80,59 +129,34 @@ class DQN:
         Args:
             network: action values; its initial parameters are the target's too.
             replay: stores and samples transitions.
-            optimizer: called with the network's parameters and ``lr``.
-            learning_rate: a number, or a schedule by the number of decisions observed.
-            anneal: it falls in a line to 0 over `total_steps`.
-            epsilon: share of uniformly drawn actions, by the number of decisions observed.
-            gamma: discount factor.
-            double: the online network chooses the action whose target value is used (van Hasselt et al., 2016).
-            learning_starts: decisions before the first update; multiples of `train_freq` before do not count.
-            batch_size: transitions in an update.
-            train_freq: decisions between updates; several multiples passed at once count each.
-            gradient_steps: updates at each multiple of `train_freq`.
-            target_every: gradient steps between updates of the target network.
-            tau: share of the online network in a target update; 1 copies, less is Polyak averaging.
-            max_grad_norm: gradients are scaled down to this norm.
-            precision: of the torso where it learns; float32, bfloat16 (mixed), or auto, as in
-                `rlkit.networks.takes_bfloat16`. Heads, targets and acting are float32 whatever it is.
-            compile: updates run compiled networks, which take a minute to compile; acting would not gain.
-            total_steps: of the run; needed to anneal.
+            settings: all numbers.
+            total_steps: decisions of the run; None: not known, so that nothing can be annealed.
             device: where the networks live.
             generator: on `device`; draws the noise of updates, so a noisy network needs one.
             tell: takes a line for the user.
 
         Raises:
-            UsageError: an unknown precision, a gamma beyond 0 to 1, another number that cannot be, or a noisy network
-                without a generator.
+            UsageError: a noisy network without a generator, or a rate to be annealed without `total_steps`.
         """
-        require_least(0, "agent", learning_starts=learning_starts)
-        require_least(1, "agent", batch_size=batch_size, train_freq=train_freq)
-        require_least(1, "agent", gradient_steps=gradient_steps, target_every=target_every)
-        require_positive("agent", tau=require_share("agent.tau", tau))
         if network.noise_size and generator is None:
             raise UsageError("generator is None, but a noisy network draws from it; give DQN a torch.Generator")
+        self.settings, self._replay, self._generator = settings, replay, generator
         self.network = network.to(device)
-        self._target = copy.deepcopy(self.network)
-        self._target_parameters = FlatParameters(trainable(self._target.parameters()))
-        self._target.requires_grad_(False)
+        self.target_network = copy.deepcopy(self.network)
+        self._target_parameters = FlatParameters(trainable(self.target_network.parameters()))
+        self.target_network.requires_grad_(False)
+        rate = settings.schedule(total_steps)
+        self._optimizer = Optimizer(network.parameters(), settings.optimizer, rate, settings.max_grad_norm)
         self._distribution = network.distribution
-        self._replay = replay
-        rate = annealed(learning_rate, anneal=anneal, total_steps=total_steps)
-        self._descent = Descent(self.network.parameters(), optimizer, rate, max_grad_norm)
-        self._epsilon = require_shares("agent.epsilon", epsilon)
-        self._gamma, self._double = require_share("agent.gamma", gamma), double
-        self._saturation = Saturation(network.distribution, gamma, tell)
-        tell_if_late(learning_starts, total_steps, tell)
-        self._learning_starts, self._batch_size = learning_starts, batch_size
-        self._train_freq, self._gradient_steps = train_freq, gradient_steps
-        self._target_every, self._tau = target_every, tau
+        self._saturation = Saturation(network.distribution, settings.gamma, tell)
+        tell_if_late(settings.learning_starts, total_steps, tell)
         self._tensor = partial(to_tensor, device=device)
-        self._generator = generator
-        learning = mixed(network, device) if takes_bfloat16(precision, device, network) else network.outputs
-        functions = (learning, self.network.outputs, self._target.outputs)
+        in_bfloat16 = takes_bfloat16(settings.precision, device, network)
+        learning = mixed(network, device) if in_bfloat16 else network.outputs
+        functions = (learning, network.outputs, self.target_network.outputs)
         # A function that is there twice is compiled once.
-        compiled = {function: torch.compile(function) if compile else function for function in functions}
-        self._learning, self._online, self._aimed_at = (compiled[function] for function in functions)
+        compiled = {function: torch.compile(function) if settings.compile else function for function in functions}
+        self._learning_outputs, self._online_outputs, self._target_outputs = (compiled[f] for f in functions)
         self._steps = self._due = self._updates = 0
 
     def initial_memory(self, n: int) -> Memory:
@@ -151,89 +175,105 @@ class DQN:
             drawn = rng.standard_normal((len(timestep.observation), self.network.noise_size), np.float32)
             noise = self._tensor(drawn)
         with torch.inference_mode():
-            seen = self.network.read(self._tensor(timestep.observation))
-            q = self._distribution.mean(self.network.outputs(seen, noise)).cpu().numpy()
-        epsilon = self._epsilon(self._steps) if explore else 0.0
+            outputs = self.network.outputs(self.network.read(self._tensor(timestep.observation)), noise)
+            q = self._distribution.mean(outputs).cpu().numpy()
+        epsilon = self.settings.epsilon(self._steps) if explore else 0.0
         return epsilon_greedy(q, epsilon, rng, timestep.legal_actions), memory
 
     def observe(self, transition: Transition) -> None:
         """Store the transition, and note which multiples of `train_freq` it passed."""
         self._replay.add(transition)
         before, self._steps = self._steps, self._steps + int(np.count_nonzero(transition.valid))
-        self._due += multiples(before, self._steps, self._train_freq, first=self._learning_starts)
+        first = self.settings.learning_starts
+        self._due += multiples(before, self._steps, self.settings.train_freq, first=first)
 
     def update(self) -> Metrics | None:
         """Take the gradient steps that are due.
 
-        Their batches are drawn together, which is faster; by priority one at a time, as each step changes those.
+        Their minibatches are drawn together, which is faster; by priority one at a time, as each step changes those.
         """
-        due, self._due = self._due * self._gradient_steps, 0
+        due, self._due = self._due * self.settings.gradient_steps, 0
         if due == 0 or len(self._replay) == 0:
             return None
         together = 1 if self._replay.prioritized else due
-        steps = [step for _ in range(due // together) for step in self._take(together)]
-        losses, chosen, cut = (torch.stack(column) for column in zip(*steps, strict=True))
-        figures = torch.stack((losses.mean(), self._distribution.mean(chosen).mean(), cut.mean()))
-        loss, value, beyond = figures.tolist()
-        self._saturation.add(beyond, due)
-        return {"loss/td": loss, "q/mean": value, "epsilon": self._epsilon(self._steps)}
+        steps: list[list[Tensor]] = []
+        for _ in range(due // together):
+            sample, priorities = self._replay.sample(together * self.settings.batch_size, self.settings.gamma), []
+            for batch in self._minibatches(sample):
+                priority, *learnt = self._gradient_step(batch)
+                priorities.append(priority)
+                steps.append(learnt)
+            self._replay.update_priorities(sample.index, torch.cat(priorities).cpu().numpy())
+        losses, q_tm1, *cut_off = map(torch.stack, zip(*steps, strict=True))
+        means = losses.mean(), self._distribution.mean(q_tm1).mean(), *map(torch.mean, cut_off)
+        loss, q, *shares = torch.stack(means).tolist()
+        for share in shares:
+            self._saturation.add(share, due)
+        return {"loss/td": loss, "q/mean": q, "epsilon": self.settings.epsilon(self._steps)}
 
-    def _take(self, count: int) -> list[tuple[Tensor, ...]]:
-        """Take gradient steps on `count` batches that are drawn at once; return what `_learn` does, but priorities."""
-        drawn = self._replay.sample(count * self._batch_size, self._gamma)
-        rows = {name: self._tensor(value) for name, value in drawn._asdict().items() if value is not None}
-        rows["discount"] = self._gamma * rows["discount"]
-        parts = {name: value.view(count, self._batch_size, *value.shape[1:]).unbind() for name, value in rows.items()}
-        steps = [self._learn({name: part[i] for name, part in parts.items()}) for i in range(count)]
-        priorities = torch.cat([step[1] for step in steps])
-        self._replay.update_priorities(drawn.index, priorities.cpu().numpy())
-        return [(loss, chosen, cut) for loss, _, chosen, cut in steps]
+    def _minibatches(self, sample: Batch) -> list[Minibatch]:
+        """Return the parts of a sample that are learnt from one after the other."""
+        size = self.settings.batch_size
+        count = len(sample.index) // size
+        columns: list[tuple[Tensor | None, ...]] = []
+        for column in sample[:-1]:
+            if column is None:
+                columns.append((None,) * count)
+            else:
+                tensor = self._tensor(column)
+                columns.append(tensor.view(count, size, *tensor.shape[1:]).unbind())
+        return list(map(Minibatch._make, zip(*columns, strict=True)))
 
-    def _learn(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Take a gradient step; return its loss, the priorities [B], the outputs [B, K] for what was done, what is cut.
+    def _gradient_step(self, batch: Minibatch) -> tuple[Tensor, ...]:
+        """Take a gradient step on a minibatch, and bring the target network along.
 
-        The last is `Distribution.cut_off`.
+        Returns:
+            The priorities [B], the loss [], the outputs `q_tm1` [B, K], and, where the distribution has limits, its
+            `cut_off` [].
         """
-        noise, *noises = self._noise()
-        following = self._following(batch, *noises)
-        seen = self.network.read(batch["observation"])
-        chosen = of_action(self._learning(seen, noise), batch["action"])
-        losses, priorities = self._distribution.loss(chosen, following, batch["reward"], batch["discount"])
-        loss = (batch["weight"] * losses).mean()
-        self._descent(loss, self._steps)
-        self._follow()
-        cut = self._distribution.cut_off(following, batch["reward"], batch["discount"])
-        return loss.detach(), priorities, chosen.detach(), cut
+        noise, target_noise, choice_noise = self._noise() if self.network.noise_size else (None, None, None)
 
-    @torch.no_grad()
-    def _following(self, batch: dict[str, Tensor], target_noise: Tensor | None, noise: Tensor | None) -> Tensor:
-        """Return the target network's outputs [B, K] for the best action of the successors."""
-        seen = self.network.read(batch["next_observation"])
-        outputs = self._aimed_at(seen, target_noise)
-        selector = self._online(seen, noise) if self._double else outputs
-        q_t = self._distribution.mean(selector)
-        if "next_legal_actions" in batch:
-            q_t = q_t.masked_fill(~batch["next_legal_actions"], -torch.inf)
-        return of_action(outputs, q_t.argmax(1))
+        # Forward: what the network says of what was done.
+        q_tm1 = of_action(self._learning_outputs(self.network.read(batch.s_tm1), noise), batch.a_tm1)
+
+        # Target: the target network's outputs for the successor's best action.
+        with torch.no_grad():
+            x_t = self.network.read(batch.s_t)
+            outputs_t = self._target_outputs(x_t, target_noise)
+            choosing = self._online_outputs(x_t, choice_noise) if self.settings.double else outputs_t
+            values_t = self._distribution.mean(choosing)
+            if batch.legal_t is not None:
+                values_t = values_t.masked_fill(~batch.legal_t, -torch.inf)
+            q_t = of_action(outputs_t, values_t.argmax(1))
+            discount_t = self.settings.gamma * batch.discount_t
+        del x_t, outputs_t, choosing, values_t  # Their memory is used again by the step, which saves 2% of its time.
+
+        # Loss and step.
+        losses, priorities = self._distribution.loss(q_tm1, q_t, batch.r_t, discount_t)
+        loss = (batch.weight * losses).mean()
+        self._optimizer.step(loss, self._steps)
+
+        self._updates += 1
+        if self._updates % self.settings.target_every == 0:
+            self._sync_target()
+        learnt = priorities, loss.detach(), q_tm1.detach()
+        return (*learnt, self._distribution.cut_off(q_t, batch.r_t, discount_t)) if self._saturation.limits else learnt
 
     def _noise(self) -> tuple[Tensor | None, ...]:
-        """Return independent noise for the values learnt, the target network, and the choice of the next action."""
-        size, generator = self.network.noise_size, self._generator
-        if size == 0 or generator is None:
-            return None, None, None
-        return torch.randn(3, 1, size, generator=generator, device=generator.device).unbind()
+        """Draw independent noise [1, Z] for the values learnt, the target network, and the choice of actions."""
+        assert self._generator is not None, "a noisy network was given without a generator"
+        size, device = self.network.noise_size, self._generator.device
+        return torch.randn(3, 1, size, generator=self._generator, device=device).unbind()
 
-    def _follow(self) -> None:
-        self._updates += 1
-        if self._updates % self._target_every == 0:
-            self._target_parameters.follow(self._descent.vector, self._tau)
+    def _sync_target(self) -> None:
+        self._target_parameters.move_towards(self._optimizer.vector, self.settings.tau)
 
     def state_dict(self) -> State:
-        """Return networks, optimiser, replay, counters and the noise's generator."""
+        """Return networks, optimizer, replay, counters and the noise's generator."""
         return {
             "network": module_state(self.network),
-            "target": module_state(self._target),
-            "optimizer": self._descent.state_dict(),
+            "target": module_state(self.target_network),
+            "optimizer": self._optimizer.state_dict(),
             "replay": self._replay.state_dict(),
             "saturation": self._saturation.state_dict(),
             "counters": {"steps": self._steps, "due": self._due, "updates": self._updates},
@@ -241,15 +281,15 @@ class DQN:
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave; a state without its replay is enough to act."""
+        """Restore a state from `state_dict`; one without its replay is enough to act."""
         load_module_state(self.network, state["network"])
-        load_module_state(self._target, state["target"])
-        self._descent.load_state_dict(state["optimizer"])
+        load_module_state(self.target_network, state["target"])
+        self._optimizer.load_state_dict(state["optimizer"])
         if "replay" in state:
             self._replay.load_state_dict(state["replay"])
         # Another kind of device has another kind of generator, which cannot go on where this one was.
         if self._generator is not None and len(state["generator"]) == len(self._generator.get_state()):
             self._generator.set_state(torch.tensor(state["generator"]))
         self._saturation.load_state_dict(state["saturation"])
-        counters: dict[str, Any] = state["counters"]
+        counters = state["counters"]
         self._steps, self._due, self._updates = counters["steps"], counters["due"], counters["updates"]

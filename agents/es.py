@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from math import inf
 
@@ -10,10 +10,48 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.algorithms.exploration import Schedule, annealed
 from rlkit.algorithms.policy_gradient.rollout import FirstBegun
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, UsageError
-from rlkit.networks import ActorCritic, Descent, Members, load_module_state, module_state, to_tensor
+from rlkit.networks import (
+    ActorCritic,
+    Optimizer,
+    OptimizerSettings,
+    Population,
+    load_module_state,
+    module_state,
+    to_tensor,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ESSettings(OptimizerSettings):
+    """The settings of `EvolutionStrategies`, beside those of every optimizer; values are in conf/agent/es.yaml.
+
+    Attributes:
+        population: episodes in a generation; even, as perturbations come in pairs, one the other's negative.
+        sigma: standard deviation of the perturbations.
+        weight_decay: share of each parameter that is taken off, times the learning rate.
+
+    Raises:
+        UsageError: an odd population or none, a sigma that is not above 0, or a negative decay.
+    """
+
+    population: int
+    sigma: float
+    weight_decay: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.population < 2 or self.population % 2:
+            raise UsageError(
+                f"agent.population is {self.population}; it must be even and at least 2, as perturbations come in pairs"
+            )
+        if not 0 < self.sigma < inf:
+            raise UsageError(
+                f"agent.sigma is {self.sigma:g}; it must be a number above 0, or the population is all alike"
+            )
+        if not 0 <= self.weight_decay < inf:
+            raise UsageError(f"agent.weight_decay is {self.weight_decay:g}; it must be 0 or a number above it")
 
 
 class EvolutionStrategies:
@@ -30,51 +68,38 @@ class EvolutionStrategies:
         self,
         *,
         network: ActorCritic,
-        optimizer: Callable[..., torch.optim.Optimizer],
-        learning_rate: float | Schedule,
-        anneal: bool,
-        total_steps: FromRun[int | None],
-        population: int,
-        sigma: float,
-        weight_decay: float,
+        settings: ESSettings,
         num_envs: FromRun[int],
-        rng: FromRun[np.random.Generator],
+        total_steps: FromRun[int | None],
         device: FromRun[str],
+        rng: FromRun[np.random.Generator],
     ):
         """Put the parts together.
 
         Args:
             network: the mean policy.
-            optimizer: called with the policy's parameters and ``lr``.
-            learning_rate: a number, or a schedule by the number of decisions observed.
-            anneal: it falls in a line to 0 over `total_steps`.
-            total_steps: of the run; needed to anneal.
-            population: episodes in a generation; even, as perturbations come in pairs, one the other's negative.
-            sigma: standard deviation of the perturbations.
-            weight_decay: share of each parameter that is taken off, times the learning rate.
+            settings: all numbers.
             num_envs: N.
-            rng: draws the perturbations.
+            total_steps: decisions of the run; None: not known, so that nothing can be annealed.
             device: where the network lives.
+            rng: draws the perturbations.
 
         Raises:
-            UsageError: an odd population or none, a sigma that is not above 0, a negative decay, or a network that is
-                recurrent or standardises.
+            UsageError: a network that is recurrent or standardises, or a rate to be annealed without `total_steps`.
         """
-        _require_settings(population, sigma, weight_decay)
         if network.hidden_size or network.standardize is not None:
             raise UsageError(
                 "agent=es neither remembers nor standardises; leave agent.network.recurrent=none and standardize=false"
             )
-        self.network = network.to(device)
-        self._members = Members(network)
+        self.network, self.settings = network.to(device), settings
+        self._population = Population(network)
         # Nothing is clipped: the estimate's length says nothing of how steep the landscape is.
-        self._learning_rate = annealed(learning_rate, anneal=anneal, total_steps=total_steps)
-        self._descent = Descent(self._members.parameters, optimizer, self._learning_rate, inf)
-        self._sigma, self._decay = sigma, weight_decay
+        self._learning_rate = settings.schedule(total_steps)
+        self._optimizer = Optimizer(self._population.parameters, settings.optimizer, self._learning_rate)
         self._rng, self._tensor = rng, partial(to_tensor, device=device)
-        self._scores, self._sums, self._steps = np.full(population, np.nan), np.zeros(num_envs), 0
+        self._scores, self._sums, self._steps = np.full(settings.population, np.nan), np.zeros(num_envs), 0
         self._sign = np.ones(num_envs)
-        self._begun = FirstBegun(num_envs, population)
+        self._begun = FirstBegun(num_envs, settings.population)
         self._noise = self._drawn()
 
     def initial_memory(self, n: int) -> Memory:
@@ -87,15 +112,15 @@ class EvolutionStrategies:
         """Return the likeliest actions, exploring by the policy of each environment's member of the population."""
         observation, policy = self._tensor(timestep.observation), self.network.distribution
         with torch.inference_mode():
-            seen = self.network.read(observation)
-            parameters = self._members(self._perturbed(), seen) if explore else self._members.mean(seen)
+            x = self.network.read(observation)
+            parameters = self._population(self._perturbed(), x) if explore else self._population.mean(x)
             legal = timestep.legal_actions
             parameters = policy.masked(parameters, None if legal is None else self._tensor(legal))
             return policy.actions(policy.mode(parameters).cpu().numpy()), memory
 
     def _perturbed(self) -> Tensor:
         """Return the parameters [N, P] of each environment's policy."""
-        return self._descent.vector + self._sigma * self._tensor(self._signed(self._begun.numbers))
+        return self._optimizer.vector + self.settings.sigma * self._tensor(self._signed(self._begun.numbers))
 
     def _signed(self, members: Array) -> Array:
         """Return the perturbations [M, P] of members [M]: pairs of opposite sign; none for -1."""
@@ -121,8 +146,9 @@ class EvolutionStrategies:
         if np.isnan(self._scores).any():
             return None
         ranks = centered_ranks(self._scores)
-        gradient = (ranks[0::2] - ranks[1::2]) @ self._noise / (len(ranks) * self._sigma)
-        self._descent.along(self._tensor(np.asarray(-gradient, np.float32)), self._steps, self._decay)
+        gradient = (ranks[0::2] - ranks[1::2]) @ self._noise / (len(ranks) * self.settings.sigma)
+        downhill = self._tensor(np.asarray(-gradient, np.float32))
+        self._optimizer.step_along(downhill, self._steps, self.settings.weight_decay)
         metrics = {
             "population/mean": float(self._scores.mean()),
             "population/best": float(self._scores.max()),
@@ -135,13 +161,13 @@ class EvolutionStrategies:
         return metrics
 
     def _drawn(self) -> Array:
-        return self._rng.standard_normal((len(self._scores) // 2, self._descent.vector.numel()), np.float32)
+        return self._rng.standard_normal((len(self._scores) // 2, self._optimizer.vector.numel()), np.float32)
 
     def state_dict(self) -> State:
-        """Return network, optimiser, the generation under way and the generator."""
+        """Return network, optimizer, the generation under way and the generator."""
         return {
             "network": module_state(self.network),
-            "optimizer": self._descent.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
             "generation": {name: getattr(self, f"_{name}").copy() for name in ("noise", "scores", "sums", "sign")},
             "begun": self._begun.state_dict(),
             "steps": self._steps,
@@ -149,25 +175,14 @@ class EvolutionStrategies:
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         load_module_state(self.network, state["network"])
-        self._descent.load_state_dict(state["optimizer"])
+        self._optimizer.load_state_dict(state["optimizer"])
         for name, array in state["generation"].items():
             setattr(self, f"_{name}", np.array(array))
         self._begun.load_state_dict(state["begun"])
         self._steps = state["steps"]
         self._rng.bit_generator.state = state["rng"]
-
-
-def _require_settings(population: int, sigma: float, weight_decay: float) -> None:
-    if population < 2 or population % 2:
-        raise UsageError(
-            f"agent.population is {population}; it must be even and at least 2, as perturbations come in pairs"
-        )
-    if not 0 < sigma < inf:
-        raise UsageError(f"agent.sigma is {sigma:g}; it must be a number above 0, or the population is all alike")
-    if not 0 <= weight_decay < inf:
-        raise UsageError(f"agent.weight_decay is {weight_decay:g}; it must be 0 or a number above it")
 
 
 def centered_ranks(scores: Array) -> Array:

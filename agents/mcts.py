@@ -3,62 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from rlkit.algorithms.fixed_policies import Following, Untaught
 from rlkit.core.types import FromRun, UsageError
-from rlkit.planning.search import PUCT, UCT, Model, RandomPlay, Search, rule_for
+from rlkit.planning.search import PUCT, UCT, Model, RandomPlay
 from rlkit.planning.search.planner import SearchPlayer
+from rlkit.planning.search.settings import SearchSettings
 
 RULES = {"uct": UCT, "puct": PUCT}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MCTSSettings(SearchSettings):
+    """The settings of `MCTS`, beside those of every search; values are in conf/agent/mcts.yaml.
+
+    Attributes:
+        rule: uct or puct, by which actions are chosen within a tree.
+        max_steps: of random play.
+
+    Raises:
+        UsageError: no such rule, or what `SearchSettings` refuse.
+    """
+
+    rule: str
+    max_steps: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rule not in RULES:
+            raise UsageError(f"agent.rule is {self.rule!r}; it must be one of {', '.join(RULES)}")
 
 
 class MCTS(Following, Untaught):
     """Searches in a model of the environment before each action; it learns nothing.
 
     Attributes:
+        model: of the environment.
         player: the search, with its settings.
     """
 
-    def __init__(
-        self,
-        *,
-        search_model: FromRun[Callable[[int], Model]],
-        simulations: int | None,
-        seconds: float | None,
-        nodes: int | None,
-        look_ahead: bool,
-        rule: str,
-        exploration: float,
-        gamma: float,
-        max_steps: int,
-        keep_tree: bool,
-        outcomes: int,
-    ):
+    def __init__(self, *, search_model: FromRun[Callable[[int], Model]], settings: MCTSSettings):
         """Take the model.
 
         Args:
             search_model: returns the model of the environment.
-            simulations: before each action; None: no limit.
-            seconds: that a search takes; None: no limit.
-            nodes: that a tree may have; None: twice the simulations.
-            look_ahead: what ends a game at once is known before it is tried, see `rlkit.planning.search.Search`.
-            rule: uct or puct.
-            exploration: c, of the rule.
-            gamma: discount factor.
-            max_steps: of random play.
-            keep_tree: what the last search knows of where the action led is taken over.
-            outcomes: of an environment that is copied, see `rlkit.planning.search.copies`.
+            settings: all numbers.
 
         Raises:
-            UsageError: no such rule, a gamma beyond 0 to 1, or no limit to the search.
+            UsageError: no limit to the search.
         """
-        if rule not in RULES:
-            raise UsageError(f"agent.rule is {rule!r}; it must be one of {', '.join(RULES)}")
-        self.model = model = search_model(outcomes)
-        settings = rule_for(model, RULES[rule], exploration, gamma)
-        play = RandomPlay(max_steps, gamma)
-        search = Search(
-            model, play, settings, simulations=simulations, seconds=seconds, nodes=nodes, look_ahead=look_ahead
+        self.settings = settings
+        self.model = search_model(settings.outcomes)
+        search = settings.search(self.model, RandomPlay(settings.max_steps, settings.gamma), RULES[settings.rule])
+        self.player = SearchPlayer(
+            self.model, search, keep=settings.keep_tree, noise=None, temperature=1.0, temperature_moves=0
         )
-        self.player = SearchPlayer(model, search, keep=keep_tree, noise=None, temperature=1.0, temperature_moves=0)
         Following.__init__(self, self.player)

@@ -1,14 +1,14 @@
-"""Proximal policy optimisation, with a clipped ratio (Schulman et al., 2017)."""
+"""Proximal policy optimization, with a clipped ratio (Schulman et al., 2017)."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.algorithms.policy_gradient.agent import Experience, RolloutAgent
 from rlkit.algorithms.policy_gradient.losses import (
     clip_fraction,
     clipped_policy_loss,
@@ -18,99 +18,132 @@ from rlkit.algorithms.policy_gradient.losses import (
     normalized,
     value_loss,
 )
-from rlkit.core.types import FromRun, Metrics, UsageError, require_least, require_positive
+from rlkit.algorithms.policy_gradient.rollout_agent import RolloutAgent
+from rlkit.algorithms.policy_gradient.rollout_batch import RolloutBatch
+from rlkit.algorithms.policy_gradient.settings import OnPolicySettings
+from rlkit.core.types import FromRun, Metrics, State, UsageError, require_least, require_positive
+from rlkit.networks import ActorCritic
 
 NAMES = ("loss/policy", "loss/value", "entropy", "ratio", "kl", "clip_fraction")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOSettings(OnPolicySettings):
+    """The settings of `PPO`, beside those of every agent that learns from rollouts; values are in conf/agent/ppo.yaml.
+
+    Attributes:
+        epochs: passes over a rollout.
+        batch_size: steps in a minibatch; the last one of an epoch may be smaller.
+        clip: how far the ratio of probabilities may move from 1 before its gradient ends; epsilon in the paper.
+        value_clip: likewise for values; None: no limit.
+        max_kl: an update ends before a minibatch on which the policy has diverged further from the one that acted;
+            None: never.
+
+    Raises:
+        UsageError: a number that cannot be.
+    """
+
+    epochs: int
+    batch_size: int
+    clip: float
+    value_clip: float | None
+    max_kl: float | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_least(1, "agent", epochs=self.epochs, batch_size=self.batch_size)
+        require_positive("agent", clip=self.clip, value_clip=self.value_clip, max_kl=self.max_kl)
 
 
 class PPO(RolloutAgent):
     """Several epochs of minibatches for each rollout; those of a recurrent network are whole sequences."""
 
+    settings: PPOSettings
+
     def __init__(
         self,
         *,
-        epochs: int,
-        batch_size: int,
-        clip: float,
-        value_clip: float | None,
-        max_kl: float | None,
-        value_weight: float,
-        entropy_weight: float,
-        normalize_advantages: bool,
+        network: ActorCritic,
+        settings: PPOSettings,
+        num_envs: FromRun[int],
+        total_steps: FromRun[int | None],
+        device: FromRun[str],
+        tell: FromRun[Callable[[str], None]],
         rng: FromRun[np.random.Generator],
-        **options: Any,
     ):
         """Put the parts together.
 
         Args:
-            epochs: passes over a rollout.
-            batch_size: steps in a minibatch; the last one of an epoch may be smaller.
-            clip: how far the ratio of probabilities may move from 1 before its gradient ends.
-            value_clip: likewise for values; None: no limit.
-            max_kl: an update ends before a minibatch on which the policy has diverged further from the one that acted;
-                None: never.
-            value_weight: of the values' loss, half the squared error: half of what `vf_coef` is for a whole one.
-            entropy_weight: of the policy's entropy, which keeps it exploring.
-            normalize_advantages: to mean 0 and standard deviation 1 in each minibatch.
+            network: policy and values of states.
+            settings: all numbers.
+            num_envs: N.
+            total_steps: decisions of the run; None: not known, so that nothing can be annealed.
+            device: where the network lives.
+            tell: takes a line for the user.
             rng: shuffles.
-            options: those of `RolloutAgent`.
 
         Raises:
-            UsageError: a recurrent network's sequences are longer than a minibatch, or a number that cannot be.
+            UsageError: a recurrent network's sequences are longer than a minibatch, a network with action values, or a
+                rate to be annealed without `total_steps`.
         """
-        require_least(1, "agent", epochs=epochs, batch_size=batch_size)
-        require_positive("agent", clip=clip, value_clip=value_clip, max_kl=max_kl)
-        super().__init__(**options)
-        self._epochs, self._clip, self._value_clip, self._max_kl = epochs, clip, value_clip, max_kl
-        self._value_weight, self._entropy_weight = value_weight, entropy_weight
-        self._normalize, self._rng = normalize_advantages, rng
-        self._sequences = batch_size // options["n_steps"] if self.network.hidden_size else batch_size
+        super().__init__(network, settings, num_envs=num_envs, total_steps=total_steps, device=device, tell=tell)
+        self._rng = rng
+        self._sequences = settings.batch_size // settings.n_steps if network.hidden_size else settings.batch_size
         if self._sequences == 0:
             raise UsageError(
-                f"agent.batch_size is {batch_size}; a recurrent network learns whole sequences: give it at least "
-                f"agent.n_steps={options['n_steps']}"
+                f"agent.batch_size is {settings.batch_size}; a recurrent network learns whole sequences: give it at "
+                f"least agent.n_steps={settings.n_steps}"
             )
 
-    def _learn(self, experience: Experience) -> Metrics:
-        figures: list[Tensor] = []
-        for _ in range(self._epochs):
-            order = torch.from_numpy(self._rng.permutation(experience.weight.shape[1]))
-            for chosen in torch.split(order, self._sequences):
-                figures.append(self._step(experience.part(chosen.to(experience.weight.device))))
-                if self._too_far(figures[-1]):
-                    return self._metrics(experience, figures)
-        return self._metrics(experience, figures)
+    def _learn(self, rollout: RolloutBatch) -> Metrics:
+        steps: list[Tensor] = []
+        for _ in range(self.settings.epochs):
+            order = torch.from_numpy(self._rng.permutation(rollout.weight.shape[1]))
+            for sequences in torch.split(order, self._sequences):
+                steps.append(self._gradient_step(rollout.minibatch(sequences.to(rollout.weight.device))))
+                if self._too_far(steps[-1]):
+                    return self._metrics(rollout, steps)
+        return self._metrics(rollout, steps)
 
-    def _step(self, part: Experience) -> Tensor:
-        """Take a gradient step on a minibatch, unless the policy is too far already; return the figures of `NAMES`."""
-        weight, old = part.weight.flatten(), part.log_prob.flatten()
-        advantage = normalized(part.advantage.flatten(), weight, self._normalize)
-        log_prob, entropies, values = self._evaluated(part)
-        policy = clipped_policy_loss(log_prob, old, advantage, self._clip, weight)
-        value = value_loss(values, part.target.flatten(), weight, part.value.flatten(), self._value_clip)
+    def _gradient_step(self, batch: RolloutBatch) -> Tensor:
+        """Take a gradient step on a minibatch, unless the policy is too far already; return the metrics of `NAMES`."""
+        settings, weight, old_log_prob = self.settings, batch.weight.flatten(), batch.log_prob.flatten()
+        advantage = normalized(batch.advantage.flatten(), weight, settings.normalize_advantages)
+        target, old_value = batch.target.flatten(), batch.value.flatten()
+
+        # Forward.
+        log_prob, entropies, value = self._evaluate(batch)
+
+        # Loss.
+        policy = clipped_policy_loss(log_prob, old_log_prob, advantage, settings.clip, weight)
+        values = value_loss(value, target, weight, old_value, settings.value_clip)
         entropy = mean(entropies, weight)
+        loss = policy + settings.value_weight * values - settings.entropy_weight * entropy
+
+        # Step.
         with torch.no_grad():
-            ratio = mean((log_prob - old).exp(), weight)
-            measured = ratio, kl_divergence(log_prob, old, weight), clip_fraction(log_prob, old, self._clip, weight)
-            figures = torch.stack((policy, value, entropy, *measured))
-        if not self._too_far(figures):
-            self._descend(policy + self._value_weight * value - self._entropy_weight * entropy)
-        return figures
+            ratio = mean((log_prob - old_log_prob).exp(), weight)
+            kl = kl_divergence(log_prob, old_log_prob, weight)
+            clipped = clip_fraction(log_prob, old_log_prob, settings.clip, weight)
+            metrics = torch.stack((policy, values, entropy, ratio, kl, clipped))
+        if not self._too_far(metrics):
+            self._optimize(loss)
+        return metrics
 
-    def _too_far(self, figures: Tensor) -> bool:
-        return self._max_kl is not None and bool(figures[NAMES.index("kl")] > self._max_kl)
+    def _too_far(self, metrics: Tensor) -> bool:
+        return self.settings.max_kl is not None and bool(metrics[NAMES.index("kl")] > self.settings.max_kl)
 
-    def _metrics(self, experience: Experience, figures: list[Tensor]) -> Metrics:
-        flat = (column.flatten() for column in (experience.value, experience.target, experience.weight))
-        means = dict(zip(NAMES, torch.stack(figures).mean(0).tolist(), strict=True))
-        more = {"explained_variance": explained_variance(*flat).item(), "minibatches": len(figures)}
+    def _metrics(self, rollout: RolloutBatch, steps: list[Tensor]) -> Metrics:
+        columns = (column.flatten() for column in (rollout.value, rollout.target, rollout.weight))
+        means = dict(zip(NAMES, torch.stack(steps).mean(0).tolist(), strict=True))
+        more = {"explained_variance": explained_variance(*columns).item(), "minibatches": len(steps)}
         return {**means, **more, "learning_rate": self._learning_rate(self._steps)}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Return also the generator."""
         return {**super().state_dict(), "rng": self._rng.bit_generator.state}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
+    def load_state_dict(self, state: State) -> None:
+        """Restore a state from `state_dict`."""
         super().load_state_dict(state)
         self._rng.bit_generator.state = state["rng"]

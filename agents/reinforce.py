@@ -3,17 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlkit.algorithms.policy_gradient.agent import PolicyAgent
 from rlkit.algorithms.policy_gradient.losses import mean, normalized, policy_gradient_loss, value_loss
+from rlkit.algorithms.policy_gradient.policy_agent import PolicyAgent
 from rlkit.algorithms.policy_gradient.rollout import EpisodeStore
+from rlkit.algorithms.policy_gradient.settings import PolicySettings
 from rlkit.core.targets import returns
 from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError, require_least
+from rlkit.networks import ActorCritic
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReinforceSettings(PolicySettings):
+    """The settings of `Reinforce`, beside those of every agent with a policy; values are in conf/agent/reinforce.yaml.
+
+    Attributes:
+        baseline: the policy learns from returns less values, which are learnt as well.
+        episodes: that an update of the policy learns from; one of each environment, where those are more.
+        baseline_episodes: of them that an update of the values learns from, in the order in which they began; at
+            most `episodes`.
+        discount_weights: a step counts ``gamma ** t``, as the gradient of the discounted return has it.
+        normalize_advantages: to mean 0 and standard deviation 1 in each update.
+
+    Raises:
+        UsageError: no episodes, or a baseline that learns more seldom than the policy.
+    """
+
+    baseline: bool
+    episodes: int
+    baseline_episodes: int
+    discount_weights: bool
+    normalize_advantages: bool
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_least(1, "agent", episodes=self.episodes)
+        if not 1 <= self.baseline_episodes <= self.episodes:
+            raise UsageError(
+                f"agent.baseline_episodes is {self.baseline_episodes}; it must be from 1 to "
+                f"agent.episodes={self.episodes}"
+            )
 
 
 class Reinforce(PolicyAgent):
@@ -25,72 +59,61 @@ class Reinforce(PolicyAgent):
     baseline it ends there.
     """
 
+    settings: ReinforceSettings
+
     def __init__(
         self,
         *,
-        baseline: bool,
-        episodes: int,
-        baseline_episodes: int,
-        discount_weights: bool,
-        entropy_weight: float,
-        normalize_advantages: bool,
+        network: ActorCritic,
+        settings: ReinforceSettings,
         num_envs: FromRun[int],
-        **options: Any,
+        total_steps: FromRun[int | None],
+        device: FromRun[str],
     ):
         """Put the parts together.
 
         Args:
-            baseline: the policy learns from returns less values, which are learnt as well.
-            episodes: that an update of the policy learns from; one of each environment, where those are more.
-            baseline_episodes: of them that an update of the values learns from, in the order in which they began; at
-                most `episodes`.
-            discount_weights: a step counts ``gamma ** t``, as the gradient of the discounted return has it.
-            entropy_weight: of the policy's entropy, which keeps it exploring.
-            normalize_advantages: to mean 0 and standard deviation 1 in each update.
+            network: policy and values of states, on torsos of their own.
+            settings: all numbers.
             num_envs: N.
-            options: those of `PolicyAgent`.
+            total_steps: decisions of the run; None: not known, so that nothing can be annealed.
+            device: where the network lives.
 
         Raises:
-            UsageError: a network that is shared or recurrent or has action values, or a baseline that learns more
-                seldom than the policy.
+            UsageError: a network that is shared or recurrent or has action values, or a rate to be annealed without
+                `total_steps`.
         """
-        super().__init__(**options)
-        if self.network.value_torso is None:
+        super().__init__(network, settings, total_steps=total_steps, device=device)
+        if network.value_torso is None:
             raise UsageError("agent=reinforce needs torsos of their own: set agent.network.shared=false")
         self._require_state_values()
-        require_least(1, "agent", episodes=episodes)
-        if not 1 <= baseline_episodes <= episodes:
-            raise UsageError(
-                f"agent.baseline_episodes is {baseline_episodes}; it must be from 1 to agent.episodes={episodes}"
-            )
-        together = max(episodes, num_envs)
-        self._baseline, self._group = baseline, baseline_episodes if baseline else together
-        self._discount_weights, self._entropy_weight = discount_weights, entropy_weight
-        self._normalize = normalize_advantages
-        self._store, self._kept = EpisodeStore(num_envs, together), []  # type: ignore[var-annotated]
+        together = max(settings.episodes, num_envs)
+        self._group = settings.baseline_episodes if settings.baseline else together
+        self._store = EpisodeStore(num_envs, together)
+        self._kept: list[dict[str, Array]] = []
 
     def _parts(self) -> dict[str, Iterable[nn.Parameter]]:
         return {"policy": self.network.policy_parameters(), "value": self.network.value_parameters()}
 
     def observe(self, transition: Transition) -> None:
         """Store the step."""
-        self._seen(transition)
+        self._count(transition)
         rows = {
             "observation": transition.observation,
             "sample": transition.memory["sample"],
             "reward": transition.reward,
-            "discount": np.float32(self.gamma) * transition.discount,
+            "discount": np.float32(self.settings.gamma) * transition.discount,
             "last": transition.last,
-            "following": self._following(transition),
+            "bootstrap_value": self._bootstrap_values(transition),
         }
         if transition.legal_actions is not None:
             rows["legal"] = transition.legal_actions
         self._store.add(rows, transition.valid, transition.last)
 
-    def _following(self, transition: Transition) -> Array:
+    def _bootstrap_values(self, transition: Transition) -> Array:
         """Return the values [N] of where episodes were truncated; 0 elsewhere."""
         values, wanted = np.zeros(len(transition.last), np.float32), transition.last & (transition.discount != 0)
-        if self._baseline and wanted.any():
+        if self.settings.baseline and wanted.any():
             with torch.inference_mode():
                 values[wanted] = self._state_values(transition.next_observation[wanted]).cpu()
         return values
@@ -111,9 +134,13 @@ class Reinforce(PolicyAgent):
 
     def _keep(self, rows: dict[str, Array]) -> Metrics:
         """Keep episodes for the policy, with what followed each step, how much it counts, and its value."""
-        followed = returns(rows["reward"], rows["discount"], rows["following"], rows["last"])
-        value, metrics = self._learn_values(rows, followed) if self._baseline else (np.zeros_like(followed), {})
-        self._kept.append({**rows, "return": followed, "power": powers(rows["last"], self.gamma), "value": value})
+        return_t = returns(rows["reward"], rows["discount"], rows["bootstrap_value"], rows["last"])
+        value: Array = np.zeros_like(return_t)
+        metrics: Metrics = {}
+        if self.settings.baseline:
+            value, metrics = self._learn_values(rows["observation"], return_t)
+        power = powers(rows["last"], self.settings.gamma)
+        self._kept.append({**rows, "return": return_t, "power": power, "value": value})
         return metrics
 
     def _begin(self) -> None:
@@ -122,36 +149,42 @@ class Reinforce(PolicyAgent):
         self._store.clear()
         self._standardize()
 
-    def _learn_values(self, rows: dict[str, Array], followed: Array) -> tuple[Array, Metrics]:
-        """Return the values [T] as they were before they learn from what `followed` [T].
+    def _learn_values(self, observation: Array, return_t: Array) -> tuple[Array, Metrics]:
+        """Return the values [T] as they were before they learn from the returns [T].
 
         Those that are fitted to a return already would take from the advantage of what earned it: in Sutton & Barto's
         algorithm the error is that before the update.
         """
-        values, target = self._state_values(rows["observation"]), self._tensor(followed)
+        values, target = self._state_values(observation), self._tensor(return_t)
         loss = value_loss(values, target, torch.ones_like(target), None, None)
-        self._descend(loss, "value")
+        self._optimize(loss, "value")
         return values.detach().cpu().numpy(), {"loss/value": loss.item()}
 
     def _state_values(self, observation: Array) -> Tensor:
-        seen = self._tensor(observation)
-        return self.network.state_values(seen, seen.new_zeros(len(seen), 0))
+        rows = self._tensor(observation)
+        return self.network.state_values(rows, rows.new_zeros(len(rows), 0))
 
     def _learn_policy(self) -> Metrics:
+        settings, policy = self.settings, self.network.distribution
         columns = {name: self._tensor(np.concatenate([k[name] for k in self._kept])) for name in self._kept[0]}
         observation, weight = columns["observation"], torch.ones_like(columns["return"])
-        found, _, _ = self.network.decide(observation, observation.new_zeros(len(observation), 0))
-        policy = self.network.distribution
-        parameters = policy.masked(found, columns.get("legal"))
-        advantage = normalized(columns["return"] - columns["value"], weight, self._normalize)
-        if self._discount_weights:
+
+        # Forward.
+        outputs, _, _ = self.network.decide(observation, observation.new_zeros(len(observation), 0))
+        parameters = policy.masked(outputs, columns.get("legal"))
+        log_prob, entropy = policy.log_prob(parameters, columns["sample"]), mean(policy.entropy(parameters), weight)
+
+        # Loss.
+        advantage = normalized(columns["return"] - columns["value"], weight, settings.normalize_advantages)
+        if settings.discount_weights:
             advantage = advantage * columns["power"]
-        loss = policy_gradient_loss(policy.log_prob(parameters, columns["sample"]), advantage, weight)
-        entropy = mean(policy.entropy(parameters), weight)
+        loss = policy_gradient_loss(log_prob, advantage, weight)
+
+        # Step.
         # The return's gradient is a sum over an episode's steps; the norm's limit is for their mean, as it would clip
         # whatever is long.
         length = len(weight) / int(columns["last"].sum())
-        self._descend(loss - self._entropy_weight * entropy, "policy", scale=length)
+        self._optimize(loss - settings.entropy_weight * entropy, "policy", scale=length)
         return {
             "loss/policy": loss.item(),
             "entropy": entropy.item(),
@@ -163,7 +196,7 @@ class Reinforce(PolicyAgent):
         return {**super().state_dict(), "store": self._store.state_dict(), "kept": list(self._kept)}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         super().load_state_dict(state)
         self._store.load_state_dict(state["store"])
         self._kept = list(state["kept"])

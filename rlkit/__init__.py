@@ -76,10 +76,14 @@ def report(*directories: Path | str, out: Path | str = "report.html", video_mb: 
     return write(directories, out, video_mb)[0]
 
 
-def defaults(name: str) -> dict[str, Any]:
-    """Return the values of a shipped YAML, e.g. of ``agent/dqn``, for plain scripts.
+def defaults(name: str) -> Any:
+    """Return what a shipped YAML says, for plain scripts.
 
-    See `rlkit.config.instantiate.defaults`.
+    For an agent these are its settings, e.g. a `rlkit.agents.dqn.DQNSettings` for ``agent/dqn``, of which
+    `dataclasses.replace` changes one; for what takes no settings, as ``network/mlp``, the values by name.
+
+    Raises:
+        UsageError: there is no such YAML.
     """
     from rlkit.config import instantiate
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from rlkit.config import instantiate
 from rlkit.config.compose import composed
+from rlkit.config.settings import gathered
 from rlkit.core.loop import interact
 from rlkit.core.seeding import Seeds
 from rlkit.runs import build
@@ -28,6 +29,11 @@ def _composed(words: str) -> Any:
 
 def made(words: str, env: SerialEnvironment) -> Any:
     return build.make_agent(configured(f"device=cpu num_envs={env.num_envs} {words}"), env, Seeds(0))
+
+
+def by_keys(kind: Any, **keys: Any) -> Any:
+    """Call a constructor with the keys of its YAML: those that are fields of its settings are gathered into them."""
+    return kind(**gathered(keys, kind))
 
 
 def stream_of(agent: Any, env: SerialEnvironment, seed: int, cut_every: int = 0) -> Any:

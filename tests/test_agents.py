@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from making import by_keys
 from tables import make
 from torch import nn
 from transitions import learn, seen, transition
@@ -217,7 +218,9 @@ def dqn(network: Any, replay: Any, **keys: Any) -> DQN:
         "generator": None,
         "tell": lambda line: None,
     }
-    return DQN(network=network, replay=replay, **{**settings, **keys})
+    run = {"total_steps": None, "device": "cpu", "generator": None, "tell": lambda line: None}
+    agent: DQN = by_keys(DQN, network=network, replay=replay, **{**settings, **run, **keys})
+    return agent
 
 
 def one(n: int = 1, valid: Any = None) -> Transition:
@@ -290,7 +293,7 @@ class TestDQN:
             learn(agent, one())
             if k % 3 == 0:
                 target += tau * (agent.network.w.detach().numpy() - target)
-            assert agent._target.w.tolist() == pytest.approx(target.tolist(), rel=1e-6)
+            assert agent.target_network.w.tolist() == pytest.approx(target.tolist(), rel=1e-6)
 
     def test_updates_are_due_at_the_multiples_of_train_freq_after_learning_starts(self) -> None:
         agent, replay = diverged(

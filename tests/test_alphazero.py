@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from making import by_keys
 from torch import nn
 
 import rlkit
@@ -142,9 +143,10 @@ class TestPositions:
 def learner(num_envs: int = 1, model: Any = None, network: Any = None, **settings: Any) -> AlphaZero:
     """Return an agent of a game of three observations and two actions, with the numbers of conf but for `settings`."""
     model = ONE_MOVE if model is None else model
-    return AlphaZero(
+    agent: AlphaZero = by_keys(
+        AlphaZero,
         **{
-            **rlkit.defaults("agent/alphazero"),
+            **vars(rlkit.defaults("agent/alphazero")),
             "search_model": lambda outcomes: model,
             "network": FixedNetwork() if network is None else network,
             "optimizer": partial(torch.optim.SGD),
@@ -156,8 +158,9 @@ def learner(num_envs: int = 1, model: Any = None, network: Any = None, **setting
             "rng": np.random.default_rng(0),
             "tell": lambda line: None,
             **settings,
-        }
+        },
     )
+    return agent
 
 
 def moves(n: int, discount: float = 0.0, last: bool = True) -> Transition:
@@ -181,7 +184,7 @@ class TestUpdates:
             taken.append(1)
             return {"loss": 0.0}
 
-        monkeypatch.setattr(agent, "_learn", learn)
+        monkeypatch.setattr(agent, "_gradient_step", learn)
         return taken
 
     @pytest.mark.parametrize("num_envs", [1, 8, 64])
@@ -266,7 +269,7 @@ class TestLosses:
         step = move(1.0, 0.0)
         step.memory["policy"][:] = [0.75, 0.25]
         agent.observe(step)
-        metrics = agent._learn()
+        metrics = agent._gradient_step()
         entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
         assert metrics["loss/policy"] == pytest.approx(np.log(2))
         assert metrics["loss/value"] == pytest.approx(0.25)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
+from making import by_keys
 from sklearn.linear_model import BayesianRidge
 from sklearn.neighbors import KNeighborsRegressor
 
@@ -211,7 +212,7 @@ class TestRecommenders:
 def bandit(width: int, arms: int, explorer: Any, estimator: Any = None, **changed: Any) -> Bandit:
     settings = {**OPTIONS, "ridge": 1.0, "joint": False, "unknown": "missing", "rng": np.random.default_rng(0)}
     spaces_of = {"observation_space": spaces.Box(-9, 9, (width,)), "action_space": spaces.Discrete(arms)}
-    return Bandit(explorer=explorer, estimator=estimator, **{**spaces_of, **settings, **changed})
+    return by_keys(Bandit, explorer=explorer, estimator=estimator, **{**spaces_of, **settings, **changed})  # type: ignore[no-any-return]
 
 
 def regret(explorer: Any, seed: int) -> np.ndarray:

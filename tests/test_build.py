@@ -9,7 +9,7 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from rlkit.agents.dqn import DQN
+from rlkit.agents.dqn import DQN, DQNSettings
 from rlkit.agents.q_learning import QLearning
 from rlkit.config import instantiate
 from rlkit.core.schedules import Constant, Linear
@@ -85,10 +85,10 @@ class TestBuild:
 class TestDefaults:
     def test_they_are_the_values_of_the_yaml_built_without_what_the_run_gives(self) -> None:
         values = instantiate.defaults("agent/dqn")
-        assert isinstance(values["epsilon"], Linear)
-        assert isinstance(values["optimizer"], functools.partial)
-        assert {"gamma", "double", "batch_size", "target_every"} <= set(values)
-        assert not {"network", "replay", "_target_"} & set(values)
+        assert isinstance(values, DQNSettings)
+        assert isinstance(values.epsilon, Linear)
+        assert isinstance(values.optimizer, functools.partial)
+        assert (values.gamma, values.double, values.batch_size, values.target_every) == (0.99, True, 64, 500)
 
     def test_they_make_an_agent_in_a_plain_script(self) -> None:
         env = SerialEnvironment([lambda: Line(3)])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from commands import refused
 from gymnasium import spaces
+from making import by_keys
 from recordings import Balancing, record
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -52,9 +53,9 @@ def agent(episodes: Any, estimator: Any, **keys: Any) -> Cloning:
         "threads": 1,
         "rng": np.random.default_rng(0),
         "tell": lambda line: None,
-        "on_epoch": lambda epoch, epochs, figures: None,
+        "on_epoch": lambda epoch, epochs, metrics: None,
     }
-    return Cloning(episodes=str(episodes), estimator=estimator, **{**settings, **keys})
+    return by_keys(Cloning, episodes=str(episodes), estimator=estimator, **{**settings, **keys})  # type: ignore[no-any-return]
 
 
 def cartpole() -> tuple[Any, Any]:

@@ -185,7 +185,7 @@ class AddsWithin(SignReward):
 def traced(function: Any) -> Any:
     @wraps(function)
     def call(*given: Any, **kwargs: Any) -> Any:
-        return function(*given, **keys)
+        return function(*given, **kwargs)
 
     return call
 

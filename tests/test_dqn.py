@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from making import by_keys
 from torch import Tensor, nn
 
-from rlkit.agents.dqn import DQN
+from rlkit.agents.dqn import DQN, DQNSettings
 from rlkit.core.loop import interact, train
 from rlkit.core.schedules import Constant, Linear
 from rlkit.core.types import Batch, StepInfo, Transition, UsageError
@@ -49,11 +50,9 @@ SETTINGS: dict[str, Any] = {
     "max_grad_norm": 1000.0,
     "precision": "float32",
     "compile": False,
-    "total_steps": None,
-    "device": "cpu",
-    "generator": None,
-    "tell": lambda line: None,
 }
+RUN: dict[str, Any] = {"total_steps": None, "device": "cpu", "generator": None, "tell": lambda line: None}
+"""What a run would give."""
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -116,7 +115,7 @@ def rows(n: int, *, action: Any = None, legal: Any = None) -> Batch:
 
 def table_agent(network: Any, batches: list[Batch], **keys: Any) -> tuple[DQN, Sequence]:
     replay: Any = Sequence(batches)
-    return DQN(network=network, replay=replay, **{**SETTINGS, **keys}), replay
+    return by_keys(DQN, network=network, replay=replay, **{**SETTINGS, **RUN, **keys}), replay
 
 
 class TestDistributions:
@@ -152,8 +151,8 @@ def make_noisy(seed: int) -> DQN:
         torch.manual_seed(seed)
         torso = MLP(spaces.Discrete(3), [8], "relu", layer_norm=False)
         network = QNetwork(torso, spaces.Discrete(4), **{**PLAIN, "noisy": True})
-    own = {**SETTINGS, "generator": generator()}
-    return DQN(network=network, replay=UniformReplay(8, np.random.default_rng(0)), **own)
+    replay, run = UniformReplay(8, np.random.default_rng(0)), {**RUN, "generator": generator()}
+    return by_keys(DQN, network=network, replay=replay, **SETTINGS, **run)  # type: ignore[no-any-return]
 
 
 class TestNoise:
@@ -166,10 +165,10 @@ class TestNoise:
             update(agent)
         again = generator(5)
         draws = [torch.randn(3, 1, 4, generator=again) for _ in range(3)]
-        online, target = agent.network.heard, agent._target.heard  # type: ignore[union-attr]
+        online, target = agent.network.heard, agent.target_network.heard  # type: ignore[union-attr]
         assert [noise.shape for noise in target] == [(1, 4)] * 3
         assert torch.equal(torch.stack(target), torch.stack([draw[1] for draw in draws]))  # type: ignore[arg-type]
-        expected = [draw[i] for draw in draws for i in ((2, 0) if double else (0,))]
+        expected = [draw[i] for draw in draws for i in ((0, 2) if double else (0,))]
         assert torch.equal(torch.stack(online), torch.stack(expected))  # type: ignore[arg-type]
 
     def test_exploring_each_environment_has_noise_of_its_own_from_the_generator_given(self) -> None:
@@ -298,11 +297,11 @@ class TestUpdate:
         for k, batch in enumerate(batches):
             # From the same state each time: where a ReLU is at its kink, the last bit decides what comes after.
             copied(parameters_of(agent), plain.network)
-            copied([p.detach() for p in agent._target.parameters()], plain.target)
+            copied([p.detach() for p in agent.target_network.parameters()], plain.target)
             if k:
-                (moments,) = agent._descent._optimizer.state.values()
+                (state,) = agent._optimizer._optimizer.state.values()
                 for name in ("exp_avg", "exp_avg_sq"):
-                    for p, part in zip(plain.network.parameters(), in_vector(agent, moments[name]), strict=True):
+                    for p, part in zip(plain.network.parameters(), in_vector(agent, state[name]), strict=True):
                         plain.optimizer.state[p][name].copy_(part)
             metrics, figures = update(agent), plain.learn(batch)
             assert {name: metrics[name] for name in figures} == pytest.approx(figures, abs=1e-5)
@@ -314,7 +313,7 @@ class TestUpdate:
         batches = [pictures(rng, 8, 36) for _ in range(100)]
         agent = self.agent(batches, 36)
         smooth(agent.network)
-        smooth(agent._target)
+        smooth(agent.target_network)
         plain = Plain(plain_nature(64, nn.Tanh), lr=1e-4)
         copied(parameters_of(agent), plain.network)
         plain.target.load_state_dict(plain.network.state_dict())
@@ -360,16 +359,19 @@ class TestUpdate:
             rng = np.random.default_rng(0)
             batch = pictures(rng, 8, 36)
             agent: Any = self.agent([batch], 36, precision=precision, double=double)
-            told = {name: torch.tensor(value) for name, value in batch._asdict().items() if value is not None}
-            targets, heard = agent._following(told, None, None), []
+            targets, heard = [], []
+            agent._target_outputs = lambda *given, of=agent._target_outputs, into=targets: (
+                into.append(of(*given)) or into[-1]
+            )
             hook = agent.network.actions[1].register_forward_hook(
                 lambda layer, given, made, into=heard: into.append(made)
             )
             agent.act(first_timestep(batch.observation, None), (), explore=False, rng=rng)
             hook.remove()
             with torch.no_grad():
-                learnt = agent._learning(agent.network.read(told["observation"]), None)
-            found.append((targets, heard[0], learnt))
+                learnt = agent._learning_outputs(agent.network.read(torch.tensor(batch.observation)), None)
+            update(agent)
+            found.append((targets[0], heard[0], learnt))
         assert torch.equal(found[0][0], found[1][0])
         assert torch.equal(found[0][1], found[1][1])
         assert not torch.equal(found[0][2], found[1][2])
@@ -415,12 +417,10 @@ class TestDrawing:
     @pytest.mark.parametrize("prioritized", [True, False])
     def test_by_priority_each_batch_is_answered_before_the_next_is_drawn(self, prioritized: bool) -> None:
         replay: Any = Remembering(prioritized)
-        agent = DQN(
-            network=Table(torch.zeros(2, 1), Expected()),  # type: ignore[arg-type]
-            replay=replay,
-            **{**SETTINGS, "gradient_steps": 3, "batch_size": 2},
+        network = Table(torch.zeros(2, 1), Expected())
+        update(
+            by_keys(DQN, network=network, replay=replay, **{**SETTINGS, "gradient_steps": 3, "batch_size": 2}, **RUN)
         )
-        update(agent)
         one, all_at_once = [("drawn", 2, 0.9), ("told", 2)], [("drawn", 6, 0.9), ("told", 6)]
         assert replay.calls == (one * 3 if prioritized else all_at_once)
 
@@ -442,7 +442,8 @@ class TestDrawing:
         sample = replay.sample
         replay.sample = lambda *given: drawn.append(sample(*given)) or drawn[-1]  # type: ignore[method-assign, func-returns-value]
         network: Any = Table(torch.zeros(2, 1), Expected())
-        update(DQN(network=network, replay=replay, **{**SETTINGS, "gradient_steps": 16, "learning_rate": 0.0}))
+        settings = {**SETTINGS, "gradient_steps": 16, "learning_rate": 0.0}
+        update(by_keys(DQN, network=network, replay=replay, **settings, **RUN))
         assert [len(batch.index) for batch in drawn] == [8] * 16
         assert [float(batch.weight.max()) for batch in drawn] == [1.0] * 16
         # What was told after the first batch is what the second was drawn by: its error is 1 everywhere.
@@ -524,11 +525,13 @@ def corridor_agent(options: dict[str, Any]) -> DQN:
         "target_every": 25,
         "max_grad_norm": 10.0,
     }
-    return DQN(
+    agent: DQN = by_keys(
+        DQN,
         network=q_network,
         replay=make_replay(1000, np.random.default_rng(4), **kept),
-        **{**settings, "generator": generator(6), **own},
+        **{**settings, **RUN, "generator": generator(6), **own},
     )
+    return agent
 
 
 @pytest.mark.parametrize("options", COMBINATIONS.values(), ids=COMBINATIONS)
@@ -573,18 +576,15 @@ def test_a_range_that_returns_leave_is_told_of(v_max: float, lines: int) -> None
     ],
 )
 def test_numbers_that_cannot_be_are_refused_before_anything_is_learnt(name: str, value: Any, line: str) -> None:
-    torso = MLP(Corridor.observation_space, [8], "relu", layer_norm=False)
-    network = QNetwork(torso, Corridor.action_space, **PLAIN)
-    replay = UniformReplay(10, np.random.default_rng(0))
     with pytest.raises(UsageError, match=f"^{re.escape(line)}$"):
-        DQN(network=network, replay=replay, **{**SETTINGS, name: value})
+        DQNSettings(**{**SETTINGS, name: value})
 
 
 def test_who_will_never_learn_is_told() -> None:
     torso = MLP(Corridor.observation_space, [8], "relu", layer_norm=False)
     network, told = QNetwork(torso, Corridor.action_space, **PLAIN), []
-    options = {**SETTINGS, "learning_starts": 5000, "tell": told.append}
+    replay, options = UniformReplay(10, np.random.default_rng(0)), {**SETTINGS, "learning_starts": 5000}
     for total_steps in (4000, 5000):
-        replay = UniformReplay(10, np.random.default_rng(0))
-        DQN(network=network, replay=replay, **{**options, "total_steps": total_steps})
+        run = {**RUN, "total_steps": total_steps, "tell": told.append}
+        by_keys(DQN, network=network, replay=replay, **options, **run)
     assert told == ["nothing will be learnt: the first update comes after 5,000 steps, and total_steps is 4,000"]

@@ -72,7 +72,7 @@ def test_an_agent_begins_with_the_encoder_and_keeps_it_where_it_is_frozen(
         same = np.array_equal(found[name], array.astype(np.float32))
         assert same == freeze, name
     trained: Any = run.load_agent("last")
-    optimised = trained._descent.vector if agent == "dqn" else trained._descents["all"].vector
+    optimised = trained._optimizer.vector if agent == "dqn" else trained._optimizers["all"].vector
     sizes = {name: parameter.numel() for name, parameter in trained.network.named_parameters()}
     frozen = sum(array.size for array in weights.values()) if freeze else 0
     assert len(optimised) == sum(sizes.values()) - frozen

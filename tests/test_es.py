@@ -52,12 +52,12 @@ def test_a_member_is_the_network_moved_by_its_perturbation(what: str) -> None:
     env = SerialEnvironment([lambda: Shown(space)] * 5)
     agent = made(f"agent=es {words} agent.network.orthogonal=false agent.population=4", env)
     observation = torch.from_numpy(env.reset([0, 1, 2, 3, 4]).observation)
-    mean, noise = agent._descent.vector.clone(), agent.state_dict()["generation"]["noise"]
+    mean, noise = agent._optimizer.vector.clone(), agent.state_dict()["generation"]["noise"]
     with torch.no_grad():
-        found = agent._members(agent._perturbed(), agent.network.read(observation))
+        found = agent._population(agent._perturbed(), agent.network.read(observation))
         moves = [noise[0], -noise[0], noise[1], -noise[1], np.zeros_like(noise[0])]
         for i, move in enumerate(moves):
-            agent._descent.vector.copy_(mean + 0.1 * torch.from_numpy(move))
+            agent._optimizer.vector.copy_(mean + 0.1 * torch.from_numpy(move))
             expected = agent.network(observation[i : i + 1], torch.zeros(1, 0)).parameters
             torch.testing.assert_close(found[i : i + 1], expected, rtol=1e-4, atol=1e-5)
     assert (found.std(0) > 1e-3).all()
@@ -122,10 +122,10 @@ def test_a_generation_moves_by_its_noise_and_the_next_one_has_another() -> None:
     stream = stream_of(agent, env, 0)
     for _ in range(3):
         noises.append(agent.state_dict()["generation"]["noise"][0])
-        before = agent._descent.vector.clone()
+        before = agent._optimizer.vector.clone()
         agent.observe(next(stream))
         assert agent.update() is not None
-        moves.append((agent._descent.vector - before).numpy())
+        moves.append((agent._optimizer.vector - before).numpy())
     np.testing.assert_allclose(moves, noises, rtol=1e-4, atol=1e-5)
     assert all(abs(np.corrcoef(noises[i], noises[j])[0, 1]) < 0.2 for i, j in ((0, 1), (1, 2), (0, 2)))
     assert np.std(noises) == pytest.approx(1, abs=0.05)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
+from making import by_keys
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
@@ -61,7 +62,7 @@ def agent(space: Any = None, actions: int = 2, **keys: Any) -> FittedQ:
         "standardize": False,
         "rng": np.random.default_rng(0),
     }
-    return FittedQ(**{**settings, **keys})
+    return by_keys(FittedQ, **{**settings, **keys})  # type: ignore[no-any-return]
 
 
 def walk(rng: np.random.Generator) -> Any:

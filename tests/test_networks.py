@@ -18,20 +18,20 @@ from rlkit.networks import (
     MLP,
     ActorCritic,
     BlockCNN,
-    Descent,
     Flat,
     FlatParameters,
+    GradientSettings,
     Image,
     ImpalaCNN,
     NatureCNN,
     NoisyLinear,
+    Optimizer,
     QNetwork,
     ResidualBoard,
     SmallCNN,
     StridedCNN,
     Torso,
     auto,
-    descend,
     is_board,
     is_image,
     load_module_state,
@@ -39,6 +39,7 @@ from rlkit.networks import (
     mixed,
     module_state,
     optimizer_state,
+    step_together,
     takes_bfloat16,
     to_tensor,
 )
@@ -456,18 +457,15 @@ class TestFlatParameters:
     def test_gradients_and_steps_go_through_the_vector(self) -> None:
         network, plain = self.network(), self.network()
         load_module_state(plain, module_state(network))
-        flat = FlatParameters(network.parameters())
-        optimizer, other = torch.optim.SGD([flat.vector], 0.1), torch.optim.SGD(plain.parameters(), 0.1)
+        optimizer = Optimizer(network.parameters(), torch.optim.SGD, Constant(0.1), max_grad_norm=0.1)
+        other = torch.optim.SGD(plain.parameters(), 0.1)
         for _ in range(3):
             x = torch.randn(2, 3, 5, 5)
-            flat.zero_grad()
             other.zero_grad()
-            for module in (network, plain):
-                module(x).square().mean().backward()
+            plain(x).square().mean().backward()
             norm = nn.utils.clip_grad_norm_(plain.parameters(), 0.1)
             assert norm > 0.1
-            flat.clip_grad_norm(0.1)
-            optimizer.step()
+            optimizer.step(network(x).square().mean(), 0)
             other.step()
             for mine, theirs in zip(network.parameters(), plain.parameters(), strict=True):
                 torch.testing.assert_close(mine.detach(), theirs.detach())
@@ -476,10 +474,10 @@ class TestFlatParameters:
         network, target = self.network(), self.network()
         before = [p.detach().clone() for p in target.parameters()]
         flat, other = FlatParameters(network.parameters()), FlatParameters(target.parameters())
-        other.follow(flat.vector, 0.25)
+        other.move_towards(flat.vector, 0.25)
         for old, new, aim in zip(before, target.parameters(), network.parameters(), strict=True):
             torch.testing.assert_close(new.detach(), old + 0.25 * (aim.detach() - old))
-        other.follow(flat.vector, 1.0)
+        other.move_towards(flat.vector, 1.0)
         assert_same(module_state(target), module_state(network))
 
 
@@ -574,7 +572,7 @@ class TestState:
         ],
         ids=["adam", "amsgrad", "rmsprop", "sgd"],
     )
-    def test_an_optimiser_continues_bit_identically(self, make: Any, tmp_path: Path) -> None:
+    def test_an_optimizer_continues_bit_identically(self, make: Any, tmp_path: Path) -> None:
         data = [torch.randn(8, 4) for _ in range(10)]
 
         def learn(network: nn.Module, optimizer: Any, batches: list[Any]) -> None:
@@ -605,10 +603,10 @@ def test_a_hook_on_a_layer_within_a_torso_is_called() -> None:
     assert heard == [(2, 4)]
 
 
-def test_an_optimiser_s_own_rate_is_refused() -> None:
-    network = torch.nn.Linear(2, 2)
+def test_an_optimizer_s_own_rate_is_refused() -> None:
+    optimizer = partial(torch.optim.SGD, lr=0.1)
     with pytest.raises(UsageError, match=r"lr is not used; give agent.learning_rate"):
-        Descent(network.parameters(), partial(torch.optim.SGD, lr=0.1), Constant(0.5), 1.0)
+        GradientSettings(optimizer=optimizer, learning_rate=0.5, anneal=False, max_grad_norm=1.0)
 
 
 def count(module: nn.Module) -> int:
@@ -698,38 +696,38 @@ class TestRegularisedMLP:
         assert parameters(3072, [1024, 512, 512], 10) == 3_939_338
 
 
-def one_parameter(optimizer: Any, rate: Any, max_norm: float | None = None) -> tuple[nn.Parameter, Descent]:
+def one_parameter(optimizer: Any, rate: Any, max_norm: float | None = None) -> tuple[nn.Parameter, Optimizer]:
     parameter = nn.Parameter(torch.zeros(1))
-    return parameter, Descent([parameter], optimizer, rate, max_norm)
+    return parameter, Optimizer([parameter], optimizer, rate, max_norm)
 
 
 def test_the_scheduled_rate_reaches_the_optimizer() -> None:
     """A gradient of 1, by SGD: the parameter moves by the rate."""
-    parameter, descent = one_parameter(torch.optim.SGD, Linear(1.0, 0.0, 10))
+    parameter, stepping = one_parameter(torch.optim.SGD, Linear(1.0, 0.0, 10))
     moves = []
     for step in (0, 5, 10):
         before = parameter.item()
-        descent(parameter.sum(), step)
+        stepping.step(parameter.sum(), step)
         moves.append(before - parameter.item())
     assert moves == [1.0, 0.5, 0.0]
-    parameter, descent = one_parameter(torch.optim.SGD, Linear(1.0, 0.0, 10))
+    parameter, stepping = one_parameter(torch.optim.SGD, Linear(1.0, 0.0, 10))
     # A gradient that was found otherwise, with a decay of .5 times the rate: 0 - 1, then -1 * (1 - .25) - .5.
-    descent.along(torch.ones(1), 0, 0.5)
-    descent.along(torch.ones(1), 5, 0.5)
+    stepping.step_along(torch.ones(1), 0, 0.5)
+    stepping.step_along(torch.ones(1), 5, 0.5)
     assert parameter.item() == -1.25
 
 
 def test_a_limit_of_the_norm_is_for_all_that_one_loss_moves() -> None:
     """Gradients of 3 and 4 are 5 long together: with a limit of 1 each is a fifth, at a rate of its own."""
     (first, slow), (second, fast) = (one_parameter(torch.optim.SGD, Constant(rate), 1.0) for rate in (1.0, 10.0))
-    descend((3 * first + 4 * second).sum(), [slow, fast], 0)
+    step_together((3 * first + 4 * second).sum(), [slow, fast], 0)
     assert (first.item(), second.item()) == pytest.approx((-0.6, -8.0))
     # Twice as long once it is clipped.
-    descend((3 * first).sum(), [slow], 0, scale=2.0)
+    step_together((3 * first).sum(), [slow], 0, scale=2.0)
     assert first.item() == pytest.approx(-0.6 - 2.0)
     assert second.item() == pytest.approx(-8.0)
-    free, descent = one_parameter(torch.optim.SGD, Constant(1.0))
-    descent((1e6 * free).sum(), 0)
+    free, stepping = one_parameter(torch.optim.SGD, Constant(1.0))
+    stepping.step((1e6 * free).sum(), 0)
     assert free.item() == -1e6
 
 

@@ -13,7 +13,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from making import made, stream_of
 
-from rlkit.algorithms.policy_gradient.agent import Experience
+from rlkit.algorithms.policy_gradient.rollout_batch import RolloutBatch
 from rlkit.core.loop import train
 from rlkit.core.types import Transition
 from rlkit.networks import module_state
@@ -47,12 +47,12 @@ def vector(mode: AutoresetMode) -> VectorEnvironment:
     return VectorEnvironment(lambda: SyncVectorEnv([partial(Short, n) for n in (2, 5)], autoreset_mode=mode))
 
 
-def rollout(mode: AutoresetMode, words: str, length: int) -> tuple[Any, Experience]:
+def rollout(mode: AutoresetMode, words: str, length: int) -> tuple[Any, RolloutBatch]:
     """Return an agent without noise, and what the first steps of two environments taught it."""
     env = vector(mode)
     agent = made(f"agent=ppo agent.n_steps={length} {words}", env)  # type: ignore[arg-type]
     agent.network.distribution.noise = lambda n, rng: np.zeros((n, 2), np.float32)
-    found: list[Experience] = []
+    found: list[RolloutBatch] = []
     agent._learn, agent._measured = found.append, True
     stream = stream_of(agent, env, 0)  # type: ignore[arg-type]
     while not found:
@@ -82,16 +82,16 @@ def test_a_rollout_with_them_is_one_without_them(words: str) -> None:
     assert one.begins.view(5, 2)[:, 0].tolist() == [False, False, True, True, False]
     assert not one.begins.view(5, 2)[:, 1].any()
     assert other.begins.view(6, 2)[:, 0].tolist() == [False, False, True, False, True, False]
-    if apart._moments is None:
-        for agent, experience in ((apart, one), (within, other)):
-            log_prob, _, _ = agent._evaluated(experience)
-            ratio = (log_prob - experience.log_prob.flatten()).exp()[experience.weight.flatten() == 1]
+    if apart._statistics is None:
+        for agent, batch in ((apart, one), (within, other)):
+            log_prob, _, _ = agent._evaluate(batch)
+            ratio = (log_prob - batch.log_prob.flatten()).exp()[batch.weight.flatten() == 1]
             torch.testing.assert_close(ratio, torch.ones_like(ratio))
     else:
         seen = rows["observation"].double().numpy()
-        assert apart._moments.count == 9
-        np.testing.assert_allclose(apart._moments.mean, seen.mean(0), rtol=1e-6)
-        np.testing.assert_allclose(apart._moments.variance, seen.var(0), rtol=1e-6)
+        assert apart._statistics.count == 9
+        np.testing.assert_allclose(apart._statistics.mean, seen.mean(0), rtol=1e-6)
+        np.testing.assert_allclose(apart._statistics.variance, seen.var(0), rtol=1e-6)
 
 
 def spoilt(transition: Transition, rng: np.random.Generator) -> Transition:

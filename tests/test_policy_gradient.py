@@ -68,12 +68,12 @@ def test_advantages_are_those_of_each_episode_alone(lambda_: float) -> None:
     agent._learn = learnt.append
     for transition, _ in train(agent, stream_of(agent, env, 1), total_steps=180):
         transitions.append(transition)
-    (experience,) = learnt
-    found = experience.advantage.view(60, 3).numpy()
+    (batch,) = learnt
+    found = batch.advantage.view(60, 3).numpy()
     assert any((t.last & (t.discount > 0)).any() for t in transitions)
     for i, expected in enumerate(twin(agent, transitions, lambda_, 0.9)):
         np.testing.assert_allclose(found[:, i], expected, rtol=1e-3, atol=1e-3)
-    np.testing.assert_allclose(experience.target, experience.advantage + experience.value, rtol=1e-6)
+    np.testing.assert_allclose(batch.target, batch.advantage + batch.value, rtol=1e-6)
 
 
 RECURRENT = "agent.network.recurrent={kind} agent.network.recurrent_size=8"
@@ -86,11 +86,11 @@ def test_a_rollout_is_seen_in_training_as_it_was_while_acting(kind: str) -> None
     agent = made(f"agent=ppo agent.n_steps=40 {RECURRENT.format(kind=kind)}", env)
     hidden: list[float] = []
 
-    def look(experience: Any) -> None:
-        log_prob, _, values = agent._evaluated(experience)
-        torch.testing.assert_close(log_prob, experience.log_prob.flatten(), rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(values, experience.value.flatten(), rtol=1e-4, atol=1e-5)
-        hidden.append(experience.hidden.abs().sum().item())
+    def look(batch: Any) -> None:
+        log_prob, _, values = agent._evaluate(batch)
+        torch.testing.assert_close(log_prob, batch.log_prob.flatten(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(values, batch.value.flatten(), rtol=1e-4, atol=1e-5)
+        hidden.append(batch.hidden.abs().sum().item())
 
     agent._learn = look
     for _ in train(agent, stream_of(agent, env, 1), total_steps=3 * 40 * 3):
@@ -144,8 +144,8 @@ def test_a_minibatch_of_a_recurrent_network_is_whole_sequences() -> None:
     words = "agent=ppo agent.n_steps=16 agent.epochs=1 agent.network.recurrent=gru"
     agent = made(f"{words} agent.batch_size=35", env)
     seen: list[tuple[int, ...]] = []
-    step = agent._step
-    agent._step = lambda part: seen.append(tuple(part.advantage.shape)) or step(part)
+    step = agent._gradient_step
+    agent._gradient_step = lambda batch: seen.append(tuple(batch.advantage.shape)) or step(batch)
     for _ in train(agent, stream_of(agent, env, 0), total_steps=64):
         pass
     assert seen == [(16, 2), (16, 2)]
@@ -339,11 +339,11 @@ def test_the_rate_of_a_schedule_is_that_of_the_steps() -> None:
     agent = made(f"agent=a2c agent.n_steps=4 {plain} agent.learning_rate=0.1 agent.anneal=true total_steps=8", env)
     learn, moves = agent._learn, []
 
-    def at_both(experience: Any) -> Any:
-        saved, vector = module_state(agent.network), agent._descents["all"].vector
+    def at_both(batch: Any) -> Any:
+        saved, vector = module_state(agent.network), agent._optimizers["all"].vector
         for steps in (0, 4, 8):
             agent._steps, before = steps, vector.clone()
-            learn(experience)
+            learn(batch)
             moves.append((vector - before).numpy().copy())
             load_module_state(agent.network, saved)
 
@@ -361,10 +361,10 @@ def test_values_of_the_online_actor_critic_learn_at_a_rate_of_their_own() -> Non
     moves = []
     for rate in (1, 8):
         agent = made(f"agent=actor_critic {plain} agent.learning_rate=1e-3 agent.value_rate={rate}", env)
-        before = {name: descent.vector.clone() for name, descent in agent._descents.items()}
+        before = {name: descent.vector.clone() for name, descent in agent._optimizers.items()}
         agent.observe(next(stream_of(agent, env, 0)))
         agent.update()
-        moves.append({name: agent._descents[name].vector - vector for name, vector in before.items()})
+        moves.append({name: agent._optimizers[name].vector - vector for name, vector in before.items()})
     assert all(move.any() for move in moves[0].values())
     torch.testing.assert_close(moves[1]["policy"], moves[0]["policy"])
     torch.testing.assert_close(moves[1]["value"], 8 * moves[0]["value"], rtol=1e-3, atol=1e-6)
@@ -492,8 +492,8 @@ def test_rows_that_were_no_step_do_not_spoil_an_update_with_masks() -> None:
     env, steps = VectorEnvironment(vector, action_mask=True), []
     words = "agent.n_steps=16 agent.epochs=4 agent.max_kl=1e-4 agent.learning_rate=0.1 agent.anneal=false"
     agent = made(f"agent=ppo {words}", env)  # type: ignore[arg-type]
-    descend = agent._descend
-    agent._descend = lambda loss: steps.append(loss.item()) or descend(loss)  # type: ignore[func-returns-value]
+    optimize = agent._optimize
+    agent._optimize = lambda loss: steps.append(loss.item()) or optimize(loss)  # type: ignore[func-returns-value]
     stream = stream_of(agent, env, 0)  # type: ignore[arg-type]
     metrics = next(metrics for _, metrics in train(agent, stream, total_steps=40) if metrics is not None)
     assert np.isfinite(list(metrics.values())).all()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit.algorithms.policy_gradient.normalization import Moments, RewardScale
+from rlkit.algorithms.policy_gradient.normalization import RewardScale, RunningMeanStd
 from rlkit.algorithms.policy_gradient.rollout import EpisodeStore, FirstBegun, Rollout
 from rlkit.core.checkpoint import Store
 from toys import assert_same
@@ -139,11 +139,11 @@ def test_an_episode_that_is_played_again_keeps_its_number() -> None:
 def test_moments_are_those_of_all_rows(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     seen = rng.normal([3.0, -1e4], [2.0, 1e-2], (500, 2))
-    moments = Moments((2,))
+    moments = RunningMeanStd((2,))
     assert (moments.mean.tolist(), moments.variance.tolist()) == ([0, 0], [1, 1])
     for part in np.split(seen, [0, 1, 3, 100, 101]):
         moments.add(part)
-        other = Moments((2,))
+        other = RunningMeanStd((2,))
         other.load_state_dict(survived(moments.state_dict(), tmp_path))
         moments = other
     np.testing.assert_allclose(moments.mean, seen.mean(0), rtol=1e-12)
@@ -151,7 +151,7 @@ def test_moments_are_those_of_all_rows(tmp_path: Path) -> None:
 
 
 def test_what_has_not_varied_is_not_divided_by_next_to_nothing() -> None:
-    moments = Moments((2,))
+    moments = RunningMeanStd((2,))
     assert moments.std.tolist() == pytest.approx([1, 1])
     moments.add(np.array([[0.1, 1.0], [0.1, 3.0], [0.1, 5.0]]))
     np.testing.assert_allclose(moments.std, [1, np.sqrt(8 / 3)], rtol=1e-6)

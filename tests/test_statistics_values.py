@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlkit.algorithms.policy_gradient.normalization import Moments, RewardScale
+from rlkit.algorithms.policy_gradient.normalization import RewardScale, RunningMeanStd
 from rlkit.core.statistics import Averages, Episode, EpisodeTracker
 from rlkit.core.types import StepInfo, Transition
 
@@ -76,7 +76,7 @@ def test_means_are_over_the_updates_that_had_the_figure() -> None:
 
 
 def test_moments_by_hand() -> None:
-    moments = Moments(())
+    moments = RunningMeanStd(())
     moments.add(np.array([1.0, 3.0]))
     assert (moments.mean, moments.variance) == (2.0, 1.0)
     moments.add(np.array([]))
@@ -88,7 +88,7 @@ def test_moments_by_hand() -> None:
 
 
 def test_what_varies_little_has_its_own_spread_and_what_rounding_moves_has_one() -> None:
-    little, rounded = Moments(()), Moments(())
+    little, rounded = RunningMeanStd(()), RunningMeanStd(())
     little.add(np.array([0.0, 1e-4]))
     assert float(little.std) == pytest.approx(np.sqrt(0.5e-4**2 + 1e-8), rel=1e-9)
     rounded.add(1e6 + np.array([0.0, 1e-3]))
@@ -108,6 +108,6 @@ def test_scaled_rewards_by_hand() -> None:
     spread = np.sqrt(np.mean((np.array([2, 4, -3, 4.5]) - 15 / 8) ** 2))
     np.testing.assert_allclose(scale(np.array([3.0]), own, yes, yes), [3 / spread], rtol=1e-6)
     # No step: it adds nothing to what was seen.
-    seen = scale.state_dict()["moments"]["count"]
+    seen = scale.state_dict()["statistics"]["count"]
     assert scale(np.array([0.0]), own, no, no).tolist() == [0.0]
-    assert scale.state_dict()["moments"]["count"] == seen == 4
+    assert scale.state_dict()["statistics"]["count"] == seen == 4

@@ -54,5 +54,5 @@ class Counts:
         return asdict(self)
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self.steps, self.episodes = state["steps"], state["episodes"]

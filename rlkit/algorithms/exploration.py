@@ -6,18 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rlkit.core.random_actions import random_action, uniform  # noqa: F401
-from rlkit.core.schedules import (  # noqa: F401
-    Annealed,
-    Constant,
-    DelayedLinear,
-    Exponential,
-    Linear,
-    Multiplicative,
-    Schedule,
-    annealed,
-    require_shares,
-)
+from rlkit.core.random_actions import uniform
 from rlkit.core.types import Array, RunError
 
 
@@ -67,7 +56,8 @@ def epsilon_greedy(q: Array, epsilon: float, rng: np.random.Generator, legal_act
         return action
     exploring = np.flatnonzero(rng.random(len(q)) < epsilon)
     if exploring.size:
-        action[exploring] = uniform(q.shape[1], exploring.size, rng, _rows(legal_actions, exploring))
+        legal = None if legal_actions is None else legal_actions[exploring]
+        action[exploring] = uniform(q.shape[1], exploring.size, rng, legal)
     return action
 
 

@@ -61,12 +61,12 @@ class RegressedValues:
         return self._predicted(self._models[0], joint).reshape(len(rows), -1)
 
     def fit(self, rows: Array, action: Array, target: Array, rng: np.random.Generator) -> None:
-        """Fit anew: the values of `action` [n] int in `rows` [n, D] become `target` [n] as well as the regressor can.
+        """Fit again: the values of `action` [n] int in `rows` [n, D] become `target` [n] as well as the regressor can.
 
         Args:
             rows: of `rows`.
             action: what was done.
-            target: what it is worth.
+            target: what its values become.
             rng: draws the seeds of the regressors.
         """
         if not self._per_action:
@@ -75,8 +75,8 @@ class RegressedValues:
         taken = [action == a for a in range(self.num_actions)]
         self._models = [self._fitted(rows[mine], target[mine], rng) if mine.any() else None for mine in taken]
 
-    def forget(self) -> None:
-        """Begin anew: every value is 0."""
+    def reset(self) -> None:
+        """Let every value be 0 again."""
         self._models = []
 
     def _fitted(self, rows: Array, target: Array, rng: np.random.Generator) -> Any:
@@ -93,5 +93,5 @@ class RegressedValues:
         return {"models": models_state(self._models)}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self._models = read_models(state["models"])

@@ -110,7 +110,7 @@ def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
 
 def _show_injected(config: DictConfig) -> None:
     """Print, as more YAML, which parameters will come from the run; what a target's package lacks is a comment."""
-    found, unread = injection.shown({key: _as_far_as_known(config._get_node(key)) for key in config})
+    found, unread = injection.shown({str(key): _as_far_as_known(config._get_node(key)) for key in config})
     lines = [f"  {path}: [{', '.join(names)}]" for path, names in found.items()]
     lines += [f"  # {path}: not known here: {problem}" for path, problem in unread.items()]
     if lines:

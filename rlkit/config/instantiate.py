@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from rlkit.config import injection, signature
+from rlkit.config import injection, settings, signature
 from rlkit.config.injection import arguments_of, locate
 from rlkit.config.messages import nearest
 from rlkit.core.types import UsageError
@@ -82,8 +82,9 @@ def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading
         if len(built) > len(plain_values):
             signature.check({key: built[key] for key in built if key not in plain_values}, target, path)
         if partial:
-            return functools.partial(target, *values, **built)
-        return target(*values, **{name: context[name](path) for name in names}, **built)
+            return functools.partial(target, *values, **settings.gathered(built, target))
+        known = {name: context[name](path) for name in names}
+        return target(*values, **settings.gathered({**known, **built}, target))
 
     return call
 
@@ -126,10 +127,12 @@ def plain_value(config: DictConfig, key: str) -> Any:
     return plain(value) if OmegaConf.is_config(value) else value
 
 
-def defaults(name: str) -> dict[str, Any]:
-    """Return the values of a shipped YAML, for plain scripts: ``DQN(network=…, **defaults("agent/dqn"))``.
+def defaults(name: str) -> Any:
+    """Return what a shipped YAML says, for plain scripts.
 
-    Nodes with ``_target_`` are built. What the file leaves to the run (the network, the replay) is left out.
+    Where the class that it configures takes settings, these: ``DQN(network=…, settings=defaults("agent/dqn"), …)``, of
+    which `dataclasses.replace` changes one. Else the values by name: ``MLP(space, **defaults("network/mlp"))``; nodes
+    with ``_target_`` are built, and what the file leaves to the run (the network, the replay) is left out.
 
     Raises:
         UsageError: there is no such YAML.
@@ -145,8 +148,12 @@ def defaults(name: str) -> dict[str, Any]:
     for part in group.split("/"):
         node = node[part]
     own = {key: node._get_node(key) for key in map(str, node) if not key.startswith("_") and not _refers(node, key)}
+    target = node.get("_target_")
+    taken = settings.settings_of(locate(target, name)) if isinstance(target, str) else None
+    if taken is not None:
+        own = {key: value for key, value in own.items() if key in taken.fields}
     values: dict[str, Any] = build(plain(OmegaConf.create(own)), {}, name)
-    return values
+    return values if taken is None else taken.kind(**values)
 
 
 def _refers(node: DictConfig, key: str) -> bool:

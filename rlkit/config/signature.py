@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import Any
 
+from rlkit.config import settings
 from rlkit.config.annotations import Namespace, is_marked, unmarked
 from rlkit.config.messages import nearest
 from rlkit.core.types import UsageError
@@ -25,7 +26,7 @@ SCALARS: Mapping[str, tuple[tuple[type, ...], str]] = {
 
 
 def parameters(target: Callable[..., Any]) -> Parameters:
-    """Return the parameters of `target`, none where it does not tell.
+    """Return the parameters of `target`, none where it does not tell; settings by their fields.
 
     A class that passes ``**options`` on to the one it extends has that one's, too.
     """
@@ -67,13 +68,15 @@ def _is_none(name: str, target: Callable[..., Any]) -> bool:
 def _owned(target: Callable[..., Any]) -> dict[str, tuple[inspect.Parameter, Callable[..., Any]]]:
     """Return the parameters of `target`, each with the callable in whose module its annotation is to be read."""
     try:
-        own = inspect.signature(target).parameters
+        own = settings.flattened(inspect.signature(target).parameters, target)
     except ValueError:
         return {}
     rest = [name for name, parameter in own.items() if parameter.kind is parameter.VAR_KEYWORD]
+    taken = settings.settings_of(target)
+    owners = {} if taken is None else dict.fromkeys(taken.fields, taken.kind)
+    named = {name: (parameter, owners.get(name, target)) for name, parameter in own.items() if name not in rest}
     if not rest or not isinstance(target, type) or target.__base__ in (None, object):
-        return {name: (parameter, target) for name, parameter in own.items()}
-    named = {name: (parameter, target) for name, parameter in own.items() if name not in rest}
+        return {**named, **{name: (own[name], target) for name in rest}}
     return {**_owned(target.__base__), **named}
 
 

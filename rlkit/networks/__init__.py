@@ -1,16 +1,16 @@
 """Networks (torch): torsos that read observations, action values or policies on top, and their states as plain data."""
 
 from rlkit.networks.action_distributions import ActionDistribution, action_distribution
-from rlkit.networks.activation_cache import Acted, replayable
+from rlkit.networks.activation_cache import ActivationCache
 from rlkit.networks.actor_critic import ActorCritic, Outputs
 from rlkit.networks.blocks import BlockCNN
 from rlkit.networks.boards import ResidualBoard, auto
 from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, StridedCNN, channels_last
 from rlkit.networks.observations import is_board, is_image
-from rlkit.networks.optimizer import Descent, FlatParameters, descend
+from rlkit.networks.optimizer import FlatParameters, GradientSettings, Optimizer, OptimizerSettings, step_together
 from rlkit.networks.policy_value import PolicyValue
-from rlkit.networks.population import Members
-from rlkit.networks.precision import mixed, takes_bfloat16
+from rlkit.networks.population import Population
+from rlkit.networks.precision import mixed, require_precision, takes_bfloat16
 from rlkit.networks.pretrained import begin_with, fill, trainable
 from rlkit.networks.q_network import NoisyLinear, QNetwork
 from rlkit.networks.tensors import load_module_state, load_optimizer_state, module_state, optimizer_state, to_tensor
@@ -20,20 +20,22 @@ from rlkit.networks.weights import Weights, encoder_of, fill_torso, read_encoder
 __all__ = [
     "ACTIVATIONS",
     "MLP",
-    "Acted",
     "ActionDistribution",
+    "ActivationCache",
     "ActorCritic",
     "BlockCNN",
-    "Descent",
     "Flat",
     "FlatParameters",
+    "GradientSettings",
     "Image",
     "ImpalaCNN",
-    "Members",
     "NatureCNN",
     "NoisyLinear",
+    "Optimizer",
+    "OptimizerSettings",
     "Outputs",
     "PolicyValue",
+    "Population",
     "QNetwork",
     "ResidualBoard",
     "SmallCNN",
@@ -44,7 +46,6 @@ __all__ = [
     "auto",
     "begin_with",
     "channels_last",
-    "descend",
     "encoder_of",
     "fill",
     "fill_torso",
@@ -56,8 +57,9 @@ __all__ = [
     "module_state",
     "optimizer_state",
     "read_encoder",
-    "replayable",
+    "require_precision",
     "save_encoder",
+    "step_together",
     "takes_bfloat16",
     "to_tensor",
     "trainable",

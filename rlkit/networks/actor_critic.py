@@ -100,7 +100,7 @@ class ActorCritic(nn.Module):
             value_torso: for the values, where it is not `shared`.
             observation_space: of one environment.
             action_space: of any kind.
-            shared: True: values are read off the policy's torso; auto: for pictures, and where there is a recurrent
+            shared: True: values are read off the policy's torso; auto: for images, and where there is a recurrent
                 core.
             action_values: a value for each of A `Discrete` actions, not one for the state: the state's, and advantages
                 less their mean (Wang et al., 2016), or what is done often would seem better for being learnt first.
@@ -119,10 +119,10 @@ class ActorCritic(nn.Module):
         """
         super().__init__()
         self.distribution = action_distribution(action_space, squash=squash)
-        pictures = is_image(observation_space)
-        if standardize and (pictures or not isinstance(observation_space, spaces.Box)):
+        images = is_image(observation_space)
+        if standardize and (images or not isinstance(observation_space, spaces.Box)):
             raise UsageError(f"agent.network.standardize=true is for numbers, not {observation_space}; leave it false")
-        together = _together(shared, pictures or recurrent != "none")
+        together = _together(shared, images or recurrent != "none")
         if recurrent != "none" and not together:
             raise UsageError(
                 f"agent.network.recurrent={recurrent} needs one torso, and this agent has two: take agent=a2c or ppo, "
@@ -155,7 +155,7 @@ class ActorCritic(nn.Module):
         return [*(() if self.value_torso is None else self.value_torso.parameters()), *self.value.parameters()]
 
     def _make_orthogonal(self, kept: Iterable[nn.Module]) -> None:
-        """Draw matrices anew, but not those that `kept` modules hold, that start at zero, or of layers of other types.
+        """Draw matrices again, but not those that `kept` modules hold, that start at zero, or of layers of other types.
 
         Zeros are meant: a residual block begins as the identity. And a subclass of a layer starts in its own way.
         """
@@ -187,14 +187,14 @@ class ActorCritic(nn.Module):
         """Return as `forward` does, but no values where they have a torso of their own: `state_values` has them."""
         if self.value_torso is None:
             return self(observation, hidden)  # type: ignore[no-any-return]
-        return self.parameters_of(self.policy_torso(self._seen(observation))), None, hidden
+        return self.parameters_of(self.policy_torso(self._read(observation))), None, hidden
 
     def state_values(self, observation: Tensor, hidden: Tensor) -> Tensor:
         """Return the values [B] of states."""
         if self.value_torso is None:
             values: Tensor = self(observation, hidden).values
             return values
-        return self._values_of(self.value_torso(self._seen(observation)))
+        return self._values_of(self.value_torso(self._read(observation)))
 
     def sequence(self, observation: Tensor, hidden: Tensor, begins: Tensor) -> Outputs:
         """Return the outputs of whole sequences, one row after the other: [T * N, ...].
@@ -215,13 +215,13 @@ class ActorCritic(nn.Module):
         return self._heads(features, features, features.new_zeros(0))
 
     def _features(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        seen = self._seen(observation)
-        features = self.policy_torso(seen)
-        return features, features if self.value_torso is None else self.value_torso(seen)
+        x = self._read(observation)
+        features = self.policy_torso(x)
+        return features, features if self.value_torso is None else self.value_torso(x)
 
-    def _seen(self, observation: Tensor) -> Tensor:
-        seen: Tensor = self.read(observation if self.standardize is None else self.standardize(observation))
-        return seen
+    def _read(self, observation: Tensor) -> Tensor:
+        x: Tensor = self.read(observation if self.standardize is None else self.standardize(observation))
+        return x
 
     def _heads(self, policy_features: Tensor, value_features: Tensor, hidden: Tensor) -> Outputs:
         return Outputs(self.parameters_of(policy_features), self._values_of(value_features), hidden)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.convolutional import ImpalaCNN, NatureCNN, Residual, SmallCNN, fitting
-from rlkit.networks.observations import as_floats, highest_byte, is_board, is_image
+from rlkit.networks.observations import highest_byte, is_board, is_image
+from rlkit.networks.tensors import as_floats
 from rlkit.networks.torsos import MLP, Chain, Torso
 
 

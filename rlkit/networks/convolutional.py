@@ -12,8 +12,9 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.core.types import FromRun, UsageError
-from rlkit.networks.observations import SMALLEST, as_floats, highest_byte, is_image
+from rlkit.networks.observations import SMALLEST, highest_byte, is_image
 from rlkit.networks.pretrained import begin_with
+from rlkit.networks.tensors import as_floats
 from rlkit.networks.torsos import Chain, MakeLinear, Torso, activation_of
 
 

@@ -1,29 +1,17 @@
-"""What observations are, and how they become floats: the one place where they are scaled."""
+"""What observations are: pictures, boards, and what bytes are divided by."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import torch
 from gymnasium import spaces
-from torch import Tensor
 
 SMALLEST = {"nature": 36, "small": 20, "impala": 1}
 """Height and width that a network for pictures needs, by the name of its YAML."""
 
 LARGEST = 19
 """Rows or columns of a board: Go's. What is larger is taken for something else."""
-
-
-def as_floats(observation: Tensor, highest: float) -> Tensor:
-    """Return observations [B, ...] as float32; bytes, in memory of their own, are divided by the `highest` there is.
-
-    Floats stay as they are: who made them of bytes has scaled them, as `Standardize` does.
-    """
-    if observation.dtype != torch.uint8:
-        return observation.float()
-    return observation.to(torch.float32, copy=True).div_(highest)
 
 
 def highest_byte(observation_space: spaces.Space[Any]) -> float:

@@ -1,154 +1,189 @@
-"""Parameters as one vector, and steps down a gradient."""
+"""Parameters as one vector, and an optimizer's steps down a gradient."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from math import inf
 
 import torch
 from torch import Tensor, nn
 
-from rlkit.core.schedules import Schedule
+from rlkit.core.schedules import Schedule, annealed
 from rlkit.core.types import State, UsageError, require_least, require_positive
 from rlkit.networks.pretrained import trainable
 from rlkit.networks.tensors import load_optimizer_state, optimizer_state
 
 
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSettings:
+    """Which optimizer moves an agent's parameters, and how fast.
+
+    Attributes:
+        optimizer: called with the parameters and ``lr``: a class of `torch.optim`, or a `functools.partial` of one.
+        learning_rate: a number, or a schedule by the number of decisions observed.
+        anneal: the number falls in a straight line to 0 at the run's `total_steps`.
+
+    Raises:
+        UsageError: a rate that cannot be, or an optimizer with a rate of its own, which would not count.
+    """
+
+    optimizer: Callable[..., torch.optim.Optimizer]
+    learning_rate: float | Schedule
+    anneal: bool
+
+    def __post_init__(self) -> None:
+        if "lr" in getattr(self.optimizer, "keywords", {}):
+            raise UsageError("the optimizer's lr is not used; give agent.learning_rate, a number or a schedule")
+        rate = annealed(self.learning_rate, anneal=self.anneal, total_steps=1)
+        require_least(0, "agent", learning_rate=rate(0))
+
+    def schedule(self, total_steps: int | None) -> Schedule:
+        """Return the learning rate by the number of decisions, of a run of `total_steps`.
+
+        Raises:
+            UsageError: it is to be annealed over no known number of steps.
+        """
+        return annealed(self.learning_rate, anneal=self.anneal, total_steps=total_steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientSettings(OptimizerSettings):
+    """The same of an agent that goes down the gradient of a loss.
+
+    Attributes:
+        max_grad_norm: gradients are scaled down to this norm (Pascanu et al., 2013); None: never.
+
+    Raises:
+        UsageError: a norm of 0 or less, or what `OptimizerSettings` refuse.
+    """
+
+    max_grad_norm: float | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive("agent", max_grad_norm=self.max_grad_norm)
+
+
 class FlatParameters:
     """Parameters, such as all of a module, and their gradients, as one vector each.
 
-    The parameters themselves become views of it, so that an optimiser step, a clipped norm or a target update is one
+    The parameters themselves become views of it, so that an optimizer's step, a clipped norm or a target update is one
     operation instead of one for each layer: on small networks those calls are most of an update. The weights of
     convolutions lie in channels-last order, in which they run without being reordered.
 
     Attributes:
         vector: [P] leaf tensor with its gradient in place.
+        gradient: [P] that gradient.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter]):
         """Move `parameters`, all of one dtype and device, into one vector."""
         parameters = list(parameters)
         self.vector = nn.Parameter(torch.cat([_laid_out(parameter.detach()).flatten() for parameter in parameters]))
-        self.vector.grad = torch.zeros_like(self.vector)
+        self.vector.grad = self.gradient = torch.zeros_like(self.vector)
         shapes = [parameter.shape for parameter in parameters]
-        parts, gradients = views(self.vector.data, shapes), views(self.vector.grad, shapes)
+        parts, gradients = views(self.vector.data, shapes), views(self.gradient, shapes)
         for parameter, part, gradient in zip(parameters, parts, gradients, strict=True):
             parameter.data = part
             # Autograd adds to a gradient that is there already, in place: into the vector.
             parameter.grad = gradient
 
-    def zero_grad(self) -> None:
-        """Set the gradient to zero."""
-        assert self.vector.grad is not None
-        self.vector.grad.zero_()
-
-    def grad_norm(self) -> Tensor:
-        """Return the length of the gradient."""
-        assert self.vector.grad is not None
-        norm: Tensor = self.vector.grad.norm()
-        return norm
-
-    def clip_grad_norm(self, max_norm: float, norm: Tensor | None = None) -> None:
-        """Scale the gradient down where it is longer than `max_norm` (Pascanu et al., 2013).
-
-        `norm` takes the place of its own length: that of a longer one which it is a part of.
-        """
-        assert self.vector.grad is not None
-        norm = self.grad_norm() if norm is None else norm
-        if norm.is_cuda:
-            # Without waiting for the norm.
-            self.vector.grad.mul_((max_norm / norm).clamp(max=1.0))
-        elif norm > max_norm:
-            self.vector.grad.mul_(max_norm / norm)
-
-    def follow(self, vector: Tensor, tau: float) -> None:
-        """Move towards another such vector [P] by the share `tau`; 1 copies."""
+    def move_towards(self, vector: Tensor, tau: float) -> None:
+        """Move towards another such vector [P] by the share `tau` (Polyak averaging); 1 copies."""
         self.vector.data.lerp_(vector, tau)
 
 
-class Descent:
-    """Steps of an optimiser on some parameters, at a rate that follows a schedule."""
+class Optimizer:
+    """An optimizer of torch on parameters that lie in one vector, at a rate that follows a schedule."""
 
     def __init__(
         self,
         parameters: Iterable[nn.Parameter],
         optimizer: Callable[..., torch.optim.Optimizer],
         learning_rate: Schedule,
-        max_grad_norm: float | None,
+        max_grad_norm: float | None = None,
     ):
         """Move the parameters that are not frozen into one vector; `optimizer` is called with it and ``lr``.
 
-        Without a `max_grad_norm` gradients are as long as they are.
-
-        Raises:
-            UsageError: the optimiser has a rate of its own, which would not count; a rate or norm that cannot be.
+        Args:
+            parameters: of a module; those that are frozen are left out.
+            optimizer: as in `OptimizerSettings`.
+            learning_rate: by the number of decisions.
+            max_grad_norm: as in `GradientSettings`.
         """
-        if "lr" in getattr(optimizer, "keywords", {}):
-            raise UsageError("the optimiser's lr is not used; give agent.learning_rate, a number or a schedule")
-        require_least(0, "agent", learning_rate=learning_rate(0))
-        require_positive("agent", max_grad_norm=max_grad_norm)
         self._flat = FlatParameters(trainable(parameters))
         self._optimizer = optimizer([self._flat.vector], lr=learning_rate(0))
         self._learning_rate, self._max_grad_norm = learning_rate, inf if max_grad_norm is None else max_grad_norm
 
-    def __call__(self, loss: Tensor, steps: int) -> None:
-        """Step down the gradient of `loss`, at the rate of `steps` decisions."""
-        descend(loss, [self], steps)
-
-    def zero_grad(self) -> None:
-        """Set the gradient to zero."""
-        self._flat.zero_grad()
-
-    def grad_norm(self) -> Tensor:
-        """Return the length of the gradient that was computed."""
-        return self._flat.grad_norm()
-
-    def step(self, steps: int, norm: Tensor, scale: float = 1.0) -> None:
-        """Step down the gradient that was computed, at the rate of `steps` decisions.
-
-        Args:
-            steps: decisions.
-            norm: the length that is limited: the gradient's, or that of one which it is a part of.
-            scale: it is multiplied by that once it is clipped: the limit is for a mean, where the step takes a sum.
-        """
-        self._flat.clip_grad_norm(self._max_grad_norm, norm)
-        if scale != 1:
-            assert self._flat.vector.grad is not None
-            self._flat.vector.grad.mul_(scale)
-        self._optimizer.param_groups[0]["lr"] = self._learning_rate(steps)
-        self._optimizer.step()
-
-    def along(self, gradient: Tensor, steps: int, weight_decay: float) -> None:
-        """Step down a gradient [P] that was found otherwise, and shrink the parameters by a share of the rate."""
-        assert self._flat.vector.grad is not None
-        self._flat.vector.grad.copy_(gradient)
-        self.vector.mul_(1 - self._learning_rate(steps) * weight_decay)
-        self.step(steps, self.grad_norm())
-
     @property
     def vector(self) -> Tensor:
-        """All of them [P], without gradient."""
+        """All of the parameters [P], without gradient."""
         return self._flat.vector.data
 
+    @property
+    def gradient(self) -> Tensor:
+        """Their gradient [P], in place."""
+        return self._flat.gradient
+
+    def step(self, loss: Tensor, decisions: int) -> None:
+        """Step down the gradient of `loss`, at the rate of so many `decisions`."""
+        gradient = self._flat.gradient
+        gradient.zero_()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.apply(gradient.norm(), decisions)
+
+    def step_along(self, gradient: Tensor, decisions: int, weight_decay: float) -> None:
+        """Step down a `gradient` [P] that was estimated, and shrink the parameters by a share of the rate."""
+        self._flat.gradient.copy_(gradient)
+        self.vector.mul_(1 - self._learning_rate(decisions) * weight_decay)
+        self.apply(self._flat.gradient.norm(), decisions)
+
+    def apply(self, norm: Tensor, decisions: int, scale: float = 1.0) -> None:
+        """Step down the gradient that is in place, clipped.
+
+        Args:
+            norm: [] the length that is limited: the gradient's own, or that of a longer one which it is a part of.
+            decisions: whose rate is taken.
+            scale: it is multiplied by that once it is clipped: the limit is for a mean, where the step takes a sum.
+        """
+        gradient = self._flat.gradient
+        if norm.is_cuda:
+            # Without waiting for the norm.
+            gradient.mul_((self._max_grad_norm / norm).clamp(max=1.0))
+        elif norm > self._max_grad_norm:
+            gradient.mul_(self._max_grad_norm / norm)
+        if scale != 1:
+            gradient.mul_(scale)
+        self._optimizer.param_groups[0]["lr"] = self._learning_rate(decisions)
+        self._optimizer.step()
+
     def state_dict(self) -> State:
-        """Return the optimiser's state; the parameters are their module's to keep."""
+        """Return the optimizer's state; the parameters are their module's to keep."""
         return optimizer_state(self._optimizer)
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         load_optimizer_state(self._optimizer, state)
 
 
-def descend(loss: Tensor, descents: Iterable[Descent], steps: int, scale: float = 1.0) -> None:
-    """Step down the gradient of one loss with some descents, clipped as one; `scale` is as in `Descent.step`."""
-    descents = list(descents)
-    for descent in descents:
-        descent.zero_grad()
+def step_together(loss: Tensor, optimizers: Iterable[Optimizer], decisions: int, scale: float = 1.0) -> None:
+    """Step down the gradient of one loss with several optimizers, clipped as one.
+
+    Args:
+        loss: [] of all their parameters.
+        optimizers: each of other parameters.
+        decisions: whose rates are taken.
+        scale: as in `Optimizer.apply`.
+    """
+    optimizers = list(optimizers)
+    for optimizer in optimizers:
+        optimizer.gradient.zero_()
     loss.backward()  # type: ignore[no-untyped-call]
-    norms = [descent.grad_norm() for descent in descents]
+    norms = [optimizer.gradient.norm() for optimizer in optimizers]
     norm = norms[0] if len(norms) == 1 else torch.stack(norms).norm()
-    for descent in descents:
-        descent.step(steps, norm, scale)
+    for optimizer in optimizers:
+        optimizer.apply(norm, decisions, scale)
 
 
 def views(vectors: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:

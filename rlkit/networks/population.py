@@ -10,7 +10,7 @@ from rlkit.networks.optimizer import views
 from rlkit.networks.pretrained import trainable
 
 
-class Members:
+class Population:
     """The policy of an `ActorCritic`, with other parameters for each row; what is frozen all have in common.
 
     Attributes:
@@ -24,21 +24,21 @@ class Members:
         self._shapes = {name: parameter.shape for name, parameter in named.items()}
         self.parameters = list(named.values())
 
-    def mean(self, seen: Tensor) -> Tensor:
+    def mean(self, x: Tensor) -> Tensor:
         """Return the parameters [B, K] of the network's own distribution over actions for what was read [B, ...]."""
-        parameters: Tensor = self._policy(seen)
+        parameters: Tensor = self._policy(x)
         return parameters
 
-    def __call__(self, vectors: Tensor, seen: Tensor) -> Tensor:
+    def __call__(self, vectors: Tensor, x: Tensor) -> Tensor:
         """Return the parameters [N, K] of the distributions over actions of N members, each for a row of its own.
 
         Args:
             vectors: [N, P] float32, laid out as in `FlatParameters`.
-            seen: [N, ...] float32, as the network's reader gives it.
+            x: [N, ...] float32, as the network's reader gives it.
         """
         values = dict(zip(self._shapes, views(vectors, list(self._shapes.values())), strict=True))
-        found: Tensor = vmap(self._member)(values, seen)
-        return found
+        parameters: Tensor = vmap(self._member)(values, x)
+        return parameters
 
     def _member(self, values: dict[str, Tensor], row: Tensor) -> Tensor:
         parameters: Tensor = functional_call(self._policy, values, (row.unsqueeze(0),))
@@ -52,5 +52,5 @@ class _Policy(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, seen: Tensor) -> Tensor:
-        return self.network.parameters_of(self.network.policy_torso(seen))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network.parameters_of(self.network.policy_torso(x))

@@ -11,10 +11,21 @@ from torch import Tensor, nn
 from rlkit.core.types import UsageError
 from rlkit.networks.q_network import QNetwork
 
-Outputs = Callable[[Tensor, Tensor | None], Tensor]
+QOutputs = Callable[[Tensor, Tensor | None], Tensor]
 """The outputs [B, A, K] float32 of what was read, with noise or none."""
 
 CHOICES = ("auto", "float32", "bfloat16")
+
+
+def require_precision(choice: str) -> str:
+    """Return `choice` if it is one of `CHOICES`.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if choice not in CHOICES:
+        raise UsageError(f"agent.precision is {choice!r}; it must be one of {', '.join(CHOICES)}")
+    return choice
 
 
 def takes_bfloat16(choice: str, device: str, network: nn.Module) -> bool:
@@ -29,14 +40,12 @@ def takes_bfloat16(choice: str, device: str, network: nn.Module) -> bool:
     Raises:
         UsageError: another choice.
     """
-    if choice not in CHOICES:
-        raise UsageError(f"agent.precision is {choice!r}; it must be one of {', '.join(CHOICES)}")
-    if choice != "auto":
+    if require_precision(choice) != "auto":
         return choice == "bfloat16"
     return any(isinstance(module, nn.Conv2d) for module in network.modules()) and has_bfloat16(device)
 
 
-def mixed(network: QNetwork, device: str) -> Outputs:
+def mixed(network: QNetwork, device: str) -> QOutputs:
     """Return the outputs of `network` as a function whose torso multiplies in bfloat16; all else is float32.
 
     An action's value has to be told from another's that is within a hundredth of it, which eight bits cannot: the
@@ -44,11 +53,10 @@ def mixed(network: QNetwork, device: str) -> Outputs:
     """
     kind = device.partition(":")[0]
 
-    def outputs(seen: Tensor, noise: Tensor | None) -> Tensor:
-        network.make_noise(noise)
+    def outputs(x: Tensor, noise: Tensor | None) -> Tensor:
         with torch.autocast(kind, torch.bfloat16):
-            features = network.features(seen)
-        return network.heads([feature.float() for feature in features])
+            of_actions, of_state = network.features(x, noise)
+        return network.heads(of_actions.float(), None if of_state is None else of_state.float())
 
     return outputs
 

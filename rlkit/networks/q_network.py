@@ -78,9 +78,9 @@ class QNetwork(nn.Module):
         self.distribution = distribution
         linear = partial(NoisyLinear, scale=noise_scale) if noisy else nn.Linear
         self.read, self.body = torso.reader, torso.body
-        top, outputs = torso.make_top(linear) if noisy else torso.top, distribution.outputs
-        self.actions = Chain(top, linear(torso.features, self.num_actions * outputs))
-        self.state = Chain(torso.make_top(linear), linear(torso.features, outputs)) if dueling else None
+        top, self._outputs = torso.make_top(linear) if noisy else torso.top, distribution.outputs
+        self.actions = Chain(top, linear(torso.features, self.num_actions * self._outputs))
+        self.state = Chain(torso.make_top(linear), linear(torso.features, self._outputs)) if dueling else None
         self._noisy = [module for module in self.modules() if isinstance(module, NoisyLinear)]
         self.noise_size = sum(layer.in_features + layer.out_features for layer in self._noisy)
 
@@ -88,34 +88,31 @@ class QNetwork(nn.Module):
         """Return the outputs [B, A, K] of observations [B, ...]; see `outputs` for the noise."""
         return self.outputs(self.read(observation), noise)
 
-    def outputs(self, seen: Tensor, noise: Tensor | None) -> Tensor:
+    def outputs(self, x: Tensor, noise: Tensor | None) -> Tensor:
         """Return the outputs [B, A, K] of observations that were read.
 
         Args:
-            seen: what `read` made of observations [B, ...]; any network on a torso of the same kind takes it.
+            x: what `read` made of observations [B, ...]; any network on a torso of the same kind takes it.
             noise: [1, Z] standard normal numbers for the whole batch, or [B, Z], some for each row;
                 None computes with the means.
         """
-        self.make_noise(noise)
-        return self.heads(self.features(seen))
+        return self.heads(*self.features(x, noise))
 
-    def features(self, seen: Tensor) -> list[Tensor]:
-        """Return the features [B, F] for the values of actions, and those for the state's where they are apart."""
-        body = self.body(seen)
-        return [stream[0](body) for stream in self._streams()]
+    def features(self, x: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return the features [B, F] for the values of actions, and for the state's where they are apart; as above."""
+        if self._noisy:
+            self.set_noise(noise)
+        body = self.body(x)
+        return self.actions[0](body), None if self.state is None else self.state[0](body)
 
-    def heads(self, features: list[Tensor]) -> Tensor:
+    def heads(self, of_actions: Tensor, of_state: Tensor | None) -> Tensor:
         """Return the outputs [B, A, K] of `features`."""
-        of_actions, *of_state = (stream[1](x) for stream, x in zip(self._streams(), features, strict=True))
-        outputs: Tensor = of_actions.view(-1, self.num_actions, self.distribution.outputs)
-        for state in of_state:
-            outputs = outputs - outputs.mean(1, keepdim=True) + state[:, None]
+        outputs: Tensor = self.actions[1](of_actions).view(-1, self.num_actions, self._outputs)
+        if self.state is not None:
+            outputs = outputs - outputs.mean(1, keepdim=True) + self.state[1](of_state)[:, None]
         return outputs
 
-    def _streams(self) -> list[nn.Sequential]:
-        return [self.actions] if self.state is None else [self.actions, self.state]
-
-    def make_noise(self, noise: Tensor | None) -> None:
+    def set_noise(self, noise: Tensor | None) -> None:
         """Give the noisy layers their parts of `noise` [1 or B, Z], or none."""
         if noise is not None:
             noise = noise.sign() * noise.abs().sqrt()

@@ -27,17 +27,17 @@ class Distribution(Protocol):
     def mean(self, outputs: Tensor) -> Tensor:
         """Return the expected returns [...] of outputs [..., K]."""
 
-    def loss(self, chosen: Tensor, following: Tensor, reward: Tensor, discount: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(self, q_tm1: Tensor, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss [B] and the priority [B], at least 0, of each row.
 
         Args:
-            chosen: [B, K] outputs for what was done.
-            following: [B, K] the target network's outputs for the successor's best action, without gradient.
-            reward: [B] float32, of n steps where the replay says so.
-            discount: [B] float32, of the successor.
+            q_tm1: [B, K] outputs for what was done.
+            q_t: [B, K] the target network's outputs for the successor's best action, without gradient.
+            r_t: [B] float32, of n steps where the replay says so.
+            discount_t: [B] float32, of the successor, gamma included.
         """
 
-    def cut_off(self, following: Tensor, reward: Tensor, discount: Tensor) -> Tensor:
+    def cut_off(self, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> Tensor:
         """Return the share [] of the targets' probability that lies beyond what the outputs can say; as in `loss`."""
 
     @property
@@ -63,14 +63,14 @@ class Expected:
         """Return the values [...] of outputs [..., 1]."""
         return outputs.squeeze(-1)
 
-    def loss(self, chosen: Tensor, following: Tensor, reward: Tensor, discount: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(self, q_tm1: Tensor, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> tuple[Tensor, Tensor]:
         """Return Huber's loss [B] and the absolute temporal-difference error [B]."""
-        value, target = chosen.squeeze(1), td_target(reward, discount, following.squeeze(1))
+        value, target = q_tm1.squeeze(1), td_target(r_t, discount_t, q_t.squeeze(1))
         return huber_loss(value, target, reduction="none"), (target - value.detach()).abs()
 
-    def cut_off(self, following: Tensor, reward: Tensor, discount: Tensor) -> Tensor:
+    def cut_off(self, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> Tensor:
         """Return 0: any number can be said."""
-        return reward.new_zeros(())
+        return r_t.new_zeros(())
 
     @property
     def limits(self) -> str:
@@ -110,20 +110,20 @@ class Categorical:
         """Return the expected returns [...] of logits [..., K]."""
         return outputs.softmax(-1) @ self._grid(outputs)
 
-    def loss(self, chosen: Tensor, following: Tensor, reward: Tensor, discount: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(self, q_tm1: Tensor, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> tuple[Tensor, Tensor]:
         """Return the Kullback-Leibler divergence [B] from the projected target, as loss and as priority."""
-        grid = self._grid(chosen)
-        target = project(following.softmax(-1), reward[:, None] + discount[:, None] * grid, grid)
+        grid = self._grid(q_tm1)
+        target = project(q_t.softmax(-1), r_t[:, None] + discount_t[:, None] * grid, grid)
         entropy = -torch.xlogy(target, target).sum(1)
-        losses = -(target * chosen.log_softmax(-1)).sum(1) - entropy
+        losses = -(target * q_tm1.log_softmax(-1)).sum(1) - entropy
         # Rounding takes the divergence of equal distributions below zero.
         return losses, losses.detach().clamp(min=0)
 
-    def cut_off(self, following: Tensor, reward: Tensor, discount: Tensor) -> Tensor:
+    def cut_off(self, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> Tensor:
         """Return the share [] of the targets' probability that goes to an end of the grid from beyond it."""
-        value = reward[:, None] + discount[:, None] * self._grid(following)
+        value = r_t[:, None] + discount_t[:, None] * self._grid(q_t)
         beyond = (value < self.v_min) | (value > self.v_max)
-        return (following.softmax(-1) * beyond).sum(1).mean()
+        return (q_t.softmax(-1) * beyond).sum(1).mean()
 
     @property
     def limits(self) -> str:
@@ -160,14 +160,14 @@ class Quantile:
         """Return the expected returns [...] of quantiles [..., K]."""
         return outputs.mean(-1)
 
-    def loss(self, chosen: Tensor, following: Tensor, reward: Tensor, discount: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(self, q_tm1: Tensor, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> tuple[Tensor, Tensor]:
         """Return the quantile Huber loss [B], as loss and as priority."""
-        losses = quantile_huber_loss(chosen, td_target(reward[:, None], discount[:, None], following))
+        losses = quantile_huber_loss(q_tm1, td_target(r_t[:, None], discount_t[:, None], q_t))
         return losses, losses.detach()
 
-    def cut_off(self, following: Tensor, reward: Tensor, discount: Tensor) -> Tensor:
+    def cut_off(self, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> Tensor:
         """Return 0: any number can be said."""
-        return reward.new_zeros(())
+        return r_t.new_zeros(())
 
     @property
     def limits(self) -> str:
@@ -186,7 +186,7 @@ class Saturation:
 
     def __init__(self, distribution: Distribution, gamma: float, tell: Callable[[str], None]):
         """Watch over the targets of a `distribution`, discounted by `gamma`; `tell` takes a line."""
-        self._limits, self._gamma, self._tell = distribution.limits, gamma, tell
+        self.limits, self._gamma, self._tell = distribution.limits, gamma, tell
         self._share, self._told = 0.0, False
 
     def add(self, share: float, steps: int) -> None:
@@ -198,7 +198,7 @@ class Saturation:
         self._told = True
         most = "grow with the episode" if self._gamma == 1 else f"can come to {1 / (1 - self._gamma):.4g}"
         self._tell(
-            f"{self._share:.0%} of what returns may be is beyond {self._limits}, and cut off: set them wider (rewards "
+            f"{self._share:.0%} of what returns may be is beyond {self.limits}, and cut off: set them wider (rewards "
             f"of 1 a step {most} at agent.gamma={self._gamma:g})"
         )
 
@@ -207,7 +207,7 @@ class Saturation:
         return {"share": self._share, "told": self._told}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self._share, self._told = state["share"], state["told"]
 
 

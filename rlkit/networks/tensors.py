@@ -1,4 +1,4 @@
-"""Arrays as tensors, and states of modules and optimisers as plain data."""
+"""Arrays as tensors, scaled in this one place, and states of modules and optimizers as plain data."""
 
 from __future__ import annotations
 
@@ -29,24 +29,34 @@ def to_tensor(array: Array | Tensor, device: str) -> Tensor:
     return torch.tensor(np.asarray(array, order="C"), device=device)
 
 
+def as_floats(observation: Tensor, highest: float) -> Tensor:
+    """Return observations [B, ...] as float32; bytes, in memory of their own, are divided by the `highest` there is.
+
+    Floats stay as they are: who made them of bytes has scaled them, as `Standardize` does.
+    """
+    if observation.dtype != torch.uint8:
+        return observation.float()
+    return observation.to(torch.float32, copy=True).div_(highest)
+
+
 def module_state(module: nn.Module) -> State:
     """Return parameters and buffers as arrays."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
 
 
 def load_module_state(module: nn.Module, state: State) -> None:
-    """Take back what `module_state` gave."""
+    """Restore a state from `module_state`."""
     module.load_state_dict({name: torch.tensor(array) for name, array in state.items()})
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
-    """Return an optimiser's state as plain data."""
+    """Return an optimizer's state as plain data."""
     state: State = _to_arrays(optimizer.state_dict())
     return state
 
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: State) -> None:
-    """Take back what `optimizer_state` gave."""
+    """Restore a state from `optimizer_state`."""
     optimizer.load_state_dict(_to_tensors(state))
 
 

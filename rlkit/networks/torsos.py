@@ -12,7 +12,8 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.core.types import FromRun, UsageError, require_least
-from rlkit.networks.observations import as_floats, highest_byte
+from rlkit.networks.observations import highest_byte
+from rlkit.networks.tensors import as_floats
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "sigmoid": nn.Sigmoid}
 
@@ -30,12 +31,10 @@ class Chain(nn.Sequential):
         """Return what the last layer makes of it."""
         for layer in self._modules.values():
             assert layer is not None
-            x = layer(x) if _hooked(layer) else layer.forward(x)
+            forward, backward = layer._forward_hooks, layer._backward_hooks
+            hooked = forward or backward or layer._forward_pre_hooks or layer._backward_pre_hooks
+            x = layer(x) if hooked else layer.forward(x)
         return x
-
-
-def _hooked(layer: nn.Module) -> bool:
-    return bool(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks)
 
 
 class Torso(nn.Module):

@@ -66,13 +66,11 @@ class PrioritizedReplay(UniformReplay):
         newest = self._rows.total - 1
         return newest - (newest - slots) % self._rows.capacity
 
-    def _added(self, slots: Array) -> None:
+    def _entered(self, slots: Array, oldest: int, whole: int) -> None:
         self._priorities[slots] = self._highest
-
-    def _forgotten(self, first: int, whole: int) -> None:
-        if whole > first:
-            self._priorities[np.arange(first, whole) % self._rows.capacity] = 0.0
-        super()._forgotten(first, whole)
+        if whole > oldest:
+            self._priorities[np.arange(oldest, whole) % self._rows.capacity] = 0.0
+        super()._entered(slots, oldest, whole)
 
     def _copied(self) -> Self:
         other = super()._copied()

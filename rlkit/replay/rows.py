@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,36 @@ NONE = -1
 
 FIELDS = ("action", "reward", "discount", "next_legal_actions")
 """What a row takes from its transition as it is."""
+
+PENDING_COLUMNS = ("action", "reward", "discount", "last", "next_legal_actions")
+"""What is kept of a row that was added but not entered yet.
+
+As bytes, column by column: for the few values that a call brings, that is a fraction of the time that NumPy takes to
+store them.
+"""
+
+LAST = PENDING_COLUMNS.index("last")
+
+Layout = list[tuple[str, np.dtype[Any], tuple[int, ...]]]
+"""Name, dtype and shape, without the first axis, of columns."""
+
+
+def layout(values: Mapping[str, Array]) -> Layout:
+    """Return the layout of the pending columns among `values` [K, ...]."""
+    return [(name, values[name].dtype, values[name].shape[1:]) for name in PENDING_COLUMNS if name in values]
+
+
+def no_rows() -> tuple[bytearray, ...]:
+    """Return an empty content of each pending column."""
+    return bytearray(), bytearray(), bytearray(), bytearray(), bytearray()
+
+
+def columns(contents: tuple[bytearray, ...], known: Layout) -> dict[str, Array]:
+    """Return the pending columns [K, ...] in `contents`."""
+    made = {}
+    for (name, dtype, shape), content in zip(known, contents, strict=False):
+        made[name] = np.frombuffer(content, dtype).reshape(-1, *shape)
+    return made
 
 
 class Rows:

@@ -14,8 +14,7 @@ import numpy as np
 from rlkit.core.checkpoint import Segment
 from rlkit.core.types import Array, Batch, FromRun, State, Transition, UsageError, require_least
 from rlkit.replay.frames import Frames, allocate, announce, bytes_of, check_location, frame_count
-from rlkit.replay.pending import LAST, Layout, columns, layout, no_rows
-from rlkit.replay.rows import FIELDS, NONE, Rows
+from rlkit.replay.rows import FIELDS, LAST, NONE, Layout, Rows, columns, layout, no_rows
 
 SEGMENT = 2_000
 """Frames, or transitions, in one file of a checkpoint: full ones are linked, so a checkpoint costs what is new."""
@@ -97,7 +96,7 @@ class UniformReplay:
 
     def __len__(self) -> int:
         """Return the number of transitions that can be sampled."""
-        total = self._rows.total + self._waiting
+        total = self._rows.total + len(self._pending[LAST])
         return total - self._whole(total)
 
     @property
@@ -160,8 +159,10 @@ class UniformReplay:
     def _batch(
         self, numbers: Array, weight: Array, gamma: float | None, take: Callable[[Array], Any] | None = None
     ) -> Batch:
+        if gamma is None and self._n_step > 1:
+            raise UsageError(f"replay.n_step is {self._n_step}; more than 1 needs a gamma: give sample the agent's")
         slots = numbers % self._rows.capacity
-        reward, discount, end = self._rows.walk(slots, self._n_step, self._discount(gamma))
+        reward, discount, end = self._rows.walk(slots, self._n_step, 1.0 if gamma is None else gamma)
         assert self._frames is not None
         observation, successor = self._observations(self._rows.take("window", slots), end, take or self._frames.take)
         return Batch(
@@ -174,13 +175,6 @@ class UniformReplay:
             weight=weight,
             index=numbers,
         )
-
-    def _discount(self, gamma: float | None) -> float:
-        if gamma is not None:
-            return gamma
-        if self._n_step > 1:
-            raise UsageError(f"replay.n_step is {self._n_step}; more than 1 needs a gamma: give sample the agent's")
-        return 1.0
 
     def _observations(self, window: Array, end: Array, take: Callable[[Array], Any]) -> tuple[Any, Any]:
         """Return observations and successors [B, ...]; where they share frames, as views of one array."""
@@ -218,7 +212,7 @@ class UniformReplay:
 
     def _enter(self) -> None:
         """Make rows of the pending transitions, in which every environment showed what the one before led to."""
-        if not self._waiting:
+        if not self._pending[LAST]:
             return
         added = columns(self._pending, self._layout)
         last, n = added.pop("last"), len(self._tail)
@@ -281,28 +275,25 @@ class UniformReplay:
     def _add_rows(self, added: dict[str, Array], window: Array, env: Array, follows: Array) -> None:
         assert self._frames is not None
         places = (window % self._frames.size).astype(np.int32)
-        self._added(
-            self._rows.add({**added, "window": places, "oldest": window.min(axis=1), "env": env, "follows": follows})
+        slots = self._rows.add(
+            {**added, "window": places, "oldest": window.min(axis=1), "env": env, "follows": follows}
         )
-        self._forgotten(self._oldest_row(self._rows.total), self._whole(self._rows.total))
-
-    def _oldest_row(self, total: int) -> int:
-        """Return the number of the oldest row that still has a slot where `total` were added."""
-        return max(self._first, total - self._rows.capacity)
+        oldest = max(self._first, self._rows.total - self._rows.capacity)
+        self._entered(slots, oldest, self._whole(self._rows.total))
 
     def _whole(self, total: int) -> int:
-        """Return the number of the oldest row all of whose frames are there as well."""
-        first = self._oldest_row(total)
+        """Return the number of the oldest row, of `total` that were added, that has its slot and all of its frames."""
+        first = max(self._first, total - self._rows.capacity)
         lost = 0 if self._frames is None else self._shown - self._frames.size
         # Rows that wait show the newest frames, which are there.
         block = max(PENDING, len(self._tail) * (self._stack + 2))
         return self._rows.first_with(lost, first, block) if lost > 0 else first
 
-    def _added(self, slots: Array) -> None:
-        """Take note of the slots of new rows."""
+    def _entered(self, slots: Array, oldest: int, whole: int) -> None:
+        """Take note of new rows in `slots`, and that those before number `whole` are gone.
 
-    def _forgotten(self, first: int, whole: int) -> None:
-        """Take note that rows before number `whole` are gone; those from `first` on still lie in their slots."""
+        From number `oldest` on these still lie in their slots.
+        """
         self._first = whole
 
     def state_dict(self) -> State:

@@ -24,7 +24,7 @@ from gymnasium import spaces
 from keep import write
 from torch import nn
 
-from rlkit.agents.dqn import DQN
+from rlkit.agents.dqn import DQN, DQNSettings
 from rlkit.core.schedules import Constant
 from rlkit.core.types import Batch
 from rlkit.networks import NatureCNN, QNetwork
@@ -75,9 +75,7 @@ def rlkit(
         noisy=noisy,
         noise_scale=0.5,
     )
-    agent = DQN(
-        network=network,
-        replay=replay,
+    settings = DQNSettings(
         optimizer=partial(torch.optim.Adam, fused=True),
         learning_rate=1e-4,
         anneal=False,
@@ -93,10 +91,15 @@ def rlkit(
         max_grad_norm=10.0,
         precision=precision,
         compile=compile,
+    )
+    agent = DQN(
+        network=network,
+        replay=replay,
+        settings=settings,
         total_steps=None,
         device="cpu",
-        tell=print,
         generator=torch.Generator().manual_seed(0),
+        tell=print,
     )
 
     def update() -> None:

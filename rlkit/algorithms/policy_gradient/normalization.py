@@ -9,16 +9,16 @@ from rlkit.core.types import Array, State
 EPSILON = 1e-8
 
 
-class Moments:
-    """Mean and variance of all rows seen so far (Chan, Golub & LeVeque, 1983).
+class RunningMeanStd:
+    """Mean and variance of all rows so far (Chan, Golub & LeVeque, 1983).
 
     Attributes:
         mean: [...] float64.
-        variance: [...] float64, of the population; 1 before anything was seen.
+        variance: [...] float64, of the population; 1 before any row.
     """
 
     def __init__(self, shape: tuple[int, ...]):
-        """Begin with nothing seen."""
+        """Begin with no rows."""
         self.mean, self.variance, self._count = np.zeros(shape), np.ones(shape), 0
 
     def add(self, rows: Array) -> None:
@@ -34,7 +34,7 @@ class Moments:
 
     @property
     def count(self) -> int:
-        """How many rows were seen."""
+        """How many rows there were."""
         return self._count
 
     @property
@@ -48,7 +48,7 @@ class Moments:
         return {"mean": self.mean, "variance": self.variance, "count": self._count}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self.mean, self.variance, self._count = np.array(state["mean"]), np.array(state["variance"]), state["count"]
 
 
@@ -59,8 +59,8 @@ class RewardScale:
     """
 
     def __init__(self, num_envs: int, gamma: float):
-        """Begin with nothing seen in `num_envs` environments."""
-        self._sums, self._gamma, self._moments = np.zeros(num_envs), gamma, Moments(())
+        """Begin with no rewards of `num_envs` environments."""
+        self._sums, self._gamma, self._statistics = np.zeros(num_envs), gamma, RunningMeanStd(())
 
     def __call__(self, reward: Array, discount: Array, last: Array, valid: Array) -> Array:
         """Return rewards [N] scaled, at most 10 either way, float32, and take them in.
@@ -72,16 +72,16 @@ class RewardScale:
             valid: [N] bool.
         """
         self._sums = self._gamma * self._sums + reward
-        self._moments.add(self._sums[valid])
+        self._statistics.add(self._sums[valid])
         self._sums[valid & (discount < 0)] *= -1
         self._sums[last] = 0.0
-        return np.clip(reward / self._moments.std, -10, 10).astype(np.float32)
+        return np.clip(reward / self._statistics.std, -10, 10).astype(np.float32)
 
     def state_dict(self) -> State:
-        """Return sums and moments."""
-        return {"sums": self._sums.copy(), "moments": self._moments.state_dict()}
+        """Return sums and their statistics."""
+        return {"sums": self._sums.copy(), "statistics": self._statistics.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self._sums = np.array(state["sums"])
-        self._moments.load_state_dict(state["moments"])
+        self._statistics.load_state_dict(state["statistics"])

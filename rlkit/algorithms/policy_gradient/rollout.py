@@ -55,7 +55,7 @@ class Rollout:
         return {"columns": {name: column[: self._steps].copy() for name, column in added.items()}}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self._steps = 0
         for row in zip(*state["columns"].values(), strict=True):
             self.add(dict(zip(state["columns"], row, strict=True)), np.ones(len(row[0]), bool))
@@ -103,7 +103,7 @@ class FirstBegun:
         return {"numbers": self.numbers.copy(), "begins": self._begins.copy(), "next": self._next}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self.numbers, self._begins = np.array(state["numbers"]), np.array(state["begins"])
         self._next = state["next"]
 
@@ -180,7 +180,7 @@ class EpisodeStore:
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self._columns = {name: np.array(column) for name, column in state["columns"].items()}
         self._lengths, self._ended = np.array(state["lengths"]), list(state["ended"])
         self._begun.load_state_dict(state["begun"])

@@ -13,11 +13,12 @@ from gymnasium import spaces
 from making import made, stream_of
 from torch import nn
 
+from rlkit.algorithms.policy_gradient.forward_pass import CachedForwardPass, ForwardPass
 from rlkit.core.evaluation import evaluate
 from rlkit.core.loop import train
 from rlkit.core.types import Array
 from rlkit.envs.catch import Catch
-from rlkit.networks import MLP, Acted, ImpalaCNN, NatureCNN, SmallCNN, module_state, replayable
+from rlkit.networks import MLP, ActivationCache, ImpalaCNN, NatureCNN, SmallCNN, module_state
 from rlkit.vector.vector import SerialEnvironment
 from toys import assert_same
 
@@ -31,10 +32,10 @@ def seen(steps: int) -> list[Array]:
     return [rng.integers(0, 256, (3, *PICTURES.shape), np.uint8) for _ in range(steps)]
 
 
-def kept(torso: Any) -> Acted:
+def cache_of(torso: Any) -> ActivationCache:
     """Return what keeps the layers of a torso, in double precision."""
     torso.double()
-    return Acted(lambda observation: torso.reader(torch.from_numpy(observation)).double(), chain(torso))
+    return ActivationCache(lambda observation: torso.reader(torch.from_numpy(observation)).double(), chain(torso))
 
 
 def chain(torso: Any) -> nn.Module:
@@ -44,11 +45,11 @@ def chain(torso: Any) -> nn.Module:
 @pytest.mark.parametrize("make", [NatureCNN, SmallCNN])
 def test_features_and_gradients_are_those_of_one_pass_over_all_steps(make: type[Any]) -> None:
     torso, steps = make(PICTURES, 16), seen(4)
-    acted = kept(torso)
+    cache = cache_of(torso)
     for observation in steps:
-        acted.see(observation)
-        acted.keep(observation)
-    features = acted.take()
+        cache.forward(observation)
+        cache.append(observation)
+    features = cache.features()
     weights = torch.randn_like(features)
     found = torch.autograd.grad(features, list(torso.parameters()), weights)
     expected = chain(torso)(torso.reader(torch.from_numpy(np.concatenate(steps))).double())
@@ -59,10 +60,10 @@ def test_features_and_gradients_are_those_of_one_pass_over_all_steps(make: type[
 
 def test_a_frozen_body_has_no_gradient_and_the_top_has_its_own() -> None:
     torso = SmallCNN(PICTURES, 16)
-    acted = kept(torso)
+    cache = cache_of(torso)
     torso.body.requires_grad_(False)
-    acted.keep(seen(1)[0])
-    acted.take().sum().backward()
+    cache.append(seen(1)[0])
+    cache.features().sum().backward()
     assert all(parameter.grad is None for parameter in torso.body.parameters())
     assert all(parameter.grad is not None for parameter in torso.top.parameters())
 
@@ -70,11 +71,11 @@ def test_a_frozen_body_has_no_gradient_and_the_top_has_its_own() -> None:
 def test_what_was_seen_in_between_does_not_count() -> None:
     """As when an agent is evaluated between an action and what follows it."""
     torso, (step, other) = SmallCNN(PICTURES, 16), seen(2)
-    acted = kept(torso)
-    acted.see(step)
-    acted.see(other)
-    acted.keep(step)
-    torch.testing.assert_close(acted.take(), chain(torso)(torso.reader(torch.from_numpy(step)).double()))
+    cache = cache_of(torso)
+    cache.forward(step)
+    cache.forward(other)
+    cache.append(step)
+    torch.testing.assert_close(cache.features(), chain(torso)(torso.reader(torch.from_numpy(step)).double()))
 
 
 @pytest.mark.parametrize(
@@ -91,12 +92,12 @@ def test_what_was_seen_in_between_does_not_count() -> None:
     ids=["nature", "small", "tanh", "batch_norm", "dropout", "impala", "mlp"],
 )
 def test_only_plain_convolutions_with_relu_can_be_had_again(torso: Any, can: bool) -> None:
-    assert replayable(chain(torso)) == can
+    assert ActivationCache.supports(chain(torso)) == can
 
 
 def test_padding_that_is_no_number_cannot_be_had_again() -> None:
     for layer in (nn.Conv2d(1, 1, 3, padding="same"), nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect")):
-        assert not replayable(nn.Sequential(layer, nn.ReLU()))
+        assert not ActivationCache.supports(nn.Sequential(layer, nn.ReLU()))
 
 
 def learner() -> tuple[Any, Any]:
@@ -112,8 +113,8 @@ def trained(agent: Any, env: Any, steps: int) -> dict[str, Any]:
 
 def test_a2c_learns_what_it_would_learn_by_computing_everything_again() -> None:
     (agent, env), (plain, other) = learner(), learner()
-    assert agent._acted is not None
-    plain._acted = None
+    assert isinstance(agent._forward, CachedForwardPass)
+    plain._forward = ForwardPass(plain.network, plain._tensor)
     expected = trained(plain, other, 150)
     for name, value in trained(agent, env, 150).items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-5)

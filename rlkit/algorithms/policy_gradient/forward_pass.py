@@ -1,0 +1,66 @@
+"""The network of an agent with a policy, run when it acts and again when it learns, or only once (torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from torch import Tensor
+
+from rlkit.core.types import Array
+from rlkit.networks import ActivationCache, ActorCritic, Outputs
+
+NetworkOutputs = tuple[Tensor, Tensor | None, Tensor]
+"""Parameters of the policy, values or None, and what is remembered, as of `ActorCritic.decide`."""
+
+
+class ForwardPass:
+    """Runs the network whenever it is asked."""
+
+    def __init__(self, network: ActorCritic, to_tensor: Callable[[Array], Tensor]):
+        """Take the network, and what brings observations to its device."""
+        self._network, self._to_tensor = network, to_tensor
+
+    def decide(self, observation: Array, hidden: Tensor) -> NetworkOutputs:
+        """Return as `ActorCritic.decide` does, for observations [N, ...] that are acted on."""
+        return self._network.decide(self._to_tensor(observation), hidden)
+
+    def append(self, observation: Array) -> None:
+        """Take note that these observations [N, ...] are a step of the rollout."""
+
+    def outputs(self, observation: Tensor, hidden: Tensor, begins: Tensor) -> Outputs:
+        """Return the outputs [T * M] of a rollout with their gradient; arguments as of `ActorCritic.sequence`."""
+        return self._network.sequence(observation, hidden, begins)
+
+    def restore(self, observations: Iterable[Array]) -> None:
+        """Have had these steps [T, N, ...] appended, and no others."""
+
+
+class CachedForwardPass(ForwardPass):
+    """Runs the network once for each step, when it acts, for an agent that takes one gradient step on a rollout."""
+
+    def __init__(self, network: ActorCritic, to_tensor: Callable[[Array], Tensor]):
+        """Take a network that is supported."""
+        super().__init__(network, to_tensor)
+        self._cache = ActivationCache(lambda observation: network.read(to_tensor(observation)), network.policy_torso)
+
+    @staticmethod
+    def supports(network: ActorCritic) -> bool:
+        """Return whether features depend on nothing but the observation, through layers that are known."""
+        plain = not network.hidden_size and network.value_torso is None and network.standardize is None
+        return plain and ActivationCache.supports(network.policy_torso)
+
+    def decide(self, observation: Array, hidden: Tensor) -> NetworkOutputs:
+        """Return as `ActorCritic.decide` does, and remember the activations."""
+        return self._network.on_features(self._cache.forward(observation))
+
+    def append(self, observation: Array) -> None:
+        """Keep the activations of a step."""
+        self._cache.append(observation)
+
+    def outputs(self, observation: Tensor, hidden: Tensor, begins: Tensor) -> Outputs:
+        """Return the outputs of the steps that were appended, and begin again."""
+        return self._network.on_features(self._cache.features())
+
+    def restore(self, observations: Iterable[Array]) -> None:
+        """Compute the activations of these steps again."""
+        self._cache.restore(observations)
