@@ -64,7 +64,7 @@ def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading
     own: Context = {"task": lambda path: node["_task_"]} if "_task_" in node else {}
     context = {**context, **own}
     target, arguments = locate(_by_task(node["_target_"], context, path), path), arguments_of(node)
-    wanted = signature.parameters(target)
+    wanted, taken = signature.parameters(target), settings.settings_of(target)
     signature.refuse_unknown(arguments, wanted, target, path)
     # Plain values first: where a node within refers to one, it is this one that was typed.
     plain_values = {key: value for key, value in arguments.items() if not _holds_targets(value)}
@@ -82,9 +82,9 @@ def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading
         if len(built) > len(plain_values):
             signature.check({key: built[key] for key in built if key not in plain_values}, target, path)
         if partial:
-            return functools.partial(target, *values, **settings.gathered(built, target))
+            return functools.partial(target, *values, **settings.gathered(built, taken))
         known = {name: context[name](path) for name in names}
-        return target(*values, **settings.gathered({**known, **built}, target))
+        return target(*values, **settings.gathered({**known, **built}, taken))
 
     return call
 

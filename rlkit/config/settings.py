@@ -19,11 +19,7 @@ class SettingsParameter(NamedTuple):
 
     name: str
     kind: type
-
-    @property
-    def fields(self) -> Parameters:
-        """Return the dataclass's own parameters."""
-        return inspect.signature(self.kind).parameters
+    fields: Parameters  # of the dataclass
 
 
 def settings_of(target: Callable[..., Any]) -> SettingsParameter | None:
@@ -37,7 +33,7 @@ def settings_of(target: Callable[..., Any]) -> SettingsParameter | None:
         return None
     for name, parameter in parameters.items():
         if (kind := _frozen_dataclass(parameter.annotation, target)) is not None:
-            return SettingsParameter(name, kind)
+            return SettingsParameter(name, kind, inspect.signature(kind).parameters)
     passes_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     base = target.__base__ if isinstance(target, type) and passes_on else None
     return None if base in (None, object) else settings_of(base)
@@ -51,18 +47,16 @@ def flattened(parameters: Parameters, target: Callable[..., Any]) -> Parameters:
     return {**{name: one for name, one in parameters.items() if name != settings.name}, **settings.fields}
 
 
-def gathered(arguments: Mapping[str, Any], target: Callable[..., Any]) -> dict[str, Any]:
-    """Return `arguments` of `target` with those that are fields of its settings gathered into these.
+def gathered(arguments: Mapping[str, Any], settings: SettingsParameter | None) -> dict[str, Any]:
+    """Return arguments with those that are fields of `settings` gathered into these.
 
     Raises:
         UsageError: what the settings refuse.
     """
-    settings = settings_of(target)
     if settings is None:
         return dict(arguments)
-    fields = settings.fields
-    values = {name: value for name, value in arguments.items() if name in fields}
-    rest = {name: value for name, value in arguments.items() if name not in fields}
+    values = {name: value for name, value in arguments.items() if name in settings.fields}
+    rest = {name: value for name, value in arguments.items() if name not in settings.fields}
     return {**rest, settings.name: settings.kind(**values)}
 
 
