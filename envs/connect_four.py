@@ -14,17 +14,13 @@ from rlkit.core.types import Array
 from rlkit.envs.bitboards import drawn
 from rlkit.envs.board_envs import playable
 from rlkit.envs.board_games import BoardGame
+from rlkit.envs.connect_four_board import BOARD, BOTTOM, COLUMNS, HEIGHT, ROWS
+from rlkit.envs.connect_four_solver import ConnectFourSolver
 from rlkit.envs.symmetries import mirror_symmetries
 from rlkit.planning.search.model import LEGAL, ROLLOUT, STEP, Rules
 from rlkit.planning.search.rules import certain
 
 WITHIN: dict[str, Any] = {"error_model": "numpy", "forceinline": True, "no_cpython_wrapper": True, "_nrt": False}
-
-# Bit 7c + r is the cell in column c and row r from below; the seventh bit of each column stays empty, so that no line
-# runs from one column into the next (Tromp's representation).
-ROWS, COLUMNS, HEIGHT = 6, 7, 7
-BOTTOM = np.int64(sum(1 << HEIGHT * column for column in range(COLUMNS)))
-BOARD = np.int64(int(BOTTOM) * ((1 << ROWS) - 1))
 
 
 @numba.njit(**WITHIN)
@@ -119,8 +115,6 @@ class ConnectFour(BoardGame):
 
     @cached_property
     def _scores(self) -> Callable[[Array], Array]:
-        from rlkit.envs.connect_four_solver import ConnectFourSolver
-
         return ConnectFourSolver().scores
 
 

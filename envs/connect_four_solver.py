@@ -15,7 +15,7 @@ import numpy as np
 from rlkit.core.compiling import entry
 from rlkit.core.types import Array
 from rlkit.envs.bitboards import count
-from rlkit.envs.connect_four import BOARD, BOTTOM, COLUMNS, HEIGHT, ROWS
+from rlkit.envs.connect_four_board import BOARD, BOTTOM, COLUMNS, HEIGHT, ROWS
 
 F = TypeVar("F", bound=Callable[..., Any])
 

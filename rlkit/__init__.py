@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rlkit.fitting.run import FitRun
-    from rlkit.runs.launch import Request
+    from rlkit.runs.request import Request
     from rlkit.runs.run import Run
 
 __all__ = ["defaults", "fit", "load", "report", "train"]
@@ -89,7 +89,7 @@ def defaults(name: str) -> dict[str, Any]:
 def _request(verb: str, overrides: Sequence[str], keys: Mapping[str, Any]) -> Request:
     from rlkit.config.compose import composed
     from rlkit.core.types import UsageError
-    from rlkit.runs.launch import Request
+    from rlkit.runs.request import Request
 
     words = [*overrides, *(f"{key}={_word(value)}" for key, value in keys.items())]
     try:

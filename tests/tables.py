@@ -13,9 +13,9 @@ from rlkit.agents.expected_sarsa import ExpectedSarsa
 from rlkit.agents.mc_control import MCControl
 from rlkit.agents.q_learning import QLearning
 from rlkit.agents.sarsa import Sarsa
-from rlkit.algorithms.exploration import Constant
 from rlkit.algorithms.tabular.control import TabularControl
 from rlkit.core.loop import interact
+from rlkit.core.schedules import Constant
 
 AGENTS = (QLearning, DoubleQLearning, Sarsa, ExpectedSarsa)
 

@@ -16,10 +16,10 @@ from transitions import learn, seen, transition
 from rlkit.agents.dqn import DQN
 from rlkit.agents.q_learning import QLearning
 from rlkit.agents.random import Random
-from rlkit.algorithms.exploration import Constant, Linear
 from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import evaluate
 from rlkit.core.loop import interact, train
+from rlkit.core.schedules import Constant, Linear
 from rlkit.core.types import Batch, Transition, UsageError
 from rlkit.networks import MLP, QNetwork
 from rlkit.networks.return_distributions import Categorical, Expected, Quantile

@@ -15,8 +15,8 @@ from rlkit.algorithms.bandits import Contexts, EpsilonGreedy, EstimatorArms, Rec
 from rlkit.algorithms.bandits import ThompsonSampling as Thompson
 from rlkit.algorithms.bandits import UpperBound as Bound
 from rlkit.algorithms.bandits.memory import Memory
-from rlkit.algorithms.exploration import Constant
 from rlkit.core.loop import interact, train
+from rlkit.core.schedules import Constant
 from rlkit.core.types import RunError, UsageError
 from rlkit.envs.bandit import Bandit as SlotMachine
 from rlkit.learners.estimators.factorization import MatrixFactorization

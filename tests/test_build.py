@@ -11,8 +11,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from rlkit.agents.dqn import DQN
 from rlkit.agents.q_learning import QLearning
-from rlkit.algorithms.exploration import Constant, Linear
 from rlkit.config import instantiate
+from rlkit.core.schedules import Constant, Linear
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import UsageError
 from rlkit.networks import module_state
@@ -72,9 +72,7 @@ class TestBuild:
 
     def test_an_unknown_option_is_refused_with_its_path_and_the_nearest_valid_name(self) -> None:
         with pytest.raises(UsageError, match=r"agent\.epsilon\.strat is not an option of Linear; did you mean start\?"):
-            instantiate.build(
-                {"epsilon": {"_target_": "rlkit.algorithms.exploration.Linear", "strat": 1.0}}, {}, "agent"
-            )
+            instantiate.build({"epsilon": {"_target_": "rlkit.core.schedules.Linear", "strat": 1.0}}, {}, "agent")
 
     @pytest.mark.parametrize("target", ["no.such.module.X", "rlkit.algorithms.exploration.NoSuch", "Linear", ""])
     def test_a_target_that_cannot_be_imported_is_refused_with_its_path(self, target: str) -> None:
@@ -219,7 +217,7 @@ def dqn_config(**keys: Any) -> dict[str, Any]:
         "optimizer": {"_target_": "torch.optim.SGD", "_partial_": True},
         "learning_rate": 0.1,
         "anneal": False,
-        "epsilon": {"_target_": "rlkit.algorithms.exploration.Constant", "value": 0.1},
+        "epsilon": {"_target_": "rlkit.core.schedules.Constant", "value": 0.1},
         **{"gamma": 0.9, "double": True, "learning_starts": 0, "batch_size": 2, "train_freq": 1},
         **{
             "gradient_steps": 1,

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from loops import Play
 from twins import Twin, random_mdp
 
-from rlkit.algorithms.exploration import Constant, Exponential, Linear, Multiplicative
 from rlkit.algorithms.tabular.compiled import compiled_loop
+from rlkit.core.schedules import Constant, Exponential, Linear, Multiplicative
 from rlkit.core.types import RunError, UsageError
 from toys import assert_same
 

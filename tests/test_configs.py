@@ -154,7 +154,7 @@ def test_the_source_presets_have_the_source_values() -> None:
     assert (network["hidden"], network["activation"], config["replay"]["capacity"]) == ([20], "tanh", 200_000)
     assert (agent["gamma"], agent["batch_size"], agent["learning_starts"], agent["double"]) == (0.9, 128, 5000, False)
     assert agent["epsilon"] == {
-        "_target_": "rlkit.algorithms.exploration.Linear",
+        "_target_": "rlkit.core.schedules.Linear",
         "start": 1.0,
         "end": 0.0,
         "steps": 15000,

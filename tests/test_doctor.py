@@ -12,8 +12,9 @@ from types import SimpleNamespace
 import pytest
 from commands import clean_environment, refused, rlkit, succeed
 
-from rlkit.cli.doctor import Finding, examine, installed, machine
-from rlkit.cli.doctor.findings import State
+from rlkit.cli.doctor import installed, machine
+from rlkit.cli.doctor.examine import examine
+from rlkit.cli.doctor.findings import Finding, State
 from rlkit.cli.main import main
 from rlkit.cli.verbs.doctor import as_json, as_text
 from rlkit.config import plugins

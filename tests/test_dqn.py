@@ -15,8 +15,8 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.agents.dqn import DQN
-from rlkit.algorithms.exploration import Constant, Linear
 from rlkit.core.loop import interact, train
+from rlkit.core.schedules import Constant, Linear
 from rlkit.core.types import Batch, StepInfo, Transition, UsageError
 from rlkit.networks import MLP, ImpalaCNN, NatureCNN, QNetwork
 from rlkit.networks.return_distributions import Categorical, Distribution, Expected, Quantile

@@ -135,7 +135,7 @@ def test_what_does_not_fit_is_refused_in_one_line(workplace: Path) -> None:
     for given, message in (
         ("network.freeze=true", r"network.freeze=true needs network.encoder=<a run of rlkit fit learner=cnn>"),
         ("network.encoder=runs/none", r"runs/none"),
-        ("network.encoder=runs/tree", r"network.encoder=runs/tree is a DecisionTreeClassifier; rlkit fit learner=cnn"),
+        ("network.encoder=runs/tree", r"network.encoder=runs/tree holds no encoder.npz; rlkit fit learner=cnn"),
         ("network.encoder=runs/dim", r"runs/dim was fitted to pixels divided by 100, after 0 preparations"),
         (
             "network.encoder=runs/encoder network.hidden=32",

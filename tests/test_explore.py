@@ -10,18 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rlkit.algorithms.exploration import (
-    Constant,
-    DelayedLinear,
-    Exponential,
-    Linear,
-    Multiplicative,
-    annealed,
-    epsilon_greedy,
-    greedy,
-    random_action,
-    uniform,
-)
+from rlkit.algorithms.exploration import epsilon_greedy, greedy
+from rlkit.core.random_actions import random_action, uniform
+from rlkit.core.schedules import Constant, DelayedLinear, Exponential, Linear, Multiplicative, annealed
 from rlkit.core.types import RunError, UsageError
 
 

@@ -16,10 +16,10 @@ from transitions import seen, transition
 
 import rlkit
 from rlkit.agents.fitted_q import FittedQ
-from rlkit.algorithms.exploration import Constant
 from rlkit.algorithms.fitted_values import RegressedValues
 from rlkit.cli.main import main
 from rlkit.core.checkpoint import Store
+from rlkit.core.schedules import Constant
 from rlkit.core.types import RunError, UsageError
 from rlkit.learners.estimators.tree import DecisionTreeRegressor as OwnTree
 from rlkit.learners.slots import fitted

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import rlkit
+from rlkit.core.csv_tables import read_table
 from rlkit.envs.tic_tac_toe import TicTacToe
 from rlkit.play.games.match import play_match
 from rlkit.play.games.players import Spec, named_player, player_of
-from rlkit.runs.run import read_table
 
 GAMMA = 0.95
 

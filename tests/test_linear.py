@@ -17,10 +17,10 @@ from transitions import learn, transition
 from rlkit.agents.linear_q import LinearQ
 from rlkit.agents.linear_sarsa import LinearSarsa
 from rlkit.agents.linear_td_prediction import LinearTDPrediction
-from rlkit.algorithms.exploration import Constant, Exponential
 from rlkit.algorithms.fixed_policies import Uniform
 from rlkit.algorithms.linear.features import Active, Features, Polynomial, Radial, Tiles
 from rlkit.core.loop import train
+from rlkit.core.schedules import Constant, Exponential
 from rlkit.core.types import UsageError
 from rlkit.vector.vector import SerialEnvironment
 from toys import assert_same

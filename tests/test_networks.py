@@ -10,8 +10,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlkit.algorithms.exploration import Constant, Linear
 from rlkit.core.checkpoint import Store
+from rlkit.core.schedules import Constant, Linear
 from rlkit.core.types import UsageError
 from rlkit.networks import (
     ACTIVATIONS,

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit.algorithms.exploration import Constant, Linear
 from rlkit.core.checkpoint import Store
+from rlkit.core.schedules import Constant, Linear
 from rlkit.core.types import Array, Batch, StepInfo, Transition
 from rlkit.replay import PrioritizedReplay, UniformReplay, uniform
 from rlkit.replay.frames import TensorFrames

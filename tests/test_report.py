@@ -24,13 +24,14 @@ from hypothesis import strategies as st
 import rlkit
 from rlkit.config import instantiate
 from rlkit.config.compose import composed
+from rlkit.core.csv_tables import read_table
 from rlkit.core.types import UsageError
 from rlkit.reporting.chart import short, ticks
 from rlkit.reporting.commands import OWN, Commands, literal
 from rlkit.reporting.curves import evaluation_curve, training_curve
 from rlkit.reporting.groups import differences, grouped, open_runs
 from rlkit.reporting.scores import group_score
-from rlkit.runs.run import Run, read_table
+from rlkit.runs.run import Run
 
 TRAIN = ("agent=q_learning", "env=frozen_lake", "tuned=none", "total_steps=600", "num_envs=2", "log.every=100")
 PERIODS = ("eval.every=200", "eval.episodes=3", "checkpoint.every=200", "logger=[csv]")

@@ -11,7 +11,8 @@ from tables import make
 from transitions import transition
 
 from rlkit.agents.q_learning import QLearning
-from rlkit.algorithms.exploration import Annealed, Constant, Linear, annealed, require_shares, tell_if_late
+from rlkit.algorithms.exploration import tell_if_late
+from rlkit.core.schedules import Annealed, Constant, Linear, annealed, require_shares
 from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import as_rows, num_states, state_index
 from rlkit.core.types import UsageError

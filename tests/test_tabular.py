@@ -22,7 +22,6 @@ from rlkit.agents.mc_prediction import MCPrediction
 from rlkit.agents.q_learning import QLearning
 from rlkit.agents.sarsa import Sarsa
 from rlkit.agents.td_prediction import TDPrediction
-from rlkit.algorithms.exploration import Constant, Linear
 from rlkit.algorithms.fixed_policies import Uniform
 from rlkit.algorithms.tabular.control import TabularControl
 from rlkit.algorithms.tabular.monte_carlo import first_visits, returns_of
@@ -30,6 +29,7 @@ from rlkit.algorithms.tabular.prediction import Prediction
 from rlkit.algorithms.tabular.q_table import Step, Table
 from rlkit.algorithms.tabular.traces import Traces, make_credit
 from rlkit.core.loop import train
+from rlkit.core.schedules import Constant, Linear
 from rlkit.core.types import UsageError
 from rlkit.vector.vector import SerialEnvironment
 from toys import assert_same

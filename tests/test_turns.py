@@ -25,13 +25,13 @@ from rlkit.agents.mc_prediction import MCPrediction
 from rlkit.agents.q_learning import QLearning
 from rlkit.agents.sarsa import Sarsa
 from rlkit.agents.td_prediction import TDPrediction
-from rlkit.algorithms.exploration import Constant
 from rlkit.algorithms.fixed_policies import Uniform
 from rlkit.algorithms.linear.features import Tiles
 from rlkit.algorithms.policy_gradient.normalization import RewardScale
 from rlkit.algorithms.tabular.q_table import Step, Table
 from rlkit.algorithms.tabular.traces import Traces
 from rlkit.core.loop import train
+from rlkit.core.schedules import Constant
 from rlkit.core.targets import gae, returns, vtrace
 from rlkit.core.types import StepInfo, Transition, UsageError
 from rlkit.networks.return_distributions import Categorical, Quantile

@@ -13,8 +13,8 @@ from rlkit.agents.expected_sarsa import ExpectedSarsa
 from rlkit.agents.mc_control import MCControl
 from rlkit.agents.q_learning import QLearning
 from rlkit.agents.sarsa import Sarsa
-from rlkit.algorithms.exploration import Schedule
 from rlkit.core.loop import interact
+from rlkit.core.schedules import Schedule
 from rlkit.envs.tabular import TabularEnv
 from rlkit.planning.mdp import FiniteMDP
 from rlkit.vector.vector import SerialEnvironment

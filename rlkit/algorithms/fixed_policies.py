@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.algorithms.exploration import random_action, uniform
-from rlkit.core.evaluation import mixed
+from rlkit.core.random_actions import random_action, uniform
 from rlkit.core.types import Actor, Array, Memory, Metrics, State, TimeStep, Transition
 
 
@@ -68,14 +67,3 @@ class Untaught:
 
     def load_state_dict(self, state: State) -> None:
         """Take back nothing."""
-
-
-def of_run(run: str, checkpoint: str, epsilon: float, action_space: Any) -> Actor:
-    """Return what the agent of a run folder does in evaluations, with a share `epsilon` of uniformly drawn actions.
-
-    Raises:
-        UsageError: there is no such run or checkpoint.
-    """
-    from rlkit.runs.run import Run
-
-    return mixed(Run(run).load_agent(checkpoint), action_space, epsilon)

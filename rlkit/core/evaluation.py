@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlkit.algorithms.exploration import random_action
 from rlkit.core.loop import interact
+from rlkit.core.random_actions import random_action
 from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, UsageError, require_share
 
 

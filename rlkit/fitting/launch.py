@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,13 @@ from rlkit.fitting.predicting import predict_own
 from rlkit.fitting.run import FIGURES, MODEL, FitRun
 from rlkit.fitting.session import Outcome, described, fit
 from rlkit.learners.datasets import Dataset
+from rlkit.learners.datasets.load import load_data
 from rlkit.learners.kinds import require_fit
 from rlkit.learners.persistence import proven, to_state
 from rlkit.learners.pipeline import chained
 from rlkit.runs.folder import claim, default_name, identity, locked, write_folder
-from rlkit.runs.launch import Request, require_loggers, traceback_kept
 from rlkit.runs.loggers.base import Logger, ManyLoggers, RunInfo
+from rlkit.runs.request import Request, require_loggers, traceback_kept
 
 TABLES = ("metrics", "timings")
 
@@ -68,22 +69,6 @@ def _check(config: Mapping[str, Any]) -> None:
         raise UsageError(f"test_size is {share:g}; it must be from 0 to below 1, or null")
     checked_device(config["device"])
     require_loggers(config)
-
-
-def load_data(config: Mapping[str, Any], tell: Callable[[str], None]) -> Dataset:
-    """Return the data set that the node `data` describes; what is drawn for it comes from the run's seed.
-
-    Raises:
-        UsageError: it does not fit its options, or a file is not there.
-        RunError: it cannot be downloaded.
-    """
-    context: instantiate.Context = {"rng": Seeds(config["seed"]).generator, "tell": lambda path: tell}
-    found = instantiate.build(config["data"], context, "data")
-    if not isinstance(found, Dataset):
-        raise UsageError(f"data._target_ {config['data']['_target_']} made a {type(found).__name__}, not a Dataset")
-    for line in found.notes:
-        tell(line)
-    return found
 
 
 def make_pipeline(config: Mapping[str, Any], data: Dataset) -> Any:
@@ -151,7 +136,7 @@ def _finish(config: Mapping[str, Any], directory: Path, data: Dataset, outcome: 
 
 
 def save(directory: Path, data: Dataset, outcome: Outcome) -> None:
-    """Write the fitted pipeline, proven to predict the same when it is read again.
+    """Write the fitted pipeline, and its encoder where it has one, proven to predict the same when it is read again.
 
     Raises:
         SavingError: something in it is no plain data.
@@ -161,6 +146,16 @@ def save(directory: Path, data: Dataset, outcome: Outcome) -> None:
     predict = partial(_predict_few, outcome.kind, some)
     state = proven(outcome.pipeline, to_state(outcome.pipeline), predict)
     Store(directory / MODEL).save(0, {"model": state, "about": about(data)})
+    _save_encoder(directory, outcome.pipeline)
+
+
+def _save_encoder(directory: Path, pipeline: Any) -> None:
+    """Write what agents can begin with, where the learner has a torso."""
+    learner = pipeline[-1]
+    if hasattr(learner, "encoder_state_dict"):
+        from rlkit.networks.weights import FILE, save_encoder
+
+        save_encoder(directory / FILE, learner.encoder_state_dict(), float(learner.scale_), len(pipeline) - 1)
 
 
 def _predict_few(kind: str, some: Any, pipeline: Any) -> Any:

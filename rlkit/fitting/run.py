@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from rlkit.core.checkpoint import CheckpointError, Store
+from rlkit.core.csv_tables import read_table
 from rlkit.core.types import Array, State, UsageError
 from rlkit.learners.kinds import kind_of
 from rlkit.learners.persistence import SavingError, from_state
 from rlkit.runs.folder import read_config
-from rlkit.runs.run import Run, read_table
+from rlkit.runs.run import Run
 
 MODEL = "model"
 """The folder of the model in the run folder; it is a checkpoint, of which there is one."""

@@ -11,10 +11,11 @@ from rlkit.networks.optimizer import Descent, FlatParameters, descend
 from rlkit.networks.policy_value import PolicyValue
 from rlkit.networks.population import Members
 from rlkit.networks.precision import mixed, takes_bfloat16
-from rlkit.networks.pretrained import begin_with, fill, read_encoder, trainable
+from rlkit.networks.pretrained import begin_with, fill, trainable
 from rlkit.networks.q_network import NoisyLinear, QNetwork
 from rlkit.networks.tensors import load_module_state, load_optimizer_state, module_state, optimizer_state, to_tensor
 from rlkit.networks.torsos import ACTIVATIONS, MLP, Flat, Torso
+from rlkit.networks.weights import Weights, encoder_of, fill_torso, read_encoder, save_encoder
 
 __all__ = [
     "ACTIVATIONS",
@@ -38,12 +39,15 @@ __all__ = [
     "SmallCNN",
     "StridedCNN",
     "Torso",
+    "Weights",
     "action_distribution",
     "auto",
     "begin_with",
     "channels_last",
     "descend",
+    "encoder_of",
     "fill",
+    "fill_torso",
     "is_board",
     "is_image",
     "load_module_state",
@@ -53,6 +57,7 @@ __all__ = [
     "optimizer_state",
     "read_encoder",
     "replayable",
+    "save_encoder",
     "takes_bfloat16",
     "to_tensor",
     "trainable",

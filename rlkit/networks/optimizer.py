@@ -8,7 +8,7 @@ from math import inf
 import torch
 from torch import Tensor, nn
 
-from rlkit.algorithms.exploration import Schedule
+from rlkit.core.schedules import Schedule
 from rlkit.core.types import State, UsageError, require_least, require_positive
 from rlkit.networks.pretrained import trainable
 from rlkit.networks.tensors import load_optimizer_state, optimizer_state

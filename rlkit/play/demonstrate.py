@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlkit.algorithms.exploration import random_action
 from rlkit.config import instantiate
 from rlkit.core.loop import interact
+from rlkit.core.random_actions import random_action
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Transition, UsageError, require_share
 from rlkit.learners.datasets.demonstrations.folder import Episode, EpisodeFolder

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from rlkit.algorithms.exploration import Schedule
+from rlkit.core.schedules import Schedule
 from rlkit.core.types import Array, Batch, State
 from rlkit.replay.sums import SumTree
 from rlkit.replay.uniform import UniformReplay

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from rlkit.core.csv_tables import read_table
 from rlkit.core.types import Array
-from rlkit.runs.run import read_table
+from rlkit.fitting.run import FitRun
+from rlkit.runs.run import Run
 
-if TYPE_CHECKING:
-    from rlkit.reporting.groups import AnyRun
+AnyRun = Run | FitRun
 
 TABLES = ("metrics", "episodes", "evaluations", "timings")
 

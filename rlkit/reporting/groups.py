@@ -9,12 +9,10 @@ from typing import Any, NamedTuple
 import yaml
 
 from rlkit.core.types import UsageError
-from rlkit.fitting.run import FitRun, opened
-from rlkit.reporting.columns import last_step
+from rlkit.fitting.run import opened
+from rlkit.reporting.columns import AnyRun, last_step
 from rlkit.runs.folder import default_name
 from rlkit.runs.run import Run
-
-AnyRun = Run | FitRun
 
 BESIDE_THE_POINT = ("seed", "name", "run_dir", "output", "logger", "video", "pictures")
 """Keys that tell runs of a group apart, or that change nothing in what is learnt."""

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from rlkit.reporting.groups import AnyRun
+from rlkit.reporting.columns import AnyRun
 from rlkit.reporting.tables import breakable
 from rlkit.runs.run import Run
 

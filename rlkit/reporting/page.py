@@ -12,10 +12,10 @@ from typing import Any
 from rlkit.core.types import UsageError
 from rlkit.reporting import fitted, tables
 from rlkit.reporting.chart import chart
-from rlkit.reporting.columns import last_step
+from rlkit.reporting.columns import AnyRun, last_step
 from rlkit.reporting.commands import Commands
 from rlkit.reporting.curves import Curve, evaluation_curve, training_curve
-from rlkit.reporting.groups import AnyRun, Group, differences, environment_name, grouped, open_runs
+from rlkit.reporting.groups import Group, differences, environment_name, grouped, open_runs
 from rlkit.reporting.media import Media
 from rlkit.reporting.remarks import of_copies, of_intervals, of_returns, of_tuned_files
 from rlkit.reporting.scores import GroupScore, group_score

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 
-from rlkit.reporting.groups import AnyRun
+from rlkit.reporting.columns import AnyRun
 
 SHOWN = ("rlkit", "python", "numpy", "gymnasium", "scikit-learn", "torch", "ale-py")
 

@@ -108,7 +108,7 @@ def _dataset(config: Mapping[str, Any]) -> Dataset | None:
     """Return the data set of a run, or None where it names none."""
     if config.get("data") is None:
         return None
-    from rlkit.fitting.launch import load_data
+    from rlkit.learners.datasets.load import load_data
 
     return load_data(config, lambda line: None)
 

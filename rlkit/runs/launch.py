@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from functools import reduce
 from operator import getitem
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gymnasium.vector import VectorEnv
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from rlkit.config import instantiate
-from rlkit.config.compose import Choices
 from rlkit.config.tuning import NONE
 from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import mixed
@@ -30,6 +27,7 @@ from rlkit.runs import build
 from rlkit.runs.finish import finish
 from rlkit.runs.folder import claim, default_name, identity, locked, write_folder
 from rlkit.runs.loggers.base import Logger, ManyLoggers, RunInfo
+from rlkit.runs.request import Request, require_loggers, traceback_kept
 from rlkit.runs.run import Run
 from rlkit.runs.signals import interruptions
 from rlkit.runs.training import CHECKPOINTS, Training
@@ -46,16 +44,6 @@ POSITIVE = (
     "checkpoint.keep",
 )
 NOT_NEGATIVE = ("seed", "eval.every", "checkpoint.every", "log.every")
-LOGGERS = {"wandb": "pip install wandb", "tensorboard": 'pip install "rlkit[tensorboard]"'}
-"""Loggers that need a package of the same name, and how to get it."""
-
-
-class Request(NamedTuple):
-    """What a command line asks for."""
-
-    config: DictConfig
-    choices: Choices
-    overrides: Sequence[str]
 
 
 def start(request: Request) -> Run:
@@ -145,17 +133,6 @@ def _check(config: dict[str, Any]) -> None:
     if config["video"] in ("eval", "every"):
         encoder()
         _check_pictures(config)
-
-
-def require_loggers(config: Mapping[str, Any]) -> None:
-    """Refuse loggers whose package is not there.
-
-    Raises:
-        UsageError: naming it and its remedy.
-    """
-    for logger, remedy in LOGGERS.items():
-        if logger in config["logger"] and importlib.util.find_spec(logger) is None:
-            raise UsageError(f"logger={logger} needs {logger}: {remedy}, or leave it out of logger=[…]")
 
 
 def _check_single(config: dict[str, Any]) -> None:
@@ -254,17 +231,6 @@ def _open(config: dict[str, Any], directory: Path, logger: Logger, session: Trai
     for line in _greeting(config, directory, session):
         logger.message(line)
     notes.release()
-
-
-@contextmanager
-def traceback_kept(path: Path) -> Iterator[None]:
-    """Write the traceback of what goes wrong to the end of a file."""
-    try:
-        yield
-    except Exception:
-        with suppress(OSError), path.open("a") as file:
-            file.write(traceback.format_exc())
-        raise
 
 
 def _is_opaque(env: Environment) -> bool:

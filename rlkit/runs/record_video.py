@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from rlkit.core.types import Actor, Array, Memory, RunError, TimeStep, UsageErro
 from rlkit.rendering.render_wrapper import AS_DRAWN, Format, first_episode, side_by_side
 from rlkit.runs import build
 from rlkit.runs.folder import versions
-
-if TYPE_CHECKING:
-    from rlkit.runs.run import Run
 
 SUFFIX = ".actions.json"
 ENVIRONMENT = ("env", "preprocess", "action_mask")
@@ -57,6 +54,24 @@ class ActionLog:
             raise UsageError(f"log={path} is no log of actions: {error}") from error
 
 
+class AgentSource(Protocol):
+    """A trained agent in its environment, such as an `rlkit.runs.run.Run`."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration of its run."""
+
+    @property
+    def videos(self) -> Path:
+        """The folder of its videos."""
+
+    def chosen(self, checkpoint: str | int) -> str:
+        """Return which checkpoint is taken where `checkpoint` is asked for."""
+
+    def load_agent(self, checkpoint: str | int, device: str | None) -> Actor:
+        """Return the agent of a checkpoint."""
+
+
 class Recording(NamedTuple):
     """What was written of one or several episodes, and how they went."""
 
@@ -72,7 +87,7 @@ class Recording(NamedTuple):
 
 
 def record(
-    run: Run,
+    run: AgentSource,
     episodes: int = 1,
     *,
     checkpoint: str | int = "best",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Mapping
 from functools import cached_property
@@ -12,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from rlkit.core.checkpoint import CheckpointError, Store
+from rlkit.core.csv_tables import read_table
 from rlkit.core.evaluation import evaluate
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Array, State, UsageError, require_least
+from rlkit.rendering.render_wrapper import Format
 from rlkit.runs import build
+from rlkit.runs.compatibility import made_for, require_fit, without_replay
 from rlkit.runs.folder import read_config
-from rlkit.runs.training import made_for, require_fit, without_replay
+from rlkit.runs.record_video import record
 
 
 class Run:
@@ -236,8 +238,6 @@ class Run:
             captions: write score and step below each picture.
             device: as in `load_agent`.
         """
-        from rlkit.rendering.render_wrapper import Format
-        from rlkit.runs.record_video import record
 
         recordings = record(
             self,
@@ -254,21 +254,6 @@ class Run:
             device=device,
         )
         return [recording.video for recording in recordings]
-
-
-def read_table(path: Path) -> dict[str, Array]:
-    """Return the columns of a CSV file of numbers, [rows] float64 each, NaN where a cell is empty.
-
-    A last line that is not whole yet, or was cut short by a kill, is left out.
-
-    Raises:
-        UsageError: the file is not there.
-    """
-    if not path.exists():
-        raise UsageError(f"{path} is not there; was the run made with logger=[csv,…]?")
-    content = path.read_text()
-    header, *rows = csv.reader(content[: content.rfind("\n") + 1].splitlines()) if "\n" in content else [[]]
-    return {name: np.array([float(row[i]) if row[i] else np.nan for row in rows]) for i, name in enumerate(header)}
 
 
 def _spread(values: Array) -> dict[str, float]:

@@ -20,6 +20,7 @@ from rlkit.core.statistics import Averages, Episode, EpisodeTracker
 from rlkit.core.types import Agent, Environment, Metrics, RunError, State, Transition, UsageError
 from rlkit.rendering.render_wrapper import FRAMES, Format, Sink, side_by_side
 from rlkit.runs import build
+from rlkit.runs.compatibility import made_for, require_fit, without_replay
 from rlkit.runs.loggers.base import Logger
 
 if TYPE_CHECKING:
@@ -294,26 +295,6 @@ def require_finite(metrics: Metrics, step: int) -> None:
             )
 
 
-def made_for(config: Mapping[str, Any], env: Environment) -> State:
-    """Return what a checkpoint has to agree with: the agent's class and the spaces."""
-    return {
-        "agent": config["agent"]["_target_"],
-        "observation space": str(env.observation_space),
-        "action space": str(env.action_space),
-    }
-
-
-def require_fit(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Check that a checkpoint was made for what `made_for` says of this run.
-
-    Raises:
-        ValueError: it was not; the message names the first difference.
-    """
-    for key, value in wanted.items():
-        if found[key] != value:
-            raise ValueError(f"its {key} is {found[key]}, the run's is {value}")
-
-
 def compiled(config: Mapping[str, Any], agent: Agent, env: Environment) -> CompiledLoop | None:
     """Return the compiled loop where it is asked for, or pays and can be had.
 
@@ -379,8 +360,3 @@ def evaluate_agent(
             )
         finally:
             env.close()
-
-
-def without_replay(state: State) -> State:
-    """Return an agent's state without what only training needs."""
-    return {key: value for key, value in state.items() if key != "replay"}

@@ -13,9 +13,9 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
-from rlkit.algorithms.exploration import random_action
 from rlkit.algorithms.fixed_policies import Uniform, Untaught
 from rlkit.core.loop import Interaction, interact
+from rlkit.core.random_actions import random_action
 from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import ARRAY_SPACES
 from rlkit.core.types import Environment

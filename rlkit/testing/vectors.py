@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from rlkit.algorithms.exploration import random_action
+from rlkit.core.random_actions import random_action
 from rlkit.core.spaces import ARRAY_SPACES
 from rlkit.core.types import Array
 from rlkit.testing.driving import MakeEnv, environment, random_stream, require_contained, resumed_play

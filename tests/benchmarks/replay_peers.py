@@ -15,7 +15,7 @@ class Rlkit:
     """rlkit's, one-step and uniform where no options say otherwise."""
 
     def __init__(self, capacity: int, num_envs: int, prioritized: bool = False, n_step: int = 1) -> None:
-        from rlkit.algorithms.exploration import Constant
+        from rlkit.core.schedules import Constant
         from rlkit.replay import PrioritizedReplay, UniformReplay
 
         options: dict[str, Any] = {"frame_stack": 4, "num_envs": num_envs, "n_step": n_step}

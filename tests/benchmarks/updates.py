@@ -25,7 +25,7 @@ from keep import write
 from torch import nn
 
 from rlkit.agents.dqn import DQN
-from rlkit.algorithms.exploration import Constant
+from rlkit.core.schedules import Constant
 from rlkit.core.types import Batch
 from rlkit.networks import NatureCNN, QNetwork
 from rlkit.networks.return_distributions import Categorical, Distribution, Expected, Quantile

@@ -7,7 +7,8 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from rlkit.algorithms.bandits.model import RewardModel
-from rlkit.algorithms.exploration import Schedule, epsilon_greedy, greedy
+from rlkit.algorithms.exploration import epsilon_greedy, greedy
+from rlkit.core.schedules import Schedule
 from rlkit.core.types import Array, UsageError
 
 

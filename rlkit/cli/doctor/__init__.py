@@ -1,5 +1,1 @@
 """What this machine has, what is missing, and what to do about it; nothing is trained and nobody is asked."""
-
-from rlkit.cli.doctor.findings import Finding, examine
-
-__all__ = ["Finding", "examine"]

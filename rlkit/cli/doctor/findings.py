@@ -1,8 +1,8 @@
-"""Findings, and the examination that gathers them whatever goes wrong on the way."""
+"""What an examination finds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
@@ -26,20 +26,3 @@ class Finding(NamedTuple):
 
 
 Check = Callable[[], Iterator[Finding]]
-
-
-def examine(checks: Sequence[tuple[str, Check]] | None = None) -> list[Finding]:
-    """Return all findings; a check that fails is a finding itself."""
-    if checks is None:
-        from rlkit.cli.doctor.installed import CHECKS as INSTALLED
-        from rlkit.cli.doctor.machine import CHECKS as MACHINE
-
-        checks = (*INSTALLED[:1], *MACHINE, *INSTALLED[1:])
-    found: list[Finding] = []
-    for topic, check in checks:
-        try:
-            found += check()
-        except Exception as error:  # a machine can be odd in any way, and the other lines are wanted all the same
-            told = " ".join(f"{type(error).__name__}: {error}".split())
-            found.append(Finding(topic, State.broken, f"could not be examined ({told})"))
-    return found

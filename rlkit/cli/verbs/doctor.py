@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from rlkit.cli.doctor import Finding, examine
-from rlkit.cli.doctor.findings import State
+from rlkit.cli.doctor.examine import examine
+from rlkit.cli.doctor.findings import Finding, State
 from rlkit.config.messages import nearest
 from rlkit.core.types import UsageError
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rlkit.config.compose import Choices, run_verb
 from rlkit.fitting import launch
 from rlkit.fitting.run import FitRun
-from rlkit.runs.launch import Request
+from rlkit.runs.request import Request
 
 
 def main(argv: Sequence[str]) -> int:

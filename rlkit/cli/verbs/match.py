@@ -16,8 +16,9 @@ from rlkit.cli.verbs.words import gathered
 from rlkit.config.compose import Choices, run_verb
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import UsageError
-from rlkit.planning.games.game import Game, game_of, move_names
+from rlkit.planning.games.game import Game, move_names
 from rlkit.play.games.match import Result, play_match
+from rlkit.play.games.of_config import game_of
 from rlkit.play.games.players import Spec, ladder, parsed, player_of
 from rlkit.play.games.rating import Rating, ratings
 from rlkit.reporting.intervals import bootstrap_intervals

@@ -94,7 +94,7 @@ def _record(config: DictConfig, format: Format) -> Iterator[Recording]:
 
 
 def _play(config: DictConfig, overrides: Sequence[str]) -> None:
-    from rlkit.planning.games.game import has_turns
+    from rlkit.play.games.of_config import has_turns
 
     require_least(1, "", episodes=config.episodes)
     run = Run(config.run)
@@ -116,7 +116,7 @@ def _in_window(run: Run, config: DictConfig) -> list[float]:
 
 def _against(run: Run, config: DictConfig) -> list[float]:
     """Let a person play against the run's agent."""
-    from rlkit.planning.games.game import game_of
+    from rlkit.play.games.of_config import game_of
     from rlkit.play.games.person import play_person
     from rlkit.play.games.terminal import TerminalTable
     from rlkit.play.games.window import WindowTable

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from rlkit.config.compose import Choices, run_verb
 from rlkit.runs import launch
+from rlkit.runs.request import Request
 from rlkit.runs.run import Run
 
 
@@ -22,7 +23,7 @@ def main(argv: Sequence[str]) -> int:
 
 def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
     """Train one run, and print its outcome as one line of JSON where that is asked for."""
-    run = launch.start(launch.Request(config, choices, overrides))
+    run = launch.start(Request(config, choices, overrides))
     if config.output.name == "json":
         print(json.dumps(result(run)), flush=True)
     if run.stopped is not None and run.stopped.startswith("SIG"):

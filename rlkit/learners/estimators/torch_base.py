@@ -23,8 +23,8 @@ from rlkit.learners.estimators.classes import codes_among
 from rlkit.learners.estimators.epochs import EarlyStopping, OnEpoch, batches, held_out, tell_epoch
 from rlkit.learners.estimators.rows import class_weights, counted, row_weights
 from rlkit.learners.estimators.settings import choose, generator, require
-from rlkit.learners.estimators.torch_network import Classifier, Weights
-from rlkit.networks import Torso, load_module_state, module_state
+from rlkit.learners.estimators.torch_network import Classifier
+from rlkit.networks import Torso, Weights, encoder_of, load_module_state, module_state, save_encoder
 
 _TRANSFER = {"fine_tune": False, "frozen": True}
 
@@ -160,11 +160,11 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         `torso` is called with: ``clf.torso(clf.observation_space())``.
         """
         check_is_fitted(self)
-        return torch_network.encoder_of(self.weights_)
+        return encoder_of(self.weights_)
 
     def save_encoder(self, path: str | Path) -> None:
-        """Write `encoder_state_dict` to an ``.npz`` file, in which nothing can run code."""
-        torch_network.save_encoder(path, self.encoder_state_dict())
+        """Write `encoder_state_dict` and `scale_` to an ``.npz`` file, in which nothing can run code."""
+        save_encoder(path, self.encoder_state_dict(), float(self.scale_))
 
     def observation_space(self) -> spaces.Box:
         """Return the space that the torso is made for."""

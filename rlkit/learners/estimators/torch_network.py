@@ -13,13 +13,10 @@ from torch import Tensor, nn
 
 from rlkit.core.resources import checked_device, torch_device
 from rlkit.core.types import Array, UsageError
-from rlkit.learners.estimators.settings import SettingError, require
-from rlkit.networks import Torso, fill, load_module_state, module_state, read_encoder, trainable
+from rlkit.learners.estimators.settings import SettingError
+from rlkit.networks import Torso, Weights, fill, fill_torso, read_encoder, trainable
 
 PREDICTED_AT_ONCE = 1024
-_TORSO = "torso."
-
-Weights = Mapping[str, Array]
 
 
 class Classifier(nn.Module):
@@ -68,17 +65,6 @@ class Classifier(nn.Module):
         return bool(self.batch_norms())
 
 
-def encoder_of(weights: Weights) -> dict[str, Array]:
-    """Return the weights of the torso of a `Classifier`, under the names that they have in the torso."""
-    return {name.removeprefix(_TORSO): array.copy() for name, array in weights.items() if name.startswith(_TORSO)}
-
-
-def save_encoder(path: str | Path, weights: Weights) -> None:
-    """Write an encoder's weights to an ``.npz`` file, in which nothing can run code."""
-    arrays: dict[str, Any] = dict(weights)
-    np.savez(path, **arrays)
-
-
 def begin_with(torso: Torso, encoder: Weights | str | Path) -> None:
     """Give a torso an encoder's weights: as such, or by what `rlkit.networks.read_encoder` reads.
 
@@ -87,23 +73,12 @@ def begin_with(torso: Torso, encoder: Weights | str | Path) -> None:
         UsageError: the path leads to none, or to that of another torso.
     """
     if isinstance(encoder, Mapping):
-        fill_torso(torso, encoder)
+        try:
+            fill_torso(torso, encoder)
+        except ValueError as error:
+            raise SettingError(str(error)) from error
     else:
         fill(torso, read_encoder(encoder).weights, encoder)
-
-
-def fill_torso(torso: Torso, encoder: Weights) -> None:
-    """Give a torso an encoder's weights.
-
-    Raises:
-        SettingError: they are of another torso; the first that differs is named.
-    """
-    own = {name: tuple(array.shape) for name, array in module_state(torso).items()}
-    given = {name: np.shape(array) for name, array in encoder.items()}
-    for name in [*own, *given]:
-        fits = own.get(name) == given.get(name)
-        require(fits, f"the encoder's {name}", given.get(name, "missing"), f"{own.get(name, 'absent')} for this torso")
-    load_module_state(torso, dict(encoder))
 
 
 def descend(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 
 from rlkit.core.types import Array, StepInfo, TimeStep, UsageError
 from rlkit.planning.search.model import Model
-from rlkit.runs import build
 
 
 class Game(Model, Protocol):
@@ -47,34 +46,6 @@ class Game(Model, Protocol):
 
     def action_at(self, row: float, column: float) -> int:
         """Return the move that is meant by a point of the picture, its sides being 1 long."""
-
-
-def has_turns(config: Mapping[str, Any]) -> bool:
-    """Tell whether the environment of a configuration is a game with turns."""
-    return hasattr(_model_of(config), "move_name")
-
-
-def game_of(config: Mapping[str, Any]) -> Game:
-    """Return the game that the environment of a configuration is.
-
-    Raises:
-        UsageError: it is no game with turns.
-    """
-    game: Game = _model_of(config)
-    if not hasattr(game, "move_name"):
-        raise UsageError(
-            f"{config['env']['_target_']} makes no game with turns; env=connect_four, gomoku, othello and tic_tac_toe "
-            "do, and envs/README.md shows how to add one"
-        )
-    return game
-
-
-def _model_of(config: Mapping[str, Any]) -> Any:
-    env = build.make_single({**config, "vectorization": "sync"})
-    try:
-        return getattr(env.unwrapped, "model", None)
-    finally:
-        env.close()
 
 
 def move_named(game: Game, state: Array, name: str) -> int:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlkit.algorithms.exploration import uniform
 from rlkit.config.messages import nearest
+from rlkit.core.random_actions import uniform
 from rlkit.core.types import Actor, Array, Memory, TimeStep, UsageError
 from rlkit.planning.games.game import Game
 from rlkit.planning.search import UCT, RandomPlay, Search, rule_for

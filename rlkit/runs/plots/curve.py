@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from rlkit.core.csv_tables import read_table
 from rlkit.core.figure import figure, write
 from rlkit.core.types import Array
-from rlkit.runs.run import read_table
 
 WINDOW = 10, 50
 """Episodes in a moving average: a tenth of all, but so many at least and at most."""

@@ -1,0 +1,25 @@
+"""Tables of numbers in CSV files."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from rlkit.core.types import Array, UsageError
+
+
+def read_table(path: Path) -> dict[str, Array]:
+    """Return the columns of a CSV file of numbers, [rows] float64 each, NaN where a cell is empty.
+
+    A last line that is not whole yet, or was cut short by a kill, is left out.
+
+    Raises:
+        UsageError: the file is not there.
+    """
+    if not path.exists():
+        raise UsageError(f"{path} is not there; was the run made with logger=[csv,…]?")
+    content = path.read_text()
+    header, *rows = csv.reader(content[: content.rfind("\n") + 1].splitlines()) if "\n" in content else [[]]
+    return {name: np.array([float(row[i]) if row[i] else np.nan for row in rows]) for i, name in enumerate(header)}

@@ -1,0 +1,39 @@
+"""Actions drawn uniformly from an action space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from rlkit.core.spaces import choice_sizes
+from rlkit.core.types import Array
+
+
+def uniform(num_actions: int, n: int, rng: np.random.Generator, legal_actions: Array | None = None) -> Array:
+    """Return `n` actions [n] int64 drawn uniformly, among `legal_actions` [n, A] where given."""
+    if legal_actions is None:
+        return rng.integers(num_actions, size=n)
+    return np.asarray((rng.random(legal_actions.shape) * legal_actions).argmax(axis=1))
+
+
+def random_action(space: Any, rng: np.random.Generator, legal_actions: Array | None = None) -> Any:
+    """Return one action of `space` drawn from `rng`, among `legal_actions` [A] where given.
+
+    One of a `Discrete` space is counted from zero; the others are as the space has them.
+    """
+    if isinstance(space, spaces.Discrete):
+        return uniform(int(space.n), 1, rng, None if legal_actions is None else legal_actions[None])[0]
+    if legal_actions is not None:
+        return _legal_choices(space, rng, legal_actions)
+    # Gymnasium's spaces draw from generators of their own: seed this one from ours.
+    space.seed(int(rng.integers(2**31)))
+    return space.sample()
+
+
+def _legal_choices(space: Any, rng: np.random.Generator, legal_actions: Array) -> Array:
+    """Return a composed action, each choice drawn among its own part of the mask [A]."""
+    parts = np.split(np.asarray(legal_actions, bool), np.cumsum(choice_sizes(space))[:-1])
+    drawn = np.array([uniform(len(part), 1, rng, part[None])[0] for part in parts], space.dtype).reshape(space.shape)
+    return np.asarray(drawn + space.start if isinstance(space, spaces.MultiDiscrete) else drawn)

@@ -1,0 +1,125 @@
+"""Schedules: values that depend on the number of agent decisions made."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from math import exp
+from typing import Protocol
+
+from rlkit.core.types import UsageError, require_share
+
+
+class Schedule(Protocol):
+    """A value that depends on the number of agent decisions made."""
+
+    def __call__(self, step: int) -> float:
+        """Return the value at `step`."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Always `value`."""
+
+    value: float
+
+    def __call__(self, step: int) -> float:
+        """Return the value, whatever the step."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class Linear:
+    """From `start` to `end` in a straight line over `steps` decisions, then `end`."""
+
+    start: float
+    end: float
+    steps: int
+
+    def __call__(self, step: int) -> float:
+        """Return the value at `step`."""
+        return self.end if step >= self.steps else self.start + (self.end - self.start) * step / self.steps
+
+
+@dataclass(frozen=True)
+class DelayedLinear:
+    """`start` for `delay` decisions, as where a replay is filled first, then `Linear`."""
+
+    start: float
+    end: float
+    steps: int
+    delay: int
+
+    def __call__(self, step: int) -> float:
+        """Return the value at `step`."""
+        return Linear(self.start, self.end, self.steps)(max(0, step - self.delay))
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """``end + (start - end) * exp(-rate * step)``: a decay that never quite ends."""
+
+    start: float
+    end: float
+    rate: float
+
+    def __call__(self, step: int) -> float:
+        """Return the value at `step`."""
+        return self.end + (self.start - self.end) * exp(-self.rate * step)
+
+
+@dataclass(frozen=True)
+class Multiplicative:
+    """``max(end, start * factor ** step)``: the decay that shrinks by a factor at each decision down to a floor."""
+
+    start: float
+    end: float
+    factor: float
+
+    def __call__(self, step: int) -> float:
+        """Return the value at `step`."""
+        return max(self.end, self.start * self.factor**step)
+
+
+@dataclass(frozen=True)
+class Annealed:
+    """What `schedule` says, times the share of `steps` decisions that is left."""
+
+    schedule: Schedule
+    steps: int
+
+    def __call__(self, step: int) -> float:
+        """Return the value at `step`."""
+        return self.schedule(step) * max(0.0, 1 - step / self.steps)
+
+
+def require_shares(name: str, schedule: Schedule) -> Schedule:
+    """Return a schedule of shares, such as epsilon, whose first and last values are shares.
+
+    Raises:
+        UsageError: one of them is not; `name` is that of the setting.
+    """
+    for step in (0, sys.maxsize):
+        require_share(f"{name} at step {step}" if step == 0 else f"{name} in the end", schedule(step))
+    return schedule
+
+
+def annealed(value: float | Schedule, *, anneal: bool, total_steps: int | None) -> Schedule:
+    """Return a number or a schedule as a schedule, annealed to 0 over `total_steps` where that is wanted.
+
+    Raises:
+        UsageError: it is wanted, over no known number of steps, or of a schedule, which falls by itself; or `value` is
+            a word.
+    """
+    if isinstance(value, str):
+        raise UsageError(f"agent.learning_rate is {value!r}; it must be a number or a schedule")
+    schedule = Constant(value) if isinstance(value, int | float) else value
+    if not anneal:
+        return schedule
+    if not isinstance(value, int | float):
+        raise UsageError(
+            "agent.anneal=true lets a number fall to 0, and agent.learning_rate is a schedule; set agent.anneal=false"
+        )
+    if total_steps is None:
+        raise UsageError("anneal=true needs total_steps, at which the rate is 0; set both or neither")
+    return Annealed(schedule, total_steps)

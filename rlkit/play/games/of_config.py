@@ -1,0 +1,38 @@
+"""The game that the environment of a configuration is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rlkit.core.types import UsageError
+from rlkit.planning.games.game import Game
+from rlkit.runs import build
+
+
+def has_turns(config: Mapping[str, Any]) -> bool:
+    """Tell whether the environment of a configuration is a game with turns."""
+    return hasattr(_model_of(config), "move_name")
+
+
+def game_of(config: Mapping[str, Any]) -> Game:
+    """Return the game that the environment of a configuration is.
+
+    Raises:
+        UsageError: it is no game with turns.
+    """
+    game: Game = _model_of(config)
+    if not hasattr(game, "move_name"):
+        raise UsageError(
+            f"{config['env']['_target_']} makes no game with turns; env=connect_four, gomoku, othello and tic_tac_toe "
+            "do, and envs/README.md shows how to add one"
+        )
+    return game
+
+
+def _model_of(config: Mapping[str, Any]) -> Any:
+    env = build.make_single({**config, "vectorization": "sync"})
+    try:
+        return getattr(env.unwrapped, "model", None)
+    finally:
+        env.close()

@@ -1,0 +1,18 @@
+"""The policy of another run, for agents that predict what it is worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlkit.core.evaluation import mixed
+from rlkit.core.types import Actor
+from rlkit.runs.run import Run
+
+
+def of_run(run: str, checkpoint: str, epsilon: float, action_space: Any) -> Actor:
+    """Return what the agent of a run folder does in evaluations, with a share `epsilon` of uniformly drawn actions.
+
+    Raises:
+        UsageError: there is no such run or checkpoint.
+    """
+    return mixed(Run(run).load_agent(checkpoint), action_space, epsilon)
