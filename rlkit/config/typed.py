@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from omegaconf import MISSING as NO_VALUE
 
 from rlkit.config.messages import nearest
 from rlkit.core.types import UsageError
@@ -17,6 +19,8 @@ C = TypeVar("C")
 def typed(kind: type[C], values: Mapping[str, Any], path: str = "") -> C:
     """Return plain data as an object of the dataclass `kind`; `path` is where it lies, for messages.
 
+    Keys with a default may be left out.
+
     Raises:
         UsageError: a key is missing or unknown, or a value has another type.
     """
@@ -24,18 +28,19 @@ def typed(kind: type[C], values: Mapping[str, Any], path: str = "") -> C:
     for key in values:
         if key not in kinds:
             raise UsageError(f"there is no key {path}{key}{nearest(key, kinds)}")
-    for key in kinds:
-        if key not in values:
-            raise UsageError(f"{path}{key} is missing")
+    for one in fields(kind):  # type: ignore[arg-type]  # there is no bound for dataclasses
+        if one.name not in values and one.default in (MISSING, NO_VALUE) and one.default_factory is MISSING:
+            raise UsageError(f"{path}{one.name} is missing")
     return kind(**{key: _value(kinds[key], value, f"{path}{key}") for key, value in values.items()})
 
 
 def _value(kind: Any, value: Any, path: str) -> Any:
-    if isinstance(kind, UnionType):
+    if isinstance(kind, UnionType):  # with None, as all of them
         [inner] = (one for one in get_args(kind) if one is not NoneType)
         return None if value is None else _value(inner, value, path)
-    if not isinstance(kind, type):
+    if kind is Any:
         return value  # an open node
+    kind = get_origin(kind) or kind
     if is_dataclass(kind) and isinstance(value, Mapping):
         return typed(kind, value, f"{path}.")
     if issubclass(kind, Enum):

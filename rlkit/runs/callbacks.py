@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec
 
 from rlkit.core.callback import Callback
@@ -51,23 +52,36 @@ def _failed(name: str, hook: str, error: Exception) -> str:
     return f"the callback {name} failed in {hook}: {type(error).__name__}{f': {what}' if what else ''}"
 
 
-def end(callbacks: Callbacks, stopped: str | None, error: BaseException | None) -> None:
-    """End each, also those after one that fails; a failure beside `error` becomes a note of that.
+@contextmanager
+def ending(callbacks: Callbacks, stopped: Sequence[str | None]) -> Iterator[None]:
+    """End each when this ends, also those after one that fails; a failure beside an error becomes a note of that.
+
+    Args:
+        callbacks: the run's.
+        stopped: its only item is why the run has stopped, or None; looked at in the end.
 
     Raises:
         RunError: one failed, in a run that did not.
     """
+    try:
+        yield
+    except BaseException as error:
+        for failure in _end(callbacks, None, error):
+            error.add_note(str(failure))
+        raise
+    for failure in _end(callbacks, stopped[0], None):
+        raise failure
+
+
+def _end(callbacks: Callbacks, stopped: str | None, error: BaseException | None) -> list[Exception]:
+    """End each, and return what they raised."""
     failures: list[Exception] = []
     for name, callback in callbacks.items():
         try:
             _call(name, callback, "end", stopped, error)
         except (UsageError, RunError) as failure:
             failures.append(failure)
-    if failures and error is None:
-        raise failures[0]
-    for failure in failures:
-        assert error is not None
-        error.add_note(str(failure))
+    return failures
 
 
 def states(callbacks: Callbacks) -> State:

@@ -1,0 +1,85 @@
+"""The configuration of a run once it is validated: frozen, and typed to the end of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from omegaconf import MISSING
+
+from rlkit.config.schemas import FitConfig, TrainConfig, Vectorization
+
+
+@dataclass(frozen=True)
+class EnvironmentConfig:
+    """What environments are made of."""
+
+    env: Mapping[str, Any]
+    preprocess: list[Any] = field(default_factory=list)
+    action_mask: bool = False
+    vectorization: Vectorization = Vectorization.sync
+    data: Mapping[str, Any] | None = None
+    seed: int = 0
+    evaluation: bool = False  # to score an agent, or to show what it can
+
+    def in_process(self) -> EnvironmentConfig:
+        """Return that of single environments, in this process."""
+        return replace(self, vectorization=Vectorization.sync)
+
+    def for_evaluation(self) -> EnvironmentConfig:
+        """Return that of environments, in this process, that score an agent or show what it can."""
+        return replace(self.in_process(), evaluation=True)
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """What an agent is made of."""
+
+    agent: Mapping[str, Any]
+    network: Mapping[str, Any] | None
+    num_envs: int
+    device: str
+    threads: int
+    total_steps: int
+    run_dir: str | None
+    environment: EnvironmentConfig
+
+
+@dataclass(frozen=True)
+class TrainRunConfig(TrainConfig):
+    """A training run's ``config.yaml``."""
+
+    name: str = MISSING
+    run_dir: str = MISSING
+    choices: dict[str, str] = MISSING
+
+    @property
+    def environment(self) -> EnvironmentConfig:
+        """What its environments are made of."""
+        return EnvironmentConfig(
+            self.env, self.preprocess, self.action_mask, self.vectorization, self.data, self.seed
+        )
+
+    @property
+    def agent_config(self) -> AgentConfig:
+        """What its agent is made of."""
+        return AgentConfig(
+            self.agent,
+            self.network,
+            self.num_envs,
+            self.device,
+            self.threads,
+            self.total_steps,
+            self.run_dir,
+            self.environment,
+        )
+
+
+@dataclass(frozen=True)
+class FitRunConfig(FitConfig):
+    """The ``config.yaml`` of a run of `rlkit fit`."""
+
+    name: str = MISSING
+    run_dir: str = MISSING
+    choices: dict[str, str] = MISSING
