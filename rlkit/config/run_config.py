@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from omegaconf import MISSING
+from omegaconf import MISSING, DictConfig
 
+from rlkit.config.instantiate import plain
 from rlkit.config.schemas import FitConfig, TrainConfig, Vectorization
+from rlkit.config.typed import typed
+
+C = TypeVar("C")
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,7 @@ class TrainRunConfig(TrainConfig):
     @property
     def environment(self) -> EnvironmentConfig:
         """What its environments are made of."""
-        return EnvironmentConfig(
-            self.env, self.preprocess, self.action_mask, self.vectorization, self.data, self.seed
-        )
+        return EnvironmentConfig(self.env, self.preprocess, self.action_mask, self.vectorization, self.data, self.seed)
 
     @property
     def agent_config(self) -> AgentConfig:
@@ -83,3 +85,17 @@ class FitRunConfig(FitConfig):
     name: str = MISSING
     run_dir: str = MISSING
     choices: dict[str, str] = MISSING
+
+
+def requested(kind: type[C], config: DictConfig, choices: Mapping[str, str]) -> C:
+    """Return the configuration of a run whose folder is not claimed yet, from what was composed.
+
+    Name and folder are those that were typed, or "".
+
+    Raises:
+        UsageError: something is missing, or has another type.
+    """
+    values = plain(config)
+    named = {key: values[key] or "" for key in ("name", "run_dir")}
+    chosen = {key: value for key, value in choices.items() if not key.startswith("hydra/")}
+    return typed(kind, {**values, **named, "choices": chosen})

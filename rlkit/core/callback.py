@@ -67,7 +67,7 @@ class Callback:
         """The agent was evaluated; where the evaluation is final, the run has ended already."""
 
     def epoch(self, epoch: int, epochs: int, metrics: Metrics) -> None:
-        """A learner has passed its data `epoch` times, of `epochs` at most; must be cheap, and may come before `start`."""
+        """A learner has passed its data `epoch` times, of `epochs` at most; must be cheap, may come before `start`."""
 
     def media(self, step: int, path: Path) -> None:
         """A video (mp4) or a plot (png) was written, and is closed."""

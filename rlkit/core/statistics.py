@@ -56,7 +56,7 @@ class EpisodeTracker:
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         fields = (np.array(state[key]) for key in ("raw", "learner", "length", "sign"))
         self._raw, self._learner, self._length, self._sign = fields
 
@@ -85,5 +85,5 @@ class Averages:
         return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self._sums, self._counts = dict(state["sums"]), dict(state["counts"])

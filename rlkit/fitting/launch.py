@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.config import instantiate
-from rlkit.config.run_config import FitRunConfig
-from rlkit.config.typed import plain_data, typed
+from rlkit.config.run_config import FitRunConfig, requested
+from rlkit.config.typed import plain_data
 from rlkit.core.callback import CLOCK, Callback, RunInfo
 from rlkit.core.checkpoint import Store
 from rlkit.core.resources import checked_device
@@ -41,7 +40,7 @@ def start(request: Request) -> FitRun:
         UsageError: something that the run needs is missing, or does not fit.
         RunError: the data cannot be had, or the learner refuses it.
     """
-    asked = _asked(request)
+    asked = requested(FitRunConfig, request.config, request.choices)
     _check(asked)
     notes: list[str] = []
     data = load_data(asked.data, asked.seed, notes.append)
@@ -56,14 +55,6 @@ def start(request: Request) -> FitRun:
         # Nothing was learned: the mistake is fixed and the same command typed again.
         shutil.rmtree(directory)
         raise
-
-
-def _asked(request: Request) -> FitRunConfig:
-    """Return the configuration of a run whose folder is not claimed yet: what was typed, and "" else."""
-    values = instantiate.plain(request.config)
-    choices = {key: value for key, value in request.choices.items() if not key.startswith("hydra/")}
-    named = {key: values[key] or "" for key in ("name", "run_dir")}
-    return typed(FitRunConfig, {**values, **named, "choices": choices})
 
 
 def _placed(config: FitRunConfig) -> FitRunConfig:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -90,9 +90,7 @@ def _play_episode(person: Person, env: Environment, seed: int, rng: np.random.Ge
     """Return return and length of an episode, begun anew as often as the person wants."""
     while True:
         try:
-            [episode] = evaluate(
-                person, env, episodes=1, max_steps=sys.maxsize, rng=rng, episode_seeds=[seed]
-            )
+            [episode] = evaluate(person, env, episodes=1, max_steps=sys.maxsize, rng=rng, episode_seeds=[seed])
             return episode.return_raw, episode.length
         except Discarded:
             continue

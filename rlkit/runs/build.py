@@ -117,7 +117,7 @@ def _wrap(env: gymnasium.Env[Any, Any], nodes: list[Any]) -> gymnasium.Env[Any, 
     return env
 
 
-def _native(config: Mapping[str, Any], vector: Any, films: Sequence[Sink]) -> Environment:
+def _native(config: EnvironmentConfig, vector: Any, films: Sequence[Sink]) -> Environment:
     if films:
         vector.close()
         raise UsageError("a native vector environment cannot be filmed; set video=none, or vectorization=sync")

@@ -14,7 +14,7 @@ from gymnasium.vector import VectorEnv
 from omegaconf import OmegaConf
 
 from rlkit.config import instantiate
-from rlkit.config.run_config import TrainRunConfig
+from rlkit.config.run_config import TrainRunConfig, requested
 from rlkit.config.schemas import Vectorization, Video
 from rlkit.config.tuning import NONE
 from rlkit.config.typed import plain_data, typed
@@ -61,7 +61,8 @@ def start(request: Request) -> Run:
         config = _resumed_config(request)
         _check(config)
         return _train(config, request, resume=True)
-    asked = _fresh_config(request)
+    asked = requested(TrainRunConfig, request.config, request.choices)
+    asked = replace(asked, device=_device(asked))
     _check(asked)
     config = _placed(asked)
     directory = Path(config.run_dir)
@@ -73,15 +74,6 @@ def start(request: Request) -> Run:
         if not Store(directory / CHECKPOINTS).steps():
             shutil.rmtree(directory)
         raise
-
-
-def _fresh_config(request: Request) -> TrainRunConfig:
-    """Return the configuration of a new run, whose folder is not claimed yet: what was typed, and "" else."""
-    values = instantiate.plain(request.config)
-    choices = {key: value for key, value in request.choices.items() if not key.startswith("hydra/")}
-    named = {key: values[key] or "" for key in ("name", "run_dir")}
-    config = typed(TrainRunConfig, {**values, **named, "choices": choices})
-    return replace(config, device=_device(config))
 
 
 def _placed(config: TrainRunConfig) -> TrainRunConfig:
@@ -242,7 +234,9 @@ def _train(config: TrainRunConfig, request: Request, *, resume: bool) -> Run:
 
 def _callbacks(config: TrainRunConfig, request: Request) -> Callbacks:
     """Return all that listen to the run: loggers, then the other callbacks, then those of a program."""
-    built = [instantiate.build(node, {}, key) for key, node in (("logger", config.logger), ("callback", config.callback))]
+    built = [
+        instantiate.build(node, {}, key) for key, node in (("logger", config.logger), ("callback", config.callback))
+    ]
     return joined(*built, request.callbacks)
 
 

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from omegaconf import DictConfig
@@ -25,7 +26,7 @@ class Request(NamedTuple):
     config: DictConfig
     choices: Choices
     overrides: Sequence[str]
-    callbacks: Callbacks = {}  # of a program, beside those of the configuration
+    callbacks: Callbacks = MappingProxyType({})  # of a program, beside those of the configuration
 
 
 def require_loggers(loggers: Container[str]) -> None:

@@ -188,7 +188,7 @@ class Run:
             device: as in `load_agent`.
 
         Raises:
-            UsageError: less than one episode, step or environment, or what `rlkit.core.evaluation.with_epsilon` refuses.
+            UsageError: less than one episode, step or environment, or what `with_epsilon` refuses.
         """
         require_least(1, "", episodes=episodes, max_steps=max_steps, num_envs=num_envs)
         settings = self.config.eval

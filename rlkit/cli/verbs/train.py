@@ -26,7 +26,7 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
     run = launch.start(Request(config, choices, overrides))
     if config.output.name == "json":
         print(json.dumps(result(run)), flush=True)
-    if run.stopped is not None and run.stopped.startswith("SIG"):
+    if run.stopped in signal.Signals.__members__:
         raise SystemExit(128 + signal.Signals[run.stopped])
 
 

@@ -71,10 +71,10 @@ class TensorBoardLogger(Callback):
         written = self._read_record(run.step)
         self._file = self._open(str(self._folder), flush_secs=1)
         start = self._event.SessionLog(status=self._event.SessionLog.START)
-        self._add(run.step + 1 if written else 0, session_log=start)
-        if not written:
+        self._add(0 if written is None else run.step + 1, session_log=start)
+        if written is None:
             self._text("config", _as_code(run.config))
-        for row in missing_rows(run.directory, after=written, until=run.step):
+        for row in missing_rows(run.directory, after=written or 0, until=run.step):
             self.metrics(row["step"], row["metrics"])
         self._last = run.step
         self._write_record()
@@ -119,14 +119,13 @@ class TensorBoardLogger(Callback):
             self._file.close()
             self._file = None
 
-    def _read_record(self, step: int) -> int:
-        """Return up to which step at most `step` the files hold everything; remember which media those are."""
-        written, media = 0, {}
+    def _read_record(self, step: int) -> int | None:
+        """Return up to which step at most `step` the files hold everything, or None; remember which media those are."""
         with suppress(OSError, ValueError, KeyError):  # there is no record yet
             record = json.loads(self._record.read_text())
-            written, media = int(record["last_step"]), dict(record["media"])
-        self._media = {tag: [one for one in steps if one <= step] for tag, steps in media.items()}
-        return min(written, step)
+            self._media = {tag: [one for one in steps if one <= step] for tag, steps in record["media"].items()}
+            return min(int(record["last_step"]), step)
+        return None
 
     def _write_record(self) -> None:
         """Write what waits to be written, then how far that is."""

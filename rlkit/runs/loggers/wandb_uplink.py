@@ -3,8 +3,8 @@
 Online, W&B's server says up to which step it has rows. Offline, ``wandb.json`` in the run folder does: W&B keeps what
 it was given for a second before it writes it, so a row counts as sent when it has had two. Rows up to the step where a
 run goes on that were not sent are read from the run's CSV files, later ones come through the pipe again; rows that were
-sent are skipped. So each is sent once; where W&B's own process is killed with the run, those of its last seconds are
-sent again, as W&B takes each step once.
+sent are skipped. So each is sent once; only where W&B's process is killed with the run are those of its last seconds
+sent again, because it may have lost them.
 """
 
 from __future__ import annotations
