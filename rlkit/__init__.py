@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rlkit.core.callback import Callback, RunInfo
-    from rlkit.core.evaluation import EvaluationEpisode, EvaluationResult
     from rlkit.core.loop import interact
-    from rlkit.core.statistics import Episode
+    from rlkit.core.statistics import Episode, EvaluationEpisode, EvaluationResult
     from rlkit.core.types import (
         Actor,
         Agent,
@@ -36,9 +35,8 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "rlkit.core.callback": ("Callback", "RunInfo"),
-    "rlkit.core.evaluation": ("EvaluationEpisode", "EvaluationResult"),
     "rlkit.core.loop": ("interact",),
-    "rlkit.core.statistics": ("Episode",),
+    "rlkit.core.statistics": ("Episode", "EvaluationEpisode", "EvaluationResult"),
     "rlkit.core.types": (
         *("Actor", "Agent", "Batch", "Environment", "FromRun", "Replay", "StepInfo", "TimeStep", "Transition"),
         *("RunError", "UsageError"),

@@ -14,7 +14,7 @@ import pytest
 import rlkit
 from rlkit.cli.main import main
 from rlkit.core.callback import Callback, RunInfo
-from rlkit.core.evaluation import EvaluationEpisode, EvaluationResult
+from rlkit.core.statistics import EvaluationEpisode, EvaluationResult
 from rlkit.core.types import RunError, UsageError
 from rlkit.runs.callbacks import implementing, joined, named, notify
 from rlkit.runs.early_stopping import EarlyStoppingCallback

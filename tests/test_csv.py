@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from rlkit.core.callback import RunInfo
-from rlkit.core.evaluation import EvaluationEpisode, EvaluationResult
-from rlkit.core.statistics import Episode
+from rlkit.core.statistics import Episode, EvaluationEpisode, EvaluationResult
 from rlkit.core.types import RunError
 from rlkit.runs.loggers.csv import CsvLogger, Table
 

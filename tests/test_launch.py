@@ -18,7 +18,7 @@ from commands import rlkit as rlkit_command
 import rlkit
 from rlkit.cli.main import main
 from rlkit.core import checkpoint
-from rlkit.core.evaluation import EvaluationEpisode
+from rlkit.core.statistics import EvaluationEpisode
 from rlkit.core.types import UsageError
 from rlkit.runs.plots.curve import moving_average, window
 from rlkit.runs.run import Run

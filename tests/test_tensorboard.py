@@ -14,7 +14,7 @@ from making import run_config
 
 import rlkit
 from rlkit.core.callback import RunInfo
-from rlkit.core.evaluation import EvaluationEpisode, EvaluationResult
+from rlkit.core.statistics import EvaluationEpisode, EvaluationResult
 from rlkit.core.types import UsageError
 from rlkit.rendering.video import VideoWriter, animated
 from rlkit.runs.launch import _check

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from rlkit.core.callback import RunInfo
-from rlkit.core.evaluation import EvaluationEpisode, EvaluationResult
-from rlkit.core.statistics import Episode
+from rlkit.core.statistics import Episode, EvaluationEpisode, EvaluationResult
 from rlkit.runs.loggers import terminal
 from rlkit.runs.loggers.terminal import Screen, TerminalLogger
 

@@ -17,7 +17,7 @@ import pytest
 from wandb_logs import read, rows_of
 
 from rlkit.core.callback import Callback, RunInfo
-from rlkit.core.evaluation import EvaluationEpisode, EvaluationResult
+from rlkit.core.statistics import EvaluationEpisode, EvaluationResult
 from rlkit.core.types import UsageError
 from rlkit.runs.loggers.wandb import Uplink, WandbLogger
 from rlkit.runs.loggers.wandb_mode import choose_mode, has_key

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from omegaconf import MISSING as NO_VALUE
 
@@ -42,7 +42,7 @@ def _value(kind: Any, value: Any, path: str) -> Any:
         return value  # an open node
     kind = get_origin(kind) or kind
     if is_dataclass(kind) and isinstance(value, Mapping):
-        return typed(kind, value, f"{path}.")
+        return typed(cast(type, kind), value, f"{path}.")
     if issubclass(kind, Enum):
         return _choice(kind, value, path)
     if kind is float and type(value) is int:

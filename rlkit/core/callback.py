@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rlkit.core.evaluation import EvaluationResult
-from rlkit.core.statistics import Episode
+from rlkit.core.statistics import Episode, EvaluationResult
 from rlkit.core.types import Metrics, State
 
 CLOCK = "time/"

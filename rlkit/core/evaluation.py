@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from rlkit.core.loop import interact
 from rlkit.core.random_actions import random_action
+from rlkit.core.statistics import EvaluationEpisode
 from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, UsageError, require_share
-
-
-class EvaluationEpisode(NamedTuple):
-    """One whole game of an agent that does not learn."""
-
-    return_raw: float  # the game's own score
-    length: int  # agent decisions
-    capped: bool  # ended by the limit of steps: the return is that so far
-
-
-class EvaluationResult(NamedTuple):
-    """An evaluation of the agent while it is trained."""
-
-    step: int  # agent decisions of training before it
-    episodes: Sequence[EvaluationEpisode]
-    final: bool  # the one at the end of a run, outside of the schedule: none at all where the run is extended
-
-    @property
-    def returns(self) -> list[float]:
-        """The raw return of each episode."""
-        return [episode.return_raw for episode in self.episodes]
-
-    @property
-    def lengths(self) -> list[int]:
-        """The length of each episode."""
-        return [episode.length for episode in self.episodes]
-
-    @property
-    def mean_return(self) -> float:
-        """The mean raw return."""
-        return sum(self.returns) / len(self.episodes)
 
 
 def evaluate(

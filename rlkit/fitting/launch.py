@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -101,20 +102,25 @@ def _fit(config: FitRunConfig, data: Dataset, pipeline: Any, kind: str, notes: l
         stack.enter_context(threadpool_limits(config.threads))
         callbacks = joined(instantiate.build(config.logger, {}, "logger"))
         stack.enter_context(ending(callbacks, [None]))
-        say = partial(notify, callbacks, Callback.message)
+
+        def say(line: str) -> None:
+            notify(callbacks, Callback.message, line)
+
         values, own = plain_data(config), identity(directory)
         info = RunInfo(config.name, directory, own, values, 0, 1, tables=TABLES, verb="fit", say=say)
         notify(callbacks, Callback.start, info)
         for line in (f"fitting {config.name} in {directory}", *notes):
             say(line)
         outcome = fit(pipeline, kind, data, config, callbacks)
-        _finish(config, data, outcome, callbacks)
+        _finish(config, data, outcome, callbacks, say)
     return FitRun(directory)
 
 
-def _finish(config: FitRunConfig, data: Dataset, outcome: Outcome, callbacks: Callbacks) -> None:
+def _finish(
+    config: FitRunConfig, data: Dataset, outcome: Outcome, callbacks: Callbacks, say: Callable[[str], None]
+) -> None:
     """Log the metrics, save the model, write predictions and draw; then say what there is."""
-    directory, rows, say = Path(config.run_dir), outcome.rows(), partial(notify, callbacks, Callback.message)
+    directory, rows = Path(config.run_dir), outcome.rows()
     for step, metrics in rows.items():
         notify(callbacks, Callback.metrics, step, metrics)
     (directory / FIGURES).write_text(json.dumps(outcome.figures, indent=1) + "\n")

@@ -16,8 +16,6 @@ from rlkit.config.run_config import AgentConfig, EnvironmentConfig
 from rlkit.config.schemas import Vectorization
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Environment, UsageError
-from rlkit.rendering.render_wrapper import Film, Sink
-from rlkit.vector.subprocess import SubprocessEnvironment
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 
 if TYPE_CHECKING:
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from rlkit.learners.estimators.epochs import OnEpoch
     from rlkit.planning.mdp import FiniteMDP
     from rlkit.planning.search import Model
+    from rlkit.rendering.render_wrapper import Sink
 
 
 def make_environment(
@@ -62,14 +61,22 @@ def make_environment(
         context: Context = {**shared, "render_mode": lambda path: modes[index]}
         env = built.pop() if built else build(config.env, context, "env")
         env = _wrap(env, config.preprocess)
-        return Film(env, films[index]) if index < len(films) else env
+        return _filmed(env, films[index]) if index < len(films) else env
 
     makes = [functools.partial(make, index) for index in range(num_envs)]
     if config.vectorization is Vectorization["async"]:
         # The workers build their own: this one must not be shared with them.
         built.pop().close()
+        from rlkit.vector.subprocess import SubprocessEnvironment
+
         return SubprocessEnvironment(makes, action_mask=config.action_mask)
     return SerialEnvironment(makes, action_mask=config.action_mask)
+
+
+def _filmed(env: gymnasium.Env[Any, Any], film: Sink) -> gymnasium.Env[Any, Any]:
+    from rlkit.rendering.render_wrapper import Film
+
+    return Film(env, film)
 
 
 def make_single(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rlkit.core.callback import Callback
-from rlkit.core.evaluation import EvaluationResult
+from rlkit.core.statistics import EvaluationResult
 from rlkit.core.types import State, require_least
 
 

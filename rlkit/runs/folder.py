@@ -17,10 +17,13 @@ import yaml
 
 from rlkit.config.messages import nearest
 from rlkit.config.run_config import FitRunConfig, TrainRunConfig
-from rlkit.config.typed import typed
+from rlkit.config.typed import plain_data, typed
 from rlkit.core.types import UsageError
 
 C = TypeVar("C")
+
+CHECKPOINTS = "checkpoints"
+"""The folder of a run's checkpoints in its own."""
 
 PACKAGES = (
     "rlkit",
@@ -176,6 +179,25 @@ def run_config(kind: type[C], values: Mapping[str, Any], directory: Path) -> C:
         return typed(kind, values)
     except UsageError as error:
         raise UsageError(f"{directory / 'config.yaml'} is not of this version of rlkit: {error}") from error
+
+
+def training_config(directory: Path) -> TrainRunConfig:
+    """Return the configuration of a training run's folder.
+
+    Raises:
+        UsageError: it is not there, or not a training run of this version of rlkit.
+    """
+    values = read_config(directory)
+    if "learner" in values:
+        raise UsageError(f"{directory} is a run of rlkit fit; rlkit predict and rlkit report take it")
+    return run_config(TrainRunConfig, values, directory)
+
+
+def training_values(config: TrainRunConfig) -> dict[str, Any]:
+    """Return what config.yaml holds of a training run."""
+    values = plain_data(config)
+    del values["resume"]
+    return values
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from rlkit.config.run_config import EnvironmentConfig
+from rlkit.config.run_config import EnvironmentConfig, TrainRunConfig
 from rlkit.core.evaluation import evaluate, with_epsilon
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Actor, Array, Memory, RunError, TimeStep, UsageError, require_least
@@ -59,7 +59,7 @@ class AgentSource(Protocol):
     """A trained agent in its environment, such as an `rlkit.runs.run.Run`."""
 
     @property
-    def config(self) -> Mapping[str, Any]:
+    def config(self) -> TrainRunConfig:
         """The configuration of its run."""
 
     @property

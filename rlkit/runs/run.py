@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.config.run_config import TrainRunConfig
 from rlkit.core.checkpoint import CheckpointError, Store
 from rlkit.core.csv_tables import read_table
 from rlkit.core.evaluation import evaluate
@@ -20,7 +19,7 @@ from rlkit.core.types import Agent, Array, State, UsageError, require_least
 from rlkit.rendering.render_wrapper import Format
 from rlkit.runs import build
 from rlkit.runs.compatibility import made_for, require_fit, without_replay
-from rlkit.runs.folder import read_config, run_config, training_name
+from rlkit.runs.folder import training_config, training_name, training_values
 from rlkit.runs.record_video import record
 
 
@@ -41,10 +40,8 @@ class Run:
             UsageError: it is not there, or not a run of rlkit's.
         """
         self.directory = Path(directory)
-        self.values = read_config(self.directory)
-        if "learner" in self.values:
-            raise UsageError(f"{directory} is a run of rlkit fit; rlkit predict and rlkit report take it")
-        self.config = run_config(TrainRunConfig, self.values, self.directory)
+        self.config = training_config(self.directory)
+        self.values = training_values(self.config)
         self.stopped: str | None = None
 
     @property

@@ -16,24 +16,22 @@ from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.schemas import InnerLoop, Vectorization, Video
 from rlkit.core.callback import CLOCK, Callback
 from rlkit.core.checkpoint import CheckpointError, Store
-from rlkit.core.evaluation import EvaluationEpisode, EvaluationResult, evaluate
+from rlkit.core.evaluation import evaluate
 from rlkit.core.loop import Interaction, crossed, interact, train
 from rlkit.core.seeding import Seeds
-from rlkit.core.statistics import Averages, Episode, EpisodeTracker
+from rlkit.core.statistics import Averages, Episode, EpisodeTracker, EvaluationEpisode, EvaluationResult
 from rlkit.core.types import Agent, Environment, Metrics, RunError, State, Transition, UsageError
-from rlkit.rendering.render_wrapper import FRAMES, Format, Sink, side_by_side
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, Hook, P, implementing, load_states, notify, states
 from rlkit.runs.compatibility import made_for, require_fit, without_replay
+from rlkit.runs.folder import CHECKPOINTS
 
 if TYPE_CHECKING:
     from rlkit.algorithms.tabular.compiled import CompiledLoop
+    from rlkit.rendering.render_wrapper import Sink
 
 STOP_AT = "stop_at was reached"
 TOTAL_EPISODES = "total_episodes was reached"
-CHECKPOINTS = "checkpoints"
-"""Their folder in a run's."""
-
 ENDED = (
     "the environment's state cannot be read, so that a run goes on only from a multiple of checkpoint.every, and this "
     "one ended before the first: train anew with a smaller checkpoint.every"
@@ -376,6 +374,8 @@ def evaluate_agent(
     num_envs = min(settings.num_envs, settings.episodes)
     recorder: AbstractContextManager[list[Sink]] = nullcontext([])
     if video_path is not None:
+        from rlkit.rendering.render_wrapper import FRAMES, Format, side_by_side
+
         recorder = side_by_side(video_path, 1, Format(max_frames=FRAMES))
     with recorder as films:
         env = build.make_environment(config.environment.for_evaluation(), num_envs=num_envs, films=films)

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rlkit.core.callback import CLOCK, Callback, RunInfo
-from rlkit.core.evaluation import EvaluationResult
-from rlkit.core.statistics import Episode
+from rlkit.core.statistics import Episode, EvaluationResult
 from rlkit.core.types import Metrics, RunError, State
 
 EPISODES = ("step", "env", "return/raw", "return/learner", "length", "cut")

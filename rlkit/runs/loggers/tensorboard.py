@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from rlkit.core.callback import Callback, RunInfo
-from rlkit.core.evaluation import EvaluationResult
+from rlkit.core.statistics import EvaluationResult
 from rlkit.core.types import Metrics, State, UsageError
 from rlkit.runs.loggers.history import evaluation_metrics, missing_rows
 

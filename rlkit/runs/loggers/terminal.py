@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from rlkit.core.callback import Callback, RunInfo
-from rlkit.core.evaluation import EvaluationResult
-from rlkit.core.statistics import Episode
+from rlkit.core.statistics import Episode, EvaluationResult
 from rlkit.core.types import Metrics
 
 if TYPE_CHECKING:

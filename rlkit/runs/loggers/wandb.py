@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rlkit.core.callback import Callback, RunInfo
-from rlkit.core.evaluation import EvaluationResult
+from rlkit.core.statistics import EvaluationResult
 from rlkit.core.types import Metrics
 from rlkit.runs.loggers.history import evaluation_metrics
 from rlkit.runs.loggers.wandb_mode import choose_mode
