@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -298,32 +299,19 @@ def test_a_state_that_nobody_is_there_for_is_said_so(capsys: pytest.CaptureFixtu
     assert "Counter is not there any more: what it remembers is not kept" in capsys.readouterr().out
 
 
-MODULE = '''
-from pathlib import Path
-from rlkit import Callback
+def examples(kind: str) -> list[str]:
+    """Return the examples of conf/README.md's section on callbacks."""
+    text = (Path(__file__).parent.parent / "conf/README.md").read_text().partition("## Callbacks")[2]
+    return re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)
 
 
-class Diary(Callback):
-    """Writes the mean return of each evaluation into a file of the run folder."""
-
-    def __init__(self, file: str):
-        self._file = file
-
-    def start(self, run):
-        self._path = Path(run.directory) / self._file
-
-    def evaluation(self, evaluation):
-        with self._path.open("a") as file:
-            file.write(f"{evaluation.step} {evaluation.mean_return}\\\\n")
-'''
-
-
-def test_a_users_own_callback_comes_from_a_yaml_of_theirs(
+def test_the_example_of_a_callback_of_ones_own_works_from_a_yaml_beside_a_shipped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "diaries.py").write_text(MODULE.replace("\\\\n", "\\n"))
+    [module], [node] = examples("python"), examples("yaml")
+    (tmp_path / "diaries.py").write_text(module)
     (tmp_path / "mine/callback").mkdir(parents=True)
-    (tmp_path / "mine/callback/diary.yaml").write_text("# A diary.\ndiary:\n  _target_: diaries.Diary\n  file: d.txt\n")
+    (tmp_path / "mine/callback/diary.yaml").write_text(node)
     monkeypatch.syspath_prepend(str(tmp_path))
     words = (
         f"hydra.searchpath=[file://{tmp_path}/mine]",
