@@ -283,8 +283,8 @@ def test_the_command_trains_the_same_run_again(runs: list[Path]) -> None:
 
 
 def test_a_configuration_that_cannot_be_composed_here_is_said_to_be_so(runs: list[Path]) -> None:
-    config = Run(runs[0]).config
-    line, note = Commands().line({**config, "choices": {**config["choices"], "agent": "somebodys"}})
+    values = Run(runs[0]).values
+    line, note = Commands().line({**values, "choices": {**values["choices"], "agent": "somebodys"}})
     assert line.startswith("rlkit train agent=somebodys")
     assert note.startswith("not exact here: there is no agent=somebodys")
 
