@@ -292,7 +292,8 @@ class Training:
             "best": self._best,
             "evaluated": self._evaluated,
             "episodes": self.episodes,
-            "stopped": None if self.interrupted else self.stopped,
+            # A limit of episodes says so itself.
+            "stopped": None if self.interrupted or self.stopped == TOTAL_EPISODES else self.stopped,
             "callbacks": states(self._callbacks),
         }
 
