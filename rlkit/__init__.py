@@ -10,27 +10,105 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlkit.core.callback import Callback, RunInfo
+    from rlkit.core.loop import interact
+    from rlkit.core.statistics import Episode, EvaluationEpisode, EvaluationResult
+    from rlkit.core.types import (
+        Actor,
+        Agent,
+        Batch,
+        Environment,
+        FromRun,
+        Replay,
+        RunError,
+        StepInfo,
+        TimeStep,
+        Transition,
+        UsageError,
+    )
     from rlkit.fitting.run import FitRun
+    from rlkit.runs.callbacks import Callbacks
     from rlkit.runs.request import Request
     from rlkit.runs.run import Run
 
-__all__ = ["defaults", "fit", "load", "report", "train"]
+    __version__: str
+
+_MODULES = {
+    "rlkit.core.callback": ("Callback", "RunInfo"),
+    "rlkit.core.loop": ("interact",),
+    "rlkit.core.statistics": ("Episode", "EvaluationEpisode", "EvaluationResult"),
+    "rlkit.core.types": (
+        *("Actor", "Agent", "Batch", "Environment", "FromRun", "Replay", "StepInfo", "TimeStep", "Transition"),
+        *("RunError", "UsageError"),
+    ),
+    "rlkit.fitting.run": ("FitRun",),
+    "rlkit.runs.run": ("Run",),
+}
+"""What is imported when it is first asked for."""
+
+__all__ = [
+    "Actor",
+    "Agent",
+    "Batch",
+    "Callback",
+    "Environment",
+    "Episode",
+    "EvaluationEpisode",
+    "EvaluationResult",
+    "FitRun",
+    "FromRun",
+    "Replay",
+    "Run",
+    "RunError",
+    "RunInfo",
+    "StepInfo",
+    "TimeStep",
+    "Transition",
+    "UsageError",
+    "__version__",
+    "defaults",
+    "fit",
+    "interact",
+    "load",
+    "report",
+    "train",
+]
 
 
-def train(*overrides: str, **keys: Any) -> Run:
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("rlkit")
+    for module, names in _MODULES.items():
+        if name in names:
+            from importlib import import_module
+
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module 'rlkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def train(*overrides: str, callbacks: Sequence[Callback] = (), **keys: Any) -> Run:
     """Train like ``rlkit train`` and return the run.
 
     Args:
         overrides: as on the command line, e.g. ``"agent=dqn", "env=cartpole", "eval.every=5000"``.
-        keys: the same for simple keys, e.g. ``seed=1``.
+        callbacks: listen to the run, beside those of the configuration. Where a run is resumed, those whose state it
+            depends on are given again.
+        keys: the same as overrides for simple keys, e.g. ``seed=1``.
 
     Raises:
         UsageError: a mistake in the keys, in one line.
         RunError: something failed on the way.
     """
     from rlkit.runs import launch
+    from rlkit.runs.callbacks import named
 
-    return launch.start(_request("train", overrides, keys))
+    return launch.start(_request("train", overrides, keys, named(callbacks)))
 
 
 def fit(*overrides: str, **keys: Any) -> FitRun:
@@ -46,7 +124,7 @@ def fit(*overrides: str, **keys: Any) -> FitRun:
     """
     from rlkit.fitting import launch
 
-    return launch.start(_request("fit", overrides, keys))
+    return launch.start(_request("fit", overrides, keys, {}))
 
 
 def load(directory: Path | str) -> Run | FitRun:
@@ -90,7 +168,7 @@ def defaults(name: str) -> Any:
     return instantiate.defaults(name)
 
 
-def _request(verb: str, overrides: Sequence[str], keys: Mapping[str, Any]) -> Request:
+def _request(verb: str, overrides: Sequence[str], keys: Mapping[str, Any], callbacks: Callbacks) -> Request:
     from rlkit.config.compose import composed
     from rlkit.core.types import UsageError
     from rlkit.runs.request import Request
@@ -100,7 +178,7 @@ def _request(verb: str, overrides: Sequence[str], keys: Mapping[str, Any]) -> Re
         config, choices = composed(verb, words)
     except UsageError as error:
         raise error from None  # how Hydra and OmegaConf put it is of no use
-    return Request(config, choices, words)
+    return Request(config, choices, words, callbacks)
 
 
 def _word(value: Any) -> str:

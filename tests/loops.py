@@ -47,6 +47,6 @@ class Play(Pieces):
 
     def __init__(self, words: str, seed: int = 3):
         self.config = config = configured(f"seed={seed} {words}")
-        env: Any = build.make_environment(config, num_envs=1)
-        agent = build.make_agent(config, env, Seeds(seed))
-        super().__init__(agent, env, stream(config, agent, env, opaque=False), masked=config["action_mask"])
+        env: Any = build.make_environment(config.environment, num_envs=1)
+        agent = build.make_agent(config.agent_config, env, Seeds(seed))
+        super().__init__(agent, env, stream(config, agent, env, opaque=False), masked=config.action_mask)

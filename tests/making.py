@@ -8,32 +8,38 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.config import instantiate
 from rlkit.config.compose import composed
-from rlkit.config.settings import gathered
+from rlkit.config.run_config import TrainRunConfig, requested
+from rlkit.config.settings import gathered, settings_of
 from rlkit.core.loop import interact
 from rlkit.core.seeding import Seeds
 from rlkit.runs import build
 from rlkit.vector.vector import SerialEnvironment
 
 
-def configured(words: str) -> Any:
-    """Return what `rlkit train` composes of these words without tuned settings; equal words are composed once."""
+def run_config(*words: str) -> TrainRunConfig:
+    """Return the configuration of the run that ``rlkit train`` makes of these words."""
+    return requested(TrainRunConfig, *composed("train", words))
+
+
+def configured(words: str) -> TrainRunConfig:
+    """Return that without tuned settings; equal words are composed once."""
     return copy.deepcopy(_composed(words))
 
 
 @cache
-def _composed(words: str) -> Any:
-    return instantiate.plain(composed("train", ["tuned=none", *words.split()])[0])
+def _composed(words: str) -> TrainRunConfig:
+    return run_config("tuned=none", *words.split())
 
 
 def made(words: str, env: SerialEnvironment) -> Any:
-    return build.make_agent(configured(f"device=cpu num_envs={env.num_envs} {words}"), env, Seeds(0))
+    config = configured(f"device=cpu num_envs={env.num_envs} {words}")
+    return build.make_agent(config.agent_config, env, Seeds(0))
 
 
 def by_keys(kind: Any, **keys: Any) -> Any:
     """Call a constructor with the keys of its YAML: those that are fields of its settings are gathered into them."""
-    return kind(**gathered(keys, kind))
+    return kind(**gathered(keys, settings_of(kind)))
 
 
 def stream_of(agent: Any, env: SerialEnvironment, seed: int, cut_every: int = 0) -> Any:

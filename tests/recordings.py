@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from making import run_config
 
 from rlkit.algorithms.fixed_policies import Uniform
-from rlkit.config import instantiate
-from rlkit.config.compose import composed
 from rlkit.core.types import Actor, Array, Memory, TimeStep
 from rlkit.learners.datasets.demonstrations.folder import EpisodeFolder
 from rlkit.play.demonstrate import Noise, about, record_episodes
@@ -31,7 +30,7 @@ class Balancing:
 
 def record(path: Path, *words: str, player: Actor | None = None, episodes: int = 3, **settings: Any) -> Path:
     """Record a player, by default one that draws its actions, in the environment that `words` describe."""
-    config = instantiate.plain(composed("train", ["agent=random", *words])[0])
+    config = run_config("agent=random", *words).environment
     env = build.make_environment(config, num_envs=1)
     try:
         folder = EpisodeFolder(path, about(config, env), save_every=2)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
+from making import run_config
 
-from rlkit.config import instantiate
-from rlkit.config.compose import composed
+from rlkit.config.typed import plain_data
 
 Returns = Mapping[int, Sequence[float]]
 """Returns of the episodes at a step."""
@@ -19,10 +18,10 @@ def write_run(
     folder: Path, *, seed: int, evaluations: Returns, episodes: Returns | None = None, words: Sequence[str] = ()
 ) -> Path:
     """Write the folder of a run of Q-learning on FrozenLake with these returns; return it."""
-    config, choices = composed("train", ["agent=q_learning", "env=frozen_lake", "tuned=none", *words])
-    plain: dict[str, Any] = {**instantiate.plain(config), "choices": dict(choices), "name": folder.name, "seed": seed}
+    plain = plain_data(run_config("agent=q_learning", "env=frozen_lake", "tuned=none", "device=cpu", *words))
     folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump({**plain, "run_dir": str(folder), "device": "cpu"}))
+    own = {"name": folder.name, "seed": seed, "run_dir": str(folder)}
+    (folder / "config.yaml").write_text(yaml.safe_dump({**plain, **own}))
     rows = [f"{step},{i},{value},1,0" for step, values in evaluations.items() for i, value in enumerate(values)]
     _write(folder / "evaluations.csv", "step,episode,return/raw,length,final", rows)
     played = evaluations if episodes is None else episodes

@@ -296,7 +296,7 @@ class TestNetwork:
 def played(run: Any, **settings: Any) -> tuple[Any, Any, Any]:
     """Return the MDP of a run, and what its agent and its network alone would do in each state, [S, A]."""
     agent = run.load_agent("last", settings=settings)
-    mdp = model_of(build.make_single(run.config), samples=None, seed=0)
+    mdp = model_of(build.make_single(run.config.environment), samples=None, seed=0)
     states = np.arange(mdp.num_states)
     seen = first_timestep(states, None, lambda model: states[:, None])
     action, _ = agent.act(seen, agent.initial_memory(len(states)), explore=False, rng=np.random.default_rng(0))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,9 +16,9 @@ import pytest
 from ale_py import roms
 from commands import refused, succeed
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
+from making import run_config
 
-from rlkit.config import instantiate
-from rlkit.config.compose import composed
+from rlkit.config.run_config import EnvironmentConfig
 from rlkit.core.checkpoint import Store
 from rlkit.core.seeding import Seeds
 from rlkit.core.statistics import EpisodeTracker
@@ -27,7 +28,7 @@ from rlkit.play import human
 from rlkit.play.keyboard import REPEAT, keys_for
 from rlkit.rendering.render_wrapper import Film
 from rlkit.runs import build
-from rlkit.runs.folder import default_name
+from rlkit.runs.folder import training_name
 from rlkit.testing import check_env
 from rlkit.vector.subprocess import SubprocessEnvironment
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
@@ -40,10 +41,10 @@ MENUS = ("berzerk", "double_dunk")
 """Games in whose menus the emulator draws from its generator."""
 
 
-def config(*words: str, **env: Any) -> dict[str, Any]:
-    """Return the configuration of a run in ``env=atari`` with these options."""
+def config(*words: str, **env: Any) -> EnvironmentConfig:
+    """Return what the environments of a run are made of in ``env=atari`` with these options."""
     options = [f"env.{key}={str(value).replace(' ', '')}" for key, value in env.items()]
-    return instantiate.plain(composed("train", ["agent=random", "env=atari", *options, *words])[0])
+    return run_config("agent=random", "env=atari", *options, *words).environment
 
 
 @pytest.fixture
@@ -479,8 +480,8 @@ class TestOptions:
             make(stepping="python", **{name: 7 if name == "pool" else "other"})
 
     def test_the_presets_have_the_values_of_their_protocols(self) -> None:
-        modern, early = (config(f"experiment=atari_{year}")["env"] for year in ("modern", "2015"))
-        assert modern == config()["env"], "the modern protocol is what one gets without a word"
+        modern, early = (config(f"experiment=atari_{year}").env for year in ("modern", "2015"))
+        assert modern == config().env, "the modern protocol is what one gets without a word"
         assert (modern["sticky"], modern["life_loss"], modern["noop_max"]) == (0.25, False, 0)
         assert (early["sticky"], early["life_loss"], early["noop_max"]) == (0.0, True, 30)
         assert set(early) == set(modern)
@@ -488,7 +489,8 @@ class TestOptions:
     def test_runs_of_a_preset_are_named_after_the_game_where_its_name_does_not_say_it(self) -> None:
         for preset, name in (("atari_2015", "atari_2015_Pong_s3"), ("pong_source", "pong_source_s3")):
             choices = {"experiment": preset, "agent": "dqn", "env": "atari"}
-            assert default_name({"choices": choices, "env": {"game": "Pong"}, "seed": 3}) == name
+            run = run_config("agent=random", "env=atari", "env.game=Pong", "seed=3")
+            assert training_name(replace(run, choices=choices)) == name
 
 
 class Asking:
@@ -498,7 +500,8 @@ class Asking:
 
 @pytest.mark.parametrize("stepping", ["native", "python"])
 def test_agents_and_their_parts_can_ask_for_the_number_of_frames(stepping: str, make: Any) -> None:
-    settings = {**config(), "agent": {"_target_": "test_atari.Asking"}}
+    settings = run_config("agent=random", "env=atari").agent_config
+    settings = replace(settings, agent={"_target_": "test_atari.Asking"})
     agent: Any = build.make_agent(settings, make(stepping=stepping, stack=3), Seeds(0))
     assert agent.frame_stack == 3
 
@@ -542,7 +545,7 @@ class Meaning(gymnasium.Env):
 def test_fire_after_each_lost_life_is_a_matter_of_two_wrappers() -> None:
     wrappers = [{"_target_": f"rlkit.preprocess.{name}"} for name in ("LifeLoss", "FireReset")]
     settings = config(game="Breakout", stepping="python", life_loss=False, sticky=0.0)
-    env: Any = build.make_single({**settings, "preprocess": wrappers})
+    env: Any = build.make_single(replace(settings, preprocess=wrappers))
     env.reset(seed=0)
     for _ in range(3):
         moves = []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -12,6 +13,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from rlkit.agents.dqn import DQN, DQNSettings
 from rlkit.agents.q_learning import QLearning
 from rlkit.config import instantiate
+from rlkit.config.run_config import AgentConfig, EnvironmentConfig
+from rlkit.config.schemas import Vectorization
 from rlkit.core.schedules import Constant, Linear
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import FromRun, UsageError
@@ -102,18 +105,13 @@ class TestDefaults:
             instantiate.defaults("agent/dqm")
 
 
-def config(**keys: Any) -> dict[str, Any]:
-    return {
-        "env": {"_target_": "toys.Line", "length": 3},
-        "preprocess": [],
-        "vectorization": "sync",
-        "action_mask": False,
-        "num_envs": 2,
-        "device": "cpu",
-        "total_steps": 100,
-        "network": None,
-        **keys,
-    }
+def config(vectorization: str = "sync", **keys: Any) -> EnvironmentConfig:
+    node = {"_target_": "toys.Line", "length": 3}
+    return EnvironmentConfig(**{"env": node, **keys}, vectorization=Vectorization[vectorization])
+
+
+def agent_config(agent: dict[str, Any], network: Any = None, num_envs: int = 2) -> AgentConfig:
+    return AgentConfig(agent, network, num_envs, "cpu", 1, 100, None, config())
 
 
 def own_vector(num_envs: FromRun[int], vectorization: FromRun[str]) -> Any:
@@ -174,7 +172,7 @@ class TestMakeEnvironment:
     def test_a_native_vector_environment_can_be_neither_wrapped_nor_filmed(self) -> None:
         native = config(env={"_target_": "test_build.own_vector"}, vectorization="native")
         with pytest.raises(UsageError, match="not native vector ones; use vectorization=sync"):
-            build.make_environment({**native, "preprocess": [{"_target_": "x"}]}, num_envs=1)
+            build.make_environment(replace(native, preprocess=[{"_target_": "x"}]), num_envs=1)
         with pytest.raises(UsageError, match="cannot be filmed"):
             build.make_environment(native, num_envs=1, films=[lambda shot: None])
 
@@ -208,7 +206,7 @@ class Painted(Counting):
         return np.zeros((2, 2, 3), np.uint8)
 
 
-def dqn_config(**keys: Any) -> dict[str, Any]:
+def dqn_config() -> AgentConfig:
     torso = {"_target_": "rlkit.networks.MLP", "hidden": [4], "activation": "relu", "layer_norm": False}
     distribution = {"_target_": "rlkit.networks.return_distributions.Expected"}
     head = {"distribution": distribution, "dueling": False, "noisy": False, "noise_scale": 0.5}
@@ -230,7 +228,7 @@ def dqn_config(**keys: Any) -> dict[str, Any]:
             "compile": False,
         },
     }
-    return config(agent=agent, network=torso, **keys)
+    return agent_config(agent, torso)
 
 
 class TestMakeAgent:
@@ -262,7 +260,7 @@ class TestMakeAgent:
     def test_what_the_run_knows_can_be_asked_for(self) -> None:
         agent = {"_target_": "test_build.Asking"}
         env = SerialEnvironment([Counting])
-        built: Any = build.make_agent(config(agent=agent, num_envs=5), env, Seeds(0))
+        built: Any = build.make_agent(agent_config(agent, num_envs=5), env, Seeds(0))
         assert built.told[:5] == (env.observation_space, env.action_space, 5, "cpu", 100)
         assert isinstance(built.told[5], torch.Generator)
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from making import run_config
 from recordings import record
 
 from rlkit import preprocess
 from rlkit.config import instantiate
-from rlkit.config.compose import compose_alone, composed
+from rlkit.config.compose import compose_alone
 from rlkit.core.types import UsageError
 from rlkit.learners.datasets.demonstrations import read_episodes
 from rlkit.play.keyboard import keys_for
@@ -116,7 +117,7 @@ def test_the_driver_completes_tracks_that_it_has_never_seen(monkeypatch: pytest.
 
 
 def test_the_driver_is_refused_where_it_cannot_drive() -> None:
-    config = instantiate.plain(composed("train", ["agent=random", "env=car_racing", "env.discrete=false"])[0])
+    config = run_config("agent=random", "env=car_racing", "env.discrete=false").environment
     with pytest.raises(UsageError, match=r"drives in env=car_racing with env.discrete=true only"):
         driver().read(build.make_single(config))  # type: ignore[arg-type]
 

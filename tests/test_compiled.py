@@ -130,7 +130,7 @@ def test_it_stops_after_so_many_episodes() -> None:
 def test_what_is_not_compiled_is_refused(words: str, rule: str) -> None:
     play = Play(words)
     with pytest.raises(UsageError, match=rule):
-        compiled_loop(play.agent, play.env, action_mask=play.config["action_mask"])
+        compiled_loop(play.agent, play.env, action_mask=play.config.action_mask)
 
 
 def test_an_environment_that_always_has_masks_has_them_in_either_loop() -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from making import run_config
 from recordings import record
 
 from rlkit.config import instantiate, plugins
 from rlkit.config.compose import composed
+from rlkit.config.typed import plain_data
 from rlkit.core.loop import train
 from rlkit.core.seeding import Seeds
 from rlkit.runs import build
@@ -24,13 +26,14 @@ def shipped(group: str) -> list[str]:
 
 
 def trained(*overrides: str, steps: int = 40) -> tuple[dict[str, Any], int]:
-    config = instantiate.plain(composed("train", [*SHRUNK, *overrides])[0])
-    env = build.make_environment(config, num_envs=config["num_envs"])
+    config = run_config(*SHRUNK, *overrides)
+    env = build.make_environment(config.environment, num_envs=config.num_envs)
     try:
-        interaction = stream(config, build.make_agent(config, env, Seeds(config["seed"])), env, opaque=False)
+        agent = build.make_agent(config.agent_config, env, Seeds(config.seed))
+        interaction = stream(config, agent, env, opaque=False)
         for _ in train(interaction._agent, interaction, total_steps=steps):
             pass
-        return config, interaction.steps
+        return plain_data(config), interaction.steps
     finally:
         env.close()
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlkit.core.statistics import Episode
+from rlkit.core.callback import RunInfo
+from rlkit.core.statistics import Episode, EvaluationEpisode, EvaluationResult
 from rlkit.core.types import RunError
-from rlkit.runs.loggers.base import RunInfo
 from rlkit.runs.loggers.csv import CsvLogger, Table
 
 NAMES = ("metrics", "episodes", "evaluations", "timings")
@@ -31,16 +31,16 @@ def log(logger: CsvLogger, first: int, last: int) -> None:
     for step in range(first, last + 1):
         logger.episode(Episode(step, step % 2, step / 3, step / 7, step, step % 4 == 0))
         late = {"late": step / 11} if step >= 5 else {}
-        logger.metrics(step, {"loss": 1 / step, **late})
-        logger.timing(step, {"time/seconds": step * 1.5})
+        logger.metrics(step, {"loss": 1 / step, **late, "time/seconds": step * 1.5})
         if step % 3 == 0:
-            logger.evaluation(step, [Episode(step, 0, 1.0, 1.0, 9, False), Episode(step, 0, 2.5, 2.5, 8, False)])
+            played = [EvaluationEpisode(1.0, 9, False), EvaluationEpisode(2.5, 8, False)]
+            logger.evaluation(EvaluationResult(step, played, final=step == 9))
 
 
 def test_each_file_has_its_header_and_one_row_for_each_thing_told(tmp_path: Path) -> None:
     logger = started(tmp_path)
     log(logger, 3, 4)
-    logger.close()
+    logger.end(None, None)
     assert contents(tmp_path) == {
         "metrics": "step,loss\n3,0.3333333333333333\n4,0.25\n",
         "episodes": "step,env,return/raw,return/learner,length,cut\n"
@@ -55,10 +55,10 @@ def test_nothing_that_depends_on_the_clock_is_outside_timings(tmp_path: Path) ->
         (tmp_path / name).mkdir()
         logger = started(tmp_path / name)
         log(logger, 1, 9)
-        logger.timing(10, {"time/seconds": seconds, f"time/{name}": seconds})
+        logger.metrics(10, {"time/seconds": seconds, f"time/{name}": seconds})
         state = repr(logger.state_dict())
         (tmp_path / f"{name}.state").write_text(state.replace(str(tmp_path / name), ""))
-        logger.close()
+        logger.end(None, None)
     same = ("metrics", "episodes", "evaluations")
     assert contents(tmp_path / "a", same) == contents(tmp_path / "b", same)
     assert (tmp_path / "a.state").read_text() == (tmp_path / "b.state").read_text()
@@ -100,35 +100,35 @@ def test_resumed_files_equal_those_of_a_run_that_was_never_stopped(
     parts.mkdir()
     logger = started(whole)
     log(logger, 1, 12)
-    logger.close()
+    logger.end(None, None)
 
     logger = started(parts)
     log(logger, 1, checkpoint)
     state = logger.state_dict()
     log(logger, checkpoint + 1, 8)
-    logger.close()
+    logger.end(None, None)
     if killed:
         for name in NAMES:
             with (parts / f"{name}.csv").open("a") as file:
                 file.write("99,1.23")
     logger = started(parts, step=checkpoint, state=state)
     log(logger, checkpoint + 1, 12)
-    logger.close()
+    logger.end(None, None)
     assert contents(parts) == contents(whole)
 
 
 def test_rows_of_a_start_that_never_reached_a_checkpoint_are_written_anew(tmp_path: Path) -> None:
     logger = started(tmp_path)
     log(logger, 1, 6)
-    logger.close()
+    logger.end(None, None)
     logger = started(tmp_path)
     log(logger, 1, 3)
-    logger.close()
+    logger.end(None, None)
     other = tmp_path / "other"
     other.mkdir()
     logger = started(other)
     log(logger, 1, 3)
-    logger.close()
+    logger.end(None, None)
     assert contents(tmp_path) == contents(other)
 
 

@@ -19,7 +19,7 @@ from sklearn.metrics import accuracy_score, f1_score, ndcg_score, r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
-from wandb.proto import wandb_internal_pb2
+from wandb_logs import read
 
 import rlkit
 from rlkit.cli.main import main
@@ -34,7 +34,6 @@ from rlkit.learners.datasets.ratings import Give, Pairs, as_dataset
 from rlkit.learners.estimators.mlp import MLPClassifier
 from rlkit.learners.persistence import SavingError
 from rlkit.learners.splits import Split, folds, split
-from rlkit.runs.loggers.wandb_uplink import records
 
 SHARED = os.environ.get("RLKIT_TEST_DATA")
 real = pytest.mark.skipif(SHARED is None, reason="RLKIT_TEST_DATA names no folder with the real data sets")
@@ -195,10 +194,8 @@ class TestRun:
         run = rlkit.fit(*TREE, "data=iris", "logger=[csv,wandb]", "pictures=false", "logger.wandb.mode=offline")
         files = list((run.directory / "wandb").glob("offline-run-*/*.wandb"))
         assert len(files) == 1
-        content = files[0].read_bytes()
-        assert b"test/accuracy" in content
-        read = wandb_internal_pb2.Record.FromString
-        described = [record.run for record in map(read, records(content)) if record.HasField("run")]
+        assert b"test/accuracy" in files[0].read_bytes()
+        described = [record.run for record in read(files[0]) if record.HasField("run")]
         assert {run.job_type for run in described} == {"fit"}
 
     def test_epochs_are_told_while_they_pass(self) -> None:

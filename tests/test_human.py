@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,9 @@ import numpy as np
 import pytest
 from commands import refused, succeed
 from gymnasium import spaces
+from making import run_config
 
 import rlkit
-from rlkit.config import instantiate
-from rlkit.config.compose import composed
 from rlkit.core.types import UsageError
 from rlkit.play import human
 from rlkit.play.demonstrate import Discarded
@@ -288,6 +288,6 @@ def test_keys_choose_among_actions_that_stand_in_for_continuous_ones():
 
 def test_the_keys_of_a_run_are_those_of_its_wrapped_environment():
     words = ["env=gym", "env.id=Pendulum-v1", "agent=random"]
-    config = instantiate.plain(composed("train", words)[0])
+    config = run_config(*words).environment
     wrapper = {"_target_": "rlkit.preprocess.DiscreteActions", "actions": [[1.5], [-1.5]]}
-    assert human._keys({**config, "preprocess": [wrapper]}).action(frozenset(["left"])) == 1
+    assert human._keys(replace(config, preprocess=[wrapper])).action(frozenset(["left"])) == 1

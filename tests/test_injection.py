@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import gymnasium
@@ -17,13 +18,14 @@ from sklearn.tree import DecisionTreeClassifier
 import rlkit
 from rlkit.cli.main import main
 from rlkit.config import injection, instantiate, signature
+from rlkit.config.run_config import AgentConfig, EnvironmentConfig
+from rlkit.core.callback import Callback
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import FromRun, UsageError
 from rlkit.fitting import launch
 from rlkit.learners.datasets.generated import xor
 from rlkit.replay import UniformReplay
 from rlkit.runs import build
-from rlkit.runs.loggers.base import Logger
 from rlkit.testing import check_env, check_replay
 from rlkit.vector.vector import SerialEnvironment
 from toys import Counting
@@ -102,7 +104,7 @@ class KeepingLearner(Keeps):
         return self
 
 
-class KeepingLogger(Keeps, Logger):
+class KeepingLogger(Keeps, Callback):
     pass
 
 
@@ -110,9 +112,8 @@ def node(kind: type | str, **options: Any) -> dict[str, Any]:
     return {"_target_": f"test_injection.{kind if isinstance(kind, str) else kind.__name__}", **options}
 
 
-def config(**keys: Any) -> dict[str, Any]:
-    plain = {"env": node("Toy"), "preprocess": [], "vectorization": "sync", "action_mask": False, "seed": 0}
-    return {**plain, "num_envs": 2, "device": "cpu", "total_steps": 100, "threads": 1, "network": None, **keys}
+def config(**keys: Any) -> EnvironmentConfig:
+    return EnvironmentConfig(**{"env": node("Toy"), **keys})
 
 
 def Toy() -> Counting:  # noqa: N802
@@ -120,7 +121,9 @@ def Toy() -> Counting:  # noqa: N802
 
 
 def agent_of(node: dict[str, Any], **keys: Any) -> Any:
-    return build.make_agent(config(agent=node, **keys), SerialEnvironment([Counting]), Seeds(0))
+    of_run = {"num_envs": 2, "device": "cpu", "threads": 1, "total_steps": 100, "run_dir": None, **keys}
+    config = AgentConfig(agent=node, network=None, environment=EnvironmentConfig({}), **of_run)
+    return build.make_agent(config, SerialEnvironment([Counting]), Seeds(0))
 
 
 class TestDefaultsAreKept:
@@ -140,8 +143,9 @@ class TestDefaultsAreKept:
 
     def test_of_learners(self) -> None:
         data = xor(20, 0.1, np.random.default_rng(0))
-        settings = {"seed": 0, "device": "cpu", "prepare": {"first": node(KeepingLearner)}}
-        made = launch.make_pipeline({**settings, "learner": node(KeepingLearner)}, data)
+        mine = node(KeepingLearner)
+        config: Any = SimpleNamespace(seed=0, device="cpu", prepare={"first": mine}, learner=mine)
+        made = launch.make_pipeline(config, data)
         assert [step.kept for _, step in made.steps] == [OWN, OWN]
 
     def test_of_loggers(self) -> None:
@@ -400,8 +404,8 @@ def test_an_environment_whose_mode_is_still_to_come_is_given_one() -> None:
     made = config(env=node(AsGymnasium))
     single: Any = build.make_single(made, render_mode="rgb_array")
     assert single.render_mode == "rgb_array"
-    assert injection.shown(made)[0]["env"] == ["render_mode"]
-    single = build.make_single({**made, "env": node(AsGymnasium, render_mode=None)}, render_mode="rgb_array")
+    assert injection.shown({"env": made.env})[0]["env"] == ["render_mode"]
+    single = build.make_single(config(env=node(AsGymnasium, render_mode=None)), render_mode="rgb_array")
     assert single.render_mode is None
 
 

@@ -18,6 +18,7 @@ from commands import rlkit as rlkit_command
 import rlkit
 from rlkit.cli.main import main
 from rlkit.core import checkpoint
+from rlkit.core.statistics import EvaluationEpisode
 from rlkit.core.types import UsageError
 from rlkit.runs.plots.curve import moving_average, window
 from rlkit.runs.run import Run
@@ -238,7 +239,7 @@ def test_of_few_episodes_an_average_takes_fewer() -> None:
 
 def test_overlap_is_for_agents_with_a_replay(capsys: pytest.CaptureFixture[str]) -> None:
     said = complaint(capsys, 2, "train", *SMALL, "overlap=true")
-    assert said.startswith("overlap=true learns one step behind, from a replay, which this agent has not")
+    assert said.startswith("overlap=true learns one step behind, from a replay, which this agent does not have")
     assert not Path("runs").exists()
 
 
@@ -288,7 +289,9 @@ def test_learning_that_diverges_ends_in_a_line(agent: str, tmp_path: Path) -> No
 
 def test_drawing_where_there_is_no_policy_is_refused_before_training(capsys: pytest.CaptureFixture[str]) -> None:
     line = complaint(capsys, 2, "train", *SMALL, "eval.sample=true")
-    assert line == "sample=true draws actions from a policy, which this agent has not; leave it out, or set epsilon"
+    assert (
+        line == "sample=true draws actions from a policy, which this agent does not have; leave it out, or set epsilon"
+    )
     assert not Path("runs").exists() or not list(Path("runs").iterdir())
 
 
@@ -315,7 +318,7 @@ def test_masks_that_the_environment_does_not_give_are_a_mistake_of_one_line(
 
 
 def test_a_mistake_that_shows_late_leaves_what_was_trained(monkeypatch: pytest.MonkeyPatch) -> None:
-    scores = iter([[(0.0, 1, False)] * 3])
+    scores = iter([[EvaluationEpisode(0.0, 1, False)] * 3])
 
     def evaluated(*args: Any, **keys: Any) -> Any:
         for score in scores:

@@ -11,6 +11,8 @@ from sklearn.base import clone
 
 from rlkit.config import instantiate, plugins, signature
 from rlkit.config.compose import composed
+from rlkit.config.run_config import FitRunConfig, requested
+from rlkit.config.typed import plain_data
 from rlkit.core.types import UsageError
 from rlkit.learners.kinds import kind_of
 from rlkit.testing.learners import ESSENTIAL, RULES, LearnerCase, check_learner
@@ -49,15 +51,15 @@ def shipped(group: str) -> list[str]:
 
 
 @cache
-def config_of(*words: str) -> Any:
-    return instantiate.plain(composed("fit", list(words))[0])
+def config_of(*words: str) -> FitRunConfig:
+    return requested(FitRunConfig, *composed("fit", list(words)))
 
 
 def learner(*words: str, task: str | None = None) -> Any:
     config = config_of("data=iris", *words)
     context: Any = {"random_state": lambda path: 1, "image_shape": lambda path: None, "device": lambda path: "cpu"}
     context |= {"task": lambda path: task} if task else {}
-    return instantiate.build(config["learner"], context, "learner")
+    return instantiate.build(config.learner, context, "learner")
 
 
 def test_the_learners_below_are_all_that_are_shipped() -> None:
@@ -70,7 +72,7 @@ def test_each_learner_is_what_it_says(kind: str, name: str) -> None:
     assert kind_of(made) == kind
     assert type(made).__module__.startswith("rlkit.learners.")
     # Constructors keep scikit-learn's rule: what they are given, they have.
-    given = config_of("data=iris", f"learner={name}")["learner"]
+    given = config_of("data=iris", f"learner={name}").learner
     plain = [key for key in given if key not in ("_target_", "_from_run_", "torso")]
     assert {key: getattr(made, key) for key in plain} == {key: given[key] for key in plain}
     assert made.torso.func.__name__ == "BlockCNN" if "torso" in given else True
@@ -126,7 +128,7 @@ def test_each_data_set_composes_with_its_preparation(name: str, tmp_path: Path) 
 @pytest.mark.parametrize("name", shipped("prepare"))
 def test_each_preparation_builds(name: str) -> None:
     config = config_of("data=iris", f"prepare={name}")
-    for step in instantiate.build(config["prepare"], {}, "prepare").values():
+    for step in instantiate.build(config.prepare, {}, "prepare").values():
         assert callable(step.fit)
         assert callable(step.transform)
 
@@ -143,7 +145,7 @@ def test_each_preset_builds_what_it_names(name: str) -> None:
 
 def test_the_presets_have_the_sources_settings() -> None:
     def given(name: str) -> Any:
-        return config_of(f"experiment={name}")
+        return plain_data(config_of(f"experiment={name}"))
 
     discounts = given("discounts")["learner"]
     assert (discounts["learning_rate"], discounts["max_iter"], discounts["alpha"]) == (0.01, 100_000, 0)

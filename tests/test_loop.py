@@ -133,7 +133,7 @@ class TestInteract:
             next(stream(Remembering(2), SerialEnvironment([lambda: Refusing(0)])))
         later = stream(Remembering(2), SerialEnvironment([lambda: Refusing(1)]))
         next(later)
-        with pytest.raises(RunError, match=r"^it cannot be \(after step 1\); mend it"):
+        with pytest.raises(RunError, match=r"^it cannot be \(after step 1\); fix it"):
             next(later)
 
 

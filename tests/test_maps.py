@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from commands import succeed
 from gymnasium.envs.toy_text import FrozenLakeEnv
+from making import run_config
 from PIL import Image
 
-from rlkit.config import instantiate
-from rlkit.config.compose import composed
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import RunError
 from rlkit.planning.mdp import model_of, value_iteration
@@ -22,7 +21,7 @@ from rlkit.runs.plots.grid_map import Layout, Panel, draw, greedy_actions, layou
 
 
 def environment(*words: str) -> Any:
-    return build.make_single(instantiate.plain(composed("train", ["agent=random", *words])[0]))
+    return build.make_single(run_config("agent=random", *words).environment)
 
 
 GRIDS = {
@@ -79,9 +78,9 @@ def test_all_best_actions_are_shown_and_none_where_nothing_was_learnt() -> None:
 
 def test_what_was_not_legal_is_neither_heat_nor_arrow() -> None:
     words = ("env=maze", "env.drawing='SE'", "env.collect=false", "agent=q_learning", "action_mask=true")
-    config = instantiate.plain(composed("train", list(words))[0])
-    env = build.make_environment(config, num_envs=1)
-    agent = build.make_agent(config, env, Seeds(0))
+    config = run_config(*words)
+    env = build.make_environment(config.environment, num_envs=1)
+    agent = build.make_agent(config.agent_config, env, Seeds(0))
     agent.q.values[0] = [-1.0, -5.0, -1.0, -1.0]
     legal = legal_in(env.envs[0].env, action_mask=True)
     assert legal is not None

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import refused, succeed
+from making import run_config
 
-from rlkit.config import instantiate
-from rlkit.config.compose import composed
 from rlkit.core.seeding import Seeds
 from rlkit.planning.mdp import from_environment, model_of, value_iteration
 from rlkit.runs import build
@@ -21,9 +20,9 @@ PLANNERS = ("value_iteration", "policy_iteration")
 
 
 def planner(*words: str) -> Any:
-    config = instantiate.plain(composed("train", [*words, "tuned=none"])[0])
-    env = build.make_environment(config, num_envs=1)
-    return build.make_agent(config, env, Seeds(0))
+    config = run_config(*words, "tuned=none")
+    env = build.make_environment(config.environment, num_envs=1)
+    return build.make_agent(config.agent_config, env, Seeds(0))
 
 
 def think(agent: Any) -> int:
@@ -91,7 +90,7 @@ def test_illegal_actions_are_left_out() -> None:
 
 
 def test_samples_find_the_table() -> None:
-    env = build.make_single(instantiate.plain(composed("train", ["agent=random", "env=cliff_walking"])[0]))
+    env = build.make_single(run_config("agent=random", "env=cliff_walking").environment)
     told = model_of(env, samples=None, seed=0)
     tried = from_environment(env, samples=1, seed=0)
     assert value_iteration(told, gamma=0.9, theta=1e-9).values[36] == pytest.approx(

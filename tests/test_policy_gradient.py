@@ -25,7 +25,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from making import made, stream_of
 
 from rlkit.agents.reinforce import powers
-from rlkit.core.evaluation import evaluate, mixed
+from rlkit.core.evaluation import evaluate, with_epsilon
 from rlkit.core.loop import interact, train
 from rlkit.core.targets import returns
 from rlkit.core.types import UsageError
@@ -458,7 +458,7 @@ def test_scores_are_of_the_likeliest_actions_or_of_drawn_ones() -> None:
 
 def plays(agent: Any, env: Any, steps: int) -> list[Any]:
     """Return transitions of an agent that draws its actions."""
-    actor = mixed(agent, env.action_space, 0.0, sample=True)
+    actor = with_epsilon(agent, env.action_space, 0.0, sample=True)
     rng = np.random.default_rng(1)
     stream = interact(actor, env, explore=False, rng=rng, reset_seeds=lambda _: list(range(env.num_envs)))
     return [next(stream) for _ in range(steps)]

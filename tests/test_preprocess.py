@@ -11,6 +11,8 @@ from gymnasium.wrappers import FrameStackObservation, TimeLimit, TransformObserv
 from making import configured
 
 from rlkit import preprocess
+from rlkit.config.run_config import EnvironmentConfig
+from rlkit.config.schemas import Vectorization
 from rlkit.core.types import UsageError
 from rlkit.preprocess import (
     ClipReward,
@@ -221,7 +223,7 @@ class TestImages:
 
     def test_grey_is_what_ale_draws(self) -> None:
         words = "agent=dqn env=atari env.game=Seaquest env.stepping=python env.sticky=0 env.noop_max=0 env.grey=false"
-        env: Any = build.make_single(configured(f"{words} env.size=[210,160] env.stack=1"))
+        env: Any = build.make_single(configured(f"{words} env.size=[210,160] env.stack=1").environment)
         drawn = np.zeros((210, 160), np.uint8)
         env.reset(seed=0)
         for t in range(60):
@@ -382,8 +384,9 @@ NODES = [
 
 
 def composed(vectorization: str = "sync") -> Any:
-    config = {"env": {"_target_": "test_preprocess.Screen"}, "preprocess": NODES}
-    return build.make_environment({**config, "vectorization": vectorization, "action_mask": False}, num_envs=2)
+    node = {"_target_": "test_preprocess.Screen"}
+    config = EnvironmentConfig(node, NODES, vectorization=Vectorization[vectorization])
+    return build.make_environment(config, num_envs=2)
 
 
 class TestTogether:

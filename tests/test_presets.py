@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits, load_iris
 import rlkit
 from rlkit.config import instantiate, plugins
 from rlkit.config.compose import composed
+from rlkit.config.run_config import FitRunConfig, requested
 from rlkit.fitting.launch import make_pipeline
 from rlkit.fitting.session import fitted
 from rlkit.learners.datasets import Dataset, Rows
@@ -22,8 +23,8 @@ from rlkit.learners.splits import Split
 PRESETS = [entry.name for entry in plugins.entries("experiment") if entry.verb == "fit"]
 
 
-def config_of(*words: str) -> Any:
-    return instantiate.plain(composed("fit", list(words))[0])
+def config_of(*words: str) -> FitRunConfig:
+    return requested(FitRunConfig, *composed("fit", list(words)))
 
 
 def pictures() -> Dataset:
@@ -73,8 +74,8 @@ def test_each_preset_is_fitted_for_a_moment_and_predicts(name: str) -> None:
     config, data = config_of(f"experiment={name}", "device=cpu"), SMALL[name]()
     if name.startswith("house"):
         # Its columns are numbers here, where a table has names.
-        config["prepare"].pop("table", None)
-    config["learner"].update({key: least for key, least in BRIEFLY.items() if key in config["learner"]})
+        config.prepare.pop("table", None)
+    config.learner.update({key: least for key, least in BRIEFLY.items() if key in config.learner})
     pipeline = make_pipeline(config, data)
     require_fit(pipeline, data)
     model = fitted(pipeline, Split(data.rows, None), lambda epoch, epochs, figures: None, lambda line: None)
@@ -87,7 +88,7 @@ def test_each_preset_is_fitted_for_a_moment_and_predicts(name: str) -> None:
 
 def test_they_have_the_published_settings() -> None:
     def learner(name: str) -> Any:
-        return config_of(f"experiment={name}")["learner"]
+        return config_of(f"experiment={name}").learner
 
     iris = learner("iris_mlp")
     assert (iris["hidden_layer_sizes"], iris["learning_rate"], iris["momentum"], iris["n_epochs"]) == (

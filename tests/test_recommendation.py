@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from making import run_config
 from real_data import folder
 
-from rlkit.config import instantiate
-from rlkit.config.compose import composed
+from rlkit.config.run_config import EnvironmentConfig
 from rlkit.core.types import UsageError
 from rlkit.envs.catch import Catch
 from rlkit.envs.recommendation import Recommendation
@@ -30,12 +31,12 @@ WORDS = {
 }
 
 
-def config(*words: str) -> dict[str, Any]:
-    return instantiate.plain(composed("train", ["agent=random", "env=recommendation", *words])[0])  # type: ignore[no-any-return]
+def config(*words: str) -> EnvironmentConfig:
+    return run_config("agent=random", "env=recommendation", *words).environment
 
 
 def made(*words: str, evaluation: bool = False) -> Recommendation:
-    env: Any = build.make_single({**config(*words), "evaluation": evaluation})
+    env: Any = build.make_single(replace(config(*words), evaluation=evaluation))
     return env  # type: ignore[no-any-return]
 
 
@@ -207,7 +208,7 @@ def test_every_pixel_of_catch_reaches_the_small_network() -> None:
 
     from rlkit.networks import SmallCNN
 
-    env: Any = build.make_single(instantiate.plain(composed("train", ["agent=random", "env=catch"])[0]))
+    env: Any = build.make_single(run_config("agent=random", "env=catch").environment)
     torso = SmallCNN(env.observation_space, hidden=8)
     picture = torch.zeros(1, 1, *env.observation_space.shape[:2], requires_grad=True)
     for parameter in torso.parameters():

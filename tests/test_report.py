@@ -283,8 +283,8 @@ def test_the_command_trains_the_same_run_again(runs: list[Path]) -> None:
 
 
 def test_a_configuration_that_cannot_be_composed_here_is_said_to_be_so(runs: list[Path]) -> None:
-    config = Run(runs[0]).config
-    line, note = Commands().line({**config, "choices": {**config["choices"], "agent": "somebodys"}})
+    values = Run(runs[0]).values
+    line, note = Commands().line({**values, "choices": {**values["choices"], "agent": "somebodys"}})
     assert line.startswith("rlkit train agent=somebodys")
     assert note.startswith("not exact here: there is no agent=somebodys")
 
@@ -374,10 +374,10 @@ def test_mistakes_get_one_line(runs: list[Path]) -> None:
 
 
 def test_a_folder_whose_configuration_is_not_whole_is_named(runs: list[Path]) -> None:
-    config = Run(runs[0]).config
-    del config["choices"]
-    (runs[0] / "config.yaml").write_text(yaml.safe_dump(config))
-    with pytest.raises(UsageError, match="has no choices"):
+    values = Run(runs[0]).values
+    del values["choices"]
+    (runs[0] / "config.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(UsageError, match=r"config\.yaml is not of this version of rlkit: choices is missing$"):
         rlkit.report(runs[0])
 
 
@@ -427,7 +427,7 @@ def test_fit_runs_are_shown_with_their_figures_costs_pictures_and_commands(
         assert verb == "fit"
         seed = int(words[-1].removeprefix("seed="))
         config = instantiate.plain(composed("fit", words)[0])
-        wanted = next(run.config for run in runs.values() if same_settings(run.config, config, seed))
+        wanted = next(run.values for run in runs.values() if same_settings(run.values, config, seed))
         assert wanted["learner"] == config["learner"]
 
 

@@ -459,7 +459,7 @@ class TestSinglePlayers:
     @pytest.mark.parametrize("words", WORLDS)
     def test_a_world_whose_states_are_fewer_than_simulations_is_solved(self, words: str, rule: int) -> None:
         # Traps are nearer than exits, and whatever is random ends in them: what is new lies behind what looks bad.
-        env = build.make_single(configured(f"agent=mcts {words}"))
+        env = build.make_single(configured(f"agent=mcts {words}").environment)
         env.reset(seed=0)
         mdp: Any = mdp_of(env, samples=None, seed=0)
         values = value_iteration(mdp, gamma=1.0, theta=1e-10).values

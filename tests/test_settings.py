@@ -93,7 +93,7 @@ class TestGathering:
     def test_a_dataclass_that_can_change_is_an_argument_as_any_other(self) -> None:
         assert settings.settings_of(NotSized) is None
         given = Changeable(rate=1.0)
-        assert settings.gathered({"settings": given}, NotSized) == {"settings": given}
+        assert settings.gathered({"settings": given}, settings.settings_of(NotSized)) == {"settings": given}
 
 
 TARGETS = {

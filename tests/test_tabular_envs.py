@@ -12,9 +12,9 @@ import pytest
 from gymnasium.vector import VectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from making import run_config
 
-from rlkit.config import instantiate
-from rlkit.config.compose import composed
+from rlkit.config.run_config import EnvironmentConfig
 from rlkit.core.types import UsageError
 from rlkit.envs import gym, safecab
 from rlkit.envs.maze import GeneratedMaze, Maze
@@ -45,8 +45,8 @@ QUICK = {"car_rental": ("env.max_cars=4",)}
 
 
 @cache
-def config(name: str, *overrides: str) -> dict[str, Any]:
-    return instantiate.plain(composed("train", [f"env={name}", "agent=random", *overrides])[0])  # type: ignore[no-any-return]
+def config(name: str, *overrides: str) -> EnvironmentConfig:
+    return run_config(f"env={name}", "agent=random", *overrides).environment
 
 
 def registered(id: str, kwargs: Any, **from_run: Any) -> Any:

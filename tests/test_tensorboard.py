@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import clean_environment, refused
+from making import run_config
 
 import rlkit
-from rlkit.core.statistics import Episode
+from rlkit.core.callback import RunInfo
+from rlkit.core.statistics import EvaluationEpisode, EvaluationResult
 from rlkit.core.types import UsageError
 from rlkit.rendering.video import VideoWriter, animated
 from rlkit.runs.launch import _check
-from rlkit.runs.loggers.base import RunInfo
-from rlkit.runs.loggers.tensorboard import TensorBoardLogger, records
+from rlkit.runs.loggers.tensorboard import TensorBoardLogger
 
 TRAIN = ("agent=q_learning", "env=frozen_lake", "tuned=none", "total_steps=600", "logger=[csv,tensorboard]")
 PERIODS = ("eval.every=200", "eval.episodes=3", "checkpoint.every=200", "log.every=100", "video=none")
@@ -29,11 +30,11 @@ def _away_from_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def read(directory: Path) -> Any:
-    """Return what TensorBoard's own reader finds, nothing dropped."""
+    """Return what TensorBoard's own reader shows, all steps of it."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     sizes = dict.fromkeys(("scalars", "images", "tensors"), 0)
-    found = EventAccumulator(str(directory / "tensorboard"), size_guidance=sizes, purge_orphaned_data=False)
+    found = EventAccumulator(str(directory / "tensorboard"), size_guidance=sizes)
     return found.Reload()
 
 
@@ -48,18 +49,21 @@ def started(directory: Path, step: int = 0, *, videos: bool = True) -> TensorBoa
     return logger
 
 
+def evaluated(step: int, *, final: bool = False) -> EvaluationResult:
+    return EvaluationResult(step, [EvaluationEpisode(1.0, 3, False), EvaluationEpisode(2.0, 7, False)], final)
+
+
 def log(logger: TensorBoardLogger, first: int, last: int) -> None:
     for step in range(first, last + 1):
-        logger.metrics(step, {"loss/td": 1 / step})
-        logger.timing(step, {"time/seconds": float(step)})
+        logger.metrics(step, {"loss/td": 1 / step, "time/seconds": float(step)})
         if step % 3 == 0:
-            logger.evaluation(step, [Episode(step, 0, 1.0, 1.0, 3, False), Episode(step, 0, 2.0, 2.0, 7, False)])
+            logger.evaluation(evaluated(step))
 
 
 def test_figures_have_the_step_and_the_value(tmp_path: Path) -> None:
     logger = started(tmp_path / "run")
     log(logger, 1, 6)
-    logger.close()
+    logger.end(None, None)
     found = read(tmp_path / "run")
     assert steps(found, "loss/td") == [1, 2, 3, 4, 5, 6]
     assert [event.value for event in found.Scalars("loss/td")] == pytest.approx([1 / step for step in range(1, 7)])
@@ -72,7 +76,7 @@ def test_figures_have_the_step_and_the_value(tmp_path: Path) -> None:
 
 
 def test_the_configuration_is_a_text(tmp_path: Path) -> None:
-    started(tmp_path / "run").close()
+    started(tmp_path / "run").end(None, None)
     [event] = read(tmp_path / "run").Tensors("config/text_summary")
     assert event.tensor_proto.string_val[0].decode() == "    seed: 1\n    eval:\n      every: 5\n"
 
@@ -86,14 +90,14 @@ def test_after_a_resume_no_step_is_there_twice_and_none_is_missing(
     log(logger, 1, checkpoint)
     assert logger.state_dict() == {}
     log(logger, checkpoint + 1, 8)
-    logger.close()
+    logger.end(None, None)
     if killed:
         [path] = (tmp_path / "tensorboard").iterdir()
         path.write_bytes(path.read_bytes()[:-11])
     for _ in range(2):
         logger = started(tmp_path, checkpoint)
         log(logger, checkpoint + 1, 12)
-        logger.close()
+        logger.end(None, None)
     found = read(tmp_path)
     assert steps(found, "loss/td") == list(range(1, 13))
     assert steps(found, "time/seconds") == list(range(1, 13))
@@ -105,22 +109,22 @@ def test_rows_of_a_start_that_never_reached_a_checkpoint_are_gone(tmp_path: Path
     for last in (6, 3):
         logger = started(tmp_path)
         log(logger, 1, last)
-        logger.close()
+        logger.end(None, None)
     assert steps(read(tmp_path), "loss/td") == [1, 2, 3]
 
 
-def test_checksums_are_those_that_tensorboard_writes(tmp_path: Path) -> None:
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
+def test_a_final_evaluation_is_gone_where_the_run_goes_on(tmp_path: Path) -> None:
     logger = started(tmp_path)
-    log(logger, 1, 3)
-    logger.close()
-    [path] = (tmp_path / "tensorboard").iterdir()
-    with (tmp_path / "again").open("wb") as file:
-        writer = RecordWriter(file)
-        for record in records(path.read_bytes()):
-            writer.write(record)
-    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+    log(logger, 1, 5)
+    logger.evaluation(evaluated(5, final=True))
+    logger.end(None, None)
+    assert steps(read(tmp_path), "evaluation/final") == [5]
+    assert steps(read(tmp_path), "evaluation/return_mean") == [3, 5]
+    logger = started(tmp_path, 5)
+    log(logger, 6, 7)
+    logger.end(None, None)
+    assert steps(read(tmp_path), "evaluation/return_mean") == [3, 6]
+    assert "evaluation/final" not in read(tmp_path).Tags()["scalars"]
 
 
 def film(path: Path, frames: int = 400) -> Path:
@@ -137,11 +141,11 @@ def test_pictures_and_videos_are_there_once(tmp_path: Path) -> None:
     video = film(tmp_path / "video.mp4", frames=5)
     for start in (0, 10):
         logger = started(tmp_path / "run", start)
-        logger.picture(10, tmp_path / "curve.png")
-        logger.video(10, video)
-        logger.picture(10, tmp_path / "gone.png")
+        logger.media(10, tmp_path / "curve.png")
+        logger.media(10, video)
+        logger.media(10, tmp_path / "gone.png")
         logger.state_dict()
-        logger.close()
+        logger.end(None, None)
     found = read(tmp_path / "run")
     assert sorted(found.Tags()["images"]) == ["media/curve", "media/video"]
     [curve] = found.Images("media/curve")
@@ -154,8 +158,8 @@ def test_pictures_and_videos_are_there_once(tmp_path: Path) -> None:
 def test_videos_can_be_left_out(tmp_path: Path) -> None:
     video = film(tmp_path / "video.mp4", frames=5)
     logger = started(tmp_path / "run", videos=False)
-    logger.video(10, video)
-    logger.close()
+    logger.media(10, video)
+    logger.end(None, None)
     assert read(tmp_path / "run").Tags()["images"] == []
 
 
@@ -221,10 +225,7 @@ def test_without_tensorboard_the_run_is_refused_before_it_begins(tmp_path: Path)
 def test_a_package_that_is_not_there_is_named_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
-    from rlkit.config import instantiate
-    from rlkit.config.compose import composed
-
-    config = instantiate.plain(composed("train", [*TRAIN, *PERIODS])[0])
+    config = run_config(*TRAIN, *PERIODS)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r'logger=tensorboard needs tensorboard: pip install "rlkit\[tensorboard\]"'):
         _check(config)

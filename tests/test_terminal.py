@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from rlkit.core.statistics import Episode
+from rlkit.core.callback import RunInfo
+from rlkit.core.statistics import Episode, EvaluationEpisode, EvaluationResult
 from rlkit.runs.loggers import terminal
-from rlkit.runs.loggers.base import RunInfo
 from rlkit.runs.loggers.terminal import Screen, TerminalLogger
 
 
@@ -41,6 +41,10 @@ def started(directory: Path, *, step: int = 0, total: int = 10_000) -> TerminalL
     return logger
 
 
+def evaluated(step: int, *returns: float) -> EvaluationResult:
+    return EvaluationResult(step, [EvaluationEpisode(score, 5, False) for score in returns], final=False)
+
+
 def log(directory: Path) -> str:
     return (directory / "train.log").read_text()
 
@@ -52,12 +56,12 @@ class TestPiped:
         logger = started(tmp_path)
         for seconds, step in ((0.4, 90), (2.0, 200), (3.0, 300), (11.9, 1190), (12.0, 1200)):
             clock.now = 1000 + seconds
-            logger.progress(step)
+            logger.step(step)
             if step == 200:
                 logger.episode(Episode(200, 0, 21.5, 3.0, 9, False))
                 logger.episode(Episode(200, 0, 99.0, 3.0, 9, True))
-                logger.evaluation(200, [Episode(200, 0, r, r, 5, False) for r in (10.0, 20.0, 60.0)])
-        logger.close()
+                logger.evaluation(evaluated(200, 10.0, 20.0, 60.0))
+        logger.end(None, None)
         expected = (
             "step 200/10,000  100 steps/s  1:38 left  episode return -  evaluation return -\n"
             "step 200: evaluation return 30 (min 10, max 60, 3 episodes)\n"
@@ -71,7 +75,7 @@ class TestPiped:
     ) -> None:
         logger = started(tmp_path, step=4000)
         clock.now += 100
-        logger.progress(5000)
+        logger.step(5000)
         assert capsys.readouterr().out.startswith("step 5,000/10,000  10 steps/s  8:20 left")
 
     def test_a_run_of_so_many_episodes_counts_them_until_the_first_limit(
@@ -82,10 +86,10 @@ class TestPiped:
         for cut in (False,) * 500 + (True,) * 9:
             logger.episode(Episode(5000, 0, 7.0, 7.0, 3, cut))
         clock.now += 100
-        logger.progress(5000)
-        logger.progress(90_000)
+        logger.step(5000)
+        logger.step(90_000)
         clock.now += 100
-        logger.progress(90_000)
+        logger.step(90_000)
         lines = capsys.readouterr().out.splitlines()
         assert lines[0].startswith("step 5,000  episode 1,500/3,000  10 steps/s  5:00 left")
         assert lines[1].startswith("step 90,000  episode 1,500/3,000  430 steps/s  0:23 left")
@@ -95,13 +99,13 @@ class TestPiped:
     ) -> None:
         logger = started(tmp_path)
         clock.now += 1
-        logger.progress(0)
+        logger.step(0)
         assert capsys.readouterr().out.startswith("step 0/10,000  0 steps/s  ? left")
 
     def test_hours_are_told_as_hours(self, tmp_path: Path, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
         logger = started(tmp_path, total=7_325 + 1)
         clock.now += 1
-        logger.progress(1)
+        logger.step(1)
         assert "2:02:05 left" in capsys.readouterr().out
 
     def test_epochs_of_a_fit_tell_their_rate_time_left_and_costs(
@@ -123,8 +127,8 @@ class TestPiped:
     def test_messages_and_videos_are_lines(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         logger = started(tmp_path)
         logger.message("hello [red]world[/red]")
-        logger.video(1500, Path("videos/a.mp4"))
-        logger.close()
+        logger.media(1500, Path("videos/a.mp4"))
+        logger.end(None, None)
         expected = "hello [red]world[/red]\nstep 1,500: video videos/a.mp4\n"
         assert capsys.readouterr().out == log(tmp_path) == expected
 
@@ -132,7 +136,7 @@ class TestPiped:
         for text in ("first", "second"):
             logger = started(tmp_path)
             logger.message(text)
-            logger.close()
+            logger.end(None, None)
         assert log(tmp_path) == "first\nsecond\n"
 
 
@@ -164,9 +168,9 @@ class TestClosedTerminal:
         logger.message("one")
         logger.message("two")
         clock.now += 60
-        logger.progress(6000)
+        logger.step(6000)
         logger.message("three")
-        logger.close()
+        logger.end(None, None)
         assert stream.getvalue() == "one\n"
         assert [line.split("  ")[0] for line in log(tmp_path).splitlines()] == [
             "one",
@@ -188,7 +192,7 @@ class TestClosedTerminal:
 import os, sys
 from pathlib import Path
 from rlkit.cli import main as cli
-from rlkit.runs.loggers.base import RunInfo
+from rlkit.core.callback import RunInfo
 from rlkit.runs.loggers.terminal import TerminalLogger
 logger = TerminalLogger(0.1, 10)
 logger.start(RunInfo("name", Path(sys.argv[1]), "id", {}, 0, 100))
@@ -196,7 +200,7 @@ logger.message("one")
 sys.stdin.readline()
 logger.message("two")
 logger.message("three")
-logger.close()
+logger.end(None, None)
 cli._flush()
 """
         process = subprocess.Popen(
@@ -264,13 +268,13 @@ class TestLive:
         logger = started(tmp_path)
         logger.message("before")
         clock.now += 10
-        logger.progress(1000)
-        logger.evaluation(1000, [Episode(1000, 0, 7.0, 7.0, 5, False)])
+        logger.step(1000)
+        logger.evaluation(evaluated(1000, 7.0))
         logger.message("[bold]above[/bold]")
         logger.episode(Episode(1500, 0, 21.0, 3.0, 9, False))
         clock.now += 10
-        logger.progress(2000)
-        logger.close()
+        logger.step(2000)
+        logger.end(None, None)
         text = shown()
         assert "1000/10000" in text
         assert "2000/10000" in text
@@ -293,7 +297,7 @@ class TestLive:
             logger.epoch(epoch, 61, {"cost": epoch / 100, "validation_cost": 0.5})
         for epoch in (60, 61):
             logger.epoch(epoch, 61, {"cost": epoch / 100})
-        logger.close()
+        logger.end(None, None)
         text = shown()
         assert "1/61" in text
         assert "41/61" in text
@@ -310,14 +314,14 @@ class TestLive:
         monkeypatch.setattr(sys, "stdout", stream)
         logger = started(tmp_path)
         clock.now += 10
-        logger.progress(1000)
+        logger.step(1000)
         stream.close()
         logger.message("one")
         for _ in range(3):
             clock.now += 10
-            logger.progress(2000)
+            logger.step(2000)
         logger.message("two")
-        logger.close()
+        logger.end(None, None)
         assert [line.split("  ")[0] for line in log(tmp_path).splitlines()] == [
             "one",
             *["step 2,000/10,000"] * 3,

@@ -17,6 +17,7 @@ from recordings import record
 from rlkit.cli.verbs import check
 from rlkit.config import instantiate, plugins
 from rlkit.config.compose import composed
+from rlkit.config.run_config import EnvironmentConfig
 from rlkit.replay import UniformReplay
 from rlkit.runs import build
 from rlkit.testing import ContractError, Result, check_agent, check_env, check_replay, rules
@@ -281,6 +282,6 @@ def test_differences_are_found_to_the_bit(left: Any, right: Any, place: str | No
 
 def test_a_single_environment_is_built_with_its_wrappers() -> None:
     words = ["env=cartpole", "preprocess=[{_target_: rlkit.preprocess.TerminalReward, reward: -1.0}]"]
-    settings = {**instantiate.plain(composed("check", words)[0]), "vectorization": "sync"}
-
-    assert type(build.make_single(settings)).__name__ == "TerminalReward"
+    settings = instantiate.plain(composed("check", words)[0])
+    config = EnvironmentConfig(settings["env"], settings["preprocess"])
+    assert type(build.make_single(config)).__name__ == "TerminalReward"

@@ -113,7 +113,7 @@ def test_a_sweep_over_agents_that_are_tuned_alike_trains_them_alike(
 ) -> None:
     assert main(["train", "-m", path, "agent=ppo,like_ppo", "env=cartpole", *QUICK]) == 0
     assert "tuned in different ways" not in capsys.readouterr().err
-    first, second = (rlkit.load(f"runs/{name}_cartpole_s0").config for name in ("ppo", "like_ppo"))
+    first, second = (rlkit.load(f"runs/{name}_cartpole_s0").values for name in ("ppo", "like_ppo"))
     assert second["choices"]["tuned"] == "ppo_cartpole"
     assert second["agent"].pop("_tuned_") == "ppo"
     assert first["agent"] == second["agent"]

@@ -465,7 +465,7 @@ class TestFailures:
         env.close()
         assert str(caught.value) == (
             "the environment raised Unsendable: the battery is empty (after step 6); "
-            "mend it, then go on from the last checkpoint with resume="
+            "fix it, then go on from the last checkpoint with resume="
         )
         assert capfd.readouterr() == ("", "")
 

@@ -56,9 +56,9 @@ def _run(arguments: list[str]) -> int:
         print(HELP)
         return 0 if arguments else 2
     if arguments[0] in ("-V", "--version", "version"):
-        from importlib.metadata import version
+        import rlkit
 
-        print(f"rlkit {version('rlkit')}")
+        print(f"rlkit {rlkit.__version__}")
         return 0
     verb, *rest = arguments
     if verb not in VERBS:

@@ -48,7 +48,18 @@ Plugins.instance().register(_PluginSearchPath)
 
 def _prepare(verb: str) -> None:
     plugins.refuse_doubles()
-    ConfigStore.instance().store(name=f"{verb}_schema", node=SCHEMAS[verb])
+    schema = OmegaConf.structured(SCHEMAS[verb])
+    _allow_changes(schema)
+    ConfigStore.instance().store(name=f"{verb}_schema", node=schema)
+
+
+def _allow_changes(node: DictConfig) -> None:
+    """Let values be merged into the nodes of frozen dataclasses, which OmegaConf makes read-only."""
+    node._set_flag("readonly", None)
+    for key in node:
+        child = node._get_node(key)
+        if isinstance(child, DictConfig) and not child._is_none():
+            _allow_changes(child)
 
 
 Task = Callable[[DictConfig, Choices, Sequence[str]], Any]

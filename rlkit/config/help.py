@@ -68,6 +68,7 @@ examples
   rlkit train env=gym env.id=my_package:Name-v0      one that a package registers
   rlkit train logger=[csv,terminal,wandb]            Weights & Biases, too
   rlkit train logger=[csv,terminal,tensorboard]      TensorBoard, too
+  rlkit train callback=early_stopping                stop when evaluations get no better
   rlkit train resume=runs/dqn_cartpole_s0 total_steps=200000""",
     "eval": """\
 examples

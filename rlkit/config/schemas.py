@@ -43,7 +43,7 @@ class InnerLoop(Enum):
 Vectorization = Enum("Vectorization", ["sync", "async", "native"])
 
 
-@dataclass
+@dataclass(frozen=True)
 class EvalConfig:
     """Periodic evaluation."""
 
@@ -55,7 +55,7 @@ class EvalConfig:
     num_envs: int = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class CheckpointConfig:
     """Checkpoints."""
 
@@ -63,14 +63,14 @@ class CheckpointConfig:
     keep: int = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class LogConfig:
     """Rows of metrics.csv."""
 
     every: int = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class TrainConfig:
     """Keys of `rlkit train`."""
 
@@ -81,6 +81,7 @@ class TrainConfig:
     distribution: Any = None
     replay: Any = None
     logger: dict[str, Any] = field(default_factory=dict)
+    callback: dict[str, Any] = field(default_factory=dict)
     preprocess: list[Any] = field(default_factory=list)
     name: str | None = None
     run_dir: str | None = None
@@ -104,7 +105,7 @@ class TrainConfig:
     output: Output = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class RunConfig:
     """Keys of the verbs that take a finished or running run."""
 
@@ -119,7 +120,7 @@ class RunConfig:
     output: Output = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class EvaluateConfig(RunConfig):
     """Keys of `rlkit eval`."""
 
@@ -127,7 +128,7 @@ class EvaluateConfig(RunConfig):
     num_envs: int = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class PlayConfig(RunConfig):
     """Keys of `rlkit play`."""
 
@@ -148,7 +149,7 @@ class PlayConfig(RunConfig):
     out: str | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class MatchConfig:
     """Keys of `rlkit match`."""
 
@@ -164,7 +165,7 @@ class MatchConfig:
     output: Output = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class AnalyseConfig:
     """Keys of `rlkit analyse`."""
 
@@ -178,7 +179,7 @@ class AnalyseConfig:
     output: Output = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class FitConfig:
     """Keys of `rlkit fit`."""
 
@@ -198,7 +199,7 @@ class FitConfig:
     output: Output = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class PredictConfig:
     """Keys of `rlkit predict`."""
 
@@ -212,7 +213,7 @@ class PredictConfig:
     output: Output = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class CheckConfig:
     """Keys of `rlkit check`."""
 
@@ -234,7 +235,7 @@ class CheckConfig:
     output: Output = MISSING
 
 
-@dataclass
+@dataclass(frozen=True)
 class ReportConfig:
     """Keys of `rlkit report`."""
 

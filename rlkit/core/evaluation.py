@@ -8,6 +8,7 @@ import numpy as np
 
 from rlkit.core.loop import interact
 from rlkit.core.random_actions import random_action
+from rlkit.core.statistics import EvaluationEpisode
 from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, UsageError, require_share
 
 
@@ -21,8 +22,8 @@ def evaluate(
     episode_seeds: list[int],
     epsilon: float = 0.0,
     sample: bool = False,
-) -> list[tuple[float, int, bool]]:
-    """Play whole greedy episodes and return (raw return, length, capped) of each, in the order of their seeds.
+) -> list[EvaluationEpisode]:
+    """Play whole greedy episodes, and return them in the order of their seeds.
 
     Environments play rounds of one episode each, so that the first `episodes` started are the ones that count:
     taking the first finished would favour short ones.
@@ -38,10 +39,10 @@ def evaluate(
         sample: the others are drawn from the agent's policy.
 
     Raises:
-        UsageError: as `mixed`.
+        UsageError: as `with_epsilon`.
     """
-    actor = mixed(agent, env.action_space, epsilon, sample=sample)
-    results: list[tuple[float, int, bool]] = []
+    actor = with_epsilon(agent, env.action_space, epsilon, sample=sample)
+    results: list[EvaluationEpisode] = []
     for start in range(0, episodes, env.num_envs):
         seeds = [episode_seeds[(start + i) % episodes] for i in range(env.num_envs)]
         counting = min(env.num_envs, episodes - start)
@@ -56,7 +57,7 @@ def _round(
     counting: int,
     max_steps: int,
     rng: np.random.Generator,
-) -> list[tuple[float, int, bool]]:
+) -> list[EvaluationEpisode]:
     playing = np.arange(env.num_envs) < counting
     returns, lengths, capped = np.zeros(env.num_envs), np.zeros(env.num_envs, int), np.zeros(env.num_envs, bool)
     for transition in interact(actor, env, explore=False, rng=rng, reset_seeds=lambda _: seeds):
@@ -68,10 +69,10 @@ def _round(
         if not playing.any():
             break
     rows = range(counting)
-    return [(float(returns[i]), int(lengths[i]), bool(capped[i])) for i in rows]
+    return [EvaluationEpisode(float(returns[i]), int(lengths[i]), bool(capped[i])) for i in rows]
 
 
-def mixed(agent: Actor, action_space: Any, epsilon: float, *, sample: bool = False) -> Actor:
+def with_epsilon(agent: Actor, action_space: Any, epsilon: float, *, sample: bool = False) -> Actor:
     """Return an actor that draws an action uniformly with probability `epsilon`, else does what `agent` does.
 
     Args:
@@ -85,13 +86,13 @@ def mixed(agent: Actor, action_space: Any, epsilon: float, *, sample: bool = Fal
     """
     if sample and not getattr(agent, "has_policy", False):
         raise UsageError(
-            "sample=true draws actions from a policy, which this agent has not; leave it out, or set epsilon"
+            "sample=true draws actions from a policy, which this agent does not have; leave it out, or set epsilon"
         )
-    actor = _Drawing(agent) if sample else agent
-    return actor if require_share("epsilon", epsilon) == 0 else _Mixed(actor, action_space, epsilon)
+    actor = _Sampling(agent) if sample else agent
+    return actor if require_share("epsilon", epsilon) == 0 else _WithEpsilon(actor, action_space, epsilon)
 
 
-class _Drawing:
+class _Sampling:
     def __init__(self, agent: Actor):
         self._agent = agent
         self.initial_memory = agent.initial_memory
@@ -102,7 +103,7 @@ class _Drawing:
         return self._agent.act(timestep, memory, explore=True, rng=rng)
 
 
-class _Mixed:
+class _WithEpsilon:
     def __init__(self, agent: Actor, action_space: Any, epsilon: float):
         self._agent, self._space, self._epsilon = agent, action_space, epsilon
         self.initial_memory = agent.initial_memory

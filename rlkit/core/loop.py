@@ -35,7 +35,7 @@ def crossed(before: int, after: int, every: int) -> bool:
 
 
 class Interaction(Iterator[Transition]):
-    """The stream of `interact`, with the state that lets it go on elsewhere.
+    """The stream that `interact` returns, with the state that lets it go on elsewhere.
 
     Attributes:
         steps: agent decisions so far, summed over environments.
@@ -52,7 +52,7 @@ class Interaction(Iterator[Transition]):
         explore: bool,
         rng: np.random.Generator,
         reset_seeds: ResetSeeds,
-        cut_every: int = 0,
+        cut_every: int,
     ):
         self._agent = agent
         self._env = env
@@ -79,7 +79,7 @@ class Interaction(Iterator[Transition]):
             self._timestep = self._ask(self._env.reset, self._reset_seeds(0))
         return self._timestep
 
-    def leap(self, timestep: TimeStep, steps: int) -> None:
+    def advance_to(self, timestep: TimeStep, steps: int) -> None:
         """Go on from `timestep` at `steps` decisions, to which the environments were brought by other means."""
         self._timestep, self.steps = timestep, steps
 
@@ -120,7 +120,7 @@ class Interaction(Iterator[Transition]):
             cause, what = error, f"the environment raised {type(error).__name__}: {error}"
         raise RunError(
             f"{' '.join(what.split())} (after step {self.steps}); "
-            "mend it, then go on from the last checkpoint with resume="
+            "fix it, then go on from the last checkpoint with resume="
         ) from cause
 
     def _cut(self, after: TimeStep) -> TimeStep:
@@ -147,7 +147,7 @@ class Interaction(Iterator[Transition]):
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self.steps, self._memory = state["steps"], state["memory"]
         self.rng.bit_generator.state = state["rng"]
         if state["timestep"] is None:
@@ -168,21 +168,26 @@ def interact(
     *,
     explore: bool,
     rng: np.random.Generator,
-    reset_seeds: ResetSeeds,
+    reset_seeds: ResetSeeds | None = None,
     cut_every: int = 0,
 ) -> Interaction:
-    """Return the endless stream of transitions of `agent` in `env`.
+    """Return the endless stream of transitions of `agent` in `env`, which training, evaluations and videos consume.
 
     Args:
         agent: chooses the actions; only its `act` is called.
         env: N parallel environments.
         explore: passed to `act`.
         rng: the generator that `act` draws from.
-        reset_seeds: gives the seeds [N] for episodes that start at step 0, or at a cut.
+        reset_seeds: gives the seeds [N] for episodes that start at step 0, or at a cut; None: they are drawn from
+            `rng`, which is for streams that no `load_state_dict` continues.
         cut_every: for environments whose state cannot be read, start new episodes whenever the number of
             decisions crosses a multiple of this; 0 never does.
     """
-    return Interaction(agent, env, explore=explore, rng=rng, reset_seeds=reset_seeds, cut_every=cut_every)
+
+    def drawn(step: int) -> list[int]:
+        return rng.integers(2**31, size=env.num_envs).tolist()  # type: ignore[no-any-return]
+
+    return Interaction(agent, env, explore=explore, rng=rng, reset_seeds=reset_seeds or drawn, cut_every=cut_every)
 
 
 def train(

@@ -1,7 +1,8 @@
-"""Statistics that read the stream of transitions: whole episodes, and averages between two log rows."""
+"""Whole episodes of training and evaluation, read off the stream of transitions, and averages between two log rows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,37 @@ class Episode(NamedTuple):
     return_learner: float  # after clipping and shaping
     length: int  # agent decisions
     cut: bool  # ended by a checkpoint of an opaque environment: outside all averages
+
+
+class EvaluationEpisode(NamedTuple):
+    """One whole game of an agent that does not learn."""
+
+    return_raw: float  # the game's own score
+    length: int  # agent decisions
+    capped: bool  # ended by the limit of steps: the return is that so far
+
+
+class EvaluationResult(NamedTuple):
+    """An evaluation of the agent while it is trained."""
+
+    step: int  # agent decisions of training before it
+    episodes: Sequence[EvaluationEpisode]
+    final: bool  # the one at the end of a run, outside of the schedule: none at all where the run is extended
+
+    @property
+    def returns(self) -> list[float]:
+        """The raw return of each episode."""
+        return [episode.return_raw for episode in self.episodes]
+
+    @property
+    def lengths(self) -> list[int]:
+        """The length of each episode."""
+        return [episode.length for episode in self.episodes]
+
+    @property
+    def mean_return(self) -> float:
+        """The mean raw return."""
+        return sum(self.returns) / len(self.episodes)
 
 
 class EpisodeTracker:
@@ -56,7 +88,7 @@ class EpisodeTracker:
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         fields = (np.array(state[key]) for key in ("raw", "learner", "length", "sign"))
         self._raw, self._learner, self._length, self._sign = fields
 
@@ -85,5 +117,5 @@ class Averages:
         return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self._sums, self._counts = dict(state["sums"]), dict(state["counts"])

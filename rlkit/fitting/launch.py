@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlkit.config import injection, instantiate
+from rlkit.config import instantiate
+from rlkit.config.run_config import FitRunConfig, requested
+from rlkit.config.typed import plain_data
+from rlkit.core.callback import CLOCK, Callback, RunInfo
 from rlkit.core.checkpoint import Store
 from rlkit.core.resources import checked_device
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import RunError, UsageError
+from rlkit.core.types import RunError, UsageError, require_least
 from rlkit.fitting.predicting import predict_own
 from rlkit.fitting.run import FIGURES, MODEL, FitRun
 from rlkit.fitting.session import Outcome, described, fit
@@ -23,8 +27,8 @@ from rlkit.learners.datasets.load import load_data
 from rlkit.learners.kinds import require_fit
 from rlkit.learners.persistence import proven, to_state
 from rlkit.learners.pipeline import chained
-from rlkit.runs.folder import claim, default_name, identity, locked, write_folder
-from rlkit.runs.loggers.base import Logger, ManyLoggers, RunInfo
+from rlkit.runs.callbacks import Callbacks, ending, joined, notify
+from rlkit.runs.folder import fit_name, identity, locked, placed, write_folder
 from rlkit.runs.request import Request, require_loggers, traceback_kept
 
 TABLES = ("metrics", "timings")
@@ -37,42 +41,39 @@ def start(request: Request) -> FitRun:
         UsageError: something that the run needs is missing, or does not fit.
         RunError: the data cannot be had, or the learner refuses it.
     """
-    config = _config(request)
-    _check(config)
+    asked = requested(FitRunConfig, request.config, request.choices)
+    _check(asked)
     notes: list[str] = []
-    data = load_data(config, notes.append)
-    pipeline = make_pipeline(config, data)
+    data = load_data(asked.data, asked.seed, notes.append)
+    pipeline = make_pipeline(asked, data)
     kind = require_fit(pipeline, data)
-    directory = claim(config)
-    write_folder(directory, config)
+    config = _placed(asked)
+    directory = Path(config.run_dir)
+    write_folder(directory, plain_data(config))
     try:
-        return _fit(config, directory, data, pipeline, kind, notes)
+        return _fit(config, data, pipeline, kind, notes)
     except UsageError:
-        # Nothing was learnt: the mistake is mended and the same command typed again.
+        # Nothing was learned: the mistake is fixed and the same command typed again.
         shutil.rmtree(directory)
         raise
 
 
-def _config(request: Request) -> dict[str, Any]:
-    config: dict[str, Any] = instantiate.plain(request.config)
-    config["choices"] = {key: value for key, value in request.choices.items() if not key.startswith("hydra/")}
-    config["name"] = config["name"] or default_name(config)
-    config["from_run"] = injection.shown(config)[0]
-    return config
+def _placed(config: FitRunConfig) -> FitRunConfig:
+    name, directory = placed(config.name, config.run_dir, fit_name(config))
+    return replace(config, name=name, run_dir=str(directory))
 
 
-def _check(config: Mapping[str, Any]) -> None:
-    for key, least in (("seed", 0), ("folds", 0), ("threads", 1), ("at", 1)):
-        if config[key] < least:
-            raise UsageError(f"{key} is {config[key]}; it must be at least {least}")
-    share = config["test_size"]
+def _check(config: FitRunConfig) -> None:
+    require_least(0, "", seed=config.seed, folds=config.folds)
+    require_least(1, "", threads=config.threads, at=config.at)
+    share = config.test_size
     if share is not None and not 0 <= share < 1:
         raise UsageError(f"test_size is {share:g}; it must be from 0 to below 1, or null")
-    checked_device(config["device"])
-    require_loggers(config)
+    checked_device(config.device)
+    require_loggers(config.logger)
 
 
-def make_pipeline(config: Mapping[str, Any], data: Dataset) -> Any:
+def make_pipeline(config: FitRunConfig, data: Dataset) -> Any:
     """Build the transformers of `prepare` and the learner, as one `sklearn.pipeline.Pipeline`.
 
     Constructors can ask (`rlkit.config.injection` says how) for `task` (of the data), `random_state` (a number of
@@ -84,57 +85,65 @@ def make_pipeline(config: Mapping[str, Any], data: Dataset) -> Any:
     """
     context: instantiate.Context = {
         "task": lambda path: data.task,
-        "random_state": Seeds(config["seed"]).number,
+        "random_state": Seeds(config.seed).number,
         "image_shape": lambda path: data.image_shape,
-        "device": lambda path: config["device"],
+        "device": lambda path: config.device,
     }
-    steps = instantiate.build(config["prepare"], context, "prepare")
-    return chained(steps, instantiate.build(config["learner"], context, "learner"))
+    steps = instantiate.build(config.prepare, context, "prepare")
+    return chained(steps, instantiate.build(config.learner, context, "learner"))
 
 
-def _fit(config: dict[str, Any], directory: Path, data: Dataset, pipeline: Any, kind: str, notes: list[str]) -> FitRun:
+def _fit(config: FitRunConfig, data: Dataset, pipeline: Any, kind: str, notes: list[str]) -> FitRun:
     from threadpoolctl import threadpool_limits
 
+    directory = Path(config.run_dir)
     with ExitStack() as stack:
         stack.enter_context(locked(directory))
         stack.enter_context(traceback_kept(directory / "train.log"))
-        stack.enter_context(threadpool_limits(config["threads"]))
-        logger = ManyLoggers(instantiate.build(config["logger"], {}, "logger"))
-        stack.callback(logger.close)
-        info = RunInfo(config["name"], directory, identity(directory), config, 0, 1, tables=TABLES, verb="fit")
-        logger.start(info)
-        for line in (f"fitting {config['name']} in {directory}", *notes):
-            logger.message(line)
-        outcome = fit(pipeline, kind, data, config, logger)
-        _finish(config, directory, data, outcome, logger)
+        stack.enter_context(threadpool_limits(config.threads))
+        callbacks = joined(instantiate.build(config.logger, {}, "logger"))
+        stack.enter_context(ending(callbacks, [None]))
+
+        def say(line: str) -> None:
+            notify(callbacks, Callback.message, line)
+
+        values, own = plain_data(config), identity(directory)
+        info = RunInfo(config.name, directory, own, values, 0, 1, tables=TABLES, verb="fit", say=say)
+        notify(callbacks, Callback.start, info)
+        for line in (f"fitting {config.name} in {directory}", *notes):
+            say(line)
+        outcome = fit(pipeline, kind, data, config, callbacks)
+        _finish(config, data, outcome, callbacks, say)
     return FitRun(directory)
 
 
-def _finish(config: Mapping[str, Any], directory: Path, data: Dataset, outcome: Outcome, logger: Logger) -> None:
-    """Log the figures, save the model, write predictions and draw; then say what there is."""
-    rows = outcome.rows()
-    for step, figures in rows.items():
-        logger.metrics(step, figures)
+def _finish(
+    config: FitRunConfig, data: Dataset, outcome: Outcome, callbacks: Callbacks, say: Callable[[str], None]
+) -> None:
+    """Log the metrics, save the model, write predictions and draw; then say what there is."""
+    directory, rows = Path(config.run_dir), outcome.rows()
+    for step, metrics in rows.items():
+        notify(callbacks, Callback.metrics, step, metrics)
     (directory / FIGURES).write_text(json.dumps(outcome.figures, indent=1) + "\n")
-    logger.timing(max(rows), {"time/fit_seconds": outcome.seconds})
+    notify(callbacks, Callback.metrics, max(rows), {f"{CLOCK}fit_seconds": outcome.seconds})
     for part in ("train", "test", "popularity", "folds"):
-        figures = {
+        metrics = {
             name.removeprefix(f"{part}/"): value for name, value in outcome.figures.items() if name.startswith(part)
         }
-        if figures:
-            logger.message(f"{part}: {described(figures)}")
+        if metrics:
+            say(f"{part}: {described(metrics)}")
     try:
         save(directory, data, outcome)
     except RunError as error:
-        logger.message(f"no model: {error}")
-    for path in predict_own(directory, data, outcome, config["at"]):
-        logger.message(f"predictions: {path}")
-    if config["pictures"]:
+        say(f"no model: {error}")
+    for path in predict_own(directory, data, outcome, config.at):
+        say(f"predictions: {path}")
+    if config.pictures:
         from rlkit.fitting.plots import draw
 
         for path in draw(directory, data, outcome):
-            logger.picture(max(rows), path)
-    logger.message(f"run folder: {directory}")
+            notify(callbacks, Callback.media, max(rows), path)
+    say(f"run folder: {directory}")
 
 
 def save(directory: Path, data: Dataset, outcome: Outcome) -> None:

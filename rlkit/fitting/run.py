@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from rlkit.config.run_config import FitRunConfig
 from rlkit.core.checkpoint import CheckpointError, Store
 from rlkit.core.csv_tables import read_table
 from rlkit.core.types import Array, State, UsageError
 from rlkit.learners.kinds import kind_of
 from rlkit.learners.persistence import SavingError, from_state
-from rlkit.runs.folder import read_config
+from rlkit.runs.folder import fit_name, read_config, run_config
 from rlkit.runs.run import Run
 
 MODEL = "model"
@@ -30,7 +31,8 @@ class FitRun:
 
     Attributes:
         directory: the folder.
-        config: plain data, as in config.yaml.
+        values: config.yaml as plain data.
+        config: the same, typed.
     """
 
     def __init__(self, directory: Path | str):
@@ -40,14 +42,20 @@ class FitRun:
             UsageError: it is not there, or not of `rlkit fit`.
         """
         self.directory = Path(directory)
-        self.config: dict[str, Any] = read_config(self.directory)
-        if "learner" not in self.config:
+        self.values = read_config(self.directory)
+        if "learner" not in self.values:
             raise UsageError(f"{directory} is a run of rlkit train; rlkit eval and rlkit play take it")
+        self.config = run_config(FitRunConfig, self.values, self.directory)
 
     @property
     def name(self) -> str:
         """The run's name."""
-        return str(self.config["name"])
+        return self.config.name
+
+    @property
+    def default_name(self) -> str:
+        """The name that the run has where none is given."""
+        return fit_name(self.config)
 
     @cached_property
     def metrics(self) -> dict[str, Array]:

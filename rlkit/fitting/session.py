@@ -11,14 +11,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlkit.config.run_config import FitRunConfig
+from rlkit.core.callback import Callback
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import Array, RunError, UsageError
+from rlkit.core.types import Array, Metrics, RunError, UsageError
 from rlkit.learners import scores
 from rlkit.learners.datasets import Dataset
 from rlkit.learners.estimators.epochs import OnEpoch
 from rlkit.learners.kinds import kind_of
 from rlkit.learners.splits import Split, folds, split
-from rlkit.runs.loggers.base import Logger
+from rlkit.runs.callbacks import Callbacks, notify
 
 HISTORIES: Mapping[str, tuple[str, ...]] = {
     "cost": ("cost_history_", "train_cost_", "loss_curve_"),
@@ -63,7 +65,7 @@ class Outcome(NamedTuple):
         return dict(sorted(table.items()))
 
 
-def fit(pipeline: Any, kind: str, data: Dataset, config: Mapping[str, Any], logger: Logger) -> Outcome:
+def fit(pipeline: Any, kind: str, data: Dataset, config: FitRunConfig, callbacks: Callbacks) -> Outcome:
     """Fit a pipeline, and score it on what it learnt from and on what was held out.
 
     Args:
@@ -71,27 +73,34 @@ def fit(pipeline: Any, kind: str, data: Dataset, config: Mapping[str, Any], logg
         kind: what it does.
         data: what it learns from.
         config: of the run; `test_size`, `folds`, `at` and `seed` count.
-        logger: is told how it goes.
+        callbacks: listen to how it goes.
 
     Raises:
         UsageError: the rows cannot be split as asked.
         RunError: the estimator refuses them.
     """
-    seeds = Seeds(config["seed"])
-    parts = split(data, config["test_size"], seeds)
+    seeds = Seeds(config.seed)
+
+    def on_epoch(epoch: int, epochs: int, metrics: Metrics) -> None:
+        notify(callbacks, Callback.epoch, epoch, epochs, metrics)
+
+    def say(line: str) -> None:
+        notify(callbacks, Callback.message, line)
+
+    parts = split(data, config.test_size, seeds)
     found = []
-    if config["folds"]:
-        for number, part in enumerate(folds(data, parts.train, config["folds"], seeds.number("folds")), start=1):
+    if config.folds:
+        for number, part in enumerate(folds(data, parts.train, config.folds, seeds.number("folds")), start=1):
             assert part.test is not None, "a fold holds rows out"
-            fold = fitted(pipeline, part, logger.epoch, logger.message)
+            fold = fitted(pipeline, part, on_epoch, say)
             found.append(scores.scores(kind, fold, part.test))
-            logger.message(f"fold {number} of {config['folds']}: {described(found[-1])}")
+            say(f"fold {number} of {config.folds}: {described(found[-1])}")
     rows = "texts" if data.texts else f"rows of {parts.train.X.shape[1]:,} columns"
-    logger.message(f"fitting {type(pipeline[-1]).__name__} on {parts.train.X.shape[0]:,} {rows}")
+    say(f"fitting {type(pipeline[-1]).__name__} on {parts.train.X.shape[0]:,} {rows}")
     started = time.perf_counter()
-    done = fitted(pipeline, parts, logger.epoch, logger.message)
+    done = fitted(pipeline, parts, on_epoch, say)
     seconds = time.perf_counter() - started
-    figures = {**_figures(kind, done, parts, config["at"]), **_over(found)}
+    figures = {**_figures(kind, done, parts, config.at), **_over(found)}
     return Outcome(done, kind, parts, seconds, histories(done[-1]), found, figures)
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlkit.config import instantiate
+from rlkit.config.run_config import EnvironmentConfig
 from rlkit.core.loop import interact
 from rlkit.core.random_actions import random_action
 from rlkit.core.seeding import Seeds
@@ -155,10 +156,10 @@ def _episode(steps: list[tuple[Any, ...]], facts: Mapping[str, Any]) -> Episode:
     return Episode(observation, action, intended, reward, discount, final[-1], facts)
 
 
-def about(config: Mapping[str, Any], env: Environment) -> dict[str, Any]:
+def about(config: EnvironmentConfig, env: Environment) -> dict[str, Any]:
     """Return what a folder says of the environment."""
     return {
-        **{key: config[key] for key in ENVIRONMENT},
+        **{key: getattr(config, key) for key in ENVIRONMENT},
         "observation_space": str(env.observation_space),
         "action_space": str(env.action_space),
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import VectorEnv
 
+from rlkit.config.run_config import EnvironmentConfig
 from rlkit.core.evaluation import evaluate
 from rlkit.core.resources import has_display
 from rlkit.core.seeding import Seeds
@@ -55,7 +56,7 @@ def play_in_window(run: Run, episodes: int, seed: int, fps: int | None) -> list[
         UsageError: there is no display, or nobody can say which keys to press.
     """
     scores = []
-    with at_the_keys(run.config, run.name, fps) as (person, env):
+    with at_the_keys(run.config.environment, run.name, fps) as (person, env):
         for number, episode_seed in enumerate(Seeds(seed).integers("play", size=episodes), 1):
             score, length = _play_episode(person, env, episode_seed, Seeds(seed).generator("person"))
             print(f"episode {number}: return {score:g} in {length} steps", flush=True)
@@ -66,7 +67,7 @@ def play_in_window(run: Run, episodes: int, seed: int, fps: int | None) -> list[
 
 
 @contextmanager
-def at_the_keys(config: Mapping[str, Any], title: str, fps: int | None) -> Iterator[tuple[Person, Environment]]:
+def at_the_keys(config: EnvironmentConfig, title: str, fps: int | None) -> Iterator[tuple[Person, Environment]]:
     """Give a person at the keys of an environment, and the environment; a closed window ends it.
 
     Raises:
@@ -75,7 +76,7 @@ def at_the_keys(config: Mapping[str, Any], title: str, fps: int | None) -> Itera
     keys = _keys(config)
     window = Window(f"{title}: {keys}", fps, controls_beside(keys))
     print(f"{keys}; {', '.join(['Esc ends', *(CONTROLS[name] for name in CONTROLS if name in window.controls)])}")
-    env = build.make_environment(build.for_evaluation(config), num_envs=1, films=[window.show])
+    env = build.make_environment(config.for_evaluation(), num_envs=1, films=[window.show])
     try:
         yield Person(window, keys), env
     except Closed:
@@ -89,10 +90,8 @@ def _play_episode(person: Person, env: Environment, seed: int, rng: np.random.Ge
     """Return return and length of an episode, begun anew as often as the person wants."""
     while True:
         try:
-            [(score, length, _)] = evaluate(
-                person, env, episodes=1, max_steps=sys.maxsize, rng=rng, episode_seeds=[seed]
-            )
-            return score, length
+            [episode] = evaluate(person, env, episodes=1, max_steps=sys.maxsize, rng=rng, episode_seeds=[seed])
+            return episode.return_raw, episode.length
         except Discarded:
             continue
 
@@ -277,9 +276,9 @@ def controls_beside(keys: Keys) -> frozenset[str]:
     return frozenset() if keys.idle is WAIT else frozenset(CONTROLS) - keys.names
 
 
-def _keys(config: Mapping[str, Any]) -> Keys:
+def _keys(config: EnvironmentConfig) -> Keys:
     """Return the keys of a run's environment, from one that is made only to be asked."""
-    env = build.make_single({**config, "vectorization": "sync"}, render_mode="rgb_array")
+    env = build.make_single(config.in_process(), render_mode="rgb_array")
     try:
         if isinstance(env, VectorEnv) or not isinstance(env, gymnasium.Env):
             raise UsageError("a native vector environment cannot be played; leave human=true out to record a video")

@@ -13,8 +13,9 @@ from omegaconf import DictConfig
 
 from rlkit.config import instantiate
 from rlkit.config.compose import Choices
-from rlkit.core.evaluation import mixed
-from rlkit.core.types import Actor, Environment, UsageError
+from rlkit.config.run_config import EnvironmentConfig
+from rlkit.core.evaluation import with_epsilon
+from rlkit.core.types import Actor, Environment, UsageError, require_least
 from rlkit.learners.datasets.demonstrations.folder import appending
 from rlkit.play.demonstrate import Noise, about, make_player, record_episodes
 from rlkit.runs import build
@@ -24,7 +25,7 @@ from rlkit.runs.run import Run
 class Stage(NamedTuple):
     """What is played, and who plays it where nobody else is named."""
 
-    config: Mapping[str, Any]  # with the keys that make an environment
+    environment: EnvironmentConfig
     name: str
     run: Run | None
     epsilon: float
@@ -48,14 +49,12 @@ def record(config: DictConfig, choices: Choices) -> None:
     """
     stage = _stage(config, choices)
     noise = Noise(stage.epsilon, config.hold).checked()
-    for key in ("episodes", "save_every"):
-        if config[key] < 1:
-            raise UsageError(f"{key} is {config[key]}; it must be at least 1")
+    require_least(1, "", episodes=config.episodes, save_every=config.save_every)
     out = Path(config.out or Path("recordings") / stage.name)
     told: list[Mapping[str, Any]] = []
     with (
         _playing(config, choices, stage) as (name, player, env, learner),
-        appending(out, about(stage.config, env), config.save_every) as folder,
+        appending(out, about(stage.environment, env), config.save_every) as folder,
     ):
         settings = {"episodes": config.episodes, "seed": config.seed, "noise": noise, "max_steps": stage.max_steps}
         for facts in record_episodes(player, env, folder, name=name, learner=learner, **settings):
@@ -80,13 +79,13 @@ def _stage(config: DictConfig, choices: Choices) -> Stage:
     if config.run is not None:
         run = Run(config.run)
         run.use_threads(config.threads)
-        settings = run.config["eval"]
-        epsilon = settings["epsilon"] if config.epsilon is None else config.epsilon
-        return Stage(run.config, run.name, run, epsilon, config.max_steps or settings["max_steps"])
+        settings = run.config.eval
+        epsilon = settings.epsilon if config.epsilon is None else config.epsilon
+        return Stage(run.config.environment, run.name, run, epsilon, config.max_steps or settings.max_steps)
     if config.sample:
         raise UsageError("sample=true draws actions from the policy of a run's agent; give run=, or leave it out")
-    plain = {"env": instantiate.plain(config.env), "preprocess": [], "action_mask": False}
-    return Stage(plain, choices["env"], None, config.epsilon or 0.0, config.max_steps or sys.maxsize)
+    environment = EnvironmentConfig(instantiate.plain(config.env))
+    return Stage(environment, choices["env"], None, config.epsilon or 0.0, config.max_steps or sys.maxsize)
 
 
 @contextmanager
@@ -94,10 +93,10 @@ def _playing(config: DictConfig, choices: Choices, stage: Stage) -> Iterator[Cas
     if config.human:
         from rlkit.play.human import at_the_keys
 
-        with at_the_keys(stage.config, stage.name, config.fps) as (person, env):
+        with at_the_keys(stage.environment, stage.name, config.fps) as (person, env):
             yield Cast("person", person, env)
         return
-    env = build.make_environment(build.for_evaluation(stage.config), num_envs=1)
+    env = build.make_environment(stage.environment.for_evaluation(), num_envs=1)
     try:
         yield _cast(config, choices, stage, env)
     finally:
@@ -106,8 +105,8 @@ def _playing(config: DictConfig, choices: Choices, stage: Stage) -> Iterator[Cas
 
 def _agent(config: DictConfig, run: Run, env: Environment) -> Actor:
     """Return the agent of a run; random actions are mixed in where the episode is played, as they are held."""
-    sample = run.config["eval"]["sample"] if config.sample is None else config.sample
-    return mixed(run.load_agent(config.checkpoint, config.device), env.action_space, 0.0, sample=sample)
+    sample = run.config.eval.sample if config.sample is None else config.sample
+    return with_epsilon(run.load_agent(config.checkpoint, config.device), env.action_space, 0.0, sample=sample)
 
 
 def _cast(config: DictConfig, choices: Choices, stage: Stage, env: Environment) -> Cast:

@@ -60,26 +60,26 @@ class Commands:
         self._composed: dict[tuple[str, ...], Composed] = {}
         self._found: dict[str, Command] = {}
 
-    def line(self, config: Mapping[str, Any]) -> tuple[str, str]:
+    def line(self, values: Mapping[str, Any]) -> tuple[str, str]:
         """Return the command line that makes a run again, and a note where it is not exact."""
-        key = yaml.safe_dump({key: value for key, value in config.items() if key not in OWN})
+        key = yaml.safe_dump({key: value for key, value in values.items() if key not in OWN})
         if key not in self._found:
-            self._found[key] = self._find(config)
-        return self._found[key].line(config["seed"]), self._found[key].note
+            self._found[key] = self._find(values)
+        return self._found[key].line(values["seed"]), self._found[key].note
 
-    def _find(self, config: Mapping[str, Any]) -> Command:
-        verb, pair = ("fit", ("learner", "data")) if "learner" in config else ("train", ("agent", "env"))
-        words = [f"{group}={config['choices'][group]}" for group in pair]
-        if config["choices"].get("experiment") not in (None, "None"):
-            words.insert(0, f"experiment={config['choices']['experiment']}")
+    def _find(self, values: Mapping[str, Any]) -> Command:
+        verb, pair = ("fit", ("learner", "data")) if "learner" in values else ("train", ("agent", "env"))
+        words = [f"{group}={values['choices'][group]}" for group in pair]
+        if values["choices"].get("experiment") not in (None, "None"):
+            words.insert(0, f"experiment={values['choices']['experiment']}")
         try:
-            words += _required(config, verb, words)
-            words += _choices(config, self._compose(verb, words))
+            words += _required(values, verb, words)
+            words += _choices(values, self._compose(verb, words))
             # What refers to another value is right when that one is; only then is it looked at for its own sake.
             # Within a node that refers to another, nothing can be set.
-            words += _overrides(config, there := self._compose(verb, words), there.refers)
-            words += _overrides(config, there := self._compose(verb, words), there.is_within)
-            left = _overrides(config, self._compose(verb, words), lambda key: False)
+            words += _overrides(values, there := self._compose(verb, words), there.refers)
+            words += _overrides(values, there := self._compose(verb, words), there.is_within)
+            left = _overrides(values, self._compose(verb, words), lambda key: False)
         except UsageError as error:
             return Command(verb, words, f"not exact here: {error}")
         return Command(verb, words, f"not exact: {', '.join(left)} would be needed, too" if left else "")
@@ -94,25 +94,25 @@ class Commands:
         return self._composed[key]
 
 
-def _required(config: Mapping[str, Any], verb: str, words: Sequence[str]) -> list[str]:
+def _required(values: Mapping[str, Any], verb: str, words: Sequence[str]) -> list[str]:
     """Return the words for what the chosen files leave open."""
     there, _ = composed(verb, words, complete=False)
-    wanted = _leaves(config)
+    wanted = _leaves(values)
     return [f"{key}={literal(wanted[key])}" for key in sorted(OmegaConf.missing_keys(there)) if key in wanted]
 
 
-def _choices(config: Mapping[str, Any], there: Composed) -> list[str]:
+def _choices(values: Mapping[str, Any], there: Composed) -> list[str]:
     """Return the words that choose the same files where they are not chosen by themselves."""
-    wanted = config["choices"]
+    wanted = values["choices"]
     found = [f"{group}={wanted[group]}" for group in wanted if wanted[group] != there.choices.get(group, "None")]
-    if set(config["logger"]) != set(there.config["logger"]):
-        found.append(f"logger=[{','.join(config['logger'])}]")
+    if set(values["logger"]) != set(there.config["logger"]):
+        found.append(f"logger=[{','.join(values['logger'])}]")
     return found
 
 
-def _overrides(config: Mapping[str, Any], there: Composed, besides: Callable[[str], bool]) -> list[str]:
-    """Return the words that make up for what is different from `config`, but for keys that are `besides` the point."""
-    has, wanted = _leaves(there.config), _leaves(config)
+def _overrides(values: Mapping[str, Any], there: Composed, besides: Callable[[str], bool]) -> list[str]:
+    """Return the words that make up for what is different from `values`, but for keys that are `besides` the point."""
+    has, wanted = _leaves(there.config), _leaves(values)
     found = []
     for key in dict.fromkeys([*has, *wanted]):
         if besides(key):
@@ -124,8 +124,8 @@ def _overrides(config: Mapping[str, Any], there: Composed, besides: Callable[[st
     return found
 
 
-def _leaves(config: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(flat({key: value for key, value in config.items() if key not in (*OWN, *RECORDS)}))
+def _leaves(values: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(flat({key: value for key, value in values.items() if key not in (*OWN, *RECORDS)}))
 
 
 def literal(value: Any) -> str:

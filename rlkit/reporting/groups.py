@@ -11,8 +11,6 @@ import yaml
 from rlkit.core.types import UsageError
 from rlkit.fitting.run import opened
 from rlkit.reporting.columns import AnyRun, last_step
-from rlkit.runs.folder import default_name
-from rlkit.runs.run import Run
 
 BESIDE_THE_POINT = ("seed", "name", "run_dir", "output", "logger", "video", "pictures", "from_run")
 """Keys that tell runs of a group apart, or that change nothing in what is learnt."""
@@ -35,18 +33,18 @@ class Group(NamedTuple):
     @property
     def fitted(self) -> bool:
         """Whether the runs are of `rlkit fit`."""
-        return "learner" in self.config
+        return "learner" in self.values
 
     @property
-    def config(self) -> Mapping[str, Any]:
-        """The configuration, but for the keys `BESIDE_THE_POINT`."""
-        config: Mapping[str, Any] = self.runs[0].config
-        return config
+    def values(self) -> Mapping[str, Any]:
+        """The configuration as plain data; that of the others differs in the keys `BESIDE_THE_POINT` alone."""
+        values: Mapping[str, Any] = self.runs[0].values
+        return values
 
     @property
     def seeds(self) -> list[int]:
         """The seed of each run."""
-        return [int(run.config["seed"]) for run in self.runs]
+        return [run.config.seed for run in self.runs]
 
 
 def open_runs(directories: Sequence[Path | str]) -> list[AnyRun]:
@@ -63,21 +61,12 @@ def open_runs(directories: Sequence[Path | str]) -> list[AnyRun]:
         within = len(list(directory.glob("*/config.yaml")))
         if within and not (directory / "config.yaml").is_file():
             raise UsageError(f"{directory} is no run but holds {within}: rlkit report {directory / '*'}")
-    return [_opened(directory) for directory in unique.values()]
+    return [opened(directory) for directory in unique.values()]
 
 
 def _records_sweeps(directory: Path) -> bool:
     """Tell whether this is what Hydra notes of sweeps: it lies among the runs, where ``runs/*`` finds it."""
     return directory.name == "sweeps" and not (directory / "config.yaml").exists()
-
-
-def _opened(directory: Path) -> AnyRun:
-    run = opened(directory)
-    verb, more = ("train", ["total_steps"]) if isinstance(run, Run) else ("fit", [])
-    for key in ("choices", "seed", *more, "logger"):
-        if key not in run.config:
-            raise UsageError(f"{directory / 'config.yaml'} has no {key}; it is not as `rlkit {verb}` wrote it")
-    return run
 
 
 def grouped(runs: Sequence[AnyRun]) -> list[Group]:
@@ -88,35 +77,35 @@ def grouped(runs: Sequence[AnyRun]) -> list[Group]:
     """
     by_config: dict[str, list[AnyRun]] = {}
     for run in runs:
-        by_config.setdefault(_settings(run.config), []).append(run)
+        by_config.setdefault(_settings(run.values), []).append(run)
     members, copies = zip(*map(_each_seed_once, by_config.values()), strict=True)
     return [Group(*group) for group in zip(_labels(members), range(len(members)), members, copies, strict=True)]
 
 
-def _settings(config: Mapping[str, Any]) -> str:
+def _settings(values: Mapping[str, Any]) -> str:
     """Return all that runs of a group have alike, as text."""
-    alike = {key: value for key, value in config.items() if key not in BESIDE_THE_POINT}
+    alike = {key: value for key, value in values.items() if key not in BESIDE_THE_POINT}
     # What a tuned file set is among the values, whichever file it was.
-    return yaml.safe_dump({**alike, "choices": {**config["choices"], "tuned": None}})
+    return yaml.safe_dump({**alike, "choices": {**values["choices"], "tuned": None}})
 
 
 def _each_seed_once(runs: Sequence[AnyRun]) -> tuple[list[AnyRun], list[tuple[AnyRun, AnyRun]]]:
     """Return one run of each seed, by seed, and each of the others with the one that counts in its place."""
     kept: dict[int, AnyRun] = {}
     for run in runs:
-        seed = int(run.config["seed"])
+        seed = run.config.seed
         if seed not in kept or last_step(run) > last_step(kept[seed]):
             kept[seed] = run
-    others = [(run, one) for run in runs if (one := kept[int(run.config["seed"])]) is not run]
+    others = [(run, one) for run in runs if (one := kept[run.config.seed]) is not run]
     return [kept[seed] for seed in sorted(kept)], others
 
 
-def environment_name(config: Mapping[str, Any]) -> str:
+def environment_name(values: Mapping[str, Any]) -> str:
     """Return the environment's name, with the game or id where the name does not say it; or that of the data."""
-    if "learner" in config:
-        file = config["data"].get("path")
-        return " ".join([str(config["choices"]["data"]), *([Path(str(file)).name] if file is not None else [])])
-    name, env = str(config["choices"]["env"]), config["env"]
+    if "learner" in values:
+        file = values["data"].get("path")
+        return " ".join([str(values["choices"]["data"]), *([Path(str(file)).name] if file is not None else [])])
+    name, env = str(values["choices"]["env"]), values["env"]
     if "game" in env:
         return f"{name} {env['game']}"
     return str(env["id"]) if name == "gym" else name
@@ -127,7 +116,7 @@ def differences(groups: Sequence[Group]) -> tuple[dict[str, list[str]], dict[str
 
     First come those that have several values, then those that are the same wherever they are there.
     """
-    rows = _without_echoes(_differing([group.config for group in groups]))
+    rows = _without_echoes(_differing([group.values for group in groups]))
     several = {key: values for key, values in rows.items() if len({*values} - {NOTHING}) > 1}
     return several, {key: values for key, values in rows.items() if key not in several}
 
@@ -156,11 +145,11 @@ def _without_echoes(rows: dict[str, list[str]]) -> dict[str, list[str]]:
     return {key: values for key, values in rows.items() if key not in echoes}
 
 
-def _shown(config: Mapping[str, Any]) -> dict[str, str]:
+def _shown(values: Mapping[str, Any]) -> dict[str, str]:
     """Return the leaves as text, the chosen files first: ``choices.agent`` is ``agent``."""
     # What a tuned file set is among the values, and its name is there whether the file is or not.
-    chosen = {key: value for key, value in config["choices"].items() if value not in (None, "None") and key != "tuned"}
-    rest = {key: value for key, value in config.items() if key not in (*BESIDE_THE_POINT, "choices")}
+    chosen = {key: value for key, value in values["choices"].items() if value not in (None, "None") and key != "tuned"}
+    rest = {key: value for key, value in values.items() if key not in (*BESIDE_THE_POINT, "choices")}
     return {key: _text(value) for key, value in [*chosen.items(), *flat(rest)] if value is not None}
 
 
@@ -173,7 +162,7 @@ def _labels(members: Sequence[Sequence[AnyRun]]) -> list[str]:
     names = [_base_name(runs) for runs in members]
     for name in {name for name in names if names.count(name) > 1}:
         alike = [i for i, other in enumerate(names) if other == name]
-        rows = _differing([members[i][0].config for i in alike])
+        rows = _differing([members[i][0].values for i in alike])
         for place, i in enumerate(alike):
             told = [
                 f"{key.removeprefix('agent.').removeprefix('learner.')}={values[place]}" for key, values in rows.items()
@@ -185,7 +174,6 @@ def _labels(members: Sequence[Sequence[AnyRun]]) -> list[str]:
 
 
 def _base_name(runs: Sequence[AnyRun]) -> str:
-    config = runs[0].config
-    default = default_name(dict(config))
+    default = runs[0].default_name
     named = len(runs) == 1 and not runs[0].name.startswith(default)
-    return runs[0].name if named else default.removesuffix(f"_s{config['seed']}")
+    return runs[0].name if named else default.removesuffix(f"_s{runs[0].config.seed}")

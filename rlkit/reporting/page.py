@@ -95,7 +95,7 @@ def _file(name: str) -> str:
 
 
 def _title(groups: Sequence[Group]) -> str:
-    chosen = (group.config["choices"] for group in groups)
+    chosen = (group.values["choices"] for group in groups)
     agents = ", ".join(dict.fromkeys(str(choices.get("agent") or choices["learner"]) for choices in chosen))
     return f"{agents} on {', '.join(_by_environment(groups))}"
 
@@ -131,7 +131,7 @@ def _when(runs: Sequence[AnyRun]) -> tuple[datetime, datetime]:
 def _by_environment(groups: Sequence[Group]) -> dict[str, list[Group]]:
     found: dict[str, list[Group]] = {}
     for group in groups:
-        found.setdefault(environment_name(group.config), []).append(group)
+        found.setdefault(environment_name(group.values), []).append(group)
     return found
 
 
@@ -196,7 +196,7 @@ def _details(groups: Sequence[Group], scores: Mapping[int, GroupScore], media: M
 
 
 def _commands(group: Group, commands: Commands) -> Iterator[str]:
-    found = [commands.line(run.config) for run in group.runs]
+    found = [commands.line(run.values) for run in group.runs]
     lines = "".join(f"<code>{escape(line)}</code>" for line, _ in found)
     again = "Fit again" if group.fitted else "Train again"
     yield f'<details open><summary>{again}</summary><div class="commands">{lines}</div>'

@@ -25,7 +25,7 @@ def of_copies(groups: Sequence[Group]) -> Iterator[str]:
     for group in groups:
         for copy, kept in group.copies:
             yield (
-                f"{copy.directory} has the settings and the seed {kept.config['seed']} of {kept.directory}: they count "
+                f"{copy.directory} has the settings and the seed {kept.config.seed} of {kept.directory}: they count "
                 "once"
             )
 
@@ -34,7 +34,7 @@ def of_tuned_files(groups: Sequence[Group]) -> Iterator[str]:
     """Yield a line for each environment in which groups take different tuned files."""
     yield from mixtures(
         [
-            (environment_name(group.config), group.config["choices"].get("tuned", NONE), group.label)
+            (environment_name(group.values), group.values["choices"].get("tuned", NONE), group.label)
             for group in groups
             if not group.fitted
         ]

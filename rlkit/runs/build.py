@@ -12,10 +12,10 @@ import gymnasium
 from gymnasium.vector import VectorEnv
 
 from rlkit.config.instantiate import Builder, Context, build, prepare
+from rlkit.config.run_config import AgentConfig, EnvironmentConfig
+from rlkit.config.schemas import Vectorization
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Environment, UsageError
-from rlkit.rendering.render_wrapper import Film, Sink
-from rlkit.vector.subprocess import SubprocessEnvironment
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 
 if TYPE_CHECKING:
@@ -25,15 +25,16 @@ if TYPE_CHECKING:
     from rlkit.learners.estimators.epochs import OnEpoch
     from rlkit.planning.mdp import FiniteMDP
     from rlkit.planning.search import Model
+    from rlkit.rendering.render_wrapper import Sink
 
 
 def make_environment(
-    config: Mapping[str, Any], *, num_envs: int, render_mode: str | None = None, films: Sequence[Sink] = ()
+    config: EnvironmentConfig, *, num_envs: int, render_mode: str | None = None, films: Sequence[Sink] = ()
 ) -> Environment:
-    """Build N environments from the keys `env`, `preprocess`, `vectorization` and `action_mask`.
+    """Build N environments.
 
     Args:
-        config: plain data of a run's configuration.
+        config: what they are made of.
         num_envs: N.
         render_mode: Gymnasium's, for environments that take one.
         films: the i-th is shown every picture of environment i.
@@ -43,50 +44,53 @@ def make_environment(
     """
     modes = ["rgb_array" if index < len(films) else render_mode for index in range(num_envs)]
     context = _environment_context(config, num_envs, filmed=modes[0] is not None)
-    make_env = prepare(config["env"], context, "env")
+    make_env = prepare(config.env, context, "env")
     first = make_env(_with_mode(context, modes[0]))
     if isinstance(first, VectorEnv):
         return _native(config, make_env, first, films)
-    if config["vectorization"] == "native" and not films:
+    if config.vectorization is Vectorization.native and not films:
         first.close()
         raise UsageError(
             "vectorization=native needs an environment that steps many by itself, and this one makes a single "
             f"{type(first).__name__}; take sync or async"
         )
     if not isinstance(first, gymnasium.Env):
-        raise UsageError(f"env._target_ {config['env']['_target_']} made a {type(first).__name__}, not a gymnasium.Env")
-    built, wrap = [first], _wrappers(config["preprocess"])
+        raise UsageError(f"env._target_ {config.env['_target_']} made a {type(first).__name__}, not a gymnasium.Env")
+    built, wrap = [first], _wrappers(config.preprocess)
 
     def make(index: int) -> gymnasium.Env[Any, Any]:
         env = wrap(built.pop() if built else make_env(_with_mode(context, modes[index])))
-        return Film(env, films[index]) if index < len(films) else env
+        return _filmed(env, films[index]) if index < len(films) else env
 
     makes = [functools.partial(make, index) for index in range(num_envs)]
-    if config["vectorization"] == "async":
+    if config.vectorization is Vectorization["async"]:
         # The workers build their own: this one must not be shared with them.
         built.pop().close()
-        return SubprocessEnvironment(makes, action_mask=config["action_mask"])
-    return SerialEnvironment(makes, action_mask=config["action_mask"])
+        from rlkit.vector.subprocess import SubprocessEnvironment
+
+        return SubprocessEnvironment(makes, action_mask=config.action_mask)
+    return SerialEnvironment(makes, action_mask=config.action_mask)
 
 
-def for_evaluation(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configuration of environments that score an agent, or show what it can, in this process."""
-    return {**config, "vectorization": "sync", "evaluation": True}
+def _filmed(env: gymnasium.Env[Any, Any], film: Sink) -> gymnasium.Env[Any, Any]:
+    from rlkit.rendering.render_wrapper import Film
+
+    return Film(env, film)
 
 
 def make_single(
-    config: Mapping[str, Any], *, num_envs: int = 1, render_mode: str | None = None
+    config: EnvironmentConfig, *, num_envs: int = 1, render_mode: str | None = None
 ) -> gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]:
-    """Build one Gymnasium environment from the keys `env` and `preprocess`, as `rlkit check` looks at it.
+    """Build one Gymnasium environment, as `rlkit check` looks at it.
 
     Where ``env._target_`` makes vector environments, it is one of those, of `num_envs`.
     """
     context = _environment_context(config, num_envs, filmed=render_mode is not None)
-    env = build(config["env"], _with_mode(context, render_mode), "env")
-    return env if isinstance(env, VectorEnv) else _wrappers(config["preprocess"])(env)
+    env = build(config.env, _with_mode(context, render_mode), "env")
+    return env if isinstance(env, VectorEnv) else _wrappers(config.preprocess)(env)
 
 
-def _environment_context(config: Mapping[str, Any], num_envs: int, *, filmed: bool) -> Context:
+def _environment_context(config: EnvironmentConfig, num_envs: int, *, filmed: bool) -> Context:
     """Return what the constructors of environments can ask for (`rlkit.config.injection` says how).
 
     `num_envs`; `render_mode`: Gymnasium's; `vectorization`: sync, async or native; `filmed`: single ones are wanted,
@@ -97,20 +101,20 @@ def _environment_context(config: Mapping[str, Any], num_envs: int, *, filmed: bo
         "num_envs": lambda path: num_envs,
         "render_mode": lambda path: None,
         "filmed": lambda path: filmed,
-        "vectorization": lambda path: config["vectorization"],
-        "evaluation": lambda path: config.get("evaluation", False),
+        "vectorization": lambda path: config.vectorization.name,
+        "evaluation": lambda path: config.evaluation,
         "dataset": functools.cache(lambda path: _dataset(config)),
-        "rng": lambda path: Seeds(config["seed"]).generator(path),
+        "rng": lambda path: Seeds(config.seed).generator(path),
     }
 
 
-def _dataset(config: Mapping[str, Any]) -> Dataset | None:
+def _dataset(config: EnvironmentConfig) -> Dataset | None:
     """Return the data set of a run, or None where it names none."""
-    if config.get("data") is None:
+    if config.data is None:
         return None
     from rlkit.learners.datasets.load import load_data
 
-    return load_data(config, lambda line: None)
+    return load_data(config.data, config.seed, lambda line: None)
 
 
 def _with_mode(context: Context, render_mode: str | None) -> Context:
@@ -137,17 +141,17 @@ def _wrappers(nodes: Sequence[Any]) -> Callable[[gymnasium.Env[Any, Any]], gymna
     return wrap
 
 
-def _native(config: Mapping[str, Any], make_env: Builder, vector: Any, films: Sequence[Sink]) -> Environment:
+def _native(config: EnvironmentConfig, make_env: Builder, vector: Any, films: Sequence[Sink]) -> Environment:
     if films:
         vector.close()
         raise UsageError("a native vector environment cannot be filmed; set video=none, or vectorization=sync")
-    if config["vectorization"] == "async":
+    if config.vectorization is Vectorization["async"]:
         vector.close()
         raise UsageError(
             "vectorization=async steps single environments in processes, and this one steps many by itself; leave it "
             "out, or take the environment's own option (env.stepping=python)"
         )
-    if config["preprocess"]:
+    if config.preprocess:
         raise UsageError(
             "preprocess= wraps single environments, not native vector ones; use vectorization=sync, or the "
             "environment's own option (env.stepping=python)"
@@ -155,11 +159,11 @@ def _native(config: Mapping[str, Any], make_env: Builder, vector: Any, films: Se
     built = [vector]
     context = _environment_context(config, vector.num_envs, filmed=False)
     make = lambda: built.pop() if built else make_env(context)  # noqa: E731
-    return VectorEnvironment(make, action_mask=config["action_mask"])
+    return VectorEnvironment(make, action_mask=config.action_mask)
 
 
 def make_agent(
-    config: Mapping[str, Any],
+    config: AgentConfig,
     env: Environment,
     seeds: Seeds,
     tell: Callable[[str], None] = lambda line: None,
@@ -185,25 +189,25 @@ def make_agent(
         "action_space": lambda path: env.action_space,
         "frame_stack": lambda path: env.frame_stack,
         "can_resign": lambda path: env.can_resign,
-        "num_envs": lambda path: config["num_envs"],
-        "device": lambda path: config["device"],
-        "total_steps": lambda path: config["total_steps"],
-        "scratch": lambda path: Path(config["run_dir"]) / "scratch" if config.get("run_dir") else None,
+        "num_envs": lambda path: config.num_envs,
+        "device": lambda path: config.device,
+        "total_steps": lambda path: config.total_steps,
+        "scratch": lambda path: Path(config.run_dir) / "scratch" if config.run_dir else None,
         "tell": lambda path: tell,
         "fresh": lambda path: fresh,
         "learns": lambda path: learns,
         "on_epoch": lambda path: on_epoch,
-        "threads": lambda path: config["threads"],
+        "threads": lambda path: config.threads,
         "task": lambda path: _task(env.action_space),
         "image_shape": lambda path: env.observation_space.shape if _is_picture(env.observation_space) else None,
-        "model": lambda path: functools.partial(_model, config),
-        "search_model": lambda path: functools.partial(_search_model, config),
+        "model": lambda path: functools.partial(_model, config.environment),
+        "search_model": lambda path: functools.partial(_search_model, config.environment),
         "rng": seeds.generator,
-        "generator": lambda path: seeds.torch_generator(path, config["device"]),
+        "generator": lambda path: seeds.torch_generator(path, config.device),
         "random_state": seeds.number,
     }
     with _torch_seeded(config, seeds):
-        agent: Agent = build(config["agent"], context, "agent")
+        agent: Agent = build(config.agent, context, "agent")
     return agent
 
 
@@ -215,28 +219,28 @@ def _is_picture(space: Any) -> bool:
     return isinstance(space, gymnasium.spaces.Box) and len(space.shape) in (2, 3) and space.dtype == "uint8"
 
 
-def _model(config: Mapping[str, Any], samples: int | None) -> FiniteMDP:
+def _model(config: EnvironmentConfig, samples: int | None) -> FiniteMDP:
     from rlkit.planning.mdp import model_of
 
-    env = make_single({**config, "vectorization": "sync"})
+    env = make_single(config.in_process())
     try:
         if isinstance(env, VectorEnv):
             raise UsageError(f"planners need a single environment, not a {type(env).__name__}")
-        return model_of(env, samples=samples, seed=config["seed"])
+        return model_of(env, samples=samples, seed=config.seed)
     finally:
         env.close()
 
 
-def _search_model(config: Mapping[str, Any], outcomes: int) -> Model:
+def _search_model(config: EnvironmentConfig, outcomes: int) -> Model:
     from rlkit.planning.search import model_of
 
-    return model_of(lambda: make_single({**config, "vectorization": "sync"}), outcomes=outcomes)
+    return model_of(lambda: make_single(config.in_process()), outcomes=outcomes)
 
 
 @contextmanager
-def _torch_seeded(config: Mapping[str, Any], seeds: Seeds) -> Iterator[None]:
+def _torch_seeded(config: AgentConfig, seeds: Seeds) -> Iterator[None]:
     """Build networks from the run's seed, and leave torch's global generator as it was."""
-    if config["network"] is None:
+    if config.network is None:
         yield
         return
     import torch

@@ -8,10 +8,10 @@ from typing import Any
 from rlkit.core.types import Environment, State
 
 
-def made_for(config: Mapping[str, Any], env: Environment) -> State:
-    """Return what a checkpoint has to agree with: the agent's class and the spaces."""
+def made_for(agent: Mapping[str, Any], env: Environment) -> State:
+    """Return what a checkpoint has to agree with: the class that the node `agent` names, and the spaces."""
     return {
-        "agent": config["agent"]["_target_"],
+        "agent": agent["_target_"],
         "observation space": str(env.observation_space),
         "action space": str(env.action_space),
     }

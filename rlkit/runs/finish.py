@@ -7,40 +7,53 @@ from pathlib import Path
 
 from gymnasium.vector import VectorEnv
 
+from rlkit.config.schemas import Video
+from rlkit.core.callback import Callback
 from rlkit.core.checkpoint import CheckpointError
 from rlkit.core.types import RunError, UsageError
 from rlkit.rendering.render_wrapper import FRAMES, Format
 from rlkit.runs import build
-from rlkit.runs.loggers.base import Logger
+from rlkit.runs.callbacks import Callbacks, notify
 from rlkit.runs.record_video import record
 from rlkit.runs.run import Run
-from rlkit.runs.training import AS_PLANNED, Training
+from rlkit.runs.training import Training
 
 
-def finish(run: Run, logger: Logger, session: Training) -> None:
+def finish(run: Run, callbacks: Callbacks, session: Training) -> None:
     """Draw the curve, record the best agent, and say where everything is."""
-    with suppress(UsageError):
-        from rlkit.runs.plots.curve import draw
-
-        logger.picture(session.steps, draw(run.directory))
-    _map(run, logger, session)
-    if run.stopped in AS_PLANNED and run.config["video"] == "final":
-        try:
-            logger.video(session.steps, next(record(run, format=Format(max_frames=FRAMES))).video)
-        except (RunError, UsageError) as error:
-            logger.message(f"no video: {error}")
+    for path in (_curve(run), _map(run, session), _video(run, session)):
+        if path is not None:
+            notify(callbacks, Callback.media, session.steps, path)
     for line in _summary(run, session):
-        logger.message(line)
+        session.say(line)
 
 
-def _map(run: Run, logger: Logger, session: Training) -> None:
+def _curve(run: Run) -> Path | None:
+    from rlkit.runs.plots.curve import draw
+
+    with suppress(UsageError):
+        return draw(run.directory)
+    return None
+
+
+def _video(run: Run, session: Training) -> Path | None:
+    if session.interrupted or run.config.video is not Video.final:
+        return None
     try:
-        if (drawn := _draw_map(run)) is not None:
-            logger.picture(session.steps, drawn)
-    except CheckpointError:
-        return  # It was interrupted before there was one.
+        return next(record(run, format=Format(max_frames=FRAMES))).video
     except (RunError, UsageError) as error:
-        logger.message(f"no map: {error}")
+        session.say(f"no video: {error}")
+        return None
+
+
+def _map(run: Run, session: Training) -> Path | None:
+    try:
+        return _draw_map(run)
+    except CheckpointError:
+        return None  # It was interrupted before there was one.
+    except (RunError, UsageError) as error:
+        session.say(f"no map: {error}")
+        return None
 
 
 def _draw_map(run: Run) -> Path | None:
@@ -50,16 +63,16 @@ def _draw_map(run: Run) -> Path | None:
         CheckpointError: the run has no checkpoint.
         RunError: the environment's ``layout()`` failed.
     """
-    if run.config["network"] is not None:
+    if run.config.network is not None:
         return None
     from rlkit.runs.plots.grid_map import draw, layout_of, legal_in, tables_of
 
     if tables_of(run.agent) is None:
         return None
-    env = build.make_single({**run.config, "vectorization": "sync"})
+    env = build.make_single(run.config.environment.in_process())
     layout = legal = None
     if not isinstance(env, VectorEnv):
-        layout, legal = layout_of(env), legal_in(env, action_mask=run.config["action_mask"])
+        layout, legal = layout_of(env), legal_in(env, action_mask=run.config.action_mask)
     env.close()
     if layout is None or (tables := tables_of(run.agent, legal)) is None:
         return None
@@ -71,14 +84,14 @@ def _summary(run: Run, session: Training) -> list[str]:
     lines = [f"{'stopped: ' + run.stopped if run.stopped else 'done'} at step {session.steps:,}"]
     if session.best_step is not None:
         lines.append(f"best evaluation: return {session.best_score:.4g} at step {session.best_step:,}")
-    elif run.config["eval"]["every"]:
-        lines.append(f"no evaluation yet: the first is due at step {run.config['eval']['every']:,} (eval.every)")
+    elif run.config.eval.every:
+        lines.append(f"no evaluation yet: the first is due at step {run.config.eval.every:,} (eval.every)")
     lines.append(f"run folder: {run.directory}")
     if (run.directory / "curve.png").exists():
         lines.append(f"curve: {run.directory / 'curve.png'}")
     if (run.directory / "map.png").exists():
         lines.append(f"map: {run.directory / 'map.png'}")
-    if run.stopped and run.stopped.startswith("SIG"):
+    if session.interrupted:
         if session.resumes_at < session.steps:
             lines.append(f"the environment's state cannot be read: it goes on from step {session.resumes_at:,}")
         lines.append(f"go on: rlkit train resume={run.directory}")

@@ -7,16 +7,23 @@ import json
 import platform
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from rlkit.config.messages import nearest
+from rlkit.config.run_config import FitRunConfig, TrainRunConfig
+from rlkit.config.typed import plain_data, typed
 from rlkit.core.types import UsageError
+
+C = TypeVar("C")
+
+CHECKPOINTS = "checkpoints"
+"""The folder of a run's checkpoints in its own."""
 
 PACKAGES = (
     "rlkit",
@@ -34,55 +41,86 @@ PACKAGES = (
 )
 
 
-def default_name(config: dict[str, Any]) -> str:
-    """Return ``<agent>_<env>_s<seed>`` or ``<learner>_<data>_s<seed>``, with what the names do not say.
+def training_name(config: TrainRunConfig) -> str:
+    """Return the default name of a training run: ``<agent>_<env>_s<seed>``, with the game or id that it does not say.
 
-    That is the game or id of an environment, the file of a data set, the class of an estimator. A preset is called by
-    its own name: ``<experiment>_s<seed>``.
+    A preset is called by its own name: ``<experiment>_s<seed>``.
     """
-    choices = config["choices"]
-    preset = choices.get("experiment") not in (None, "None")
-    pair = ("learner", "data") if "learner" in config else ("agent", "env")
-    parts = [choices["experiment"]] if preset else [choices[group] for group in pair]
-    parts += _not_said(config, parts[0], preset)
-    return re.sub(r"[^\w.-]+", "-", "_".join([*parts, f"s{config['seed']}"]))
+    choices, env = config.choices, config.env
+    preset = _preset(choices)
+    parts = [preset] if preset else [choices["agent"], choices["env"]]
+    if "game" in env:
+        parts += [str(env["game"])] if str(env["game"]).lower() not in parts[0] else []
+    elif choices["env"] == "gym" and not preset:
+        parts.append(str(env["id"]))
+    return _joined(parts, config.seed)
 
 
-def _not_said(config: dict[str, Any], first: str, preset: bool) -> list[str]:
-    """Return what the names of the files do not say: `first` is the first of them."""
-    choices = config["choices"]
-    if "learner" in config:
-        named = [str(config["learner"]["estimator"]).rpartition(".")[2]] if choices["learner"] == "sklearn" else []
-        return [] if preset else [*named, *([Path(config["data"]["path"]).stem] if "path" in config["data"] else [])]
-    if "game" in config["env"] and str(config["env"]["game"]).lower() not in first:
-        return [str(config["env"]["game"])]
-    return [str(config["env"]["id"])] if choices["env"] == "gym" and not preset else []
+def fit_name(config: FitRunConfig) -> str:
+    """Return the default name of a fit: ``<learner>_<data>_s<seed>``, with the class or file that it does not say.
+
+    A preset is called by its own name: ``<experiment>_s<seed>``.
+    """
+    choices = config.choices
+    if preset := _preset(choices):
+        return _joined([preset], config.seed)
+    parts = [choices["learner"], choices["data"]]
+    if choices["learner"] == "sklearn":
+        parts.append(str(config.learner["estimator"]).rpartition(".")[2])
+    if "path" in config.data:
+        parts.append(Path(config.data["path"]).stem)
+    return _joined(parts, config.seed)
 
 
-def claim(config: dict[str, Any]) -> Path:
-    """Make the run's folder: a default name that is taken gets a number, an explicit folder is refused."""
-    explicit = config["run_dir"] is not None
-    base = Path(config["run_dir"] or Path("runs") / config["name"])
+def _preset(choices: Mapping[str, str]) -> str | None:
+    preset = choices.get("experiment")
+    return None if preset in (None, "None") else preset
+
+
+def _joined(parts: Sequence[str], seed: int) -> str:
+    return re.sub(r"[^\w.-]+", "-", "_".join([*parts, f"s{seed}"]))
+
+
+def placed(name: str, run_dir: str, default: str) -> tuple[str, Path]:
+    """Claim the folder of a new run, and return the name and the folder that it got.
+
+    Args:
+        name: that was typed, or "".
+        run_dir: that was typed, or "".
+        default: the name of a run that is given none.
+
+    Raises:
+        UsageError: the folder is there, and a name or folder was given.
+    """
+    directory = claim(name or default, run_dir or None, explicit=bool(run_dir) or name not in ("", default))
+    return (name or default) if run_dir else directory.name, directory
+
+
+def claim(name: str, run_dir: str | None, *, explicit: bool) -> Path:
+    """Make a run's folder.
+
+    Args:
+        name: of the run.
+        run_dir: the folder; None: ``runs/<name>``.
+        explicit: the user gave one of them; else a folder that is there gets a number.
+
+    Raises:
+        UsageError: an explicit folder is there.
+    """
+    base = Path(run_dir or Path("runs") / name)
     number = 1
     while True:
         directory = base if number == 1 else base.with_name(f"{base.name}-{number}")
         try:
             directory.mkdir(parents=True)
-            break
+            return directory
         except FileExistsError:
-            if explicit or _named(config):
+            if explicit:
                 raise UsageError(
                     f"run folder {directory} exists and is never overwritten; choose another name=, or go on with "
                     f"resume={directory}"
                 ) from None
             number += 1
-    config["run_dir"] = str(directory)
-    config["name"] = directory.name if not explicit else config["name"]
-    return directory
-
-
-def _named(config: dict[str, Any]) -> bool:
-    return bool(config["name"] != default_name(config))
 
 
 @contextmanager
@@ -105,12 +143,12 @@ def locked(directory: Path) -> Iterator[None]:
         yield
 
 
-def write_folder(directory: Path, config: dict[str, Any]) -> None:
+def write_folder(directory: Path, values: Mapping[str, Any]) -> None:
     """Write config.yaml, and versions.json with the folder's own id where there is none yet."""
     path = directory / "versions.json"
     if not path.exists():
         _write_whole(path, json.dumps({"id": secrets.token_hex(8), **versions()}, indent=1) + "\n")
-    _write_whole(directory / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+    _write_whole(directory / "config.yaml", yaml.safe_dump(dict(values), sort_keys=False))
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -124,11 +162,42 @@ def read_config(directory: Path) -> dict[str, Any]:
         known = [folder.parent.name for folder in sorted(directory.parent.glob("*/config.yaml"))]
         raise UsageError(f"there is no run {directory} (no config.yaml in it){nearest(directory.name, known)}")
     try:
-        config = yaml.safe_load(path.read_text())
-        pair = ("learner", "data") if "learner" in config else ("agent", "env")
-        return {**config, **{key: config[key] for key in ("name", *pair)}}
+        values = yaml.safe_load(path.read_text())
+        pair = ("learner", "data") if "learner" in values else ("agent", "env")
+        return {**values, **{key: values[key] for key in ("name", *pair)}}
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise UsageError(f"{path} is not the configuration of an rlkit run: {type(error).__name__}: {error}") from error
+
+
+def run_config(kind: type[C], values: Mapping[str, Any], directory: Path) -> C:
+    """Return the values of a run folder's config.yaml as an object of the dataclass `kind`.
+
+    Raises:
+        UsageError: they are not those of this version of rlkit.
+    """
+    try:
+        return typed(kind, values)
+    except UsageError as error:
+        raise UsageError(f"{directory / 'config.yaml'} is not of this version of rlkit: {error}") from error
+
+
+def training_config(directory: Path) -> TrainRunConfig:
+    """Return the configuration of a training run's folder.
+
+    Raises:
+        UsageError: it is not there, or not a training run of this version of rlkit.
+    """
+    values = read_config(directory)
+    if "learner" in values:
+        raise UsageError(f"{directory} is a run of rlkit fit; rlkit predict and rlkit report take it")
+    return run_config(TrainRunConfig, values, directory)
+
+
+def training_values(config: TrainRunConfig) -> dict[str, Any]:
+    """Return what config.yaml holds of a training run."""
+    values = plain_data(config)
+    del values["resume"]
+    return values
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from rlkit.core.evaluation import evaluate, mixed
+from rlkit.config.run_config import EnvironmentConfig, TrainRunConfig
+from rlkit.core.evaluation import evaluate, with_epsilon
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Actor, Array, Memory, RunError, TimeStep, UsageError, require_least
 from rlkit.rendering.render_wrapper import AS_DRAWN, Format, first_episode, side_by_side
@@ -19,7 +20,7 @@ from rlkit.runs.folder import versions
 
 SUFFIX = ".actions.json"
 ENVIRONMENT = ("env", "preprocess", "action_mask")
-"""The keys of a configuration that make an environment."""
+"""What is kept of an `EnvironmentConfig`."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class AgentSource(Protocol):
     """A trained agent in its environment, such as an `rlkit.runs.run.Run`."""
 
     @property
-    def config(self) -> Mapping[str, Any]:
+    def config(self) -> TrainRunConfig:
         """The configuration of its run."""
 
     @property
@@ -103,28 +104,28 @@ def record(
 ) -> Iterator[Recording]:
     """Record episodes, each when it is asked for; the arguments are those of `Run.play`."""
     require_least(1, "", episodes=episodes, max_steps=max_steps)
-    settings = run.config["eval"]
+    settings = run.config.eval
     agent = run.load_agent(checkpoint, device)
     stem = (run.videos if out is None else Path(out)) / f"{run.chosen(checkpoint)}-seed{seed}"
     seeds = Seeds(seed).integers("play", size=episodes)
     groups = {f"{stem}-grid{episodes}": seeds} if grid else {f"{stem}-{i}": [one] for i, one in enumerate(seeds)}
     for number, (name, group) in enumerate(groups.items()):
         yield _record_group(
-            run.config,
+            run.config.environment,
             agent,
             name,
             group,
             rng=Seeds(seed).generator("play actions", number),
-            epsilon=settings["epsilon"] if epsilon is None else epsilon,
-            sample=settings["sample"] if sample is None else sample,
-            max_steps=max_steps or settings["max_steps"],
+            epsilon=settings.epsilon if epsilon is None else epsilon,
+            sample=settings.sample if sample is None else sample,
+            max_steps=max_steps or settings.max_steps,
             actions=actions,
             format=format,
         )
 
 
 def _record_group(
-    config: Mapping[str, Any],
+    config: EnvironmentConfig,
     agent: Actor,
     name: str,
     seeds: list[int],
@@ -139,10 +140,10 @@ def _record_group(
     """Record an episode of each seed side by side, to ``<name>.mp4``."""
     path = Path(f"{name}.mp4")
     with side_by_side(path, len(seeds), format) as films:
-        env = build.make_environment(build.for_evaluation(config), num_envs=len(seeds), films=films)
-        noting = Noting(mixed(agent, env.action_space, epsilon, sample=sample))
+        env = build.make_environment(config.for_evaluation(), num_envs=len(seeds), films=films)
+        recorder = ActionRecorder(with_epsilon(agent, env.action_space, epsilon, sample=sample))
         try:
-            played = evaluate(noting, env, episodes=len(seeds), max_steps=max_steps, rng=rng, episode_seeds=seeds)
+            played = evaluate(recorder, env, episodes=len(seeds), max_steps=max_steps, rng=rng, episode_seeds=seeds)
         finally:
             env.close()
     scores, lengths, _ = map(list, zip(*played, strict=True))
@@ -150,10 +151,10 @@ def _record_group(
     for i, (score, length) in enumerate(zip(scores, lengths, strict=True) if actions else ()):
         own = f"{name}-{i}" if len(seeds) > 1 else name
         log = ActionLog(
-            environment={key: config[key] for key in ENVIRONMENT},
+            environment={key: getattr(config, key) for key in ENVIRONMENT},
             seed=int(seeds[i]),
-            actions=[row[i].tolist() for row in noting.actions[:length]],
-            dtype=noting.actions[0].dtype.str,
+            actions=[row[i].tolist() for row in recorder.actions[:length]],
+            dtype=recorder.actions[0].dtype.str,
             score=score,
             versions=versions(),
         )
@@ -178,11 +179,11 @@ def render(path: Path | str, *, out: Path | str | None = None, format: Format = 
     size = f"-{format.height}" if format.height else ""
     video = (path.parent if out is None else Path(out)) / f"{path.name.removesuffix(SUFFIX)}{size}.mp4"
     with first_episode(video, format) as sink:
-        config = build.for_evaluation(log.environment)
-        env = build.make_environment(config, num_envs=1, films=[sink])
+        config = EnvironmentConfig(**log.environment)
+        env = build.make_environment(config.for_evaluation(), num_envs=1, films=[sink])
         try:
             [(score, length, _)] = evaluate(
-                Script(log),
+                ReplayActor(log),
                 env,
                 episodes=1,
                 max_steps=len(log.actions),
@@ -205,8 +206,8 @@ def _changed(log: ActionLog) -> str:
     return f"; the log was made with {', '.join(other)}" if other else "; is it drawing from a generator of its own?"
 
 
-class Noting:
-    """Another's actions, written down: `actions`, [N, ...] a step."""
+class ActionRecorder:
+    """Another's actions, recorded: `actions`, [N, ...] a step."""
 
     def __init__(self, actor: Actor):
         """Act as `actor` does."""
@@ -220,13 +221,13 @@ class Noting:
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
-        """Let `actor` act, and note it."""
+        """Let `actor` act, and record its action."""
         action, memory = self._actor.act(timestep, memory, explore=explore, rng=rng)
         self.actions.append(np.array(action))
         return action, memory
 
 
-class Script:
+class ReplayActor:
     """The actions of a log, one after the other, for one environment."""
 
     def __init__(self, log: ActionLog):

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 import importlib.util
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple
 
 from omegaconf import DictConfig
 
 from rlkit.config.compose import Choices
 from rlkit.core.types import UsageError
+from rlkit.runs.callbacks import Callbacks
 
 LOGGERS = {"wandb": "pip install wandb", "tensorboard": 'pip install "rlkit[tensorboard]"'}
 """Loggers that need a package of the same name, and how to get it."""
 
 
 class Request(NamedTuple):
-    """What a command line asks for."""
+    """What a command line, or a program, asks for."""
 
     config: DictConfig
     choices: Choices
     overrides: Sequence[str]
+    callbacks: Callbacks = MappingProxyType({})  # of a program, beside those of the configuration
 
 
-def require_loggers(config: Mapping[str, Any]) -> None:
+def require_loggers(loggers: Container[str]) -> None:
     """Refuse loggers whose package is not there.
 
     Raises:
         UsageError: naming it and its remedy.
     """
     for logger, remedy in LOGGERS.items():
-        if logger in config["logger"] and importlib.util.find_spec(logger) is None:
+        if logger in loggers and importlib.util.find_spec(logger) is None:
             raise UsageError(f"logger={logger} needs {logger}: {remedy}, or leave it out of logger=[…]")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from rlkit.core.types import Agent, Array, State, UsageError, require_least
 from rlkit.rendering.render_wrapper import Format
 from rlkit.runs import build
 from rlkit.runs.compatibility import made_for, require_fit, without_replay
-from rlkit.runs.folder import read_config
+from rlkit.runs.folder import training_config, training_name, training_values
 from rlkit.runs.record_video import record
 
 
@@ -27,7 +28,8 @@ class Run:
 
     Attributes:
         directory: the folder.
-        config: plain data, as in config.yaml.
+        values: config.yaml as plain data.
+        config: the same, typed.
         stopped: why training ended before its budget, where this object comes from training; else None.
     """
 
@@ -38,17 +40,19 @@ class Run:
             UsageError: it is not there, or not a run of rlkit's.
         """
         self.directory = Path(directory)
-        self.config: dict[str, Any] = read_config(self.directory)
-        if "learner" in self.config:
-            raise UsageError(f"{directory} is a run of rlkit fit; rlkit predict and rlkit report take it")
-        # A run of before there was the key.
-        self.config["eval"].setdefault("sample", False)
+        self.config = training_config(self.directory)
+        self.values = training_values(self.config)
         self.stopped: str | None = None
 
     @property
     def name(self) -> str:
         """The run's name."""
-        return str(self.config["name"])
+        return self.config.name
+
+    @property
+    def default_name(self) -> str:
+        """The name that the run has where none is given."""
+        return training_name(self.config)
 
     @property
     def videos(self) -> Path:
@@ -94,7 +98,7 @@ class Run:
             UsageError: less than one.
         """
         require_least(1, "", threads=threads)
-        if self.config["network"] is not None:
+        if self.config.network is not None:
             import torch
 
             torch.set_num_threads(threads)
@@ -116,12 +120,13 @@ class Run:
             UsageError: there is no such checkpoint.
         """
         state = self._state(self.chosen(checkpoint))
-        config = {**self.config, "device": device or self.config["device"]}
-        config["agent"] = {**config["agent"], **(settings or {})}
-        env = build.make_environment({**config, "vectorization": "sync"}, num_envs=1)
+        config = self.config.agent_config
+        node = {**config.agent, **(settings or {})}
+        config = replace(config, agent=node, device=device or config.device)
+        env = build.make_environment(config.environment.in_process(), num_envs=1)
         try:
-            agent = build.make_agent(config, env, Seeds(config["seed"]), fresh=False, learns=False)
-            require_fit(state["made_for"], made_for(config, env))
+            agent = build.make_agent(config, env, Seeds(self.config.seed), fresh=False, learns=False)
+            require_fit(state["made_for"], made_for(config.agent, env))
             agent.load_state_dict(without_replay(state["agent"]))
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise CheckpointError(
@@ -180,28 +185,28 @@ class Run:
             device: as in `load_agent`.
 
         Raises:
-            UsageError: less than one episode, step or environment, or what `rlkit.core.evaluation.mixed` refuses.
+            UsageError: less than one episode, step or environment, or what `with_epsilon` refuses.
         """
         require_least(1, "", episodes=episodes, max_steps=max_steps, num_envs=num_envs)
-        settings = self.config["eval"]
+        settings = self.config.eval
         agent = self.load_agent(checkpoint, device)
-        env = build.make_environment(build.for_evaluation(self.config), num_envs=min(num_envs, episodes))
+        env = build.make_environment(self.config.environment.for_evaluation(), num_envs=min(num_envs, episodes))
         seeds = Seeds(seed)
         try:
             played = evaluate(
                 agent,
                 env,
                 episodes=episodes,
-                max_steps=max_steps or settings["max_steps"],
+                max_steps=max_steps or settings.max_steps,
                 rng=seeds.generator("final evaluation actions"),
                 episode_seeds=seeds.integers("final evaluation episodes", size=episodes),
-                epsilon=settings["epsilon"] if epsilon is None else epsilon,
-                sample=settings["sample"] if sample is None else sample,
+                epsilon=settings.epsilon if epsilon is None else epsilon,
+                sample=settings.sample if sample is None else sample,
             )
         finally:
             env.close()
-        returns = np.array([score for score, _, _ in played])
-        lengths = np.array([length for _, length, _ in played])
+        returns = np.array([episode.return_raw for episode in played])
+        lengths = np.array([episode.length for episode in played])
         return {"episodes": episodes, "return/raw": _spread(returns), "length": _spread(lengths)}
 
     def play(

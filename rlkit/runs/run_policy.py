@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlkit.core.evaluation import mixed
+from rlkit.core.evaluation import with_epsilon
 from rlkit.core.types import Actor, FromRun
 from rlkit.runs.run import Run
 
@@ -15,4 +15,4 @@ def of_run(run: str, checkpoint: str, epsilon: float, action_space: FromRun[Any]
     Raises:
         UsageError: there is no such run or checkpoint.
     """
-    return mixed(Run(run).load_agent(checkpoint), action_space, epsilon)
+    return with_epsilon(Run(run).load_agent(checkpoint), action_space, epsilon)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from math import isfinite
 from pathlib import Path
@@ -12,28 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rlkit.config.run_config import TrainRunConfig
+from rlkit.config.schemas import InnerLoop, Vectorization, Video
+from rlkit.core.callback import CLOCK, Callback
 from rlkit.core.checkpoint import CheckpointError, Store
 from rlkit.core.evaluation import evaluate
 from rlkit.core.loop import Interaction, crossed, interact, train
 from rlkit.core.seeding import Seeds
-from rlkit.core.statistics import Averages, Episode, EpisodeTracker
+from rlkit.core.statistics import Averages, Episode, EpisodeTracker, EvaluationEpisode, EvaluationResult
 from rlkit.core.types import Agent, Environment, Metrics, RunError, State, Transition, UsageError
-from rlkit.rendering.render_wrapper import FRAMES, Format, Sink, side_by_side
 from rlkit.runs import build
+from rlkit.runs.callbacks import Callbacks, Hook, P, implementing, load_states, notify, states
 from rlkit.runs.compatibility import made_for, require_fit, without_replay
-from rlkit.runs.loggers.base import Logger
+from rlkit.runs.folder import CHECKPOINTS
 
 if TYPE_CHECKING:
     from rlkit.algorithms.tabular.compiled import CompiledLoop
+    from rlkit.rendering.render_wrapper import Sink
 
 STOP_AT = "stop_at was reached"
 TOTAL_EPISODES = "total_episodes was reached"
-CHECKPOINTS = "checkpoints"
-"""Their folder in a run's."""
-
-AS_PLANNED = (None, STOP_AT, TOTAL_EPISODES)
-"""Reasons to stop that leave nothing to go on with."""
-
 ENDED = (
     "the environment's state cannot be read, so that a run goes on only from a multiple of checkpoint.every, and this "
     "one ended before the first: train anew with a smaller checkpoint.every"
@@ -51,26 +49,29 @@ class Training:
         opaque: the environment's state cannot be read.
         episodes: training episodes that have ended, those that were cut left out.
         stopped: why it ended before `total_steps`, or None.
+        interrupted: a signal ended it, so that it is not as it was meant to end.
     """
 
     def __init__(
         self,
-        config: Mapping[str, Any],
+        config: TrainRunConfig,
         directory: Path,
         videos: Path,
         *,
         agent: Agent,
         env: Environment,
-        logger: Logger,
+        callbacks: Callbacks,
         opaque: bool,
     ):
         self._config = config
         self._videos = videos
         self._agent = agent
         self._env = env
-        self._logger = logger
+        self._callbacks = callbacks
+        self._on_step = implementing(callbacks, Callback.step)
+        self._on_episode = implementing(callbacks, Callback.episode)
         self.opaque = opaque
-        self._seeds = Seeds(config["seed"])
+        self._seeds = Seeds(config.seed)
         self._stream = stream(config, agent, env, opaque=opaque)
         self._tracker = EpisodeTracker(env.num_envs)
         self._averages = Averages()
@@ -79,10 +80,15 @@ class Training:
         self._best: dict[str, Any] = {"step": None, "score": -np.inf}
         self._evaluated: int | None = None  # the step of the last scheduled evaluation
         # An opaque environment's last checkpoint may not be one to go on from: the scheduled one before it is.
-        keep = max(config["checkpoint"]["keep"], 2 if opaque else 1)
-        self._store = Store(directory / CHECKPOINTS, keep, logger.message)
-        self._best_store = Store(directory / CHECKPOINTS / "best", sys.maxsize, logger.message)
+        keep = max(config.checkpoint.keep, 2 if opaque else 1)
+        self._store = Store(directory / CHECKPOINTS, keep, self.say)
+        self._best_store = Store(directory / CHECKPOINTS / "best", sys.maxsize, self.say)
         self.stopped: str | None = None
+        self.interrupted = False
+
+    def say(self, line: str) -> None:
+        """Show a line to the user."""
+        notify(self._callbacks, Callback.message, line)
 
     @property
     def steps(self) -> int:
@@ -109,15 +115,17 @@ class Training:
         """The mean return of the best evaluation so far."""
         return float(self._best["score"])
 
-    def resume(self) -> None:
+    def resume(self, *, extended: bool) -> None:
         """Go on from the newest whole checkpoint that can be gone on from; from step 0 where none was written yet.
+
+        `extended`: a run that had stopped goes on, because it was given another limit.
 
         Raises:
             CheckpointError: there are checkpoints, but no usable one.
             UsageError: the run is beyond `total_steps` by more than the last step of its environments.
         """
         if not self._store.steps():
-            self._logger.message("there is no checkpoint yet: starting again from step 0")
+            self.say("there is no checkpoint yet: starting again from step 0")
             return
         step, state = self._store.load_newest(lambda state: bool(state["resumable"]), ENDED)
         try:
@@ -127,35 +135,51 @@ class Training:
             raise CheckpointError(
                 f"checkpoint {self._store.directory / str(step)} does not fit this run's config.yaml: {error}"
             ) from error
-        if self.steps >= (total := self._config["total_steps"]) + self._env.num_envs:
+        if self.steps >= (total := self._config.total_steps) + self._env.num_envs:
             raise UsageError(f"total_steps is {total:,}, and the run is at step {self.steps:,} already: give it more")
+        self.stopped = None if extended else state["stopped"]
         self._store.drop_after(step)
         # The final evaluation of a run that is extended was made at this step, but after its checkpoint.
         self._best_store.drop_after(self.best_step or 0)
 
     def run(self, interrupted: Callable[[], str | None]) -> None:
-        """Train until `total_steps`, `stop_at`, or until `interrupted` gives a reason."""
-        total = self._config["total_steps"]
+        """Train until `total_steps`, or until there is a reason to stop: `interrupted` gives that of a signal."""
+        total = self._config.total_steps
         started, before = time.perf_counter(), self.steps
         first = before
-        self.stopped = self._enough()
-        if first >= total or self.stopped:
-            limit = "total_episodes" if self.stopped else "total_steps"
-            self._logger.message(f"the run is at step {first:,} already: give it a {limit} beyond that to go on")
+        self._say_what_is_over(total)
         for _ in self._strides(0 if self.stopped else total):
             after = self.steps
-            if crossed(before, after, self._config["log"]["every"]):
+            if crossed(before, after, self._config.log.every):
                 self._log(after, time.perf_counter() - started, after - first)
-            if crossed(before, after, self._config["eval"]["every"]):
+            if crossed(before, after, self._config.eval.every):
                 self._evaluate(after)
-            if crossed(before, after, self._config["checkpoint"]["every"]) and after < total:
+            if self._on_step:
+                self._notify(self._on_step, Callback.step, after)
+            self.stopped = self.stopped or self._enough()
+            if crossed(before, after, self._config.checkpoint.every) and after < total:
                 self._save(resumable=True)
-            self._logger.progress(after)
             before = after
-            self.stopped = self.stopped or self._enough() or interrupted()
+            if self.stopped is None and (reason := interrupted()) is not None:
+                self.stopped, self.interrupted = reason, True
             if self.stopped is not None:
                 break
         self._finish(first)
+
+    def _say_what_is_over(self, total: int) -> None:
+        """Say why a run that is resumed has ended already."""
+        if self.stopped is not None:
+            self.say(f"the run stopped at step {self.steps:,}: {self.stopped}; give it a total_steps to go on")
+            return
+        self.stopped = self._enough()
+        if self.steps >= total or self.stopped:
+            limit = "total_episodes" if self.stopped else "total_steps"
+            self.say(f"the run is at step {self.steps:,} already: give it a {limit} beyond that to go on")
+
+    def _notify(self, callbacks: Callbacks, hook: Hook[P], *arguments: P.args, **keywords: P.kwargs) -> None:
+        """Call a hook of each; the first reason to stop is the one that counts."""
+        reason = notify(callbacks, hook, *arguments, **keywords)
+        self.stopped = self.stopped or reason
 
     def _finish(self, first: int) -> None:
         """Write the last checkpoint, unless it was written just now or the run was interrupted where it can't be.
@@ -164,25 +188,25 @@ class Training:
         """
         resumable = not self.opaque or self._stream.at_cut
         written = self.steps == first or self.steps in self._store.steps()
-        if not written and (resumable or self.stopped in AS_PLANNED):
+        if not written and (resumable or not self.interrupted):
             self._save(resumable=resumable)
-        if self.stopped not in AS_PLANNED:
+        if self.interrupted:
             return
-        if self._config["log"]["every"] and (means := self._averages.read()):
-            self._logger.metrics(self.steps, means)
-        if self._config["eval"]["every"] and self._evaluated != self.steps:
+        if self._config.log.every and (means := self._averages.read()):
+            notify(self._callbacks, Callback.metrics, self.steps, means)
+        if self._config.eval.every and self._evaluated != self.steps:
             self._evaluate(self.steps, final=True)
 
     def _strides(self, total: int) -> Iterator[None]:
         """Go on by a step, or by many at once up to the next multiple of a period."""
         if self._compiled is None:
-            overlap = self._config["overlap"]
+            overlap = self._config.overlap
             for transition, metrics in train(self._agent, self._stream, total_steps=total, overlap=overlap):
                 self._take(transition, metrics)
                 yield
             return
         while self.steps < total:
-            wanted = self._config["total_episodes"]
+            wanted = self._config.total_episodes
             episodes = total if wanted is None else wanted - self.episodes
             limits = {"steps": min(total, self._next_due()), "episodes": episodes}
             self._count(self._compiled.stride(self._stream, self._tracker, self._averages, **limits))
@@ -190,12 +214,12 @@ class Training:
 
     def _next_due(self) -> int:
         """Return the next multiple of a period."""
-        periods = [self._config[name]["every"] for name in ("log", "eval", "checkpoint")]
-        due: int = min((self.steps // every + 1) * every for every in [*periods, self._config["total_steps"]] if every)
-        return due
+        config = self._config
+        periods = (config.log.every, config.eval.every, config.checkpoint.every, config.total_steps)
+        return min((self.steps // every + 1) * every for every in periods if every)
 
     def _enough(self) -> str | None:
-        wanted = self._config["total_episodes"]
+        wanted = self._config.total_episodes
         return TOTAL_EPISODES if wanted is not None and self.episodes >= wanted else None
 
     def _take(self, transition: Transition, metrics: Metrics | None) -> None:
@@ -206,7 +230,8 @@ class Training:
 
     def _count(self, episodes: Iterable[Episode]) -> None:
         for episode in episodes:
-            self._logger.episode(episode)
+            if self._on_episode:
+                self._notify(self._on_episode, Callback.episode, episode)
             if not episode.cut:
                 self.episodes += 1
                 self._averages.add(
@@ -218,30 +243,33 @@ class Training:
                 )
 
     def _log(self, step: int, seconds: float, steps: int) -> None:
-        means = self._averages.read()
-        if means:
-            self._logger.metrics(step, means)
-        self._logger.timing(step, {"time/seconds": seconds, "time/steps_per_second": steps / max(seconds, 1e-9)})
+        pace = {f"{CLOCK}seconds": seconds, f"{CLOCK}steps_per_second": steps / max(seconds, 1e-9)}
+        self._notify(self._callbacks, Callback.metrics, step, {**self._averages.read(), **pace})
 
     def _evaluate(self, step: int, *, final: bool = False) -> None:
         """Score the agent; `final`: at the end of the run, outside of the schedule."""
-        target = self._videos / f"step-{step:09d}.mp4" if self._config["video"] == "eval" else None
+        target = self._videos / f"step-{step:09d}.mp4" if self._config.video is Video.eval else None
         played = evaluate_agent(self._config, self._agent, self._seeds, step, target)
-        episodes = [Episode(step, 0, score, score, length, False) for score, length, _ in played]
-        (self._logger.final_evaluation if final else self._logger.evaluation)(step, episodes)
+        evaluation = EvaluationResult(step, played, final)
+        reason = notify(self._callbacks, Callback.evaluation, evaluation)
         if target is not None:
-            self._logger.video(step, target)
-        score = sum(episode.return_raw for episode in episodes) / len(episodes)
-        if score >= self._best["score"]:
-            self._best = {"step": step, "score": score}
-            agent = without_replay(self._agent.state_dict())
-            self._best_store.save(step, {"agent": agent, "score": score, "made_for": self._made_for()})
+            notify(self._callbacks, Callback.media, step, target)
+        self._keep_best(evaluation)
         if final:
             return  # The best agent before it is kept, too: it is the best again where the run is extended.
         self._evaluated = step
         self._drop_bests()
-        if self._config["stop_at"] is not None and score >= self._config["stop_at"]:
+        if self._config.stop_at is not None and evaluation.mean_return >= self._config.stop_at:
             self.stopped = STOP_AT
+        self.stopped = self.stopped or reason
+
+    def _keep_best(self, evaluation: EvaluationResult) -> None:
+        """Save the agent where it is the best so far, the newest of equals."""
+        step, score = evaluation.step, evaluation.mean_return
+        if score >= self._best["score"]:
+            self._best = {"step": step, "score": score}
+            agent = without_replay(self._agent.state_dict())
+            self._best_store.save(step, {"agent": agent, "score": score, "made_for": self._made_for()})
 
     def _save(self, *, resumable: bool) -> None:
         self._store.save(self.steps, {**self.state_dict(), "resumable": resumable})
@@ -264,21 +292,24 @@ class Training:
             "best": self._best,
             "evaluated": self._evaluated,
             "episodes": self.episodes,
-            "logger": self._logger.state_dict(),
+            # A limit of episodes says so itself.
+            "stopped": None if self.interrupted or self.stopped == TOTAL_EPISODES else self.stopped,
+            "callbacks": states(self._callbacks),
         }
 
     def _made_for(self) -> State:
-        return made_for(self._config, self._env)
+        return made_for(self._config.agent, self._env)
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self._agent.load_state_dict(state["agent"])
         self._stream.load_state_dict(state["stream"])
         self._tracker.load_state_dict(state["tracker"])
         self._averages.load_state_dict(state["averages"])
         self._best, self._evaluated = dict(state["best"]), state["evaluated"]
         self.episodes = state["episodes"]
-        self._logger.load_state_dict(state["logger"])
+        for name in load_states(self._callbacks, state["callbacks"]):
+            self.say(f"{name} is not there any more: what it remembers is not kept in further checkpoints")
 
 
 def require_finite(metrics: Metrics, step: int) -> None:
@@ -295,68 +326,70 @@ def require_finite(metrics: Metrics, step: int) -> None:
             )
 
 
-def compiled(config: Mapping[str, Any], agent: Agent, env: Environment) -> CompiledLoop | None:
+def compiled(config: TrainRunConfig, agent: Agent, env: Environment) -> CompiledLoop | None:
     """Return the compiled loop where it is asked for, or pays and can be had.
 
     Raises:
         UsageError: it is asked for and cannot be had.
     """
-    asked = config["inner_loop"]
-    if asked == "python" or (asked == "auto" and not _pays(config)):
+    asked = config.inner_loop
+    if asked is InnerLoop.python or (asked is InnerLoop.auto and not _pays(config)):
         return None
     from rlkit.algorithms.tabular.compiled import compiled_loop
 
     try:
-        return compiled_loop(agent, env, action_mask=config["action_mask"])
+        return compiled_loop(agent, env, action_mask=config.action_mask)
     except UsageError:
-        if asked == "numba":
+        if asked is InnerLoop.numba:
             raise
         return None
 
 
-def _pays(config: Mapping[str, Any]) -> bool:
-    """Tell whether it is worth while to ask, before anything is imported."""
-    alone = config["num_envs"] == 1 and config["vectorization"] == "sync" and not config["preprocess"]
-    return alone and config["network"] is None and config["total_steps"] >= COMPILED_FROM
+def _pays(config: TrainRunConfig) -> bool:
+    """Return whether the compiled loop may be worth asking for, before anything is imported."""
+    alone = config.num_envs == 1 and config.vectorization is Vectorization.sync and not config.preprocess
+    return alone and config.network is None and config.total_steps >= COMPILED_FROM
 
 
-def stream(config: Mapping[str, Any], agent: Agent, env: Environment, *, opaque: bool) -> Interaction:
+def stream(config: TrainRunConfig, agent: Agent, env: Environment, *, opaque: bool) -> Interaction:
     """Return the training stream of a run."""
-    seeds = Seeds(config["seed"])
+    seeds = Seeds(config.seed)
     return interact(
         agent,
         env,
         explore=True,
         rng=seeds.generator("actions"),
         reset_seeds=lambda step: seeds.integers("episodes", step, size=env.num_envs),
-        cut_every=config["checkpoint"]["every"] if opaque else 0,
+        cut_every=config.checkpoint.every if opaque else 0,
     )
 
 
 def evaluate_agent(
-    config: Mapping[str, Any], agent: Agent, seeds: Seeds, step: int, video_path: Path | None = None
-) -> list[tuple[float, int, bool]]:
+    config: TrainRunConfig, agent: Agent, seeds: Seeds, step: int, video_path: Path | None = None
+) -> list[EvaluationEpisode]:
     """Play `eval.episodes` greedy episodes in fresh environments, all randomness derived from (seed, `step`).
 
     The first episode is recorded to `video_path` where given.
     """
-    settings = config["eval"]
-    num_envs = min(settings["num_envs"], settings["episodes"])
+    settings = config.eval
+    num_envs = min(settings.num_envs, settings.episodes)
     recorder: AbstractContextManager[list[Sink]] = nullcontext([])
     if video_path is not None:
+        from rlkit.rendering.render_wrapper import FRAMES, Format, side_by_side
+
         recorder = side_by_side(video_path, 1, Format(max_frames=FRAMES))
     with recorder as films:
-        env = build.make_environment(build.for_evaluation(config), num_envs=num_envs, films=films)
+        env = build.make_environment(config.environment.for_evaluation(), num_envs=num_envs, films=films)
         try:
             return evaluate(
                 agent,
                 env,
-                episodes=settings["episodes"],
-                max_steps=settings["max_steps"],
+                episodes=settings.episodes,
+                max_steps=settings.max_steps,
                 rng=seeds.generator("evaluation actions", step),
-                episode_seeds=seeds.integers("evaluation episodes", step, size=settings["episodes"]),
-                epsilon=settings["epsilon"],
-                sample=settings["sample"],
+                episode_seeds=seeds.integers("evaluation episodes", step, size=settings.episodes),
+                epsilon=settings.epsilon,
+                sample=settings.sample,
             )
         finally:
             env.close()

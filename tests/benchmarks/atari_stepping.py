@@ -49,11 +49,11 @@ def raw(num_envs: int) -> Step:
 def rlkit(num_envs: int) -> Step:
     """The whole adapter, as training steps it."""
     from rlkit.config.compose import composed
-    from rlkit.config.instantiate import plain
+    from rlkit.config.run_config import TrainRunConfig, requested
     from rlkit.runs.build import make_environment
 
-    config = plain(composed("train", ["env=atari", "env.game=Pong", "tuned=none"])[0])
-    env = make_environment(config, num_envs=num_envs)
+    config = requested(TrainRunConfig, *composed("train", ["env=atari", "env.game=Pong", "tuned=none"]))
+    env = make_environment(config.environment, num_envs=num_envs)
     env.reset(list(range(num_envs)))
     return env.step
 

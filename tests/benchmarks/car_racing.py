@@ -59,7 +59,7 @@ def main() -> None:
     torch.set_num_threads(1)
     run = Run(arguments.run)
     agent = run.load_agent("last", settings={"draw": True} if arguments.draw else {})
-    env = build.make_single(build.for_evaluation(run.config))
+    env = build.make_single(run.config.environment.for_evaluation())
     rows = []
     for seed in Seeds(arguments.seed).integers("held-out tracks", size=arguments.tracks):
         rows.append(drive(agent, env, seed))

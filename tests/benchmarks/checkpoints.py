@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from keep import write
 
-from rlkit.config import instantiate
 from rlkit.config.compose import composed
+from rlkit.config.run_config import TrainRunConfig, requested
 from rlkit.core.checkpoint import Store
 from rlkit.core.loop import Interaction, interact
 from rlkit.core.seeding import Seeds
@@ -45,10 +45,9 @@ def play(stream: Interaction, agent: Any, steps: int) -> None:
 def rows(capacity: int, every: int, count: int, compress: bool, folder: Path) -> list[dict[str, Any]]:
     """Fill a replay and write `count` checkpoints after it."""
     words = ["agent=dqn", "env=atari", f"replay.capacity={capacity}", f"replay.compress={str(compress).lower()}"]
-    config = instantiate.plain(composed("train", words)[0])
-    config = {**config, "device": "cpu", "run_dir": None}
-    env = build.make_environment(config, num_envs=8)
-    agent = build.make_agent(config, env, Seeds(0))
+    config = requested(TrainRunConfig, *composed("train", [*words, "device=cpu"]))
+    env = build.make_environment(config.environment, num_envs=8)
+    agent = build.make_agent(config.agent_config, env, Seeds(0))
     stream = interact(
         agent, env, explore=True, rng=np.random.default_rng(0), reset_seeds=lambda step: list(range(env.num_envs))
     )

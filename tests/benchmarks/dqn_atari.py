@@ -57,18 +57,17 @@ class Split:
 
 def trainer(words: list[str], *, num_envs: int, opaque: bool, overlap: bool) -> tuple[Any, Any, Slice]:
     """Return an agent and its environments as the command makes them, and what trains for so many steps more."""
-    from rlkit.config import instantiate
     from rlkit.config.compose import composed
+    from rlkit.config.run_config import TrainRunConfig, requested
     from rlkit.core.loop import train
     from rlkit.core.seeding import Seeds
     from rlkit.runs import build
     from rlkit.runs.training import stream
 
-    config = instantiate.plain(composed("train", words)[0])
-    config = {**config, "device": "cpu", "run_dir": None}
-    env = build.make_environment(config, num_envs=num_envs)
-    agent = build.make_agent(config, env, Seeds(0))
-    flow = stream({**config, "checkpoint": {"every": 10**9}}, agent, env, opaque=opaque)
+    config = requested(TrainRunConfig, *composed("train", [*words, "device=cpu", f"checkpoint.every={10**9}"]))
+    env = build.make_environment(config.environment, num_envs=num_envs)
+    agent = build.make_agent(config.agent_config, env, Seeds(0))
+    flow = stream(config, agent, env, opaque=opaque)
     stepping = train(agent, flow, total_steps=10**9, overlap=overlap)
 
     def run(steps: int) -> int:

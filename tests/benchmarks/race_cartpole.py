@@ -105,8 +105,8 @@ def race_rlkit(agent_name: str, seed: int, identical: bool, budget: int, threads
     """Train with rlkit."""
     import torch
 
-    from rlkit.config import instantiate
     from rlkit.config.compose import composed
+    from rlkit.config.run_config import TrainRunConfig, requested
     from rlkit.core.loop import crossed, train
     from rlkit.core.seeding import Seeds
     from rlkit.core.types import TimeStep
@@ -115,9 +115,9 @@ def race_rlkit(agent_name: str, seed: int, identical: bool, budget: int, threads
 
     torch.set_num_threads(threads)
     overrides = [f"agent={agent_name}", f"seed={seed}", "device=cpu", *(IDENTICAL.split() if identical else [])]
-    config = instantiate.plain(composed("train", overrides)[0])
-    env = build.make_environment(config, num_envs=config["num_envs"])
-    agent = build.make_agent(config, env, Seeds(seed))
+    config = requested(TrainRunConfig, *composed("train", overrides))
+    env = build.make_environment(config.environment, num_envs=config.num_envs)
+    agent = build.make_agent(config.agent_config, env, Seeds(seed))
     rng = np.random.default_rng(0)
 
     def act(observation: np.ndarray) -> np.ndarray:

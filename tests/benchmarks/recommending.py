@@ -48,8 +48,8 @@ FACTORS = {
 
 def table_score(run: Any) -> float:
     """Return the share of likes of what most training users are known to like, expected over the users who come."""
-    env: Any = build.make_single(run.config)
-    later: Any = build.make_single({**run.config, "evaluation": True})
+    env: Any = build.make_single(run.config.environment)
+    later: Any = build.make_single(run.config.environment.for_evaluation())
     history, users = env._audience.history, later._audience.users
     likes = (history[env._audience.learners] > 0).sum(0)
     ranks: Array = np.where(later._audience.open[users], likes, -1)

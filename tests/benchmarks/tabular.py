@@ -18,8 +18,8 @@ import numpy as np
 from keep import write
 
 from rlkit.algorithms.tabular.compiled import compiled_loop
-from rlkit.config import instantiate
 from rlkit.config.compose import composed
+from rlkit.config.run_config import TrainRunConfig, requested
 from rlkit.core.loop import train
 from rlkit.core.seeding import Seeds
 from rlkit.core.statistics import Averages, EpisodeTracker
@@ -54,11 +54,11 @@ def tutorial(seed: int, steps: int) -> int:
     return taken
 
 
-def parts(seed: int) -> tuple[dict[str, Any], Any, Any, Any]:
+def parts(seed: int) -> tuple[TrainRunConfig, Any, Any, Any]:
     """Return configuration, environment, agent and stream of ``experiment=safecab_source``."""
-    config = instantiate.plain(composed("train", ["experiment=safecab_source", f"seed={seed}"])[0])
-    env = build.make_environment(config, num_envs=1)
-    agent = build.make_agent(config, env, Seeds(seed))
+    config = requested(TrainRunConfig, *composed("train", ["experiment=safecab_source", f"seed={seed}"]))
+    env = build.make_environment(config.environment, num_envs=1)
+    agent = build.make_agent(config.agent_config, env, Seeds(seed))
     return config, env, agent, stream(config, agent, env, opaque=False)
 
 

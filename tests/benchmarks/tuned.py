@@ -32,7 +32,7 @@ def row(pair: str, seed: int, folder: Path) -> dict[str, Any]:
     best_at = max(run.evaluation_means(), key=lambda found: found[1])[0]
     scores = {name: round(value, 2) for name, value in run.evaluate(100)["return/raw"].items()}
     env += "-continuous" if pair == CONTINUOUS else ""
-    return {"agent": agent, "env": env, "seed": seed, "steps": run.config["total_steps"], "best_at": best_at, **scores}
+    return {"agent": agent, "env": env, "seed": seed, "steps": run.config.total_steps, "best_at": best_at, **scores}
 
 
 def kept(path: Path) -> dict[tuple[str, str, int], dict[str, Any]]:

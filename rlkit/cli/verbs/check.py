@@ -12,6 +12,9 @@ from omegaconf import DictConfig
 
 from rlkit.config import instantiate
 from rlkit.config.compose import Choices, composed, run_verb
+from rlkit.config.run_config import AgentConfig, EnvironmentConfig
+from rlkit.config.schemas import CheckConfig
+from rlkit.config.typed import typed
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Environment, UsageError
 from rlkit.runs import build
@@ -53,8 +56,8 @@ def check(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> dic
         name = f"agent={choices['agent']}"
         found[name] = _told(f"{name} in {where}", partial(_check_agent, settings))
     if config.learner is not None:
-        settings = instantiate.plain(config)
-        for task in _tasks(settings["learner"]):
+        settings = _settings(config)
+        for task in _tasks(settings.learner):
             name = f"learner={choices['learner']}{f' for {task}' if task else ''}"
             found[name] = _told(name, partial(_check_learner, settings, task))
     return found
@@ -81,23 +84,29 @@ def _tell(result: Result) -> None:
     print(f"  {verdict}  {result.rule}{f': {result.message}' if result.message else ''}", flush=True)
 
 
-def _settings(config: DictConfig) -> dict[str, Any]:
-    return {**instantiate.plain(config), "vectorization": "sync"}
+def _settings(config: DictConfig) -> CheckConfig:
+    return typed(CheckConfig, instantiate.plain(config))
 
 
-def _check_env(settings: dict[str, Any]) -> list[Result]:
+def _environment(settings: CheckConfig) -> EnvironmentConfig:
+    return EnvironmentConfig(
+        settings.env, settings.preprocess, settings.action_mask, data=settings.data, seed=settings.seed
+    )
+
+
+def _check_env(settings: CheckConfig) -> list[Result]:
     def make(render_mode: str | None = None) -> Any:
-        return build.make_single(settings, num_envs=settings["num_envs"], render_mode=render_mode)
+        return build.make_single(_environment(settings), num_envs=settings.num_envs, render_mode=render_mode)
 
     return check_env(make, strict=False, tell=_tell, **_common(settings))
 
 
-def _check_agent(settings: dict[str, Any]) -> list[Result]:
+def _check_agent(settings: CheckConfig) -> list[Result]:
     return check_agent(
         partial(_make_agent, settings),
-        partial(build.make_single, settings, num_envs=settings["num_envs"]),
-        num_envs=settings["num_envs"],
-        threads=settings["threads"],
+        partial(build.make_single, _environment(settings), num_envs=settings.num_envs),
+        num_envs=settings.num_envs,
+        threads=settings.threads,
         strict=False,
         tell=_tell,
         **_common(settings),
@@ -110,30 +119,40 @@ def _tasks(learner: dict[str, Any]) -> list[str]:
     return list(target) if isinstance(target, dict) else [""]
 
 
-def _check_learner(settings: dict[str, Any], task: str) -> list[Result]:
+def _check_learner(settings: CheckConfig, task: str) -> list[Result]:
     context: instantiate.Context = {
         "task": lambda path: task,
         "random_state": lambda path: None,
         "image_shape": lambda path: None,
-        "device": lambda path: settings["device"],
+        "device": lambda path: settings.device,
     }
 
     def make() -> Any:
-        return instantiate.build(settings["learner"], context, "learner")
+        return instantiate.build(settings.learner, context, "learner")
 
-    with torch_threads(settings["threads"]):
-        return check_learner(make, seed=settings["seed"], strict=False, tell=_tell)
-
-
-def _common(settings: dict[str, Any]) -> dict[str, Any]:
-    return {key: settings[key] for key in ("seed", "steps", "action_mask")}
+    with torch_threads(settings.threads):
+        return check_learner(make, seed=settings.seed, strict=False, tell=_tell)
 
 
-def _make_agent(settings: dict[str, Any], env: Environment, seeds: Seeds) -> Agent:
-    return build.make_agent({**settings, "num_envs": env.num_envs}, env, seeds)
+def _common(settings: CheckConfig) -> dict[str, Any]:
+    return {"seed": settings.seed, "steps": settings.steps, "action_mask": settings.action_mask}
 
 
-def _with_environment(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
+def _make_agent(settings: CheckConfig, env: Environment, seeds: Seeds) -> Agent:
+    config = AgentConfig(
+        settings.agent,
+        settings.network,
+        env.num_envs,
+        settings.device,
+        settings.threads,
+        settings.total_steps,
+        run_dir=None,
+        environment=_environment(settings),
+    )
+    return build.make_agent(config, env, seeds)
+
+
+def _with_environment(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> tuple[CheckConfig, str]:
     """Return the settings with an environment that the agent takes, and how to ask for that environment."""
     if config.env is not None:
         _try(_settings(config))
@@ -150,10 +169,10 @@ def _with_environment(config: DictConfig, choices: Choices, overrides: Sequence[
     raise UsageError(_nowhere(refusals, choices["agent"]))
 
 
-def _try(settings: dict[str, Any]) -> None:
+def _try(settings: CheckConfig) -> None:
     """Build the agent for its environment: a `UsageError` says that it does not take it."""
-    with closing(build.make_environment(settings, num_envs=1)) as env:
-        _make_agent(settings, env, Seeds(settings["seed"]))
+    with closing(build.make_environment(_environment(settings), num_envs=1)) as env:
+        _make_agent(settings, env, Seeds(settings.seed))
 
 
 def _nowhere(refusals: Mapping[str, str], agent: str) -> str:

@@ -26,6 +26,7 @@ GROUPS = {
     "data": "data sets",
     "prepare": "preparations of data",
     "logger": "loggers",
+    "callback": "callbacks",
     "experiment": "experiments",
     "tuned": "tuned values",
 }

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from rlkit.cli.verbs.words import gathered
+from rlkit.config import instantiate
 from rlkit.config.compose import Choices, run_verb
+from rlkit.config.run_config import EnvironmentConfig
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import UsageError
 from rlkit.planning.games.game import Game, move_names
@@ -60,14 +62,14 @@ def shared_game(specs: Sequence[Spec], env: Any, threads: int) -> Game:
     Raises:
         UsageError: runs are of different games, or nothing says which game it is.
     """
-    configs: list[Mapping[str, Any]] = []
+    configs: list[EnvironmentConfig] = []
     if env is not None:
-        configs.append({"env": OmegaConf.to_container(env, resolve=True), "preprocess": []})
+        configs.append(EnvironmentConfig(instantiate.plain(env)))
     for spec in specs:
         if spec.is_run:
             run = Run(spec.name)
             run.use_threads(threads)
-            configs.append(run.config)
+            configs.append(run.config.environment)
     if not configs:
         raise UsageError("nothing says which game is played: give a run, or env=connect_four or another game")
     games = [game_of(config) for config in configs]

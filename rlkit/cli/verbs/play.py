@@ -99,7 +99,7 @@ def _play(config: DictConfig, overrides: Sequence[str]) -> None:
     require_least(1, "", episodes=config.episodes)
     run = Run(config.run)
     run.use_threads(config.threads)
-    turns = has_turns(run.config)
+    turns = has_turns(run.config.environment)
     _refuse(overrides, AGAINST if turns else ALONE, NO_USE)
     scores = _against(run, config) if turns else _in_window(run, config)
     if config.output.name == "json":
@@ -121,7 +121,7 @@ def _against(run: Run, config: DictConfig) -> list[float]:
     from rlkit.play.games.terminal import TerminalTable
     from rlkit.play.games.window import WindowTable
 
-    game, rival = game_of(run.config), run.load_agent(config.checkpoint, config.device)
+    game, rival = game_of(run.config.environment), run.load_agent(config.checkpoint, config.device)
     rng = Seeds(config.seed).generator("person")
     in_terminal = not has_display() if config.terminal is None else config.terminal
     table = TerminalTable(game) if in_terminal else WindowTable(game, run.name)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from rlkit.config.compose import Choices, run_verb
 from rlkit.runs import launch
 from rlkit.runs.request import Request
-from rlkit.runs.run import Run
+
+if TYPE_CHECKING:
+    from rlkit.runs.run import Run
 
 
 def main(argv: Sequence[str]) -> int:
@@ -26,8 +28,8 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
     run = launch.start(Request(config, choices, overrides))
     if config.output.name == "json":
         print(json.dumps(result(run)), flush=True)
-    if run.stopped is not None and run.stopped.startswith("SIG"):
-        raise SystemExit(128 + signal.Signals[run.stopped])
+    if run.stopped in signal.Signals.__members__:
+        raise SystemExit(128 + signal.Signals[str(run.stopped)])
 
 
 def result(run: Run) -> dict[str, Any]:

@@ -11,8 +11,13 @@ from rlkit.core.types import UsageError
 from rlkit.learners.datasets.dataset import Dataset
 
 
-def load_data(config: Mapping[str, Any], tell: Callable[[str], None]) -> Dataset:
-    """Return the data set that the node `data` describes; what is drawn for it comes from the run's seed.
+def load_data(node: Mapping[str, Any], seed: int, tell: Callable[[str], None]) -> Dataset:
+    """Return the data set that the node `data` of a configuration describes.
+
+    Args:
+        node: plain data.
+        seed: of the run; what is drawn for the data comes from it.
+        tell: gets what there is to say about the data.
 
     Its function can ask (`rlkit.config.injection` says how) for `rng`, a NumPy generator of its own, and `tell`, which
     takes a line for the user.
@@ -21,10 +26,10 @@ def load_data(config: Mapping[str, Any], tell: Callable[[str], None]) -> Dataset
         UsageError: it does not fit its options, or a file is not there.
         RunError: it cannot be downloaded.
     """
-    context: instantiate.Context = {"rng": Seeds(config["seed"]).generator, "tell": lambda path: tell}
-    found = instantiate.build(config["data"], context, "data")
+    context: instantiate.Context = {"rng": Seeds(seed).generator, "tell": lambda path: tell}
+    found = instantiate.build(node, context, "data")
     if not isinstance(found, Dataset):
-        raise UsageError(f"data._target_ {config['data']['_target_']} made a {type(found).__name__}, not a Dataset")
+        raise UsageError(f"data._target_ {node['_target_']} made a {type(found).__name__}, not a Dataset")
     for line in found.notes:
         tell(line)
     return found

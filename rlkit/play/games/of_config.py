@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from rlkit.config.run_config import EnvironmentConfig
 from rlkit.core.types import UsageError
 from rlkit.planning.games.game import Game
 from rlkit.runs import build
 
 
-def has_turns(config: Mapping[str, Any]) -> bool:
+def has_turns(config: EnvironmentConfig) -> bool:
     """Tell whether the environment of a configuration is a game with turns."""
     return hasattr(_model_of(config), "move_name")
 
 
-def game_of(config: Mapping[str, Any]) -> Game:
+def game_of(config: EnvironmentConfig) -> Game:
     """Return the game that the environment of a configuration is.
 
     Raises:
@@ -24,14 +24,14 @@ def game_of(config: Mapping[str, Any]) -> Game:
     game: Game = _model_of(config)
     if not hasattr(game, "move_name"):
         raise UsageError(
-            f"{config['env']['_target_']} makes no game with turns; env=connect_four, gomoku, othello and tic_tac_toe "
+            f"{config.env['_target_']} makes no game with turns; env=connect_four, gomoku, othello and tic_tac_toe "
             "do, and envs/README.md shows how to add one"
         )
     return game
 
 
-def _model_of(config: Mapping[str, Any]) -> Any:
-    env = build.make_single({**config, "vectorization": "sync"})
+def _model_of(config: EnvironmentConfig) -> Any:
+    env = build.make_single(config.in_process())
     try:
         return getattr(env.unwrapped, "model", None)
     finally:

@@ -176,8 +176,8 @@ def player_of(spec: Spec, game: Game, *, checkpoint: str = "best", seconds: floa
     elif seconds is not None:
         limits = {"simulations": None, "seconds": seconds, "nodes": 100_000}
     run = Run(spec.name)
-    if "simulations" not in run.config["agent"]:
-        limits = _unlimited(spec, run.config["agent"])
+    if "simulations" not in run.config.agent:
+        limits = _unlimited(spec, run.config.agent)
     agent = run.load_agent(spec.checkpoint or checkpoint, settings=limits)
     return Mover(game, partial(_first_choice, _judge_of(spec, agent))) if spec.simulations == 0 else agent
 

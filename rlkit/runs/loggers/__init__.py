@@ -1,1 +1,1 @@
-"""Where figures go: one module per logger."""
+"""Where metrics go: one module per logger."""

@@ -6,16 +6,16 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rlkit.core.statistics import Episode
+from rlkit.core.callback import CLOCK, Callback, RunInfo
+from rlkit.core.statistics import Episode, EvaluationResult
 from rlkit.core.types import Metrics, RunError, State
-from rlkit.runs.loggers.base import Logger, RunInfo
 
 EPISODES = ("step", "env", "return/raw", "return/learner", "length", "cut")
 EVALUATIONS = ("step", "episode", "return/raw", "length", "final")
 
 
 class Table:
-    """One CSV file that grows by rows, and by columns at the right when a new figure appears.
+    """One CSV file that grows by rows, and by columns at the right when a new metric appears.
 
     A column that appears later is empty in the rows before it.
     """
@@ -76,7 +76,7 @@ class Table:
         _replace(self.path, [",".join(self._columns), *(line + empty for line in lines[1:])])
 
 
-class CsvLogger(Logger):
+class CsvLogger(Callback):
     """Writes metrics.csv, episodes.csv, evaluations.csv and timings.csv into the run folder.
 
     All that depends on the clock is in timings.csv, so that the others are equal byte for byte in equal runs.
@@ -100,8 +100,12 @@ class CsvLogger(Logger):
             self._tables["timings"].keep_until(run.step)
 
     def metrics(self, step: int, metrics: Metrics) -> None:
-        """Add a row to metrics.csv."""
-        self._tables["metrics"].append({"step": step, **metrics})
+        """Add a row to metrics.csv, and one to timings.csv of what depends on the clock."""
+        timings = {name: value for name, value in metrics.items() if name.startswith(CLOCK)}
+        others = {name: value for name, value in metrics.items() if name not in timings}
+        for table, row in (("metrics", others), ("timings", timings)):
+            if row:
+                self._tables[table].append({"step": step, **row})
         self._flush()
 
     def episode(self, episode: Episode) -> None:
@@ -109,23 +113,12 @@ class CsvLogger(Logger):
         row = (episode.step, episode.env, episode.return_raw, episode.return_learner, episode.length, episode.cut)
         self._tables["episodes"].append(dict(zip(EPISODES, row, strict=True)))
 
-    def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
+    def evaluation(self, evaluation: EvaluationResult) -> None:
         """Add a row for each episode to evaluations.csv."""
-        self._evaluation(step, episodes, final=False)
-
-    def final_evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
-        """Add a row for each episode to evaluations.csv, marked as outside of the schedule."""
-        self._evaluation(step, episodes, final=True)
-
-    def _evaluation(self, step: int, episodes: Sequence[Episode], *, final: bool) -> None:
-        for i, episode in enumerate(episodes):
-            row = (step, i, episode.return_raw, episode.length, final)
+        for i, episode in enumerate(evaluation.episodes):
+            row = (evaluation.step, i, episode.return_raw, episode.length, evaluation.final)
             self._tables["evaluations"].append(dict(zip(EVALUATIONS, row, strict=True)))
         self._flush()
-
-    def timing(self, step: int, timings: Metrics) -> None:
-        """Add a row to timings.csv."""
-        self._tables["timings"].append({"step": step, **timings})
 
     def state_dict(self) -> State:
         """Write everything and return each file's columns and length in bytes."""
@@ -137,7 +130,7 @@ class CsvLogger(Logger):
         """Remember where the files were; `start` cuts them."""
         self._saved = state
 
-    def close(self) -> None:
+    def end(self, stopped: str | None, error: BaseException | None) -> None:
         """Write everything."""
         self._flush()
 

@@ -2,164 +2,161 @@
 
 from __future__ import annotations
 
+import json
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import yaml
 
-from rlkit.core.statistics import Episode
+from rlkit.core.callback import Callback, RunInfo
+from rlkit.core.statistics import EvaluationResult
 from rlkit.core.types import Metrics, State, UsageError
-from rlkit.runs.loggers.base import Logger, RunInfo, returns_and_lengths
-from rlkit.runs.loggers.wandb_uplink import FINAL, evaluation_figures, missing_rows
+from rlkit.runs.loggers.history import evaluation_metrics, missing_rows
 
 REMEDY = 'pip install "rlkit[tensorboard]"'
-PREFIX = "events.out.tfevents."
-_HEADER = struct.Struct("<QI")  # length and its checksum; the data and a checksum of 4 bytes follow
+FINAL_FILES = ".final"
+"""How the names of event files end that hold a final evaluation."""
+
 _PNG_SIZE = struct.Struct(">II")  # width and height, 16 bytes into the file
 
 
-class TensorBoardLogger(Logger):
-    """Writes figures, pictures, videos and the configuration; all steps count agent decisions.
+class TensorBoardLogger(Callback):
+    """Writes metrics, plots, videos and the configuration; all steps count agent decisions.
 
-    Each start of a run has an event file of its own. On resume the earlier files lose what came after the checkpoint,
-    and rows that they never had are taken from the CSV files, so that every figure is there once for each step.
-    Files differ between equal runs, because events carry the time of day; nothing of them is in the checkpoint.
+    Each start of a run has an event file of its own, which begins with the event by which TensorBoard forgets what came
+    after the checkpoint. Rows that the files never had are taken from the CSV files, so that every metric is there once
+    for each step: ``tensorboard.json`` in the run folder says up to where they are written. Files differ between equal
+    runs, because events carry the time of day; nothing of them is in the checkpoint. A final evaluation has a file of
+    its own, which goes where the run is extended.
     """
 
     def __init__(self, videos: bool):
-        """Find TensorBoard.
+        """Look for TensorBoard.
 
         Args:
-            videos: put videos in, as animated pictures.
+            videos: put videos in, as animated images.
 
         Raises:
             UsageError: it is not installed.
         """
         try:
-            from rlkit.runs.loggers import tensorboard_events
+            from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
+            from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ImportError as error:
             raise UsageError(
                 f"logger=tensorboard needs TensorBoard: {REMEDY}, or leave it out of logger=[…]"
             ) from error
-        self._events: Any = tensorboard_events
+        # It has no types of its own.
+        self._event: Any = event_pb2
+        self._summary: Any = summary_pb2.Summary
+        self._metadata: Any = summary_pb2.SummaryMetadata
+        self._tensor: Any = tensor_pb2.TensorProto
+        self._open: Any = EventFileWriter
         self._videos = videos
-        self._file: BinaryIO | None = None
-        self._there: set[tuple[str, int]] = set()
+        self._file: Any = None
+        self._folder = self._record = Path()
+        self._last = 0
+        self._media: dict[str, list[int]] = {}
 
     def start(self, run: RunInfo) -> None:
-        """Open an event file; cut the earlier ones to the step at which the run goes on."""
-        folder = run.directory / "tensorboard"
-        folder.mkdir(exist_ok=True)
-        kept = self._cut(folder, run.step)
-        self._there = {(tag, step) for tag, step in kept if step == run.step}
-        self._file = _next_path(folder).open("wb")
-        self._append(self._events.version())
-        self._append(self._events.text("config", _as_code(run.config)))
-        last = max((step for _, step in kept), default=0)
-        for row in missing_rows(run.directory, after=last, until=run.step):
-            self.metrics(row["step"], row["figures"])
-        self._flush()
+        """Open an event file that lets TensorBoard forget what came after the step at which the run goes on."""
+        self._folder, self._record = run.directory / "tensorboard", run.directory / "tensorboard.json"
+        self._folder.mkdir(exist_ok=True)
+        for path in self._folder.glob(f"*{FINAL_FILES}"):
+            path.unlink()
+        written = self._read_record(run.step)
+        self._file = self._open(str(self._folder), flush_secs=1)
+        start = self._event.SessionLog(status=self._event.SessionLog.START)
+        self._add(0 if written is None else run.step + 1, session_log=start)
+        if written is None:
+            self._text("config", _as_code(run.config))
+        for row in missing_rows(run.directory, after=written or 0, until=run.step):
+            self.metrics(row["step"], row["metrics"])
+        self._last = run.step
+        self._write_record()
 
     def metrics(self, step: int, metrics: Metrics) -> None:
-        """Write figures."""
-        new = {tag: float(value) for tag, value in metrics.items() if (tag, step) not in self._there}
-        if new:
-            self._append(self._events.scalars(step, new))
-            self._flush()
+        """Write scalars."""
+        self._scalars(self._file, step, metrics)
+        self._last = step
 
-    def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
+    def evaluation(self, evaluation: EvaluationResult) -> None:
         """Write mean, least and greatest return and length."""
-        self.metrics(step, evaluation_figures(*returns_and_lengths(episodes)))
+        metrics = evaluation_metrics(evaluation.returns, evaluation.lengths, final=evaluation.final)
+        if not evaluation.final:
+            self.metrics(evaluation.step, metrics)
+            return
+        file = self._open(str(self._folder), filename_suffix=FINAL_FILES)
+        self._scalars(file, evaluation.step, metrics)
+        file.close()
 
-    def final_evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
-        """Write them with a mark: where the run is extended, they are taken out again."""
-        self.metrics(step, evaluation_figures(*returns_and_lengths(episodes), final=True))
-
-    def timing(self, step: int, timings: Metrics) -> None:
-        """Write figures."""
-        self.metrics(step, timings)
-
-    def video(self, step: int, path: Path) -> None:
-        """Write a video as an animated picture, which is all that TensorBoard shows."""
-        if self._videos and path.is_file():
+    def media(self, step: int, path: Path) -> None:
+        """Write a plot, or a video as an animated image, which is all that TensorBoard shows."""
+        if not path.is_file():
+            return
+        if path.suffix != ".mp4":
+            content = path.read_bytes()
+            self._image(f"media/{path.stem}", step, content, _PNG_SIZE.unpack_from(content, 16))
+        elif self._videos:
             from rlkit.rendering.video import animated
 
             self._image("media/video", step, *animated(path))
 
-    def picture(self, step: int, path: Path) -> None:
-        """Write a PNG file."""
-        if path.is_file():
-            content = path.read_bytes()
-            self._image(f"media/{path.stem}", step, content, _PNG_SIZE.unpack_from(content, 16))
-
     def state_dict(self) -> State:
         """Write everything, so that a kill leaves no gap before this checkpoint; the state itself is empty."""
-        self._flush()
+        if self._file is not None:
+            self._write_record()
         return {}
 
-    def close(self) -> None:
+    def end(self, stopped: str | None, error: BaseException | None) -> None:
         """Close the file."""
         if self._file is not None:
+            self._write_record()
             self._file.close()
             self._file = None
 
+    def _read_record(self, step: int) -> int | None:
+        """Return up to which step at most `step` the files hold everything, or None; remember which media those are."""
+        with suppress(OSError, ValueError, KeyError):  # there is no record yet
+            record = json.loads(self._record.read_text())
+            self._media = {tag: [one for one in steps if one <= step] for tag, steps in record["media"].items()}
+            return min(int(record["last_step"]), step)
+        return None
+
+    def _write_record(self) -> None:
+        """Write what waits to be written, then how far that is."""
+        self._file.flush()
+        temporary = self._record.with_suffix(".tmp")
+        temporary.write_text(json.dumps({"last_step": self._last, "media": self._media}) + "\n")
+        temporary.replace(self._record)
+
+    def _scalars(self, file: Any, step: int, metrics: Mapping[str, float]) -> None:
+        values = [self._summary.Value(tag=tag, simple_value=float(value)) for tag, value in metrics.items()]
+        file.add_event(self._event.Event(wall_time=time.time(), step=step, summary=self._summary(value=values)))
+
+    def _text(self, tag: str, content: str) -> None:
+        """Write Markdown at step 0."""
+        plugin = self._metadata.PluginData(plugin_name="text")
+        tensor = self._tensor(dtype="DT_STRING", string_val=[content.encode()])
+        value = self._summary.Value(
+            tag=f"{tag}/text_summary", metadata=self._metadata(plugin_data=plugin), tensor=tensor
+        )
+        self._add(0, summary=self._summary(value=[value]))
+
     def _image(self, tag: str, step: int, content: bytes, size: tuple[int, ...]) -> None:
-        if (tag, step) not in self._there:
-            self._append(self._events.image(tag, step, content, size))
-            self._flush()
-
-    def _append(self, event: bytes) -> None:
-        assert self._file is not None, "the logger was started"
-        self._file.write(self._events.framed(event))
-
-    def _flush(self) -> None:
-        if self._file is not None:
-            self._file.flush()
-
-    def _cut(self, folder: Path, step: int) -> list[tuple[str, int]]:
-        """Drop the events after `step`, of a final evaluation, and of step 0, written anew; return what is left."""
-        left: list[tuple[str, int]] = []
-        for path in sorted(folder.glob(f"{PREFIX}*")):
-            kept = []
-            for record in records(path.read_bytes()):
-                tags = self._events.tags(record)
-                if not tags or (0 < tags[0][1] <= step and FINAL not in dict(tags)):
-                    kept.append(record)
-                    left += tags
-            _rewrite(path, b"".join(map(self._events.framed, kept if len(kept) > 1 else [])))
-        return left
-
-
-def records(content: bytes) -> Iterator[bytes]:
-    """Yield the records of an event file, up to where a kill cut it off."""
-    position = 0
-    while position + _HEADER.size <= len(content):
-        length, _ = _HEADER.unpack_from(content, position)
-        start = position + _HEADER.size
-        position = start + length + 4
-        if position > len(content):
+        """Write an encoded image, once; `size` is width and height."""
+        if step in self._media.setdefault(tag, []):
             return
-        yield content[start : start + length]
+        image = self._summary.Image(width=size[0], height=size[1], colorspace=3, encoded_image_string=content)
+        self._add(step, summary=self._summary(value=[self._summary.Value(tag=tag, image=image)]))
+        self._media[tag].append(step)
 
-
-def _rewrite(path: Path, content: bytes) -> None:
-    if not content:
-        path.unlink()
-        return
-    temporary = path.with_name(f".{path.name}.tmp".replace("tfevents", "cut"))
-    temporary.write_bytes(content)
-    temporary.replace(path)
-
-
-def _next_path(folder: Path) -> Path:
-    """Return a new file, last in TensorBoard's order, which is that of the names."""
-    number = 1
-    with suppress(ValueError):
-        number += max(int(path.name.removeprefix(PREFIX)) for path in folder.glob(f"{PREFIX}*"))
-    return folder / f"{PREFIX}{number:06d}"
+    def _add(self, step: int, **content: Any) -> None:
+        self._file.add_event(self._event.Event(wall_time=time.time(), step=step, **content))
 
 
 def _as_code(config: Mapping[str, Any]) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
-from rlkit.core.statistics import Episode
+from rlkit.core.callback import Callback, RunInfo
+from rlkit.core.statistics import Episode, EvaluationResult
 from rlkit.core.types import Metrics
-from rlkit.runs.loggers.base import Logger, RunInfo
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -68,7 +67,7 @@ class Standing(NamedTuple):
     line: str
 
 
-class TerminalLogger(Logger):
+class TerminalLogger(Callback):
     """Shows steps or epochs, their rate, time left, and the newest returns or costs."""
 
     def __init__(self, refresh_seconds: float, line_seconds: float):
@@ -91,20 +90,20 @@ class TerminalLogger(Logger):
         # The display's libraries are not loaded before the first steps have been made.
         self._next = self._started + min(0.5, self._line_seconds)
 
-    def progress(self, step: int) -> None:
+    def step(self, step: int) -> None:
         """Refresh when it is time."""
         now = time.perf_counter()
         if now >= self._next:
             self._tell(self._at_step(step, now), now)
 
-    def epoch(self, epoch: int, epochs: int, figures: Metrics) -> None:
+    def epoch(self, epoch: int, epochs: int, metrics: Metrics) -> None:
         """Refresh when it is time; a first epoch begins another fit, of a fold or of one class against the others."""
         now = time.perf_counter()
         if epoch == 1:
             self._first_epoch = now
         # The last one stays on the screen.
         if now >= self._next or (epoch == epochs and self._live is not None):
-            self._tell(self._at_epoch(epoch, epochs, figures, now), now)
+            self._tell(self._at_epoch(epoch, epochs, metrics, now), now)
 
     def episode(self, episode: Episode) -> None:
         """Remember the last return."""
@@ -112,21 +111,15 @@ class TerminalLogger(Logger):
             self._episodes += 1
             self._episode = f"{episode.return_raw:.4g}"
 
-    def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
+    def evaluation(self, evaluation: EvaluationResult) -> None:
         """Say the mean return and its range."""
-        self._evaluated(step, episodes, "evaluation")
-
-    def final_evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
-        """Say the mean return and its range."""
-        self._evaluated(step, episodes, "final evaluation")
-
-    def _evaluated(self, step: int, episodes: Sequence[Episode], what: str) -> None:
-        returns = [episode.return_raw for episode in episodes]
-        mean = sum(returns) / len(returns)
+        returns, mean = evaluation.returns, evaluation.mean_return
         self._evaluation = f"{mean:.4g}"
+        what = "final evaluation" if evaluation.final else "evaluation"
         count = f"{len(returns)} episode{'s' if len(returns) > 1 else ''}"
         self.message(
-            f"step {step:,}: {what} return {mean:.4g} (min {min(returns):.4g}, max {max(returns):.4g}, {count})"
+            f"step {evaluation.step:,}: {what} return {mean:.4g} "
+            f"(min {min(returns):.4g}, max {max(returns):.4g}, {count})"
         )
 
     def message(self, text: str) -> None:
@@ -137,11 +130,12 @@ class TerminalLogger(Logger):
         else:
             self._line(text)
 
-    def video(self, step: int, path: Path) -> None:
-        """Say where the video is."""
-        self.message(f"step {step:,}: video {path}")
+    def media(self, step: int, path: Path) -> None:
+        """Say where a video is; the lines at the end of a run name its plots."""
+        if path.suffix == ".mp4":
+            self.message(f"step {step:,}: video {path}")
 
-    def close(self) -> None:
+    def end(self, stopped: str | None, error: BaseException | None) -> None:
         """Take the live display down."""
         if self._live is not None:
             self._live[0].stop()
@@ -179,12 +173,12 @@ class TerminalLogger(Logger):
             done, goal, unit, f"{speed} · {left} left", figures, f"{where}  {speed}  {left} left  {returns}"
         )
 
-    def _at_epoch(self, epoch: int, epochs: int, figures: Metrics, now: float) -> Standing:
+    def _at_epoch(self, epoch: int, epochs: int, metrics: Metrics, now: float) -> Standing:
         passed = epoch - 1  # since the end of the first, which is when the clock began
         seconds = now - self._first_epoch
         speed = _speed(passed / seconds) if passed and seconds else "?"
         left = _clock((epochs - epoch) * seconds / passed) if passed else "?"
-        told = [f"{name} {value:.4g}" for name, value in figures.items()]
+        told = [f"{name} {value:.4g}" for name, value in metrics.items()]
         line = "  ".join([f"epoch {epoch:,}/{epochs:,}", f"{speed} epochs/s", f"{left} left", *told])
         return Standing(epoch, epochs, "epochs", f"{speed} epochs/s · {left} left", " · ".join(told), line)
 

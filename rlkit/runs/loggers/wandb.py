@@ -14,22 +14,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from rlkit.core.statistics import Episode
+from rlkit.core.callback import Callback, RunInfo
+from rlkit.core.statistics import EvaluationResult
 from rlkit.core.types import Metrics
-from rlkit.runs.loggers.base import Logger, RunInfo, returns_and_lengths
+from rlkit.runs.loggers.history import evaluation_metrics
 from rlkit.runs.loggers.wandb_mode import choose_mode
-from rlkit.runs.loggers.wandb_uplink import evaluation_figures
 
 PENDING_BYTES = 16_000_000  # rows that wait for a slow W&B; more are dropped
 
 
-class WandbLogger(Logger):
-    """Sends figures, videos, the curve and the configuration to W&B, offline where there is no API key.
+class WandbLogger(Callback):
+    """Sends metrics, videos, plots and the configuration to W&B, offline where there is no API key.
 
     W&B runs in a process of its own (`rlkit.runs.loggers.wandb_uplink`), so that an exception, a hang, its signal and
     exit handlers and its output stay there. This side only writes lines to a pipe, never waits for it, and at the
-    end gives it `timeout` seconds before it ends it. All figures of one step become one row, handed over when the
-    step is complete. Nothing of W&B is in the checkpoint: what was sent is read from W&B's own records on resume.
+    end gives it `timeout` seconds before it ends it. All metrics of one step become one row, handed over when the
+    step is complete. Nothing of W&B is in the checkpoint: how far it is stands in ``wandb.json`` beside it.
     """
 
     def __init__(
@@ -97,50 +97,43 @@ class WandbLogger(Logger):
         self._uplink = Uplink(folder, run, self._timeout)
         self._uplink.start(specification)
 
-    def progress(self, step: int) -> None:
+    def step(self, step: int) -> None:
         """Hand over the row of `step`, if there is one: nothing more comes for it."""
         if self._row:
             self._hand_over()
 
     def metrics(self, step: int, metrics: Metrics) -> None:
-        """Take figures into the row of `step`."""
-        self._at(step)["figures"].update({name: float(value) for name, value in metrics.items()})
+        """Add metrics to the row of `step`."""
+        self._at(step)["metrics"].update({name: float(value) for name, value in metrics.items()})
 
-    def evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
-        """Take mean, least and greatest return and length into the row of `step`."""
-        self.metrics(step, evaluation_figures(*returns_and_lengths(episodes)))
+    def evaluation(self, evaluation: EvaluationResult) -> None:
+        """Add mean, least and greatest return and length to the row of the evaluation's step.
 
-    def final_evaluation(self, step: int, episodes: Sequence[Episode]) -> None:
-        """Take them with a mark: W&B keeps them where the run is extended, as it can forget nothing."""
-        self.metrics(step, evaluation_figures(*returns_and_lengths(episodes), final=True))
+        A final one has a mark: W&B keeps it where the run is extended, as it can forget nothing.
+        """
+        metrics = evaluation_metrics(evaluation.returns, evaluation.lengths, final=evaluation.final)
+        self.metrics(evaluation.step, metrics)
 
-    def timing(self, step: int, timings: Metrics) -> None:
-        """Take figures into the row of `step`."""
-        self.metrics(step, timings)
-
-    def video(self, step: int, path: Path) -> None:
-        """Take a video into the row of `step`."""
-        if self._videos:
+    def media(self, step: int, path: Path) -> None:
+        """Add a video or a plot to the row of `step`."""
+        if path.suffix != ".mp4":
+            self._at(step)["plots"][f"media/{path.stem}"] = str(path.resolve())
+        elif self._videos:
             self._at(step)["videos"]["media/video"] = str(path.resolve())
 
-    def picture(self, step: int, path: Path) -> None:
-        """Take a picture into the row of `step`."""
-        self._at(step)["pictures"][f"media/{path.stem}"] = str(path.resolve())
-
-    def close(self) -> None:
+    def end(self, stopped: str | None, error: BaseException | None) -> None:
         """Hand over the last row and wait, not longer than `timeout`, until W&B is done."""
         if self._row:
             self._hand_over()
         if self._uplink is not None:
-            # The loop closes its loggers while an exception passes through: the W&B run is then marked as failed.
-            self._uplink.close(failed=sys.exception() is not None)
+            self._uplink.close(failed=error is not None)
             self._uplink = None
 
     def _at(self, step: int) -> dict[str, Any]:
         if self._row and self._row["step"] != step:
             self._hand_over()
         if not self._row:
-            self._row = {"step": step, "figures": {}, "videos": {}, "pictures": {}}
+            self._row = {"step": step, "metrics": {}, "videos": {}, "plots": {}}
         return self._row
 
     def _hand_over(self) -> None:

@@ -1,32 +1,30 @@
-"""W&B's own process: reads rows from a pipe and sends them. Nothing here is loaded into a run but `evaluation_figures`.
+"""W&B's own process: reads rows from a pipe and sends them. Nothing here is loaded into a run.
 
-What was sent is what W&B has on record: its server's step online, its transaction logs offline (W&B writes those some
-seconds late, and a kill loses what it held). Rows up to the step where a run goes on that are not on record are read
-from the run's CSV files, later ones come through the pipe again; rows on record are skipped. So each is sent once.
+Online, W&B's server says up to which step it has rows. Offline, ``wandb.json`` in the run folder does: W&B keeps what
+it was given for a second before it writes it, so a row counts as sent when it has had two. Rows up to the step where a
+run goes on that were not sent are read from the run's CSV files, later ones come through the pipe again; rows that were
+sent are skipped. So each is sent once; only where W&B's process is killed with the run are those of its last seconds
+sent again, because it may have lost them.
 """
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import json
 import os
 import signal
-import struct
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-_BLOCK = 32768  # W&B's transaction log is LevelDB's: blocks of this size, a header before each part of a record
-_HEADER = struct.Struct("<IHB")  # checksum, length, kind
-_WHOLE, _LAST = 1, 4  # the kinds that complete a record
-_PREAMBLE = 7
-FINAL = "evaluation/final"
-"""The figure that marks the evaluation at the end of a run."""
+from rlkit.runs.loggers.history import missing_rows
+
+SETTLES = 2.0
+"""Seconds after which a row that was given to W&B is on disk: twice the interval at which W&B writes."""
 
 
 def main() -> None:
@@ -81,6 +79,7 @@ class Sender:
         self._record = self._directory / "wandb.json"
         self._defined: set[str] = set()
         self._sent = -1
+        self._done = threading.Event()
 
     def run(self, lines: BinaryIO) -> None:
         """Send what is missing, then what comes, until the end of the run or of its process."""
@@ -89,12 +88,16 @@ class Sender:
         self._run = self._open(wandb)
         self._wandb = wandb
         recorded = self._sent = self._last_recorded()
-        self._write_record()
+        self._write_record(self._sent)
+        keeper = threading.Thread(target=self._keep_record, daemon=True)
+        keeper.start()
         for row in missing_rows(self._directory, after=recorded, until=self._spec["step"]):
             self._send(row)
         failed = self._follow(lines, recorded)
         self._run.finish(exit_code=int(failed))
-        self._write_record()
+        self._done.set()
+        keeper.join()
+        self._write_record(self._sent)
 
     def _open(self, wandb: Any) -> Any:
         settings = self._settings(wandb)
@@ -130,17 +133,20 @@ class Sender:
     def _last_recorded(self) -> int:
         if not self._run.offline:
             return int(self._run.step) - 1 if self._run.resumed else -1
-        saved = -1
         with suppress(OSError, ValueError, KeyError):  # no record yet
-            saved = int(json.loads(self._record.read_text())["last_step"])
-        return max(saved, *(last_step(path) for path in self._logs()), -1)
+            return int(json.loads(self._record.read_text())["last_step"])
+        return -1
 
-    def _logs(self) -> list[Path]:
-        return sorted((self._directory / "wandb").glob(f"*run-*-{self._spec['id']}/run-{self._spec['id']}.wandb"))
+    def _keep_record(self) -> None:
+        """Write down how far W&B is, as long as it goes on."""
+        settled = self._sent
+        while not self._done.wait(SETTLES):
+            self._write_record(settled)
+            settled = self._sent
 
-    def _write_record(self) -> None:
+    def _write_record(self, step: int) -> None:
         temporary = self._record.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"id": self._spec["id"], "last_step": self._sent}) + "\n")
+        temporary.write_text(json.dumps({"id": self._spec["id"], "last_step": step}) + "\n")
         temporary.replace(self._record)
 
     def _follow(self, lines: BinaryIO, recorded: int) -> bool:
@@ -158,11 +164,11 @@ class Sender:
         return True
 
     def _send(self, row: Mapping[str, Any]) -> None:
-        for name in row["figures"]:
+        for name in row["metrics"]:
             self._define(name)
         media: dict[str, Any] = {name: self._wandb.Video(path, format="mp4") for name, path in _present(row["videos"])}
-        media |= {name: self._wandb.Image(path) for name, path in _present(row["pictures"])}
-        self._run.log({**row["figures"], **media, "step": row["step"]}, step=row["step"])
+        media |= {name: self._wandb.Image(path) for name, path in _present(row["plots"])}
+        self._run.log({**row["metrics"], **media, "step": row["step"]}, step=row["step"])
         self._sent = row["step"]
 
     def _define(self, name: str) -> None:
@@ -176,75 +182,6 @@ class Sender:
 
 def _present(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     return ((name, path) for name, path in files.items() if Path(path).is_file())
-
-
-def last_step(path: Path) -> int:
-    """Return the last step in a transaction log, or -1."""
-    from wandb.proto import wandb_internal_pb2
-
-    read = wandb_internal_pb2.Record.FromString  # type: ignore[attr-defined]  # made at run time
-    last = -1
-    for content in records(path.read_bytes()):
-        for item in read(content).history.item:
-            if "_step" in (item.key, *item.nested_key):
-                last = max(last, int(item.value_json))
-    return last
-
-
-def records(log: bytes) -> Iterator[bytes]:
-    """Yield the records of a transaction log, up to where a kill cut it off."""
-    position, record = _PREAMBLE, b""
-    while position + _HEADER.size <= len(log):
-        left = _BLOCK - position % _BLOCK
-        if left < _HEADER.size:
-            position += left
-            continue
-        _, length, kind = _HEADER.unpack_from(log, position)
-        position += _HEADER.size + length
-        if kind == 0 or position > len(log):
-            return
-        record += log[position - length : position]
-        if kind in (_WHOLE, _LAST):
-            yield record
-            record = b""
-
-
-def missing_rows(directory: Path, *, after: int, until: int) -> list[dict[str, Any]]:
-    """Return the rows with ``after < step <= until`` of the run's CSV files, one for each step."""
-    rows: dict[int, dict[str, float]] = {}
-    for name in ("metrics", "timings"):
-        for step, line in _read(directory / f"{name}.csv", after, until):
-            rows.setdefault(step, {}).update({key: float(value) for key, value in line.items() if value})
-    played: dict[int, list[tuple[float, float]]] = {}
-    for step, line in _read(directory / "evaluations.csv", after, until):
-        if line.get("final") != "1":  # it will be made again, or be none any more
-            played.setdefault(step, []).append((float(line["return/raw"]), float(line["length"])))
-    for step, episodes in played.items():
-        rows.setdefault(step, {}).update(evaluation_figures(*zip(*episodes, strict=True)))
-    return [{"step": step, "figures": rows[step], "videos": {}, "pictures": {}} for step in sorted(rows)]
-
-
-def _read(path: Path, after: int, until: int) -> Iterator[tuple[int, dict[str, str]]]:
-    if not path.is_file() or after >= until:
-        return
-    with path.open(newline="") as file:
-        for line in csv.DictReader(file):
-            # A line that a kill cut short lacks values, and belongs to a step that is made again.
-            if None not in line.values() and after < int(line["step"]) <= until:
-                yield int(line.pop("step")), line
-
-
-def evaluation_figures(returns: Sequence[float], lengths: Sequence[float], *, final: bool = False) -> dict[str, float]:
-    """Return the figures of an evaluation, given each episode's return and length.
-
-    `final`: it is the one at the end of a run, outside of the schedule, and marked by `FINAL`.
-    """
-    figures = {FINAL: 1.0} if final else {}
-    for name, values in (("return", returns), ("length", lengths)):
-        figures[f"evaluation/{name}_mean"] = sum(values) / len(values)
-        figures[f"evaluation/{name}_min"] = min(values)
-        figures[f"evaluation/{name}_max"] = max(values)
-    return figures
 
 
 if __name__ == "__main__":

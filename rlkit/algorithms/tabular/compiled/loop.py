@@ -107,7 +107,7 @@ class CompiledLoop:
         write_back(agent, progress, legal)
         agent.steps, agent.episodes = where.agent_steps, where.agent_episodes
         view.put(Place(where.state, where.elapsed), last.action, last.last)
-        stream.leap(_timestep(where.state, last, legal), where.steps)
+        stream.advance_to(_timestep(where.state, last, legal), where.steps)
         return _take_back(progress, tracker, averages)
 
 

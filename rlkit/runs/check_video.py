@@ -1,0 +1,49 @@
+"""Whether the videos that a run is to record can be made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gymnasium.vector import VectorEnv
+
+from rlkit.config.run_config import TrainRunConfig
+from rlkit.config.schemas import Video
+from rlkit.core.types import UsageError
+from rlkit.rendering.frames import check_picture
+from rlkit.rendering.video import encoder
+from rlkit.runs import build
+
+
+def check_video(config: TrainRunConfig) -> None:
+    """Refuse videos that cannot be made, before a run begins.
+
+    Raises:
+        UsageError: there is no encoder, or the environment draws nothing.
+    """
+    if config.video is Video.every:
+        _check_single(config)
+    encoder()
+    _check_frames(config)
+
+
+def _check_single(config: TrainRunConfig) -> None:
+    """Refuse to film training in an environment that is another one, with other checkpoints, when it is filmed."""
+    env = build.make_single(config.environment)
+    env.close()
+    if isinstance(env, VectorEnv):
+        raise UsageError(
+            "video=every films training, which a native vector environment does not draw; set video=eval, or let "
+            "single environments be stepped (env.stepping=python)"
+        )
+
+
+def _check_frames(config: TrainRunConfig) -> None:
+    """Draw one frame, so that a run does not fail at its first evaluation because it cannot."""
+    seen: list[Any] = []
+    films = [lambda shot: seen.append(shot.draw())]
+    env = build.make_environment(config.environment.in_process(), num_envs=1, films=films)
+    try:
+        env.reset([0])
+        check_picture(seen[0])
+    finally:
+        env.close()

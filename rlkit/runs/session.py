@@ -1,0 +1,193 @@
+"""One training run from its configuration to its end: the parts are built, and closed whatever happens."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rlkit.config import instantiate
+from rlkit.config.run_config import TrainRunConfig
+from rlkit.config.schemas import Video
+from rlkit.config.tuning import NONE
+from rlkit.core.callback import Callback, RunInfo
+from rlkit.core.checkpoint import Store
+from rlkit.core.evaluation import with_epsilon
+from rlkit.core.resources import keep_freed_memory
+from rlkit.core.seeding import Seeds
+from rlkit.core.types import Environment, Metrics
+from rlkit.runs import build
+from rlkit.runs.callbacks import Callbacks, ending, joined, notify
+from rlkit.runs.folder import CHECKPOINTS, identity, locked, training_values, write_folder
+from rlkit.runs.request import traceback_kept
+from rlkit.runs.signals import interruptions
+from rlkit.runs.training import Training
+
+if TYPE_CHECKING:
+    from rlkit.rendering.render_wrapper import EachEpisode
+    from rlkit.runs.run import Run
+
+
+class Notes:
+    """Lines for the user: those of before the callbacks have started are kept until then."""
+
+    def __init__(self, callbacks: Callbacks):
+        """Pass lines on to `callbacks`."""
+        self._callbacks = callbacks
+        self._kept: list[str] | None = []
+
+    def add(self, line: str) -> None:
+        """Show a line, or keep it."""
+        if self._kept is None:
+            notify(self._callbacks, Callback.message, line)
+        else:
+            self._kept.append(line)
+
+    def release(self) -> None:
+        """Show what was kept, and from now on each line at once."""
+        kept, self._kept = self._kept, None
+        for line in kept or ():
+            notify(self._callbacks, Callback.message, line)
+
+
+def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: bool) -> Run:
+    """Build the parts of a run and train; whatever happens, they are closed and the traceback is in train.log.
+
+    Args:
+        config: the run's.
+        added: callbacks beside those of the configuration.
+        resume: go on from its newest checkpoint.
+        extended: it was given another limit, so that it goes on where it had stopped.
+
+    Raises:
+        UsageError: something that the run needs is missing, or does not fit.
+        RunError: something failed on the way; what was checkpointed before stays usable.
+    """
+    directory = Path(config.run_dir)
+    _configure_torch(config)
+    with ExitStack() as stack:
+        stack.enter_context(locked(directory))
+        stack.enter_context(traceback_kept(directory / "train.log"))
+        interrupted = stack.enter_context(interruptions())
+        film = _film(config)
+        env = build.make_environment(config.environment, num_envs=config.num_envs, films=[film] if film else [])
+        stack.callback(env.close)
+        callbacks = _callbacks(config, added)
+        stopped: list[str | None] = [None]
+        stack.enter_context(ending(callbacks, stopped))
+        notes = Notes(callbacks)
+        session = _session(config, env, callbacks, notes)
+        if resume:
+            session.resume(extended=extended)
+        if film is not None:
+            stack.callback(film.discard)
+            _film_from_here(film, session, callbacks, resume=resume)
+        _open(config, callbacks, session, notes)
+        session.run(interrupted)
+        stopped[0] = session.stopped
+        return _finished(directory, session, callbacks)
+
+
+def _finished(directory: Path, session: Training, callbacks: Callbacks) -> Run:
+    # What looks at a trained agent is not loaded before there is one.
+    from rlkit.runs.finish import finish
+    from rlkit.runs.run import Run
+
+    run = Run(directory)
+    run.stopped = session.stopped
+    finish(run, callbacks, session)
+    return run
+
+
+def _film(config: TrainRunConfig) -> EachEpisode | None:
+    """Return what records each episode of training, where that is asked for."""
+    if config.video is not Video.every:
+        return None
+    from rlkit.rendering.render_wrapper import EachEpisode
+
+    return EachEpisode(_videos(config))
+
+
+def _callbacks(config: TrainRunConfig, added: Callbacks) -> Callbacks:
+    """Return all that listen to the run: loggers, then the other callbacks, then those of a program."""
+    built = [
+        instantiate.build(node, {}, key) for key, node in (("logger", config.logger), ("callback", config.callback))
+    ]
+    return joined(*built, added)
+
+
+def _film_from_here(film: EachEpisode, session: Training, callbacks: Callbacks, *, resume: bool) -> None:
+    """Let the sink write the episodes of training, each announced when its video is closed."""
+
+    def announce(path: Path) -> None:
+        notify(callbacks, Callback.media, session.steps, path)
+
+    film.attach(lambda: session.steps, announce)
+    if resume and not session.opaque:
+        # The episode that goes on is not the one that was begun to be written over; only whole ones are filmed.
+        film.discard()
+
+
+def _videos(config: TrainRunConfig) -> Path:
+    return Path("videos") / config.name
+
+
+def _session(config: TrainRunConfig, env: Environment, callbacks: Callbacks, notes: Notes) -> Training:
+    directory = Path(config.run_dir)
+    begun = bool(Store(directory / CHECKPOINTS).steps())
+
+    def on_epoch(epoch: int, epochs: int, metrics: Metrics) -> None:
+        notify(callbacks, Callback.epoch, epoch, epochs, metrics)
+
+    agent = build.make_agent(config.agent_config, env, Seeds(config.seed), notes.add, on_epoch, fresh=not begun)
+    # What evaluations would refuse is refused now.
+    with_epsilon(agent, env.action_space, config.eval.epsilon, sample=config.eval.sample)
+    opaque = _is_opaque(env)
+    if opaque and config.checkpoint.every:
+        notes.add(f"why it cannot be read: {env.why_opaque()}")
+    return Training(config, directory, _videos(config), agent=agent, env=env, callbacks=callbacks, opaque=opaque)
+
+
+def _open(config: TrainRunConfig, callbacks: Callbacks, session: Training, notes: Notes) -> None:
+    directory, values = Path(config.run_dir), training_values(config)
+    write_folder(directory, values)
+    counts = session.steps, config.total_steps, session.episodes, config.total_episodes
+    info = RunInfo(config.name, directory, identity(directory), values, *counts, say=session.say)
+    notify(callbacks, Callback.start, info)
+    for line in _greeting(config, session):
+        session.say(line)
+    notes.release()
+
+
+def _is_opaque(env: Environment) -> bool:
+    env.reset([0] * env.num_envs)
+    return env.get_state() is None
+
+
+def _configure_torch(config: TrainRunConfig) -> None:
+    if config.network is None:
+        return
+    import torch
+
+    keep_freed_memory()
+    torch.set_num_threads(config.threads)
+    torch.use_deterministic_algorithms(config.deterministic)
+
+
+def _greeting(config: TrainRunConfig, session: Training) -> list[str]:
+    step, tuned, every = session.steps, config.choices.get("tuned", NONE), config.checkpoint.every
+    begun = f"resuming {config.name} from step {step:,}" if step else f"training {config.name}"
+    lines = [f"{begun} in {config.run_dir}"]
+    if tuned != NONE:
+        lines.append(f"tuned settings for this pair: conf/tuned/{tuned}.yaml (tuned=none switches them off)")
+    if session.opaque and every:
+        lines.append(
+            f"the environment's state cannot be read: new episodes start every {every:,} steps, for an exact resume"
+        )
+        if every > config.total_steps:
+            lines.append("that is beyond total_steps: this run cannot be resumed; a smaller checkpoint.every lets it")
+    if not session.reproduced:
+        lines.append(
+            "the environment begins differently with the same seed: the run goes on, but not as if never stopped"
+        )
+    return lines
