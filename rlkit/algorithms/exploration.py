@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core.spaces import choice_sizes
-from rlkit.core.types import Array, RunError, UsageError, require_share
+from rlkit.core import tree
+from rlkit.core.spaces import COMPOSED_SPACES, choice_sizes, space_tree
+from rlkit.core.types import Array, RunError, Tree, UsageError, require_share
 
 
 class Schedule(Protocol):
@@ -201,8 +202,13 @@ def random_action(space: Any, rng: np.random.Generator, legal_actions: Array | N
     return space.sample()
 
 
-def _legal_choices(space: Any, rng: np.random.Generator, legal_actions: Array) -> Array:
+def _legal_choices(space: Any, rng: np.random.Generator, legal_actions: Array) -> Tree:
     """Return a composed action, each choice drawn among its own part of the mask [A]."""
+    if isinstance(space, COMPOSED_SPACES):
+        leaves = space_tree(space)
+        sizes = [sum(choice_sizes(leaf)) for leaf in tree.leaves(leaves)]
+        masks = iter(np.split(np.asarray(legal_actions, bool), np.cumsum(sizes)[:-1]))
+        return tree.map(lambda leaf: random_action(leaf, rng, next(masks)), leaves)
     parts = np.split(np.asarray(legal_actions, bool), np.cumsum(choice_sizes(space))[:-1])
     drawn = np.array([uniform(len(part), 1, rng, part[None])[0] for part in parts], space.dtype).reshape(space.shape)
     return np.asarray(drawn + space.start if isinstance(space, spaces.MultiDiscrete) else drawn)

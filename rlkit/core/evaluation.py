@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from rlkit.algorithms.exploration import random_action
+from rlkit.core import tree
 from rlkit.core.loop import interact
-from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, UsageError, require_share
+from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Tree, UsageError, require_share
 
 
 def evaluate(
@@ -98,7 +99,7 @@ class _Drawing:
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
+    ) -> tuple[Tree, Memory]:
         return self._agent.act(timestep, memory, explore=True, rng=rng)
 
 
@@ -109,11 +110,11 @@ class _Mixed:
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
+    ) -> tuple[Tree, Memory]:
         action, memory = self._agent.act(timestep, memory, explore=explore, rng=rng)
-        action = np.array(action)
-        for i in np.flatnonzero(rng.random(len(action)) < self._epsilon):
-            action[i] = random_action(self._space, rng, _row(timestep.legal_actions, int(i)))
+        action = tree.copy(action)
+        for i in np.flatnonzero(rng.random(tree.length(action)) < self._epsilon):
+            tree.put(action, i, random_action(self._space, rng, _row(timestep.legal_actions, int(i))))
         return action, memory
 
 

@@ -32,6 +32,7 @@ TRANSPARENT = frozenset(
         "rlkit.preprocess.rewards.SignReward",
         "rlkit.preprocess.rewards.TerminalReward",
         "rlkit.core.spaces.ZeroBasedActions",
+        "rlkit.core.spaces.ZeroBasedActionTree",
         "rlkit.core.spaces.ZeroBasedChoices",
     }
 )

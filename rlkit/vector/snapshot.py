@@ -57,7 +57,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "rlkit.core.spaces.ZeroBasedActions": (),
     "rlkit.core.spaces.ZeroBasedChoices": (),
     "rlkit.core.spaces.ZeroBasedObservations": (),
+    "rlkit.core.spaces.ZeroBasedActionTree": (),
     "rlkit.core.spaces.ZeroBasedParts": (),
+    "rlkit.core.spaces.ZeroBasedTree": (),
 }
 """Exact class -> the attributes that change while it runs (attributes not set yet are left out)."""
 
