@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.algorithms.exploration import random_action
-from rlkit.core.spaces import as_rows
+from rlkit.core.spaces import as_rows, require_array
 from rlkit.core.types import Array, Memory, Metrics, State, TimeStep, Transition, UsageError
 from rlkit.fitting.session import fitted
 from rlkit.learners.datasets.dataset import Rows
@@ -66,7 +66,7 @@ class Cloning:
             on_epoch: is told how an estimator that descends gets on.
 
         Raises:
-            UsageError: the actions are neither, or the estimator does not predict such.
+            UsageError: the actions are neither, the observations are no arrays, or the estimator does not predict such.
         """
         self._actions = action_space
         if not isinstance(action_space, spaces.Discrete | spaces.Box):
@@ -79,7 +79,7 @@ class Cloning:
             raise UsageError("agent.draw=true needs an estimator with probabilities of discrete actions; leave it out")
         self._episodes, self._pipeline = episodes, chained(prepare, estimator)
         self._held_out, self._balance, self._repeat, self._draw = held_out, float(balance), repeat, draw
-        self._observations = observation_space
+        self._observations = require_array(observation_space, agent="agent=cloning")
         self._threads, self._rng, self._tell, self._on_epoch = threads, rng, tell, on_epoch
         self.model: Any = None
 

@@ -10,8 +10,8 @@ from gymnasium import spaces
 from rlkit.core import tree
 from rlkit.core.spaces import as_arrays, choice_sizes, empty, num_actions, num_states, require_array, state_index
 from rlkit.core.types import UsageError
-from toys import assert_same
 from rlkit.vector.snapshot import opaque_layer
+from toys import assert_same
 
 
 class Echo(gymnasium.Env):
@@ -125,7 +125,9 @@ def test_composed_actions_reach_the_environment_as_it_counts_and_types_them() ->
 
 
 def test_what_is_not_of_arrays_is_flattened_where_that_is_possible() -> None:
-    env = as_arrays(Echo(spaces.Dict({"a": spaces.Text(2, charset="xy"), "b": spaces.Discrete(2)}), {"a": "yx", "b": 1}))
+    env = as_arrays(
+        Echo(spaces.Dict({"a": spaces.Text(2, charset="xy"), "b": spaces.Discrete(2)}), {"a": "yx", "b": 1})
+    )
     assert env.observation_space.contains(env.reset()[0])
     assert isinstance(env.observation_space, spaces.Box)
 
@@ -163,7 +165,12 @@ def test_spaces_that_are_no_arrays_are_refused_with_a_remedy() -> None:
         as_arrays(Echo(spaces.Sequence(spaces.Discrete(3)), (1, 2)))
     with pytest.raises(UsageError, match=r"actions must be Box.*Tuple.*Text.*TransformAction"):
         as_arrays(Echo(spaces.Discrete(2), 0, spaces.Tuple((spaces.Text(2),))))
-    for none in (spaces.Tuple([]), spaces.Dict(), spaces.Dict({1: spaces.Discrete(2)}), spaces.Dict(x=spaces.Tuple([]))):
+    for none in (
+        spaces.Tuple([]),
+        spaces.Dict(),
+        spaces.Dict({1: spaces.Discrete(2)}),
+        spaces.Dict(x=spaces.Tuple([])),
+    ):
         with pytest.raises(UsageError, match=r"actions must be Box"):
             as_arrays(Echo(spaces.Discrete(2), 0, none))
 

@@ -205,13 +205,19 @@ def random_action(space: Any, rng: np.random.Generator, legal_actions: Array | N
 def _legal_choices(space: Any, rng: np.random.Generator, legal_actions: Array) -> Tree:
     """Return a composed action, each choice drawn among its own part of the mask [A]."""
     if isinstance(space, COMPOSED_SPACES):
-        leaves = space_tree(space)
-        sizes = [sum(choice_sizes(leaf)) for leaf in tree.leaves(leaves)]
+        parts = space_tree(space)
+        sizes = [sum(choice_sizes(part)) for part in tree.leaves(parts)]
         masks = iter(np.split(np.asarray(legal_actions, bool), np.cumsum(sizes)[:-1]))
-        return tree.map(lambda leaf: random_action(leaf, rng, next(masks)), leaves)
+        return tree.map(lambda part: _legal_part(part, rng, next(masks)), parts)
     parts = np.split(np.asarray(legal_actions, bool), np.cumsum(choice_sizes(space))[:-1])
     drawn = np.array([uniform(len(part), 1, rng, part[None])[0] for part in parts], space.dtype).reshape(space.shape)
     return np.asarray(drawn + space.start if isinstance(space, spaces.MultiDiscrete) else drawn)
+
+
+def _legal_part(space: Any, rng: np.random.Generator, legal_actions: Array) -> Any:
+    """Return a part of a composed action as its space has it."""
+    drawn = random_action(space, rng, legal_actions)
+    return drawn + space.start if isinstance(space, spaces.Discrete) else drawn
 
 
 def _rows(masks: Array | None, rows: Array) -> Array | None:

@@ -232,4 +232,3 @@ def _transition(now: TimeStep, action: Tree, memory: Memory, after: TimeStep) ->
         info=after.info,
         memory=memory,
     )
-

@@ -129,9 +129,7 @@ class ZeroBasedTree(gymnasium.ObservationWrapper[Any, Any, Any]):
 
     def observation(self, observation: Any) -> Tree:
         """Return the observation less the starts of its parts."""
-        return tree.map_many(
-            lambda part, value: _shifted(value, -start_of(part), np.int64), self._parts, observation
-        )
+        return tree.map_many(lambda part, value: _shifted(value, -start_of(part), np.int64), self._parts, observation)
 
 
 class ZeroBasedActionTree(gymnasium.ActionWrapper[Any, Any, Any]):
@@ -150,6 +148,11 @@ class ZeroBasedActionTree(gymnasium.ActionWrapper[Any, Any, Any]):
 def start_of(space: Any) -> Any:
     """Return from where a space counts, a number or an array; 0 where it counts nothing."""
     return getattr(space, "start", 0)
+
+
+def counts_from_zero(space: Any) -> bool:
+    """Tell whether all discrete values of a space, throughout a `Dict` or `Tuple`, count from zero."""
+    return not any(np.any(start_of(part)) for part in tree.leaves(space_tree(space)))
 
 
 def _shifted(value: Any, start: Any, dtype: Any) -> Any:
@@ -183,14 +186,14 @@ def as_arrays(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
 
 def _refusal(what: str, space: Any, wrapper: str) -> UsageError:
     return UsageError(
-        f"{what} must be Box, Discrete, MultiDiscrete or MultiBinary, or Dict (with strings as keys) and Tuple of them, "
-        f"not {space}; wrap the environment with gymnasium.wrappers.{wrapper}"
+        f"{what} must be Box, Discrete, MultiDiscrete or MultiBinary, or Dict (keys: strings) and Tuple of them, not "
+        f"{space}; wrap the environment with gymnasium.wrappers.{wrapper}"
     )
 
 
 def _array_actions(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     space = env.action_space
-    if not any(np.any(start_of(part)) for part in tree.leaves(space_tree(space))):
+    if counts_from_zero(space):
         return env
     if isinstance(space, COMPOSED_SPACES):
         return ZeroBasedActionTree(env)
@@ -205,7 +208,7 @@ def _array_observations(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]
         raise _refusal("observations", space, "TransformObservation")
     if isinstance(space, spaces.Tuple) and all(isinstance(part, spaces.Discrete) for part in space):
         return DiscreteTuple(env)
-    if not any(np.any(start_of(part)) for part in tree.leaves(space_tree(space))):
+    if counts_from_zero(space):
         return env
     if isinstance(space, COMPOSED_SPACES):
         return ZeroBasedTree(env)

@@ -125,7 +125,7 @@ def pack(tree: Tree) -> Array:
     lists come back as tuples, and what has no leaves is lost.
     """
     if not isinstance(tree, (dict, tuple, list)):
-        return tree
+        return np.asarray(tree)
     named = [(json.dumps(path), leaf) for path, leaf in _paths(tree, ())]
     packed = np.empty(length(tree), [(name, leaf.dtype, leaf.shape[1:]) for name, leaf in named])
     for name, leaf in named:

@@ -11,6 +11,7 @@ from rlkit.algorithms.exploration import random_action
 from rlkit.config import instantiate
 from rlkit.core.loop import interact
 from rlkit.core.seeding import Seeds
+from rlkit.core.spaces import COMPOSED_SPACES, require_array
 from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Transition, UsageError, require_share
 from rlkit.learners.datasets.demonstrations.folder import Episode, EpisodeFolder
 from rlkit.runs.record_video import ENVIRONMENT
@@ -115,7 +116,13 @@ def record_episodes(
         noise: random actions.
         max_steps: an episode that lasts longer is truncated.
         learner: acts in the player's place, who only says what it would do.
+
+    Raises:
+        UsageError: observations or actions that are no arrays.
     """
+    require_array(env.observation_space, agent="a recording")
+    if isinstance(env.action_space, COMPOSED_SPACES):
+        raise UsageError(f"a recording needs actions that are one array, not {env.action_space}; wrap the environment")
     recorded = 0
     while recorded < episodes:
         number = len(folder)

@@ -294,4 +294,4 @@ def bytes_of(space: Any, stack: int) -> int:
     parts = tree.leaves(space_tree(space))
     if any(part.dtype is None for part in parts):
         raise RunError(f"observations of {space} are no arrays")
-    return sum(math.prod(part.shape or ()) * np.dtype(part.dtype).itemsize for part in parts) // stack
+    return int(sum(math.prod(part.shape or ()) * np.dtype(part.dtype).itemsize for part in parts)) // stack

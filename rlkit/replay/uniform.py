@@ -270,7 +270,8 @@ class UniformReplay:
         current = self._current[rows]
         there = current.min(axis=1) >= max(0, self._shown - self._frames.size)
         shown = self._frames.read(current % self._frames.size)
-        return np.logical_and.reduce([there, *tree.leaves(tree.map_many(_same_rows, shown, observation))])
+        same = tree.leaves(tree.map_many(_same_rows, shown, observation))
+        return np.asarray(np.logical_and.reduce([there, *same]))
 
     def _show(self, env: int, frames: Tree) -> None:
         """Store the frames [S, ...] with which an episode begins; equal neighbours, where a stack was padded, once."""

@@ -15,9 +15,10 @@ from gymnasium.vector import VectorEnv
 
 from rlkit.algorithms.exploration import random_action
 from rlkit.algorithms.fixed_policies import Uniform, Untaught
+from rlkit.core import tree
 from rlkit.core.loop import Interaction, interact
 from rlkit.core.seeding import Seeds
-from rlkit.core.spaces import ARRAY_SPACES
+from rlkit.core.spaces import ARRAY_SPACES, COMPOSED_SPACES, space_tree
 from rlkit.core.types import Environment
 from rlkit.testing.rules import freeze, require, require_equal, survived
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
@@ -168,8 +169,26 @@ def _same_transitions(whole: Interaction, resumed: Interaction, until: int) -> N
         )
 
 
+def same_form(value: Any, space: Any) -> bool:
+    """Tell whether `value` is a tree of dicts with the keys, and tuples of the length, that `space` is made of."""
+    if isinstance(space, spaces.Dict):
+        named = isinstance(value, dict) and value.keys() == space.keys()
+        return named and all(same_form(value[key], part) for key, part in space.items())
+    if isinstance(space, spaces.Tuple):
+        listed = isinstance(value, tuple) and len(value) == len(space)
+        return listed and all(map(same_form, value, space))
+    return True
+
+
 def require_contained(observation: Any, space: Any, where: str) -> None:
     """Raise a `ContractError` unless `observation` lies in `space`."""
+    if isinstance(space, COMPOSED_SPACES):
+        require(
+            same_form(observation, space),
+            f"{where} gave the observation {observation!r}, which has not the parts of {space}",
+        )
+        tree.map_many(lambda part, value: require_contained(value, part, where), space_tree(space), observation)
+        return
     if isinstance(space, ARRAY_SPACES) and not isinstance(space, spaces.Discrete):
         require(
             isinstance(observation, np.ndarray),

@@ -182,7 +182,9 @@ class VectorEnvironment:
         self._masks = self._masks_read(action_mask)
         self.frame_stack = int(getattr(self._vector, "frame_stack", 1))
         self._overlaps = all(callable(getattr(self._vector, name, None)) for name in ("send", "recv"))
-        self._own = _own(self.observation_space, np.asarray if getattr(self._vector, "fresh_arrays", False) else np.array)
+        self._own = _own(
+            self.observation_space, np.asarray if getattr(self._vector, "fresh_arrays", False) else np.array
+        )
         self._sent: Tree | None = None
         self._mode = AutoresetMode(self._vector.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         self._resetting = np.zeros(self.num_envs, bool)

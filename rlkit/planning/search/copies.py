@@ -9,8 +9,9 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core import tree
 from rlkit.core.spaces import as_arrays, num_actions
-from rlkit.core.types import Array, State, UsageError
+from rlkit.core.types import Array, State, Tree, UsageError
 from rlkit.planning.search.model import Rules, Step, Symmetry
 from rlkit.vector import snapshot
 
@@ -70,9 +71,9 @@ class CopyModel:
         """Return equal shares, [B, A, K]."""
         return np.full((len(states), self.num_actions, self.num_outcomes), 1 / self.num_outcomes)
 
-    def observation(self, states: Array) -> Array:
+    def observation(self, states: Array) -> Tree:
         """Return what was observed, [B, ...]."""
-        return np.stack([state["observation"] for state in states])
+        return tree.stack([state["observation"] for state in states])
 
     def blank_state(self) -> Array:
         """Return an array [] of one object."""
@@ -82,12 +83,12 @@ class CopyModel:
         """Return the state that an environment is in: an array [] of one object."""
         return np.array(_seen(env, None, None), object)
 
-    def complete(self, states: Array, observation: Array, legal_actions: Array | None) -> Array:
+    def complete(self, states: Array, observation: Tree, legal_actions: Array | None) -> Array:
         """Return states [B] that were read, with what was observed."""
         completed = np.empty(len(states), object)
         for b, state in enumerate(states):
             mask = None if legal_actions is None else legal_actions[b]
-            completed[b] = {**state, "observation": observation[b], "mask": mask}
+            completed[b] = {**state, "observation": tree.take(observation, b), "mask": mask}
         return completed
 
 
