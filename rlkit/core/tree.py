@@ -124,7 +124,7 @@ def pack(tree: Tree) -> Array:
     A plain array is returned as it is. Fields are named by the path to their leaf as JSON, so keys must be strings;
     lists come back as tuples, and what has no leaves is lost.
     """
-    if not isinstance(tree, (dict, tuple, list)):
+    if type(tree) is np.ndarray or not isinstance(tree, (dict, tuple, list)):
         return np.asarray(tree)
     named = [(json.dumps(path), leaf) for path, leaf in _paths(tree, ())]
     packed = np.empty(length(tree), [(name, leaf.dtype, leaf.shape[1:]) for name, leaf in named])

@@ -18,8 +18,8 @@ from rlkit.replay.frames import Frames, allocate, announce, bytes_of, check_loca
 from rlkit.replay.pending import LAST, Layout, columns, layout, no_rows
 from rlkit.replay.rows import FIELDS, NONE, Rows
 
-NEWEST = (slice(None), -1)
-"""The newest frame of each of the stacks [K, S, ...]."""
+OLDEST, NEWEST = np.s_[:, 0], np.s_[:, -1]
+"""The oldest and the newest frame of each of the stacks [K, S, ...]."""
 
 SEGMENT = 2_000
 """Frames, or transitions, in one file of a checkpoint: full ones are linked, so a checkpoint costs what is new."""
@@ -83,6 +83,8 @@ class UniformReplay:
         self._rng = rng
         self._n_step = n_step
         self._stack = frame_stack
+        # Where the observation and the successor lie in the frames [B, S + 1, ...] of a transition.
+        self._parts = (OLDEST, NEWEST) if frame_stack == 1 else (np.s_[:, :frame_stack], np.s_[:, -frame_stack:])
         self._place = (check_location(location), device, scratch)
         self._compress = compress
         self._frames: Frames | None = None
@@ -94,6 +96,7 @@ class UniformReplay:
         self._current = np.empty((0, frame_stack), np.int64)  # [N, S] numbers of the frames that each environment shows
         self._tail = np.empty(0, np.int64)  # [N] number of each environment's newest row
         self._broken = np.empty(0, bool)  # [N] the next row does not follow that one
+        self._composed = False  # actions are trees
         self._reached: Tree | None = None  # the last successors added, to know them again
         if observation_space is not None and learns:
             size = frame_count(capacity, frame_stack, num_envs, bytes_of(observation_space, frame_stack))
@@ -124,7 +127,7 @@ class UniformReplay:
         self._frames.put(self._shown, successor if self._stack == 1 else tree.take(successor, NEWEST))
         self._shown += len(last)
         actions, rewards, discounts, lasts, masks = self._pending
-        actions += (action if type(action) is np.ndarray else tree.pack(action)).tobytes()
+        actions += (tree.pack(action) if self._composed else action).tobytes()
         rewards += reward.tobytes()
         discounts += discount.tobytes()
         lasts += last.tobytes()
@@ -188,16 +191,15 @@ class UniformReplay:
 
     def _observations(self, window: Array, end: Array, take: Callable[[Array], Any]) -> tuple[Any, Any]:
         """Return observations and successors [B, ...]; where they share frames, as views of one array."""
-        stack = self._stack
         if self._n_step > 1:
             window = np.concatenate([window[:, :-1], self._rows.take("window", end)[:, 1:]], axis=1)
         frames = take(window)
-        first, last = (0, -1) if stack == 1 else (slice(stack), slice(-stack, None))
-        return tree.take(frames, (slice(None), first)), tree.take(frames, (slice(None), last))
+        return tree.take(frames, self._parts[0]), tree.take(frames, self._parts[1])
 
     def _fields(self, transition: Transition) -> dict[str, Array]:
         values = {name: getattr(transition, name) for name in FIELDS}
-        return {name: tree.pack(value) for name, value in values.items() if value is not None}
+        values["action"] = tree.pack(transition.action)
+        return {name: value for name, value in values.items() if value is not None}
 
     def _newest(self, observation: Tree) -> Tree:
         return observation if self._stack == 1 else tree.take(observation, NEWEST)
@@ -215,6 +217,7 @@ class UniformReplay:
         self._current = np.full((n, self._stack), NONE, np.int64)
         self._tail, self._broken = np.full(n, NONE, np.int64), np.ones(n, bool)
         self._layout = layout({**self._fields(transition), "last": transition.last})
+        self._composed = isinstance(transition.action, dict | tuple)
 
     def _row_bytes(self, transition: Transition) -> int:
         return sum(value[:1].nbytes for value in self._fields(transition).values()) + 4 * (self._stack + 1) + 17
@@ -270,8 +273,9 @@ class UniformReplay:
         current = self._current[rows]
         there = current.min(axis=1) >= max(0, self._shown - self._frames.size)
         shown = self._frames.read(current % self._frames.size)
-        same = tree.leaves(tree.map_many(_same_rows, shown, observation))
-        return np.asarray(np.logical_and.reduce([there, *same]))
+        for same in tree.leaves(tree.map_many(_same_rows, shown, observation)):
+            there &= same
+        return there
 
     def _show(self, env: int, frames: Tree) -> None:
         """Store the frames [S, ...] with which an episode begins; equal neighbours, where a stack was padded, once."""
@@ -375,6 +379,7 @@ class UniformReplay:
             self._rows.total = int(segment.name.split("-")[2])
             self._rows.add(rows)
             self._layout = layout({**rows, "last": rows["follows"]})
+            self._composed = rows["action"].dtype.names is not None
         self._first, self._shown, self._rows.total = state["first"], state["shown"], state["total"]
         if self._rows.arrays:
             self._rows.relink(self._first)

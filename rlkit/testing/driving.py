@@ -183,10 +183,8 @@ def same_form(value: Any, space: Any) -> bool:
 def require_contained(observation: Any, space: Any, where: str) -> None:
     """Raise a `ContractError` unless `observation` lies in `space`."""
     if isinstance(space, COMPOSED_SPACES):
-        require(
-            same_form(observation, space),
-            f"{where} gave the observation {observation!r}, which has not the parts of {space}",
-        )
+        same = same_form(observation, space)
+        require(same, f"{where} gave an observation with other parts than {space}; return these, and no others")
         tree.map_many(lambda part, value: require_contained(value, part, where), space_tree(space), observation)
         return
     if isinstance(space, ARRAY_SPACES) and not isinstance(space, spaces.Discrete):

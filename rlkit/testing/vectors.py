@@ -125,7 +125,7 @@ def reset_and_step_follow_gymnasium(case: VectorCase) -> None:
 
 def _require_rows(observation: Any, case: VectorCase, where: str) -> None:
     space = case.facts.single_observation_space
-    require(same_form(observation, space), f"{where} gave observations {observation!r}, without the parts of {space}")
+    require(same_form(observation, space), f"{where} gave observations with other parts than {space}; return these")
     tree.map_many(
         lambda part, array: _require_shape(array, (case.facts.num_envs, *part.shape), where),
         space_tree(space),

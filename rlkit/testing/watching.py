@@ -97,7 +97,7 @@ def misfit(action: Any, n: int, space: Any, can_resign: bool) -> str | None:
     """Return why `action` is not `n` actions of `space`, or RESIGN where that is taken; else None."""
     if isinstance(space, COMPOSED_SPACES):
         if not same_form(action, space):
-            return f"act gave {action!r}, which has not the parts of {space}"
+            return f"act gave a {type(action).__name__} with other parts than {space}; return one with these"
         found = tree.map_many(lambda part, leaf: misfit(leaf, n, part, False), space_tree(space), action)
         return next(filter(None, tree.leaves(found)), None)
     shape = (n, *(space.shape or ()))

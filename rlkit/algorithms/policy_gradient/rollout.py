@@ -22,7 +22,7 @@ class Rollout:
 
     def __init__(self, length: int):
         """Make room for `length` steps, T."""
-        self._length, self._steps = length, 0
+        self._length, self._steps, self._plain = length, 0, True
         self.columns: dict[str, Tree] = {}
 
     @property
@@ -39,11 +39,14 @@ class Rollout:
         """Store a step, its rows that are not `valid` [N] as zeros; the first one's names, shapes and dtypes hold."""
         if not self.columns:
             self.columns = {name: tree.empty_like(row, self._length) for name, row in rows.items()}
-        whole = valid.all()
-        for name, column in self.columns.items():
-            tree.put(column, self._steps, rows[name])
-            if not whole:
-                tree.clear(column, (self._steps, ~valid))
+            self._plain = _all_arrays(self.columns)
+        if self._plain:
+            for name, column in self.columns.items():
+                column[self._steps] = rows[name]
+        else:
+            tree.put(self.columns, self._steps, rows)
+        if not valid.all():
+            tree.clear(self.columns, (self._steps, ~valid))
         self._steps += 1
 
     def clear(self) -> None:
@@ -118,6 +121,7 @@ class EpisodeStore:
         """Begin with nothing; the first `episodes` that N environments begin are stored, and no others."""
         self._episodes, self._begun = episodes, FirstBegun(num_envs, episodes)
         self._columns: dict[str, Tree] = {}
+        self._plain = True
         self._lengths = np.zeros(num_envs, np.int64)
         self._ended: list[dict[str, Tree] | None] = [None] * episodes
 
@@ -137,7 +141,10 @@ class EpisodeStore:
         self._make_room(rows, int(places.max(initial=0)) + 1)
         where = places, np.flatnonzero(stored)
         for name, column in self._columns.items():
-            tree.put(column, where, tree.take(rows[name], stored))
+            if self._plain:
+                column[where] = rows[name][stored]
+            else:
+                tree.put(column, where, tree.take(rows[name], stored))
         self._lengths += stored
         for i in np.flatnonzero(stored & last):
             self._end(int(i))
@@ -163,7 +170,8 @@ class EpisodeStore:
     def _make_room(self, rows: Rows, length: int) -> None:
         if not self._columns:
             self._columns = {name: tree.empty_like(row, 64) for name, row in rows.items()}
-        if (room := tree.length(self._columns)) < length:
+            self._plain = _all_arrays(self._columns)
+        if (room := tree.length(next(iter(self._columns.values())))) < length:
             steps = max(room, length)
             more = tree.map(lambda column: np.empty((steps, *column.shape[1:]), column.dtype), self._columns)
             self._columns = tree.concatenate([self._columns, more])
@@ -184,5 +192,11 @@ class EpisodeStore:
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
         self._columns = tree.copy(state["columns"])
+        self._plain = _all_arrays(self._columns)
         self._lengths, self._ended = np.array(state["lengths"]), list(state["ended"])
         self._begun.load_state_dict(state["begun"])
+
+
+def _all_arrays(columns: Rows) -> bool:
+    """Tell whether no column is a tree, so that nothing need be done for trees."""
+    return all(type(column) is np.ndarray for column in columns.values())
