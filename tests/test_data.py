@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 import pytest
 
 from rlkit.core.types import RunError, UsageError
@@ -374,7 +375,9 @@ class TestDownloads:
         assert not list(own_cache.rglob("*.*"))
 
     def test_what_is_missing_at_its_origin_is_told(self, site: Site) -> None:
-        with pytest.raises(RunError, match=r"cannot download .*a.txt \(File not found\): get a.txt from"):
+        with pytest.raises(
+            RunError, match=r"cannot download .*a.txt \(404 Client Error: File not found for url: .*\): get a.txt from"
+        ):
             read(Place("toy", site.url), "a.txt")
 
     def test_what_no_program_can_download_is_told(self, own_cache: Path) -> None:
@@ -393,18 +396,29 @@ class TestDownloads:
         assert read(place, "a.txt") == b"mine"
         assert "is not the published file" in said[0]
 
+    def test_a_connection_that_ends_early_leaves_nothing(self, own_cache: Path) -> None:
+        class Short(SimpleHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "100")
+                self.end_headers()
+                self.wfile.write(b"hello")
+
+            def log_message(self, *words: Any) -> None:
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Short) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            with pytest.raises(
+                RunError, match=r"cannot download .*a.txt \(.*5 bytes read, 95 more expected.*\): get a.txt"
+            ):
+                read(Place("toy", f"http://127.0.0.1:{server.server_port}/"), "a.txt")
+            server.shutdown()
+        assert not list(own_cache.rglob("*.*"))
+
     def test_the_cache_is_the_platforms(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("RLKIT_DATA")
-        monkeypatch.setenv("XDG_CACHE_HOME", "/x")
-        monkeypatch.setattr("sys.platform", "linux")
-        assert cache.cache_folder() == Path("/x/rlkit")
-        monkeypatch.delenv("XDG_CACHE_HOME")
-        assert cache.cache_folder() == Path.home() / ".cache" / "rlkit"
-        monkeypatch.setattr("sys.platform", "darwin")
-        assert cache.cache_folder() == Path.home() / "Library" / "Caches" / "rlkit"
-        monkeypatch.setattr("sys.platform", "win32")
-        monkeypatch.setenv("LOCALAPPDATA", "/local")
-        assert cache.cache_folder() == Path("/local/rlkit")
+        assert cache.cache_folder() == Path(platformdirs.user_cache_dir("rlkit"))
 
 
 @real
