@@ -24,7 +24,7 @@ from rlkit.core.types import (
 )
 from rlkit.networks import Descent, load_module_state, module_state, to_tensor
 from rlkit.networks.policy_value import PolicyValue, masked
-from rlkit.planning.search import PUCT, Judge, Model, Noise, Search, rule_for
+from rlkit.planning.search import PUCT, DirichletNoise, Judge, Model, Search, rule_for
 from rlkit.planning.search.planner import SearchPlayer
 from rlkit.planning.search.positions import PositionReplay
 from rlkit.planning.search.resigning import Resignations, resignation_of
@@ -142,7 +142,7 @@ class AlphaZero(Following):
             nodes=nodes,
             look_ahead=look_ahead,
         )
-        noise = Noise(require_share("agent.noise_share", noise_share), noise_concentration)
+        noise = DirichletNoise(require_share("agent.noise_share", noise_share), noise_concentration)
         resignation = resignation_of(resign_at, resign_played_on, model.bound, can_resign)
         self.player = SearchPlayer(
             model,

@@ -13,7 +13,7 @@ from rlkit.core.loop import interact
 from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import COMPOSED_SPACES, require_array
 from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Transition, UsageError, require_share
-from rlkit.learners.datasets.demonstrations.folder import Episode, EpisodeFolder
+from rlkit.learners.datasets.demonstrations.folder import Demonstration, EpisodeFolder
 from rlkit.runs.record_video import ENVIRONMENT
 
 
@@ -47,7 +47,7 @@ class Noise(NamedTuple):
         return self.share / (self.share + self.hold * (1 - self.share)) if self.share else 0.0
 
 
-class Recording:
+class RecordingActor:
     """What is done in one environment while somebody's intentions are recorded.
 
     The player acts, unless a learner does: then the player only says what it would do (DAgger; Ross et al., 2011). In
@@ -128,7 +128,7 @@ def record_episodes(
         number = len(folder)
         episode_seed = Seeds(seed).integers("recorded episodes", number, size=1)
         rng = Seeds(seed).generator("recorded actions", number)
-        actor = Recording(player, env.action_space, noise, learner)
+        actor = RecordingActor(player, env.action_space, noise, learner)
         stream = interact(actor, env, explore=False, rng=rng, reset_seeds=lambda _, seeds=episode_seed: seeds)  # type: ignore[misc]
         try:
             steps, score = _played(stream, actor, max_steps)
@@ -140,7 +140,7 @@ def record_episodes(
         yield {"length": len(steps), **facts}
 
 
-def _played(stream: Iterator[Transition], actor: Recording, max_steps: int) -> tuple[list[tuple[Any, ...]], float]:
+def _played(stream: Iterator[Transition], actor: RecordingActor, max_steps: int) -> tuple[list[tuple[Any, ...]], float]:
     """Return the steps of an episode, each with what was intended, and its raw return."""
     steps, score = [], 0.0
     for transition in stream:
@@ -156,10 +156,10 @@ def _played(stream: Iterator[Transition], actor: Recording, max_steps: int) -> t
     return steps, score
 
 
-def _episode(steps: list[tuple[Any, ...]], facts: Mapping[str, Any]) -> Episode:
+def _episode(steps: list[tuple[Any, ...]], facts: Mapping[str, Any]) -> Demonstration:
     *columns, final = zip(*steps, strict=True)
     observation, action, intended, reward, discount = (np.stack(column) for column in columns)
-    return Episode(observation, action, intended, reward, discount, final[-1], facts)
+    return Demonstration(observation, action, intended, reward, discount, final[-1], facts)
 
 
 def about(config: Mapping[str, Any], env: Environment) -> dict[str, Any]:

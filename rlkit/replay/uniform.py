@@ -16,7 +16,7 @@ from rlkit.core.checkpoint import Segment
 from rlkit.core.types import Array, Batch, State, Transition, Tree, UsageError, require_least
 from rlkit.replay.frames import Frames, allocate, announce, bytes_of, check_location, frame_count
 from rlkit.replay.pending import LAST, Layout, columns, layout, no_rows
-from rlkit.replay.rows import FIELDS, NONE, Rows
+from rlkit.replay.rows import FIELDS, NONE, TransitionRing
 
 OLDEST, NEWEST = np.s_[:, 0], np.s_[:, -1]
 """The oldest and the newest frame of each of the stacks [K, S, ...]."""
@@ -79,7 +79,7 @@ class UniformReplay:
             UsageError: an unknown location, too little room, or returns of no step.
         """
         require_least(1, "replay", n_step=n_step)
-        self._rows = Rows(capacity)
+        self._rows = TransitionRing(capacity)
         self._rng = rng
         self._n_step = n_step
         self._stack = frame_stack
@@ -370,7 +370,7 @@ class UniformReplay:
         self._pending, self._reached = no_rows(), None
         self._rng.bit_generator.state = state["rng"]
         self._current, self._tail, self._broken = (np.array(state[key]) for key in ("current", "tail", "broken"))
-        self._rows, self._frames = Rows(self._rows.capacity), None
+        self._rows, self._frames = TransitionRing(self._rows.capacity), None
         self._limit = _pending_rows(self._rows.capacity, len(self._tail))
         for segment in state["frames"]:
             self._put_frames(int(segment.name.split("-")[2]), tree.unpack(segment.read()["frames"]))

@@ -22,7 +22,7 @@ PLAIN_WORD = re.compile(r"[A-Za-z_][\w./-]*|\d+x\d+")
 RESERVED = {"null", "true", "false", "inf", "nan"}
 
 
-class Command(NamedTuple):
+class RunCommand(NamedTuple):
     """The words after the verb, and what is to be said of them."""
 
     verb: str
@@ -55,7 +55,7 @@ class Commands:
 
     def __init__(self) -> None:
         self._composed: dict[tuple[str, ...], Composed] = {}
-        self._found: dict[str, Command] = {}
+        self._found: dict[str, RunCommand] = {}
 
     def line(self, config: Mapping[str, Any]) -> tuple[str, str]:
         """Return the command line that makes a run again, and a note where it is not exact."""
@@ -64,7 +64,7 @@ class Commands:
             self._found[key] = self._find(config)
         return self._found[key].line(config["seed"]), self._found[key].note
 
-    def _find(self, config: Mapping[str, Any]) -> Command:
+    def _find(self, config: Mapping[str, Any]) -> RunCommand:
         verb, pair = ("fit", ("learner", "data")) if "learner" in config else ("train", ("agent", "env"))
         words = [f"{group}={config['choices'][group]}" for group in pair]
         if config["choices"].get("experiment") not in (None, "None"):
@@ -78,8 +78,8 @@ class Commands:
             words += _overrides(config, there := self._compose(verb, words), there.is_within)
             left = _overrides(config, self._compose(verb, words), lambda key: False)
         except UsageError as error:
-            return Command(verb, words, f"not exact here: {error}")
-        return Command(verb, words, f"not exact: {', '.join(left)} would be needed, too" if left else "")
+            return RunCommand(verb, words, f"not exact here: {error}")
+        return RunCommand(verb, words, f"not exact: {', '.join(left)} would be needed, too" if left else "")
 
     def _compose(self, verb: str, words: Sequence[str]) -> Composed:
         key = (verb, *words)

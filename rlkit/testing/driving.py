@@ -27,7 +27,7 @@ MakeEnv = Callable[..., gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]]
 """Builds a new environment at each call; one that takes `render_mode` is filmed as well."""
 
 
-class Step(NamedTuple):
+class EnvironmentStep(NamedTuple):
     """What a reset or a step gave; after a reset, action and reward are None."""
 
     action: Any
@@ -57,13 +57,13 @@ class Driver:
         self.last = False
         self._info: dict[str, Any] = {}
 
-    def reset(self, seed: int | None = None) -> Step:
+    def reset(self, seed: int | None = None) -> EnvironmentStep:
         """Start an episode."""
         observation, self._info = self.env.reset() if seed is None else self.env.reset(seed=seed)
         self.last = False
         return self._step(None, observation, None, False, False)
 
-    def step(self) -> Step:
+    def step(self) -> EnvironmentStep:
         """Take a step, or start the next episode where the last step ended one."""
         if self.last:
             return self.reset()
@@ -80,7 +80,7 @@ class Driver:
         action = random_action(space, self._rng, None if mask is None else np.asarray(mask))
         return int(action + space.start) if isinstance(space, spaces.Discrete) else action
 
-    def play(self, steps: int, seed: int | None = None) -> list[Step]:
+    def play(self, steps: int, seed: int | None = None) -> list[EnvironmentStep]:
         """Play so many steps, from a reset where `seed` is given."""
         first = [] if seed is None else [self.reset(seed)]
         return first + [self.step() for _ in range(steps)]
@@ -91,12 +91,12 @@ class Driver:
         other.last, other._info = self.last, self._info
         return other
 
-    def _step(self, action: Any, observation: Any, *rest: Any) -> Step:
+    def _step(self, action: Any, observation: Any, *rest: Any) -> EnvironmentStep:
         self.returned.append(observation)
-        return Step(copy.deepcopy(action), copy.deepcopy(observation), *rest)
+        return EnvironmentStep(copy.deepcopy(action), copy.deepcopy(observation), *rest)
 
 
-class Random(Untaught, Uniform):
+class RandomAgent(Untaught, Uniform):
     """An agent that draws actions uniformly and learns nothing."""
 
 
@@ -129,7 +129,7 @@ def random_stream(env: Environment, seed: int, cut_every: int) -> Interaction:
     """Return the stream of random play in `env`, as a training run would make it."""
     seeds = Seeds(seed)
     return interact(
-        Random(env.action_space),
+        RandomAgent(env.action_space),
         env,
         explore=True,
         rng=seeds.generator("actions"),

@@ -22,7 +22,7 @@ TIMEOUT = 30.0  # seconds without a byte
 Tell = Callable[[str], None]
 
 
-class Place(NamedTuple):
+class DataSource(NamedTuple):
     """Where the files of a data set are, and where they come from."""
 
     name: str  # of the data set, and of its folder in the cache
@@ -52,7 +52,7 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("rlkit"))
 
 
-def read(place: Place, file: str) -> bytes:
+def read(place: DataSource, file: str) -> bytes:
     """Return the content of a file, unpacked: from `place.root`, packed or not, or an archive there; or download it.
 
     Raises:
@@ -70,7 +70,7 @@ def read(place: Place, file: str) -> bytes:
     return content
 
 
-def _there(place: Place, file: str) -> bytes | None:
+def _there(place: DataSource, file: str) -> bytes | None:
     plain = file.removesuffix(".gz")
     for name in dict.fromkeys((file, plain, f"{plain}.gz")):
         path = place.root / name
@@ -101,7 +101,7 @@ def _member(archive: Path, file: str) -> bytes | None:
         return found.read() if found is not None else None
 
 
-def _fetch(place: Place, file: str) -> None:
+def _fetch(place: DataSource, file: str) -> None:
     if place.folder is not None:
         raise UsageError(f"data.folder={place.folder} holds no {file}; put it there, or leave data.folder out")
     if place.url is None:
@@ -134,12 +134,12 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
-def _remedy(place: Place, file: str) -> str:
+def _remedy(place: DataSource, file: str) -> str:
     where = place.page or place.url
     return f"get {file} from {where} and put it into {place.root}, or name a folder that holds it with data.folder=…"
 
 
-def _is_known(place: Place, file: str, content: bytes) -> bool:
+def _is_known(place: DataSource, file: str, content: bytes) -> bool:
     wanted = place.checksums.get(file)
     if wanted is None:
         return True

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from rlkit.core import tree
 from rlkit.core.spaces import as_arrays, num_actions
 from rlkit.core.types import Array, State, Tree, UsageError
-from rlkit.planning.search.model import Rules, Step, Symmetry
+from rlkit.planning.search.model import ModelStep, Rules, Symmetry
 from rlkit.vector import snapshot
 
 
@@ -47,7 +47,7 @@ class CopyModel:
                 "get_state() and set_state(state)"
             )
 
-    def step(self, states: Array, action: Array, outcome: Array) -> Step:
+    def step(self, states: Array, action: Array, outcome: Array) -> ModelStep:
         """Return what follows of `action` [B]; `states` [B] are objects that `read` or `step` returned."""
         reached = np.empty(len(states), object)
         reward, discount = np.zeros(len(states)), np.ones(len(states))
@@ -59,7 +59,7 @@ class CopyModel:
             observation, reward[b], terminated, truncated, info = self._env.step(int(taken))
             discount[b] = 0.0 if terminated or truncated else info.get("discount", 1.0)
             reached[b] = _seen(self._env, observation, info.get("action_mask"))
-        return Step(reached, reward, discount)
+        return ModelStep(reached, reward, discount)
 
     def legal_actions(self, states: Array) -> Array:
         """Return ``info["action_mask"]`` where the environment gives one, else everything; [B, A] bool."""
