@@ -27,8 +27,6 @@ SEGMENT = 2_000
 PENDING = 2048
 """Transitions that are entered together: what is to be done once for each call would else be most of the work."""
 
-ReadSpan = Callable[[int, int], dict[str, Array]]
-
 
 class UniformReplay:
     """The newest transitions, sampled uniformly with replacement.

@@ -18,14 +18,6 @@ DEEPEST = 4
 """Levels below the root that are drawn."""
 
 
-class Node(NamedTuple):
-    """A node of a tree."""
-
-    number: int
-    left: int  # numbers of its children; −1: a leaf
-    right: int
-
-
 class NodePosition(NamedTuple):
     """Where a node is drawn."""
 
