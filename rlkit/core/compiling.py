@@ -78,7 +78,7 @@ class _Covering(caching.FunctionCache):
             self._covered = True
 
 
-class _Index(IndexDataCacheFile):  # type: ignore[misc]
+class _Index(IndexDataCacheFile):  # type: ignore[misc, valid-type]
     """numba's index, which holds nothing where a class that it names is there no more."""
 
     def _load_index(self) -> Any:

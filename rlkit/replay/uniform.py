@@ -269,7 +269,7 @@ class UniformReplay:
         """Tell for each of the environments `rows` [K] whether it showed this `observation` [K, ...] at last."""
         assert self._frames is not None
         current = self._current[rows]
-        there = current.min(axis=1) >= max(0, self._shown - self._frames.size)
+        there: Array = current.min(axis=1) >= max(0, self._shown - self._frames.size)
         shown = self._frames.read(current % self._frames.size)
         for same in tree.leaves(tree.map_many(_same_rows, shown, observation)):
             there &= same
