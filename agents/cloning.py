@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.core.random_actions import random_action
-from rlkit.core.spaces import as_rows
+from rlkit.core.spaces import as_rows, require_array
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, UsageError
 from rlkit.fitting.session import fitted
 from rlkit.learners.datasets.dataset import Rows
@@ -78,7 +78,7 @@ class Cloning:
             on_epoch: is called with how far an estimator that descends has come.
 
         Raises:
-            UsageError: the actions are neither, or the estimator does not predict such.
+            UsageError: the actions are neither, the observations are no arrays, or the estimator does not predict such.
         """
         self._actions = action_space
         if not isinstance(action_space, spaces.Discrete | spaces.Box):
@@ -90,7 +90,7 @@ class Cloning:
         if settings.draw and not (self._discrete and callable(getattr(estimator, "predict_proba", None))):
             raise UsageError("agent.draw=true needs an estimator with probabilities of discrete actions; leave it out")
         self.settings, self._episodes, self._pipeline = settings, episodes, chained(prepare, estimator)
-        self._observations = observation_space
+        self._observations = require_array(observation_space, agent="agent=cloning")
         self._threads, self._rng, self._tell, self._on_epoch = threads, rng, tell, on_epoch
         self.model: Any = None
 

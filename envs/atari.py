@@ -92,9 +92,9 @@ def make(
         "max_frames": max_frames,
     }
     if stepping == "native" and not filmed and render_mode is None:
-        from rlkit.envs.atari_native import Games
+        from rlkit.envs.atari_native import AtariGames
 
-        return Games(
+        return AtariGames(
             rom,
             num_envs,
             size=size,
@@ -104,9 +104,9 @@ def make(
             threads=threads or min(cores(), num_envs),
             **common,
         )
-    from rlkit.envs.atari_game import Game
+    from rlkit.envs.atari_game import AtariGame
 
-    env: gymnasium.Env[Any, Any] = Game(rom, grey_by=grey_by, pool=pool, render_mode=render_mode, **common)
+    env: gymnasium.Env[Any, Any] = AtariGame(rom, grey_by=grey_by, pool=pool, render_mode=render_mode, **common)
     env = preprocess.Crop(env, *crop) if crop else env
     env = preprocess.FrameStack(preprocess.Resize(env, size, interpolation), stack)
     # Outside of the stack, so that a lost life does not empty it: the next observation is where the game goes on.

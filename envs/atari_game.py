@@ -17,7 +17,7 @@ ZOOM = 2
 """A screen of 210x160 is small for a video."""
 
 
-class Game(gymnasium.Env[Array, int]):
+class AtariGame(gymnasium.Env[Array, int]):
     """An emulator, stepped by decisions, that shows the brighter of the last two frames of each, or the last.
 
     Observations are [height, width] uint8, or [height, width, 3] in colour, of the screen's own size. As in ale-py's

@@ -15,7 +15,7 @@ from rlkit.core.types import Array
 Result = tuple[Array, Array, Array, Array, dict[str, Any]]
 
 
-class Games(VectorEnv[Array, Array, Array]):
+class AtariGames(VectorEnv[Array, Array, Array]):
     """N games in C++ threads, each begun anew in the step that ends it.
 
     Observations are [N, stack, height, width] uint8, or [N, stack, height, width, 3] in colour.

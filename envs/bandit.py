@@ -15,7 +15,7 @@ from rlkit.envs.tabular_vector import FiniteMDPVector, Result
 from rlkit.planning.mdp import FiniteMDP
 
 
-class Bandit(TabularEnv):
+class KArmedBandit(TabularEnv):
     """One state, and k actions whose rewards are normal. An action changes nothing to come, so agents take gamma 0.
 
     `mdp` has the means with which an episode begins; ``info["best"]`` tells the arm that was best when one was pulled.
@@ -115,7 +115,7 @@ class BanditVector(FiniteMDPVector):
     """N slot machines that begin alike and drift apart."""
 
     def __init__(self, mdp: FiniteMDP, num_envs: int, *, max_steps: int | None, deviation: Array | None, drift: float):
-        """Make N machines; the options are those of `Bandit`."""
+        """Make N machines; the options are those of `KArmedBandit`."""
         super().__init__(mdp, num_envs, max_steps=max_steps, deviation=deviation)
         self._drift = drift
         self._drifted = np.zeros((num_envs, mdp.num_actions))
@@ -147,4 +147,4 @@ class BanditVector(FiniteMDPVector):
         self._drifted = np.array(state["drifted"])
 
 
-make = vectorizable(Bandit)
+make = vectorizable(KArmedBandit)

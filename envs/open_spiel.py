@@ -12,7 +12,7 @@ from PIL import Image
 from rlkit.core.types import Array, UsageError
 from rlkit.envs.board_envs import playable
 from rlkit.envs.grids import text_picture
-from rlkit.planning.search.model import Rules, Step, Symmetry
+from rlkit.planning.search.model import ModelStep, Rules, Symmetry
 
 
 class OpenSpielGame:
@@ -58,13 +58,13 @@ class OpenSpielGame:
         """Return an array [1] of objects."""
         return np.array([None], object)
 
-    def step(self, states: Array, action: Array, outcome: Array) -> Step:
+    def step(self, states: Array, action: Array, outcome: Array) -> ModelStep:
         """Return what follows of `action` [B]."""
         before = states[:, 0]
         reached = [state.child(int(move)) for state, move in zip(before, action, strict=True)]
         followed = [_followed(now, after) for now, after in zip(before, reached, strict=True)]
         reward, discount = np.array(followed, float).reshape(-1, 2).T
-        return Step(_rows(reached), reward, discount)
+        return ModelStep(_rows(reached), reward, discount)
 
     def legal_actions(self, states: Array) -> Array:
         """Return which actions are legal, [B, A] bool."""

@@ -22,7 +22,6 @@ WITHIN: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "_
 # and the cells from which each does not leave the board on a side.
 NOT_LEFT = np.uint64(0xFEFEFEFEFEFEFEFE)
 NOT_RIGHT = np.uint64(0x7F7F7F7F7F7F7F7F)
-EVERYWHERE = np.uint64(0xFFFFFFFFFFFFFFFF)
 ONE = np.uint64(1)
 
 

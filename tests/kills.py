@@ -116,9 +116,9 @@ def with_encoder(overrides: str, folder: Path) -> str:
     return overrides.format(encoder=folder / "runs/encoder")
 
 
-def launch(folder: Path, overrides: str) -> Command:
-    """Start ``rlkit train`` in `folder`."""
-    return Command("train", *overrides.split(), cwd=folder)
+def launch(folder: Path, overrides: str, pythonpath: str = "") -> Command:
+    """Start ``rlkit train`` in `folder`, with `pythonpath` before Python's own."""
+    return Command("train", *overrides.split(), cwd=folder, pythonpath=pythonpath)
 
 
 def finish(process: Command) -> None:
@@ -163,7 +163,9 @@ def _files(folder: Path, part: str) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in (folder / part).rglob("*") if path.is_file())
 
 
-def run_case(overrides: str, folder: Path, kills: int, writing: int, seed: int = 0) -> list[dict[str, object]]:
+def run_case(
+    overrides: str, folder: Path, kills: int, writing: int, seed: int = 0, pythonpath: str = ""
+) -> list[dict[str, object]]:
     """Kill and resume `kills` runs of a case, each once, and return a row for each.
 
     At least `writing` of them die while a checkpoint is being written.
@@ -172,10 +174,10 @@ def run_case(overrides: str, folder: Path, kills: int, writing: int, seed: int =
         overrides = overrides.format(episodes=record(folder / "episodes", "env=cartpole", episodes=20))
     whole = folder / "whole"
     whole.mkdir(parents=True)
-    server("")  # whose start is no part of a run's time
+    server(pythonpath)  # whose start is no part of a run's time
     overrides = f"{PERIODS} {with_encoder(overrides, folder)} run_dir=runs/case"
     started = time.time()
-    finish(launch(whole, overrides))
+    finish(launch(whole, overrides, pythonpath))
     # Until the last checkpoint: afterwards pictures are drawn, which is no time to be killed in.
     wall = max(path.stat().st_mtime for path in (whole / "runs/case/checkpoints").iterdir()) - started
     moments = random.Random(seed)
@@ -184,14 +186,14 @@ def run_case(overrides: str, folder: Path, kills: int, writing: int, seed: int =
     while len(rows) < kills or wanted > 0:
         attempt = folder / "killed"
         attempt.mkdir()
-        process = launch(attempt, overrides)
+        process = launch(attempt, overrides, pythonpath)
         hit = kill_when(process, attempt / "runs/case/checkpoints", moments.uniform(0, wall), wanted > 0)
         finished = process.returncode == 0
         began = (attempt / "runs/case/config.yaml").exists()
         at = max((int(p.name) for p in attempt.glob("runs/case/checkpoints/*") if p.name.isdigit()), default=0)
         if not began:
             shutil.rmtree(attempt / "runs", ignore_errors=True)
-        finish(launch(attempt, "resume=runs/case" if began else overrides))
+        finish(launch(attempt, "resume=runs/case" if began else overrides, pythonpath))
         different = compare(whole / "runs/case", attempt / "runs/case")
         shutil.rmtree(attempt)
         if finished:

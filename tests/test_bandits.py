@@ -19,7 +19,7 @@ from rlkit.algorithms.bandits.memory import Memory
 from rlkit.core.loop import interact, train
 from rlkit.core.schedules import Constant
 from rlkit.core.types import RunError, UsageError
-from rlkit.envs.bandit import Bandit as SlotMachine
+from rlkit.envs.bandit import KArmedBandit as SlotMachine
 from rlkit.learners.estimators.factorization import MatrixFactorization
 from rlkit.learners.estimators.linear import LinearRegression
 from rlkit.learners.estimators.naive_bayes import BernoulliNB, GaussianNB

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rlkit.core import compiling
 from rlkit.core.compiling import fingerprint
 
 ROOT = Path(__file__).parent.parent
@@ -108,3 +109,17 @@ class TestFingerprints:
         assert len(sources) > 200
         own = re.compile(r"cache\s*=\s*True|\"cache\":\s*True")
         assert [path.name for path in sources if own.search(path.read_text())] == []
+
+
+class Renamed:
+    """Is gone when the index is read."""
+
+
+def test_an_index_that_names_a_class_of_another_name_now_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = compiling._Index(str(tmp_path), "function", source_stamp="stamp")
+    index._save_index({Renamed: "code"})
+    assert index._load_index() == {Renamed: "code"}
+    monkeypatch.delattr(sys.modules[__name__], "Renamed")
+    assert index._load_index() == {}

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 import pytest
 
 from rlkit.core.types import RunError, UsageError
 from rlkit.learners.datasets import bundled, cache, generated, images, ratings, tables, texts
-from rlkit.learners.datasets.cache import Place, decoded, read
+from rlkit.learners.datasets.cache import DataSource, decoded, read
 from rlkit.learners.datasets.dataset import task_of
 from rlkit.learners.kinds import text_columns
 
@@ -110,7 +111,7 @@ class TestGenerated:
 
 
 class TestTables:
-    def parsed(self, text: str, **options: Any) -> tables.Table:
+    def parsed(self, text: str, **options: Any) -> tables.DataTable:
         return tables.parse(text, **options)
 
     def test_a_column_is_numbers_where_all_but_gaps_are(self) -> None:
@@ -336,7 +337,7 @@ class TestDownloads:
     ) -> None:
         (tmp_path / "site" / "a.txt").write_bytes(b"hello")
         said: list[str] = []
-        place = Place("toy", site.url, tell=said.append)
+        place = DataSource("toy", site.url, tell=said.append)
         assert [read(place, "a.txt") for _ in range(2)] == [b"hello", b"hello"]
         assert site.asked == ["/a.txt"]
         assert said == [f"downloading {site.url}a.txt to {own_cache / 'toy' / 'a.txt'}"]
@@ -346,10 +347,10 @@ class TestDownloads:
 
     def test_archives_and_packed_files_are_unpacked(self, site: Site, tmp_path: Path) -> None:
         (tmp_path / "site" / "a.gz").write_bytes(gzip.compress(b"packed"))
-        assert read(Place("toy", site.url), "a.gz") == b"packed"
+        assert read(DataSource("toy", site.url), "a.gz") == b"packed"
         with zipfile.ZipFile(tmp_path / "site" / "b.zip", "w") as archive:
             archive.writestr("folder/b.txt", b"inside")
-        place = Place("other", f"{site.url}b.zip")
+        place = DataSource("other", f"{site.url}b.zip")
         assert read(place, "b.txt") == b"inside"
         with pytest.raises(RunError, match=r"b.zip holds no c.txt"):
             read(place, "c.txt")
@@ -357,7 +358,7 @@ class TestDownloads:
     def test_what_is_not_the_published_content_is_not_kept(self, site: Site, tmp_path: Path, own_cache: Path) -> None:
         (tmp_path / "site" / "a.txt").write_bytes(b"damaged")
         md5_of_hello = "5d41402abc4b2a76b9719d911017c592"
-        place = Place("toy", site.url, checksums={"a.txt": md5_of_hello})
+        place = DataSource("toy", site.url, checksums={"a.txt": md5_of_hello})
         with pytest.raises(RunError, match="its content is not the published one"):
             read(place, "a.txt")
         assert list((own_cache / "toy").iterdir()) == []
@@ -374,8 +375,10 @@ class TestDownloads:
         assert not list(own_cache.rglob("*.*"))
 
     def test_what_is_missing_at_its_origin_is_told(self, site: Site) -> None:
-        with pytest.raises(RunError, match=r"cannot download .*a.txt \(File not found\): get a.txt from"):
-            read(Place("toy", site.url), "a.txt")
+        with pytest.raises(
+            RunError, match=r"cannot download .*a.txt \(404 Client Error: File not found for url: .*\): get a.txt from"
+        ):
+            read(DataSource("toy", site.url), "a.txt")
 
     def test_what_no_program_can_download_is_told(self, own_cache: Path) -> None:
         with pytest.raises(UsageError, match=r"cannot be downloaded by a program: get train.csv from https://page"):
@@ -383,28 +386,39 @@ class TestDownloads:
 
     def test_a_users_folder_is_never_downloaded_into(self, site: Site, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"data.folder=.* holds no a.txt; put it there"):
-            read(Place("toy", site.url, str(tmp_path)), "a.txt")
+            read(DataSource("toy", site.url, str(tmp_path)), "a.txt")
         assert site.asked == []
 
     def test_a_users_own_copy_that_differs_is_used_and_told(self, tmp_path: Path) -> None:
         (tmp_path / "a.txt").write_text("mine")
         said: list[str] = []
-        place = Place("toy", None, str(tmp_path), checksums={"a.txt": "0" * 64}, tell=said.append)
+        place = DataSource("toy", None, str(tmp_path), checksums={"a.txt": "0" * 64}, tell=said.append)
         assert read(place, "a.txt") == b"mine"
         assert "is not the published file" in said[0]
 
+    def test_a_connection_that_ends_early_leaves_nothing(self, own_cache: Path) -> None:
+        class Short(SimpleHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "100")
+                self.end_headers()
+                self.wfile.write(b"hello")
+
+            def log_message(self, *words: Any) -> None:
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Short) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            with pytest.raises(
+                RunError, match=r"cannot download .*a.txt \(.*5 bytes read, 95 more expected.*\): get a.txt"
+            ):
+                read(DataSource("toy", f"http://127.0.0.1:{server.server_port}/"), "a.txt")
+            server.shutdown()
+        assert not list(own_cache.rglob("*.*"))
+
     def test_the_cache_is_the_platforms(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("RLKIT_DATA")
-        monkeypatch.setenv("XDG_CACHE_HOME", "/x")
-        monkeypatch.setattr("sys.platform", "linux")
-        assert cache.cache_folder() == Path("/x/rlkit")
-        monkeypatch.delenv("XDG_CACHE_HOME")
-        assert cache.cache_folder() == Path.home() / ".cache" / "rlkit"
-        monkeypatch.setattr("sys.platform", "darwin")
-        assert cache.cache_folder() == Path.home() / "Library" / "Caches" / "rlkit"
-        monkeypatch.setattr("sys.platform", "win32")
-        monkeypatch.setenv("LOCALAPPDATA", "/local")
-        assert cache.cache_folder() == Path("/local/rlkit")
+        assert cache.cache_folder() == Path(platformdirs.user_cache_dir("rlkit"))
 
 
 @real

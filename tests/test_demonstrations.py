@@ -21,19 +21,19 @@ import rlkit
 from rlkit.algorithms.fixed_policies import Uniform
 from rlkit.core.types import RunError, UsageError
 from rlkit.learners.datasets.dataset import Rows
-from rlkit.learners.datasets.demonstrations import Episode, EpisodeFolder, read_episodes
+from rlkit.learners.datasets.demonstrations import Demonstration, EpisodeFolder, read_episodes
 from rlkit.learners.datasets.demonstrations.folder import appending
 from rlkit.learners.datasets.demonstrations.rows import balanced, split_by_episode
 from rlkit.learners.datasets.episodes import recorded as data_set
-from rlkit.play.demonstrate import Discarded, Noise, Recording
+from rlkit.play.demonstrate import Discarded, Noise, RecordingActor
 from rlkit.vector.vector import first_timestep
 
 ABOUT = {"observation_space": "a", "action_space": "b"}
 
 
-def episode(length: int, value: int = 0) -> Episode:
+def episode(length: int, value: int = 0) -> Demonstration:
     steps = np.arange(length)
-    return Episode(
+    return Demonstration(
         observation=np.stack([steps, np.full(length, value)], axis=1).astype(np.uint8),
         action=steps % 2,
         intended=steps % 3,
@@ -165,7 +165,7 @@ class TestRecording:
 
         many = 100
         space = gymnasium.spaces.Discrete(many)
-        actor = Recording(Zero(space), space, Noise(0.2, 4))
+        actor = RecordingActor(Zero(space), space, Noise(0.2, 4))
         rng, now = np.random.default_rng(0), first_timestep(np.zeros((1, 1)), None)
         done = []
         for _ in range(20_000):

@@ -30,7 +30,7 @@ from rlkit.fitting.run import FitRun
 from rlkit.fitting.session import described, fitted
 from rlkit.learners import scores
 from rlkit.learners.datasets.dataset import Dataset, Rows
-from rlkit.learners.datasets.ratings import Give, Pairs, as_dataset
+from rlkit.learners.datasets.ratings import Give, RatingTriples, as_dataset
 from rlkit.learners.estimators.mlp import MLPClassifier
 from rlkit.learners.persistence import SavingError
 from rlkit.learners.splits import Split, folds, split
@@ -251,7 +251,7 @@ class TestRecommender:
 
     def test_so_many_of_each_user_are_held_out(self) -> None:
         user, item = np.divmod(np.arange(60), 12)
-        pairs = Pairs(np.append(user, 99), np.append(item, 0), np.arange(1.0, 62))
+        pairs = RatingTriples(np.append(user, 99), np.append(item, 0), np.arange(1.0, 62))
         data = as_dataset(pairs, give=Give(5, 10))
         train, test = split(data, None, Seeds(0))
         assert test is not None
@@ -260,7 +260,7 @@ class TestRecommender:
         assert np.array_equal((train.X + test.X).toarray(), data.rows.X.toarray())
 
     def test_a_share_of_all_pairs_is_held_out(self) -> None:
-        data = as_dataset(Pairs(np.arange(40) // 4, np.arange(40) % 4, np.ones(40)))
+        data = as_dataset(RatingTriples(np.arange(40) // 4, np.arange(40) % 4, np.ones(40)))
         _, test = split(data, 0.25, Seeds(0))
         assert test is not None
         assert test.X.nnz == 10

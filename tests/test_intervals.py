@@ -36,9 +36,17 @@ def test_the_interquartile_mean_by_hand(values: list[float], expected: float) ->
 
 
 @given(NUMBERS)
-def test_the_interquartile_mean_is_scipys_trimmed_mean(values: list[float]) -> None:
-    expected = stats.trim_mean(np.array(values), 0.25)
+def test_the_interquartile_mean_leaves_out_a_quarter_rounded_down_at_either_end(values: list[float]) -> None:
+    cut = len(values) // 4
+    expected = np.mean(sorted(values)[cut : len(values) - cut])
     assert interquartile_mean(np.array(values)) == pytest.approx(expected, rel=1e-9, abs=1e-6)
+    rows = interquartile_mean(np.array([values, values[::-1]]), axis=1)
+    assert rows == pytest.approx([expected, expected], rel=1e-9, abs=1e-6)
+
+
+def test_resamples_of_several_lengths_are_taken_one_by_one() -> None:
+    strata = [np.array([1.0]), np.full(5, 1.0)]
+    assert bootstrap_intervals(strata, [np.mean, interquartile_mean], generator()) == [(1.0, 1.0), (1.0, 1.0)]
 
 
 def all_resamples(values: Array) -> Array:

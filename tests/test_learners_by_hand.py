@@ -18,13 +18,13 @@ from rlkit.learners.estimators.backprop import Network, forward, gradient, penal
 from rlkit.learners.estimators.costs import last_layer
 from rlkit.learners.estimators.epochs import EarlyStopping
 from rlkit.learners.estimators.factor_kernels import predictions, unrated
-from rlkit.learners.estimators.kmeans import KMeans, Rows, mini_batches
+from rlkit.learners.estimators.kmeans import KMeans, WeightedRows, mini_batches
 from rlkit.learners.estimators.kmeans_kernel import absorb
 from rlkit.learners.estimators.linear import LinearRegression
 from rlkit.learners.estimators.logistic_loss import objective
 from rlkit.learners.estimators.mlp import MLPRegressor
 from rlkit.learners.estimators.optimizers import SGD
-from rlkit.learners.estimators.rating_pairs import Factors, Pairs, solved
+from rlkit.learners.estimators.rating_pairs import CenteredRatings, Factors, solved
 from rlkit.learners.estimators.tree_walk import find_leaves, preorder
 
 TANH = float(np.tanh(0.5))
@@ -46,7 +46,7 @@ class TestKMeans:
     def test_a_mini_batch_moves_a_centre_to_the_mean_of_all_batches(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Batches of means 0 and 2 from a centre at 5: 0, then 1."""
         X = np.array([[-1.0], [1.0], [1.0], [3.0]])
-        rows, found = Rows(X, np.ones(4), (X**2)[:, 0], np.arange(4)), []
+        rows, found = WeightedRows(X, np.ones(4), (X**2)[:, 0], np.arange(4)), []
         for steps in (1, 2):
             batches = iter([np.array([0, 1]), np.array([2, 3])])
             monkeypatch.setattr(kmeans, "drawn", lambda *arguments, left=batches: next(left))
@@ -221,7 +221,7 @@ class TestFactors:
 
     def test_pairs_with_unrated_ones_stay_in_the_order_of_users(self) -> None:
         ratings = sparse.csr_array(np.array([[0.0, 5, 0, 3], [1, 2, 3, 4], [0, 0, 0, 0], [7, 0, 0, 0]]))
-        found = Pairs.of(ratings, 2.0).with_unrated(2, -2.0, np.random.default_rng(0))
+        found = CenteredRatings.of(ratings, 2.0).with_unrated(2, -2.0, np.random.default_rng(0))
         assert found.users.tolist() == [0] * 6 + [1] * 4 + [3] * 3
         assert found.shape == (4, 4)
         own = found.ratings[found.users == 0]
@@ -239,7 +239,7 @@ class TestFactors:
         q, b = rng.normal(size=(8, 2)), rng.normal(size=8)
         dense = np.where(rng.random((5, 8)) < 0.4, rng.normal(3, 1, (5, 8)), 0.0)
         dense[2], dense[3] = 0, rng.normal(3, 1, 8)
-        found = solved(Pairs.of(sparse.csr_array(dense), 1.5), q, b, decay, biased, 3, -1.5)
+        found = solved(CenteredRatings.of(sparse.csr_array(dense), 1.5), q, b, decay, biased, 3, -1.5)
         columns = np.column_stack((q, np.ones((8, int(biased)))))
         for row, rated in zip(found, dense, strict=True):
             there, count = rated != 0, (rated != 0).sum()

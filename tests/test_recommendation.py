@@ -17,7 +17,7 @@ from rlkit.core.types import UsageError
 from rlkit.envs.catch import Catch
 from rlkit.envs.recommendation import Recommendation
 from rlkit.learners.datasets.dataset import Dataset
-from rlkit.learners.datasets.ratings import Pairs, as_dataset
+from rlkit.learners.datasets.ratings import RatingTriples, as_dataset
 from rlkit.learners.estimators.factorization import TruncatedSVD
 from rlkit.runs import build
 from rlkit.testing import check_env
@@ -51,7 +51,7 @@ def table(values: Any) -> Dataset:
     """Return the numbers above 0 as ratings."""
     values = np.array(values, float)
     users, items = np.nonzero(values)
-    return as_dataset(Pairs(users, items, values[users, items]))
+    return as_dataset(RatingTriples(users, items, values[users, items]))
 
 
 FROM_RUN: Any = {"evaluation": False, "render_mode": None}

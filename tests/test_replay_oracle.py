@@ -17,7 +17,7 @@ from rlkit.core.schedules import Constant, Linear
 from rlkit.core.types import Array, Batch, StepInfo, Transition
 from rlkit.replay import PrioritizedReplay, UniformReplay, uniform
 from rlkit.replay.frames import TensorFrames
-from rlkit.replay.rows import Rows
+from rlkit.replay.rows import TransitionRing
 from rlkit.replay.sums import SumTree
 from toys import assert_same
 
@@ -343,7 +343,7 @@ def test_copies_of_known_defects_are_found(defect: type[UniformReplay], n_step: 
     [(1, 3, 2), (2, 1, 2), (2, 2, 4), (2, 9, 4), (5, 2, 4), (6, 2, 5), (7, 9, 5), (9, 1, 6), (9, 9, 6)],
 )
 def test_the_first_whole_row_comes_after_the_last_that_shows_a_lost_frame(oldest: int, block: int, first: int) -> None:
-    rows = Rows(4)
+    rows = TransitionRing(4)
     for number, shown in enumerate([0, 0, 2, 1, 5, 7]):
         rows.add({"oldest": np.array([shown]), "env": np.array([0]), "follows": np.array([number > 0])})
     # The first two have been written over; within a block of one, row 2 hides that row 3 shows an older frame.

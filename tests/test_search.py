@@ -23,8 +23,8 @@ from rlkit.planning.mdp.sources import model_of as mdp_of
 from rlkit.planning.search import (
     PUCT,
     UCT,
+    DirichletNoise,
     Judge,
-    Noise,
     RandomPlay,
     Search,
     model_of,
@@ -591,7 +591,7 @@ class TestJudges:
         p = np.array([0.3, 0.2, 0.1, 0.1, 0, 0.1, 0.1, 0.05, 0.05])
         judge = Judge(lambda observation, legal: (np.repeat(p[None], len(legal), 0), np.zeros(len(legal))))
         one, rng = search(model, simulations=1, nodes=2, rule=PUCT, evaluator=judge), np.random.default_rng(0)
-        draws = one(np.repeat(state, 4000, 0), rng, noise=Noise(0.25, 10.0)).tree.prior[:, 0]
+        draws = one(np.repeat(state, 4000, 0), rng, noise=DirichletNoise(0.25, 10.0)).tree.prior[:, 0]
         legal = [0, 1, 2, 3, 5, 6, 7, 8]
         assert draws[:, legal].mean(axis=0) == pytest.approx(0.75 * p[legal] + 0.25 / 8, abs=0.003)
         noise = (draws[:, legal] - 0.75 * p[legal]) / 0.25
@@ -631,7 +631,7 @@ class TestJudges:
         state = after(model, 4)
         judge = Judge(lambda observation, legal: (legal / legal.sum(axis=1, keepdims=True), np.zeros(len(legal))))
         one = search(model, simulations=1, rule=PUCT, evaluator=judge)
-        tree = one(state, np.random.default_rng(0), noise=Noise(0.25, 10.0)).tree
+        tree = one(state, np.random.default_rng(0), noise=DirichletNoise(0.25, 10.0)).tree
         assert tree.prior[0, 0].sum() == pytest.approx(1)
         assert tree.prior[0, 0, 4] == 0
         assert (tree.prior[0, 0, [0, 1]] >= 0.75 / 8).all()

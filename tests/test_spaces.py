@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rlkit.core.spaces import as_arrays, choice_sizes, num_actions, num_states, state_index
+from rlkit.core import tree
+from rlkit.core.spaces import as_arrays, choice_sizes, empty, num_actions, num_states, require_array, state_index
 from rlkit.core.types import UsageError
 from rlkit.vector.snapshot import why_opaque
+from toys import assert_same
 
 
 class Echo(gymnasium.Env):
@@ -84,18 +86,93 @@ def test_a_mask_has_a_flag_for_each_value_of_each_choice() -> None:
         choice_sizes(spaces.Box(0, 1))
 
 
-def test_a_dict_of_arrays_becomes_one_vector() -> None:
-    space = spaces.Dict({"a": spaces.Box(0, 9, (2,)), "b": spaces.Discrete(3)})
-    env = as_arrays(Echo(space, {"a": np.array([4, 5], np.float32), "b": 2}))
-    assert env.observation_space.shape == (5,)
-    assert env.reset()[0].tolist() == [4, 5, 0, 0, 1]
+NESTED = spaces.Dict(
+    [
+        ("b", spaces.Tuple([spaces.Discrete(3, start=-1), spaces.Box(0, 9, (2,))])),
+        ("a", spaces.MultiDiscrete([4, 5], start=[7, 8])),
+    ]
+)
+
+
+def test_a_dict_stays_what_it_is_counted_from_zero() -> None:
+    env = as_arrays(Echo(NESTED, {"a": np.array([8, 9]), "b": (1, np.array([4, 5], np.float32))}))
+    observation, _ = env.reset()
+    assert env.observation_space == spaces.Dict(
+        [("b", spaces.Tuple([spaces.Discrete(3), spaces.Box(0, 9, (2,))])), ("a", spaces.MultiDiscrete([4, 5]))]
+    )
+    assert env.observation_space.contains(observation)
+    assert list(observation) == ["b", "a"]
+    assert_same(observation["a"], np.array([1, 1]))
+    assert observation["b"][0] == 2
+    assert_same(observation["b"][1], np.array([4, 5], np.float32))
+
+
+def test_a_tree_without_starts_needs_no_wrapper() -> None:
+    space = spaces.Dict({"a": spaces.Box(0, 9, (2,)), "b": spaces.Tuple([spaces.Discrete(3)])})
+    env = Echo(space, None, space)
+    assert as_arrays(env) is env
+
+
+def test_composed_actions_reach_the_environment_as_it_counts_and_types_them() -> None:
+    inner = Echo(spaces.Discrete(2), 0, spaces.Dict({**NESTED, "c": spaces.MultiDiscrete([3], np.int8, start=[2])}))
+    env = as_arrays(inner)
+    env.step(env.action_space.sample())
+    assert inner.action_space.contains(inner.last_action)
+    env.step({"a": np.array([0, 4]), "b": (np.int64(0), np.ones(2, np.float32)), "c": np.array([2])})
+    assert inner.last_action["a"].tolist() == [7, 12]
+    assert inner.last_action["b"][0] == -1
+    assert_same(inner.last_action["c"], np.array([4], np.int8))
+
+
+def test_what_is_not_of_arrays_is_flattened_where_that_is_possible() -> None:
+    env = as_arrays(
+        Echo(spaces.Dict({"a": spaces.Text(2, charset="xy"), "b": spaces.Discrete(2)}), {"a": "yx", "b": 1})
+    )
+    assert env.observation_space.contains(env.reset()[0])
+    assert isinstance(env.observation_space, spaces.Box)
+
+
+def test_room_for_values_of_a_space_is_a_tree_of_its_shapes_and_dtypes() -> None:
+    room = empty(NESTED, 4)
+    assert [(leaf.shape, leaf.dtype) for leaf in tree.leaves(room)] == [
+        ((4,), np.int64),
+        ((4, 2), np.float32),
+        ((4, 2), np.int64),
+    ]
+    assert list(room) == ["b", "a"]
+    assert empty(spaces.Discrete(3), 2).shape == (2,)
+
+
+def test_a_mask_of_a_composed_action_is_that_of_its_parts_in_their_order() -> None:
+    counted = spaces.Tuple([spaces.Discrete(3), spaces.Dict(x=spaces.MultiBinary(2), y=spaces.MultiDiscrete([2, 4]))])
+    assert choice_sizes(counted) == [3, 2, 2, 2, 4]
+    with pytest.raises(UsageError, match=r"needs actions that are counted, not Box"):
+        choice_sizes(NESTED)
+
+
+def test_who_needs_one_array_refuses_a_tree_and_says_how_to_flatten_it() -> None:
+    box = spaces.Box(0, 1)
+    assert require_array(box, agent="agent=x") is box
+    line = r"agent=x needs observations that are one array, not Dict.*preprocess=\[\{_target_: gymnasium.*Flatten"
+    with pytest.raises(UsageError, match=line):
+        require_array(NESTED, agent="agent=x")
+    with pytest.raises(UsageError, match=r"sarsa needs discrete observations, not Dict.*for agent=dqn, flatten them"):
+        num_states(NESTED, agent="sarsa")
 
 
 def test_spaces_that_are_no_arrays_are_refused_with_a_remedy() -> None:
-    with pytest.raises(UsageError, match=r"observations must be arrays.*Sequence.*TransformObservation"):
+    with pytest.raises(UsageError, match=r"observations must be Box.*Sequence.*TransformObservation"):
         as_arrays(Echo(spaces.Sequence(spaces.Discrete(3)), (1, 2)))
-    with pytest.raises(UsageError, match=r"actions must be Box.*Tuple.*TransformAction"):
-        as_arrays(Echo(spaces.Discrete(2), 0, spaces.Tuple((spaces.Discrete(2),))))
+    with pytest.raises(UsageError, match=r"actions must be Box.*Tuple.*Text.*TransformAction"):
+        as_arrays(Echo(spaces.Discrete(2), 0, spaces.Tuple((spaces.Text(2),))))
+    for none in (
+        spaces.Tuple([]),
+        spaces.Dict(),
+        spaces.Dict({1: spaces.Discrete(2)}),
+        spaces.Dict(x=spaces.Tuple([])),
+    ):
+        with pytest.raises(UsageError, match=r"actions must be Box"):
+            as_arrays(Echo(spaces.Discrete(2), 0, none))
 
 
 def test_num_states_counts_every_combination() -> None:

@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
+from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
 from rlkit.core.types import Environment, TimeStep
 
@@ -58,6 +59,61 @@ class Plain(Counting):
 
     def set_state(self, state: Any) -> None:
         self._start, self._length, self._ending, self._count, self._total = state
+
+
+OBSERVATIONS = spaces.Dict(
+    [
+        ("where", spaces.Tuple([spaces.Box(-np.inf, np.inf, (2,), np.float32), spaces.Discrete(1001, start=-1)])),
+        ("image", spaces.Box(0, 255, (2, 3), np.uint8)),
+        ("flags", spaces.Dict(even=spaces.MultiBinary(2), rest=spaces.MultiDiscrete([10, 7], np.int16))),
+    ]
+)
+ACTIONS = spaces.Tuple(
+    [spaces.Discrete(3, start=2), spaces.Dict(force=spaces.Box(-1, 1, (2,)), odd=spaces.MultiBinary(2))]
+)
+
+
+class Nested(Plain):
+    """A `Plain` whose observations and actions are trees of mixed dtypes."""
+
+    observation_space = OBSERVATIONS
+
+    def __init__(self, action_space: Any = ACTIONS) -> None:
+        super().__init__()
+        self.action_space = action_space
+
+    def reset(self, **keys: Any) -> Any:
+        observation, info = super().reset(**keys)
+        return observation, self._told(info)
+
+    def step(self, action: Any) -> Any:
+        assert self.action_space.contains(action), action
+        *shown, info = super().step(int(flattened(action)) % 3)
+        return *shown, self._told(info)
+
+    def _told(self, info: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in info.items() if value is not None}
+
+    def _mask(self) -> Any:
+        return None
+
+    def _observation(self) -> Any:
+        flags = {
+            "rest": np.array([self._count, self._total % 7], np.int16),
+            "even": np.array([self._count % 2 == 0, self._total % 2 == 0], np.int8),
+        }
+        place = np.array([self._start, self._count / 4], np.float32)
+        image = (np.arange(6).reshape(2, 3) + self._total).astype(np.uint8)
+        return {"image": image, "where": (place, self._start - 1), "flags": flags}
+
+
+def flattened(action: Any) -> float:
+    """Return a number in which each part of an action counts."""
+    if isinstance(action, dict):
+        return sum(2 * flattened(part) for _, part in sorted(action.items()))
+    if isinstance(action, tuple):
+        return sum(map(flattened, action))
+    return float(np.abs(action).sum() * 5)
 
 
 class Bare(gymnasium.Wrapper):
@@ -167,8 +223,8 @@ class OwnVector(VectorEnv):
         self.num_envs = len(makes)
         self.single_observation_space = self._envs[0].observation_space
         self.single_action_space = self._envs[0].action_space
-        space = self.single_observation_space
-        self._observation = np.zeros((self.num_envs, *space.shape), space.dtype)
+        self._observation = create_empty_array(self.single_observation_space, self.num_envs)
+        self._rows: list[Any] = [None] * self.num_envs
         self._reward = np.zeros(self.num_envs)
         self._terminated = np.zeros(self.num_envs, bool)
         self._truncated = np.zeros(self.num_envs, bool)
@@ -177,21 +233,26 @@ class OwnVector(VectorEnv):
         infos: dict[str, Any] = {}
         self._terminated[:] = self._truncated[:] = False
         for i, env in enumerate(self._envs):
-            self._observation[i], info = env.reset(seed=None if seed is None else seed + i)
+            self._rows[i], info = env.reset(seed=None if seed is None else seed + i)
             infos = self._add_info(infos, info, i)
-        return self._observation, infos
+        return self._shown(), infos
+
+    def _shown(self) -> Any:
+        self._observation = concatenate(self.single_observation_space, self._rows, self._observation)
+        return self._observation
 
     def step(self, actions: Any) -> Any:
         infos: dict[str, Any] = {}
+        acts = list(iterate(batch_space(self.single_action_space, self.num_envs), actions))
         for i, env in enumerate(self._envs):
             if self._terminated[i] or self._truncated[i]:
-                self._observation[i], info = env.reset()
+                self._rows[i], info = env.reset()
                 self._reward[i], self._terminated[i], self._truncated[i] = 0, False, False
             else:
-                result = env.step(actions[i])
-                self._observation[i], self._reward[i], self._terminated[i], self._truncated[i], info = result
+                result = env.step(acts[i])
+                self._rows[i], self._reward[i], self._terminated[i], self._truncated[i], info = result
             infos = self._add_info(infos, info, i)
-        return self._observation, self._reward, self._terminated, self._truncated, infos
+        return self._shown(), self._reward, self._terminated, self._truncated, infos
 
 
 class Remembering:
@@ -237,6 +298,12 @@ def roll(env: Environment, timestep: TimeStep, steps: int) -> list[TimeStep]:
 def actions(space: Any, n: int, k: int) -> Any:
     """Return actions [N] or [N, ...] that depend on the environment and on `k` only."""
     rows = np.arange(n)
+    if isinstance(space, spaces.Dict):
+        return {key: actions(part, n, k + 1) for key, part in space.items()}
+    if isinstance(space, spaces.Tuple):
+        return tuple(actions(part, n, k + 2) for part in space)
+    if isinstance(space, spaces.MultiBinary):
+        return (action_of(rows, k)[:, None] + np.arange(space.n)).astype(space.dtype) % 2
     if isinstance(space, spaces.Discrete):
         return action_of(rows, k) % int(space.n)
     return np.stack([np.full(space.shape, np.sin(i + k), space.dtype) for i in rows])

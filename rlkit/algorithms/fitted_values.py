@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core.spaces import as_rows, num_actions
+from rlkit.core.spaces import as_rows, num_actions, require_array
 from rlkit.core.types import Array, State
 from rlkit.learners.slots import fitted, models_state, read_models, require_usable, standardized
 
@@ -31,9 +31,10 @@ class RegressedValues:
             standardize: rows and targets are brought to mean 0 and variance 1 in each fit.
 
         Raises:
-            UsageError: actions that are not discrete, or no regressor, or one that cannot be saved.
+            UsageError: actions that are not discrete, observations that are no arrays, or no regressor, or one that
+                cannot be saved.
         """
-        self._space = observation_space
+        self._space = require_array(observation_space, agent="fitted_q")
         self.num_actions = num_actions(action_space, agent="fitted_q")
         self._per_action = per_action
         columns = as_rows(np.asarray(observation_space.sample())[None], observation_space).shape[1]

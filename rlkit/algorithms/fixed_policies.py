@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core import tree
 from rlkit.core.random_actions import random_action, uniform
-from rlkit.core.types import Actor, Array, FromRun, Memory, Metrics, State, TimeStep, Transition
+from rlkit.core.types import Actor, FromRun, Memory, Metrics, State, TimeStep, Transition, Tree
 
 
 class Uniform:
@@ -24,13 +25,13 @@ class Uniform:
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
+    ) -> tuple[Tree, Memory]:
         """Return a random action [N] or [N, ...] for each environment."""
-        n = len(timestep.observation)
+        n = len(timestep.valid)
         if isinstance(self._space, spaces.Discrete):
             return uniform(int(self._space.n), n, rng, timestep.legal_actions), memory
         rows = [None] * n if timestep.legal_actions is None else list(timestep.legal_actions)
-        return np.stack([random_action(self._space, rng, row) for row in rows]), memory
+        return tree.stack([random_action(self._space, rng, row) for row in rows]), memory
 
 
 class Following:
@@ -46,7 +47,7 @@ class Following:
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
+    ) -> tuple[Tree, Memory]:
         """Return the policy's actions."""
         return self._policy.act(timestep, memory, explore=explore, rng=rng)
 

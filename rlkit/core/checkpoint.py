@@ -24,6 +24,9 @@ import numpy as np
 from rlkit.core.types import Array, RunError, State
 
 FORMAT = "rlkit-checkpoint-1"
+LONGEST_HEADER = 1_000_000
+"""Characters that may say what an array is: a structured one has a field for each leaf of a tree."""
+
 _TAGS = ("__array__", "__scalar__", "__tuple__", "__items__", "__segment__")
 
 
@@ -294,7 +297,7 @@ def _npy(array: Array) -> bytes:
 
 
 def _arrays(path: Path) -> dict[str, Array]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+    with path.open("rb") as file, np.load(file, allow_pickle=False, max_header_size=LONGEST_HEADER) as content:
         return dict(content)
 
 

@@ -74,8 +74,18 @@ class _Covering(caching.FunctionCache):
         """Stamp the index; only now is everything defined that the function calls."""
         if not self._covered:
             path, name = self._cache_path, self._impl.filename_base
-            self._cache_file = IndexDataCacheFile(path, name, source_stamp=fingerprint(self._py_func))
+            self._cache_file = _Index(path, name, source_stamp=fingerprint(self._py_func))
             self._covered = True
+
+
+class _Index(IndexDataCacheFile):  # type: ignore[misc, valid-type]
+    """numba's index, which holds nothing where a class that it names is there no more."""
+
+    def _load_index(self) -> Any:
+        try:
+            return super()._load_index()
+        except (AttributeError, ImportError):
+            return {}
 
 
 def fingerprint(function: Any) -> str:

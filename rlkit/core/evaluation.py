@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from rlkit.core import tree
 from rlkit.core.loop import interact
 from rlkit.core.random_actions import random_action
 from rlkit.core.statistics import EvaluationEpisode
-from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, UsageError, require_share
+from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Tree, UsageError, require_share
 
 
 def evaluate(
@@ -99,7 +100,7 @@ class _Sampling:
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
+    ) -> tuple[Tree, Memory]:
         return self._agent.act(timestep, memory, explore=True, rng=rng)
 
 
@@ -110,11 +111,11 @@ class _WithEpsilon:
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
+    ) -> tuple[Tree, Memory]:
         action, memory = self._agent.act(timestep, memory, explore=explore, rng=rng)
-        action = np.array(action)
-        for i in np.flatnonzero(rng.random(len(action)) < self._epsilon):
-            action[i] = random_action(self._space, rng, _row(timestep.legal_actions, int(i)))
+        action = tree.copy(action)
+        for i in np.flatnonzero(rng.random(tree.length(action)) < self._epsilon):
+            tree.put(action, i, random_action(self._space, rng, _row(timestep.legal_actions, int(i))))
         return action, memory
 
 

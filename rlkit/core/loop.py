@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from rlkit.core import tree
 from rlkit.core.types import (
     Actor,
     Agent,
-    Array,
     Environment,
     Memory,
     Metrics,
@@ -19,6 +19,7 @@ from rlkit.core.types import (
     StepInfo,
     TimeStep,
     Transition,
+    Tree,
     UsageError,
     WorkerError,
 )
@@ -63,7 +64,7 @@ class Interaction(Iterator[Transition]):
         self._initial = agent.initial_memory(env.num_envs)
         self._memory: Memory = self._initial
         self._timestep: TimeStep | None = None
-        self._sent: tuple[Array, Memory] | None = None
+        self._sent: tuple[Tree, Memory] | None = None
         self.steps = 0
         self.at_cut = False
         self.reproduced = True
@@ -99,7 +100,7 @@ class Interaction(Iterator[Transition]):
         if self.at_cut:
             after = self._cut(after)
         fresh = after.last | ~after.valid
-        self._memory = _where(fresh, self._initial, memory) if fresh.any() else memory
+        self._memory = tree.where(fresh, self._initial, memory) if fresh.any() else memory
         self._timestep, self._sent = after, None
         return _transition(now, action, memory, after)
 
@@ -155,7 +156,7 @@ class Interaction(Iterator[Transition]):
         self._timestep = timestep_from_state(state["timestep"])._replace(state=self._env.states)
         if state["env"] is None:
             fresh = self._ask(self._env.restart, self._reset_seeds(self.steps)).observation
-            self.reproduced = np.array_equal(fresh, self._timestep.observation)
+            self.reproduced = tree.equal(fresh, self._timestep.observation)
             self._timestep = self._timestep._replace(observation=fresh)
         else:
             self._env.reset(self._reset_seeds(0))
@@ -222,7 +223,7 @@ def timestep_from_state(state: State) -> TimeStep:
     return TimeStep(**{**state, "info": StepInfo(**state["info"])})
 
 
-def _transition(now: TimeStep, action: Array, memory: Memory, after: TimeStep) -> Transition:
+def _transition(now: TimeStep, action: Tree, memory: Memory, after: TimeStep) -> Transition:
     return Transition(
         observation=now.observation,
         action=action,
@@ -236,12 +237,3 @@ def _transition(now: TimeStep, action: Array, memory: Memory, after: TimeStep) -
         info=after.info,
         memory=memory,
     )
-
-
-def _where(mask: Array, fresh: Memory, kept: Memory) -> Memory:
-    """Return `kept` with the rows [N] in `mask` taken from `fresh`, throughout a pytree."""
-    if isinstance(kept, dict):
-        return {key: _where(mask, fresh[key], kept[key]) for key in kept}
-    if isinstance(kept, (tuple, list)):
-        return type(kept)(_where(mask, a, b) for a, b in zip(fresh, kept, strict=True))
-    return np.where(mask.reshape(-1, *[1] * (kept.ndim - 1)), fresh, kept)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core.spaces import choice_sizes
-from rlkit.core.types import Array
+from rlkit.core import tree
+from rlkit.core.spaces import COMPOSED_SPACES, choice_sizes, space_tree
+from rlkit.core.types import Array, Tree
 
 
 def uniform(num_actions: int, n: int, rng: np.random.Generator, legal_actions: Array | None = None) -> Array:
@@ -32,8 +33,19 @@ def random_action(space: Any, rng: np.random.Generator, legal_actions: Array | N
     return space.sample()
 
 
-def _legal_choices(space: Any, rng: np.random.Generator, legal_actions: Array) -> Array:
+def _legal_choices(space: Any, rng: np.random.Generator, legal_actions: Array) -> Tree:
     """Return a composed action, each choice drawn among its own part of the mask [A]."""
+    if isinstance(space, COMPOSED_SPACES):
+        parts = space_tree(space)
+        sizes = [sum(choice_sizes(part)) for part in tree.leaves(parts)]
+        masks = iter(np.split(np.asarray(legal_actions, bool), np.cumsum(sizes)[:-1]))
+        return tree.map(lambda part: _legal_part(part, rng, next(masks)), parts)
     parts = np.split(np.asarray(legal_actions, bool), np.cumsum(choice_sizes(space))[:-1])
     drawn = np.array([uniform(len(part), 1, rng, part[None])[0] for part in parts], space.dtype).reshape(space.shape)
     return np.asarray(drawn + space.start if isinstance(space, spaces.MultiDiscrete) else drawn)
+
+
+def _legal_part(space: Any, rng: np.random.Generator, legal_actions: Array) -> Any:
+    """Return a part of a composed action as its space has it."""
+    drawn = random_action(space, rng, legal_actions)
+    return drawn + space.start if isinstance(space, spaces.Discrete) else drawn

@@ -1,4 +1,4 @@
-"""Spaces as arrays: what an agent sees is an array of one shape and dtype, discrete values counted from zero."""
+"""Spaces as trees of arrays, each of one shape and dtype, discrete values counted from zero."""
 
 from __future__ import annotations
 
@@ -8,9 +8,49 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core.types import Array, UsageError
+from rlkit.core import tree
+from rlkit.core.types import Array, Tree, UsageError
 
 ARRAY_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+
+COMPOSED_SPACES = (spaces.Dict, spaces.Tuple)
+
+FLATTEN = "flatten them: preprocess=[{_target_: gymnasium.wrappers.FlattenObservation}]"
+"""What makes an array of observations that are a tree."""
+
+
+def space_tree(space: Any) -> Tree:
+    """Return the tree of spaces of arrays that a `Dict` or `Tuple` is made of; another space is its own only leaf."""
+    if isinstance(space, spaces.Dict):
+        return {key: space_tree(part) for key, part in space.spaces.items()}
+    return tuple(space_tree(part) for part in space) if isinstance(space, spaces.Tuple) else space
+
+
+def is_tree_of_arrays(space: Any) -> bool:
+    """Tell whether a space is of arrays, or a `Dict` (its keys strings) or a `Tuple` of such, none of them empty."""
+    if isinstance(space, spaces.Dict):
+        return all(isinstance(key, str) for key in space) and _all_of_arrays(list(space.values()))
+    return _all_of_arrays(list(space)) if isinstance(space, spaces.Tuple) else isinstance(space, ARRAY_SPACES)
+
+
+def _all_of_arrays(parts: list[Any]) -> bool:
+    return bool(parts) and all(map(is_tree_of_arrays, parts))
+
+
+def empty(space: Any, n: int) -> Tree:
+    """Return room for `n` values of a space, a tree of arrays [n, ...]; the contents do not matter."""
+    return tree.map(lambda part: np.empty((n, *(part.shape or ())), part.dtype), space_tree(space))
+
+
+def require_array(space: Any, *, agent: str) -> Any:
+    """Return `space`, of observations.
+
+    Raises:
+        UsageError: the observations are a tree; `agent` is named in the message.
+    """
+    if isinstance(space, COMPOSED_SPACES):
+        raise UsageError(f"{agent} needs observations that are one array, not {space}; {FLATTEN}")
+    return space
 
 
 class ZeroBasedParts(gymnasium.ObservationWrapper[Any, Any, Any]):
@@ -91,40 +131,105 @@ class ZeroBasedChoices(gymnasium.ActionWrapper[Any, Any, Any]):
         return np.asarray(np.add(action, self._start, dtype=np.int64), self._dtype)
 
 
+class ZeroBasedTree(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """Count all discrete values in a `Dict` or `Tuple` observation from zero."""
+
+    state_fields: tuple[str, ...] = ()
+
+    def __init__(self, env: gymnasium.Env[Any, Any]):
+        super().__init__(env)
+        self._parts = space_tree(env.observation_space)
+        self.observation_space = zero_based(env.observation_space)
+
+    def observation(self, observation: Any) -> Tree:
+        """Return the observation less the starts of its parts."""
+        return tree.map_many(lambda part, value: _shifted(value, -start_of(part), np.int64), self._parts, observation)
+
+
+class ZeroBasedActionTree(gymnasium.ActionWrapper[Any, Any, Any]):
+    """Count all discrete values in a `Dict` or `Tuple` action from zero."""
+
+    state_fields: tuple[str, ...] = ()
+    keeps_frames = True
+
+    def __init__(self, env: gymnasium.Env[Any, Any]):
+        super().__init__(env)
+        self._parts = space_tree(env.action_space)
+        self.action_space = zero_based(env.action_space)
+
+    def action(self, action: Tree) -> Tree:
+        """Return the environment's own action for a zero-based one."""
+        return tree.map_many(lambda part, value: _shifted(value, start_of(part), part.dtype), self._parts, action)
+
+
+def start_of(space: Any) -> Any:
+    """Return from where a space counts, a number or an array; 0 where it counts nothing."""
+    return getattr(space, "start", 0)
+
+
+def counts_from_zero(space: Any) -> bool:
+    """Tell whether all discrete values of a space, throughout a `Dict` or `Tuple`, count from zero."""
+    return not any(np.any(start_of(part)) for part in tree.leaves(space_tree(space)))
+
+
+def _shifted(value: Any, start: Any, dtype: Any) -> Any:
+    return np.add(value, start, dtype=np.int64).astype(dtype) if np.any(start) else value
+
+
+def zero_based(space: Any) -> Any:
+    """Return a space whose discrete values, throughout a `Dict` or `Tuple`, count from zero."""
+    if isinstance(space, spaces.Dict):
+        return spaces.Dict([(key, zero_based(part)) for key, part in space.spaces.items()])
+    if isinstance(space, spaces.Tuple):
+        return spaces.Tuple([zero_based(part) for part in space])
+    if not np.any(start_of(space)):
+        return space
+    return spaces.Discrete(int(space.n)) if isinstance(space, spaces.Discrete) else spaces.MultiDiscrete(space.nvec)
+
+
 def as_arrays(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
-    """Wrap `env` where needed, so that observations are arrays and discrete values start at zero.
+    """Wrap `env` where needed, so that observations and actions are trees of arrays and discrete values start at zero.
+
+    A `Tuple` of nothing but `Discrete` observations becomes one array, and so does what is not of arrays but can be
+    flattened, such as a `Text`.
 
     Raises:
-        UsageError: the action space or the observation space cannot be an array.
+        UsageError: the action space or the observation space is of something else than arrays.
     """
-    if not isinstance(env.action_space, ARRAY_SPACES):
-        raise UsageError(
-            f"actions must be Box, Discrete, MultiDiscrete or MultiBinary, not {env.action_space}; "
-            "wrap the environment with gymnasium.wrappers.TransformAction"
-        )
-    if isinstance(env.action_space, spaces.Discrete) and env.action_space.start != 0:
-        env = ZeroBasedActions(env)
-    if isinstance(env.action_space, spaces.MultiDiscrete) and env.action_space.start.any():
-        env = ZeroBasedChoices(env)
-    return _array_observations(env)
+    if not is_tree_of_arrays(env.action_space):
+        raise _refusal("actions", env.action_space, "TransformAction")
+    return _array_observations(_array_actions(env))
+
+
+def _refusal(what: str, space: Any, wrapper: str) -> UsageError:
+    return UsageError(
+        f"{what} must be Box, Discrete, MultiDiscrete or MultiBinary, or Dict (keys: strings) and Tuple of them, not "
+        f"{space}; wrap the environment with gymnasium.wrappers.{wrapper}"
+    )
+
+
+def _array_actions(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
+    space = env.action_space
+    if counts_from_zero(space):
+        return env
+    if isinstance(space, COMPOSED_SPACES):
+        return ZeroBasedActionTree(env)
+    return ZeroBasedActions(env) if isinstance(space, spaces.Discrete) else ZeroBasedChoices(env)
 
 
 def _array_observations(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     space = env.observation_space
-    if isinstance(space, spaces.Discrete):
-        return env if space.start == 0 else ZeroBasedObservations(env)
-    if isinstance(space, spaces.MultiDiscrete) and space.start.any():
-        return ZeroBasedParts(env)
-    if isinstance(space, ARRAY_SPACES):
-        return env
+    if not is_tree_of_arrays(space):
+        if space.is_np_flattenable:
+            return gymnasium.wrappers.FlattenObservation(env)
+        raise _refusal("observations", space, "TransformObservation")
     if isinstance(space, spaces.Tuple) and all(isinstance(part, spaces.Discrete) for part in space):
         return DiscreteTuple(env)
-    if space.is_np_flattenable:
-        return gymnasium.wrappers.FlattenObservation(env)
-    raise UsageError(
-        f"observations must be arrays, or Dict and Tuple spaces of them, not {space}; "
-        "wrap the environment with gymnasium.wrappers.TransformObservation"
-    )
+    if counts_from_zero(space):
+        return env
+    if isinstance(space, COMPOSED_SPACES):
+        return ZeroBasedTree(env)
+    return ZeroBasedObservations(env) if isinstance(space, spaces.Discrete) else ZeroBasedParts(env)
 
 
 def num_states(space: Any, *, agent: str) -> int:
@@ -139,7 +244,8 @@ def num_states(space: Any, *, agent: str) -> int:
         return int(np.prod(space.nvec))
     if isinstance(space, spaces.MultiBinary):
         return int(2 ** np.prod(space.shape))
-    raise UsageError(f"{agent} needs discrete observations, not {space}; agent=dqn takes Box observations")
+    remedy = f"for agent=dqn, {FLATTEN}" if isinstance(space, COMPOSED_SPACES) else "agent=dqn takes Box observations"
+    raise UsageError(f"{agent} needs discrete observations, not {space}; {remedy}")
 
 
 def num_actions(space: Any, *, agent: str) -> int:
@@ -157,7 +263,8 @@ def choice_sizes(space: Any) -> list[int]:
     """Return how many values each independent choice of an action has: one choice where the space is `Discrete`.
 
     An action's mask is theirs, one after the other, so it has ``sum(choice_sizes(space))`` flags: n of ``Discrete(n)``,
-    ``sum(nvec)`` of ``MultiDiscrete(nvec)``, 2 n of ``MultiBinary(n)``, off before on.
+    ``sum(nvec)`` of ``MultiDiscrete(nvec)``, 2 n of ``MultiBinary(n)``, off before on, and those of the parts of a
+    `Dict` or `Tuple` in their order.
 
     Raises:
         UsageError: the actions are no choices.
@@ -168,6 +275,8 @@ def choice_sizes(space: Any) -> list[int]:
         return [int(n) for n in space.nvec.ravel()]
     if isinstance(space, spaces.MultiBinary):
         return [2] * int(np.prod(space.shape))
+    if isinstance(space, COMPOSED_SPACES):
+        return [size for part in tree.leaves(space_tree(space)) for size in choice_sizes(part)]
     raise UsageError(f"a mask needs actions that are counted, not {space}; leave action_mask=true out")
 
 

@@ -1,7 +1,8 @@
 """The types that flow through rlkit, and the protocols that plug into it.
 
 Shapes: N is the number of parallel environments, B a batch, A the number of discrete actions, or of the values of all
-choices of an action one after the other (`rlkit.core.spaces.choice_sizes`).
+choices of an action one after the other (`rlkit.core.spaces.choice_sizes`). Observations and actions are arrays, or
+trees of arrays of the shapes given, where the space is a `Dict` or a `Tuple`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-Memory = Any
-"""What an agent remembers per environment: a pytree of arrays [N, ...]; ``()`` for most agents."""
+
+Tree = Any
+"""An array, or a dict, tuple or list of trees (`rlkit.core.tree`): a dict or tuple where the space is one."""
+
+Memory = Tree
+"""What an agent remembers per environment: a tree of arrays [N, ...]; ``()`` for most agents."""
 
 Metrics = Mapping[str, float]
 """Named figures of one update, e.g. ``{"loss/td": 0.1}``."""
@@ -91,11 +96,11 @@ class TimeStep(NamedTuple):
     Termination travels in `discount`, so no update rule needs a `done` flag (dm_env's convention).
     """
 
-    observation: Array  # [N, ...] what to act on now
+    observation: Tree  # [N, ...] what to act on now
     reward: Array  # [N] float32, for the action just taken
     discount: Array  # [N] float32: 0 = terminated; 1 = goes on, truncation included; -1 = the turn passed
     last: Array  # [N] bool, terminated or truncated: cut traces here
-    next_observation: Array  # [N, ...] true successor of the last action, also at a boundary
+    next_observation: Tree  # [N, ...] true successor of the last action, also at a boundary
     valid: Array  # [N] bool; False: this environment was only reset in this step, consumers skip the row
     legal_actions: Array | None  # [N, A] bool, for `observation`
     next_legal_actions: Array | None  # [N, A] bool, for `next_observation`
@@ -106,11 +111,11 @@ class TimeStep(NamedTuple):
 class Transition(NamedTuple):
     """One step of N parallel environments, as agents observe it."""
 
-    observation: Array  # [N, ...]
-    action: Array  # [N] or [N, ...]
+    observation: Tree  # [N, ...]
+    action: Tree  # [N] or [N, ...]
     reward: Array  # [N] float32
     discount: Array  # [N] float32
-    next_observation: Array  # [N, ...]
+    next_observation: Tree  # [N, ...]
     last: Array  # [N] bool
     valid: Array  # [N] bool
     legal_actions: Array | None  # [N, A] bool
@@ -122,11 +127,11 @@ class Transition(NamedTuple):
 class Batch(NamedTuple):
     """Transitions sampled from a replay."""
 
-    observation: Array  # [B, ...]
-    action: Array  # [B] or [B, ...]
+    observation: Tree  # [B, ...]
+    action: Tree  # [B] or [B, ...]
     reward: Array  # [B] float32
     discount: Array  # [B] float32
-    next_observation: Array  # [B, ...]
+    next_observation: Tree  # [B, ...]
     next_legal_actions: Array | None  # [B, A] bool
     weight: Array  # [B] float32, importance weights; ones when sampling is uniform
     index: Array  # type: ignore[assignment]  # [B] int64, where the rows lie in the replay
@@ -140,7 +145,7 @@ class Actor(Protocol):
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
+    ) -> tuple[Tree, Memory]:
         """Choose an action for each environment: ([N] or [N, ...], memory). Changes nothing that is learnt."""
 
 
@@ -172,10 +177,10 @@ class Environment(Protocol):
     def reset(self, seeds: list[int]) -> TimeStep:
         """Start a new episode in every environment, environment i seeded with `seeds[i]`."""
 
-    def step(self, action: Array) -> TimeStep:
+    def step(self, action: Tree) -> TimeStep:
         """Step every environment, [N] or [N, ...] actions; `send` and `recv` in one."""
 
-    def send(self, action: Array) -> None:
+    def send(self, action: Tree) -> None:
         """Start a step, which goes on by itself where environments run elsewhere; next comes `recv`."""
 
     def recv(self) -> TimeStep:

@@ -11,6 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from rlkit.core.spaces import require_array
 from rlkit.core.types import FromRun, UsageError, require_least
 from rlkit.networks.observations import highest_byte
 from rlkit.networks.tensors import as_floats
@@ -86,6 +87,7 @@ class Flat(nn.Module):
 
     def __init__(self, observation_space: spaces.Space[Any]):
         super().__init__()
+        require_array(observation_space, agent="network=mlp")
         if isinstance(observation_space, spaces.Discrete):
             self._sizes: list[int] | None = [int(observation_space.n)]
         elif isinstance(observation_space, spaces.MultiDiscrete):

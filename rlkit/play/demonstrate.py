@@ -12,8 +12,9 @@ from rlkit.config.run_config import EnvironmentConfig
 from rlkit.core.loop import interact
 from rlkit.core.random_actions import random_action
 from rlkit.core.seeding import Seeds
+from rlkit.core.spaces import COMPOSED_SPACES, require_array
 from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Transition, UsageError, require_share
-from rlkit.learners.datasets.demonstrations.folder import Episode, EpisodeFolder
+from rlkit.learners.datasets.demonstrations.folder import Demonstration, EpisodeFolder
 from rlkit.runs.record_video import ENVIRONMENT
 
 
@@ -47,7 +48,7 @@ class Noise(NamedTuple):
         return self.share / (self.share + self.hold * (1 - self.share)) if self.share else 0.0
 
 
-class Recording:
+class RecordingActor:
     """What is done in one environment while somebody's intentions are recorded.
 
     The player acts, unless a learner does: then the player only says what it would do (DAgger; Ross et al., 2011). In
@@ -116,13 +117,19 @@ def record_episodes(
         noise: random actions.
         max_steps: an episode that lasts longer is truncated.
         learner: acts in the player's place, who only says what it would do.
+
+    Raises:
+        UsageError: observations or actions that are no arrays.
     """
+    require_array(env.observation_space, agent="a recording")
+    if isinstance(env.action_space, COMPOSED_SPACES):
+        raise UsageError(f"a recording needs actions that are one array, not {env.action_space}; wrap the environment")
     recorded = 0
     while recorded < episodes:
         number = len(folder)
         episode_seed = Seeds(seed).integers("recorded episodes", number, size=1)
         rng = Seeds(seed).generator("recorded actions", number)
-        actor = Recording(player, env.action_space, noise, learner)
+        actor = RecordingActor(player, env.action_space, noise, learner)
         stream = interact(actor, env, explore=False, rng=rng, reset_seeds=lambda _, seeds=episode_seed: seeds)  # type: ignore[misc]
         try:
             steps, score = _played(stream, actor, max_steps)
@@ -134,7 +141,7 @@ def record_episodes(
         yield {"length": len(steps), **facts}
 
 
-def _played(stream: Iterator[Transition], actor: Recording, max_steps: int) -> tuple[list[tuple[Any, ...]], float]:
+def _played(stream: Iterator[Transition], actor: RecordingActor, max_steps: int) -> tuple[list[tuple[Any, ...]], float]:
     """Return the steps of an episode, each with what was intended, and its raw return."""
     steps, score = [], 0.0
     for transition in stream:
@@ -150,10 +157,10 @@ def _played(stream: Iterator[Transition], actor: Recording, max_steps: int) -> t
     return steps, score
 
 
-def _episode(steps: list[tuple[Any, ...]], facts: Mapping[str, Any]) -> Episode:
+def _episode(steps: list[tuple[Any, ...]], facts: Mapping[str, Any]) -> Demonstration:
     *columns, final = zip(*steps, strict=True)
     observation, action, intended, reward, discount = (np.stack(column) for column in columns)
-    return Episode(observation, action, intended, reward, discount, final[-1], facts)
+    return Demonstration(observation, action, intended, reward, discount, final[-1], facts)
 
 
 def about(config: EnvironmentConfig, env: Environment) -> dict[str, Any]:

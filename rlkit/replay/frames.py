@@ -14,8 +14,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from rlkit.core import tree
 from rlkit.core.resources import require_memory
-from rlkit.core.types import Array, RunError, UsageError
+from rlkit.core.spaces import space_tree
+from rlkit.core.types import Array, RunError, Tree, UsageError
 
 LOCATIONS = ("auto", "memory", "disk", "gpu")
 
@@ -37,18 +39,18 @@ UNHELD = _unheld()
 
 
 class Frames(Protocol):
-    """A ring of `size` frames, all of one shape and dtype; frame number i lies at place i % size."""
+    """A ring of `size` frames, all of one form (shapes and dtypes); frame number i lies at place i % size."""
 
     size: int
 
-    def put(self, first: int, frames: Array) -> None:
+    def put(self, first: int, frames: Tree) -> None:
         """Store frames [K, ...] as numbers `first`, `first` + 1, …"""
 
     def take(self, places: Array) -> Any:
-        """Return the frames [*places.shape, ...] at `places`: a NumPy array, or a tensor where they lie on a GPU."""
+        """Return the frames [*places.shape, ...] at `places`: NumPy arrays, or tensors where they lie on a GPU."""
 
-    def read(self, places: Array) -> Array:
-        """Return them as a NumPy array wherever they lie."""
+    def read(self, places: Array) -> Tree:
+        """Return them as NumPy arrays wherever they lie."""
 
 
 class ArrayFrames:
@@ -127,7 +129,28 @@ class TensorFrames:
         return frames
 
 
-def allocate(size: int, frame: Array, location: str, device: str, scratch: Path | None) -> Frames:
+class TreeFrames:
+    """Frames that are trees of arrays: a ring for each leaf."""
+
+    def __init__(self, rings: Tree):
+        """Use the `rings`, a tree of `Frames`."""
+        self._rings = rings
+        self.size = tree.leaves(rings)[0].size
+
+    def put(self, first: int, frames: Tree) -> None:
+        """Store frames [K, ...]."""
+        tree.map_many(lambda ring, part: ring.put(first, part), self._rings, frames)
+
+    def take(self, places: Array) -> Tree:
+        """Return copies of the frames at `places`."""
+        return tree.map(lambda ring: ring.take(places), self._rings)
+
+    def read(self, places: Array) -> Tree:
+        """Return them in memory of their own."""
+        return tree.map(lambda ring: ring.read(places), self._rings)
+
+
+def allocate(size: int, frame: Tree, location: str, device: str, scratch: Path | None) -> Frames:
     """Return room for `size` frames like `frame`.
 
     Args:
@@ -141,7 +164,14 @@ def allocate(size: int, frame: Array, location: str, device: str, scratch: Path 
     Raises:
         UsageError: the disk has not enough room.
     """
-    if on_gpu(size * frame.nbytes, location, device):
+    gpu = on_gpu(size * tree.nbytes(frame), location, device)
+    rings = tree.map(lambda leaf: _ring(size, leaf, location, device if gpu else "cpu", scratch), frame)
+    return TreeFrames(rings) if isinstance(rings, dict | tuple) else rings
+
+
+def _ring(size: int, frame: Array, location: str, device: str, scratch: Path | None) -> Frames:
+    """Return room for `size` frames that are one array, on `device`."""
+    if device != "cpu":
         return TensorFrames(size, frame.shape, frame.dtype, device)
     if location != "disk":
         return ArrayFrames(np.empty((size, *frame.shape), frame.dtype))
@@ -261,6 +291,7 @@ def check_location(location: str) -> str:
 
 def bytes_of(space: Any, stack: int) -> int:
     """Return the bytes of one frame of observations of `space`, stacked `stack` high."""
-    if space.dtype is None:
+    parts = tree.leaves(space_tree(space))
+    if any(part.dtype is None for part in parts):
         raise RunError(f"observations of {space} are no arrays")
-    return int(math.prod(space.shape or ()) * np.dtype(space.dtype).itemsize) // stack
+    return int(sum(math.prod(part.shape or ()) * np.dtype(part.dtype).itemsize for part in parts)) // stack

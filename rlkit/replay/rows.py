@@ -45,7 +45,7 @@ def columns(contents: tuple[bytearray, ...], known: Layout) -> dict[str, Array]:
     return made
 
 
-class Rows:
+class TransitionRing:
     """A ring of `capacity` transitions; number i lies at slot i % capacity.
 
     Beside `FIELDS` a row holds
@@ -80,9 +80,9 @@ class Rows:
         self.total += count
         return (start + np.arange(count)) % self.capacity
 
-    def copied(self) -> Rows:
+    def copied(self) -> TransitionRing:
         """Return rows of their own with the same contents."""
-        other = Rows(self.capacity)
+        other = TransitionRing(self.capacity)
         other.total, other.arrays = self.total, {name: array.copy() for name, array in self.arrays.items()}
         return other
 

@@ -11,18 +11,20 @@ from typing import Any, Self
 
 import numpy as np
 
+from rlkit.core import tree
 from rlkit.core.checkpoint import Segment
-from rlkit.core.types import Array, Batch, FromRun, State, Transition, UsageError, require_least
+from rlkit.core.types import Array, Batch, FromRun, State, Transition, Tree, UsageError, require_least
 from rlkit.replay.frames import Frames, allocate, announce, bytes_of, check_location, frame_count
-from rlkit.replay.rows import FIELDS, LAST, NONE, Layout, Rows, columns, layout, no_rows
+from rlkit.replay.rows import FIELDS, LAST, NONE, Layout, TransitionRing, columns, layout, no_rows
+
+OLDEST, NEWEST = np.s_[:, 0], np.s_[:, -1]
+"""The oldest and the newest frame of each of the stacks [K, S, ...]."""
 
 SEGMENT = 2_000
 """Frames, or transitions, in one file of a checkpoint: full ones are linked, so a checkpoint costs what is new."""
 
 PENDING = 2048
 """Transitions that are entered together: what is to be done once for each call would else be most of the work."""
-
-ReadSpan = Callable[[int, int], dict[str, Array]]
 
 
 class UniformReplay:
@@ -33,6 +35,7 @@ class UniformReplay:
     step adds one frame: 4x84x84 bytes of Atari cost 7,056 a step. Nothing is assumed of how a stack looks when an
     episode begins, nor of which row follows which: where an observation is not what the environment's last row led to,
     all its frames are new. Memory is taken at the first `add`, in the shapes and dtypes that the transitions have.
+    Of an observation that is a tree each leaf has such frames.
     """
 
     prioritized = False
@@ -73,10 +76,12 @@ class UniformReplay:
             UsageError: an unknown location, too little room, or returns of no step.
         """
         require_least(1, "replay", n_step=n_step)
-        self._rows = Rows(capacity)
+        self._rows = TransitionRing(capacity)
         self._rng = rng
         self._n_step = n_step
         self._stack = frame_stack
+        # Where the observation and the successor lie in the frames [B, S + 1, ...] of a transition.
+        self._parts = (OLDEST, NEWEST) if frame_stack == 1 else (np.s_[:, :frame_stack], np.s_[:, -frame_stack:])
         self._place = (check_location(location), device, scratch)
         self._compress = compress
         self._frames: Frames | None = None
@@ -88,8 +93,8 @@ class UniformReplay:
         self._current = np.empty((0, frame_stack), np.int64)  # [N, S] numbers of the frames that each environment shows
         self._tail = np.empty(0, np.int64)  # [N] number of each environment's newest row
         self._broken = np.empty(0, bool)  # [N] the next row does not follow that one
-        self._reached: Array | None = None  # the last successors added, to know them again
-        self._shape: tuple[int, ...] = ()  # of a frame
+        self._composed = False  # actions are trees
+        self._reached: Tree | None = None  # the last successors added, to know them again
         if observation_space is not None and learns:
             size = frame_count(capacity, frame_stack, num_envs, bytes_of(observation_space, frame_stack))
             announce(capacity, size * bytes_of(observation_space, frame_stack), 0, *self._place, tell)
@@ -116,10 +121,10 @@ class UniformReplay:
             self._add_irregular(transition)
             return
         assert self._frames is not None
-        self._frames.put(self._shown, successor if self._stack == 1 else successor[:, -1])
+        self._frames.put(self._shown, successor if self._stack == 1 else tree.take(successor, NEWEST))
         self._shown += len(last)
         actions, rewards, discounts, lasts, masks = self._pending
-        actions += action.tobytes()
+        actions += (tree.pack(action) if self._composed else action).tobytes()
         rewards += reward.tobytes()
         discounts += discount.tobytes()
         lasts += last.tobytes()
@@ -167,7 +172,7 @@ class UniformReplay:
         observation, successor = self._observations(self._rows.take("window", slots), end, take or self._frames.take)
         return Batch(
             observation=observation,
-            action=self._rows.take("action", slots),
+            action=tree.unpack(self._rows.take("action", slots)),
             reward=reward,
             discount=discount,
             next_observation=successor,
@@ -178,34 +183,33 @@ class UniformReplay:
 
     def _observations(self, window: Array, end: Array, take: Callable[[Array], Any]) -> tuple[Any, Any]:
         """Return observations and successors [B, ...]; where they share frames, as views of one array."""
-        stack = self._stack
         if self._n_step > 1:
             window = np.concatenate([window[:, :-1], self._rows.take("window", end)[:, 1:]], axis=1)
         frames = take(window)
-        if stack == 1:
-            return frames[:, 0], frames[:, -1]
-        return frames[:, :stack], frames[:, -stack:]
+        return tree.take(frames, self._parts[0]), tree.take(frames, self._parts[1])
 
     def _fields(self, transition: Transition) -> dict[str, Array]:
         values = {name: getattr(transition, name) for name in FIELDS}
+        values["action"] = tree.pack(transition.action)
         return {name: value for name, value in values.items() if value is not None}
 
-    def _newest(self, observation: Array) -> Array:
-        return observation if self._stack == 1 else observation[:, -1]
+    def _newest(self, observation: Tree) -> Tree:
+        return observation if self._stack == 1 else tree.take(observation, NEWEST)
 
     def _begin(self, transition: Transition) -> None:
         n = len(transition.valid)
         if n > self._rows.capacity:
             raise UsageError(f"replay.capacity is {self._rows.capacity}; it must be at least num_envs={n}")
-        frame = np.asarray(self._newest(transition.next_observation)[0])
-        size = frame_count(self._rows.capacity, self._stack, n, frame.nbytes)
+        frame = tree.map(lambda leaf: np.asarray(leaf[0]), self._newest(transition.next_observation))
+        size = frame_count(self._rows.capacity, self._stack, n, tree.nbytes(frame))
         rows = self._row_bytes(transition) * self._rows.capacity
-        announce(self._rows.capacity, size * frame.nbytes, rows, *self._place, lambda line: None)
-        self._frames, self._shape = allocate(size, frame, *self._place), frame.shape
+        announce(self._rows.capacity, size * tree.nbytes(frame), rows, *self._place, lambda line: None)
+        self._frames = allocate(size, frame, *self._place)
         self._limit = _pending_rows(self._rows.capacity, n)
         self._current = np.full((n, self._stack), NONE, np.int64)
         self._tail, self._broken = np.full(n, NONE, np.int64), np.ones(n, bool)
         self._layout = layout({**self._fields(transition), "last": transition.last})
+        self._composed = isinstance(transition.action, dict | tuple)
 
     def _row_bytes(self, transition: Transition) -> int:
         return sum(value[:1].nbytes for value in self._fields(transition).values()) + 4 * (self._stack + 1) + 17
@@ -237,12 +241,12 @@ class UniformReplay:
         # What an environment shows after a row that is skipped is not known here.
         self._reached = transition.next_observation if transition.valid.all() else None
         rows = np.flatnonzero(transition.valid)
-        known = rows[self._shows(rows, transition.observation[rows])]
+        known = rows[self._shows(rows, tree.take(transition.observation, rows))]
         for i in np.setdiff1d(rows, known):
-            self._show(int(i), transition.observation[i] if self._stack > 1 else transition.observation[i : i + 1])
+            self._show(int(i), tree.take(transition.observation, i if self._stack > 1 else slice(i, i + 1)))
         assert self._frames is not None
         numbers = self._shown + np.arange(len(rows))
-        self._frames.put(self._shown, self._newest(transition.next_observation)[rows])
+        self._frames.put(self._shown, tree.take(self._newest(transition.next_observation), rows))
         self._shown += len(rows)
         window = np.concatenate([self._current[rows], numbers[:, None]], axis=1)
         self._current[rows] = window[:, 1:]
@@ -255,20 +259,22 @@ class UniformReplay:
         self._tail[rows] = new
         self._broken = np.where(transition.valid, transition.last, self._broken)
 
-    def _shows(self, rows: Array, observation: Array) -> Array:
+    def _shows(self, rows: Array, observation: Tree) -> Array:
         """Tell for each of the environments `rows` [K] whether it showed this `observation` [K, ...] at last."""
         assert self._frames is not None
         current = self._current[rows]
-        there = current.min(axis=1) >= max(0, self._shown - self._frames.size)
-        same = self._frames.read(current % self._frames.size) == observation.reshape(*current.shape, *self._shape)
-        return np.asarray(there & same.all(axis=tuple(range(1, same.ndim))))
+        there: Array = current.min(axis=1) >= max(0, self._shown - self._frames.size)
+        shown = self._frames.read(current % self._frames.size)
+        for same in tree.leaves(tree.map_many(_same_rows, shown, observation)):
+            there &= same
+        return there
 
-    def _show(self, env: int, frames: Array) -> None:
+    def _show(self, env: int, frames: Tree) -> None:
         """Store the frames [S, ...] with which an episode begins; equal neighbours, where a stack was padded, once."""
         assert self._frames is not None
-        new = np.ones(len(frames), bool)
-        new[1:] = [not np.array_equal(*pair) for pair in pairwise(frames)]
-        self._frames.put(self._shown, frames[new])
+        each = [tree.take(frames, i) for i in range(self._stack)]
+        new = np.array([True, *(not tree.equal(*pair) for pair in pairwise(each))])
+        self._frames.put(self._shown, tree.take(frames, new))
         self._current[env] = self._shown + np.cumsum(new) - 1
         self._shown += int(new.sum())
 
@@ -346,33 +352,41 @@ class UniformReplay:
 
     def _read_frames(self, low: int, high: int) -> dict[str, Array]:
         assert self._frames is not None
-        return {"frames": self._frames.read(np.arange(low, high) % self._frames.size)}
+        return {"frames": tree.pack(self._frames.read(np.arange(low, high) % self._frames.size))}
 
     def load_state_dict(self, state: State) -> None:
         """Take back what `state_dict` gave."""
         self._pending, self._reached = no_rows(), None
         self._rng.bit_generator.state = state["rng"]
         self._current, self._tail, self._broken = (np.array(state[key]) for key in ("current", "tail", "broken"))
-        self._rows, self._frames = Rows(self._rows.capacity), None
+        self._rows, self._frames = TransitionRing(self._rows.capacity), None
         self._limit = _pending_rows(self._rows.capacity, len(self._tail))
         for segment in state["frames"]:
-            self._put_frames(int(segment.name.split("-")[2]), segment.read()["frames"])
+            self._put_frames(int(segment.name.split("-")[2]), tree.unpack(segment.read()["frames"]))
         for segment in state["rows"]:
             rows = segment.read()
             self._rows.total = int(segment.name.split("-")[2])
             self._rows.add(rows)
             self._layout = layout({**rows, "last": rows["follows"]})
+            self._composed = rows["action"].dtype.names is not None
         self._first, self._shown, self._rows.total = state["first"], state["shown"], state["total"]
         if self._rows.arrays:
             self._rows.relink(self._first)
 
-    def _put_frames(self, first: int, frames: Array) -> None:
+    def _put_frames(self, first: int, frames: Tree) -> None:
         if self._frames is None:
-            size = frame_count(self._rows.capacity, self._stack, len(self._tail), frames[0].nbytes)
-            self._frames, self._shape = allocate(size, frames[0], *self._place), frames[0].shape
+            frame = tree.map(lambda leaf: np.asarray(leaf[0]), frames)
+            size = frame_count(self._rows.capacity, self._stack, len(self._tail), tree.nbytes(frame))
+            self._frames = allocate(size, frame, *self._place)
         self._frames.put(first, frames)
 
 
 def _pending_rows(capacity: int, num_envs: int) -> int:
     """Return how many rows may wait: whole steps of all environments, and never more than are stored."""
     return min(PENDING, capacity) // max(1, num_envs) * num_envs
+
+
+def _same_rows(shown: Array, observation: Array) -> Array:
+    """Tell for each of the rows of frames [K, S, ...] whether it is the same as that of an observation [K, ...]."""
+    same = shown == observation.reshape(shown.shape)
+    return np.asarray(same.all(axis=tuple(range(1, same.ndim))))

@@ -25,7 +25,7 @@ PLAIN_WORD = re.compile(r"[A-Za-z_][\w./-]*|\d+x\d+")
 RESERVED = {"null", "true", "false", "inf", "nan"}
 
 
-class Command(NamedTuple):
+class RunCommand(NamedTuple):
     """The words after the verb, and what is to be said of them."""
 
     verb: str
@@ -58,7 +58,7 @@ class Commands:
 
     def __init__(self) -> None:
         self._composed: dict[tuple[str, ...], Composed] = {}
-        self._found: dict[str, Command] = {}
+        self._found: dict[str, RunCommand] = {}
 
     def line(self, values: Mapping[str, Any]) -> tuple[str, str]:
         """Return the command line that makes a run again, and a note where it is not exact."""
@@ -67,7 +67,7 @@ class Commands:
             self._found[key] = self._find(values)
         return self._found[key].line(values["seed"]), self._found[key].note
 
-    def _find(self, values: Mapping[str, Any]) -> Command:
+    def _find(self, values: Mapping[str, Any]) -> RunCommand:
         verb, pair = ("fit", ("learner", "data")) if "learner" in values else ("train", ("agent", "env"))
         words = [f"{group}={values['choices'][group]}" for group in pair]
         if values["choices"].get("experiment") not in (None, "None"):
@@ -81,8 +81,8 @@ class Commands:
             words += _overrides(values, there := self._compose(verb, words), there.is_within)
             left = _overrides(values, self._compose(verb, words), lambda key: False)
         except UsageError as error:
-            return Command(verb, words, f"not exact here: {error}")
-        return Command(verb, words, f"not exact: {', '.join(left)} would be needed, too" if left else "")
+            return RunCommand(verb, words, f"not exact here: {error}")
+        return RunCommand(verb, words, f"not exact: {', '.join(left)} would be needed, too" if left else "")
 
     def _compose(self, verb: str, words: Sequence[str]) -> Composed:
         key = (verb, *words)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from rlkit.config.run_config import EnvironmentConfig, TrainRunConfig
+from rlkit.core import tree
 from rlkit.core.evaluation import evaluate, with_epsilon
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import Actor, Array, Memory, RunError, TimeStep, UsageError, require_least
+from rlkit.core.types import Actor, Memory, RunError, TimeStep, Tree, UsageError, require_least
 from rlkit.rendering.render_wrapper import AS_DRAWN, Format, first_episode, side_by_side
 from rlkit.runs import build
 from rlkit.runs.folder import versions
@@ -30,7 +32,7 @@ class ActionLog:
     environment: Mapping[str, Any]  # the keys `ENVIRONMENT` of a configuration
     seed: int
     actions: list[Any]
-    dtype: str  # of the actions
+    dtype: Any  # of the actions, a tree of names where they are trees
     score: float  # the episode's raw return, which tells whether it went the same way again
     versions: Mapping[str, str]
 
@@ -153,8 +155,8 @@ def _record_group(
         log = ActionLog(
             environment={key: getattr(config, key) for key in ENVIRONMENT},
             seed=int(seeds[i]),
-            actions=[row[i].tolist() for row in recorder.actions[:length]],
-            dtype=recorder.actions[0].dtype.str,
+            actions=[tree.map(methodcaller("tolist"), tree.take(row, i)) for row in recorder.actions[:length]],
+            dtype=tree.map(lambda part: part.dtype.str, recorder.actions[0]),
             score=score,
             versions=versions(),
         )
@@ -212,7 +214,7 @@ class ActionRecorder:
     def __init__(self, actor: Actor):
         """Act as `actor` does."""
         self._actor = actor
-        self.actions: list[Array] = []
+        self.actions: list[Tree] = []
 
     def initial_memory(self, n: int) -> Memory:
         """Return what `actor` remembers."""
@@ -220,10 +222,10 @@ class ActionRecorder:
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
+    ) -> tuple[Tree, Memory]:
         """Let `actor` act, and record its action."""
         action, memory = self._actor.act(timestep, memory, explore=explore, rng=rng)
-        self.actions.append(np.array(action))
+        self.actions.append(tree.copy(action))
         return action, memory
 
 
@@ -233,7 +235,7 @@ class ReplayActor:
     def __init__(self, log: ActionLog):
         """Begin with the first."""
         self._actions = iter(log.actions)
-        self._dtype = np.dtype(log.dtype)
+        self._dtype = _as_tuples(log.dtype)
 
     def initial_memory(self, n: int) -> Memory:
         """Return nothing."""
@@ -241,6 +243,13 @@ class ReplayActor:
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
-        """Return the next action [1] or [1, ...]."""
-        return np.array([next(self._actions)], self._dtype), memory
+    ) -> tuple[Tree, Memory]:
+        """Return the next action, [1, ...]."""
+        return tree.map_many(lambda dtype, part: np.array([part], dtype), self._dtype, next(self._actions)), memory
+
+
+def _as_tuples(form: Any) -> Any:
+    """Return a tree out of JSON, where tuples became lists, as it was."""
+    if isinstance(form, dict):
+        return {key: _as_tuples(part) for key, part in form.items()}
+    return tuple(map(_as_tuples, form)) if isinstance(form, list) else form

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 
 import numpy as np
 
+from rlkit.core import tree
 from rlkit.core.evaluation import evaluate
 from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import choice_sizes
@@ -147,7 +148,7 @@ def _require_legal_when_greedy(case: AgentCase, agent: Agent) -> None:
     for timestep, memory in case.situations:
         only = timestep.legal_actions
         if only is None:  # else the environment has rules of its own, which planners go by
-            only = one_of_each(sizes, len(timestep.observation), rng)
+            only = one_of_each(sizes, len(timestep.valid), rng)
         action, _ = agent.act(timestep._replace(legal_actions=only), memory, explore=False, rng=rng)
         problem = illegal(action, only, case.action_space)
         require(problem is None, f"with explore=False {problem}")
@@ -253,7 +254,8 @@ def _garbled(transition: Transition, valid: Array, sign: int) -> Transition:
     rows.reward[~valid] = sign * 1e6
     rows.discount[~valid] = sign < 0
     rows.last[~valid] = sign < 0
-    rows.next_observation[~valid] = rows.observation[~valid] if sign < 0 else rows.next_observation[:1]
+    shown = tree.take(rows.observation, ~valid) if sign < 0 else tree.take(rows.next_observation, slice(1))
+    tree.put(rows.next_observation, ~valid, shown)
     return rows._replace(valid=valid)
 
 

@@ -14,10 +14,11 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from rlkit.algorithms.fixed_policies import Uniform, Untaught
+from rlkit.core import tree
 from rlkit.core.loop import Interaction, interact
 from rlkit.core.random_actions import random_action
 from rlkit.core.seeding import Seeds
-from rlkit.core.spaces import ARRAY_SPACES
+from rlkit.core.spaces import ARRAY_SPACES, COMPOSED_SPACES, space_tree
 from rlkit.core.types import Environment
 from rlkit.testing.rules import freeze, require, require_equal, survived
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
@@ -26,7 +27,7 @@ MakeEnv = Callable[..., gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]]
 """Builds a new environment at each call; one that takes `render_mode` is filmed as well."""
 
 
-class Step(NamedTuple):
+class EnvironmentStep(NamedTuple):
     """What a reset or a step gave; after a reset, action and reward are None."""
 
     action: Any
@@ -56,13 +57,13 @@ class Driver:
         self.last = False
         self._info: dict[str, Any] = {}
 
-    def reset(self, seed: int | None = None) -> Step:
+    def reset(self, seed: int | None = None) -> EnvironmentStep:
         """Start an episode."""
         observation, self._info = self.env.reset() if seed is None else self.env.reset(seed=seed)
         self.last = False
         return self._step(None, observation, None, False, False)
 
-    def step(self) -> Step:
+    def step(self) -> EnvironmentStep:
         """Take a step, or start the next episode where the last step ended one."""
         if self.last:
             return self.reset()
@@ -79,7 +80,7 @@ class Driver:
         action = random_action(space, self._rng, None if mask is None else np.asarray(mask))
         return int(action + space.start) if isinstance(space, spaces.Discrete) else action
 
-    def play(self, steps: int, seed: int | None = None) -> list[Step]:
+    def play(self, steps: int, seed: int | None = None) -> list[EnvironmentStep]:
         """Play so many steps, from a reset where `seed` is given."""
         first = [] if seed is None else [self.reset(seed)]
         return first + [self.step() for _ in range(steps)]
@@ -90,12 +91,12 @@ class Driver:
         other.last, other._info = self.last, self._info
         return other
 
-    def _step(self, action: Any, observation: Any, *rest: Any) -> Step:
+    def _step(self, action: Any, observation: Any, *rest: Any) -> EnvironmentStep:
         self.returned.append(observation)
-        return Step(copy.deepcopy(action), copy.deepcopy(observation), *rest)
+        return EnvironmentStep(copy.deepcopy(action), copy.deepcopy(observation), *rest)
 
 
-class Random(Untaught, Uniform):
+class RandomAgent(Untaught, Uniform):
     """An agent that draws actions uniformly and learns nothing."""
 
 
@@ -128,7 +129,7 @@ def random_stream(env: Environment, seed: int, cut_every: int) -> Interaction:
     """Return the stream of random play in `env`, as a training run would make it."""
     seeds = Seeds(seed)
     return interact(
-        Random(env.action_space),
+        RandomAgent(env.action_space),
         env,
         explore=True,
         rng=seeds.generator("actions"),
@@ -168,8 +169,24 @@ def _same_transitions(whole: Interaction, resumed: Interaction, until: int) -> N
         )
 
 
+def same_form(value: Any, space: Any) -> bool:
+    """Tell whether `value` is a tree of dicts with the keys, and tuples of the length, that `space` is made of."""
+    if isinstance(space, spaces.Dict):
+        named = isinstance(value, dict) and value.keys() == space.keys()
+        return named and all(same_form(value[key], part) for key, part in space.items())
+    if isinstance(space, spaces.Tuple):
+        listed = isinstance(value, tuple) and len(value) == len(space)
+        return listed and all(map(same_form, value, space))
+    return True
+
+
 def require_contained(observation: Any, space: Any, where: str) -> None:
     """Raise a `ContractError` unless `observation` lies in `space`."""
+    if isinstance(space, COMPOSED_SPACES):
+        same = same_form(observation, space)
+        require(same, f"{where} gave an observation with other parts than {space}; return these, and no others")
+        tree.map_many(lambda part, value: require_contained(value, part, where), space_tree(space), observation)
+        return
     if isinstance(space, ARRAY_SPACES) and not isinstance(space, spaces.Discrete):
         require(
             isinstance(observation, np.ndarray),

@@ -16,7 +16,7 @@ from gymnasium.vector import VectorEnv
 from rlkit.core.spaces import as_arrays
 from rlkit.rendering.frames import check_picture
 from rlkit.testing import vectors
-from rlkit.testing.driving import Driver, MakeEnv, Step, require_contained, takes_render_mode
+from rlkit.testing.driving import Driver, EnvironmentStep, MakeEnv, require_contained, takes_render_mode
 from rlkit.testing.exactness import (
     EnvironmentCase,
     global_generators_are_left_alone,
@@ -194,7 +194,7 @@ def episodes_follow_each_other(case: EnvironmentCase) -> str | None:
     return None
 
 
-def _episode_lengths(trace: Sequence[Step]) -> list[int]:
+def _episode_lengths(trace: Sequence[EnvironmentStep]) -> list[int]:
     lengths, length = [], 0
     for step in trace:
         length = 0 if step.action is None else length + 1
@@ -221,7 +221,7 @@ def pictures_are_rgb(case: EnvironmentCase) -> str | None:
     return None
 
 
-def _filmed(driver: Driver, case: EnvironmentCase) -> list[Step]:
+def _filmed(driver: Driver, case: EnvironmentCase) -> list[EnvironmentStep]:
     shown = [driver.reset(case.seed)]
     for _ in range(min(case.steps, 30)):
         check_picture(driver.env.render())  # type: ignore[arg-type]

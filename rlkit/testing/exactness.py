@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 
 from rlkit.core.spaces import as_arrays
-from rlkit.testing.driving import Driver, Step, environment, resumed_play
+from rlkit.testing.driving import Driver, EnvironmentStep, environment, resumed_play
 from rlkit.testing.rules import difference, global_generators, moved_generators, require, require_equal, survived
 from rlkit.vector import snapshot
 
@@ -29,14 +29,14 @@ class EnvironmentCase:
         """Return a driver of `env`; all of them draw the same actions."""
         return Driver(env, np.random.default_rng(self.seed))
 
-    def play(self, seed: int, *, prepare: Any = lambda env: None) -> list[Step]:
+    def play(self, seed: int, *, prepare: Any = lambda env: None) -> list[EnvironmentStep]:
         """Return what an environment, new but for what `prepare` does with it, shows from a reset with `seed`."""
         with closing(self.make()) as env:
             prepare(env)
             return self.driver(env).play(self.steps, seed=seed)
 
     @cached_property
-    def trace(self) -> list[Step]:
+    def trace(self) -> list[EnvironmentStep]:
         """Random play in a new environment, seeded."""
         return self.play(self.seed)
 

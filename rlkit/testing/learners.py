@@ -56,7 +56,7 @@ def check_learner(
     return conclude(results, strict=strict)
 
 
-class Rows(NamedTuple):
+class TrialData(NamedTuple):
     """Rows that an estimator is tried on."""
 
     X: Any
@@ -83,14 +83,14 @@ class LearnerCase:
         return kind_of(self.make())
 
     @cached_property
-    def rows(self) -> Rows:
+    def rows(self) -> TrialData:
         """Rows of its kind: three groups of points, or ratings; nothing is negative, for estimators of counts."""
         rng = np.random.default_rng(self.seed)
         if self.kind == "recommender":
-            return Rows(rng.integers(1, 6, (30, 20)) * (rng.random((30, 20)) < 0.4).astype(np.float64), None)
+            return TrialData(rng.integers(1, 6, (30, 20)) * (rng.random((30, 20)) < 0.4).astype(np.float64), None)
         y = np.arange(60) % 3
         X = np.abs(rng.normal(size=(60, 4)) + 3 * y[:, None])
-        return Rows(X, X @ np.array([1.0, 2.0, 0.0, -1.0]) if self.kind == "regressor" else y)
+        return TrialData(X, X @ np.array([1.0, 2.0, 0.0, -1.0]) if self.kind == "regressor" else y)
 
     def fitted(self) -> Any:
         """Return an estimator fitted to the rows."""

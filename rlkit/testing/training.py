@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core import tree
 from rlkit.core.loop import interact, train
 from rlkit.core.seeding import Seeds
-from rlkit.core.spaces import choice_sizes
-from rlkit.core.types import Agent, Array, Environment, Memory, State, TimeStep, Transition
+from rlkit.core.spaces import choice_sizes, space_tree
+from rlkit.core.types import Agent, Array, Environment, Memory, State, TimeStep, Transition, Tree
 from rlkit.testing.driving import MakeEnv, environment, is_opaque
 from rlkit.testing.rules import freeze, global_generators, require
 from rlkit.testing.watching import Watched
@@ -40,7 +41,7 @@ class Masking:
         """Reset, with legal actions."""
         return self._masked(self._env.reset(seeds))
 
-    def step(self, action: Array) -> TimeStep:
+    def step(self, action: Tree) -> TimeStep:
         """Step, with legal actions."""
         return self._masked(self._env.step(action))
 
@@ -193,7 +194,8 @@ class AgentCase:
 
 def can_be_masked(space: Any) -> bool:
     """Tell whether actions can be ruled out."""
-    return isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary)
+    counted = spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
+    return all(isinstance(part, counted) for part in tree.leaves(space_tree(space)))
 
 
 def one_of_each(sizes: Sequence[int], n: int, rng: np.random.Generator) -> Array:

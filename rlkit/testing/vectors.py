@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from rlkit.core import tree
 from rlkit.core.random_actions import random_action
-from rlkit.core.spaces import ARRAY_SPACES
-from rlkit.core.types import Array
-from rlkit.testing.driving import MakeEnv, environment, random_stream, require_contained, resumed_play
+from rlkit.core.spaces import counts_from_zero, is_tree_of_arrays, space_tree
+from rlkit.core.types import Array, Tree
+from rlkit.testing.driving import MakeEnv, environment, random_stream, require_contained, resumed_play, same_form
 from rlkit.testing.rules import Result, Tell, conclude, examine, freeze, require, require_equal
 
 
@@ -74,11 +75,11 @@ def play(env: VectorEnv[Any, Any, Any], mode: AutoresetMode, seed: int, steps: i
     return found
 
 
-def draw(env: VectorEnv[Any, Any, Any], infos: dict[str, Any], rng: np.random.Generator) -> Array:
+def draw(env: VectorEnv[Any, Any, Any], infos: dict[str, Any], rng: np.random.Generator) -> Tree:
     """Return random actions [N, ...], legal ones where ``infos["action_mask"]`` says which."""
     known = infos.get("_action_mask", np.ones(env.num_envs, bool)) if "action_mask" in infos else np.zeros(env.num_envs)
     masks = [infos["action_mask"][i] if known[i] else None for i in range(env.num_envs)]
-    return np.stack([random_action(env.single_action_space, rng, mask) for mask in masks])
+    return tree.stack([random_action(env.single_action_space, rng, mask) for mask in masks])
 
 
 def check(make: MakeEnv, *, seed: int, steps: int, action_mask: bool, strict: bool, tell: Tell) -> list[Result]:
@@ -93,12 +94,13 @@ def is_a_new_environment_each_time(case: VectorCase) -> None:
 
 
 def spaces_are_arrays(case: VectorCase) -> None:
-    """The spaces of one environment are arrays, discrete values counted from zero."""
+    """The spaces of one environment are arrays or trees of them, discrete values counted from zero."""
     for name in ("single_observation_space", "single_action_space"):
         space: Any = getattr(case.facts, name, None)
         require(
-            isinstance(space, ARRAY_SPACES) and getattr(space, "start", 0) == 0,
-            f"{name} is {space!r}; it must be Box, MultiDiscrete, MultiBinary, or Discrete counted from 0",
+            is_tree_of_arrays(space) and counts_from_zero(space),
+            f"{name} is {space!r}; it must be Box, MultiBinary, MultiDiscrete or Discrete counted from 0, or Dict and "
+            "Tuple of them",
         )
 
 
@@ -122,7 +124,16 @@ def reset_and_step_follow_gymnasium(case: VectorCase) -> None:
 
 
 def _require_rows(observation: Any, case: VectorCase, where: str) -> None:
-    shape = (case.facts.num_envs, *(case.facts.single_observation_space.shape or ()))
+    space = case.facts.single_observation_space
+    require(same_form(observation, space), f"{where} gave observations with other parts than {space}; return these")
+    tree.map_many(
+        lambda part, array: _require_shape(array, (case.facts.num_envs, *part.shape), where),
+        space_tree(space),
+        observation,
+    )
+
+
+def _require_shape(observation: Any, shape: tuple[int, ...], where: str) -> None:
     found = getattr(observation, "shape", None)
     require(found == shape, f"{where} gave observations of shape {found}; they must be arrays of shape {shape}")
 
@@ -145,8 +156,8 @@ def observations_fit_the_space(case: VectorCase) -> None:
     """Each row lies in the space of one environment, in its dtype."""
     space = case.facts.single_observation_space
     for number, step in enumerate(case.trace):
-        for i, row in enumerate(step.observation):
-            require_contained(row, space, f"step {number}, environment {i}")
+        for i in range(case.facts.num_envs):
+            require_contained(tree.take(step.observation, i), space, f"step {number}, environment {i}")
 
 
 def autoreset_mode_is_obeyed(case: VectorCase) -> str | None:
@@ -196,8 +207,8 @@ def _require_masked_reset(case: VectorCase) -> None:
         mask = np.arange(case.facts.num_envs) == step.last.argmax()
         observation, _ = env.reset(options={"reset_mask": mask.copy()})
         require_equal(
-            np.asarray(step.observation)[~mask],
-            np.asarray(observation)[~mask],
+            tree.take(step.observation, ~mask),
+            tree.take(observation, ~mask),
             "reset(options={'reset_mask': mask}) changed environments outside of the mask",
         )
 
@@ -225,7 +236,7 @@ def actions_are_left_alone(case: VectorCase) -> None:
     with closing(case.make()) as env:
         _, infos = env.reset(seed=case.seed)
         action = draw(env, infos, np.random.default_rng(case.seed))
-        before = action.copy()
+        before = tree.copy(action)
         env.step(action)
         require_equal(before, action, "step wrote to the actions it was given; copy them first")
 

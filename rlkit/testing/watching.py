@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core.spaces import choice_sizes
-from rlkit.core.types import RESIGN, Agent, Array, Memory, Metrics, State, TimeStep, Transition
+from rlkit.core import tree
+from rlkit.core.spaces import COMPOSED_SPACES, choice_sizes, space_tree
+from rlkit.core.types import RESIGN, Agent, Array, Memory, Metrics, State, TimeStep, Transition, Tree
+from rlkit.testing.driving import same_form
 from rlkit.testing.rules import difference, freeze, global_generators, moved_generators
 
 
@@ -37,11 +39,11 @@ class Watched:
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
+    ) -> tuple[Tree, Memory]:
         """Pass on; look at the actions."""
         with self._watch("act", (timestep._replace(state=None), memory)):
             action, after = self.agent.act(timestep, memory, explore=explore, rng=rng)
-        self._note("actions_fit_the_space", misfit(action, len(timestep.observation), self._space, self._can_resign))
+        self._note("actions_fit_the_space", misfit(action, len(timestep.valid), self._space, self._can_resign))
         self._note("actions_are_legal", illegal(action, timestep.legal_actions, self._space))
         self._note("memory_keeps_its_form", change_of_form(memory, after))
         return action, after
@@ -93,6 +95,11 @@ class Watched:
 
 def misfit(action: Any, n: int, space: Any, can_resign: bool) -> str | None:
     """Return why `action` is not `n` actions of `space`, or RESIGN where that is taken; else None."""
+    if isinstance(space, COMPOSED_SPACES):
+        if not same_form(action, space):
+            return f"act gave a {type(action).__name__} with other parts than {space}; return one with these"
+        found = tree.map_many(lambda part, leaf: misfit(leaf, n, part, False), space_tree(space), action)
+        return next(filter(None, tree.leaves(found)), None)
     shape = (n, *(space.shape or ()))
     if not isinstance(action, np.ndarray):
         return f"act gave a {type(action).__name__}; it must be a numpy array of shape {list(shape)}"
@@ -109,11 +116,12 @@ def illegal(action: Any, legal_actions: Array | None, space: Any) -> str | None:
     if legal_actions is None:
         return None
     first = np.cumsum([0, *choice_sizes(space)[:-1]])
-    for row, mask in zip(np.asarray(action).astype(int), legal_actions, strict=True):
-        if not np.array_equal(row, RESIGN) and not mask[first + row.ravel()].all():
-            return (
-                f"act chose action {row} where {np.flatnonzero(mask).tolist()} are legal; mind timestep.legal_actions"
-            )
+    parts = tree.leaves(tree.map_many(lambda part, leaf: leaf, space_tree(space), action))
+    rows = np.concatenate([np.asarray(part).reshape(len(legal_actions), -1) for part in parts], axis=1)
+    for row, mask in zip(rows.astype(int), legal_actions, strict=True):
+        if row.tolist() != [RESIGN] and not mask[first + row].all():
+            chosen, legal = row if len(row) > 1 else row[0], np.flatnonzero(mask).tolist()
+            return f"act chose action {chosen} where {legal} are legal; mind timestep.legal_actions"
     return None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import _async_worker
 
-from rlkit.core.types import Array, RunError, State, TimeStep, WorkerError
+from rlkit.core.types import RunError, State, TimeStep, Tree, WorkerError
 from rlkit.vector.simulator import MakeEnv, Simulator
 from rlkit.vector.vector import VectorEnvironment
 
@@ -61,7 +61,7 @@ class SubprocessEnvironment(VectorEnvironment):
         with _worker_deaths():
             return super().reset(seeds)
 
-    def send(self, action: Array) -> None:
+    def send(self, action: Tree) -> None:
         """Start a step of every environment in its worker."""
         with _worker_deaths():
             super().send(action)

@@ -6,14 +6,19 @@ whether environments are stepped in this process, in subprocesses or natively.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from rlkit.core.types import Array, RunError, State, StepInfo, TimeStep, UsageError
+from rlkit.core import tree
+from rlkit.core.spaces import COMPOSED_SPACES, empty
+from rlkit.core.types import Array, RunError, State, StepInfo, TimeStep, Tree, UsageError
 from rlkit.vector import snapshot
 from rlkit.vector.action_masks import Masks
 from rlkit.vector.raw_rewards import tapped_vector
@@ -23,9 +28,9 @@ States = Callable[[Any], Array]
 """Tells the states of simulators; see `rlkit.core.types.TimeStep`."""
 
 
-def first_timestep(observation: Array, legal_actions: Array | None, state: States | None = None) -> TimeStep:
+def first_timestep(observation: Tree, legal_actions: Array | None, state: States | None = None) -> TimeStep:
     """Return the time step [N] of a reset: nothing was done yet, so no row is valid."""
-    n = len(observation)
+    n = tree.length(observation)
     no = np.zeros(n, bool)
     return TimeStep(
         observation=observation,
@@ -67,18 +72,18 @@ class SerialEnvironment:
         self.action_space = self.envs[0].action_space
         self._masks = Masks(self.action_space, self.envs[0].metadata, action_mask=action_mask)
         self.frame_stack = self.envs[0].frame_stack
-        self._sent: Array | None = None
-        self._shape = (self.num_envs, *(self.observation_space.shape or ()))
-        self._dtype = self.observation_space.dtype
-        self._discrete = isinstance(self.action_space, gymnasium.spaces.Discrete)
+        self._sent: Tree | None = None
+        self._room, self._put = _room(self.observation_space, self.num_envs)
+        self._actions_of = _single_actions(self.action_space)
 
     def reset(self, seeds: list[int]) -> TimeStep:
         """Start a new episode in every environment."""
         self._sent = None
-        observation = np.empty(self._shape, self._dtype)
+        observation = self._room()
         infos = []
         for i, (env, seed) in enumerate(zip(self.envs, seeds, strict=True)):
-            observation[i], info = env.reset(seed=seed)
+            shown, info = env.reset(seed=seed)
+            self._put(observation, i, shown)
             infos.append(info)
         return first_timestep(observation, self._masks.of_each(infos), self.states)
 
@@ -88,7 +93,7 @@ class SerialEnvironment:
             env.restart()
         return self.reset(seeds)
 
-    def send(self, action: Array) -> None:
+    def send(self, action: Tree) -> None:
         """Keep `action` for `recv`."""
         self._sent = action
 
@@ -98,24 +103,27 @@ class SerialEnvironment:
         assert action is not None, "recv without send"
         return self.step(action)
 
-    def step(self, action: Array) -> TimeStep:
+    def step(self, action: Tree) -> TimeStep:
         """Step every environment; those that end are reset at once."""
-        n = self.num_envs
-        observation = reached = np.empty(self._shape, self._dtype)
+        n, put = self.num_envs, self._put
+        observation = reached = self._room()
         rewards: list[Any] = [0.0] * n
         terminations, lasts = [False] * n, [False] * n
         infos: list[dict[str, Any]] = [{}] * n
         fresh = infos
-        actions = action.tolist() if self._discrete else action
+        actions = self._actions_of(action)
         for i, env in enumerate(self.envs):
-            reached[i], rewards[i], terminations[i], truncated, infos[i] = env.env.step(actions[i])
+            shown, rewards[i], terminations[i], truncated, infos[i] = env.env.step(actions[i])
+            put(reached, i, shown)
             lasts[i] = terminations[i] or truncated
             if lasts[i]:
                 if observation is reached:
-                    observation, fresh = reached.copy(), list(infos)
-                observation[i], fresh[i] = env.env.reset()
+                    observation, fresh = tree.copy(reached), list(infos)
+                shown, fresh[i] = env.env.reset()
+                put(observation, i, shown)
             elif observation is not reached:
-                observation[i], fresh[i] = reached[i], infos[i]
+                put(observation, i, shown)
+                fresh[i] = infos[i]
         return timestep(
             observation,
             np.array(rewards, np.float64),
@@ -179,8 +187,10 @@ class VectorEnvironment:
         self._masks = self._masks_read(action_mask)
         self.frame_stack = int(getattr(self._vector, "frame_stack", 1))
         self._overlaps = all(callable(getattr(self._vector, name, None)) for name in ("send", "recv"))
-        self._own = np.asarray if getattr(self._vector, "fresh_arrays", False) else np.array
-        self._sent: Array | None = None
+        self._own = _own(
+            self.observation_space, np.asarray if getattr(self._vector, "fresh_arrays", False) else np.array
+        )
+        self._sent: Tree | None = None
         self._mode = AutoresetMode(self._vector.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         self._resetting = np.zeros(self.num_envs, bool)
 
@@ -215,12 +225,12 @@ class VectorEnvironment:
             self._tap = tapped_vector(self._vector)
         return self.reset(seeds)
 
-    def step(self, action: Array) -> TimeStep:
+    def step(self, action: Tree) -> TimeStep:
         """Step every environment."""
         self.send(action)
         return self.recv()
 
-    def send(self, action: Array) -> None:
+    def send(self, action: Tree) -> None:
         """Start a step, which goes on by itself where the vector environment can."""
         self._sent = action
         if self._overlaps:
@@ -235,11 +245,11 @@ class VectorEnvironment:
         if self._mode is AutoresetMode.NEXT_STEP:
             self._resetting = np.array(last)
         elif last.any():
-            reached = observation.copy()
+            reached = tree.copy(observation)
             if self._mode is AutoresetMode.SAME_STEP:
                 ended = infos.get("final_info", {})
                 for i in np.flatnonzero(last):
-                    reached[i] = infos["final_obs"][i]
+                    tree.put(reached, i, infos["final_obs"][i])
             else:
                 fresh, begun = self._vector.reset(options={"reset_mask": np.array(last)})
                 observation, legal = self._own(fresh), self._masks.of_vector(begun, last, legal)
@@ -318,11 +328,11 @@ class VectorEnvironment:
 
 
 def timestep(
-    observation: Array,
+    observation: Tree,
     reward: Array,
     discount: Array | Sequence[float],
     last: Array,
-    next_observation: Array,
+    next_observation: Tree,
     *,
     raw_reward: Any,
     game_over: Any,
@@ -345,6 +355,25 @@ def timestep(
         state=state,
         info=StepInfo(np.array(raw_reward, np.float64), np.array(game_over, bool), np.zeros(n, bool)),
     )
+
+
+def _room(space: Any, n: int) -> tuple[Callable[[], Tree], Callable[[Tree, int, Any], None]]:
+    """Return what makes room for `n` observations, and what puts one of them there."""
+    if isinstance(space, COMPOSED_SPACES):
+        return partial(empty, space, n), tree.put
+    return partial(np.empty, (n, *(space.shape or ())), space.dtype), operator.setitem
+
+
+def _single_actions(space: Any) -> Callable[[Tree], Any]:
+    """Return what makes of the actions of N environments something that has each one's at its number."""
+    if isinstance(space, COMPOSED_SPACES):
+        return lambda action: [tree.take(action, i) for i in range(tree.length(action))]
+    return operator.methodcaller("tolist") if isinstance(space, spaces.Discrete) else np.asarray
+
+
+def _own(space: Any, own: Callable[[Any], Array]) -> Callable[[Any], Tree]:
+    """Return what makes arrays of our own of what a vector environment shows."""
+    return partial(tree.map, own) if isinstance(space, COMPOSED_SPACES) else own
 
 
 def _merged(ended: dict[str, Any], infos: dict[str, Any], key: str, default: Array, last: Array) -> Array:

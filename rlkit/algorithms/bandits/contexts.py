@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core.spaces import as_rows
+from rlkit.core.spaces import as_rows, require_array
 from rlkit.core.types import Array
 
 
@@ -21,7 +21,7 @@ class Contexts:
 
     def __init__(self, observation_space: Any):
         """Take any space of arrays."""
-        self._space = observation_space
+        self._space = require_array(observation_space, agent="agent=bandit")
         self.one_hot = isinstance(observation_space, spaces.Discrete | spaces.MultiDiscrete)
         self.width = as_rows(np.zeros((1, *observation_space.shape), np.int64), observation_space).shape[1]
 

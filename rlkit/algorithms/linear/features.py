@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core.spaces import require_array
 from rlkit.core.types import Array, FromRun, UsageError
 
 
@@ -48,6 +49,7 @@ class Scaling:
         elif isinstance(space, spaces.Box):
             bounds = [np.asarray(bound, np.float64).ravel() for bound in (space.low, space.high)]
         else:
+            require_array(space, agent="a linear agent")
             raise UsageError(f"linear agents need Box or Discrete observations, not {space}")
         for i, (name, given) in enumerate((("low", low), ("high", high))):
             if given is not None and len(given) != len(bounds[i]):

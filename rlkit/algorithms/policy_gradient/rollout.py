@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rlkit.core.types import Array, State
+from rlkit.core import tree
+from rlkit.core.types import Array, State, Tree
 
-Rows = Mapping[str, Array]
-"""Named columns of one step, [N, ...] each."""
+Rows = Mapping[str, Tree]
+"""Named columns of one step, arrays or trees of them, [N, ...] each."""
 
 
 class Rollout:
@@ -21,8 +22,8 @@ class Rollout:
 
     def __init__(self, length: int):
         """Make room for `length` steps, T."""
-        self._length, self._steps = length, 0
-        self.columns: dict[str, Array] = {}
+        self._length, self._steps, self._plain = length, 0, True
+        self.columns: dict[str, Tree] = {}
 
     @property
     def full(self) -> bool:
@@ -37,12 +38,15 @@ class Rollout:
     def add(self, rows: Rows, valid: Array) -> None:
         """Store a step, its rows that are not `valid` [N] as zeros; the first one's names, shapes and dtypes hold."""
         if not self.columns:
-            self.columns = {name: np.empty((self._length, *row.shape), row.dtype) for name, row in rows.items()}
-        whole = valid.all()
-        for name, column in self.columns.items():
-            column[self._steps] = rows[name]
-            if not whole:
-                column[self._steps, ~valid] = 0
+            self.columns = {name: tree.empty_like(row, self._length) for name, row in rows.items()}
+            self._plain = _all_arrays(self.columns)
+        if self._plain:
+            for name, column in self.columns.items():
+                column[self._steps] = rows[name]
+        else:
+            tree.put(self.columns, self._steps, rows)
+        if not valid.all():
+            tree.clear(self.columns, (self._steps, ~valid))
         self._steps += 1
 
     def clear(self) -> None:
@@ -52,13 +56,15 @@ class Rollout:
     def state_dict(self) -> State:
         """Return what was added."""
         added = {} if self.empty else self.columns
-        return {"columns": {name: column[: self._steps].copy() for name, column in added.items()}}
+        return {"columns": {name: tree.copy(tree.take(column, slice(self._steps))) for name, column in added.items()}}
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
         self._steps = 0
-        for row in zip(*state["columns"].values(), strict=True):
-            self.add(dict(zip(state["columns"], row, strict=True)), np.ones(len(row[0]), bool))
+        columns = state["columns"]
+        for step in range(tree.length(columns)) if columns else ():
+            rows = tree.take(columns, step)
+            self.add(rows, np.ones(tree.length(rows), bool))
 
 
 class FirstBegun:
@@ -114,9 +120,10 @@ class EpisodeStore:
     def __init__(self, num_envs: int, episodes: int):
         """Begin with nothing; the first `episodes` that N environments begin are stored, and no others."""
         self._episodes, self._begun = episodes, FirstBegun(num_envs, episodes)
-        self._columns: dict[str, Array] = {}
+        self._columns: dict[str, Tree] = {}
+        self._plain = True
         self._lengths = np.zeros(num_envs, np.int64)
-        self._ended: list[dict[str, Array] | None] = [None] * episodes
+        self._ended: list[dict[str, Tree] | None] = [None] * episodes
 
     @property
     def empty(self) -> bool:
@@ -134,7 +141,10 @@ class EpisodeStore:
         self._make_room(rows, int(places.max(initial=0)) + 1)
         where = places, np.flatnonzero(stored)
         for name, column in self._columns.items():
-            column[where] = rows[name][stored]
+            if self._plain:
+                column[where] = rows[name][stored]
+            else:
+                tree.put(column, where, tree.take(rows[name], stored))
         self._lengths += stored
         for i in np.flatnonzero(stored & last):
             self._end(int(i))
@@ -143,13 +153,13 @@ class EpisodeStore:
     def _end(self, i: int) -> None:
         # The list has lost those that were taken: an episode's place is counted from its end.
         place = self._begun.numbers[i] - self._episodes
-        self._ended[place] = {name: column[: self._lengths[i], i].copy() for name, column in self._columns.items()}
+        self._ended[place] = tree.copy(tree.take(self._columns, (slice(self._lengths[i]), i)))
         self._lengths[i] = 0
 
-    def take(self, count: int) -> dict[str, Array]:
+    def take(self, count: int) -> dict[str, Tree]:
         """Return the columns [T, ...] of episodes that are `ready`, one behind the other in the order they began in."""
         taken, self._ended = self._ended[:count], self._ended[count:]
-        return {name: np.concatenate([episode[name] for episode in taken if episode]) for name in self._columns}
+        return {name: tree.concatenate([episode[name] for episode in taken if episode]) for name in self._columns}
 
     def clear(self) -> None:
         """Begin again with the episodes that begin now; nothing is kept of those under way."""
@@ -159,19 +169,19 @@ class EpisodeStore:
 
     def _make_room(self, rows: Rows, length: int) -> None:
         if not self._columns:
-            self._columns = {name: np.empty((64, *row.shape), row.dtype) for name, row in rows.items()}
-        for name, column in self._columns.items():
-            if (room := len(column)) < length:
-                more = np.empty((max(room, length), *column.shape[1:]), column.dtype)
-                self._columns[name] = np.concatenate([column, more])
+            self._columns = {name: tree.empty_like(row, 64) for name, row in rows.items()}
+            self._plain = _all_arrays(self._columns)
+        if (room := tree.length(next(iter(self._columns.values())))) < length:
+            steps = max(room, length)
+            more = tree.map(lambda column: np.empty((steps, *column.shape[1:]), column.dtype), self._columns)
+            self._columns = tree.concatenate([self._columns, more])
 
     def state_dict(self) -> State:
         """Return what is stored."""
         longest = int(self._lengths.max(initial=0))
-        columns = {name: column[:longest].copy() for name, column in self._columns.items()}
-        for column in columns.values():
-            # What lies behind an episode is of one before it, or was never written: a resumed run has something else.
-            column[np.arange(longest)[:, None] >= self._lengths] = 0
+        columns = {name: tree.copy(tree.take(column, slice(longest))) for name, column in self._columns.items()}
+        # What lies behind an episode is of one before it, or was never written: a resumed run has something else.
+        tree.clear(columns, np.arange(longest)[:, None] >= self._lengths)
         return {
             "columns": columns,
             "lengths": self._lengths.copy(),
@@ -181,6 +191,12 @@ class EpisodeStore:
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
-        self._columns = {name: np.array(column) for name, column in state["columns"].items()}
+        self._columns = tree.copy(state["columns"])
+        self._plain = _all_arrays(self._columns)
         self._lengths, self._ended = np.array(state["lengths"]), list(state["ended"])
         self._begun.load_state_dict(state["begun"])
+
+
+def _all_arrays(columns: Rows) -> bool:
+    """Tell whether no column is a tree, so that nothing need be done for trees."""
+    return all(type(column) is np.ndarray for column in columns.values())

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core.spaces import as_rows
+from rlkit.core.spaces import as_rows, require_array
 from rlkit.core.types import Array, FromRun, RunError, State, Transition, UsageError
 from rlkit.learners.slots import fitted, models_state, read_models, require_usable, standardized
 
@@ -38,6 +38,7 @@ class Discretizer(ABC):
         Raises:
             UsageError: observations that are discrete already, or nothing to be gathered.
         """
+        require_array(observation_space, agent="agent.discretizer")
         if not isinstance(observation_space, spaces.Box):
             raise UsageError(f"agent.discretizer is for Box observations, not {observation_space}; leave it out")
         if fit_after < 1:

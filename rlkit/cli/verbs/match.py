@@ -19,14 +19,14 @@ from rlkit.config.run_config import EnvironmentConfig
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import UsageError
 from rlkit.planning.games.game import Game, move_names
-from rlkit.play.games.match import Result, play_match
+from rlkit.play.games.match import MatchResult, play_match
 from rlkit.play.games.of_config import game_of
 from rlkit.play.games.players import Spec, ladder, parsed, player_of
 from rlkit.play.games.rating import Rating, ratings
 from rlkit.reporting.intervals import bootstrap_intervals
 from rlkit.runs.run import Run
 
-Match = tuple[int, int, Result]
+Match = tuple[int, int, MatchResult]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -80,7 +80,7 @@ def shared_game(specs: Sequence[Spec], env: Any, threads: int) -> Game:
     return games[0]
 
 
-def _match(game: Game, first: Spec, second: Spec, config: DictConfig) -> Result:
+def _match(game: Game, first: Spec, second: Spec, config: DictConfig) -> MatchResult:
     rng = Seeds(config.seed).generator("match")
     limits = {"checkpoint": config.checkpoint, "seconds": config.seconds}
     players = [player_of(spec, game, **limits) for spec in (first, second)]
@@ -122,7 +122,7 @@ def _pair(names: Sequence[str], match: Match) -> str:
     return f"{names[first]} - {names[second]}: {score}, {won} won, {drawn} drawn, {lost} lost"
 
 
-def _counts(result: Result) -> tuple[int, int, int]:
+def _counts(result: MatchResult) -> tuple[int, int, int]:
     """Return how many games the first player won, drew and lost."""
     won, drawn, lost = (int(np.count_nonzero(result.score == score)) for score in (1, 0.5, 0))
     return won, drawn, lost

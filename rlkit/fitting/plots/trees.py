@@ -18,15 +18,7 @@ DEEPEST = 4
 """Levels below the root that are drawn."""
 
 
-class Node(NamedTuple):
-    """A node of a tree."""
-
-    number: int
-    left: int  # numbers of its children; −1: a leaf
-    right: int
-
-
-class Place(NamedTuple):
+class NodePosition(NamedTuple):
     """Where a node is drawn."""
 
     number: int
@@ -63,7 +55,7 @@ def draw_tree(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
     return write(sheet, directory / "tree.png")
 
 
-def _laid_out(tree: Any) -> Iterator[Place]:
+def _laid_out(tree: Any) -> Iterator[NodePosition]:
     """Yield the nodes; leaves side by side, each parent above the middle of its children."""
     left, right = np.asarray(tree.children_left), np.asarray(tree.children_right)
     places: dict[int, float] = {}
@@ -82,7 +74,7 @@ def _laid_out(tree: Any) -> Iterator[Place]:
     while waiting:
         number, level, parent = waiting.pop()
         inner = left[number] >= 0
-        yield Place(number, places[number], level, parent, bool(inner and level == DEEPEST))
+        yield NodePosition(number, places[number], level, parent, bool(inner and level == DEEPEST))
         if inner and level < DEEPEST:
             own = (places[number], level)
             waiting += [(int(left[number]), level + 1, own), (int(right[number]), level + 1, own)]
@@ -100,7 +92,9 @@ def _names(data: Dataset, outcome: Outcome) -> list[str] | None:
     return [str(name).partition("__")[2] or str(name) for name in names]
 
 
-def _draw_node(axes: Any, place: Place, tree: Any, names: list[str] | None, data: Dataset, outcome: Outcome) -> None:
+def _draw_node(
+    axes: Any, place: NodePosition, tree: Any, names: list[str] | None, data: Dataset, outcome: Outcome
+) -> None:
     number = place.number
     if place.parent is not None:
         x, level = place.parent

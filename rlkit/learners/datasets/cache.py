@@ -10,11 +10,7 @@ import gzip
 import hashlib
 import io
 import os
-import shutil
-import sys
 import tarfile
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,7 +22,7 @@ TIMEOUT = 30.0  # seconds without a byte
 Tell = Callable[[str], None]
 
 
-class Place(NamedTuple):
+class DataSource(NamedTuple):
     """Where the files of a data set are, and where they come from."""
 
     name: str  # of the data set, and of its folder in the cache
@@ -51,15 +47,12 @@ def cache_folder() -> Path:
     """Return the folder of downloads: RLKIT_DATA, else rlkit's in the cache folder of the platform."""
     if own := os.environ.get("RLKIT_DATA"):
         return Path(own).expanduser()
-    home = Path.home()
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "rlkit"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "rlkit"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "rlkit"
+    import pooch
+
+    return Path(pooch.os_cache("rlkit"))
 
 
-def read(place: Place, file: str) -> bytes:
+def read(place: DataSource, file: str) -> bytes:
     """Return the content of a file, unpacked: from `place.root`, packed or not, or an archive there; or download it.
 
     Raises:
@@ -77,7 +70,7 @@ def read(place: Place, file: str) -> bytes:
     return content
 
 
-def _there(place: Place, file: str) -> bytes | None:
+def _there(place: DataSource, file: str) -> bytes | None:
     plain = file.removesuffix(".gz")
     for name in dict.fromkeys((file, plain, f"{plain}.gz")):
         path = place.root / name
@@ -108,7 +101,7 @@ def _member(archive: Path, file: str) -> bytes | None:
         return found.read() if found is not None else None
 
 
-def _fetch(place: Place, file: str) -> None:
+def _fetch(place: DataSource, file: str) -> None:
     if place.folder is not None:
         raise UsageError(f"data.folder={place.folder} holds no {file}; put it there, or leave data.folder out")
     if place.url is None:
@@ -116,34 +109,37 @@ def _fetch(place: Place, file: str) -> None:
     url = place.url + file if place.archive is None else place.url
     path = place.root / file
     place.tell(f"downloading {url} to {path}")
-    part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, part.open("wb") as out:
-            shutil.copyfileobj(answer, out)
-            if answer.length:
-                raise OSError(f"the connection ended {answer.length:,} bytes early")
-        _refuse_damaged(place, file, part)
-        _digest_path(path).write_text(f"{_sha256(part)}  {path.name}\n")
-        part.replace(path)
+        _retrieve(url, path)
+        if file in place.checksums and not _is_known(place, file, unpacked(path.read_bytes())):
+            path.unlink()
+            raise OSError("its content is not the published one")
+        _digest_path(path).write_text(f"{_sha256(path)}  {path.name}\n")
     except (OSError, ValueError) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise RunError(f"cannot download {url} ({reason}): {_remedy(place, file)}") from error
-    finally:
-        part.unlink(missing_ok=True)
+        raise RunError(f"cannot download {url} ({_cause(error)}): {_remedy(place, file)}") from error
 
 
-def _refuse_damaged(place: Place, file: str, part: Path) -> None:
-    if file in place.checksums and not _is_known(place, file, unpacked(part.read_bytes())):
-        raise OSError("its content is not the published one")
+def _retrieve(url: str, path: Path) -> None:
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")
+    downloader = pooch.HTTPDownloader(timeout=TIMEOUT)
+    pooch.retrieve(url, known_hash=None, fname=path.name, path=path.parent, downloader=downloader)
 
 
-def _remedy(place: Place, file: str) -> str:
+def _cause(error: BaseException) -> BaseException:
+    """Return the error that began it all: what raised others on its way says little."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
+def _remedy(place: DataSource, file: str) -> str:
     where = place.page or place.url
     return f"get {file} from {where} and put it into {place.root}, or name a folder that holds it with data.folder=…"
 
 
-def _is_known(place: Place, file: str, content: bytes) -> bool:
+def _is_known(place: DataSource, file: str, content: bytes) -> bool:
     wanted = place.checksums.get(file)
     if wanted is None:
         return True
@@ -165,8 +161,9 @@ def _digest_path(path: Path) -> Path:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    import pooch
+
+    return str(pooch.file_hash(str(path)))
 
 
 def decoded(content: bytes) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rlkit.core.types import Array, FromRun, UsageError
 from rlkit.learners.datasets.dataset import Dataset, Rows
-from rlkit.learners.datasets.ratings import Pairs, as_dataset
+from rlkit.learners.datasets.ratings import RatingTriples, as_dataset
 
 PLANE = ("x", "y")
 
@@ -106,7 +106,7 @@ def planted_ratings(
     known = np.flatnonzero(rng.random(users * items) < density)
     user, item = known // items, known % items
     value = MEAN + np.einsum("nf,nf->n", of_users[user], of_items[item]) / np.sqrt(factors)
-    data = as_dataset(Pairs(user, item, value + rng.normal(0, noise, len(known))))
+    data = as_dataset(RatingTriples(user, item, value + rng.normal(0, noise, len(known))))
     truth = Planted(of_users[data.extra["users"]], of_items[data.extra["items"]])
     return replace(data, extra={**data.extra, "truth": truth})
 

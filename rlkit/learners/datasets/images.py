@@ -11,7 +11,7 @@ import numpy as np
 
 from rlkit.config.messages import nearest
 from rlkit.core.types import Array, FromRun, RunError, UsageError
-from rlkit.learners.datasets.cache import Place, Tell, read
+from rlkit.learners.datasets.cache import DataSource, Tell, read
 from rlkit.learners.datasets.dataset import Dataset, Rows
 
 CLOTHES = ("t-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
@@ -41,16 +41,16 @@ def mnist(url: str, folder: str | None, part: str, tell: FromRun[Tell]) -> Datas
         UsageError: the user's folder does not hold the files, or there is no such part.
         RunError: they cannot be downloaded, or are not of the format.
     """
-    place = Place("mnist", url, folder, checksums=CHECKSUMS, tell=tell)
+    place = DataSource("mnist", url, folder, checksums=CHECKSUMS, tell=tell)
     return _idx_dataset(place, part, tuple("0123456789"))
 
 
 def fashion_mnist(url: str, folder: str | None, part: str, tell: FromRun[Tell]) -> Dataset:
     """Return Fashion-MNIST: 28 x 28 grey pictures of clothes; arguments as in `mnist`."""
-    return _idx_dataset(Place("fashion_mnist", url, folder, tell=tell), part, CLOTHES)
+    return _idx_dataset(DataSource("fashion_mnist", url, folder, tell=tell), part, CLOTHES)
 
 
-def _idx_dataset(place: Place, part: str, classes: tuple[str, ...]) -> Dataset:
+def _idx_dataset(place: DataSource, part: str, classes: tuple[str, ...]) -> Dataset:
     if part not in PARTS:
         raise UsageError(f"there is no data.part={part}{nearest(part, PARTS)}")
     halves = [_idx_rows(place, prefix) for prefix in PARTS[part]]
@@ -58,7 +58,7 @@ def _idx_dataset(place: Place, part: str, classes: tuple[str, ...]) -> Dataset:
     return Dataset("classification", halves[0], (), "class", classes, (1, 28, 28), held_out)
 
 
-def _idx_rows(place: Place, prefix: str) -> Rows:
+def _idx_rows(place: DataSource, prefix: str) -> Rows:
     images = idx(read(place, f"{prefix}-images-idx3-ubyte.gz"), f"{prefix}-images-idx3-ubyte")
     labels = idx(read(place, f"{prefix}-labels-idx1-ubyte.gz"), f"{prefix}-labels-idx1-ubyte")
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
@@ -94,14 +94,14 @@ def cifar10(url: str, folder: str | None, tell: FromRun[Tell]) -> Dataset:
         UsageError: the user's folder does not hold the files.
         RunError: they cannot be downloaded, or are not of the format.
     """
-    place = Place("cifar10", url, folder, tell=tell)
+    place = DataSource("cifar10", url, folder, tell=tell)
     train = [_cifar_rows(place, f"data_batch_{i}.bin") for i in range(1, 6)]
     X, y = (np.concatenate(parts) for parts in zip(*train, strict=True))
     held_out = Rows(*_cifar_rows(place, "test_batch.bin"))
     return Dataset("classification", Rows(X, y), (), "class", THINGS, (3, 32, 32), held_out)
 
 
-def _cifar_rows(place: Place, file: str) -> tuple[Array, Array]:
+def _cifar_rows(place: DataSource, file: str) -> tuple[Array, Array]:
     content = np.frombuffer(read(place, file), np.uint8)
     if not len(content) or len(content) % 3073:
         raise RunError(f"{place.root / file} holds {len(content):,} bytes, which are no records of 3,073")

@@ -11,14 +11,14 @@ import numpy as np
 
 from rlkit.config.messages import nearest
 from rlkit.core.types import Array, FromRun, UsageError
-from rlkit.learners.datasets.cache import Place, Tell, decoded, read, unpacked
+from rlkit.learners.datasets.cache import DataSource, Tell, decoded, read, unpacked
 from rlkit.learners.datasets.dataset import Dataset, Rows
 
 SCALES = {"none": np.asarray, "log1p": np.log1p, "binary": np.ones_like}
 """What becomes of a value: plays span five powers of ten, which their logarithm does not."""
 
 
-class Pairs(NamedTuple):
+class RatingTriples(NamedTuple):
     """Who rated what, and how."""
 
     user: Array  # [n] int64, whatever numbers they have
@@ -34,7 +34,7 @@ class Give(NamedTuple):
 
 
 def as_dataset(
-    pairs: Pairs, scale: str = "none", names: Mapping[int, str] | None = None, give: Give | None = None
+    pairs: RatingTriples, scale: str = "none", names: Mapping[int, str] | None = None, give: Give | None = None
 ) -> Dataset:
     """Return pairs as a data set, whose X is the sparse matrix [users, items]; missing is not zero.
 
@@ -84,7 +84,7 @@ def lastfm(url: str, folder: str | None, scale: str, give: int, least: int, tell
         UsageError: the user's folder does not hold the files, or there is no such scale.
         RunError: they cannot be downloaded.
     """
-    place = Place("lastfm", url, folder, tell=tell)
+    place = DataSource("lastfm", url, folder, tell=tell)
     pairs = triples(decoded(read(place, "user_artists.dat")).split("\n"), "\t")
     names = _names(decoded(read(place, "artists.dat")).split("\n"), "\t", quoted=False)
     return as_dataset(pairs, scale, names, _give(give, least))
@@ -92,7 +92,7 @@ def lastfm(url: str, folder: str | None, scale: str, give: int, least: int, tell
 
 def movielens(url: str, folder: str | None, scale: str, give: int, least: int, tell: FromRun[Tell]) -> Dataset:
     """Return MovieLens' ratings from 0.5 to 5 stars (``ml-latest-small``: about 100,000); arguments as in `lastfm`."""
-    place = Place("movielens", url, folder, tell=tell)
+    place = DataSource("movielens", url, folder, tell=tell)
     pairs = triples(decoded(read(place, "ratings.csv")).split("\n"), ",")
     names = _names(decoded(read(place, "movies.csv")).split("\n"), ",", quoted=True)
     return as_dataset(pairs, scale, names, _give(give, least))
@@ -118,7 +118,7 @@ def ratings_file(path: str, delimiter: str, scale: str, give: int, least: int) -
     return as_dataset(triples(text.split("\n"), delimiter), scale, give=_give(give, least))
 
 
-def triples(lines: Iterable[str], delimiter: str) -> Pairs:
+def triples(lines: Iterable[str], delimiter: str) -> RatingTriples:
     """Return the lines of two whole numbers and a value, and skip those at the start that are not.
 
     Raises:
@@ -135,7 +135,7 @@ def triples(lines: Iterable[str], delimiter: str) -> Pairs:
     if not rows:
         raise UsageError(f"the ratings hold no line of user, item and value between {delimiter!r}; set data.delimiter")
     user, item, value = zip(*rows, strict=True)
-    return Pairs(np.array(user), np.array(item), np.array(value, np.float64))
+    return RatingTriples(np.array(user), np.array(item), np.array(value, np.float64))
 
 
 def _names(lines: Sequence[str], delimiter: str, *, quoted: bool) -> Mapping[int, str]:

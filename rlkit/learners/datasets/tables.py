@@ -13,14 +13,14 @@ import numpy as np
 
 from rlkit.config.messages import nearest
 from rlkit.core.types import Array, FromRun, UsageError
-from rlkit.learners.datasets.cache import Place, Tell, decoded, read, unpacked
+from rlkit.learners.datasets.cache import DataSource, Tell, decoded, read, unpacked
 from rlkit.learners.datasets.dataset import Dataset, Rows, require_task, task_of
 
 MISSING = ("", "NA", "NaN", "nan", "null")
 """Cells that are gaps. `None` is not among them: it can be a category (house prices: no masonry veneer)."""
 
 
-class Table(NamedTuple):
+class DataTable(NamedTuple):
     """The columns of a table."""
 
     columns: tuple[str, ...]
@@ -34,7 +34,7 @@ class Table(NamedTuple):
         return np.column_stack(parts).astype(kind) if parts else np.empty((rows, 0))
 
 
-def parse(text: str, delimiter: str = ",", missing: Sequence[str] = MISSING, name: str = "the table") -> Table:
+def parse(text: str, delimiter: str = ",", missing: Sequence[str] = MISSING, name: str = "the table") -> DataTable:
     """Return the columns of delimited text with a header; a column is numbers where all its cells but gaps are.
 
     Raises:
@@ -57,7 +57,7 @@ def parse(text: str, delimiter: str = ",", missing: Sequence[str] = MISSING, nam
         column: _column([None if cell.strip() in gaps else cell.strip() for cell in column_cells])
         for column, column_cells in zip(header, zip(*rows, strict=True), strict=True)
     }
-    return Table(tuple(header), cells)
+    return DataTable(tuple(header), cells)
 
 
 def _column(cells: Sequence[str | None]) -> Array:
@@ -195,7 +195,7 @@ def house_prices(features: Sequence[str] | None, page: str, folder: str | None, 
     Raises:
         UsageError: a file is not there.
     """
-    place = Place("house_prices", None, folder, page, HOUSE_PRICES, tell)
+    place = DataSource("house_prices", None, folder, page, HOUSE_PRICES, tell)
     train, test = (parse(decoded(read(place, file)), ",", HOUSE_GAPS, file) for file in HOUSE_PRICES)
     others = [column for column in train.columns if column not in ("Id", "SalePrice")]
     names = chosen(others, features)
@@ -214,5 +214,5 @@ def house_prices(features: Sequence[str] | None, page: str, folder: str | None, 
     )
 
 
-def _numbers(table: Table) -> dict[str, Any]:
+def _numbers(table: DataTable) -> dict[str, Any]:
     return {name: cells for name, cells in table.cells.items() if cells.dtype != object and name != "Id"}

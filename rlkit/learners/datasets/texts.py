@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rlkit.core.types import FromRun
-from rlkit.learners.datasets.cache import Place, Tell, decoded, read
+from rlkit.learners.datasets.cache import DataSource, Tell, decoded, read
 from rlkit.learners.datasets.dataset import Dataset, Rows
 
 FILES = ("rt-polarity.neg", "rt-polarity.pos")
@@ -23,7 +23,7 @@ def movie_reviews(url: str, folder: str | None, tell: FromRun[Tell]) -> Dataset:
         UsageError: the user's folder does not hold the files.
         RunError: they cannot be downloaded.
     """
-    place = Place("movie_reviews", url, folder, tell=tell)
+    place = DataSource("movie_reviews", url, folder, tell=tell)
     # Only line feeds end a snippet: other separators occur within.
     lines = [[line.strip() for line in decoded(read(place, file)).split("\n") if line.strip()] for file in FILES]
     texts = np.array([*lines[0], *lines[1]], dtype=object)

@@ -16,7 +16,7 @@ import numpy as np
 
 from rlkit.core.types import Array
 from rlkit.learners.estimators.activations import Activation
-from rlkit.learners.estimators.costs import Output
+from rlkit.learners.estimators.costs import OutputLayer
 
 
 class Layer(NamedTuple):
@@ -39,7 +39,7 @@ class Network:
 
     widths: tuple[int, ...]
     hidden: tuple[Activation, ...]
-    output: Output
+    output: OutputLayer
     bias: bool = True
 
     @property

@@ -23,7 +23,7 @@ PAIRS = {
 """The costs that go with each output, the usual one first."""
 
 
-class Output(NamedTuple):
+class OutputLayer(NamedTuple):
     """The last layer: its activation, its cost, and where backpropagation begins."""
 
     value: Callable[[Array], Array]
@@ -34,7 +34,7 @@ class Output(NamedTuple):
     """From a and y to the derivatives [B, K] of the costs by z."""
 
 
-def last_layer(activation: str, cost: str) -> Output:
+def last_layer(activation: str, cost: str) -> OutputLayer:
     """Return the last layer.
 
     quadratic is ``sum((a - y)**2) / 2``, cross_entropy ``-sum(y ln a + (1 - y) ln(1 - a))`` and log_likelihood
@@ -47,15 +47,15 @@ def last_layer(activation: str, cost: str) -> Output:
     costs = choose("output", activation, PAIRS)
     require(cost in costs, f"the cost of {activation} outputs", cost, " or ".join(costs))
     if cost == "log_likelihood":
-        return Output(softmax, _log_likelihood, _difference)
+        return OutputLayer(softmax, _log_likelihood, _difference)
     if cost == "cross_entropy":
-        return Output(ACTIVATIONS[activation].value, _cross_entropy, _difference)
+        return OutputLayer(ACTIVATIONS[activation].value, _cross_entropy, _difference)
     value, derivative = ACTIVATIONS[activation]
 
     def quadratic(z: Array, y: Array) -> Array:
         return np.asarray(((value(z) - y) ** 2).sum(1) / 2)
 
-    return Output(value, quadratic, lambda a, y: (a - y) * derivative(a))
+    return OutputLayer(value, quadratic, lambda a, y: (a - y) * derivative(a))
 
 
 def _difference(a: Array, y: Array) -> Array:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from rlkit.core.types import Array
 from rlkit.learners.estimators.epochs import OnEpoch, tell_epoch
 from rlkit.learners.estimators.factor_kernels import descend, shuffled
-from rlkit.learners.estimators.rating_pairs import Factors, Pairs, solved, with_ones
+from rlkit.learners.estimators.rating_pairs import CenteredRatings, Factors, solved, with_ones
 from rlkit.learners.estimators.recommending import Recommender, ratings_of
 from rlkit.learners.estimators.settings import choose, generator, require
 
@@ -100,8 +100,10 @@ class MatrixFactorization(Recommender):
         rng = generator(self.random_state)
         self.mean_ = float(ratings.data.mean()) / (1 + self.negatives) if self.biased and ratings.nnz else 0.0
         factors = self._initial(ratings.shape, rng)
-        pairs = Pairs.of(ratings, self.mean_)
-        held_out = None if validation is None else Pairs.of(self._validation(validation, ratings.shape), self.mean_)
+        pairs = CenteredRatings.of(ratings, self.mean_)
+        held_out = (
+            None if validation is None else CenteredRatings.of(self._validation(validation, ratings.shape), self.mean_)
+        )
         self.train_rmse_, self.validation_rmse_ = [], []
         for _ in range(self.n_epochs):
             factors = epoch(pairs, factors, rng)
@@ -127,7 +129,7 @@ class MatrixFactorization(Recommender):
         return np.asarray(self.mean_ + self.item_biases_ + rows @ with_ones(self.item_factors_, self.biased).T)
 
     def _represent(self, ratings: Any) -> Array:
-        pairs = Pairs.of(ratings, self.mean_)
+        pairs = CenteredRatings.of(ratings, self.mean_)
         items = self.item_factors_, self.item_biases_
         return solved(pairs, *items, self.regularization, self.biased, self.negatives, -self.mean_)
 
@@ -146,7 +148,7 @@ class MatrixFactorization(Recommender):
         users, items = (rng.normal(0.0, self.init_std, (n, self.n_components)) for n in shape)
         return Factors(users, items, np.zeros(shape[0]), np.zeros(shape[1]))
 
-    def _descend(self, pairs: Pairs, factors: Factors, rng: np.random.Generator) -> Factors:
+    def _descend(self, pairs: CenteredRatings, factors: Factors, rng: np.random.Generator) -> Factors:
         pairs = pairs.with_unrated(self.negatives, -self.mean_, rng) if self.negatives else pairs
         descend(
             shuffled(pairs.ends(), rng.permutation(pairs.shape[0]), rng),
@@ -160,7 +162,7 @@ class MatrixFactorization(Recommender):
         )
         return factors
 
-    def _alternate(self, pairs: Pairs, factors: Factors, rng: np.random.Generator) -> Factors:
+    def _alternate(self, pairs: CenteredRatings, factors: Factors, rng: np.random.Generator) -> Factors:
         for side in (False, True):
             given = factors.users if side else factors.items
             biases = factors.user_biases if side else factors.item_biases

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from rlkit.core.types import Array
 from rlkit.learners.estimators.rows import content_order, drawn, number_of_rows
 from rlkit.learners.estimators.tree import SHAPE, Classification, MaxFeatures, Regression, TreeInput
-from rlkit.learners.estimators.tree_growing import Tree, columns_of, grow
+from rlkit.learners.estimators.tree_growing import FittedTree, columns_of, grow
 
 FOREST: dict[str, Any] = {
     "n_estimators": [Interval(Integral, 1, None, closed="left")],
@@ -31,7 +31,7 @@ FOREST: dict[str, Any] = {
 }
 
 
-class _Forest(TreeInput):
+class _BaseForest(TreeInput):
     """Grows trees side by side on one set of sorted columns."""
 
     random_thresholds: ClassVar[bool] = False
@@ -41,7 +41,7 @@ class _Forest(TreeInput):
     max_samples: int | float | None
     n_jobs: int | None
     random_state: Any
-    trees_: list[Tree]
+    trees_: list[FittedTree]
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -99,7 +99,7 @@ class _Forest(TreeInput):
         return np.asarray(found / found.sum() if found.sum() > 0 else found)
 
 
-class RandomForestRegressor(Regression, _Forest):
+class RandomForestRegressor(Regression, _BaseForest):
     """The mean of trees that are grown on rows drawn anew for each.
 
     A row of weight 3 is the same as three such rows, and the order of the rows does not matter: the draws depend on
@@ -115,7 +115,7 @@ class RandomForestRegressor(Regression, _Forest):
         random_state: seed or generator of all that is drawn.
 
     Attributes:
-        trees_: the trees (`rlkit.learners.estimators.tree_growing.Tree`).
+        trees_: the trees (`rlkit.learners.estimators.tree_growing.FittedTree`).
         n_outputs_: number of targets.
     """
 
@@ -189,7 +189,7 @@ class ExtraTreesRegressor(RandomForestRegressor):
         )
 
 
-class RandomForestClassifier(Classification, _Forest):
+class RandomForestClassifier(Classification, _BaseForest):
     """The mean of the probabilities of trees that are grown on rows drawn anew for each.
 
     Args:

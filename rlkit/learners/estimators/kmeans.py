@@ -24,7 +24,7 @@ from rlkit.learners.estimators.rows import content_order, drawn, row_weights
 BLOCK = 4096
 
 
-class Rows(NamedTuple):
+class WeightedRows(NamedTuple):
     """What is clustered."""
 
     X: Any  # [n, d] dense or sparse
@@ -118,7 +118,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         order = content_order(X) if given is None or self.batch_size else np.zeros(0, np.intp)
         if not sparse.issparse(X):
             X = X - middle
-        rows = Rows(X, weights, row_norms(X, squared=True), order)
+        rows = WeightedRows(X, weights, row_norms(X, squared=True), order)
         # Blocks are too small for several threads of a matrix product.
         with threadpool_limits(1, user_api="blas"):
             best = self._best(rows, given, self.tol * spread)
@@ -132,7 +132,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             raise ValueError(f"init has shape {centers.shape}; give centers [{self.n_clusters}, {X.shape[1]}]")
         return np.asarray(centers)
 
-    def _best(self, rows: Rows, given: Array | None, tol: float) -> Clustering:
+    def _best(self, rows: WeightedRows, given: Array | None, tol: float) -> Clustering:
         """Return the start with the lowest inertia, the first of those that differ by rounding only."""
         rng, best = check_random_state(self.random_state), None
         for _ in range(1 if given is not None else self.n_init):
@@ -178,12 +178,12 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         return tags
 
 
-def _rows(X: Any, sample_weight: Any) -> Rows:
+def _rows(X: Any, sample_weight: Any) -> WeightedRows:
     """Return rows of which none is drawn."""
-    return Rows(X, row_weights(sample_weight, X.shape[0]), row_norms(X, squared=True), np.zeros(0, np.intp))
+    return WeightedRows(X, row_weights(sample_weight, X.shape[0]), row_norms(X, squared=True), np.zeros(0, np.intp))
 
 
-def lloyd(rows: Rows, centers: Array, max_iter: int, tol: float) -> Clustering:
+def lloyd(rows: WeightedRows, centers: Array, max_iter: int, tol: float) -> Clustering:
     """Move the centres to the means of their rows until they stay, or shift by at most `tol` in squares."""
     labels = np.full(len(rows.weights), -1, np.int32)
     for step in range(max_iter):
@@ -198,13 +198,13 @@ def lloyd(rows: Rows, centers: Array, max_iter: int, tol: float) -> Clustering:
     return Clustering(centers, found.labels, inertia(rows, centers, found.labels), step + 1)
 
 
-def mini_batches(rows: Rows, centers: Array, max_iter: int, tol: float, size: int, rng: Any) -> Clustering:
+def mini_batches(rows: WeightedRows, centers: Array, max_iter: int, tol: float, size: int, rng: Any) -> Clustering:
     """Move each centre to the mean of all rows that batches ever gave to it."""
     total, steps = np.zeros(len(centers)), 0
     while steps < max_iter:
         steps += 1
         chosen = drawn(rows.order, rows.weights, size, rng)
-        batch = Rows(rows.X[chosen], np.ones(size), rows.squares[chosen], rows.order[:0])
+        batch = WeightedRows(rows.X[chosen], np.ones(size), rows.squares[chosen], rows.order[:0])
         found = assign(batch, centers)
         total += found.mass
         share = 1 / np.maximum(total, 1)[:, None]
@@ -217,12 +217,12 @@ def mini_batches(rows: Rows, centers: Array, max_iter: int, tol: float, size: in
     return Clustering(centers, labels, inertia(rows, centers, labels), steps)
 
 
-def assign(rows: Rows, centers: Array) -> Assignment:
+def assign(rows: WeightedRows, centers: Array) -> Assignment:
     """Give each row to its nearest centre, the first of equally near ones."""
     return _assigned(rows, centers, np.full(len(rows.weights), -1, np.int32))[0]
 
 
-def _assigned(rows: Rows, centers: Array, labels: Array) -> tuple[Assignment, int]:
+def _assigned(rows: WeightedRows, centers: Array, labels: Array) -> tuple[Assignment, int]:
     """Change the labels [n] in place; return the assignment and how many of them changed."""
     half_squares = (centers**2).sum(axis=1) / 2
     if sparse.issparse(rows.X):
@@ -241,13 +241,13 @@ def _assigned(rows: Rows, centers: Array, labels: Array) -> tuple[Assignment, in
     return found, changed
 
 
-def means(rows: Rows, found: Assignment, centers: Array) -> Array:
+def means(rows: WeightedRows, found: Assignment, centers: Array) -> Array:
     """Return the centres' new places: the means of their rows, with those of no weight re-seeded."""
     moved = found.sums / np.where(found.mass > 0, found.mass, 1)[:, None]
     return _reseeded(rows, found.labels, centers, moved, np.flatnonzero(found.mass == 0))
 
 
-def _reseeded(rows: Rows, labels: Array, centers: Array, moved: Array, empty: Array) -> Array:
+def _reseeded(rows: WeightedRows, labels: Array, centers: Array, moved: Array, empty: Array) -> Array:
     """Return the places `moved`, but the empty centres at different rows, those farthest from their centres."""
     if not len(empty):
         return moved
@@ -265,7 +265,7 @@ def _reseeded(rows: Rows, labels: Array, centers: Array, moved: Array, empty: Ar
     return moved
 
 
-def squared_distances(rows: Rows, centers: Array, labels: Array) -> Array:
+def squared_distances(rows: WeightedRows, centers: Array, labels: Array) -> Array:
     """Return the squared distances [n] of the rows to their centres."""
     if not sparse.issparse(rows.X):
         return np.asarray(row_norms(rows.X - centers[labels], squared=True))
@@ -273,12 +273,12 @@ def squared_distances(rows: Rows, centers: Array, labels: Array) -> Array:
     return np.asarray(np.maximum(rows.squares - 2 * own + (centers**2).sum(axis=1)[labels], 0))
 
 
-def inertia(rows: Rows, centers: Array, labels: Array) -> float:
+def inertia(rows: WeightedRows, centers: Array, labels: Array) -> float:
     """Return the weighted sum of squared distances."""
     return float(rows.weights @ squared_distances(rows, centers, labels))
 
 
-def drawn_centers(rows: Rows, number: int, init: str, rng: Any) -> Array:
+def drawn_centers(rows: WeightedRows, number: int, init: str, rng: Any) -> Array:
     """Return so many different rows, as long as there are any, drawn by weight, and with k-means++ by distance too.
 
     Of k-means++, each is the best of a few that are drawn by their squared distance to the nearest one before.
@@ -296,7 +296,7 @@ def drawn_centers(rows: Rows, number: int, init: str, rng: Any) -> Array:
     return _dense(rows.X[chosen])
 
 
-def _from_rows(rows: Rows, chosen: Array) -> Array:
+def _from_rows(rows: WeightedRows, chosen: Array) -> Array:
     """Return the squared distances [chosen, n] of all rows to some of them, 0 where only rounding keeps them apart."""
     products = rows.X[chosen] @ rows.X.T
     products = products.toarray() if sparse.issparse(products) else products

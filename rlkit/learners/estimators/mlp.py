@@ -13,11 +13,11 @@ from sklearn.utils.validation import validate_data
 from rlkit.core.types import Array
 from rlkit.learners.estimators.classes import codes_among, one_hot
 from rlkit.learners.estimators.epochs import OnEpoch
-from rlkit.learners.estimators.mlp_base import MLP
+from rlkit.learners.estimators.mlp_base import BaseMLP
 from rlkit.learners.estimators.settings import choose, require
 
 
-class MLPClassifier(ClassifierMixin, MLP):
+class MLPClassifier(ClassifierMixin, BaseMLP):
     """A multi-layer perceptron for classes, or for several labels at once (y [n, K] of 0 and 1).
 
     Softmax outputs are probabilities of classes. Sigmoid ones are independent, one for each class or label, or one
@@ -47,7 +47,7 @@ class MLPClassifier(ClassifierMixin, MLP):
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, validation: Any = None, on_epoch: OnEpoch | None = None
     ) -> Self:
-        """Learn as `MLP.fit` does, with classes y [n] or labels y [n, K]."""
+        """Learn as `BaseMLP.fit` does, with classes y [n] or labels y [n, K]."""
         self._announced = None
         return super().fit(X, y, sample_weight, validation=validation, on_epoch=on_epoch)
 
@@ -108,7 +108,7 @@ class MLPClassifier(ClassifierMixin, MLP):
         return tags
 
 
-class MLPRegressor(MultiOutputMixin, RegressorMixin, MLP):
+class MLPRegressor(MultiOutputMixin, RegressorMixin, BaseMLP):
     """A multi-layer perceptron for numbers: y [n], or [n, K] several at once.
 
     Outputs are identity (the usual one), tanh or sigmoid; targets must be within their range to be reached.

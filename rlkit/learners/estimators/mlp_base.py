@@ -21,7 +21,7 @@ from rlkit.learners.estimators.settings import choose, generator, require
 _REDUCTIONS = {"mean": True, "sum": False}
 
 
-class MLP(BaseEstimator):
+class BaseMLP(BaseEstimator):
     """A network of fully connected layers, whose gradient is computed layer by layer from the last to the first.
 
     What is minimised is the mean cost of the rows plus ``l1 / n * sum(abs(w)) + l2 / (2 n) * sum(w * w)`` over the

@@ -25,7 +25,7 @@ class Factors(NamedTuple):
         return predictions(users, items, *self)
 
 
-class Pairs(NamedTuple):
+class CenteredRatings(NamedTuple):
     """R ratings less their mean, in the order of users."""
 
     users: Array  # [R] int64
@@ -34,16 +34,18 @@ class Pairs(NamedTuple):
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, ratings: Any, mean: float) -> Pairs:
+    def of(cls, ratings: Any, mean: float) -> CenteredRatings:
         """Return those of a `csr_array`."""
         return cls(users_of(ratings), ratings.indices.astype(np.int64), ratings.data - mean, ratings.shape)
 
-    def turned(self) -> Pairs:
+    def turned(self) -> CenteredRatings:
         """Return the same with users and items exchanged."""
         order = np.argsort(self.items, kind="stable")
-        return Pairs(self.items[order], self.users[order], self.ratings[order], (self.shape[1], self.shape[0]))
+        return CenteredRatings(
+            self.items[order], self.users[order], self.ratings[order], (self.shape[1], self.shape[0])
+        )
 
-    def with_unrated(self, number: int, rating: float, rng: np.random.Generator) -> Pairs:
+    def with_unrated(self, number: int, rating: float, rng: np.random.Generator) -> CenteredRatings:
         """Return these and, for each of them, so many items that the user has not rated, which get `rating`.
 
         A user who has rated all items gets none.
@@ -54,7 +56,7 @@ class Pairs(NamedTuple):
         order = np.argsort(np.concatenate((self.users, users)), kind="stable")
         columns = (self.users, users), (self.items, items), (self.ratings, np.full(len(items), rating))
         together = [np.concatenate(column)[order] for column in columns]
-        return Pairs(together[0], together[1], together[2], self.shape)
+        return CenteredRatings(together[0], together[1], together[2], self.shape)
 
     def ends(self) -> Array:
         """Return where the ratings of each user begin and end, [U + 1] int64."""
@@ -67,7 +69,13 @@ class Pairs(NamedTuple):
 
 
 def solved(
-    pairs: Pairs, factors: Array, biases: Array, decay: float, biased: bool, negatives: int = 0, unrated: float = 0.0
+    pairs: CenteredRatings,
+    factors: Array,
+    biases: Array,
+    decay: float,
+    biased: bool,
+    negatives: int = 0,
+    unrated: float = 0.0,
 ) -> Array:
     """Return the best rows [U, K + 1], bias last, or [U, K] for the given factors [I, K] and biases [I] of items.
 

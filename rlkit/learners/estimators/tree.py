@@ -17,14 +17,14 @@ from rlkit.learners.estimators.classes import encoded
 from rlkit.learners.estimators.rows import class_weights, counted, row_weights
 from rlkit.learners.estimators.tree_growing import (
     CRITERIA,
+    FittedTree,
     Targets,
-    Tree,
     class_targets,
     columns_of,
     grow,
     number_targets,
 )
-from rlkit.learners.estimators.tree_kernel import Rules
+from rlkit.learners.estimators.tree_kernel import SplitRules
 
 MaxFeatures = int | float | Literal["sqrt", "log2"] | None
 MAX_FEATURES = [
@@ -87,8 +87,8 @@ class TreeInput(BaseEstimator):
             )
         )
 
-    def _rules(self, features: int, random: bool, weight: float) -> Rules:
-        return Rules(
+    def _rules(self, features: int, random: bool, weight: float) -> SplitRules:
+        return SplitRules(
             criterion=CRITERIA[self.criterion],
             random=random,
             max_features=number_of_features(self.max_features, features),
@@ -179,7 +179,7 @@ class _DecisionTree(TreeInput):
 
     splitter: str
     random_state: Any
-    tree_: Tree
+    tree_: FittedTree
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -245,7 +245,7 @@ class DecisionTreeRegressor(Regression, _DecisionTree):
         random_state: seed or generator of what is drawn.
 
     Attributes:
-        tree_: the tree (`rlkit.learners.estimators.tree_growing.Tree`), arrays as of scikit-learn's.
+        tree_: the tree (`rlkit.learners.estimators.tree_growing.FittedTree`), arrays as of scikit-learn's.
         max_features_: how many features a split looks at.
         n_outputs_: number of targets.
     """

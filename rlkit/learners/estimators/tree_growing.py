@@ -9,7 +9,7 @@ import numpy as np
 
 from rlkit.core.types import Array
 from rlkit.learners.estimators import tree_kernel as kernel
-from rlkit.learners.estimators.tree_kernel import Data, Nodes, Room, Rules
+from rlkit.learners.estimators.tree_kernel import Data, Nodes, Room, SplitRules
 from rlkit.learners.estimators.tree_walk import find_leaves, preorder
 
 CRITERIA = {
@@ -21,7 +21,7 @@ CRITERIA = {
 
 
 @dataclass(frozen=True)
-class Tree:
+class FittedTree:
     """A binary tree as arrays over its nodes, in the order node, left subtree, right subtree, as in scikit-learn.
 
     Attributes:
@@ -127,7 +127,7 @@ def columns_of(X: Array, ranked: bool) -> tuple[Array, Array]:
     return columns, ranks
 
 
-def grow(columns: tuple[Array, Array], targets: Targets, weights: Array, rules: Rules, seed: int) -> Tree:
+def grow(columns: tuple[Array, Array], targets: Targets, weights: Array, rules: SplitRules, seed: int) -> FittedTree:
     """Grow a tree on the rows whose weights [n] are positive."""
     samples = np.flatnonzero(weights).astype(np.int32)
     data = Data(*columns, targets.numbers, np.asarray(weights, np.float64))
@@ -160,7 +160,7 @@ def _room(samples: Array, targets: Targets, features: int, seed: int) -> Room:
     )
 
 
-def _tree(nodes: Nodes, targets: Targets) -> Tree:
+def _tree(nodes: Nodes, targets: Targets) -> FittedTree:
     """Return the tree with its nodes in order."""
     left, right = nodes.places[:, kernel.LEFT], nodes.places[:, kernel.RIGHT]
     order, stack = np.empty(len(left), np.int64), np.empty(len(left), np.int64)
@@ -169,7 +169,7 @@ def _tree(nodes: Nodes, targets: Targets) -> Tree:
     rank[order], rank[-1] = np.arange(len(order)), -1
     places, numbers, values = (array[order] for array in nodes)
     children_left, children_right = rank[places[:, kernel.LEFT]], rank[places[:, kernel.RIGHT]]
-    return Tree(
+    return FittedTree(
         children_left=children_left,
         children_right=children_right,
         feature=places[:, kernel.FEATURE].copy(),

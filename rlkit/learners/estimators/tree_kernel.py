@@ -31,7 +31,7 @@ class Data(NamedTuple):
     weights: Array  # [n] float64
 
 
-class Rules(NamedTuple):
+class SplitRules(NamedTuple):
     """What makes a split."""
 
     criterion: int
@@ -220,7 +220,9 @@ def move(criterion: int, room: Room, j: int) -> float:
 
 
 @part
-def best_threshold(data: Data, rules: Rules, room: Room, start: int, rows: int, weight: float, feature: int) -> bool:
+def best_threshold(
+    data: Data, rules: SplitRules, room: Room, start: int, rows: int, weight: float, feature: int
+) -> bool:
     """Look for a better split at each value of a feature; return whether it has more than one value here."""
     zero: Any = np.int64(0)  # of a type of its own, as a plain 0 is a literal
     known, missing, lowest, highest = zero, zero, zero + 2**31, zero - 1
@@ -244,7 +246,7 @@ def best_threshold(data: Data, rules: Rules, room: Room, start: int, rows: int, 
 
 
 @inlined
-def value_of_split(rules: Rules, room: Room, on_left: float, weight: float) -> float:
+def value_of_split(rules: SplitRules, room: Room, on_left: float, weight: float) -> float:
     """Return the sum of both sides' scores, -inf where one of them weighs too little."""
     if on_left < rules.min_weight or weight - on_left < rules.min_weight:
         return -np.inf
@@ -263,7 +265,7 @@ def side(missing: int, missing_left: bool) -> float:
 @part
 def scan(
     data: Data,
-    rules: Rules,
+    rules: SplitRules,
     room: Room,
     place: int,
     start: int,
@@ -299,7 +301,9 @@ def scan(
 
 
 @part
-def random_threshold(data: Data, rules: Rules, room: Room, start: int, rows: int, weight: float, feature: int) -> bool:
+def random_threshold(
+    data: Data, rules: SplitRules, room: Room, start: int, rows: int, weight: float, feature: int
+) -> bool:
     """Look at one split at random between a feature's extremes; return whether it has more than one value here."""
     zero: Any = np.int64(0)
     lowest, highest, missing = np.inf, -np.inf, zero
@@ -330,7 +334,7 @@ def random_threshold(data: Data, rules: Rules, room: Room, start: int, rows: int
 
 
 @part
-def look(data: Data, rules: Rules, room: Room, start: int, rows: int, weight: float) -> None:
+def look(data: Data, rules: SplitRules, room: Room, start: int, rows: int, weight: float) -> None:
     """Find the best split of a node among its features, in a random order where not all are looked at."""
     room.best[SCORE], room.best[SPLIT_FEATURE] = -np.inf, -1.0
     seen, features = 0, room.features
@@ -347,7 +351,7 @@ def look(data: Data, rules: Rules, room: Room, start: int, rows: int, weight: fl
 
 
 @part
-def open_node(data: Data, rules: Rules, room: Room, nodes: Nodes, node: int) -> None:
+def open_node(data: Data, rules: SplitRules, room: Room, nodes: Nodes, node: int) -> None:
     """Write down what is in a node whose stretch and depth are known, with its split where it has one."""
     places, numbers = nodes.places, nodes.numbers
     start, rows, weight = places[node, START], places[node, END] - places[node, START], 0.0
@@ -410,7 +414,7 @@ def next_node(frontier: Array, size: int, nodes: Nodes, best_first: bool) -> int
 
 
 @kernel
-def grow(data: Data, rules: Rules, room: Room, nodes: Nodes, frontier: Array) -> int:
+def grow(data: Data, rules: SplitRules, room: Room, nodes: Nodes, frontier: Array) -> int:
     """Grow a tree from node 0, whose stretch is all of `room.samples`; return the number of nodes.
 
     `frontier` [leaves] int64 begins with 0, the nodes that wait to be split.

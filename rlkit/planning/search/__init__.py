@@ -1,26 +1,34 @@
 """Monte Carlo tree search over arrays: models, evaluators, and the search itself."""
 
-from rlkit.planning.search.engine import Forest, Noise, Search, root_action_values, root_values, rule_for, weights
+from rlkit.planning.search.engine import (
+    DirichletNoise,
+    Search,
+    SearchTrees,
+    root_action_values,
+    root_values,
+    rule_for,
+    weights,
+)
 from rlkit.planning.search.evaluators import Evaluator, Judge, RandomPlay
-from rlkit.planning.search.model import Model, Rules, Step
-from rlkit.planning.search.path import PUCT, UCT, Rule
+from rlkit.planning.search.model import Model, ModelStep, Rules
+from rlkit.planning.search.path import PUCT, UCT, SelectionRule
 from rlkit.planning.search.rules import RuleModel
 from rlkit.planning.search.sources import model_of
 
 __all__ = [
     "PUCT",
     "UCT",
+    "DirichletNoise",
     "Evaluator",
-    "Forest",
     "Judge",
     "Model",
-    "Noise",
+    "ModelStep",
     "RandomPlay",
-    "Rule",
     "RuleModel",
     "Rules",
     "Search",
-    "Step",
+    "SearchTrees",
+    "SelectionRule",
     "model_of",
     "root_action_values",
     "root_values",

@@ -10,15 +10,15 @@ import math
 
 import numpy as np
 
-from rlkit.planning.search.path import Path, Rule, compiled
-from rlkit.planning.search.tree import Tree
+from rlkit.planning.search.path import Path, SelectionRule, compiled
+from rlkit.planning.search.tree import SearchTree
 
 OTHERS = 32
 """Nodes that are renewed beside those on the way."""
 
 
 @compiled
-def begin(tree: Tree, b: int, node: int, rule: Rule, over: bool) -> None:
+def begin(tree: SearchTree, b: int, node: int, rule: SelectionRule, over: bool) -> None:
     """Set up a new node, whose legal actions and priors are written, with what is known of it before any search."""
     tree.passed[b, node] = 1
     for a in range(tree.visits.shape[2]):
@@ -33,13 +33,13 @@ def begin(tree: Tree, b: int, node: int, rule: Rule, over: bool) -> None:
 
 
 @compiled
-def foresee(tree: Tree, b: int, node: int, action: int, reward: float) -> None:
+def foresee(tree: SearchTree, b: int, node: int, action: int, reward: float) -> None:
     """Note that an action ends the game at once, before it is ever tried."""
     tree.low[b, node, action] = tree.high[b, node, action] = reward
 
 
 @compiled
-def settle(tree: Tree, b: int, node: int) -> None:
+def settle(tree: SearchTree, b: int, node: int) -> None:
     """Write between what a node's value lies, by what is known of its actions."""
     lower = upper = -np.inf
     for a in range(tree.low.shape[2]):
@@ -48,7 +48,7 @@ def settle(tree: Tree, b: int, node: int) -> None:
 
 
 @compiled
-def _step_of(tree: Tree, b: int, node: int, action: int, outcome: int) -> tuple[float, float]:
+def _step_of(tree: SearchTree, b: int, node: int, action: int, outcome: int) -> tuple[float, float]:
     """Return reward and discount of an outcome in the tree; where nodes are merged, several ways lead into one."""
     if tree.step.shape[1] > 0:
         step = tree.step[b, node, action, outcome]
@@ -58,7 +58,7 @@ def _step_of(tree: Tree, b: int, node: int, action: int, outcome: int) -> tuple[
 
 
 @compiled
-def _sum_of_bounds(tree: Tree, b: int, node: int, action: int, rule: Rule) -> tuple[float, float]:
+def _sum_of_bounds(tree: SearchTree, b: int, node: int, action: int, rule: SelectionRule) -> tuple[float, float]:
     """Return between what an action's value lies, by what its outcomes are proved to be worth."""
     low = high = 0.0
     outcomes = tree.child.shape[3]
@@ -78,7 +78,7 @@ def _sum_of_bounds(tree: Tree, b: int, node: int, action: int, rule: Rule) -> tu
 
 
 @compiled
-def prove(tree: Tree, path: Path, b: int, rule: Rule) -> None:
+def prove(tree: SearchTree, path: Path, b: int, rule: SelectionRule) -> None:
     """Carry what is known of the last node on the way up, as far as that changes anything."""
     for level in range(path.depth[b] - 1, -1, -1):
         node, action = path.node[b, level], path.action[b, level]
@@ -94,7 +94,7 @@ def prove(tree: Tree, path: Path, b: int, rule: Rule) -> None:
 
 
 @compiled
-def _expected(tree: Tree, b: int, node: int, action: int) -> float:
+def _expected(tree: SearchTree, b: int, node: int, action: int) -> float:
     """Return what an action is worth by the values of those of its outcomes that are in the tree; NaN: none is."""
     mass, worth, outcomes = 0.0, 0.0, tree.child.shape[3]
     for k in range(outcomes):
@@ -108,7 +108,7 @@ def _expected(tree: Tree, b: int, node: int, action: int) -> float:
 
 
 @compiled
-def renew(tree: Tree, b: int, node: int) -> None:
+def renew(tree: SearchTree, b: int, node: int) -> None:
     """Value all actions of a node by what their outcomes are worth now (Bellman), and the node by the best of them.
 
     Where nothing is left to chance, a return once seen can be had again: a node's value never falls.
@@ -127,7 +127,7 @@ def renew(tree: Tree, b: int, node: int) -> None:
 
 
 @compiled
-def back_up(tree: Tree, path: Path, b: int, reward: float, discount: float, value: float) -> None:
+def back_up(tree: SearchTree, path: Path, b: int, reward: float, discount: float, value: float) -> None:
     """Add a return to every action on the way, from the last, which gave `reward` and led to what is worth `value`."""
     if discount < 0:
         tree.best[b] = False
@@ -148,7 +148,7 @@ def back_up(tree: Tree, path: Path, b: int, reward: float, discount: float, valu
 
 
 @compiled
-def _way_into(tree: Tree, path: Path, b: int, level: int) -> tuple[float, float]:
+def _way_into(tree: SearchTree, path: Path, b: int, level: int) -> tuple[float, float]:
     """Return reward and discount of the action before a level."""
     if tree.step.shape[1] > 0:
         return _step_of(tree, b, path.node[b, level - 1], path.action[b, level - 1], path.outcome[b, level - 1])
@@ -158,7 +158,7 @@ def _way_into(tree: Tree, path: Path, b: int, level: int) -> tuple[float, float]
 
 
 @compiled
-def _back_up_best(tree: Tree, path: Path, b: int, returned: float) -> None:
+def _back_up_best(tree: SearchTree, path: Path, b: int, returned: float) -> None:
     """Renew the nodes on the way, from the last.
 
     `returned` is what the last action brought; it counts where there is no room in the tree for what that led to.
@@ -174,7 +174,7 @@ def _back_up_best(tree: Tree, path: Path, b: int, returned: float) -> None:
 
 
 @compiled
-def _renew_others(tree: Tree, path: Path, b: int) -> None:
+def _renew_others(tree: SearchTree, path: Path, b: int) -> None:
     """Renew some nodes more, in turn and the newest first: several ways lead into a node, and news takes but one."""
     for _ in range(min(OTHERS, tree.size[b])):
         path.turn[b] -= 1
@@ -186,7 +186,7 @@ def _renew_others(tree: Tree, path: Path, b: int) -> None:
 
 
 @compiled
-def back_up_known(tree: Tree, path: Path, b: int) -> None:
+def back_up_known(tree: SearchTree, path: Path, b: int) -> None:
     """Add the return of a way that ended in a node whose value is taken as it is."""
     depth = path.depth[b]
     if depth == 0:  # whatever can be done leads but to what is known

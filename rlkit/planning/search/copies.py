@@ -9,9 +9,10 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core import tree
 from rlkit.core.spaces import as_arrays, num_actions
-from rlkit.core.types import Array, State, UsageError
-from rlkit.planning.search.model import Rules, Step, Symmetry
+from rlkit.core.types import Array, State, Tree, UsageError
+from rlkit.planning.search.model import ModelStep, Rules, Symmetry
 from rlkit.vector import snapshot
 
 
@@ -43,7 +44,7 @@ class CopyModel:
         if (why := snapshot.why_opaque(self._env)) is not None:
             raise UsageError(f"a search needs copies of the environment, whose state cannot be read: {why}")
 
-    def step(self, states: Array, action: Array, outcome: Array) -> Step:
+    def step(self, states: Array, action: Array, outcome: Array) -> ModelStep:
         """Return what follows of `action` [B]; `states` [B] are objects that `read` or `step` returned."""
         reached = np.empty(len(states), object)
         reward, discount = np.zeros(len(states)), np.ones(len(states))
@@ -55,7 +56,7 @@ class CopyModel:
             observation, reward[b], terminated, truncated, info = self._env.step(int(taken))
             discount[b] = 0.0 if terminated or truncated else info.get("discount", 1.0)
             reached[b] = _seen(self._env, observation, info.get("action_mask"))
-        return Step(reached, reward, discount)
+        return ModelStep(reached, reward, discount)
 
     def legal_actions(self, states: Array) -> Array:
         """Return ``info["action_mask"]`` where the environment gives one, else everything; [B, A] bool."""
@@ -67,9 +68,9 @@ class CopyModel:
         """Return equal shares, [B, A, K]."""
         return np.full((len(states), self.num_actions, self.num_outcomes), 1 / self.num_outcomes)
 
-    def observation(self, states: Array) -> Array:
+    def observation(self, states: Array) -> Tree:
         """Return what was observed, [B, ...]."""
-        return np.stack([state["observation"] for state in states])
+        return tree.stack([state["observation"] for state in states])
 
     def blank_state(self) -> Array:
         """Return an array [] of one object."""
@@ -79,12 +80,12 @@ class CopyModel:
         """Return the state that an environment is in: an array [] of one object."""
         return np.array(_seen(env, None, None), object)
 
-    def complete(self, states: Array, observation: Array, legal_actions: Array | None) -> Array:
+    def complete(self, states: Array, observation: Tree, legal_actions: Array | None) -> Array:
         """Return states [B] that were read, with what was observed."""
         completed = np.empty(len(states), object)
         for b, state in enumerate(states):
             mask = None if legal_actions is None else legal_actions[b]
-            completed[b] = {**state, "observation": observation[b], "mask": mask}
+            completed[b] = {**state, "observation": tree.take(observation, b), "mask": mask}
         return completed
 
 

@@ -15,29 +15,29 @@ import numpy as np
 from rlkit.core.types import Array, UsageError, require_share
 from rlkit.planning.search import kernel, subtree
 from rlkit.planning.search.evaluators import Evaluator
-from rlkit.planning.search.model import Model, Rules, Step
-from rlkit.planning.search.path import Path, Rule
-from rlkit.planning.search.tree import Tree, empty
+from rlkit.planning.search.model import Model, ModelStep, Rules
+from rlkit.planning.search.path import Path, SelectionRule
+from rlkit.planning.search.tree import SearchTree, empty
 
 AT_ONCE = 16
 """Simulations before the first look at the clock."""
 
 
-class Forest(NamedTuple):
+class SearchTrees(NamedTuple):
     """B search trees and the states of their nodes."""
 
-    tree: Tree
+    tree: SearchTree
     states: Array  # [B, N, ...]
 
 
-class Noise(NamedTuple):
+class DirichletNoise(NamedTuple):
     """What is mixed into the priors of a root, so that self-play tries everything (Silver et al., 2018)."""
 
     share: float  # of the noise
     concentration: float  # of the Dirichlet distribution, summed over the legal actions
 
 
-def rule_for(model: Model, kind: int, exploration: float, gamma: float) -> Rule:
+def rule_for(model: Model, kind: int, exploration: float, gamma: float) -> SelectionRule:
     """Return how actions are chosen in a model: its bound says whether values are brought to 0 to 1 first.
 
     Args:
@@ -50,7 +50,7 @@ def rule_for(model: Model, kind: int, exploration: float, gamma: float) -> Rule:
         UsageError: a gamma beyond 0 to 1.
     """
     bound = np.inf if model.bound is None else model.bound
-    return Rule(kind, float(exploration), model.bound is None, require_share("agent.gamma", gamma), bound)
+    return SelectionRule(kind, float(exploration), model.bound is None, require_share("agent.gamma", gamma), bound)
 
 
 class Search:
@@ -60,7 +60,7 @@ class Search:
         self,
         model: Model,
         evaluator: Evaluator,
-        rule: Rule,
+        rule: SelectionRule,
         *,
         simulations: int | None,
         seconds: float | None,
@@ -109,22 +109,22 @@ class Search:
         if compiled and model.rules is not None and evaluator.random_steps is not None:
             self._compiled = model.rules, evaluator.random_steps
 
-    def blank(self, batch: int) -> Forest:
+    def blank(self, batch: int) -> SearchTrees:
         """Return trees without a node."""
         state = self._model.blank_state()
         model = self._model
         tree = empty(batch, self._nodes, model.num_actions, model.num_outcomes, merging=self._merging)
-        return Forest(tree, np.zeros((batch, self._nodes, *state.shape), state.dtype))
+        return SearchTrees(tree, np.zeros((batch, self._nodes, *state.shape), state.dtype))
 
     def __call__(
         self,
         states: Array,
         rng: np.random.Generator,
         *,
-        kept: Forest | None = None,
+        kept: SearchTrees | None = None,
         played: Array | None = None,
-        noise: Noise | None = None,
-    ) -> Forest:
+        noise: DirichletNoise | None = None,
+    ) -> SearchTrees:
         """Search from `states` [B, ...] and return the trees.
 
         Args:
@@ -145,7 +145,7 @@ class Search:
         self._grow(forest, begun)
         return forest
 
-    def _rooted(self, states: Array, kept: Forest | None, played: Array | None) -> Forest:
+    def _rooted(self, states: Array, kept: SearchTrees | None, played: Array | None) -> SearchTrees:
         forest = self.blank(len(states))
         if kept is None or played is None:
             return forest
@@ -156,7 +156,7 @@ class Search:
             forest.states[b, :size] = kept.states[b, source[b, :size]]
         return forest
 
-    def _plant(self, forest: Forest, states: Array) -> None:
+    def _plant(self, forest: SearchTrees, states: Array) -> None:
         """Begin the trees that have no node yet."""
         rows = np.flatnonzero(forest.tree.size == 0)
         if not rows.size:
@@ -185,7 +185,7 @@ class Search:
             return np.ones((len(states), self._model.num_actions, 1))
         return self._model.chances(states)
 
-    def _grow(self, forest: Forest, begun: float) -> None:
+    def _grow(self, forest: SearchTrees, begun: float) -> None:
         path = _path(forest)
         if self._seconds is None:
             self._simulate(forest, path, self._simulations or 0)
@@ -198,7 +198,7 @@ class Search:
             steps = _paced(steps, now - before, begun + self._seconds - now)
             before = now
 
-    def _simulate(self, forest: Forest, path: Path, simulations: int) -> None:
+    def _simulate(self, forest: SearchTrees, path: Path, simulations: int) -> None:
         everyone = np.ones(len(forest.states), bool)
         if self._compiled is None:
             for _ in range(simulations):
@@ -211,12 +211,12 @@ class Search:
         limits = (simulations, max_steps, self._look_ahead)
         kernel.simulate(forest.tree, path, forest.states, self._rule, *functions, everyone, *limits)
 
-    def _step(self, forest: Forest, path: Path, active: Array) -> None:
+    def _step(self, forest: SearchTrees, path: Path, active: Array) -> None:
         """Take one simulation in each tree, all of them together; it goes on where it met a state of the tree."""
         while active.any():
             active = self._tried(forest, path, active)
 
-    def _tried(self, forest: Forest, path: Path, active: Array) -> Array:
+    def _tried(self, forest: SearchTrees, path: Path, active: Array) -> Array:
         """Go down in the `active` [B] trees and add what is met; return those in which it was there already."""
         tree, again = forest.tree, np.zeros(len(active), bool)
         kernel.descend(tree, path, self._rule, active)
@@ -229,18 +229,18 @@ class Search:
         if self._merging:
             merged = self._merged(forest, path, rows, step)
             again[rows[merged]] = True
-            rows, step = rows[~merged], Step(*(column[~merged] for column in step))
+            rows, step = rows[~merged], ModelStep(*(column[~merged] for column in step))
         self._attach(forest, path, rows, step)
         return again
 
-    def _merged(self, forest: Forest, path: Path, rows: Array, step: Step) -> Array:
+    def _merged(self, forest: SearchTrees, path: Path, rows: Array, step: ModelStep) -> Array:
         """Return which of the states met are in the trees of `rows` [R] already, [R] bool."""
         merged, reward, discount = np.zeros(len(rows), bool), *_floats(step)
         reached = np.ascontiguousarray(step.state)
         kernel.merge(forest.tree, path, forest.states, self._rule, rows, reached, reward, discount, merged)
         return merged
 
-    def _attach(self, forest: Forest, path: Path, rows: Array, step: Step) -> None:
+    def _attach(self, forest: SearchTrees, path: Path, rows: Array, step: ModelStep) -> None:
         tree = forest.tree
         fits = tree.size[rows] < self._nodes
         forest.states[rows[fits], tree.size[rows[fits]]] = step.state[fits]
@@ -248,7 +248,7 @@ class Search:
         states = forest.states if self._merging else np.zeros((0, 0, 0), np.int64)
         kernel.attach(tree, path, states, self._rule, rows, *_floats(step), *found)
 
-    def _met(self, step: Step, rng: Array, rows: Array, fits: Array) -> tuple[Array, Array, Array, Array, Array]:
+    def _met(self, step: ModelStep, rng: Array, rows: Array, fits: Array) -> tuple[Array, Array, Array, Array, Array]:
         """Return what is legal in the states met, what is foreseen, chances, priors and values; [R, ...] each.
 
         Nobody judges what is over, nor what is known as well as if it were.
@@ -267,7 +267,7 @@ class Search:
         return legal, ahead, chance, prior, value
 
 
-def _floats(step: Step) -> tuple[Array, Array]:
+def _floats(step: ModelStep) -> tuple[Array, Array]:
     return np.asarray(step.reward, np.float64), np.asarray(step.discount, np.float64)
 
 
@@ -277,7 +277,7 @@ def _settled(legal: Array, ahead: Array, bound: float) -> Array:
     return np.asarray((ahead == bound).any(axis=1) | (known == legal).all(axis=1))
 
 
-def _proved(tree: Tree) -> bool:
+def _proved(tree: SearchTree) -> bool:
     """Tell whether every root's value is known."""
     return bool((tree.lower[:, 0] >= tree.upper[:, 0]).all())
 
@@ -295,7 +295,7 @@ def _paced(steps: int, took: float, left: float) -> int:
     return steps if took < left else max(1, steps // 2)
 
 
-def _path(forest: Forest) -> Path:
+def _path(forest: SearchTrees) -> Path:
     batch, nodes = forest.states.shape[:2]
     merging = forest.tree.table.shape[1] > 0
     # Where equal states are one node, a way may go on through all of them again.
@@ -308,14 +308,14 @@ def _path(forest: Forest) -> Path:
     return Path(ways[0], ways[1], ways[2], depth, waits, mark, number, turn, queue, origin, room, np.zeros(2))
 
 
-def _disturb(tree: Tree, noise: Noise, rng: np.random.Generator) -> None:
+def _disturb(tree: SearchTree, noise: DirichletNoise, rng: np.random.Generator) -> None:
     for b in range(len(tree.size)):
         legal = tree.legal[b, 0]
         drawn = rng.dirichlet(np.full(legal.sum(), noise.concentration / legal.sum()))
         tree.prior[b, 0, legal] = (1 - noise.share) * tree.prior[b, 0, legal] + noise.share * drawn
 
 
-def weights(tree: Tree, bound: float | None) -> Array:
+def weights(tree: SearchTree, bound: float | None) -> Array:
     """Return how much speaks for each action at the roots, [B, A] float64: visits, of what is not proved to be worse.
 
     Where a root is worth what its best action is, those of the best alone: visits tell how long it took to find out.
@@ -330,7 +330,7 @@ def weights(tree: Tree, bound: float | None) -> Array:
     return np.where(found.any(axis=1, keepdims=True), found, _good(tree, 0, bound))
 
 
-def node_weights(tree: Tree, node: int, bound: float | None) -> Array:
+def node_weights(tree: SearchTree, node: int, bound: float | None) -> Array:
     """Return what `weights` returns, for any node; zeros where nothing speaks for any action."""
     proved = tree.lower[:, node, None] >= tree.upper[:, node, None]
     good = _good(tree, node, bound)
@@ -339,25 +339,25 @@ def node_weights(tree: Tree, node: int, bound: float | None) -> Array:
     return np.asarray(np.where(good, tree.visits[:, node] + proved, 0), np.float64)
 
 
-def _good(tree: Tree, node: int, bound: float | None) -> Array:
+def _good(tree: SearchTree, node: int, bound: float | None) -> Array:
     """Return which actions are not proved to be worse than another, [B, A] bool."""
     low, high, lower = tree.low[:, node], tree.high[:, node], tree.lower[:, node, None]
     hopeful = (high > lower) | ((low == lower) & (lower > (-np.inf if bound is None else -bound)))
     return np.asarray(tree.legal[:, node] & np.where(lower >= tree.upper[:, node, None], low >= lower, hopeful))
 
 
-def root_action_values(tree: Tree) -> Array:
+def root_action_values(tree: SearchTree) -> Array:
     """Return what the roots' actions are worth to whoever is to move, [B, A] float64; NaN where nothing is known."""
     return _means(tree, 0)
 
 
-def _means(tree: Tree, node: int) -> Array:
+def _means(tree: SearchTree, node: int) -> Array:
     low, high, tried = tree.low[:, node], tree.high[:, node], tree.visits[:, node]
     mean = np.where(tried > 0, tree.total[:, node] / np.maximum(tried, 1), np.nan)
     return np.asarray(np.where(low == high, low, np.clip(mean, low, high)))
 
 
-def root_values(tree: Tree) -> Array:
+def root_values(tree: SearchTree) -> Array:
     """Return what the roots are worth to whoever is to move, [B] float64, as far as the search can tell."""
     tried = tree.visits[:, 0].sum(axis=1)
     # Where a root is worth what its best action is, its value says so.

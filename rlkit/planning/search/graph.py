@@ -7,18 +7,18 @@ import numpy as np
 from rlkit.core.types import Array
 from rlkit.planning.search.backup import prove, renew
 from rlkit.planning.search.draws import FIRST, S31
-from rlkit.planning.search.path import Path, Rule, compiled
-from rlkit.planning.search.tree import Tree
+from rlkit.planning.search.path import Path, SelectionRule, compiled
+from rlkit.planning.search.tree import SearchTree
 
 
 @compiled
-def worthwhile(low: float, high: float, bar: float, rule: Rule) -> bool:
+def worthwhile(low: float, high: float, bar: float, rule: SelectionRule) -> bool:
     """Tell whether an action may be better than `bar`, or is proved to be as good, and no loss."""
     return high > bar or (low == bar and bar > -rule.bound)
 
 
 @compiled
-def leads_on(tree: Tree, path: Path, b: int, node: int, action: int) -> bool:
+def leads_on(tree: SearchTree, path: Path, b: int, node: int, action: int) -> bool:
     """Tell whether an action may lead to something new, or was never tried."""
     if tree.visits[b, node, action] == 0:
         return True
@@ -29,7 +29,7 @@ def leads_on(tree: Tree, path: Path, b: int, node: int, action: int) -> bool:
 
 
 @compiled
-def is_news(tree: Tree, path: Path, b: int, node: int, action: int, outcome: int) -> bool:
+def is_news(tree: SearchTree, path: Path, b: int, node: int, action: int, outcome: int) -> bool:
     """Tell whether an outcome is possible, and is neither on the way nor known, nor leads but to what is."""
     if not _is_possible(tree, b, node, action, outcome):
         return False
@@ -38,24 +38,24 @@ def is_news(tree: Tree, path: Path, b: int, node: int, action: int, outcome: int
 
 
 @compiled
-def _is_possible(tree: Tree, b: int, node: int, action: int, outcome: int) -> bool:
+def _is_possible(tree: SearchTree, b: int, node: int, action: int, outcome: int) -> bool:
     return bool(tree.child.shape[3] == 1 or tree.chance[b, node, action, outcome] > 0)
 
 
 @compiled
-def is_open(tree: Tree, b: int, node: int) -> bool:
+def is_open(tree: SearchTree, b: int, node: int) -> bool:
     """Tell whether something may still be learnt at a node; what is worth a mean needs visits, a best does not."""
     return bool(tree.lower[b, node] < tree.upper[b, node] and not (tree.best[b] and tree.closed[b, node]))
 
 
 @compiled
-def _is_missing(tree: Tree, b: int, node: int, action: int, outcome: int) -> bool:
+def _is_missing(tree: SearchTree, b: int, node: int, action: int, outcome: int) -> bool:
     """Tell whether an outcome is possible and was not met yet."""
     return bool(tree.child[b, node, action, outcome] < 0 and _is_possible(tree, b, node, action, outcome))
 
 
 @compiled
-def _nearest(tree: Tree, path: Path, b: int, start: int, rule: Rule) -> tuple[int, int, int]:
+def _nearest(tree: SearchTree, path: Path, b: int, start: int, rule: SelectionRule) -> tuple[int, int, int]:
     """Return the place in the queue, the action and the outcome of what is new and the fewest steps from a node.
 
     (-1, -1, -1): there is nothing, and so nothing from all nodes that were looked through.
@@ -86,7 +86,7 @@ def _nearest(tree: Tree, path: Path, b: int, start: int, rule: Rule) -> tuple[in
 
 
 @compiled
-def lead_on(tree: Tree, path: Path, b: int, rule: Rule) -> bool:
+def lead_on(tree: SearchTree, path: Path, b: int, rule: SelectionRule) -> bool:
     """Lengthen a way that can but turn back, to what is new and nearest; False: nothing is.
 
     It may pass again what it passed before. What is one node of a graph would else be gone round in for long, as every
@@ -109,7 +109,7 @@ def lead_on(tree: Tree, path: Path, b: int, rule: Rule) -> bool:
 
 
 @compiled
-def _place(tree: Tree, states: Array, b: int, state: Array, over: bool) -> int:
+def _place(tree: SearchTree, states: Array, b: int, state: Array, over: bool) -> int:
     """Return where the table has a node with such a state, or where there is room for one."""
     key = np.uint64(0)
     for i in range(state.size):
@@ -129,7 +129,7 @@ def _place(tree: Tree, states: Array, b: int, state: Array, over: bool) -> int:
 
 
 @compiled
-def link(tree: Tree, path: Path, b: int, node: int, rule: Rule, reward: float, discount: float) -> None:
+def link(tree: SearchTree, path: Path, b: int, node: int, rule: SelectionRule, reward: float, discount: float) -> None:
     """Let the way end in a node, and say what that proves."""
     depth = path.depth[b]
     path.node[b, depth] = node
@@ -143,7 +143,15 @@ def link(tree: Tree, path: Path, b: int, node: int, rule: Rule, reward: float, d
 
 @compiled
 def merge_way(
-    tree: Tree, path: Path, states: Array, b: int, rule: Rule, state: Array, reward: float, discount: float, over: bool
+    tree: SearchTree,
+    path: Path,
+    states: Array,
+    b: int,
+    rule: SelectionRule,
+    state: Array,
+    reward: float,
+    discount: float,
+    over: bool,
 ) -> bool:
     """Let the way end in the node that has the state already, and tell whether there is one."""
     if tree.table.shape[1] == 0:
@@ -162,7 +170,7 @@ def merge_way(
 
 
 @compiled
-def enter_node(tree: Tree, states: Array, b: int, node: int) -> None:
+def enter_node(tree: SearchTree, states: Array, b: int, node: int) -> None:
     """Write a node to the table, where there is one."""
     if tree.table.shape[1] > 0:
         place = _place(tree, states, b, states[b, node], tree_is_over(tree, b, node))
@@ -170,6 +178,6 @@ def enter_node(tree: Tree, states: Array, b: int, node: int) -> None:
 
 
 @compiled
-def tree_is_over(tree: Tree, b: int, node: int) -> bool:
+def tree_is_over(tree: SearchTree, b: int, node: int) -> bool:
     """Tell whether the game has ended at a node."""
     return tree.upper[b, node] == 0 and not tree.legal[b, node].any()

@@ -14,14 +14,14 @@ import numpy as np
 from rlkit.core.types import Array
 from rlkit.planning.search.backup import back_up, back_up_known, begin, foresee, settle
 from rlkit.planning.search.graph import enter_node, link, merge_way
-from rlkit.planning.search.path import Path, Rule, compiled, kept
+from rlkit.planning.search.path import Path, SelectionRule, compiled, kept
 from rlkit.planning.search.selection import descend_one
-from rlkit.planning.search.tree import Tree
+from rlkit.planning.search.tree import SearchTree
 
 
 @compiled
 def _attach(
-    tree: Tree, path: Path, states: Array, b: int, node: int, rule: Rule, reward: float, discount: float
+    tree: SearchTree, path: Path, states: Array, b: int, node: int, rule: SelectionRule, reward: float, discount: float
 ) -> None:
     """Hang a new node, whose fields are written, to the end of the way."""
     tree.size[b] = node + 1
@@ -30,7 +30,7 @@ def _attach(
 
 
 @compiled
-def _write(tree: Tree, b: int, node: int, legal: Array, chance: Array, prior: Array, i: int) -> None:
+def _write(tree: SearchTree, b: int, node: int, legal: Array, chance: Array, prior: Array, i: int) -> None:
     """Write row `i` of legal actions, priors and chances to a node."""
     for a in range(tree.visits.shape[2]):
         tree.legal[b, node, a], tree.prior[b, node, a] = legal[i, a], prior[i, a]
@@ -40,7 +40,7 @@ def _write(tree: Tree, b: int, node: int, legal: Array, chance: Array, prior: Ar
 
 
 @compiled
-def _spread(tree: Tree, b: int, node: int) -> None:
+def _spread(tree: SearchTree, b: int, node: int) -> None:
     """Write the same prior for each legal action."""
     n = 0
     for a in range(tree.prior.shape[2]):
@@ -50,7 +50,7 @@ def _spread(tree: Tree, b: int, node: int) -> None:
 
 
 @compiled
-def _look(tree: Tree, b: int, node: int, ahead: Array) -> None:
+def _look(tree: SearchTree, b: int, node: int, ahead: Array) -> None:
     """Write to a new node what is foreseen of its actions, [A]: the reward where one ends the game, else NaN."""
     for a in range(ahead.size):
         if not math.isnan(ahead[a]):
@@ -59,7 +59,7 @@ def _look(tree: Tree, b: int, node: int, ahead: Array) -> None:
 
 
 @kept
-def descend(tree: Tree, path: Path, rule: Rule, active: Array) -> None:
+def descend(tree: SearchTree, path: Path, rule: SelectionRule, active: Array) -> None:
     """Go down in each of the `active` [B] trees; where nothing new is met, back up at once.
 
     ``path.waits`` says which trees wait for `attach`. What is proved through and through is left alone.
@@ -75,7 +75,14 @@ def descend(tree: Tree, path: Path, rule: Rule, active: Array) -> None:
 
 @kept
 def plant(
-    tree: Tree, rule: Rule, rows: Array, legal: Array, ahead: Array, chance: Array, prior: Array, value: Array
+    tree: SearchTree,
+    rule: SelectionRule,
+    rows: Array,
+    legal: Array,
+    ahead: Array,
+    chance: Array,
+    prior: Array,
+    value: Array,
 ) -> None:
     """Begin trees: a root in each of `rows` [R].
 
@@ -102,10 +109,10 @@ def plant(
 
 @kept
 def merge(
-    tree: Tree,
+    tree: SearchTree,
     path: Path,
     states: Array,
-    rule: Rule,
+    rule: SelectionRule,
     rows: Array,
     reached: Array,
     reward: Array,
@@ -119,7 +126,7 @@ def merge(
 
 
 @kept
-def enter(tree: Tree, states: Array) -> None:
+def enter(tree: SearchTree, states: Array) -> None:
     """Write all nodes to the tables."""
     for b in range(tree.size.size):
         for node in range(tree.size[b]):
@@ -128,10 +135,10 @@ def enter(tree: Tree, states: Array) -> None:
 
 @kept
 def attach(
-    tree: Tree,
+    tree: SearchTree,
     path: Path,
     states: Array,
-    rule: Rule,
+    rule: SelectionRule,
     rows: Array,
     reward: Array,
     discount: Array,
@@ -160,10 +167,10 @@ def attach(
 
 @kept
 def simulate(
-    tree: Tree,
+    tree: SearchTree,
     path: Path,
     states: Array,
-    rule: Rule,
+    rule: SelectionRule,
     step: Any,
     legal: Any,
     chances: Any,

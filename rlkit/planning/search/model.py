@@ -26,7 +26,7 @@ ROLLOUT = float64(int64[::1], uint64[::1], float64[::1], float64, int64)
 """``rollout(state, rng, data, gamma, max_steps)``: the discounted return of random play, for whoever is to move."""
 
 
-class Step(NamedTuple):
+class ModelStep(NamedTuple):
     """What follows of an action."""
 
     state: Array  # [B, ...]
@@ -71,7 +71,7 @@ class Model(Protocol):
     symmetries: Sequence[Symmetry]
     rules: Rules | None
 
-    def step(self, states: Array, action: Array, outcome: Array) -> Step:
+    def step(self, states: Array, action: Array, outcome: Array) -> ModelStep:
         """Return what follows of `action` [B] int64 with chance's `outcome` [B] int64, from 0 to K - 1."""
 
     def legal_actions(self, states: Array) -> Array:

@@ -23,7 +23,7 @@ kept: Callable[[F], F] = entry(**ENTRY, _nrt=False)
 allocating: Callable[[F], F] = entry(**ENTRY)
 
 
-class Rule(NamedTuple):
+class SelectionRule(NamedTuple):
     """How actions are chosen on the way down."""
 
     kind: int  # UCT or PUCT

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from rlkit.core.types import RESIGN, Array, Memory, TimeStep
-from rlkit.planning.search.engine import Forest, Noise, Search, root_values, weights
+from rlkit.planning.search.engine import DirichletNoise, Search, SearchTrees, root_values, weights
 from rlkit.planning.search.model import Model
 from rlkit.planning.search.resigning import Resignation
-from rlkit.planning.search.tree import Tree
+from rlkit.planning.search.tree import SearchTree
 
 
 class SearchPlayer:
@@ -25,7 +25,7 @@ class SearchPlayer:
         search: Search,
         *,
         keep: bool,
-        noise: Noise | None,
+        noise: DirichletNoise | None,
         temperature: float,
         temperature_moves: int,
         resignation: Resignation | None = None,
@@ -86,18 +86,18 @@ class SearchPlayer:
             noted = {**noted, "played": action, "tree": forest.tree._asdict(), "states": forest.states}
         return action, noted
 
-    def search(self, states: Array, rng: np.random.Generator) -> Forest:
+    def search(self, states: Array, rng: np.random.Generator) -> SearchTrees:
         """Return new trees of `states` [N, ...], without noise."""
         return self._search(states, rng)
 
-    def values(self, forest: Forest) -> Array:
+    def values(self, forest: SearchTrees) -> Array:
         """Return what the roots of trees are worth to whoever is to move, [N] float64."""
         return root_values(forest.tree)
 
     def _kept(self, memory: Memory) -> dict[str, Any]:
         if not self._keep:
             return {}
-        return {"kept": Forest(Tree(**memory["tree"]), memory["states"]), "played": memory["played"]}
+        return {"kept": SearchTrees(SearchTree(**memory["tree"]), memory["states"]), "played": memory["played"]}
 
     def _chosen(self, speaks: Array, drawn: Array, rng: np.random.Generator) -> Array:
         """Return actions [N]: drawn in the rows of `drawn` [N], else what speaks loudest; the same draws either way."""

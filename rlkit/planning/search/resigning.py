@@ -9,7 +9,7 @@ import numpy as np
 
 from rlkit.core.types import RESIGN, Array, Memory, Metrics, State, Transition, UsageError, require_share
 from rlkit.planning.search.engine import root_action_values, root_values
-from rlkit.planning.search.tree import Tree
+from rlkit.planning.search.tree import SearchTree
 
 RECENT = 100
 """Games that the figures are about."""
@@ -25,7 +25,7 @@ class Resignation(NamedTuple):
         """Return what is remembered of `n` games before their first moves."""
         return {"hopeless": np.zeros(n, bool), "plays_on": np.zeros(n, bool)}
 
-    def judged(self, tree: Tree, best: Array, memory: Memory, rng: np.random.Generator) -> dict[str, Array]:
+    def judged(self, tree: SearchTree, best: Array, memory: Memory, rng: np.random.Generator) -> dict[str, Array]:
         """Return which positions [N] are to be given up ("hopeless"), and which games [N] are played on all the same.
 
         Args:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rlkit.core.compiling import callback, entry
 from rlkit.core.types import Array
-from rlkit.planning.search.model import CHANCES, Rules, Step, Symmetry
+from rlkit.planning.search.model import CHANCES, ModelStep, Rules, Symmetry
 
 F = TypeVar("F", bound=Callable[..., Any])
 kept: Callable[[F], F] = entry(error_model="numpy", no_cfunc_wrapper=True)
@@ -55,12 +55,12 @@ class RuleModel:
         self._rules = rules
         self.num_actions = num_actions
 
-    def step(self, states: Array, action: Array, outcome: Array) -> Step:
+    def step(self, states: Array, action: Array, outcome: Array) -> ModelStep:
         """Return what follows of `action` [B] with chance's `outcome` [B]."""
         states, reached, result = np.ascontiguousarray(states), np.empty_like(states), np.empty((len(states), 2))
         action, outcome = np.asarray(action, np.int64), np.asarray(outcome, np.int64)
         _step(self._rules.step, self._rules.data, states, action, outcome, reached, result)
-        return Step(reached, result[:, 0], result[:, 1])
+        return ModelStep(reached, result[:, 0], result[:, 1])
 
     def legal_actions(self, states: Array) -> Array:
         """Return which actions are legal, [B, A] bool."""

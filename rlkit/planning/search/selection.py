@@ -11,12 +11,12 @@ import numpy as np
 
 from rlkit.planning.search.draws import below, uniform
 from rlkit.planning.search.graph import is_news, is_open, lead_on, leads_on, worthwhile
-from rlkit.planning.search.path import UCT, Path, Rule, compiled
-from rlkit.planning.search.tree import Tree
+from rlkit.planning.search.path import UCT, Path, SelectionRule, compiled
+from rlkit.planning.search.tree import SearchTree
 
 
 @compiled
-def _scaled(tree: Tree, b: int, q: float, rule: Rule) -> float:
+def _scaled(tree: SearchTree, b: int, q: float, rule: SelectionRule) -> float:
     if not rule.scaled:
         return q
     least, greatest = tree.span[b, 0], tree.span[b, 1]
@@ -24,7 +24,7 @@ def _scaled(tree: Tree, b: int, q: float, rule: Rule) -> float:
 
 
 @compiled
-def _untried(tree: Tree, b: int, node: int, rule: Rule, bar: float) -> int:
+def _untried(tree: SearchTree, b: int, node: int, rule: SelectionRule, bar: float) -> int:
     """Return one of the actions that were never tried, drawn uniformly, or -1."""
     visits, high, low = tree.visits[b, node], tree.high[b, node], tree.low[b, node]
     n = 0
@@ -42,7 +42,7 @@ def _untried(tree: Tree, b: int, node: int, rule: Rule, bar: float) -> int:
 
 
 @compiled
-def _uct(tree: Tree, path: Path, b: int, node: int, rule: Rule, bar: float) -> int:
+def _uct(tree: SearchTree, path: Path, b: int, node: int, rule: SelectionRule, bar: float) -> int:
     fresh = _untried(tree, b, node, rule, bar)
     if fresh >= 0:
         return fresh
@@ -59,7 +59,7 @@ def _uct(tree: Tree, path: Path, b: int, node: int, rule: Rule, bar: float) -> i
 
 
 @compiled
-def _puct(tree: Tree, path: Path, b: int, node: int, rule: Rule, bar: float) -> int:
+def _puct(tree: SearchTree, path: Path, b: int, node: int, rule: SelectionRule, bar: float) -> int:
     visits, total, high, low = tree.visits[b, node], tree.total[b, node], tree.high[b, node], tree.low[b, node]
     prior = tree.prior[b, node]
     width = rule.exploration * math.sqrt(tree.passed[b, node])
@@ -82,7 +82,7 @@ def _puct(tree: Tree, path: Path, b: int, node: int, rule: Rule, bar: float) -> 
 
 
 @compiled
-def _choose(tree: Tree, path: Path, b: int, node: int, rule: Rule) -> int:
+def _choose(tree: SearchTree, path: Path, b: int, node: int, rule: SelectionRule) -> int:
     """Return the action to try; never one that is proved to be worse than another, or lost; -1: none leads on."""
     bar = tree.lower[b, node]
     if rule.kind == UCT:
@@ -91,7 +91,7 @@ def _choose(tree: Tree, path: Path, b: int, node: int, rule: Rule) -> int:
 
 
 @compiled
-def _draw(tree: Tree, path: Path, b: int, node: int, action: int) -> int:
+def _draw(tree: SearchTree, path: Path, b: int, node: int, action: int) -> int:
     """Return an outcome of an action; where nodes are merged, of those that may bring news if there is any."""
     outcomes = tree.child.shape[3]
     if outcomes == 1:
@@ -114,7 +114,7 @@ def _draw(tree: Tree, path: Path, b: int, node: int, action: int) -> int:
 
 
 @compiled
-def descend_one(tree: Tree, path: Path, b: int, rule: Rule) -> bool:
+def descend_one(tree: SearchTree, path: Path, b: int, rule: SelectionRule) -> bool:
     """Go down to an action whose outcome is not in the tree (True), or to a node whose value is taken as it is (False).
 
     That is where its value is known, or nothing new can be met from there on.

@@ -7,11 +7,11 @@ import numpy as np
 from rlkit.core.types import Array
 from rlkit.planning.search.graph import tree_is_over
 from rlkit.planning.search.path import allocating, compiled
-from rlkit.planning.search.tree import Tree
+from rlkit.planning.search.tree import SearchTree
 
 
 @allocating
-def find(tree: Tree, states: Array, action: Array, wanted: Array) -> Array:
+def find(tree: SearchTree, states: Array, action: Array, wanted: Array) -> Array:
     """Return the nodes [B] with the states `wanted` [B, S], one or two steps after the root's `action` [B]; else -1."""
     found = np.full(action.size, -1)
     for b in range(action.size):
@@ -32,7 +32,7 @@ def find(tree: Tree, states: Array, action: Array, wanted: Array) -> Array:
 
 
 @allocating
-def transplant(old: Tree, new: Tree, roots: Array) -> Array:
+def transplant(old: SearchTree, new: SearchTree, roots: Array) -> Array:
     """Copy what is below the nodes `roots` [B], where they are not -1, to other trees.
 
     Returns which nodes those were, [B, N]; -1 in the rest.
@@ -64,7 +64,7 @@ def transplant(old: Tree, new: Tree, roots: Array) -> Array:
 
 
 @compiled
-def _copy(old: Tree, new: Tree, b: int, node: int, place: int) -> None:
+def _copy(old: SearchTree, new: SearchTree, b: int, node: int, place: int) -> None:
     for a in range(old.visits.shape[2]):
         new.legal[b, place, a], new.prior[b, place, a] = old.legal[b, node, a], old.prior[b, node, a]
         new.visits[b, place, a], new.total[b, place, a] = old.visits[b, node, a], old.total[b, node, a]

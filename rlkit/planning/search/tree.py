@@ -12,7 +12,7 @@ import numpy as np
 from rlkit.core.types import Array
 
 
-class Tree(NamedTuple):
+class SearchTree(NamedTuple):
     """B trees. Values are those of whoever is to move at the node, discounted from there on.
 
     `low` and `high` are what a value is proved to lie between; where they meet, it is known exactly.
@@ -41,13 +41,13 @@ class Tree(NamedTuple):
     upper: Array  # [B, N] float64, the greatest `high`
 
 
-def empty(batch: int, nodes: int, actions: int, outcomes: int, *, merging: bool) -> Tree:
+def empty(batch: int, nodes: int, actions: int, outcomes: int, *, merging: bool) -> SearchTree:
     """Return B trees without a node. What belongs to a node is written when it is added, so nothing is filled here.
 
     Where `merging`, there is a table in which equal states are found, at most half full.
     """
     edges = (batch, nodes, actions)
-    return Tree(
+    return SearchTree(
         size=np.zeros(batch, np.int64),
         rng=np.zeros(batch, np.uint64),
         best=np.zeros(batch, bool),

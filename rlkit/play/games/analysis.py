@@ -8,7 +8,7 @@ import numpy as np
 
 from rlkit.core.types import Array, UsageError
 from rlkit.planning.games.game import Game
-from rlkit.planning.search.engine import Forest, node_weights, root_action_values, weights
+from rlkit.planning.search.engine import SearchTrees, node_weights, root_action_values, weights
 from rlkit.planning.search.planner import SearchPlayer
 
 
@@ -70,7 +70,7 @@ def _proved(low: float, high: float) -> str:
     return "" if low < high else "win" if low > 0 else "loss" if low < 0 else "draw"
 
 
-def _line(forest: Forest, game: Game) -> list[str]:
+def _line(forest: SearchTrees, game: Game) -> list[str]:
     tree, node, names = forest.tree, 0, []
     while node >= 0 and (speaks := node_weights(tree, node, game.bound)[0]).any():
         action = int(speaks.argmax())

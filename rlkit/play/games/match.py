@@ -11,7 +11,7 @@ from rlkit.core.types import Actor, Array, Memory
 from rlkit.planning.games.game import Game, after, seen_by_mover
 
 
-class Result(NamedTuple):
+class MatchResult(NamedTuple):
     """How a match of two ended."""
 
     opening: Array  # [games, plies] int64, the moves that were given
@@ -44,7 +44,7 @@ def play_match(
     plies: int,
     rng: np.random.Generator,
     at_once: int = 64,
-) -> Result:
+) -> MatchResult:
     """Let two play `pairs` of games, both games of a pair from the same random opening of `plies` moves.
 
     Args:
@@ -60,7 +60,7 @@ def play_match(
     groups = [slice(i, i + at_once) for i in range(0, len(given), at_once)]
     parts = [_played(game, players, given[group], began[group], rng) for group in groups]
     score, length = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Result(given, began, score, length)
+    return MatchResult(given, began, score, length)
 
 
 def _played(

@@ -24,7 +24,7 @@ class Wish(Enum):
     undo = "undo"
 
 
-class Table(Protocol):
+class BoardDisplay(Protocol):
     """Shows a board to a person, and asks for moves."""
 
     def show(self, state: Array, last: int | None, message: str) -> None:
@@ -48,7 +48,9 @@ class Moment(NamedTuple):
     last: int | None
 
 
-def play_person(game: Game, rival: Actor, table: Table, *, episodes: int, rng: np.random.Generator) -> list[float]:
+def play_person(
+    game: Game, rival: Actor, table: BoardDisplay, *, episodes: int, rng: np.random.Generator
+) -> list[float]:
     """Let a person play games, who begins the first of them and then every other one; return what each was worth.
 
     Args:
@@ -82,7 +84,13 @@ def adviser(game: Game, rival: Actor, rng: np.random.Generator) -> Callable[[Arr
 
 
 def _one(
-    game: Game, rival: Actor, table: Table, advise: Callable[[Array], str], rng: np.random.Generator, *, begins: bool
+    game: Game,
+    rival: Actor,
+    table: BoardDisplay,
+    advise: Callable[[Array], str],
+    rng: np.random.Generator,
+    *,
+    begins: bool,
 ) -> float:
     history, message = [Moment(game.initial_state(), None)], ""
     while True:

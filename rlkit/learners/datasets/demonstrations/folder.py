@@ -25,7 +25,7 @@ STEPS = ("observation", "action", "intended", "reward", "discount", "last", "epi
 """The arrays of a part that have a row for each step."""
 
 
-class Episode(NamedTuple):
+class Demonstration(NamedTuple):
     """One episode of T steps."""
 
     observation: Array  # [T, ...] before each step
@@ -75,7 +75,7 @@ class EpisodeFolder:
         """
         self.path = Path(path)
         self._save_every = save_every
-        self._waiting: list[Episode] = []
+        self._waiting: list[Demonstration] = []
         self._index: dict[str, Any] = {"format": FORMAT, "about": dict(about), "parts": []}
         if (self.path / INDEX).exists():
             self._index = _index(self.path)
@@ -87,7 +87,7 @@ class EpisodeFolder:
         """Return how many episodes there are, those that are not written yet included."""
         return len(_facts(self._index)) + len(self._waiting)
 
-    def add(self, episode: Episode) -> None:
+    def add(self, episode: Demonstration) -> None:
         """Take an episode, and write those that wait when there are enough.
 
         Raises:
@@ -186,7 +186,7 @@ def _require_same(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, A
             )
 
 
-def _arrays(episodes: Sequence[Episode], first: int) -> dict[str, Array]:
+def _arrays(episodes: Sequence[Demonstration], first: int) -> dict[str, Array]:
     """Return the arrays of a part that begins with episode number `first`."""
     lengths = [len(episode.reward) for episode in episodes]
     last = np.zeros(sum(lengths), bool)
