@@ -56,9 +56,9 @@ def _run(arguments: list[str]) -> int:
         print(HELP)
         return 0 if arguments else 2
     if arguments[0] in ("-V", "--version", "version"):
-        from importlib.metadata import version
+        from rlkit.core.distribution import own_version
 
-        print(f"rlkit {version('rlkit')}")
+        print(f"rlkit {own_version()}")
         return 0
     verb, *rest = arguments
     if verb not in VERBS:
@@ -76,7 +76,8 @@ def _guarded(verb: str, rest: list[str]) -> int:
         from rlkit.core.resources import prepare_torch
         from rlkit.core.types import RunError, UsageError
     except ImportError as error:
-        return _complain(f"{error}; rlkit needs it: pip install --force-reinstall rlkit", 1)
+        package = (error.name or "numpy").partition(".")[0]
+        return _complain(f"{error}; rlkit needs it: pip install --force-reinstall {package}", 1)
     prepare_torch()
     try:
         return int(import_module(f"rlkit.cli.verbs.{verb}").main(rest))

@@ -16,10 +16,10 @@ from typing import Any
 import yaml
 
 from rlkit.config.messages import nearest
+from rlkit.core.distribution import DISTRIBUTION
 from rlkit.core.types import UsageError
 
 PACKAGES = (
-    "rlkit",
     "numpy",
     "gymnasium",
     "ale-py",
@@ -145,7 +145,7 @@ def identity(directory: Path) -> str:
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a run may depend on."""
     found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
-    for package in PACKAGES:
+    for name, package in (("rlkit", DISTRIBUTION), *((package, package) for package in PACKAGES)):
         with suppress(PackageNotFoundError):
-            found[package] = version(package)
+            found[name] = version(package)
     return found

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from rlkit.config.compose import Choices
 from rlkit.core.types import UsageError
 
-LOGGERS = {"wandb": "pip install wandb", "tensorboard": 'pip install "rlkit[tensorboard]"'}
+LOGGERS = {"wandb": "pip install wandb", "tensorboard": "pip install tensorboard"}
 """Loggers that need a package of the same name, and how to get it."""
 
 

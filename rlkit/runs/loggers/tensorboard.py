@@ -15,7 +15,7 @@ from rlkit.core.types import Metrics, State, UsageError
 from rlkit.runs.loggers.base import Logger, RunInfo, returns_and_lengths
 from rlkit.runs.loggers.wandb_uplink import FINAL, evaluation_figures, missing_rows
 
-REMEDY = 'pip install "rlkit[tensorboard]"'
+REMEDY = "pip install tensorboard"
 PREFIX = "events.out.tfevents."
 _HEADER = struct.Struct("<QI")  # length and its checksum; the data and a checksum of 4 bytes follow
 _PNG_SIZE = struct.Struct(">II")  # width and height, 16 bytes into the file
