@@ -226,7 +226,7 @@ def test_a_package_that_is_not_there_is_named_before_anything_is_built(monkeypat
 
     config = instantiate.plain(composed("train", [*TRAIN, *PERIODS])[0])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r'logger=tensorboard needs tensorboard: pip install tensorboard, or'):
+    with pytest.raises(UsageError, match=r"logger=tensorboard needs tensorboard: pip install tensorboard, or"):
         _check(config)
 
 
