@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import latex2mathml.converter
+from mkdocs.exceptions import PluginError
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -26,4 +27,6 @@ def _as_mathml(found: re.Match[str]) -> str:
     tag, bracket, latex = found.groups()
     display = "block" if bracket == "[" else "inline"
     mathml = latex2mathml.converter.convert(html.unescape(latex).strip(), display=display)
+    if "\\" in mathml:
+        raise PluginError(f"latex2mathml does not know a command of the formula {latex.strip()}")
     return f'<{tag} class="formula">{mathml}</{tag}>'

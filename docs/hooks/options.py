@@ -87,6 +87,8 @@ def options(text: str, name: str) -> list[Option]:
             indent, key, value, meaning = found.groups()
             parents = [*parents[: len(indent) // 2], key]
             built_in = key in ("_partial_", "_task_") or (value or "").startswith(("${", "rlkit."))
+            if value == "|":  # lines of text, such as the drawing of a maze
+                value = "see the file"
             if not built_in and (value or meaning):
                 rows.append(Option(".".join([name, *parents]), value or "", meaning or ""))
     return rows
