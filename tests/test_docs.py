@@ -101,6 +101,7 @@ def test_every_agent_has_a_page(agent: str) -> None:
         "\n## When to use it",
         f"\n<!-- options: agent/{agent} as agent -->",
         f"\n::: rlkit.agents.{agent}\n",
+        f"\n<!-- code: agents/{agent}.py -->\n",
     ):
         assert part in page
 

@@ -1,7 +1,7 @@
 """Puts files of the repository into pages, so that a sample is the one that the tests run.
 
-``<!-- code: tests/plugin_sample/my_games/maze.py -->`` becomes a block of code with the file's name as its title, within a
-list as well; ``<!-- page: CONTRIBUTING.md -->`` becomes the text of that page.
+``<!-- code: tests/plugin_sample/my_games/maze.py -->`` becomes a block of code with the file's name as its title, also
+within a list; ``<!-- page: CONTRIBUTING.md -->`` becomes the text of that page.
 """
 
 from __future__ import annotations
