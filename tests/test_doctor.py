@@ -106,7 +106,7 @@ def test_something_required_gives_status_1(monkeypatch: pytest.MonkeyPatch, caps
     out = capsys.readouterr().out
     assert "MISSING  packages     nobodys-package is missing" in out
     assert '→ pip install "nobodys-package>=1"' in out
-    assert out.splitlines()[-1] == "not ready: 1 to mend before anything else"
+    assert out.splitlines()[-1] == "not ready: fix 1 marked MISSING first"
     assert main(["doctor", "output=json"]) == 1
     assert json.loads(capsys.readouterr().out)["ready"] is False
 
