@@ -15,11 +15,8 @@ import yaml
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 AGENTS = sorted(path.stem for path in (ROOT / "conf/agent").glob("*.yaml"))
-WITH_TARGET = sorted(
-    str(path.relative_to(ROOT / "conf").with_suffix(""))
-    for path in (ROOT / "conf").glob("*/*.yaml")
-    if "\n_target_:" in path.read_text()
-)
+PAGES = {path: path.read_text() for path in sorted(DOCS.rglob("*.md"))}
+SHOWN = sorted({path for text in PAGES.values() for path in re.findall(r"^<!-- options: (\S+)", text, re.MULTILINE)})
 
 
 def hook(name: str) -> ModuleType:
@@ -45,7 +42,7 @@ def leaves(node: Any, name: str) -> dict[str, Any]:
     return {key: value for part, below in node.items() for key, value in leaves(below, f"{name}.{part}").items()}
 
 
-@pytest.mark.parametrize("path", WITH_TARGET)
+@pytest.mark.parametrize("path", SHOWN)
 def test_a_table_of_options_has_every_value_of_its_file(path: str) -> None:
     text = (ROOT / "conf" / f"{path}.yaml").read_text()
     values = yaml.safe_load(text)
@@ -53,8 +50,9 @@ def test_a_table_of_options_has_every_value_of_its_file(path: str) -> None:
     wanted = {
         name: value
         for name, value in leaves(values, "it").items()
-        if name.rpartition(".")[2] not in ("_partial_", "_task_", "_tuned_")
-        and not str(value).startswith(("${", "rlkit."))
+        if name != "it._target_"
+        and name.rpartition(".")[2] not in hook("options").BUILT_IN
+        and not hook("options").OWN.match(str(value))
     }
     shown: dict[str, Any] = {}
     for option in hook("options").options(text, "it"):
@@ -67,12 +65,12 @@ def test_a_table_of_options_has_every_value_of_its_file(path: str) -> None:
 def test_choices_and_remarks_are_rows() -> None:
     options = hook("options").options(
         "# What it is.\ndefaults:\n  - /explorer@explorer: ucb\n  - _self_\n_target_: a.B\ndepth: 3  # of the tree;\n"
-        "            # null: none\n# of the rest:\nrest:\n  width: [1, 2]\n",
+        "            # null: <none>\n# of the rest:\nrest:\n  width: [1, 2]\n",
         "agent",
     )
     assert [tuple(option) for option in options] == [
         ("explorer@agent.explorer", "ucb", "one of `epsilon_greedy`, `thompson`, `ucb`"),
-        ("agent.depth", "3", "of the tree; null: none"),
+        ("agent.depth", "3", "of the tree; null: <none>"),
         ("", "", "of the rest:"),
         ("agent.rest.width", "[1, 2]", ""),
     ]
@@ -107,12 +105,11 @@ def test_every_agent_has_a_page(agent: str) -> None:
 
 
 def test_the_navigation_lists_every_page_once() -> None:
-    assert sorted(navigated()) == sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
+    assert sorted(navigated()) == sorted(str(path.relative_to(DOCS)) for path in PAGES)
 
 
 def test_what_the_pages_include_or_show_exists() -> None:
-    for path in DOCS.rglob("*.md"):
-        text = path.read_text()
+    for path, text in PAGES.items():
         for included in re.findall(r"<!-- (?:code|page): (\S+) -->", text):
             assert (ROOT / included).exists(), f"{path.name} includes {included}"
         for module in re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +23,10 @@ MARKER = re.compile(r"^<!-- (options|files): (\S+)(?: as (\S+))? -->$", re.MULTI
 CHOICE = re.compile(r"^  - (?:optional )?/?([\w/]+)(?:@([\w.]+))?: (\w+|\[.*\])$")
 LINE = re.compile(r"^( *)([\w/]+):(?: +([^#\s].*?))?(?: +# (.*))?$")
 REMARK = re.compile(r"^( *)# (.*)$")
+BUILT_IN = ("_partial_", "_task_", "_tuned_", "_from_run_")
+OWN = re.compile(r"rlkit\.|\$\{(?!oc\.env:)")
+"""Values that are wired up inside rlkit: its own classes, and what stands elsewhere in the configuration."""
+
 FAR = 12
 """Columns from which on a comment goes on with the one of the line above."""
 
@@ -43,7 +48,7 @@ def _table(found: re.Match[str]) -> str:
     kind, path, name = found.groups()
     if kind == "files":
         return files_table(path)
-    return options_table(path, name or path.partition("/")[0])
+    return options_table(path, name or path.rpartition("/")[0])
 
 
 def files_table(group: str) -> str:
@@ -77,21 +82,30 @@ def options_table(path: str, name: str) -> str:
 
 def options(text: str, name: str) -> list[Option]:
     """Return the options of a file: those that choose another file first, then the values."""
-    head, _, body = text.partition("\n_target_:")
-    rows = [*_choices(head, name)]
+    choices, body = _parts(text)
+    rows = [*_choices(choices, name)]
     parents: list[str] = []
-    for line in body.splitlines()[1:]:
+    for line in body:
         if remark := REMARK.match(line):
             rows = _with_remark(rows, remark)
         elif found := LINE.match(line):
             indent, key, value, meaning = found.groups()
             parents = [*parents[: len(indent) // 2], key]
-            built_in = key in ("_partial_", "_task_") or (value or "").startswith(("${", "rlkit."))
+            built_in = key in BUILT_IN or line.startswith("_target_") or OWN.match(value or "")
             if value == "|":  # lines of text, such as the drawing of a maze
                 value = "see the file"
             if not built_in and (value or meaning):
-                rows.append(Option(".".join([name, *parents]), value or "", meaning or ""))
+                rows.append(Option(".".join([*filter(None, [name]), *parents]), value or "", meaning or ""))
     return rows
+
+
+def _parts(text: str) -> tuple[list[str], list[str]]:
+    """Return the lines of a file's list of defaults, and those of its values."""
+    lines = [*dropwhile(lambda line: not line or line.startswith("#"), text.splitlines())]
+    if lines[:1] != ["defaults:"]:
+        return [], lines
+    body = [*dropwhile(lambda line: line.startswith("  - "), lines[1:])]
+    return lines[1 : len(lines) - len(body)], body
 
 
 def _with_remark(rows: list[Option], remark: re.Match[str]) -> list[Option]:
@@ -101,8 +115,8 @@ def _with_remark(rows: list[Option], remark: re.Match[str]) -> list[Option]:
     return [*rows[:-1], rows[-1]._replace(meaning=f"{rows[-1].meaning} {said}")]
 
 
-def _choices(head: str, name: str) -> Iterator[Option]:
-    for line in head.splitlines():
+def _choices(lines: list[str], name: str) -> Iterator[Option]:
+    for line in lines:
         if found := CHOICE.match(line):
             group, place, choice = found.groups()
             key = group if place in (None, f"_global_.{group}") else f"{group}@{name}.{place}"
@@ -112,8 +126,8 @@ def _choices(head: str, name: str) -> Iterator[Option]:
 
 
 def _code(text: str) -> str:
-    return f"`{_cell(text)}`" if text else ""
+    return f"`{text.replace('|', chr(92) + '|')}`" if text else ""
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", r"\|")
+    return text.replace("|", r"\|").replace("<", "&lt;")
