@@ -185,6 +185,8 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert len(set_ups) == 2
     assert set_ups[0].endswith("rlkit train")
     assert "README.md" in (ROOT / ".ci/run").read_text()
+    assert set_ups[1] in (ROOT / "CONTRIBUTING.md").read_text()
+    assert "run: .ci/run" in (ROOT / ".github/workflows/ci.yml").read_text()
 
 
 def benchmarks(pattern: str) -> list[str]:
