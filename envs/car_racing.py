@@ -95,7 +95,7 @@ def _world() -> Any:
             warnings.simplefilter("ignore", DeprecationWarning)
             from rlkit.envs.car_racing_world import Racing
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
-        raise UsageError(f'env=car_racing needs Box2D: pip install "rlkit[box2d]" ({error})') from error
+        raise UsageError('env=car_racing needs Box2D: pip install "gymnasium[box2d]"') from error
     return Racing
 
 

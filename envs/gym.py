@@ -52,7 +52,7 @@ def make(
     except UsageError:
         raise
     except (error.DependencyNotInstalled, ModuleNotFoundError) as problem:
-        raise UsageError(f"env.id={id} needs a package that is not installed: {problem}; {_remedy(id)}") from problem
+        raise UsageError(f"env.id={id} needs a package that is not installed: {_remedy(id, problem)}") from problem
     except (error.UnregisteredEnv, error.DeprecatedEnv) as problem:
         close = difflib.get_close_matches(id, gymnasium.registry, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]}?" if close else "; `rlkit list gym` shows the registered ones"
@@ -87,8 +87,8 @@ def _misfit(id: str, kwargs: Mapping[str, Any], problem: Exception) -> str:
     return f"env.kwargs.{found[1]} is not an option of {id}"
 
 
-def _remedy(id: str) -> str:
+def _remedy(id: str, problem: Exception) -> str:
+    """Return the command that brings what Gymnasium's own families need; what others need, they say themselves."""
     spec = gymnasium.registry.get(id)
-    if spec is not None and "box2d" in str(spec.entry_point):
-        return 'pip install "rlkit[box2d]"'
-    return "install it with pip"
+    families = [name for name in ("box2d", "mujoco") if spec is not None and name in str(spec.entry_point)]
+    return f'pip install "gymnasium[{families[0]}]"' if families else str(problem)

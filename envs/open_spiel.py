@@ -151,7 +151,7 @@ def _loaded(name: str, parameters: dict[str, Any]) -> Any:
     try:
         import pyspiel
     except ImportError as error:
-        raise UsageError('env=open_spiel needs OpenSpiel: pip install "rlkit[open_spiel]"') from error
+        raise UsageError("env=open_spiel needs OpenSpiel: pip install open_spiel") from error
     try:
         game = pyspiel.load_game(name, parameters)
     except Exception as error:  # pyspiel's own, which is derived from RuntimeError in some versions only

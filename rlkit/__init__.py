@@ -77,9 +77,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from rlkit.core.distribution import own_version
 
-        return version("rlkit")
+        return own_version()
     for module, names in _MODULES.items():
         if name in names:
             from importlib import import_module

@@ -202,7 +202,7 @@ def test_a_missing_extra_is_named_with_its_remedy(tmp_path: Path):
     for sweep in ((), ("-m",)):
         line = refused("train", *sweep, "env=lunar_lander", cwd=tmp_path, env=env)
         assert line.startswith("rlkit: env.id=LunarLander-v3 needs a package that is not installed")
-        assert line.endswith('pip install "rlkit[box2d]"')
+        assert line.endswith('pip install "gymnasium[box2d]"')
 
 
 def test_help_imports_nothing_slow(tmp_path: Path):

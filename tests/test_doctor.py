@@ -39,7 +39,7 @@ def only(check: Callable[[], Iterator[Finding]]) -> Finding:
 
 def test_everything_is_told_in_one_place(tmp_path: Path) -> None:
     out = succeed("doctor", cwd=tmp_path)
-    for topic in (*TOPICS, "box2d", "TensorBoard", "plugins"):
+    for topic in (*TOPICS, "Box2D", "TensorBoard", "OpenSpiel", "plugins"):
         assert f" {topic} " in out, topic
     assert "ready to train" in out.splitlines()[-1]
     assert "Traceback" not in out
@@ -106,7 +106,7 @@ def test_something_required_gives_status_1(monkeypatch: pytest.MonkeyPatch, caps
     out = capsys.readouterr().out
     assert "MISSING  packages     nobodys-package is missing" in out
     assert '→ pip install "nobodys-package>=1"' in out
-    assert out.splitlines()[-1] == "not ready: 1 to mend before anything else"
+    assert out.splitlines()[-1] == "not ready: fix 1 marked MISSING first"
     assert main(["doctor", "output=json"]) == 1
     assert json.loads(capsys.readouterr().out)["ready"] is False
 
@@ -133,9 +133,10 @@ def test_w_and_b_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_extra_has_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installed, "find_spec", lambda name: None)
-    box2d, tensorboard = installed.extras()
-    assert (box2d.state, box2d.remedy) == (State.absent, 'pip install "rlkit[box2d]"')
-    assert (tensorboard.state, tensorboard.remedy) == (State.absent, 'pip install "rlkit[tensorboard]"')
+    box2d, tensorboard, open_spiel = installed.extras()
+    assert (box2d.state, box2d.remedy) == (State.absent, 'pip install "gymnasium[box2d]"')
+    assert (tensorboard.state, tensorboard.remedy) == (State.absent, "pip install tensorboard")
+    assert (open_spiel.state, open_spiel.remedy) == (State.absent, "pip install open_spiel")
     assert only(installed.roms).text == "ale-py is not installed"
 
 
@@ -234,7 +235,7 @@ def test_wrong_words_get_one_line(tmp_path: Path) -> None:
 def test_without_numpy_there_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "numpy.py").write_text("raise ImportError('no NumPy here')\n")
     line = refused("doctor", cwd=tmp_path, env=clean_environment(PYTHONPATH=str(tmp_path)), status=1)
-    assert line.startswith("rlkit: no NumPy here; rlkit needs it: pip install")
+    assert line == "rlkit: no NumPy here; rlkit needs it: pip install --force-reinstall numpy"
 
 
 def test_the_text_is_aligned() -> None:

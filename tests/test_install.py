@@ -136,7 +136,8 @@ def test_a_network_trains_with_the_installed_console_script(python: Path, tmp_pa
 
 def test_the_constraints_pin_every_direct_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["dev"], *extras["docs"]]
     names = {word.split(">=")[0].split("[")[0].lower() for word in wanted}
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     pinned = {line.partition("==")[0].lower(): line.partition("==")[2] for line in lines}

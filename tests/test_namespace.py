@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.metadata import version
 
 import pytest
 
 import rlkit
+from rlkit.core.distribution import own_version
 
 
 def test_every_name_is_there_and_listed() -> None:
-    assert rlkit.__version__ == version("rlkit")
+    assert rlkit.__version__ == own_version()
     for name in rlkit.__all__:
         assert getattr(rlkit, name) is not None
         assert name in dir(rlkit)

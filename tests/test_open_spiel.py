@@ -111,7 +111,7 @@ def test_what_it_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="moves of tic_tac_toe"):
         game.action_at(0.5, 0.5)
     monkeypatch.setitem(sys.modules, "pyspiel", None)
-    with pytest.raises(UsageError, match="needs OpenSpiel: pip install"):
+    with pytest.raises(UsageError, match="needs OpenSpiel: pip install open_spiel"):
         OpenSpielGame("tic_tac_toe")
 
 

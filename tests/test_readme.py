@@ -1,25 +1,31 @@
-"""Every command and script of the READMEs runs; only budgets are cut down."""
+"""Every command and script of the READMEs and of the pages in docs/ runs once; only budgets are smaller."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import textwrap
 from functools import cache
 from pathlib import Path
 
 import pytest
 from commands import Command, clean_environment
 
+from rlkit.cli.main import VERBS
+
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-BENCHMARKS = ROOT / "tests/benchmarks/README.md"
+BENCHMARKS = [ROOT / "tests/benchmarks/README.md", ROOT / "docs/results.md"]
 FOLDERS = [ROOT / name / "README.md" for name in ("agents", "envs", "conf", "videos", "rlkit/learners")]
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [README, *DOCS, *FOLDERS]
 
 BUDGET = "total_steps=300 eval.every=150 eval.episodes=2 eval.max_steps=200 checkpoint.every=150"
 SMALLER = "num_envs=2 total_steps=200 eval.every=200 eval.episodes=1 eval.max_steps=30 checkpoint.every=200"
-"""For pictures, whose networks are slow."""
+"""For images, whose networks are slow."""
 SET_UP = "python3 -m venv"
 FIT_SMALLER = {"experiment=discounts": "learner.max_iter=500 pictures=false"}
 
@@ -28,15 +34,40 @@ FLOWERS = "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n"
 
 
 def blocks(path: Path, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", path.read_text(), re.DOTALL)
+    """Return the code blocks of a page in `language`, those within lists as well."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", path.read_text(), re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(block) for _, block in found]
 
 
 def commands(path: Path) -> list[str]:
-    """Return the command lines of a README: of its bash blocks, and in backticks within tables."""
+    """Return the command lines of a page: of its bash blocks, and in backticks within its text and tables."""
     lines = [line for block in blocks(path, "bash") for line in block.splitlines() if line]
-    table = [line for line in path.read_text().splitlines() if line.startswith("|")]
-    lines += [command for row in table for command in re.findall(r"`(rlkit [^`]*)`", row) if "…" not in command]
-    return [line for line in lines if not line.startswith(SET_UP)]
+    text = re.sub(r"^ *```.*?^ *```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    lines += [" ".join(command.split()) for command in re.findall(r"`(rlkit \w+ [^`]*)`", text) if "…" not in command]
+    return [line for line in lines if not line.startswith((SET_UP, "pip install"))]
+
+
+def run_folder(command: str) -> str:
+    """Return the name of the folder that a training makes by default, without its seed."""
+    named = dict(word.split("=", 1) for word in command.split() if re.match(r"(agent|env)=", word))
+    return f"runs/{named.get('agent', 'dqn')}_{named.get('env', 'cartpole')}_s"
+
+
+@cache
+def first_pages() -> dict[str, Path]:
+    """Return for each command the page that it stands on first."""
+    return {command: path for path in reversed(PAGES) for command in commands(path)}
+
+
+def to_run(path: Path) -> list[str]:
+    """Return the commands of a page that run with it: those of no earlier page, and what later ones of it need."""
+    found = list(dict.fromkeys(commands(path)))
+    return [
+        command
+        for place, command in enumerate(found)
+        if first_pages()[command] == path
+        or (command.startswith("rlkit train") and any(run_folder(command) in later for later in found[place + 1 :]))
+    ]
 
 
 def cut_down(command: str) -> str:
@@ -52,12 +83,12 @@ def cut_down(command: str) -> str:
     if any(word.startswith("resume=") for word in words):
         return f"{command} total_steps=450"
     command = re.sub(r"agent\.simulations=\d+", "agent.simulations=8", command)
-    deep = not re.search(r"agent=(?!dqn\b)\w|safecab|hidden_velocity|cloning|clusters", command)
-    pictures = re.search(r"env=atari|rainbow|atari_|car_racing", command)
-    starts = f"agent.learning_starts={190 if pictures else 100}" if deep else ""
+    deep = not re.search(r"agent=(?!dqn\b)\w|safecab|hidden_velocity|cloning|clusters|ppo_", command)
+    images = re.search(r"env=atari|rainbow|atari_|car_racing|pong", command)
+    starts = f"agent.learning_starts={190 if images else 100}" if deep else ""
     # The first run films its agent as any does.
     video = "" if words == ["rlkit", "train"] or "video=" in command else "video=none"
-    return f"{command} {SMALLER if pictures else BUDGET} {starts} {video}"
+    return f"{command} {SMALLER if images else BUDGET} {starts} {video}"
 
 
 def expanded(word: str, folder: Path) -> list[str]:
@@ -99,39 +130,54 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_commands_of_the_readme_run_in_its_order(tmp_path: Path, site: Path) -> None:
-    run(cut_down("rlkit train"), tmp_path, site)
-    (tmp_path / "flowers.csv").write_text(FLOWERS)
-    for command in commands(README):
-        if command.startswith("pip install") or command == "rlkit train":
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, site: Path) -> Path:
+    """A folder with the run of the first command, a plugin, and rows to predict."""
+    folder: Path = tmp_path_factory.mktemp("trained")
+    run(cut_down("rlkit train"), folder, site)
+    (folder / "flowers.csv").write_text(FLOWERS)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in PAGES if to_run(path) not in ([], ["rlkit train"])],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_the_commands_of_a_page_run_in_its_order(path: Path, tmp_path: Path, trained: Path, site: Path) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    for command in to_run(path):
+        if command == "rlkit train":
             continue
         waits_for_a_display = "human=true" in command and "terminal=true" not in command
         output = run(cut_down(command), tmp_path, site, status=2 if waits_for_a_display else 0)
         assert "Traceback" not in output
 
 
-@pytest.mark.parametrize("path", FOLDERS, ids=lambda path: path.parent.name)
-def test_the_commands_of_the_folders_readmes_run(path: Path, tmp_path: Path, site: Path) -> None:
-    found = commands(path)
-    assert found
-    if any("run=runs/dqn_cartpole_s0" in command for command in found):
-        run(cut_down("rlkit train"), tmp_path, site)
-    (tmp_path / "flowers.csv").write_text(FLOWERS)
-    for command in found:
-        run(cut_down(command), tmp_path, site)
+def test_no_command_is_left_out() -> None:
+    written = {command for path in PAGES for command in commands(path)}
+    assert written == {command for path in PAGES for command in to_run(path)}
+    assert len(written) > 100
 
 
-def test_the_scripts_of_the_readmes_run(tmp_path: Path, site: Path) -> None:
-    scripts = [script for path in (README, *FOLDERS) for script in blocks(path, "python")]
-    assert len(scripts) == 4
-    for script in scripts:
-        (tmp_path / "script.py").write_text(script.replace("50_000)", "2_000)").replace("=3_000)", "=600)"))
-        environment = clean_environment(PYTHONPATH=str(site))
-        subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=environment, check=True)
+def test_commands_in_the_text_name_a_verb() -> None:
+    for path in PAGES:
+        for word in re.findall(r"`rlkit ([^`]+)`", path.read_text()):
+            assert word.split()[0].strip("<>") in {*VERBS, "verb"}, f"{path.name}: rlkit {word}"
+
+
+SCRIPTS = [(path, script) for path in PAGES for script in blocks(path, "python")]
+
+
+@pytest.mark.parametrize(("path", "script"), SCRIPTS, ids=lambda value: getattr(value, "stem", ""))
+def test_the_scripts_of_the_pages_run(path: Path, script: str, tmp_path: Path, site: Path) -> None:
+    small = script.replace("50_000)", "2_000)").replace("=3_000)", "=600)").replace("episodes=100", "episodes=5")
+    (tmp_path / "script.py").write_text(small)
+    subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=clean_environment(PYTHONPATH=str(site)), check=True)
 
 
 def test_the_plain_script_has_at_most_thirty_lines() -> None:
-    assert max(len(script.splitlines()) for script in blocks(README, "python")) <= 30
+    assert max(len(script.splitlines()) for _, script in SCRIPTS) <= 30
 
 
 def test_ci_runs_the_readmes_test_command() -> None:
@@ -139,10 +185,12 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert len(set_ups) == 2
     assert set_ups[0].endswith("rlkit train")
     assert "README.md" in (ROOT / ".ci/run").read_text()
+    assert set_ups[1] in (ROOT / "CONTRIBUTING.md").read_text()
+    assert "run: .ci/run" in (ROOT / ".github/workflows/ci.yml").read_text()
 
 
 def benchmarks(pattern: str) -> list[str]:
-    found = re.findall(rf"`({pattern} [^`]*)`", BENCHMARKS.read_text())
+    found = [command for path in BENCHMARKS for command in re.findall(rf"`({pattern} [^`]*)`", path.read_text())]
     assert found
     return found
 
@@ -172,6 +220,12 @@ def test_the_slow_tests_of_the_benchmarks_readme_are_there() -> None:
 
 
 def test_the_files_that_the_readmes_link_to_exist() -> None:
-    for path in [README, BENCHMARKS, *FOLDERS]:
+    for path in [README, ROOT / "tests/README.md", *BENCHMARKS, *FOLDERS]:
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", path.read_text()):
-            assert (path.parent / target).exists(), f"{path.name} links to {target}"
+            there = path.parent / target
+            plot = ROOT / "tests/benchmarks/results" / there.name  # the site's build puts it among the images
+            assert there.exists() or plot.exists(), f"{path.name} links to {target}"
+
+
+def test_the_readme_is_a_front_page() -> None:
+    assert len(README.read_text().splitlines()) <= 130

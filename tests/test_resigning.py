@@ -185,7 +185,7 @@ class TestAgent:
     def test_settings_without_sense_are_refused(self) -> None:
         assert resignation_of(None, 0.1, None, False) is None
         assert resignation_of(-1.0, 0.1, None, True) == Resignation(-1.0, 0.1)
-        with pytest.raises(UsageError, match=r"this environment is no game that can be given up"):
+        with pytest.raises(UsageError, match=r"this environment does not let players give up"):
             resignation_of(-0.9, 0.1, 1.0, False)
         with pytest.raises(UsageError, match=r"resign_at is 0.5; it must be from -1, a lost game, to less than 0"):
             resignation_of(0.5, 0.1, 1.0, True)

@@ -218,7 +218,7 @@ def test_without_tensorboard_the_run_is_refused_before_it_begins(tmp_path: Path)
     (tmp_path / "tensorboard.py").write_text("raise ImportError('no TensorBoard here')\n")
     env = clean_environment(PYTHONPATH=str(tmp_path))
     line = refused("train", *TRAIN, *PERIODS, cwd=tmp_path, env=env)
-    assert line.startswith("rlkit: logger=tensorboard needs TensorBoard: pip install ")
+    assert line.startswith("rlkit: logger=tensorboard needs TensorBoard: pip install tensorboard")
     assert not list(tmp_path.glob("runs/*"))
 
 
@@ -227,7 +227,7 @@ def test_a_package_that_is_not_there_is_named_before_anything_is_built(monkeypat
 
     config = run_config(*TRAIN, *PERIODS)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r'logger=tensorboard needs tensorboard: pip install "rlkit\[tensorboard\]"'):
+    with pytest.raises(UsageError, match=r"logger=tensorboard needs tensorboard: pip install tensorboard, or"):
         _check(config)
 
 

@@ -12,8 +12,8 @@ VERBS = {
     "train": "train an agent in an environment (the default: DQN on CartPole)",
     "eval": "score an agent of a run in fresh episodes",
     "play": "record an agent to an mp4, or play yourself",
-    "match": "let players of a game play each other: results and Elo",
-    "analyse": "say what a search thinks of a position of a game",
+    "match": "let players play a game against each other: results and Elo",
+    "analyse": "analyze a position of a game by tree search",
     "fit": "fit a learner to data (the default: a tree on iris)",
     "predict": "predict the rows of a file with a fit run",
     "report": "compare runs on one HTML page",
@@ -76,7 +76,8 @@ def _guarded(verb: str, rest: list[str]) -> int:
         from rlkit.core.resources import prepare_torch
         from rlkit.core.types import RunError, UsageError
     except ImportError as error:
-        return _complain(f"{error}; rlkit needs it: pip install --force-reinstall rlkit", 1)
+        package = (error.name or "numpy").partition(".")[0]
+        return _complain(f"{error}; rlkit needs it: pip install --force-reinstall {package}", 1)
     prepare_torch()
     try:
         return int(import_module(f"rlkit.cli.verbs.{verb}").main(rest))

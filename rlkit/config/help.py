@@ -177,7 +177,7 @@ def _keys_and_groups(verb: str, path: Path) -> list[str]:
     lines = path.read_text().splitlines()
     chosen = defaults(lines)
     keys = [(f"{key.name}={'…' if key.value == '???' else key.value}", key.comment) for key in read_keys(lines)]
-    parts = ["keys, and the values they have if you say nothing\n" + columns(keys)]
+    parts = ["keys and their defaults\n" + columns(keys)]
     known = {"train": GROUPS, "fit": FIT_GROUPS}
     groups = known.get(verb) or tuple(group for group in (*GROUPS, *FIT_GROUPS[:1], "expert") if group in chosen)
     shown = [_group(group, chosen.get(group, ""), verb) for group in groups]

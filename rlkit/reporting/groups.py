@@ -60,7 +60,7 @@ def open_runs(directories: Sequence[Path | str]) -> list[AnyRun]:
     for directory in unique.values():
         within = len(list(directory.glob("*/config.yaml")))
         if within and not (directory / "config.yaml").is_file():
-            raise UsageError(f"{directory} is no run but holds {within}: rlkit report {directory / '*'}")
+            raise UsageError(f"{directory} is not a run, but holds {within} runs: rlkit report {directory / '*'}")
     return [opened(directory) for directory in unique.values()]
 
 

@@ -18,6 +18,7 @@ import yaml
 from rlkit.config.messages import nearest
 from rlkit.config.run_config import FitRunConfig, TrainRunConfig
 from rlkit.config.typed import plain_data, typed
+from rlkit.core.distribution import DISTRIBUTION
 from rlkit.core.types import UsageError
 
 C = TypeVar("C")
@@ -26,7 +27,6 @@ CHECKPOINTS = "checkpoints"
 """The folder of a run's checkpoints in its own."""
 
 PACKAGES = (
-    "rlkit",
     "numpy",
     "gymnasium",
     "ale-py",
@@ -214,7 +214,7 @@ def identity(directory: Path) -> str:
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a run may depend on."""
     found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
-    for package in PACKAGES:
+    for name, package in (("rlkit", DISTRIBUTION), *((package, package) for package in PACKAGES)):
         with suppress(PackageNotFoundError):
-            found[package] = version(package)
+            found[name] = version(package)
     return found

@@ -16,7 +16,7 @@ from rlkit.config.compose import Choices
 from rlkit.core.types import UsageError
 from rlkit.runs.callbacks import Callbacks
 
-LOGGERS = {"wandb": "pip install wandb", "tensorboard": 'pip install "rlkit[tensorboard]"'}
+LOGGERS = {"wandb": "pip install wandb", "tensorboard": "pip install tensorboard"}
 """Loggers that need a package of the same name, and how to get it."""
 
 

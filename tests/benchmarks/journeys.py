@@ -127,15 +127,15 @@ def gathers(function: Function) -> bool:
 
 def parts(*words: str) -> tuple[Any, Any]:
     """Return the agent that a command makes, and the stream of its transitions."""
-    from rlkit.config import instantiate
     from rlkit.config.compose import composed
+    from rlkit.config.run_config import TrainRunConfig, requested
     from rlkit.core.seeding import Seeds
     from rlkit.runs import build
     from rlkit.runs.training import stream
 
-    config = instantiate.plain(composed("train", [*QUIET, *words])[0])
-    env = build.make_environment(config, num_envs=config["num_envs"])
-    agent = build.make_agent(config, env, Seeds(config["seed"]))
+    config = requested(TrainRunConfig, *composed("train", [*QUIET, *words]))
+    env = build.make_environment(config.environment, num_envs=config.num_envs)
+    agent = build.make_agent(config.agent_config, env, Seeds(config.seed))
     return agent, stream(config, agent, env, opaque=False)
 
 

@@ -10,8 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from rlkit.core.distribution import DISTRIBUTION
+
 PACKAGES = (
-    *("rlkit", "gymnasium", "ale-py", "numba", "numpy", "scikit-learn", "scipy", "torch"),
+    *("gymnasium", "ale-py", "numba", "numpy", "scikit-learn", "scipy", "torch"),
     *("stable-baselines3", "tianshou", "torchrl", "scikit-surprise", "implicit", "open_spiel"),
 )
 
@@ -28,11 +30,11 @@ def write(folder: Path, name: str, rows: list[dict[str, Any]], **more: Any) -> N
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of `PACKAGES` that are installed."""
+    """Return the versions of rlkit and of those `PACKAGES` that are installed."""
     found = {}
-    for package in PACKAGES:
+    for name, package in (("rlkit", DISTRIBUTION), *((package, package) for package in PACKAGES)):
         try:
-            found[package] = version(package)
+            found[name] = version(package)
         except PackageNotFoundError:
             continue
     return found

@@ -27,7 +27,6 @@ from replay_peers import LIBRARIES, OPTIONS
 from rlkit.core.types import StepInfo, Transition
 
 CYCLE, EPISODE = 16, 800
-PACKAGES = ("rlkit", "stable-baselines3", "tianshou", "torchrl", "torch", "numpy")
 
 
 def transitions(num_envs: int) -> list[Transition]:

@@ -26,6 +26,8 @@ from operators import Mutant
 from reach import Reaching, measure
 from trials import Trial, tried
 
+from rlkit.core.distribution import own_version
+
 FIELDS = [
     "area",
     "module",
@@ -40,7 +42,7 @@ FIELDS = [
     "left_out",
     "seconds",
 ]
-PACKAGES = ("rlkit", "coverage", "hypothesis", "numba", "numpy", "pytest", "torch")
+PACKAGES = ("coverage", "hypothesis", "numba", "numpy", "pytest", "torch")
 Row = dict[str, Any]
 
 
@@ -207,7 +209,7 @@ def _write(path: Path, rows: list[Row]) -> None:
 def _note(options: argparse.Namespace) -> None:
     """Write beside the results what they were made with."""
     made_with = {name: getattr(options, name) for name in ("seed", "count", "only", "patience", "measure")}
-    made_with |= {"versions": {name: version(name) for name in PACKAGES if find_spec(name)}}
+    made_with |= {"versions": {"rlkit": own_version(), **{name: version(name) for name in PACKAGES if find_spec(name)}}}
     made_with |= {"python": platform.python_version(), "cores": os.cpu_count()}
     options.results.with_suffix(".json").write_text(json.dumps(made_with, indent=1) + "\n")
 

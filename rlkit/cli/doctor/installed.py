@@ -13,15 +13,17 @@ from io import StringIO
 from pathlib import Path
 
 from rlkit.cli.doctor.findings import Finding, State
+from rlkit.core.distribution import DISTRIBUTION, own_version
 
 FIRST, BEYOND = (3, 11), (3, 14)
 """The versions of Python that rlkit runs on; the second is the first that it is not tested on."""
 
 EXTRAS = {
-    "box2d": ("box2d", "Box2D", "env=lunar_lander"),
-    "tensorboard": ("TensorBoard", "tensorboard", "logger=[csv,terminal,tensorboard]"),
+    "Box2D": ("Box2D", "env=lunar_lander", 'pip install "gymnasium[box2d]"'),
+    "TensorBoard": ("tensorboard", "logger=[csv,terminal,tensorboard]", "pip install tensorboard"),
+    "OpenSpiel": ("pyspiel", "env=open_spiel", "pip install open_spiel"),
 }
-"""Extras with the module that each brings, and what it is for."""
+"""Optional packages: the module that each brings, what it is for, and how to get it."""
 
 Version = tuple[int, ...]
 
@@ -33,12 +35,12 @@ def python() -> Iterator[Finding]:
     yield Finding(
         "Python", State.ok if right else State.required, own, "" if right else "install Python 3.11, 3.12 or 3.13"
     )
-    yield Finding("rlkit", State.ok, f"{version('rlkit')} in {Path(__file__).parent.parent}")
+    yield Finding("rlkit", State.ok, f"{own_version()} in {Path(__file__).parents[2]}")
 
 
 def packages() -> Iterator[Finding]:
     """Tell which of the packages that rlkit needs are missing or too old."""
-    needed = [line for line in requires("rlkit") or [] if "extra ==" not in line]
+    needed = [line for line in requires(DISTRIBUTION) or [] if "extra ==" not in line]
     lacking = [finding for line in needed if (finding := _lacking(line)) is not None]
     yield from lacking
     if not lacking:
@@ -107,12 +109,12 @@ def wandb() -> Iterator[Finding]:
 
 
 def extras() -> Iterator[Finding]:
-    """Tell which extras are there."""
-    for extra, (name, module, use) in EXTRAS.items():
+    """Tell which of the optional packages are there."""
+    for name, (module, use, remedy) in EXTRAS.items():
         if find_spec(module) is not None:
             yield Finding(name, State.ok, f"there, for {use}")
         else:
-            yield Finding(name, State.absent, f"not installed; {use} needs it", f'pip install "rlkit[{extra}]"')
+            yield Finding(name, State.absent, f"not installed; {use} needs it", remedy)
 
 
 def plugins() -> Iterator[Finding]:

@@ -49,6 +49,6 @@ def as_text(findings: Sequence[Finding]) -> Iterator[str]:
     broken = sum(finding.state == State.broken for finding in findings)
     yield ""
     if lacking:
-        yield f"not ready: {lacking} to mend before anything else"
+        yield f"not ready: fix {lacking} marked MISSING first"
     else:
         yield "ready to train" + (f"; {broken} marked ! do not work" if broken else "")

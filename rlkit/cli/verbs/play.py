@@ -110,7 +110,7 @@ def _in_window(run: Run, config: DictConfig) -> list[float]:
     from rlkit.play.human import play_in_window
 
     if config.terminal:
-        raise UsageError(f"{run.name} is no game with turns: it is played in a window, not in the terminal")
+        raise UsageError(f"{run.name} is not played in turns, so it needs a window; leave out terminal=true")
     return play_in_window(run, episodes=config.episodes, seed=config.seed, fps=config.fps)
 
 

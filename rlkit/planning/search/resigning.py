@@ -59,7 +59,7 @@ def resignation_of(at: float | None, played_on: float, bound: float | None, can_
         return None
     if not can_resign:
         raise UsageError(
-            f"agent.resign_at is {at:g}, but this environment is no game that can be given up; set agent.resign_at=null"
+            f"agent.resign_at is {at:g}, but this environment does not let players give up; set agent.resign_at=null"
         )
     most = 1.0 if bound is None else bound
     if not -most <= at < 0:

@@ -17,7 +17,7 @@ from rlkit.core.statistics import EvaluationResult
 from rlkit.core.types import Metrics, State, UsageError
 from rlkit.runs.loggers.history import evaluation_metrics, missing_rows
 
-REMEDY = 'pip install "rlkit[tensorboard]"'
+REMEDY = "pip install tensorboard"
 FINAL_FILES = ".final"
 """How the names of event files end that hold a final evaluation."""
 
