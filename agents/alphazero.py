@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlkit.algorithms.counters import multiples
 from rlkit.algorithms.exploration import tell_if_late
 from rlkit.algorithms.fixed_policies import Following
+from rlkit.core.schedules import multiples
 from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError, require_least, require_share
 from rlkit.networks import GradientSettings, Optimizer, load_module_state, module_state, to_tensor
 from rlkit.networks.policy_value import PolicyValue, masked
