@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlkit.algorithms.counters import multiples
 from rlkit.algorithms.exploration import tell_if_late
 from rlkit.algorithms.fixed_policies import Following
+from rlkit.core.schedules import multiples
 from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError, require_least, require_share
 from rlkit.networks import GradientSettings, Optimizer, load_module_state, module_state, to_tensor
 from rlkit.networks.policy_value import PolicyValue, masked
-from rlkit.planning.search import PUCT, Judge, Model, Noise
+from rlkit.planning.search import PUCT, DirichletNoise, Judge, Model
 from rlkit.planning.search.planner import SearchPlayer
 from rlkit.planning.search.positions import PositionReplay
 from rlkit.planning.search.resigning import Resignations, resignation_of
@@ -112,7 +112,7 @@ class AlphaZero(Following):
             model,
             settings.search(model, Judge(self.judge), PUCT),
             keep=settings.keep_tree,
-            noise=Noise(settings.noise_share, settings.noise_concentration),
+            noise=DirichletNoise(settings.noise_share, settings.noise_concentration),
             temperature=settings.temperature,
             temperature_moves=settings.temperature_moves,
             resignation=resignation,

@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.algorithms.counters import multiples
 from rlkit.algorithms.exploration import epsilon_greedy, tell_if_late
-from rlkit.core.schedules import Schedule, require_shares
+from rlkit.core.schedules import Schedule, multiples, require_shares
 from rlkit.core.types import (
     Array,
     Batch,

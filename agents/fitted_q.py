@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.algorithms.counters import Counts, multiples, require_unit
+from rlkit.algorithms.counters import Counts, require_unit
 from rlkit.algorithms.exploration import epsilon_greedy
 from rlkit.algorithms.fitted_values import RegressedValues
-from rlkit.core.schedules import Schedule
+from rlkit.core.schedules import Schedule, multiples
 from rlkit.core.targets import td_target
 from rlkit.core.types import (
     Array,

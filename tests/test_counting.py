@@ -2,7 +2,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transitions import transition
 
-from rlkit.algorithms.counters import Counts, multiples
+from rlkit.algorithms.counters import Counts
+from rlkit.core.schedules import multiples
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(1, 20), st.integers(0, 80))

@@ -6,6 +6,8 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rlkit.algorithms.tabular.traces import Step, plain
 from rlkit.core import loop
 
@@ -49,3 +51,27 @@ def test_what_is_executed_is_counted_once_from_the_beginning_to_the_end() -> Non
     assert ended
     assert [function[:2] for function in functions] == [("rlkit.algorithms.tabular.traces", "plain"), crossed]
     assert modules == ["rlkit.algorithms.tabular.traces", "rlkit.core.loop"]
+
+
+def test_a_step_of_dqn_with_its_gradient_step_is_42_functions_in_12_modules() -> None:
+    functions, modules = script().dqn().counted()
+    names = {function.name for function in functions}
+    assert {"DQN.act", "DQN.observe", "DQN._gradient_step", "UniformReplay.sample", "Expected.loss"} <= names
+    assert len(functions) <= 42
+    assert len(modules) <= 12
+
+
+def test_a_command_reaches_the_launch_of_its_run_through_25_modules() -> None:
+    functions, modules = script().walked("start")
+    assert "composed" in {function.name for function in functions}
+    assert len(modules) <= 25
+
+
+@pytest.mark.slow
+def test_a_resumed_run_restores_its_replay_through_52_modules() -> None:
+    functions, modules = script().walked("resume")
+    assert {"Training.resume", "UniformReplay.load_state_dict"} <= {function.name for function in functions}
+    assert len(modules) <= 52
+    unused = {"convolutional", "actor_critic", "policy_value", "population", "weights"}
+    assert not {f"rlkit.networks.{name}" for name in unused} & set(modules)
+    assert "rlkit.replay.prioritized" not in modules

@@ -20,14 +20,6 @@ def require_unit(name: str, value: str) -> str:
     return value
 
 
-def multiples(before: int, after: int, every: int, *, first: int = 0) -> int:
-    """Return how many multiples of `every` lie in (before, after] and are no less than `first`.
-
-    N environments pass several at once: what is due at each is due as often, however many there are.
-    """
-    return max(0, after // every - max(before, first - 1) // every)
-
-
 @dataclass
 class Counts:
     """What has been observed.

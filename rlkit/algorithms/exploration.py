@@ -56,8 +56,10 @@ def epsilon_greedy(q: Array, epsilon: float, rng: np.random.Generator, legal_act
         return action
     exploring = np.flatnonzero(rng.random(len(q)) < epsilon)
     if exploring.size:
-        legal = None if legal_actions is None else legal_actions[exploring]
-        action[exploring] = uniform(q.shape[1], exploring.size, rng, legal)
+        if legal_actions is None:
+            action[exploring] = rng.integers(q.shape[1], size=exploring.size)
+        else:
+            action[exploring] = uniform(q.shape[1], exploring.size, rng, legal_actions[exploring])
     return action
 
 

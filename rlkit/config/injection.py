@@ -141,7 +141,7 @@ def _check_asked(node: Mapping[str, Any], target: Callable[..., Any], path: str)
     asked = _asked(node)
     if not isinstance(asked, list) or not all(isinstance(name, str) for name in asked):
         raise UsageError(f"{path}._from_run_ is {asked!r}; it must be a list of parameters, e.g. [device]")
-    wanted = signature.parameters(target)
+    wanted = signature.parameters(target) if asked else {}
     for name in asked if wanted else ():
         if name not in wanted:
             owner = signature.name_of(target)

@@ -68,7 +68,7 @@ def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading
     signature.refuse_unknown(arguments, wanted, target, path)
     # Plain values first: where a node within refers to one, it is this one that was typed.
     plain_values = {key: value for key, value in arguments.items() if not _holds_targets(value)}
-    signature.check(plain_values, target, path)
+    signature.check(plain_values, wanted, target, path)
     parts = _prepared(arguments, context, path)
     positional = list(wanted)[:leading]
     names = injection.names(node, target, context, path, {*arguments, *positional})
@@ -80,7 +80,8 @@ def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading
         context = {**context, **own}
         built = {key: part(context) for key, part in parts.items()}
         if len(built) > len(plain_values):
-            signature.check({key: built[key] for key in built if key not in plain_values}, target, path)
+            inner = {key: built[key] for key in built if key not in plain_values}
+            signature.check(inner, wanted, target, path)
         if partial:
             return functools.partial(target, *values, **settings.gathered(built, taken))
         known = {name: context[name](path) for name in names}

@@ -39,9 +39,8 @@ def settings_of(target: Callable[..., Any]) -> SettingsParameter | None:
     return None if base in (None, object) else settings_of(base)
 
 
-def flattened(parameters: Parameters, target: Callable[..., Any]) -> Parameters:
-    """Return the `parameters` of `target` with the fields of its settings in their place."""
-    settings = settings_of(target)
+def flattened(parameters: Parameters, settings: SettingsParameter | None) -> Parameters:
+    """Return the `parameters` of a callable with the fields of its `settings` in their place."""
     if settings is None:
         return parameters
     return {**{name: one for name, one in parameters.items() if name != settings.name}, **settings.fields}

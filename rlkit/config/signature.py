@@ -68,11 +68,12 @@ def _is_none(name: str, target: Callable[..., Any]) -> bool:
 def _owned(target: Callable[..., Any]) -> dict[str, tuple[inspect.Parameter, Callable[..., Any]]]:
     """Return the parameters of `target`, each with the callable in whose module its annotation is to be read."""
     try:
-        own = settings.flattened(inspect.signature(target).parameters, target)
+        written = inspect.signature(target).parameters
     except ValueError:
         return {}
-    rest = [name for name, parameter in own.items() if parameter.kind is parameter.VAR_KEYWORD]
     taken = settings.settings_of(target)
+    own = settings.flattened(written, taken)
+    rest = [name for name, parameter in own.items() if parameter.kind is parameter.VAR_KEYWORD]
     owners = {} if taken is None else dict.fromkeys(taken.fields, taken.kind)
     named = {name: (parameter, owners.get(name, target)) for name, parameter in own.items() if name not in rest}
     if not rest or not isinstance(target, type) or target.__base__ in (None, object):
@@ -80,15 +81,14 @@ def _owned(target: Callable[..., Any]) -> dict[str, tuple[inspect.Parameter, Cal
     return {**_owned(target.__base__), **named}
 
 
-def check(given: Mapping[str, Any], target: Callable[..., Any], path: str) -> None:
-    """Refuse options that `target` does not have, and values that are of another type than it says.
+def check(given: Mapping[str, Any], wanted: Parameters, target: Callable[..., Any], path: str) -> None:
+    """Refuse options that are not `wanted`, the parameters of `target`, and values of another type than it says.
 
     Only what is certain is refused: a plain value for an annotation that is a plain type or a class of objects.
 
     Raises:
         UsageError: naming ``path.key``, the value and the remedy.
     """
-    wanted = parameters(target)
     refuse_unknown(given, wanted, target, path)
     for key, value in given.items():
         if key in wanted and (problem := _mismatch(value, wanted[key].annotation, target)):

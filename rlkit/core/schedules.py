@@ -1,4 +1,4 @@
-"""Schedules: values that depend on the number of agent decisions made."""
+"""Schedules: values that depend on the number of agent decisions made, and periods of it."""
 
 from __future__ import annotations
 
@@ -91,6 +91,14 @@ class Annealed:
     def __call__(self, step: int) -> float:
         """Return the value at `step`."""
         return self.schedule(step) * max(0.0, 1 - step / self.steps)
+
+
+def multiples(before: int, after: int, every: int, *, first: int = 0) -> int:
+    """Return how many multiples of `every` lie in (before, after] and are no less than `first`.
+
+    N environments pass several at once: what is due at each is due as often, however many there are.
+    """
+    return max(0, after // every - max(before, first - 1) // every)
 
 
 def require_shares(name: str, schedule: Schedule) -> Schedule:

@@ -27,7 +27,7 @@ def by_class(estimator: str, random_state: FromRun[int | None], **settings: Any)
     wanted = signature.parameters(kind)
     if signature.takes_seed(kind):
         settings = {**settings, "random_state": random_state}
-    signature.check(settings, kind, "learner")
+    signature.check(settings, wanted, kind, "learner")
     signature.require(wanted, set(settings), kind, "learner")
     return kind(**settings)
 

@@ -1,21 +1,57 @@
 """Networks (torch): torsos that read observations, action values or policies on top, and their states as plain data."""
 
-from rlkit.networks.action_distributions import ActionDistribution, action_distribution
-from rlkit.networks.activation_cache import ActivationCache
-from rlkit.networks.actor_critic import ActorCritic, Outputs
-from rlkit.networks.blocks import BlockCNN
-from rlkit.networks.boards import ResidualBoard, auto
-from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, StridedCNN, channels_last
-from rlkit.networks.observations import is_board, is_image
-from rlkit.networks.optimizer import FlatParameters, GradientSettings, Optimizer, OptimizerSettings, step_together
-from rlkit.networks.policy_value import PolicyValue
-from rlkit.networks.population import Population
-from rlkit.networks.precision import mixed, require_precision, takes_bfloat16
-from rlkit.networks.pretrained import begin_with, fill, trainable
-from rlkit.networks.q_network import NoisyLinear, QNetwork
-from rlkit.networks.tensors import load_module_state, load_optimizer_state, module_state, optimizer_state, to_tensor
-from rlkit.networks.torsos import ACTIVATIONS, MLP, Flat, Torso
-from rlkit.networks.weights import Weights, encoder_of, fill_torso, read_encoder, save_encoder
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlkit.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from rlkit.networks.action_distributions import ActionDistribution, action_distribution
+    from rlkit.networks.activation_cache import ActivationCache
+    from rlkit.networks.actor_critic import ActorCritic, Outputs
+    from rlkit.networks.blocks import BlockCNN
+    from rlkit.networks.boards import ResidualBoard
+    from rlkit.networks.choice import auto
+    from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, StridedCNN, channels_last
+    from rlkit.networks.observations import is_board, is_image
+    from rlkit.networks.optimizer import (
+        FlatParameters,
+        GradientSettings,
+        Optimizer,
+        OptimizerSettings,
+        step_together,
+        trainable,
+    )
+    from rlkit.networks.policy_value import PolicyValue
+    from rlkit.networks.population import Population
+    from rlkit.networks.precision import mixed, require_precision, takes_bfloat16
+    from rlkit.networks.pretrained import begin_with, fill
+    from rlkit.networks.q_network import NoisyLinear, QNetwork
+    from rlkit.networks.tensors import load_module_state, load_optimizer_state, module_state, optimizer_state, to_tensor
+    from rlkit.networks.torsos import ACTIVATIONS, MLP, Flat, Torso
+    from rlkit.networks.weights import Weights, encoder_of, fill_torso, read_encoder, save_encoder
+
+_MODULES = {
+    "action_distributions": ("ActionDistribution", "action_distribution"),
+    "activation_cache": ("ActivationCache",),
+    "actor_critic": ("ActorCritic", "Outputs"),
+    "blocks": ("BlockCNN",),
+    "boards": ("ResidualBoard",),
+    "choice": ("auto",),
+    "convolutional": ("Image", "ImpalaCNN", "NatureCNN", "SmallCNN", "StridedCNN", "channels_last"),
+    "observations": ("is_board", "is_image"),
+    "optimizer": ("FlatParameters", "GradientSettings", "Optimizer", "OptimizerSettings", "step_together", "trainable"),
+    "policy_value": ("PolicyValue",),
+    "population": ("Population",),
+    "precision": ("mixed", "require_precision", "takes_bfloat16"),
+    "pretrained": ("begin_with", "fill"),
+    "q_network": ("NoisyLinear", "QNetwork"),
+    "tensors": ("load_module_state", "load_optimizer_state", "module_state", "optimizer_state", "to_tensor"),
+    "torsos": ("ACTIVATIONS", "MLP", "Flat", "Torso"),
+    "weights": ("Weights", "encoder_of", "fill_torso", "read_encoder", "save_encoder"),
+}
+"""What is imported when it is first used."""
 
 __all__ = [
     "ACTIVATIONS",
@@ -64,3 +100,5 @@ __all__ = [
     "to_tensor",
     "trainable",
 ]
+
+__getattr__ = lazy(__name__, _MODULES)

@@ -1,19 +1,17 @@
-"""A residual torso for boards, and the choice of a torso (torch)."""
+"""A residual torso for boards (torch)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.core.types import FromRun, UsageError
-from rlkit.networks.convolutional import ImpalaCNN, NatureCNN, Residual, SmallCNN, fitting
-from rlkit.networks.observations import highest_byte, is_board, is_image
+from rlkit.networks.convolutional import Residual
+from rlkit.networks.observations import highest_byte
 from rlkit.networks.tensors import as_floats
-from rlkit.networks.torsos import MLP, Chain, Torso
+from rlkit.networks.torsos import Chain, Torso
 
 
 class ResidualBoard(Torso):
@@ -62,21 +60,3 @@ class Floats(nn.Module):
 def _block(filters: int) -> Residual:
     first, second = (nn.Conv2d(filters, filters, 3, padding=1) for _ in range(2))
     return Residual(nn.ReLU(), first, nn.ReLU(), second)
-
-
-_FOR_IMAGES: Mapping[str, Callable[[spaces.Space[Any]], Torso]] = {
-    "nature": partial(NatureCNN, hidden=512),
-    "small": partial(SmallCNN, hidden=256),
-    "impala": partial(ImpalaCNN, depths=(16, 32, 32), blocks=2, hidden=256),
-}
-
-
-def auto(
-    observation_space: FromRun[spaces.Space[Any]], hidden: Sequence[int], activation: str, layer_norm: bool
-) -> Torso:
-    """Return the torso that fits: by their size one of three for images, `ResidualBoard` for boards, else an `MLP`."""
-    if is_image(observation_space):
-        return _FOR_IMAGES[fitting(observation_space)[0]](observation_space)
-    if is_board(observation_space):
-        return ResidualBoard(observation_space, filters=32, blocks=3, hidden=128)
-    return MLP(observation_space, hidden, activation, layer_norm)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from rlkit.core.schedules import Schedule, annealed
 from rlkit.core.types import State, UsageError, require_least, require_positive
-from rlkit.networks.pretrained import trainable
 from rlkit.networks.tensors import load_optimizer_state, optimizer_state
 
 
@@ -63,6 +62,11 @@ class GradientSettings(OptimizerSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive("agent", max_grad_norm=self.max_grad_norm)
+
+
+def trainable(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    """Return the parameters that are not frozen."""
+    return [parameter for parameter in parameters if parameter.requires_grad]
 
 
 class FlatParameters:

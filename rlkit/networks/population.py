@@ -6,8 +6,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from rlkit.networks.actor_critic import ActorCritic
-from rlkit.networks.optimizer import views
-from rlkit.networks.pretrained import trainable
+from rlkit.networks.optimizer import trainable, views
 
 
 class Population:

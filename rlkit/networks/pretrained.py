@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from torch import nn
 
 from rlkit.core.types import Array, UsageError
 from rlkit.networks.weights import Encoder, fill_torso, read_encoder
@@ -44,11 +41,6 @@ def begin_with(torso: Torso, encoder: str | None, *, freeze: bool, fresh: bool) 
     if fresh:
         seen = _seen_as_agents_do(encoder, read_encoder(encoder, KEY), torso.reader.highest)
         fill(torso, seen, encoder, KEY)
-
-
-def trainable(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-    """Return the parameters that are not frozen."""
-    return [parameter for parameter in parameters if parameter.requires_grad]
 
 
 def fill(torso: Torso, weights: dict[str, Array], encoder: str | Path, key: str = "encoder") -> None:

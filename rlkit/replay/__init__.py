@@ -1,6 +1,15 @@
 """Experience replay: every observation, and every frame of a stack of them, lies in memory once."""
 
-from rlkit.replay.prioritized import PrioritizedReplay
-from rlkit.replay.uniform import UniformReplay
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlkit.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from rlkit.replay.prioritized import PrioritizedReplay
+    from rlkit.replay.uniform import UniformReplay
 
 __all__ = ["PrioritizedReplay", "UniformReplay"]
+
+__getattr__ = lazy(__name__, {"prioritized": ("PrioritizedReplay",), "uniform": ("UniformReplay",)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
 import shutil
 import sys
@@ -52,9 +53,15 @@ class Frames(Protocol):
     def read(self, places: Array) -> Tree:
         """Return them as NumPy arrays wherever they lie."""
 
+    @property
+    def part(self) -> Callable[[Any, Any], Any]:
+        """Returns ``leaf[index]`` of each leaf of frames, which for plain arrays is their own indexing."""
+
 
 class ArrayFrames:
     """Frames in a NumPy array, in memory or mapped to a file."""
+
+    part = staticmethod(operator.getitem)
 
     def __init__(self, array: Array):
         """Use `array` [size, ...], whose contents do not matter yet."""
@@ -105,6 +112,8 @@ class Buffers:
 class TensorFrames:
     """Frames in a torch tensor, for agents that live on a GPU: what is sampled never crosses the bus."""
 
+    part = staticmethod(operator.getitem)
+
     def __init__(self, size: int, shape: tuple[int, ...], dtype: np.dtype[Any], device: str):
         """Take the memory on `device`."""
         import torch
@@ -131,6 +140,8 @@ class TensorFrames:
 
 class TreeFrames:
     """Frames that are trees of arrays: a ring for each leaf."""
+
+    part = staticmethod(tree.take)
 
     def __init__(self, rings: Tree):
         """Use the `rings`, a tree of `Frames`."""

@@ -121,7 +121,7 @@ class UniformReplay:
             self._add_irregular(transition)
             return
         assert self._frames is not None
-        self._frames.put(self._shown, successor if self._stack == 1 else tree.take(successor, NEWEST))
+        self._frames.put(self._shown, successor if self._stack == 1 else self._frames.part(successor, NEWEST))
         self._shown += len(last)
         actions, rewards, discounts, lasts, masks = self._pending
         actions += (tree.pack(action) if self._composed else action).tobytes()
@@ -170,9 +170,10 @@ class UniformReplay:
         reward, discount, end = self._rows.walk(slots, self._n_step, 1.0 if gamma is None else gamma)
         assert self._frames is not None
         observation, successor = self._observations(self._rows.take("window", slots), end, take or self._frames.take)
+        action = self._rows.take("action", slots)
         return Batch(
             observation=observation,
-            action=tree.unpack(self._rows.take("action", slots)),
+            action=tree.unpack(action) if self._composed else action,
             reward=reward,
             discount=discount,
             next_observation=successor,
@@ -186,7 +187,8 @@ class UniformReplay:
         if self._n_step > 1:
             window = np.concatenate([window[:, :-1], self._rows.take("window", end)[:, 1:]], axis=1)
         frames = take(window)
-        return tree.take(frames, self._parts[0]), tree.take(frames, self._parts[1])
+        assert self._frames is not None
+        return self._frames.part(frames, self._parts[0]), self._frames.part(frames, self._parts[1])
 
     def _fields(self, transition: Transition) -> dict[str, Array]:
         values = {name: getattr(transition, name) for name in FIELDS}
