@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rlkit.algorithms.counters import multiples
 from rlkit.algorithms.exploration import epsilon_greedy, tell_if_late
-from rlkit.core.schedules import Schedule, require_shares
+from rlkit.core.schedules import Schedule, require_probabilities
 from rlkit.core.types import (
     Array,
     Batch,
@@ -28,7 +28,7 @@ from rlkit.core.types import (
     UsageError,
     require_least,
     require_positive,
-    require_share,
+    require_probability,
 )
 from rlkit.networks import (
     FlatParameters,
@@ -85,9 +85,9 @@ class DQNSettings(GradientSettings):
         require_least(0, "agent", learning_starts=self.learning_starts)
         require_least(1, "agent", batch_size=self.batch_size, train_freq=self.train_freq)
         require_least(1, "agent", gradient_steps=self.gradient_steps, target_every=self.target_every)
-        require_positive("agent", tau=require_share("agent.tau", self.tau))
-        require_shares("agent.epsilon", self.epsilon)
-        require_share("agent.gamma", self.gamma)
+        require_positive("agent", tau=require_probability("agent.tau", self.tau))
+        require_probabilities("agent.epsilon", self.epsilon)
+        require_probability("agent.gamma", self.gamma)
         require_precision(self.precision)
 
 

@@ -10,7 +10,7 @@ from rlkit.core import tree
 from rlkit.core.loop import interact
 from rlkit.core.random_actions import random_action
 from rlkit.core.statistics import EvaluationEpisode
-from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Tree, UsageError, require_share
+from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Tree, UsageError, require_probability
 
 
 def evaluate(
@@ -90,7 +90,7 @@ def with_epsilon(agent: Actor, action_space: Any, epsilon: float, *, sample: boo
             "sample=true draws actions from a policy, which this agent does not have; leave it out, or set epsilon"
         )
     actor = _Sampling(agent) if sample else agent
-    return actor if require_share("epsilon", epsilon) == 0 else _WithEpsilon(actor, action_space, epsilon)
+    return actor if require_probability("epsilon", epsilon) == 0 else _WithEpsilon(actor, action_space, epsilon)
 
 
 class _Sampling:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import exp
 from typing import Protocol
 
-from rlkit.core.types import UsageError, require_share
+from rlkit.core.types import UsageError, require_probability
 
 
 class Schedule(Protocol):
@@ -93,14 +93,14 @@ class Annealed:
         return self.schedule(step) * max(0.0, 1 - step / self.steps)
 
 
-def require_shares(name: str, schedule: Schedule) -> Schedule:
+def require_probabilities(name: str, schedule: Schedule) -> Schedule:
     """Return a schedule of shares, such as epsilon, whose first and last values are shares.
 
     Raises:
         UsageError: one of them is not; `name` is that of the setting.
     """
     for step in (0, sys.maxsize):
-        require_share(f"{name} at step {step}" if step == 0 else f"{name} in the end", schedule(step))
+        require_probability(f"{name} at step {step}" if step == 0 else f"{name} in the end", schedule(step))
     return schedule
 
 

@@ -49,7 +49,7 @@ class WorkerError(RunError):
     """An environment failed in a worker process: its exception as text, which always travels between processes."""
 
 
-def require_share(name: str, value: float) -> float:
+def require_probability(name: str, value: float) -> float:
     """Return `value` if it lies between 0 and 1.
 
     Raises:

@@ -11,7 +11,7 @@ from rlkit.networks.optimizer import FlatParameters, GradientSettings, Optimizer
 from rlkit.networks.policy_value import PolicyValue
 from rlkit.networks.population import Population
 from rlkit.networks.precision import mixed, require_precision, takes_bfloat16
-from rlkit.networks.pretrained import begin_with, fill, trainable
+from rlkit.networks.pretrained import fill, load_pretrained, trainable
 from rlkit.networks.q_network import NoisyLinear, QNetwork
 from rlkit.networks.tensors import load_module_state, load_optimizer_state, module_state, optimizer_state, to_tensor
 from rlkit.networks.torsos import ACTIVATIONS, MLP, Flat, Torso
@@ -44,7 +44,6 @@ __all__ = [
     "Weights",
     "action_distribution",
     "auto",
-    "begin_with",
     "channels_last",
     "encoder_of",
     "fill",
@@ -53,6 +52,7 @@ __all__ = [
     "is_image",
     "load_module_state",
     "load_optimizer_state",
+    "load_pretrained",
     "mixed",
     "module_state",
     "optimizer_state",

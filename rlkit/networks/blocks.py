@@ -11,7 +11,7 @@ from torch import nn
 
 from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.convolutional import convolved
-from rlkit.networks.pretrained import begin_with
+from rlkit.networks.pretrained import load_pretrained
 from rlkit.networks.torsos import Chain, MakeLinear, Torso, activation_of
 
 T = TypeVar("T", str, float)
@@ -50,13 +50,13 @@ class BlockCNN(Torso):
             batch_norm: normalise each channel over the batch (Ioffe & Szegedy, 2015).
             dropout: share of activations left out in training after each pooling; or a list, one for each block.
             hidden_dropout: the same of the fully connected layer.
-            encoder: as in `begin_with`.
-            freeze: as in `begin_with`.
-            fresh: as in `begin_with`.
+            encoder: as in `load_pretrained`.
+            freeze: as in `load_pretrained`.
+            fresh: as in `load_pretrained`.
 
         Raises:
             UsageError: the observations are no pictures, or too small for convolutions without padding; an unknown
-                activation or padding; lists of another length than `channels`; or what `begin_with` refuses.
+                activation or padding; lists of another length than `channels`; or what `load_pretrained` refuses.
         """
         active = activation_of(activation)
         paddings, dropouts = _each("padding", padding, channels), _each("dropout", dropout, channels)
@@ -82,7 +82,7 @@ class BlockCNN(Torso):
             return Chain(linear(width, hidden), active(), *_dropout(hidden_dropout))
 
         super().__init__(image, body, make_top, hidden or width)
-        begin_with(self, encoder, freeze=freeze, fresh=fresh)
+        load_pretrained(self, encoder, freeze=freeze, fresh=fresh)
 
 
 def _block(

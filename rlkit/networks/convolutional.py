@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.observations import SMALLEST, highest_byte, is_image
-from rlkit.networks.pretrained import begin_with
+from rlkit.networks.pretrained import load_pretrained
 from rlkit.networks.tensors import as_floats
 from rlkit.networks.torsos import Chain, MakeLinear, Torso, activation_of
 
@@ -132,13 +132,13 @@ class NatureCNN(Torso):
             activation: one of `ACTIVATIONS`.
             batch_norm: normalise each channel over the batch before its activation (Ioffe & Szegedy, 2015).
             dropout: share of the activations before and after the fully connected layer that are left out in training.
-            encoder: as in `begin_with`.
-            freeze: as in `begin_with`.
-            fresh: as in `begin_with`.
+            encoder: as in `load_pretrained`.
+            freeze: as in `load_pretrained`.
+            fresh: as in `load_pretrained`.
 
         Raises:
             UsageError: the observations are no pictures, or smaller than 36x36; an unknown activation; or what
-                `begin_with` refuses.
+                `load_pretrained` refuses.
         """
         active = activation_of(activation)
         make = partial(_nature, activation=active, batch_norm=batch_norm)
@@ -149,7 +149,7 @@ class NatureCNN(Torso):
             return Chain(linear(width, hidden), active(), *([nn.Dropout(dropout)] if dropout else []))
 
         super().__init__(image, body, make_top, hidden)
-        begin_with(self, encoder, freeze=freeze, fresh=fresh)
+        load_pretrained(self, encoder, freeze=freeze, fresh=fresh)
 
 
 class SmallCNN(CNN):
@@ -164,13 +164,13 @@ class SmallCNN(CNN):
         freeze: bool = False,
         fresh: bool = True,
     ):
-        """Make the layers; `hidden` is the width of the fully connected one, the rest as in `begin_with`.
+        """Make the layers; `hidden` is the width of the fully connected one, the rest as in `load_pretrained`.
 
         Raises:
-            UsageError: the observations are no pictures, or smaller than 20x20, or what `begin_with` refuses.
+            UsageError: the observations are no pictures, or smaller than 20x20, or what `load_pretrained` refuses.
         """
         super().__init__(observation_space, "small", _small, SMALLEST["small"], hidden)
-        begin_with(self, encoder, freeze=freeze, fresh=fresh)
+        load_pretrained(self, encoder, freeze=freeze, fresh=fresh)
 
 
 class StridedCNN(Torso):
@@ -244,12 +244,12 @@ class ImpalaCNN(CNN):
             depths: channels of each section, which halves height and width.
             blocks: residual blocks in a section.
             hidden: width of the fully connected layer.
-            encoder: as in `begin_with`.
-            freeze: as in `begin_with`.
-            fresh: as in `begin_with`.
+            encoder: as in `load_pretrained`.
+            freeze: as in `load_pretrained`.
+            fresh: as in `load_pretrained`.
 
         Raises:
-            UsageError: the observations are no pictures, or what `begin_with` refuses.
+            UsageError: the observations are no pictures, or what `load_pretrained` refuses.
         """
 
         def convolutions(channels: int) -> nn.Sequential:
@@ -257,7 +257,7 @@ class ImpalaCNN(CNN):
             return Chain(*sections, nn.ReLU())
 
         super().__init__(observation_space, "impala", convolutions, SMALLEST["impala"], hidden)
-        begin_with(self, encoder, freeze=freeze, fresh=fresh)
+        load_pretrained(self, encoder, freeze=freeze, fresh=fresh)
 
 
 class Residual(nn.Sequential):

@@ -18,7 +18,7 @@ KEY = "network.encoder"
 """Where an agent's encoder is named."""
 
 
-def begin_with(torso: Torso, encoder: str | None, *, freeze: bool, fresh: bool) -> None:
+def load_pretrained(torso: Torso, encoder: str | None, *, freeze: bool, fresh: bool) -> None:
     """Give `torso` the weights of an encoder.
 
     It stays in the mode of prediction: batch normalisation keeps its statistics, and nothing is dropped out. With

@@ -11,7 +11,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import _async_worker
 
 from rlkit.core.types import RunError, State, TimeStep, Tree, WorkerError
-from rlkit.vector.simulator import MakeEnv, Simulator
+from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
 from rlkit.vector.vector import VectorEnvironment
 
 
@@ -107,8 +107,8 @@ class _SimulatorMaker:
     def __init__(self, make: MakeEnv):
         self._make = make
 
-    def __call__(self) -> Simulator:
-        return Simulator(self._make)
+    def __call__(self) -> ResettableEnv:
+        return ResettableEnv(self._make)
 
 
 @contextlib.contextmanager

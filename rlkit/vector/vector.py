@@ -22,7 +22,7 @@ from rlkit.core.types import Array, RunError, State, StepInfo, TimeStep, Tree, U
 from rlkit.vector import snapshot
 from rlkit.vector.action_masks import Masks
 from rlkit.vector.raw_rewards import tapped_vector
-from rlkit.vector.simulator import MakeEnv, Simulator
+from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
 
 States = Callable[[Any], Array]
 """Tells the states of simulators; see `rlkit.core.types.TimeStep`."""
@@ -65,7 +65,7 @@ class SerialEnvironment:
             UsageError: masks of actions that cannot have any. Resets and steps raise it where the info has no mask, or
                 one of another length.
         """
-        self.envs = [Simulator(make) for make in makes]
+        self.envs = [ResettableEnv(make) for make in makes]
         self.can_resign = bool(self.envs[0].metadata.get("can_resign"))
         self.num_envs = len(self.envs)
         self.observation_space = self.envs[0].observation_space

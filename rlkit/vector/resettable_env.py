@@ -16,7 +16,7 @@ from rlkit.vector.raw_rewards import with_raw_rewards, without_rewards
 MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
 
 
-class Simulator(gymnasium.Wrapper[Any, Any, Any, Any]):
+class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     """The outermost layer of one environment: array spaces, capture, and a restart from nothing."""
 
     def __init__(self, make: MakeEnv):
