@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from rlkit.core.types import RunError, UsageError
 from rlkit.preprocess import ClipReward, Crop, DiscreteActions, FrameSkip, Grey, LifeLoss, Resize, SignReward
-from rlkit.rendering.frames import GAP, check_picture, scaled, tiled
+from rlkit.rendering.frames import GAP, check_frame, scaled, tiled
 
 
 class Told(gymnasium.Env):
@@ -192,6 +192,6 @@ class TestPictures:
     )
     def test_what_is_no_picture_is_refused(self, picture: Any, found: str) -> None:
         with pytest.raises(RunError, match=rf"render\(\) gave {found}; a picture is"):
-            check_picture(picture)
+            check_frame(picture)
         right = np.zeros((4, 5, 3), np.uint8)
-        assert check_picture(right) is right
+        assert check_frame(right) is right

@@ -17,7 +17,7 @@ GAP = 8
 """Black pixels between pictures side by side."""
 
 
-def check_picture(picture: Array) -> Array:
+def check_frame(picture: Array) -> Array:
     """Return `picture` if it is [H, W, 3] uint8.
 
     Raises:

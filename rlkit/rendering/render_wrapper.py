@@ -23,7 +23,7 @@ FRAMES = 3_000
 Draw = Callable[[], Array]
 
 
-class Shot(NamedTuple):
+class RenderedFrame(NamedTuple):
     """One picture of a film, drawn only if somebody wants it."""
 
     draw: Draw
@@ -32,7 +32,7 @@ class Shot(NamedTuple):
     caption: str  # score and step
 
 
-Sink = Callable[[Shot], None]
+FrameCallback = Callable[[RenderedFrame], None]
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Format:
         require_least(1, "", fps=self.fps)
         require_least(2, "", height=self.height)
 
-    def tile(self, shot: Shot) -> Tile:
+    def tile(self, frame: RenderedFrame) -> Tile:
         """Draw a shot."""
-        return shot.draw(), shot.caption if self.captions else ""
+        return frame.draw(), frame.caption if self.captions else ""
 
     def room(self, writer: VideoWriter) -> bool:
         """Tell whether one more picture may be written."""
@@ -61,7 +61,7 @@ class Format:
 AS_DRAWN = Format()
 
 
-class Film(gymnasium.Wrapper[Any, Any, Any, Any]):
+class RenderWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Offers every picture of an environment to a sink, the last of each episode included.
 
     Where an episode ends with a lost life and the game goes on, so does the film: it is of whole games. The score is
@@ -70,7 +70,7 @@ class Film(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     only_watches = True
 
-    def __init__(self, env: gymnasium.Env[Any, Any], sink: Sink):
+    def __init__(self, env: gymnasium.Env[Any, Any], sink: FrameCallback):
         super().__init__(with_raw_rewards(env))
         self._sink = sink
         self._fps = frames_per_second(env.metadata)
@@ -96,7 +96,7 @@ class Film(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _offer(self, first: bool) -> None:
         caption = f"return {self._score:.6g}   step {self._steps}"
-        self._sink(Shot(self._picture, first, self._fps, caption))
+        self._sink(RenderedFrame(self._picture, first, self._fps, caption))
 
     def _picture(self) -> Array:
         with headless():
@@ -122,14 +122,14 @@ def headless() -> Iterator[None]:
 
 
 @contextmanager
-def first_episode(path: Path, format: Format = AS_DRAWN) -> Iterator[Sink]:
+def first_episode(path: Path, format: Format = AS_DRAWN) -> Iterator[FrameCallback]:
     """Give a sink that writes the first episode it sees to `path`; verified at the end, discarded on an error."""
     with side_by_side(path, 1, format) as [sink]:
         yield sink
 
 
 @contextmanager
-def side_by_side(path: Path, num_envs: int, format: Format = AS_DRAWN) -> Iterator[list[Sink]]:
+def side_by_side(path: Path, num_envs: int, format: Format = AS_DRAWN) -> Iterator[list[FrameCallback]]:
     """Give a sink for each of `num_envs` environments; the first episodes of all are one video, as in `first_episode`.
 
     Whichever ends early stays as it ended. The environments are stepped in turn, all of them reset before that.
@@ -155,15 +155,15 @@ class _Wall:
         self._brought: set[int] = set()
         self._fps = DEFAULT_FPS
 
-    def take(self, i: int, shot: Shot) -> None:
-        self._episodes[i] += shot.first
+    def take(self, i: int, frame: RenderedFrame) -> None:
+        self._episodes[i] += frame.first
         if self._episodes[i] != 1 or not self._format.room(self._writer):
             return
         if i in self._brought:
             self.write()
-        self._tiles[i] = self._format.tile(shot)
+        self._tiles[i] = self._format.tile(frame)
         self._brought.add(i)
-        self._fps = self._format.fps or shot.fps
+        self._fps = self._format.fps or frame.fps
 
     def write(self) -> None:
         """Write what was brought since the last time."""
@@ -191,21 +191,21 @@ class EachEpisode:
         """Let `step` tell the step of the run, and tell `done` of each finished video."""
         self._step, self._done = step, done
 
-    def __call__(self, shot: Shot) -> None:
+    def __call__(self, frame: RenderedFrame) -> None:
         """Take a picture."""
         if self._step is None:
             return
-        if shot.first:
+        if frame.first:
             self._finish()
-            self._first = self._format.tile(shot)
+            self._first = self._format.tile(frame)
             return
         if self._first is not None:
             # Not before: the step that ends an episode and begins the next is counted when it is over.
             self._writer = VideoWriter(self._folder / f"episode-{self._step():09d}.mp4")
-            self._writer.add_tiles([self._first], shot.fps)
+            self._writer.add_tiles([self._first], frame.fps)
             self._first = None
         if self._writer is not None and self._format.room(self._writer):
-            self._writer.add_tiles([self._format.tile(shot)], shot.fps)
+            self._writer.add_tiles([self._format.tile(frame)], frame.fps)
 
     def discard(self) -> None:
         """Drop the episode under way."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rlkit.core.types import Array, RunError, UsageError
-from rlkit.rendering.frames import captioned, check_picture, scaled, tiled
+from rlkit.rendering.frames import captioned, check_frame, scaled, tiled
 
 if TYPE_CHECKING:
     import av
@@ -60,7 +60,7 @@ class VideoWriter:
         self.frames += 1
 
     def _finished(self, picture: Array, caption: str) -> Array:
-        picture = check_picture(picture)
+        picture = check_frame(picture)
         if self._brightest <= DARK:
             self._brightest = int(picture.max())
         return captioned(scaled(picture, self._height) if self._height else picture, caption)

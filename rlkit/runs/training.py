@@ -28,7 +28,7 @@ from rlkit.runs.folder import CHECKPOINTS
 
 if TYPE_CHECKING:
     from rlkit.algorithms.tabular.compiled import CompiledLoop
-    from rlkit.rendering.render_wrapper import Sink
+    from rlkit.rendering.render_wrapper import FrameCallback
 
 STOP_AT = "stop_at was reached"
 TOTAL_EPISODES = "total_episodes was reached"
@@ -373,13 +373,15 @@ def evaluate_agent(
     """
     settings = config.eval
     num_envs = min(settings.num_envs, settings.episodes)
-    recorder: AbstractContextManager[list[Sink]] = nullcontext([])
+    recorder: AbstractContextManager[list[FrameCallback]] = nullcontext([])
     if video_path is not None:
         from rlkit.rendering.render_wrapper import FRAMES, Format, side_by_side
 
         recorder = side_by_side(video_path, 1, Format(max_frames=FRAMES))
-    with recorder as films:
-        env = build.make_environment(config.environment.for_evaluation(), num_envs=num_envs, films=films)
+    with recorder as frame_callbacks:
+        env = build.make_environment(
+            config.environment.for_evaluation(), num_envs=num_envs, frame_callbacks=frame_callbacks
+        )
         try:
             return evaluate(
                 agent,
