@@ -35,13 +35,13 @@ from rlkit.networks import (
     GradientSettings,
     Optimizer,
     QNetwork,
+    autocast_outputs,
     load_module_state,
-    mixed,
     module_state,
     require_precision,
-    takes_bfloat16,
     to_tensor,
     trainable,
+    uses_bfloat16,
 )
 from rlkit.networks.return_distributions import Saturation, of_action
 
@@ -61,7 +61,7 @@ class DQNSettings(GradientSettings):
         target_every: gradient steps between updates of the target network.
         tau: share of the online network in a target update; 1 copies, less is Polyak averaging.
         precision: of the torso where it learns; float32, bfloat16 (mixed), or auto, as in
-            `rlkit.networks.takes_bfloat16`. Heads, targets and acting are float32 whatever it is.
+            `rlkit.networks.uses_bfloat16`. Heads, targets and acting are float32 whatever it is.
         compile: updates run compiled networks, which take a minute to compile; acting would not gain.
 
     Raises:
@@ -151,8 +151,8 @@ class DQN:
         self._saturation = Saturation(network.distribution, settings.gamma, tell)
         tell_if_late(settings.learning_starts, total_steps, tell)
         self._tensor = partial(to_tensor, device=device)
-        in_bfloat16 = takes_bfloat16(settings.precision, device, network)
-        learning = mixed(network, device) if in_bfloat16 else network.outputs
+        in_bfloat16 = uses_bfloat16(settings.precision, device, network)
+        learning = autocast_outputs(network, device) if in_bfloat16 else network.outputs
         functions = (learning, network.outputs, self.target_network.outputs)
         # A function that is there twice is compiled once.
         compiled = {function: torch.compile(function) if settings.compile else function for function in functions}

@@ -183,10 +183,16 @@ class TestTransitions:
         for step in timesteps:
             assert step.observation.dtype == step.next_observation.dtype == np.float32
             assert step.reward.dtype == step.discount.dtype == np.float32
-            assert step.last.dtype == step.valid.dtype == step.info.game_over.dtype == step.info.cut.dtype == bool
+            assert (
+                step.last.dtype
+                == step.valid.dtype
+                == step.info.game_over.dtype
+                == step.info.truncated_by_checkpoint.dtype
+                == bool
+            )
             assert step.info.raw_reward.dtype == np.float64
             assert step.legal_actions.dtype == step.next_legal_actions.dtype == bool
-            assert not step.info.cut.any()
+            assert not step.info.truncated_by_checkpoint.any()
         later = [step._replace(info=step.info._asdict())._asdict() for step in timesteps[:21]]
         assert [{key: repr(value) for key, value in step.items()} for step in later] == copies
 

@@ -41,7 +41,7 @@ class Interaction(Iterator[Transition]):
     Attributes:
         steps: agent decisions so far, summed over environments.
         rng: what `act` draws from.
-        at_cut: the last step ended every episode at a multiple of `cut_every`.
+        at_truncation: the last step ended every episode at a multiple of `truncate_every`.
         reproduced: an opaque environment began, after `load_state_dict`, as it had when the state was taken.
     """
 
@@ -53,20 +53,20 @@ class Interaction(Iterator[Transition]):
         explore: bool,
         rng: np.random.Generator,
         reset_seeds: ResetSeeds,
-        cut_every: int,
+        truncate_every: int,
     ):
         self._agent = agent
         self._env = env
         self._explore = explore
         self.rng = rng
         self._reset_seeds = reset_seeds
-        self._cut_every = cut_every
+        self._truncate_every = truncate_every
         self._initial = agent.initial_memory(env.num_envs)
         self._memory: Memory = self._initial
         self._timestep: TimeStep | None = None
         self._sent: tuple[Tree, Memory] | None = None
         self.steps = 0
-        self.at_cut = False
+        self.at_truncation = False
         self.reproduced = True
 
     def __next__(self) -> Transition:
@@ -96,9 +96,9 @@ class Interaction(Iterator[Transition]):
         now, (action, memory) = self._timestep, self._sent
         after = self._ask(lambda _: self._env.recv(), None)
         before, self.steps = self.steps, self.steps + int(np.count_nonzero(after.valid))
-        self.at_cut = crossed(before, self.steps, self._cut_every)
-        if self.at_cut:
-            after = self._cut(after)
+        self.at_truncation = crossed(before, self.steps, self._truncate_every)
+        if self.at_truncation:
+            after = self._truncate(after)
         fresh = after.last | ~after.valid
         self._memory = tree.where(fresh, self._initial, memory) if fresh.any() else memory
         self._timestep, self._sent = after, None
@@ -124,27 +124,27 @@ class Interaction(Iterator[Transition]):
             "fix it, then go on from the last checkpoint with resume="
         ) from cause
 
-    def _cut(self, after: TimeStep) -> TimeStep:
+    def _truncate(self, after: TimeStep) -> TimeStep:
         """End every episode as truncated and start new ones, seeded by the step."""
         fresh = self._ask(self._env.restart, self._reset_seeds(self.steps))
         # A game whose lost life ended an episode just now is cut too.
-        cut = after.valid & ~after.info.game_over
+        truncated = after.valid & ~after.info.game_over
         return after._replace(
             observation=fresh.observation,
             legal_actions=fresh.legal_actions,
-            last=after.last | cut,
-            info=after.info._replace(cut=cut),
+            last=after.last | truncated,
+            info=after.info._replace(truncated_by_checkpoint=truncated),
         )
 
     def state_dict(self) -> State:
-        """Return the state; an opaque environment's is None, and only right at a multiple of `cut_every`."""
+        """Return the state; an opaque environment's is None, and only right at a multiple of `truncate_every`."""
         timestep = None if self._timestep is None else timestep_state(self._timestep)
         return {
             "steps": self.steps,
             "timestep": timestep,
             "memory": self._memory,
             "rng": self.rng.bit_generator.state,
-            "env": None if self._cut_every or timestep is None else self._env.get_state(),
+            "env": None if self._truncate_every or timestep is None else self._env.get_state(),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -170,7 +170,7 @@ def interact(
     explore: bool,
     rng: np.random.Generator,
     reset_seeds: ResetSeeds | None = None,
-    cut_every: int = 0,
+    truncate_every: int = 0,
 ) -> Interaction:
     """Return the endless stream of transitions of `agent` in `env`, which training, evaluations and videos consume.
 
@@ -181,14 +181,16 @@ def interact(
         rng: the generator that `act` draws from.
         reset_seeds: gives the seeds [N] for episodes that start at step 0, or at a cut; None: they are drawn from
             `rng`, which is for streams that no `load_state_dict` continues.
-        cut_every: for environments whose state cannot be read, start new episodes whenever the number of
+        truncate_every: for environments whose state cannot be read, start new episodes whenever the number of
             decisions crosses a multiple of this; 0 never does.
     """
 
     def drawn(step: int) -> list[int]:
         return rng.integers(2**31, size=env.num_envs).tolist()  # type: ignore[no-any-return]
 
-    return Interaction(agent, env, explore=explore, rng=rng, reset_seeds=reset_seeds or drawn, cut_every=cut_every)
+    return Interaction(
+        agent, env, explore=explore, rng=rng, reset_seeds=reset_seeds or drawn, truncate_every=truncate_every
+    )
 
 
 def train(

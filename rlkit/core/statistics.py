@@ -18,7 +18,7 @@ class Episode(NamedTuple):
     return_raw: float  # the game's own score
     return_learner: float  # after clipping and shaping
     length: int  # agent decisions
-    cut: bool  # ended by a checkpoint of an opaque environment: outside all averages
+    truncated_by_checkpoint: bool  # ended by a checkpoint of an opaque environment: outside all averages
 
 
 class EvaluationEpisode(NamedTuple):
@@ -69,11 +69,12 @@ class EpisodeTracker:
         self._learner[valid] += self._sign[valid] * transition.reward[valid]
         self._sign[valid & (transition.discount < 0)] *= -1
         self._length += valid
-        ended = valid & (info.game_over | info.cut)
-        return [self._finish(int(i), step, bool(info.cut[i])) for i in np.flatnonzero(ended)] if ended.any() else []
+        truncated = info.truncated_by_checkpoint
+        ended = valid & (info.game_over | truncated)
+        return [self._finish(int(i), step, bool(truncated[i])) for i in np.flatnonzero(ended)] if ended.any() else []
 
-    def _finish(self, i: int, step: int, cut: bool) -> Episode:
-        episode = Episode(step, i, float(self._raw[i]), float(self._learner[i]), int(self._length[i]), cut)
+    def _finish(self, i: int, step: int, truncated: bool) -> Episode:
+        episode = Episode(step, i, float(self._raw[i]), float(self._learner[i]), int(self._length[i]), truncated)
         self._raw[i] = self._learner[i] = self._length[i] = 0
         self._sign[i] = 1
         return episode

@@ -83,11 +83,11 @@ def require_positive(part: str, **values: float | None) -> None:
 
 
 class StepInfo(NamedTuple):
-    """Facts about a step for statistics; of them agents read `cut` alone."""
+    """Facts about a step for statistics; agents read `truncated_by_checkpoint` alone of them."""
 
     raw_reward: Array  # [N] float64, what the innermost environment gave, whatever wraps it
     game_over: Array  # [N] bool, the whole game ended (differs from `last` where a lost life ends an episode)
-    cut: Array  # [N] bool, ended by a checkpoint, not by the environment: outside all averages
+    truncated_by_checkpoint: Array  # [N] bool, ended by a checkpoint, not by the environment: outside all averages
 
 
 class TimeStep(NamedTuple):

@@ -10,7 +10,7 @@ from rlkit.networks.observations import is_board, is_image
 from rlkit.networks.optimizer import FlatParameters, GradientSettings, Optimizer, OptimizerSettings, step_together
 from rlkit.networks.policy_value import PolicyValue
 from rlkit.networks.population import Population
-from rlkit.networks.precision import mixed, require_precision, takes_bfloat16
+from rlkit.networks.precision import autocast_outputs, require_precision, uses_bfloat16
 from rlkit.networks.pretrained import fill, load_pretrained, trainable
 from rlkit.networks.q_network import NoisyLinear, QNetwork
 from rlkit.networks.tensors import load_module_state, load_optimizer_state, module_state, optimizer_state, to_tensor
@@ -44,6 +44,7 @@ __all__ = [
     "Weights",
     "action_distribution",
     "auto",
+    "autocast_outputs",
     "channels_last",
     "encoder_of",
     "fill",
@@ -53,14 +54,13 @@ __all__ = [
     "load_module_state",
     "load_optimizer_state",
     "load_pretrained",
-    "mixed",
     "module_state",
     "optimizer_state",
     "read_encoder",
     "require_precision",
     "save_encoder",
     "step_together",
-    "takes_bfloat16",
     "to_tensor",
     "trainable",
+    "uses_bfloat16",
 ]

@@ -28,7 +28,7 @@ def require_precision(choice: str) -> str:
     return choice
 
 
-def takes_bfloat16(choice: str, device: str, network: nn.Module) -> bool:
+def uses_bfloat16(choice: str, device: str, network: nn.Module) -> bool:
     """Tell whether the torso of `network` is to learn in mixed precision (Micikevicius et al., 2018).
 
     Args:
@@ -45,7 +45,7 @@ def takes_bfloat16(choice: str, device: str, network: nn.Module) -> bool:
     return any(isinstance(module, nn.Conv2d) for module in network.modules()) and has_bfloat16(device)
 
 
-def mixed(network: QNetwork, device: str) -> QOutputs:
+def autocast_outputs(network: QNetwork, device: str) -> QOutputs:
     """Return the outputs of `network` as a function whose torso multiplies in bfloat16; all else is float32.
 
     An action's value has to be told from another's that is within a hundredth of it, which eight bits cannot: the

@@ -180,7 +180,7 @@ def render(path: Path | str, *, out: Path | str | None = None, format: Format = 
     log = ActionLog.read(path)
     size = f"-{format.height}" if format.height else ""
     video = (path.parent if out is None else Path(out)) / f"{path.name.removesuffix(SUFFIX)}{size}.mp4"
-    with first_episode(video, format) as sink:
+    with first_episode(video, format) as frame_callback:
         config = EnvironmentConfig(**log.environment)
         env = build.make_environment(config.for_evaluation(), num_envs=1, frame_callbacks=[frame_callback])
         try:

@@ -186,7 +186,7 @@ class Training:
 
         What is outside of the schedule comes after it, so that going on from it forgets that the run ended here.
         """
-        resumable = not self.opaque or self._stream.at_cut
+        resumable = not self.opaque or self._stream.at_truncation
         written = self.steps == first or self.steps in self._store.steps()
         if not written and (resumable or not self.interrupted):
             self._save(resumable=resumable)
@@ -232,7 +232,7 @@ class Training:
         for episode in episodes:
             if self._on_episode:
                 self._notify(self._on_episode, Callback.episode, episode)
-            if not episode.cut:
+            if not episode.truncated_by_checkpoint:
                 self.episodes += 1
                 self._averages.add(
                     {
@@ -360,7 +360,7 @@ def stream(config: TrainRunConfig, agent: Agent, env: Environment, *, opaque: bo
         explore=True,
         rng=seeds.generator("actions"),
         reset_seeds=lambda step: seeds.integers("episodes", step, size=env.num_envs),
-        cut_every=config.checkpoint.every if opaque else 0,
+        truncate_every=config.checkpoint.every if opaque else 0,
     )
 
 

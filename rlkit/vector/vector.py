@@ -42,7 +42,7 @@ def first_timestep(observation: Tree, legal_actions: Array | None, state: States
         legal_actions=legal_actions,
         next_legal_actions=legal_actions,
         state=state,
-        info=StepInfo(raw_reward=np.zeros(n), game_over=no, cut=no),
+        info=StepInfo(raw_reward=np.zeros(n), game_over=no, truncated_by_checkpoint=no),
     )
 
 
