@@ -573,7 +573,7 @@ class TestRender:
         for name in ("subprocess", "sync same-step"):
             env = ENVIRONMENTS[name]([Dark])
             env.reset([0])
-            with pytest.raises(RunError, match="draws no pictures"):
+            with pytest.raises(RunError, match="draws no frames"):
                 env.render()
             env.close()
 

@@ -88,7 +88,7 @@ def test_memory_does_not_grow_with_length(tmp_path: Path):
     ids=["grey", "alpha", "float", "nothing", "a list"],
 )
 def test_what_is_no_picture_is_refused_in_a_line(wrong: Any):
-    with pytest.raises(RunError, match=r"render\(\) gave .*; a picture is \[height, width, 3\] uint8") as caught:
+    with pytest.raises(RunError, match=r"render\(\) returned .*; a frame is \[height, width, 3\] uint8") as caught:
         check_frame(wrong)
     assert "\n" not in str(caught.value)
 
@@ -311,7 +311,7 @@ def test_an_environment_that_draws_no_picture_is_refused_before_training(choice:
     done = rlkit("train", *words, cwd=tmp_path, env=clean_environment(PYTHONPATH=str(tmp_path)))
     assert done.returncode != 0
     [line] = done.stderr.splitlines()
-    assert "render() gave float64 [8, 8]; a picture is [height, width, 3] uint8" in line
+    assert "render() returned float64 [8, 8]; a frame is [height, width, 3] uint8" in line
     assert not list(tmp_path.glob("runs/*"))
 
 
@@ -319,7 +319,7 @@ def test_an_environment_that_draws_no_picture_trains_all_the_same(tmp_path: Path
     (tmp_path / "unseen.py").write_text(UNSEEN)
     words = ("env=gym", "env.id=unseen:Unseen-v0", *SHORT)
     out = succeed("train", *words, cwd=tmp_path, env=clean_environment(PYTHONPATH=str(tmp_path)))
-    assert "no video: render() gave float64" in out
+    assert "no video: render() returned float64" in out
 
 
 def filmed(folder: Path) -> dict[int, int]:

@@ -24,7 +24,7 @@ WRITTEN = re.compile(r"(?:\w+\.)*FromRun\[(.*)\]", re.DOTALL)
 
 
 def is_marked(annotation: Any, names: Mapping[str, Any]) -> bool:
-    """Tell whether an annotation, which may be text that uses `names`, is ``FromRun[…]`` or another name of such."""
+    """Return whether an annotation, which may be text that uses `names`, is ``FromRun[…]`` or another name of such."""
     if isinstance(annotation, str):
         annotation = _evaluated(annotation, names)
     if any(part is MARK for part in getattr(annotation, "__metadata__", ())):

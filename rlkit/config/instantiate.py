@@ -22,14 +22,14 @@ Context = Mapping[str, Callable[[str], Any]]
 """What a callable can ask for: parameter name -> function of the node's path that gives the value."""
 
 Builder = Callable[..., Any]
-"""Builds a node's objects anew at each call, from a `Context` and what its callable takes by position."""
+"""Builds a node's objects again at each call, from a `Context` and what its callable takes by position."""
 
 
 def build(node: Any, context: Context, path: str = "") -> Any:
     """Build plain data `node`: its ``_target_`` nodes, innermost first, become objects.
 
     ``_target_`` may name a class for each task, of which the one that the run is about is taken.
-    ``_partial_: true`` gives the callable with its arguments bound, for what is called later (an optimiser).
+    ``_partial_: true`` gives the callable with its arguments bound, for what is called later (an optimizer).
     ``_from_run_: [device]`` asks for what the run knows, as `rlkit.core.types.FromRun` in a signature does.
     ``_tuned_`` is for `rlkit.config.tuning`.
     ``_task_`` says which task the nodes within are for, where the run is not about one itself (an agent's estimator).
@@ -41,7 +41,7 @@ def build(node: Any, context: Context, path: str = "") -> Any:
 
 
 def prepare(node: Any, context: Context, path: str = "", leading: int = 0) -> Builder:
-    """Find and check what `node` names, once; return what builds it as often as it is called, each time anew.
+    """Find and check what `node` names, once; return what builds it as often as it is called, each time again.
 
     It is called with a context that knows the same names as `context`, and with `leading` values that the node's
     callable takes by position, before its options.
@@ -157,7 +157,7 @@ def defaults(name: str) -> Any:
 
 
 def _refers(node: DictConfig, key: str) -> bool:
-    """Tell whether the value at `key`, or one within it, is an interpolation."""
+    """Return whether the value at `key`, or one within it, is an interpolation."""
     if OmegaConf.is_interpolation(node, key):
         return True
     value = node._get_node(key)

@@ -1,6 +1,6 @@
 """What is wrong with a command line, in one line: the word, its value, the remedy, the nearest valid name.
 
-Hydra's and OmegaConf's complaints are recognised by their text. Neither is imported here, nor is anything else that
+Hydra's and OmegaConf's complaints are recognized by their text. Neither is imported here, nor is anything else that
 is slow, so that verbs which do without them can name what is nearest, too.
 """
 

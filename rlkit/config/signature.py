@@ -51,12 +51,12 @@ def from_run(target: Callable[..., Any], given: Collection[str]) -> list[str]:
 
 
 def takes_seed(target: Callable[..., Any]) -> bool:
-    """Tell whether `target` is an estimator whose ``random_state`` is None: scikit-learn's word for a seed to come."""
+    """Return whether `target` is an estimator whose ``random_state`` is None: scikit-learn's word for a seed to come."""
     return hasattr(target, "fit") and _is_none("random_state", target)
 
 
 def takes_render_mode(target: Callable[..., Any]) -> bool:
-    """Tell whether `target` makes an environment whose ``render_mode`` is None, as Gymnasium writes it."""
+    """Return whether `target` makes an environment whose ``render_mode`` is None, as Gymnasium writes it."""
     return _is_none("render_mode", target)
 
 
@@ -155,7 +155,7 @@ def _mismatch(value: Any, annotation: Any, target: Callable[..., Any]) -> str:
 
 
 def _is_class_of_objects(name: str, target: Callable[..., Any]) -> bool:
-    """Tell whether `name`, read in the module of `target`, is a class that no plain value can stand for."""
+    """Return whether `name`, read in the module of `target`, is a class that no plain value can stand for."""
     found: Any = sys.modules.get(target.__module__)
     for part in name.split("."):
         found = getattr(found, part, None)

@@ -94,14 +94,14 @@ class Store:
         return _read(folder)
 
     def load_newest(
-        self, usable: Callable[[State], bool] = lambda state: True, remedy: str = "start the run anew"
+        self, usable: Callable[[State], bool] = lambda state: True, remedy: str = "start the run again"
     ) -> tuple[int, State]:
         """Return (step, state) of the newest checkpoint that is whole and `usable`, naming those passed over.
 
         Raises:
             CheckpointError: there is none; the message ends with `remedy` where only unusable ones are.
         """
-        end = "start the run anew"
+        end = "start the run again"
         for folder in self._incomplete():
             self._warn(f"checkpoint {folder} is incomplete and was ignored")
         for step in reversed(self.steps()):
@@ -312,4 +312,4 @@ def _disk_message(error: OSError, folder: Path) -> str:
             f"disk full while writing checkpoint {folder}; the previous one is kept: free space "
             "(or set checkpoint.keep=1) and resume"
         )
-    return f"cannot write checkpoint {folder}: {error.strerror}; the previous one is kept: mend the folder and resume"
+    return f"cannot write checkpoint {folder}: {error.strerror}; the previous one is kept: fix the folder and resume"

@@ -53,7 +53,7 @@ def callback(signature: Any) -> Callable[[F], Any]:
 def _keep(compiled: Any, function: Callable[..., Any]) -> None:
     try:
         compiled._cache = _Covering(function)  # type: ignore[no-untyped-call]
-    except RuntimeError:  # there is no place for a cache: compiled anew in each process
+    except RuntimeError:  # there is no place for a cache: compiled again in each process
         return
 
 

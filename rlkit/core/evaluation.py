@@ -27,7 +27,7 @@ def evaluate(
     """Play whole greedy episodes, and return them in the order of their seeds.
 
     Environments play rounds of one episode each, so that the first `episodes` started are the ones that count:
-    taking the first finished would favour short ones.
+    taking the first finished would favor short ones.
 
     Args:
         agent: acts with ``explore=False``; nothing in it changes.

@@ -31,7 +31,7 @@ ResetSeeds = Callable[[int], list[int]]
 
 
 def crossed(before: int, after: int, every: int) -> bool:
-    """Tell whether a multiple of `every` lies in (before, after]; never where `every` is 0."""
+    """Return whether a multiple of `every` lies in (before, after]; never where `every` is 0."""
     return every > 0 and after // every > before // every
 
 

@@ -110,7 +110,7 @@ def require_memory(needed: int, what: str, remedy: str) -> None:
 
 
 def has_display() -> bool:
-    """Tell whether a window can be opened here, as far as can be told without trying."""
+    """Return whether a window can be opened here, as far as can be told without trying."""
     return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 

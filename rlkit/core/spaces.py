@@ -27,7 +27,7 @@ def space_tree(space: Any) -> Tree:
 
 
 def is_tree_of_arrays(space: Any) -> bool:
-    """Tell whether a space is of arrays, or a `Dict` (its keys strings) or a `Tuple` of such, none of them empty."""
+    """Return whether a space is of arrays, or a `Dict` (its keys strings) or a `Tuple` of such, none of them empty."""
     if isinstance(space, spaces.Dict):
         return all(isinstance(key, str) for key in space) and _all_of_arrays(list(space.values()))
     return _all_of_arrays(list(space)) if isinstance(space, spaces.Tuple) else isinstance(space, ARRAY_SPACES)
@@ -168,7 +168,7 @@ def start_of(space: Any) -> Any:
 
 
 def counts_from_zero(space: Any) -> bool:
-    """Tell whether all discrete values of a space, throughout a `Dict` or `Tuple`, count from zero."""
+    """Return whether all discrete values of a space, throughout a `Dict` or `Tuple`, count from zero."""
     return not any(np.any(start_of(part)) for part in tree.leaves(space_tree(space)))
 
 

@@ -46,7 +46,7 @@ def returns(r_t: Any, discount_t: Any, v_t: Any, last: Any) -> Any:
 
 
 def gae(v_tm1: Any, r_t: Any, discount_t: Any, v_t: Any, last: Any, lambda_: float) -> Any:
-    """Return generalised advantage estimates (Schulman et al., 2016, eq. 16), time first.
+    """Return generalized advantage estimates (Schulman et al., 2016, eq. 16), time first.
 
     With `lambda_` 0 they are temporal-difference errors, with 1 returns less values.
 

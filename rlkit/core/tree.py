@@ -109,7 +109,7 @@ def copy(tree: Tree) -> Tree:
 
 
 def equal(tree: Tree, other: Tree) -> bool:
-    """Tell whether two trees of one form have leaves of the same shapes and values."""
+    """Return whether two trees of one form have leaves of the same shapes and values."""
     return all(leaves(map_many(np.array_equal, tree, other)))
 
 

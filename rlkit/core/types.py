@@ -146,11 +146,11 @@ class Actor(Protocol):
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Tree, Memory]:
-        """Choose an action for each environment: ([N] or [N, ...], memory). Changes nothing that is learnt."""
+        """Choose an action for each environment: ([N] or [N, ...], memory). Changes nothing that is learned."""
 
 
 class Agent(Actor, Protocol):
-    """A learner of behaviour."""
+    """A learner of behavior."""
 
     def observe(self, transition: Transition) -> None:
         """Take in one transition of each environment; rows that are not `valid` are skipped."""
@@ -162,7 +162,7 @@ class Agent(Actor, Protocol):
         """Return all that changes while training, as plain data."""
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
 
 
 class Environment(Protocol):
@@ -193,16 +193,16 @@ class Environment(Protocol):
         """Return in one line why `get_state` cannot be had, naming the class; None where it can."""
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
 
     def restart(self, seeds: list[int]) -> TimeStep:
-        """Build every environment anew, so that nothing of the old ones is left, and start an episode in each."""
+        """Build every environment again, so that nothing of the old ones is left, and start an episode in each."""
 
     def states(self, model: Any) -> Array:
         """Return the state of each simulator as `model`, an `rlkit.planning.search.Model`, reads it: [N, ...]."""
 
     def render(self, index: int = 0) -> Array:
-        """Return a picture [H, W, 3] uint8 of one environment."""
+        """Return a frame [H, W, 3] uint8 of one environment."""
 
     def close(self) -> None:
         """Release windows, processes and simulators."""
@@ -212,7 +212,7 @@ class Replay(Protocol):
     """A store of transitions that can be sampled; a query, such as `len`, changes nothing."""
 
     prioritized: bool
-    """What `sample` draws depends on what `update_priorities` was told: a batch is to be learnt from before the next
+    """What `sample` draws depends on what `update_priorities` was told: a batch is to be learned from before the next
     is drawn. Else many may be drawn at once."""
 
     def __len__(self) -> int:
@@ -235,4 +235,4 @@ class Replay(Protocol):
         """Return contents and generators as plain data."""
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""

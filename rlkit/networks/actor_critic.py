@@ -103,14 +103,14 @@ class ActorCritic(nn.Module):
             shared: True: values are read off the policy's torso; auto: for images, and where there is a recurrent
                 core.
             action_values: a value for each of A `Discrete` actions, not one for the state: the state's, and advantages
-                less their mean (Wang et al., 2016), or what is done often would seem better for being learnt first.
+                less their mean (Wang et al., 2016), or what is done often would seem better for being learned first.
             recurrent: none, gru or lstm, between torso and heads.
             recurrent_size: its width.
             orthogonal: matrices start orthogonal, scaled by sqrt(2), or 1 before a pooling or a residual block, the
                 policy's head and that of action values by 0.01 (Andrychowicz et al., 2021), that of state values by 1,
                 and biases at 0; what starts at zero, and what was pre-trained, stays. False: as torch has them.
             squash: continuous actions are squashed by tanh, else clipped.
-            log_std: of continuous actions, at first; it is learnt, the same for all states.
+            log_std: of continuous actions, at first; it is learned, the same for all states.
             standardize: observations are standardised by what the agent has seen.
 
         Raises:

@@ -1,4 +1,4 @@
-"""A torso of blocks of convolutions, for pictures of any size."""
+"""A torso of blocks of convolutions, for images of any size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T", str, float)
 class BlockCNN(Torso):
     """Blocks of 3x3 convolutions, each with its activation, and a max-pooling that halves height and width.
 
-    After Simonyan & Zisserman (2015), with batch normalisation between a convolution and its activation and dropout at
+    After Simonyan & Zisserman (2015), with batch normalization between a convolution and its activation and dropout at
     the end of each block where asked for. These two are for learners, which tell training from prediction.
     """
 
@@ -42,12 +42,12 @@ class BlockCNN(Torso):
         """Make the layers.
 
         Args:
-            observation_space: of one environment, or the pictures that a learner is shown.
+            observation_space: of one environment, or the images that a learner is shown.
             channels: of the convolutions of each block.
             hidden: width of the fully connected layer on top; None: there is none.
             activation: one of `ACTIVATIONS`.
             padding: same, which keeps height and width, or valid, which takes two off; or a list, one for each block.
-            batch_norm: normalise each channel over the batch (Ioffe & Szegedy, 2015).
+            batch_norm: normalize each channel over the batch (Ioffe & Szegedy, 2015).
             dropout: share of activations left out in training after each pooling; or a list, one for each block.
             hidden_dropout: the same of the fully connected layer.
             encoder: as in `load_pretrained`.
@@ -55,7 +55,7 @@ class BlockCNN(Torso):
             fresh: as in `load_pretrained`.
 
         Raises:
-            UsageError: the observations are no pictures, or too small for convolutions without padding; an unknown
+            UsageError: the observations are not images, or too small for convolutions without padding; an unknown
                 activation or padding; lists of another length than `channels`; or what `load_pretrained` refuses.
         """
         active = activation_of(activation)
@@ -90,7 +90,7 @@ def _block(
 ) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for before, after in pairwise(depths):
-        # A bias before batch normalisation is subtracted again; it stays, so that parameters count as published.
+        # A bias before batch normalization is subtracted again; it stays, so that parameters count as published.
         layers.append(nn.Conv2d(before, after, 3, padding=padding))
         layers += [nn.BatchNorm2d(after)] if batch_norm else []
         layers.append(active())
@@ -112,7 +112,7 @@ def _each(name: str, value: T | Sequence[T], channels: Sequence[Any]) -> Sequenc
 
 
 def _smallest(channels: Sequence[Sequence[int]], paddings: Sequence[str]) -> int:
-    """Return the side of the smallest pictures."""
+    """Return the side of the smallest images."""
     side = 1
     for block, padding in zip(reversed(channels), reversed(paddings), strict=True):
         pooled = 2 * side - 1

@@ -1,4 +1,4 @@
-"""Convolutional torsos, for pictures."""
+"""Convolutional torsos, for images."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from rlkit.networks.torsos import Chain, MakeLinear, Torso, activation_of
 
 
 class Image(nn.Module):
-    """Pictures as [B, C, H, W] float32 in [0, 1], in channels-last memory.
+    """Images as [B, C, H, W] float32 in [0, 1], in channels-last memory.
 
     Attributes:
-        channels: C, all channels of all stacked pictures.
+        channels: C, all channels of all stacked images.
         size: H and W.
         highest: what bytes are divided by.
     """
 
     def __init__(self, observation_space: spaces.Space[Any]):
-        """Take pictures [H, W], [H, W, C] or [C, H, W] (as a stack of grey ones is), or a stack [S, ...] of such."""
+        """Take images [H, W], [H, W, C] or [C, H, W] (as a stack of gray ones is), or a stack [S, ...] of such."""
         super().__init__()
         shape = observation_space.shape or ()
         self.highest = highest_byte(observation_space)
@@ -40,7 +40,7 @@ class Image(nn.Module):
         self.channels = (shape[-1] if self._channels_last else shape[-3]) * (shape[0] if self._stacked else 1)
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return [B, C, H, W] of pictures [B, ...] uint8."""
+        """Return [B, C, H, W] of images [B, ...] uint8."""
         if self._bare:
             observation = observation.unsqueeze(-3)
         if self._channels_last:
@@ -51,12 +51,12 @@ class Image(nn.Module):
         return as_floats(_channels_last(observation), self.highest)
 
 
-def _channels_last(pictures: Tensor) -> Tensor:
-    """Return pictures [B, C, H, W] that lie in channels-last memory."""
-    if pictures.is_contiguous(memory_format=torch.channels_last):
-        return pictures
+def _channels_last(images: Tensor) -> Tensor:
+    """Return images [B, C, H, W] that lie in channels-last memory."""
+    if images.is_contiguous(memory_format=torch.channels_last):
+        return images
     # Half the time of `contiguous(memory_format=torch.channels_last)`.
-    return torch.stack(pictures.unbind(1), -1).movedim(-1, 1)
+    return torch.stack(images.unbind(1), -1).movedim(-1, 1)
 
 
 class CNN(Torso):
@@ -80,7 +80,7 @@ class CNN(Torso):
             hidden: width of the fully connected layer.
 
         Raises:
-            UsageError: the observations are no pictures, or smaller.
+            UsageError: the observations are not images, or smaller.
         """
         image, body, width = convolved(observation_space, name, convolutions, smallest)
         super().__init__(image, body, lambda linear: Chain(linear(width, hidden), nn.ReLU()), hidden)
@@ -89,10 +89,10 @@ class CNN(Torso):
 def convolved(
     observation_space: spaces.Space[Any], name: str, convolutions: Callable[[int], nn.Sequential], smallest: int
 ) -> tuple[Image, Chain, int]:
-    """Return a reader of pictures, convolutions whose output is flattened, and its width; arguments as in `CNN`.
+    """Return a reader of images, convolutions whose output is flattened, and its width; arguments as in `CNN`.
 
     Raises:
-        UsageError: the observations are no pictures, or smaller.
+        UsageError: the observations are not images, or smaller.
     """
     if not is_image(observation_space):
         raise UsageError(f"network={name} needs images, not {observation_space}; use network=mlp")
@@ -124,20 +124,20 @@ class NatureCNN(Torso):
         freeze: bool = False,
         fresh: bool = True,
     ):
-        """Make the layers; batch normalisation and dropout are for learners, which tell training from prediction.
+        """Make the layers; batch normalization and dropout are for learners, which tell training from prediction.
 
         Args:
-            observation_space: of one environment, or the pictures that a learner is shown.
+            observation_space: of one environment, or the images that a learner is shown.
             hidden: width of the fully connected layer.
             activation: one of `ACTIVATIONS`.
-            batch_norm: normalise each channel over the batch before its activation (Ioffe & Szegedy, 2015).
+            batch_norm: normalize each channel over the batch before its activation (Ioffe & Szegedy, 2015).
             dropout: share of the activations before and after the fully connected layer that are left out in training.
             encoder: as in `load_pretrained`.
             freeze: as in `load_pretrained`.
             fresh: as in `load_pretrained`.
 
         Raises:
-            UsageError: the observations are no pictures, or smaller than 36x36; an unknown activation; or what
+            UsageError: the observations are not images, or smaller than 36x36; an unknown activation; or what
                 `load_pretrained` refuses.
         """
         active = activation_of(activation)
@@ -167,7 +167,7 @@ class SmallCNN(CNN):
         """Make the layers; `hidden` is the width of the fully connected one, the rest as in `load_pretrained`.
 
         Raises:
-            UsageError: the observations are no pictures, or smaller than 20x20, or what `load_pretrained` refuses.
+            UsageError: the observations are not images, or smaller than 20x20, or what `load_pretrained` refuses.
         """
         super().__init__(observation_space, "small", _small, SMALLEST["small"], hidden)
         load_pretrained(self, encoder, freeze=freeze, fresh=fresh)
@@ -196,7 +196,7 @@ class StridedCNN(Torso):
             activation: one of `ACTIVATIONS`, after every layer.
 
         Raises:
-            UsageError: the lists are not equally long, an unknown activation, or observations that are no pictures or
+            UsageError: the lists are not equally long, an unknown activation, or observations that are not images or
                 too small.
         """
         if not 0 < len(channels) == len(kernel_sizes) == len(strides):
@@ -249,7 +249,7 @@ class ImpalaCNN(CNN):
             fresh: as in `load_pretrained`.
 
         Raises:
-            UsageError: the observations are no pictures, or what `load_pretrained` refuses.
+            UsageError: the observations are not images, or what `load_pretrained` refuses.
         """
 
         def convolutions(channels: int) -> nn.Sequential:
@@ -263,7 +263,7 @@ class ImpalaCNN(CNN):
 class Residual(nn.Sequential):
     """What its layers make of the input, added to the input (He et al., 2016).
 
-    The last layer starts at zero, so that a deep torso begins as a shallow one and needs no normalisation (Zhang,
+    The last layer starts at zero, so that a deep torso begins as a shallow one and needs no normalization (Zhang,
     Dauphin & Ma, 2019).
     """
 
@@ -308,11 +308,11 @@ def _section(channels: int, depth: int, blocks: int) -> nn.Module:
 
 
 def channels_last(shape: Sequence[int]) -> bool:
-    """Tell whether pictures of this shape are [..., H, W, C], not [..., C, H, W]: channels are the shorter axis."""
+    """Return whether images of this shape are [..., H, W, C], not [..., C, H, W]: channels are the shorter axis."""
     return shape[-1] <= shape[-3]
 
 
 def fitting(observation_space: spaces.Space[Any]) -> list[str]:
-    """Return the networks for pictures of this size, the YAMLs' names, the one that shrinks them most first."""
+    """Return the networks for images of this size, the YAMLs' names, the one that shrinks them most first."""
     side = min(Image(observation_space).size)
     return [name for name, smallest in SMALLEST.items() if side >= smallest]

@@ -1,4 +1,4 @@
-"""What observations are: pictures, boards, and what bytes are divided by."""
+"""What observations are: images, boards, and what bytes are divided by."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 SMALLEST = {"nature": 36, "small": 20, "impala": 1}
-"""Height and width that a network for pictures needs, by the name of its YAML."""
+"""Height and width that a network for images needs, by the name of its YAML."""
 
 LARGEST = 19
 """Rows or columns of a board: Go's. What is larger is taken for something else."""
@@ -21,7 +21,7 @@ def highest_byte(observation_space: spaces.Space[Any]) -> float:
 
 
 def is_board(observation_space: spaces.Space[Any]) -> bool:
-    """Tell whether observations are planes of a board: three axes, the last two of at most `LARGEST`, and no pixels.
+    """Return whether observations are planes of a board: three axes, the last two of at most `LARGEST`, and no pixels.
 
     Bytes are pixels where they go beyond 1.
     """
@@ -32,7 +32,7 @@ def is_board(observation_space: spaces.Space[Any]) -> bool:
 
 
 def is_image(observation_space: spaces.Space[Any]) -> bool:
-    """Tell whether observations are pictures: bytes of three axes (no board), a stack of such, or two long axes."""
+    """Return whether observations are images: bytes of three axes (no board), a stack of such, or two long axes."""
     shape = observation_space.shape or ()
     seen = len(shape) in (3, 4) or (len(shape) == 2 and min(shape) >= SMALLEST["small"])
     pixels = isinstance(observation_space, spaces.Box) and observation_space.dtype == np.uint8

@@ -29,7 +29,7 @@ def require_precision(choice: str) -> str:
 
 
 def uses_bfloat16(choice: str, device: str, network: nn.Module) -> bool:
-    """Tell whether the torso of `network` is to learn in mixed precision (Micikevicius et al., 2018).
+    """Return whether the torso of `network` is to learn in mixed precision (Micikevicius et al., 2018).
 
     Args:
         choice: one of `CHOICES`; auto: where it has convolutions and `device` has units for bfloat16. Small layers gain
@@ -62,7 +62,7 @@ def autocast_outputs(network: QNetwork, device: str) -> QOutputs:
 
 
 def has_bfloat16(device: str) -> bool:
-    """Tell whether `device` multiplies matrices of bfloat16 in units made for it (AMX, tensor cores)."""
+    """Return whether `device` multiplies matrices of bfloat16 in units made for it (AMX, tensor cores)."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_capability(device) >= (8, 0)
     cpuinfo = Path("/proc/cpuinfo")

@@ -1,4 +1,4 @@
-"""Torsos that begin with what `rlkit fit learner=cnn` has learnt (transfer learning)."""
+"""Torsos that begin with what `rlkit fit learner=cnn` has learned (transfer learning)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY = "network.encoder"
 def load_pretrained(torso: Torso, encoder: str | None, *, freeze: bool, fresh: bool) -> None:
     """Give `torso` the weights of an encoder.
 
-    It stays in the mode of prediction: batch normalisation keeps its statistics, and nothing is dropped out. With
+    It stays in the mode of prediction: batch normalization keeps its statistics, and nothing is dropped out. With
     dueling streams the value's top is a new one, with noisy layers both tops are.
 
     Args:
@@ -32,7 +32,7 @@ def load_pretrained(torso: Torso, encoder: str | None, *, freeze: bool, fresh: b
             fills it.
 
     Raises:
-        UsageError: there is no such encoder, its network is another one or saw other pictures, or there is nothing to
+        UsageError: there is no such encoder, its network is another one or saw other images, or there is nothing to
             freeze.
     """
     torso.encoder, torso.frozen = encoder, freeze
@@ -62,12 +62,12 @@ def fill(torso: Torso, weights: dict[str, Array], encoder: str | Path, key: str 
     except ValueError as error:
         raise UsageError(
             f"{key}={encoder} is of another network: {error}; fit it with network@learner.torso= and the "
-            "values of network=, on pictures shaped as the observations"
+            "values of network=, on images shaped as the observations"
         ) from error
 
 
 def _seen_as_agents_do(encoder: str, read: Encoder, highest: Any) -> dict[str, Array]:
-    """Return the weights of an encoder that was shown pictures as the torso shows them, bytes divided by `highest`."""
+    """Return the weights of an encoder that was shown images as the torso shows them, bytes divided by `highest`."""
     if read.preparations or read.scale not in (highest, None):
         raise UsageError(
             f"{KEY}={encoder} was fitted to pixels divided by {read.scale:g}, after {read.preparations} preparations; "

@@ -17,7 +17,7 @@ from rlkit.networks.torsos import Chain, Torso
 
 
 class NoisyLinear(nn.Linear):
-    """A linear layer with factorised Gaussian noise on weights and biases (Fortunato et al., 2018).
+    """A linear layer with factorized Gaussian noise on weights and biases (Fortunato et al., 2018).
 
     Attributes:
         noise: [B or 1, in + out] what its factors are, or None: the layer computes with the means.

@@ -52,7 +52,7 @@ def of_action(outputs: Tensor, action: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Expected:
-    """The expected return itself, learnt by Huber's loss (Mnih et al., 2015)."""
+    """The expected return itself, learned by Huber's loss (Mnih et al., 2015)."""
 
     @property
     def outputs(self) -> int:
@@ -136,7 +136,7 @@ class Categorical:
 
 @dataclass(frozen=True)
 class Quantile:
-    """QR-DQN: equally likely returns, learnt by quantile regression (Dabney et al., 2018). K = `quantiles` returns.
+    """QR-DQN: equally likely returns, learned by quantile regression (Dabney et al., 2018). K = `quantiles` returns.
 
     Attributes:
         quantiles: how many; output i is for the probability ``(i + 1/2) / quantiles``.
@@ -214,7 +214,7 @@ class Saturation:
 def project(probability: Tensor, value: Tensor, grid: Tensor) -> Tensor:
     """Return the distribution [B, K] on `grid` nearest to one on other points (Bellemare et al., 2017, eq. 7).
 
-    A point's probability goes to its two neighbours on the grid, more to the nearer one; what lies outside the grid
+    A point's probability goes to its two neighbors on the grid, more to the nearer one; what lies outside the grid
     goes to its end.
 
     Args:

@@ -68,7 +68,7 @@ class Torso(nn.Module):
 
     @property
     def pretrained(self) -> bool:
-        """Whether it begins with an encoder's weights, which are not to be drawn anew."""
+        """Whether it begins with an encoder's weights, which are not to be drawn again."""
         return self.encoder is not None
 
     def forward(self, observation: Tensor) -> Tensor:
@@ -125,8 +125,8 @@ class MLP(Torso):
             observation_space: of one environment.
             hidden: width of each layer.
             activation: one of `ACTIVATIONS`, after each layer.
-            layer_norm: normalise before each activation (Ba et al., 2016), which steadies Q-learning.
-            batch_norm: normalise each feature over the batch before each activation (Ioffe & Szegedy, 2015).
+            layer_norm: normalize before each activation (Ba et al., 2016), which steadies Q-learning.
+            batch_norm: normalize each feature over the batch before each activation (Ioffe & Szegedy, 2015).
             dropout: share of each layer's activations that are left out in training.
 
         Raises:

@@ -25,7 +25,7 @@ _SCALE, _PREPARATIONS = "about/scale", "about/preparations"
 
 
 class Encoder(NamedTuple):
-    """What a learner's torso has learnt."""
+    """What a learner's torso has learned."""
 
     weights: dict[str, Array]  # by the names that they have in the torso
     scale: float | None  # what its pixels were divided by; None: a file of weights alone does not say

@@ -4,7 +4,7 @@
 preprocess:
   - {_target_: rlkit.preprocess.MaxFrames}
   - {_target_: rlkit.preprocess.FrameSkip, skip: 4}
-  - {_target_: rlkit.preprocess.Grey}
+  - {_target_: rlkit.preprocess.Gray}
   - {_target_: rlkit.preprocess.Resize, size: [84, 84]}
   - {_target_: rlkit.preprocess.FrameStack, size: 4}
 ```
@@ -18,7 +18,7 @@ them is in the checkpoint.
 from rlkit.preprocess.actions import DiscreteActions
 from rlkit.preprocess.episodes import FireReset, LifeLoss, NoopStarts
 from rlkit.preprocess.frames import FrameSkip, FrameStack, MaxFrames
-from rlkit.preprocess.images import Crop, Grey, Resize
+from rlkit.preprocess.images import Crop, Gray, Resize
 from rlkit.preprocess.observations import Keep
 from rlkit.preprocess.rewards import ClipReward, SignReward, TerminalReward
 
@@ -29,7 +29,7 @@ __all__ = [
     "FireReset",
     "FrameSkip",
     "FrameStack",
-    "Grey",
+    "Gray",
     "Keep",
     "LifeLoss",
     "MaxFrames",

@@ -28,7 +28,7 @@ class NoopStarts(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._max, self._action = max, action
 
     def reset(self, **kwargs: Any) -> Any:
-        """Reset and do nothing for a while; a game that ends meanwhile begins anew."""
+        """Reset and do nothing for a while; a game that ends meanwhile begins again."""
         observation, info = self.env.reset(**kwargs)
         for _ in range(int(self.env.unwrapped.np_random.integers(self._max + 1))):
             observation, _, terminated, truncated, info = self.env.step(self._action)
@@ -57,7 +57,7 @@ class FireReset(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._action = _fire(env) if action is None else action
 
     def reset(self, **kwargs: Any) -> Any:
-        """Reset and press; a game that ends by that begins anew."""
+        """Reset and press; a game that ends by that begins again."""
         observation, info = self.env.reset(**kwargs)
         if self._action is not None:
             observation, _, terminated, truncated, info = self.env.step(self._action)
@@ -125,6 +125,6 @@ class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
         return {"lives": self._lives, "lost": lost}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         self._lives, lost = state["lives"], state["lost"]
         self._lost = None if lost is None else (lost["observation"], dict(lost["info"]))

@@ -1,4 +1,4 @@
-"""Frames: held actions, pooled pictures, stacks."""
+"""Frames: held actions, pooled images, stacks."""
 
 from __future__ import annotations
 

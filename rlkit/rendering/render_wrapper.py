@@ -1,4 +1,4 @@
-"""Films of environments: every picture, with the score, for whoever wants to write or show it."""
+"""Films of environments: every frame, with the score, for whoever wants to write or show it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from rlkit.rendering.video import DEFAULT_FPS, Tile, VideoWriter
 from rlkit.vector.raw_rewards import with_raw_rewards
 
 FRAMES = 3_000
-"""Pictures in a video that training makes by itself: an agent that goes round in circles would fill the disk."""
+"""Frames in a video that training makes by itself: an agent that goes round in circles would fill the disk."""
 
 Draw = Callable[[], Array]
 
 
 class RenderedFrame(NamedTuple):
-    """One picture of a film, drawn only if somebody wants it."""
+    """One frame of a film, drawn only if somebody wants it."""
 
     draw: Draw
     first: bool  # of an episode
@@ -40,9 +40,9 @@ class Format:
     """How a video looks."""
 
     fps: int | None = None  # frames per second; None: the environment's own
-    height: int | None = None  # of a picture, in pixels; None: as it is drawn
-    max_frames: int | None = None  # pictures at most; None: whole episodes
-    captions: bool = True  # score and step below each picture
+    height: int | None = None  # of a frame, in pixels; None: as it is drawn
+    max_frames: int | None = None  # frames at most; None: whole episodes
+    captions: bool = True  # score and step below each frame
 
     def __post_init__(self) -> None:
         """Refuse what no video has (`UsageError`)."""
@@ -54,7 +54,7 @@ class Format:
         return frame.draw(), frame.caption if self.captions else ""
 
     def room(self, writer: VideoWriter) -> bool:
-        """Tell whether one more picture may be written."""
+        """Return whether one more frame may be written."""
         return self.max_frames is None or writer.frames < self.max_frames
 
 
@@ -62,7 +62,7 @@ AS_DRAWN = Format()
 
 
 class RenderWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Offers every picture of an environment to a sink, the last of each episode included.
+    """Offers every frame of an environment to a sink, the last of each episode included.
 
     Where an episode ends with a lost life and the game goes on, so does the film: it is of whole games. The score is
     the environment's own, before any clipping or shaping.
@@ -78,7 +78,7 @@ class RenderWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._score, self._steps = 0.0, 0
 
     def reset(self, **kwargs: Any) -> Any:
-        """Reset, and offer the first picture of a new game."""
+        """Reset, and offer the first frame of a new game."""
         result = self.env.reset(**kwargs)
         if not self._goes_on or kwargs.get("seed") is not None:
             self._score, self._steps = 0.0, 0
@@ -87,7 +87,7 @@ class RenderWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
         return result
 
     def step(self, action: Any) -> Any:
-        """Step, and offer the picture."""
+        """Step, and offer the frame."""
         result = self.env.step(action)
         self._goes_on = bool(result[2] or result[3]) and not result[4].get("game_over", True)
         self._score, self._steps = self._score + float(result[4].get("raw_reward", result[1])), self._steps + 1
@@ -96,9 +96,9 @@ class RenderWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _offer(self, first: bool) -> None:
         caption = f"return {self._score:.6g}   step {self._steps}"
-        self._sink(RenderedFrame(self._picture, first, self._fps, caption))
+        self._sink(RenderedFrame(self._render, first, self._fps, caption))
 
-    def _picture(self) -> Array:
+    def _render(self) -> Array:
         with headless():
             return self.env.render()  # type: ignore[return-value]
 
@@ -107,7 +107,7 @@ class RenderWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
 def headless() -> Iterator[None]:
     """Let SDL, with which many environments draw, not look for a display or a sound card where there is no display.
 
-    Only for as long as a picture is drawn: a window that a person plays in later looks for its own.
+    Only for as long as a frame is drawn: a window that a person plays in later looks for its own.
     """
     wanted = {} if has_display() else {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}
     # SDL would take SIGTERM for a closed window, of which nobody is told.
@@ -146,7 +146,7 @@ def side_by_side(path: Path, num_envs: int, format: Format = AS_DRAWN) -> Iterat
 
 
 class _Wall:
-    """The newest picture of each environment; a round is over when one of them brings its next."""
+    """The newest frame of each environment; a round is over when one of them brings its next."""
 
     def __init__(self, writer: VideoWriter, num_envs: int, format: Format):
         self._writer, self._format = writer, format
@@ -192,7 +192,7 @@ class EachEpisode:
         self._step, self._done = step, done
 
     def __call__(self, frame: RenderedFrame) -> None:
-        """Take a picture."""
+        """Take a frame."""
         if self._step is None:
             return
         if frame.first:

@@ -198,7 +198,7 @@ def _take(file: int, needed: int, folder: Path) -> None:
 
 
 def on_gpu(needed: int, location: str, device: str) -> bool:
-    """Tell whether frames of `needed` bytes go to the agent's `device`.
+    """Return whether frames of `needed` bytes go to the agent's `device`.
 
     Raises:
         UsageError: ``gpu`` is asked for, but the agent lives elsewhere.
@@ -274,7 +274,7 @@ def frame_count(capacity: int, stack: int, num_envs: int, frame_bytes: int) -> i
     """
     worst = capacity * (stack + 1)
     spare = max(capacity // 200, (64 << 20) // max(1, frame_bytes))
-    # What the environments see just now is always there, even if all of them began anew in every step.
+    # What the environments see just now is always there, even if all of them began again in every step.
     return min(worst, capacity + spare) + num_envs * (stack + 1) ** 2
 
 

@@ -1,4 +1,4 @@
-"""Prioritised experience replay, proportional variant (Schaul et al., 2016)."""
+"""Prioritized experience replay, proportional variant (Schaul et al., 2016)."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class PrioritizedReplay(UniformReplay):
         return {**state, "priorities": self._priorities[slots], "highest": self._highest}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         super().load_state_dict(state)
         self._priorities, self._highest = SumTree(self._rows.capacity), state["highest"]
         slots = np.arange(self._first, self._rows.total) % self._rows.capacity

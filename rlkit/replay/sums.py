@@ -18,7 +18,7 @@ class SumTree:
     """Non-negative numbers at places 0 … size - 1, the sum of each block of them, and so on up.
 
     A node's sum is always added up from its children, never adjusted by a difference, so it depends on nothing but the
-    numbers there are: no drift, and a tree built anew from them is the same to the last bit.
+    numbers there are: no drift, and a tree built again from them is the same to the last bit.
     """
 
     def __init__(self, size: int):

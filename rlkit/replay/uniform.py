@@ -234,7 +234,7 @@ class UniformReplay:
         self._tail, self._broken = new[-n:], last[-n:]
 
     def _add_irregular(self, transition: Transition) -> None:
-        """Enter a transition in which some environment was reset, began anew, or was shown something unexpected."""
+        """Enter a transition in which some environment was reset, began again, or was shown something unexpected."""
         if self._frames is None:
             self._begin(transition)
         self._enter()
@@ -260,7 +260,7 @@ class UniformReplay:
         self._broken = np.where(transition.valid, transition.last, self._broken)
 
     def _shows(self, rows: Array, observation: Tree) -> Array:
-        """Tell for each of the environments `rows` [K] whether it showed this `observation` [K, ...] at last."""
+        """Return for each of the environments `rows` [K] whether it showed this `observation` [K, ...] at last."""
         assert self._frames is not None
         current = self._current[rows]
         there: Array = current.min(axis=1) >= max(0, self._shown - self._frames.size)
@@ -270,7 +270,7 @@ class UniformReplay:
         return there
 
     def _show(self, env: int, frames: Tree) -> None:
-        """Store the frames [S, ...] with which an episode begins; equal neighbours, where a stack was padded, once."""
+        """Store the frames [S, ...] with which an episode begins; equal neighbors, where a stack was padded, once."""
         assert self._frames is not None
         each = [tree.take(frames, i) for i in range(self._stack)]
         new = np.array([True, *(not tree.equal(*pair) for pair in pairwise(each))])
@@ -355,7 +355,7 @@ class UniformReplay:
         return {"frames": tree.pack(self._frames.read(np.arange(low, high) % self._frames.size))}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self._pending, self._reached = no_rows(), None
         self._rng.bit_generator.state = state["rng"]
         self._current, self._tail, self._broken = (np.array(state[key]) for key in ("current", "tail", "broken"))
@@ -387,6 +387,6 @@ def _pending_rows(capacity: int, num_envs: int) -> int:
 
 
 def _same_rows(shown: Array, observation: Array) -> Array:
-    """Tell for each of the rows of frames [K, S, ...] whether it is the same as that of an observation [K, ...]."""
+    """Return for each of the rows of frames [K, S, ...] whether it is the same as that of an observation [K, ...]."""
     same = shown == observation.reshape(shown.shape)
     return np.asarray(same.all(axis=tuple(range(1, same.ndim))))

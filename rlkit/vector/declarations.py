@@ -96,12 +96,12 @@ def known(kind: type) -> Known | None:
 
 
 def only_watches(layer: gymnasium.Env[Any, Any]) -> bool:
-    """Tell whether a layer only looks on."""
+    """Return whether a layer only looks on."""
     return bool(getattr(type(layer), "only_watches", False))
 
 
 def keeps_frames(kind: type) -> bool:
-    """Tell whether a wrapper is certain to hand on every observation as it is."""
+    """Return whether a wrapper is certain to hand on every observation as it is."""
     found = declarer(kind, _says_of_frames, _shows_otherwise)
     if found is None:
         return False

@@ -38,7 +38,7 @@ class RewardTap(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Begin again."""
         self.steps, self.reward, self.told = 0, 0.0, 0.0
 
     def step(self, action: Any) -> Any:

@@ -55,11 +55,11 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         return snapshot.why_opaque(self.env)
 
     def restore(self, state: State) -> None:
-        """Take back what `capture` gave."""
+        """Restore a state from `capture`."""
         snapshot.restore(self.env, state)
 
     def restart(self) -> None:
-        """Build the environment anew, so that nothing of the old one can leak into what follows."""
+        """Build the environment again, so that nothing of the old one can leak into what follows."""
         self.env.close()
         self.env = _made(self._make)
 

@@ -135,7 +135,7 @@ def _refusal(
 
 
 def _sets(kind: type, field: str) -> bool:
-    """Tell whether some class sets an attribute, or has it as a value or a property."""
+    """Return whether some class sets an attribute, or has it as a value or a property."""
     if not callable(getattr(kind, field, len)):
         return True
     return any(field in attributes_set_by(part) for part in kind.__mro__)

@@ -72,7 +72,7 @@ class SubprocessEnvironment(VectorEnvironment):
             return super().recv()
 
     def restart(self, seeds: list[int]) -> TimeStep:
-        """Build every environment anew in its worker and start an episode in it."""
+        """Build every environment again in its worker and start an episode in it."""
         with _worker_deaths():
             self._drain()
             self._vector.call("restart")
@@ -91,7 +91,7 @@ class SubprocessEnvironment(VectorEnvironment):
         return next((why for why in found if why is not None), None)
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         # `call` sends every worker the same arguments, so each picks its own by asking in turn.
         with _worker_deaths():
             for pipe, saved in zip(self._vector.parent_pipes, state["envs"], strict=True):

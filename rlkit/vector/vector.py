@@ -88,7 +88,7 @@ class SerialEnvironment:
         return first_timestep(observation, self._masks.of_each(infos), self.states)
 
     def restart(self, seeds: list[int]) -> TimeStep:
-        """Build every environment anew and start an episode in it."""
+        """Build every environment again and start an episode in it."""
         for env in self.envs:
             env.restart()
         return self.reset(seeds)
@@ -151,12 +151,12 @@ class SerialEnvironment:
         return None if any(state is None for state in states) else {"envs": states}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         for env, saved in zip(self.envs, state["envs"], strict=True):
             env.restore(saved)
 
     def render(self, index: int = 0) -> Array:
-        """Return a picture [H, W, 3] uint8 of one environment."""
+        """Return a frame [H, W, 3] uint8 of one environment."""
         return np.asarray(self.envs[index].render())
 
     def close(self) -> None:
@@ -218,7 +218,7 @@ class VectorEnvironment:
         return self._vector.reset(seed=seeds[0])  # type: ignore[no-any-return]
 
     def restart(self, seeds: list[int]) -> TimeStep:
-        """Build the vector environment anew, unless that makes no difference, and start an episode in every row."""
+        """Build the vector environment again, unless that makes no difference, and start an episode in every row."""
         if not getattr(self._vector, "fresh_when_seeded", False):
             self.close()
             self._vector = self._make()
@@ -310,16 +310,16 @@ class VectorEnvironment:
         return None if offered is None else {"vector": offered(), "resetting": self._resetting}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         self._vector.set_state(state["vector"])
         self._resetting = np.array(state["resetting"])
 
     def render(self, index: int = 0) -> Array:
-        """Return a picture [H, W, 3] uint8 of one environment."""
-        pictures = self._vector.render()
-        if pictures is None or pictures[index] is None:
-            raise RunError("this vector environment draws no pictures; use vectorization=sync to record videos")
-        return np.asarray(pictures[index])
+        """Return a frame [H, W, 3] uint8 of one environment."""
+        frames = self._vector.render()
+        if frames is None or frames[index] is None:
+            raise RunError("this vector environment draws no frames; use vectorization=sync to record videos")
+        return np.asarray(frames[index])
 
     def close(self) -> None:
         """Close the vector environment."""
