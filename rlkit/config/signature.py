@@ -51,7 +51,7 @@ def from_run(target: Callable[..., Any], given: Collection[str]) -> list[str]:
 
 
 def takes_seed(target: Callable[..., Any]) -> bool:
-    """Return whether `target` is an estimator whose ``random_state`` is None: scikit-learn's word for a seed to come."""
+    """Return whether `target` is an estimator whose ``random_state`` is None, as scikit-learn asks for a seed."""
     return hasattr(target, "fit") and _is_none("random_state", target)
 
 

@@ -124,7 +124,7 @@ class TransitionRing:
     def first_with(self, oldest: int, first: int, block: int) -> int:
         """Return the number of the first row, from `first` on, after which no row shows a frame before `oldest`.
 
-        Rows come in the order of their frames, but for those of environments that began again; those lie within `block`.
+        Rows are in the order of their frames, except those of environments that began again: these are within `block`.
         """
         while first < self.total:
             numbers = np.arange(first, min(first + block, self.total))
