@@ -1,4 +1,4 @@
-"""Networks (torch): torsos that read observations, action values or policies on top, and their states as plain data."""
+"""Networks (torch): torsos for observations, heads for action values and policies, and their states as plain data."""
 
 from rlkit.networks.action_distributions import ActionDistribution, action_distribution
 from rlkit.networks.activation_cache import ActivationCache

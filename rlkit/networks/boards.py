@@ -29,7 +29,7 @@ class ResidualBoard(Torso):
             hidden: width of the fully connected layer.
 
         Raises:
-            UsageError: the observations are no planes.
+            UsageError: the observations are not planes.
         """
         shape = observation_space.shape or ()
         if not isinstance(observation_space, spaces.Box) or len(shape) != 3:
@@ -43,19 +43,19 @@ class ResidualBoard(Torso):
 
 
 class Floats(nn.Module):
-    """Numbers as float32, in the shape that they have.
+    """Observations as float32, in their own shape.
 
     Attributes:
-        highest: what bytes are divided by.
+        highest: the divisor of bytes.
     """
 
     def __init__(self, observation_space: spaces.Space[Any]):
-        """Take the space of the numbers."""
+        """Make it for observations of `observation_space`."""
         super().__init__()
         self.highest = highest_byte(observation_space)
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return observations [B, ...] as floats."""
+        """Return observations [B, ...] as float32."""
         return as_floats(observation, self.highest)
 
 
@@ -74,7 +74,7 @@ _FOR_IMAGES: Mapping[str, Callable[[spaces.Space[Any]], Torso]] = {
 def auto(
     observation_space: FromRun[spaces.Space[Any]], hidden: Sequence[int], activation: str, layer_norm: bool
 ) -> Torso:
-    """Return the torso that fits: by their size one of three for images, `ResidualBoard` for boards, else an `MLP`."""
+    """Return a torso for the observations: for images one of three by size, for boards `ResidualBoard`, else `MLP`."""
     if is_image(observation_space):
         return _FOR_IMAGES[fitting(observation_space)[0]](observation_space)
     if is_board(observation_space):
