@@ -251,7 +251,7 @@ class TestMasks:
 
     def test_what_the_metadata_promise_is_held_against_the_info(self, captured: Any) -> None:
         assert captured([Careful] * 2).reset([1, 2]).legal_actions.tolist() == [[True, False, False]] * 2
-        with pytest.raises(UsageError, match=r"metadata say action_mask: True, but the environment's info has no"):
+        with pytest.raises(UsageError, match=r"metadata have action_mask: True, but the environment's info has no"):
             captured([lambda: Bare(Careful())] * 2).reset([1, 2])
 
     def test_continuous_actions_cannot_have_any(self, captured: Any) -> None:

@@ -1,4 +1,4 @@
-"""Images as observations: gray, resized, cropped."""
+"""Wrappers for observations that are images: gray, resized, cropped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _image_space(env: gymnasium.Env[Any, Any], wrapper: str) -> spaces.Box:
 
 
 class Gray(gymnasium.ObservationWrapper[Any, Any, Any]):
-    """Turns color, [H, W, 3] uint8, into gray, [H, W] uint8, by the luma of ITU-R BT.601."""
+    """Converts color images [H, W, 3] uint8 to gray [H, W] uint8, by the luma of ITU-R BT.601."""
 
     state_fields: tuple[str, ...] = ()
 
@@ -47,11 +47,12 @@ class Gray(gymnasium.ObservationWrapper[Any, Any, Any]):
             raise UsageError(f"Gray takes color images, [height, width, 3] uint8, not {space}; leave it out")
         import cv2
 
-        self._convert, self._code = cv2.cvtColor, cv2.COLOR_RGB2GRAY
+        self._convert = cv2.cvtColor
+        self._code = cv2.COLOR_RGB2GRAY
         self.observation_space = spaces.Box(0, 255, space.shape[:2], np.uint8)
 
     def observation(self, observation: Array) -> Array:
-        """Return the image in gray."""
+        """Return the image in gray, [H, W] uint8."""
         return self._convert(observation, self._code)
 
 
@@ -66,7 +67,7 @@ class Resize(gymnasium.ObservationWrapper[Any, Any, Any]):
         Args:
             env: the environment.
             size: height and width.
-            interpolation: ``area`` takes means where it makes images smaller, ``nearest`` leaves pixels out.
+            interpolation: ``area`` averages pixels when it shrinks images, ``nearest`` drops pixels.
 
         Raises:
             UsageError: there is no such interpolation or size, or observations are not images.
@@ -79,24 +80,25 @@ class Resize(gymnasium.ObservationWrapper[Any, Any, Any]):
             raise UsageError(f"Resize takes size=[height, width], e.g. [84,84], not {list(size)}")
         import cv2
 
-        self._resize, self._how = cv2.resize, getattr(cv2, INTERPOLATIONS[interpolation])
+        self._resize = cv2.resize
+        self._interpolation = getattr(cv2, INTERPOLATIONS[interpolation])
         self._shape = (int(size[0]), int(size[1]), *space.shape[2:])
         self.observation_space = spaces.Box(space.low.min(), space.high.max(), self._shape, space.dtype.type)
 
     def observation(self, observation: Array) -> Array:
-        """Return the image in the new size."""
-        resized = self._resize(observation, self._shape[1::-1], interpolation=self._how)
-        # OpenCV drops an only channel.
+        """Return the image in the new size, of the same dtype."""
+        resized = self._resize(observation, self._shape[1::-1], interpolation=self._interpolation)
+        # OpenCV drops the axis of a single channel.
         return np.asarray(resized).reshape(self._shape)
 
 
 class Crop(gymnasium.ObservationWrapper[Any, Any, Any]):
-    """Cuts rows and columns off images, [H, W] or [H, W, C]."""
+    """Removes rows and columns at the borders of images, [H, W] or [H, W, C]."""
 
     state_fields: tuple[str, ...] = ()
 
     def __init__(self, env: gymnasium.Env[Any, Any], top: int, bottom: int, left: int, right: int):
-        """Wrap `env`; so many rows or columns are cut off at each side.
+        """Wrap `env`; `top`, `bottom`, `left` and `right` are the numbers of rows or columns to remove.
 
         Raises:
             UsageError: nothing would be left, a number is negative, or observations are not images.
@@ -107,12 +109,12 @@ class Crop(gymnasium.ObservationWrapper[Any, Any, Any]):
         if min(top, bottom, left, right) < 0 or top + bottom >= height or left + right >= width:
             raise UsageError(
                 f"Crop top={top}, bottom={bottom}, left={left}, right={right} leaves nothing of {height}x{width}, or "
-                "is negative; cut off less"
+                "is negative; crop less"
             )
         self._rows, self._columns = slice(top, height - bottom), slice(left, width - right)
         low, high = self.observation(space.low), self.observation(space.high)
         self.observation_space = spaces.Box(low, high, dtype=space.dtype.type)
 
     def observation(self, observation: Array) -> Array:
-        """Return what is left of the image."""
+        """Return a copy of the remaining part of the image."""
         return observation[self._rows, self._columns].copy()
