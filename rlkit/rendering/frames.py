@@ -1,4 +1,4 @@
-"""Frames [H, W, 3] uint8: checked, scaled, captioned, and put side by side."""
+"""Frames [H, W, 3] uint8: checking, scaling, captions and tiling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from rlkit.core.types import Array, RunError
 
 STRIP = 24
-"""Height in pixels of a caption below a frame of up to 480; below higher ones it is a twentieth."""
+"""Height in pixels of a caption below a frame of up to 480 pixels; below higher ones it is a twentieth of theirs."""
 
 
 GAP = 8
@@ -21,12 +21,12 @@ def check_frame(frame: Array) -> Array:
     """Return `frame` if it is [H, W, 3] uint8.
 
     Raises:
-        RunError: it is anything else.
+        RunError: it is not.
     """
     frame = np.asarray(frame)
     if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
         raise RunError(
-            f"render() gave {frame.dtype} {list(frame.shape)}; a frame is [height, width, 3] uint8: "
+            f"render() returned {frame.dtype} {list(frame.shape)}; a frame is [height, width, 3] uint8: "
             "build the environment with render_mode='rgb_array' (a run does where the constructor has "
             "render_mode=None), or set video=none"
         )
@@ -34,7 +34,7 @@ def check_frame(frame: Array) -> Array:
 
 
 def scaled(frame: Array, height: int) -> Array:
-    """Return `frame` at this height, its proportions kept; enlarged by a whole number, pixels stay sharp."""
+    """Return `frame` [H, W, 3] scaled to `height`; pixels stay sharp if it is enlarged by a whole number."""
     from PIL import Image
 
     if height == frame.shape[0]:
@@ -46,7 +46,7 @@ def scaled(frame: Array, height: int) -> Array:
 
 
 def captioned(frame: Array, text: str) -> Array:
-    """Return `frame` with a strip below it that says `text`; without, where there is none to say."""
+    """Return `frame` [H, W, 3] with `text` in a strip below it, or unchanged without `text`."""
     from PIL import Image, ImageDraw, ImageFont
 
     if not text:
@@ -59,7 +59,7 @@ def captioned(frame: Array, text: str) -> Array:
 
 
 def tiled(frames: Sequence[Array]) -> Array:
-    """Return frames of one size side by side, in as many rows as come nearest to a square of them."""
+    """Return frames [H, W, 3] of one size as one, in a grid that is as square as possible."""
     columns = math.ceil(math.sqrt(len(frames)))
     rows = math.ceil(len(frames) / columns)
     height, width, _ = frames[0].shape
