@@ -82,7 +82,8 @@ class Interaction(Iterator[Transition]):
 
     def advance_to(self, timestep: TimeStep, steps: int) -> None:
         """Continue from `timestep` at `steps` decisions, which the environments reached by other means."""
-        self._timestep, self.steps = timestep, steps
+        self._timestep = timestep
+        self.steps = steps
 
     def send(self) -> None:
         """Let the agent act and the environments start their step; call `recv` next."""
@@ -149,7 +150,8 @@ class Interaction(Iterator[Transition]):
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
-        self.steps, self._memory = state["steps"], state["memory"]
+        self.steps = state["steps"]
+        self._memory = state["memory"]
         self.rng.bit_generator.state = state["rng"]
         if state["timestep"] is None:
             return

@@ -79,24 +79,24 @@ class RenderWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
         super().__init__(with_raw_rewards(env))
         self._callback = callback
         self._fps = frames_per_second(env.metadata)
-        self._goes_on = False
+        self._game_continues = False
         self._score = 0.0
         self._steps = 0
 
     def reset(self, **kwargs: Any) -> Any:
         """Reset, and pass on the first frame of a new game."""
         result = self.env.reset(**kwargs)
-        if not self._goes_on or kwargs.get("seed") is not None:
+        if not self._game_continues or kwargs.get("seed") is not None:
             self._score = 0.0
             self._steps = 0
             self._pass_on(first=True)
-        self._goes_on = False
+        self._game_continues = False
         return result
 
     def step(self, action: Any) -> Any:
         """Step, and pass on the frame."""
         result = self.env.step(action)
-        self._goes_on = bool(result[2] or result[3]) and not result[4].get("game_over", True)
+        self._game_continues = bool(result[2] or result[3]) and not result[4].get("game_over", True)
         self._score += float(result[4].get("raw_reward", result[1]))
         self._steps += 1
         self._pass_on(first=False)

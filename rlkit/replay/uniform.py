@@ -208,7 +208,8 @@ class UniformReplay:
         self._frames = allocate(size, frame, *self._place)
         self._limit = _pending_rows(self._rows.capacity, n)
         self._current = np.full((n, self._stack), NONE, np.int64)
-        self._tail, self._broken = np.full(n, NONE, np.int64), np.ones(n, bool)
+        self._tail = np.full(n, NONE, np.int64)
+        self._broken = np.ones(n, bool)
         self._layout = layout({**self._fields(transition), "last": transition.last})
         self._composed = isinstance(transition.action, dict | tuple)
 
@@ -226,13 +227,15 @@ class UniformReplay:
         track = np.concatenate([self._current.T, (self._shown - steps * n + new).reshape(steps, n)])
         spans = np.arange(steps)[:, None] + np.arange(self._stack + 1)
         window = track[:, 0][spans] if n == 1 else track[spans].swapaxes(1, 2).reshape(steps * n, -1)
-        self._pending, self._current = no_rows(), track[steps:].T
+        self._pending = no_rows()
+        self._current = track[steps:].T
         follows = ~np.concatenate([self._broken, last[:-n]])
         new += self._rows.total
         before = np.concatenate([self._tail, new[:-n]])
         self._add_rows(added, window, (new - new[0]).astype(np.int32) % n, follows)
         self._rows.link(before[follows], new[follows])
-        self._tail, self._broken = new[-n:], last[-n:]
+        self._tail = new[-n:]
+        self._broken = last[-n:]
 
     def _add_irregular(self, transition: Transition) -> None:
         """Enter a transition in which some environment was reset, began again, or had an unexpected observation."""
