@@ -255,7 +255,7 @@ class TestMasks:
             captured([lambda: Bare(Careful())] * 2).reset([1, 2])
 
     def test_continuous_actions_cannot_have_any(self, captured: Any) -> None:
-        with pytest.raises(UsageError, match=r"needs actions that are counted, not Box.*leave action_mask=true out"):
+        with pytest.raises(UsageError, match=r"needs discrete actions, not Box.*leave action_mask=true out"):
             captured([lambda: gym("Pendulum-v1")] * 2, action_mask=True)
 
 
@@ -471,7 +471,7 @@ class TestFailures:
         env.close()
         assert str(caught.value) == (
             "the environment raised Unsendable: the battery is empty (after step 6); "
-            "fix it, then go on from the last checkpoint with resume="
+            "fix it, then resume from the last checkpoint with resume="
         )
         assert capfd.readouterr() == ("", "")
 
