@@ -116,7 +116,7 @@ def test_a_mostly_black_video_is_none_that_is_black(tmp_path: Path):
 
 def test_a_video_that_is_cut_short_is_noticed(tmp_path: Path):
     path = write(tmp_path / "a.mp4", [picture()] * 5)
-    with pytest.raises(RunError, match="holds 5 of 6 frames"):
+    with pytest.raises(RunError, match="has 5 of 6 frames"):
         verify(path, 6)
 
 
