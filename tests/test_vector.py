@@ -234,7 +234,7 @@ class TestMasks:
     def test_an_environment_that_gives_none_is_refused(self, environment: Any) -> None:
         words = (
             r"^action_mask=true, but the environment's info has no action_mask: leave it out, or let reset\(\) and "
-            r"step\(\) give one \[3\] bool$"
+            r"step\(\) return one \[3\] bool$"
         )
         env = environment([lambda: Bare(Counting())] * 2, action_mask=True)
         with pytest.raises(UsageError, match=words):
@@ -483,7 +483,7 @@ class TestFailures:
 
         env = ENVIRONMENTS[name]([lambda: Unborn(5)] * 2)
         stream = interact(Remembering(2), env, explore=True, rng=np.random.default_rng(0), reset_seeds=lambda _: [0, 1])
-        with pytest.raises(RunError, match=r"^the environment raised OSError: no such level \(after step 0\); mend"):
+        with pytest.raises(RunError, match=r"^the environment raised OSError: no such level \(after step 0\); fix"):
             next(stream)
         env.close()
 
@@ -507,7 +507,7 @@ class TestFailures:
         stream = interact(Remembering(2), env, explore=True, rng=np.random.default_rng(0), reset_seeds=lambda _: [0, 1])
         for _ in range(2):
             next(stream)
-        with pytest.raises(RunError, match=r"^a worker process of the environment ended .* \(after step 4\); mend"):
+        with pytest.raises(RunError, match=r"^a worker process of the environment ended .* \(after step 4\); fix"):
             next(stream)
         env.close()
         assert capfd.readouterr() == ("", "")
