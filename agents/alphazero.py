@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rlkit.algorithms.exploration import tell_if_late
 from rlkit.algorithms.fixed_policies import Following
 from rlkit.core.schedules import multiples
-from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError, require_least, require_share
+from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError, require_least, require_probability
 from rlkit.networks import GradientSettings, Optimizer, load_module_state, module_state, to_tensor
 from rlkit.networks.policy_value import PolicyValue, masked
 from rlkit.planning.search import PUCT, DirichletNoise, Judge, Model
@@ -56,7 +56,7 @@ class AlphaZeroSettings(SearchSettings, SelfPlaySettings, GradientSettings):
         require_least(0, "agent", learning_starts=self.learning_starts, value_weight=self.value_weight)
         require_least(1, "agent", batch_size=self.batch_size, train_every=self.train_every, updates=self.updates)
         require_least(1, "agent", capacity=self.capacity)
-        require_share("agent.search_share", self.search_share)
+        require_probability("agent.search_share", self.search_share)
         if self.capacity < self.learning_starts:
             raise UsageError(
                 f"agent.capacity is {self.capacity} and agent.learning_starts {self.learning_starts}: that many "

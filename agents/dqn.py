@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rlkit.algorithms.exploration import epsilon_greedy, tell_if_late
-from rlkit.core.schedules import Schedule, multiples, require_shares
+from rlkit.core.schedules import Schedule, multiples, require_probabilities
 from rlkit.core.types import (
     Array,
     Batch,
@@ -27,20 +27,20 @@ from rlkit.core.types import (
     UsageError,
     require_least,
     require_positive,
-    require_share,
+    require_probability,
 )
 from rlkit.networks import (
     FlatParameters,
     GradientSettings,
     Optimizer,
     QNetwork,
+    autocast_outputs,
     load_module_state,
-    mixed,
     module_state,
     require_precision,
-    takes_bfloat16,
     to_tensor,
     trainable,
+    uses_bfloat16,
 )
 from rlkit.networks.return_distributions import Saturation, of_action
 
@@ -60,7 +60,7 @@ class DQNSettings(GradientSettings):
         target_every: gradient steps between updates of the target network.
         tau: share of the online network in a target update; 1 copies, less is Polyak averaging.
         precision: of the torso where it learns; float32, bfloat16 (mixed), or auto, as in
-            `rlkit.networks.takes_bfloat16`. Heads, targets and acting are float32 whatever it is.
+            `rlkit.networks.uses_bfloat16`. Heads, targets and acting are float32 whatever it is.
         compile: updates run compiled networks, which take a minute to compile; acting would not gain.
 
     Raises:
@@ -84,9 +84,9 @@ class DQNSettings(GradientSettings):
         require_least(0, "agent", learning_starts=self.learning_starts)
         require_least(1, "agent", batch_size=self.batch_size, train_freq=self.train_freq)
         require_least(1, "agent", gradient_steps=self.gradient_steps, target_every=self.target_every)
-        require_positive("agent", tau=require_share("agent.tau", self.tau))
-        require_shares("agent.epsilon", self.epsilon)
-        require_share("agent.gamma", self.gamma)
+        require_positive("agent", tau=require_probability("agent.tau", self.tau))
+        require_probabilities("agent.epsilon", self.epsilon)
+        require_probability("agent.gamma", self.gamma)
         require_precision(self.precision)
 
 
@@ -150,8 +150,8 @@ class DQN:
         self._saturation = Saturation(network.distribution, settings.gamma, tell)
         tell_if_late(settings.learning_starts, total_steps, tell)
         self._tensor = partial(to_tensor, device=device)
-        in_bfloat16 = takes_bfloat16(settings.precision, device, network)
-        learning = mixed(network, device) if in_bfloat16 else network.outputs
+        in_bfloat16 = uses_bfloat16(settings.precision, device, network)
+        learning = autocast_outputs(network, device) if in_bfloat16 else network.outputs
         functions = (learning, network.outputs, self.target_network.outputs)
         # A function that is there twice is compiled once.
         compiled = {function: torch.compile(function) if settings.compile else function for function in functions}

@@ -136,10 +136,10 @@ class EvolutionStrategies:
         self._sums += np.where(transition.valid, self._sign * transition.reward, 0)
         self._sign[transition.valid & (transition.discount < 0)] *= -1
         ended, members = transition.last & transition.valid, self._begun.numbers
-        scored = ended & (members >= 0) & ~transition.info.cut
+        scored = ended & (members >= 0) & ~transition.info.truncated_by_checkpoint
         self._scores[members[scored]] = self._sums[scored]
         self._sums[ended], self._sign[ended] = 0, 1
-        self._begun.step(ended, transition.valid, transition.info.cut)
+        self._begun.step(ended, transition.valid, transition.info.truncated_by_checkpoint)
 
     def update(self) -> Metrics | None:
         """Learn where every member has played; the next generation plays the episodes that begin from now on."""

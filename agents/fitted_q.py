@@ -22,7 +22,7 @@ from rlkit.core.types import (
     TimeStep,
     Transition,
     require_least,
-    require_share,
+    require_probability,
 )
 from rlkit.replay import UniformReplay
 
@@ -62,7 +62,7 @@ class FittedQSettings:
     def __post_init__(self) -> None:
         require_least(1, "agent", fit_every=self.fit_every, iterations=self.iterations)
         require_least(0, "agent", learning_starts=self.learning_starts)
-        require_share("agent.gamma", self.gamma)
+        require_probability("agent.gamma", self.gamma)
         require_unit("agent.epsilon_counts", self.epsilon_counts)
         require_unit("agent.fit_counts", self.fit_counts)
 

@@ -8,7 +8,7 @@ from rlkit.algorithms.fixed_policies import Following
 from rlkit.algorithms.linear.agent import LinearValues, feature_steps
 from rlkit.algorithms.linear.features import Features
 from rlkit.core.schedules import Schedule
-from rlkit.core.types import Actor, Array, Metrics, State, Transition, require_share
+from rlkit.core.types import Actor, Array, Metrics, State, Transition, require_probability
 
 
 class LinearTDPrediction(Following):
@@ -34,7 +34,7 @@ class LinearTDPrediction(Following):
         super().__init__(policy)
         self._features, self._learning_rate = features, learning_rate
         self.linear = LinearValues(1, features, trace_decay)
-        self._gamma = require_share("agent.gamma", gamma)
+        self._gamma = require_probability("agent.gamma", gamma)
         self._steps = 0
         self._transition: Transition | None = None
 

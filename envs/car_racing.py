@@ -80,7 +80,7 @@ def make(
     env = OrderEnforcing(TimeLimit(env, max_steps))
     if discrete:
         env = ArrowKeys(preprocess.DiscreteActions(env, [(steer, gas, brake * b) for steer, gas, b in CLASSES]))
-    env = preprocess.Grey(env) if grey else env
+    env = preprocess.Gray(env) if grey else env
     env = preprocess.Crop(env, *crop) if crop else env
     env = preprocess.Resize(env, size) if size else env
     return preprocess.FrameStack(env, stack)

@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core.types import Array, FromRun, State, UsageError, require_share
+from rlkit.core.types import Array, FromRun, State, UsageError, require_probability
 from rlkit.envs.grids import text_picture
 from rlkit.envs.ratings import CANDIDATES, HELD_OUT, audience, cells
 
@@ -89,9 +89,9 @@ class Recommendation(gymnasium.Env[Any, int]):
         self._audience = audience(
             self._table,
             candidates=candidates,
-            given=require_share("env.given", given),
+            given=require_probability("env.given", given),
             held_out=held_out,
-            test_size=require_share("env.test_size", test_size),
+            test_size=require_probability("env.test_size", test_size),
             evaluation=evaluation,
             least=session,
             rng=rng,

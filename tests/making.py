@@ -42,12 +42,12 @@ def by_keys(kind: Any, **keys: Any) -> Any:
     return kind(**gathered(keys, settings_of(kind)))
 
 
-def stream_of(agent: Any, env: SerialEnvironment, seed: int, cut_every: int = 0) -> Any:
+def stream_of(agent: Any, env: SerialEnvironment, seed: int, truncate_every: int = 0) -> Any:
     return interact(
         agent,
         env,
         explore=True,
         rng=np.random.default_rng(seed),
         reset_seeds=lambda step: [step + i for i in range(env.num_envs)],
-        cut_every=cut_every,
+        truncate_every=truncate_every,
     )

@@ -26,7 +26,7 @@ def write_run(
     _write(folder / "evaluations.csv", "step,episode,return/raw,length,final", rows)
     played = evaluations if episodes is None else episodes
     rows = [f"{step},0,{value},{value},1,0" for step, values in played.items() for value in values]
-    _write(folder / "episodes.csv", "step,env,return/raw,return/learner,length,cut", rows)
+    _write(folder / "episodes.csv", "step,env,return/raw,return/learner,length,truncated_by_checkpoint", rows)
     return folder
 
 

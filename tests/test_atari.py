@@ -26,7 +26,7 @@ from rlkit.core.types import Environment, FromRun, TimeStep, Transition, UsageEr
 from rlkit.envs.atari import rom_name
 from rlkit.play import human
 from rlkit.play.keyboard import REPEAT, keys_for
-from rlkit.rendering.render_wrapper import Film
+from rlkit.rendering.render_wrapper import RenderWrapper
 from rlkit.runs import build
 from rlkit.runs.folder import training_name
 from rlkit.testing import check_env
@@ -357,9 +357,11 @@ class TestPictures:
         pictures: list[Any] = []
         settings = config(game="Breakout", **ALL)
         env = build.make_environment(
-            settings, num_envs=2, films=[lambda shot: pictures.append((shot.draw(), shot.first, shot.fps))]
+            settings,
+            num_envs=2,
+            frame_callbacks=[lambda frame: pictures.append((frame.draw(), frame.first, frame.fps))],
         )
-        assert [type(simulator.env) is Film for simulator in env.envs] == [True, False]
+        assert [type(simulator.env) is RenderWrapper for simulator in env.envs] == [True, False]
         filmed = play(env, [1, 2], 60)[1]
         assert_same(list(map(plain, filmed)), list(map(plain, play(make(2, game="Breakout", **ALL), [1, 2], 60)[1])))
         env.close()

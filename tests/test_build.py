@@ -174,7 +174,7 @@ class TestMakeEnvironment:
         with pytest.raises(UsageError, match="not native vector ones; use vectorization=sync"):
             build.make_environment(replace(native, preprocess=[{"_target_": "x"}]), num_envs=1)
         with pytest.raises(UsageError, match="cannot be filmed"):
-            build.make_environment(native, num_envs=1, films=[lambda shot: None])
+            build.make_environment(native, num_envs=1, frame_callbacks=[lambda frame: None])
 
     def test_a_vectorization_that_would_mean_nothing_is_refused(self) -> None:
         native = config(env={"_target_": "test_build.disabled_vector"}, vectorization="async")
@@ -188,7 +188,7 @@ class TestMakeEnvironment:
         env = build.make_environment(
             config(env={"_target_": "test_build.Painted"}),
             num_envs=2,
-            films=[lambda shot: pictures.append((shot.draw().shape, shot.first, shot.fps))],
+            frame_callbacks=[lambda frame: pictures.append((frame.draw().shape, frame.first, frame.fps))],
         )
         env.reset([0, 1])
         env.step(np.zeros(2, int))

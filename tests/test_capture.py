@@ -10,7 +10,7 @@ from gymnasium import wrappers
 from rlkit import preprocess
 from rlkit.core.spaces import DiscreteTuple, as_arrays
 from rlkit.preprocess import SignReward, TerminalReward
-from rlkit.rendering.render_wrapper import Film
+from rlkit.rendering.render_wrapper import RenderWrapper
 from rlkit.vector import snapshot
 from toys import Counting, Plain, assert_same
 
@@ -171,7 +171,7 @@ def test_every_preprocessor_can_be_captured(name: str) -> None:
 
 
 def test_what_films_an_environment_is_no_part_of_its_state() -> None:
-    plain, watched = make("CartPole-v1"), Film(make("CartPole-v1"), lambda shot: None)
+    plain, watched = make("CartPole-v1"), RenderWrapper(make("CartPole-v1"), lambda frame: None)
     for env in (plain, watched):
         env.reset(seed=3)
         env.step(0)

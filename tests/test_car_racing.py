@@ -140,5 +140,5 @@ class TestDiscreteActions:
 
         with pytest.raises(UsageError, match=r"actions\[1\] is \[3.0\], which is not in Box"):
             preprocess.DiscreteActions(gymnasium.make("Pendulum-v1"), [[0], [3]])
-        with pytest.raises(UsageError, match="takes the place of rows of numbers, not of Discrete"):
+        with pytest.raises(UsageError, match="needs actions that are rows of numbers, not Discrete"):
             preprocess.DiscreteActions(gymnasium.make("CartPole-v1"), [[0]])

@@ -286,7 +286,7 @@ class TestDamage:
     def test_where_all_are_damaged_it_says_so(self, store: Store, warnings: list[str]) -> None:
         for step in (10, 20):
             (store.directory / str(step) / "state.json").write_text("{}")
-        with pytest.raises(CheckpointError, match=r"no usable checkpoint in .*; start the run anew"):
+        with pytest.raises(CheckpointError, match=r"no usable checkpoint in .*; start the run again"):
             store.load_newest()
         assert len(warnings) == 2
 

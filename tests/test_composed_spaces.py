@@ -205,11 +205,11 @@ class Hoarder:
             part.load_state_dict(state[name])
 
 
-def training(env: Environment, cut_every: int, n_step: int) -> tuple[Hoarder, Interaction]:
+def training(env: Environment, truncate_every: int, n_step: int) -> tuple[Hoarder, Interaction]:
     agent = Hoarder(env, n_step)
     seeds = lambda step: Seeds(7).integers("episodes", step, size=env.num_envs)  # noqa: E731
     rng = np.random.default_rng(0)
-    return agent, interact(agent, env, explore=True, rng=rng, reset_seeds=seeds, cut_every=cut_every)
+    return agent, interact(agent, env, explore=True, rng=rng, reset_seeds=seeds, truncate_every=truncate_every)
 
 
 def advance(agent: Hoarder, stream: Interaction, steps: int) -> list[Any]:
@@ -228,16 +228,16 @@ def advance(agent: Hoarder, stream: Interaction, steps: int) -> list[Any]:
 def test_a_run_taken_up_from_a_checkpoint_goes_on_as_if_nothing_had_been(
     name: str, n_step: int, tmp_path: Path
 ) -> None:
-    cut_every = 0 if name in ("serial", "subprocess") else 50
+    truncate_every = 0 if name in ("serial", "subprocess") else 50
     make = Nested if name in ("serial", "subprocess") else nested
     env, other = (ENVIRONMENTS[name]([make] * 3) for _ in range(2))
     try:
-        agent, stream = training(env, cut_every, n_step)
+        agent, stream = training(env, truncate_every, n_step)
         advance(agent, stream, 100)
         Store(tmp_path).save(1, {"agent": agent.state_dict(), "stream": stream.state_dict()})
         del agent.learned[:]
         after = advance(agent, stream, 190)
-        resumed, taken_up = training(other, cut_every, n_step)
+        resumed, taken_up = training(other, truncate_every, n_step)
         state = Store(tmp_path).load(1)
         resumed.load_state_dict(state["agent"])
         taken_up.load_state_dict(state["stream"])

@@ -43,7 +43,7 @@ def test_each_file_has_its_header_and_one_row_for_each_thing_told(tmp_path: Path
     logger.end(None, None)
     assert contents(tmp_path) == {
         "metrics": "step,loss\n3,0.3333333333333333\n4,0.25\n",
-        "episodes": "step,env,return/raw,return/learner,length,cut\n"
+        "episodes": "step,env,return/raw,return/learner,length,truncated_by_checkpoint\n"
         "3,1,1.0,0.42857142857142855,3,0\n4,0,1.3333333333333333,0.5714285714285714,4,1\n",
         "evaluations": "step,episode,return/raw,length,final\n3,0,1.0,9,0\n3,1,2.5,8,0\n",
         "timings": "step,time/seconds\n3,4.5\n4,6.0\n",

@@ -157,8 +157,8 @@ class TestSaturation:
         for _ in range(300):
             again.add(0.9, 4)
         assert told == [
-            "26% of what returns may be is beyond distribution.v_min=-10 and distribution.v_max=10, and cut off: set "
-            "them wider (rewards of 1 a step can come to 100 at agent.gamma=0.99)"
+            "26% of the probability of returns is beyond distribution.v_min=-10 and distribution.v_max=10: set a "
+            "wider range (rewards of 1 a step can come to 100 at agent.gamma=0.99)"
         ]
         once = Saturation(Categorical(51, -10.0, 10.0), 0.99, told.append)
         once.load_state_dict(again.state_dict())

@@ -135,7 +135,7 @@ def test_what_does_not_fit_is_refused_in_one_line(workplace: Path) -> None:
     for given, message in (
         ("network.freeze=true", r"network.freeze=true needs network.encoder=<a run of rlkit fit learner=cnn>"),
         ("network.encoder=runs/none", r"runs/none"),
-        ("network.encoder=runs/tree", r"network.encoder=runs/tree holds no encoder.npz; rlkit fit learner=cnn"),
+        ("network.encoder=runs/tree", r"network.encoder=runs/tree has no encoder.npz; rlkit fit learner=cnn"),
         ("network.encoder=runs/dim", r"runs/dim was fitted to pixels divided by 100, after 0 preparations"),
         (
             "network.encoder=runs/encoder network.hidden=32",
@@ -258,7 +258,7 @@ def test_what_a_fit_cannot_begin_with_is_refused_in_one_line(workplace: Path) ->
     for given, message in (
         ("learner.torso.encoder=runs/none", "there is no run runs/none"),
         ("+learner.encoder=runs/none", "there is no run runs/none"),
-        ("+learner.encoder=text.npz", "encoder=text.npz is no .npz file that save_encoder wrote"),
+        ("+learner.encoder=text.npz", "encoder=text.npz is not an .npz file of save_encoder"),
         (
             "learner.torso.encoder=runs/encoder learner.torso.hidden=32",
             r"encoder=runs/encoder is of another network: the encoder's top.0.weight is \(256, 32\); it must be",

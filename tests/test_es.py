@@ -91,8 +91,8 @@ def test_a_member_whose_episode_was_cut_plays_again() -> None:
     env = SerialEnvironment([Fifty] * 3)
     agent = made("agent=es agent.population=6", env)
     found, cuts = [], 0
-    for transition, metrics in train(agent, stream_of(agent, env, 0, cut_every=20), total_steps=1200):
-        cuts += int(transition.info.cut.sum())
+    for transition, metrics in train(agent, stream_of(agent, env, 0, truncate_every=20), total_steps=1200):
+        cuts += int(transition.info.truncated_by_checkpoint.sum())
         found += [(metrics["population/mean"], metrics["population/best"])] if metrics else []
     assert cuts > 100
     assert len(found) > 10

@@ -20,7 +20,7 @@ from rlkit.play.demonstrate import Discarded
 from rlkit.play.human import Closed, Person, Window, controls_beside, play_in_window
 from rlkit.play.keyboard import REPEAT, WAIT, Keys, keys_for, simple
 from rlkit.preprocess import DiscreteActions
-from rlkit.rendering.render_wrapper import Shot
+from rlkit.rendering.render_wrapper import RenderedFrame
 
 pygame = pytest.importorskip("pygame")
 
@@ -48,7 +48,7 @@ def grey() -> np.ndarray:
 @pytest.fixture
 def window(no_screen: None) -> Iterator[Window]:
     window = Window("a test")
-    window.show(Shot(grey, True, 1000, "return 0   step 0"))
+    window.show(RenderedFrame(grey, True, 1000, "return 0   step 0"))
     yield window
     window.close()
 
@@ -146,7 +146,7 @@ def test_a_game_that_does_not_wait_begins_with_the_first_key_and_takes_what_is_h
     person = Person(window, simple({"left": 0, "right": 2}, 1))
     post(pressed("right"))
     assert act(person) == 2
-    window.show(Shot(grey, False, 1000, ""))
+    window.show(RenderedFrame(grey, False, 1000, ""))
     assert [act(person) for _ in range(3)] == [2, 2, 2]
     post(pressed("left"), released("right"))
     assert act(person) == 0
@@ -158,7 +158,7 @@ def test_the_last_action_goes_on_where_there_is_none_for_no_key(window: Window):
     person = Person(window, simple({"left": 0, "right": 1}, REPEAT))
     post(pressed("right"), released("right"))
     assert act(person) == 1
-    window.show(Shot(grey, False, 1000, ""))
+    window.show(RenderedFrame(grey, False, 1000, ""))
     assert act(person) == 1
 
 
@@ -228,7 +228,7 @@ class TestControls:
     def driving(self, no_screen: None) -> Iterator[Window]:
         keys = simple({"left": 0, "right": 2}, 1)
         window = Window("a test", controls=controls_beside(keys))
-        window.show(Shot(grey, False, 1000, ""))
+        window.show(RenderedFrame(grey, False, 1000, ""))
         yield window
         window.close()
 

@@ -269,7 +269,7 @@ class TestRefusals:
     def test_what_a_yaml_asks_for_must_be_known_and_be_an_option(self) -> None:
         with pytest.raises(UsageError, match=r"^agent\.seed of KeepingAgent cannot come from the run \(its YAML asks"):
             agent_of(node(KeepingAgent, _from_run_=["seed"]))
-        with pytest.raises(UsageError, match=r"asks for treads, which is no option of .*; did you mean threads\?$"):
+        with pytest.raises(UsageError, match=r"asks for treads, which is not an option of .*; did you mean threads\?$"):
             agent_of(node(KeepingAgent, _from_run_=["treads"]))
         with pytest.raises(UsageError, match=r"^agent\._from_run_ is 'threads'; it must be a list of parameters"):
             agent_of(node(KeepingAgent, _from_run_="threads"))

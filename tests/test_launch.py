@@ -219,7 +219,7 @@ def test_cut_episodes_are_marked_and_outside_all_averages() -> None:
         "logger=[csv]",
         "log.every=100",
     )
-    cuts = run.episodes["cut"] == 1
+    cuts = run.episodes["truncated_by_checkpoint"] == 1
     assert run.episodes["step"][cuts].tolist() == [100.0, 200.0, 300.0, 400.0, 500.0, 600.0]
     whole = run.episodes["length"][~cuts]
     logged = run.metrics["episode/length"]

@@ -22,14 +22,16 @@ from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 from toys import Counting, Line, Plain, Remembering, assert_same
 
 
-def stream(agent: Any, env: Environment, *, cut_every: int = 0, explore: bool = True, seed: int = 0) -> Interaction:
+def stream(
+    agent: Any, env: Environment, *, truncate_every: int = 0, explore: bool = True, seed: int = 0
+) -> Interaction:
     return interact(
         agent,
         env,
         explore=explore,
         rng=np.random.default_rng(seed),
         reset_seeds=lambda step: Seeds(7).integers("episodes", step, size=env.num_envs),
-        cut_every=cut_every,
+        truncate_every=truncate_every,
     )
 
 
@@ -140,13 +142,13 @@ class TestInteract:
 class TestCuts:
     def test_at_a_multiple_every_episode_ends_as_cut_and_bootstraps(self) -> None:
         env = SerialEnvironment([lambda: Line(5), lambda: Line(9)])
-        interaction = stream(Remembering(2), env, cut_every=4)
+        interaction = stream(Remembering(2), env, truncate_every=4)
         rows, cuts = [], []
         for _ in range(7):
             rows.append(next(interaction))
-            cuts.append((interaction.steps, interaction.at_cut))
+            cuts.append((interaction.steps, interaction.at_truncation))
         assert cuts == [(2, False), (4, True), (6, False), (8, True), (10, False), (12, True), (14, False)]
-        assert [row.info.cut.tolist() for row in rows] == [[cut, cut] for _, cut in cuts]
+        assert [row.info.truncated_by_checkpoint.tolist() for row in rows] == [[cut, cut] for _, cut in cuts]
         assert [row.last.tolist() for row in rows] == [[cut, cut] for _, cut in cuts]
         assert all((row.discount == 1).all() for row in rows)
         assert [row.next_observation.tolist() for row in rows] == [[1, 1], [2, 2]] * 3 + [[1, 1]]
@@ -154,20 +156,20 @@ class TestCuts:
 
     def test_multiples_are_crossed_where_several_environments_step_over_them(self) -> None:
         env = SerialEnvironment([lambda: Line(50)] * 3)
-        interaction = stream(Remembering(2), env, cut_every=10)
+        interaction = stream(Remembering(2), env, truncate_every=10)
         at = []
         for _ in range(12):
             next(interaction)
-            if interaction.at_cut:
+            if interaction.at_truncation:
                 at.append(interaction.steps)
         assert at == [12, 21, 30]
 
     def test_an_episode_that_ends_by_itself_at_a_cut_is_not_cut(self) -> None:
         env = SerialEnvironment([lambda: Line(2), lambda: Line(2, terminates=True), lambda: Line(9)])
-        interaction = stream(Remembering(2), env, cut_every=6)
+        interaction = stream(Remembering(2), env, truncate_every=6)
         next(interaction)
         row = next(interaction)
-        assert row.info.cut.tolist() == [False, False, True]
+        assert row.info.truncated_by_checkpoint.tolist() == [False, False, True]
         assert row.last.tolist() == [True, True, True]
         assert row.discount.tolist() == [1, 0, 1]
 
@@ -176,18 +178,22 @@ class TestCuts:
             def step(self, action: Any) -> Any:
                 return *super().step(action)[:4], {"game_over": False}
 
-        interaction = stream(Remembering(2), SerialEnvironment([lambda: Lives(2, terminates=True)]), cut_every=2)
+        interaction = stream(Remembering(2), SerialEnvironment([lambda: Lives(2, terminates=True)]), truncate_every=2)
         next(interaction)
         row = next(interaction)
-        assert (row.last.tolist(), row.discount.tolist(), row.info.cut.tolist()) == ([True], [0], [True])
+        assert (row.last.tolist(), row.discount.tolist(), row.info.truncated_by_checkpoint.tolist()) == (
+            [True],
+            [0],
+            [True],
+        )
 
     def test_a_step_that_was_only_a_reset_is_not_cut(self) -> None:
-        interaction = stream(Remembering(2), next_step([lambda: Line(1), lambda: Line(50)]), cut_every=3)
+        interaction = stream(Remembering(2), next_step([lambda: Line(1), lambda: Line(50)]), truncate_every=3)
         next(interaction)
         row = next(interaction)
         assert interaction.steps == 3
         assert row.valid.tolist() == [False, True]
-        assert row.info.cut.tolist() == [False, True]
+        assert row.info.truncated_by_checkpoint.tolist() == [False, True]
         assert row.last.tolist() == [False, True]
         assert next(interaction).valid.tolist() == [True, True]
 
@@ -200,7 +206,7 @@ class TestCuts:
                 return super().restart(seeds)
 
         env = Recording([Counting] * 2)
-        interaction = stream(Remembering(3), env, cut_every=8)
+        interaction = stream(Remembering(3), env, truncate_every=8)
         for _ in range(8):
             next(interaction)
         assert env.restarts == [Seeds(7).integers("episodes", step, size=2) for step in (8, 16)]
@@ -208,7 +214,7 @@ class TestCuts:
 
     def test_memory_is_cleared_at_a_cut_and_legal_actions_are_the_new_episodes(self) -> None:
         agent = Remembering(3)
-        interaction = stream(agent, SerialEnvironment([Counting] * 2, action_mask=True), cut_every=2)
+        interaction = stream(agent, SerialEnvironment([Counting] * 2, action_mask=True), truncate_every=2)
         for _ in range(4):
             row = next(interaction)
             assert row.legal_actions.tolist() == [[True, False, False]] * 2
@@ -244,12 +250,12 @@ class TestState:
         env, other_env = build([Counting] * 2), build([Counting] * 2)
         store = Store(tmp_path)
         try:
-            interaction = stream(Remembering(3), env, cut_every=20)
-            while not interaction.at_cut:
+            interaction = stream(Remembering(3), env, truncate_every=20)
+            while not interaction.at_truncation:
                 next(interaction)
             store.save(1, interaction.state_dict())
             rest = [next(interaction) for _ in range(40)]
-            other = stream(Remembering(3), other_env, cut_every=20, seed=99)
+            other = stream(Remembering(3), other_env, truncate_every=20, seed=99)
             other.load_state_dict(store.load(1))
             assert_same([next(other) for _ in range(40)], rest)
             assert other.steps == interaction.steps
@@ -269,11 +275,11 @@ class TestState:
         store = Store(tmp_path)
         noticed = {}
         for make in (Counting, Unseeded):
-            interaction = stream(Remembering(3), SerialEnvironment([make] * 2), cut_every=20)
-            while not interaction.at_cut:
+            interaction = stream(Remembering(3), SerialEnvironment([make] * 2), truncate_every=20)
+            while not interaction.at_truncation:
                 next(interaction)
             store.save(1, interaction.state_dict())
-            other = stream(Remembering(3), SerialEnvironment([make] * 2), cut_every=20)
+            other = stream(Remembering(3), SerialEnvironment([make] * 2), truncate_every=20)
             other.load_state_dict(store.load(1))
             noticed[make.__name__] = other.reproduced
         assert noticed == {"Counting": True, "Unseeded": False}

@@ -32,16 +32,16 @@ from rlkit.networks import (
     StridedCNN,
     Torso,
     auto,
+    autocast_outputs,
     is_board,
     is_image,
     load_module_state,
     load_optimizer_state,
-    mixed,
     module_state,
     optimizer_state,
     step_together,
-    takes_bfloat16,
     to_tensor,
+    uses_bfloat16,
 )
 from rlkit.networks.return_distributions import Categorical, Expected
 from toys import assert_same
@@ -512,7 +512,7 @@ class TestPrecision:
         watched = {"body": network.body[0], **{f"{n} {i}": one[i] for n, one in streams.items() for i in (0, 1)}}
         for name, layer in watched.items():
             layer.register_forward_hook(lambda layer, given, made, name=name: heard.update({name: made.dtype}))
-        outputs = mixed(network, "cpu")(network.read(torch.randn(5, *VECTOR.shape)), None)
+        outputs = autocast_outputs(network, "cpu")(network.read(torch.randn(5, *VECTOR.shape)), None)
         assert outputs.dtype == torch.float32
         by_dtype = {name for name, dtype in heard.items() if dtype == torch.bfloat16}
         assert by_dtype == {"body", *(f"{n} 0" for n in streams)}
@@ -527,7 +527,7 @@ class TestPrecision:
                 parameter.zero_()
             network.actions[1].bias.copy_(torch.arange(64) * 0.01)
             network.state[1].bias.fill_(100.0)
-        q = mixed(network, "cpu")(torch.zeros(1, *VECTOR.shape), None)[0, :, 0]
+        q = autocast_outputs(network, "cpu")(torch.zeros(1, *VECTOR.shape), None)[0, :, 0]
         assert q.tolist() == pytest.approx([100 + 0.01 * (a - 31.5) for a in range(64)], abs=1e-4)
 
     @pytest.mark.parametrize(
@@ -538,14 +538,14 @@ class TestPrecision:
     ) -> None:
         monkeypatch.setattr(Path, "exists", lambda self: True)
         monkeypatch.setattr(Path, "read_text", lambda self: f"flags : {flags}")
-        assert takes_bfloat16("auto", "cpu", nn.Sequential(nn.Conv2d(1, 1, 1))) == units
-        assert not takes_bfloat16("auto", "cpu", nn.Sequential(nn.Linear(1, 1)))
-        assert takes_bfloat16("bfloat16", "cpu", nn.Linear(1, 1))
-        assert not takes_bfloat16("float32", "cpu", nn.Conv2d(1, 1, 1))
+        assert uses_bfloat16("auto", "cpu", nn.Sequential(nn.Conv2d(1, 1, 1))) == units
+        assert not uses_bfloat16("auto", "cpu", nn.Sequential(nn.Linear(1, 1)))
+        assert uses_bfloat16("bfloat16", "cpu", nn.Linear(1, 1))
+        assert not uses_bfloat16("float32", "cpu", nn.Conv2d(1, 1, 1))
 
     def test_another_is_refused_with_the_known_ones(self) -> None:
         with pytest.raises(UsageError, match=r"agent.precision is 'half'; it must be one of auto, float32, bfloat16"):
-            takes_bfloat16("half", "cpu", nn.Linear(1, 1))
+            uses_bfloat16("half", "cpu", nn.Linear(1, 1))
 
 
 class TestState:

@@ -239,7 +239,7 @@ def test_policy_and_value_share_no_parameter_where_they_have_torsos_of_their_own
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"needs one torso, and .*: take agent=a2c or ppo, with"):
+    with pytest.raises(UsageError, match=r"needs one torso, and .*: use agent=a2c or ppo, with"):
         head(spaces.Discrete(2), shared=False, recurrent="gru")
     with pytest.raises(UsageError, match=r"recurrent is 'rnn'; it must be one of none, gru, lstm"):
         head(spaces.Discrete(2), recurrent="rnn")

@@ -20,7 +20,7 @@ from rlkit.preprocess import (
     FireReset,
     FrameSkip,
     FrameStack,
-    Grey,
+    Gray,
     LifeLoss,
     MaxFrames,
     NoopStarts,
@@ -213,7 +213,7 @@ class TestFrames:
 
 class TestImages:
     def test_grey_is_the_luma_to_which_the_standard_rounds(self) -> None:
-        env = Grey(Screen())
+        env = Gray(Screen())
         assert env.observation_space == spaces.Box(0, 255, (6, 4), np.uint8)
         seen = raws(Screen(), 3, [1] * 30)
         grey = raws(env, 3, [1] * 30)
@@ -230,7 +230,7 @@ class TestImages:
             env.step(t % 18)
             colour: Any = env.unwrapped._ale.getScreenRGB()
             env.unwrapped._ale.getScreenGrayscale(drawn)
-            assert np.array_equal(Grey.observation(Grey(Screen()), colour), drawn)
+            assert np.array_equal(Gray.observation(Gray(Screen()), colour), drawn)
         assert isinstance(env.unwrapped._ale, ale_py.ALEInterface)
 
     def test_area_takes_means_and_nearest_takes_pixels(self) -> None:
@@ -258,8 +258,8 @@ class TestImages:
     @pytest.mark.parametrize(
         ("wrap", "line"),
         [
-            (lambda env: Grey(Grey(env)), r"Grey takes colour pictures, \[height, width, 3\] uint8"),
-            (lambda env: Grey(FrameStack(env, 4)), "put it before FrameStack"),
+            (lambda env: Gray(Gray(env)), r"Gray takes color images, \[height, width, 3\] uint8"),
+            (lambda env: Gray(FrameStack(env, 4)), "put it before FrameStack"),
             (lambda env: Resize(env, [84]), r"takes size=\[height, width\], e\.g\. \[84,84\], not \[84\]"),
             (lambda env: Resize(env, [84, 84], "nearst"), "no interpolation nearst; did you mean nearest"),
             (lambda env: Crop(env, 3, 3, 0, 0), "leaves nothing of 6x4"),
@@ -375,7 +375,7 @@ NODES = [
     {"_target_": "rlkit.preprocess.MaxFrames"},
     {"_target_": "rlkit.preprocess.FrameSkip", "skip": 2},
     {"_target_": "rlkit.preprocess.Crop", "top": 1, "bottom": 1, "left": 0, "right": 0},
-    {"_target_": "rlkit.preprocess.Grey"},
+    {"_target_": "rlkit.preprocess.Gray"},
     {"_target_": "rlkit.preprocess.Resize", "size": [3, 3]},
     {"_target_": "rlkit.preprocess.FrameStack", "size": 4},
     {"_target_": "rlkit.preprocess.LifeLoss"},
@@ -434,7 +434,7 @@ class TestFrameStackIsTold:
             (lambda env: FrameStack(env, 4), 4),
             (lambda env: FrameStackObservation(env, 3, padding_type="zero"), 3),
             (lambda env: ClipReward(LifeLoss(TimeLimit(NoopStarts(FrameStack(env, 4), 3), 50)), -1, 1), 4),
-            (lambda env: FrameStack(Grey(env), 2), 2),
+            (lambda env: FrameStack(Gray(env), 2), 2),
             # What may be done to the stack from outside is not known.
             (lambda env: Twice(FrameStack(env, 4)), 1),
             (lambda env: FrameSkip(FrameStack(env, 4), 2), 1),

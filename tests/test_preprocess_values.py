@@ -10,8 +10,8 @@ import pytest
 from gymnasium import spaces
 
 from rlkit.core.types import RunError, UsageError
-from rlkit.preprocess import ClipReward, Crop, DiscreteActions, FrameSkip, Grey, LifeLoss, Resize, SignReward
-from rlkit.rendering.frames import GAP, check_picture, scaled, tiled
+from rlkit.preprocess import ClipReward, Crop, DiscreteActions, FrameSkip, Gray, LifeLoss, Resize, SignReward
+from rlkit.rendering.frames import GAP, check_frame, scaled, tiled
 
 
 class Told(gymnasium.Env):
@@ -135,7 +135,7 @@ class TestImages:
     def test_grey_weighs_red_green_and_blue(self) -> None:
         colors = [[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [10, 20, 30]]]
         # .299, .587 and .114 of 255; of 10, 20 and 30: 2.99 + 11.74 + 3.42.
-        assert Grey(Still(colors)).reset()[0].tolist() == [[76, 150, 29, 255, 18]]
+        assert Gray(Still(colors)).reset()[0].tolist() == [[76, 150, 29, 255, 18]]
 
     def test_area_is_the_mean_height_comes_before_width(self) -> None:
         picture = [[0, 2, 10, 10], [4, 6, 30, 30], [0, 0, 100, 104], [0, 8, 100, 104], [9, 9, 9, 9], [9, 9, 9, 13]]
@@ -191,7 +191,7 @@ class TestPictures:
         ],
     )
     def test_what_is_no_picture_is_refused(self, picture: Any, found: str) -> None:
-        with pytest.raises(RunError, match=rf"render\(\) gave {found}; a picture is"):
-            check_picture(picture)
+        with pytest.raises(RunError, match=rf"render\(\) returned {found}; a frame is"):
+            check_frame(picture)
         right = np.zeros((4, 5, 3), np.uint8)
-        assert check_picture(right) is right
+        assert check_frame(right) is right

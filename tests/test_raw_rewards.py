@@ -18,7 +18,7 @@ from gymnasium.wrappers import vector as vector_wrappers
 import rlkit
 from rlkit.core.types import Environment
 from rlkit.preprocess import ClipReward, FrameSkip, NoopStarts
-from rlkit.rendering.render_wrapper import Film
+from rlkit.rendering.render_wrapper import RenderWrapper
 from rlkit.vector import snapshot
 from rlkit.vector.raw_rewards import RawReward, with_raw_rewards
 from rlkit.vector.subprocess import SubprocessEnvironment
@@ -177,18 +177,18 @@ def test_wrappers_that_leave_rewards_alone_cost_nothing_and_capture_sees_no_laye
     assert with_raw_rewards(plain) is plain
     tapped = with_raw_rewards(ClipReward(TimeLimit(gymnasium.make("CartPole-v1").unwrapped, 3), -1, 1))
     assert isinstance(tapped, RawReward)
-    assert with_raw_rewards(Film(tapped, lambda shot: None)).env is tapped
+    assert with_raw_rewards(RenderWrapper(tapped, lambda frame: None)).env is tapped
     assert [type(layer).__name__ for layer in snapshot.layers(tapped)] == ["ClipReward", "TimeLimit", "CartPoleEnv"]
     assert snapshot.why_opaque(tapped) is None
 
 
 def test_films_tell_the_raw_score() -> None:
-    shots: list[Any] = []
-    env = Film(Shaped(TimeLimit(Rising(1.0), 3)), shots.append)
+    frames: list[Any] = []
+    env = RenderWrapper(Shaped(TimeLimit(Rising(1.0), 3)), frames.append)
     env.reset(seed=0)
     for _ in range(3):
         env.step(0)
-    assert "4.5" in shots[-1].caption
+    assert "4.5" in frames[-1].caption
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from commands import refused, succeed
 import rlkit
 from rlkit.core.types import RunError, UsageError
 from rlkit.rendering.frames import GAP, captioned, scaled, tiled
-from rlkit.rendering.render_wrapper import Format, Shot, side_by_side
+from rlkit.rendering.render_wrapper import Format, RenderedFrame, side_by_side
 from rlkit.runs.record_video import ActionLog, record, render
 from rlkit.runs.run import Run
 
@@ -71,20 +71,20 @@ class TestSideBySide:
     def test_who_ends_early_stays_as_it_ended(self, tmp_path: Path):
         level = lambda value: lambda: np.full((16, 16, 3), value, np.uint8)  # noqa: E731
         with side_by_side(tmp_path / "a.mp4", 2, Format(fps=5)) as [left, right]:
-            left(Shot(level(50), True, 30, ""))
-            right(Shot(level(60), True, 30, ""))
-            left(Shot(level(100), False, 30, ""))
-            left(Shot(level(250), True, 30, ""))  # another episode
-            right(Shot(level(110), False, 30, ""))
-            left(Shot(level(250), False, 30, ""))
-            right(Shot(level(160), False, 30, ""))
+            left(RenderedFrame(level(50), True, 30, ""))
+            right(RenderedFrame(level(60), True, 30, ""))
+            left(RenderedFrame(level(100), False, 30, ""))
+            left(RenderedFrame(level(250), True, 30, ""))  # another episode
+            right(RenderedFrame(level(110), False, 30, ""))
+            left(RenderedFrame(level(250), False, 30, ""))
+            right(RenderedFrame(level(160), False, 30, ""))
         seen = [(frame[:, :14].mean(), frame[:, 18 + GAP :].mean()) for frame in frames(tmp_path / "a.mp4")]
         assert np.abs(np.array(seen) - [(50, 60), (100, 110), (100, 160)]).max() < 6
 
     def test_a_video_of_one_is_as_long_as_its_cap(self, tmp_path: Path):
         with side_by_side(tmp_path / "a.mp4", 1, Format(max_frames=3)) as [sink]:
             for i in range(6):
-                sink(Shot(lambda: np.full((16, 16, 3), 90, np.uint8), i == 0, 30, "return 0"))
+                sink(RenderedFrame(lambda: np.full((16, 16, 3), 90, np.uint8), i == 0, 30, "return 0"))
         assert len(frames(tmp_path / "a.mp4")) == 3
 
 

@@ -275,7 +275,7 @@ def test_returns_of_several_steps_are_discounted_by_whoever_samples() -> None:
         batch = replay.everything(gamma)
         assert batch.reward.tolist() == [1 + 2 * gamma + 4 * gamma**2, 2 + 4 * gamma, 4.0]
         assert batch.discount.tolist() == [gamma**2, gamma, 1.0]
-    with pytest.raises(UsageError, match=r"replay.n_step is 3; more than 1 needs a gamma: give sample the agent's"):
+    with pytest.raises(UsageError, match=r"replay.n_step is 3; more than 1 needs a gamma: pass the agent's to sample"):
         replay.sample(2)
 
 

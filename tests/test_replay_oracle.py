@@ -445,7 +445,7 @@ def test_sums_are_those_of_the_numbers_and_masses_find_their_places(
     np.testing.assert_array_equal(tree[np.arange(size)], numbers)
     if tree.total > 0:
         mass = np.linspace(0, 1, 200, endpoint=False) * tree.total
-        found = tree.find(mass)
+        found = tree.prefix_sum_index(mass)
         assert (numbers[found] > 0).all()
         ends = numbers.cumsum()
         for one, place in zip(mass, found, strict=True):

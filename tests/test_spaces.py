@@ -82,7 +82,7 @@ def test_a_mask_has_a_flag_for_each_value_of_each_choice() -> None:
     assert choice_sizes(spaces.Discrete(4)) == [4]
     assert choice_sizes(spaces.MultiDiscrete([[2, 3], [4, 5]])) == [2, 3, 4, 5]
     assert choice_sizes(spaces.MultiBinary(3)) == [2, 2, 2]
-    with pytest.raises(UsageError, match=r"needs actions that are counted, not Box.*leave action_mask=true out"):
+    with pytest.raises(UsageError, match=r"needs discrete actions, not Box.*leave action_mask=true out"):
         choice_sizes(spaces.Box(0, 1))
 
 
@@ -146,7 +146,7 @@ def test_room_for_values_of_a_space_is_a_tree_of_its_shapes_and_dtypes() -> None
 def test_a_mask_of_a_composed_action_is_that_of_its_parts_in_their_order() -> None:
     counted = spaces.Tuple([spaces.Discrete(3), spaces.Dict(x=spaces.MultiBinary(2), y=spaces.MultiDiscrete([2, 4]))])
     assert choice_sizes(counted) == [3, 2, 2, 2, 4]
-    with pytest.raises(UsageError, match=r"needs actions that are counted, not Box"):
+    with pytest.raises(UsageError, match=r"needs discrete actions, not Box"):
         choice_sizes(NESTED)
 
 

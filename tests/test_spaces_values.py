@@ -12,7 +12,7 @@ from transitions import transition
 
 from rlkit.agents.q_learning import QLearning
 from rlkit.algorithms.exploration import tell_if_late
-from rlkit.core.schedules import Annealed, Constant, Linear, annealed, require_shares
+from rlkit.core.schedules import Annealed, Constant, Linear, annealed, require_probabilities
 from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import as_rows, num_states, state_index
 from rlkit.core.types import UsageError
@@ -58,10 +58,10 @@ def test_switches_are_counted_the_last_one_fastest() -> None:
 )
 def test_a_schedule_of_shares_begins_and_ends_with_one(schedule: Any, line: str) -> None:
     with pytest.raises(UsageError) as refused:
-        require_shares("agent.epsilon", schedule)
+        require_probabilities("agent.epsilon", schedule)
     assert str(refused.value) == line
     for right in (Constant(0.0), Constant(1.0), Linear(1.0, 0.0, 5)):
-        assert require_shares("agent.epsilon", right) is right
+        assert require_probabilities("agent.epsilon", right) is right
 
 
 def test_what_is_annealed_is_the_schedules_value_times_what_is_left() -> None:

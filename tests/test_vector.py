@@ -183,10 +183,16 @@ class TestTransitions:
         for step in timesteps:
             assert step.observation.dtype == step.next_observation.dtype == np.float32
             assert step.reward.dtype == step.discount.dtype == np.float32
-            assert step.last.dtype == step.valid.dtype == step.info.game_over.dtype == step.info.cut.dtype == bool
+            assert (
+                step.last.dtype
+                == step.valid.dtype
+                == step.info.game_over.dtype
+                == step.info.truncated_by_checkpoint.dtype
+                == bool
+            )
             assert step.info.raw_reward.dtype == np.float64
             assert step.legal_actions.dtype == step.next_legal_actions.dtype == bool
-            assert not step.info.cut.any()
+            assert not step.info.truncated_by_checkpoint.any()
         later = [step._replace(info=step.info._asdict())._asdict() for step in timesteps[:21]]
         assert [{key: repr(value) for key, value in step.items()} for step in later] == copies
 
@@ -228,7 +234,7 @@ class TestMasks:
     def test_an_environment_that_gives_none_is_refused(self, environment: Any) -> None:
         words = (
             r"^action_mask=true, but the environment's info has no action_mask: leave it out, or let reset\(\) and "
-            r"step\(\) give one \[3\] bool$"
+            r"step\(\) return one \[3\] bool$"
         )
         env = environment([lambda: Bare(Counting())] * 2, action_mask=True)
         with pytest.raises(UsageError, match=words):
@@ -245,11 +251,11 @@ class TestMasks:
 
     def test_what_the_metadata_promise_is_held_against_the_info(self, captured: Any) -> None:
         assert captured([Careful] * 2).reset([1, 2]).legal_actions.tolist() == [[True, False, False]] * 2
-        with pytest.raises(UsageError, match=r"metadata say action_mask: True, but the environment's info has no"):
+        with pytest.raises(UsageError, match=r"metadata have action_mask: True, but the environment's info has no"):
             captured([lambda: Bare(Careful())] * 2).reset([1, 2])
 
     def test_continuous_actions_cannot_have_any(self, captured: Any) -> None:
-        with pytest.raises(UsageError, match=r"needs actions that are counted, not Box.*leave action_mask=true out"):
+        with pytest.raises(UsageError, match=r"needs discrete actions, not Box.*leave action_mask=true out"):
             captured([lambda: gym("Pendulum-v1")] * 2, action_mask=True)
 
 
@@ -465,7 +471,7 @@ class TestFailures:
         env.close()
         assert str(caught.value) == (
             "the environment raised Unsendable: the battery is empty (after step 6); "
-            "fix it, then go on from the last checkpoint with resume="
+            "fix it, then resume from the last checkpoint with resume="
         )
         assert capfd.readouterr() == ("", "")
 
@@ -477,7 +483,7 @@ class TestFailures:
 
         env = ENVIRONMENTS[name]([lambda: Unborn(5)] * 2)
         stream = interact(Remembering(2), env, explore=True, rng=np.random.default_rng(0), reset_seeds=lambda _: [0, 1])
-        with pytest.raises(RunError, match=r"^the environment raised OSError: no such level \(after step 0\); mend"):
+        with pytest.raises(RunError, match=r"^the environment raised OSError: no such level \(after step 0\); fix"):
             next(stream)
         env.close()
 
@@ -501,7 +507,7 @@ class TestFailures:
         stream = interact(Remembering(2), env, explore=True, rng=np.random.default_rng(0), reset_seeds=lambda _: [0, 1])
         for _ in range(2):
             next(stream)
-        with pytest.raises(RunError, match=r"^a worker process of the environment ended .* \(after step 4\); mend"):
+        with pytest.raises(RunError, match=r"^a worker process of the environment ended .* \(after step 4\); fix"):
             next(stream)
         env.close()
         assert capfd.readouterr() == ("", "")
@@ -567,7 +573,7 @@ class TestRender:
         for name in ("subprocess", "sync same-step"):
             env = ENVIRONMENTS[name]([Dark])
             env.reset([0])
-            with pytest.raises(RunError, match="draws no pictures"):
+            with pytest.raises(RunError, match="draws no frames"):
                 env.render()
             env.close()
 

@@ -18,8 +18,8 @@ from commands import clean_environment, refused, rlkit, succeed
 
 from rlkit.core.types import RunError
 from rlkit.rendering import render_wrapper
-from rlkit.rendering.frames import check_picture
-from rlkit.rendering.render_wrapper import EachEpisode, Film, Format, Shot, first_episode, headless
+from rlkit.rendering.frames import check_frame
+from rlkit.rendering.render_wrapper import EachEpisode, Format, RenderedFrame, RenderWrapper, first_episode, headless
 from rlkit.rendering.video import VideoWriter, verify
 from rlkit.runs.run import Run
 
@@ -88,8 +88,8 @@ def test_memory_does_not_grow_with_length(tmp_path: Path):
     ids=["grey", "alpha", "float", "nothing", "a list"],
 )
 def test_what_is_no_picture_is_refused_in_a_line(wrong: Any):
-    with pytest.raises(RunError, match=r"render\(\) gave .*; a picture is \[height, width, 3\] uint8") as caught:
-        check_picture(wrong)
+    with pytest.raises(RunError, match=r"render\(\) returned .*; a frame is \[height, width, 3\] uint8") as caught:
+        check_frame(wrong)
     assert "\n" not in str(caught.value)
 
 
@@ -116,7 +116,7 @@ def test_a_mostly_black_video_is_none_that_is_black(tmp_path: Path):
 
 def test_a_video_that_is_cut_short_is_noticed(tmp_path: Path):
     path = write(tmp_path / "a.mp4", [picture()] * 5)
-    with pytest.raises(RunError, match="holds 5 of 6 frames"):
+    with pytest.raises(RunError, match="has 5 of 6 frames"):
         verify(path, 6)
 
 
@@ -124,7 +124,7 @@ def test_a_video_that_is_cut_short_is_noticed(tmp_path: Path):
 def test_an_error_leaves_no_file(error: type[BaseException], tmp_path: Path):
     def fail():
         with first_episode(tmp_path / "a.mp4") as show:
-            show(Shot(picture, True, 30, ""))
+            show(RenderedFrame(picture, True, 30, ""))
             raise error
 
     with pytest.raises(error):
@@ -134,23 +134,23 @@ def test_an_error_leaves_no_file(error: type[BaseException], tmp_path: Path):
 
 def test_a_refused_video_leaves_no_file(tmp_path: Path):
     with pytest.raises(RunError, match="black"), first_episode(tmp_path / "a.mp4") as show:
-        show(Shot(lambda: picture(0), True, 30, "return 0   step 0"))
+        show(RenderedFrame(lambda: picture(0), True, 30, "return 0   step 0"))
     assert not list(tmp_path.iterdir())
 
 
 def test_only_the_first_episode_is_shown_its_last_picture_included(tmp_path: Path):
     with first_episode(tmp_path / "a.mp4", Format(fps=5)) as show:
         for level, first in ((100, True), (120, False), (140, False), (200, True), (220, False)):
-            show(Shot(partial(picture, level), first, 30, ""))
+            show(RenderedFrame(partial(picture, level), first, 30, ""))
     assert [round(float(frame.mean()) / 10) * 10 for frame in frames(tmp_path / "a.mp4")] == [100, 120, 140]
 
 
 def test_each_episode_gets_a_file_named_by_its_step(tmp_path: Path):
     sink, done, step = EachEpisode(tmp_path), [], iter([0, 7])
-    sink(Shot(picture, True, 30, "of before it was attached"))
+    sink(RenderedFrame(picture, True, 30, "of before it was attached"))
     sink.attach(lambda: next(step), done.append)
     for first in (True, False, False, True, False):
-        sink(Shot(picture, first, 30, ""))
+        sink(RenderedFrame(picture, first, 30, ""))
     sink.discard()
     assert done == [tmp_path / "episode-000000000.mp4"]
     assert list(tmp_path.iterdir()) == done
@@ -197,11 +197,11 @@ def test_filming_asks_for_no_display_where_there_is_none(
     before = dict(os.environ)
     shown: list[tuple[bool, int]] = []
 
-    def sink(shot: Shot) -> None:
-        shot.draw()
-        shown.append((shot.first, shot.fps))
+    def sink(frame: RenderedFrame) -> None:
+        frame.draw()
+        shown.append((frame.first, frame.fps))
 
-    env = Film(Drawing(), sink)
+    env = RenderWrapper(Drawing(), sink)
     env.reset()
     env.step(0)
     assert shown == [(True, 12), (False, 12)]
@@ -311,7 +311,7 @@ def test_an_environment_that_draws_no_picture_is_refused_before_training(choice:
     done = rlkit("train", *words, cwd=tmp_path, env=clean_environment(PYTHONPATH=str(tmp_path)))
     assert done.returncode != 0
     [line] = done.stderr.splitlines()
-    assert "render() gave float64 [8, 8]; a picture is [height, width, 3] uint8" in line
+    assert "render() returned float64 [8, 8]; a frame is [height, width, 3] uint8" in line
     assert not list(tmp_path.glob("runs/*"))
 
 
@@ -319,7 +319,7 @@ def test_an_environment_that_draws_no_picture_trains_all_the_same(tmp_path: Path
     (tmp_path / "unseen.py").write_text(UNSEEN)
     words = ("env=gym", "env.id=unseen:Unseen-v0", *SHORT)
     out = succeed("train", *words, cwd=tmp_path, env=clean_environment(PYTHONPATH=str(tmp_path)))
-    assert "no video: render() gave float64" in out
+    assert "no video: render() returned float64" in out
 
 
 def filmed(folder: Path) -> dict[int, int]:

@@ -1,1 +1,1 @@
-"""From YAML and words on a command line to objects: composing, schemas, signatures, messages, help and plugins."""
+"""From YAML and command lines to objects: composition, schemas, signatures, messages, help and plugins."""

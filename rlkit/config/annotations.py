@@ -1,7 +1,7 @@
-"""Annotations of constructors, read for the marker `rlkit.core.types.FromRun`.
+"""Annotations of constructors, searched for the marker `rlkit.core.types.FromRun`.
 
-They are text where a module begins with ``from __future__ import annotations``, and may name what is imported for type
-checkers alone; such names stand for anything.
+They are text if a module begins with ``from __future__ import annotations``, and may use names that are imported only
+for type checkers; such names can mean anything.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any, Union, get_args, get_origin
 
 from rlkit.core.types import FromRun
 
-MARK = FromRun.__metadata__[0]  # how an alias of Annotated keeps what it adds
+MARK = FromRun.__metadata__[0]  # where an alias of Annotated keeps its metadata
 
 WRITTEN = re.compile(r"(?:\w+\.)*FromRun\[(.*)\]", re.DOTALL)
 """A marked annotation as text."""
 
 
 def is_marked(annotation: Any, names: Mapping[str, Any]) -> bool:
-    """Tell whether an annotation, which may be text that uses `names`, is ``FromRun[…]`` or another name of such."""
+    """Return whether an annotation, which may be text that uses `names`, is ``FromRun[…]`` or an alias of it."""
     if isinstance(annotation, str):
         annotation = _evaluated(annotation, names)
     if any(part is MARK for part in getattr(annotation, "__metadata__", ())):
@@ -35,33 +35,33 @@ def is_marked(annotation: Any, names: Mapping[str, Any]) -> bool:
 
 
 def unmarked(annotation: Any) -> Any:
-    """Return what stands inside ``FromRun[…]``, text or not; any other annotation as it is."""
+    """Return the annotation inside ``FromRun[…]``, text or not; any other annotation as it is."""
     if isinstance(annotation, str):
-        found = WRITTEN.fullmatch(annotation)
-        return found[1] if found else annotation
+        match = WRITTEN.fullmatch(annotation)
+        return match[1] if match else annotation
     return annotation.__origin__ if hasattr(annotation, "__metadata__") else annotation
 
 
 def _evaluated(text: str, names: Mapping[str, Any]) -> Any:
-    """Evaluate `text`, or what stands before its brackets where what is within them works for type checkers alone."""
+    """Evaluate `text`, or the part before its brackets if their content works only for type checkers."""
     for part in (text, text.partition("[")[0]):
         try:
             return eval(part, {}, names)
-        except Exception:  # somebody else's annotation can raise anything
+        except Exception:  # a user's annotation can raise anything
             continue
     return None
 
 
 class Namespace(dict[str, Any]):
-    """The names that annotations of a callable can use; whatever nobody knows is `_Unknown`."""
+    """The names that annotations of a callable can use; any other name is `_Unknown`."""
 
     def __init__(self, target: Callable[..., Any]):
-        """Read annotations where `target` was written; those of a dataclass may come from the classes it extends."""
+        """Look up names in the modules of `target` and, for a dataclass, of the classes that it extends."""
         super().__init__()
         self._modules = list(_modules(target))
 
     def __missing__(self, name: str) -> Any:
-        """Return what `name` stands for."""
+        """Return the value of `name`."""
         for module in self._modules:
             if name in module:
                 return module[name]
@@ -69,7 +69,7 @@ class Namespace(dict[str, Any]):
 
 
 def _modules(target: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the namespaces of modules in which the annotations of `target` may have been written, likeliest first."""
+    """Yield the namespaces of the modules in which annotations of `target` may be written, the likeliest first."""
     while isinstance(target, functools.partial):
         target = target.func
     kinds = target.__mro__ if isinstance(target, type) else ()
@@ -81,9 +81,9 @@ def _modules(target: Any) -> Iterator[Mapping[str, Any]]:
 
 
 class _Unknown:
-    """A name that type checkers alone know: whatever is done with it is unknown, but for ``….FromRun``."""
+    """A name known only to type checkers: every result of using it is unknown too, except ``….FromRun``."""
 
-    __iter__ = None  # else `__getitem__` would make it one of endless length
+    __iter__ = None  # otherwise `__getitem__` would make it an endless iterable
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

@@ -1,4 +1,4 @@
-"""Composition of `conf/` by Hydra, as an application or in a program, and what is wrong with a command line."""
+"""Composition of `conf/` by Hydra, as an application or in a program, and errors of the command line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COMPLAINTS_OF_A_TASK = (OmegaConfBaseException,)
 SHOWS_JOB = re.compile(r"(?:--cfg|-c)[ =](?:job|all)\b")
 
 Choices = Mapping[str, str]
-"""Which file of each group was chosen, e.g. ``{"agent": "dqn", "env": "cartpole"}``; "tuned" is "none" without one."""
+"""The chosen file of each group, e.g. ``{"agent": "dqn", "env": "cartpole"}``; "tuned" is "none" without one."""
 
 
 class _PluginSearchPath(SearchPathPlugin):
@@ -54,7 +54,7 @@ def _prepare(verb: str) -> None:
 
 
 def _allow_changes(node: DictConfig) -> None:
-    """Let values be merged into the nodes of frozen dataclasses, which OmegaConf makes read-only."""
+    """Allow values to be merged into the nodes of frozen dataclasses, which OmegaConf makes read-only."""
     node._set_flag("readonly", None)
     for key in node:
         child = node._get_node(key)
@@ -63,16 +63,17 @@ def _allow_changes(node: DictConfig) -> None:
 
 
 Task = Callable[[DictConfig, Choices, Sequence[str]], Any]
-"""What a verb does with its configuration, the chosen files, and the overrides as they were typed."""
+"""Runs a verb with its configuration, the chosen files, and the overrides as they were typed."""
 
 
 def run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
     """Run `task` on ``conf/<verb>.yaml`` and the overrides `argv`, once, or once for each job of a sweep.
 
-    Only what needs a Hydra application (its flags, its own keys) becomes one, because that composes twice.
+    Only a command line with flags or keys of Hydra's own becomes a Hydra application, because that composes twice.
 
     Raises:
-        UsageError: the command line does not compose, with the nearest valid name where there is one.
+        UsageError: the command line does not compose; the message has the nearest valid name if there is one.
+        RunError: jobs of a sweep failed.
     """
     if any(word.lstrip("+~").startswith(("-", "hydra")) for word in argv):
         _run_application(verb, task, argv)
@@ -83,18 +84,18 @@ def run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
 
 
 def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
-    """Run `task` as a Hydra application; a job of a sweep that fails does not keep the others from running."""
+    """Run `task` as a Hydra application; if a job of a sweep fails, the others run all the same."""
     check_words(verb, argv)
     _prepare(verb)
-    # Hydra prints and exits by itself unless it is asked for its exceptions.
+    # Without this Hydra prints its errors and exits instead of raising them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     flags, words = _parted(argv)
     sweeps = any(flag in ("-m", "--multirun") for flag in flags)
-    # It does not take words on both sides of its options.
+    # Hydra does not accept words on both sides of its options.
     more = [] if sweeps else _borrowed_by(verb, words)
     sys.argv = [f"rlkit {verb}", *flags, *more, *words]
     if sweeps:
-        _tell_of_mixtures(verb, words)
+        _warn_of_mixed_tuning(verb, words)
     application = hydra.main(version_base="1.3", config_path="pkg://rlkit.conf", config_name=verb)
     outcomes: list[tuple[Sequence[str], Exception | None]] = []
 
@@ -109,7 +110,7 @@ def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
                 _check(verb, config)
                 task(config, choices, overrides)
             outcomes.append((overrides, None))
-        except Exception as error:  # kept from Hydra, which would print lines of its own; raised below
+        except Exception as error:  # hidden from Hydra, which would print lines of its own; raised below
             outcomes.append((overrides, error))
 
     with _explained(verb, argv):
@@ -120,16 +121,16 @@ def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
 
 
 def _show_injected(config: DictConfig) -> None:
-    """Print, as more YAML, which parameters will come from the run; what a target's package lacks is a comment."""
-    found, unread = injection.shown({str(key): _as_far_as_known(config._get_node(key)) for key in config})
-    lines = [f"  {path}: [{', '.join(names)}]" for path, names in found.items()]
+    """Print, as more YAML, which parameters will come from the run; targets that cannot be imported are comments."""
+    injected, unread = injection.shown({str(key): _as_far_as_known(config._get_node(key)) for key in config})
+    lines = [f"  {path}: [{', '.join(names)}]" for path, names in injected.items()]
     lines += [f"  # {path}: not known here: {problem}" for path, problem in unread.items()]
     if lines:
         print("\n".join(["from_run:  # parameters whose values only the run knows", *lines]), flush=True)
 
 
 def _as_far_as_known(node: Any) -> Any:
-    """Return a node as plain data, with the names of what it refers to where that has no value yet."""
+    """Return a node as plain data; interpolations stay as they are if one of them has no value yet."""
     if not OmegaConf.is_config(node):
         return None
     try:
@@ -139,7 +140,7 @@ def _as_far_as_known(node: Any) -> Any:
 
 
 def _parted(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return Hydra's options with what stands behind them, and the other words."""
+    """Return Hydra's options with their values, and the other words."""
     flags: list[str] = []
     words: list[str] = []
     left = iter(argv)
@@ -159,27 +160,27 @@ def _of_the_verb(words: Sequence[str]) -> list[str]:
 
 
 def _borrowed_by(verb: str, words: Sequence[str]) -> list[str]:
-    """Return the override for the tuned file of the pair that a single job's nodes say they are like."""
+    """Return the override for the tuned file that a single job uses by the ``_tuned_`` of its nodes."""
     own = _of_the_verb(words)
     try:
         config = compose_alone(verb, [*_search_path(words), *own], return_hydra_config=True)
     except COMPLAINTS:
-        return []  # Hydra says what is wrong.
+        return []  # Hydra reports the error.
     return _settled(config, config.hydra, own)[1]
 
 
-def _tell_of_mixtures(verb: str, words: Sequence[str]) -> None:
-    """Say so where the jobs of a sweep take different tuned files."""
+def _warn_of_mixed_tuning(verb: str, words: Sequence[str]) -> None:
+    """Print a warning if the jobs of a sweep use different tuned files."""
     if verb != "train":
         return
     with alone() as loader:
-        found = list(jobs(_of_the_verb(words), loader))
+        choices_of_jobs = list(jobs(_of_the_verb(words), loader))
     compared = []
-    for job in found:
+    for job in choices_of_jobs:
         try:
             _, choices = _compose(verb, [*_search_path(words), *job])
         except (*COMPLAINTS, UsageError):
-            continue  # The job itself says what is wrong.
+            continue  # The job itself reports the error.
         compared.append((choices["env"], choices.get("tuned", NONE), " ".join(job)))
     for line in mixtures(compared):
         print(f"rlkit: {line}", file=sys.stderr)
@@ -191,7 +192,7 @@ def composed(verb: str, overrides: Sequence[str], *, complete: bool = True) -> t
     Args:
         verb: whose keys they are.
         overrides: as they would be typed.
-        complete: refuse values that are still missing.
+        complete: raise an error for values that are still missing.
 
     Raises:
         UsageError: the overrides do not compose.
@@ -214,9 +215,9 @@ def _compose(verb: str, overrides: Sequence[str]) -> tuple[DictConfig, Choices]:
 
 
 def compose_alone(name: str, overrides: Sequence[str] = (), *, return_hydra_config: bool = False) -> DictConfig:
-    """Compose the file `name` of the configuration folder, also while a Hydra application is under way.
+    """Compose the file `name` of the configuration folder, even while a Hydra application is running.
 
-    That may be a verb's that composes another configuration, or a user's own.
+    That may be a verb that composes another configuration, or a user's own application.
     """
     with alone():
         return compose(name, list(overrides), return_hydra_config=return_hydra_config)
@@ -224,7 +225,7 @@ def compose_alone(name: str, overrides: Sequence[str] = (), *, return_hydra_conf
 
 @contextmanager
 def alone() -> Iterator[ConfigLoader]:
-    """Let the configuration folder be the one that Hydra composes from; yield what finds its files."""
+    """Make the configuration folder the one that Hydra composes from; yield the loader of its files."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
@@ -235,14 +236,14 @@ def alone() -> Iterator[ConfigLoader]:
 
 
 def _settled(config: DictConfig, settings: Any, overrides: Sequence[str]) -> tuple[Choices, list[str]]:
-    """Return the chosen files, and the override for the tuned file of a pair that this one says it is like.
+    """Return the chosen files, and the override for the tuned file that is used by ``_tuned_``.
 
     Raises:
         UsageError: there is no tuned file of the name that was typed.
     """
     choices = {str(key): str(value) for key, value in settings.runtime.choices.items()}
     tuned = choices.get("tuned")
-    if tuned is None:  # a verb that knows no pairs
+    if tuned is None:  # a verb without tuned files
         return choices, []
     known = _known(settings)
     if more := borrowed(config, choices, known):
@@ -253,7 +254,7 @@ def _settled(config: DictConfig, settings: Any, overrides: Sequence[str]) -> tup
 
 
 def _known(settings: Any) -> Known:
-    """Return the files of the groups that decide which tuned file is taken, wherever Hydra found them."""
+    """Return the files of the groups that decide which tuned file is used, from all of Hydra's search path."""
     sources = ((str(source.schema), str(source.path)) for source in settings.runtime.config_sources)
     folders = [folder for schema, path in sources if (folder := plugins.folder_of(schema, path)) is not None]
     return {
@@ -263,7 +264,7 @@ def _known(settings: Any) -> Known:
 
 
 def _raise_failures(outcomes: Sequence[tuple[Sequence[str], Exception | None]]) -> None:
-    """Raise what went wrong in the jobs, as it is where all failed alike, else with the overrides of each."""
+    """Raise the errors of jobs: the first if all failed alike, else one error with the overrides of each."""
     failed = [(" ".join(overrides), error) for overrides, error in outcomes if error is not None]
     if not failed:
         return
@@ -271,12 +272,12 @@ def _raise_failures(outcomes: Sequence[tuple[Sequence[str], Exception | None]]) 
     if len(failed) == len(outcomes) and len({str(error) for _, error in failed}) == 1:
         raise first
     kind = UsageError if all(isinstance(error, UsageError) for _, error in failed) else RunError
-    told = "; ".join(f"[{overrides}] {error}" for overrides, error in failed)
-    raise kind(f"{len(failed)} of {len(outcomes)} jobs failed: {told}") from first
+    errors = "; ".join(f"[{overrides}] {error}" for overrides, error in failed)
+    raise kind(f"{len(failed)} of {len(outcomes)} jobs failed: {errors}") from first
 
 
 def _check(verb: str, config: DictConfig, *, complete: bool = True) -> None:
-    """Refuse what Hydra lets pass: keys added or deleted, missing values."""
+    """Refuse what Hydra accepts: added or deleted keys, missing values."""
     _check_keys(config, SCHEMAS[verb])
     for key in sorted(OmegaConf.missing_keys(config)) if complete else ():
         raise UsageError(f"{key} has no value: give it one with {key}=… (rlkit {verb} --help shows what it is)")
@@ -284,12 +285,12 @@ def _check(verb: str, config: DictConfig, *, complete: bool = True) -> None:
 
 def _check_keys(config: DictConfig, schema: type[Any], path: str = "") -> None:
     types = get_type_hints(schema)
-    there = set(config.keys())  # `in` would leave out those that have no value yet
-    for key in sorted(map(str, there)):
+    present = set(config.keys())  # `in` would leave out those that have no value yet
+    for key in sorted(map(str, present)):
         if key not in types:
             raise UsageError(f"there is no key {path}{key}{nearest(key, types)}")
     for key, kind in types.items():
-        if key not in there:
+        if key not in present:
             raise UsageError(f"{path}{key} cannot be deleted: rlkit needs a value for it")
         if isinstance(kind, type) and is_dataclass(kind):
             _check_keys(config[key], kind, f"{path}{key}.")
@@ -305,15 +306,15 @@ def _explained(verb: str, overrides: Sequence[str], kinds: tuple[type[Exception]
 
 
 def _valid_keys(verb: str, overrides: Sequence[str]) -> list[str]:
-    """Return the dotted keys and the groups that fit the agent, environment and so on that `overrides` choose."""
+    """Return the dotted keys, and the groups, that are valid with the files that `overrides` choose."""
     groups = {entry.group for entry in plugins.entries()}
     chosen = [word.split(",")[0] for word in overrides if word.partition("=")[0].split("@")[0] in groups]
     for words in (chosen, []):
         try:
             config, choices = _compose(verb, words)
-        except Exception:  # these words may be what is wrong
+        except Exception:  # these words may be the error
             continue
-        # The groups first: whoever misspells one means it, not a node of the same name.
+        # The groups first: a misspelled name is likelier a group than a node of the same name.
         return [*(key for key in choices if "/" not in key), *_dotted(OmegaConf.to_container(config))]
     return []
 

@@ -1,6 +1,6 @@
-"""`rlkit <verb> --help`: the keys and what they mean, read from the comments of conf/, so that they cannot go stale.
+"""`rlkit <verb> --help`: the keys and their meaning, read from the comments of conf/, so they are never out of date.
 
-Plain text of the YAML files and nothing else: neither Hydra nor gymnasium nor torch is imported.
+Only the text of the YAML files is read: neither Hydra nor gymnasium nor torch is imported.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GROUPS = (
     "experiment",
     "tuned",
 )
-"""Of `rlkit train`."""
+"""The groups of `rlkit train` in help texts."""
 
 FIT_GROUPS = ("learner", "data", "prepare", "logger", "experiment")
 
@@ -128,7 +128,7 @@ runs that differ only in their seed form a group: its curve is their mean, with 
 examples
   rlkit report runs/dqn_cartpole_s0 runs/dqn_cartpole_s1
   rlkit report runs/*cartpole* out=cartpole.html     every run with cartpole in its name
-  rlkit report 'runs=[runs/a,runs/b]' output=json    the figures, too""",
+  rlkit report 'runs=[runs/a,runs/b]' output=json    the metrics, too""",
     "list": """\
 examples
   rlkit list                     everything
@@ -152,11 +152,11 @@ TITLES = {
     "list": "Show what there is, and which package each came from.",
     "doctor": "Show what this machine has, and what is missing.",
 }
-"""Of the verbs that have no YAML."""
+"""The titles of the verbs that have no YAML."""
 
 
 class Key(NamedTuple):
-    """A key of a verb, as its YAML has it."""
+    """A key of a verb, with its value and comment in the verb's YAML."""
 
     name: str
     value: str
@@ -164,7 +164,7 @@ class Key(NamedTuple):
 
 
 def describe(verb: str) -> str:
-    """Return the whole help of a verb; no line is longer than `WIDTH`."""
+    """Return the help text of a verb; no line is longer than `WIDTH`."""
     path = plugins.origins()[0].folder / f"{verb}.yaml"
     title = _title(path) if path.exists() else TITLES[verb]
     parts = [f"rlkit {verb}: {title}\n\nusage: {USAGE[verb]}"]
@@ -212,24 +212,24 @@ HINTS = {
 
 
 def summary(entry: plugins.Entry) -> str:
-    """Return what a YAML is, and where it comes from if that is not rlkit."""
+    """Return the summary of a YAML file, and its package if that is not rlkit."""
     origin = entry.origin.distribution
     return entry.summary + ("" if origin == plugins.CORE else f" ({origin})")
 
 
 def defaults(lines: Iterable[str]) -> dict[str, str]:
-    """Return the groups of a defaults list with their choices."""
+    """Return the choice of each group of a defaults list."""
     pattern = re.compile(r"  - (?:optional )?(\w+): (.+)$")
-    return {found[1]: found[2] for line in lines if (found := pattern.match(line))}
+    return {match[1]: match[2] for line in lines if (match := pattern.match(line))}
 
 
 def read_keys(lines: Iterable[str]) -> list[Key]:
-    """Return the keys of a verb's YAML; a comment can go on in the lines below its key."""
+    """Return the keys of a verb's YAML; a comment can continue on the lines below its key."""
     keys: list[Key] = []
     section = ""
     for line in lines:
-        if found := re.match(r"( *)(\w+):(?: +([^#]*?))? *(?:# *(.*))?$", line):
-            indent, name, value, comment = found.groups()
+        if match := re.match(r"( *)(\w+):(?: +([^#]*?))? *(?:# *(.*))?$", line):
+            indent, name, value, comment = match.groups()
             if not indent and not value:
                 section = name
             elif section != "defaults" or not indent:

@@ -1,14 +1,14 @@
-"""What reaches a constructor from the run, and nothing else does.
+"""Injection: which parameters of a constructor get their values from the run.
 
-A parameter gets what only the run knows (`rlkit.runs.build` lists it) where it was given no value and
+A parameter gets a value that only the run knows (`rlkit.runs.build` lists them) if it has no value in the YAML and
 
 - its annotation is marked, ``num_envs: FromRun[int]``, and it has no default; or
-- the node in the YAML asks for it, ``_from_run_: [device]``: for somebody else's classes, or those with a default; or
-- it is the ``random_state`` of an estimator, or the ``render_mode`` of an environment, and its default is None, which
-  is how scikit-learn and Gymnasium say that it is still to come.
+- its node in the YAML asks for it, ``_from_run_: [device]``: for classes of other packages, or with a default; or
+- it is the ``random_state`` of an estimator, or the ``render_mode`` of an environment, and its default is None, by
+  which scikit-learn and Gymnasium mean a value that is still to be set.
 
-No other default is ever replaced. A node with ``_partial_: true`` gets nothing: whoever calls it later knows what it is
-for, as a learner that makes a torso for its own rows.
+No other default is ever replaced. A node with ``_partial_: true`` gets nothing: its caller passes what it needs, as a
+learner does that makes a torso for its own rows.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from rlkit.config.messages import nearest
 from rlkit.core.types import UsageError
 
 SPECIAL = ("_target_", "_partial_", "_from_run_", "_task_", "_tuned_")
-"""Keys of a node that are no arguments of what it names."""
+"""Keys of a node that are not arguments of its target."""
 
 SECTIONS = ("data", "env", "preprocess", "prepare", "learner", "agent", "expert")
-"""Keys of a configuration whose nodes are built; others are built where these refer to them, or know no run."""
+"""Keys of a configuration whose nodes are built; others are built where these refer to them, or without a run."""
 
 AWAITED = {"random_state": signature.takes_seed, "render_mode": signature.takes_render_mode}
-"""Parameters whose default None is a value still to come, and whether a callable has such a one."""
+"""Parameters whose default None means a value still to be set, and whether a callable has one."""
 
 WHERE = {"env": ["render_mode"], **{key: ["random_state"] for key in ("prepare", "learner", "agent")}}
 """The sections in which the run knows them."""
@@ -42,16 +42,16 @@ def locate(target: str, path: str) -> Callable[..., Any]:
     """
     module, _, name = target.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
+        target_object = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise UsageError(
             f"{path}._target_ {target!r} cannot be imported: {error}; is its package installed?"
         ) from error
-    return found  # type: ignore[no-any-return]
+    return target_object  # type: ignore[no-any-return]
 
 
 def arguments_of(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that a node with ``_target_`` gives what it names."""
+    """Return the options that a node with ``_target_`` passes to its target."""
     return {key: value for key, value in node.items() if key not in SPECIAL}
 
 
@@ -63,44 +63,44 @@ def names(
     Args:
         node: names `target`.
         target: what is called.
-        known: the names that the run knows there.
+        known: names of the values that the run has for it.
         path: of the node, for messages.
         given: the parameters that have a value already.
 
     Raises:
-        UsageError: one is marked or asked for that the run does not know, or that is no parameter.
+        UsageError: one is marked or asked for that the run does not know, or that is not a parameter.
     """
     _check_asked(node, target, path)
-    found = _wanted(node, target, given, known)
-    for name in found:
+    wanted = _wanted(node, target, given, known)
+    for name in wanted:
         if name not in known:
-            says = "its YAML asks for it by _from_run_" if name in _asked(node) else "its annotation is FromRun"
+            reason = "its YAML asks for it by _from_run_" if name in _asked(node) else "its annotation is FromRun"
             what = f"which knows {', '.join(sorted(known))}" if known else "which knows nothing here"
             raise UsageError(
-                f"{path}.{name} of {signature.name_of(target)} cannot come from the run ({says}), {what}; rename it, "
+                f"{path}.{name} of {signature.name_of(target)} cannot come from the run ({reason}), {what}; rename it, "
                 "or give it a value"
             )
-    return found
+    return wanted
 
 
 def shown(config: Mapping[str, Any]) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Return which parameters come from the run, by the path of each node of a configuration; nothing is built.
+    """Return which parameters come from the run, by the path of each node of a configuration, without building it.
 
-    Where a node names a class for each task, they are those of any. Second comes what is wrong with nodes whose
-    target cannot be imported, by their path.
+    If a node names a class for each task, they are those of all classes. The second dict has the errors of nodes whose
+    target cannot be imported, by path.
 
     Args:
         config: plain data, interpolations resolved.
     """
-    found: dict[str, list[str]] = {}
+    injected: dict[str, list[str]] = {}
     unread: dict[str, str] = {}
     for section in SECTIONS:
         for path, node in _nodes(config.get(section), section):
             wrapped = ["env"] if section == "preprocess" and path.count(".") == 1 else []
-            comes = [*wrapped, *_of_node(node, path, WHERE.get(section, []), unread)]
-            if comes:
-                found[path] = list(dict.fromkeys(comes))
-    return found, unread
+            parameters = [*wrapped, *_of_node(node, path, WHERE.get(section, []), unread)]
+            if parameters:
+                injected[path] = list(dict.fromkeys(parameters))
+    return injected, unread
 
 
 def _of_node(node: Mapping[str, Any], path: str, known: Collection[str], unread: dict[str, str]) -> Iterator[str]:
@@ -113,7 +113,7 @@ def _of_node(node: Mapping[str, Any], path: str, known: Collection[str], unread:
 
 
 def _nodes(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the nodes with ``_target_`` at and within `node`, outermost first."""
+    """Yield the nodes with ``_target_``, `node` itself and those inside it, outermost first."""
     if isinstance(node, Mapping) and "_target_" in node:
         yield path, node
     items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
@@ -145,4 +145,6 @@ def _check_asked(node: Mapping[str, Any], target: Callable[..., Any], path: str)
     for name in asked if wanted else ():
         if name not in wanted:
             owner = signature.name_of(target)
-            raise UsageError(f"{path}._from_run_ asks for {name}, which is no option of {owner}{nearest(name, wanted)}")
+            raise UsageError(
+                f"{path}._from_run_ asks for {name}, which is not an option of {owner}{nearest(name, wanted)}"
+            )

@@ -1,7 +1,7 @@
-"""Plain data whose nodes name what is built of them: what a YAML says, and how it becomes objects.
+"""Building objects from plain data: a node with ``_target_`` becomes a call of that target with its other keys.
 
-A node with ``_target_`` is called with its other keys. What the run knows (the spaces, the number of environments,
-the device, generators) reaches a callable only where somebody says so: `rlkit.config.injection`.
+Values that only the run knows (the spaces, the number of environments, the device, generators) are passed to a
+callable only where it or its YAML asks for them: `rlkit.config.injection`.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from rlkit.config.messages import nearest
 from rlkit.core.types import UsageError
 
 Context = Mapping[str, Callable[[str], Any]]
-"""What a callable can ask for: parameter name -> function of the node's path that gives the value."""
+"""Values that a callable can ask for: parameter name -> function that returns the value for a node's path."""
 
 Builder = Callable[..., Any]
-"""Builds a node's objects anew at each call, from a `Context` and what its callable takes by position."""
+"""Builds a node's objects at each call, from a `Context` and the positional arguments of its callable."""
 
 
 def build(node: Any, context: Context, path: str = "") -> Any:
     """Build plain data `node`: its ``_target_`` nodes, innermost first, become objects.
 
-    ``_target_`` may name a class for each task, of which the one that the run is about is taken.
-    ``_partial_: true`` gives the callable with its arguments bound, for what is called later (an optimiser).
-    ``_from_run_: [device]`` asks for what the run knows, as `rlkit.core.types.FromRun` in a signature does.
+    ``_target_`` may name a class for each task; the one of the run's task is built.
+    ``_partial_: true`` returns the callable with its arguments bound, to be called later (an optimizer).
+    ``_from_run_: [device]`` asks for values of the run, as `rlkit.core.types.FromRun` in a signature does.
     ``_tuned_`` is for `rlkit.config.tuning`.
-    ``_task_`` says which task the nodes within are for, where the run is not about one itself (an agent's estimator).
+    ``_task_`` is the task of the nodes inside, if the run has none itself (an agent's estimator).
 
     Raises:
-        UsageError: a target cannot be imported, or does not take the options or values given.
+        UsageError: a target cannot be imported, or does not accept the options or values given.
     """
     return prepare(node, context, path)(context)
 
 
 def prepare(node: Any, context: Context, path: str = "", leading: int = 0) -> Builder:
-    """Find and check what `node` names, once; return what builds it as often as it is called, each time anew.
+    """Import and check the targets of `node` once; return a builder, each call of which builds new objects.
 
-    It is called with a context that knows the same names as `context`, and with `leading` values that the node's
-    callable takes by position, before its options.
+    The builder is called with a context of the same names as `context`, and with the first `leading` positional
+    arguments of the node's callable.
 
     Raises:
-        UsageError: as `build` does, but for values of nodes within, which are known when they are built.
+        UsageError: as in `build`, except for the values of inner nodes, which are checked when they are built.
     """
     if isinstance(node, list):
         items = [prepare(item, context, f"{path}.{i}") for i, item in enumerate(node)]
@@ -63,10 +63,12 @@ def prepare(node: Any, context: Context, path: str = "", leading: int = 0) -> Bu
 def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading: int) -> Builder:
     own: Context = {"task": lambda path: node["_task_"]} if "_task_" in node else {}
     context = {**context, **own}
-    target, arguments = locate(_by_task(node["_target_"], context, path), path), arguments_of(node)
-    wanted, taken = signature.parameters(target), settings.settings_of(target)
+    target = locate(_by_task(node["_target_"], context, path), path)
+    arguments = arguments_of(node)
+    wanted = signature.parameters(target)
+    taken = settings.settings_of(target)
     signature.refuse_unknown(arguments, wanted, target, path)
-    # Plain values first: where a node within refers to one, it is this one that was typed.
+    # Plain values first: if an inner node refers to one, this is the one that the user typed.
     plain_values = {key: value for key, value in arguments.items() if not _holds_targets(value)}
     signature.check(plain_values, wanted, target, path)
     parts = _prepared(arguments, context, path)
@@ -101,7 +103,7 @@ def _holds_targets(value: Any) -> bool:
 
 
 def _by_task(target: Any, context: Context, path: str) -> str:
-    """Return the class that is named, or the one for the run's task where there is one for each."""
+    """Return the name of the class, that of the run's task if there is one for each task."""
     if not isinstance(target, dict):
         return str(target)
     known = ", ".join(target)
@@ -129,14 +131,14 @@ def plain_value(config: DictConfig, key: str) -> Any:
 
 
 def defaults(name: str) -> Any:
-    """Return what a shipped YAML says, for plain scripts.
+    """Return the values of a shipped YAML file, for plain scripts.
 
-    Where the class that it configures takes settings, these: ``DQN(network=…, settings=defaults("agent/dqn"), …)``, of
-    which `dataclasses.replace` changes one. Else the values by name: ``MLP(space, **defaults("network/mlp"))``; nodes
-    with ``_target_`` are built, and what the file leaves to the run (the network, the replay) is left out.
+    If its class has settings, they are returned: ``DQN(network=…, settings=defaults("agent/dqn"), …)``, of which
+    `dataclasses.replace` changes one. Otherwise the values by name: ``MLP(space, **defaults("network/mlp"))``; nodes
+    with ``_target_`` are built, and values that the file leaves to the run (the network, the replay) are left out.
 
     Raises:
-        UsageError: there is no such YAML.
+        UsageError: there is no such file.
     """
     from rlkit.config import plugins
     from rlkit.config.compose import compose_alone
@@ -158,7 +160,7 @@ def defaults(name: str) -> Any:
 
 
 def _refers(node: DictConfig, key: str) -> bool:
-    """Tell whether the value at `key`, or one within it, is an interpolation."""
+    """Return whether the value at `key`, or one inside it, is an interpolation."""
     if OmegaConf.is_interpolation(node, key):
         return True
     value = node._get_node(key)

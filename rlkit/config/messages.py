@@ -1,7 +1,7 @@
-"""What is wrong with a command line, in one line: the word, its value, the remedy, the nearest valid name.
+"""Errors of a command line, in one line: the word, its value, the remedy, the nearest valid name.
 
-Hydra's and OmegaConf's complaints are recognised by their text. Neither is imported here, nor is anything else that
-is slow, so that verbs which do without them can name what is nearest, too.
+Errors of Hydra and OmegaConf are recognized by their text. Neither is imported here, nor is anything else that is
+slow, so that verbs that do not need them can suggest the nearest name, too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FLAGS = {
     "--resolve": "",
     "--info": "all, config, defaults, defaults-tree, plugins, searchpath",
 }
-"""Hydra's own options that a verb takes, and the values of each."""
+"""Hydra's own options that a verb accepts, and the values of each."""
 
 LISTED = 12
 KINDS = {"Integer": "a whole number", "Float": "a number"}
@@ -37,7 +37,7 @@ class Command(NamedTuple):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of an error line: the nearest of the `known` names, or those there are where none is near."""
+    """Return the end of an error line: the nearest of the `known` names, or a list of them if none is near."""
     names = list(dict.fromkeys(known))
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
@@ -47,10 +47,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def check_words(verb: str, argv: Sequence[str]) -> None:
-    """Refuse what is neither ``key=value`` nor an option, before Hydra sees it.
+    """Refuse words that are neither ``key=value`` nor an option, before Hydra reads them.
 
     Raises:
-        UsageError: naming the word.
+        UsageError: a word is neither; the message names it.
     """
     words = iter(argv)
     for word in words:
@@ -65,13 +65,13 @@ def check_words(verb: str, argv: Sequence[str]) -> None:
 
 
 def explain(error: BaseException, command: Command) -> str:
-    """Return the complaint `error` of Hydra or OmegaConf in one line."""
+    """Return an error of Hydra or OmegaConf in one line."""
     text = _flat(error).split(" See https://hydra.cc")[0].split(" full_key:")[0]
     cause = _flat(error.__cause__).split(" full_key:")[0]
     for pattern, rule in RULES:
-        found = re.search(pattern, text)
-        if found:
-            return rule(found, cause, command)
+        match = re.search(pattern, text)
+        if match:
+            return rule(match, cause, command)
     if hasattr(error, "override"):
         return (
             f"cannot read {error.override!r}: quote values with = or other special characters, "
@@ -94,14 +94,14 @@ def _without_dashes(word: str) -> str:
     return f" (settings have no dashes: {bare})" if "=" in bare else ""
 
 
-def _unknown_choice(found: re.Match[str], cause: str, command: Command) -> str:
-    group, name = found[1], found[2]
+def _unknown_choice(match: re.Match[str], cause: str, command: Command) -> str:
+    group, name = match[1], match[2]
     known = [entry.name for entry in plugins.entries(group)]
     return f"there is no {group}={name}{nearest(name, known)}"
 
 
-def _no_name(found: re.Match[str], cause: str, command: Command) -> str:
-    """A group that got null or a number; Hydra does not say which."""
+def _no_name(match: re.Match[str], cause: str, command: Command) -> str:
+    """Return the error of a group that was set to null or a number; Hydra does not say which group."""
     groups = {entry.group for entry in plugins.entries()}
     for override in command.overrides:
         key, _, value = override.partition("=")
@@ -115,8 +115,8 @@ def _no_name(found: re.Match[str], cause: str, command: Command) -> str:
     return "a group takes a name, not null or a number"
 
 
-def _unknown_key(found: re.Match[str], cause: str, command: Command) -> str:
-    key = found[1]
+def _unknown_key(match: re.Match[str], cause: str, command: Command) -> str:
+    key = match[1]
     if other := _preset_of_another_verb(command):
         return other
     known = list(command.valid_keys())
@@ -128,7 +128,7 @@ def _unknown_key(found: re.Match[str], cause: str, command: Command) -> str:
     siblings = [other for other in known if other.rpartition(".")[0] == parent]
     close = [other for other in known if other.startswith(f"{key}@")]
     close = close or difflib.get_close_matches(key, siblings, n=1, cutoff=0.6)
-    # A key one level too high (gamma for agent.gamma) is as common as a misspelt one.
+    # A key one level too high (gamma for agent.gamma) is as common as a misspelled one.
     close = close or [other for other in known if re.split(r"[.@]", other)[-1] == name]
     close = close or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if close:
@@ -138,7 +138,7 @@ def _unknown_key(found: re.Match[str], cause: str, command: Command) -> str:
 
 
 def _preset_of_another_verb(command: Command) -> str:
-    """Return what is wrong where a preset chooses from groups that this verb has not."""
+    """Return the error of a preset that chooses from groups that this verb does not have."""
     named = {word.removeprefix("experiment=") for word in command.overrides if word.startswith("experiment=")}
     for entry in plugins.entries("experiment") if command.verb in ("train", "fit") else ():
         if entry.name in named and entry.verb != command.verb:
@@ -146,8 +146,8 @@ def _preset_of_another_verb(command: Command) -> str:
     return ""
 
 
-def _wrong_value(found: re.Match[str], cause: str, command: Command) -> str:
-    override = found[1]
+def _wrong_value(match: re.Match[str], cause: str, command: Command) -> str:
+    override = match[1]
     key, _, value = override.lstrip("+~").partition("=")
     if kind := re.search(r"could not be converted to (\w+)", cause):
         return f"{override}: {key} is {KINDS.get(kind[1], kind[1])}{_as_integer(key, value, kind[1])}"
@@ -171,19 +171,19 @@ def _as_integer(key: str, value: str, kind: str) -> str:
     return ""
 
 
-def _there_already(found: re.Match[str], cause: str, command: Command) -> str:
-    return f"{found[1]} is there already: write it without the +"
+def _there_already(match: re.Match[str], cause: str, command: Command) -> str:
+    return f"{match[1]} is there already: write it without the +"
 
 
-def _several_values(found: re.Match[str], cause: str, command: Command) -> str:
-    key, _, value = found[1].partition("=")
-    return f"{found[1]} is several values: add -m to sweep over them, or write {key}=[{value}] for a list"
+def _several_values(match: re.Match[str], cause: str, command: Command) -> str:
+    key, _, value = match[1].partition("=")
+    return f"{match[1]} is several values: add -m to sweep over them, or write {key}=[{value}] for a list"
 
 
-def _bad_reference(found: re.Match[str], cause: str, command: Command) -> str:
-    if "_" in found[1] and "agent" in found[1]:
+def _bad_reference(match: re.Match[str], cause: str, command: Command) -> str:
+    if "_" in match[1] and "agent" in match[1]:
         return "agent= and env= take one name each"
-    return f"nothing is called {found[1]}, which a value refers to"
+    return f"nothing is called {match[1]}, which a value refers to"
 
 
 Rule = Callable[[re.Match[str], str, Command], str]

@@ -1,4 +1,4 @@
-"""Third parties' configuration folders, found by entry point; a broken plugin is named and skipped.
+"""Configuration folders of other packages, declared by entry points; a broken plugin is named and skipped.
 
 A distribution declares an entry point in the group ``rlkit.conf`` that names a package of YAML groups
 (``env/my_maze.yaml``, ``agent/…``). Entry points are read by commands, never when rlkit is imported.
@@ -21,7 +21,7 @@ CORE = "rlkit"
 
 
 class Origin(NamedTuple):
-    """A folder of configuration groups, and where it comes from."""
+    """A folder of configuration groups, and its package."""
 
     distribution: str
     module: str
@@ -34,12 +34,12 @@ class Plugin(NamedTuple):
     name: str
     distribution: str
     module: str
-    folder: Path  # the current one where it is broken
+    folder: Path  # the current one if the plugin is broken
     error: str | None
 
 
 class Entry(NamedTuple):
-    """One YAML of a group."""
+    """One YAML file of a group."""
 
     group: str
     name: str
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """Return the file's first comment, which says in one line what it is."""
+        """Return the file's first comment, its description in one line."""
         for line in self.path.read_text("utf-8", "replace").splitlines():
             text = line.removeprefix("#").strip()
             if line.startswith("#") and not text.startswith("@package"):
@@ -57,7 +57,7 @@ class Entry(NamedTuple):
 
     @property
     def verb(self) -> str:
-        """Return the verb that a preset is for: whose groups it chooses from, or a preset that it begins with does."""
+        """Return the verb that a preset is for, from the groups that it, or a preset that it extends, chooses from."""
         text = self.path.read_text("utf-8", "replace")
         if {"learner", "data"} & set(re.findall(r"^  - override /(\w+):", text, re.MULTILINE)):
             return "fit"
@@ -83,14 +83,14 @@ def entries(group: str | None = None) -> list[Entry]:
 
 
 def refuse_doubles() -> None:
-    """Refuse a name that two origins define: which one was meant cannot be known.
+    """Refuse a name that two origins define, because it is ambiguous.
 
     Raises:
-        UsageError: naming both.
+        UsageError: there is such a name; the message names both files.
     """
-    seen: dict[tuple[str, str], Entry] = {}
+    owners: dict[tuple[str, str], Entry] = {}
     for entry in entries():
-        first = seen.setdefault((entry.group, entry.name), entry)
+        first = owners.setdefault((entry.group, entry.name), entry)
         if first.origin != entry.origin:
             raise UsageError(
                 f"{entry.group}={entry.name} is defined by both {first.origin.distribution} ({first.path}) and "
@@ -106,15 +106,15 @@ def _core() -> Origin:
 def _plugins() -> tuple[Origin, ...]:
     for plugin in installed():
         if plugin.error is not None:
-            said = f"plugin {plugin.name!r} of {plugin.distribution} is broken and was skipped: {plugin.error}"
-            print(f"rlkit: {said}", file=sys.stderr)
+            line = f"plugin {plugin.name!r} of {plugin.distribution} is broken and was skipped: {plugin.error}"
+            print(f"rlkit: {line}", file=sys.stderr)
     working = (plugin for plugin in installed() if plugin.error is None)
     return tuple(Origin(plugin.distribution, plugin.module, plugin.folder) for plugin in working)
 
 
 @cache
 def installed() -> tuple[Plugin, ...]:
-    """Return all plugins; those that are broken say why."""
+    """Return all plugins, broken ones with their error."""
     points = sorted(entry_points(group=GROUP), key=lambda point: (point.value, point.name))
     return tuple(map(_tried, points))
 
@@ -133,7 +133,7 @@ def _load(point: EntryPoint) -> Path:
 
 
 def folder_of(schema: str, path: str) -> Path | None:
-    """Return the folder of one of Hydra's sources: a ``file`` or a ``pkg``; None where it is none or not there."""
+    """Return the folder of one of Hydra's sources, a ``file`` or a ``pkg``; None if it is neither or does not exist."""
     if schema == "file":
         return Path(path)
     spec = importlib.util.find_spec(path) if schema == "pkg" and path else None

@@ -1,4 +1,4 @@
-"""The configuration of a run once it is validated: frozen, and typed to the end of the run."""
+"""The validated configuration of a run: frozen and typed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ C = TypeVar("C")
 
 @dataclass(frozen=True)
 class EnvironmentConfig:
-    """What environments are made of."""
+    """The settings of environments."""
 
     env: Mapping[str, Any]
     preprocess: list[Any] = field(default_factory=list)
@@ -26,20 +26,20 @@ class EnvironmentConfig:
     vectorization: Vectorization = Vectorization.sync
     data: Mapping[str, Any] | None = None
     seed: int = 0
-    evaluation: bool = False  # to score an agent, or to show what it can
+    evaluation: bool = False  # for scoring or recording an agent, not for training
 
     def in_process(self) -> EnvironmentConfig:
-        """Return that of single environments, in this process."""
+        """Return the settings of single environments in this process."""
         return replace(self, vectorization=Vectorization.sync)
 
     def for_evaluation(self) -> EnvironmentConfig:
-        """Return that of environments, in this process, that score an agent or show what it can."""
+        """Return the settings of environments in this process for scoring or recording an agent."""
         return replace(self.in_process(), evaluation=True)
 
 
 @dataclass(frozen=True)
 class AgentConfig:
-    """What an agent is made of."""
+    """The settings of an agent."""
 
     agent: Mapping[str, Any]
     network: Mapping[str, Any] | None
@@ -62,12 +62,12 @@ class TrainRunConfig(TrainConfig):
 
     @property
     def environment(self) -> EnvironmentConfig:
-        """What its environments are made of."""
+        """The settings of its environments."""
         return EnvironmentConfig(self.env, self.preprocess, self.action_mask, self.vectorization, self.data, self.seed)
 
     @property
     def agent_config(self) -> AgentConfig:
-        """What its agent is made of."""
+        """The settings of its agent."""
         return AgentConfig(
             self.agent,
             self.network,
@@ -91,12 +91,12 @@ class FitRunConfig(FitConfig):
 
 
 def requested(kind: type[C], config: DictConfig, choices: Mapping[str, str]) -> C:
-    """Return the configuration of a run whose folder is not claimed yet, from what was composed.
+    """Return the configuration of a run whose folder does not exist yet, from a composed configuration.
 
-    Name and folder are those that were typed, or "".
+    Name and folder are those that the user typed, or "".
 
     Raises:
-        UsageError: something is missing, or has another type.
+        UsageError: a key is missing, or a value has the wrong type.
     """
     values = plain(config)
     named = {key: values[key] or "" for key in ("name", "run_dir")}

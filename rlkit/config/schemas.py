@@ -1,6 +1,6 @@
-"""The keys that verbs share.
+"""The keys of the verbs.
 
-Budgets, evaluation, checkpoints and logging are dataclasses: a misspelt key or a wrong type is refused by name.
+Budgets, evaluation, checkpoints and logging are dataclasses: a misspelled key or a wrong type is refused by name.
 The `agent`, `env`, `learner`, `data`, `prepare`, `network`, `distribution` and `replay` nodes are open, so that plugins
 need no schema. The values are in `conf/`.
 """
@@ -16,7 +16,7 @@ from omegaconf import MISSING
 
 
 class Video(Enum):
-    """What is recorded while training."""
+    """Which videos are recorded in training."""
 
     none = "none"
     final = "final"
@@ -25,21 +25,21 @@ class Video(Enum):
 
 
 class Output(Enum):
-    """How a verb reports on stdout."""
+    """How a verb prints its results on stdout."""
 
     text = "text"
     json = "json"
 
 
 class InnerLoop(Enum):
-    """What steps one environment and a tabular agent."""
+    """The loop that steps one environment and a tabular agent."""
 
     auto = "auto"
     python = "python"
     numba = "numba"
 
 
-# `async` is a keyword, so this one cannot be written as a class.
+# `async` is a keyword, so this enum cannot be written as a class.
 Vectorization = Enum("Vectorization", ["sync", "async", "native"])
 
 
@@ -107,7 +107,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Keys of the verbs that take a finished or running run."""
+    """Keys of the verbs that use a finished or running run."""
 
     checkpoint: str = MISSING
     episodes: int = MISSING

@@ -1,6 +1,7 @@
-"""Constructors that take a frozen dataclass of settings: in YAML its fields are keys of the constructor's own node.
+"""Constructors with a frozen dataclass of settings, whose fields are keys of the constructor's own node in YAML.
 
-``DQN(network=…, settings: DQNSettings, …)`` is so configured by ``agent.gamma``, not by ``agent.settings.gamma``.
+``DQN(network=…, settings: DQNSettings, …)`` is therefore configured by ``agent.gamma``, not
+by ``agent.settings.gamma``.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ class SettingsParameter(NamedTuple):
 
 
 def settings_of(target: Callable[..., Any]) -> SettingsParameter | None:
-    """Return the first parameter of `target` that is annotated with a frozen dataclass; None where there is none.
+    """Return the first parameter of `target` that is annotated with a frozen dataclass, or None.
 
-    A class that passes ``**options`` on to the one it extends takes that one's.
+    A class that passes ``**options`` to its base has the base's.
     """
     try:
         parameters = inspect.signature(target).parameters
@@ -47,10 +48,10 @@ def flattened(parameters: Parameters, settings: SettingsParameter | None) -> Par
 
 
 def gathered(arguments: Mapping[str, Any], settings: SettingsParameter | None) -> dict[str, Any]:
-    """Return arguments with those that are fields of `settings` gathered into these.
+    """Return the arguments, with those that are fields of `settings` gathered into one settings object.
 
     Raises:
-        UsageError: what the settings refuse.
+        UsageError: the settings do not accept a value.
     """
     if settings is None:
         return dict(arguments)
@@ -60,19 +61,19 @@ def gathered(arguments: Mapping[str, Any], settings: SettingsParameter | None) -
 
 
 def _frozen_dataclass(annotation: Any, target: Callable[..., Any]) -> type | None:
-    """Return the class that an annotation names, as text or itself, where it is a frozen dataclass.
+    """Return the class of an annotation, which may be text, if it is a frozen dataclass.
 
-    Only this name is looked up: others in the signature may be those of imports that only a type checker makes.
+    Only this name is looked up: others in the signature may be imported only for type checkers.
     """
-    found = _named(annotation, target) if isinstance(annotation, str) else annotation
-    is_one = isinstance(found, type) and dataclasses.is_dataclass(found)
-    return found if is_one and found.__dataclass_params__.frozen else None
+    kind = _named(annotation, target) if isinstance(annotation, str) else annotation
+    is_one = isinstance(kind, type) and dataclasses.is_dataclass(kind)
+    return kind if is_one and kind.__dataclass_params__.frozen else None
 
 
 def _named(name: str, target: Callable[..., Any]) -> Any:
-    """Return what a dotted `name` is in the module in which the signature of `target` was written; None: nothing."""
+    """Return the value of a dotted `name` in the module of the signature of `target`, or None."""
     written = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
-    found: Any = sys.modules.get(getattr(written, "__module__", ""))
+    value: Any = sys.modules.get(getattr(written, "__module__", ""))
     for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
+        value = getattr(value, part, None)
+    return value

@@ -1,4 +1,4 @@
-"""What YAML gives a constructor, held against the names and the types that its signature says."""
+"""Checks of a constructor's options in YAML against the names and types in its signature."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ SCALARS: Mapping[str, tuple[tuple[type, ...], str]] = {
 
 
 def parameters(target: Callable[..., Any]) -> Parameters:
-    """Return the parameters of `target`, none where it does not tell; settings by their fields.
+    """Return the parameters of `target`, with settings by their fields; none if it has no signature.
 
-    A class that passes ``**options`` on to the one it extends has that one's, too.
+    A class that passes ``**options`` to its base has the base's parameters, too.
     """
     return {name: parameter for name, (parameter, _) in _owned(target).items()}
 
 
 def from_run(target: Callable[..., Any], given: Collection[str]) -> list[str]:
-    """Return the parameters that `target` takes from the run (`rlkit.core.types.FromRun`), but for those `given`.
+    """Return the parameters of `target` marked `rlkit.core.types.FromRun`, except those `given`.
 
-    One that has a default keeps it.
+    A parameter with a default keeps it.
     """
-    found = []
+    names = []
     namespaces: dict[Callable[..., Any], Namespace] = {}
     for name, (parameter, owner) in _owned(target).items():
         if name in given or parameter.default is not parameter.empty:
@@ -46,17 +46,17 @@ def from_run(target: Callable[..., Any], given: Collection[str]) -> list[str]:
         if owner not in namespaces:
             namespaces[owner] = Namespace(owner)
         if is_marked(parameter.annotation, namespaces[owner]):
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def takes_seed(target: Callable[..., Any]) -> bool:
-    """Tell whether `target` is an estimator whose ``random_state`` is None: scikit-learn's word for a seed to come."""
+    """Return whether `target` is an estimator whose ``random_state`` is None, as scikit-learn asks for a seed."""
     return hasattr(target, "fit") and _is_none("random_state", target)
 
 
 def takes_render_mode(target: Callable[..., Any]) -> bool:
-    """Tell whether `target` makes an environment whose ``render_mode`` is None, as Gymnasium writes it."""
+    """Return whether `target` makes an environment whose ``render_mode`` is None, as Gymnasium writes it."""
     return _is_none("render_mode", target)
 
 
@@ -66,7 +66,7 @@ def _is_none(name: str, target: Callable[..., Any]) -> bool:
 
 
 def _owned(target: Callable[..., Any]) -> dict[str, tuple[inspect.Parameter, Callable[..., Any]]]:
-    """Return the parameters of `target`, each with the callable in whose module its annotation is to be read."""
+    """Return the parameters of `target`, each with the callable in whose module its annotation is written."""
     try:
         written = inspect.signature(target).parameters
     except ValueError:
@@ -84,10 +84,10 @@ def _owned(target: Callable[..., Any]) -> dict[str, tuple[inspect.Parameter, Cal
 def check(given: Mapping[str, Any], wanted: Parameters, target: Callable[..., Any], path: str) -> None:
     """Refuse options that are not `wanted`, the parameters of `target`, and values of another type than it says.
 
-    Only what is certain is refused: a plain value for an annotation that is a plain type or a class of objects.
+    Only certain errors are refused: plain values, where the annotation is another plain type or a class of objects.
 
     Raises:
-        UsageError: naming ``path.key``, the value and the remedy.
+        UsageError: there is such an option; the message has ``path.key``, the value and the remedy.
     """
     refuse_unknown(given, wanted, target, path)
     for key, value in given.items():
@@ -98,10 +98,10 @@ def check(given: Mapping[str, Any], wanted: Parameters, target: Callable[..., An
 def require(
     wanted: Parameters, given: AbstractSet[str], target: Callable[..., Any], path: str, known: Collection[str] = ()
 ) -> None:
-    """Refuse a call that leaves out options without a default; `known` is what a signature could ask the run for.
+    """Refuse a call that leaves out options without a default; `known` are those that the run could supply.
 
     Raises:
-        UsageError: naming the first of them.
+        UsageError: options are missing; the message names the first.
     """
     for name, parameter in wanted.items():
         optional = parameter.default is not parameter.empty or parameter.kind in (
@@ -117,10 +117,10 @@ def require(
 
 
 def refuse_unknown(given: Collection[str], wanted: Parameters, target: Callable[..., Any], path: str) -> None:
-    """Refuse names that `target` has no option of.
+    """Refuse names of options that `target` does not have.
 
     Raises:
-        UsageError: naming the first of them.
+        UsageError: there are such names; the message has the first.
     """
     if not wanted or any(parameter.kind is parameter.VAR_KEYWORD for parameter in wanted.values()):
         return
@@ -130,12 +130,12 @@ def refuse_unknown(given: Collection[str], wanted: Parameters, target: Callable[
 
 
 def name_of(target: Callable[..., Any]) -> str:
-    """Return what messages call `target`."""
+    """Return the name of `target` in messages."""
     return str(getattr(target, "__name__", target))
 
 
 def _mismatch(value: Any, annotation: Any, target: Callable[..., Any]) -> str:
-    """Return what is wrong with `value`, or nothing."""
+    """Return the end of an error message if `value` has the wrong type, else an empty text."""
     annotation = unmarked(annotation)
     text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     name = text.removesuffix(" | None")
@@ -150,17 +150,17 @@ def _mismatch(value: Any, annotation: Any, target: Callable[..., Any]) -> str:
     if name.startswith(("Mapping[", "dict[")) and not isinstance(value, dict):
         return "but it must have keys of its own"
     if isinstance(value, (bool, int, float, str)) and _is_class_of_objects(name, target):
-        return f"which is no {name}: set the keys inside it, or choose another file for it (rlkit train --help)"
+        return f"not a {name}: set the keys inside it, or choose another file for it (rlkit train --help)"
     return ""
 
 
 def _is_class_of_objects(name: str, target: Callable[..., Any]) -> bool:
-    """Tell whether `name`, read in the module of `target`, is a class that no plain value can stand for."""
-    found: Any = sys.modules.get(target.__module__)
+    """Return whether `name`, in the module of `target`, is a class whose objects are not plain values."""
+    kind: Any = sys.modules.get(target.__module__)
     for part in name.split("."):
-        found = getattr(found, part, None)
+        kind = getattr(kind, part, None)
     # From Python 3.11 on `Any` is a class.
-    return isinstance(found, type) and found not in (Any, object) and not issubclass(found, (os.PathLike, Enum))
+    return isinstance(kind, type) and kind not in (Any, object) and not issubclass(kind, (os.PathLike, Enum))
 
 
 def _shown(value: Any) -> str:

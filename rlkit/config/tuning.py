@@ -1,7 +1,7 @@
-"""Which tuned file a configuration takes: that of its pair of agent and environment, or of the pair it is like.
+"""Which tuned file a configuration uses: that of its pair of agent and environment, or of a similar pair.
 
-A node says by ``_tuned_`` whose tuned settings it takes where there are none of its own: an agent that inherits PPO
-says ``_tuned_: ppo``, an environment that is CartPole with something more ``_tuned_: cartpole``.
+A node names by ``_tuned_`` whose tuned settings it uses if it has none of its own: an agent that inherits from PPO has
+``_tuned_: ppo``, an environment that is a variant of CartPole ``_tuned_: cartpole``.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from rlkit.core.types import UsageError
 
 PAIR = ("agent", "env")
 DECIDING = (*PAIR, "experiment", "tuned")
-"""Groups whose choice decides which tuned file is taken."""
+"""Groups whose choice decides which tuned file is used."""
 
 NONE = "none"
 
 Known = Mapping[str, Sequence[str]]
-"""The files that there are of `PAIR` and of ``tuned``."""
+"""The existing files of the groups `PAIR` and ``tuned``."""
 
 
 def borrowed(config: Mapping[str, Any], choices: Mapping[str, str], known: Known) -> list[str]:
-    """Return the override that takes the tuned file of the pair that the nodes say they are like.
+    """Return the override for the tuned file that is used by the ``_tuned_`` of the nodes, in a list.
 
-    There is none where the pair has a file of its own, a file was chosen, or tuned settings were switched off. A file
-    of one of the two and of what the other is like goes before one of what both are like.
+    The list is empty if the pair has a file of its own, a file was chosen, or tuned settings were switched off. A file
+    for one of the two and the ``_tuned_`` of the other has precedence over one for the ``_tuned_`` of both.
 
     Raises:
-        UsageError: a node says it is like one that there is not.
+        UsageError: ``_tuned_`` names a file that does not exist.
     """
     own = [str(choices.get(group)) for group in PAIR]
     if choices.get("tuned") != "_".join(own) or "_".join(own) in known["tuned"]:
@@ -53,16 +53,16 @@ def _like(group: str, node: Any, choice: str, known: Sequence[str]) -> str:
 
 
 def jobs(words: Sequence[str], loader: ConfigLoader) -> Iterator[list[str]]:
-    """Yield, for each job of a sweep that may take another tuned file, the words that decide it.
+    """Yield, for each job of a sweep that may use another tuned file, the words that decide it.
 
     Args:
         words: overrides, as they would be typed.
-        loader: knows the files that a pattern stands for.
+        loader: finds the files that match a pattern.
     """
     try:
         parsed = OverridesParser.create(loader).parse_overrides(list(words))
     except HydraException:
-        return  # whoever runs the sweep says what is wrong
+        return  # the sweep itself reports the error
     deciding = [override for override in parsed if override.key_or_group in DECIDING]
     values = [
         [f"{override.key_or_group}={value}" for value in override.sweep_string_iterator()]
@@ -74,10 +74,10 @@ def jobs(words: Sequence[str], loader: ConfigLoader) -> Iterator[list[str]]:
 
 
 def mixtures(compared: Sequence[tuple[str, str, str]]) -> Iterator[str]:
-    """Yield, for each environment whose runs take different tuned files, a line that says which takes which.
+    """Yield, for each environment whose runs use different tuned files, a line with the tuned file of each.
 
     Args:
-        compared: (environment, tuned file or ``none``, what takes it) of all that is compared.
+        compared: (environment, tuned file or ``none``, name of the run or job) of all that are compared.
     """
     for place in dict.fromkeys(env for env, _, _ in compared):
         taken: dict[str, list[str]] = {}
@@ -88,8 +88,8 @@ def mixtures(compared: Sequence[tuple[str, str, str]]) -> Iterator[str]:
 
 
 def _mixture(taken: Mapping[str, Sequence[str]]) -> str:
-    told = "; ".join(
+    parts = "; ".join(
         f"{', '.join(who)} {'no tuned file' if name == NONE else f'conf/tuned/{name}.yaml'}"
         for name, who in taken.items()
     )
-    return f"settings are tuned in different ways: {told} (tuned=none compares them as they come)"
+    return f"settings are tuned in different ways: {parts} (tuned=none compares them as they come)"

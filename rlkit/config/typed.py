@@ -1,4 +1,4 @@
-"""Plain data as frozen dataclasses, and back: what a configuration is once it has been validated."""
+"""Conversion of plain data to frozen dataclasses, which validates it, and back."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ C = TypeVar("C")
 
 
 def typed(kind: type[C], values: Mapping[str, Any], path: str = "") -> C:
-    """Return plain data as an object of the dataclass `kind`; `path` is where it lies, for messages.
+    """Return plain data as an object of the dataclass `kind`; `path` is that of the data, for messages.
 
     Keys with a default may be left out.
 
     Raises:
-        UsageError: a key is missing or unknown, or a value has another type.
+        UsageError: a key is missing or unknown, or a value has the wrong type.
     """
     kinds = get_type_hints(kind)
     for key in values:
@@ -59,7 +59,7 @@ def _choice(kind: type[Enum], value: Any, path: str) -> Enum:
 
 
 def plain_data(config: Any) -> dict[str, Any]:
-    """Return an object of a dataclass as plain data, as `typed` takes it."""
+    """Return an object of a dataclass as plain data: the inverse of `typed`."""
     return {field.name: _plain(getattr(config, field.name)) for field in fields(config)}
 
 

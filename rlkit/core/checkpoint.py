@@ -1,7 +1,7 @@
-"""Checkpoints: plain data in a folder that a stranger can send you, because nothing in it can run code.
+"""Checkpoints: plain data in a folder that is safe to load from a stranger, because nothing in it can run code.
 
-A checkpoint is ``state.json`` (the tree), ``arrays.npz`` (its arrays) and, for what is big and only grows,
-``segments/<name>.npz``: a segment that the previous checkpoint holds already is linked, not written again.
+A checkpoint is ``state.json`` (the tree), ``arrays.npz`` (its arrays) and, for what is large and only grows,
+``segments/<name>.npz``: a segment that the previous checkpoint already holds is linked, not written again.
 ``manifest.json``, with the SHA-256 of every file, comes last; a folder without one is incomplete.
 """
 
@@ -25,15 +25,15 @@ from rlkit.core.types import Array, RunError, State
 
 FORMAT = "rlkit-checkpoint-1"
 LONGEST_HEADER = 1_000_000
-"""Characters that may say what an array is: a structured one has a field for each leaf of a tree."""
+"""Maximum length of an array's header: a structured array has a field for each leaf of a tree."""
 
 _TAGS = ("__array__", "__scalar__", "__tuple__", "__items__", "__segment__")
 
 
 class Segment(NamedTuple):
-    """Arrays under a name that stands for their content: the same name never holds anything else.
+    """Arrays under a name that identifies their content: the same name never holds anything else.
 
-    They are read only when needed: not where the previous checkpoint holds the segment already.
+    They are read only when needed: not if the previous checkpoint already holds the segment.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Segment(NamedTuple):
 
 
 class CheckpointError(RunError):
-    """A checkpoint that cannot be used: the message names it and what is wrong."""
+    """A checkpoint that cannot be used; the message names it and the problem."""
 
 
 class Store:
@@ -65,7 +65,7 @@ class Store:
         """Write a checkpoint and drop the oldest beyond `keep`.
 
         Raises:
-            RunError: the disk is full or cannot be written; what was checkpointed before stays.
+            RunError: `state` is not plain data, or the disk is full or not writable; earlier checkpoints are kept.
         """
         temporary = self.directory / f".tmp-{step}"
         final = self.directory / str(step)
@@ -84,24 +84,24 @@ class Store:
         return final
 
     def load(self, step: int) -> State:
-        """Return the state of the checkpoint at `step`, its hashes verified.
+        """Return the state of the checkpoint at `step` after verifying its hashes.
 
         Raises:
-            CheckpointError: it is missing, damaged or not one of rlkit's.
+            CheckpointError: it is missing, damaged or not an rlkit checkpoint.
         """
         folder = self.directory / str(step)
         verify(folder)
         return _read(folder)
 
     def load_newest(
-        self, usable: Callable[[State], bool] = lambda state: True, remedy: str = "start the run anew"
+        self, usable: Callable[[State], bool] = lambda state: True, remedy: str = "start the run again"
     ) -> tuple[int, State]:
-        """Return (step, state) of the newest checkpoint that is whole and `usable`, naming those passed over.
+        """Return (step, state) of the newest checkpoint that is complete and `usable`; warn of those that are skipped.
 
         Raises:
-            CheckpointError: there is none; the message ends with `remedy` where only unusable ones are.
+            CheckpointError: there is none; the message ends with `remedy` if there are only unusable ones.
         """
-        end = "start the run anew"
+        end = "start the run again"
         for folder in self._incomplete():
             self._warn(f"checkpoint {folder} is incomplete and was ignored")
         for step in reversed(self.steps()):
@@ -116,7 +116,7 @@ class Store:
         raise CheckpointError(f"no usable checkpoint in {self.directory}; {end}")
 
     def drop_after(self, step: int) -> None:
-        """Delete the checkpoints after `step`, and what an interrupted save left."""
+        """Delete the checkpoints after `step`, and the remains of interrupted saves."""
         for folder in self.directory.glob(".tmp-*"):
             shutil.rmtree(folder)
         for path in self.directory.iterdir() if self.directory.is_dir() else ():
@@ -148,7 +148,7 @@ def verify(folder: Path) -> None:
     """Check every file of a checkpoint against its manifest.
 
     Raises:
-        CheckpointError: a file is missing or changed, or this is not a checkpoint of rlkit's.
+        CheckpointError: a file is missing or changed, or this is not an rlkit checkpoint.
     """
     for name, digest in _manifest(folder)["files"].items():
         path = folder / name
@@ -191,7 +191,7 @@ def _write(folder: Path, step: int, state: State, previous: Path | None) -> None
 
 
 def _files(previous: Path | None) -> dict[str, str]:
-    """Return the files that may be linked; none where the previous checkpoint's manifest is damaged."""
+    """Return the files that may be linked; none if the previous checkpoint's manifest is damaged."""
     if previous is None:
         return {}
     try:
@@ -227,7 +227,7 @@ def _pack(value: Any, path: str, arrays: dict[str, Array], segments: dict[str, S
         return value
     if isinstance(value, Segment):
         if value.name in segments:
-            raise RunError(f"state at {path!r}: there is another segment named {value.name}; name them apart")
+            raise RunError(f"state at {path!r}: there is another segment named {value.name}; give each its own name")
         segments[value.name] = value
         return {"__segment__": value.name}
     if isinstance(value, np.ndarray):
@@ -251,7 +251,7 @@ def _pack_dict(value: dict[Any, Any], path: str, arrays: dict[str, Array], segme
 
 
 def _store(array: Array, path: str, arrays: dict[str, Array]) -> str:
-    """Put `array` into `arrays` and return its name there: numbered, because different paths can read the same."""
+    """Add `array` to `arrays` and return its name there, which is numbered: different paths can look the same."""
     if array.dtype.hasobject:
         raise RunError(f"state at {path!r} is an array of objects; a checkpoint holds arrays of numbers or strings")
     name = f"{len(arrays)}.{re.sub(r'[^0-9A-Za-z_.-]', '_', path[-200:])}"
@@ -279,7 +279,7 @@ def _unpack(value: Any, arrays: dict[str, Array], segments: Path) -> Any:
 
 
 def _save_arrays(path: Path, arrays: dict[str, Array], compress: bool = False) -> None:
-    # Not numpy.savez: it takes an array named `file` or `allow_pickle` for an argument of its own.
+    # numpy.savez would mistake an array named `file` or `allow_pickle` for one of its own arguments.
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             info = zipfile.ZipInfo(f"{name}.npy")
@@ -312,4 +312,4 @@ def _disk_message(error: OSError, folder: Path) -> str:
             f"disk full while writing checkpoint {folder}; the previous one is kept: free space "
             "(or set checkpoint.keep=1) and resume"
         )
-    return f"cannot write checkpoint {folder}: {error.strerror}; the previous one is kept: mend the folder and resume"
+    return f"cannot write checkpoint {folder}: {error.strerror}; the previous one is kept: fix the folder and resume"

@@ -1,7 +1,7 @@
-"""Compiled code that is kept on disk as long as nothing that went into it has changed.
+"""Compiled code, cached on disk for as long as none of its sources has changed.
 
-numba's own cache looks for changes in the file of the function only, but whatever the function calls is compiled into
-it, and constants are as well, from whatever file they come.
+numba's own cache looks for changes only in the function's own file, but all functions that it calls and all constants
+that it uses are compiled into it, whichever file they are in.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PLAIN = (bool, int, float, complex, str, bytes, tuple, type(None), np.generic)
 
 
 def entry(**options: Any) -> Callable[[F], F]:
-    """Return a decorator like `numba.njit` with `options`, whose results are kept on disk."""
+    """Return a decorator like `numba.njit` with `options` that caches its results on disk."""
 
     def compiled(function: F) -> F:
         dispatcher: Any = numba.njit(**options)(function)
@@ -39,7 +39,7 @@ def entry(**options: Any) -> Callable[[F], F]:
 
 
 def callback(signature: Any) -> Callable[[F], Any]:
-    """Return a decorator like `numba.cfunc`, whose results are kept on disk."""
+    """Return a decorator like `numba.cfunc` that caches its results on disk."""
 
     def compiled(function: F) -> Any:
         result = CFunc(function, normalize_signature(signature), locals={}, options={})
@@ -53,12 +53,12 @@ def callback(signature: Any) -> Callable[[F], Any]:
 def _keep(compiled: Any, function: Callable[..., Any]) -> None:
     try:
         compiled._cache = _Covering(function)  # type: ignore[no-untyped-call]
-    except RuntimeError:  # there is no place for a cache: compiled anew in each process
+    except RuntimeError:  # no cache folder can be written: compiled again in each process
         return
 
 
 class _Covering(caching.FunctionCache):
-    """numba's cache, which forgets what it holds when any of the sources of a function has changed."""
+    """numba's cache, emptied when any of a function's sources has changed."""
 
     _covered = False
 
@@ -71,7 +71,7 @@ class _Covering(caching.FunctionCache):
         super().save_overload(sig, data)  # type: ignore[no-untyped-call]
 
     def _cover(self) -> None:
-        """Stamp the index; only now is everything defined that the function calls."""
+        """Stamp the index: only now is everything defined that the function calls."""
         if not self._covered:
             path, name = self._cache_path, self._impl.filename_base
             self._cache_file = _Index(path, name, source_stamp=fingerprint(self._py_func))
@@ -79,7 +79,7 @@ class _Covering(caching.FunctionCache):
 
 
 class _Index(IndexDataCacheFile):  # type: ignore[misc, valid-type]
-    """numba's index, which holds nothing where a class that it names is there no more."""
+    """numba's index, empty if a class that it names no longer exists."""
 
     def _load_index(self) -> Any:
         try:
@@ -89,7 +89,7 @@ class _Index(IndexDataCacheFile):  # type: ignore[misc, valid-type]
 
 
 def fingerprint(function: Any) -> str:
-    """Return a digest of all that is compiled into a function: files, the options of what it calls, and constants."""
+    """Return a digest of all that is compiled into a function: source files, compiler options and constants."""
     digest = hashlib.sha256()
     for part in sorted(set(_parts(function, set()))):
         digest.update(part.encode() + b"\0")
@@ -108,7 +108,7 @@ def _parts(function: Any, seen: set[int]) -> Iterator[str]:
 
 
 def _part(name: str, value: Any, seen: set[int]) -> Iterator[str]:
-    """Return what says that a name of a function's module still stands for the same."""
+    """Yield texts that change when a name in a function's module comes to mean something else."""
     inner = getattr(value, "py_func", None) or getattr(value, "__wrapped__", None) or value
     if isinstance(inner, FunctionType):
         yield f"{name} {getattr(value, 'targetoptions', '')}"
@@ -130,7 +130,7 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def _file(name: str | None) -> str:
-    """Return the name of a source file and the digest of what is in it, where there is something to read."""
+    """Return the name of a source file, with a digest of its content if it can be read."""
     path = Path(str(name))
     if not path.is_file():
         return str(name)

@@ -11,15 +11,15 @@ from rlkit.core.types import Array, UsageError
 
 
 def read_table(path: Path) -> dict[str, Array]:
-    """Return the columns of a CSV file of numbers, [rows] float64 each, NaN where a cell is empty.
+    """Return the columns of a CSV file of numbers by name, each [rows] float64, NaN for empty cells.
 
-    A last line that is not whole yet, or was cut short by a kill, is left out.
+    An incomplete last line, still being written or left by a crash, is ignored.
 
     Raises:
-        UsageError: the file is not there.
+        UsageError: the file does not exist.
     """
     if not path.exists():
-        raise UsageError(f"{path} is not there; was the run made with logger=[csv,…]?")
+        raise UsageError(f"{path} does not exist; was the run made with logger=[csv,…]?")
     content = path.read_text()
     header, *rows = csv.reader(content[: content.rfind("\n") + 1].splitlines()) if "\n" in content else [[]]
     return {name: np.array([float(row[i]) if row[i] else np.nan for row in rows]) for i, name in enumerate(header)}

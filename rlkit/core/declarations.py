@@ -1,4 +1,4 @@
-"""What a class declares by attributes (`state_fields`, `keeps_frames`, …), and how far subclasses inherit that."""
+"""Declarations by class attributes (`state_fields`, `keeps_frames`, …), and when subclasses inherit them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ BY_NAME = frozenset({"setattr", "delattr", "__setattr__", "__delattr__", "__dict
 
 
 def declarer(kind: type, declares: Callable[[type], bool], changes: Callable[[type], bool]) -> type | None:
-    """Return the nearest class of `kind`'s bases, itself included, that declares something.
+    """Return the nearest class among `kind` and its bases that declares something.
 
-    None where no class does, or where a class on the way to it changes what was declared, and so has to declare it
-    itself.
+    Return None if no class does, or if a class before it changes what was declared and so must declare it itself.
     """
     for part in kind.__mro__:
         if declares(part):
@@ -30,28 +29,28 @@ def declarer(kind: type, declares: Callable[[type], bool], changes: Callable[[ty
 
 
 def own_names(kind: type) -> frozenset[str]:
-    """Return the names that a class itself defines, without those between double underscores."""
+    """Return the names that a class itself defines, except those between double underscores."""
     return frozenset(name for name in vars(kind) if not (name.startswith("__") and name.endswith("__")))
 
 
 @cache
 def attributes_set_by(kind: type) -> frozenset[str]:
-    """Return the attributes, of whatever object, that a class's own methods set, and its own mutable ones.
+    """Return the attributes, of any object, that a class's own methods set, and its own mutable attributes.
 
-    This is read from the bytecode, so that it depends neither on an instance nor on the time. What sets attributes by
-    name (`setattr`, ``__dict__``) counts as an attribute of that name.
+    This is read from the bytecode, so it does not depend on an instance or its history. What sets attributes by name
+    (`setattr`, ``__dict__``) counts as an attribute of that name.
     """
-    found: set[str] = set()
+    names: set[str] = set()
     for name, value in vars(kind).items():
         if isinstance(value, cached_property) or (name in own_names(kind) and isinstance(value, MUTABLE)):
-            found.add(name)
+            names.add(name)
         for code in _codes(value):
-            found |= _set_in(code)
-    return frozenset(found)
+            names |= _set_in(code)
+    return frozenset(names)
 
 
 def _codes(value: Any) -> Iterator[CodeType]:
-    """Yield the code of a method or a property, of what it wraps, and of functions within."""
+    """Yield the code of a method or property, of the function that it wraps, and of nested functions."""
     parts: list[Any] = [value.fget, value.fset, value.fdel] if isinstance(value, property) else [value]
     for part in parts:
         function: Any = inspect.unwrap(getattr(part, "__func__", getattr(part, "func", part)))
@@ -69,5 +68,5 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
 
 def _set_in(code: CodeType) -> set[str]:
     instructions = list(dis.get_instructions(code))
-    stored = {found.argval for found in instructions if found.opname in ("STORE_ATTR", "DELETE_ATTR")}
+    stored = {one.argval for one in instructions if one.opname in ("STORE_ATTR", "DELETE_ATTR")}
     return stored | (BY_NAME & set(code.co_names))

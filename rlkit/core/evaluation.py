@@ -1,4 +1,4 @@
-"""Whole episodes of an agent that does not learn: scores, and how its actions are chosen for them."""
+"""Evaluation: whole episodes of an agent that does not learn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rlkit.core import tree
 from rlkit.core.loop import interact
 from rlkit.core.random_actions import random_action
 from rlkit.core.statistics import EvaluationEpisode
-from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Tree, UsageError, require_share
+from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Tree, UsageError, require_probability
 
 
 def evaluate(
@@ -24,23 +24,23 @@ def evaluate(
     epsilon: float = 0.0,
     sample: bool = False,
 ) -> list[EvaluationEpisode]:
-    """Play whole greedy episodes, and return them in the order of their seeds.
+    """Play whole greedy episodes and return them in the order of their seeds.
 
     Environments play rounds of one episode each, so that the first `episodes` started are the ones that count:
-    taking the first finished would favour short ones.
+    counting the first that finish would favor short episodes.
 
     Args:
-        agent: acts with ``explore=False``; nothing in it changes.
+        agent: acts with ``explore=False``; it is not changed.
         env: fresh environments.
         episodes: how many to play.
-        max_steps: an episode of this many steps is capped and counts with the return so far.
+        max_steps: an episode of this many steps is ended and counts with its return so far.
         rng: for the agent's draws and for `epsilon`.
         episode_seeds: one for each episode.
-        epsilon: share of actions drawn uniformly from the action space.
-        sample: the others are drawn from the agent's policy.
+        epsilon: probability of an action drawn uniformly from the action space.
+        sample: draw the other actions from the agent's policy.
 
     Raises:
-        UsageError: as `with_epsilon`.
+        UsageError: as in `with_epsilon`.
     """
     actor = with_epsilon(agent, env.action_space, epsilon, sample=sample)
     results: list[EvaluationEpisode] = []
@@ -60,7 +60,9 @@ def _round(
     rng: np.random.Generator,
 ) -> list[EvaluationEpisode]:
     playing = np.arange(env.num_envs) < counting
-    returns, lengths, capped = np.zeros(env.num_envs), np.zeros(env.num_envs, int), np.zeros(env.num_envs, bool)
+    returns = np.zeros(env.num_envs)
+    lengths = np.zeros(env.num_envs, int)
+    capped = np.zeros(env.num_envs, bool)
     for transition in interact(actor, env, explore=False, rng=rng, reset_seeds=lambda _: seeds):
         active = playing & transition.valid
         returns[active] += transition.info.raw_reward[active]
@@ -74,23 +76,23 @@ def _round(
 
 
 def with_epsilon(agent: Actor, action_space: Any, epsilon: float, *, sample: bool = False) -> Actor:
-    """Return an actor that draws an action uniformly with probability `epsilon`, else does what `agent` does.
+    """Return an actor that draws an action uniformly with probability `epsilon`, and else acts as `agent`.
 
     Args:
-        agent: without exploration it does what it thinks best.
+        agent: acts greedily, unless `sample`.
         action_space: of one environment.
         epsilon: the probability.
-        sample: the agent draws from its policy, as in training.
+        sample: the agent draws its actions from its policy, as in training.
 
     Raises:
-        UsageError: `epsilon` is no probability, or the agent has no policy to draw from.
+        UsageError: `epsilon` is not a probability, or the agent has no policy to draw from.
     """
     if sample and not getattr(agent, "has_policy", False):
         raise UsageError(
             "sample=true draws actions from a policy, which this agent does not have; leave it out, or set epsilon"
         )
     actor = _Sampling(agent) if sample else agent
-    return actor if require_share("epsilon", epsilon) == 0 else _WithEpsilon(actor, action_space, epsilon)
+    return actor if require_probability("epsilon", epsilon) == 0 else _WithEpsilon(actor, action_space, epsilon)
 
 
 class _Sampling:
@@ -106,7 +108,9 @@ class _Sampling:
 
 class _WithEpsilon:
     def __init__(self, agent: Actor, action_space: Any, epsilon: float):
-        self._agent, self._space, self._epsilon = agent, action_space, epsilon
+        self._agent = agent
+        self._space = action_space
+        self._epsilon = epsilon
         self.initial_memory = agent.initial_memory
 
     def act(

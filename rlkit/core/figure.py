@@ -7,7 +7,7 @@ from typing import Any
 
 
 def figure(width: float, height: float, title: str) -> Any:
-    """Return a figure of so many inches, laid out by its contents."""
+    """Return a figure of `width` x `height` inches, laid out by its contents."""
     # The object interface: pyplot keeps global state, and looks for a display.
     from matplotlib.figure import Figure
 
@@ -17,7 +17,7 @@ def figure(width: float, height: float, title: str) -> Any:
 
 
 def write(figure: Any, path: Path) -> Path:
-    """Write a figure; the same figure makes the same file."""
+    """Write a figure as PNG to `path` and return `path`; equal figures make equal files."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     # Not `savefig`, which draws it twice.

@@ -1,4 +1,4 @@
-"""The one loop: an agent and N environments as a stream of transitions that everything else consumes."""
+"""The one loop: an agent and N environments as a stream of transitions that all else consumes."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from rlkit.core.types import (
 T = TypeVar("T")
 
 ResetSeeds = Callable[[int], list[int]]
-"""The seeds [N] for episodes that start at a given step."""
+"""Returns the seeds [N] of the episodes that start at a given step."""
 
 
 def crossed(before: int, after: int, every: int) -> bool:
-    """Tell whether a multiple of `every` lies in (before, after]; never where `every` is 0."""
+    """Return whether a multiple of `every` lies in (before, after]; always False if `every` is 0."""
     return every > 0 and after // every > before // every
 
 
 class Interaction(Iterator[Transition]):
-    """The stream that `interact` returns, with the state that lets it go on elsewhere.
+    """The stream that `interact` returns, and its state, with which it can continue in another process.
 
     Attributes:
         steps: agent decisions so far, summed over environments.
-        rng: what `act` draws from.
-        at_cut: the last step ended every episode at a multiple of `cut_every`.
-        reproduced: an opaque environment began, after `load_state_dict`, as it had when the state was taken.
+        rng: the generator that `act` draws from.
+        at_truncation: the last step crossed a multiple of `truncate_every` and ended every episode.
+        reproduced: after `load_state_dict`, an opaque environment began with the same observation as when it was saved.
     """
 
     def __init__(
@@ -53,20 +53,20 @@ class Interaction(Iterator[Transition]):
         explore: bool,
         rng: np.random.Generator,
         reset_seeds: ResetSeeds,
-        cut_every: int,
+        truncate_every: int,
     ):
         self._agent = agent
         self._env = env
         self._explore = explore
         self.rng = rng
         self._reset_seeds = reset_seeds
-        self._cut_every = cut_every
+        self._truncate_every = truncate_every
         self._initial = agent.initial_memory(env.num_envs)
         self._memory: Memory = self._initial
         self._timestep: TimeStep | None = None
         self._sent: tuple[Tree, Memory] | None = None
         self.steps = 0
-        self.at_cut = False
+        self.at_truncation = False
         self.reproduced = True
 
     def __next__(self) -> Transition:
@@ -75,17 +75,18 @@ class Interaction(Iterator[Transition]):
         return self.recv()
 
     def begin(self) -> TimeStep:
-        """Return what the environments show, reset if they were not yet."""
+        """Return the time step to act on; environments are reset if they have not been yet."""
         if self._timestep is None:
             self._timestep = self._ask(self._env.reset, self._reset_seeds(0))
         return self._timestep
 
     def advance_to(self, timestep: TimeStep, steps: int) -> None:
-        """Go on from `timestep` at `steps` decisions, to which the environments were brought by other means."""
-        self._timestep, self.steps = timestep, steps
+        """Continue from `timestep` at `steps` decisions, which the environments reached by other means."""
+        self._timestep = timestep
+        self.steps = steps
 
     def send(self) -> None:
-        """Let the agent act, and the environments start their step; next comes `recv`."""
+        """Let the agent act and the environments start their step; call `recv` next."""
         self._sent = self._agent.act(self.begin(), self._memory, explore=self._explore, rng=self.rng)
         self._ask(self._env.send, self._sent[0])
 
@@ -96,9 +97,9 @@ class Interaction(Iterator[Transition]):
         now, (action, memory) = self._timestep, self._sent
         after = self._ask(lambda _: self._env.recv(), None)
         before, self.steps = self.steps, self.steps + int(np.count_nonzero(after.valid))
-        self.at_cut = crossed(before, self.steps, self._cut_every)
-        if self.at_cut:
-            after = self._cut(after)
+        self.at_truncation = crossed(before, self.steps, self._truncate_every)
+        if self.at_truncation:
+            after = self._truncate(after)
         fresh = after.last | ~after.valid
         self._memory = tree.where(fresh, self._initial, memory) if fresh.any() else memory
         self._timestep, self._sent = after, None
@@ -114,42 +115,43 @@ class Interaction(Iterator[Transition]):
             raise
         except UsageError as error:
             if self.steps == 0:
-                raise  # Nothing was played yet: what was asked for cannot be.
+                raise  # Nothing was played yet: the settings are wrong, not the run.
             cause, what = error, str(error)
         except Exception as error:
-            # The environment is somebody else's code and can raise anything.
+            # The environment may be a user's code and can raise anything.
             cause, what = error, f"the environment raised {type(error).__name__}: {error}"
         raise RunError(
             f"{' '.join(what.split())} (after step {self.steps}); "
-            "fix it, then go on from the last checkpoint with resume="
+            "fix it, then resume from the last checkpoint with resume="
         ) from cause
 
-    def _cut(self, after: TimeStep) -> TimeStep:
+    def _truncate(self, after: TimeStep) -> TimeStep:
         """End every episode as truncated and start new ones, seeded by the step."""
         fresh = self._ask(self._env.restart, self._reset_seeds(self.steps))
-        # A game whose lost life ended an episode just now is cut too.
-        cut = after.valid & ~after.info.game_over
+        # A game whose lost life ended an episode in this step is truncated too.
+        truncated = after.valid & ~after.info.game_over
         return after._replace(
             observation=fresh.observation,
             legal_actions=fresh.legal_actions,
-            last=after.last | cut,
-            info=after.info._replace(cut=cut),
+            last=after.last | truncated,
+            info=after.info._replace(truncated_by_checkpoint=truncated),
         )
 
     def state_dict(self) -> State:
-        """Return the state; an opaque environment's is None, and only right at a multiple of `cut_every`."""
+        """Return the state; an opaque environment's is None, which is valid only at a multiple of `truncate_every`."""
         timestep = None if self._timestep is None else timestep_state(self._timestep)
         return {
             "steps": self.steps,
             "timestep": timestep,
             "memory": self._memory,
             "rng": self.rng.bit_generator.state,
-            "env": None if self._cut_every or timestep is None else self._env.get_state(),
+            "env": None if self._truncate_every or timestep is None else self._env.get_state(),
         }
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
-        self.steps, self._memory = state["steps"], state["memory"]
+        self.steps = state["steps"]
+        self._memory = state["memory"]
         self.rng.bit_generator.state = state["rng"]
         if state["timestep"] is None:
             return
@@ -170,40 +172,42 @@ def interact(
     explore: bool,
     rng: np.random.Generator,
     reset_seeds: ResetSeeds | None = None,
-    cut_every: int = 0,
+    truncate_every: int = 0,
 ) -> Interaction:
-    """Return the endless stream of transitions of `agent` in `env`, which training, evaluations and videos consume.
+    """Return the endless stream of transitions of `agent` in `env`, which training, evaluation and videos consume.
 
     Args:
         agent: chooses the actions; only its `act` is called.
         env: N parallel environments.
         explore: passed to `act`.
         rng: the generator that `act` draws from.
-        reset_seeds: gives the seeds [N] for episodes that start at step 0, or at a cut; None: they are drawn from
-            `rng`, which is for streams that no `load_state_dict` continues.
-        cut_every: for environments whose state cannot be read, start new episodes whenever the number of
-            decisions crosses a multiple of this; 0 never does.
+        reset_seeds: returns the seeds [N] of the episodes that start at step 0 or at a truncation; None: they are
+            drawn from `rng`, which is for streams that are never resumed.
+        truncate_every: for environments whose state cannot be read, truncate all episodes and start new ones whenever
+            the number of decisions crosses a multiple of this; 0: never.
     """
 
     def drawn(step: int) -> list[int]:
         return rng.integers(2**31, size=env.num_envs).tolist()  # type: ignore[no-any-return]
 
-    return Interaction(agent, env, explore=explore, rng=rng, reset_seeds=reset_seeds or drawn, cut_every=cut_every)
+    return Interaction(
+        agent, env, explore=explore, rng=rng, reset_seeds=reset_seeds or drawn, truncate_every=truncate_every
+    )
 
 
 def train(
     agent: Agent, stream: Interaction, *, total_steps: int, overlap: bool = False
 ) -> Iterator[tuple[Transition, Metrics | None]]:
-    """Feed the stream to the agent and let it learn, until `total_steps` decisions were made.
+    """Feed the stream to the agent and let it learn until `total_steps` decisions have been made.
 
-    Yields each transition with the metrics of the update that followed it (None when nothing was due).
+    Yields each transition with the metrics of the update that followed it, None if there was no update.
 
     Args:
         agent: learns.
         stream: its transitions.
         total_steps: decisions, summed over environments.
-        overlap: the agent learns from what came before while the environments take their step, so that an update
-            comes one step later; only for agents that learn from a replay. What comes out depends on no clock.
+        overlap: update the agent while the environments take their step, so that an update comes one step later;
+            only for agents that learn from a replay. The results do not depend on timing.
     """
     while stream.steps < total_steps:
         stream.send()
@@ -214,12 +218,12 @@ def train(
 
 
 def timestep_state(timestep: TimeStep) -> State:
-    """Return a time step as plain data; the simulator's state is the environment's to keep."""
+    """Return a time step as plain data, without the simulators' states, which the environment saves itself."""
     return timestep._replace(state=None, info=timestep.info._asdict())._asdict()  # type: ignore[arg-type]
 
 
 def timestep_from_state(state: State) -> TimeStep:
-    """Return the time step that `timestep_state` gave."""
+    """Return the time step of a state from `timestep_state`."""
     return TimeStep(**{**state, "info": StepInfo(**state["info"])})
 
 

@@ -13,16 +13,16 @@ from rlkit.core.types import Array, Tree
 
 
 def uniform(num_actions: int, n: int, rng: np.random.Generator, legal_actions: Array | None = None) -> Array:
-    """Return `n` actions [n] int64 drawn uniformly, among `legal_actions` [n, A] where given."""
+    """Return `n` actions [n] int64 drawn uniformly, among `legal_actions` [n, A] bool where given."""
     if legal_actions is None:
         return rng.integers(num_actions, size=n)
     return np.asarray((rng.random(legal_actions.shape) * legal_actions).argmax(axis=1))
 
 
 def random_action(space: Any, rng: np.random.Generator, legal_actions: Array | None = None) -> Any:
-    """Return one action of `space` drawn from `rng`, among `legal_actions` [A] where given.
+    """Return one action of `space`, or a tree of them, drawn from `rng` among `legal_actions` [A] where given.
 
-    One of a `Discrete` space is counted from zero; the others are as the space has them.
+    An action of a `Discrete` space is counted from zero; others are in the space's own form.
     """
     if isinstance(space, spaces.Discrete):
         return uniform(int(space.n), 1, rng, None if legal_actions is None else legal_actions[None])[0]
@@ -34,7 +34,7 @@ def random_action(space: Any, rng: np.random.Generator, legal_actions: Array | N
 
 
 def _legal_choices(space: Any, rng: np.random.Generator, legal_actions: Array) -> Tree:
-    """Return a composed action, each choice drawn among its own part of the mask [A]."""
+    """Return an action of several choices, each drawn among its own part of the mask [A]."""
     if isinstance(space, COMPOSED_SPACES):
         parts = space_tree(space)
         sizes = [sum(choice_sizes(part)) for part in tree.leaves(parts)]
@@ -46,6 +46,6 @@ def _legal_choices(space: Any, rng: np.random.Generator, legal_actions: Array) -
 
 
 def _legal_part(space: Any, rng: np.random.Generator, legal_actions: Array) -> Any:
-    """Return a part of a composed action as its space has it."""
+    """Return a part of a composed action in its space's own form."""
     drawn = random_action(space, rng, legal_actions)
     return drawn + space.start if isinstance(space, spaces.Discrete) else drawn

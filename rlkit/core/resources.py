@@ -1,4 +1,4 @@
-"""What this machine has."""
+"""The resources of this machine: devices, cores, memory, a display."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 from rlkit.core.types import UsageError
 
 GROUPS = {"": ("memory.max", "memory.current"), "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes")}
-"""Files with the limit and the use of a control group's memory, by its controllers: none are named in version 2."""
+"""Files with the limit and the usage of a control group's memory, by its controllers (version 2 names none)."""
 
 
 def checked_device(device: str) -> str:
-    """Return `device` if it is the name of one, there or not.
+    """Return `device` if it is the name of a device, whether or not this machine has it.
 
     Raises:
         UsageError: it is not.
@@ -28,7 +28,7 @@ def checked_device(device: str) -> str:
 
 
 def torch_device(device: str) -> str:
-    """Return the device that torch computes on: `device`, or for ``auto`` a GPU where there is one.
+    """Return the device that torch computes on: `device`, or for ``auto`` a GPU if there is one.
 
     Raises:
         UsageError: torch does not see it.
@@ -52,9 +52,9 @@ def cores() -> int:
 
 
 def available_memory() -> int | None:
-    """Return the bytes of memory that can still be taken, or None where the system does not tell.
+    """Return the bytes of memory that can still be allocated, or None if the system does not say.
 
-    In a container (a control group of Linux) that is what its limit leaves, where that is less.
+    In a container (a control group of Linux) that is at most what its limit leaves.
     """
     free = [known for known in (_free_memory(), *_free_in_groups(Path("/sys/fs/cgroup"))) if known is not None]
     return min(free, default=None)
@@ -74,9 +74,9 @@ def _free_in_groups(root: Path, groups: Path = Path("/proc/self/cgroup")) -> Ite
 
 
 def _reclaimable(folder: Path) -> int:
-    """Return the bytes of a group's file cache that are given up when memory is short."""
-    found = dict(line.split()[:2] for line in _lines(folder / "memory.stat"))
-    return int(found.get("inactive_file", 0))
+    """Return the bytes of a group's file cache that are freed when memory is short."""
+    fields = dict(line.split()[:2] for line in _lines(folder / "memory.stat"))
+    return int(fields.get("inactive_file", 0))
 
 
 def _lines(path: Path) -> list[str]:
@@ -99,10 +99,10 @@ def _free_memory() -> int | None:
 
 
 def require_memory(needed: int, what: str, remedy: str) -> None:
-    """Check that `needed` bytes are there before they are taken.
+    """Check that `needed` bytes of memory are free before they are allocated.
 
     Raises:
-        UsageError: they are not; `what` and `remedy` are part of the line.
+        UsageError: they are not; `what` and `remedy` are part of the message.
     """
     free = available_memory()
     if free is not None and needed > free:
@@ -110,15 +110,15 @@ def require_memory(needed: int, what: str, remedy: str) -> None:
 
 
 def has_display() -> bool:
-    """Tell whether a window can be opened here, as far as can be told without trying."""
+    """Return whether a window can be opened here, as far as is known without trying."""
     return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def keep_freed_memory() -> None:
     """Have glibc keep up to 256 MB of freed memory for what is allocated next; elsewhere nothing happens.
 
-    An update of a network frees tens of megabytes and takes them again. Given back to the system in between, they come
-    back page by page, zeroed, which can be a tenth of the update.
+    An update of a network frees tens of megabytes and allocates them again. If they were returned to the system in
+    between, they would come back page by page, zeroed, which can be a tenth of the time of an update.
     """
     top_pad, trim_threshold, mmap_threshold = -2, -1, -3  # names in malloc.h
     if sys.platform == "linux":
@@ -129,10 +129,10 @@ def keep_freed_memory() -> None:
 
 
 def prepare_torch(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Have torch, which is not imported yet, wait and allocate as suits training on a CPU; what is set already stays.
+    """Make torch, which is not imported yet, wait and allocate as suits training on a CPU; variables already set stay.
 
-    GNU's OpenMP threads wait awake for a tenth of their usual time: from one layer to the next that is enough, and
-    after the last one they would keep their cores from environments that step. Large tensors lie in large pages.
+    GNU's OpenMP threads spin for a tenth of their usual time: that is enough from one layer to the next, and after the
+    last one they would keep cores from environments that step. Large tensors are allocated in large pages.
     """
     if "OMP_WAIT_POLICY" not in environ:
         environ.setdefault("GOMP_SPINCOUNT", "30000")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import exp
 from typing import Protocol
 
-from rlkit.core.types import UsageError, require_share
+from rlkit.core.types import UsageError, require_probability
 
 
 class Schedule(Protocol):
@@ -43,7 +43,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class DelayedLinear:
-    """`start` for `delay` decisions, as where a replay is filled first, then `Linear`."""
+    """`start` for `delay` decisions, e.g. while a replay fills, then `Linear`."""
 
     start: float
     end: float
@@ -57,7 +57,7 @@ class DelayedLinear:
 
 @dataclass(frozen=True)
 class Exponential:
-    """``end + (start - end) * exp(-rate * step)``: a decay that never quite ends."""
+    """``end + (start - end) * exp(-rate * step)``: a decay that approaches `end`."""
 
     start: float
     end: float
@@ -70,7 +70,7 @@ class Exponential:
 
 @dataclass(frozen=True)
 class Multiplicative:
-    """``max(end, start * factor ** step)``: the decay that shrinks by a factor at each decision down to a floor."""
+    """``max(end, start * factor ** step)``: multiplied by `factor` at each decision, down to `end`."""
 
     start: float
     end: float
@@ -83,7 +83,7 @@ class Multiplicative:
 
 @dataclass(frozen=True)
 class Annealed:
-    """What `schedule` says, times the share of `steps` decisions that is left."""
+    """The value of `schedule`, times the fraction of `steps` decisions that is left."""
 
     schedule: Schedule
     steps: int
@@ -101,23 +101,22 @@ def multiples(before: int, after: int, every: int, *, first: int = 0) -> int:
     return max(0, after // every - max(before, first - 1) // every)
 
 
-def require_shares(name: str, schedule: Schedule) -> Schedule:
-    """Return a schedule of shares, such as epsilon, whose first and last values are shares.
+def require_probabilities(name: str, schedule: Schedule) -> Schedule:
+    """Return a schedule of probabilities, such as epsilon, if its first and last values are probabilities.
 
     Raises:
-        UsageError: one of them is not; `name` is that of the setting.
+        UsageError: one of them is not; the message has `name`, that of the setting.
     """
     for step in (0, sys.maxsize):
-        require_share(f"{name} at step {step}" if step == 0 else f"{name} in the end", schedule(step))
+        require_probability(f"{name} at step {step}" if step == 0 else f"{name} in the end", schedule(step))
     return schedule
 
 
 def annealed(value: float | Schedule, *, anneal: bool, total_steps: int | None) -> Schedule:
-    """Return a number or a schedule as a schedule, annealed to 0 over `total_steps` where that is wanted.
+    """Return a number or a schedule as a schedule, annealed to 0 over `total_steps` if `anneal`.
 
     Raises:
-        UsageError: it is wanted, over no known number of steps, or of a schedule, which falls by itself; or `value` is
-            a word.
+        UsageError: `anneal` without `total_steps`, or of a schedule, which decays by itself; or `value` is text.
     """
     if isinstance(value, str):
         raise UsageError(f"agent.learning_rate is {value!r}; it must be a number or a schedule")

@@ -1,4 +1,4 @@
-"""Random streams keyed by name, so that adding one shifts none of the others."""
+"""Random streams keyed by name, so that adding one does not change the others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Seeds:
     seed: int
 
     def sequence(self, name: str, *numbers: int) -> np.random.SeedSequence:
-        """Return the seed sequence of `name`, and of `numbers` (a step, an episode) where given."""
+        """Return the seed sequence of `name`, and of `numbers` (a step, an episode) if there are any."""
         digest = hashlib.sha256(name.encode()).digest()
         words = [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4)]
         return np.random.SeedSequence(self.seed, spawn_key=(*words, *numbers))

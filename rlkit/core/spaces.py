@@ -1,4 +1,4 @@
-"""Spaces as trees of arrays, each of one shape and dtype, discrete values counted from zero."""
+"""Spaces as trees of arrays, each of one shape and dtype, with discrete values counted from zero."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ ARRAY_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiB
 COMPOSED_SPACES = (spaces.Dict, spaces.Tuple)
 
 FLATTEN = "flatten them: preprocess=[{_target_: gymnasium.wrappers.FlattenObservation}]"
-"""What makes an array of observations that are a tree."""
+"""The remedy where observations are a tree and must be one array."""
 
 
 def space_tree(space: Any) -> Tree:
-    """Return the tree of spaces of arrays that a `Dict` or `Tuple` is made of; another space is its own only leaf."""
+    """Return a `Dict` or `Tuple` as the tree of its spaces of arrays; any other space is its own only leaf."""
     if isinstance(space, spaces.Dict):
         return {key: space_tree(part) for key, part in space.spaces.items()}
     return tuple(space_tree(part) for part in space) if isinstance(space, spaces.Tuple) else space
 
 
 def is_tree_of_arrays(space: Any) -> bool:
-    """Tell whether a space is of arrays, or a `Dict` (its keys strings) or a `Tuple` of such, none of them empty."""
+    """Return whether a space is of arrays, or a `Dict` (its keys strings) or a `Tuple` of such, none of them empty."""
     if isinstance(space, spaces.Dict):
         return all(isinstance(key, str) for key in space) and _all_of_arrays(list(space.values()))
     return _all_of_arrays(list(space)) if isinstance(space, spaces.Tuple) else isinstance(space, ARRAY_SPACES)
@@ -38,15 +38,15 @@ def _all_of_arrays(parts: list[Any]) -> bool:
 
 
 def empty(space: Any, n: int) -> Tree:
-    """Return room for `n` values of a space, a tree of arrays [n, ...]; the contents do not matter."""
+    """Return uninitialized room for `n` values of a space: a tree of arrays [n, ...]."""
     return tree.map(lambda part: np.empty((n, *(part.shape or ())), part.dtype), space_tree(space))
 
 
 def require_array(space: Any, *, agent: str) -> Any:
-    """Return `space`, of observations.
+    """Return the observation space `space` if its observations are one array.
 
     Raises:
-        UsageError: the observations are a tree; `agent` is named in the message.
+        UsageError: the observations are a tree; the message names `agent`.
     """
     if isinstance(space, COMPOSED_SPACES):
         raise UsageError(f"{agent} needs observations that are one array, not {space}; {FLATTEN}")
@@ -123,7 +123,8 @@ class ZeroBasedChoices(gymnasium.ActionWrapper[Any, Any, Any]):
     def __init__(self, env: gymnasium.Env[Any, Any]):
         super().__init__(env)
         space: Any = env.action_space
-        self._start, self._dtype = space.start, space.dtype
+        self._start = space.start
+        self._dtype = space.dtype
         self.action_space = spaces.MultiDiscrete(space.nvec)
 
     def action(self, action: Any) -> Array:
@@ -163,12 +164,12 @@ class ZeroBasedActionTree(gymnasium.ActionWrapper[Any, Any, Any]):
 
 
 def start_of(space: Any) -> Any:
-    """Return from where a space counts, a number or an array; 0 where it counts nothing."""
+    """Return the first value of a discrete space, a number or an array; 0 for other spaces."""
     return getattr(space, "start", 0)
 
 
 def counts_from_zero(space: Any) -> bool:
-    """Tell whether all discrete values of a space, throughout a `Dict` or `Tuple`, count from zero."""
+    """Return whether all discrete values of a space, throughout a `Dict` or `Tuple`, count from zero."""
     return not any(np.any(start_of(part)) for part in tree.leaves(space_tree(space)))
 
 
@@ -190,11 +191,11 @@ def zero_based(space: Any) -> Any:
 def as_arrays(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Wrap `env` where needed, so that observations and actions are trees of arrays and discrete values start at zero.
 
-    A `Tuple` of nothing but `Discrete` observations becomes one array, and so does what is not of arrays but can be
-    flattened, such as a `Text`.
+    A `Tuple` of only `Discrete` observations becomes one array, and so do observations that are not arrays but can be
+    flattened, such as those of a `Text` space.
 
     Raises:
-        UsageError: the action space or the observation space is of something else than arrays.
+        UsageError: the action space or the observation space is not a tree of arrays.
     """
     if not is_tree_of_arrays(env.action_space):
         raise _refusal("actions", env.action_space, "TransformAction")
@@ -236,7 +237,7 @@ def num_states(space: Any, *, agent: str) -> int:
     """Return the number of observations of a `Discrete`, `MultiDiscrete` or `MultiBinary` space.
 
     Raises:
-        UsageError: the space is not finite; `agent` is named in the message.
+        UsageError: the space is not finite; the message names `agent`.
     """
     if isinstance(space, spaces.Discrete):
         return int(space.n)
@@ -252,7 +253,7 @@ def num_actions(space: Any, *, agent: str) -> int:
     """Return the number of actions of a `Discrete` space.
 
     Raises:
-        UsageError: the space is not `Discrete`; `agent` is named in the message.
+        UsageError: the space is not `Discrete`; the message names `agent`.
     """
     if isinstance(space, spaces.Discrete):
         return int(space.n)
@@ -260,14 +261,14 @@ def num_actions(space: Any, *, agent: str) -> int:
 
 
 def choice_sizes(space: Any) -> list[int]:
-    """Return how many values each independent choice of an action has: one choice where the space is `Discrete`.
+    """Return how many values each independent choice of an action has; an action of a `Discrete` space is one choice.
 
-    An action's mask is theirs, one after the other, so it has ``sum(choice_sizes(space))`` flags: n of ``Discrete(n)``,
-    ``sum(nvec)`` of ``MultiDiscrete(nvec)``, 2 n of ``MultiBinary(n)``, off before on, and those of the parts of a
-    `Dict` or `Tuple` in their order.
+    An action's mask has the flags of all choices, one after the other, ``sum(choice_sizes(space))`` in all: n for
+    ``Discrete(n)``, ``sum(nvec)`` for ``MultiDiscrete(nvec)``, 2 n for ``MultiBinary(n)``, off before on, and those of
+    the parts of a `Dict` or `Tuple` in their order.
 
     Raises:
-        UsageError: the actions are no choices.
+        UsageError: the actions are not discrete choices.
     """
     if isinstance(space, spaces.Discrete):
         return [int(space.n)]
@@ -277,7 +278,7 @@ def choice_sizes(space: Any) -> list[int]:
         return [2] * int(np.prod(space.shape))
     if isinstance(space, COMPOSED_SPACES):
         return [size for part in tree.leaves(space_tree(space)) for size in choice_sizes(part)]
-    raise UsageError(f"a mask needs actions that are counted, not {space}; leave action_mask=true out")
+    raise UsageError(f"a mask needs discrete actions, not {space}; leave action_mask=true out")
 
 
 def state_index(observation: Array, space: Any) -> Array:
@@ -292,7 +293,7 @@ def state_index(observation: Array, space: Any) -> Array:
 def as_rows(observation: Array, space: Any, dtype: Any = None) -> Array:
     """Return observations [N, ...] as rows of numbers [N, F] for estimators: discrete ones one-hot, the rest flattened.
 
-    Where no `dtype` is given, one-hot rows are float32, and the others keep theirs.
+    Without a `dtype`, one-hot rows are float32, and others keep their dtype.
     """
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
         sizes = [int(space.n)] if isinstance(space, spaces.Discrete) else [int(n) for n in space.nvec.ravel()]

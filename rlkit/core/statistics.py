@@ -1,4 +1,4 @@
-"""Whole episodes of training and evaluation, read off the stream of transitions, and averages between two log rows."""
+"""Episodes of training and evaluation, counted from the stream of transitions, and averages between two log rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Episode(NamedTuple):
     return_raw: float  # the game's own score
     return_learner: float  # after clipping and shaping
     length: int  # agent decisions
-    cut: bool  # ended by a checkpoint of an opaque environment: outside all averages
+    truncated_by_checkpoint: bool  # ended by a checkpoint of an opaque environment: not in any average
 
 
 class EvaluationEpisode(NamedTuple):
@@ -34,7 +34,7 @@ class EvaluationResult(NamedTuple):
 
     step: int  # agent decisions of training before it
     episodes: Sequence[EvaluationEpisode]
-    final: bool  # the one at the end of a run, outside of the schedule: none at all where the run is extended
+    final: bool  # the one at the end of a run, outside of the schedule: removed if the run is extended
 
     @property
     def returns(self) -> list[float]:
@@ -53,7 +53,7 @@ class EvaluationResult(NamedTuple):
 
 
 class EpisodeTracker:
-    """Adds up returns and lengths of N environments and gives out each game when it ends."""
+    """Adds up returns and lengths in N environments and returns each game when it ends."""
 
     def __init__(self, n: int):
         self._raw = np.zeros(n)
@@ -62,24 +62,25 @@ class EpisodeTracker:
         self._sign = np.ones(n)
 
     def step(self, transition: Transition, step: int) -> list[Episode]:
-        """Take in one transition and return the games that it ended; `step` is the count after it."""
+        """Add one transition and return the games that it ended; `step` is the number of decisions after it."""
         valid, info = transition.valid, transition.info
         self._raw[valid] += info.raw_reward[valid]
-        # Where the turn passed, rewards are the other player's: the return is that of whoever began.
+        # After the turn passed, rewards are the other player's: the return is that of the player who began.
         self._learner[valid] += self._sign[valid] * transition.reward[valid]
         self._sign[valid & (transition.discount < 0)] *= -1
         self._length += valid
-        ended = valid & (info.game_over | info.cut)
-        return [self._finish(int(i), step, bool(info.cut[i])) for i in np.flatnonzero(ended)] if ended.any() else []
+        truncated = info.truncated_by_checkpoint
+        ended = valid & (info.game_over | truncated)
+        return [self._finish(int(i), step, bool(truncated[i])) for i in np.flatnonzero(ended)] if ended.any() else []
 
-    def _finish(self, i: int, step: int, cut: bool) -> Episode:
-        episode = Episode(step, i, float(self._raw[i]), float(self._learner[i]), int(self._length[i]), cut)
+    def _finish(self, i: int, step: int, truncated: bool) -> Episode:
+        episode = Episode(step, i, float(self._raw[i]), float(self._learner[i]), int(self._length[i]), truncated)
         self._raw[i] = self._learner[i] = self._length[i] = 0
         self._sign[i] = 1
         return episode
 
     def state_dict(self) -> State:
-        """Return the sums of the games under way."""
+        """Return the sums of the games in progress."""
         return {
             "raw": self._raw.copy(),
             "learner": self._learner.copy(),
@@ -89,27 +90,30 @@ class EpisodeTracker:
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
-        fields = (np.array(state[key]) for key in ("raw", "learner", "length", "sign"))
-        self._raw, self._learner, self._length, self._sign = fields
+        self._raw = np.array(state["raw"])
+        self._learner = np.array(state["learner"])
+        self._length = np.array(state["length"])
+        self._sign = np.array(state["sign"])
 
 
 class Averages:
-    """Means of named figures since they were last read."""
+    """Means of metrics since they were last read."""
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
 
     def add(self, metrics: Metrics) -> None:
-        """Take in the figures of one update."""
+        """Add the metrics of one update."""
         for name, value in metrics.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value)
             self._counts[name] = self._counts.get(name, 0) + 1
 
     def read(self) -> dict[str, float]:
-        """Return the means, and start again."""
+        """Return the means by name, and start again."""
         means = {name: total / self._counts[name] for name, total in self._sums.items()}
-        self._sums, self._counts = {}, {}
+        self._sums = {}
+        self._counts = {}
         return means
 
     def state_dict(self) -> State:
@@ -118,4 +122,5 @@ class Averages:
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
-        self._sums, self._counts = dict(state["sums"]), dict(state["counts"])
+        self._sums = dict(state["sums"])
+        self._counts = dict(state["counts"])

@@ -2,7 +2,7 @@
 
 The arithmetic is common to NumPy and torch, and neither is imported. Names follow the time of a value:
 ``q_tm1, a_tm1`` before the step, ``r_t, discount_t, q_t`` after it. `discount_t` is gamma times the
-environment's discount, so termination (0) and a passed turn (-1) need no case of their own.
+environment's discount, so termination (0) and a passed turn (-1) need no special case.
 """
 
 from __future__ import annotations
@@ -23,40 +23,41 @@ def td_target(r_t: Any, discount_t: Any, v_t: Any) -> Any:
 
 
 def td_error(q_tm1: Any, r_t: Any, discount_t: Any, v_t: Any) -> Any:
-    """Return the temporal-difference error ``td_target - q_tm1`` [B] of the values `q_tm1` [B] of what was done."""
+    """Return the temporal-difference error ``td_target - q_tm1`` [B], `q_tm1` [B] the values of the actions taken."""
     return td_target(r_t, discount_t, v_t) - q_tm1
 
 
 def returns(r_t: Any, discount_t: Any, v_t: Any, last: Any) -> Any:
-    """Return what followed each step, discounted (Sutton & Barto, 2nd ed., eq. 3.9), time first.
+    """Return the discounted return [T, ...] from each step (Sutton & Barto, 2nd ed., eq. 3.9), time first.
 
     Args:
         r_t: [T, ...] rewards.
         discount_t: [T, ...] discounts, gamma included; 0 where the episode terminated.
-        v_t: [T, ...] values of the true successors, with which a return goes on at a `last` step and at the end of
-            the array; others do not enter, but must be finite.
+        v_t: [T, ...] values of the true successors, the bootstrap values at a `last` step and at the end of the array;
+            the others do not count, but must be finite.
         last: [T, ...] bool, terminated or truncated.
     """
-    found, following = r_t + discount_t * v_t, None
+    result = r_t + discount_t * v_t
+    following = None
     for t in range(len(r_t) - 1, -1, -1):
         if following is not None:
-            found[t] = r_t[t] + discount_t[t] * (last[t] * v_t[t] + ~last[t] * following)
-        following = found[t]
-    return found
+            result[t] = r_t[t] + discount_t[t] * (last[t] * v_t[t] + ~last[t] * following)
+        following = result[t]
+    return result
 
 
 def gae(v_tm1: Any, r_t: Any, discount_t: Any, v_t: Any, last: Any, lambda_: float) -> Any:
-    """Return generalised advantage estimates (Schulman et al., 2016, eq. 16), time first.
+    """Return generalized advantage estimates [T, ...] (Schulman et al., 2016, eq. 16), time first.
 
-    With `lambda_` 0 they are temporal-difference errors, with 1 returns less values.
+    With `lambda_` 0 they are temporal-difference errors, with 1 returns minus values.
 
     Args:
         v_tm1: [T, ...] values of the states acted in.
         r_t: [T, ...] rewards.
         discount_t: [T, ...] discounts, gamma included; 0 where the episode terminated.
         v_t: [T, ...] values of the true successors, at truncations too.
-        last: [T, ...] bool, terminated or truncated: nothing of later rows enters.
-        lambda_: share of the later errors.
+        last: [T, ...] bool, terminated or truncated: later rows do not count.
+        lambda_: decay of later errors.
     """
     return _accumulated(td_error(v_tm1, r_t, discount_t, v_t), lambda_ * discount_t * ~last)
 
@@ -64,19 +65,19 @@ def gae(v_tm1: Any, r_t: Any, discount_t: Any, v_t: Any, last: Any, lambda_: flo
 def vtrace(
     v_tm1: Any, r_t: Any, discount_t: Any, v_t: Any, last: Any, ratio: Any, lambda_: float = 1.0, clip: float = 1.0
 ) -> tuple[Any, Any]:
-    """Return V-trace's targets of values, and advantages for the policy (Espeholt et al., 2018, section 4.1).
+    """Return V-trace's value targets and policy advantages, both [T, ...] (Espeholt et al., 2018, section 4.1).
 
-    Where the data is the policy's own (`ratio` 1) and `lambda_` 1, the targets are `returns`.
+    If the data is the policy's own (`ratio` 1) and `lambda_` is 1, the targets are `returns`.
 
     Args:
         v_tm1: [T, ...] values of the states acted in.
         r_t: [T, ...] rewards.
         discount_t: [T, ...] discounts, gamma included; 0 where the episode terminated.
         v_t: [T, ...] values of the true successors, at truncations too.
-        last: [T, ...] bool, terminated or truncated: nothing of later rows enters.
-        ratio: [T, ...] probability of what was done by the policy that learns over that of the one that acted.
-        lambda_: share of the later errors, as in TD(lambda).
-        clip: the largest ratio, of both kinds (rho and c).
+        last: [T, ...] bool, terminated or truncated: later rows do not count.
+        ratio: [T, ...] probability of the action by the policy that learns, divided by that of the one that acted.
+        lambda_: decay of later errors, as in TD(lambda).
+        clip: upper bound of the ratios, both rho and c.
     """
     clipped = ratio * (ratio < clip) + clip * (ratio >= clip)
     errors = clipped * td_error(v_tm1, r_t, discount_t, v_t)
@@ -87,7 +88,7 @@ def vtrace(
 
 
 def _accumulated(errors: Any, carry: Any) -> Any:
-    """Add to each error [T, ...], in place, the sum that begins after it, times `carry` [T, ...]."""
+    """Add to each error [T, ...], in place, the sum from the next step on, times `carry` [T, ...]."""
     for t in range(len(errors) - 2, -1, -1):
         errors[t] += carry[t] * errors[t + 1]
     return errors

@@ -1,6 +1,6 @@
 """Trees: an array, or a dict, tuple or list of trees. Observations, actions and memories are such, with leading N.
 
-A plain array is its own only leaf: one look at its type, and nothing else is done.
+A plain array is its own only leaf: its type is checked, and nothing else is done.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rlkit.core.types import Array, Tree
 
 
 def map(function: Callable[[Any], Any], tree: Tree) -> Tree:
-    """Return `tree` with ``function(leaf)`` in the place of each leaf."""
+    """Return `tree` with ``function(leaf)`` in place of each leaf."""
     if type(tree) is np.ndarray:
         return function(tree)
     if isinstance(tree, dict):
@@ -27,9 +27,9 @@ def map(function: Callable[[Any], Any], tree: Tree) -> Tree:
 
 
 def map_many(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
-    """Return `tree` with ``function(leaf, *leaves of the others at the same place)`` in the place of each leaf.
+    """Return `tree` with ``function(leaf, *leaves of the others at the same place)`` in place of each leaf.
 
-    Only `tree` says what a leaf is; the others' dicts may have their keys in another order.
+    Leaves are those of `tree`; the others' dicts may have their keys in another order.
 
     Raises:
         KeyError: one of the others lacks a key.
@@ -51,7 +51,7 @@ def leaves(tree: Tree) -> list[Any]:
 
 
 def _paths(tree: Tree, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """Yield each leaf with its keys and places."""
+    """Yield each leaf with its path of keys and places."""
     if type(tree) is not np.ndarray and isinstance(tree, (dict, tuple, list)):
         for key, part in tree.items() if isinstance(tree, dict) else enumerate(tree):
             yield from _paths(part, (*path, key))
@@ -60,7 +60,7 @@ def _paths(tree: Tree, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str 
 
 
 def length(tree: Tree) -> int:
-    """Return N: how many rows the first leaf has."""
+    """Return N, the number of rows of the first leaf."""
     return len(tree if type(tree) is np.ndarray else next(_paths(tree, ()))[1])
 
 
@@ -70,7 +70,7 @@ def nbytes(tree: Tree) -> int:
 
 
 def take(tree: Tree, index: Any) -> Tree:
-    """Return ``leaf[index]`` of each leaf: a row, rows, or whatever else NumPy makes of `index`."""
+    """Return ``leaf[index]`` of each leaf; `index` is any index of NumPy's."""
     return tree[index] if type(tree) is np.ndarray else map(lambda leaf: leaf[index], tree)
 
 
@@ -89,32 +89,32 @@ def clear(tree: Tree, index: Any) -> None:
 
 
 def stack(trees: Sequence[Tree]) -> Tree:
-    """Return trees of one form, whose leaves may be numbers, as one with a new first axis."""
+    """Return trees of one structure, whose leaves may be numbers, as one with a new first axis."""
     return map_many(lambda *parts: np.stack(parts), *trees)
 
 
 def concatenate(trees: Sequence[Tree]) -> Tree:
-    """Return the rows of trees of one form, one tree behind the other."""
+    """Return the rows of trees of one structure, one tree after the other."""
     return map_many(lambda *parts: np.concatenate(parts), *trees)
 
 
 def where(mask: Array, tree: Tree, other: Tree) -> Tree:
-    """Return the rows of `tree` where `mask` [N] holds, else those of `other`."""
+    """Return the rows of `tree` where `mask` [N] bool is True, else those of `other`."""
     return map_many(lambda a, b: np.where(mask.reshape(-1, *[1] * (b.ndim - 1)), a, b), tree, other)
 
 
 def copy(tree: Tree) -> Tree:
-    """Return a tree of copies; a leaf that is no array becomes one."""
+    """Return a tree of copies; a leaf that is not an array becomes one."""
     return tree.copy() if type(tree) is np.ndarray else map(lambda leaf: np.array(leaf, order="C"), tree)
 
 
 def equal(tree: Tree, other: Tree) -> bool:
-    """Tell whether two trees of one form have leaves of the same shapes and values."""
+    """Return whether two trees of one structure have leaves of the same shapes and values."""
     return all(leaves(map_many(np.array_equal, tree, other)))
 
 
 def empty_like(tree: Tree, *axes: int) -> Tree:
-    """Return room for leaves like these with `axes` before theirs; the contents do not matter."""
+    """Return uninitialized leaves like these with `axes` before theirs."""
     return map(lambda leaf: np.empty((*axes, *leaf.shape), leaf.dtype), tree)
 
 
@@ -122,7 +122,7 @@ def pack(tree: Tree) -> Array:
     """Return a tree of leaves [N, ...] as one array: a structured one [N] with a field for each leaf.
 
     A plain array is returned as it is. Fields are named by the path to their leaf as JSON, so keys must be strings;
-    lists come back as tuples, and what has no leaves is lost.
+    lists become tuples, and parts without leaves are lost.
     """
     if type(tree) is np.ndarray or not isinstance(tree, (dict, tuple, list)):
         return np.asarray(tree)
@@ -134,13 +134,13 @@ def pack(tree: Tree) -> Array:
 
 
 def unpack(packed: Any) -> Tree:
-    """Return the tree of copies that `pack` made one array; an array without fields is returned as it is."""
+    """Return the tree, of copies, that `pack` made into one array; an array without fields is returned as it is."""
     names = packed.dtype.names
     return packed if names is None else _grown([(json.loads(name), packed[name].copy()) for name in names])
 
 
 def _grown(branches: list[tuple[list[str | int], Array]]) -> Tree:
-    """Return the tree of leaves by their paths."""
+    """Return the tree of leaves given by their paths."""
     if not branches[0][0]:
         return branches[0][1]
     parts: dict[str | int, list[tuple[list[str | int], Array]]] = {}

@@ -1,8 +1,8 @@
 """The types that flow through rlkit, and the protocols that plug into it.
 
-Shapes: N is the number of parallel environments, B a batch, A the number of discrete actions, or of the values of all
-choices of an action one after the other (`rlkit.core.spaces.choice_sizes`). Observations and actions are arrays, or
-trees of arrays of the shapes given, where the space is a `Dict` or a `Tuple`.
+Shapes: N is the number of parallel environments, B the batch size, A the number of discrete actions, or of the
+values of all choices of an action one after the other (`rlkit.core.spaces.choice_sizes`). Observations and actions are
+arrays, or trees of arrays of the shapes given, where the space is a `Dict` or a `Tuple`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Memory = Tree
 """What an agent remembers per environment: a tree of arrays [N, ...]; ``()`` for most agents."""
 
 Metrics = Mapping[str, float]
-"""Named figures of one update, e.g. ``{"loss/td": 0.1}``."""
+"""Named numbers of one update, e.g. ``{"loss/td": 0.1}``."""
 
 RESIGN = -1
-"""The action by which whoever is to move gives up a game; for environments that take it (`Environment.can_resign`)."""
+"""The action by which the player to move resigns a game, in environments with `Environment.can_resign`."""
 
 State = dict[str, Any]
 """Plain data: nested dicts, lists and tuples of arrays, numbers, strings, booleans and None."""
@@ -38,22 +38,22 @@ FromRun = Annotated[_Value, "from the run"]
 
 
 class UsageError(Exception):
-    """The user asked for something that cannot be: one line with the rule, the value and the remedy (status 2)."""
+    """The user asked for something impossible: one line with the rule, the value and the remedy (status 2)."""
 
 
 class RunError(Exception):
-    """Something failed while running: one line with the rule, the value and the remedy (status 1)."""
+    """Something failed at run time: one line with the rule, the value and the remedy (status 1)."""
 
 
 class WorkerError(RunError):
-    """An environment failed in a worker process: its exception as text, which always travels between processes."""
+    """An environment failed in a worker process: its exception as text, which can always be sent between processes."""
 
 
-def require_share(name: str, value: float) -> float:
+def require_probability(name: str, value: float) -> float:
     """Return `value` if it lies between 0 and 1.
 
     Raises:
-        UsageError: it does not; `name` is that of the setting.
+        UsageError: it does not; the message has `name`, that of the setting.
     """
     if not 0 <= value <= 1:
         raise UsageError(f"{name} is {value:g}; it must be from 0 to 1")
@@ -83,25 +83,25 @@ def require_positive(part: str, **values: float | None) -> None:
 
 
 class StepInfo(NamedTuple):
-    """Facts about a step for statistics; of them agents read `cut` alone."""
+    """Facts about a step, for statistics; agents read only `truncated_by_checkpoint`."""
 
-    raw_reward: Array  # [N] float64, what the innermost environment gave, whatever wraps it
+    raw_reward: Array  # [N] float64, the innermost environment's own reward, whatever wraps it
     game_over: Array  # [N] bool, the whole game ended (differs from `last` where a lost life ends an episode)
-    cut: Array  # [N] bool, ended by a checkpoint, not by the environment: outside all averages
+    truncated_by_checkpoint: Array  # [N] bool, ended by a checkpoint, not by the environment: not in any average
 
 
 class TimeStep(NamedTuple):
-    """What N parallel environments show after a step.
+    """The state of N parallel environments after a step, as agents observe it.
 
     Termination travels in `discount`, so no update rule needs a `done` flag (dm_env's convention).
     """
 
     observation: Tree  # [N, ...] what to act on now
     reward: Array  # [N] float32, for the action just taken
-    discount: Array  # [N] float32: 0 = terminated; 1 = goes on, truncation included; -1 = the turn passed
-    last: Array  # [N] bool, terminated or truncated: cut traces here
+    discount: Array  # [N] float32: 0 = terminated; 1 = continues, truncation included; -1 = the turn passed
+    last: Array  # [N] bool, terminated or truncated: reset traces here
     next_observation: Tree  # [N, ...] true successor of the last action, also at a boundary
-    valid: Array  # [N] bool; False: this environment was only reset in this step, consumers skip the row
+    valid: Array  # [N] bool; False: this environment was only reset in this step, skip the row
     legal_actions: Array | None  # [N, A] bool, for `observation`
     next_legal_actions: Array | None  # [N, A] bool, for `next_observation`
     state: Callable[[Any], Array] | None  # for planners: the simulators' states [N, ...] as a search Model reads them
@@ -121,7 +121,7 @@ class Transition(NamedTuple):
     legal_actions: Array | None  # [N, A] bool
     next_legal_actions: Array | None  # [N, A] bool
     info: StepInfo
-    memory: Memory = ()  # what `act` returned with the action: for agents that learn from what they thought
+    memory: Memory = ()  # what `act` returned with the action, for agents whose updates need it
 
 
 class Batch(NamedTuple):
@@ -134,35 +134,35 @@ class Batch(NamedTuple):
     next_observation: Tree  # [B, ...]
     next_legal_actions: Array | None  # [B, A] bool
     weight: Array  # [B] float32, importance weights; ones when sampling is uniform
-    index: Array  # type: ignore[assignment]  # [B] int64, where the rows lie in the replay
+    index: Array  # type: ignore[assignment]  # [B] int64, numbers of the rows in the replay
 
 
 class Actor(Protocol):
-    """Whoever chooses actions, for N environments; N = 1 is no special case."""
+    """Chooses actions for N environments; N = 1 is not a special case."""
 
     def initial_memory(self, n: int) -> Memory:
-        """Return what is remembered for `n` environments at the start of their episodes."""
+        """Return the memory of `n` environments at the start of their episodes."""
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Tree, Memory]:
-        """Choose an action for each environment: ([N] or [N, ...], memory). Changes nothing that is learnt."""
+        """Return an action for each environment, [N] or [N, ...], and the new memory; nothing learned changes."""
 
 
 class Agent(Actor, Protocol):
-    """A learner of behaviour."""
+    """An actor that learns."""
 
     def observe(self, transition: Transition) -> None:
-        """Take in one transition of each environment; rows that are not `valid` are skipped."""
+        """Receive one transition of each environment; rows that are not `valid` are skipped."""
 
     def update(self) -> Metrics | None:
-        """Learn if something is due; None when nothing was."""
+        """Learn if an update is due, and return its metrics; None if none was due."""
 
     def state_dict(self) -> State:
-        """Return all that changes while training, as plain data."""
+        """Return everything that changes in training, as plain data."""
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
 
 
 class Environment(Protocol):
@@ -171,49 +171,49 @@ class Environment(Protocol):
     num_envs: int
     observation_space: Any  # of one environment
     action_space: Any  # of one environment
-    frame_stack: int  # S where observations are stacks of S frames along axis 0, newest last; 1 where nothing is known
-    can_resign: bool  # RESIGN is taken for an action as well: it ends the episode with a loss
+    frame_stack: int  # S if observations are stacks of S frames along axis 0, newest last; 1 if that is not known
+    can_resign: bool  # RESIGN is an action too: it ends the episode with a loss
 
     def reset(self, seeds: list[int]) -> TimeStep:
         """Start a new episode in every environment, environment i seeded with `seeds[i]`."""
 
     def step(self, action: Tree) -> TimeStep:
-        """Step every environment, [N] or [N, ...] actions; `send` and `recv` in one."""
+        """Step every environment by `action`, [N] or [N, ...]: `send` and `recv` in one."""
 
     def send(self, action: Tree) -> None:
-        """Start a step, which goes on by itself where environments run elsewhere; next comes `recv`."""
+        """Start a step, which runs in parallel if the environments are in other processes; call `recv` next."""
 
     def recv(self) -> TimeStep:
-        """Wait for the step that `send` started."""
+        """Wait for the step that `send` started, and return it."""
 
     def get_state(self) -> State | None:
-        """Return the whole state as plain data, or None where that cannot be had."""
+        """Return the whole state as plain data, or None if it cannot be read."""
 
     def why_opaque(self) -> str | None:
-        """Return in one line why `get_state` cannot be had, naming the class; None where it can."""
+        """Return in one line why the state cannot be read, naming the class; None if it can be."""
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
 
     def restart(self, seeds: list[int]) -> TimeStep:
-        """Build every environment anew, so that nothing of the old ones is left, and start an episode in each."""
+        """Build every environment again, so that nothing is left of the old ones, and start an episode in each."""
 
     def states(self, model: Any) -> Array:
         """Return the state of each simulator as `model`, an `rlkit.planning.search.Model`, reads it: [N, ...]."""
 
     def render(self, index: int = 0) -> Array:
-        """Return a picture [H, W, 3] uint8 of one environment."""
+        """Return a frame [H, W, 3] uint8 of one environment."""
 
     def close(self) -> None:
         """Release windows, processes and simulators."""
 
 
 class Replay(Protocol):
-    """A store of transitions that can be sampled; a query, such as `len`, changes nothing."""
+    """A store of transitions that can be sampled; queries such as `len` change nothing."""
 
     prioritized: bool
-    """What `sample` draws depends on what `update_priorities` was told: a batch is to be learnt from before the next
-    is drawn. Else many may be drawn at once."""
+    """What `sample` draws depends on `update_priorities`: a batch must be trained on before the next is drawn.
+    Otherwise many may be drawn at once."""
 
     def __len__(self) -> int:
         """Return the number of transitions stored."""
@@ -224,15 +224,15 @@ class Replay(Protocol):
     def sample(self, batch_size: int, gamma: float | None = None) -> Batch:
         """Draw `batch_size` transitions.
 
-        Where their rewards are those of several steps, they are discounted by `gamma`, which is the agent's; the
-        batch's `discount` is then such that ``reward + gamma * discount * value(next_observation)`` is the target.
+        Rewards of several steps are discounted by `gamma`, which is the agent's; the batch's `discount` is then such
+        that ``reward + gamma * discount * value(next_observation)`` is the target.
         """
 
     def update_priorities(self, index: Array, td_error: Array) -> None:
-        """Tell the temporal-difference errors [B] of the rows at `index`."""
+        """Set the priorities of the rows `index` [B] int64 by their temporal-difference errors [B]."""
 
     def state_dict(self) -> State:
         """Return contents and generators as plain data."""
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""

@@ -1,4 +1,4 @@
-"""Networks (torch): torsos that read observations, action values or policies on top, and their states as plain data."""
+"""Networks (torch): torsos for observations, heads for action values and policies, and their states as plain data."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     )
     from rlkit.networks.policy_value import PolicyValue
     from rlkit.networks.population import Population
-    from rlkit.networks.precision import mixed, require_precision, takes_bfloat16
-    from rlkit.networks.pretrained import begin_with, fill
+    from rlkit.networks.precision import autocast_outputs, require_precision, uses_bfloat16
+    from rlkit.networks.pretrained import fill, load_pretrained
     from rlkit.networks.q_network import NoisyLinear, QNetwork
     from rlkit.networks.tensors import load_module_state, load_optimizer_state, module_state, optimizer_state, to_tensor
     from rlkit.networks.torsos import ACTIVATIONS, MLP, Flat, Torso
@@ -44,8 +44,8 @@ _MODULES = {
     "optimizer": ("FlatParameters", "GradientSettings", "Optimizer", "OptimizerSettings", "step_together", "trainable"),
     "policy_value": ("PolicyValue",),
     "population": ("Population",),
-    "precision": ("mixed", "require_precision", "takes_bfloat16"),
-    "pretrained": ("begin_with", "fill"),
+    "precision": ("autocast_outputs", "require_precision", "uses_bfloat16"),
+    "pretrained": ("fill", "load_pretrained"),
     "q_network": ("NoisyLinear", "QNetwork"),
     "tensors": ("load_module_state", "load_optimizer_state", "module_state", "optimizer_state", "to_tensor"),
     "torsos": ("ACTIVATIONS", "MLP", "Flat", "Torso"),
@@ -80,7 +80,7 @@ __all__ = [
     "Weights",
     "action_distribution",
     "auto",
-    "begin_with",
+    "autocast_outputs",
     "channels_last",
     "encoder_of",
     "fill",
@@ -89,16 +89,16 @@ __all__ = [
     "is_image",
     "load_module_state",
     "load_optimizer_state",
-    "mixed",
+    "load_pretrained",
     "module_state",
     "optimizer_state",
     "read_encoder",
     "require_precision",
     "save_encoder",
     "step_together",
-    "takes_bfloat16",
     "to_tensor",
     "trainable",
+    "uses_bfloat16",
 ]
 
 __getattr__ = lazy(__name__, _MODULES)

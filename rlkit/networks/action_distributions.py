@@ -1,10 +1,10 @@
 """Distributions over actions, for every kind of action space (torch).
 
-A network gives K parameters a row; what is drawn from them is the *sample*, which `actions` turns into what the
-environment takes. The two differ where actions are squashed or clipped: probabilities are those of the sample.
+A network outputs K parameters per row, from which a *sample* is drawn; `actions` turns it into an action of the
+environment. The two differ if actions are squashed or clipped: probabilities are those of the sample.
 
-Shapes: B rows, K parameters, A discrete actions or values of all choices at once (`rlkit.core.spaces.choice_sizes`), D
-numbers in a continuous or composed action.
+Shapes: B rows, K parameters, A discrete actions or values of all choices (`rlkit.core.spaces.choice_sizes`), D numbers
+in a continuous or composed action. Tensors are float32 where no dtype is given.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ from rlkit.core.types import Array, UsageError
 
 _TINY = 1e-30
 _CERTAIN = 1e30
-"""A logit that leaves no doubt; unlike infinity it has an entropy and gradients."""
+"""A logit of certainty; unlike infinity it has an entropy and gradients."""
 
 
 class ActionDistribution(Protocol):
-    """What the outputs of a policy's head mean."""
+    """A family of distributions over actions, whose parameters a policy's head outputs."""
 
     parameters: int
-    """K."""
+    """K, the number of parameters."""
 
     def noise(self, n: int, rng: np.random.Generator) -> Array:
-        """Draw what `sample` needs for `n` rows, float32."""
+        """Draw the noise for `sample`, float32 with first axis `n`."""
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
-        """Return a sample of each row of parameters [B, K]."""
+        """Return a sample [B] or [B, D] for each row of parameters [B, K], with noise from `noise`."""
 
     def mode(self, parameters: Tensor) -> Tensor:
-        """Return the likeliest sample of each row."""
+        """Return the likeliest sample [B] or [B, D] for each row of parameters [B, K]."""
 
     def log_prob(self, parameters: Tensor, sample: Tensor) -> Tensor:
-        """Return the logarithm [B] of the samples' probability, or density."""
+        """Return the logarithm [B] of the probability, or density, of each sample."""
 
     def entropy(self, parameters: Tensor) -> Tensor:
         """Return the entropy [B] in nats."""
 
     def actions(self, sample: Array) -> Array:
-        """Return what the environment takes."""
+        """Return samples as actions of the environment, [B] or [B, ...]."""
 
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
         """Return the parameters [B, K] with which illegal actions, False in [B, A], are never drawn.
 
-        A choice of which nothing is legal, as at the end of an episode, keeps its own: whatever it says is finite.
+        A choice without any legal value, as at the end of an episode, keeps its parameters, which are finite.
         """
 
 
@@ -68,11 +68,11 @@ class Categorical:
         return gumbel((n, self.parameters), rng)
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
-        """Return actions [B] int64 by the Gumbel-max trick, which no rounding can lead to an illegal one."""
+        """Return actions [B] int64 by the Gumbel-max trick, in which rounding cannot lead to an illegal action."""
         return (parameters + noise).argmax(1)
 
     def mode(self, parameters: Tensor) -> Tensor:
-        """Return the action [B] with the largest logit, the first of several."""
+        """Return the action [B] int64 with the largest logit, the first if there are several."""
         return parameters.argmax(1)
 
     def log_prob(self, parameters: Tensor, sample: Tensor) -> Tensor:
@@ -80,11 +80,11 @@ class Categorical:
         return parameters.log_softmax(1).gather(1, sample.view(-1, 1)).squeeze(1)
 
     def entropy(self, parameters: Tensor) -> Tensor:
-        """Return the entropy [B]."""
+        """Return the entropy [B] in nats."""
         return entropy_of(parameters)
 
     def actions(self, sample: Array) -> Array:
-        """Return them as they are."""
+        """Return the samples [B] as they are."""
         return sample
 
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
@@ -96,7 +96,8 @@ class MultiCategorical:
     """Several choices at once, each with logits of its own."""
 
     def __init__(self, space: spaces.MultiDiscrete):
-        self._space, self._sizes = space, choice_sizes(space)
+        self._space = space
+        self._sizes = choice_sizes(space)
         self.parameters = sum(self._sizes)
 
     def noise(self, n: int, rng: np.random.Generator) -> Array:
@@ -122,7 +123,7 @@ class MultiCategorical:
         return torch.stack([entropy_of(logits) for logits in torch.split(parameters, self._sizes, 1)]).sum(0)
 
     def actions(self, sample: Array) -> Array:
-        """Return them in the space's shape."""
+        """Return samples [B, D] in the space's shape."""
         return sample.reshape(-1, *self._space.shape)
 
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
@@ -137,10 +138,11 @@ class Bernoulli:
     """Independent switches; the parameters are the logits of 1."""
 
     def __init__(self, space: spaces.MultiBinary):
-        self._space, self.parameters = space, int(np.prod(space.shape))
+        self._space = space
+        self.parameters = int(np.prod(space.shape))
 
     def noise(self, n: int, rng: np.random.Generator) -> Array:
-        """Draw logistic noise [n, D]: the difference of two Gumbel ones."""
+        """Draw logistic noise [n, D]: the difference of two Gumbel variables."""
         first, second = gumbel((2, n, self.parameters), rng)
         return np.asarray(first - second)
 
@@ -149,7 +151,7 @@ class Bernoulli:
         return self.mode(parameters + noise)
 
     def mode(self, parameters: Tensor) -> Tensor:
-        """Return the likelier position [B, D] of each switch."""
+        """Return the likelier position [B, D] of each switch, 0 or 1."""
         return (parameters > 0).to(parameters.dtype)
 
     def log_prob(self, parameters: Tensor, sample: Tensor) -> Tensor:
@@ -161,13 +163,13 @@ class Bernoulli:
         return (softplus(parameters) - parameters * parameters.sigmoid()).sum(1)
 
     def actions(self, sample: Array) -> Array:
-        """Return int8 switches in the space's shape."""
+        """Return samples [B, D] as int8 in the space's shape."""
         return sample.astype(np.int8).reshape(-1, *self._space.shape)
 
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
-        """Return logits [B, D] that leave no doubt where a switch has but one legal position; [B, 2 D], off before on.
+        """Return logits [B, D] of certainty for switches with only one legal position.
 
-        Where neither is legal it keeps its own logit.
+        `legal_actions` is [B, 2 D] bool, off before on. A switch without a legal position keeps its logit.
         """
         if legal_actions is None:
             return parameters
@@ -178,19 +180,21 @@ class Bernoulli:
 class Gaussian:
     """Independent normal numbers; the parameters are means and logarithms of standard deviations, [B, 2 D].
 
-    Clipped to the space, or squashed into it by tanh; then probabilities are those after squashing, and the entropy is
-    that of the normal numbers before it, for which there is a formula.
+    Clipped to the space, or squashed into it by tanh. With squashing, probabilities are those after it, and the entropy
+    is that of the normal numbers before it, which has a closed form.
     """
 
     def __init__(self, space: spaces.Box, *, squash: bool):
-        """Take a `Box`.
+        """Make the distribution for a `Box`.
 
         Raises:
-            UsageError: squashing into a space without bounds.
+            UsageError: `squash`, and the space has no bounds.
         """
         if squash and not space.is_bounded():
-            raise UsageError(f"agent.network.squash=true needs bounds, which {space} has not; set squash=false")
-        self._space, self._squash, self._width = space, squash, int(np.prod(space.shape))
+            raise UsageError(f"agent.network.squash=true needs bounds, which {space} does not have; set squash=false")
+        self._space = space
+        self._squash = squash
+        self._width = int(np.prod(space.shape))
         self.parameters = 2 * self._width
         self._low, self._high = space.low.ravel(), space.high.ravel()
 
@@ -208,7 +212,7 @@ class Gaussian:
         return parameters[:, : self._width]
 
     def log_prob(self, parameters: Tensor, sample: Tensor) -> Tensor:
-        """Return the logarithm [B] of the density, of what is squashed where it is."""
+        """Return the logarithm [B] of the density, after squashing if there is any."""
         mean, log_std = parameters.chunk(2, 1)
         density = -0.5 * ((sample - mean) / log_std.exp()) ** 2 - log_std - log(sqrt(2 * pi))
         if self._squash:
@@ -222,7 +226,7 @@ class Gaussian:
         return (parameters[:, self._width :] + 0.5 * log(2 * pi * np.e)).sum(1)
 
     def actions(self, sample: Array) -> Array:
-        """Return actions of the space's shape and dtype, within its bounds."""
+        """Return samples [B, D] as actions of the space's shape and dtype, within its bounds."""
         inside = self._low + (np.tanh(sample) + 1) / 2 * (self._high - self._low) if self._squash else sample
         actions = np.clip(inside, self._low, self._high)
         return actions.astype(self._space.dtype).reshape(-1, *self._space.shape)
@@ -233,17 +237,17 @@ class Gaussian:
 
 
 def _masked(logits: Tensor, legal: Tensor) -> Tensor:
-    """Return logits [B, A] that are minus infinity where not `legal` [B, A], but as they are where nothing is."""
+    """Return logits [B, A], minus infinity where not `legal` [B, A] bool; rows without a legal action are unchanged."""
     return logits.masked_fill(~legal & legal.any(1, keepdim=True), -torch.inf)
 
 
 def gumbel(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Draw standard Gumbel noise, float32."""
+    """Draw standard Gumbel noise of `shape`, float32."""
     return np.asarray(-np.log(np.maximum(rng.standard_exponential(shape, np.float32), _TINY)))
 
 
 def entropy_of(logits: Tensor) -> Tensor:
-    """Return the entropy [B] of softmax over logits [B, A]; impossible ones, minus infinity, add nothing."""
+    """Return the entropy [B] of softmax over logits [B, A]; logits of minus infinity add nothing."""
     log_probs = logits.log_softmax(1)
     return -(log_probs.exp() * log_probs.clamp(min=-1e30)).sum(1)
 
@@ -252,7 +256,7 @@ def action_distribution(space: Any, *, squash: bool) -> ActionDistribution:
     """Return the distribution for an action space.
 
     Raises:
-        UsageError: there is none for this kind of space, or squashing where nothing can be squashed.
+        UsageError: there is none for this kind of space, or it cannot be squashed.
     """
     if isinstance(space, spaces.Box):
         return Gaussian(space, squash=squash)

@@ -1,4 +1,4 @@
-"""What layers computed when an agent acted, kept for when it learns."""
+"""Activations of the acting agent, kept for its next update."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from torch.autograd.function import once_differentiable
 from rlkit.core.types import Array
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
-"""Of a layer's input, weights and biases; None where it is not needed."""
+"""Gradients of a layer's input, weights and biases; None if not needed."""
 
 
 class ActivationCache:
-    """What the layers of a torso computed for the observations that an agent acted on, step by step.
+    """The activations of a torso for the observations that an agent acted on, step by step.
 
-    An agent that takes one gradient step on a rollout has in its update the network that it acted with: the forward
-    pass was done already. What is kept is what that pass over the rollout would take.
+    An agent that takes one gradient step per rollout updates the very network that it acted with, so the forward pass
+    over the rollout was done already. The cache needs the memory that this pass would need.
     """
 
     def __init__(self, read: Callable[[Array], Tensor], torso: nn.Module):
-        """Begin with no steps, of a `torso` that is supported, behind `read`, which makes tensors of observations."""
-        self._read, self._layers = read, [layer for layer in _layers(torso) if type(layer) is not nn.ReLU]
+        """Begin without steps; `torso` must be supported, and `read` makes its input tensors from observations."""
+        self._read = read
+        self._layers = [layer for layer in _layers(torso) if type(layer) is not nn.ReLU]
         self._last: tuple[Array, list[Tensor]] | None = None
         self._steps: list[list[Tensor]] = []
 
     @staticmethod
     def supports(torso: nn.Module) -> bool:
-        """Return whether `torso` is convolutions and linear layers, each with a ReLU, one after the other."""
+        """Return whether `torso` is a sequence of convolutions and linear layers, each followed by a ReLU."""
         layers = _layers(torso)
         return any(isinstance(layer, nn.Conv2d) for layer in layers) and all(
             _plain(layer) and type(after) is nn.ReLU
@@ -41,23 +42,24 @@ class ActivationCache:
         )
 
     def forward(self, observation: Array) -> Tensor:
-        """Return features [N, F] of observations [N, ...]; their activations are at hand until the next call."""
+        """Return features [N, F] of observations [N, ...]; their activations are kept until the next call."""
         self._last = observation, self._computed(observation)
         return self._last[1][-1]
 
     def append(self, observation: Array) -> None:
-        """Add a step; it is computed again unless it is the very array that `forward` was given last."""
+        """Add a step of observations [N, ...], computed again unless it is the array last passed to `forward`."""
         last = self._last
         self._steps.append(last[1] if last is not None and last[0] is observation else self._computed(observation))
 
     def restore(self, observations: Iterable[Array]) -> None:
-        """Have these steps [T, N, ...], and no others."""
+        """Replace all steps by those of observations [T, N, ...]."""
         self._steps = [self._computed(observation) for observation in observations]
 
     def features(self) -> Tensor:
-        """Return the features [T * N, F] of all steps, with their gradient, and begin again without any."""
+        """Return the features [T * N, F] of all steps, with gradients, and remove all steps."""
         x, *outputs = (torch.cat(step) for step in zip(*self._steps, strict=True))
-        self._steps, self._last = [], None
+        self._steps = []
+        self._last = None
         for layer, output in zip(self._layers, outputs, strict=True):
             known = type(layer) in _BACKWARD
             x = _Known.apply(x, layer.weight, layer.bias, output, layer) if known else layer(x)  # type: ignore[no-untyped-call]
@@ -65,7 +67,7 @@ class ActivationCache:
 
     @torch.inference_mode()
     def _computed(self, observation: Array) -> list[Tensor]:
-        """Return what was read [N, ...] and the output of each layer, its activation included."""
+        """Return the read observations [N, ...] and the output of each layer after its activation."""
         outputs = [self._read(observation)]
         for layer in self._layers:
             outputs.append(layer(outputs[-1]).relu_() if type(layer) in _BACKWARD else layer(outputs[-1]))
@@ -77,7 +79,7 @@ def _plain(layer: nn.Module) -> bool:
 
 
 def _layers(torso: nn.Module) -> list[nn.Module]:
-    """Return the layers of sequences in sequences."""
+    """Return the layers of nested sequences in order."""
     if not isinstance(torso, nn.Sequential):
         return [torso]
     return [layer for part in torso for layer in _layers(part)]

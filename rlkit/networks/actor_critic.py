@@ -1,4 +1,4 @@
-"""A policy and state or action values on torsos, with a recurrent core where asked for."""
+"""A policy and state or action values on torsos, with an optional recurrent core."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from rlkit.networks.torsos import Chain, Torso
 
 
 class Outputs(NamedTuple):
-    """What an actor-critic says of observations; B rows."""
+    """The outputs of an actor-critic for B observations."""
 
     parameters: Tensor  # [B, K] of the distribution over actions
     values: Tensor  # [B] of states, or [B, A] of actions
-    hidden: Tensor  # [B, H] after them; H is 0 where nothing is remembered
+    hidden: Tensor  # [B, H] after them; H is 0 without a recurrent core
 
 
 class Standardize(nn.Module):
-    """Subtracts means and divides by standard deviations, both given from outside, and clips to 10 of them."""
+    """Subtracts means and divides by standard deviations, both set from outside, and clips at 10."""
 
     mean: Tensor
     inverse_std: Tensor
@@ -45,7 +45,7 @@ class Standardize(nn.Module):
 
 
 def _together(shared: bool | str, otherwise: bool) -> bool:
-    """Return whether there is one torso; `otherwise`: where that is left open."""
+    """Return whether there is one torso; `otherwise` is the answer for ``auto``."""
     if shared == "auto":
         return otherwise
     if not isinstance(shared, bool):
@@ -54,9 +54,9 @@ def _together(shared: bool | str, otherwise: bool) -> bool:
 
 
 def _unhalved(network: nn.Module) -> Iterator[int]:
-    """Yield the ids of layers that lead into a pooling, which takes the largest, or as they are into a residual block.
+    """Yield the ids of layers that are followed by a max-pooling or, without an activation, by a residual block.
 
-    The gain of sqrt(2) makes up for activations, which halve the square of what they are given.
+    The gain of sqrt(2) is for activations, which halve the mean square of their inputs.
     """
     for chain in network.modules():
         if isinstance(chain, nn.Sequential):
@@ -68,13 +68,13 @@ def _unhalved(network: nn.Module) -> Iterator[int]:
 
 
 class ActorCritic(nn.Module):
-    """A policy's parameters and values: on one torso, or on one each.
+    """A policy's parameters and values, on a shared torso or on one each.
 
     Attributes:
-        distribution: what the policy's parameters mean.
-        standardize: of observations, or None.
+        distribution: the meaning of the policy's parameters.
+        standardize: standardizes observations, or None.
         action_values: the values are of actions, not of states.
-        hidden_size: H, what is remembered of an episode; 0: nothing.
+        hidden_size: H, length of the recurrent state; 0: there is none.
     """
 
     def __init__(
@@ -97,25 +97,24 @@ class ActorCritic(nn.Module):
 
         Args:
             torso: for the policy.
-            value_torso: for the values, where it is not `shared`.
+            value_torso: for the values, if the torso is not `shared`.
             observation_space: of one environment.
             action_space: of any kind.
-            shared: True: values are read off the policy's torso; auto: for images, and where there is a recurrent
-                core.
-            action_values: a value for each of A `Discrete` actions, not one for the state: the state's, and advantages
-                less their mean (Wang et al., 2016), or what is done often would seem better for being learnt first.
+            shared: True: values are computed on the policy's torso; auto: for images, and with a recurrent core.
+            action_values: a value for each of A `Discrete` actions instead of one for the state: the state's value plus
+                advantages minus their mean (Wang et al., 2016), else frequent actions would be overvalued early.
             recurrent: none, gru or lstm, between torso and heads.
             recurrent_size: its width.
-            orthogonal: matrices start orthogonal, scaled by sqrt(2), or 1 before a pooling or a residual block, the
-                policy's head and that of action values by 0.01 (Andrychowicz et al., 2021), that of state values by 1,
-                and biases at 0; what starts at zero, and what was pre-trained, stays. False: as torch has them.
+            orthogonal: matrices start orthogonal, scaled by sqrt(2), or by 1 before a pooling or a residual block; the
+                heads of the policy and of action values by 0.01 (Andrychowicz et al., 2021), that of state values by 1;
+                biases start at 0. Matrices of zeros and pretrained ones are kept. False: torch's initialization.
             squash: continuous actions are squashed by tanh, else clipped.
-            log_std: of continuous actions, at first; it is learnt, the same for all states.
-            standardize: observations are standardised by what the agent has seen.
+            log_std: initial value for continuous actions; it is learned, the same for all states.
+            standardize: observations are standardized by the running statistics of the agent.
 
         Raises:
-            UsageError: another `shared` than these three, a core without a shared torso or without width, something
-                else than numbers to be standardised, or what an action space lacks.
+            UsageError: an unknown `shared` or `recurrent`, a core without a shared torso or of no width, `standardize`
+                of observations that are not numbers, or an action space that is not supported.
         """
         super().__init__()
         self.distribution = action_distribution(action_space, squash=squash)
@@ -125,7 +124,7 @@ class ActorCritic(nn.Module):
         together = _together(shared, images or recurrent != "none")
         if recurrent != "none" and not together:
             raise UsageError(
-                f"agent.network.recurrent={recurrent} needs one torso, and this agent has two: take agent=a2c or ppo, "
+                f"agent.network.recurrent={recurrent} needs one torso, and this agent has two: use agent=a2c or ppo, "
                 "with agent.network.shared=auto"
             )
         self.read = torso.reader
@@ -146,18 +145,18 @@ class ActorCritic(nn.Module):
             self._make_orthogonal(part for part in (torso, value_torso) if part.pretrained)
 
     def policy_parameters(self) -> list[nn.Parameter]:
-        """Return those of the policy alone, where values have a torso of their own."""
+        """Return the parameters that are not those of the values."""
         values = {id(parameter) for parameter in self.value_parameters()}
         return [parameter for parameter in self.parameters() if id(parameter) not in values]
 
     def value_parameters(self) -> list[nn.Parameter]:
-        """Return those of the values alone."""
+        """Return the parameters of the values alone."""
         return [*(() if self.value_torso is None else self.value_torso.parameters()), *self.value.parameters()]
 
     def _make_orthogonal(self, kept: Iterable[nn.Module]) -> None:
-        """Draw matrices again, but not those that `kept` modules hold, that start at zero, or of layers of other types.
+        """Draw matrices again, except those in `kept` modules, those of zeros, and those of other layer types.
 
-        Zeros are meant: a residual block begins as the identity. And a subclass of a layer starts in its own way.
+        Zeros are intended, as a residual block begins as the identity, and a subclass of a layer initializes itself.
         """
         gains = {
             **dict.fromkeys(_unhalved(self), 1.0),
@@ -177,20 +176,20 @@ class ActorCritic(nn.Module):
             self.core.make_orthogonal()
 
     def forward(self, observation: Tensor, hidden: Tensor) -> Outputs:
-        """Return parameters, values and what is remembered after observations [B, ...], with `hidden` [B, H] before."""
+        """Return the outputs for observations [B, ...] with the recurrent state `hidden` [B, H] before them."""
         policy_features, value_features = self._features(observation)
         if self.core is not None:
             policy_features, hidden = self.core(policy_features, hidden)
         return self._heads(policy_features, value_features if self.core is None else policy_features, hidden)
 
     def decide(self, observation: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Return as `forward` does, but no values where they have a torso of their own: `state_values` has them."""
+        """Return (parameters, values, hidden) as `forward`; values are None if they have a torso of their own."""
         if self.value_torso is None:
             return self(observation, hidden)  # type: ignore[no-any-return]
         return self.parameters_of(self.policy_torso(self._read(observation))), None, hidden
 
     def state_values(self, observation: Tensor, hidden: Tensor) -> Tensor:
-        """Return the values [B] of states."""
+        """Return the values [B] of observations [B, ...] with `hidden` [B, H]; [B, A] if `action_values`."""
         if self.value_torso is None:
             values: Tensor = self(observation, hidden).values
             return values
@@ -202,7 +201,7 @@ class ActorCritic(nn.Module):
         Args:
             observation: [T, N, ...].
             hidden: [N, H] before the first step.
-            begins: [T, N] bool: a new episode begins with this step, of which nothing is remembered.
+            begins: [T, N] bool: a new episode begins with this step; its recurrent state is reset.
         """
         policy_features, value_features = self._features(observation.flatten(0, 1))
         if self.core is None:
@@ -211,7 +210,7 @@ class ActorCritic(nn.Module):
         return self._heads(features.flatten(0, 1), features.flatten(0, 1), hidden)
 
     def on_features(self, features: Tensor) -> Outputs:
-        """Return the outputs of one torso's features [B, F], where nothing is remembered."""
+        """Return the outputs for features [B, F] of a shared torso, without a recurrent core."""
         return self._heads(features, features, features.new_zeros(0))
 
     def _features(self, observation: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""A torso of blocks of convolutions, for pictures of any size."""
+"""A torso of blocks of convolutions, for images of any size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.convolutional import convolved
-from rlkit.networks.pretrained import begin_with
+from rlkit.networks.pretrained import load_pretrained
 from rlkit.networks.torsos import Chain, MakeLinear, Torso, activation_of
 
 T = TypeVar("T", str, float)
@@ -20,8 +20,8 @@ T = TypeVar("T", str, float)
 class BlockCNN(Torso):
     """Blocks of 3x3 convolutions, each with its activation, and a max-pooling that halves height and width.
 
-    After Simonyan & Zisserman (2015), with batch normalisation between a convolution and its activation and dropout at
-    the end of each block where asked for. These two are for learners, which tell training from prediction.
+    After Simonyan & Zisserman (2015), with batch normalization between a convolution and its activation and dropout at
+    the end of each block as options. These two are for learners, which have separate modes for training and prediction.
     """
 
     def __init__(
@@ -42,21 +42,21 @@ class BlockCNN(Torso):
         """Make the layers.
 
         Args:
-            observation_space: of one environment, or the pictures that a learner is shown.
+            observation_space: of one environment, or of a learner's images.
             channels: of the convolutions of each block.
-            hidden: width of the fully connected layer on top; None: there is none.
+            hidden: width of the fully connected layer on top; None: no such layer.
             activation: one of `ACTIVATIONS`.
-            padding: same, which keeps height and width, or valid, which takes two off; or a list, one for each block.
-            batch_norm: normalise each channel over the batch (Ioffe & Szegedy, 2015).
-            dropout: share of activations left out in training after each pooling; or a list, one for each block.
-            hidden_dropout: the same of the fully connected layer.
-            encoder: as in `begin_with`.
-            freeze: as in `begin_with`.
-            fresh: as in `begin_with`.
+            padding: same, which keeps height and width, or valid, which shrinks them by two; or a list, one per block.
+            batch_norm: normalize each channel over the batch (Ioffe & Szegedy, 2015).
+            dropout: share of activations dropped in training after each pooling; or a list, one per block.
+            hidden_dropout: the same for the fully connected layer.
+            encoder: as in `load_pretrained`.
+            freeze: as in `load_pretrained`.
+            fresh: as in `load_pretrained`.
 
         Raises:
-            UsageError: the observations are no pictures, or too small for convolutions without padding; an unknown
-                activation or padding; lists of another length than `channels`; or what `begin_with` refuses.
+            UsageError: the observations are not images, or too small for convolutions without padding; an unknown
+                activation or padding; lists of another length than `channels`; or an error of `load_pretrained`.
         """
         active = activation_of(activation)
         paddings, dropouts = _each("padding", padding, channels), _each("dropout", dropout, channels)
@@ -82,7 +82,7 @@ class BlockCNN(Torso):
             return Chain(linear(width, hidden), active(), *_dropout(hidden_dropout))
 
         super().__init__(image, body, make_top, hidden or width)
-        begin_with(self, encoder, freeze=freeze, fresh=fresh)
+        load_pretrained(self, encoder, freeze=freeze, fresh=fresh)
 
 
 def _block(
@@ -90,7 +90,7 @@ def _block(
 ) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for before, after in pairwise(depths):
-        # A bias before batch normalisation is subtracted again; it stays, so that parameters count as published.
+        # A bias before batch normalization has no effect; it stays, so that the number of parameters is as published.
         layers.append(nn.Conv2d(before, after, 3, padding=padding))
         layers += [nn.BatchNorm2d(after)] if batch_norm else []
         layers.append(active())
@@ -112,7 +112,7 @@ def _each(name: str, value: T | Sequence[T], channels: Sequence[Any]) -> Sequenc
 
 
 def _smallest(channels: Sequence[Sequence[int]], paddings: Sequence[str]) -> int:
-    """Return the side of the smallest pictures."""
+    """Return the least height and width of images."""
     side = 1
     for block, padding in zip(reversed(channels), reversed(paddings), strict=True):
         pooled = 2 * side - 1

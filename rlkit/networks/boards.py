@@ -27,7 +27,7 @@ class ResidualBoard(Torso):
             hidden: width of the fully connected layer.
 
         Raises:
-            UsageError: the observations are no planes.
+            UsageError: the observations are not planes.
         """
         shape = observation_space.shape or ()
         if not isinstance(observation_space, spaces.Box) or len(shape) != 3:
@@ -41,19 +41,19 @@ class ResidualBoard(Torso):
 
 
 class Floats(nn.Module):
-    """Numbers as float32, in the shape that they have.
+    """Observations as float32, in their own shape.
 
     Attributes:
-        highest: what bytes are divided by.
+        highest: the divisor of bytes.
     """
 
     def __init__(self, observation_space: spaces.Space[Any]):
-        """Take the space of the numbers."""
+        """Make it for observations of `observation_space`."""
         super().__init__()
         self.highest = highest_byte(observation_space)
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return observations [B, ...] as floats."""
+        """Return observations [B, ...] as float32."""
         return as_floats(observation, self.highest)
 
 

@@ -1,4 +1,4 @@
-"""Convolutional torsos, for pictures."""
+"""Convolutional torsos, for images."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from torch import Tensor, nn
 
 from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.observations import SMALLEST, highest_byte, is_image
-from rlkit.networks.pretrained import begin_with
+from rlkit.networks.pretrained import load_pretrained
 from rlkit.networks.tensors import as_floats
 from rlkit.networks.torsos import Chain, MakeLinear, Torso, activation_of
 
 
 class Image(nn.Module):
-    """Pictures as [B, C, H, W] float32 in [0, 1], in channels-last memory.
+    """Images as [B, C, H, W] float32 in [0, 1], in channels-last memory.
 
     Attributes:
-        channels: C, all channels of all stacked pictures.
+        channels: C, all channels of all stacked images.
         size: H and W.
-        highest: what bytes are divided by.
+        highest: the divisor of bytes.
     """
 
     def __init__(self, observation_space: spaces.Space[Any]):
-        """Take pictures [H, W], [H, W, C] or [C, H, W] (as a stack of grey ones is), or a stack [S, ...] of such."""
+        """Make it for images [H, W], [H, W, C] or [C, H, W] (a stack of gray ones), or a stack [S, ...] of such."""
         super().__init__()
         shape = observation_space.shape or ()
         self.highest = highest_byte(observation_space)
@@ -40,23 +40,23 @@ class Image(nn.Module):
         self.channels = (shape[-1] if self._channels_last else shape[-3]) * (shape[0] if self._stacked else 1)
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return [B, C, H, W] of pictures [B, ...] uint8."""
+        """Return images [B, ...] uint8 as [B, C, H, W] float32 in [0, 1]."""
         if self._bare:
             observation = observation.unsqueeze(-3)
         if self._channels_last:
             observation = observation.movedim(-1, -3)
         if self._stacked:
             observation = observation.flatten(1, 2)
-        # Reordered while it is bytes: a quarter of what floats would be.
+        # Reordered while it is bytes: a quarter of the memory of floats.
         return as_floats(_channels_last(observation), self.highest)
 
 
-def _channels_last(pictures: Tensor) -> Tensor:
-    """Return pictures [B, C, H, W] that lie in channels-last memory."""
-    if pictures.is_contiguous(memory_format=torch.channels_last):
-        return pictures
-    # Half the time of `contiguous(memory_format=torch.channels_last)`.
-    return torch.stack(pictures.unbind(1), -1).movedim(-1, 1)
+def _channels_last(images: Tensor) -> Tensor:
+    """Return images [B, C, H, W] in channels-last memory."""
+    if images.is_contiguous(memory_format=torch.channels_last):
+        return images
+    # Takes half the time of `contiguous(memory_format=torch.channels_last)`.
+    return torch.stack(images.unbind(1), -1).movedim(-1, 1)
 
 
 class CNN(Torso):
@@ -74,13 +74,13 @@ class CNN(Torso):
 
         Args:
             observation_space: of one environment.
-            name: of the YAML, for messages.
-            convolutions: makes them for a number of channels.
-            smallest: height and width that they need.
+            name: of the YAML file, for messages.
+            convolutions: makes the convolutions for a number of input channels.
+            smallest: the least height and width, for messages.
             hidden: width of the fully connected layer.
 
         Raises:
-            UsageError: the observations are no pictures, or smaller.
+            UsageError: the observations are not images, or too small.
         """
         image, body, width = convolved(observation_space, name, convolutions, smallest)
         super().__init__(image, body, lambda linear: Chain(linear(width, hidden), nn.ReLU()), hidden)
@@ -89,10 +89,10 @@ class CNN(Torso):
 def convolved(
     observation_space: spaces.Space[Any], name: str, convolutions: Callable[[int], nn.Sequential], smallest: int
 ) -> tuple[Image, Chain, int]:
-    """Return a reader of pictures, convolutions whose output is flattened, and its width; arguments as in `CNN`.
+    """Return a reader of images, convolutions whose output is flattened, and its width; arguments as in `CNN`.
 
     Raises:
-        UsageError: the observations are no pictures, or smaller.
+        UsageError: the observations are not images, or too small.
     """
     if not is_image(observation_space):
         raise UsageError(f"network={name} needs images, not {observation_space}; use network=mlp")
@@ -124,21 +124,21 @@ class NatureCNN(Torso):
         freeze: bool = False,
         fresh: bool = True,
     ):
-        """Make the layers; batch normalisation and dropout are for learners, which tell training from prediction.
+        """Make the layers; batch normalization and dropout are for learners, which switch them off for prediction.
 
         Args:
-            observation_space: of one environment, or the pictures that a learner is shown.
+            observation_space: of one environment, or of a learner's images.
             hidden: width of the fully connected layer.
             activation: one of `ACTIVATIONS`.
-            batch_norm: normalise each channel over the batch before its activation (Ioffe & Szegedy, 2015).
-            dropout: share of the activations before and after the fully connected layer that are left out in training.
-            encoder: as in `begin_with`.
-            freeze: as in `begin_with`.
-            fresh: as in `begin_with`.
+            batch_norm: normalize each channel over the batch before its activation (Ioffe & Szegedy, 2015).
+            dropout: share of the activations before and after the fully connected layer that are dropped in training.
+            encoder: as in `load_pretrained`.
+            freeze: as in `load_pretrained`.
+            fresh: as in `load_pretrained`.
 
         Raises:
-            UsageError: the observations are no pictures, or smaller than 36x36; an unknown activation; or what
-                `begin_with` refuses.
+            UsageError: the observations are not images, or smaller than 36x36; an unknown activation; or an error
+                of `load_pretrained`.
         """
         active = activation_of(activation)
         make = partial(_nature, activation=active, batch_norm=batch_norm)
@@ -149,7 +149,7 @@ class NatureCNN(Torso):
             return Chain(linear(width, hidden), active(), *([nn.Dropout(dropout)] if dropout else []))
 
         super().__init__(image, body, make_top, hidden)
-        begin_with(self, encoder, freeze=freeze, fresh=fresh)
+        load_pretrained(self, encoder, freeze=freeze, fresh=fresh)
 
 
 class SmallCNN(CNN):
@@ -164,13 +164,13 @@ class SmallCNN(CNN):
         freeze: bool = False,
         fresh: bool = True,
     ):
-        """Make the layers; `hidden` is the width of the fully connected one, the rest as in `begin_with`.
+        """Make the layers; `hidden` is the width of the fully connected one, the rest as in `load_pretrained`.
 
         Raises:
-            UsageError: the observations are no pictures, or smaller than 20x20, or what `begin_with` refuses.
+            UsageError: the observations are not images, or smaller than 20x20, or an error of `load_pretrained`.
         """
         super().__init__(observation_space, "small", _small, SMALLEST["small"], hidden)
-        begin_with(self, encoder, freeze=freeze, fresh=fresh)
+        load_pretrained(self, encoder, freeze=freeze, fresh=fresh)
 
 
 class StridedCNN(Torso):
@@ -196,8 +196,8 @@ class StridedCNN(Torso):
             activation: one of `ACTIVATIONS`, after every layer.
 
         Raises:
-            UsageError: the lists are not equally long, an unknown activation, or observations that are no pictures or
-                too small.
+            UsageError: the lists are not equally long, an unknown activation, or observations that are not images or
+                are too small.
         """
         if not 0 < len(channels) == len(kernel_sizes) == len(strides):
             raise UsageError(
@@ -216,7 +216,7 @@ class StridedCNN(Torso):
 
 
 def _least(kernel_sizes: Sequence[int], strides: Sequence[int]) -> int:
-    """Return the least height and width of which convolutions leave a pixel."""
+    """Return the least height and width from which the convolutions leave one pixel."""
     least = 1
     for kernel_size, stride in zip(reversed(kernel_sizes), reversed(strides), strict=True):
         least = (least - 1) * stride + kernel_size
@@ -244,12 +244,12 @@ class ImpalaCNN(CNN):
             depths: channels of each section, which halves height and width.
             blocks: residual blocks in a section.
             hidden: width of the fully connected layer.
-            encoder: as in `begin_with`.
-            freeze: as in `begin_with`.
-            fresh: as in `begin_with`.
+            encoder: as in `load_pretrained`.
+            freeze: as in `load_pretrained`.
+            fresh: as in `load_pretrained`.
 
         Raises:
-            UsageError: the observations are no pictures, or what `begin_with` refuses.
+            UsageError: the observations are not images, or an error of `load_pretrained`.
         """
 
         def convolutions(channels: int) -> nn.Sequential:
@@ -257,13 +257,13 @@ class ImpalaCNN(CNN):
             return Chain(*sections, nn.ReLU())
 
         super().__init__(observation_space, "impala", convolutions, SMALLEST["impala"], hidden)
-        begin_with(self, encoder, freeze=freeze, fresh=fresh)
+        load_pretrained(self, encoder, freeze=freeze, fresh=fresh)
 
 
 class Residual(nn.Sequential):
-    """What its layers make of the input, added to the input (He et al., 2016).
+    """Layers whose output is added to their input (He et al., 2016).
 
-    The last layer starts at zero, so that a deep torso begins as a shallow one and needs no normalisation (Zhang,
+    The last layer starts at zero, so that a deep torso begins as a shallow one and needs no normalization (Zhang,
     Dauphin & Ma, 2019).
     """
 
@@ -308,11 +308,11 @@ def _section(channels: int, depth: int, blocks: int) -> nn.Module:
 
 
 def channels_last(shape: Sequence[int]) -> bool:
-    """Tell whether pictures of this shape are [..., H, W, C], not [..., C, H, W]: channels are the shorter axis."""
+    """Return whether images of this shape are [..., H, W, C], not [..., C, H, W]: channels are the shorter axis."""
     return shape[-1] <= shape[-3]
 
 
 def fitting(observation_space: spaces.Space[Any]) -> list[str]:
-    """Return the networks for pictures of this size, the YAMLs' names, the one that shrinks them most first."""
+    """Return the names of the networks for images of this size, the one that shrinks them most first."""
     side = min(Image(observation_space).size)
     return [name for name, smallest in SMALLEST.items() if side >= smallest]

@@ -1,4 +1,4 @@
-"""What observations are: pictures, boards, and what bytes are divided by."""
+"""Kinds of observations (images, boards), and the scale of their bytes."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import numpy as np
 from gymnasium import spaces
 
 SMALLEST = {"nature": 36, "small": 20, "impala": 1}
-"""Height and width that a network for pictures needs, by the name of its YAML."""
+"""Least height and width of a network for images, by the name of its YAML file."""
 
 LARGEST = 19
-"""Rows or columns of a board: Go's. What is larger is taken for something else."""
+"""Most rows or columns of a board, those of Go."""
 
 
 def highest_byte(observation_space: spaces.Space[Any]) -> float:
-    """Return what bytes of a space are divided by: the largest that it has, 255 for pixels; 1 where there are none."""
+    """Return the divisor of a space's bytes: its largest value, which is 255 for pixels; 1 for other dtypes."""
     bytes_ = isinstance(observation_space, spaces.Box) and observation_space.dtype == np.uint8
     return float(max(1, observation_space.high.max())) if bytes_ else 1.0  # type: ignore[attr-defined]
 
 
 def is_board(observation_space: spaces.Space[Any]) -> bool:
-    """Tell whether observations are planes of a board: three axes, the last two of at most `LARGEST`, and no pixels.
+    """Return whether observations are planes of a board: three axes, the last two of at most `LARGEST`, and not pixels.
 
-    Bytes are pixels where they go beyond 1.
+    Bytes are pixels if they can be more than 1.
     """
     shape = observation_space.shape or ()
     if not isinstance(observation_space, spaces.Box) or len(shape) != 3 or max(shape[1:]) > LARGEST:
@@ -32,8 +32,8 @@ def is_board(observation_space: spaces.Space[Any]) -> bool:
 
 
 def is_image(observation_space: spaces.Space[Any]) -> bool:
-    """Tell whether observations are pictures: bytes of three axes (no board), a stack of such, or two long axes."""
+    """Return whether observations are images: bytes of three axes (not a board), a stack of such, or two long axes."""
     shape = observation_space.shape or ()
-    seen = len(shape) in (3, 4) or (len(shape) == 2 and min(shape) >= SMALLEST["small"])
+    fits = len(shape) in (3, 4) or (len(shape) == 2 and min(shape) >= SMALLEST["small"])
     pixels = isinstance(observation_space, spaces.Box) and observation_space.dtype == np.uint8
-    return pixels and seen and not is_board(observation_space)
+    return pixels and fits and not is_board(observation_space)

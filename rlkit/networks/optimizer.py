@@ -24,7 +24,7 @@ class OptimizerSettings:
         anneal: the number falls in a straight line to 0 at the run's `total_steps`.
 
     Raises:
-        UsageError: a rate that cannot be, or an optimizer with a rate of its own, which would not count.
+        UsageError: a negative rate, one that cannot be annealed, or an optimizer with an ``lr`` of its own.
     """
 
     optimizer: Callable[..., torch.optim.Optimizer]
@@ -41,20 +41,20 @@ class OptimizerSettings:
         """Return the learning rate by the number of decisions, of a run of `total_steps`.
 
         Raises:
-            UsageError: it is to be annealed over no known number of steps.
+            UsageError: the rate is annealed, and `total_steps` is None.
         """
         return annealed(self.learning_rate, anneal=self.anneal, total_steps=total_steps)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GradientSettings(OptimizerSettings):
-    """The same of an agent that goes down the gradient of a loss.
+    """Settings of an optimizer that follows the gradient of a loss.
 
     Attributes:
         max_grad_norm: gradients are scaled down to this norm (Pascanu et al., 2013); None: never.
 
     Raises:
-        UsageError: a norm of 0 or less, or what `OptimizerSettings` refuse.
+        UsageError: a norm of 0 or less, or an error of `OptimizerSettings`.
     """
 
     max_grad_norm: float | None
@@ -73,8 +73,8 @@ class FlatParameters:
     """Parameters, such as all of a module, and their gradients, as one vector each.
 
     The parameters themselves become views of it, so that an optimizer's step, a clipped norm or a target update is one
-    operation instead of one for each layer: on small networks those calls are most of an update. The weights of
-    convolutions lie in channels-last order, in which they run without being reordered.
+    operation instead of one for each layer: with small networks those calls are most of an update. The weights of
+    convolutions are in channels-last order, so that they need not be reordered.
 
     Attributes:
         vector: [P] leaf tensor with its gradient in place.
@@ -94,12 +94,12 @@ class FlatParameters:
             parameter.grad = gradient
 
     def move_towards(self, vector: Tensor, tau: float) -> None:
-        """Move towards another such vector [P] by the share `tau` (Polyak averaging); 1 copies."""
+        """Move towards another such vector [P] by the fraction `tau` (Polyak averaging); 1 copies it."""
         self.vector.data.lerp_(vector, tau)
 
 
 class Optimizer:
-    """An optimizer of torch on parameters that lie in one vector, at a rate that follows a schedule."""
+    """An optimizer of torch on parameters in one vector, at a rate that follows a schedule."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Optimizer:
         learning_rate: Schedule,
         max_grad_norm: float | None = None,
     ):
-        """Move the parameters that are not frozen into one vector; `optimizer` is called with it and ``lr``.
+        """Move the parameters that are not frozen into one vector and make the optimizer for it.
 
         Args:
             parameters: of a module; those that are frozen are left out.
@@ -118,7 +118,8 @@ class Optimizer:
         """
         self._flat = FlatParameters(trainable(parameters))
         self._optimizer = optimizer([self._flat.vector], lr=learning_rate(0))
-        self._learning_rate, self._max_grad_norm = learning_rate, inf if max_grad_norm is None else max_grad_norm
+        self._learning_rate = learning_rate
+        self._max_grad_norm = inf if max_grad_norm is None else max_grad_norm
 
     @property
     def vector(self) -> Tensor:
@@ -131,29 +132,29 @@ class Optimizer:
         return self._flat.gradient
 
     def step(self, loss: Tensor, decisions: int) -> None:
-        """Step down the gradient of `loss`, at the rate of so many `decisions`."""
+        """Step down the gradient of `loss` [], at the rate after `decisions` decisions."""
         gradient = self._flat.gradient
         gradient.zero_()
         loss.backward()  # type: ignore[no-untyped-call]
         self.apply(gradient.norm(), decisions)
 
     def step_along(self, gradient: Tensor, decisions: int, weight_decay: float) -> None:
-        """Step down a `gradient` [P] that was estimated, and shrink the parameters by a share of the rate."""
+        """Step down an estimated `gradient` [P], after shrinking the parameters by the rate times `weight_decay`."""
         self._flat.gradient.copy_(gradient)
         self.vector.mul_(1 - self._learning_rate(decisions) * weight_decay)
         self.apply(self._flat.gradient.norm(), decisions)
 
     def apply(self, norm: Tensor, decisions: int, scale: float = 1.0) -> None:
-        """Step down the gradient that is in place, clipped.
+        """Step down the gradient in `gradient`, clipped.
 
         Args:
-            norm: [] the length that is limited: the gradient's own, or that of a longer one which it is a part of.
-            decisions: whose rate is taken.
-            scale: it is multiplied by that once it is clipped: the limit is for a mean, where the step takes a sum.
+            norm: [] the norm to limit: the gradient's own, or that of a longer gradient which it is a part of.
+            decisions: at whose learning rate.
+            scale: factor of the clipped gradient, for a loss that is a mean where the step needs a sum.
         """
         gradient = self._flat.gradient
         if norm.is_cuda:
-            # Without waiting for the norm.
+            # Does not wait for the norm.
             gradient.mul_((self._max_grad_norm / norm).clamp(max=1.0))
         elif norm > self._max_grad_norm:
             gradient.mul_(self._max_grad_norm / norm)
@@ -163,7 +164,7 @@ class Optimizer:
         self._optimizer.step()
 
     def state_dict(self) -> State:
-        """Return the optimizer's state; the parameters are their module's to keep."""
+        """Return the optimizer's state, without the parameters, which are in their module's state."""
         return optimizer_state(self._optimizer)
 
     def load_state_dict(self, state: State) -> None:
@@ -175,9 +176,9 @@ def step_together(loss: Tensor, optimizers: Iterable[Optimizer], decisions: int,
     """Step down the gradient of one loss with several optimizers, clipped as one.
 
     Args:
-        loss: [] of all their parameters.
+        loss: [] a function of all their parameters.
         optimizers: each of other parameters.
-        decisions: whose rates are taken.
+        decisions: at whose learning rates.
         scale: as in `Optimizer.apply`.
     """
     optimizers = list(optimizers)
@@ -197,7 +198,7 @@ def views(vectors: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
 
 
 def _laid_out(parameter: Tensor) -> Tensor:
-    """Return a parameter with its axes in the order in which they lie in the vector."""
+    """Return a parameter with its axes in their order in the vector."""
     return parameter.permute(0, 2, 3, 1) if parameter.ndim == 4 else parameter
 
 

@@ -38,5 +38,5 @@ class PolicyValue(nn.Module):
 
 
 def masked(logits: Tensor, legal: Tensor) -> Tensor:
-    """Return logits [B, A] with those of actions that are not `legal` [B, A] at the least number there is."""
+    """Return logits [B, A] with those of illegal actions, False in `legal` [B, A], at the dtype's least number."""
     return torch.where(legal, logits, torch.finfo(logits.dtype).min)

@@ -1,4 +1,4 @@
-"""Many policies of one shape, each for a row of its own: the members of a population."""
+"""A population: many policies of one shape, each for a row of its own."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from rlkit.networks.optimizer import trainable, views
 
 
 class Population:
-    """The policy of an `ActorCritic`, with other parameters for each row; what is frozen all have in common.
+    """The policy of an `ActorCritic` with other parameters for each row; frozen parameters are shared by all.
 
     Attributes:
         parameters: those of the policy that are not frozen, in the order in which a member's vector holds them.
     """
 
     def __init__(self, network: ActorCritic):
-        """Take the policy of a network that remembers nothing; its values are not used."""
-        self._policy, policy = _Policy(network), {id(p) for p in trainable(network.policy_parameters())}
+        """Use the policy of a network without a recurrent core; its values are not used."""
+        self._policy = _Policy(network)
+        policy = {id(p) for p in trainable(network.policy_parameters())}
         named = {name: parameter for name, parameter in self._policy.named_parameters() if id(parameter) in policy}
         self._shapes = {name: parameter.shape for name, parameter in named.items()}
         self.parameters = list(named.values())
 
     def mean(self, x: Tensor) -> Tensor:
-        """Return the parameters [B, K] of the network's own distribution over actions for what was read [B, ...]."""
+        """Return the parameters [B, K] of the network's own distribution over actions for read observations `x`."""
         parameters: Tensor = self._policy(x)
         return parameters
 
@@ -33,7 +34,7 @@ class Population:
 
         Args:
             vectors: [N, P] float32, laid out as in `FlatParameters`.
-            x: [N, ...] float32, as the network's reader gives it.
+            x: [N, ...] float32, the output of the network's reader.
         """
         values = dict(zip(self._shapes, views(vectors, list(self._shapes.values())), strict=True))
         parameters: Tensor = vmap(self._member)(values, x)
@@ -45,7 +46,7 @@ class Population:
 
 
 class _Policy(nn.Module):
-    """The policy alone, of observations that were read: readers have no parameters, and not all can be vmapped."""
+    """The policy alone, for read observations: readers have no parameters, and not all work with vmap."""
 
     def __init__(self, network: ActorCritic):
         super().__init__()

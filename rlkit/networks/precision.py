@@ -1,4 +1,4 @@
-"""Which numbers a network computes with."""
+"""Mixed precision: which parts of a network compute in bfloat16."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rlkit.core.types import UsageError
 from rlkit.networks.q_network import QNetwork
 
 QOutputs = Callable[[Tensor, Tensor | None], Tensor]
-"""The outputs [B, A, K] float32 of what was read, with noise or none."""
+"""Returns the outputs [B, A, K] float32 for read observations, with noise or None."""
 
 CHOICES = ("auto", "float32", "bfloat16")
 
@@ -28,28 +28,28 @@ def require_precision(choice: str) -> str:
     return choice
 
 
-def takes_bfloat16(choice: str, device: str, network: nn.Module) -> bool:
-    """Tell whether the torso of `network` is to learn in mixed precision (Micikevicius et al., 2018).
+def uses_bfloat16(choice: str, device: str, network: nn.Module) -> bool:
+    """Return whether the torso of `network` learns in mixed precision (Micikevicius et al., 2018).
 
     Args:
-        choice: one of `CHOICES`; auto: where it has convolutions and `device` has units for bfloat16. Small layers gain
-            nothing, and their eight bits would be lost for it.
+        choice: one of `CHOICES`; auto: if it has convolutions and `device` has units for bfloat16. Small layers gain
+            nothing from it and would only lose precision.
         device: where the network lives.
-        network: all of it.
+        network: the whole network.
 
     Raises:
-        UsageError: another choice.
+        UsageError: an unknown choice.
     """
     if require_precision(choice) != "auto":
         return choice == "bfloat16"
     return any(isinstance(module, nn.Conv2d) for module in network.modules()) and has_bfloat16(device)
 
 
-def mixed(network: QNetwork, device: str) -> QOutputs:
+def autocast_outputs(network: QNetwork, device: str) -> QOutputs:
     """Return the outputs of `network` as a function whose torso multiplies in bfloat16; all else is float32.
 
-    An action's value has to be told from another's that is within a hundredth of it, which eight bits cannot: the
-    heads, and what is made of their outputs, keep 24.
+    Values of actions often differ by less than a hundredth, which the 8 bits of bfloat16 cannot represent: the heads,
+    and everything computed from their outputs, keep 24.
     """
     kind = device.partition(":")[0]
 
@@ -62,7 +62,7 @@ def mixed(network: QNetwork, device: str) -> QOutputs:
 
 
 def has_bfloat16(device: str) -> bool:
-    """Tell whether `device` multiplies matrices of bfloat16 in units made for it (AMX, tensor cores)."""
+    """Return whether `device` multiplies matrices of bfloat16 in units made for it (AMX, tensor cores)."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_capability(device) >= (8, 0)
     cpuinfo = Path("/proc/cpuinfo")

@@ -1,4 +1,4 @@
-"""Torsos that begin with what `rlkit fit learner=cnn` has learnt (transfer learning)."""
+"""Torsos that start from weights trained by `rlkit fit learner=cnn` (transfer learning)."""
 
 from __future__ import annotations
 
@@ -12,39 +12,40 @@ if TYPE_CHECKING:
     from rlkit.networks.torsos import Torso
 
 KEY = "network.encoder"
-"""Where an agent's encoder is named."""
+"""The key of an agent's encoder."""
 
 
-def begin_with(torso: Torso, encoder: str | None, *, freeze: bool, fresh: bool) -> None:
-    """Give `torso` the weights of an encoder.
+def load_pretrained(torso: Torso, encoder: str | None, *, freeze: bool, fresh: bool) -> None:
+    """Load the weights of an encoder into `torso`.
 
-    It stays in the mode of prediction: batch normalisation keeps its statistics, and nothing is dropped out. With
-    dueling streams the value's top is a new one, with noisy layers both tops are.
+    The torso stays in evaluation mode: batch normalization keeps its statistics, and nothing is dropped. With dueling
+    streams the value's top is new, with noisy layers both tops are.
 
     Args:
         torso: made for the observations.
-        encoder: what `read_encoder` reads, of a torso like it; None: it begins at random.
-        freeze: its parameters are not trained either.
-        fresh: the agent begins. Else the encoder is not read: a checkpoint, or the learner that has the torso made,
-            fills it.
+        encoder: path for `read_encoder`, of an equal torso; None: `torso` keeps its random weights.
+        freeze: do not train its parameters.
+        fresh: the agent is new. Otherwise the encoder is not read: a checkpoint, or the learner that made the torso,
+            loads the weights.
 
     Raises:
-        UsageError: there is no such encoder, its network is another one or saw other pictures, or there is nothing to
-            freeze.
+        UsageError: there is no such encoder, it is of another network or of images of another scale, or there is
+            nothing to freeze.
     """
-    torso.encoder, torso.frozen = encoder, freeze
+    torso.encoder = encoder
+    torso.frozen = freeze
     if encoder is None:
         if freeze and fresh:
-            raise UsageError("network.freeze=true needs network.encoder=<a run of rlkit fit learner=cnn>; give both")
+            raise UsageError("network.freeze=true needs network.encoder=<a run of rlkit fit learner=cnn>; set both")
         return
     torso.requires_grad_(not freeze).eval()
     if fresh:
-        seen = _seen_as_agents_do(encoder, read_encoder(encoder, KEY), torso.reader.highest)
-        fill(torso, seen, encoder, KEY)
+        weights = _require_same_scale(encoder, read_encoder(encoder, KEY), torso.reader.highest)
+        fill(torso, weights, encoder, KEY)
 
 
 def fill(torso: Torso, weights: dict[str, Array], encoder: str | Path, key: str = "encoder") -> None:
-    """Give `torso` the `weights` of an `encoder`, which was given as `key`.
+    """Load the `weights` of an `encoder`, the value of the setting `key`, into `torso`.
 
     Raises:
         UsageError: they are of another network.
@@ -54,12 +55,12 @@ def fill(torso: Torso, weights: dict[str, Array], encoder: str | Path, key: str 
     except ValueError as error:
         raise UsageError(
             f"{key}={encoder} is of another network: {error}; fit it with network@learner.torso= and the "
-            "values of network=, on pictures shaped as the observations"
+            "values of network=, on images shaped as the observations"
         ) from error
 
 
-def _seen_as_agents_do(encoder: str, read: Encoder, highest: Any) -> dict[str, Array]:
-    """Return the weights of an encoder that was shown pictures as the torso shows them, bytes divided by `highest`."""
+def _require_same_scale(encoder: str, read: Encoder, highest: Any) -> dict[str, Array]:
+    """Return the weights of an encoder if it was trained on images as in the torso, bytes divided by `highest`."""
     if read.preparations or read.scale not in (highest, None):
         raise UsageError(
             f"{KEY}={encoder} was fitted to pixels divided by {read.scale:g}, after {read.preparations} preparations; "

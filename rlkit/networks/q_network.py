@@ -1,4 +1,4 @@
-"""Action values on a torso, with dueling streams and noisy layers where asked for."""
+"""Action values on a torso, optionally with dueling streams and noisy layers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from rlkit.networks.torsos import Chain, Torso
 
 
 class NoisyLinear(nn.Linear):
-    """A linear layer with factorised Gaussian noise on weights and biases (Fortunato et al., 2018).
+    """A linear layer with factorized Gaussian noise on weights and biases (Fortunato et al., 2018).
 
     Attributes:
-        noise: [B or 1, in + out] what its factors are, or None: the layer computes with the means.
+        noise: [B or 1, in + out] the factors of the noise, or None: the layer computes with the means.
     """
 
     def __init__(self, width_in: int, width_out: int, scale: float):
@@ -35,7 +35,7 @@ class NoisyLinear(nn.Linear):
         mean = super().forward(x)
         if self.noise is None:
             return mean
-        # The noise of a weight is a product of two factors, so it can be drawn for each row without a matrix for each.
+        # The noise of a weight is a product of two factors, so each row can have its own without a matrix of its own.
         noise_in, noise_out = self.noise[:, : self.in_features], self.noise[:, self.in_features :]
         return mean + noise_out * nn.functional.linear(x * noise_in, self.weight_scale, self.bias_scale)
 
@@ -45,8 +45,8 @@ class QNetwork(nn.Module):
 
     Attributes:
         num_actions: A.
-        distribution: what the outputs mean.
-        noise_size: Z, how many standard normal numbers a draw of all noisy layers takes; 0: there are none.
+        distribution: the meaning of the outputs.
+        noise_size: Z, the number of standard normal numbers for all noisy layers; 0: there are no such layers.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class QNetwork(nn.Module):
         Args:
             torso: its body is shared by all streams; its top is made once for each.
             action_space: `Discrete`.
-            distribution: how many outputs an action has, and what they mean.
+            distribution: the number of outputs of an action, and their meaning.
             dueling: two streams, for the state's value and for the advantages (Wang et al., 2016), as
                 ``value + advantage - mean advantage``, output by output.
             noisy: tops and heads are `NoisyLinear`.
@@ -77,8 +77,10 @@ class QNetwork(nn.Module):
         self.num_actions = num_actions(action_space, agent="a Q-network")
         self.distribution = distribution
         linear = partial(NoisyLinear, scale=noise_scale) if noisy else nn.Linear
-        self.read, self.body = torso.reader, torso.body
-        top, self._outputs = torso.make_top(linear) if noisy else torso.top, distribution.outputs
+        self.read = torso.reader
+        self.body = torso.body
+        self._outputs = distribution.outputs
+        top = torso.make_top(linear) if noisy else torso.top
         self.actions = Chain(top, linear(torso.features, self.num_actions * self._outputs))
         self.state = Chain(torso.make_top(linear), linear(torso.features, self._outputs)) if dueling else None
         self._noisy = [module for module in self.modules() if isinstance(module, NoisyLinear)]
@@ -89,31 +91,31 @@ class QNetwork(nn.Module):
         return self.outputs(self.read(observation), noise)
 
     def outputs(self, x: Tensor, noise: Tensor | None) -> Tensor:
-        """Return the outputs [B, A, K] of observations that were read.
+        """Return the outputs [B, A, K] for read observations.
 
         Args:
-            x: what `read` made of observations [B, ...]; any network on a torso of the same kind takes it.
-            noise: [1, Z] standard normal numbers for the whole batch, or [B, Z], some for each row;
-                None computes with the means.
+            x: `read` of observations [B, ...]; any network on a torso of the same kind accepts it.
+            noise: [1, Z] standard normal numbers for the whole batch, or [B, Z] for each row; None: compute with the
+                means.
         """
         return self.heads(*self.features(x, noise))
 
     def features(self, x: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return the features [B, F] for the values of actions, and for the state's where they are apart; as above."""
+        """Return the features [B, F] for action values and, if dueling, for the state's value; see `outputs`."""
         if self._noisy:
             self.set_noise(noise)
         body = self.body(x)
         return self.actions[0](body), None if self.state is None else self.state[0](body)
 
     def heads(self, of_actions: Tensor, of_state: Tensor | None) -> Tensor:
-        """Return the outputs [B, A, K] of `features`."""
+        """Return the outputs [B, A, K] for the two features [B, F] of `features`."""
         outputs: Tensor = self.actions[1](of_actions).view(-1, self.num_actions, self._outputs)
         if self.state is not None:
             outputs = outputs - outputs.mean(1, keepdim=True) + self.state[1](of_state)[:, None]
         return outputs
 
     def set_noise(self, noise: Tensor | None) -> None:
-        """Give the noisy layers their parts of `noise` [1 or B, Z], or none."""
+        """Set the noise of the noisy layers to their parts of `noise` [1 or B, Z], or to None."""
         if noise is not None:
             noise = noise.sign() * noise.abs().sqrt()
         start = 0

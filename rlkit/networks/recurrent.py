@@ -1,4 +1,4 @@
-"""A recurrent core: what is remembered from step to step of an episode."""
+"""A recurrent core, whose state is carried from step to step of an episode."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Core(nn.Module):
         """Make the cell.
 
         Raises:
-            UsageError: another `kind` than gru or lstm, or a width below 1.
+            UsageError: `kind` is neither gru nor lstm, or the width is below 1.
         """
         super().__init__()
         if kind not in CELLS:
@@ -32,7 +32,7 @@ class Core(nn.Module):
         self.hidden_size = width * (2 if kind == "lstm" else 1)
 
     def make_orthogonal(self) -> None:
-        """Let matrices start orthogonal, those of all gates as one, and biases at 0 (as CleanRL's PPO with an LSTM)."""
+        """Make matrices orthogonal, those of all gates as one, and biases 0 (as CleanRL's PPO with an LSTM)."""
         for parameter in self.cell.parameters():
             if parameter.ndim == 2:
                 nn.init.orthogonal_(parameter)
@@ -40,7 +40,7 @@ class Core(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features [B, width] and the state [B, H] after features [B, F] with the state `hidden` before."""
+        """Return features [B, width] and the new state [B, H] for features [B, F] and the state `hidden` [B, H]."""
         if isinstance(self.cell, nn.GRUCell):
             after = self.cell(features, hidden)
             return after, after
@@ -48,10 +48,10 @@ class Core(nn.Module):
         return output, torch.cat((output, memory), 1)
 
     def sequence(self, features: Tensor, hidden: Tensor, begins: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features [T, N, width] and the last state [N, H]; before steps that `begins` [T, N] it is zero."""
-        found = []
+        """Return features [T, N, width] and the last state [N, H]; it is zeroed before steps in `begins` [T, N]."""
+        outputs = []
         goes_on = ~begins.unsqueeze(-1)
         for t, step in enumerate(features):
             output, hidden = self(step, hidden * goes_on[t])
-            found.append(output)
-        return torch.stack(found), hidden
+            outputs.append(output)
+        return torch.stack(outputs), hidden

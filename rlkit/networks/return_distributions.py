@@ -1,4 +1,4 @@
-"""What a network says about the return of an action: its expectation, or a distribution of it (torch).
+"""Expected returns, or distributions of returns, as outputs of a network (torch).
 
 Shapes: B rows, A actions, K outputs for each action, in the last axis. Discounts include gamma.
 """
@@ -22,7 +22,7 @@ class Distribution(Protocol):
 
     @property
     def outputs(self) -> int:
-        """K, the outputs that an action has."""
+        """K, the number of outputs of an action."""
 
     def mean(self, outputs: Tensor) -> Tensor:
         """Return the expected returns [...] of outputs [..., K]."""
@@ -31,32 +31,32 @@ class Distribution(Protocol):
         """Return the loss [B] and the priority [B], at least 0, of each row.
 
         Args:
-            q_tm1: [B, K] outputs for what was done.
+            q_tm1: [B, K] outputs for the actions taken.
             q_t: [B, K] the target network's outputs for the successor's best action, without gradient.
-            r_t: [B] float32, of n steps where the replay says so.
+            r_t: [B] float32, of n steps if the replay adds up so many.
             discount_t: [B] float32, of the successor, gamma included.
         """
 
     def cut_off(self, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> Tensor:
-        """Return the share [] of the targets' probability that lies beyond what the outputs can say; as in `loss`."""
+        """Return the share [] of the targets' probability outside the range of the outputs; arguments as in `loss`."""
 
     @property
     def limits(self) -> str:
-        """The settings that say what the outputs can say, for messages; empty where they can say anything."""
+        """The settings of the range of the outputs, for messages; empty if it is unlimited."""
 
 
 def of_action(outputs: Tensor, action: Tensor) -> Tensor:
-    """Return the outputs [B, K] of one action [B] in each row of `outputs` [B, A, K]."""
+    """Return the outputs [B, K] of one action, [B] int64, in each row of `outputs` [B, A, K]."""
     return outputs.gather(1, action.view(-1, 1, 1).expand(-1, 1, outputs.shape[2])).squeeze(1)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The expected return itself, learnt by Huber's loss (Mnih et al., 2015)."""
+    """The expected return itself, learned by Huber's loss (Mnih et al., 2015)."""
 
     @property
     def outputs(self) -> int:
-        """One."""
+        """Return 1."""
         return 1
 
     def mean(self, outputs: Tensor) -> Tensor:
@@ -69,12 +69,12 @@ class Expected:
         return huber_loss(value, target, reduction="none"), (target - value.detach()).abs()
 
     def cut_off(self, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> Tensor:
-        """Return 0: any number can be said."""
+        """Return 0: the range is unlimited."""
         return r_t.new_zeros(())
 
     @property
     def limits(self) -> str:
-        """None."""
+        """Empty: the range is unlimited."""
         return ""
 
 
@@ -120,14 +120,14 @@ class Categorical:
         return losses, losses.detach().clamp(min=0)
 
     def cut_off(self, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> Tensor:
-        """Return the share [] of the targets' probability that goes to an end of the grid from beyond it."""
+        """Return the share [] of the targets' probability beyond the ends of the grid."""
         value = r_t[:, None] + discount_t[:, None] * self._grid(q_t)
         beyond = (value < self.v_min) | (value > self.v_max)
         return (q_t.softmax(-1) * beyond).sum(1).mean()
 
     @property
     def limits(self) -> str:
-        """Those of the grid."""
+        """The settings of the grid."""
         return f"distribution.v_min={self.v_min:g} and distribution.v_max={self.v_max:g}"
 
     def _grid(self, like: Tensor) -> Tensor:
@@ -136,13 +136,13 @@ class Categorical:
 
 @dataclass(frozen=True)
 class Quantile:
-    """QR-DQN: equally likely returns, learnt by quantile regression (Dabney et al., 2018). K = `quantiles` returns.
+    """QR-DQN: equally likely returns, learned by quantile regression (Dabney et al., 2018). K = `quantiles` returns.
 
     Attributes:
         quantiles: how many; output i is for the probability ``(i + 1/2) / quantiles``.
 
     Raises:
-        UsageError: none at all.
+        UsageError: `quantiles` is less than 1.
     """
 
     quantiles: int
@@ -166,60 +166,64 @@ class Quantile:
         return losses, losses.detach()
 
     def cut_off(self, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> Tensor:
-        """Return 0: any number can be said."""
+        """Return 0: the range is unlimited."""
         return r_t.new_zeros(())
 
     @property
     def limits(self) -> str:
-        """None."""
+        """Empty: the range is unlimited."""
         return ""
 
 
 class Saturation:
-    """Tells a user, once, of returns that a distribution's range cuts off: all states look alike there.
+    """Warns once of returns outside a distribution's range, where all states look alike.
 
-    At first a network spreads its probability over the whole range, so some of it is beyond in any case: what counts is
-    a mean over the last few hundred gradient steps.
+    An untrained network spreads its probability over the whole range, so some targets are always outside of it: the
+    warning depends on a mean over the last few hundred gradient steps.
     """
 
     MOST, STEPS = 0.25, 300
 
     def __init__(self, distribution: Distribution, gamma: float, tell: Callable[[str], None]):
-        """Watch over the targets of a `distribution`, discounted by `gamma`; `tell` takes a line."""
-        self.limits, self._gamma, self._tell = distribution.limits, gamma, tell
-        self._share, self._told = 0.0, False
+        """Watch the targets of `distribution`, discounted by `gamma`; `tell` is called with the warning."""
+        self.limits = distribution.limits
+        self._gamma = gamma
+        self._tell = tell
+        self._share = 0.0
+        self._warned = False
 
     def add(self, share: float, steps: int) -> None:
-        """Take in the mean share of probability that was cut off in so many gradient steps."""
+        """Add the mean share of probability outside the range in `steps` gradient steps."""
         kept = (1 - 1 / self.STEPS) ** steps
         self._share = kept * self._share + (1 - kept) * share
-        if self._share <= self.MOST or self._told:
+        if self._share <= self.MOST or self._warned:
             return
-        self._told = True
+        self._warned = True
         most = "grow with the episode" if self._gamma == 1 else f"can come to {1 / (1 - self._gamma):.4g}"
         self._tell(
-            f"{self._share:.0%} of what returns may be is beyond {self.limits}, and cut off: set them wider (rewards "
+            f"{self._share:.0%} of the probability of returns is beyond {self.limits}: set a wider range (rewards "
             f"of 1 a step {most} at agent.gamma={self._gamma:g})"
         )
 
     def state_dict(self) -> State:
-        """Return what was seen, and whether it was told."""
-        return {"share": self._share, "told": self._told}
+        """Return the running share, and whether the warning was given."""
+        return {"share": self._share, "warned": self._warned}
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
-        self._share, self._told = state["share"], state["told"]
+        self._share = state["share"]
+        self._warned = state["warned"]
 
 
 def project(probability: Tensor, value: Tensor, grid: Tensor) -> Tensor:
     """Return the distribution [B, K] on `grid` nearest to one on other points (Bellemare et al., 2017, eq. 7).
 
-    A point's probability goes to its two neighbours on the grid, more to the nearer one; what lies outside the grid
-    goes to its end.
+    A point's probability is divided between its two neighbors on the grid, more for the nearer one; that of points
+    outside the grid goes to its end.
 
     Args:
         probability: [B, J] of the points.
-        value: [B, J] where the points lie.
+        value: [B, J] positions of the points.
         grid: [K] equally spaced, ascending.
     """
     nearness = 1 - (value.clamp(grid[0], grid[-1])[:, None] - grid[:, None]).abs() / (grid[1] - grid[0])
@@ -227,7 +231,7 @@ def project(probability: Tensor, value: Tensor, grid: Tensor) -> Tensor:
 
 
 def quantile_huber_loss(quantiles: Tensor, target: Tensor) -> Tensor:
-    """Return the quantile regression loss [B] with Huber's smoothing up to 1 (Dabney et al., 2018, eq. 10).
+    """Return the quantile regression loss [B] with Huber threshold 1 (Dabney et al., 2018, eq. 10).
 
     Summed over the estimated quantiles and averaged over the targets.
 

@@ -1,4 +1,4 @@
-"""Arrays as tensors, scaled in this one place, and states of modules and optimizers as plain data."""
+"""Arrays as tensors, the scaling of bytes, and states of modules and optimizers as plain data."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def to_tensor(array: Array | Tensor, device: str) -> Tensor:
 
     On a CPU, floats are copied: torch aligns its memory to 64 bytes and NumPy does not, and the last bit of a matrix
     product can depend on it, so that equal runs would differ. Integers become floats, in memory of torch's, before
-    anything is multiplied, so they share the array's memory where they can. To a GPU the copy goes through pinned
-    memory and does not wait.
+    anything is multiplied, so they share the array's memory if possible. The copy to a GPU goes through pinned memory
+    and is not waited for.
     """
     if isinstance(array, Tensor):
         return array.to(device, non_blocking=True)
@@ -30,9 +30,9 @@ def to_tensor(array: Array | Tensor, device: str) -> Tensor:
 
 
 def as_floats(observation: Tensor, highest: float) -> Tensor:
-    """Return observations [B, ...] as float32; bytes, in memory of their own, are divided by the `highest` there is.
+    """Return observations [B, ...] as float32; bytes are copied and divided by `highest`.
 
-    Floats stay as they are: who made them of bytes has scaled them, as `Standardize` does.
+    Floats stay as they are: if they were made from bytes, they were scaled there, as by `Standardize`.
     """
     if observation.dtype != torch.uint8:
         return observation.float()
@@ -40,7 +40,7 @@ def as_floats(observation: Tensor, highest: float) -> Tensor:
 
 
 def module_state(module: nn.Module) -> State:
-    """Return parameters and buffers as arrays."""
+    """Return parameters and buffers as arrays by name."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
 
 

@@ -1,4 +1,4 @@
-"""Torsos: observations as features; what they are made of, and those for numbers."""
+"""Torsos, which turn observations into features: their parts, and those for numbers."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ MakeLinear = Callable[[int, int], nn.Module]
 
 
 class Chain(nn.Sequential):
-    """Layers one after the other; `nn.Sequential` without the calls that look for hooks where there are none.
+    """Layers in sequence: `nn.Sequential` that skips the checks for hooks in layers without any.
 
-    For small layers those take as long as the layers.
+    These checks take as long as small layers do.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what the last layer makes of it."""
+        """Return the output of the last layer."""
         for layer in self._modules.values():
             assert layer is not None
             forward, backward = layer._forward_hooks, layer._backward_hooks
@@ -41,16 +41,16 @@ class Chain(nn.Sequential):
 class Torso(nn.Module):
     """Observations [B, ...] -> features [B, features]: a reader, a body, and the last fully connected layer on top.
 
-    What has several heads, or noisy layers, takes reader and body and makes a top of its own for each; what shows an
-    observation to two networks reads it once.
+    A network with several heads, or noisy layers, uses reader and body and makes a top of its own for each head. An
+    observation for two networks is read once.
 
     Attributes:
         reader: observations as floats; it has no parameters.
-        body: what is shared.
+        body: the layers between reader and top, shared by all heads.
         top: the last layer and its activation; an `nn.Identity` where there is none.
-        make_top: makes another top out of layers of the kind it is given.
+        make_top: makes another top from the given kind of linear layer.
         features: width of the top.
-        encoder: what it begins with instead of random weights; None: with those.
+        encoder: path of its pretrained weights; None: they are random.
         frozen: it is not trained.
     """
 
@@ -58,7 +58,7 @@ class Torso(nn.Module):
     frozen: bool = False
 
     def __init__(self, reader: nn.Module, body: nn.Module, make_top: Callable[[MakeLinear], nn.Module], features: int):
-        """Put a top of plain layers on `body`."""
+        """Put a top of plain linear layers on `body`."""
         super().__init__()
         self.reader = reader
         self.body = body
@@ -68,7 +68,7 @@ class Torso(nn.Module):
 
     @property
     def pretrained(self) -> bool:
-        """Whether it begins with an encoder's weights, which are not to be drawn anew."""
+        """Whether it has an encoder's weights, which must not be initialized again."""
         return self.encoder is not None
 
     def forward(self, observation: Tensor) -> Tensor:
@@ -78,11 +78,11 @@ class Torso(nn.Module):
 
 
 class Flat(nn.Module):
-    """Observations as rows of floats: discrete ones are one-hot, the rest is flattened, bytes are scaled to 1.
+    """Observations as rows of floats: discrete ones are one-hot, others are flattened, bytes are scaled to [0, 1].
 
     Attributes:
         features: length of a row.
-        highest: what bytes are divided by.
+        highest: the divisor of bytes.
     """
 
     def __init__(self, observation_space: spaces.Space[Any]):
@@ -125,12 +125,12 @@ class MLP(Torso):
             observation_space: of one environment.
             hidden: width of each layer.
             activation: one of `ACTIVATIONS`, after each layer.
-            layer_norm: normalise before each activation (Ba et al., 2016), which steadies Q-learning.
-            batch_norm: normalise each feature over the batch before each activation (Ioffe & Szegedy, 2015).
-            dropout: share of each layer's activations that are left out in training.
+            layer_norm: normalize before each activation (Ba et al., 2016), which stabilizes Q-learning.
+            batch_norm: normalize each feature over the batch before each activation (Ioffe & Szegedy, 2015).
+            dropout: share of each layer's activations that are dropped in training.
 
         Raises:
-            UsageError: an unknown activation, or a layer of no width.
+            UsageError: an unknown activation, a layer of no width, or observations that are a tree.
         """
         active = activation_of(activation)
         for width in hidden:
@@ -142,8 +142,8 @@ class MLP(Torso):
         def layer(linear: MakeLinear, width_in: int, width_out: int) -> list[nn.Module]:
             norm: list[nn.Module] = [nn.LayerNorm(width_out)] if layer_norm else []
             norm += [nn.BatchNorm1d(width_out)] if batch_norm else []
-            left_out = [nn.Dropout(dropout)] if dropout else []
-            return [linear(width_in, width_out), *norm, active(), *left_out]
+            drop = [nn.Dropout(dropout)] if dropout else []
+            return [linear(width_in, width_out), *norm, active(), *drop]
 
         def make_top(linear: MakeLinear) -> nn.Module:
             return Chain(*layer(linear, *widths[-2:])) if hidden else nn.Identity()
@@ -153,10 +153,10 @@ class MLP(Torso):
 
 
 def activation_of(name: str) -> type[nn.Module]:
-    """Return the activation of a name.
+    """Return the activation called `name`.
 
     Raises:
-        UsageError: it is none of `ACTIVATIONS`.
+        UsageError: it is not one of `ACTIVATIONS`.
     """
     if name not in ACTIVATIONS:
         raise UsageError(f"network.activation is {name!r}; it must be one of {', '.join(ACTIVATIONS)}")

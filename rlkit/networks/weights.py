@@ -1,4 +1,4 @@
-"""Weights of torsos as plain arrays, and the file that holds what a learner's torso has learned."""
+"""Weights of torsos as plain arrays, and the file with the weights of a learner's torso."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ _SCALE, _PREPARATIONS = "about/scale", "about/preparations"
 
 
 class Encoder(NamedTuple):
-    """What a learner's torso has learnt."""
+    """The trained weights of a learner's torso."""
 
-    weights: dict[str, Array]  # by the names that they have in the torso
-    scale: float | None  # what its pixels were divided by; None: a file of weights alone does not say
-    preparations: int  # transformers that rows went through before
+    weights: dict[str, Array]  # by their names in the torso
+    scale: float | None  # the divisor of its pixels; None: not known
+    preparations: int  # number of transformers applied to the rows before
 
 
 def encoder_of(weights: Weights) -> dict[str, Array]:
-    """Return the weights of the torso of a classifier, under the names that they have in the torso."""
+    """Return the weights of a classifier's torso, by their names in the torso."""
     return {name.removeprefix(_TORSO): array.copy() for name, array in weights.items() if name.startswith(_TORSO)}
 
 
 def save_encoder(path: str | Path, weights: Weights, scale: float | None = None, preparations: int = 0) -> None:
-    """Write an encoder to an ``.npz`` file, in which nothing can run code.
+    """Write an encoder to an ``.npz`` file, which cannot run code when loaded.
 
     Args:
-        path: of the file; a run of rlkit fit has it as `FILE` in its folder.
-        weights: by the names that they have in the torso.
-        scale: what pixels were divided by; None: nobody knows.
-        preparations: transformers that rows went through before.
+        path: of the file; it is `FILE` in the folder of a run of rlkit fit.
+        weights: by their names in the torso.
+        scale: the divisor of pixels; None: not known.
+        preparations: number of transformers applied to the rows before.
     """
     about = {_PREPARATIONS: preparations} if scale is None else {_PREPARATIONS: preparations, _SCALE: scale}
     arrays: dict[str, Any] = {**weights, **about}
@@ -52,7 +52,7 @@ def save_encoder(path: str | Path, weights: Weights, scale: float | None = None,
 
 
 def fill_torso(torso: Torso, encoder: Weights) -> None:
-    """Give a torso an encoder's weights.
+    """Load an encoder's weights into a torso.
 
     Raises:
         ValueError: they are of another torso; the first that differs is named.
@@ -61,17 +61,18 @@ def fill_torso(torso: Torso, encoder: Weights) -> None:
     given = {name: np.shape(array) for name, array in encoder.items()}
     for name in [*own, *given]:
         if own.get(name) != given.get(name):
-            found, wanted = given.get(name, "missing"), own.get(name, "absent")
-            raise ValueError(f"the encoder's {name} is {found!r}; it must be {wanted} for this torso")
+            actual = given.get(name, "missing")
+            expected = own.get(name, "absent")
+            raise ValueError(f"the encoder's {name} is {actual!r}; it must be {expected} for this torso")
     load_module_state(torso, dict(encoder))
 
 
 def read_encoder(path: str | Path, key: str = "encoder") -> Encoder:
-    """Return what a run of ``rlkit fit learner=cnn`` has learned.
+    """Return the encoder that a run of ``rlkit fit learner=cnn`` trained.
 
     Args:
-        path: the run's folder, its model's or anything within that; or the ``.npz`` file that `save_encoder` wrote.
-        key: what the path was given as, for messages.
+        path: the run's folder, its model's folder or a path inside it; or an ``.npz`` file of `save_encoder`.
+        key: the setting that the path is the value of, for messages.
 
     Raises:
         UsageError: it is none of these, or the run's learner has no torso.
@@ -81,9 +82,9 @@ def read_encoder(path: str | Path, key: str = "encoder") -> Encoder:
     if folder is None and Path(path).is_file():
         return _read_file(Path(path), key)
     if folder is None:
-        raise UsageError(f"there is no run {path}; {key}= takes the folder of a run of rlkit fit learner=cnn")
+        raise UsageError(f"there is no run {path}; {key}= needs the folder of a run of rlkit fit learner=cnn")
     if not (folder / FILE).is_file():
-        raise UsageError(f"{key}={folder} holds no {FILE}; rlkit fit learner=cnn writes one")
+        raise UsageError(f"{key}={folder} has no {FILE}; rlkit fit learner=cnn writes one")
     return _read_file(folder / FILE, key)
 
 
@@ -93,7 +94,7 @@ def _read_file(path: Path, key: str) -> Encoder:
             arrays = dict(file)
     except (ValueError, TypeError, AttributeError, OSError, EOFError, BadZipFile) as error:
         raise UsageError(
-            f"{key}={path} is no .npz file that save_encoder wrote; give one, or the folder of a run of "
+            f"{key}={path} is not an .npz file of save_encoder; give one, or the folder of a run of "
             "rlkit fit learner=cnn"
         ) from error
     scale, preparations = arrays.pop(_SCALE, None), arrays.pop(_PREPARATIONS, 0)

@@ -13,7 +13,7 @@ from rlkit.core.loop import interact
 from rlkit.core.random_actions import random_action
 from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import COMPOSED_SPACES, require_array
-from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Transition, UsageError, require_share
+from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Transition, UsageError, require_probability
 from rlkit.learners.datasets.demonstrations.folder import Demonstration, EpisodeFolder
 from rlkit.runs.record_video import ENVIRONMENT
 
@@ -37,7 +37,7 @@ class Noise(NamedTuple):
         Raises:
             UsageError: a share beyond 0 to 1, or nothing that is held.
         """
-        require_share("epsilon", self.share)
+        require_probability("epsilon", self.share)
         if self.hold < 1:
             raise UsageError(f"hold is {self.hold}; it must be at least 1")
         return self

@@ -24,8 +24,8 @@ from rlkit.core.seeding import Seeds
 from rlkit.core.types import Array, Environment, Memory, TimeStep, UsageError
 from rlkit.play.demonstrate import Discarded
 from rlkit.play.keyboard import REPEAT, WAIT, Keys, keys_for
-from rlkit.rendering.frames import check_picture
-from rlkit.rendering.render_wrapper import Shot
+from rlkit.rendering.frames import check_frame
+from rlkit.rendering.render_wrapper import RenderedFrame
 from rlkit.rendering.video import DEFAULT_FPS
 from rlkit.runs import build
 from rlkit.runs.run import Run
@@ -76,7 +76,7 @@ def at_the_keys(config: EnvironmentConfig, title: str, fps: int | None) -> Itera
     keys = _keys(config)
     window = Window(f"{title}: {keys}", fps, controls_beside(keys))
     print(f"{keys}; {', '.join(['Esc ends', *(CONTROLS[name] for name in CONTROLS if name in window.controls)])}")
-    env = build.make_environment(config.for_evaluation(), num_envs=1, films=[window.show])
+    env = build.make_environment(config.for_evaluation(), num_envs=1, frame_callbacks=[window.show])
     try:
         yield Person(window, keys), env
     except Closed:
@@ -136,19 +136,19 @@ class Window:
         self.controls = controls
         self.at_start = True
 
-    def show(self, shot: Shot) -> None:
+    def show(self, frame: RenderedFrame) -> None:
         """Show a picture, the score in the title; an episode's last one stays for a moment before the next begins."""
-        if shot.first and not self.at_start:
+        if frame.first and not self.at_start:
             self._rest(PAUSE)
-        self.at_start, self._own_fps = shot.first, shot.fps
-        picture = check_picture(shot.draw())
+        self.at_start, self._own_fps = frame.first, frame.fps
+        picture = check_frame(frame.draw())
         zoom = max(1, round(HEIGHT / picture.shape[0]))
         size = (picture.shape[1] * zoom, picture.shape[0] * zoom)
         if self._screen is None:
             self._open(size)
         surface = self._pygame.surfarray.make_surface(picture.swapaxes(0, 1))
         self._screen.blit(self._pygame.transform.scale(surface, size), (0, 0))
-        self.say(shot.caption)
+        self.say(frame.caption)
         self._pygame.display.flip()
 
     def say(self, caption: str) -> None:

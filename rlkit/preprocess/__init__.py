@@ -4,21 +4,21 @@
 preprocess:
   - {_target_: rlkit.preprocess.MaxFrames}
   - {_target_: rlkit.preprocess.FrameSkip, skip: 4}
-  - {_target_: rlkit.preprocess.Grey}
+  - {_target_: rlkit.preprocess.Gray}
   - {_target_: rlkit.preprocess.Resize, size: [84, 84]}
   - {_target_: rlkit.preprocess.FrameStack, size: 4}
 ```
 
-A wrapper that changes rewards need not say so: the raw return is made of what the innermost environment gave
-(`rlkit.vector.raw_rewards`). Those of this module pass it on as ``info["raw_reward"]`` all the same, for whoever
-uses them alone. One that ends an episode where the game goes on says so by ``info["game_over"]``. All that changes in
-them is in the checkpoint.
+A wrapper that changes rewards need not declare it: the raw return is the sum of the innermost environment's own rewards
+(`rlkit.vector.raw_rewards`). The wrappers of this module put them into ``info["raw_reward"]`` too, for use without
+rlkit's loop. One that ends an episode while the game continues sets ``info["game_over"]`` to False. All state of these
+wrappers is in the checkpoint.
 """
 
 from rlkit.preprocess.actions import DiscreteActions
 from rlkit.preprocess.episodes import FireReset, LifeLoss, NoopStarts
 from rlkit.preprocess.frames import FrameSkip, FrameStack, MaxFrames
-from rlkit.preprocess.images import Crop, Grey, Resize
+from rlkit.preprocess.images import Crop, Gray, Resize
 from rlkit.preprocess.observations import Keep
 from rlkit.preprocess.rewards import ClipReward, SignReward, TerminalReward
 
@@ -29,7 +29,7 @@ __all__ = [
     "FireReset",
     "FrameSkip",
     "FrameStack",
-    "Grey",
+    "Gray",
     "Keep",
     "LifeLoss",
     "MaxFrames",

@@ -1,4 +1,4 @@
-"""Where episodes begin and end."""
+"""Wrappers that change where episodes begin and end."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rlkit.core.types import State, UsageError
 
 
 class NoopStarts(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Begins an episode with a random number of steps that do nothing; what they bring in is nobody's reward."""
+    """Begins an episode with a random number of steps that do nothing; their rewards are dropped."""
 
     state_fields: tuple[str, ...] = ()
     keeps_frames = True
 
     def __init__(self, env: gymnasium.Env[Any, Any], max: int, action: int = 0):
-        """Wrap `env`; up to `max` steps, drawn uniformly from the environment's generator, take `action`.
+        """Wrap `env`; 0 to `max` steps, drawn uniformly by the environment's generator, with `action`.
 
         Raises:
             UsageError: `max` is negative.
@@ -25,10 +25,11 @@ class NoopStarts(gymnasium.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         if max < 0:
             raise UsageError(f"NoopStarts max is {max}; it must be at least 0")
-        self._max, self._action = max, action
+        self._max = max
+        self._action = action
 
     def reset(self, **kwargs: Any) -> Any:
-        """Reset and do nothing for a while; a game that ends meanwhile begins anew."""
+        """Reset, and step without acting; a game that ends meanwhile is reset."""
         observation, info = self.env.reset(**kwargs)
         for _ in range(int(self.env.unwrapped.np_random.integers(self._max + 1))):
             observation, _, terminated, truncated, info = self.env.step(self._action)
@@ -48,16 +49,16 @@ class FireReset(gymnasium.Wrapper[Any, Any, Any, Any]):
 
         Args:
             env: the environment.
-            action: the button; None: ``FIRE`` in the environment's ``get_action_meanings()``, where it is there.
+            action: the button; None: ``FIRE`` in the environment's ``get_action_meanings()``, if it is there.
 
         Raises:
-            UsageError: there is no `action`, and the environment does not say what its actions mean.
+            UsageError: there is no `action`, and the environment has no ``get_action_meanings()``.
         """
         super().__init__(env)
         self._action = _fire(env) if action is None else action
 
     def reset(self, **kwargs: Any) -> Any:
-        """Reset and press; a game that ends by that begins anew."""
+        """Reset, and press the button; a game that ends by that is reset."""
         observation, info = self.env.reset(**kwargs)
         if self._action is not None:
             observation, _, terminated, truncated, info = self.env.step(self._action)
@@ -76,11 +77,11 @@ def _fire(env: gymnasium.Env[Any, Any]) -> int | None:
 
 
 class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Ends the learner's episode at each lost life, while the game goes on.
+    """Ends the learner's episode at each lost life, while the game continues.
 
-    A lost life shows in ``info["lives"]``. Such a step is terminated with ``info["game_over"]`` False, and the reset
-    after it changes nothing: the next episode begins with the observation that the last one ended with. A reset with a
-    seed, and one at any other time, begins a new game.
+    Lives are counted in ``info["lives"]``. A step that loses one is terminated with ``info["game_over"]`` False, and
+    the reset after it changes nothing: the next episode begins with the observation that the last one ended with. A
+    reset with a seed, or at any other time, begins a new game.
     """
 
     keeps_frames = True
@@ -92,10 +93,10 @@ class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._lost: tuple[Any, dict[str, Any]] | None = None
 
     def reset(self, **kwargs: Any) -> Any:
-        """Go on after a mere lost life, else begin a new game.
+        """Continue after a lost life, else begin a new game.
 
         Raises:
-            UsageError: the environment does not tell its lives.
+            UsageError: the info has no ``lives``.
         """
         if self._lost is not None and not any(value is not None for value in kwargs.values()):
             (observation, info), self._lost = self._lost, None
@@ -108,7 +109,7 @@ class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, info
 
     def step(self, action: Any) -> Any:
-        """Step."""
+        """Step; terminated if a life was lost."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         before, self._lives = self._lives, int(info["lives"])
         lost = 0 < self._lives < before
@@ -120,11 +121,12 @@ class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, reward, terminated or lost, truncated, info
 
     def get_state(self) -> State:
-        """Return lives and, right after a lost one, what the next reset gives."""
+        """Return the lives and, right after a lost one, the result of the next reset."""
         lost = None if self._lost is None else {"observation": np.array(self._lost[0]), "info": dict(self._lost[1])}
         return {"lives": self._lives, "lost": lost}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
-        self._lives, lost = state["lives"], state["lost"]
+        """Restore a state from `get_state`."""
+        self._lives = state["lives"]
+        lost = state["lost"]
         self._lost = None if lost is None else (lost["observation"], dict(lost["info"]))

@@ -1,4 +1,4 @@
-"""Frames: held actions, pooled pictures, stacks."""
+"""Wrappers for frames: repeated actions, pooled frames, stacks."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rlkit.core.types import Array, UsageError
 
 
 class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Takes every action several times, or until the episode ends; the reward is the sum.
+    """Repeats every action several times, or until the episode ends; the reward is the sum.
 
-    Where ``info["discount"]`` has something to say, later rewards count so much less, and their product is told on.
+    If there is an ``info["discount"]``, later rewards are multiplied by it, and the product of all is in the info.
     """
 
     state_fields: tuple[str, ...] = ()
 
     def __init__(self, env: gymnasium.Env[Any, Any], skip: int):
-        """Wrap `env`; an action is taken `skip` times.
+        """Wrap `env`; an action is repeated `skip` times.
 
         Raises:
             UsageError: `skip` is less than 1.
@@ -34,7 +34,7 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Step; observation and infos are the last, ``info["raw_reward"]`` is the sum of the environment's own.
 
         Raises:
-            UsageError: the turn passed to another player, who would be made to do the same.
+            UsageError: the turn passed to another player, who would have to repeat the action.
         """
         total, raw, discount = 0.0, 0.0, 1.0
         for _ in range(self._skip):
@@ -49,14 +49,14 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
             discount *= float(info.get("discount", 1.0))
             if terminated or truncated:
                 break
-        told = {"discount": discount} if discount != 1 or "discount" in info else {}
-        return observation, total, terminated, truncated, {**info, **told, "raw_reward": raw}
+        discounted = {"discount": discount} if discount != 1 or "discount" in info else {}
+        return observation, total, terminated, truncated, {**info, **discounted, "raw_reward": raw}
 
 
 class MaxFrames(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Shows the greater of the last two observations, pixel by pixel, for games that draw things in turns.
+    """Returns the pixel-wise maximum of the last two observations, for games that draw objects in alternate frames.
 
-    Put it inside of `FrameSkip`: then it pools the last two frames of those that were skipped.
+    Put it inside of `FrameSkip`: then it pools the last two of the skipped frames.
     """
 
     state_fields: tuple[str, ...] = ("_previous",)
@@ -73,7 +73,7 @@ class MaxFrames(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._previous: Any = None
 
     def reset(self, **kwargs: Any) -> Any:
-        """Reset; the first observation is shown as it is."""
+        """Reset; the first observation is unchanged."""
         self._previous, info = self.env.reset(**kwargs)
         return self._previous, info
 
@@ -86,9 +86,9 @@ class MaxFrames(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 class FrameStack(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Shows the last observations together, along a new first axis, the newest last.
+    """Stacks the last observations along a new first axis, the newest last.
 
-    At the beginning of an episode the first observation is repeated, as Gymnasium's `FrameStackObservation` does.
+    At the beginning of an episode the first observation is repeated, as in Gymnasium's `FrameStackObservation`.
     """
 
     state_fields: tuple[str, ...] = ("_stack",)
@@ -112,7 +112,7 @@ class FrameStack(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     @property
     def frame_stack(self) -> int:
-        """How many observations are shown together."""
+        """The number of stacked observations."""
         return self._size
 
     def reset(self, **kwargs: Any) -> Any:
@@ -124,7 +124,7 @@ class FrameStack(gymnasium.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> Any:
         """Step."""
         observation, *rest = self.env.step(action)
-        # A new array each time: those that were given out stay as they are.
+        # A new array each time: those that were returned must not change.
         stack: Array = np.empty_like(self._stack)
         stack[:-1], stack[-1] = self._stack[1:], observation
         self._stack = stack

@@ -1,4 +1,4 @@
-"""Pictures as observations: grey, resized, cropped."""
+"""Wrappers for observations that are images: gray, resized, cropped."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rlkit.core.types import Array, UsageError
 INTERPOLATIONS = {"area": "INTER_AREA", "nearest": "INTER_NEAREST"}
 
 
-def _picture_space(env: gymnasium.Env[Any, Any], wrapper: str) -> spaces.Box:
-    """Return the observation space if it is one of pictures, [H, W] or [H, W, C].
+def _image_space(env: gymnasium.Env[Any, Any], wrapper: str) -> spaces.Box:
+    """Return the observation space if it is one of images, [H, W] or [H, W, C].
 
     Raises:
         UsageError: it is not.
@@ -24,14 +24,14 @@ def _picture_space(env: gymnasium.Env[Any, Any], wrapper: str) -> spaces.Box:
     space = env.observation_space
     if not isinstance(space, spaces.Box) or len(space.shape) not in (2, 3):
         raise UsageError(
-            f"{wrapper} takes pictures [height, width] or [height, width, channels], not {space}; "
+            f"{wrapper} takes images [height, width] or [height, width, channels], not {space}; "
             "put it before FrameStack, or leave it out"
         )
     return space
 
 
-class Grey(gymnasium.ObservationWrapper[Any, Any, Any]):
-    """Turns colour, [H, W, 3] uint8, into grey, [H, W] uint8, by the luma of ITU-R BT.601."""
+class Gray(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """Converts color images [H, W, 3] uint8 to gray [H, W] uint8, by the luma of ITU-R BT.601."""
 
     state_fields: tuple[str, ...] = ()
 
@@ -39,24 +39,25 @@ class Grey(gymnasium.ObservationWrapper[Any, Any, Any]):
         """Wrap `env`.
 
         Raises:
-            UsageError: its observations are not colour pictures.
+            UsageError: its observations are not color images.
         """
         super().__init__(env)
-        space = _picture_space(env, "Grey")
+        space = _image_space(env, "Gray")
         if space.shape[2:] != (3,) or space.dtype != np.uint8:
-            raise UsageError(f"Grey takes colour pictures, [height, width, 3] uint8, not {space}; leave it out")
+            raise UsageError(f"Gray takes color images, [height, width, 3] uint8, not {space}; leave it out")
         import cv2
 
-        self._convert, self._code = cv2.cvtColor, cv2.COLOR_RGB2GRAY
+        self._convert = cv2.cvtColor
+        self._code = cv2.COLOR_RGB2GRAY
         self.observation_space = spaces.Box(0, 255, space.shape[:2], np.uint8)
 
     def observation(self, observation: Array) -> Array:
-        """Return the picture in grey."""
+        """Return the image in gray, [H, W] uint8."""
         return self._convert(observation, self._code)
 
 
 class Resize(gymnasium.ObservationWrapper[Any, Any, Any]):
-    """Resizes pictures, [H, W] or [H, W, C]."""
+    """Resizes images, [H, W] or [H, W, C]."""
 
     state_fields: tuple[str, ...] = ()
 
@@ -66,53 +67,54 @@ class Resize(gymnasium.ObservationWrapper[Any, Any, Any]):
         Args:
             env: the environment.
             size: height and width.
-            interpolation: ``area`` takes means where it makes pictures smaller, ``nearest`` leaves pixels out.
+            interpolation: ``area`` averages pixels when it shrinks images, ``nearest`` drops pixels.
 
         Raises:
-            UsageError: there is no such interpolation or size, or observations are not pictures.
+            UsageError: there is no such interpolation or size, or observations are not images.
         """
         super().__init__(env)
-        space = _picture_space(env, "Resize")
+        space = _image_space(env, "Resize")
         if interpolation not in INTERPOLATIONS:
             raise UsageError(f"Resize has no interpolation {interpolation}{nearest(interpolation, INTERPOLATIONS)}")
         if len(size) != 2 or min(size) < 1:
             raise UsageError(f"Resize takes size=[height, width], e.g. [84,84], not {list(size)}")
         import cv2
 
-        self._resize, self._how = cv2.resize, getattr(cv2, INTERPOLATIONS[interpolation])
+        self._resize = cv2.resize
+        self._interpolation = getattr(cv2, INTERPOLATIONS[interpolation])
         self._shape = (int(size[0]), int(size[1]), *space.shape[2:])
         self.observation_space = spaces.Box(space.low.min(), space.high.max(), self._shape, space.dtype.type)
 
     def observation(self, observation: Array) -> Array:
-        """Return the picture in the new size."""
-        resized = self._resize(observation, self._shape[1::-1], interpolation=self._how)
-        # OpenCV drops an only channel.
+        """Return the image in the new size, of the same dtype."""
+        resized = self._resize(observation, self._shape[1::-1], interpolation=self._interpolation)
+        # OpenCV drops the axis of a single channel.
         return np.asarray(resized).reshape(self._shape)
 
 
 class Crop(gymnasium.ObservationWrapper[Any, Any, Any]):
-    """Cuts rows and columns off pictures, [H, W] or [H, W, C]."""
+    """Removes rows and columns at the borders of images, [H, W] or [H, W, C]."""
 
     state_fields: tuple[str, ...] = ()
 
     def __init__(self, env: gymnasium.Env[Any, Any], top: int, bottom: int, left: int, right: int):
-        """Wrap `env`; so many rows or columns are cut off at each side.
+        """Wrap `env`; `top`, `bottom`, `left` and `right` are the numbers of rows or columns to remove.
 
         Raises:
-            UsageError: nothing would be left, a number is negative, or observations are not pictures.
+            UsageError: nothing would be left, a number is negative, or observations are not images.
         """
         super().__init__(env)
-        space = _picture_space(env, "Crop")
+        space = _image_space(env, "Crop")
         height, width = space.shape[:2]
         if min(top, bottom, left, right) < 0 or top + bottom >= height or left + right >= width:
             raise UsageError(
                 f"Crop top={top}, bottom={bottom}, left={left}, right={right} leaves nothing of {height}x{width}, or "
-                "is negative; cut off less"
+                "is negative; crop less"
             )
         self._rows, self._columns = slice(top, height - bottom), slice(left, width - right)
         low, high = self.observation(space.low), self.observation(space.high)
         self.observation_space = spaces.Box(low, high, dtype=space.dtype.type)
 
     def observation(self, observation: Array) -> Array:
-        """Return what is left of the picture."""
+        """Return a copy of the remaining part of the image."""
         return observation[self._rows, self._columns].copy()

@@ -1,4 +1,4 @@
-"""Observations of numbers."""
+"""Wrappers for observations that are rows of numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rlkit.core.types import Array, UsageError
 
 
 class Keep(gymnasium.ObservationWrapper[Any, Any, Any]):
-    """Shows only some numbers of an observation, as where velocities are to be hidden."""
+    """Keeps only some numbers of an observation, e.g. to hide velocities."""
 
     state_fields: tuple[str, ...] = ()
 
@@ -21,7 +21,7 @@ class Keep(gymnasium.ObservationWrapper[Any, Any, Any]):
         """Wrap `env`, whose observations are rows of numbers; `indices` are those that are kept, in this order.
 
         Raises:
-            UsageError: the observations are no rows of numbers, or shorter.
+            UsageError: the observations are not rows of numbers, or too short.
         """
         super().__init__(env)
         space = env.observation_space

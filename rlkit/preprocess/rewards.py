@@ -1,4 +1,4 @@
-"""Rewards for the learner; the environment's own is passed on as ``info["raw_reward"]``."""
+"""Wrappers that change the learner's reward; the environment's own is in ``info["raw_reward"]``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TerminalReward(gymnasium.Wrapper[Any, Any, Any, Any]):
     keeps_frames = True
 
     def __init__(self, env: gymnasium.Env[Any, Any], reward: float):
-        """Wrap `env`; `reward` is what a terminating step gives."""
+        """Wrap `env`; `reward` is the reward of a terminating step."""
         super().__init__(env)
         self._reward = reward
 
@@ -52,7 +52,7 @@ class ClipReward(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 class SignReward(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Shows of a reward only whether it is negative, nothing or positive: -1, 0 or 1."""
+    """Replaces a reward by its sign: -1, 0 or 1."""
 
     state_fields: tuple[str, ...] = ()
     keeps_frames = True

@@ -1,1 +1,1 @@
-"""Frames of simulators, the wrapper that draws them, and the encoder of videos."""
+"""Frames of simulators, the wrapper that renders them, and the encoder of videos."""

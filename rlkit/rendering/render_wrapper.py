@@ -1,4 +1,4 @@
-"""Films of environments: every picture, with the score, for whoever wants to write or show it."""
+"""Rendering of environments: every frame, with the score, for callbacks that write or show it."""
 
 from __future__ import annotations
 
@@ -18,99 +18,107 @@ from rlkit.rendering.video import DEFAULT_FPS, Tile, VideoWriter
 from rlkit.vector.raw_rewards import with_raw_rewards
 
 FRAMES = 3_000
-"""Pictures in a video that training makes by itself: an agent that goes round in circles would fill the disk."""
+"""Most frames in a video recorded in training: an agent that goes round in circles would fill the disk."""
 
 Draw = Callable[[], Array]
 
 
-class Shot(NamedTuple):
-    """One picture of a film, drawn only if somebody wants it."""
+class RenderedFrame(NamedTuple):
+    """One frame of an environment, drawn only if a callback needs it."""
 
-    draw: Draw
+    draw: Draw  # returns the frame, [H, W, 3] uint8
     first: bool  # of an episode
     fps: int  # the environment's frames per second
     caption: str  # score and step
 
 
-Sink = Callable[[Shot], None]
+FrameCallback = Callable[[RenderedFrame], None]
+"""Called with every frame of an environment."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """How a video looks."""
+    """The format of a video."""
 
     fps: int | None = None  # frames per second; None: the environment's own
-    height: int | None = None  # of a picture, in pixels; None: as it is drawn
-    max_frames: int | None = None  # pictures at most; None: whole episodes
-    captions: bool = True  # score and step below each picture
+    height: int | None = None  # of a frame, in pixels; None: as it is drawn
+    max_frames: int | None = None  # frames at most; None: whole episodes
+    captions: bool = True  # score and step below each frame
 
     def __post_init__(self) -> None:
-        """Refuse what no video has (`UsageError`)."""
+        """Check the values.
+
+        Raises:
+            UsageError: `fps` or `height` is too small.
+        """
         require_least(1, "", fps=self.fps)
         require_least(2, "", height=self.height)
 
-    def tile(self, shot: Shot) -> Tile:
-        """Draw a shot."""
-        return shot.draw(), shot.caption if self.captions else ""
+    def tile(self, frame: RenderedFrame) -> Tile:
+        """Draw a frame, and return it with its caption."""
+        return frame.draw(), frame.caption if self.captions else ""
 
     def room(self, writer: VideoWriter) -> bool:
-        """Tell whether one more picture may be written."""
+        """Return whether `writer` may get one more frame."""
         return self.max_frames is None or writer.frames < self.max_frames
 
 
 AS_DRAWN = Format()
 
 
-class Film(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Offers every picture of an environment to a sink, the last of each episode included.
+class RenderWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Calls a frame callback with every frame of an environment, including the last of each episode.
 
-    Where an episode ends with a lost life and the game goes on, so does the film: it is of whole games. The score is
-    the environment's own, before any clipping or shaping.
+    Frames are those of whole games: an episode that ends with a lost life is continued. The score is the environment's
+    own, before any clipping or shaping.
     """
 
     only_watches = True
 
-    def __init__(self, env: gymnasium.Env[Any, Any], sink: Sink):
+    def __init__(self, env: gymnasium.Env[Any, Any], callback: FrameCallback):
         super().__init__(with_raw_rewards(env))
-        self._sink = sink
+        self._callback = callback
         self._fps = frames_per_second(env.metadata)
-        self._goes_on = False
-        self._score, self._steps = 0.0, 0
+        self._game_continues = False
+        self._score = 0.0
+        self._steps = 0
 
     def reset(self, **kwargs: Any) -> Any:
-        """Reset, and offer the first picture of a new game."""
+        """Reset, and pass on the first frame of a new game."""
         result = self.env.reset(**kwargs)
-        if not self._goes_on or kwargs.get("seed") is not None:
-            self._score, self._steps = 0.0, 0
-            self._offer(True)
-        self._goes_on = False
+        if not self._game_continues or kwargs.get("seed") is not None:
+            self._score = 0.0
+            self._steps = 0
+            self._pass_on(first=True)
+        self._game_continues = False
         return result
 
     def step(self, action: Any) -> Any:
-        """Step, and offer the picture."""
+        """Step, and pass on the frame."""
         result = self.env.step(action)
-        self._goes_on = bool(result[2] or result[3]) and not result[4].get("game_over", True)
-        self._score, self._steps = self._score + float(result[4].get("raw_reward", result[1])), self._steps + 1
-        self._offer(False)
+        self._game_continues = bool(result[2] or result[3]) and not result[4].get("game_over", True)
+        self._score += float(result[4].get("raw_reward", result[1]))
+        self._steps += 1
+        self._pass_on(first=False)
         return result
 
-    def _offer(self, first: bool) -> None:
+    def _pass_on(self, *, first: bool) -> None:
         caption = f"return {self._score:.6g}   step {self._steps}"
-        self._sink(Shot(self._picture, first, self._fps, caption))
+        self._callback(RenderedFrame(self._render, first, self._fps, caption))
 
-    def _picture(self) -> Array:
+    def _render(self) -> Array:
         with headless():
             return self.env.render()  # type: ignore[return-value]
 
 
 @contextmanager
 def headless() -> Iterator[None]:
-    """Let SDL, with which many environments draw, not look for a display or a sound card where there is no display.
+    """Make SDL, with which many environments draw, use dummy video and audio if there is no display.
 
-    Only for as long as a picture is drawn: a window that a person plays in later looks for its own.
+    Only while a frame is drawn: a window for a player that opens later needs the real ones.
     """
     wanted = {} if has_display() else {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}
-    # SDL would take SIGTERM for a closed window, of which nobody is told.
+    # SDL would turn SIGTERM into an event of a closed window, which nothing handles.
     wanted |= {"SDL_NO_SIGNAL_HANDLERS": "1"}
     ours = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(ours)
@@ -122,60 +130,66 @@ def headless() -> Iterator[None]:
 
 
 @contextmanager
-def first_episode(path: Path, format: Format = AS_DRAWN) -> Iterator[Sink]:
-    """Give a sink that writes the first episode it sees to `path`; verified at the end, discarded on an error."""
-    with side_by_side(path, 1, format) as [sink]:
-        yield sink
+def first_episode(path: Path, format: Format = AS_DRAWN) -> Iterator[FrameCallback]:
+    """Yield a frame callback that writes its first episode to `path`, verified at the end and discarded on an error.
+
+    Raises:
+        RunError: the video has no frames, or only black ones.
+    """
+    with side_by_side(path, 1, format) as [callback]:
+        yield callback
 
 
 @contextmanager
-def side_by_side(path: Path, num_envs: int, format: Format = AS_DRAWN) -> Iterator[list[Sink]]:
-    """Give a sink for each of `num_envs` environments; the first episodes of all are one video, as in `first_episode`.
+def side_by_side(path: Path, num_envs: int, format: Format = AS_DRAWN) -> Iterator[list[FrameCallback]]:
+    """Yield a frame callback for each of `num_envs` environments; their first episodes are one video.
 
-    Whichever ends early stays as it ended. The environments are stepped in turn, all of them reset before that.
+    An episode that ends early keeps its last frame. The environments are reset first, then stepped in turn. Errors as
+    in `first_episode`.
     """
     writer = VideoWriter(path, format.height)
-    wall = _Wall(writer, num_envs, format)
+    grid = _Grid(writer, num_envs, format)
     try:
-        yield [partial(wall.take, i) for i in range(num_envs)]
-        wall.write()
+        yield [partial(grid.add, i) for i in range(num_envs)]
+        grid.write()
     except BaseException:
         writer.discard()
         raise
     writer.close()
 
 
-class _Wall:
-    """The newest picture of each environment; a round is over when one of them brings its next."""
+class _Grid:
+    """The newest frame of each environment; they are written when one of them has its next."""
 
     def __init__(self, writer: VideoWriter, num_envs: int, format: Format):
-        self._writer, self._format = writer, format
+        self._writer = writer
+        self._format = format
         self._tiles: dict[int, Tile] = {}
         self._episodes = [0] * num_envs
-        self._brought: set[int] = set()
+        self._updated: set[int] = set()
         self._fps = DEFAULT_FPS
 
-    def take(self, i: int, shot: Shot) -> None:
-        self._episodes[i] += shot.first
+    def add(self, i: int, frame: RenderedFrame) -> None:
+        self._episodes[i] += frame.first
         if self._episodes[i] != 1 or not self._format.room(self._writer):
             return
-        if i in self._brought:
+        if i in self._updated:
             self.write()
-        self._tiles[i] = self._format.tile(shot)
-        self._brought.add(i)
-        self._fps = self._format.fps or shot.fps
+        self._tiles[i] = self._format.tile(frame)
+        self._updated.add(i)
+        self._fps = self._format.fps or frame.fps
 
     def write(self) -> None:
-        """Write what was brought since the last time."""
-        if self._brought and self._format.room(self._writer):
+        """Write the newest frames if one is new since the last time."""
+        if self._updated and self._format.room(self._writer):
             self._writer.add_tiles([self._tiles[i] for i in sorted(self._tiles)], self._fps)
-        self._brought.clear()
+        self._updated.clear()
 
 
 class EachEpisode:
-    """A sink that writes every episode to a file of its own, named after the step at which it began.
+    """A frame callback that writes every episode to a file of its own, named after the step at which it began.
 
-    What it is shown before it is attached is not part of a run.
+    Frames before `attach` are ignored: they are not part of a run.
     """
 
     def __init__(self, folder: Path):
@@ -188,27 +202,28 @@ class EachEpisode:
         self._writer: VideoWriter | None = None
 
     def attach(self, step: Callable[[], int], done: Callable[[Path], None]) -> None:
-        """Let `step` tell the step of the run, and tell `done` of each finished video."""
-        self._step, self._done = step, done
+        """Begin to write: `step` returns the step of the run, `done` is called with the path of each finished video."""
+        self._step = step
+        self._done = done
 
-    def __call__(self, shot: Shot) -> None:
-        """Take a picture."""
+    def __call__(self, frame: RenderedFrame) -> None:
+        """Add a frame."""
         if self._step is None:
             return
-        if shot.first:
+        if frame.first:
             self._finish()
-            self._first = self._format.tile(shot)
+            self._first = self._format.tile(frame)
             return
         if self._first is not None:
-            # Not before: the step that ends an episode and begins the next is counted when it is over.
+            # Not earlier: the step that ends an episode and begins the next is counted after both.
             self._writer = VideoWriter(self._folder / f"episode-{self._step():09d}.mp4")
-            self._writer.add_tiles([self._first], shot.fps)
+            self._writer.add_tiles([self._first], frame.fps)
             self._first = None
         if self._writer is not None and self._format.room(self._writer):
-            self._writer.add_tiles([self._format.tile(shot)], shot.fps)
+            self._writer.add_tiles([self._format.tile(frame)], frame.fps)
 
     def discard(self) -> None:
-        """Drop the episode under way."""
+        """Discard the current episode."""
         self._first = None
         if self._writer is not None:
             self._writer.discard()
@@ -216,8 +231,8 @@ class EachEpisode:
 
     def _finish(self) -> None:
         if self._writer is not None:
-            done, self._writer = self._writer, None
-            self._done(done.close())
+            finished, self._writer = self._writer, None
+            self._done(finished.close())
 
 
 def frames_per_second(metadata: dict[str, Any] | None) -> int:

@@ -1,4 +1,4 @@
-"""Videos, encoded frame by frame as they come, and looked at before anyone is told of them."""
+"""Videos, encoded frame by frame and verified when they are closed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rlkit.core.types import Array, RunError, UsageError
-from rlkit.rendering.frames import captioned, check_picture, scaled, tiled
+from rlkit.rendering.frames import captioned, check_frame, scaled, tiled
 
 if TYPE_CHECKING:
     import av
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 DEFAULT_FPS = 30
 
 DARK = 32
-"""What has no pixel brighter than this is black."""
+"""A video without a pixel brighter than this is black."""
 
 Tile = tuple[Array, str]
-"""A picture [H, W, 3] uint8, and what is written below it."""
+"""A frame [H, W, 3] uint8, and its caption."""
 
 
 class VideoWriter:
-    """Streams pictures to an mp4 (H.264); memory does not grow with length."""
+    """Writes frames to an mp4 file (H.264); memory does not grow with its length."""
 
     def __init__(self, path: Path, height: int | None = None):
-        """Write to `path` under a temporary name; it gets its own when `close` has verified it.
+        """Write to a temporary name beside `path`; `close` renames the file once it is verified.
 
         Args:
             path: of the video.
-            height: of each picture, without its caption; None: as it comes.
+            height: to which frames are scaled, without the caption; None: as they are.
         """
         self.path = path
         self.frames = 0
@@ -42,12 +42,20 @@ class VideoWriter:
         self._container: av.container.OutputContainer | None = None
         self._stream: Any = None
 
-    def add(self, picture: Array, fps: int = DEFAULT_FPS, caption: str = "") -> None:
-        """Append one picture; the first sets size and `fps`."""
-        self.add_tiles([(picture, caption)], fps)
+    def add(self, frame: Array, fps: int = DEFAULT_FPS, caption: str = "") -> None:
+        """Append a frame [H, W, 3] uint8; the first one sets size and `fps`.
+
+        Raises:
+            RunError: it is not such a frame.
+        """
+        self.add_tiles([(frame, caption)], fps)
 
     def add_tiles(self, tiles: Sequence[Tile], fps: int = DEFAULT_FPS) -> None:
-        """Append pictures of one size as one. H.264 wants even sizes: odd ones lose a row or column."""
+        """Append frames of one size as one; odd sizes lose a row or column, since H.264 needs even ones.
+
+        Raises:
+            RunError: one is not a frame [H, W, 3] uint8.
+        """
         import av
 
         frame = tiled([self._finished(*tile) for tile in tiles])
@@ -59,20 +67,20 @@ class VideoWriter:
         self._container.mux(self._stream.encode(encoded))
         self.frames += 1
 
-    def _finished(self, picture: Array, caption: str) -> Array:
-        picture = check_picture(picture)
+    def _finished(self, frame: Array, caption: str) -> Array:
+        frame = check_frame(frame)
         if self._brightest <= DARK:
-            self._brightest = int(picture.max())
-        return captioned(scaled(picture, self._height) if self._height else picture, caption)
+            self._brightest = int(frame.max())
+        return captioned(scaled(frame, self._height) if self._height else frame, caption)
 
     def close(self) -> Path:
         """Finish the file, verify it, and return its path.
 
         Raises:
-            RunError: it holds no pictures, or only black ones; nothing is left of it then.
+            RunError: it has no frames, or only black ones, or is damaged; it is deleted then.
         """
         if self._container is None:
-            raise RunError(f"video {self.path} has no frames: the environment ended before its first picture")
+            raise RunError(f"video {self.path} has no frames: the environment ended before its first frame")
         try:
             self._container.mux(self._stream.encode())
             self._container.close()
@@ -101,12 +109,12 @@ class VideoWriter:
         self._stream = self._container.add_stream(encoder(), rate=fps)
         self._stream.width, self._stream.height = width, height
         self._stream.pix_fmt = "yuv420p"
-        # With several threads x264 cuts frames into slices: larger files, which were seen to differ from time to time.
+        # With several threads x264 splits frames into slices: larger files, which sometimes differ between runs.
         self._stream.codec_context.thread_count = 1
 
 
 def encoder() -> str:
-    """Return the name of an H.264 or MPEG-4 encoder that this machine has.
+    """Return the name of an available H.264 or MPEG-4 encoder.
 
     Raises:
         UsageError: there is none.
@@ -123,18 +131,18 @@ def verify(path: Path, frames: int) -> None:
     """Decode a video and check its number of frames.
 
     Raises:
-        RunError: it is broken or short.
+        RunError: it has another number of frames.
     """
     import av
 
     with av.open(str(path)) as container:
-        seen = sum(1 for _ in container.decode(video=0))
-    if seen != frames:
-        raise RunError(f"video {path} holds {seen} of {frames} frames; is the disk full?")
+        decoded = sum(1 for _ in container.decode(video=0))
+    if decoded != frames:
+        raise RunError(f"video {path} has {decoded} of {frames} frames; is the disk full?")
 
 
 def animated(path: Path, *, width: int = 240, frames: int = 150) -> tuple[bytes, tuple[int, int]]:
-    """Return a video as an animated GIF with at most so many frames and columns, and its width and height."""
+    """Return a video as an animated GIF of at most `frames` frames and `width` columns, and its (width, height)."""
     import av
     from PIL import Image
 
@@ -142,25 +150,25 @@ def animated(path: Path, *, width: int = 240, frames: int = 150) -> tuple[bytes,
         stream = container.streams.video[0]
         size = min(width, stream.width), max(1, round(stream.height * min(1.0, width / stream.width)))
         stride = max(1, -(-stream.frames // frames))
-        pictures = [
+        images = [
             Image.fromarray(frame.to_ndarray(format="rgb24")).resize(size)
             for i, frame in enumerate(container.decode(video=0))
             if i % stride == 0
         ]
         seconds = stride / float(stream.average_rate or DEFAULT_FPS)
     file = BytesIO()
-    pictures[0].save(file, "GIF", save_all=True, append_images=pictures[1:], duration=round(1000 * seconds), loop=0)
+    images[0].save(file, "GIF", save_all=True, append_images=images[1:], duration=round(1000 * seconds), loop=0)
     return file.getvalue(), size
 
 
 def still(path: Path) -> bytes:
-    """Return a picture near the middle of a video, as JPEG."""
+    """Return a frame near the middle of a video as JPEG."""
     import av
     from PIL import Image
 
     file = BytesIO()
     with av.open(str(path)) as container:
         container.seek((container.duration or 0) // 2)
-        picture = next(container.decode(video=0)).to_ndarray(format="rgb24")
-    Image.fromarray(picture).save(file, "JPEG", quality=80)
+        frame = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    Image.fromarray(frame).save(file, "JPEG", quality=80)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Experience replay: every observation, and every frame of a stack of them, lies in memory once."""
+"""Experience replay, in which every observation, and every frame of a stack, is stored once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where frames lie: a ring of arrays in memory, in a file on disk, or on a GPU."""
+"""Storage of frames: a ring of arrays in memory, in a file on disk, or on a GPU."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from rlkit.core.types import Array, RunError, Tree, UsageError
 
 LOCATIONS = ("auto", "memory", "disk", "gpu")
 
-WORTH_TELLING = 100_000_000
-"""Bytes of memory of which a user is told."""
+ANNOUNCED_FROM = 100_000_000
+"""Bytes of memory from which the user is informed."""
 
 KEPT = 4
-"""Arrays that `Buffers` keeps: a batch or two in use, and one of another size in between."""
+"""The number of arrays in `Buffers`: for one or two batches in use, and one of another size in between."""
 
 
 def _unheld() -> int:
-    """Return how many references to an array are counted where only the container of a loop holds it."""
+    """Return the reference count of an array that only the container of a loop refers to."""
     for array in deque([np.empty(0)]):
         return sys.getrefcount(array)
     raise AssertionError
@@ -40,7 +40,7 @@ UNHELD = _unheld()
 
 
 class Frames(Protocol):
-    """A ring of `size` frames, all of one form (shapes and dtypes); frame number i lies at place i % size."""
+    """A ring of `size` frames of the same shapes and dtypes; frame number i is at place i % size."""
 
     size: int
 
@@ -48,10 +48,10 @@ class Frames(Protocol):
         """Store frames [K, ...] as numbers `first`, `first` + 1, …"""
 
     def take(self, places: Array) -> Any:
-        """Return the frames [*places.shape, ...] at `places`: NumPy arrays, or tensors where they lie on a GPU."""
+        """Return the frames [*places.shape, ...] at `places`, int: NumPy arrays, or tensors if they are on a GPU."""
 
     def read(self, places: Array) -> Tree:
-        """Return them as NumPy arrays wherever they lie."""
+        """Return the frames [*places.shape, ...] at `places` as NumPy arrays in memory of their own."""
 
     @property
     def part(self) -> Callable[[Any, Any], Any]:
@@ -64,13 +64,13 @@ class ArrayFrames:
     part = staticmethod(operator.getitem)
 
     def __init__(self, array: Array):
-        """Use `array` [size, ...], whose contents do not matter yet."""
+        """Use `array` [size, ...], which may be uninitialized."""
         self._array = array
         self._buffers = Buffers()
         self.size = len(array)
 
     def put(self, first: int, frames: Array) -> None:
-        """Store frames [K, ...], around the seam where they cross it."""
+        """Store frames [K, ...], wrapping around at the end of the ring."""
         start = first % self.size
         room = self.size - start
         if len(frames) <= room:
@@ -82,26 +82,26 @@ class ArrayFrames:
     def take(self, places: Array) -> Array:
         """Return copies of the frames at `places`."""
         out = self._buffers.get((*places.shape, *self._array.shape[1:]), self._array.dtype)
-        # Clipping changes no place that is there; NumPy would else write to a buffer of its own first.
+        # Clipping changes no valid place; without it NumPy would write to a buffer of its own first.
         return self._array.take(places, axis=0, out=out, mode="clip")
 
     def read(self, places: Array) -> Array:
-        """Return them in memory of their own."""
+        """Return the frames [*places.shape, ...] in memory of their own."""
         return self._array.take(places, axis=0)
 
 
 class Buffers:
-    """Arrays that are handed out again once nobody holds them, nor a view or a tensor of them, any more.
+    """Arrays that are reused once nothing refers to them, nor to a view or a tensor of them.
 
-    Fresh memory comes page by page and zeroed, which costs more than the copy that goes into it.
+    New memory comes page by page and zeroed, which takes longer than the copy into it.
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin without arrays."""
         self._arrays: deque[Array] = deque(maxlen=KEPT)
 
     def get(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return an array whose contents do not matter."""
+        """Return an uninitialized array."""
         for array in self._arrays:
             if array.shape == shape and array.dtype == dtype and sys.getrefcount(array) == UNHELD:
                 return array
@@ -110,12 +110,12 @@ class Buffers:
 
 
 class TensorFrames:
-    """Frames in a torch tensor, for agents that live on a GPU: what is sampled never crosses the bus."""
+    """Frames in a torch tensor, for agents on a GPU: samples never cross the bus."""
 
     part = staticmethod(operator.getitem)
 
     def __init__(self, size: int, shape: tuple[int, ...], dtype: np.dtype[Any], device: str):
-        """Take the memory on `device`."""
+        """Allocate the memory on `device`."""
         import torch
 
         self._torch = torch
@@ -133,7 +133,7 @@ class TensorFrames:
         return self._tensor[index]
 
     def read(self, places: Array) -> Array:
-        """Return them as a NumPy array."""
+        """Return the frames [*places.shape, ...] as a NumPy array."""
         frames: Array = self.take(places).cpu().numpy()
         return frames
 
@@ -157,23 +157,23 @@ class TreeFrames:
         return tree.map(lambda ring: ring.take(places), self._rings)
 
     def read(self, places: Array) -> Tree:
-        """Return them in memory of their own."""
+        """Return the frames at `places` in memory of their own."""
         return tree.map(lambda ring: ring.read(places), self._rings)
 
 
 def allocate(size: int, frame: Tree, location: str, device: str, scratch: Path | None) -> Frames:
-    """Return room for `size` frames like `frame`.
+    """Return storage for `size` frames like `frame`.
 
     Args:
         size: number of frames.
-        frame: one of them, for shape and dtype.
-        location: ``memory``, ``disk`` (a file that vanishes with the process), ``gpu`` (the agent's `device`), or
-            ``auto``: on the GPU where the agent lives on one and at most half of its free memory is taken.
+        frame: an example, for shapes and dtypes.
+        location: ``memory``, ``disk`` (a file that is deleted when the process ends), ``gpu`` (the agent's `device`),
+            or ``auto``: on the GPU if the agent is on one and this needs at most half of its free memory.
         device: of the agent.
-        scratch: folder of the file on disk; None: the system's temporary one.
+        scratch: folder of the file on disk; None: the system's temporary folder.
 
     Raises:
-        UsageError: the disk has not enough room.
+        UsageError: the disk does not have enough space, or ``gpu`` for an agent elsewhere.
     """
     gpu = on_gpu(size * tree.nbytes(frame), location, device)
     rings = tree.map(lambda leaf: _ring(size, leaf, location, device if gpu else "cpu", scratch), frame)
@@ -181,21 +181,21 @@ def allocate(size: int, frame: Tree, location: str, device: str, scratch: Path |
 
 
 def _ring(size: int, frame: Array, location: str, device: str, scratch: Path | None) -> Frames:
-    """Return room for `size` frames that are one array, on `device`."""
+    """Return storage for `size` frames that are one array each, on `device`."""
     if device != "cpu":
         return TensorFrames(size, frame.shape, frame.dtype, device)
     if location != "disk":
         return ArrayFrames(np.empty((size, *frame.shape), frame.dtype))
     folder = Path(tempfile.gettempdir()) if scratch is None else scratch
     folder.mkdir(parents=True, exist_ok=True)
-    # The file has no name once it is open, so nothing is left of it however the process ends.
+    # The file has no name once it is open, so it is gone however the process ends.
     with tempfile.TemporaryFile(dir=folder) as file:
-        _take(file.fileno(), max(1, size * frame.nbytes), folder)
+        _reserve(file.fileno(), max(1, size * frame.nbytes), folder)
         return ArrayFrames(np.memmap(file, frame.dtype, "r+", shape=(size, *frame.shape)))
 
 
-def _take(file: int, needed: int, folder: Path) -> None:
-    """Give a file so many bytes of the disk, for a page that cannot be written later ends the process."""
+def _reserve(file: int, needed: int, folder: Path) -> None:
+    """Reserve `needed` bytes of the disk for a file: a page that cannot be written later would end the process."""
     try:
         if sys.platform == "linux":
             os.posix_fallocate(file, 0, needed)
@@ -209,10 +209,10 @@ def _take(file: int, needed: int, folder: Path) -> None:
 
 
 def on_gpu(needed: int, location: str, device: str) -> bool:
-    """Tell whether frames of `needed` bytes go to the agent's `device`.
+    """Return whether frames of `needed` bytes are stored on a GPU, the agent's `device`.
 
     Raises:
-        UsageError: ``gpu`` is asked for, but the agent lives elsewhere.
+        UsageError: `location` is ``gpu``, but the agent is not on one.
     """
     if location == "gpu" and not device.startswith("cuda"):
         raise UsageError(f"replay.location=gpu needs an agent on a GPU, not device={device}; use memory or disk")
@@ -228,10 +228,10 @@ def _free_gpu_memory(device: str) -> int:
 
 
 def require_room(needed: int, what: str, location: str, device: str, scratch: Path | None) -> None:
-    """Check that `needed` bytes can be had before they are taken.
+    """Check that `needed` bytes are free at `location` before they are allocated.
 
     Raises:
-        UsageError: they cannot; `what` is part of the line.
+        UsageError: they are not; `what` is part of the message.
     """
     if on_gpu(needed, location, device):
         _require(needed, _free_gpu_memory(device), what, "on the GPU", "replay.location=memory or a lower capacity")
@@ -251,10 +251,10 @@ def announce(
     scratch: Path | None,
     tell: Callable[[str], None],
 ) -> None:
-    """Check that there is room for so many bytes of frames, and of rows, which always lie in memory, and tell of it.
+    """Check that there is room for `frames` bytes of frames, and `rows` bytes of rows in memory, and report large ones.
 
     Raises:
-        UsageError: there is not.
+        UsageError: there is not enough room.
     """
     what = f"a replay of {capacity:,} transitions"
     apart = on_gpu(frames, location, device) or location == "disk"
@@ -262,7 +262,7 @@ def announce(
     if apart:
         require_memory(rows, what, "set replay.capacity lower")
     where = "gpu" if on_gpu(frames, location, device) else location.replace("auto", "memory")
-    if frames + rows >= WORTH_TELLING:
+    if frames + rows >= ANNOUNCED_FROM:
         tell(f"{what} takes up to {(frames + rows) / 1e9:.2g} GB ({where})")
 
 
@@ -277,23 +277,23 @@ def _upwards(scratch: Path | None) -> list[Path]:
 
 
 def frame_count(capacity: int, stack: int, num_envs: int, frame_bytes: int) -> int:
-    """Return how many frames to make room for.
+    """Return how many frames to store for `capacity` transitions.
 
-    A transition adds one frame, the first of an episode up to `stack` more. Where frames are small there is room for
-    the worst case; where they are big for 0.5% more than one each: with episodes shorter than some 600 steps the oldest
-    transitions go a little early.
+    A transition adds one frame, the first of an episode up to `stack` more. Small frames have room for the worst case,
+    large ones for 0.5% more than one per transition: with episodes shorter than about 600 steps the oldest transitions
+    are dropped a little early.
     """
     worst = capacity * (stack + 1)
     spare = max(capacity // 200, (64 << 20) // max(1, frame_bytes))
-    # What the environments see just now is always there, even if all of them began anew in every step.
+    # The current observations are always stored, even if all environments begin again in every step.
     return min(worst, capacity + spare) + num_envs * (stack + 1) ** 2
 
 
 def check_location(location: str) -> str:
-    """Return `location`.
+    """Return `location` if it is one of `LOCATIONS`.
 
     Raises:
-        UsageError: there is no such.
+        UsageError: it is not.
     """
     if location not in LOCATIONS:
         raise UsageError(f"replay.location is {location!r}; it must be one of {', '.join(LOCATIONS)}")
@@ -301,8 +301,12 @@ def check_location(location: str) -> str:
 
 
 def bytes_of(space: Any, stack: int) -> int:
-    """Return the bytes of one frame of observations of `space`, stacked `stack` high."""
+    """Return the bytes of one frame of observations of `space`, which stack `stack` frames.
+
+    Raises:
+        RunError: the observations are not arrays.
+    """
     parts = tree.leaves(space_tree(space))
     if any(part.dtype is None for part in parts):
-        raise RunError(f"observations of {space} are no arrays")
+        raise RunError(f"observations of {space} are not arrays")
     return int(sum(math.prod(part.shape or ()) * np.dtype(part.dtype).itemsize for part in parts)) // stack

@@ -1,4 +1,4 @@
-"""Prioritised experience replay, proportional variant (Schaul et al., 2016)."""
+"""Prioritized experience replay, proportional variant (Schaul et al., 2016)."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class PrioritizedReplay(UniformReplay):
         epsilon: float,
         **options: Any,
     ):
-        """Hold up to `capacity` transitions.
+        """Store up to `capacity` transitions.
 
         Args:
-            capacity: transitions.
+            capacity: number of transitions.
             rng: draws the samples.
             alpha: exponent of priorities; 0 is uniform.
             beta: exponent of importance weights, by the number of transitions added; 1 corrects in full.
@@ -38,28 +38,31 @@ class PrioritizedReplay(UniformReplay):
             options: of `UniformReplay`.
         """
         super().__init__(capacity, rng, **options)
-        self._alpha, self._beta, self._epsilon = alpha, beta, epsilon
+        self._alpha = alpha
+        self._beta = beta
+        self._epsilon = epsilon
         self._priorities = SumTree(capacity)
         self._highest = 1.0
 
     def sample(self, batch_size: int, gamma: float | None = None) -> Batch:
-        """Draw `batch_size` transitions; weights are ``(len * probability) ** -beta`` over the largest of the batch.
+        """Draw `batch_size` transitions; weights are ``(len * probability) ** -beta``, divided by the batch's largest.
 
         `gamma` is needed as in `UniformReplay.sample`.
         """
         self._enter()
-        size, total = self._rows.total - self._first, self._priorities.total
-        slots = self._priorities.find(self._rng.random(batch_size) * total)
+        size = self._rows.total - self._first
+        total = self._priorities.total
+        slots = self._priorities.prefix_sum_index(self._rng.random(batch_size) * total)
         weight = (size * self._priorities[slots] / total) ** -self._beta(self._rows.total)
         return self._batch(self._numbers(slots), (weight / weight.max()).astype(np.float32), gamma)
 
     def update_priorities(self, index: Array, td_error: Array) -> None:
-        """Set the priority of the rows number `index` [B] by their errors [B]; those gone meanwhile are passed over."""
+        """Set the priorities of rows number `index` [B] int64 by their errors [B]; rows dropped since are skipped."""
         self._enter()
-        there = index >= self._first
-        priority = (np.abs(td_error[there].astype(np.float64)) + self._epsilon) ** self._alpha
+        stored = index >= self._first
+        priority = (np.abs(td_error[stored].astype(np.float64)) + self._epsilon) ** self._alpha
         if len(priority):
-            self._priorities[index[there] % self._rows.capacity] = priority
+            self._priorities[index[stored] % self._rows.capacity] = priority
             self._highest = max(self._highest, float(priority.max()))
 
     def _numbers(self, slots: Array) -> Array:
@@ -78,15 +81,16 @@ class PrioritizedReplay(UniformReplay):
         return other
 
     def _entered_state(self) -> State:
-        """Return the contents, and the priorities of the rows that are there."""
+        """Return the contents, and the priorities of the stored rows."""
         state = super()._entered_state()
         slots = np.arange(self._first, self._rows.total) % self._rows.capacity
         return {**state, "priorities": self._priorities[slots], "highest": self._highest}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         super().load_state_dict(state)
-        self._priorities, self._highest = SumTree(self._rows.capacity), state["highest"]
+        self._priorities = SumTree(self._rows.capacity)
+        self._highest = state["highest"]
         slots = np.arange(self._first, self._rows.total) % self._rows.capacity
         if len(slots):
             self._priorities[slots] = state["priorities"]

@@ -1,4 +1,4 @@
-"""The rows of a replay: which frames each transition shows, what was done and got, and what came after it."""
+"""The rows of a replay: the frames, action, reward and successor of each transition."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from rlkit.core.types import Array
 NONE = -1
 
 FIELDS = ("action", "reward", "discount", "next_legal_actions")
-"""What a row takes from its transition as it is."""
+"""The fields of a transition that its row stores unchanged."""
 
 PENDING_COLUMNS = ("action", "reward", "discount", "last", "next_legal_actions")
-"""What is kept of a row that was added but not entered yet.
+"""The columns of rows that were added but not entered yet.
 
-As bytes, column by column: for the few values that a call brings, that is a fraction of the time that NumPy takes to
-store them.
+They are stored as bytes, column by column: for the few values of a call, that takes a fraction of NumPy's time.
 """
 
 LAST = PENDING_COLUMNS.index("last")
@@ -33,12 +32,12 @@ def layout(values: Mapping[str, Array]) -> Layout:
 
 
 def no_rows() -> tuple[bytearray, ...]:
-    """Return an empty content of each pending column."""
+    """Return empty bytes for each pending column."""
     return bytearray(), bytearray(), bytearray(), bytearray(), bytearray()
 
 
 def columns(contents: tuple[bytearray, ...], known: Layout) -> dict[str, Array]:
-    """Return the pending columns [K, ...] in `contents`."""
+    """Return the pending columns [K, ...] in `contents` by name."""
     made = {}
     for (name, dtype, shape), content in zip(known, contents, strict=False):
         made[name] = np.frombuffer(content, dtype).reshape(-1, *shape)
@@ -46,22 +45,22 @@ def columns(contents: tuple[bytearray, ...], known: Layout) -> dict[str, Array]:
 
 
 class TransitionRing:
-    """A ring of `capacity` transitions; number i lies at slot i % capacity.
+    """A ring of `capacity` transitions; number i is in slot i % capacity.
 
-    Beside `FIELDS` a row holds
+    Besides `FIELDS` a row has
 
     - ``window`` [S + 1] int32: the places of its frames: S of the observation, newest last, and the successor's newest;
-    - ``oldest`` int64: the number of the oldest of them: where that frame is gone, so is the row;
-    - ``env`` int32 and ``follows`` bool: whether it goes on where the newest row of the same environment ended;
+    - ``oldest`` int64: the number of the oldest of them: once that frame is overwritten, the row is dropped;
+    - ``env`` int32, and ``follows`` bool: whether it continues the previous row of the same environment;
     - ``successor`` int32: the slot of the row that follows it, or `NONE`.
 
     Attributes:
         arrays: the columns by name, [capacity, ...].
-        total: rows ever added.
+        total: number of rows ever added.
     """
 
     def __init__(self, capacity: int):
-        """Make room for `capacity` rows when the first ones come."""
+        """Make a ring of `capacity` rows; memory is allocated by the first `add`."""
         self.capacity = capacity
         self.total = 0
         self.arrays: dict[str, Array] = {}
@@ -81,35 +80,36 @@ class TransitionRing:
         return (start + np.arange(count)) % self.capacity
 
     def copied(self) -> TransitionRing:
-        """Return rows of their own with the same contents."""
+        """Return a copy."""
         other = TransitionRing(self.capacity)
-        other.total, other.arrays = self.total, {name: array.copy() for name, array in self.arrays.items()}
+        other.total = self.total
+        other.arrays = {name: array.copy() for name, array in self.arrays.items()}
         return other
 
     def link(self, before: Array, after: Array) -> None:
-        """Let the rows number `after` [K] be what follows those number `before` [K] that are still there."""
-        there = before >= self.total - self.capacity
-        self.arrays["successor"][before[there] % self.capacity] = after[there] % self.capacity
+        """Make rows number `after` [K] the successors of rows number `before` [K], if these are still stored."""
+        stored = before >= self.total - self.capacity
+        self.arrays["successor"][before[stored] % self.capacity] = after[stored] % self.capacity
 
     def relink(self, first: int) -> None:
-        """Find again what follows each row from number `first` on."""
+        """Recompute the successor of each row from number `first` on."""
         numbers = np.arange(first, self.total)
         env, follows = (self.arrays[name][numbers % self.capacity] for name in ("env", "follows"))
         for one in np.unique(env):
             mine = numbers[env == one]
-            going_on = follows[env == one][1:]
-            self.link(mine[:-1][going_on], mine[1:][going_on])
+            linked = follows[env == one][1:]
+            self.link(mine[:-1][linked], mine[1:][linked])
 
     def take(self, name: str, slots: Array) -> Any:
-        """Return the column `name` at `slots`, or None where rows have none such."""
+        """Return the column `name` [*slots.shape, ...] at `slots`, or None if rows do not have it."""
         return self.arrays[name].take(slots, axis=0) if name in self.arrays else None
 
     def walk(self, slots: Array, steps: int, gamma: float) -> tuple[Array, Array, Array]:
-        """Return (reward, discount, end) of up to `steps` steps from each of `slots`, each [B].
+        """Return (reward, discount, end) of up to `steps` steps from each of `slots` [B], each [B].
 
         ``reward`` is the sum of gamma-discounted rewards, ``end`` the slot of the last step, and ``discount`` such that
         ``reward + gamma * discount * value(successor of end)`` is the n-step target (Sutton & Barto, eq. 7.1). A walk
-        ends early where an episode does, and at the newest row.
+        ends early at the end of an episode and at the newest row.
         """
         reward, discount, end = self.take("reward", slots), self.take("discount", slots), slots
         for _ in range(steps - 1):
@@ -122,9 +122,9 @@ class TransitionRing:
         return reward, discount, end
 
     def first_with(self, oldest: int, first: int, block: int) -> int:
-        """Return the number of the first row, from `first` on, after which no row shows a frame before `oldest`.
+        """Return the number of the first row, from `first` on, that has, as all later ones, no frame before `oldest`.
 
-        Rows come in the order of their frames, but for those of environments that began anew; those lie within `block`.
+        Rows are in the order of their frames, except those of environments that began again: these are within `block`.
         """
         while first < self.total:
             numbers = np.arange(first, min(first + block, self.total))

@@ -1,4 +1,4 @@
-"""Experience replay (Lin, 1992) in which every frame lies once, with n-step returns."""
+"""Experience replay (Lin, 1992) that stores every frame once, with n-step returns."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ OLDEST, NEWEST = np.s_[:, 0], np.s_[:, -1]
 """The oldest and the newest frame of each of the stacks [K, S, ...]."""
 
 SEGMENT = 2_000
-"""Frames, or transitions, in one file of a checkpoint: full ones are linked, so a checkpoint costs what is new."""
+"""Frames, or transitions, in one file of a checkpoint: full files are linked, so only new data is written."""
 
 PENDING = 2048
-"""Transitions that are entered together: what is to be done once for each call would else be most of the work."""
+"""Transitions that are entered together: the work per call would otherwise dominate."""
 
 
 class UniformReplay:
@@ -32,10 +32,10 @@ class UniformReplay:
 
     A transition's observation and successor are put together from frames when it is sampled. The successor of one
     observation is the next observation, and a stack of S frames shares all but one with the stack before it, so each
-    step adds one frame: 4x84x84 bytes of Atari cost 7,056 a step. Nothing is assumed of how a stack looks when an
-    episode begins, nor of which row follows which: where an observation is not what the environment's last row led to,
-    all its frames are new. Memory is taken at the first `add`, in the shapes and dtypes that the transitions have.
-    Of an observation that is a tree each leaf has such frames.
+    step adds one frame: Atari's 4x84x84 bytes cost 7,056 per step. Nothing is assumed about a stack at the beginning of
+    an episode, nor about which row follows which: if an observation is not the successor in the environment's last row,
+    all its frames are stored. Memory is allocated at the first `add`, by the shapes and dtypes of the transitions. If
+    observations are trees, each leaf has its own frames.
     """
 
     prioritized = False
@@ -56,45 +56,46 @@ class UniformReplay:
         tell: Callable[[str], None] = lambda line: None,
         learns: bool = True,
     ):
-        """Hold up to `capacity` transitions.
+        """Store up to `capacity` transitions.
 
         Args:
-            capacity: transitions; with short episodes of big frames the oldest go a little early (`frame_count`).
+            capacity: number of transitions; with short episodes of large frames the oldest are dropped a little early
+                (`frame_count`).
             rng: draws the samples.
-            n_step: steps whose rewards are added up; 1 is plain Q-learning.
-            frame_stack: frames stacked along the first axis of an observation; 1 where none are.
+            n_step: number of steps whose rewards are added up; 1 for one-step targets.
+            frame_stack: number of frames stacked along the first axis of an observation; 1: none are.
             location: of the frames, one of `LOCATIONS`.
-            compress: deflate the segments of checkpoints; lossless, slower, and a tenth of the bytes for Atari.
+            compress: deflate the segments of checkpoints: lossless, slower, and a tenth of the bytes for Atari.
             device: of the agent.
             scratch: folder for ``location=disk``.
             num_envs: N.
-            observation_space: of one environment; where given, memory is checked and told of before it is taken.
-            tell: takes that line.
-            learns: False where the agent is only to act: nothing will be added, so there need be no room.
+            observation_space: of one environment; if given, memory is checked and reported before it is allocated.
+            tell: called with the line that reports it.
+            learns: False if the agent only acts: nothing will be added, so no memory is needed.
 
         Raises:
-            UsageError: an unknown location, too little room, or returns of no step.
+            UsageError: an unknown location, too little memory, or `n_step` below 1.
         """
         require_least(1, "replay", n_step=n_step)
         self._rows = TransitionRing(capacity)
         self._rng = rng
         self._n_step = n_step
         self._stack = frame_stack
-        # Where the observation and the successor lie in the frames [B, S + 1, ...] of a transition.
+        # Indices of the observation and the successor in the frames [B, S + 1, ...] of a transition.
         self._parts = (OLDEST, NEWEST) if frame_stack == 1 else (np.s_[:, :frame_stack], np.s_[:, -frame_stack:])
         self._place = (check_location(location), device, scratch)
         self._compress = compress
         self._frames: Frames | None = None
-        self._shown = 0  # frames ever stored
-        self._first = 0  # the oldest row that is whole
-        self._pending = no_rows()  # `COLUMNS` of what was added but not entered yet
+        self._shown = 0  # number of frames ever stored
+        self._first = 0  # number of the oldest complete row
+        self._pending = no_rows()  # `PENDING_COLUMNS` of rows that were added but not entered yet
         self._layout: Layout = []  # of those columns
         self._limit = capacity  # rows that they may hold
-        self._current = np.empty((0, frame_stack), np.int64)  # [N, S] numbers of the frames that each environment shows
+        self._current = np.empty((0, frame_stack), np.int64)  # [N, S] numbers of the current frames of each environment
         self._tail = np.empty(0, np.int64)  # [N] number of each environment's newest row
         self._broken = np.empty(0, bool)  # [N] the next row does not follow that one
         self._composed = False  # actions are trees
-        self._reached: Tree | None = None  # the last successors added, to know them again
+        self._reached: Tree | None = None  # the last successors added, to recognize them as observations
         if observation_space is not None and learns:
             size = frame_count(capacity, frame_stack, num_envs, bytes_of(observation_space, frame_stack))
             announce(capacity, size * bytes_of(observation_space, frame_stack), 0, *self._place, tell)
@@ -106,17 +107,17 @@ class UniformReplay:
 
     @property
     def _waiting(self) -> int:
-        """How many rows were added but not entered yet."""
+        """The number of rows that were added but not entered yet."""
         return len(self._pending[LAST])
 
     def add(self, transition: Transition) -> None:
         """Store the valid rows of a transition [N, ...].
 
         Raises:
-            UsageError: the first time, where there is not enough memory.
+            UsageError: at the first call, if there is not enough memory, or fewer rows than environments.
         """
         observation, action, reward, discount, successor, last, valid, _, legal, *_ = transition
-        # A list: for the few environments that there are, NumPy would take longer.
+        # A list: for a few environments NumPy would take longer.
         if observation is not self._reached or False in valid.tolist():
             self._add_irregular(transition)
             return
@@ -139,7 +140,7 @@ class UniformReplay:
 
         Args:
             batch_size: B.
-            gamma: the agent's discount factor, by which rewards of several steps are added up; needed for those.
+            gamma: the agent's discount factor, needed for rewards of several steps.
 
         Raises:
             UsageError: `n_step` is more than 1, and no gamma is given.
@@ -149,9 +150,9 @@ class UniformReplay:
         return self._batch(numbers, np.ones(batch_size, np.float32), gamma)
 
     def everything(self, gamma: float | None = None) -> Batch:
-        """Return each transition that is stored once, the oldest first, as NumPy arrays; all weights are one.
+        """Return each stored transition once, the oldest first, as NumPy arrays; all weights are one.
 
-        `gamma` is needed as in `sample`.
+        `gamma` and errors as in `sample`.
         """
         entered = self._with_all_entered()
         numbers = np.arange(entered._first, entered._rows.total)
@@ -159,13 +160,13 @@ class UniformReplay:
         return entered._batch(numbers, np.ones(len(numbers), np.float32), gamma, entered._frames.read)
 
     def update_priorities(self, index: Array, td_error: Array) -> None:
-        """Take no notice: every transition is as likely as any other."""
+        """Do nothing: every transition is equally likely."""
 
     def _batch(
         self, numbers: Array, weight: Array, gamma: float | None, take: Callable[[Array], Any] | None = None
     ) -> Batch:
         if gamma is None and self._n_step > 1:
-            raise UsageError(f"replay.n_step is {self._n_step}; more than 1 needs a gamma: give sample the agent's")
+            raise UsageError(f"replay.n_step is {self._n_step}; more than 1 needs a gamma: pass the agent's to sample")
         slots = numbers % self._rows.capacity
         reward, discount, end = self._rows.walk(slots, self._n_step, 1.0 if gamma is None else gamma)
         assert self._frames is not None
@@ -209,7 +210,8 @@ class UniformReplay:
         self._frames = allocate(size, frame, *self._place)
         self._limit = _pending_rows(self._rows.capacity, n)
         self._current = np.full((n, self._stack), NONE, np.int64)
-        self._tail, self._broken = np.full(n, NONE, np.int64), np.ones(n, bool)
+        self._tail = np.full(n, NONE, np.int64)
+        self._broken = np.ones(n, bool)
         self._layout = layout({**self._fields(transition), "last": transition.last})
         self._composed = isinstance(transition.action, dict | tuple)
 
@@ -217,7 +219,7 @@ class UniformReplay:
         return sum(value[:1].nbytes for value in self._fields(transition).values()) + 4 * (self._stack + 1) + 17
 
     def _enter(self) -> None:
-        """Make rows of the pending transitions, in which every environment showed what the one before led to."""
+        """Make rows of the pending transitions, each of which continues the one before in every environment."""
         if not self._pending[LAST]:
             return
         added = columns(self._pending, self._layout)
@@ -227,20 +229,22 @@ class UniformReplay:
         track = np.concatenate([self._current.T, (self._shown - steps * n + new).reshape(steps, n)])
         spans = np.arange(steps)[:, None] + np.arange(self._stack + 1)
         window = track[:, 0][spans] if n == 1 else track[spans].swapaxes(1, 2).reshape(steps * n, -1)
-        self._pending, self._current = no_rows(), track[steps:].T
+        self._pending = no_rows()
+        self._current = track[steps:].T
         follows = ~np.concatenate([self._broken, last[:-n]])
         new += self._rows.total
         before = np.concatenate([self._tail, new[:-n]])
         self._add_rows(added, window, (new - new[0]).astype(np.int32) % n, follows)
         self._rows.link(before[follows], new[follows])
-        self._tail, self._broken = new[-n:], last[-n:]
+        self._tail = new[-n:]
+        self._broken = last[-n:]
 
     def _add_irregular(self, transition: Transition) -> None:
-        """Enter a transition in which some environment was reset, began anew, or was shown something unexpected."""
+        """Enter a transition in which some environment was reset, began again, or had an unexpected observation."""
         if self._frames is None:
             self._begin(transition)
         self._enter()
-        # What an environment shows after a row that is skipped is not known here.
+        # After a skipped row, the observation of its environment is not known here.
         self._reached = transition.next_observation if transition.valid.all() else None
         rows = np.flatnonzero(transition.valid)
         known = rows[self._shows(rows, tree.take(transition.observation, rows))]
@@ -262,17 +266,17 @@ class UniformReplay:
         self._broken = np.where(transition.valid, transition.last, self._broken)
 
     def _shows(self, rows: Array, observation: Tree) -> Array:
-        """Tell for each of the environments `rows` [K] whether it showed this `observation` [K, ...] at last."""
+        """Return [K] bool: whether the last frames of the environments `rows` [K] are this `observation` [K, ...]."""
         assert self._frames is not None
         current = self._current[rows]
-        there: Array = current.min(axis=1) >= max(0, self._shown - self._frames.size)
+        same: Array = current.min(axis=1) >= max(0, self._shown - self._frames.size)
         shown = self._frames.read(current % self._frames.size)
-        for same in tree.leaves(tree.map_many(_same_rows, shown, observation)):
-            there &= same
-        return there
+        for of_leaf in tree.leaves(tree.map_many(_same_rows, shown, observation)):
+            same &= of_leaf
+        return same
 
     def _show(self, env: int, frames: Tree) -> None:
-        """Store the frames [S, ...] with which an episode begins; equal neighbours, where a stack was padded, once."""
+        """Store the first frames [S, ...] of an episode; equal neighbors, as in a padded stack, are stored once."""
         assert self._frames is not None
         each = [tree.take(frames, i) for i in range(self._stack)]
         new = np.array([True, *(not tree.equal(*pair) for pair in pairwise(each))])
@@ -290,26 +294,26 @@ class UniformReplay:
         self._entered(slots, oldest, self._whole(self._rows.total))
 
     def _whole(self, total: int) -> int:
-        """Return the number of the oldest row, of `total` that were added, that has its slot and all of its frames."""
+        """Return the number of the oldest of `total` rows whose slot and frames are not overwritten."""
         first = max(self._first, total - self._rows.capacity)
         lost = 0 if self._frames is None else self._shown - self._frames.size
-        # Rows that wait show the newest frames, which are there.
+        # Pending rows have the newest frames, which are always stored.
         block = max(PENDING, len(self._tail) * (self._stack + 2))
         return self._rows.first_with(lost, first, block) if lost > 0 else first
 
     def _entered(self, slots: Array, oldest: int, whole: int) -> None:
-        """Take note of new rows in `slots`, and that those before number `whole` are gone.
+        """Record new rows in `slots`, and that rows before number `whole` are dropped.
 
-        From number `oldest` on these still lie in their slots.
+        Those from number `oldest` on are still in their slots.
         """
         self._first = whole
 
     def state_dict(self) -> State:
-        """Return the contents in segments, what each environment shows, and the generator."""
+        """Return the contents in segments, the current frames of each environment, and the generator."""
         return self._with_all_entered()._entered_state()
 
     def _with_all_entered(self) -> Self:
-        """Return this replay where no row waits, else a copy of its rows, which shares the frames, with all entered."""
+        """Return this replay if no row is pending, else a copy, which shares the frames, with all rows entered."""
         if not self._waiting:
             return self
         other = self._copied()
@@ -357,11 +361,15 @@ class UniformReplay:
         return {"frames": tree.pack(self._frames.read(np.arange(low, high) % self._frames.size))}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
-        self._pending, self._reached = no_rows(), None
+        """Restore a state from `state_dict`."""
+        self._pending = no_rows()
+        self._reached = None
         self._rng.bit_generator.state = state["rng"]
-        self._current, self._tail, self._broken = (np.array(state[key]) for key in ("current", "tail", "broken"))
-        self._rows, self._frames = TransitionRing(self._rows.capacity), None
+        self._current = np.array(state["current"])
+        self._tail = np.array(state["tail"])
+        self._broken = np.array(state["broken"])
+        self._rows = TransitionRing(self._rows.capacity)
+        self._frames = None
         self._limit = _pending_rows(self._rows.capacity, len(self._tail))
         for segment in state["frames"]:
             self._put_frames(int(segment.name.split("-")[2]), tree.unpack(segment.read()["frames"]))
@@ -371,7 +379,9 @@ class UniformReplay:
             self._rows.add(rows)
             self._layout = layout({**rows, "last": rows["follows"]})
             self._composed = rows["action"].dtype.names is not None
-        self._first, self._shown, self._rows.total = state["first"], state["shown"], state["total"]
+        self._first = state["first"]
+        self._shown = state["shown"]
+        self._rows.total = state["total"]
         if self._rows.arrays:
             self._rows.relink(self._first)
 
@@ -384,11 +394,11 @@ class UniformReplay:
 
 
 def _pending_rows(capacity: int, num_envs: int) -> int:
-    """Return how many rows may wait: whole steps of all environments, and never more than are stored."""
+    """Return how many rows may be pending: whole steps of all environments, and at most `capacity`."""
     return min(PENDING, capacity) // max(1, num_envs) * num_envs
 
 
 def _same_rows(shown: Array, observation: Array) -> Array:
-    """Tell for each of the rows of frames [K, S, ...] whether it is the same as that of an observation [K, ...]."""
+    """Return [K] bool: whether rows of frames [K, S, ...] equal those of an observation [K, ...]."""
     same = shown == observation.reshape(shown.shape)
     return np.asarray(same.all(axis=tuple(range(1, same.ndim))))

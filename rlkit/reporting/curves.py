@@ -71,7 +71,7 @@ def mean_curve(group: Group, seeds: Sequence[Line]) -> Curve:
 
 
 def _smoothed(run: Run) -> Line | None:
-    whole = column(run, "episodes", "cut") == 0
+    whole = column(run, "episodes", "truncated_by_checkpoint") == 0
     steps, returns = _finite(*(column(run, "episodes", name)[whole] for name in ("step", "return/raw")))
     taken = max(window(len(returns)), len(returns) // SHARE)
     return Line(steps, moving_average(returns, taken)) if len(returns) else None

@@ -25,11 +25,15 @@ if TYPE_CHECKING:
     from rlkit.learners.estimators.epochs import OnEpoch
     from rlkit.planning.mdp import FiniteMDP
     from rlkit.planning.search import Model
-    from rlkit.rendering.render_wrapper import Sink
+    from rlkit.rendering.render_wrapper import FrameCallback
 
 
 def make_environment(
-    config: EnvironmentConfig, *, num_envs: int, render_mode: str | None = None, films: Sequence[Sink] = ()
+    config: EnvironmentConfig,
+    *,
+    num_envs: int,
+    render_mode: str | None = None,
+    frame_callbacks: Sequence[FrameCallback] = (),
 ) -> Environment:
     """Build N environments.
 
@@ -37,18 +41,18 @@ def make_environment(
         config: what they are made of.
         num_envs: N.
         render_mode: Gymnasium's, for environments that take one.
-        films: the i-th is shown every picture of environment i.
+        frame_callbacks: the i-th is called with every frame of environment i.
 
     Raises:
         UsageError: what ``env._target_`` made is no environment, or cannot be filmed.
     """
-    modes = ["rgb_array" if index < len(films) else render_mode for index in range(num_envs)]
+    modes = ["rgb_array" if index < len(frame_callbacks) else render_mode for index in range(num_envs)]
     context = _environment_context(config, num_envs, filmed=modes[0] is not None)
     make_env = prepare(config.env, context, "env")
     first = make_env(_with_mode(context, modes[0]))
     if isinstance(first, VectorEnv):
-        return _native(config, make_env, first, films)
-    if config.vectorization is Vectorization.native and not films:
+        return _native(config, make_env, first, frame_callbacks)
+    if config.vectorization is Vectorization.native and not frame_callbacks:
         first.close()
         raise UsageError(
             "vectorization=native needs an environment that steps many by itself, and this one makes a single "
@@ -60,7 +64,7 @@ def make_environment(
 
     def make(index: int) -> gymnasium.Env[Any, Any]:
         env = wrap(built.pop() if built else make_env(_with_mode(context, modes[index])))
-        return _filmed(env, films[index]) if index < len(films) else env
+        return _with_frame_callback(env, frame_callbacks[index]) if index < len(frame_callbacks) else env
 
     makes = [functools.partial(make, index) for index in range(num_envs)]
     if config.vectorization is Vectorization["async"]:
@@ -72,10 +76,10 @@ def make_environment(
     return SerialEnvironment(makes, action_mask=config.action_mask)
 
 
-def _filmed(env: gymnasium.Env[Any, Any], film: Sink) -> gymnasium.Env[Any, Any]:
-    from rlkit.rendering.render_wrapper import Film
+def _with_frame_callback(env: gymnasium.Env[Any, Any], callback: FrameCallback) -> gymnasium.Env[Any, Any]:
+    from rlkit.rendering.render_wrapper import RenderWrapper
 
-    return Film(env, film)
+    return RenderWrapper(env, callback)
 
 
 def make_single(
@@ -141,8 +145,10 @@ def _wrappers(nodes: Sequence[Any]) -> Callable[[gymnasium.Env[Any, Any]], gymna
     return wrap
 
 
-def _native(config: EnvironmentConfig, make_env: Builder, vector: Any, films: Sequence[Sink]) -> Environment:
-    if films:
+def _native(
+    config: EnvironmentConfig, make_env: Builder, vector: Any, frame_callbacks: Sequence[FrameCallback]
+) -> Environment:
+    if frame_callbacks:
         vector.close()
         raise UsageError("a native vector environment cannot be filmed; set video=none, or vectorization=sync")
     if config.vectorization is Vectorization["async"]:

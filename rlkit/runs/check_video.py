@@ -9,7 +9,7 @@ from gymnasium.vector import VectorEnv
 from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.schemas import Video
 from rlkit.core.types import UsageError
-from rlkit.rendering.frames import check_picture
+from rlkit.rendering.frames import check_frame
 from rlkit.rendering.video import encoder
 from rlkit.runs import build
 
@@ -40,10 +40,10 @@ def _check_single(config: TrainRunConfig) -> None:
 def _check_frames(config: TrainRunConfig) -> None:
     """Draw one frame, so that a run does not fail at its first evaluation because it cannot."""
     seen: list[Any] = []
-    films = [lambda shot: seen.append(shot.draw())]
-    env = build.make_environment(config.environment.in_process(), num_envs=1, films=films)
+    frame_callbacks = [lambda frame: seen.append(frame.draw())]
+    env = build.make_environment(config.environment.in_process(), num_envs=1, frame_callbacks=frame_callbacks)
     try:
         env.reset([0])
-        check_picture(seen[0])
+        check_frame(seen[0])
     finally:
         env.close()

@@ -17,7 +17,7 @@ from rlkit.config.schemas import Vectorization, Video
 from rlkit.config.typed import typed
 from rlkit.core.checkpoint import Store
 from rlkit.core.resources import checked_device, torch_device
-from rlkit.core.types import UsageError, require_share
+from rlkit.core.types import UsageError, require_probability
 from rlkit.runs.folder import CHECKPOINTS, placed, training_config, training_name, training_values, write_folder
 from rlkit.runs.request import Request, require_loggers
 
@@ -115,7 +115,7 @@ def _check(config: TrainRunConfig) -> None:
             value = attrgetter(key)(config)
             if value is not None and value < least:
                 raise UsageError(f"{key} is {value}; it must be at least {least}")
-    require_share("eval.epsilon", config.eval.epsilon)
+    require_probability("eval.epsilon", config.eval.epsilon)
     if config.stop_at is not None and not config.eval.every:
         raise UsageError(
             f"stop_at={config.stop_at:g} waits for an evaluation, and eval.every=0 makes none; set eval.every"

@@ -141,8 +141,8 @@ def _record_group(
 ) -> Recording:
     """Record an episode of each seed side by side, to ``<name>.mp4``."""
     path = Path(f"{name}.mp4")
-    with side_by_side(path, len(seeds), format) as films:
-        env = build.make_environment(config.for_evaluation(), num_envs=len(seeds), films=films)
+    with side_by_side(path, len(seeds), format) as frame_callbacks:
+        env = build.make_environment(config.for_evaluation(), num_envs=len(seeds), frame_callbacks=frame_callbacks)
         recorder = ActionRecorder(with_epsilon(agent, env.action_space, epsilon, sample=sample))
         try:
             played = evaluate(recorder, env, episodes=len(seeds), max_steps=max_steps, rng=rng, episode_seeds=seeds)
@@ -180,9 +180,9 @@ def render(path: Path | str, *, out: Path | str | None = None, format: Format = 
     log = ActionLog.read(path)
     size = f"-{format.height}" if format.height else ""
     video = (path.parent if out is None else Path(out)) / f"{path.name.removesuffix(SUFFIX)}{size}.mp4"
-    with first_episode(video, format) as sink:
+    with first_episode(video, format) as frame_callback:
         config = EnvironmentConfig(**log.environment)
-        env = build.make_environment(config.for_evaluation(), num_envs=1, films=[sink])
+        env = build.make_environment(config.for_evaluation(), num_envs=1, frame_callbacks=[frame_callback])
         try:
             [(score, length, _)] = evaluate(
                 ReplayActor(log),

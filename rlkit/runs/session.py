@@ -70,7 +70,9 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
         stack.enter_context(traceback_kept(directory / "train.log"))
         interrupted = stack.enter_context(interruptions())
         film = _film(config)
-        env = build.make_environment(config.environment, num_envs=config.num_envs, films=[film] if film else [])
+        env = build.make_environment(
+            config.environment, num_envs=config.num_envs, frame_callbacks=[film] if film else []
+        )
         stack.callback(env.close)
         callbacks = _callbacks(config, added)
         stopped: list[str | None] = [None]

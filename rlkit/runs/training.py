@@ -28,7 +28,7 @@ from rlkit.runs.folder import CHECKPOINTS
 
 if TYPE_CHECKING:
     from rlkit.algorithms.tabular.compiled import CompiledLoop
-    from rlkit.rendering.render_wrapper import Sink
+    from rlkit.rendering.render_wrapper import FrameCallback
 
 STOP_AT = "stop_at was reached"
 TOTAL_EPISODES = "total_episodes was reached"
@@ -186,7 +186,7 @@ class Training:
 
         What is outside of the schedule comes after it, so that going on from it forgets that the run ended here.
         """
-        resumable = not self.opaque or self._stream.at_cut
+        resumable = not self.opaque or self._stream.at_truncation
         written = self.steps == first or self.steps in self._store.steps()
         if not written and (resumable or not self.interrupted):
             self._save(resumable=resumable)
@@ -232,7 +232,7 @@ class Training:
         for episode in episodes:
             if self._on_episode:
                 self._notify(self._on_episode, Callback.episode, episode)
-            if not episode.cut:
+            if not episode.truncated_by_checkpoint:
                 self.episodes += 1
                 self._averages.add(
                     {
@@ -360,7 +360,7 @@ def stream(config: TrainRunConfig, agent: Agent, env: Environment, *, opaque: bo
         explore=True,
         rng=seeds.generator("actions"),
         reset_seeds=lambda step: seeds.integers("episodes", step, size=env.num_envs),
-        cut_every=config.checkpoint.every if opaque else 0,
+        truncate_every=config.checkpoint.every if opaque else 0,
     )
 
 
@@ -373,13 +373,15 @@ def evaluate_agent(
     """
     settings = config.eval
     num_envs = min(settings.num_envs, settings.episodes)
-    recorder: AbstractContextManager[list[Sink]] = nullcontext([])
+    recorder: AbstractContextManager[list[FrameCallback]] = nullcontext([])
     if video_path is not None:
         from rlkit.rendering.render_wrapper import FRAMES, Format, side_by_side
 
         recorder = side_by_side(video_path, 1, Format(max_frames=FRAMES))
-    with recorder as films:
-        env = build.make_environment(config.environment.for_evaluation(), num_envs=num_envs, films=films)
+    with recorder as frame_callbacks:
+        env = build.make_environment(
+            config.environment.for_evaluation(), num_envs=num_envs, frame_callbacks=frame_callbacks
+        )
         try:
             return evaluate(
                 agent,

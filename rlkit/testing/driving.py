@@ -125,7 +125,7 @@ def is_opaque(env: Environment) -> bool:
     return env.get_state() is None
 
 
-def random_stream(env: Environment, seed: int, cut_every: int) -> Interaction:
+def random_stream(env: Environment, seed: int, truncate_every: int) -> Interaction:
     """Return the stream of random play in `env`, as a training run would make it."""
     seeds = Seeds(seed)
     return interact(
@@ -134,7 +134,7 @@ def random_stream(env: Environment, seed: int, cut_every: int) -> Interaction:
         explore=True,
         rng=seeds.generator("actions"),
         reset_seeds=lambda step: seeds.integers("episodes", step, size=env.num_envs),
-        cut_every=cut_every,
+        truncate_every=truncate_every,
     )
 
 
@@ -148,14 +148,14 @@ def resumed_play(make: Callable[[], Environment], seed: int, steps: int) -> bool
     """
     part = max(2, steps // 5)
     with closing(make()) as env, closing(make()) as other:
-        cut_every = part if is_opaque(env) else 0
-        whole, resumed = (random_stream(which, seed, cut_every) for which in (env, other))
+        truncate_every = part if is_opaque(env) else 0
+        whole, resumed = (random_stream(which, seed, truncate_every) for which in (env, other))
         while whole.steps < 2 * part:
             next(whole)
         with survived(whole.state_dict()) as state:
             resumed.load_state_dict(state)
         _same_transitions(whole, resumed, 5 * part)
-    return cut_every > 0
+    return truncate_every > 0
 
 
 def _same_transitions(whole: Interaction, resumed: Interaction, until: int) -> None:

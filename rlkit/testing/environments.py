@@ -14,7 +14,7 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from rlkit.core.spaces import as_arrays
-from rlkit.rendering.frames import check_picture
+from rlkit.rendering.frames import check_frame
 from rlkit.testing import vectors
 from rlkit.testing.driving import Driver, EnvironmentStep, MakeEnv, require_contained, takes_render_mode
 from rlkit.testing.exactness import (
@@ -224,7 +224,7 @@ def pictures_are_rgb(case: EnvironmentCase) -> str | None:
 def _filmed(driver: Driver, case: EnvironmentCase) -> list[EnvironmentStep]:
     shown = [driver.reset(case.seed)]
     for _ in range(min(case.steps, 30)):
-        check_picture(driver.env.render())  # type: ignore[arg-type]
+        check_frame(driver.env.render())  # type: ignore[arg-type]
         shown.append(driver.step())
     return shown
 

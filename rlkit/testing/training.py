@@ -78,7 +78,9 @@ class Trainee:
         cut: the state cannot be read, so episodes are cut as in a training run.
     """
 
-    def __init__(self, make_agent: MakeAgent, env: Environment, seed: int, *, cut_every: int, masked: bool = False):
+    def __init__(
+        self, make_agent: MakeAgent, env: Environment, seed: int, *, truncate_every: int, masked: bool = False
+    ):
         seeds = Seeds(seed)
         self.env: Environment = Masking(env, seeds.generator("masks")) if masked else env
         # Streams are cut where the state cannot be read, as in a training run.
@@ -95,7 +97,7 @@ class Trainee:
             explore=True,
             rng=seeds.generator("actions"),
             reset_seeds=lambda step: seeds.integers("episodes", step, size=env.num_envs),
-            cut_every=cut_every if opaque else 0,
+            truncate_every=truncate_every if opaque else 0,
         )
 
     def advance(self, steps: int) -> None:
@@ -149,7 +151,7 @@ class AgentCase:
     def trainee(self, n: int | None = None, *, masked: bool = False) -> Iterator[Trainee]:
         """Give a new agent in `n` new environments, always from the same seed."""
         with closing(self.environment(n or self.num_envs)) as env:
-            yield Trainee(self.make_agent, env, self.seed, cut_every=self.part, masked=masked)
+            yield Trainee(self.make_agent, env, self.seed, truncate_every=self.part, masked=masked)
 
     @property
     def part(self) -> int:

@@ -1,18 +1,18 @@
-"""What environments and wrappers declare of themselves, and what is known of Gymnasium's own.
+"""Declarations of environments and wrappers, and those that Gymnasium's own classes would make.
 
-A class says by attributes:
+A class declares by attributes:
 
 - ``state_fields = ("_count",)``: the attributes that change while it runs. Values are plain data: numbers, strings,
-  booleans, None, arrays, and lists and dicts of them. ``()`` where none does. As with ``__slots__``, a subclass names
-  only what it adds. A class with state that is no plain attribute offers ``get_state()`` and ``set_state(state)``.
-- ``keeps_frames = True``: a wrapper that hands on every observation as it is.
-- ``frame_stack``, a number or a property: a wrapper whose observations stack so many frames along axis 0, the newest
-  last, and move by one with each step.
-- ``only_watches = True``: a wrapper that only looks on, as one that films does; it has no part in a state.
+  booleans, None, arrays, and lists and dicts of them. ``()`` if there are none. As with ``__slots__``, a subclass names
+  only what it adds. A class with state outside of plain attributes offers ``get_state()`` and ``set_state(state)``.
+- ``keeps_frames = True``: a wrapper that returns every observation unchanged.
+- ``frame_stack``, a number or a property: a wrapper whose observations stack this many frames along axis 0, the newest
+  last, shifted by one in each step.
+- ``only_watches = True``: a wrapper that only observes, such as one that records videos; it has no part in a state.
 
-A subclass inherits all of these. It loses `keeps_frames` and `frame_stack` where it has a `step`, `reset` or
-`observation` of its own, unless it declares them again, and its state cannot be read where it sets attributes that
-nobody declared (see `rlkit.vector.snapshot`).
+A subclass inherits all of these. It loses `keeps_frames` and `frame_stack` if it has its own `step`, `reset` or
+`observation`, unless it declares them again, and its state cannot be read if it sets attributes that no class
+declares (see `rlkit.vector.snapshot`).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from gymnasium import wrappers
 
 from rlkit.core.declarations import declarer, own_names
 
-SHOWS = frozenset({"step", "reset", "observation"})
+OBSERVING = frozenset({"step", "reset", "observation"})
 """The methods through which observations pass."""
 
 
 class Known(NamedTuple):
-    """What a class of Gymnasium's would declare."""
+    """The declarations of a class of Gymnasium's."""
 
     state_fields: tuple[str, ...] | None = None  # None: not known
     keeps_frames: bool = False
@@ -86,44 +86,44 @@ def _classic_control() -> Mapping[type, Known]:
 
 
 LATER = {"gymnasium.envs.toy_text": _toy_text, "gymnasium.envs.classic_control": _classic_control}
-"""Packages of environments, imported only for an environment that is from there."""
+"""Packages of environments, imported only for an environment of theirs."""
 
 
 def known(kind: type) -> Known | None:
-    """Return what is known of a class of Gymnasium's itself; None of any other."""
+    """Return the declarations of a class of Gymnasium's; None for any other class."""
     package = kind.__module__.rpartition(".")[0]
     return LATER[package]().get(kind) if package in LATER else WRAPPERS.get(kind)
 
 
 def only_watches(layer: gymnasium.Env[Any, Any]) -> bool:
-    """Tell whether a layer only looks on."""
+    """Return whether a layer only observes."""
     return bool(getattr(type(layer), "only_watches", False))
 
 
 def keeps_frames(kind: type) -> bool:
-    """Tell whether a wrapper is certain to hand on every observation as it is."""
-    found = declarer(kind, _says_of_frames, _shows_otherwise)
-    if found is None:
+    """Return whether a wrapper is certain to return every observation unchanged."""
+    owner = declarer(kind, _declares_keeping, _changes_observations)
+    if owner is None:
         return False
-    row = known(found)
-    return row.keeps_frames if row else bool(vars(found)["keeps_frames"])
+    row = known(owner)
+    return row.keeps_frames if row else bool(vars(owner)["keeps_frames"])
 
 
-def _says_of_frames(kind: type) -> bool:
+def _declares_keeping(kind: type) -> bool:
     row = known(kind)
     return row.keeps_frames if row else "keeps_frames" in vars(kind)
 
 
-def _shows_otherwise(kind: type) -> bool:
-    return bool(SHOWS & own_names(kind))
+def _changes_observations(kind: type) -> bool:
+    return bool(OBSERVING & own_names(kind))
 
 
 def stacked_frames(layer: Any) -> int | None:
-    """Return how many frames the observations of a layer are certain to stack; None where it does not stack."""
-    found = declarer(type(layer), _stacks, _shows_otherwise)
-    if found is None:
+    """Return how many frames the observations of a layer are certain to stack; None if it does not stack."""
+    owner = declarer(type(layer), _stacks, _changes_observations)
+    if owner is None:
         return None
-    row = known(found)
+    row = known(owner)
     return int(row.frame_stack(layer) if row and row.frame_stack else layer.frame_stack)
 
 

@@ -1,4 +1,4 @@
-"""How many frames an observation stacks, so that a replay can store each of them once."""
+"""The number of frames that an observation stacks, so that a replay can store each of them once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rlkit.vector.snapshot import layers
 def frame_stack(env: gymnasium.Env[Any, Any]) -> int:
     """Return S where, within an episode, ``next_observation[:-1] == observation[1:]`` of S frames along axis 0; else 1.
 
-    Only what is certain counts: outside of the stack there may be no wrapper that does not declare to leave it alone.
+    Only what is certain counts: every wrapper outside of the stack must declare ``keeps_frames``.
     """
     for layer in layers(env):
         frames = stacked_frames(layer)

@@ -1,7 +1,7 @@
-"""What the innermost environment gave, whatever wraps it: the raw reward.
+"""The raw reward: the innermost environment's own reward, whatever wraps it.
 
-A wrapper that shapes rewards need not say so. Between two decisions the rewards of the environment itself are added up
-right where they come from, and the sum is put into ``info["raw_reward"]`` outside of all wrappers.
+A wrapper that shapes rewards need not declare it. The environment's own rewards between two decisions are added up
+inside of all wrappers, and the sum is put into ``info["raw_reward"]`` outside of them.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ KEEP_REWARDS: tuple[Any, ...] = (
     OrderEnforcing.step,
     TimeLimit.step,
 )
-"""Steps that hand on reward and infos as they are: wrappers that have no other need no look below them."""
+"""Step methods that return reward and infos unchanged: wrappers with no other need no tap inside of them."""
 
 
 class RewardTap(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Right around the environment itself: adds up its rewards since `clear`, which nobody else can see.
+    """The innermost wrapper: adds up the environment's rewards since `clear`.
 
     Attributes:
-        steps: how many there were.
-        reward: their rewards' sum.
-        told: the sum of what the environment calls raw itself, in ``info["raw_reward"]``; else of its rewards.
+        steps: number of steps.
+        reward: sum of their rewards.
+        declared: sum of what the environment itself declares in ``info["raw_reward"]``, otherwise of its rewards.
     """
 
     only_watches = True
@@ -38,23 +38,25 @@ class RewardTap(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew."""
-        self.steps, self.reward, self.told = 0, 0.0, 0.0
+        """Start again from zero."""
+        self.steps = 0
+        self.reward = 0.0
+        self.declared = 0.0
 
     def step(self, action: Any) -> Any:
-        """Step, and add up."""
+        """Step, and add to the sums."""
         result = self.env.step(action)
         self.steps += 1
         self.reward += float(result[1])
-        self.told += float(result[4].get("raw_reward", result[1]))
+        self.declared += float(result[4].get("raw_reward", result[1]))
         return result
 
 
 class RawReward(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Outside of all wrappers: says in ``info["raw_reward"]`` what the innermost environment gave in a step.
+    """The outermost wrapper: puts the innermost environment's reward of a step into ``info["raw_reward"]``.
 
-    A wrapper that takes several steps for one, as `rlkit.preprocess.FrameSkip` does, brings in their sum. Where the
-    environment calls something else than its reward raw and a wrapper hides that, raw is the reward.
+    If a wrapper makes several steps in one, as `rlkit.preprocess.FrameSkip` does, it is their sum. If the environment
+    declares a raw reward in its info and a wrapper hides it, the raw reward is the environment's reward.
     """
 
     only_watches = True
@@ -64,24 +66,24 @@ class RawReward(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._tap = tap
 
     def reset(self, **keys: Any) -> Any:
-        """Reset, which gives no reward."""
+        """Reset, and remove rewards from the info."""
         observation, info = self.env.reset(**keys)
         return observation, without_rewards(info)
 
     def step(self, action: Any) -> Any:
-        """Step."""
+        """Step, and put the raw reward into the info."""
         self._tap.clear()
         observation, reward, terminated, truncated, info = self.env.step(action)
         if self._tap.steps:
-            info = {**info, "raw_reward": self._tap.told if "raw_reward" in info else self._tap.reward}
+            info = {**info, "raw_reward": self._tap.declared if "raw_reward" in info else self._tap.reward}
         return observation, reward, terminated, truncated, info
 
 
 def without_rewards(info: dict[str, Any]) -> dict[str, Any]:
-    """Return the info of a reset without what only a step can say.
+    """Return the info of a reset without the keys that belong to steps.
 
-    Gymnasium's vector environments write infos into arrays of the first value's type: a whole number that one
-    environment says at its reset would round what others say of their steps.
+    Gymnasium's vector environments write infos into arrays of the first value's type: a whole number from the reset of
+    one environment would round the values from the steps of others.
     """
     return {key: value for key, value in info.items() if key not in ("raw_reward", "game_over", "discount")}
 
@@ -90,8 +92,8 @@ def with_raw_rewards(env: gymnasium.Env[Any, Any], *, always: bool = False) -> g
     """Return `env` with the innermost environment's rewards in its infos.
 
     Args:
-        env: it is changed: its innermost wrapper wraps a `RewardTap` afterwards.
-        always: also where no wrapper can change rewards, and the reward itself would do.
+        env: it is changed: its innermost wrapper then wraps a `RewardTap`.
+        always: even if no wrapper can change rewards, so that the reward itself would do.
     """
     wrappers = _wrappers(env)
     if any(isinstance(layer, RewardTap) for layer in wrappers):
@@ -107,15 +109,15 @@ def with_raw_rewards(env: gymnasium.Env[Any, Any], *, always: bool = False) -> g
 
 def _wrappers(env: Any) -> list[gymnasium.Wrapper[Any, Any, Any, Any]]:
     """Return the wrappers from the outside in."""
-    found = []
+    wrappers = []
     while isinstance(env, gymnasium.Wrapper):
-        found.append(env)
+        wrappers.append(env)
         env = env.env
-    return found
+    return wrappers
 
 
 class VectorRewardTap(VectorWrapper[Any, Any, Any, Any, Any]):
-    """Right around a vector environment: keeps the rewards [N] and the infos of its last step."""
+    """The innermost wrapper of a vector environment: keeps the rewards [N] and the infos of its last step."""
 
     def __init__(self, env: VectorEnv[Any, Any, Any]):
         super().__init__(env)
@@ -123,17 +125,18 @@ class VectorRewardTap(VectorWrapper[Any, Any, Any, Any, Any]):
         self.infos: dict[str, Any] = {}
 
     def step(self, actions: Any) -> Any:
-        """Step, and keep."""
+        """Step, and keep rewards and infos."""
         result = self.env.step(actions)
-        self.reward, self.infos = result[1].copy(), result[4]
+        self.reward = result[1].copy()
+        self.infos = result[4]
         return result
 
 
 def tapped_vector(vector: VectorEnv[Any, Any, Any]) -> VectorRewardTap | None:
-    """Let rewards be seen below the wrappers of a vector environment; return what sees them, None where none is needed.
+    """Insert a `VectorRewardTap` inside of the wrappers of a vector environment and return it; None without wrappers.
 
     The single environments of a `gymnasium.vector.SyncVectorEnv` get `with_raw_rewards`, too; those of an
-    `AsyncVectorEnv` are out of reach in their processes.
+    `AsyncVectorEnv` cannot be reached in their processes.
     """
     core: Any = vector
     outer: Any = None

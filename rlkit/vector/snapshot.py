@@ -4,17 +4,17 @@ A layer (a wrapper, or the environment at the core) is read in the first way tha
 
 1. its class, or a base of it, offers ``get_state()`` and ``set_state(state)``. A subclass that adds state extends both,
    or declares `state_fields` for what it adds;
-2. by the attributes that its class and bases declare as `state_fields` (`rlkit.vector.declarations`), which is known of
-   some of Gymnasium's own.
+2. by the attributes that its class and bases declare as `state_fields` (`rlkit.vector.declarations`), and for
+   some of Gymnasium's own classes are known.
 
 A subclass inherits its base's `state_fields`, and names in its own what it adds. One that has none of its own, and sets
-attributes that its base does not declare, cannot be read: nobody can know whether these change while it runs, and a
-snapshot without one that does would be wrong without a word. It declares what changes, or ``()``. A declared attribute
-that nothing sets is a misspelt one, so such a class cannot be read either. What a subclass changes *within* a list or
-an array that its base holds for good is not noticed: that is for it to declare.
+attributes that its base does not declare, cannot be read: they may change while it runs, and a snapshot without them
+would be silently wrong. It must declare those that change, or ``()``. A declared attribute that nothing sets is
+misspelled, so such a class cannot be read either. Changes by a subclass *inside* a list or an array that its base keeps
+are not noticed: the subclass must declare it.
 
-One layer that cannot be read makes the whole environment opaque. The generator is always included, what only looks on
-never: a run may be resumed with another choice of video.
+One layer that cannot be read makes the whole environment opaque. The generator is always included; wrappers that only
+observe never are, so a run may be resumed with another choice of video.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NO_STATE = frozenset(
     {"action_space", "metadata", "np_random", "observation_space", "render_mode", "spec"}
     | {"_action_space", "_metadata", "_np_random", "_np_random_seed", "_observation_space"}
 )
-"""Gymnasium's own attributes: they stay as they are, or are in a snapshot anyway."""
+"""Gymnasium's own attributes: they are constant, or in a snapshot anyway."""
 
 BIT_GENERATORS: dict[str, Callable[[], np.random.BitGenerator]] = {
     "MT19937": np.random.MT19937,
@@ -50,12 +50,12 @@ class Reading(NamedTuple):
     """How the state of a class is read."""
 
     by_methods: bool  # by get_state and set_state
-    fields: tuple[str, ...]  # attributes beside that
-    refusal: str | None  # why it cannot be, in one line
+    fields: tuple[str, ...]  # attributes besides
+    refusal: str | None  # why it cannot be read, in one line
 
 
 def layers(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
-    """Yield the wrappers from the outside in, without those that only look on, then the environment itself."""
+    """Yield the wrappers from the outside in, without those that only observe, then the environment itself."""
     while isinstance(env, gymnasium.Wrapper):
         if not only_watches(env):
             yield env
@@ -69,7 +69,7 @@ def class_name(kind: type) -> str:
 
 
 def why_opaque(env: gymnasium.Env[Any, Any]) -> str | None:
-    """Return in one line which layer of `env` cannot be read, and what it lacks; None where all can be."""
+    """Return in one line which layer of `env` cannot be read, and what it lacks; None if all can be."""
     refusals = (_reading_of(layer).refusal for layer in layers(env))
     return next((refusal for refusal in refusals if refusal is not None), None)
 
@@ -109,7 +109,7 @@ def _declared(kind: type) -> tuple[str, ...] | None:
 
 
 def _provider(kind: type) -> type | None:
-    """Return the class that offers the state of `kind` by methods, the nearest where several do; None: nobody does."""
+    """Return the nearest class of `kind` and its bases that offers get_state and set_state, or None."""
     if not all(callable(getattr(kind, name, None)) for name in ("get_state", "set_state")):
         return None
     return next(part for part in kind.__mro__ if "get_state" in vars(part))
@@ -135,27 +135,27 @@ def _refusal(
 
 
 def _sets(kind: type, field: str) -> bool:
-    """Tell whether some class sets an attribute, or has it as a value or a property."""
+    """Return whether `kind` or a base sets an attribute, or has it as a value or a property."""
     if not callable(getattr(kind, field, len)):
         return True
     return any(field in attributes_set_by(part) for part in kind.__mro__)
 
 
 def _undeclared(kind: type, declared: Mapping[type, tuple[str, ...]]) -> frozenset[str]:
-    """Return what classes set that neither declare fields nor are a base of one that does."""
+    """Return the attributes set by classes that neither declare fields nor are a base of a class that does."""
     silent = [part for part in kind.__mro__ if not any(issubclass(by, part) for by in declared)]
     return frozenset[str]().union(*(attributes_set_by(part) for part in silent)) - NO_STATE
 
 
 def capture(env: gymnasium.Env[Any, Any]) -> State | None:
-    """Return the state of `env`, wrappers and generator included, or None where it is opaque."""
+    """Return the state of `env`, wrappers and generator included, or None if it is opaque."""
     if why_opaque(env) is not None:
         return None
     return {"layers": [_read(layer) for layer in layers(env)], "generator": _read_generator(env.unwrapped)}
 
 
 def restore(env: gymnasium.Env[Any, Any], state: State) -> None:
-    """Give `env`, built like the captured one, the state that `capture` returned."""
+    """Restore a state from `capture` in `env`, which is built like the captured environment."""
     for layer, saved in zip(layers(env), state["layers"], strict=True):
         _write(layer, saved)
     _write_generator(env.unwrapped, state["generator"])
@@ -163,7 +163,7 @@ def restore(env: gymnasium.Env[Any, Any], state: State) -> None:
 
 def _read(layer: Any) -> Any:
     how = _reading_of(layer)
-    # Copies, for some change in place (Blackjack's hands).
+    # Copies, because some are changed in place (Blackjack's hands).
     fields = {field: copy.deepcopy(getattr(layer, field)) for field in how.fields if hasattr(layer, field)}
     if not how.by_methods:
         return fields

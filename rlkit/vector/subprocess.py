@@ -11,7 +11,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import _async_worker
 
 from rlkit.core.types import RunError, State, TimeStep, Tree, WorkerError
-from rlkit.vector.simulator import MakeEnv, Simulator
+from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
 from rlkit.vector.vector import VectorEnvironment
 
 
@@ -19,7 +19,7 @@ class _Workers(AsyncVectorEnv):
     """Gymnasium's workers without its reports: a failure is raised in one line, and closing never fails."""
 
     fresh_arrays = True
-    """What comes out of the shared memory is copied there."""
+    """Observations are copied out of the shared memory."""
 
     send = AsyncVectorEnv.step_async
     recv = AsyncVectorEnv.step_wait
@@ -27,7 +27,7 @@ class _Workers(AsyncVectorEnv):
     def _raise_if_errors(self, successes: Iterable[bool]) -> None:
         failed = sum(not success for success in successes)
         if failed:
-            # The first environment's, so that equal runs say the same.
+            # The first environment's error, so that equal runs report the same.
             _, _, error, _ = min((self.error_queue.get() for _ in range(failed)), key=lambda report: report[0])
             raise WorkerError(str(error))
 
@@ -44,13 +44,13 @@ class _Workers(AsyncVectorEnv):
 
 
 class SubprocessEnvironment(VectorEnvironment):
-    """N environments, each in a process of its own; states are captured in the worker."""
+    """N environments, each in a process of its own; their states are read there."""
 
     def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False):
         """Start one worker for each function in `makes`; `action_mask` as in `SerialEnvironment`."""
-        simulators = [_SimulatorMaker(make) for make in makes]
+        makers = [_EnvMaker(make) for make in makes]
         super().__init__(
-            lambda: _Workers(simulators, worker=_worker, autoreset_mode=AutoresetMode.SAME_STEP),
+            lambda: _Workers(makers, worker=_worker, autoreset_mode=AutoresetMode.SAME_STEP),
             action_mask=action_mask,
         )
         with _worker_deaths():
@@ -72,43 +72,43 @@ class SubprocessEnvironment(VectorEnvironment):
             return super().recv()
 
     def restart(self, seeds: list[int]) -> TimeStep:
-        """Build every environment anew in its worker and start an episode in it."""
+        """Build every environment again in its worker and start an episode in it."""
         with _worker_deaths():
             self._drain()
             self._vector.call("restart")
         return self.reset(seeds)
 
     def get_state(self) -> State | None:
-        """Return the state of every environment, or None where one is opaque."""
+        """Return the state of every environment, or None if one is opaque."""
         with _worker_deaths():
             states = list(self._vector.call("capture"))
         return None if any(state is None for state in states) else {"envs": states}
 
     def why_opaque(self) -> str | None:
-        """Return in one line why the state cannot be had; None where it can."""
+        """Return in one line why the state cannot be read; None if it can be."""
         with _worker_deaths():
-            found = self._vector.call("why_opaque")
-        return next((why for why in found if why is not None), None)
+            reasons = self._vector.call("why_opaque")
+        return next((reason for reason in reasons if reason is not None), None)
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
-        # `call` sends every worker the same arguments, so each picks its own by asking in turn.
+        """Restore a state from `get_state`."""
+        # `call` sends all workers the same arguments, so the pipes are used directly.
         with _worker_deaths():
             for pipe, saved in zip(self._vector.parent_pipes, state["envs"], strict=True):
                 pipe.send(("_call", ("restore", (saved,), {})))
             results = [pipe.recv() for pipe in self._vector.parent_pipes]
         if not all(success for _, success in results):
             raise RunError(
-                "a worker could not take its environment's state back; resume with the versions in versions.json"
+                "a worker could not restore its environment's state; resume with the versions in versions.json"
             )
 
 
-class _SimulatorMaker:
+class _EnvMaker:
     def __init__(self, make: MakeEnv):
         self._make = make
 
-    def __call__(self) -> Simulator:
-        return Simulator(self._make)
+    def __call__(self) -> ResettableEnv:
+        return ResettableEnv(self._make)
 
 
 @contextlib.contextmanager
@@ -134,7 +134,7 @@ class _Reports:
 def _worker(
     index: int, make: Any, pipe: Any, parent_pipe: Any, shared_memory: Any, error_queue: Any, *args: Any
 ) -> None:
-    """Gymnasium's worker, ending without a word when the parent is gone or the terminal says Ctrl-C."""
+    """Run Gymnasium's worker, which ends silently when the parent is gone and ignores Ctrl-C of the terminal."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with contextlib.suppress(EOFError, ConnectionError):

@@ -22,14 +22,14 @@ from rlkit.core.types import Array, RunError, State, StepInfo, TimeStep, Tree, U
 from rlkit.vector import snapshot
 from rlkit.vector.action_masks import Masks
 from rlkit.vector.raw_rewards import tapped_vector
-from rlkit.vector.simulator import MakeEnv, Simulator
+from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
 
 States = Callable[[Any], Array]
-"""Tells the states of simulators; see `rlkit.core.types.TimeStep`."""
+"""Returns the states of simulators; see `rlkit.core.types.TimeStep`."""
 
 
 def first_timestep(observation: Tree, legal_actions: Array | None, state: States | None = None) -> TimeStep:
-    """Return the time step [N] of a reset: nothing was done yet, so no row is valid."""
+    """Return the time step [N] of a reset, in which no row is valid."""
     n = tree.length(observation)
     no = np.zeros(n, bool)
     return TimeStep(
@@ -42,15 +42,15 @@ def first_timestep(observation: Tree, legal_actions: Array | None, state: States
         legal_actions=legal_actions,
         next_legal_actions=legal_actions,
         state=state,
-        info=StepInfo(raw_reward=np.zeros(n), game_over=no, cut=no),
+        info=StepInfo(raw_reward=np.zeros(n), game_over=no, truncated_by_checkpoint=no),
     )
 
 
 class SerialEnvironment:
-    """N environments stepped one after the other in this process, reset in the step that ends them.
+    """N environments stepped one after the other in this process, and reset in the step that ends an episode.
 
     Attributes:
-        envs: the single ones.
+        envs: the single environments.
     """
 
     def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False):
@@ -58,14 +58,14 @@ class SerialEnvironment:
 
         Args:
             makes: one function for each environment.
-            action_mask: take `legal_actions` from ``info["action_mask"]`` [A]; always, where the environment's
-                metadata say ``"action_mask": True``: it takes no other actions.
+            action_mask: read `legal_actions` from ``info["action_mask"]`` [A]; always done if the environment's
+                metadata have ``"action_mask": True``, as it accepts no illegal actions.
 
         Raises:
-            UsageError: masks of actions that cannot have any. Resets and steps raise it where the info has no mask, or
-                one of another length.
+            UsageError: masks of actions that are not discrete choices. Resets and steps raise it if the info has no
+                mask, or one of another length.
         """
-        self.envs = [Simulator(make) for make in makes]
+        self.envs = [ResettableEnv(make) for make in makes]
         self.can_resign = bool(self.envs[0].metadata.get("can_resign"))
         self.num_envs = len(self.envs)
         self.observation_space = self.envs[0].observation_space
@@ -88,7 +88,7 @@ class SerialEnvironment:
         return first_timestep(observation, self._masks.of_each(infos), self.states)
 
     def restart(self, seeds: list[int]) -> TimeStep:
-        """Build every environment anew and start an episode in it."""
+        """Build every environment again and start an episode in it."""
         for env in self.envs:
             env.restart()
         return self.reset(seeds)
@@ -98,7 +98,7 @@ class SerialEnvironment:
         self._sent = action
 
     def recv(self) -> TimeStep:
-        """Take the step of the action that was sent."""
+        """Step by the action that was sent."""
         action, self._sent = self._sent, None
         assert action is not None, "recv without send"
         return self.step(action)
@@ -138,25 +138,25 @@ class SerialEnvironment:
         )
 
     def states(self, model: Any) -> Array:
-        """Return the state of each environment as `model` reads it, [N, ...]."""
+        """Return the state of each environment as `model` reads it: [N, ...]."""
         return np.stack([model.read(env.env) for env in self.envs])
 
     def why_opaque(self) -> str | None:
-        """Return in one line why the state cannot be had; None where it can."""
+        """Return in one line why the state cannot be read; None if it can be."""
         return next((why for env in self.envs if (why := env.why_opaque()) is not None), None)
 
     def get_state(self) -> State | None:
-        """Return the state of every environment, or None where one is opaque."""
+        """Return the state of every environment, or None if one is opaque."""
         states = [env.capture() for env in self.envs]
         return None if any(state is None for state in states) else {"envs": states}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         for env, saved in zip(self.envs, state["envs"], strict=True):
             env.restore(saved)
 
     def render(self, index: int = 0) -> Array:
-        """Return a picture [H, W, 3] uint8 of one environment."""
+        """Return a frame [H, W, 3] uint8 of one environment."""
         return np.asarray(self.envs[index].render())
 
     def close(self) -> None:
@@ -168,14 +168,14 @@ class SerialEnvironment:
 class VectorEnvironment:
     """A Gymnasium `VectorEnv` in any autoreset mode: native, synchronous, asynchronous or a user's own.
 
-    A vector environment can make it faster by what it offers: ``send(actions)`` and ``recv()``, between which it steps
-    by itself; ``fresh_arrays = True``, where it never writes again to an array that it returned; ``fresh_when_seeded =
-    True``, where a reset with seeds leaves nothing of what was before; ``frame_stack``, the number of frames along
-    axis 0 of an observation.
+    A vector environment can speed it up by what it offers: ``send(actions)`` and ``recv()``, between which it steps in
+    parallel; ``fresh_arrays = True``, if it never writes to an array that it has returned; ``fresh_when_seeded =
+    True``, if nothing of its past is left after a reset with seeds; ``frame_stack``, the number of frames along axis 0
+    of an observation.
     """
 
     def __init__(self, make: Callable[[], VectorEnv[Any, Any, Any]], *, action_mask: bool = False):
-        """Build the vector environment by `make`; `action_mask`, and what is raised, as in `SerialEnvironment`."""
+        """Build the vector environment by `make`; `action_mask` and errors as in `SerialEnvironment`."""
         self._make = make
         self._vector: Any = make()
         self._tap = tapped_vector(self._vector)
@@ -198,11 +198,11 @@ class VectorEnvironment:
         try:
             return Masks(self.action_space, self._vector.metadata, action_mask=action_mask)
         except UsageError:
-            self._vector.close()  # There may be processes.
+            self._vector.close()  # It may have processes.
             raise
 
     def reset(self, seeds: list[int]) -> TimeStep:
-        """Start a new episode in every environment; one that takes a single seed gets the first."""
+        """Start a new episode in every environment; a vector environment with a single seed gets the first."""
         self._drain()
         observation, infos = self._reset(seeds)
         self._resetting = np.zeros(self.num_envs, bool)
@@ -218,7 +218,7 @@ class VectorEnvironment:
         return self._vector.reset(seed=seeds[0])  # type: ignore[no-any-return]
 
     def restart(self, seeds: list[int]) -> TimeStep:
-        """Build the vector environment anew, unless that makes no difference, and start an episode in every row."""
+        """Build the vector environment again, unless it has ``fresh_when_seeded``, and start new episodes."""
         if not getattr(self._vector, "fresh_when_seeded", False):
             self.close()
             self._vector = self._make()
@@ -231,13 +231,13 @@ class VectorEnvironment:
         return self.recv()
 
     def send(self, action: Tree) -> None:
-        """Start a step, which goes on by itself where the vector environment can."""
+        """Start a step, which runs in parallel if the vector environment supports it."""
         self._sent = action
         if self._overlaps:
             self._vector.send(action)
 
     def recv(self) -> TimeStep:
-        """Wait for the step and bring what its autoreset mode returns into one form."""
+        """Wait for the step and return it as a time step, whatever the autoreset mode."""
         observed, reward, terminated, truncated, infos = self._received()
         observation, valid, last = self._own(observed), ~self._resetting, terminated | truncated
         reached, ended, ongoing = observation, infos, infos
@@ -275,10 +275,10 @@ class VectorEnvironment:
         return _merged(ended, infos, "raw_reward", np.asarray(reward, np.float64), last)
 
     def states(self, model: Any) -> Array:
-        """Return what the vector environment's ``states()`` says, [N, ...].
+        """Return the vector environment's ``states()``: [N, ...].
 
         Raises:
-            UsageError: it offers none.
+            UsageError: it has no such method.
         """
         offered = getattr(self._vector, "states", None)
         if offered is None:
@@ -294,32 +294,32 @@ class VectorEnvironment:
         return self._vector.recv() if self._overlaps else self._vector.step(action)
 
     def _drain(self) -> None:
-        """Let a step end whose result nobody will ask for."""
+        """Finish a step whose result is not needed."""
         if self._sent is not None:
             self._received()
 
     def why_opaque(self) -> str | None:
-        """Return in one line why the state cannot be had; None where it can."""
+        """Return in one line why the state cannot be read; None if it can be."""
         if getattr(self._vector, "get_state", None) is not None:
             return None
         return f"{snapshot.class_name(type(self._vector))} offers no get_state() and set_state(state)"
 
     def get_state(self) -> State | None:
-        """Return the state where the vector environment offers ``get_state()``, else None."""
+        """Return the state if the vector environment offers ``get_state()``, else None."""
         offered = getattr(self._vector, "get_state", None)
         return None if offered is None else {"vector": offered(), "resetting": self._resetting}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         self._vector.set_state(state["vector"])
         self._resetting = np.array(state["resetting"])
 
     def render(self, index: int = 0) -> Array:
-        """Return a picture [H, W, 3] uint8 of one environment."""
-        pictures = self._vector.render()
-        if pictures is None or pictures[index] is None:
-            raise RunError("this vector environment draws no pictures; use vectorization=sync to record videos")
-        return np.asarray(pictures[index])
+        """Return a frame [H, W, 3] uint8 of one environment."""
+        frames = self._vector.render()
+        if frames is None or frames[index] is None:
+            raise RunError("this vector environment draws no frames; use vectorization=sync to record videos")
+        return np.asarray(frames[index])
 
     def close(self) -> None:
         """Close the vector environment."""
@@ -341,7 +341,7 @@ def timestep(
     valid: Array | None = None,
     state: States | None = None,
 ) -> TimeStep:
-    """Return the time step [N] after a step; `valid`: None for all."""
+    """Return the time step [N] after a step; without `valid`, all rows are."""
     n = len(reward)
     return TimeStep(
         observation=observation,
@@ -358,26 +358,26 @@ def timestep(
 
 
 def _room(space: Any, n: int) -> tuple[Callable[[], Tree], Callable[[Tree, int, Any], None]]:
-    """Return what makes room for `n` observations, and what puts one of them there."""
+    """Return a function that allocates `n` observations, and one that writes one of them."""
     if isinstance(space, COMPOSED_SPACES):
         return partial(empty, space, n), tree.put
     return partial(np.empty, (n, *(space.shape or ())), space.dtype), operator.setitem
 
 
 def _single_actions(space: Any) -> Callable[[Tree], Any]:
-    """Return what makes of the actions of N environments something that has each one's at its number."""
+    """Return a function from the actions of N environments to a sequence of single actions."""
     if isinstance(space, COMPOSED_SPACES):
         return lambda action: [tree.take(action, i) for i in range(tree.length(action))]
     return operator.methodcaller("tolist") if isinstance(space, spaces.Discrete) else np.asarray
 
 
 def _own(space: Any, own: Callable[[Any], Array]) -> Callable[[Any], Tree]:
-    """Return what makes arrays of our own of what a vector environment shows."""
+    """Return a function that copies the observations of a vector environment where needed."""
     return partial(tree.map, own) if isinstance(space, COMPOSED_SPACES) else own
 
 
 def _merged(ended: dict[str, Any], infos: dict[str, Any], key: str, default: Array, last: Array) -> Array:
-    """Return `key` [N] of the step itself: from `ended` where an episode ended, else from `infos`."""
+    """Return `key` [N] of the step itself: from `ended` for episodes that ended, else from `infos`."""
     if ended is infos and f"_{key}" not in infos:
         return np.asarray(infos.get(key, default))
     value = np.array(default)

@@ -9,9 +9,9 @@ import numpy as np
 
 from rlkit.algorithms.exploration import epsilon_greedy
 from rlkit.algorithms.linear.features import Active, Features
-from rlkit.core.schedules import Schedule, require_shares
+from rlkit.core.schedules import Schedule, require_probabilities
 from rlkit.core.spaces import num_actions
-from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, require_share
+from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, require_probability
 
 
 class FeatureStep(NamedTuple):
@@ -65,7 +65,7 @@ class LinearValues:
     def __init__(self, num_actions: int, features: Features, trace_decay: float):
         """Start with zeros; `trace_decay` is lambda of accumulating traces, 0 for none."""
         self.weights = np.zeros((num_actions, features.size))
-        self._trace_decay = require_share("agent.trace_decay", trace_decay)
+        self._trace_decay = require_probability("agent.trace_decay", trace_decay)
         self._traces: dict[int, Array] = {}
 
     def values(self, active: Active) -> Array:
@@ -146,8 +146,8 @@ class LinearControl:
         """
         self._features = features
         self.linear = LinearValues(num_actions(action_space, agent=self.name), features, trace_decay)
-        self._gamma, self._learning_rate = require_share("agent.gamma", gamma), learning_rate
-        self._epsilon = require_shares("agent.epsilon", epsilon)
+        self._gamma, self._learning_rate = require_probability("agent.gamma", gamma), learning_rate
+        self._epsilon = require_probabilities("agent.epsilon", epsilon)
         self._rng = rng
         self._steps = 0
         self._transition: Transition | None = None

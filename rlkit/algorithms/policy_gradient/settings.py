@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlkit.core.types import require_least, require_share
+from rlkit.core.types import require_least, require_probability
 from rlkit.networks import GradientSettings
 
 
@@ -25,7 +25,7 @@ class PolicySettings(GradientSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_share("agent.gamma", self.gamma)
+        require_probability("agent.gamma", self.gamma)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,4 +52,4 @@ class OnPolicySettings(PolicySettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_least(1, "agent", n_steps=self.n_steps)
-        require_share("agent.gae_lambda", self.gae_lambda)
+        require_probability("agent.gae_lambda", self.gae_lambda)

@@ -13,9 +13,9 @@ from rlkit.algorithms.tabular.compiled_rules import CompiledRule
 from rlkit.algorithms.tabular.states import DiscreteStates, StateMapping
 from rlkit.algorithms.tabular.traces import Step, make_traces
 from rlkit.core.random_actions import uniform
-from rlkit.core.schedules import Schedule, require_shares
+from rlkit.core.schedules import Schedule, require_probabilities
 from rlkit.core.spaces import num_actions
-from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, require_share
+from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, require_probability
 
 
 class QTable:
@@ -164,8 +164,8 @@ class TabularControl:
         self._num_actions = num_actions(action_space, agent=self.name)
         self._initial_value = float(initial_value)
         self._learning_rate, self._learning_rate_decay = learning_rate, learning_rate_decay
-        self.gamma, self.rng = require_share("agent.gamma", gamma), rng
-        self.epsilon = require_shares("agent.epsilon", epsilon)
+        self.gamma, self.rng = require_probability("agent.gamma", gamma), rng
+        self.epsilon = require_probabilities("agent.epsilon", epsilon)
         self.by_episode = require_unit("agent.epsilon_counts", epsilon_counts) == "episodes"
         self.traces = make_traces(n_step, trace_decay)
         self.steps = self.episodes = 0

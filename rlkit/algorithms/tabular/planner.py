@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.core.spaces import num_states, state_index
-from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, require_share
+from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, require_probability
 from rlkit.planning.mdp import FiniteMDP
 from rlkit.planning.mdp.evaluation import action_values, uniform_policy
 
@@ -45,7 +45,7 @@ class Planner:
             UsageError: there is no model, the space is not discrete, or gamma is beyond 0 to 1.
         """
         num_states(observation_space, agent=self.name)
-        self._space, self._gamma = observation_space, require_share("agent.gamma", gamma)
+        self._space, self._gamma = observation_space, require_probability("agent.gamma", gamma)
         self.mdp = model(samples)
         self.v = np.zeros(self.mdp.num_states)
         self.policy = uniform_policy(self.mdp)

@@ -18,7 +18,7 @@ from rlkit.core.types import (
     State,
     TimeStep,
     Transition,
-    require_share,
+    require_probability,
 )
 
 
@@ -57,7 +57,7 @@ class Prediction:
         """
         self._policy = policy
         self._states = DiscreteStates(observation_space, agent=self.name)
-        self._gamma = require_share("agent.gamma", gamma)
+        self._gamma = require_probability("agent.gamma", gamma)
         shape = (self._states.size, 1)
         values, visits = np.full(shape, float(initial_value)), np.zeros(shape, np.int64)
         self.table = QTable(values, visits, learning_rate, learning_rate_decay)

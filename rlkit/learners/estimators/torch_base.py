@@ -190,7 +190,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         classifier = self._untrained().to(dtype)
         encoder = self._encoder(classifier.torso)
         if encoder is not None:
-            torch_network.begin_with(classifier.torso, encoder)
+            torch_network.load_pretrained(classifier.torso, encoder)
         rule = "given where transfer is frozen or the torso's freeze is true"
         require(encoder is not None or not classifier.frozen, "encoder", encoder, rule)
         return classifier

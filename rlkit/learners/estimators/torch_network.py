@@ -65,7 +65,7 @@ class Classifier(nn.Module):
         return bool(self.batch_norms())
 
 
-def begin_with(torso: Torso, encoder: Weights | str | Path) -> None:
+def load_pretrained(torso: Torso, encoder: Weights | str | Path) -> None:
     """Give a torso an encoder's weights: as such, or by what `rlkit.networks.read_encoder` reads.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlkit.core.types import Array, UsageError, require_share
+from rlkit.core.types import Array, UsageError, require_probability
 from rlkit.planning.search import kernel, subtree
 from rlkit.planning.search.evaluators import Evaluator
 from rlkit.planning.search.model import Model, ModelStep, Rules
@@ -50,7 +50,9 @@ def rule_for(model: Model, kind: int, exploration: float, gamma: float) -> Selec
         UsageError: a gamma beyond 0 to 1.
     """
     bound = np.inf if model.bound is None else model.bound
-    return SelectionRule(kind, float(exploration), model.bound is None, require_share("agent.gamma", gamma), bound)
+    return SelectionRule(
+        kind, float(exploration), model.bound is None, require_probability("agent.gamma", gamma), bound
+    )
 
 
 class Search:

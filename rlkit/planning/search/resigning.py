@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlkit.core.types import RESIGN, Array, Memory, Metrics, State, Transition, UsageError, require_share
+from rlkit.core.types import RESIGN, Array, Memory, Metrics, State, Transition, UsageError, require_probability
 from rlkit.planning.search.engine import root_action_values, root_values
 from rlkit.planning.search.tree import SearchTree
 
@@ -54,7 +54,7 @@ def resignation_of(at: float | None, played_on: float, bound: float | None, can_
     Raises:
         UsageError: the environment cannot be given up, or a setting is out of range.
     """
-    require_share("agent.resign_played_on", played_on)
+    require_probability("agent.resign_played_on", played_on)
     if at is None:
         return None
     if not can_resign:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlkit.core.types import UsageError, require_positive, require_share
+from rlkit.core.types import UsageError, require_positive, require_probability
 from rlkit.planning.search.engine import Search, rule_for
 from rlkit.planning.search.evaluators import Evaluator
 from rlkit.planning.search.model import Model
@@ -38,7 +38,7 @@ class SearchSettings:
     outcomes: int
 
     def __post_init__(self) -> None:
-        require_share("agent.gamma", self.gamma)
+        require_probability("agent.gamma", self.gamma)
 
     def search(self, model: Model, evaluator: Evaluator, kind: int) -> Search:
         """Return the search of a model by rule `kind`, UCT or PUCT.
@@ -85,5 +85,5 @@ class SelfPlaySettings:
         require_positive("agent", noise_concentration=self.noise_concentration)
         if self.temperature <= 0:
             raise UsageError(f"agent.temperature is {self.temperature:g}; it must be more than 0")
-        require_share("agent.noise_share", self.noise_share)
-        require_share("agent.resign_played_on", self.resign_played_on)
+        require_probability("agent.noise_share", self.noise_share)
+        require_probability("agent.resign_played_on", self.resign_played_on)

@@ -8,7 +8,7 @@ from rlkit.core.types import Array, UsageError
 from rlkit.planning.games.game import Game, legal_moves
 from rlkit.play.games.person import Wish
 from rlkit.play.human import Window
-from rlkit.rendering.render_wrapper import Shot
+from rlkit.rendering.render_wrapper import RenderedFrame
 
 TOLD = "click to move, H for a hint, U to undo, Esc to end"
 KEYS = {"h": Wish.hint, "u": Wish.undo}
@@ -32,7 +32,7 @@ class WindowTable:
     def show(self, state: Array, last: int | None, message: str) -> None:
         """Draw the board; the message goes to the title."""
         picture = np.asarray(self._game.picture(state, last))
-        self._window.show(Shot(lambda: picture, False, FPS, message or self._game.name))
+        self._window.show(RenderedFrame(lambda: picture, False, FPS, message or self._game.name))
 
     def ask(self, state: Array) -> int | Wish:
         """Return the move of a click on the board, or the wish of a key."""

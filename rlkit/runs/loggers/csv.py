@@ -10,7 +10,7 @@ from rlkit.core.callback import CLOCK, Callback, RunInfo
 from rlkit.core.statistics import Episode, EvaluationResult
 from rlkit.core.types import Metrics, RunError, State
 
-EPISODES = ("step", "env", "return/raw", "return/learner", "length", "cut")
+EPISODES = ("step", "env", "return/raw", "return/learner", "length", "truncated_by_checkpoint")
 EVALUATIONS = ("step", "episode", "return/raw", "length", "final")
 
 
@@ -110,7 +110,14 @@ class CsvLogger(Callback):
 
     def episode(self, episode: Episode) -> None:
         """Add a row to episodes.csv."""
-        row = (episode.step, episode.env, episode.return_raw, episode.return_learner, episode.length, episode.cut)
+        row = (
+            episode.step,
+            episode.env,
+            episode.return_raw,
+            episode.return_learner,
+            episode.length,
+            episode.truncated_by_checkpoint,
+        )
         self._tables["episodes"].append(dict(zip(EPISODES, row, strict=True)))
 
     def evaluation(self, evaluation: EvaluationResult) -> None:

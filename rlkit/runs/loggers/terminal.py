@@ -107,7 +107,7 @@ class TerminalLogger(Callback):
 
     def episode(self, episode: Episode) -> None:
         """Remember the last return."""
-        if not episode.cut:
+        if not episode.truncated_by_checkpoint:
             self._episodes += 1
             self._episode = f"{episode.return_raw:.4g}"
 

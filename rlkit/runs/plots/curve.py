@@ -23,7 +23,7 @@ def draw(directory: Path) -> Path:
     """
     episodes = read_table(directory / "episodes.csv")
     evaluations = read_table(directory / "evaluations.csv")
-    whole = {name: values[episodes["cut"] == 0] for name, values in episodes.items()}
+    whole = {name: values[episodes["truncated_by_checkpoint"] == 0] for name, values in episodes.items()}
     metrics = read_table(directory / "metrics.csv")
     heights = [3, 3, 1] if "epsilon" in metrics else [3, 3]
     sheet = figure(9, 6.5, directory.name)

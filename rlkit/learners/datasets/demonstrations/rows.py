@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core.types import Array, UsageError, require_share
+from rlkit.core.types import Array, UsageError, require_probability
 from rlkit.learners.datasets.dataset import Rows
 from rlkit.learners.datasets.demonstrations.folder import Recorded
 from rlkit.learners.splits import Split
@@ -25,7 +25,7 @@ def split_by_episode(rows: Rows, episode: Array, share: float, rng: np.random.Ge
     Raises:
         UsageError: `share` is no share, or there is only one episode.
     """
-    if require_share("agent.held_out", share) == 0:
+    if require_probability("agent.held_out", share) == 0:
         return Split(rows, None)
     numbers = np.unique(episode)
     if len(numbers) < 2:
@@ -49,7 +49,7 @@ def balanced(rows: Rows, repeat: Mapping[int, float], balance: float, rng: np.ra
     Raises:
         UsageError: `balance` is no share, or a factor is negative or of no class.
     """
-    require_share("agent.balance", balance)
+    require_probability("agent.balance", balance)
     assert rows.y is not None, "classes are what is balanced"
     classes, counts = np.unique(rows.y, return_counts=True)
     factors = _factors(classes, repeat)

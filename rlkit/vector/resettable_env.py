@@ -1,4 +1,4 @@
-"""One environment as rlkit steps it, in this process or in a worker."""
+"""One environment as rlkit steps it, in this process or in a worker process."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from rlkit.vector.raw_rewards import with_raw_rewards, without_rewards
 MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
 
 
-class Simulator(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """The outermost layer of one environment: array spaces, capture, and a restart from nothing."""
+class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """The outermost wrapper of one environment: array spaces, states as plain data, and rebuilding."""
 
     def __init__(self, make: MakeEnv):
         self._make = make
         super().__init__(_made(make))
 
     def reset(self, **keys: Any) -> Any:
-        """Reset."""
+        """Reset, and remove rewards from the info."""
         observation, info = self.env.reset(**keys)
         return observation, without_rewards(info)
 
     def step(self, action: Any) -> Any:
-        """Step, and say all that rlkit reads of infos, always with the same types.
+        """Step, and return all keys that rlkit reads in infos, always with the same types.
 
-        Gymnasium's vector environments write infos into arrays whose type is that of the first environment's value.
+        Gymnasium's vector environments write infos into arrays of the first environment's type.
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
         facts = {
@@ -43,23 +43,23 @@ class Simulator(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     @property
     def frame_stack(self) -> int:
-        """How many frames an observation stacks along axis 0."""
+        """The number of frames that an observation stacks along axis 0."""
         return frame_stack(self.env)
 
     def capture(self) -> State | None:
-        """Return the state of all layers below, or None where one is opaque."""
+        """Return the state of all wrapped layers, or None if one is opaque."""
         return snapshot.capture(self.env)
 
     def why_opaque(self) -> str | None:
-        """Return in one line which layer below cannot be read, and what it lacks; None where all can be."""
+        """Return in one line which layer cannot be read, and what it lacks; None if all can be."""
         return snapshot.why_opaque(self.env)
 
     def restore(self, state: State) -> None:
-        """Take back what `capture` gave."""
+        """Restore a state from `capture`."""
         snapshot.restore(self.env, state)
 
     def restart(self) -> None:
-        """Build the environment anew, so that nothing of the old one can leak into what follows."""
+        """Build the environment again, so that nothing of the old one can affect what follows."""
         self.env.close()
         self.env = _made(self._make)
 
