@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from rlkit.algorithms.counters import multiples
 from rlkit.algorithms.exploration import tell_if_late
-from rlkit.algorithms.fixed_policies import Following
+from rlkit.algorithms.fixed_policies import PolicyActor
 from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError, require_least, require_share
 from rlkit.networks import GradientSettings, Optimizer, load_module_state, module_state, to_tensor
 from rlkit.networks.policy_value import PolicyValue, masked
@@ -64,7 +64,7 @@ class AlphaZeroSettings(SearchSettings, SelfPlaySettings, GradientSettings):
             )
 
 
-class AlphaZero(Following):
+class AlphaZero(PolicyActor):
     """Searches with a network that evaluates positions, and teaches it what the searches preferred and how games ended.
 
     Attributes:
@@ -117,7 +117,7 @@ class AlphaZero(Following):
             temperature_moves=settings.temperature_moves,
             resignation=resignation,
         )
-        Following.__init__(self, self.player)
+        PolicyActor.__init__(self, self.player)
         self._resignations = None if resignation is None else Resignations(num_envs)
         self.replay = PositionReplay(settings.capacity, settings.gamma, settings.search_share, model.bound)
         self._symmetries = model.symmetries if settings.symmetries else ()

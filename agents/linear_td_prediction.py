@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlkit.algorithms.fixed_policies import Following
+from rlkit.algorithms.fixed_policies import PolicyActor
 from rlkit.algorithms.linear.agent import LinearValues, feature_steps
 from rlkit.algorithms.linear.features import Features
 from rlkit.core.schedules import Schedule
 from rlkit.core.types import Actor, Array, Metrics, State, Transition, require_share
 
 
-class LinearTDPrediction(Following):
+class LinearTDPrediction(PolicyActor):
     """State values of a policy as a linear function of features.
 
     Attributes:

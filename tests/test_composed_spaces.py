@@ -324,11 +324,11 @@ def test_random_actions_are_mixed_into_those_of_an_agent_and_masks_reach_every_c
 
 
 TOY = "env=cartpole env._target_=toys.Nested ~env.id ~env.kwargs"
-UNTAUGHT = ("random", "mcts")
+NON_LEARNING = ("random", "mcts")
 WORDS = {"cloning": "agent.episodes=x", "bandit": "learner@agent.estimator=factorization"}
 
 
-@pytest.mark.parametrize("agent", sorted(path.stem for path in CONF.glob("agent/*.yaml") if path.stem not in UNTAUGHT))
+@pytest.mark.parametrize("agent", sorted(path.stem for path in CONF.glob("agent/*.yaml") if path.stem not in NON_LEARNING))
 def test_agents_with_networks_or_tables_refuse_trees_in_one_line(agent: str) -> None:
     env = SerialEnvironment([lambda: Nested(spaces.Discrete(3))])
     line = r"^[^\n]*needs (discrete )?observations[^\n]*, not Dict[^\n]*flatten them: preprocess=[^\n]*$"
