@@ -16,7 +16,7 @@ from rlkit.algorithms.fixed_policies import PolicyActor
 from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError, require_least, require_share
 from rlkit.networks import GradientSettings, Optimizer, load_module_state, module_state, to_tensor
 from rlkit.networks.policy_value import PolicyValue, masked
-from rlkit.planning.search import PUCT, Judge, Model, Noise
+from rlkit.planning.search import PUCT, DirichletNoise, Model, NetworkEvaluator
 from rlkit.planning.search.planner import SearchPlayer
 from rlkit.planning.search.positions import PositionReplay
 from rlkit.planning.search.resigning import Resignations, resignation_of
@@ -91,7 +91,7 @@ class AlphaZero(PolicyActor):
 
         Args:
             search_model: returns the model of the environment.
-            network: judges states.
+            network: evaluates states: its policy and value heads.
             settings: all numbers.
             num_envs: N.
             total_steps: decisions of the run; None: not known, so that nothing can be annealed.
@@ -110,9 +110,9 @@ class AlphaZero(PolicyActor):
         resignation = resignation_of(settings.resign_at, settings.resign_played_on, model.bound, can_resign)
         self.player = SearchPlayer(
             model,
-            settings.search(model, Judge(self.judge), PUCT),
+            settings.search(model, NetworkEvaluator(self.evaluate), PUCT),
             keep=settings.keep_tree,
-            noise=Noise(settings.noise_share, settings.noise_concentration),
+            noise=DirichletNoise(settings.noise_share, settings.noise_concentration),
             temperature=settings.temperature,
             temperature_moves=settings.temperature_moves,
             resignation=resignation,
@@ -126,7 +126,7 @@ class AlphaZero(PolicyActor):
         tell_if_late(settings.learning_starts, total_steps, tell)
         self._steps = self._due = 0
 
-    def judge(self, observation: Array, legal: Array) -> tuple[Array, Array]:
+    def evaluate(self, observation: Array, legal: Array) -> tuple[Array, Array]:
         """Return the network's priors [R, A] and values [R] of observations [R, ...] with `legal` actions [R, A]."""
         with torch.inference_mode():
             logits, value = self._outputs(observation)
@@ -145,7 +145,7 @@ class AlphaZero(PolicyActor):
         beyond = np.zeros(len(broken_off))
         if broken_off.any():
             successor = transition.next_observation[broken_off]
-            beyond[broken_off] = self.judge(successor, np.ones((len(successor), self.model.num_actions), bool))[1]
+            beyond[broken_off] = self.evaluate(successor, np.ones((len(successor), self.model.num_actions), bool))[1]
         self.replay.add(transition, beyond)
         if len(self.replay) >= max(1, self.settings.learning_starts):
             self._due += multiples(before, self._steps, self.settings.train_every)

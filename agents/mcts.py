@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rlkit.algorithms.fixed_policies import PolicyActor, NonLearning
+from rlkit.algorithms.fixed_policies import NonLearning, PolicyActor
 from rlkit.core.types import FromRun, UsageError
 from rlkit.planning.search import PUCT, UCT, Model, RandomPlay
 from rlkit.planning.search.planner import SearchPlayer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlkit.algorithms.fixed_policies import Uniform, NonLearning
+from rlkit.algorithms.fixed_policies import NonLearning, Uniform
 
 
 class Random(NonLearning, Uniform):

@@ -300,7 +300,7 @@ def played(run: Any, **settings: Any) -> tuple[Any, Any, Any]:
     states = np.arange(mdp.num_states)
     seen = first_timestep(states, None, lambda model: states[:, None])
     action, _ = agent.act(seen, agent.initial_memory(len(states)), explore=False, rng=np.random.default_rng(0))
-    alone = agent.judge(states, mdp.mask)[0].argmax(axis=1)
+    alone = agent.evaluate(states, mdp.mask)[0].argmax(axis=1)
     return mdp, np.eye(mdp.num_actions)[action], np.eye(mdp.num_actions)[alone]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
-from rlkit.algorithms.fixed_policies import Uniform, NonLearning
+from rlkit.algorithms.fixed_policies import NonLearning, Uniform
 from rlkit.core import tree
 from rlkit.core.loop import Interaction, interact
 from rlkit.core.random_actions import random_action

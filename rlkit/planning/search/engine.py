@@ -315,23 +315,23 @@ def _disturb(tree: SearchTree, noise: DirichletNoise, rng: np.random.Generator) 
         tree.prior[b, 0, legal] = (1 - noise.share) * tree.prior[b, 0, legal] + noise.share * drawn
 
 
-def weights(tree: SearchTree, bound: float | None) -> Array:
-    """Return how much speaks for each action at the roots, [B, A] float64: visits, of what is not proved to be worse.
+def visit_counts(tree: SearchTree, bound: float | None) -> Array:
+    """Return the visits of each action at the roots, [B, A] float64; 0 for those that are proved to be worse.
 
-    Where a root is worth what its best action is, those of the best alone: visits tell how long it took to find out.
-    Where a root is proved through and through, those of its best actions, and one more for each. Where a short search
-    tried nothing but what is proved to be worse, the same for all the rest.
+    Where a root's value is that of its best action, only the best keep their visits, for the others' show merely how
+    long the search took to reject them. Where a root's value is proved, only its best actions keep theirs, plus one
+    each. Where a short search tried only actions that are proved to be worse, all others get the same.
 
     Args:
         tree: searched.
         bound: of the model.
     """
-    found = node_weights(tree, 0, bound)
-    return np.where(found.any(axis=1, keepdims=True), found, _good(tree, 0, bound))
+    counts = node_visit_counts(tree, 0, bound)
+    return np.where(counts.any(axis=1, keepdims=True), counts, _good(tree, 0, bound))
 
 
-def node_weights(tree: SearchTree, node: int, bound: float | None) -> Array:
-    """Return what `weights` returns, for any node; zeros where nothing speaks for any action."""
+def node_visit_counts(tree: SearchTree, node: int, bound: float | None) -> Array:
+    """Return the counts of `visit_counts` at any node, [B, A] float64; all zeros where no good action was tried."""
     proved = tree.lower[:, node, None] >= tree.upper[:, node, None]
     good = _good(tree, node, bound)
     value = np.where(good, _means(tree, node), np.nan)

@@ -88,15 +88,19 @@ def random_outcome(model: Model, states: Array, action: Array, rng: Array, rows:
     return outcome
 
 
-class Judge:
-    """A function of observations: a network, or a user's own rule."""
+class NetworkEvaluator:
+    """Evaluates states by a function of their observations: a network's, or a user's own rule."""
 
     random_steps: int | None = None
 
     def __init__(self, function: Callable[[Array, Array], tuple[Array, Array]]):
-        """Ask `function`, which takes observations [R, ...] and legal actions [R, A] and returns priors and values."""
+        """Evaluate by `function`.
+
+        Args:
+            function: maps observations [R, ...] and legal actions [R, A] bool to priors [R, A] and values [R].
+        """
         self._function = function
 
     def __call__(self, model: Model, states: Array, legal: Array, rng: Array, rows: Array) -> tuple[Array, Array]:
-        """Return what the function says."""
+        """Return the function's priors [R, A] and values [R] of `states` [R, ...]."""
         return self._function(model.observation(states), legal)
