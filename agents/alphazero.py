@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rlkit.algorithms.counters import multiples
-from rlkit.algorithms.exploration import tell_if_late
+from rlkit.algorithms.exploration import warn_if_late
 from rlkit.algorithms.fixed_policies import PolicyActor
 from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError, require_least, require_share
 from rlkit.networks import GradientSettings, Optimizer, load_module_state, module_state, to_tensor
@@ -29,7 +29,7 @@ class AlphaZeroSettings(SearchSettings, SelfPlaySettings, GradientSettings):
 
     Attributes:
         capacity: positions that are kept.
-        search_share: of the search's own value in the target of a value; the rest is how the game went on.
+        search_share: of the search's own value in the target of a value; the rest is the return of the game.
         symmetries: positions are turned and mirrored at random where the model knows how.
         batch_size: positions of a gradient step.
         learning_starts: so many positions of whole games are waited for, and at least one.
@@ -65,7 +65,7 @@ class AlphaZeroSettings(SearchSettings, SelfPlaySettings, GradientSettings):
 
 
 class AlphaZero(PolicyActor):
-    """Searches with a network that evaluates positions, and teaches it what the searches preferred and how games ended.
+    """Searches with a network that evaluates positions, and trains it on the searches' visits and the games' returns.
 
     Attributes:
         model: of the environment.
@@ -101,8 +101,8 @@ class AlphaZero(PolicyActor):
             tell: takes a line for the user.
 
         Raises:
-            UsageError: no limit to the search, what is to be given up cannot be, or a rate to be annealed without
-                `total_steps`.
+            UsageError: no limit to the search, resignation where the environment has none, or a rate to be annealed
+                without `total_steps`.
         """
         self.settings, self._rng, self._tensor = settings, rng, partial(to_tensor, device=device)
         self.model = model = search_model(settings.outcomes)
@@ -123,7 +123,7 @@ class AlphaZero(PolicyActor):
         self._symmetries = model.symmetries if settings.symmetries else ()
         rate = settings.schedule(total_steps)
         self._optimizer = Optimizer(network.parameters(), settings.optimizer, rate, settings.max_grad_norm)
-        tell_if_late(settings.learning_starts, total_steps, tell)
+        warn_if_late(settings.learning_starts, total_steps, tell)
         self._steps = self._due = 0
 
     def evaluate(self, observation: Array, legal: Array) -> tuple[Array, Array]:
@@ -139,14 +139,15 @@ class AlphaZero(PolicyActor):
         return logits, value if self.model.bound is None else self.model.bound * value.tanh()
 
     def observe(self, transition: Transition) -> None:
-        """Note what the search preferred, store it when the episode has ended, and count the updates that are due."""
+        """Store the search's visits when the episode has ended, and count the updates that are due."""
         before, self._steps = self._steps, self._steps + int(np.count_nonzero(transition.valid))
-        broken_off = transition.last & transition.valid & (transition.discount != 0)
-        beyond = np.zeros(len(broken_off))
-        if broken_off.any():
-            successor = transition.next_observation[broken_off]
-            beyond[broken_off] = self.evaluate(successor, np.ones((len(successor), self.model.num_actions), bool))[1]
-        self.replay.add(transition, beyond)
+        truncated = transition.last & transition.valid & (transition.discount != 0)
+        bootstrap_value = np.zeros(len(truncated))
+        if truncated.any():
+            successor = transition.next_observation[truncated]
+            every = np.ones((len(successor), self.model.num_actions), bool)
+            bootstrap_value[truncated] = self.evaluate(successor, every)[1]
+        self.replay.add(transition, bootstrap_value)
         if len(self.replay) >= max(1, self.settings.learning_starts):
             self._due += multiples(before, self._steps, self.settings.train_every)
         if self._resignations is not None:
@@ -162,7 +163,7 @@ class AlphaZero(PolicyActor):
         return means if self._resignations is None else {**means, **self._resignations.metrics()}
 
     def _gradient_step(self) -> Metrics:
-        """Take a gradient step on positions: towards what the searches preferred, and how games went on."""
+        """Take a gradient step on positions: towards the searches' visits, and the returns of their games."""
         batch = self.replay.sample(self.settings.batch_size, self._rng, self._symmetries)
 
         # Forward.

@@ -23,7 +23,7 @@ class LinearTDPrediction(PolicyActor):
 
         Args:
             features: of observations.
-            policy: what is predicted.
+            policy: whose values are predicted.
             gamma: discount factor.
             learning_rate: by the number of decisions observed; divided by ``features.norm``.
             trace_decay: lambda of accumulating traces; 0: none.

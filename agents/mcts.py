@@ -44,7 +44,7 @@ class MCTS(PolicyActor, NonLearning):
     """
 
     def __init__(self, *, search_model: FromRun[Callable[[int], Model]], settings: MCTSSettings):
-        """Take the model.
+        """Make the model and its search.
 
         Args:
             search_model: returns the model of the environment.

@@ -16,9 +16,9 @@ Result = tuple[Array, Array, Array, Array, dict[str, Any]]
 
 
 class AtariGames(VectorEnv[Array, Array, Array]):
-    """N games in C++ threads, each begun anew in the step that ends it.
+    """N games in C++ threads, each begun again in the step that ends it.
 
-    Observations are [N, stack, height, width] uint8, or [N, stack, height, width, 3] in colour.
+    Observations are [N, stack, height, width] uint8, or [N, stack, height, width, 3] in color.
 
     What ale-py does otherwise, and how it is put right:
 
@@ -81,7 +81,7 @@ class AtariGames(VectorEnv[Array, Array, Array]):
         for space in ("observation_space", "action_space", "single_observation_space", "single_action_space"):
             setattr(self, space, getattr(self._games, space))
         self._skip, self._clip = frame_skip, reward_clip
-        self._told: dict[str, Array] = {}
+        self._infos: dict[str, Array] = {}
         self._seen = np.zeros(num_envs, np.int64)
 
     def reset(
@@ -89,7 +89,7 @@ class AtariGames(VectorEnv[Array, Array, Array]):
     ) -> tuple[Array, dict[str, Any]]:
         """Start a game in every environment, i seeded with ``seed[i]`` or ``seed + i``; no options are known."""
         seeds = seed if seed is None or isinstance(seed, int) else np.asarray(seed, np.int64)
-        observation, self._told = self._games.reset(seed=seeds)
+        observation, self._infos = self._games.reset(seed=seeds)
         self._seen[:] = 1
         self._fill(observation, self._seen)
         return observation, {}
@@ -105,14 +105,14 @@ class AtariGames(VectorEnv[Array, Array, Array]):
 
     def recv(self) -> Result:
         """Wait for the step and return it, with ``raw_reward`` and ``game_over`` [N] in the infos."""
-        observation, score, terminated, truncated, told = self._games.recv()
-        before, self._told = self._told, told
-        goes_on = told["episode_frame_number"] == before["episode_frame_number"] + self._skip
-        alive = terminated & goes_on & (told["lives"] < before["lives"])
+        observation, score, terminated, truncated, infos_t = self._games.recv()
+        before, self._infos = self._infos, infos_t
+        goes_on = infos_t["episode_frame_number"] == before["episode_frame_number"] + self._skip
+        alive = terminated & goes_on & (infos_t["lives"] < before["lives"])
         over = (terminated & ~alive) | truncated
         infos: dict[str, Any] = {"raw_reward": score.astype(np.float64), "game_over": over}
         if over.any() or alive.any():
-            infos = {**infos, "final_obs": self._final(told["final_obs"], over), "final_info": infos}
+            infos = {**infos, "final_obs": self._final(infos_t["final_obs"], over), "final_info": infos}
         self._seen = np.where(over, 1, np.minimum(self._seen + 1, self.frame_stack))
         self._fill(observation, self._seen)
         if alive.any():

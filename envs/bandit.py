@@ -86,7 +86,7 @@ class KArmedBandit(TabularEnv):
         return {**super().get_state(), "means": self.means.copy()}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         super().set_state(state)
         self.means = np.array(state["means"])
 
@@ -95,7 +95,7 @@ class KArmedBandit(TabularEnv):
         words = [f"[{mean:.2f}]" if arm == self.action else f" {mean:.2f} " for arm, mean in enumerate(self.means)]
         return " ".join(words) + "\n"
 
-    def picture(self) -> Image.Image:
+    def frame(self) -> Image.Image:
         """Return a bar for the mean of each arm: the best green, the one pulled last below a disc."""
         arms = len(self.means)
         board = Board(8, arms, size=max(480, 48 * arms))
@@ -142,7 +142,7 @@ class BanditVector(FiniteMDPVector):
         return {**super().get_state(), "drifted": self._drifted.copy()}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         super().set_state(state)
         self._drifted = np.array(state["drifted"])
 

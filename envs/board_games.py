@@ -27,7 +27,7 @@ class BoardGame(RuleModel):
         columns: of the board.
         name: of the game.
         solved: an exact solver knows what positions are worth.
-        draws: it has a picture.
+        draws: it has an image.
     """
 
     bound: float | None = 1.0
@@ -67,7 +67,7 @@ class BoardGame(RuleModel):
         return states.copy()
 
     def restored(self, saved: Array) -> Array:
-        """Take back what `saved` gave."""
+        """Restore a state from `saved`."""
         return np.array(saved)
 
     def first_to_move(self, states: Array) -> Array:
@@ -94,7 +94,7 @@ class BoardGame(RuleModel):
         ]
         return "\n".join([*shown, " " * (width + 1) + " ".join(chr(97 + c) for c in range(self.columns))]) + "\n"
 
-    def picture(self, state: Array, last: int | None = None) -> Image.Image:
+    def frame(self, state: Array, last: int | None = None) -> Image.Image:
         """Return the board; a dot marks the cell that the move `last` changed."""
         board = Board(self.rows, self.columns)
         board.grid()
@@ -106,7 +106,7 @@ class BoardGame(RuleModel):
         return board.image()
 
     def action_at(self, row: float, column: float) -> int:
-        """Return the move that is meant by a point of the picture, its sides being 1 long."""
+        """Return the move that is meant by a point of the image, its sides being 1 long."""
         return int(row * self.rows) * self.columns + int(column * self.columns)
 
     def cell(self, state: Array, action: int) -> tuple[int, int]:

@@ -25,7 +25,7 @@ WITHIN: dict[str, Any] = {"error_model": "numpy", "forceinline": True, "no_cpyth
 
 @numba.njit(**WITHIN)
 def four(stones):  # type: ignore[no-untyped-def]
-    """Tell whether a set of cells holds four in a row."""
+    """Return whether a set of cells holds four in a row."""
     pairs = stones & (stones >> 7)
     if pairs & (pairs >> 14):
         return True
@@ -93,7 +93,7 @@ class ConnectFour(BoardGame):
         return np.asarray(np.stack([own, own ^ taken], 1)[:, :, None, None] >> bits & 1 > 0)
 
     def action_at(self, row: float, column: float) -> int:
-        """Return the column that is meant by a point of the picture, its sides being 1 long."""
+        """Return the column that is meant by a point of the image, its sides being 1 long."""
         return int(column * COLUMNS)
 
     def move_name(self, state: Array, action: int) -> str:

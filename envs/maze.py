@@ -34,7 +34,7 @@ MAX_COLLECTED = 10
 """Each bonus that can be collected doubles the number of states."""
 
 VIEW = 41
-"""Cells of a larger maze that a picture shows, in each direction, around the agent."""
+"""Cells of a larger maze that an image shows, in each direction, around the agent."""
 
 
 class Maze(TabularEnv):
@@ -117,7 +117,7 @@ class Maze(TabularEnv):
         """Return the drawing."""
         return lines(self._shown().tolist(), self.cell)
 
-    def picture(self) -> Image.Image:
+    def frame(self) -> Image.Image:
         """Return the maze, of a large one what lies around the agent: bonuses are coins, traps crosses, exits green."""
         top, left = (
             max(0, min(at - VIEW // 2, size - VIEW)) for at, size in zip(self.cell, self._cells.shape, strict=True)

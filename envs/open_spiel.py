@@ -121,12 +121,12 @@ class OpenSpielGame:
         """Return OpenSpiel's drawing of the board."""
         return str(state[0]).rstrip("\n") + "\n"
 
-    def picture(self, state: Array, last: int | None = None) -> Image.Image:
-        """Return OpenSpiel's drawing as a picture."""
+    def frame(self, state: Array, last: int | None = None) -> Image.Image:
+        """Return OpenSpiel's drawing as an image."""
         return text_picture(self.text(state))
 
     def action_at(self, row: float, column: float) -> int:
-        """Raise `UsageError`: nobody says where a move lies on the picture."""
+        """Raise `UsageError`: nobody says where a move lies on the image."""
         raise UsageError(f"moves of {self.name} are typed: play it in the terminal, with terminal=true")
 
     def optimal_moves(self, states: Array) -> Array:

@@ -121,13 +121,13 @@ class Recommendation(gymnasium.Env[Any, int]):
         """Let a user come, each as likely as the other; no options are known."""
         super().reset(seed=seed)
         self._user, self._shown = int(self.np_random.choice(self._audience.users)), np.zeros(0, np.int64)
-        return self._seen(), self._info()
+        return self._observation(), self._info()
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Recommend an item."""
         reward = float(self._legal()[action] and self._table.liked[self._user, action])
         self._shown = np.append(self._shown, int(action))
-        return self._seen(), reward, len(self._shown) == self._session, False, self._info()
+        return self._observation(), reward, len(self._shown) == self._session, False, self._info()
 
     def _legal(self) -> Array:
         """Return what may be recommended now, [I] bool."""
@@ -138,7 +138,7 @@ class Recommendation(gymnasium.Env[Any, int]):
     def _info(self) -> dict[str, Any]:
         return {"action_mask": self._legal().astype(np.int8)}
 
-    def _seen(self) -> Any:
+    def _observation(self) -> Any:
         if self._observation == "user":
             return self._user
         row = self._row()
@@ -156,11 +156,11 @@ class Recommendation(gymnasium.Env[Any, int]):
         return {"user": self._user, "shown": self._shown.copy()}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         self._user, self._shown = state["user"], np.array(state["shown"])
 
     def render(self) -> Any:
-        """Return a text, or a picture [H, W, 3] uint8 of it, as `render_mode` says."""
+        """Return a text, or an image [H, W, 3] uint8 of it, as `render_mode` says."""
         if self.render_mode == "ansi":
             return self.text()
         return np.asarray(text_picture(self.text())) if self.render_mode == "rgb_array" else None

@@ -102,7 +102,7 @@ class TabularEnv(gymnasium.Env[int, int]):
         return {"state": self.state, "action": self.action, "steps": self._steps}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         self.state, self.action, self._steps = state["state"], state["action"], state["steps"]
 
     def get_keys_to_action(self) -> dict[Any, int]:
@@ -115,10 +115,10 @@ class TabularEnv(gymnasium.Env[int, int]):
         return table or {(str(action),): action for action in range(min(10, self.mdp.num_actions))}
 
     def render(self) -> Any:
-        """Return a text, or a picture [H, W, 3] uint8, as `render_mode` says."""
+        """Return a text, or an image [H, W, 3] uint8, as `render_mode` says."""
         if self.render_mode == "ansi":
             return self.text()
-        return np.asarray(self.picture()) if self.render_mode == "rgb_array" else None
+        return np.asarray(self.frame()) if self.render_mode == "rgb_array" else None
 
     def layout(self) -> Layout | None:
         """Return how the states lie on grids, for maps of values and policies; None where they do not."""
@@ -128,15 +128,15 @@ class TabularEnv(gymnasium.Env[int, int]):
         """Return the state as lines of text."""
         raise NotImplementedError
 
-    def picture(self) -> Image.Image:
-        """Return the state as an RGB picture."""
+    def frame(self) -> Image.Image:
+        """Return the state as an RGB image."""
         raise NotImplementedError
 
 
 def vectorizable(kind: type[TabularEnv]) -> Callable[..., gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]]:
     """Return what a YAML names: a function with the options of `kind`, and those that say how many are wanted.
 
-    It makes a single environment, or a vector of them where `vectorization` is ``native`` and no pictures are wanted.
+    It makes a single environment, or a vector of them where `vectorization` is ``native`` and no images are wanted.
     """
 
     def make(

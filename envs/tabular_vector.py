@@ -89,7 +89,7 @@ class FiniteMDPVector(VectorEnv[Array, Array, Array]):
         }
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         self._state, self._steps = np.array(state["state"]), np.array(state["steps"])
         self._rng = np.random.default_rng(0)
         self._rng.bit_generator.state = state["generator"]

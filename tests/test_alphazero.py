@@ -244,7 +244,7 @@ class TestUpdates:
     def test_a_run_that_ends_before_it_learns_is_told(self) -> None:
         told: list[str] = []
         learner(total_steps=999, tell=told.append)
-        assert told == ["nothing will be learnt: the first update comes after 1,000 steps, and total_steps is 999"]
+        assert told == ["nothing will be learned: the first update comes after 1,000 steps, and total_steps is 999"]
 
     @pytest.mark.parametrize(("discount", "target"), [(1.0, 1 + 0.9 * 0.5), (-1.0, 1 - 0.9 * 0.5), (0.0, 1.0)])
     def test_a_truncated_episode_goes_on_with_what_the_network_says(self, discount: float, target: float) -> None:

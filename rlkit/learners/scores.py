@@ -16,7 +16,7 @@ SILHOUETTE_ROWS = 2000
 
 
 def scores(kind: str, pipeline: Any, rows: Rows) -> dict[str, float]:
-    """Return the figures of a classifier, regressor or clusterer on rows.
+    """Return the metrics of a classifier, regressor or clusterer on rows.
 
     Precision, recall and F1 are means over the classes, each of which counts alike; a class that was never predicted
     has precision 0.

@@ -31,7 +31,7 @@ class SearchTrees(NamedTuple):
 
 
 class DirichletNoise(NamedTuple):
-    """What is mixed into the priors of a root, so that self-play tries everything (Silver et al., 2018)."""
+    """Noise that is mixed into a root's priors, so that self-play tries everything (Silver et al., 2018)."""
 
     share: float  # of the noise
     concentration: float  # of the Dirichlet distribution, summed over the legal actions
@@ -54,7 +54,7 @@ def rule_for(model: Model, kind: int, exploration: float, gamma: float) -> Selec
 
 
 class Search:
-    """A search with its settings; it keeps nothing from one to the next."""
+    """A search with its settings; it has no state between searches."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Search:
 
         Args:
             model: the rules of the world.
-            evaluator: judges what is met.
+            evaluator: of the states that are met.
             rule: how actions are chosen on the way down.
             simulations: of each tree in a search; None: no limit.
             seconds: that a search takes; None: no limit.
@@ -82,7 +82,7 @@ class Search:
             look_ahead: what ends the game at once is known of each new position before it is tried, where returns are
                 bounded and nothing is left to chance. That takes one step of the model for each legal action.
             compiled: compiled rules take whole simulations at once where the evaluator is random play.
-            clock: tells the seconds.
+            clock: returns seconds, as `time.monotonic`.
 
         Raises:
             UsageError: there is neither limit, one of them is not positive, or the clock alone is to limit the nodes.
@@ -130,7 +130,7 @@ class Search:
         Args:
             states: where the roots are; in none of them may the game be over.
             rng: what the trees draw from is drawn from it.
-            kept: trees of an earlier search, which are left as they are; what they know of `states` is taken over.
+            kept: trees of an earlier search, not changed; their subtrees of `states` are copied.
             played: [B] int64, what was done at their roots; -1: it is unknown.
             noise: for the priors of the roots.
         """
@@ -164,7 +164,7 @@ class Search:
         forest.states[rows, 0] = states[rows]
         legal = self._model.legal_actions(states[rows])
         ahead = self._foreseen(states[rows], legal)
-        prior, value = self._judged(states[rows], legal, forest.tree.rng, rows)
+        prior, value = self._evaluated(states[rows], legal, forest.tree.rng, rows)
         kernel.plant(forest.tree, self._rule, rows, legal, ahead, self._chances(states[rows]), prior, value)
 
     def _foreseen(self, states: Array, legal: Array) -> Array:
@@ -176,7 +176,7 @@ class Search:
             ahead[row, action] = np.where(step.discount == 0, step.reward, np.nan)
         return ahead
 
-    def _judged(self, states: Array, legal: Array, rng: Array, rows: Array) -> tuple[Array, Array]:
+    def _evaluated(self, states: Array, legal: Array, rng: Array, rows: Array) -> tuple[Array, Array]:
         prior, value = self._evaluator(self._model, states, legal, rng, rows)
         return np.asarray(prior, np.float64), np.asarray(value, np.float64)
 
@@ -212,7 +212,7 @@ class Search:
         kernel.simulate(forest.tree, path, forest.states, self._rule, *functions, everyone, *limits)
 
     def _step(self, forest: SearchTrees, path: Path, active: Array) -> None:
-        """Take one simulation in each tree, all of them together; it goes on where it met a state of the tree."""
+        """Run one simulation in each tree, all of them together; it goes on where it met a state of the tree."""
         while active.any():
             active = self._tried(forest, path, active)
 
@@ -251,7 +251,7 @@ class Search:
     def _met(self, step: ModelStep, rng: Array, rows: Array, fits: Array) -> tuple[Array, Array, Array, Array, Array]:
         """Return what is legal in the states met, what is foreseen, chances, priors and values; [R, ...] each.
 
-        Nobody judges what is over, nor what is known as well as if it were.
+        States are not evaluated where the game is over or its outcome is known.
         """
         shape = (len(rows), self._model.num_actions)
         legal, ahead, prior, value = np.zeros(shape, bool), np.full(shape, np.nan), np.zeros(shape), np.zeros(len(rows))
@@ -261,9 +261,11 @@ class Search:
             legal[going] = self._model.legal_actions(step.state[going])
             chance[going] = self._chances(step.state[going])
             ahead[going & fits] = self._foreseen(step.state[going & fits], legal[going & fits])
-        judged = going & ~_settled(legal, ahead, self._rule.bound)
-        if judged.any():
-            prior[judged], value[judged] = self._judged(step.state[judged], legal[judged], rng, rows[judged])
+        evaluated = going & ~_settled(legal, ahead, self._rule.bound)
+        if evaluated.any():
+            prior[evaluated], value[evaluated] = self._evaluated(
+                step.state[evaluated], legal[evaluated], rng, rows[evaluated]
+            )
         return legal, ahead, chance, prior, value
 
 
@@ -278,7 +280,7 @@ def _settled(legal: Array, ahead: Array, bound: float) -> Array:
 
 
 def _proved(tree: SearchTree) -> bool:
-    """Tell whether every root's value is known."""
+    """Return whether every root's value is known."""
     return bool((tree.lower[:, 0] >= tree.upper[:, 0]).all())
 
 
@@ -347,7 +349,7 @@ def _good(tree: SearchTree, node: int, bound: float | None) -> Array:
 
 
 def root_action_values(tree: SearchTree) -> Array:
-    """Return what the roots' actions are worth to whoever is to move, [B, A] float64; NaN where nothing is known."""
+    """Return the values of the roots' actions for whoever is to move, [B, A] float64; NaN where none is known."""
     return _means(tree, 0)
 
 
@@ -358,8 +360,8 @@ def _means(tree: SearchTree, node: int) -> Array:
 
 
 def root_values(tree: SearchTree) -> Array:
-    """Return what the roots are worth to whoever is to move, [B] float64, as far as the search can tell."""
+    """Return the search's estimates of the roots' values for whoever is to move, [B] float64."""
     tried = tree.visits[:, 0].sum(axis=1)
-    # Where a root is worth what its best action is, its value says so.
+    # Where a root's value is that of its best action, it is in the tree.
     mean = np.where(tree.best, tree.value[:, 0], (tree.value[:, 0] + tree.total[:, 0].sum(axis=1)) / (1 + tried))
     return np.asarray(np.clip(mean, tree.lower[:, 0], tree.upper[:, 0]))

@@ -92,7 +92,7 @@ class SearchPlayer:
         return self._search(states, rng)
 
     def values(self, forest: SearchTrees) -> Array:
-        """Return what the roots of trees are worth to whoever is to move, [N] float64."""
+        """Return the values of the trees' roots for whoever is to move, [N] float64."""
         return root_values(forest.tree)
 
     def _kept(self, memory: Memory) -> dict[str, Any]:

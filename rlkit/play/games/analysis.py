@@ -49,14 +49,14 @@ def analyse(player: Any, game: Game, state: Array, rng: np.random.Generator) -> 
         raise UsageError("only who searches can explain its moves: take mcts, or a run of mcts or alphazero")
     forest = searching.search(state[None], rng)
     tree, counts = forest.tree, visit_counts(forest.tree, game.bound)[0]
-    worth = root_action_values(tree)[0]
+    values = root_action_values(tree)[0]
     moves = [
         Move(
             game.move_name(state, action),
             action,
             int(tree.visits[0, 0, action]),
             float(counts[action] / counts.sum()),
-            float(worth[action]),
+            float(values[action]),
             float(tree.prior[0, 0, action]),
             _proved(tree.low[0, 0, action], tree.high[0, 0, action]),
         )
