@@ -21,7 +21,7 @@ class AtariGame(gymnasium.Env[Array, int]):
     """An emulator, stepped by decisions, that shows the brighter of the last two frames of each, or the last.
 
     Observations are [height, width] uint8, or [height, width, 3] in color, of the screen's own size. As in ale-py's
-    C++ and Gymnasium's `AtariPreprocessing`, a decision in which the game ends shows the last image before.
+    C++ and Gymnasium's `AtariPreprocessing`, a decision in which the game ends shows the last frame before.
 
     Sources, in ale-py's C++: ``PreprocessedEnv::reset`` presses FIRE for one frame and draws the number of frames
     without an action; ``StellaEnvironment::act`` draws for each of two players whether the action that is held stays.
@@ -125,7 +125,7 @@ class AtariGame(gymnasium.Env[Array, int]):
         return [action.name for action in self._actions]
 
     def get_state(self) -> State:
-        """Return the emulator, the action that is held, and what the next image is made of."""
+        """Return the emulator, the action that is held, and the frames of the next observation."""
         return {
             "emulator": np.frombuffer(self._ale.cloneState(include_rng=False).serialize(), np.uint8),
             "screens": self._screens.copy(),

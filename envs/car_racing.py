@@ -1,6 +1,6 @@
 """Gymnasium's CarRacing as it is learned by imitation, and a driver that knows the track.
 
-The seven actions, and what is seen, are those of people who recorded their own driving with the arrow keys.
+The seven actions and the observations are those of people who recorded their own driving with the arrow keys.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class CentreLine:
         self._max_speed, self._grip, self._slowing = max_speed, grip, slowing
 
     def initial_memory(self, n: int) -> Memory:
-        """Return nothing: it sees all it needs."""
+        """Return an empty memory: the track is known."""
         return ()
 
     def act(

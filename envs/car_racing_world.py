@@ -19,9 +19,9 @@ MARGIN = 2
 
 
 class Racing(CarRacing):
-    """The same tracks and the same images, pixel by pixel.
+    """The same tracks and the same frames, pixel by pixel.
 
-    What lies beyond the image is left out by arithmetic on arrays, which Gymnasium does corner by corner.
+    What lies beyond the frame is left out by arithmetic on arrays, which Gymnasium does corner by corner.
     """
 
     def reset(self, **kwargs: Any) -> Any:

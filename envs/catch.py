@@ -1,4 +1,4 @@
-"""Catch, as bsuite has it (Osband et al., 2020): a ball falls, a paddle moves; seen as images."""
+"""Catch, as bsuite has it (Osband et al., 2020): a ball falls, a paddle moves; observations are images."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Catch(gymnasium.Env[Array, int]):
         return {("a",): LEFT, ("d",): RIGHT, 1073741904: LEFT, 1073741903: RIGHT, (): STAY}
 
     def render(self) -> Any:
-        """Return an image [H, W, 3] uint8."""
+        """Return a frame [H, W, 3] uint8."""
         if self.render_mode != "rgb_array":
             return None
         board = Board(self._rows, self._columns)
@@ -87,7 +87,7 @@ class Catch(gymnasium.Env[Array, int]):
 
 
 def image(rows: int, columns: int, cell: int, state: tuple[int, int, int]) -> Array:
-    """Return what is seen, [rows * cell, columns * cell, 1] uint8, of ball's row and column and paddle's column."""
+    """Return the image [rows * cell, columns * cell, 1] uint8 of a state: ball's row and column, paddle's column."""
     row, ball, paddle = state
     cells = np.zeros((rows, columns), np.uint8)
     cells[row, ball] = cells[rows - 1, paddle] = 255

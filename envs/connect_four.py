@@ -93,7 +93,7 @@ class ConnectFour(BoardGame):
         return np.asarray(np.stack([own, own ^ taken], 1)[:, :, None, None] >> bits & 1 > 0)
 
     def action_at(self, row: float, column: float) -> int:
-        """Return the column that is meant by a point of the image, its sides being 1 long."""
+        """Return the column at a point of the frame; `row` and `column` are from 0 to 1."""
         return int(column * COLUMNS)
 
     def move_name(self, state: Array, action: int) -> str:
@@ -110,7 +110,7 @@ class ConnectFour(BoardGame):
         return int((self.board(state)[:, action] != 0).argmax()), action
 
     def values(self, states: Array) -> Array:
-        """Return what states [B, 3] are worth to whoever is to move, [B] float64; slow where few stones lie."""
+        """Return the values [B] float64 of states [B, 3] for whoever is to move; slow where few stones lie."""
         return np.sign(self._scores(states)).astype(float)
 
     @cached_property

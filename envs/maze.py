@@ -34,7 +34,7 @@ MAX_COLLECTED = 10
 """Each bonus that can be collected doubles the number of states."""
 
 VIEW = 41
-"""Cells of a larger maze that an image shows, in each direction, around the agent."""
+"""Cells of a larger maze that a frame shows, in each direction, around the agent."""
 
 
 class Maze(TabularEnv):
@@ -222,8 +222,8 @@ class _Builder:
         ended = np.isin(self.symbols, list(ends))
         self._reached = np.where(ended[own], own, self._straight[:, sides])  # [P, 4, K]
         self._moved = self._reached != own
-        worth = sum(np.where(self.symbols == symbol, value, 0.0) for symbol, value in extra.items())
-        self._reward = np.where(ended[own], 0.0, step + np.where(self._moved, np.asarray(worth)[self._reached], 0.0))
+        bonus = sum(np.where(self.symbols == symbol, value, 0.0) for symbol, value in extra.items())
+        self._reward = np.where(ended[own], 0.0, step + np.where(self._moved, np.asarray(bonus)[self._reached], 0.0))
         self._terminated = ended[self._reached]
         self._bonus = extra["+"]
         self._ended = ended

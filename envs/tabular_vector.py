@@ -53,7 +53,7 @@ class FiniteMDPVector(VectorEnv[Array, Array, Array]):
         return self._state, self._info(self._state)
 
     def step(self, actions: Array) -> Result:
-        """Draw what follows of the actions [N]; ``final_obs`` and ``final_info`` tell how the step left all copies."""
+        """Draw the results of actions [N]; ``final_obs`` and ``final_info`` are those before new episodes begin."""
         reached, reward, terminated = self.mdp.sample(self._state, actions, self._rng)
         reward = self._noisy(reward, actions)
         self._steps = self._steps + 1

@@ -88,7 +88,7 @@ class TicTacToe(BoardGame):
         return np.asarray(bits.reshape(-1, 2, 3, 3) > 0)
 
     def values(self, states: Array) -> Array:
-        """Return what states [B, 3] are worth to whoever is to move, [B] float64."""
+        """Return the values [B] float64 of states [B, 3] for whoever is to move."""
         return self._solver.state_values(states)
 
 

@@ -173,7 +173,7 @@ class TestEstimators:
         assert drawn.std() == pytest.approx(told[0], rel=0.05)
 
     def test_what_cannot_be_is_refused(self) -> None:
-        with pytest.raises(UsageError, match=r"agent.partial=true needs partial_fit, which DecisionTreeRegressor has"):
+        with pytest.raises(UsageError, match=r"agent.partial=true needs partial_fit, which DecisionTreeRegressor does"):
             EstimatorArms(DecisionTreeRegressor(), 1, 1, joint=False, **options(partial=True))
         with pytest.raises(UsageError, match=r"agent.memory is 0"):
             EstimatorArms(DecisionTreeRegressor(), 1, 1, joint=False, **options(memory=0))

@@ -27,7 +27,7 @@ LONG = 50
 
 
 class SavingError(RunError):
-    """An estimator that cannot be saved as plain data: the line names what in it is not."""
+    """An estimator that cannot be saved as plain data: the message names the part that is not."""
 
 
 def to_state(estimator: Any) -> State:
@@ -97,7 +97,7 @@ def _estimator(estimator: Any, path: str) -> State:
 
 
 def _parameter(name: str, value: Any, path: str) -> Any:
-    # A generator would only serve to fit once more; each member of an ensemble has one.
+    # A generator is needed only to fit again; each member of an ensemble has one.
     return None if name == "random_state" and not _is_plain(value) else _plain(value, f"{path}.{name}")
 
 

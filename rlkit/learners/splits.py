@@ -18,7 +18,7 @@ SHARE = 0.2
 
 
 class Split(NamedTuple):
-    """Rows to learn from, and rows to be scored on."""
+    """Rows to train on, and rows to score on."""
 
     train: Rows
     test: Rows | None

@@ -1,4 +1,4 @@
-"""What a data set is, whatever it came from."""
+"""Data sets, whatever their source."""
 
 from __future__ import annotations
 
@@ -59,15 +59,15 @@ class Dataset:
 
     @property
     def texts(self) -> bool:
-        """Return whether each row is a text."""
+        """Whether each row is a text."""
         return bool(isinstance(self.rows.X, np.ndarray) and self.rows.X.ndim == 1)
 
 
 def require_task(task: str) -> str:
-    """Return `task` if there is such a one.
+    """Return `task` if it is known.
 
     Raises:
-        UsageError: there is not.
+        UsageError: it is not.
     """
     from rlkit.config.messages import nearest
 
