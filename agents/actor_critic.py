@@ -18,7 +18,7 @@ from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageEr
 from rlkit.networks import ActorCritic
 
 MEASURED = 100
-"""Observations whose scale is measured before anything is learnt, where they are standardised."""
+"""Observations whose scale is measured before anything is learned, where they are standardized."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +48,10 @@ class OnlineActorCritic(PolicyAgent):
 
     With state values the policy learns from the temporal-difference error. With action values it learns from how much
     better each action is than the policy's mean, ``q(s, a) - sum_b pi(b | s) q(s, b)``, over all actions instead of the
-    one that was done (Sutton & Barto, 2nd ed., eq. 13.7), and the successor has that mean for its value.
+    one taken (Sutton & Barto, 2nd ed., eq. 13.7), and that mean is the successor's value.
 
-    Values have a learning rate of their own: a policy that learns as fast as they do follows what they do not know yet
-    (Konda & Tsitsiklis, 2000). Between action values, which know nothing at first of what is seldom done, that ends
+    Values have a learning rate of their own: a policy that learns as fast as they do follows values that are not
+    accurate yet (Konda & Tsitsiklis, 2000). With action values, which are poor at first for rare actions, that ends
     with one action for all states.
     """
 

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlkit.algorithms.exploration import tell_if_late
-from rlkit.algorithms.fixed_policies import Following
+from rlkit.algorithms.exploration import warn_if_late
+from rlkit.algorithms.fixed_policies import PolicyActor
 from rlkit.core.schedules import multiples
 from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError, require_least, require_probability
 from rlkit.networks import GradientSettings, Optimizer, load_module_state, module_state, to_tensor
 from rlkit.networks.policy_value import PolicyValue, masked
-from rlkit.planning.search import PUCT, DirichletNoise, Judge, Model
+from rlkit.planning.search import PUCT, DirichletNoise, Model, NetworkEvaluator
 from rlkit.planning.search.planner import SearchPlayer
 from rlkit.planning.search.positions import PositionReplay
 from rlkit.planning.search.resigning import Resignations, resignation_of
@@ -29,7 +29,7 @@ class AlphaZeroSettings(SearchSettings, SelfPlaySettings, GradientSettings):
 
     Attributes:
         capacity: positions that are kept.
-        search_share: of the search's own value in the target of a value; the rest is how the game went on.
+        search_share: of the search's own value in the target of a value; the rest is the return of the game.
         symmetries: positions are turned and mirrored at random where the model knows how.
         batch_size: positions of a gradient step.
         learning_starts: so many positions of whole games are waited for, and at least one.
@@ -64,8 +64,8 @@ class AlphaZeroSettings(SearchSettings, SelfPlaySettings, GradientSettings):
             )
 
 
-class AlphaZero(Following):
-    """Searches with a network that evaluates positions, and teaches it what the searches preferred and how games ended.
+class AlphaZero(PolicyActor):
+    """Searches with a network that evaluates positions, and trains it on the searches' visits and the games' returns.
 
     Attributes:
         model: of the environment.
@@ -91,7 +91,7 @@ class AlphaZero(Following):
 
         Args:
             search_model: returns the model of the environment.
-            network: judges states.
+            network: evaluates states: its policy and value heads.
             settings: all numbers.
             num_envs: N.
             total_steps: decisions of the run; None: not known, so that nothing can be annealed.
@@ -101,8 +101,8 @@ class AlphaZero(Following):
             tell: takes a line for the user.
 
         Raises:
-            UsageError: no limit to the search, what is to be given up cannot be, or a rate to be annealed without
-                `total_steps`.
+            UsageError: no limit to the search, resignation where the environment has none, or a rate to be annealed
+                without `total_steps`.
         """
         self.settings, self._rng, self._tensor = settings, rng, partial(to_tensor, device=device)
         self.model = model = search_model(settings.outcomes)
@@ -110,23 +110,23 @@ class AlphaZero(Following):
         resignation = resignation_of(settings.resign_at, settings.resign_played_on, model.bound, can_resign)
         self.player = SearchPlayer(
             model,
-            settings.search(model, Judge(self.judge), PUCT),
+            settings.search(model, NetworkEvaluator(self.evaluate), PUCT),
             keep=settings.keep_tree,
             noise=DirichletNoise(settings.noise_share, settings.noise_concentration),
             temperature=settings.temperature,
             temperature_moves=settings.temperature_moves,
             resignation=resignation,
         )
-        Following.__init__(self, self.player)
+        PolicyActor.__init__(self, self.player)
         self._resignations = None if resignation is None else Resignations(num_envs)
         self.replay = PositionReplay(settings.capacity, settings.gamma, settings.search_share, model.bound)
         self._symmetries = model.symmetries if settings.symmetries else ()
         rate = settings.schedule(total_steps)
         self._optimizer = Optimizer(network.parameters(), settings.optimizer, rate, settings.max_grad_norm)
-        tell_if_late(settings.learning_starts, total_steps, tell)
+        warn_if_late(settings.learning_starts, total_steps, tell)
         self._steps = self._due = 0
 
-    def judge(self, observation: Array, legal: Array) -> tuple[Array, Array]:
+    def evaluate(self, observation: Array, legal: Array) -> tuple[Array, Array]:
         """Return the network's priors [R, A] and values [R] of observations [R, ...] with `legal` actions [R, A]."""
         with torch.inference_mode():
             logits, value = self._outputs(observation)
@@ -139,14 +139,15 @@ class AlphaZero(Following):
         return logits, value if self.model.bound is None else self.model.bound * value.tanh()
 
     def observe(self, transition: Transition) -> None:
-        """Note what the search preferred, store it when the episode has ended, and count the updates that are due."""
+        """Store the search's visits when the episode has ended, and count the updates that are due."""
         before, self._steps = self._steps, self._steps + int(np.count_nonzero(transition.valid))
-        broken_off = transition.last & transition.valid & (transition.discount != 0)
-        beyond = np.zeros(len(broken_off))
-        if broken_off.any():
-            successor = transition.next_observation[broken_off]
-            beyond[broken_off] = self.judge(successor, np.ones((len(successor), self.model.num_actions), bool))[1]
-        self.replay.add(transition, beyond)
+        truncated = transition.last & transition.valid & (transition.discount != 0)
+        bootstrap_value = np.zeros(len(truncated))
+        if truncated.any():
+            successor = transition.next_observation[truncated]
+            every = np.ones((len(successor), self.model.num_actions), bool)
+            bootstrap_value[truncated] = self.evaluate(successor, every)[1]
+        self.replay.add(transition, bootstrap_value)
         if len(self.replay) >= max(1, self.settings.learning_starts):
             self._due += multiples(before, self._steps, self.settings.train_every)
         if self._resignations is not None:
@@ -162,7 +163,7 @@ class AlphaZero(Following):
         return means if self._resignations is None else {**means, **self._resignations.metrics()}
 
     def _gradient_step(self) -> Metrics:
-        """Take a gradient step on positions: towards what the searches preferred, and how games went on."""
+        """Take a gradient step on positions: towards the searches' visits, and the returns of their games."""
         batch = self.replay.sample(self.settings.batch_size, self._rng, self._symmetries)
 
         # Forward.

@@ -20,11 +20,11 @@ class BanditSettings:
     Attributes:
         ridge: of linear models; see `RidgeArms`.
         joint: one estimator for all actions; see `EstimatorArms`.
-        unknown: what a recommender takes it for; see `RecommenderArms`.
+        unknown: how a recommender reads items that are not known; see `RecommenderArms`.
         memory: newest steps that an estimator is fitted to.
         update_every: steps between fits of an estimator.
         partial: `partial_fit` with the steps since the last fit.
-        bootstraps: fits to samples of the memory, whose spread says how sure an estimator is.
+        bootstraps: fits to samples of the memory, whose spread is an estimator's deviation.
         initial_value: reward that actions are thought to have had once; see `Ensemble`.
     """
 
@@ -39,7 +39,7 @@ class BanditSettings:
 
 
 class Bandit:
-    """Learns what each action earns at once in a context, and explores by how sure it is of that.
+    """Learns the immediate reward of each action in a context, and explores by the deviation of its estimates.
 
     Attributes:
         model: of the rewards.
@@ -66,8 +66,8 @@ class Bandit:
             rng: draws the samples.
 
         Raises:
-            UsageError: actions that are not discrete, an estimator that does not say what the explorer needs, or what
-                a model refuses.
+            UsageError: actions that are not discrete, an estimator without the deviations that the explorer needs, or
+                what a model refuses.
         """
         self._contexts = Contexts(observation_space)
         shape = num_actions(action_space, agent="bandit"), self._contexts.width
@@ -76,16 +76,16 @@ class Bandit:
             self.model = RidgeArms(*shape, ridge=settings.ridge, intercept=not self._contexts.one_hot)
         else:
             self.model = _fitted(estimator, shape, settings, rng)
-        if explorer.needs_deviation and not self.model.tells_deviation:
+        if explorer.needs_deviation and not self.model.has_deviation:
             raise UsageError(
-                f"{type(explorer).__name__} needs to know how sure {type(estimator).__name__} is; give "
+                f"{type(explorer).__name__} needs deviations, which {type(estimator).__name__} does not have; set "
                 "agent.bootstraps=10, or explorer@agent.explorer=epsilon_greedy"
             )
         self.settings, self._explorer, self._steps = settings, explorer, 0
         self._pending: Transition | None = None
 
     def initial_memory(self, n: int) -> Memory:
-        """Return nothing: no episode is remembered."""
+        """Return an empty memory."""
         return ()
 
     def act(

@@ -1,4 +1,4 @@
-"""Behavioural cloning: a classifier or regressor learns what somebody did from what they saw (Pomerleau, 1991)."""
+"""Behavioural cloning: a classifier or regressor learns recorded actions from observations (Pomerleau, 1991)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class CloningSettings:
 
 
 class Cloning:
-    """Fits an estimator to recorded episodes at its first update; what it meets itself teaches it nothing.
+    """Fits an estimator to recorded episodes at its first update; it does not learn from its own steps.
 
     Attributes:
         model: the fitted pipeline; None before.
@@ -75,7 +75,7 @@ class Cloning:
             threads: of torch and of linear algebra while it learns.
             rng: draws what is held out, left out and repeated.
             tell: takes a line for the user.
-            on_epoch: is called with how far an estimator that descends has come.
+            on_epoch: is called after each epoch of an estimator that is trained in epochs.
 
         Raises:
             UsageError: the actions are neither, the observations are no arrays, or the estimator does not predict such.
@@ -95,13 +95,13 @@ class Cloning:
         self.model: Any = None
 
     def initial_memory(self, n: int) -> Memory:
-        """Return nothing: no episode is remembered."""
+        """Return an empty memory."""
         return ()
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
-        """Return what the model predicts [N] or [N, ...]; drawn actions before there is one."""
+        """Return the model's actions [N] or [N, ...]; random ones before there is a model."""
         n, legal = len(timestep.observation), timestep.legal_actions
         if self.model is None:
             rows = [None] * n if legal is None else list(legal)
@@ -115,7 +115,7 @@ class Cloning:
         return self._chosen(self._shares(X, legal), rng), memory
 
     def _shares(self, X: Array, legal: Array | None) -> Array:
-        """Return how likely each action is, [N, A]; what is not legal is not, and what is is a little."""
+        """Return the actions' probabilities [N, A] float64, up to a factor; above 0 for legal actions only."""
         shares = np.zeros((len(X), int(self._actions.n)))
         if callable(getattr(self.model, "predict_proba", None)):
             shares[:, self.model.classes_] = self.model.predict_proba(X)
@@ -130,7 +130,7 @@ class Cloning:
         return np.asarray((sums > rng.random((len(sums), 1)) * sums[:, -1:]).argmax(axis=1))
 
     def observe(self, transition: Transition) -> None:
-        """Take no notice."""
+        """Ignore the transition: only recorded episodes are learned from."""
 
     def update(self) -> Metrics | None:
         """Learn, the first time: from all episodes but those held out, on which the model is scored."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.algorithms.exploration import epsilon_greedy, tell_if_late
+from rlkit.algorithms.exploration import epsilon_greedy, warn_if_late
 from rlkit.core.schedules import Schedule, multiples, require_probabilities
 from rlkit.core.types import (
     Array,
@@ -47,10 +47,10 @@ from rlkit.networks.return_distributions import Saturation, of_action
 
 @dataclass(frozen=True, kw_only=True)
 class DQNSettings(GradientSettings):
-    """The settings of `DQN`, beside those of every agent that goes down a gradient; values are in conf/agent/dqn.yaml.
+    """The settings of `DQN`, beside those of every agent that descends a gradient; values are in conf/agent/dqn.yaml.
 
     Attributes:
-        epsilon: share of uniformly drawn actions, by the number of decisions observed.
+        epsilon: probability of a uniformly drawn action, by the number of decisions observed.
         gamma: discount factor.
         double: the online network chooses the action whose target value is used (van Hasselt et al., 2016).
         learning_starts: decisions before the first update; multiples of `train_freq` before do not count.
@@ -138,7 +138,7 @@ class DQN:
             UsageError: a noisy network without a generator, or a rate to be annealed without `total_steps`.
         """
         if network.noise_size and generator is None:
-            raise UsageError("generator is None, but a noisy network draws from it; give DQN a torch.Generator")
+            raise UsageError("generator is None, but a noisy network draws from it; pass DQN a torch.Generator")
         self.settings, self._replay, self._generator = settings, replay, generator
         self.network = network.to(device)
         self.target_network = copy.deepcopy(self.network)
@@ -148,7 +148,7 @@ class DQN:
         self._optimizer = Optimizer(network.parameters(), settings.optimizer, rate, settings.max_grad_norm)
         self._distribution = network.distribution
         self._saturation = Saturation(network.distribution, settings.gamma, tell)
-        tell_if_late(settings.learning_starts, total_steps, tell)
+        warn_if_late(settings.learning_starts, total_steps, tell)
         self._tensor = partial(to_tensor, device=device)
         in_bfloat16 = uses_bfloat16(settings.precision, device, network)
         learning = autocast_outputs(network, device) if in_bfloat16 else network.outputs
@@ -159,7 +159,7 @@ class DQN:
         self._steps = self._due = self._updates = 0
 
     def initial_memory(self, n: int) -> Memory:
-        """Return nothing: no episode is remembered."""
+        """Return an empty memory."""
         return ()
 
     def act(
@@ -199,9 +199,9 @@ class DQN:
         for _ in range(due // together):
             sample, priorities = self._replay.sample(together * self.settings.batch_size, self.settings.gamma), []
             for batch in self._minibatches(sample):
-                priority, *learnt = self._gradient_step(batch)
+                priority, *measured = self._gradient_step(batch)
                 priorities.append(priority)
-                steps.append(learnt)
+                steps.append(measured)
             self._replay.update_priorities(sample.index, torch.cat(priorities).cpu().numpy())
         losses, q_tm1, *cut_off = map(torch.stack, zip(*steps, strict=True))
         means = losses.mean(), self._distribution.mean(q_tm1).mean(), *map(torch.mean, cut_off)
@@ -211,7 +211,7 @@ class DQN:
         return {"loss/td": loss, "q/mean": q, "epsilon": self.settings.epsilon(self._steps)}
 
     def _minibatches(self, sample: Batch) -> list[Minibatch]:
-        """Return the parts of a sample that are learnt from one after the other."""
+        """Return a sample's minibatches, in order."""
         size = self.settings.batch_size
         count = len(sample.index) // size
         columns: list[tuple[Tensor | None, ...]] = []
@@ -224,7 +224,7 @@ class DQN:
         return list(map(Minibatch._make, zip(*columns, strict=True)))
 
     def _gradient_step(self, batch: Minibatch) -> tuple[Tensor, ...]:
-        """Take a gradient step on a minibatch, and bring the target network along.
+        """Take a gradient step on a minibatch, and update the target network where that is due.
 
         Returns:
             The priorities [B], the loss [], the outputs `q_tm1` [B, K], and, where the distribution has limits, its
@@ -232,7 +232,7 @@ class DQN:
         """
         noise, target_noise, choice_noise = self._noise() if self.network.noise_size else (None, None, None)
 
-        # Forward: what the network says of what was done.
+        # Forward: the outputs of the actions taken.
         q_tm1 = of_action(self._learning_outputs(self.network.read(batch.s_tm1), noise), batch.a_tm1)
 
         # Target: the target network's outputs for the successor's best action.
@@ -255,11 +255,13 @@ class DQN:
         self._updates += 1
         if self._updates % self.settings.target_every == 0:
             self._sync_target()
-        learnt = priorities, loss.detach(), q_tm1.detach()
-        return (*learnt, self._distribution.cut_off(q_t, batch.r_t, discount_t)) if self._saturation.limits else learnt
+        measured = priorities, loss.detach(), q_tm1.detach()
+        if not self._saturation.limits:
+            return measured
+        return (*measured, self._distribution.cut_off(q_t, batch.r_t, discount_t))
 
     def _noise(self) -> tuple[Tensor | None, ...]:
-        """Draw independent noise [1, Z] for the values learnt, the target network, and the choice of actions."""
+        """Draw independent noise [1, Z] for the online network, the target network, and the choice of actions."""
         assert self._generator is not None, "a noisy network was given without a generator"
         size, device = self.network.noise_size, self._generator.device
         return torch.randn(3, 1, size, generator=self._generator, device=device).unbind()
@@ -286,7 +288,7 @@ class DQN:
         self._optimizer.load_state_dict(state["optimizer"])
         if "replay" in state:
             self._replay.load_state_dict(state["replay"])
-        # Another kind of device has another kind of generator, which cannot go on where this one was.
+        # Another kind of device has another kind of generator, which cannot restore this state.
         if self._generator is not None and len(state["generator"]) == len(self._generator.get_state()):
             self._generator.set_state(torch.tensor(state["generator"]))
         self._saturation.load_state_dict(state["saturation"])

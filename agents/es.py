@@ -30,7 +30,7 @@ class ESSettings(OptimizerSettings):
     Attributes:
         population: episodes in a generation; even, as perturbations come in pairs, one the other's negative.
         sigma: standard deviation of the perturbations.
-        weight_decay: share of each parameter that is taken off, times the learning rate.
+        weight_decay: share of each parameter that a step subtracts, times the learning rate.
 
     Raises:
         UsageError: an odd population or none, a sigma that is not above 0, or a negative decay.
@@ -58,7 +58,8 @@ class EvolutionStrategies:
     """Each environment plays an episode with a perturbed policy; no gradient is computed.
 
     A generation is `population` episodes; an environment for which none is left plays on with the mean policy. An
-    episode that a checkpoint cuts, where the environment's state cannot be read, has no score: its member plays again.
+    episode truncated by a checkpoint, where the environment's state cannot be read, has no score: its member plays
+    again.
 
     Attributes:
         network: the mean policy; its values are not used.
@@ -85,15 +86,15 @@ class EvolutionStrategies:
             rng: draws the perturbations.
 
         Raises:
-            UsageError: a network that is recurrent or standardises, or a rate to be annealed without `total_steps`.
+            UsageError: a network that is recurrent or standardizes, or a rate to be annealed without `total_steps`.
         """
         if network.hidden_size or network.standardize is not None:
             raise UsageError(
-                "agent=es neither remembers nor standardises; leave agent.network.recurrent=none and standardize=false"
+                "agent=es neither remembers nor standardizes; leave agent.network.recurrent=none and standardize=false"
             )
         self.network, self.settings = network.to(device), settings
         self._population = Population(network)
-        # Nothing is clipped: the estimate's length says nothing of how steep the landscape is.
+        # Nothing is clipped: the estimate's length does not measure the slope.
         self._learning_rate = settings.schedule(total_steps)
         self._optimizer = Optimizer(self._population.parameters, settings.optimizer, self._learning_rate)
         self._rng, self._tensor = rng, partial(to_tensor, device=device)
@@ -103,7 +104,7 @@ class EvolutionStrategies:
         self._noise = self._drawn()
 
     def initial_memory(self, n: int) -> Memory:
-        """Return nothing: no episode is remembered."""
+        """Return an empty memory."""
         return ()
 
     def act(

@@ -1,4 +1,4 @@
-"""Fitted Q-iteration (Ernst, Geurts & Wehenkel, 2005) with any regressor, on what is seen while it acts."""
+"""Fitted Q-iteration (Ernst, Geurts & Wehenkel, 2005) with any regressor, on the transitions observed while it acts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class FittedQSettings:
 
     Attributes:
         gamma: discount factor.
-        epsilon: share of uniformly drawn actions.
+        epsilon: probability of a uniformly drawn action.
         epsilon_counts: what that schedule counts: ``steps`` (decisions observed), or ``episodes`` ended.
         learning_starts: decisions before the first fit.
         fit_every: decisions or ended episodes between fits; several multiples passed at once are one fit, which with
@@ -70,9 +70,9 @@ class FittedQSettings:
 class FittedQ:
     """Fits a regressor to ``r + gamma * max_a Q(s', a)`` of all stored transitions, several times over.
 
-    Each of these iterations looks one step further ahead. Between fits it acts epsilon-greedily and stores what comes
-    of it, so that the next fit knows where the last one's policy leads to (a growing batch: Lange, Gabel & Riedmiller,
-    2012).
+    Each of these iterations looks one step further ahead. Between fits it acts epsilon-greedily and stores the
+    transitions, so that the next fit knows where the last one's policy leads (a growing batch: Lange, Gabel &
+    Riedmiller, 2012).
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class FittedQ:
 
         Args:
             estimator: a regressor with scikit-learn's interface; a copy is fitted each time.
-            replay: stores transitions; its `n_step` is that of the targets, its capacity how many are learnt from.
+            replay: stores transitions; its `n_step` is that of the targets, its capacity how many are learned from.
             settings: all numbers.
             observation_space: of arrays.
             action_space: `Discrete`.
@@ -104,7 +104,7 @@ class FittedQ:
         self._counts, self._due = Counts(), 0
 
     def initial_memory(self, n: int) -> Memory:
-        """Return nothing: no episode is remembered."""
+        """Return an empty memory."""
         return ()
 
     def act(
@@ -139,7 +139,7 @@ class FittedQ:
         return self._fit(stored, self.settings.iterations)
 
     def _fit(self, stored: Batch, iterations: int) -> Metrics:
-        """Regress the values of what was done onto their targets, again and again."""
+        """Regress the values of the actions taken onto their targets, `iterations` times."""
         s_tm1, s_t = self.values.rows(stored.observation), self.values.rows(stored.next_observation)
         for _ in range(iterations):
             target = self._target(stored, s_t)
@@ -163,7 +163,7 @@ class FittedQ:
         return np.asarray(td_target(stored.reward, discount_t, q_t.max(axis=1)))
 
     def state_dict(self) -> State:
-        """Return the fitted regressors, what is stored, what was counted and the generator."""
+        """Return the fitted regressors, the replay, the counters and the generator."""
         return {
             "values": self.values.state_dict(),
             "replay": self._replay.state_dict(),

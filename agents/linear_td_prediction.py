@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlkit.algorithms.fixed_policies import Following
+from rlkit.algorithms.fixed_policies import PolicyActor
 from rlkit.algorithms.linear.agent import LinearValues, feature_steps
 from rlkit.algorithms.linear.features import Features
 from rlkit.core.schedules import Schedule
 from rlkit.core.types import Actor, Array, Metrics, State, Transition, require_probability
 
 
-class LinearTDPrediction(Following):
+class LinearTDPrediction(PolicyActor):
     """State values of a policy as a linear function of features.
 
     Attributes:
@@ -23,7 +23,7 @@ class LinearTDPrediction(Following):
 
         Args:
             features: of observations.
-            policy: what is predicted.
+            policy: whose values are predicted.
             gamma: discount factor.
             learning_rate: by the number of decisions observed; divided by ``features.norm``.
             trace_decay: lambda of accumulating traces; 0: none.

@@ -19,7 +19,7 @@ from rlkit.core.types import Array, FromRun, Memory, State, TimeStep, Transition
 class MCControl(TabularControl):
     """A table of action values, moved towards the returns of whole episodes.
 
-    A truncated episode's return goes on with the best action's value where it was broken off.
+    A truncated episode's return goes on with the greatest value of its last state.
 
     Attributes:
         first_visit: only the first visit of a state and action in an episode counts.
@@ -109,7 +109,7 @@ class MCControl(TabularControl):
         return action, np.zeros(len(action), bool)
 
     def observe(self, transition: Transition) -> None:
-        """Keep the transition for `update`, and how likely it was, while the table is the one that was acted on."""
+        """Keep the transition for `update`, and its likelihood while the table is still the one acted on."""
         if self.off_policy and self.states.size:
             for i, step in steps_of(transition, self.states.index, self.gamma):
                 self._likelihoods.setdefault(i, []).append(self._likelihood(step))
@@ -126,7 +126,7 @@ class MCControl(TabularControl):
         return learn_returns(self.q, episode, v_t, first_visit=self.first_visit)
 
     def _likelihood(self, step: Step) -> float:
-        """Return the probability with which the epsilon-greedy policy does what was done."""
+        """Return the epsilon-greedy policy's probability of the action taken."""
         values = self.q.values[step.s_tm1]
         row = values if step.legal_tm1 is None else values[step.legal_tm1]
         best, epsilon = row == row.max(), self.epsilon_t

@@ -13,7 +13,7 @@ from rlkit.core.types import Actor, FromRun, State
 class MCPrediction(Prediction):
     """State values of a policy, moved towards the returns of whole episodes.
 
-    A truncated episode's return goes on with the value of the state where it was broken off.
+    A truncated episode's return goes on with the value of its last state.
     """
 
     name = "mc_prediction"
@@ -33,7 +33,7 @@ class MCPrediction(Prediction):
 
         Args:
             observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`.
-            policy: what is predicted.
+            policy: whose values are predicted.
             gamma: discount factor.
             learning_rate: of the first visit of a state.
             learning_rate_decay: the n-th visit learns at ``learning_rate / n ** learning_rate_decay``.

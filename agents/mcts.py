@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rlkit.algorithms.fixed_policies import Following, Untaught
+from rlkit.algorithms.fixed_policies import NonLearning, PolicyActor
 from rlkit.core.types import FromRun, UsageError
 from rlkit.planning.search import PUCT, UCT, Model, RandomPlay
 from rlkit.planning.search.planner import SearchPlayer
@@ -35,7 +35,7 @@ class MCTSSettings(SearchSettings):
             raise UsageError(f"agent.rule is {self.rule!r}; it must be one of {', '.join(RULES)}")
 
 
-class MCTS(Following, Untaught):
+class MCTS(PolicyActor, NonLearning):
     """Searches in a model of the environment before each action; it learns nothing.
 
     Attributes:
@@ -44,7 +44,7 @@ class MCTS(Following, Untaught):
     """
 
     def __init__(self, *, search_model: FromRun[Callable[[int], Model]], settings: MCTSSettings):
-        """Take the model.
+        """Make the model and its search.
 
         Args:
             search_model: returns the model of the environment.
@@ -59,4 +59,4 @@ class MCTS(Following, Untaught):
         self.player = SearchPlayer(
             self.model, search, keep=settings.keep_tree, noise=None, temperature=1.0, temperature_moves=0
         )
-        Following.__init__(self, self.player)
+        PolicyActor.__init__(self, self.player)

@@ -91,7 +91,7 @@ class PPO(RolloutAgent):
         self._sequences = settings.batch_size // settings.n_steps if network.hidden_size else settings.batch_size
         if self._sequences == 0:
             raise UsageError(
-                f"agent.batch_size is {settings.batch_size}; a recurrent network learns whole sequences: give it at "
+                f"agent.batch_size is {settings.batch_size}; a recurrent network learns whole sequences: set it to at "
                 f"least agent.n_steps={settings.n_steps}"
             )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rlkit.algorithms.fixed_policies import Uniform, Untaught
+from rlkit.algorithms.fixed_policies import NonLearning, Uniform
 
 
-class Random(Untaught, Uniform):
+class Random(NonLearning, Uniform):
     """The uniform policy as an agent, which learns nothing: the baseline."""

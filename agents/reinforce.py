@@ -23,7 +23,7 @@ class ReinforceSettings(PolicySettings):
     """The settings of `Reinforce`, beside those of every agent with a policy; values are in conf/agent/reinforce.yaml.
 
     Attributes:
-        baseline: the policy learns from returns less values, which are learnt as well.
+        baseline: the policy learns from returns less values, which are learned as well.
         episodes: that an update of the policy learns from; one of each environment, where those are more.
         baseline_episodes: of them that an update of the values learns from, in the order in which they began; at
             most `episodes`.
@@ -31,7 +31,7 @@ class ReinforceSettings(PolicySettings):
         normalize_advantages: to mean 0 and standard deviation 1 in each update.
 
     Raises:
-        UsageError: no episodes, or a baseline that learns more seldom than the policy.
+        UsageError: no episodes, or a baseline that learns less often than the policy.
     """
 
     baseline: bool
@@ -55,8 +55,8 @@ class Reinforce(PolicyAgent):
 
     An update learns from the first episodes that were begun under the current policy, whichever end first: the first to
     end would be the short ones. Steps of later episodes, and of those that were under way at the last update, are not
-    learnt from. A truncated episode's return goes on with the baseline's value of where it was broken off; without a
-    baseline it ends there.
+    learned from. A truncated episode's return goes on with the baseline's value of its last state; without a baseline
+    it ends there.
     """
 
     settings: ReinforceSettings
@@ -111,7 +111,7 @@ class Reinforce(PolicyAgent):
         self._store.add(rows, transition.valid, transition.last)
 
     def _bootstrap_values(self, transition: Transition) -> Array:
-        """Return the values [N] of where episodes were truncated; 0 elsewhere."""
+        """Return the values [N] float32 of the states at which episodes were truncated; 0 elsewhere."""
         values, wanted = np.zeros(len(transition.last), np.float32), transition.last & (transition.discount != 0)
         if self.settings.baseline and wanted.any():
             with torch.inference_mode():
@@ -121,7 +121,7 @@ class Reinforce(PolicyAgent):
     def update(self) -> Metrics | None:
         """Learn where enough episodes have ended: the values from some, the policy from all that count.
 
-        Where observations are standardised, the first episodes teach their scale only.
+        Where observations are standardized, the first episodes only measure their scale.
         """
         metrics: dict[str, float] = {}
         while self._store.ready(self._group):
@@ -133,7 +133,7 @@ class Reinforce(PolicyAgent):
         return metrics or None
 
     def _keep(self, rows: dict[str, Array]) -> Metrics:
-        """Keep episodes for the policy, with what followed each step, how much it counts, and its value."""
+        """Keep episodes for the policy, with each step's return, weight and value."""
         return_t = returns(rows["reward"], rows["discount"], rows["bootstrap_value"], rows["last"])
         value: Array = np.zeros_like(return_t)
         metrics: Metrics = {}
@@ -144,7 +144,7 @@ class Reinforce(PolicyAgent):
         return metrics
 
     def _begin(self) -> None:
-        """Let the episodes that begin now be those of the next update, as the policy is another one."""
+        """Start collecting the episodes of the next update, as the policy has changed."""
         self._kept = []
         self._store.clear()
         self._standardize()
@@ -152,8 +152,8 @@ class Reinforce(PolicyAgent):
     def _learn_values(self, observation: Array, return_t: Array) -> tuple[Array, Metrics]:
         """Return the values [T] as they were before they learn from the returns [T].
 
-        Those that are fitted to a return already would take from the advantage of what earned it: in Sutton & Barto's
-        algorithm the error is that before the update.
+        Values already fitted to a return would reduce its advantage: in Sutton & Barto's algorithm the error is that
+        before the update.
         """
         values, target = self._state_values(observation), self._tensor(return_t)
         loss = value_loss(values, target, torch.ones_like(target), None, None)
@@ -192,7 +192,7 @@ class Reinforce(PolicyAgent):
         }
 
     def state_dict(self) -> State:
-        """Return also the episodes that the policy has not learnt from."""
+        """Return also the episodes that the policy has not learned from."""
         return {**super().state_dict(), "store": self._store.state_dict(), "kept": list(self._kept)}
 
     def load_state_dict(self, state: State) -> None:

@@ -34,7 +34,7 @@ class TDPrediction(Prediction):
 
         Args:
             observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`.
-            policy: what is predicted.
+            policy: whose values are predicted.
             gamma: discount factor.
             learning_rate: of the first visit of a state.
             learning_rate_decay: the n-th visit learns at ``learning_rate / n ** learning_rate_decay``.

@@ -25,11 +25,11 @@ class ValueIteration(Planner):
         gamma: float,
         theta: float,
     ):
-        """Take the model.
+        """Make the model and start with values of 0.
 
         Args:
-            model: returns the model of the environment, estimated from so many samples where it does not bring one.
-            samples: draws of each action in each state; None: the environment must bring its model.
+            model: returns the model of the environment, estimated from so many samples where it does not have one.
+            samples: draws of each action in each state; None: the environment must have a model.
             observation_space: `Discrete`, `MultiDiscrete` or `MultiBinary`.
             gamma: discount factor.
             theta: it is done when no value changes by so much any more.

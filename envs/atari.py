@@ -21,7 +21,7 @@ from rlkit.core.types import FromRun, UsageError
 
 STEPPINGS = ("native", "python")
 GREYS, POOLS, INTERPOLATIONS = ("luma", "mean"), (2, 1), ("area", "nearest")
-"""Values of the options that make pictures; of each the first is the one that native stepping has."""
+"""Values of the options of observations; native stepping has the first of each."""
 
 
 def make(
@@ -47,9 +47,9 @@ def make(
     filmed: FromRun[bool],
     render_mode: str | None = None,
 ) -> gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]:
-    """Return `num_envs` games as a vector environment, or one game where stepping is Python's or pictures are wanted.
+    """Return `num_envs` games as a vector environment, or one game where stepping is Python's or frames are wanted.
 
-    An observation is [stack, *size] uint8, or [stack, *size, 3] in colour, the newest frame last; the first frame of
+    An observation is [stack, *size] uint8, or [stack, *size, 3] in color, the newest frame last; the first frame of
     a game is repeated.
 
     Args:
@@ -61,9 +61,9 @@ def make(
         fire_reset: a game begins with FIRE, where it has that button; the frame counts as one of those of `noop_max`.
         life_loss: a lost life ends the learner's episode; the game goes on.
         reward_clip: rewards are clipped to [-1, 1]; the score is passed on as ``raw_reward``.
-        grey: grey instead of colour.
+        grey: gray instead of color.
         grey_by: ``luma``, the emulator's own, or with Python stepping ``mean`` of the channels, rounded down.
-        pool: 2: what is seen is the brighter of the last two frames of an action, pixel by pixel; 1, with Python
+        pool: 2: an observation is the brighter of the last two frames of an action, pixel by pixel; 1, with Python
             stepping: it is the last.
         interpolation: of `rlkit.preprocess.Resize`: ``area``, or with Python stepping ``nearest``.
         crop: rows and columns cut off at top, bottom, left and right, before resizing; Python stepping only.
@@ -74,7 +74,7 @@ def make(
         threads: of native stepping; 0: one per core.
         render_mode: Gymnasium's.
         num_envs: of native stepping.
-        filmed: single environments are wanted, for their pictures.
+        filmed: single environments are wanted, for their frames.
 
     Raises:
         UsageError: there is no such game, or an option has no such value.

@@ -20,8 +20,8 @@ ZOOM = 2
 class AtariGame(gymnasium.Env[Array, int]):
     """An emulator, stepped by decisions, that shows the brighter of the last two frames of each, or the last.
 
-    Observations are [height, width] uint8, or [height, width, 3] in colour, of the screen's own size. As in ale-py's
-    C++ and Gymnasium's `AtariPreprocessing`, a decision in which the game ends shows the last picture before.
+    Observations are [height, width] uint8, or [height, width, 3] in color, of the screen's own size. As in ale-py's
+    C++ and Gymnasium's `AtariPreprocessing`, a decision in which the game ends shows the last frame before.
 
     Sources, in ale-py's C++: ``PreprocessedEnv::reset`` presses FIRE for one frame and draws the number of frames
     without an action; ``StellaEnvironment::act`` draws for each of two players whether the action that is held stays.
@@ -112,7 +112,7 @@ class AtariGame(gymnasium.Env[Array, int]):
         return self._screens[0].copy(), float(reward), over, late and not over, self._info()
 
     def render(self) -> Array:
-        """Return the screen in colour, [420, 320, 3] uint8 in most games.
+        """Return the screen in color, [420, 320, 3] uint8 in most games.
 
         Like an observation that pools, it is the brighter of the last two frames: some games draw a sprite in every
         other one.
@@ -125,7 +125,7 @@ class AtariGame(gymnasium.Env[Array, int]):
         return [action.name for action in self._actions]
 
     def get_state(self) -> State:
-        """Return the emulator, the action that is held, and what the next picture is made of."""
+        """Return the emulator, the action that is held, and the frames of the next observation."""
         return {
             "emulator": np.frombuffer(self._ale.cloneState(include_rng=False).serialize(), np.uint8),
             "screens": self._screens.copy(),
@@ -135,7 +135,7 @@ class AtariGame(gymnasium.Env[Array, int]):
         }
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         self._ale.restoreState(ale_py.ALEState(np.asarray(state["emulator"], np.uint8).tobytes()))
         self._screens[:], self._before[:] = state["screens"], 0
         self._frames = state["frames"]

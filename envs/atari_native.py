@@ -1,4 +1,4 @@
-"""Many Atari games in ale-py's vector environment, with episodes as rlkit means them."""
+"""Many Atari games in ale-py's vector environment, with rlkit's episodes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Result = tuple[Array, Array, Array, Array, dict[str, Any]]
 
 
 class AtariGames(VectorEnv[Array, Array, Array]):
-    """N games in C++ threads, each begun anew in the step that ends it.
+    """N games in C++ threads, each started again in the step that ends it.
 
-    Observations are [N, stack, height, width] uint8, or [N, stack, height, width, 3] in colour.
+    Observations are [N, stack, height, width] uint8, or [N, stack, height, width, 3] in color.
 
     What ale-py does otherwise, and how it is put right:
 
@@ -26,7 +26,7 @@ class AtariGames(VectorEnv[Array, Array, Array]):
       a game over. A life is lost, and the game not over, where the frames of the game went on counting and there are
       fewer lives than before; the final observation is then the observation.
     - It fills the stack of a new game with black frames: here the first frame is repeated, as Gymnasium does.
-    - It clips rewards before anyone can see the score: here they are clipped afterwards.
+    - It clips rewards and hides the score: here they are clipped afterwards.
 
     Attributes:
         frame_stack: frames in an observation.
@@ -81,17 +81,17 @@ class AtariGames(VectorEnv[Array, Array, Array]):
         for space in ("observation_space", "action_space", "single_observation_space", "single_action_space"):
             setattr(self, space, getattr(self._games, space))
         self._skip, self._clip = frame_skip, reward_clip
-        self._told: dict[str, Array] = {}
-        self._seen = np.zeros(num_envs, np.int64)
+        self._infos: dict[str, Array] = {}
+        self._shown = np.zeros(num_envs, np.int64)
 
     def reset(
         self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
         """Start a game in every environment, i seeded with ``seed[i]`` or ``seed + i``; no options are known."""
         seeds = seed if seed is None or isinstance(seed, int) else np.asarray(seed, np.int64)
-        observation, self._told = self._games.reset(seed=seeds)
-        self._seen[:] = 1
-        self._fill(observation, self._seen)
+        observation, self._infos = self._games.reset(seed=seeds)
+        self._shown[:] = 1
+        self._fill(observation, self._shown)
         return observation, {}
 
     def step(self, actions: Array) -> Result:
@@ -105,29 +105,29 @@ class AtariGames(VectorEnv[Array, Array, Array]):
 
     def recv(self) -> Result:
         """Wait for the step and return it, with ``raw_reward`` and ``game_over`` [N] in the infos."""
-        observation, score, terminated, truncated, told = self._games.recv()
-        before, self._told = self._told, told
-        goes_on = told["episode_frame_number"] == before["episode_frame_number"] + self._skip
-        alive = terminated & goes_on & (told["lives"] < before["lives"])
+        observation, score, terminated, truncated, infos_t = self._games.recv()
+        before, self._infos = self._infos, infos_t
+        goes_on = infos_t["episode_frame_number"] == before["episode_frame_number"] + self._skip
+        alive = terminated & goes_on & (infos_t["lives"] < before["lives"])
         over = (terminated & ~alive) | truncated
         infos: dict[str, Any] = {"raw_reward": score.astype(np.float64), "game_over": over}
         if over.any() or alive.any():
-            infos = {**infos, "final_obs": self._final(told["final_obs"], over), "final_info": infos}
-        self._seen = np.where(over, 1, np.minimum(self._seen + 1, self.frame_stack))
-        self._fill(observation, self._seen)
+            infos = {**infos, "final_obs": self._final(infos_t["final_obs"], over), "final_info": infos}
+        self._shown = np.where(over, 1, np.minimum(self._shown + 1, self.frame_stack))
+        self._fill(observation, self._shown)
         if alive.any():
             infos["final_obs"][alive] = observation[alive]
         reward = np.clip(infos["raw_reward"], -1, 1) if self._clip else infos["raw_reward"]
         return observation, reward, terminated, truncated, infos
 
     def _final(self, observation: Array, over: Array) -> Array:
-        self._fill(observation, np.where(over, np.minimum(self._seen + 1, self.frame_stack), self.frame_stack))
+        self._fill(observation, np.where(over, np.minimum(self._shown + 1, self.frame_stack), self.frame_stack))
         return observation
 
-    def _fill(self, observation: Array, seen: Array) -> None:
+    def _fill(self, observation: Array, shown: Array) -> None:
         """Repeat the first frame of games that showed fewer frames than a stack holds, in place."""
-        for i in np.flatnonzero(seen < self.frame_stack):
-            empty = self.frame_stack - int(seen[i])
+        for i in np.flatnonzero(shown < self.frame_stack):
+            empty = self.frame_stack - int(shown[i])
             observation[i, :empty] = observation[i, empty]
 
     def close_extras(self, **kwargs: Any) -> None:

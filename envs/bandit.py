@@ -1,4 +1,4 @@
-"""Slot machines with k arms, of fixed or drifting worth (Sutton & Barto, 2nd ed., chapter 2)."""
+"""Slot machines with k arms, with fixed or drifting means (Sutton & Barto, 2nd ed., chapter 2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rlkit.planning.mdp import FiniteMDP
 class KArmedBandit(TabularEnv):
     """One state, and k actions whose rewards are normal. An action changes nothing to come, so agents take gamma 0.
 
-    `mdp` has the means with which an episode begins; ``info["best"]`` tells the arm that was best when one was pulled.
+    `mdp` has the means with which an episode begins; ``info["best"]`` is the best arm at the time of the pull.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class KArmedBandit(TabularEnv):
         return BanditVector(self.mdp, num_envs, max_steps=self.max_steps, deviation=self.deviation, drift=self._drift)
 
     def get_state(self) -> State:
-        """Return where it is, and what the arms are worth now."""
+        """Return the state of the episode, and the present means of the arms."""
         return {**super().get_state(), "means": self.means.copy()}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         super().set_state(state)
         self.means = np.array(state["means"])
 
@@ -95,7 +95,7 @@ class KArmedBandit(TabularEnv):
         words = [f"[{mean:.2f}]" if arm == self.action else f" {mean:.2f} " for arm, mean in enumerate(self.means)]
         return " ".join(words) + "\n"
 
-    def picture(self) -> Image.Image:
+    def frame(self) -> Image.Image:
         """Return a bar for the mean of each arm: the best green, the one pulled last below a disc."""
         arms = len(self.means)
         board = Board(8, arms, size=max(480, 48 * arms))
@@ -142,7 +142,7 @@ class BanditVector(FiniteMDPVector):
         return {**super().get_state(), "drifted": self._drifted.copy()}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         super().set_state(state)
         self._drifted = np.array(state["drifted"])
 

@@ -1,4 +1,4 @@
-"""Where Q-learning overestimates: the maximisation bias (Sutton & Barto, 2nd ed., example 6.7 and figure 6.5)."""
+"""Where Q-learning overestimates: the maximization bias (Sutton & Barto, 2nd ed., example 6.7 and figure 6.5)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Bias(TabularEnv):
         """Return the states, the present one in brackets."""
         return " - ".join(f"[{name}]" if state == self.state else f" {name} " for state, name in _PLACES) + "\n"
 
-    def picture(self) -> Image.Image:
+    def frame(self) -> Image.Image:
         """Return the states as discs, and the ways between them."""
         board = Board(2, 7, size=560)
         board.arrow(1.0, 5.0, 0.0, 0.5, MUTED)

@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space
 
 from rlkit.core.types import RESIGN, Actor, Array, FromRun, State, UsageError
 from rlkit.envs.options import with_options_of
-from rlkit.planning.games.game import Game, seen_by_mover
+from rlkit.planning.games.game import Game, timestep_for_mover
 from rlkit.play.games.players import named_player
 
 Made = gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]
@@ -25,13 +25,13 @@ class PlayableGame(Game, Protocol):
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
-        """Of one observation, whose numbers lie from 0 to 1."""
+        """The shape of one observation, whose numbers are from 0 to 1."""
 
     def saved(self, states: Array) -> Any:
         """Return states [B, ...] as plain data."""
 
     def restored(self, saved: Any) -> Array:
-        """Take back what `saved` gave."""
+        """Restore a state from `saved`."""
 
 
 class Games:
@@ -99,8 +99,8 @@ class Games:
             if not turn.any():
                 break
             moving = rows[turn]
-            seen = seen_by_mover(self._model, self.states[moving])
-            move, _ = self._opponent.act(seen, self._opponent.initial_memory(len(moving)), explore=False, rng=rng)
+            timestep = timestep_for_mover(self._model, self.states[moving])
+            move, _ = self._opponent.act(timestep, self._opponent.initial_memory(len(moving)), explore=False, rng=rng)
             reward[turn], discount = self._move(moving, move)
             ended[turn] = discount == 0
         return reward, ended
@@ -129,7 +129,7 @@ class Games:
         return self._model.legal_actions(self.states)
 
     def observation(self) -> Array:
-        """Return what is seen, [N, 2, R, C] float32."""
+        """Return the observations [N, 2, R, C] float32."""
         return self._model.observation(self.states)
 
     def get_state(self) -> State:
@@ -137,7 +137,7 @@ class Games:
         return {"states": self._model.saved(self.states), "last": self.last.copy(), "side": self._side.copy()}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         self.states = self._model.restored(state["states"])
         self.last, self._side = np.array(state["last"]), np.array(state["side"])
 
@@ -145,7 +145,7 @@ class Games:
 class GameEnv(gymnasium.Env[Array, int]):
     """A board game: the agent plays both sides, or against an opponent.
 
-    Where it plays both, a step is one move of one player, seen by whoever is to move; rewards are the mover's, the
+    Where it plays both, a step is one move of one player, observed by whoever is to move; rewards are the mover's, the
     ``raw_reward`` is the first player's, and ``info["discount"]`` is -1 where the turn passed. Which moves are legal is
     in ``info["action_mask"]``; the action `rlkit.core.types.RESIGN` gives the game up.
 
@@ -195,7 +195,7 @@ class GameEnv(gymnasium.Env[Array, int]):
         return self.game.get_state()
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         self.game.set_state(state)
 
     def get_keys_to_action(self) -> dict[Any, int]:
@@ -203,12 +203,12 @@ class GameEnv(gymnasium.Env[Array, int]):
         return {(str(action + 1),): action for action in range(min(9, self.model.num_actions))}
 
     def render(self) -> Any:
-        """Return the board as text, or as a picture [H, W, 3] uint8, as `render_mode` says."""
+        """Return the board as text, or as a frame [H, W, 3] uint8, as `render_mode` says."""
         state, last = self.game.states[0], self.game.last.item(0)
         if self.render_mode == "ansi":
             return self.model.text(state)
-        picture = self.model.picture(state, None if last < 0 else last)
-        return np.asarray(picture) if self.render_mode == "rgb_array" else None
+        frame = self.model.frame(state, None if last < 0 else last)
+        return np.asarray(frame) if self.render_mode == "rgb_array" else None
 
 
 class GameVector(VectorEnv[Array, Array, Array]):
@@ -250,7 +250,7 @@ class GameVector(VectorEnv[Array, Array, Array]):
         return self.game.observation(), {"action_mask": self.game.legal()}
 
     def step(self, actions: Array) -> Result:
-        """Make the moves [N]; ``final_obs`` and ``final_info`` tell how the step left all boards."""
+        """Make the moves [N]; ``final_obs`` and ``final_info`` are of all boards before new games begin."""
         sign = self.game.first_player_is()
         reward, discount = self.game.step(np.asarray(actions), self._rng)
         reached, over = self.game.observation(), discount == 0
@@ -271,7 +271,7 @@ class GameVector(VectorEnv[Array, Array, Array]):
         return {"game": self.game.get_state(), "generator": self._rng.bit_generator.state}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         self.game.set_state(state["game"])
         self._rng = np.random.default_rng(0)
         self._rng.bit_generator.state = state["generator"]
@@ -287,7 +287,7 @@ FIRST = ("agent", "opponent", "random")
 def playable(
     make_model: Callable[..., PlayableGame],
 ) -> Callable[..., gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]]:
-    """Return what a YAML names: a function with the options of `make_model`, and those of a game against somebody."""
+    """Return the function that a YAML names, with the options of `make_model` and those of an opponent."""
 
     def make(
         *,

@@ -1,4 +1,4 @@
-"""Board games for two, as models: what they share."""
+"""The base of board games for two, as models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLORS = (AGENT, TRAP)
 
 
 class BoardGame(RuleModel):
-    """A game on a grid as a model: a move of a player is one action, and a win is worth 1.
+    """A game on a grid as a model: a move of a player is one action, and the value of a win is 1.
 
     A state is a row of int64 whose last number is the player to move: 0 for whoever began.
 
@@ -26,8 +26,8 @@ class BoardGame(RuleModel):
         rows: of the board.
         columns: of the board.
         name: of the game.
-        solved: an exact solver knows what positions are worth.
-        draws: it has a picture.
+        solved: an exact solver knows the values of positions.
+        draws: it has a frame.
     """
 
     bound: float | None = 1.0
@@ -36,7 +36,7 @@ class BoardGame(RuleModel):
     draws: ClassVar[bool] = True
 
     def __init__(self, rules: Rules, num_actions: int, rows: int, columns: int):
-        """Take the rules of a game on a board of so many rows and columns."""
+        """Set up a board of so many rows and columns."""
         self.rows, self.columns = rows, columns
         super().__init__(rules, num_actions, len(self.initial_state()))
 
@@ -67,7 +67,7 @@ class BoardGame(RuleModel):
         return states.copy()
 
     def restored(self, saved: Array) -> Array:
-        """Take back what `saved` gave."""
+        """Restore a state from `saved`."""
         return np.array(saved)
 
     def first_to_move(self, states: Array) -> Array:
@@ -75,7 +75,7 @@ class BoardGame(RuleModel):
         return np.asarray(states[:, -1] == 0)
 
     def move_name(self, state: Array, action: int) -> str:
-        """Return what a move is called: a letter for the column and a number for the row from below, as in chess."""
+        """Return the name of a move: a letter for the column and a number for the row from below, as in chess."""
         row, column = divmod(action, self.columns)
         return f"{chr(97 + column)}{self.rows - row}"
 
@@ -94,8 +94,8 @@ class BoardGame(RuleModel):
         ]
         return "\n".join([*shown, " " * (width + 1) + " ".join(chr(97 + c) for c in range(self.columns))]) + "\n"
 
-    def picture(self, state: Array, last: int | None = None) -> Image.Image:
-        """Return the board; a dot marks the cell that the move `last` changed."""
+    def frame(self, state: Array, last: int | None = None) -> Image.Image:
+        """Return the board as a frame; a dot marks the cell that the move `last` changed."""
         board = Board(self.rows, self.columns)
         board.grid()
         stones = self.board(state)
@@ -106,7 +106,7 @@ class BoardGame(RuleModel):
         return board.image()
 
     def action_at(self, row: float, column: float) -> int:
-        """Return the move that is meant by a point of the picture, its sides being 1 long."""
+        """Return the move at a point of the frame; `row` and `column` are from 0 to 1."""
         return int(row * self.rows) * self.columns + int(column * self.columns)
 
     def cell(self, state: Array, action: int) -> tuple[int, int]:
@@ -115,7 +115,7 @@ class BoardGame(RuleModel):
         return row, column
 
     def values(self, states: Array) -> Array:
-        """Return what states [B, S] are worth to whoever is to move, by an exact solver: [B] float64 from -1 to 1.
+        """Return the values [B] float64 of states [B, S] for whoever is to move, from -1 to 1, by an exact solver.
 
         Raises:
             UsageError: there is no exact solver of this game.
@@ -128,5 +128,5 @@ class BoardGame(RuleModel):
         Raises:
             UsageError: there is no exact solver of this game.
         """
-        worth = action_values(self, states, self.values)
-        return np.asarray(worth == worth.max(axis=1, keepdims=True))
+        values = action_values(self, states, self.values)
+        return np.asarray(values == values.max(axis=1, keepdims=True))

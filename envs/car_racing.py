@@ -1,6 +1,6 @@
-"""Gymnasium's CarRacing as it is learnt by imitation, and a driver that knows the track.
+"""Gymnasium's CarRacing as it is learned by imitation, and a driver that knows the track.
 
-The seven actions, and what is seen, are those of people who recorded their own driving with the arrow keys.
+The seven actions and the observations are those of people who recorded their own driving with the arrow keys.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STRAIGHT, GAS, BRAKE, LEFT, LEFT_BRAKE, RIGHT, RIGHT_BRAKE = range(len(CLASSES))
 
 
 class ArrowKeys(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Tells which keys a person drives with; steering goes before gas, which the seven actions do not combine."""
+    """Returns the action of the keys a person holds; steering goes before gas, which no action combines with it."""
 
     def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
         """Return an action for each combination of arrow keys, by pygame's codes."""
@@ -58,12 +58,12 @@ def make(
 ) -> gymnasium.Env[Any, Any]:
     """Return CarRacing, which gives 1000 points for all tiles of a track and takes 0.1 a step.
 
-    An observation is [stack, height, width] uint8, or [stack, height, width, 3] in colour, the newest frame last.
+    An observation is [stack, height, width] uint8, or [stack, height, width, 3] in color, the newest frame last.
 
     Args:
         discrete: seven actions, `CLASSES`; else three numbers: steering, gas and brake.
         brake: how hard the discrete actions brake, from 0 to 1; beyond 0.9 the wheels are locked.
-        grey: grey instead of colour.
+        grey: gray instead of color.
         crop: rows and columns of the 96 cut off at top, bottom, left and right; None: none.
         size: height and width after that; None: as they are.
         stack: frames in an observation.
@@ -120,7 +120,7 @@ class CentreLine:
         self._max_speed, self._grip, self._slowing = max_speed, grip, slowing
 
     def initial_memory(self, n: int) -> Memory:
-        """Return nothing: it sees all it needs."""
+        """Return an empty memory: the track is known."""
         return ()
 
     def act(

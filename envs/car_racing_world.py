@@ -19,9 +19,9 @@ MARGIN = 2
 
 
 class Racing(CarRacing):
-    """The same tracks and the same pictures, pixel by pixel.
+    """The same tracks and the same frames, pixel by pixel.
 
-    What lies beyond the picture is left out by arithmetic on arrays, which Gymnasium does corner by corner.
+    What lies beyond the frame is left out by arithmetic on arrays, which Gymnasium does corner by corner.
     """
 
     def reset(self, **kwargs: Any) -> Any:
@@ -36,26 +36,26 @@ class Racing(CarRacing):
         if made:
             self._field = _grass()
             self._shapes = np.array([corners for corners, _ in self.road_poly], np.float64)
-            # Colours are read when they are drawn: a tile changes its own when it is driven over.
+            # Colors are read when they are drawn: a tile changes its own when it is driven over.
         return made
 
     def _render_road(self, zoom: float, translation: Any, angle: float) -> None:
         bounds = car_racing.PLAYFIELD
         field = np.array([[(bounds, bounds), (bounds, -bounds), (-bounds, -bounds), (-bounds, bounds)]])
         view = zoom, translation, angle
-        _draw(self.surf, seen(field, *view)[0], self.bg_color)
+        _draw(self.surf, on_screen(field, *view)[0], self.bg_color)
         self._draw_visible(self._field, None, view)
-        self._draw_visible(self._shapes, [colour for _, colour in self.road_poly], view)
+        self._draw_visible(self._shapes, [color for _, color in self.road_poly], view)
 
-    def _draw_visible(self, shapes: Array, colours: Any, view: Any) -> None:
-        corners = seen(shapes, *view)
+    def _draw_visible(self, shapes: Array, colors: Any, view: Any) -> None:
+        corners = on_screen(shapes, *view)
         low, high = corners.min(axis=1), corners.max(axis=1)
         inside = (high >= -MARGIN) & (low <= (WIDTH + MARGIN, HEIGHT + MARGIN))
         for i in np.flatnonzero(inside.all(axis=1)):
-            _draw(self.surf, corners[i], self.grass_color if colours is None else [int(c) for c in colours[i]])
+            _draw(self.surf, corners[i], self.grass_color if colors is None else [int(c) for c in colors[i]])
 
 
-def seen(shapes: Array, zoom: float, translation: Any, angle: float) -> Array:
+def on_screen(shapes: Array, zoom: float, translation: Any, angle: float) -> Array:
     """Return where corners [n, 4, 2] of the world lie on the window [n, 4, 2] float64, in pixels."""
     cos, sin = math.cos(angle), math.sin(angle)
     x, y = shapes[..., 0], shapes[..., 1]
@@ -73,7 +73,7 @@ def _grass() -> Array:
     )
 
 
-def _draw(surface: Any, corners: Array, colour: Any) -> None:
+def _draw(surface: Any, corners: Array, color: Any) -> None:
     points = corners.tolist()
-    gfxdraw.aapolygon(surface, points, colour)
-    gfxdraw.filled_polygon(surface, points, colour)
+    gfxdraw.aapolygon(surface, points, color)
+    gfxdraw.filled_polygon(surface, points, color)

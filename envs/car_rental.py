@@ -85,7 +85,7 @@ class CarRental(TabularEnv):
         moved = "" if self.action is None else f"  (moved {self.action - self._max_moves:+d})\n"
         return "".join(f"{name} {cars:3d} {'o' * cars}\n" for name, cars in zip("12", self.cars, strict=True)) + moved
 
-    def picture(self) -> Image.Image:
+    def frame(self) -> Image.Image:
         """Return the two places with their cars, and between them what was moved last night."""
         columns = -(-(self._max_cars) // 2)
         board = Board(7, columns, size=560)

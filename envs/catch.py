@@ -1,4 +1,4 @@
-"""Catch, as bsuite has it (Osband et al., 2020): a ball falls, a paddle moves; seen as pictures."""
+"""Catch, as bsuite has it (Osband et al., 2020): a ball falls, a paddle moves; observations are images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Catch(gymnasium.Env[Array, int]):
     """A ball falls from a random column of the top row, one row at each step; the paddle stands in the bottom row.
 
     When the ball is in the bottom row, the episode ends, with 1 where the paddle is below it and -1 where it is not.
-    Observations are grey pictures [rows * cell, columns * cell, 1] uint8; ball and paddle are white.
+    Observations are gray images [rows * cell, columns * cell, 1] uint8; ball and paddle are white.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 6}  # type: ignore[misc]
@@ -49,7 +49,7 @@ class Catch(gymnasium.Env[Array, int]):
         """Let a ball fall, the paddle in the middle; no options are known."""
         super().reset(seed=seed)
         self._row, self._ball, self._paddle = 0, int(self.np_random.integers(self._columns)), self._columns // 2
-        return self._seen(), {}
+        return self._observation(), {}
 
     def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Move the paddle left (0), not at all (1) or right (2), and the ball down."""
@@ -57,17 +57,17 @@ class Catch(gymnasium.Env[Array, int]):
         self._row += 1
         ended = self._row == self._rows - 1
         reward = (1.0 if self._paddle == self._ball else -1.0) if ended else 0.0
-        return self._seen(), reward, ended, False, {}
+        return self._observation(), reward, ended, False, {}
 
-    def _seen(self) -> Array:
-        return picture(self._rows, self._columns, self._cell, (self._row, self._ball, self._paddle))
+    def _observation(self) -> Array:
+        return image(self._rows, self._columns, self._cell, (self._row, self._ball, self._paddle))
 
     def get_state(self) -> State:
         """Return where ball and paddle are; the generator is captured with the environment."""
         return {"row": self._row, "ball": self._ball, "paddle": self._paddle}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         self._row, self._ball, self._paddle = state["row"], state["ball"], state["paddle"]
 
     def get_keys_to_action(self) -> dict[Any, int]:
@@ -75,7 +75,7 @@ class Catch(gymnasium.Env[Array, int]):
         return {("a",): LEFT, ("d",): RIGHT, 1073741904: LEFT, 1073741903: RIGHT, (): STAY}
 
     def render(self) -> Any:
-        """Return a picture [H, W, 3] uint8."""
+        """Return a frame [H, W, 3] uint8."""
         if self.render_mode != "rgb_array":
             return None
         board = Board(self._rows, self._columns)
@@ -86,8 +86,8 @@ class Catch(gymnasium.Env[Array, int]):
         return np.asarray(board.image())
 
 
-def picture(rows: int, columns: int, cell: int, state: tuple[int, int, int]) -> Array:
-    """Return what is seen, [rows * cell, columns * cell, 1] uint8, of ball's row and column and paddle's column."""
+def image(rows: int, columns: int, cell: int, state: tuple[int, int, int]) -> Array:
+    """Return the image [rows * cell, columns * cell, 1] uint8 of a state: ball's row and column, paddle's column."""
     row, ball, paddle = state
     cells = np.zeros((rows, columns), np.uint8)
     cells[row, ball] = cells[rows - 1, paddle] = 255

@@ -25,7 +25,7 @@ WITHIN: dict[str, Any] = {"error_model": "numpy", "forceinline": True, "no_cpyth
 
 @numba.njit(**WITHIN)
 def four(stones):  # type: ignore[no-untyped-def]
-    """Tell whether a set of cells holds four in a row."""
+    """Return whether a set of cells holds four in a row."""
     pairs = stones & (stones >> 7)
     if pairs & (pairs >> 14):
         return True
@@ -93,7 +93,7 @@ class ConnectFour(BoardGame):
         return np.asarray(np.stack([own, own ^ taken], 1)[:, :, None, None] >> bits & 1 > 0)
 
     def action_at(self, row: float, column: float) -> int:
-        """Return the column that is meant by a point of the picture, its sides being 1 long."""
+        """Return the column at a point of the frame; `row` and `column` are from 0 to 1."""
         return int(column * COLUMNS)
 
     def move_name(self, state: Array, action: int) -> str:
@@ -110,7 +110,7 @@ class ConnectFour(BoardGame):
         return int((self.board(state)[:, action] != 0).argmax()), action
 
     def values(self, states: Array) -> Array:
-        """Return what states [B, 3] are worth to whoever is to move, [B] float64; slow where few stones lie."""
+        """Return the values [B] float64 of states [B, 3] for whoever is to move; slow where few stones lie."""
         return np.sign(self._scores(states)).astype(float)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Exact values of Connect Four positions: alpha-beta over bit boards with a table of what was seen.
+"""Exact values of Connect Four positions: alpha-beta over bit boards with a table of the positions met.
 
 Source: Allis (1988) for the game's value; the search is that of Pons (2015): null windows, moves that do not lose at
 once, those first that make most threats.
@@ -46,7 +46,7 @@ def _threats(own: int, taken: int) -> int:
 
 @compiled
 def _safe(own: int, taken: int) -> int:
-    """Return the moves after which the other cannot win at once; it is supposed that the mover cannot."""
+    """Return the moves after which the other cannot win at once; the mover must not be able to."""
     possible = (taken + BOTTOM) & BOARD
     against = _threats(own ^ taken, taken)
     forced = possible & against
@@ -131,7 +131,7 @@ def _solve(states: Array, keys: Array, bounds: Array, nodes: Array) -> Array:
 
 
 class ConnectFourSolver:
-    """Solves positions, and remembers what it saw on the way.
+    """Solves positions, and remembers those met on the way.
 
     Attributes:
         nodes: [1] int64, positions looked at so far.
@@ -144,9 +144,9 @@ class ConnectFourSolver:
         self.nodes = np.zeros(1, np.int64)
 
     def scores(self, states: Array) -> Array:
-        """Return what positions [B, 3] are worth to whoever is to move, [B] int64; in none is the game over.
+        """Return the scores [B] int64 of positions [B, 3] for whoever is to move; in none is the game over.
 
-        0 is a draw; a win is worth 1 with the winner's last stone, 2 with the last but one and so on; a loss is
+        0 is a draw; a win scores 1 with the winner's last stone, 2 with the last but one and so on; a loss is
         negative likewise. Fewer stones take longer: ten about fifty times as long as sixteen.
         """
         return _solve(np.ascontiguousarray(states), self._keys, self._bounds, self.nodes)

@@ -53,7 +53,7 @@ class Gambler(TabularEnv):
         staked = "" if self.action is None else f" after staking {self.action + 1}"
         return f"{self.state} of {self._goal}{staked}\n"
 
-    def picture(self) -> Image.Image:
+    def frame(self) -> Image.Image:
         """Return the capital as coins: one for each hundredth of the goal, or for each of it where that is less."""
         coins = min(self._goal, 100)
         rows = -(-coins // COLUMNS)

@@ -30,7 +30,7 @@ def _run(board, size, action, down, right, stone):  # type: ignore[no-untyped-de
 
 @numba.njit(**WITHIN)
 def wins(board, size, length, action, stone):  # type: ignore[no-untyped-def]
-    """Tell whether a stone put on the cell `action` makes a line of `length` or more."""
+    """Return whether a stone put on the cell `action` makes a line of `length` or more."""
     for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
         n = 1 + _run(board, size, action, down, right, stone) + _run(board, size, action, -down, -right, stone)
         if n >= length:

@@ -24,10 +24,10 @@ GOAL, TRAP, AGENT, BONUS, START = (64, 160, 98), (205, 74, 64), (37, 99, 201), (
 INK, WHITE, MUTED = (45, 49, 58), (255, 255, 255), (126, 130, 138)
 
 SIZE = 480
-"""Pixels of a picture's longer side, about."""
+"""Pixels of a frame's longer side, about."""
 
 SHARP = 2
-"""Pictures are drawn so many times as large, so that slanting lines are smooth."""
+"""Frames are drawn so many times as large, so that slanting lines are smooth."""
 
 
 def clamped(cell: Cell, rows: int, columns: int) -> Cell:
@@ -64,7 +64,7 @@ def lines(cells: Sequence[Sequence[str]], agent: Cell | None) -> str:
 
 
 def text_picture(text: str) -> Image.Image:
-    """Return lines of text as a picture, each character in a cell of its own."""
+    """Return lines of text as a frame, each character in a cell of its own."""
     rows = text.rstrip("\n").split("\n")
     board = Board(len(rows), max(map(len, rows)))
     for row, line in enumerate(rows):
@@ -74,7 +74,7 @@ def text_picture(text: str) -> Image.Image:
 
 
 class Board:
-    """A picture of a grid of cells.
+    """A frame of a grid of cells.
 
     Coordinates are cells, as floats where something lies between them: (0.5, 0.5) is the middle of the first.
     """
@@ -136,7 +136,7 @@ class Board:
         self._draw.text(self._at(row, column), text, color, font=font, anchor="mm")
 
     def image(self) -> Image.Image:
-        """Return the picture."""
+        """Return the frame, a PIL image."""
         return self._image.reduce(SHARP)
 
     def _at(self, row: float, column: float) -> tuple[float, float]:

@@ -83,7 +83,7 @@ class Gridworld(TabularEnv):
         ]
         return lines(cells, divmod(self.state, self._columns))
 
-    def picture(self) -> Image.Image:
+    def frame(self) -> Image.Image:
         """Return the grid: terminal cells green, the agent a disc."""
         board = Board(self._rows, self._columns)
         board.fill(self._terminals, GOAL)

@@ -33,7 +33,7 @@ def make(
         render_mode: Gymnasium's.
         num_envs: of a native vector environment.
         vectorization: ``sync``, ``async`` or ``native``.
-        filmed: single environments are wanted, for their pictures, where `vectorization` would be the table's.
+        filmed: single environments are wanted, for their frames, where `vectorization` would be the table's.
 
     Raises:
         UsageError: there is no such id, or it needs a package that is not installed.

@@ -34,7 +34,7 @@ MAX_COLLECTED = 10
 """Each bonus that can be collected doubles the number of states."""
 
 VIEW = 41
-"""Cells of a larger maze that a picture shows, in each direction, around the agent."""
+"""Cells of a larger maze that a frame shows, in each direction, around the agent."""
 
 
 class Maze(TabularEnv):
@@ -117,7 +117,7 @@ class Maze(TabularEnv):
         """Return the drawing."""
         return lines(self._shown().tolist(), self.cell)
 
-    def picture(self) -> Image.Image:
+    def frame(self) -> Image.Image:
         """Return the maze, of a large one what lies around the agent: bonuses are coins, traps crosses, exits green."""
         top, left = (
             max(0, min(at - VIEW // 2, size - VIEW)) for at, size in zip(self.cell, self._cells.shape, strict=True)
@@ -222,8 +222,8 @@ class _Builder:
         ended = np.isin(self.symbols, list(ends))
         self._reached = np.where(ended[own], own, self._straight[:, sides])  # [P, 4, K]
         self._moved = self._reached != own
-        worth = sum(np.where(self.symbols == symbol, value, 0.0) for symbol, value in extra.items())
-        self._reward = np.where(ended[own], 0.0, step + np.where(self._moved, np.asarray(worth)[self._reached], 0.0))
+        bonus = sum(np.where(self.symbols == symbol, value, 0.0) for symbol, value in extra.items())
+        self._reward = np.where(ended[own], 0.0, step + np.where(self._moved, np.asarray(bonus)[self._reached], 0.0))
         self._terminated = ended[self._reached]
         self._bonus = extra["+"]
         self._ended = ended

@@ -74,7 +74,7 @@ def _spanning(first: Array, second: Array, rooms: int, rng: np.random.Generator)
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import minimum_spanning_tree
 
-    # Weights that tell which edge they are of.
+    # Weights that identify their edges.
     weights = 1 + rng.permutation(len(first))
     tree = minimum_spanning_tree(coo_array((weights, (first, second)), shape=(rooms, rooms)).tocsr())
     chosen = np.zeros(len(first) + 1, bool)

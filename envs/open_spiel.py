@@ -18,7 +18,7 @@ from rlkit.planning.search.model import ModelStep, Rules, Symmetry
 class OpenSpielGame:
     """A game of OpenSpiel as an `rlkit.planning.games.game.Game`.
 
-    A state is a row [1] of one `pyspiel.State`, left as it is. Observations are OpenSpiel's tensors, seen by whoever is
+    A state is a row [1] of one `pyspiel.State`, left as it is. Observations are OpenSpiel's tensors, as for whoever is
     to move.
 
     Attributes:
@@ -79,11 +79,11 @@ class OpenSpielGame:
 
     def observation(self, states: Array) -> Array:
         """Return OpenSpiel's tensors for whoever is to move, [B, ...] float32; zeros where the game is over."""
-        seen = np.zeros((len(states), *self.observation_shape), np.float32)
-        for row, state in zip(seen, states[:, 0], strict=True):
+        observation = np.zeros((len(states), *self.observation_shape), np.float32)
+        for row, state in zip(observation, states[:, 0], strict=True):
             if not state.is_terminal():
                 row[...] = np.reshape(state.observation_tensor(state.current_player()), self.observation_shape)
-        return seen
+        return observation
 
     def read(self, env: gymnasium.Env[Any, Any]) -> Array:
         """Return the state of a `rlkit.envs.board_envs.GameEnv`, [1] object."""
@@ -121,12 +121,12 @@ class OpenSpielGame:
         """Return OpenSpiel's drawing of the board."""
         return str(state[0]).rstrip("\n") + "\n"
 
-    def picture(self, state: Array, last: int | None = None) -> Image.Image:
-        """Return OpenSpiel's drawing as a picture."""
+    def frame(self, state: Array, last: int | None = None) -> Image.Image:
+        """Return OpenSpiel's drawing as a frame."""
         return text_picture(self.text(state))
 
     def action_at(self, row: float, column: float) -> int:
-        """Raise `UsageError`: nobody says where a move lies on the picture."""
+        """Raise `UsageError`: where moves lie on the frame is not known."""
         raise UsageError(f"moves of {self.name} are typed: play it in the terminal, with terminal=true")
 
     def optimal_moves(self, states: Array) -> Array:

@@ -25,7 +25,7 @@ class RandomWalk(TabularEnv):
 
         Args:
             states: n; an episode begins in the middle of them.
-            jump: a step goes to one of so many neighbours on each side, or to an end where they are fewer.
+            jump: a step goes to one of so many neighbors on each side, or to an end where they are fewer.
             left: reward of ending on the left.
             right: reward of ending on the right.
             max_steps: an episode that lasts so long is truncated; None: never.
@@ -47,7 +47,7 @@ class RandomWalk(TabularEnv):
         """Return the line: T is an end."""
         return lines([["T", *"." * self._states, "T"]], (0, self.state))
 
-    def picture(self) -> Image.Image:
+    def frame(self) -> Image.Image:
         """Return the line as beads, those of a long one in rows."""
         size = self._states + 2
         columns = min(size, 25)

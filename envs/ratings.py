@@ -1,4 +1,4 @@
-"""A table of ratings as what a recommender meets: who comes, what is known of them, and what they would like."""
+"""A table of ratings as a recommender's task: users, the ratings known of them, and what they would like."""
 
 from __future__ import annotations
 

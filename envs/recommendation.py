@@ -18,10 +18,10 @@ WIDTH = 40
 
 
 class Recommendation(gymnasium.Env[Any, int]):
-    """A user comes, `session` items are recommended one after the other, and the user goes: that is an episode.
+    """An episode: a user comes, `session` items are recommended one after the other, and the user goes.
 
     The reward is 1 where the user likes the item. ``info["action_mask"]`` says what may be recommended: neither what
-    was shown already nor what is known of the user. Anything else earns 0 and is told nothing of.
+    was shown already nor what is known of the user. Anything else earns 0, and the observation does not change.
 
     What a user has not rated is not known, and users rate what they like (Marlin & Zemel, 2009). With
     ``candidates=all`` such an item earns 0, which makes every agent look worse than it is, and most those that
@@ -66,7 +66,7 @@ class Recommendation(gymnasium.Env[Any, int]):
             held_out: what only evaluations use: users, cells (pairs of a user and an item) or none.
             test_size: share that is held out.
             rng: draws what is known and what is held out.
-            evaluation: take what is held out.
+            evaluation: use what is held out.
             render_mode: None, ``ansi`` or ``rgb_array``.
 
         Raises:
@@ -121,13 +121,13 @@ class Recommendation(gymnasium.Env[Any, int]):
         """Let a user come, each as likely as the other; no options are known."""
         super().reset(seed=seed)
         self._user, self._shown = int(self.np_random.choice(self._audience.users)), np.zeros(0, np.int64)
-        return self._seen(), self._info()
+        return self._observation(), self._info()
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Recommend an item."""
         reward = float(self._legal()[action] and self._table.liked[self._user, action])
         self._shown = np.append(self._shown, int(action))
-        return self._seen(), reward, len(self._shown) == self._session, False, self._info()
+        return self._observation(), reward, len(self._shown) == self._session, False, self._info()
 
     def _legal(self) -> Array:
         """Return what may be recommended now, [I] bool."""
@@ -138,7 +138,7 @@ class Recommendation(gymnasium.Env[Any, int]):
     def _info(self) -> dict[str, Any]:
         return {"action_mask": self._legal().astype(np.int8)}
 
-    def _seen(self) -> Any:
+    def _observation(self) -> Any:
         if self._observation == "user":
             return self._user
         row = self._row()
@@ -147,8 +147,8 @@ class Recommendation(gymnasium.Env[Any, int]):
     def _row(self) -> Array:
         """Return what is known of the user by now, [I] float32."""
         row: Array = self._audience.history[self._user].astype(np.float32)
-        told = self._shown[self._audience.open[self._user, self._shown]]
-        row[told] = np.where(self._table.liked[self._user, told], 1, -1)
+        answered = self._shown[self._audience.open[self._user, self._shown]]
+        row[answered] = np.where(self._table.liked[self._user, answered], 1, -1)
         return row
 
     def get_state(self) -> State:
@@ -156,11 +156,11 @@ class Recommendation(gymnasium.Env[Any, int]):
         return {"user": self._user, "shown": self._shown.copy()}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         self._user, self._shown = state["user"], np.array(state["shown"])
 
     def render(self) -> Any:
-        """Return a text, or a picture [H, W, 3] uint8 of it, as `render_mode` says."""
+        """Return a text, or a frame [H, W, 3] uint8 of it, as `render_mode` says."""
         if self.render_mode == "ansi":
             return self.text()
         return np.asarray(text_picture(self.text())) if self.render_mode == "rgb_array" else None

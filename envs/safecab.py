@@ -119,7 +119,7 @@ class SafeCab(TabularEnv):
         names = ("south", "north", "east", "west", "pick up", "drop off")
         return "" if self.action is None else f"  ({names[self.action]})\n"
 
-    def picture(self) -> Image.Image:
+    def frame(self) -> Image.Image:
         """Return the grid: anomalies red, the destination framed green, the cab yellow where empty, green where full.
 
         The passenger who waits is blue, as is the one within the cab.

@@ -29,14 +29,14 @@ class TabularEnv(gymnasium.Env[int, int]):
     Where not every action is legal, ``info["action_mask"]`` says which are; the others may be taken all the same.
 
     Attributes:
-        mdp: what it is, for planners.
-        state: where it is, an int.
+        mdp: its model, for planners.
+        state: the present state, an int.
         action: the last action of the episode, or None.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 6}  # type: ignore[misc]
     keys: ClassVar[dict[str, int]] = {}
-    """Which action an arrow key (``up``, ``right``, ``down``, ``left``) or a letter takes, for whoever plays."""
+    """The action of each arrow key (``up``, ``right``, ``down``, ``left``) or letter, for people who play."""
 
     def __init__(
         self, mdp: FiniteMDP, *, max_steps: int | None, render_mode: str | None, deviation: Array | None = None
@@ -71,7 +71,7 @@ class TabularEnv(gymnasium.Env[int, int]):
         return self.state, self._info()
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
-        """Draw what follows of an action."""
+        """Draw the result of an action."""
         state, mdp, k = self.state, self.mdp, 0
         action = int(action)
         if mdp.probability.shape[2] > 1:
@@ -98,11 +98,11 @@ class TabularEnv(gymnasium.Env[int, int]):
         return FiniteMDPVector(self.mdp, num_envs, max_steps=self.max_steps, deviation=self.deviation)
 
     def get_state(self) -> State:
-        """Return where it is; the generator is captured with the environment."""
+        """Return the state of the episode; the generator is captured with the environment."""
         return {"state": self.state, "action": self.action, "steps": self._steps}
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         self.state, self.action, self._steps = state["state"], state["action"], state["steps"]
 
     def get_keys_to_action(self) -> dict[Any, int]:
@@ -115,10 +115,10 @@ class TabularEnv(gymnasium.Env[int, int]):
         return table or {(str(action),): action for action in range(min(10, self.mdp.num_actions))}
 
     def render(self) -> Any:
-        """Return a text, or a picture [H, W, 3] uint8, as `render_mode` says."""
+        """Return a text, or a frame [H, W, 3] uint8, as `render_mode` says."""
         if self.render_mode == "ansi":
             return self.text()
-        return np.asarray(self.picture()) if self.render_mode == "rgb_array" else None
+        return np.asarray(self.frame()) if self.render_mode == "rgb_array" else None
 
     def layout(self) -> Layout | None:
         """Return how the states lie on grids, for maps of values and policies; None where they do not."""
@@ -128,15 +128,15 @@ class TabularEnv(gymnasium.Env[int, int]):
         """Return the state as lines of text."""
         raise NotImplementedError
 
-    def picture(self) -> Image.Image:
-        """Return the state as an RGB picture."""
+    def frame(self) -> Image.Image:
+        """Return the state as an RGB frame, a PIL image."""
         raise NotImplementedError
 
 
 def vectorizable(kind: type[TabularEnv]) -> Callable[..., gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]]:
-    """Return what a YAML names: a function with the options of `kind`, and those that say how many are wanted.
+    """Return the function that a YAML names, with the options of `kind` and the number of environments.
 
-    It makes a single environment, or a vector of them where `vectorization` is ``native`` and no pictures are wanted.
+    It makes a single environment, or a vector of them where `vectorization` is ``native`` and no frames are wanted.
     """
 
     def make(

@@ -53,7 +53,7 @@ class FiniteMDPVector(VectorEnv[Array, Array, Array]):
         return self._state, self._info(self._state)
 
     def step(self, actions: Array) -> Result:
-        """Draw what follows of the actions [N]; ``final_obs`` and ``final_info`` tell how the step left all copies."""
+        """Draw the results of actions [N]; ``final_obs`` and ``final_info`` are those before new episodes begin."""
         reached, reward, terminated = self.mdp.sample(self._state, actions, self._rng)
         reward = self._noisy(reward, actions)
         self._steps = self._steps + 1
@@ -89,7 +89,7 @@ class FiniteMDPVector(VectorEnv[Array, Array, Array]):
         }
 
     def set_state(self, state: State) -> None:
-        """Take back what `get_state` gave."""
+        """Restore a state from `get_state`."""
         self._state, self._steps = np.array(state["state"]), np.array(state["steps"])
         self._rng = np.random.default_rng(0)
         self._rng.bit_generator.state = state["generator"]

@@ -25,7 +25,7 @@ _TOP = np.int64(0b000000111)
 
 @numba.njit(**WITHIN)
 def three(b):  # type: ignore[no-untyped-def]
-    """Tell whether a set of cells holds three in a row; bit 3r + c is the cell in row r and column c."""
+    """Return whether a set of cells holds three in a row; bit 3r + c is the cell in row r and column c."""
     return (
         (b & (b >> 1) & (b >> 2) & _FIRST_CELLS) != 0
         or (b & (b >> 3) & (b >> 6) & _TOP) != 0
@@ -88,7 +88,7 @@ class TicTacToe(BoardGame):
         return np.asarray(bits.reshape(-1, 2, 3, 3) > 0)
 
     def values(self, states: Array) -> Array:
-        """Return what states [B, 3] are worth to whoever is to move, [B] float64."""
+        """Return the values [B] float64 of states [B, 3] for whoever is to move."""
         return self._solver.state_values(states)
 
 

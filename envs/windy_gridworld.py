@@ -99,7 +99,7 @@ class WindyGridworld(TabularEnv):
             cells[row][column] = letter
         return lines(cells, divmod(self.state, len(self._wind))) + "".join(map(str, self._wind)) + "\n"
 
-    def picture(self) -> Image.Image:
+    def frame(self) -> Image.Image:
         """Return the grid: arrows where the wind blows, the goal green, the agent a disc."""
         columns = len(self._wind)
         board = Board(self._rows, columns)

@@ -244,7 +244,7 @@ class TestUpdates:
     def test_a_run_that_ends_before_it_learns_is_told(self) -> None:
         told: list[str] = []
         learner(total_steps=999, tell=told.append)
-        assert told == ["nothing will be learnt: the first update comes after 1,000 steps, and total_steps is 999"]
+        assert told == ["nothing will be learned: the first update comes after 1,000 steps, and total_steps is 999"]
 
     @pytest.mark.parametrize(("discount", "target"), [(1.0, 1 + 0.9 * 0.5), (-1.0, 1 - 0.9 * 0.5), (0.0, 1.0)])
     def test_a_truncated_episode_goes_on_with_what_the_network_says(self, discount: float, target: float) -> None:
@@ -300,7 +300,7 @@ def played(run: Any, **settings: Any) -> tuple[Any, Any, Any]:
     states = np.arange(mdp.num_states)
     seen = first_timestep(states, None, lambda model: states[:, None])
     action, _ = agent.act(seen, agent.initial_memory(len(states)), explore=False, rng=np.random.default_rng(0))
-    alone = agent.judge(states, mdp.mask)[0].argmax(axis=1)
+    alone = agent.evaluate(states, mdp.mask)[0].argmax(axis=1)
     return mdp, np.eye(mdp.num_actions)[action], np.eye(mdp.num_actions)[alone]
 
 

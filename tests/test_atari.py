@@ -153,8 +153,8 @@ def test_a_game_over_is_told_from_a_lost_life_though_the_new_game_has_fewer_live
     env = make(2, game="Breakout", life_loss=True)
     env.reset([1, 2])
     games = env._vector
-    frames = games._told["episode_frame_number"]
-    games._told["lives"] = np.array([7, 7])
+    frames = games._infos["episode_frame_number"]
+    games._infos["lives"] = np.array([7, 7])
     old, new = np.full((2, 4, 84, 84), 9, np.uint8), np.full((2, 4, 84, 84), 5, np.uint8)
     # The first game ended and begins anew, the second goes on with a life less.
     told = {"episode_frame_number": np.array([0, frames[1] + 4]), "lives": np.array([5, 6]), "final_obs": old}

@@ -9,7 +9,7 @@ import torch
 from scipy import sparse
 
 from rlkit.learners.estimators.activations import ACTIVATIONS, sigmoid, softmax
-from rlkit.learners.estimators.backprop import INITIALISERS, Network, dropout_masks, forward, gradient, initial, penalty
+from rlkit.learners.estimators.backprop import INITIALIZERS, Network, dropout_masks, forward, gradient, initial, penalty
 from rlkit.learners.estimators.costs import PAIRS, last_layer
 from rlkit.learners.estimators.optimizers import SGD, Adam
 from rlkit.learners.estimators.settings import SettingError
@@ -176,7 +176,7 @@ class TestInitialisers:
     )
     def test_they_have_the_deviation_of_their_formula_and_biases_are_0(self, name: str, deviation: float) -> None:
         network = Network((300, 200), (), last_layer("identity", "quadratic"))
-        [layer] = network.layers(initial(network, INITIALISERS[name], np.random.default_rng(0)))
+        [layer] = network.layers(initial(network, INITIALIZERS[name], np.random.default_rng(0)))
         assert layer.weights.std() == pytest.approx(deviation, rel=0.02)
         assert abs(layer.weights.mean()) < 0.02 * deviation
         assert layer.biases is not None

@@ -165,7 +165,7 @@ class TestEstimators:
 
     def test_an_estimator_s_own_deviation_is_taken(self) -> None:
         seen, model = steps(60, 1, 2), EstimatorArms(BayesianRidge(), 1, 2, joint=False, **options())
-        assert model.tells_deviation
+        assert model.has_deviation
         model.learn(seen)
         told = BayesianRidge().fit(seen.context, seen.reward).predict(seen.context, return_std=True)[1]
         np.testing.assert_array_equal(model.deviation(seen.context)[:, 0], told)
@@ -173,7 +173,7 @@ class TestEstimators:
         assert drawn.std() == pytest.approx(told[0], rel=0.05)
 
     def test_what_cannot_be_is_refused(self) -> None:
-        with pytest.raises(UsageError, match=r"agent.partial=true needs partial_fit, which DecisionTreeRegressor has"):
+        with pytest.raises(UsageError, match=r"agent.partial=true needs partial_fit, which DecisionTreeRegressor does"):
             EstimatorArms(DecisionTreeRegressor(), 1, 1, joint=False, **options(partial=True))
         with pytest.raises(UsageError, match=r"agent.memory is 0"):
             EstimatorArms(DecisionTreeRegressor(), 1, 1, joint=False, **options(memory=0))
@@ -260,7 +260,9 @@ def test_the_best_arm_of_a_slot_machine_is_found(explorer: Any, estimator: Any) 
 
 
 def test_an_explorer_that_needs_deviations_refuses_an_estimator_without() -> None:
-    with pytest.raises(UsageError, match=r"UpperBound needs to know how sure LinearRegression is; give agent.bootstra"):
+    with pytest.raises(
+        UsageError, match=r"UpperBound needs deviations, which LinearRegression does not have; set agent.bo"
+    ):
         bandit(2, 2, Bound(1.0), LinearRegression())
     with pytest.raises(UsageError, match=r"agent.explorer.scale is -1; it must be at least 0"):
         Thompson(-1)

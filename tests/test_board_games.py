@@ -12,7 +12,7 @@ from rlkit.envs.connect_four_solver import ConnectFourSolver
 from rlkit.envs.gomoku import Gomoku
 from rlkit.envs.othello import Othello
 from rlkit.envs.tic_tac_toe import TicTacToe
-from rlkit.planning.search import UCT, RandomPlay, Search, rule_for, weights
+from rlkit.planning.search import UCT, RandomPlay, Search, rule_for, visit_counts
 from rlkit.planning.search.minimax import Minimax
 from rlkit.planning.search.positions import Positions, turned
 from rlkit.play.games.players import Mover, named_player, perfect_moves, random_moves
@@ -280,7 +280,7 @@ class TestGames:
             reward, going = np.zeros(100), np.ones(100, bool)
             while going.any():
                 # Rows whose game is over begin another one, which is not counted.
-                move = weights(play(games.states, rng).tree, 1.0).argmax(axis=1)
+                move = visit_counts(play(games.states, rng).tree, 1.0).argmax(axis=1)
                 found, discount = games.step(move, rng)
                 reward[going] += found[going]
                 going &= discount != 0

@@ -16,13 +16,13 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from making import made
 
 from rlkit.agents.random import Random
-from rlkit.algorithms.exploration import Constant
 from rlkit.algorithms.policy_gradient.rollout import EpisodeStore, Rollout
 from rlkit.cli.main import main
 from rlkit.core import tree
 from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import evaluate
 from rlkit.core.loop import Interaction, interact
+from rlkit.core.schedules import Constant
 from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import as_arrays
 from rlkit.core.types import Environment, Transition, UsageError
@@ -324,11 +324,13 @@ def test_random_actions_are_mixed_into_those_of_an_agent_and_masks_reach_every_c
 
 
 TOY = "env=cartpole env._target_=toys.Nested ~env.id ~env.kwargs"
-UNTAUGHT = ("random", "mcts")
+NON_LEARNING = ("random", "mcts")
 WORDS = {"cloning": "agent.episodes=x", "bandit": "learner@agent.estimator=factorization"}
 
 
-@pytest.mark.parametrize("agent", sorted(path.stem for path in CONF.glob("agent/*.yaml") if path.stem not in UNTAUGHT))
+@pytest.mark.parametrize(
+    "agent", sorted(path.stem for path in CONF.glob("agent/*.yaml") if path.stem not in NON_LEARNING)
+)
 def test_agents_with_networks_or_tables_refuse_trees_in_one_line(agent: str) -> None:
     env = SerialEnvironment([lambda: Nested(spaces.Discrete(3))])
     line = r"^[^\n]*needs (discrete )?observations[^\n]*, not Dict[^\n]*flatten them: preprocess=[^\n]*$"

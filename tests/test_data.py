@@ -225,10 +225,10 @@ class TestImages:
         # Channel by channel: red first.
         assert data.rows.X[2].reshape(3, 12)[:, 0].tolist() == [200, 0, 7]
         assert images.image_folder(str(tmp_path / "cats"), (3, 4), grey=True).task == "clustering"
-        with pytest.raises(UsageError, match="is no folder of pictures"):
+        with pytest.raises(UsageError, match="is no folder of images"):
             images.image_folder(str(tmp_path / "nothing"), (3, 4), grey=True)
         (tmp_path / "empty").mkdir()
-        with pytest.raises(UsageError, match="holds no pictures"):
+        with pytest.raises(UsageError, match="holds no images"):
             images.image_folder(str(tmp_path / "empty"), (3, 4), grey=True)
 
     def test_a_picture_gives_its_pixels_within_200_by_400(self, tmp_path: Path) -> None:
@@ -236,11 +236,11 @@ class TestImages:
 
         Image.new("RGBA", (800, 400), (1, 2, 3, 100)).save(tmp_path / "a.png")
         data = images.image(str(tmp_path / "a.png"))
-        assert data.extra["picture"].shape == (100, 200, 3)
+        assert data.extra["image"].shape == (100, 200, 3)
         assert np.unique(data.rows.X, axis=0).tolist() == [[1, 2, 3]]
         assert images.image("china.jpg").rows.X.shape == (200 * 133, 3)
         (tmp_path / "b.png").write_text("no picture")
-        with pytest.raises(UsageError, match="is no picture that can be read"):
+        with pytest.raises(UsageError, match="is no image that can be read"):
             images.image(str(tmp_path / "b.png"))
 
     def test_cifar_10_is_read_from_its_archive(self, tmp_path: Path) -> None:
@@ -430,10 +430,10 @@ class TestRealFiles:
         masonry = data.rows.X[:, data.features.index("MasVnrType")]
         assert ([*masonry].count("None"), [*masonry].count(None)) == (864, 8)
         three = tables.house_prices(["OverallQual", "GrLivArea", "GarageCars"], "", shared("house_prices"), nobody)
-        assert three.unlabelled is not None
+        assert three.unlabeled is not None
         assert three.ids is not None
-        assert (three.rows.X.dtype, three.unlabelled.X.shape) == (np.float64, (1459, 3))
-        assert three.ids[1][np.isnan(three.unlabelled.X[:, 2])].tolist() == [2577]
+        assert (three.rows.X.dtype, three.unlabeled.X.shape) == (np.float64, (1459, 3))
+        assert three.ids[1][np.isnan(three.unlabeled.X[:, 2])].tolist() == [2577]
         assert three.ids[1][[0, -1]].tolist() == [1461, 2919]
 
     def test_mnist(self) -> None:

@@ -208,7 +208,7 @@ class TestNoise:
         assert acted[0] == acted[1]
 
     def test_a_noisy_network_needs_a_generator(self) -> None:
-        with pytest.raises(UsageError, match=r"generator is None, but a noisy network draws from it; give DQN a"):
+        with pytest.raises(UsageError, match=r"generator is None, but a noisy network draws from it; pass DQN a"):
             table_agent(Table(torch.zeros(2, 1), Expected(), noise_size=4), [])
 
 
@@ -587,4 +587,4 @@ def test_who_will_never_learn_is_told() -> None:
     for total_steps in (4000, 5000):
         run = {**RUN, "total_steps": total_steps, "tell": told.append}
         by_keys(DQN, network=network, replay=replay, **options, **run)
-    assert told == ["nothing will be learnt: the first update comes after 5,000 steps, and total_steps is 4,000"]
+    assert told == ["nothing will be learned: the first update comes after 5,000 steps, and total_steps is 4,000"]

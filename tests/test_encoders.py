@@ -217,7 +217,7 @@ def test_a_frozen_torso_stays_in_the_mode_of_prediction_while_its_head_trains() 
     assert not any(module.training for module in torso.modules())
     assert classifier.head.training
     assert [tuple(parameter.shape) for parameter in classifier.trainable()] == [(2, 8), (2,)]
-    assert not classifier.batch_normalised()
+    assert not classifier.batch_normalized()
     tuned = Classifier(BlockCNN(space, [[4]], 8, encoder="runs/encoder", fresh=False, **options), 2, frozen=False)
     assert all(module.training for module in tuned.train().torso.modules())
     assert len(tuned.trainable()) == len(list(tuned.parameters()))

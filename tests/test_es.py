@@ -153,7 +153,7 @@ def test_ranks_are_centred_and_equal_scores_share_theirs() -> None:
         ("agent.sigma=0", r"agent.sigma is 0; it must be a number above 0"),
         ("agent.sigma=-0.1", r"agent.sigma is -0.1; it must be a number above 0"),
         ("agent.weight_decay=-1", r"agent.weight_decay is -1; it must be 0 or a number above it"),
-        ("agent.network.standardize=true", r"agent=es neither remembers nor standardises"),
+        ("agent.network.standardize=true", r"agent=es neither remembers nor standardizes"),
     ],
 )
 def test_what_cannot_be_is_refused(words: str, message: str) -> None:

@@ -30,7 +30,7 @@ from rlkit.fitting.run import FitRun
 from rlkit.fitting.session import described, fitted
 from rlkit.learners import scores
 from rlkit.learners.datasets.dataset import Dataset, Rows
-from rlkit.learners.datasets.ratings import Give, RatingTriples, as_dataset
+from rlkit.learners.datasets.ratings import HoldOut, RatingTriples, as_dataset
 from rlkit.learners.estimators.mlp import MLPClassifier
 from rlkit.learners.persistence import SavingError
 from rlkit.learners.splits import Split, folds, split
@@ -252,7 +252,7 @@ class TestRecommender:
     def test_so_many_of_each_user_are_held_out(self) -> None:
         user, item = np.divmod(np.arange(60), 12)
         pairs = RatingTriples(np.append(user, 99), np.append(item, 0), np.arange(1.0, 62))
-        data = as_dataset(pairs, give=Give(5, 10))
+        data = as_dataset(pairs, hold_out=HoldOut(5, 10))
         train, test = split(data, None, Seeds(0))
         assert test is not None
         assert np.diff(test.X.indptr).tolist() == [5] * 5 + [0]
@@ -273,7 +273,7 @@ class TestRecommender:
 
     def test_folds_and_preparation_are_refused(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["fit", *POPULAR, *self.DATA, "folds=3"]) == 2
-        assert "folds= is for rows" in capsys.readouterr().err
+        assert "folds= needs rows" in capsys.readouterr().err
         assert main(["fit", *POPULAR, *self.DATA, "prepare=standardize"]) == 2
         assert "prepare= changes columns of features" in capsys.readouterr().err
         assert not list(Path("runs").glob("*/config.yaml"))

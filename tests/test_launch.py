@@ -283,7 +283,7 @@ def test_learning_that_diverges_ends_in_a_line(agent: str, tmp_path: Path) -> No
     done = rlkit_command("train", f"agent={agent}", "agent.learning_rate=1e30", *words, cwd=tmp_path)
     assert done.returncode == 1
     what = r"loss/\w+ is (nan|inf) at step [\d,]+|an action's value is not a number"
-    rule = rf"rlkit: ({what}): learning has diverged; begin anew with a lower .*"
+    rule = rf"rlkit: ({what}): learning has diverged; start a new run with a lower .*"
     assert re.fullmatch(rule, done.stderr.splitlines()[-1])
 
 

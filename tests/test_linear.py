@@ -83,7 +83,7 @@ def test_polynomials() -> None:
 
 def test_observations_without_bounds_need_some() -> None:
     endless = spaces.Box(-np.inf, np.inf, (2,), np.float32)
-    with pytest.raises(UsageError, match=r"have no bounds; give agent.features.low"):
+    with pytest.raises(UsageError, match=r"have no bounds; set agent.features.low"):
         tiles(space=endless)
     assert tiles(space=endless, low=[0, 0], high=[1, 1])(np.array([[5.0, -5.0]])).index.shape == (1, 8)
     with pytest.raises(UsageError, match=r"agent.features.low has 1 values, observations have 2"):

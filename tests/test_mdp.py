@@ -312,7 +312,7 @@ class TestEndless:
             start=np.ones(1),
             legal=np.array([[True, False]]),
         )
-        with pytest.raises(UsageError, match=r"gamma is 1 and no policy ends from state 0; take a gamma below 1"):
+        with pytest.raises(UsageError, match=r"gamma is 1 and no policy ends from state 0; set a gamma below 1"):
             prioritized_sweeping(mdp, gamma=1.0, theta=1e-9)
 
     def test_the_linear_solve_names_the_state(self) -> None:

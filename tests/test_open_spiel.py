@@ -82,7 +82,7 @@ def test_text_and_picture() -> None:
     env.step(4)
     assert "x" in env.render()
     game = env.model
-    picture = np.asarray(game.picture(game.initial_state()))
+    picture = np.asarray(game.frame(game.initial_state()))
     assert picture.ndim == 3
     assert len(np.unique(picture)) > 2
 

@@ -76,7 +76,7 @@ def test_a_run_goes_on_from_its_checkpoint_as_if_there_had_been_no_break(agent: 
 
 def test_an_environment_that_does_not_say_what_it_is_is_tried_out(tmp_path: Path) -> None:
     line = refused("train", "agent=value_iteration", "env=blackjack", cwd=tmp_path)
-    assert "BlackjackEnv does not say what it is" in line
+    assert "BlackjackEnv has no model: it has no attribute mdp" in line
     assert "agent.samples" in line
     found = planner("agent=value_iteration", "env=blackjack", "agent.samples=3")
     think(found)

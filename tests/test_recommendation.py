@@ -145,7 +145,7 @@ def test_features_are_the_row_on_the_singular_vectors_of_training_users() -> Non
     rows = env._audience.history[env._audience.learners]
     svd = TruncatedSVD(4, solver="exact").fit(rows)
     env.reset(seed=3)
-    np.testing.assert_allclose(env._seen(), svd.transform(env._row()[None])[0], rtol=1e-5)
+    np.testing.assert_allclose(env._observation(), svd.transform(env._row()[None])[0], rtol=1e-5)
 
 
 def test_what_cannot_be_is_refused_in_one_line() -> None:
@@ -200,7 +200,7 @@ def test_catch_shows_ball_and_paddle() -> None:
     assert cells[0].sum() == 1
     assert cells[3].tolist() == [False, True, False]
     env.step(2)
-    assert (env._seen()[::2, ::2, 0] > 0)[3].tolist() == [False, False, True]
+    assert (env._observation()[::2, ::2, 0] > 0)[3].tolist() == [False, False, True]
 
 
 def test_every_pixel_of_catch_reaches_the_small_network() -> None:

@@ -11,7 +11,7 @@ from rlkit.core.types import RESIGN, StepInfo, Transition, UsageError
 from rlkit.envs.board_envs import GameEnv, Games, GameVector
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.tic_tac_toe import TicTacToe
-from rlkit.planning.games.game import position, seen_by_mover
+from rlkit.planning.games.game import position, timestep_for_mover
 from rlkit.planning.search import UCT, RandomPlay, Search, rule_for
 from rlkit.planning.search.planner import SearchPlayer
 from rlkit.planning.search.resigning import RECENT, Resignation, Resignations, resignation_of
@@ -66,7 +66,7 @@ class TestActing:
         state, _ = position(ConnectFour(), list(moves))
         memory = searching.initial_memory(1) if memory is None else memory
         action, after = searching.act(
-            seen_by_mover(ConnectFour(), state[None]), memory, explore=explore, rng=np.random.default_rng(0)
+            timestep_for_mover(ConnectFour(), state[None]), memory, explore=explore, rng=np.random.default_rng(0)
         )
         return int(action[0]), after
 
@@ -185,7 +185,7 @@ class TestAgent:
     def test_settings_without_sense_are_refused(self) -> None:
         assert resignation_of(None, 0.1, None, False) is None
         assert resignation_of(-1.0, 0.1, None, True) == Resignation(-1.0, 0.1)
-        with pytest.raises(UsageError, match=r"this environment does not let players give up"):
+        with pytest.raises(UsageError, match=r"this environment does not let players resign"):
             resignation_of(-0.9, 0.1, 1.0, False)
         with pytest.raises(UsageError, match=r"resign_at is 0.5; it must be from -1, a lost game, to less than 0"):
             resignation_of(0.5, 0.1, 1.0, True)

@@ -24,7 +24,7 @@ from rlkit.planning.search import (
     PUCT,
     UCT,
     DirichletNoise,
-    Judge,
+    NetworkEvaluator,
     RandomPlay,
     Search,
     model_of,
@@ -32,7 +32,7 @@ from rlkit.planning.search import (
     root_values,
     rule_for,
     subtree,
-    weights,
+    visit_counts,
 )
 from rlkit.planning.search.copies import CopyModel
 from rlkit.planning.search.draws import below, belows, uniform, uniforms, word, words
@@ -242,17 +242,17 @@ class TestProofs:
         assert (tree.high[0, 0, legal] >= truth[legal]).all()
         assert tree.lower[0, 0] <= solver.state_values(state)[0] <= tree.upper[0, 0]
         if tree.lower[0, 0] == tree.upper[0, 0]:
-            assert truth[weights(tree, 1.0)[0].argmax()] == truth.max()
+            assert truth[visit_counts(tree, 1.0)[0].argmax()] == truth.max()
 
     def test_a_win_in_one_is_found_at_once_and_a_threat_is_met(self) -> None:
         model = ConnectFour()
         mine = after(model, 0, 6, 1, 6, 2, 5)  # a1 b1 c1 against g1 g2 f1: d wins
         tree = search(model, simulations=50)(mine, np.random.default_rng(0)).tree
-        assert weights(tree, 1.0)[0].argmax() == 3
+        assert visit_counts(tree, 1.0)[0].argmax() == 3
         assert tree.lower[0, 0] == 1
         theirs = after(model, 0, 6, 1, 6, 2)  # the other is to move, and loses unless it plays d
         tree = search(model, simulations=3000)(theirs, np.random.default_rng(0)).tree
-        assert weights(tree, 1.0)[0].argmax() == 3
+        assert visit_counts(tree, 1.0)[0].argmax() == 3
         assert (tree.high[0, 0, [0, 1, 2, 4, 5, 6]] == -1).all()
 
     def test_a_proved_draw_is_preferred_to_what_looks_lost(self) -> None:
@@ -262,7 +262,7 @@ class TestProofs:
         solver = Minimax(model)
         for seed in range(10):
             tree = search(model, simulations=120)(state, np.random.default_rng(seed)).tree
-            chosen = weights(tree, 1.0)[0].argmax()
+            chosen = visit_counts(tree, 1.0)[0].argmax()
             assert solver.action_values(state)[0, chosen] == 0
 
     def test_a_search_that_tried_losing_moves_only_takes_another(self) -> None:
@@ -272,7 +272,7 @@ class TestProofs:
         lost = 0
         for seed in range(20):
             tree = search(model, simulations=1)(state, np.random.default_rng(seed)).tree
-            tried, speaks = int(tree.visits[0, 0].argmax()), weights(tree, 1.0)[0]
+            tried, speaks = int(tree.visits[0, 0].argmax()), visit_counts(tree, 1.0)[0]
             assert speaks.any()
             assert speaks[0] == 0
             if tried != 6:
@@ -340,7 +340,7 @@ class TestMDPs:
                 np.array([[state]]), np.random.default_rng(0)
             )
             q = np.array([_q(mdp, values.values, state, a, 0.95) for a in range(4)])
-            assert q[weights(forest.tree, None)[0].argmax()] == pytest.approx(q.max())
+            assert q[visit_counts(forest.tree, None)[0].argmax()] == pytest.approx(q.max())
 
     def test_chance_is_averaged(self) -> None:
         # Action 0 pays 1 with probability 0.25, action 1 pays 0.4 for certain.
@@ -350,7 +350,7 @@ class TestMDPs:
         }
         model = FiniteModel(from_table(table, np.array([1.0, 0.0])))
         forest = search(model, simulations=400)(np.array([[0]]), np.random.default_rng(0))
-        assert weights(forest.tree, None)[0].argmax() == 1
+        assert visit_counts(forest.tree, None)[0].argmax() == 1
         assert forest.tree.low[0, 0].tolist() == forest.tree.high[0, 0].tolist() == [0.25, 0.4]
         assert root_values(forest.tree)[0] == 0.4
 
@@ -419,7 +419,7 @@ def against_value_iteration(mdp: FiniteMDP, state: int, simulations: int, gamma:
     tree = searching(np.array([[state]]), np.random.default_rng(0)).tree
     q = np.array([_q(mdp, values, state, a, gamma) for a in range(mdp.num_actions)])
     best = q[mdp.mask[state]].max()
-    return best - q[weights(tree, None)[0].argmax()], abs(root_values(tree)[0] - values[state])
+    return best - q[visit_counts(tree, None)[0].argmax()], abs(root_values(tree)[0] - values[state])
 
 
 WORLDS = [
@@ -468,7 +468,7 @@ class TestSinglePlayers:
         tree = one(roots[:, None].astype(np.int64), np.random.default_rng(0)).tree
         assert tree.closed[:, 0].all()
         assert root_values(tree) == pytest.approx(values[roots], rel=1e-4)
-        for root, action in zip(roots, weights(tree, None).argmax(axis=1), strict=True):
+        for root, action in zip(roots, visit_counts(tree, None).argmax(axis=1), strict=True):
             assert _q(mdp, values, root, action, 1.0) == pytest.approx(values[root])
 
     def test_equal_states_are_one_node(self) -> None:
@@ -501,7 +501,7 @@ class TestSinglePlayers:
         model = FiniteModel(from_table(table, np.array([1.0, 0.0])))
         tree = search(model, simulations=10)(np.array([[0]]), np.random.default_rng(0)).tree
         assert root_action_values(tree)[0] == pytest.approx([0.5, 0.4])
-        assert weights(tree, None)[0].argmax() == 0
+        assert visit_counts(tree, None)[0].argmax() == 0
 
     def test_where_everything_leads_back_to_the_root_its_value_is_the_series(self) -> None:
         model = FiniteModel(from_table({0: {0: [(1.0, 0, 1.0, False)]}}, np.ones(1)))
@@ -513,7 +513,7 @@ class TestSinglePlayers:
         model, start = FiniteModel(mdp), np.array([[int(mdp.start.argmax())]])
         wide = search(model, simulations=1500)
         first = wide(start, np.random.default_rng(0))
-        move = weights(first.tree, None).argmax(axis=1)
+        move = visit_counts(first.tree, None).argmax(axis=1)
         then = model.step(start, move, np.zeros(1, int)).state
         second = search(model, simulations=1)(then, np.random.default_rng(1), kept=first, played=move)
         assert root_values(second.tree)[0] == root_values(first.tree)[0] + 1 == 6
@@ -570,17 +570,17 @@ class TestJudges:
             prior = np.where(np.arange(7) == 5, 0.94, 0.01) * legal
             return prior / prior.sum(axis=1, keepdims=True), np.zeros(len(legal))
 
-        forest = search(model, simulations=60, rule=PUCT, evaluator=Judge(favour))(
+        forest = search(model, simulations=60, rule=PUCT, evaluator=NetworkEvaluator(favour))(
             after(model), np.random.default_rng(0)
         )
         assert forest.tree.visits[0, 0].argmax() == 5
         assert forest.tree.visits[0, 0, 5] > 50
 
     def test_a_value_is_seen_from_the_side_to_move(self) -> None:
-        # The judge says that whoever is to move wins: so every move of the root's player looks lost.
+        # The evaluator says that whoever is to move wins: so every move of the root's player looks lost.
         model = ConnectFour()
-        judge = Judge(lambda observation, legal: (legal / 7, np.full(len(legal), 0.5)))
-        forest = search(model, simulations=7, rule=PUCT, evaluator=judge)(after(model), np.random.default_rng(0))
+        evaluator = NetworkEvaluator(lambda observation, legal: (legal / 7, np.full(len(legal), 0.5)))
+        forest = search(model, simulations=7, rule=PUCT, evaluator=evaluator)(after(model), np.random.default_rng(0))
         assert (forest.tree.total[0, 0][forest.tree.visits[0, 0] == 1] == -0.5).all()
 
     def test_noise_is_a_share_of_a_dirichlet_distribution_over_the_legal_moves(self) -> None:
@@ -589,8 +589,10 @@ class TestJudges:
         model = TicTacToe()
         state = after(model, 4)
         p = np.array([0.3, 0.2, 0.1, 0.1, 0, 0.1, 0.1, 0.05, 0.05])
-        judge = Judge(lambda observation, legal: (np.repeat(p[None], len(legal), 0), np.zeros(len(legal))))
-        one, rng = search(model, simulations=1, nodes=2, rule=PUCT, evaluator=judge), np.random.default_rng(0)
+        evaluator = NetworkEvaluator(
+            lambda observation, legal: (np.repeat(p[None], len(legal), 0), np.zeros(len(legal)))
+        )
+        one, rng = search(model, simulations=1, nodes=2, rule=PUCT, evaluator=evaluator), np.random.default_rng(0)
         draws = one(np.repeat(state, 4000, 0), rng, noise=DirichletNoise(0.25, 10.0)).tree.prior[:, 0]
         legal = [0, 1, 2, 3, 5, 6, 7, 8]
         assert draws[:, legal].mean(axis=0) == pytest.approx(0.75 * p[legal] + 0.25 / 8, abs=0.003)
@@ -599,20 +601,22 @@ class TestJudges:
         assert (draws[:, 4] == 0).all()
 
     def test_a_root_is_worth_the_mean_of_what_was_said_of_it_and_of_what_followed(self) -> None:
-        # The judge says 0.4 of the root, and -0.6 of what follows, where the other is to move.
+        # The evaluator says 0.4 of the root, and -0.6 of what follows, where the other is to move.
         model = ConnectFour()
         said = iter([0.4, -0.6])
-        judge = Judge(lambda observation, legal: (legal / 7, np.full(len(legal), next(said))))
-        tree = search(model, simulations=1, rule=PUCT, evaluator=judge)(after(model), np.random.default_rng(0)).tree
+        evaluator = NetworkEvaluator(lambda observation, legal: (legal / 7, np.full(len(legal), next(said))))
+        tree = search(model, simulations=1, rule=PUCT, evaluator=evaluator)(after(model), np.random.default_rng(0)).tree
         assert root_values(tree)[0] == pytest.approx(0.5)
 
     def test_puct_by_hand(self) -> None:
         # Sqrt(1 + tries) p / (1 + own tries), and an untried action is worth what is known of the node: 0 here.
         model = ConnectFour()
         p = np.array([0.4, 0.3, 0.2, 0.1, 0, 0, 0])
-        judge = Judge(lambda observation, legal: (np.repeat(p[None], len(legal), 0), np.zeros(len(legal))))
+        evaluator = NetworkEvaluator(
+            lambda observation, legal: (np.repeat(p[None], len(legal), 0), np.zeros(len(legal)))
+        )
         visits = [
-            search(model, simulations=n, rule=PUCT, evaluator=judge)(after(model), np.random.default_rng(0))
+            search(model, simulations=n, rule=PUCT, evaluator=evaluator)(after(model), np.random.default_rng(0))
             .tree.visits[0, 0]
             .tolist()
             for n in range(1, 6)
@@ -629,8 +633,10 @@ class TestJudges:
     def test_noise_keeps_a_distribution_on_what_is_legal(self) -> None:
         model = TicTacToe()
         state = after(model, 4)
-        judge = Judge(lambda observation, legal: (legal / legal.sum(axis=1, keepdims=True), np.zeros(len(legal))))
-        one = search(model, simulations=1, rule=PUCT, evaluator=judge)
+        evaluator = NetworkEvaluator(
+            lambda observation, legal: (legal / legal.sum(axis=1, keepdims=True), np.zeros(len(legal)))
+        )
+        one = search(model, simulations=1, rule=PUCT, evaluator=evaluator)
         tree = one(state, np.random.default_rng(0), noise=DirichletNoise(0.25, 10.0)).tree
         assert tree.prior[0, 0].sum() == pytest.approx(1)
         assert tree.prior[0, 0, 4] == 0

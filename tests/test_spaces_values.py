@@ -11,7 +11,7 @@ from tables import make
 from transitions import transition
 
 from rlkit.agents.q_learning import QLearning
-from rlkit.algorithms.exploration import tell_if_late
+from rlkit.algorithms.exploration import warn_if_late
 from rlkit.core.schedules import Annealed, Constant, Linear, annealed, require_probabilities
 from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import as_rows, num_states, state_index
@@ -78,8 +78,8 @@ def test_what_is_annealed_is_the_schedules_value_times_what_is_left() -> None:
 def test_only_a_run_that_would_never_learn_is_told_so() -> None:
     told: list[str] = []
     for total in (None, 1000, 999, 5000):
-        tell_if_late(1000, total, told.append)
-    assert told == ["nothing will be learnt: the first update comes after 1,000 steps, and total_steps is 999"]
+        warn_if_late(1000, total, told.append)
+    assert told == ["nothing will be learned: the first update comes after 1,000 steps, and total_steps is 999"]
 
 
 def test_a_seed_of_a_name_is_the_first_of_its_seeds() -> None:

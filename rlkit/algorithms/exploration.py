@@ -10,11 +10,11 @@ from rlkit.core.random_actions import uniform
 from rlkit.core.types import Array, RunError
 
 
-def tell_if_late(first: int, total_steps: int | None, tell: Callable[[str], None]) -> None:
-    """Tell a user whose run of `total_steps` decisions would be over before the first update, after `first` of them."""
+def warn_if_late(first: int, total_steps: int | None, tell: Callable[[str], None]) -> None:
+    """Warn by `tell` of a run of `total_steps` decisions that ends before its first update, due after `first`."""
     if total_steps is not None and first > total_steps:
         tell(
-            f"nothing will be learnt: the first update comes after {first:,} steps, and total_steps is {total_steps:,}"
+            f"nothing will be learned: the first update comes after {first:,} steps, and total_steps is {total_steps:,}"
         )
 
 
@@ -28,7 +28,7 @@ def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = Non
         q = np.where(legal_actions, q, -np.inf)
     best = q == q.max(axis=1, keepdims=True)
     if legal_actions is not None:
-        # A legal action may be worth minus infinity, too.
+        # The value of a legal action may be minus infinity, too.
         best &= legal_actions
     if not best.any(axis=1).all():
         raise no_number()
@@ -38,10 +38,10 @@ def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = Non
 
 
 def no_number() -> RunError:
-    """Return what to raise where an action's value is NaN: no action is the best, and whichever might not be legal."""
+    """Return the error to raise where an action's value is NaN, so that none is the greatest."""
     return RunError(
-        "an action's value is not a number: learning has diverged; begin anew with a lower agent.learning_rate, or "
-        "smaller rewards"
+        "an action's value is not a number: learning has diverged; start a new run with a lower "
+        "agent.learning_rate, or smaller rewards"
     )
 
 

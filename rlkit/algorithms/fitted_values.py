@@ -21,10 +21,10 @@ class RegressedValues:
     def __init__(
         self, estimator: Any, observation_space: Any, action_space: Any, *, per_action: bool, standardize: bool
     ):
-        """Take a regressor that is copied for each fit.
+        """Start with all values 0.
 
         Args:
-            estimator: a regressor with scikit-learn's interface.
+            estimator: a regressor with scikit-learn's interface; a copy is fitted each time.
             observation_space: of arrays; discrete values are shown one-hot.
             action_space: `Discrete`.
             per_action: a regressor for each action.
@@ -62,12 +62,12 @@ class RegressedValues:
         return self._predicted(self._models[0], joint).reshape(len(rows), -1)
 
     def fit(self, rows: Array, action: Array, target: Array, rng: np.random.Generator) -> None:
-        """Fit again: the values of `action` [n] int in `rows` [n, D] become `target` [n] as well as the regressor can.
+        """Fit the values of `action` in `rows` to `target`.
 
         Args:
-            rows: of `rows`.
-            action: what was done.
-            target: what its values become.
+            rows: [n, D] float64, from `rows`.
+            action: [n] int, the actions taken.
+            target: [n] float, the values to fit.
             rng: draws the seeds of the regressors.
         """
         if not self._per_action:
@@ -77,7 +77,7 @@ class RegressedValues:
         self._models = [self._fitted(rows[mine], target[mine], rng) if mine.any() else None for mine in taken]
 
     def reset(self) -> None:
-        """Let every value be 0 again."""
+        """Drop the fitted regressors, so that every value is 0."""
         self._models = []
 
     def _fitted(self, rows: Array, target: Array, rng: np.random.Generator) -> Any:

@@ -1,4 +1,4 @@
-"""Fixed policies, for agents that only predict what they are worth."""
+"""Policies that do not change: the uniform one, and mixins of agents that act by a policy or do not learn."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Uniform:
     """Draws each action uniformly from the action space, among the legal ones where the environment says which."""
 
     def __init__(self, action_space: FromRun[Any]):
-        """Take any Gymnasium `action_space`."""
+        """Draw from `action_space`, which may be any Gymnasium space."""
         self._space = action_space
 
     def initial_memory(self, n: int) -> Memory:
-        """Return nothing: no episode is remembered."""
+        """Return an empty memory for `n` environments."""
         return ()
 
     def act(
@@ -34,37 +34,37 @@ class Uniform:
         return tree.stack([random_action(self._space, rng, row) for row in rows]), memory
 
 
-class Following:
-    """Acts as a policy does: a mixin for agents that learn what it is worth."""
+class PolicyActor:
+    """A mixin of agents that act by a given policy, such as those that only estimate its values."""
 
     def __init__(self, policy: Actor):
-        """Follow `policy`."""
+        """Act by `policy`."""
         self._policy = policy
 
     def initial_memory(self, n: int) -> Memory:
-        """Return what the policy remembers."""
+        """Return the policy's memory for `n` environments."""
         return self._policy.initial_memory(n)
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Tree, Memory]:
-        """Return the policy's actions."""
+        """Return the policy's actions [N] or [N, ...], and its memory."""
         return self._policy.act(timestep, memory, explore=explore, rng=rng)
 
 
-class Untaught:
-    """Learns nothing: a mixin that makes an agent of an actor."""
+class NonLearning:
+    """A mixin that makes an agent of an actor: it does not learn and has no state."""
 
     def observe(self, transition: Transition) -> None:
-        """Take no notice."""
+        """Ignore the transition."""
 
     def update(self) -> Metrics | None:
-        """Learn nothing."""
+        """Return None: nothing is learned."""
         return None
 
     def state_dict(self) -> State:
-        """Return nothing: there is no state."""
+        """Return an empty dict."""
         return {}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back nothing."""
+        """Do nothing: there is no state to restore."""

@@ -35,9 +35,9 @@ def predict_own(directory: Path, data: Dataset, outcome: Outcome, at: int) -> li
         predicted = named(pipeline.predict(test.X), _classes(outcome.kind, data.classes))
         rows = zip(named(test.y, data.classes), predicted, strict=True)
         written.append(write_csv(directory / "predictions.csv", (data.target, "predicted"), rows))
-    if data.unlabelled is not None and data.ids is not None:
+    if data.unlabeled is not None and data.ids is not None:
         name, ids = data.ids
-        predicted = named(pipeline.predict(data.unlabelled.X), _classes(outcome.kind, data.classes))
+        predicted = named(pipeline.predict(data.unlabeled.X), _classes(outcome.kind, data.classes))
         rows = zip(ids, predicted, strict=True)
         written.append(write_csv(directory / "submission.csv", (name, data.target), rows))
     return written

@@ -13,7 +13,7 @@ import numpy as np
 from rlkit.config.messages import nearest
 from rlkit.core.types import Array, UsageError
 from rlkit.learners.datasets.cache import decoded, unpacked
-from rlkit.learners.datasets.images import SUFFIXES, flat_picture
+from rlkit.learners.datasets.images import SUFFIXES, flat_image
 from rlkit.learners.datasets.ratings import scaled, triples
 from rlkit.learners.datasets.tables import MISSING, parse
 
@@ -147,7 +147,7 @@ def _pictures(path: Path, about: Mapping[str, Any]) -> Input:
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
     if not files:
         raise UsageError(f"input={path} holds no pictures ({', '.join(SUFFIXES)})")
-    X = np.stack([flat_picture(file, (height, width), channels == 1) for file in files])
+    X = np.stack([flat_image(file, (height, width), channels == 1) for file in files])
     names = [file.relative_to(path).as_posix() if path.is_dir() else file.name for file in files]
     return Input(X, ("file", names))
 

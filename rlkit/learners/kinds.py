@@ -1,4 +1,4 @@
-"""What an estimator does, and whether that is what the data asks for."""
+"""The kinds of estimators, and which of them fit the task of a data set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KINDS = {
     "clustering": ("clusterer",),
     "recommendation": ("recommender",),
 }
-"""The kinds of estimators that each task takes; the first is what is meant."""
+"""The kinds of estimators for each task; the first is the usual one."""
 
 
 def kind_of(learner: Any) -> str:
@@ -33,7 +33,7 @@ def kind_of(learner: Any) -> str:
 
 
 def require_fit(pipeline: Any, data: Dataset) -> str:
-    """Return what `pipeline` does, if that is what the data asks for and the columns are what it takes.
+    """Return the kind of `pipeline`, if it fits the data's task and columns.
 
     Raises:
         UsageError: it is not.

@@ -1,4 +1,4 @@
-"""Fitted estimators as plain data: the class, the constructor's parameters, and what was learnt.
+"""Fitted estimators as plain data: the class, the constructor's parameters, and what was learned.
 
 Nothing is pickled. A state holds arrays, numbers, text and containers of them, sparse matrices, nested estimators, and
 records (NamedTuples and dataclasses) of these, so that a model from a stranger cannot run code: only estimators and
@@ -27,14 +27,14 @@ LONG = 50
 
 
 class SavingError(RunError):
-    """An estimator that cannot be saved as plain data: the line names what in it is not."""
+    """An estimator that cannot be saved as plain data: the message names the part that is not."""
 
 
 def to_state(estimator: Any) -> State:
     """Return a fitted estimator as plain data, which `rlkit.core.checkpoint.Store` writes.
 
     Raises:
-        SavingError: something that it has learnt is no plain data.
+        SavingError: something that it has learned is no plain data.
     """
     return _estimator(estimator, type(estimator).__name__)
 
@@ -97,7 +97,7 @@ def _estimator(estimator: Any, path: str) -> State:
 
 
 def _parameter(name: str, value: Any, path: str) -> Any:
-    # A generator would only serve to fit once more; ensembles give their members one each.
+    # A generator is needed only to fit again; each member of an ensemble has one.
     return None if name == "random_state" and not _is_plain(value) else _plain(value, f"{path}.{name}")
 
 
@@ -205,7 +205,7 @@ def _record(value: Any, path: str) -> State:
 
 
 def _may_be_called(value: Any) -> bool:
-    """Tell whether a model may name a callable: one of rlkit, or a module or optimiser of torch, whoever made it."""
+    """Return whether a model may name a callable: one of rlkit, or a module or optimizer of torch, whoever made it."""
     if value.__module__.partition(".")[0] == "rlkit":
         return True
     torch = sys.modules.get("torch")
@@ -292,7 +292,7 @@ def _read_callable(state: State) -> Any:
 def _callable(name: str) -> Any:
     found = _located(name)
     if not _may_be_called(found):
-        raise SavingError(f"the model names {name}, which is neither rlkit's nor a module or optimiser of torch")
+        raise SavingError(f"the model names {name}, which is neither rlkit's nor a module or optimizer of torch")
     return found
 
 

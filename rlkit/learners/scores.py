@@ -1,4 +1,4 @@
-"""Figures of a fitted estimator on rows."""
+"""Metrics of a fitted estimator on rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SILHOUETTE_ROWS = 2000
 
 
 def scores(kind: str, pipeline: Any, rows: Rows) -> dict[str, float]:
-    """Return the figures of a classifier, regressor or clusterer on rows.
+    """Return the metrics of a classifier, regressor or clusterer on rows.
 
     Precision, recall and F1 are means over the classes, each of which counts alike; a class that was never predicted
     has precision 0.
@@ -34,7 +34,7 @@ def classification(pipeline: Any, rows: Rows) -> dict[str, float]:
     means = precision_recall_fscore_support(rows.y, predicted, average="macro", zero_division=0.0)
     found = {"accuracy": float(accuracy_score(rows.y, predicted))}
     found |= {name: float(value) for name, value in zip(("precision", "recall", "f1"), means[:3], strict=True)}
-    # Of a single class, of which there is nothing to doubt, scikit-learn computes no loss.
+    # Of a single class scikit-learn computes no loss.
     known = len(pipeline.classes_) > 1 and bool(np.isin(rows.y, pipeline.classes_).all())
     if known and (probabilities := probabilities_of(pipeline, rows.X)) is not None:
         found["log_loss"] = float(log_loss(rows.y, probabilities, labels=pipeline.classes_))
@@ -110,7 +110,7 @@ def ranking(recommended: Array, relevant: Any, at: int) -> dict[str, float]:
 
 
 def popular(known: Any, at: int) -> Array:
-    """Return the items [users, at] that most users have, but for those that each has: what a ranking is to beat."""
+    """Return the items [users, at] that most users have, but for those that each has: the baseline of rankings."""
     from rlkit.learners.estimators.neighbors import Popularity
 
     return Popularity().fit(known).recommend(np.arange(known.shape[0]), at)

@@ -16,7 +16,7 @@ from rlkit.learners.kinds import kind_of
 from rlkit.learners.persistence import from_state, proven, to_state
 
 TRIED_ROWS = 64
-"""Rows that an estimator is tried on: enough for a tree of neighbours to be built."""
+"""Rows that an estimator is tried on: enough for a tree of neighbors to be built."""
 
 
 def fitted(estimator: Any, X: Array, y: Array | None, seed: int) -> Any:
@@ -67,7 +67,7 @@ def require_usable(slot: str, estimator: Any, kind: str, columns: int, predict: 
     found = kind_of(estimator) if isinstance(estimator, BaseEstimator) else "no estimator of scikit-learn's kind"
     if found != kind:
         raise UsageError(f"{slot} is a {name}, which is {_article(found)}; it must be a {kind} (rlkit list learner)")
-    # Not negative, as some naive Bayes and factorisations need it.
+    # Not negative, as some naive Bayes and factorizations need it.
     X = np.random.default_rng(0).random((TRIED_ROWS, columns))
     targets = {"regressor": X[:, 0], "classifier": (X[:, 0] > 0.5).astype(np.int64)}
     try:

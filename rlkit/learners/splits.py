@@ -1,4 +1,4 @@
-"""What is learnt from and what is held out."""
+"""Rows to train on and rows that are held out."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from rlkit.core.types import Array, UsageError
 from rlkit.learners.datasets import Dataset
 from rlkit.learners.datasets.dataset import Rows
-from rlkit.learners.datasets.ratings import Give
+from rlkit.learners.datasets.ratings import HoldOut
 from rlkit.learners.kinds import taken
 
 SHARE = 0.2
-"""Of the rows, where nothing else is said and there is something to predict."""
+"""The share of the rows that is held out by default, where there is something to predict."""
 
 
 class Split(NamedTuple):
-    """Rows to learn from, and rows to be scored on."""
+    """Rows to train on, and rows to score on."""
 
     train: Rows
     test: Rows | None
@@ -67,17 +67,17 @@ def _classes(data: Dataset, rows: Rows) -> Array | None:
 
 
 def _split_ratings(data: Dataset, test_size: float, rng: np.random.Generator) -> Split:
-    """Hold out pairs: so many of each user who has enough, where the data set says so, else a share of all."""
+    """Hold out pairs: those that the data set's `HoldOut` names, else a share of all."""
     from rlkit.learners.estimators.interactions import leave_out, part
 
     matrix = data.rows.X.tocsr()
-    give: Give | None = data.extra.get("give")
-    if give is None:
+    hold_out: HoldOut | None = data.extra.get("hold_out")
+    if hold_out is None:
         held = np.zeros(matrix.nnz, bool)
         held[rng.permutation(matrix.nnz)[: round(test_size * matrix.nnz)]] = True
         train, test = part(matrix, ~held), part(matrix, held)
     else:
-        train, test = leave_out(matrix, per_user=give.items, at_least=give.least, random_state=rng)
+        train, test = leave_out(matrix, per_user=hold_out.per_user, at_least=hold_out.at_least, random_state=rng)
     if not train.nnz or not test.nnz:
         raise UsageError(
             f"nothing can be held out of {matrix.nnz:,} ratings; set data.give, data.least, or test_size=0"
@@ -94,7 +94,7 @@ def folds(data: Dataset, rows: Rows, count: int, seed: int) -> Iterator[Split]:
     from sklearn.model_selection import KFold, StratifiedKFold
 
     if data.task == "recommendation":
-        raise UsageError("folds= is for rows, and of ratings pairs are held out; leave it out")
+        raise UsageError("folds= needs rows, and ratings are split by pairs; leave it out")
     classes = _classes(data, rows)
     least = rows.X.shape[0] if classes is None else int(np.unique(classes, return_counts=True)[1].min())
     if count < 2 or count > least:

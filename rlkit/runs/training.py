@@ -321,7 +321,7 @@ def require_finite(metrics: Metrics, step: int) -> None:
     for name, value in metrics.items():
         if not isfinite(value) and name.startswith("loss/"):
             raise RunError(
-                f"{name} is {value} at step {step:,}: learning has diverged; begin anew with a lower "
+                f"{name} is {value} at step {step:,}: learning has diverged; start a new run with a lower "
                 "agent.learning_rate, or smaller rewards"
             )
 

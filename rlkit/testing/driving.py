@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
-from rlkit.algorithms.fixed_policies import Uniform, Untaught
+from rlkit.algorithms.fixed_policies import NonLearning, Uniform
 from rlkit.core import tree
 from rlkit.core.loop import Interaction, interact
 from rlkit.core.random_actions import random_action
@@ -96,7 +96,7 @@ class Driver:
         return EnvironmentStep(copy.deepcopy(action), copy.deepcopy(observation), *rest)
 
 
-class RandomAgent(Untaught, Uniform):
+class RandomAgent(NonLearning, Uniform):
     """An agent that draws actions uniformly and learns nothing."""
 
 

@@ -28,7 +28,7 @@ from open_spiel.python.algorithms import mcts as python_mcts
 from rlkit.envs.connect_four import ConnectFour
 from rlkit.envs.connect_four_solver import CELLS, ConnectFourSolver
 from rlkit.envs.tic_tac_toe import TicTacToe
-from rlkit.planning.games.game import after, seen_by_mover
+from rlkit.planning.games.game import after, timestep_for_mover
 from rlkit.planning.search import UCT, RandomPlay, Search, rule_for
 from rlkit.play.games.match import openings
 from rlkit.play.games.players import searcher
@@ -126,7 +126,8 @@ def _game(
         begun = time.process_time()
         if mine:
             player = searcher(model, None, granted, time.process_time)
-            move = int(player.act(seen_by_mover(model, state), player.initial_memory(1), explore=False, rng=rng)[0][0])
+            seen = timestep_for_mover(model, state)
+            move = int(player.act(seen, player.initial_memory(1), explore=False, rng=rng)[0][0])
         else:
             move = bot.step(board)
             granted = time.process_time() - begun
@@ -146,7 +147,7 @@ def tactics(number: int, simulations: int, seed: int) -> list[dict[str, Any]]:
             state, stones = _random_position(model, rng)
             if _kind(model, solver, state, stones) != kind:
                 continue
-            seen = seen_by_mover(model, state)
+            seen = timestep_for_mover(model, state)
             move = int(player.act(seen, player.initial_memory(1), explore=False, rng=rng)[0][0])
             found = int(model.optimal_moves(state)[0, move])
             rows.append({"kind": kind, "own": int(state[0, 0]), "all": int(state[0, 1]), "found": found})

@@ -21,7 +21,7 @@ from rlkit.core.types import Array
 from rlkit.envs.maze import Maze
 from rlkit.planning.mdp import FiniteMDP
 from rlkit.planning.mdp.iteration import value_iteration
-from rlkit.planning.search import PUCT, UCT, RandomPlay, Search, root_values, rule_for, weights
+from rlkit.planning.search import PUCT, UCT, RandomPlay, Search, root_values, rule_for, visit_counts
 from rlkit.planning.search.finite import FiniteModel
 
 SETTINGS = ((1, 0.9), (1, 0.99), (3, 0.9), (3, 0.99), (3, 1.0))
@@ -54,7 +54,7 @@ def compared(mdp: FiniteMDP, gamma: float, rule: int, simulations: int) -> dict[
     )
     tree = search(np.array([[state]]), np.random.default_rng(0)).tree
     ranked: Array = np.sort(q[mdp.mask[state]])[::-1]
-    lost = ranked[0] - q[weights(tree, None)[0].argmax()]
+    lost = ranked[0] - q[visit_counts(tree, None)[0].argmax()]
     error = abs(root_values(tree)[0] - values[state])
     return {"gap": float(ranked[0] - ranked[1]), "lost": float(lost), "error": float(error)}
 

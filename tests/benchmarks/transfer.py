@@ -21,7 +21,7 @@ import numpy as np
 from keep import write
 
 import rlkit
-from rlkit.envs.catch import picture
+from rlkit.envs.catch import image
 
 ROWS, COLUMNS, CELL = 11, 5, 4
 GOAL, BUDGET = 0.8, 12_000
@@ -40,7 +40,7 @@ WAYS = {"scratch": "", "frozen": "network.freeze=true", "fine_tuned": "network.f
 def pictures(labels: str) -> tuple[Any, Any]:
     """Return every picture [n, H, W], and the class of each [n]."""
     states = list(product(range(ROWS), range(COLUMNS), range(COLUMNS)))
-    seen = np.stack([picture(ROWS, COLUMNS, CELL, state)[:, :, 0] for state in states])
+    seen = np.stack([image(ROWS, COLUMNS, CELL, state)[:, :, 0] for state in states])
     if labels == "state":
         return seen, np.arange(len(states))
     return seen, np.array([np.sign(ball - paddle) for _, ball, paddle in states])

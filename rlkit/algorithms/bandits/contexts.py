@@ -20,7 +20,7 @@ class Contexts:
     """
 
     def __init__(self, observation_space: Any):
-        """Take any space of arrays."""
+        """Flatten observations of any space of arrays."""
         self._space = require_array(observation_space, agent="agent=bandit")
         self.one_hot = isinstance(observation_space, spaces.Discrete | spaces.MultiDiscrete)
         self.width = as_rows(np.zeros((1, *observation_space.shape), np.int64), observation_space).shape[1]

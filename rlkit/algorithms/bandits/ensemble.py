@@ -1,4 +1,4 @@
-"""What models share that fit an estimator of scikit-learn's interface now and then: memory, members, what is drawn."""
+"""The base of models that fit an estimator with scikit-learn's interface now and then: memory, members and draws."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Members = list[Any]
 
 
 class Ensemble(ABC):
-    """Estimators fitted to the memory, one or, to tell how sure they are, several to bootstrap samples of it.
+    """Estimators fitted to the memory, one, or several to bootstrap samples of it, whose spread is the deviation.
 
     Until an arm can be estimated it is judged by its mean reward with one more reward of `initial_value`, and a
     deviation of one over the root of the number of these.
@@ -60,7 +60,7 @@ class Ensemble(ABC):
                 "must be at least 1, 1 and 0"
             )
         if partial and not callable(getattr(estimator, "partial_fit", None)):
-            raise UsageError(f"agent.partial=true needs partial_fit, which {type(estimator).__name__} has not")
+            raise UsageError(f"agent.partial=true needs partial_fit, which {type(estimator).__name__} does not have")
         self.estimator, self.num_actions = estimator, num_actions
         self.members: list[Members] = []  # a list of M for each estimator that the model is made of
         self._partial, self._bootstraps, self._every, self._rng = partial, bootstraps, update_every, rng
@@ -68,8 +68,8 @@ class Ensemble(ABC):
         self._rewards, self._counts = np.full(num_actions, float(initial_value)), np.ones(num_actions)
 
     @property
-    def tells_deviation(self) -> bool:
-        """Whether there is more than a mean."""
+    def has_deviation(self) -> bool:
+        """Whether there are several members, whose spread is the deviation."""
         return self._bootstraps > 1
 
     @property
@@ -115,7 +115,7 @@ class Ensemble(ABC):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                self._teach(member, steps)
+                self._train(member, steps)
             except ValueError as error:
                 raise RunError(f"{type(member).__name__} cannot be fitted: {' '.join(str(error).split())}") from error
         return member
@@ -125,11 +125,11 @@ class Ensemble(ABC):
         """Return the steps of each estimator."""
 
     def _enough(self, steps: Steps) -> bool:
-        """Tell whether an estimator can be fitted."""
+        """Return whether an estimator can be fitted."""
         return len(steps.action) > 0
 
     @abstractmethod
-    def _teach(self, member: Any, steps: Steps) -> None:
+    def _train(self, member: Any, steps: Steps) -> None:
         """Fit, or fit on."""
 
     @abstractmethod
@@ -174,7 +174,7 @@ class Ensemble(ABC):
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self._memory.load_state_dict(state["memory"])
         self.members = [[None if one is None else from_state(one) for one in members] for members in state["members"]]
         self._fitted_at = state["fitted_at"]

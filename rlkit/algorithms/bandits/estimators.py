@@ -14,14 +14,14 @@ from rlkit.core.types import Array
 
 
 class EstimatorArms(Ensemble):
-    """An estimator for each arm, or one for all that sees the arm, one-hot, after the context.
+    """An estimator for each arm, or one for all, whose input is the context and the arm, one-hot.
 
     A regressor learns rewards; a classifier learns whether they are above 0, and its probability of that counts. One
-    that tells its own deviation (``predict(X, return_std=True)``) needs no bootstrap.
+    that returns its own deviation (``predict(X, return_std=True)``) needs no bootstrap.
     """
 
     def __init__(self, estimator: Any, num_actions: int, width: int, *, joint: bool, **options: Any):
-        """Take an estimator; `joint`: one for all arms; the rest is as in `Ensemble`."""
+        """Start without any estimate; `joint`: one estimator for all arms; the rest is as in `Ensemble`."""
         from sklearn.base import is_classifier
 
         super().__init__(estimator, num_actions, width, **options)
@@ -29,9 +29,9 @@ class EstimatorArms(Ensemble):
         self._own = "return_std" in inspect.signature(estimator.predict).parameters and self.size == 1
 
     @property
-    def tells_deviation(self) -> bool:
-        """Whether there is more than a mean."""
-        return self._own or super().tells_deviation
+    def has_deviation(self) -> bool:
+        """Whether the estimator returns deviations, or there are several members."""
+        return self._own or super().has_deviation
 
     def _parts(self, steps: Steps) -> Sequence[Steps]:
         if self._joint:
@@ -42,7 +42,7 @@ class EstimatorArms(Ensemble):
         both = not self._classifies or self._partial or len(np.unique(steps.reward > 0)) == 2
         return super()._enough(steps) and both
 
-    def _teach(self, member: Any, steps: Steps) -> None:
+    def _train(self, member: Any, steps: Steps) -> None:
         target = (steps.reward > 0).astype(np.int64) if self._classifies else steps.reward
         if not self._partial:
             member.fit(steps.context, target)
@@ -55,7 +55,7 @@ class EstimatorArms(Ensemble):
         return self._asked(context, member, self._predicted)
 
     def _asked(self, context: Array, member: int, ask: Any) -> Array:
-        """Return what `ask` gets out of estimators, [N, A]; NaN for arms without one."""
+        """Return the results [N, A] of `ask(estimator, rows)`; NaN for arms without one."""
         fitted = [members[member] for members in self.members]
         if self._joint:
             rows = np.column_stack((np.repeat(context, self.num_actions, axis=0), self._arms(len(context))))
@@ -75,8 +75,8 @@ class EstimatorArms(Ensemble):
         """Return the standard deviations [N, A] over the members, or the estimators' own."""
         if not self._own or not self.members:
             return super().deviation(context)
-        told = self._asked(context, 0, lambda fitted, rows: fitted.predict(rows, return_std=True)[1])
-        return np.where(np.isnan(told), 1 / np.sqrt(self._counts), told)
+        deviation = self._asked(context, 0, lambda fitted, rows: fitted.predict(rows, return_std=True)[1])
+        return np.where(np.isnan(deviation), 1 / np.sqrt(self._counts), deviation)
 
     def draw(self, context: Array, rng: np.random.Generator, scale: float) -> Array:
         """Draw a member for each row, or, by the estimators' own deviations, normal numbers."""

@@ -1,4 +1,4 @@
-"""How a bandit explores by what it believes."""
+"""How a bandit explores by its model of rewards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Explorer(Protocol):
     """Chooses arms."""
 
     needs_deviation: ClassVar[bool]
-    """Whether means are not enough."""
+    """Whether it uses deviations, not only means."""
 
     def __call__(
         self, model: RewardModel, context: Array, step: int, rng: np.random.Generator, legal_actions: Array | None
@@ -25,12 +25,12 @@ class Explorer(Protocol):
 
 
 class EpsilonGreedy:
-    """The arm of the highest mean, but for a share of uniformly drawn arms."""
+    """The arm of the highest mean, or with probability `epsilon` a uniformly drawn one."""
 
     needs_deviation = False
 
     def __init__(self, epsilon: Schedule):
-        """Take the share, by the number of decisions."""
+        """Explore with probability `epsilon`, a schedule of the number of decisions."""
         self._epsilon = epsilon
 
     def __call__(
@@ -44,7 +44,7 @@ class _Scaled:
     needs_deviation = True
 
     def __init__(self, scale: float):
-        """Take what deviations are multiplied by.
+        """Multiply deviations by `scale`.
 
         Raises:
             UsageError: it is negative.

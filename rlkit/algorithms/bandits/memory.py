@@ -38,7 +38,7 @@ class Memory:
         return {**self.newest(self._capacity)._asdict(), "count": self.count}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         steps = Steps(state["context"], state["action"], state["reward"])
         self.count = state["count"] - len(steps.action)
         self.add(steps)

@@ -1,4 +1,4 @@
-"""What a bandit's agent asks of a model of rewards."""
+"""The interface of a bandit's model of rewards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rlkit.core.types import Array, State
 
 
 class Steps(NamedTuple):
-    """What was done, and what it earned."""
+    """Contexts, the arms pulled in them, and their rewards."""
 
     context: Array  # [M, D] float64
     action: Array  # [M] int64
@@ -21,8 +21,8 @@ class RewardModel(Protocol):
     """Beliefs about the rewards of A arms in contexts [N, D]."""
 
     @property
-    def tells_deviation(self) -> bool:
-        """Whether there is more than a mean."""
+    def has_deviation(self) -> bool:
+        """Whether the model estimates deviations, not only means."""
 
     def mean(self, context: Array) -> Array:
         """Return the expected rewards [N, A]."""
@@ -31,13 +31,13 @@ class RewardModel(Protocol):
         """Return the standard deviations [N, A] of what is believed of them, up to a factor."""
 
     def draw(self, context: Array, rng: np.random.Generator, scale: float) -> Array:
-        """Draw expected rewards [N, A] from what is believed, deviations scaled where they are told."""
+        """Draw expected rewards [N, A] from what is believed, deviations scaled where the model has any."""
 
     def learn(self, steps: Steps) -> None:
-        """Take in steps, some of which it may learn from later."""
+        """Learn from steps, at once or later."""
 
     def state_dict(self) -> State:
         """Return all that changes, as plain data."""
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""

@@ -21,7 +21,7 @@ class RecommenderArms(Ensemble):
     """
 
     def __init__(self, estimator: Any, num_actions: int, width: int, *, unknown: str, **options: Any):
-        """Take a recommender.
+        """Start without any estimate.
 
         Args:
             estimator: one of rlkit's recommenders.
@@ -38,7 +38,7 @@ class RecommenderArms(Ensemble):
         if width != num_actions:
             raise UsageError(
                 f"a recommender needs a number for each of the {num_actions} items, and observations have {width}; "
-                "give env.observation=history"
+                "set env.observation=history"
             )
         super().__init__(estimator, num_actions, width, **options)
         self._zero = unknown == "zero"
@@ -46,7 +46,7 @@ class RecommenderArms(Ensemble):
     def _parts(self, steps: Steps) -> Sequence[Steps]:
         return [steps]
 
-    def _teach(self, member: Any, steps: Steps) -> None:
+    def _train(self, member: Any, steps: Steps) -> None:
         context, rows = np.unique(steps.context, axis=0, return_inverse=True)
         values, known = self._cells(context)
         cells = rows.ravel() * self.num_actions + steps.action

@@ -14,7 +14,7 @@ LARGEST = 2**28
 class RidgeArms:
     """Linear means with weights ``w_a = A_a^-1 b_a``, where ``A_a = ridge I + sum x x'`` and ``b_a = sum r x``.
 
-    Seen as Bayesian linear regression with rewards of variance 1 and weights of variance 1 / ridge, these are the means
+    As Bayesian linear regression with rewards of variance 1 and weights of variance 1 / ridge, these are the means
     of normal weights with covariance ``A_a^-1``. Arms are independent, so that a draw of an arm's mean in one context
     is the draw of its weights.
 
@@ -23,7 +23,7 @@ class RidgeArms:
         sums: [A, D] float64, b_a.
     """
 
-    tells_deviation = True
+    has_deviation = True
 
     def __init__(self, num_actions: int, width: int, *, ridge: float, intercept: bool):
         """Begin with weights 0.
@@ -43,7 +43,7 @@ class RidgeArms:
         size = width + intercept
         if num_actions * size**2 > LARGEST:
             raise UsageError(
-                f"{num_actions} arms with contexts of {size} numbers are too many for exact ridges; give "
+                f"{num_actions} arms with contexts of {size} numbers are too many for exact ridges; set "
                 "learner@agent.estimator=… or shorter observations"
             )
         self.inverse = np.tile(np.eye(size) / ridge, (num_actions, 1, 1))
@@ -85,5 +85,5 @@ class RidgeArms:
         return {"inverse": self.inverse.copy(), "sums": self.sums.copy()}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self.inverse, self.sums = np.array(state["inverse"]), np.array(state["sums"])

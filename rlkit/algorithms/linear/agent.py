@@ -27,7 +27,7 @@ class FeatureStep(NamedTuple):
     last: bool
     legal_tm1: Array | None  # [A] bool, before
     legal_t: Array | None  # [A] bool, after
-    a_t: int | None = None  # SARSA's next action; None where none was taken, or nobody asks
+    a_t: int | None = None  # SARSA's next action; None where none was taken or none is needed
 
 
 def feature_steps(transition: Transition, features: Features, gamma: float) -> Iterator[tuple[int, FeatureStep]]:
@@ -158,7 +158,7 @@ class LinearControl:
         return self._epsilon(self._steps)
 
     def initial_memory(self, n: int) -> Memory:
-        """Return nothing: no episode is remembered."""
+        """Return an empty memory."""
         return ()
 
     def act(

@@ -43,7 +43,7 @@ class Scaling:
     """
 
     def __init__(self, space: Any, low: Sequence[float] | None, high: Sequence[float] | None):
-        """Take the bounds of `space`, or `low` and `high` where given, one value for each dimension."""
+        """Scale by the bounds of `space`, or by `low` and `high` where given, one value for each dimension."""
         if isinstance(space, spaces.Discrete):
             bounds = [np.zeros(1), np.full(1, float(max(1, space.n - 1)))]
         elif isinstance(space, spaces.Box):
@@ -57,10 +57,10 @@ class Scaling:
             bounds[i] = bounds[i] if given is None else np.asarray(given, np.float64)
         self.low, high_bound = bounds
         self.span = high_bound - self.low
-        # Gymnasium gives the largest float for what has no bound.
+        # Gymnasium's bound is the largest float where there is none.
         if not np.all((self.span > 0) & (self.span < 1e30)):
             raise UsageError(
-                f"observations of {space} have no bounds; give agent.features.low=[…] and agent.features.high=[…]"
+                f"observations of {space} have no bounds; set agent.features.low=[…] and agent.features.high=[…]"
             )
         self.dimensions = len(self.low)
 
@@ -116,16 +116,16 @@ class Radial:
         high: Sequence[float] | None,
         observation_space: FromRun[Any],
     ):
-        """Put `centres` bumps a dimension; `width` is their standard deviation in distances between neighbours."""
+        """Put `centres` bumps a dimension; `width` is their standard deviation in distances between neighbors."""
         self._scaling = Scaling(observation_space, low, high)
         line = np.linspace(0.0, 1.0, centres)
-        self._centres = np.array(list(itertools.product(line, repeat=self._scaling.dimensions)))
+        self._centers = np.array(list(itertools.product(line, repeat=self._scaling.dimensions)))
         self._spread = 2 * (width / max(1, centres - 1)) ** 2
-        self.size = len(self._centres)
+        self.size = len(self._centers)
 
     def __call__(self, observation: Array) -> Active:
         """Return all bumps [N, F]."""
-        distance = ((self._scaling(observation)[:, None] - self._centres) ** 2).sum(axis=2)
+        distance = ((self._scaling(observation)[:, None] - self._centers) ** 2).sum(axis=2)
         return _dense(np.exp(-distance / self._spread))
 
 
@@ -137,7 +137,7 @@ class Polynomial:
     def __init__(
         self, order: int, low: Sequence[float] | None, high: Sequence[float] | None, observation_space: FromRun[Any]
     ):
-        """Take powers from 0 to `order`."""
+        """Use powers from 0 to `order`."""
         self._scaling = Scaling(observation_space, low, high)
         self._powers = np.array(list(itertools.product(range(order + 1), repeat=self._scaling.dimensions)))
         self.size = len(self._powers)

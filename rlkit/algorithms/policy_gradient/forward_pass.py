@@ -1,4 +1,4 @@
-"""The network of an agent with a policy, run when it acts and again when it learns, or only once (torch)."""
+"""The network of an agent with a policy, which runs when it acts and again when it learns, or only once (torch)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ForwardPass:
     """Runs the network whenever it is asked."""
 
     def __init__(self, network: ActorCritic, to_tensor: Callable[[Array], Tensor]):
-        """Take the network, and what brings observations to its device."""
+        """Run `network` on observations that `to_tensor` brings to its device."""
         self._network, self._to_tensor = network, to_tensor
 
     def decide(self, observation: Array, hidden: Tensor) -> NetworkOutputs:
@@ -25,21 +25,21 @@ class ForwardPass:
         return self._network.decide(self._to_tensor(observation), hidden)
 
     def append(self, observation: Array) -> None:
-        """Take note that these observations [N, ...] are a step of the rollout."""
+        """Note that these observations [N, ...] are a step of the rollout."""
 
     def outputs(self, observation: Tensor, hidden: Tensor, begins: Tensor) -> Outputs:
         """Return the outputs [T * M] of a rollout with their gradient; arguments as of `ActorCritic.sequence`."""
         return self._network.sequence(observation, hidden, begins)
 
     def restore(self, observations: Iterable[Array]) -> None:
-        """Have had these steps [T, N, ...] appended, and no others."""
+        """Replace the steps that were appended by these, [T, N, ...]."""
 
 
 class CachedForwardPass(ForwardPass):
     """Runs the network once for each step, when it acts, for an agent that takes one gradient step on a rollout."""
 
     def __init__(self, network: ActorCritic, to_tensor: Callable[[Array], Tensor]):
-        """Take a network that is supported."""
+        """Run and cache `network`, which must be supported."""
         super().__init__(network, to_tensor)
         self._cache = ActivationCache(lambda observation: network.read(to_tensor(observation)), network.policy_torso)
 

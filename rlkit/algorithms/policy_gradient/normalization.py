@@ -22,7 +22,7 @@ class RunningMeanStd:
         self.mean, self.variance, self._count = np.zeros(shape), np.ones(shape), 0
 
     def add(self, rows: Array) -> None:
-        """Take in rows [B, ...]; none is allowed."""
+        """Add rows [B, ...]; B may be 0."""
         if (n := len(rows)) == 0:
             return
         mean, variance, total = rows.mean(0, np.float64), rows.var(0, np.float64), self._count + n
@@ -39,7 +39,7 @@ class RunningMeanStd:
 
     @property
     def std(self) -> Array:
-        """[...] float64, never 0: 1 where nothing has varied yet, which says nothing of how much it may."""
+        """[...] float64, never 0: 1 where nothing has varied yet."""
         varied = self.variance > EPSILON**2 * (1 + self.mean**2)
         return np.where(varied, np.sqrt(self.variance + EPSILON), 1.0)
 
@@ -63,11 +63,11 @@ class RewardScale:
         self._sums, self._gamma, self._statistics = np.zeros(num_envs), gamma, RunningMeanStd(())
 
     def __call__(self, reward: Array, discount: Array, last: Array, valid: Array) -> Array:
-        """Return rewards [N] scaled, at most 10 either way, float32, and take them in.
+        """Add rewards to the statistics and return them scaled, [N] float32 from -10 to 10.
 
         Args:
             reward: [N], 0 where not `valid`.
-            discount: [N], without gamma; its sign tells whether the turn passed after the reward.
+            discount: [N], without gamma; negative where the turn passed after the reward.
             last: [N] bool, terminated or truncated.
             valid: [N] bool.
         """

@@ -1,4 +1,4 @@
-"""What agents share that have a policy network (torch)."""
+"""The base of agents with a policy network (torch)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class PolicyAgent:
         return self._learning_rate
 
     def initial_memory(self, n: int) -> Memory:
-        """Return zeros: a hidden state, and what `act` notes of an action for `observe`."""
+        """Return zeros: a hidden state, and what `act` adds for `observe`."""
         hidden = np.zeros((n, self.network.hidden_size), np.float32)
         parameters = torch.zeros(n, self.network.distribution.parameters)
         sample = torch.zeros_like(self.network.distribution.mode(parameters)).numpy()
@@ -113,15 +113,15 @@ class PolicyAgent:
         return None if legal_actions is None else self._tensor(legal_actions)
 
     def _count(self, transition: Transition) -> None:
-        """Count the decisions, and take in observations where they are standardised."""
+        """Count the decisions, and add observations to the statistics where they are standardized."""
         self._steps += int(np.count_nonzero(transition.valid))
         if self._statistics is not None:
             self._statistics.add(transition.observation[transition.valid])
 
     def _standardize(self) -> None:
-        """Let the network standardise by what was seen so far; only between rollouts, so that one is of one policy.
+        """Let the network standardize by the observations so far; between rollouts only, so that each has one policy.
 
-        Until this was done once, observations come as they are: nothing is to be learnt from what was done on them.
+        Before the first time observations are not standardized, and nothing may be learned from them.
         """
         self._measured = True
         if self._statistics is not None and (standardize := self.network.standardize) is not None:

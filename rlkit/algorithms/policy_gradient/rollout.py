@@ -27,12 +27,12 @@ class Rollout:
 
     @property
     def full(self) -> bool:
-        """Tell whether T steps were added since it was cleared."""
+        """Whether T steps were added since it was cleared."""
         return self._steps == self._length
 
     @property
     def empty(self) -> bool:
-        """Tell whether none was."""
+        """Whether no step was added since it was cleared."""
         return self._steps == 0
 
     def add(self, rows: Rows, valid: Array) -> None:
@@ -50,7 +50,7 @@ class Rollout:
         self._steps += 1
 
     def clear(self) -> None:
-        """Begin again."""
+        """Drop all steps."""
         self._steps = 0
 
     def state_dict(self) -> State:
@@ -70,7 +70,7 @@ class Rollout:
 class FirstBegun:
     """Numbers the first `count` episodes that N environments begin, in the order in which they begin.
 
-    Which ones count is settled before anything of them is known: of the first to end too many would be short ones.
+    Which ones count is decided before their lengths are known: the first to end would be the short ones.
 
     Attributes:
         numbers: [N] int64, of each environment's episode; -1 where it does not count.
@@ -83,11 +83,11 @@ class FirstBegun:
         self._number(self._begins)
 
     def step(self, ended: Array, valid: Array, again: Array) -> None:
-        """Take in a step, after which the next episode begins where one has ended.
+        """Count a step, after which the next episode begins where one has ended.
 
         Args:
             ended: [N] bool.
-            valid: [N] bool; the other rows were no step.
+            valid: [N] bool; the other rows are no steps.
             again: [N] bool; an episode that ended does not count after all: the next one has its number.
         """
         self._begins = np.where(valid, ended, self._begins)
@@ -127,11 +127,11 @@ class EpisodeStore:
 
     @property
     def empty(self) -> bool:
-        """Tell whether all were taken."""
+        """Whether all episodes were taken."""
         return not self._ended
 
     def ready(self, count: int) -> bool:
-        """Tell whether the next `count` episodes, or as many as are left, have ended."""
+        """Return whether the next `count` episodes, or as many as are left, have ended."""
         return all(episode is not None for episode in self._ended[:count])
 
     def add(self, rows: Rows, valid: Array, last: Array) -> None:
@@ -198,5 +198,5 @@ class EpisodeStore:
 
 
 def _all_arrays(columns: Rows) -> bool:
-    """Tell whether no column is a tree, so that nothing need be done for trees."""
+    """Return whether no column is a tree, so that nothing need be done for trees."""
     return all(type(column) is np.ndarray for column in columns.values())

@@ -1,4 +1,4 @@
-"""What agents share that learn from rollouts of what their present policy has just done (torch)."""
+"""The base of agents that learn from rollouts of their present policy (torch)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.algorithms.exploration import tell_if_late
+from rlkit.algorithms.exploration import warn_if_late
 from rlkit.algorithms.policy_gradient.normalization import RewardScale
 from rlkit.algorithms.policy_gradient.policy_agent import NOTHING, PolicyAgent
 from rlkit.algorithms.policy_gradient.rollout import Rollout
@@ -48,7 +48,7 @@ class RolloutAgent(PolicyAgent):
             UsageError: a network with action values, or what `PolicyAgent` refuses.
         """
         super().__init__(network, settings, total_steps=total_steps, device=device)
-        tell_if_late(settings.n_steps * num_envs * (1 if self._measured else 2), total_steps, tell)
+        warn_if_late(settings.n_steps * num_envs * (1 if self._measured else 2), total_steps, tell)
         self._require_state_values()
         self._scale = RewardScale(num_envs, settings.gamma) if settings.scale_rewards else None
         self._rollout = Rollout(settings.n_steps)
@@ -95,7 +95,7 @@ class RolloutAgent(PolicyAgent):
     def update(self) -> Metrics | None:
         """Learn where the rollout is full.
 
-        Where observations are standardised, the first rollout teaches their scale only.
+        Where observations are standardized, the first rollout only measures their scale.
         """
         if not self._rollout.full or self._successor is None:
             return None
@@ -127,14 +127,14 @@ class RolloutAgent(PolicyAgent):
         return RolloutBatch._make([*tensors, self._tensor(hidden)])
 
     def _values(self, observation: Array, valid: Array) -> Array:
-        """Return the values [T, N] of the states in which was acted, 0 where nothing was."""
+        """Return the values [T, N] float32 of observations [T, N, ...], 0 where not `valid` [T, N] bool."""
         with torch.inference_mode():
             rows = self._tensor(observation.reshape(-1, *observation.shape[2:]))
             values = self.network.state_values(rows, NOTHING).cpu().numpy()
         return np.where(valid, values.reshape(valid.shape), np.float32(0))
 
     def _evaluate(self, batch: RolloutBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what the network says now of all rows [T * M]: log-probabilities, entropies and values."""
+        """Return the network's log-probabilities, entropies and values of all rows, [T * M] each."""
         outputs = self._forward.outputs(batch.observation, batch.hidden, batch.begins)
         policy, legal = self.network.distribution, batch.legal
         parameters = policy.masked(outputs.parameters, None if legal is None else legal.flatten(0, 1))

@@ -1,4 +1,4 @@
-"""What a rollout leaves to learn from (torch)."""
+"""A rollout as tensors (torch)."""
 
 from __future__ import annotations
 

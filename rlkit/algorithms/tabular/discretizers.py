@@ -150,7 +150,7 @@ class Grid(Discretizer):
         if not (self._low < self._high).all():
             raise UsageError(
                 f"agent.discretizer has the bounds low={self._low.tolist()} and high={self._high.tolist()}; "
-                "each low must be below its high: give others"
+                "each low must be below its high: set others"
             )
         self.size = int(self._bins.prod())
 
@@ -224,7 +224,7 @@ class Labelled(Discretizer):
 
 
 class Clusters(Labelled):
-    """The clusters of what random behavior sees."""
+    """Clusters of the observations of a random policy."""
 
     kind = "clusterer"
 
@@ -268,7 +268,7 @@ class Clusters(Labelled):
 class Leaves(Labelled):
     """The leaves of a regression tree that predicts what random behavior earns in the steps that follow.
 
-    So states are told apart where it matters for the reward, and as finely as it does. A step from which an episode
+    So states are distinguished where it matters for the reward, and as finely as it does. A step from which an episode
     was truncated, or the gathering ended, within the horizon is left out: what would have followed is not known.
     """
 
@@ -318,7 +318,7 @@ class Leaves(Labelled):
         if len(np.unique(earned[whole])) < 2:
             raise RunError(
                 f"agent.discretizer: random behavior earned the same from each of {len(order)} observations, which "
-                "tells no states apart; gather more (fit_after) or use discretizer@agent.discretizer=kmeans or grid"
+                "distinguishes no states; gather more (fit_after) or use discretizer@agent.discretizer=kmeans or grid"
             )
         self._learn(columns["row"][whole], earned[whole])
 

@@ -15,7 +15,7 @@ from rlkit.learners.datasets import Dataset
 
 def draw_palette(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
     """Draw ``palette.png``, a picture beside the colours of its clusters; ``palette.csv`` has them as hexadecimal."""
-    picture = data.extra.get("picture")
+    picture = data.extra.get("image")
     if picture is None or outcome.kind != "clusterer":
         return None
     colours, shares = palette(data.rows.X, outcome.pipeline.predict(data.rows.X))

@@ -1,4 +1,4 @@
-"""Data sets for `rlkit fit`: what scikit-learn brings, what is generated, what is downloaded once, and a user's own."""
+"""Data sets for `rlkit fit`: those of scikit-learn, what is generated, what is downloaded once, and a user's own."""
 
 from rlkit.learners.datasets.dataset import TASKS, Dataset, Rows
 

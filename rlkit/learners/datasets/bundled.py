@@ -1,4 +1,4 @@
-"""Data sets that scikit-learn brings."""
+"""Data sets that come with scikit-learn."""
 
 from __future__ import annotations
 

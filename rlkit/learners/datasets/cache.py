@@ -19,7 +19,6 @@ from typing import NamedTuple
 from rlkit.core.types import RunError, UsageError
 
 TIMEOUT = 30.0  # seconds without a byte
-Tell = Callable[[str], None]
 
 
 class DataSource(NamedTuple):
@@ -30,11 +29,11 @@ class DataSource(NamedTuple):
     folder: str | None = None  # the user's own; nothing is downloaded into it
     page: str = ""  # where a person finds the files, where nothing can download them
     checksums: Mapping[str, str] = {}  # file -> MD5 (32 digits) or SHA-256 of its content, where it is known
-    tell: Tell = lambda line: None
+    tell: Callable[[str], None] = lambda line: None
 
     @property
     def root(self) -> Path:
-        """The folder that is looked into."""
+        """The folder that holds the files."""
         return Path(self.folder).expanduser() if self.folder is not None else cache_folder() / self.name
 
     @property
@@ -56,8 +55,8 @@ def read(place: DataSource, file: str) -> bytes:
     """Return the content of a file, unpacked: from `place.root`, packed or not, or an archive there; or download it.
 
     Raises:
-        UsageError: the user's folder does not hold it.
-        RunError: it cannot be downloaded, or is not what was downloaded once.
+        UsageError: the user's folder does not hold it, or no program can download it.
+        RunError: it cannot be downloaded, or has changed since its download.
     """
     content = _there(place, file)
     if content is None:
@@ -66,7 +65,7 @@ def read(place: DataSource, file: str) -> bytes:
     if content is None:
         raise RunError(f"{place.root / str(place.archive)} holds no {file}; {_remedy(place, file)}")
     if not _is_known(place, file, content):
-        place.tell(f"{place.root / file} is not the published file: figures will differ from those reported")
+        place.tell(f"{place.root / file} is not the published file: results will differ from those reported")
     return content
 
 
@@ -128,7 +127,7 @@ def _retrieve(url: str, path: Path) -> None:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return the error that began it all: what raised others on its way says little."""
+    """Return the first error of a chain: those raised from it say less."""
     while error.__context__ is not None:
         error = error.__context__
     return error
@@ -148,7 +147,11 @@ def _is_known(place: DataSource, file: str, content: bytes) -> bool:
 
 
 def _check(path: Path) -> None:
-    """Hold a file against the checksum of its download, where there is one."""
+    """Compare a file with the checksum of its download, where there is one.
+
+    Raises:
+        RunError: they differ.
+    """
     digest = _digest_path(path)
     if digest.is_file() and digest.read_text().split()[:1] != [_sha256(path)]:
         raise RunError(

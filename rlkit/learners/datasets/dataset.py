@@ -1,4 +1,4 @@
-"""What a data set is, whatever it came from."""
+"""Data sets, whatever their source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from rlkit.core.types import Array, UsageError
 
 TASKS = ("classification", "regression", "clustering", "recommendation")
-"""What can be learnt from data; ``auto`` is for tables, whose target tells."""
+"""What can be learned from data; ``auto`` is for tables, and chosen by their target."""
 
 MOST_CLASSES = 20
 """A column of whole numbers with more different values than this is a quantity, not a class."""
@@ -29,15 +29,15 @@ class Dataset:
     """Rows to learn from, and what is known of them.
 
     Attributes:
-        task: what can be learnt: one of `TASKS`.
+        task: what can be learned: one of `TASKS`.
         rows: what a learner is fitted on, and held out from.
         features: a name for each column of X; none where columns mean nothing by themselves (pixels, words).
         target: the name of y.
         classes: a name for each class where y is their numbers, 0 first; else none.
-        image_shape: (channels, height, width) where each row is a picture, flat in this order.
+        image_shape: (channels, height, width) where each row is an image, flat in this order.
         held_out: rows that the data set's authors keep for scoring; None where rows are held out by the run.
-        unlabelled: rows whose y is not known, to be predicted.
-        ids: an id for each of the `unlabelled` rows, and the name of its column.
+        unlabeled: rows whose y is not known, to be predicted.
+        ids: an id for each of the `unlabeled` rows, and the name of its column.
         notes: lines for the user.
         items: a name for each column of ratings.
         missing: what a gap is written as, in tables.
@@ -50,7 +50,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     image_shape: tuple[int, int, int] | None = None
     held_out: Rows | None = None
-    unlabelled: Rows | None = None
+    unlabeled: Rows | None = None
     ids: tuple[str, Array] | None = None
     notes: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
@@ -59,15 +59,15 @@ class Dataset:
 
     @property
     def texts(self) -> bool:
-        """Tell whether each row is a text."""
+        """Whether each row is a text."""
         return bool(isinstance(self.rows.X, np.ndarray) and self.rows.X.ndim == 1)
 
 
 def require_task(task: str) -> str:
-    """Return `task` if there is such a one.
+    """Return `task` if it is known.
 
     Raises:
-        UsageError: there is not.
+        UsageError: it is not.
     """
     from rlkit.config.messages import nearest
 

@@ -1,4 +1,4 @@
-"""Recorded episodes as a data set: what was seen, and what was done."""
+"""Recorded episodes as a data set: observations and the actions taken."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def recorded(path: str, target: str) -> Dataset:
         )
     task = "classification" if y.dtype.kind in "iu" else "regression"
     shape = found.observation.shape[1:]
-    pictures = found.observation.dtype == np.uint8 and len(shape) in (2, 3)
+    images = found.observation.dtype == np.uint8 and len(shape) in (2, 3)
     return Dataset(
         task,
         Rows(found.observation.reshape(len(y), -1), y.reshape(-1)),
-        () if pictures else tuple(f"x{i}" for i in range(int(np.prod(shape)))),
+        () if images else tuple(f"x{i}" for i in range(int(np.prod(shape)))),
         target,
-        image_shape=(shape if len(shape) == 3 else (1, *shape)) if pictures else None,
+        image_shape=(shape if len(shape) == 3 else (1, *shape)) if images else None,
     )

@@ -1,4 +1,4 @@
-"""Data sets that are made: small shapes that show what a learner can do, and ratings whose factors are known."""
+"""Generated data sets: small shapes that show a learner's limits, and ratings whose factors are known."""
 
 from __future__ import annotations
 
@@ -90,9 +90,9 @@ class Planted(NamedTuple):
 def planted_ratings(
     users: int, items: int, factors: int, density: float, noise: float, rng: FromRun[np.random.Generator]
 ) -> Dataset:
-    """Return ratings around 3, as the product of `factors` standard normal factors of users and items gives them.
+    """Return ratings around 3, as the product of `factors` standard normal factors of users and items.
 
-    ``extra["truth"]`` has what all ratings are without noise, as a `Planted`.
+    ``extra["truth"]`` has all ratings without noise, as a `Planted`.
 
     Args:
         users: rows.

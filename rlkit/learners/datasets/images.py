@@ -1,9 +1,9 @@
-"""Pictures: handwritten digits, articles of clothing, small photographs, a folder of files, and one file's pixels."""
+"""Images: handwritten digits, articles of clothing, small photographs, a folder of files, and one file's pixels."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from rlkit.config.messages import nearest
 from rlkit.core.types import Array, FromRun, RunError, UsageError
-from rlkit.learners.datasets.cache import DataSource, Tell, read
+from rlkit.learners.datasets.cache import DataSource, read
 from rlkit.learners.datasets.dataset import Dataset, Rows
 
 CLOTHES = ("t-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
@@ -25,11 +25,11 @@ CHECKSUMS = {
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 THUMBNAIL = (200, 400)
-"""Greatest width and height of the picture whose pixels are taken."""
+"""Greatest width and height of the image whose pixels are taken."""
 
 
-def mnist(url: str, folder: str | None, part: str, tell: FromRun[Tell]) -> Dataset:
-    """Return MNIST: 28 x 28 grey pictures of digits, flat, 0 to 255.
+def mnist(url: str, folder: str | None, part: str, tell: FromRun[Callable[[str], None]]) -> Dataset:
+    """Return MNIST: 28 x 28 gray images of digits, flat, 0 to 255.
 
     Args:
         url: of the folder of the four files.
@@ -45,8 +45,8 @@ def mnist(url: str, folder: str | None, part: str, tell: FromRun[Tell]) -> Datas
     return _idx_dataset(place, part, tuple("0123456789"))
 
 
-def fashion_mnist(url: str, folder: str | None, part: str, tell: FromRun[Tell]) -> Dataset:
-    """Return Fashion-MNIST: 28 x 28 grey pictures of clothes; arguments as in `mnist`."""
+def fashion_mnist(url: str, folder: str | None, part: str, tell: FromRun[Callable[[str], None]]) -> Dataset:
+    """Return Fashion-MNIST: 28 x 28 gray images of clothes; arguments as in `mnist`."""
     return _idx_dataset(DataSource("fashion_mnist", url, folder, tell=tell), part, CLOTHES)
 
 
@@ -62,7 +62,7 @@ def _idx_rows(place: DataSource, prefix: str) -> Rows:
     images = idx(read(place, f"{prefix}-images-idx3-ubyte.gz"), f"{prefix}-images-idx3-ubyte")
     labels = idx(read(place, f"{prefix}-labels-idx1-ubyte.gz"), f"{prefix}-labels-idx1-ubyte")
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
-        raise RunError(f"{place.root}: {list(images.shape)} pictures do not go with {list(labels.shape)} labels")
+        raise RunError(f"{place.root}: {list(images.shape)} images do not go with {list(labels.shape)} labels")
     return Rows(images.reshape(len(images), -1).astype(np.float32), labels.astype(np.int64))
 
 
@@ -82,8 +82,8 @@ def idx(content: bytes, name: str) -> Array:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def cifar10(url: str, folder: str | None, tell: FromRun[Tell]) -> Dataset:
-    """Return CIFAR-10: 50,000 colour pictures of 32 x 32 to learn from and 10,000 held out, 0 to 255.
+def cifar10(url: str, folder: str | None, tell: FromRun[Callable[[str], None]]) -> Dataset:
+    """Return CIFAR-10: 50,000 color images of 32 x 32 to learn from and 10,000 held out, 0 to 255.
 
     Args:
         url: of the archive of the binary version, which needs no pickle.
@@ -110,25 +110,25 @@ def _cifar_rows(place: DataSource, file: str) -> tuple[Array, Array]:
 
 
 def image_folder(path: str, size: Sequence[int], grey: bool) -> Dataset:
-    """Return the pictures in the folders of a folder, each folder a class; or those in the folder, without classes.
+    """Return the images in the folders of a folder, each folder a class; or those in the folder, without classes.
 
     Args:
         path: the folder.
-        size: height and width that every picture is brought to.
+        size: height and width that every image is brought to.
         grey: one channel instead of three.
 
     Raises:
-        UsageError: there are no pictures.
+        UsageError: there are no images.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
-        raise UsageError(f"data.path={path} is no folder of pictures")
+        raise UsageError(f"data.path={path} is no folder of images")
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir())
     by_class = [_picture_files(folder) for folder in folders] if folders else [_picture_files(root)]
     files = [file for group in by_class for file in group]
     if not files:
-        raise UsageError(f"data.path={path} holds no pictures ({', '.join(SUFFIXES)}), nor folders of them")
-    X = np.stack([flat_picture(file, size, grey) for file in files])
+        raise UsageError(f"data.path={path} holds no images ({', '.join(SUFFIXES)}), nor folders of them")
+    X = np.stack([flat_image(file, size, grey) for file in files])
     shape = (1 if grey else 3, int(size[0]), int(size[1]))
     if not folders:
         return Dataset("clustering", Rows(X), image_shape=shape)
@@ -141,14 +141,14 @@ def _picture_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
-def flat_picture(file: Path, size: Sequence[int], grey: bool) -> Array:
-    """Return a picture as a row [channels * height * width] float32, 0 to 255.
+def flat_image(file: Path, size: Sequence[int], grey: bool) -> Array:
+    """Return an image as a row [channels * height * width] float32, 0 to 255.
 
     Raises:
         UsageError: it cannot be read.
     """
-    picture = _opened(file).convert("L" if grey else "RGB").resize((int(size[1]), int(size[0])))
-    pixels = np.asarray(picture, np.float32)
+    image = _opened(file).convert("L" if grey else "RGB").resize((int(size[1]), int(size[0])))
+    pixels = np.asarray(image, np.float32)
     return (pixels[None] if grey else pixels.transpose(2, 0, 1)).ravel()
 
 
@@ -158,11 +158,11 @@ def _opened(file: Path) -> Any:
     try:
         return Image.open(file)
     except OSError as error:
-        raise UsageError(f"{file} is no picture that can be read: {error}") from error
+        raise UsageError(f"{file} is no image that can be read: {error}") from error
 
 
 def image(path: str) -> Dataset:
-    """Return the pixels of a picture, [pixels, 3] from 0 to 255, to be put into clusters of like colours.
+    """Return the pixels of an image, [pixels, 3] from 0 to 255, to be put into clusters of like colors.
 
     It is made smaller to fit into 200 x 400; what is transparent counts as it is without transparency.
 
@@ -177,11 +177,11 @@ def image(path: str) -> Dataset:
         import sklearn.datasets
 
         file = Path(sklearn.datasets.__file__).with_name("images") / path
-    picture = _opened(file).convert("RGB")
-    # Box sampling mixes colours where they meet; nearest keeps flat ones as they are.
-    width, height = picture.size
+    image = _opened(file).convert("RGB")
+    # Box sampling mixes colors where they meet; nearest keeps flat ones as they are.
+    width, height = image.size
     scale = max(width / THUMBNAIL[0], height / THUMBNAIL[1], 1)
-    small = picture.resize((max(1, round(width / scale)), max(1, round(height / scale))), 0)
+    small = image.resize((max(1, round(width / scale)), max(1, round(height / scale))), 0)
     pixels = np.asarray(small, np.uint8)
     X = pixels.reshape(-1, 3).astype(np.float64)
-    return Dataset("clustering", Rows(X), ("red", "green", "blue"), extra={"picture": pixels})
+    return Dataset("clustering", Rows(X), ("red", "green", "blue"), extra={"image": pixels})

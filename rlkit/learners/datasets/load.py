@@ -17,7 +17,7 @@ def load_data(node: Mapping[str, Any], seed: int, tell: Callable[[str], None]) -
     Args:
         node: plain data.
         seed: of the run; what is drawn for the data comes from it.
-        tell: gets what there is to say about the data.
+        tell: takes a line for the user.
 
     Its function can ask (`rlkit.config.injection` says how) for `rng`, a NumPy generator of its own, and `tell`, which
     takes a line for the user.

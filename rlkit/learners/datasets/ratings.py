@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,40 +11,40 @@ import numpy as np
 
 from rlkit.config.messages import nearest
 from rlkit.core.types import Array, FromRun, UsageError
-from rlkit.learners.datasets.cache import DataSource, Tell, decoded, read, unpacked
+from rlkit.learners.datasets.cache import DataSource, decoded, read, unpacked
 from rlkit.learners.datasets.dataset import Dataset, Rows
 
 SCALES = {"none": np.asarray, "log1p": np.log1p, "binary": np.ones_like}
-"""What becomes of a value: plays span five powers of ten, which their logarithm does not."""
+"""How values are transformed: plays span five powers of ten, which their logarithm does not."""
 
 
 class RatingTriples(NamedTuple):
-    """Who rated what, and how."""
+    """Ratings, or plays, one a row."""
 
-    user: Array  # [n] int64, whatever numbers they have
-    item: Array  # [n] int64
+    user: Array  # [n] int64, the data set's own numbers
+    item: Array  # [n] int64, likewise
     value: Array  # [n] float64
 
 
-class Give(NamedTuple):
-    """What is held out: `items` of each user who has at least `least`."""
+class HoldOut(NamedTuple):
+    """The ratings to hold out: `per_user` of each user who has `at_least` so many."""
 
-    items: int
-    least: int
+    per_user: int
+    at_least: int
 
 
 def as_dataset(
-    pairs: RatingTriples, scale: str = "none", names: Mapping[int, str] | None = None, give: Give | None = None
+    pairs: RatingTriples, scale: str = "none", names: Mapping[int, str] | None = None, hold_out: HoldOut | None = None
 ) -> Dataset:
     """Return pairs as a data set, whose X is the sparse matrix [users, items]; missing is not zero.
 
     Rows and columns are in the order of the users' and items' own numbers, which are in ``extra``.
 
     Args:
-        pairs: with whatever numbers users and items have.
+        pairs: users, items and values, with any numbers for users and items.
         scale: one of `SCALES`, for the values.
         names: of items, by their numbers.
-        give: what is held out; None: a share of all pairs.
+        hold_out: what is held out; None: a share of all pairs.
 
     Raises:
         UsageError: there is no such scale.
@@ -52,13 +52,13 @@ def as_dataset(
     from rlkit.learners.estimators.interactions import interactions
 
     matrix, users, items = interactions(pairs.user, pairs.item, scaled(pairs.value, scale))
-    extra = {"give": give, "users": users, "items": items, "scale": scale}
+    extra = {"hold_out": hold_out, "users": users, "items": items, "scale": scale}
     shown = tuple((names or {}).get(int(number), str(number)) for number in items)
     return Dataset("recommendation", Rows(matrix), target="rating", items=shown, extra=extra)
 
 
 def scaled(values: Array, scale: str) -> Array:
-    """Return values as a recommender learns them.
+    """Return values [n], transformed by `scale`, as float64.
 
     Raises:
         UsageError: there is no such scale.
@@ -69,7 +69,9 @@ def scaled(values: Array, scale: str) -> Array:
     return np.asarray(change(values), np.float64)
 
 
-def lastfm(url: str, folder: str | None, scale: str, give: int, least: int, tell: FromRun[Tell]) -> Dataset:
+def lastfm(
+    url: str, folder: str | None, scale: str, give: int, least: int, tell: FromRun[Callable[[str], None]]
+) -> Dataset:
     """Return how often 1,892 listeners played 17,632 artists (HetRec 2011): 92,834 pairs.
 
     Args:
@@ -87,15 +89,17 @@ def lastfm(url: str, folder: str | None, scale: str, give: int, least: int, tell
     place = DataSource("lastfm", url, folder, tell=tell)
     pairs = triples(decoded(read(place, "user_artists.dat")).split("\n"), "\t")
     names = _names(decoded(read(place, "artists.dat")).split("\n"), "\t", quoted=False)
-    return as_dataset(pairs, scale, names, _give(give, least))
+    return as_dataset(pairs, scale, names, _hold_out(give, least))
 
 
-def movielens(url: str, folder: str | None, scale: str, give: int, least: int, tell: FromRun[Tell]) -> Dataset:
+def movielens(
+    url: str, folder: str | None, scale: str, give: int, least: int, tell: FromRun[Callable[[str], None]]
+) -> Dataset:
     """Return MovieLens' ratings from 0.5 to 5 stars (``ml-latest-small``: about 100,000); arguments as in `lastfm`."""
     place = DataSource("movielens", url, folder, tell=tell)
     pairs = triples(decoded(read(place, "ratings.csv")).split("\n"), ",")
     names = _names(decoded(read(place, "movies.csv")).split("\n"), ",", quoted=True)
-    return as_dataset(pairs, scale, names, _give(give, least))
+    return as_dataset(pairs, scale, names, _hold_out(give, least))
 
 
 def ratings_file(path: str, delimiter: str, scale: str, give: int, least: int) -> Dataset:
@@ -115,7 +119,7 @@ def ratings_file(path: str, delimiter: str, scale: str, give: int, least: int) -
         text = decoded(unpacked(Path(path).expanduser().read_bytes()))
     except OSError as error:
         raise UsageError(f"data.path={path} cannot be read: {error.strerror}") from error
-    return as_dataset(triples(text.split("\n"), delimiter), scale, give=_give(give, least))
+    return as_dataset(triples(text.split("\n"), delimiter), scale, hold_out=_hold_out(give, least))
 
 
 def triples(lines: Iterable[str], delimiter: str) -> RatingTriples:
@@ -149,7 +153,7 @@ def _rows(lines: Sequence[str], delimiter: str, quoted: bool) -> Iterator[list[s
     return (row for row in rows if len(row) > 1)
 
 
-def _give(items: int, least: int) -> Give | None:
-    if items and least <= items:
-        raise UsageError(f"data.least is {least}; it must be above data.give={items}, or nothing is left to learn from")
-    return Give(items, least) if items else None
+def _hold_out(give: int, least: int) -> HoldOut | None:
+    if give and least <= give:
+        raise UsageError(f"data.least is {least}; it must be above data.give={give}, or nothing is left to learn from")
+    return HoldOut(give, least) if give else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ import numpy as np
 
 from rlkit.config.messages import nearest
 from rlkit.core.types import Array, FromRun, UsageError
-from rlkit.learners.datasets.cache import DataSource, Tell, decoded, read, unpacked
+from rlkit.learners.datasets.cache import DataSource, decoded, read, unpacked
 from rlkit.learners.datasets.dataset import Dataset, Rows, require_task, task_of
 
 MISSING = ("", "NA", "NaN", "nan", "null")
@@ -49,7 +49,7 @@ def parse(text: str, delimiter: str = ",", missing: Sequence[str] = MISSING, nam
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise UsageError(
-                f"{name} line {number} has {len(row)} cells and the header {len(header)}; mend the line, or set "
+                f"{name} line {number} has {len(row)} cells and the header {len(header)}; fix the line, or set "
                 f"data.delimiter"
             )
     gaps = set(missing)
@@ -78,7 +78,7 @@ def chosen(names: Sequence[str], features: Sequence[str] | None) -> tuple[str, .
         if name not in names:
             raise UsageError(f"there is no column {name} in data.features{nearest(name, names)}")
     if not wanted:
-        raise UsageError("there is no column to learn from; give some in data.features")
+        raise UsageError("there is no column to learn from; name some in data.features")
     return wanted
 
 
@@ -117,7 +117,7 @@ def npz_file(path: str, inputs: str = "X", target: str | None = "y", task: str =
 
     Args:
         path: the ``.npz`` file; one that needs pickle is refused.
-        inputs: the array [n, d], or [n, channels, height, width] or [n, height, width] of pictures.
+        inputs: the array [n, d], or [n, channels, height, width] or [n, height, width] of images.
         target: the array [n] to predict; None: there is none.
         task: as in `csv_file`.
 
@@ -177,13 +177,15 @@ HOUSE_PRICES = {
     "train.csv": "1e18addf81e5e4d347cc17ee6075bbe4a42b7fa26b9e5b063e8f692a5f929d41",
     "test.csv": "3559f4ee4f04729814c85f9f597331e02bdb81b7c96c1aacf8515610b69915cd",
 }
-"""SHA-256 of the files that the figures of the tests belong to."""
+"""SHA-256 of the files that the tests' expected results belong to."""
 
 
 HOUSE_GAPS = ("", "NA")
 
 
-def house_prices(features: Sequence[str] | None, page: str, folder: str | None, tell: FromRun[Tell]) -> Dataset:
+def house_prices(
+    features: Sequence[str] | None, page: str, folder: str | None, tell: FromRun[Callable[[str], None]]
+) -> Dataset:
     """Return the house prices of Ames, as Kaggle splits them: 1,460 rows with SalePrice, 1,459 without.
 
     Args:
@@ -201,13 +203,13 @@ def house_prices(features: Sequence[str] | None, page: str, folder: str | None, 
     names = chosen(others, features)
     X = train.matrix(names)
     # A column is of one kind in both files: one that is numbers in one and text in the other is text.
-    unlabelled = np.asarray(test.matrix(names)).astype(X.dtype)
+    unlabeled = np.asarray(test.matrix(names)).astype(X.dtype)
     return Dataset(
         "regression",
         Rows(X, train.cells["SalePrice"]),
         names,
         "SalePrice",
-        unlabelled=Rows(unlabelled),
+        unlabeled=Rows(unlabeled),
         ids=("Id", test.cells["Id"].astype(np.int64)),
         missing=HOUSE_GAPS,
         extra={"table": _numbers(train)},

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from rlkit.core.types import FromRun
-from rlkit.learners.datasets.cache import DataSource, Tell, decoded, read
+from rlkit.learners.datasets.cache import DataSource, decoded, read
 from rlkit.learners.datasets.dataset import Dataset, Rows
 
 FILES = ("rt-polarity.neg", "rt-polarity.pos")
 
 
-def movie_reviews(url: str, folder: str | None, tell: FromRun[Tell]) -> Dataset:
+def movie_reviews(url: str, folder: str | None, tell: FromRun[Callable[[str], None]]) -> Dataset:
     """Return 5,331 negative (class 0) and as many positive snippets of film reviews (Pang and Lee, 2005).
 
     Args:

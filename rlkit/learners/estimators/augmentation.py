@@ -1,4 +1,4 @@
-"""Pictures moved, turned and mirrored at random; what they show stays the same (torch)."""
+"""Images moved, turned and mirrored at random; what they show stays the same (torch)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rlkit.learners.estimators.settings import require
 
 
 class Augmentation(NamedTuple):
-    """What is drawn for each picture anew, independently."""
+    """What is drawn for each image independently."""
 
     shift: float = 0.0
     """Up to this share of the width to either side, and of the height up or down."""
     rotation: float = 0.0
     """Up to as many degrees to either side."""
     horizontal_flip: bool = False
-    """Left and right are exchanged for every other picture."""
+    """Left and right are exchanged for every other image."""
     vertical_flip: bool = False
     """Top and bottom are."""
 
@@ -30,24 +30,24 @@ class Augmentation(NamedTuple):
         Raises:
             SettingError: a shift or rotation that cannot be.
         """
-        require(0 <= self.shift < 1, "shift", self.shift, "at least 0 and less than 1, a share of the picture")
+        require(0 <= self.shift < 1, "shift", self.shift, "at least 0 and less than 1, a share of the image")
         require(0 <= self.rotation <= 180, "rotation", self.rotation, "from 0 to 180 degrees")
         return self
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
-        """Return pictures [B, C, H, W] changed; what comes in from outside repeats the border.
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return images [B, C, H, W] changed; what comes in from outside repeats the border.
 
         Args:
-            pictures: floats.
+            images: floats.
             generator: on the CPU.
         """
         if self.shift or self.rotation:
-            pictures = _moved(pictures, self._movements(len(pictures), pictures.shape[-2:], generator))
+            images = _moved(images, self._movements(len(images), images.shape[-2:], generator))
         for wanted, axis in ((self.horizontal_flip, 3), (self.vertical_flip, 2)):
             if wanted:
-                chosen = (torch.rand(len(pictures), 1, 1, 1, generator=generator) < 0.5).to(pictures.device)
-                pictures = torch.where(chosen, pictures.flip(axis), pictures)
-        return pictures
+                chosen = (torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5).to(images.device)
+                images = torch.where(chosen, images.flip(axis), images)
+        return images
 
     def _movements(self, rows: int, size: torch.Size, generator: torch.Generator) -> Tensor:
         """Return matrices [B, 2, 3] from where a pixel is shown to where it is taken from, sides being -1 and 1."""
@@ -59,6 +59,6 @@ class Augmentation(NamedTuple):
         return torch.stack((first, second), 1)
 
 
-def _moved(pictures: Tensor, movements: Tensor) -> Tensor:
-    grid = affine_grid(movements.to(pictures), list(pictures.shape), align_corners=False)
-    return grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+def _moved(images: Tensor, movements: Tensor) -> Tensor:
+    grid = affine_grid(movements.to(images), list(images.shape), align_corners=False)
+    return grid_sample(images, grid, padding_mode="border", align_corners=False)

@@ -66,10 +66,10 @@ class Network:
         return marks
 
 
-Initialiser = Callable[[tuple[int, int], np.random.Generator], Array]
+Initializer = Callable[[tuple[int, int], np.random.Generator], Array]
 """Draws weights [in, out] of a shape."""
 
-INITIALISERS: dict[str, Initialiser] = {
+INITIALIZERS: dict[str, Initializer] = {
     "normal": lambda shape, rng: rng.standard_normal(shape) / sqrt(shape[0]),
     "uniform": lambda shape, rng: rng.uniform(-1.0, 1.0, shape) / sqrt(shape[0]),
     "glorot": lambda shape, rng: rng.uniform(-1.0, 1.0, shape) * sqrt(6 / sum(shape)),
@@ -80,11 +80,11 @@ INITIALISERS: dict[str, Initialiser] = {
 
 
 def uniform(shape: tuple[int, int], rng: np.random.Generator, *, low: float, high: float) -> Array:
-    """Return weights [in, out] of a `shape` from U(low, high); with its range bound, an initialiser."""
+    """Return weights [in, out] of a `shape` from U(low, high); with its range bound, an initializer."""
     return rng.uniform(low, high, shape)
 
 
-def initial(network: Network, init: Initialiser, rng: np.random.Generator) -> Array:
+def initial(network: Network, init: Initializer, rng: np.random.Generator) -> Array:
     """Return parameters [P] to begin with: weights as `init` draws them, biases 0."""
     vector = np.zeros(network.size)
     for layer in network.layers(vector):

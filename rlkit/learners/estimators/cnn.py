@@ -1,4 +1,4 @@
-"""Classifiers on the torsos that agents use (torch): for pictures, and for rows of numbers."""
+"""Classifiers on the torsos that agents use (torch): for images, and for rows of numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rlkit.networks import MLP, BlockCNN, Torso, channels_last
 
 
 class CNNClassifier(TorsoClassifier):
-    """A convolutional network for pictures that come as flat rows; bytes stay bytes until they are computed with."""
+    """A convolutional network for images that come as flat rows; bytes stay bytes until they are computed with."""
 
     def __init__(
         self,
@@ -50,12 +50,12 @@ class CNNClassifier(TorsoClassifier):
         """Keep the arguments; those of `TorsoClassifier` mean the same here.
 
         Args:
-            image_shape: of the pictures, whose pixels X holds row by row: (H, W), (H, W, C) or (C, H, W), of which the
+            image_shape: of the images, whose pixels X holds row by row: (H, W), (H, W, C) or (C, H, W), of which the
                 channels are the shorter axis. None: a square where there are as many features, else one line of pixels.
             torso: None: `BlockCNN` as it is.
             scale: what pixels are divided by. Agents divide by 255, so that an encoder for them must be trained with
                 255. max: the largest in X, or 1 where some are negative: those were brought to a scale before.
-            shift: pictures are moved by up to this share of their sides, in training only.
+            shift: images are moved by up to this share of their sides, in training only.
             rotation: they are turned by up to as many degrees.
             horizontal_flip: half of them are mirrored.
             vertical_flip: half of them stand on their heads.
@@ -85,7 +85,7 @@ class CNNClassifier(TorsoClassifier):
         )
 
     def observation_space(self) -> spaces.Box:
-        """Return the space of the pictures: uint8, of `image_shape`."""
+        """Return the space of the images: uint8, of `image_shape`."""
         return spaces.Box(0, 255, self._shape(), np.uint8)
 
     def _usual_torso(self) -> Callable[[spaces.Box], Torso]:
@@ -110,25 +110,25 @@ class CNNClassifier(TorsoClassifier):
         require(not scaled or self.scale == 1, "scale", self.scale, "max, or 1: X was scaled already")
         return float(self.scale)
 
-    def _seen(self, x: Array) -> Tensor:
-        """Return pictures [n, C, H, W], as the torso's reader would."""
+    def _inputs(self, x: Array) -> Tensor:
+        """Return images [n, C, H, W], as the torso's reader would."""
         shape = self._shape()
         # Floats are divided in place, in a copy; torch warns of arrays that it may not write to.
         shared = x.dtype == np.uint8 and x.flags.writeable
-        pictures = (torch.from_numpy(x) if shared else torch.tensor(x)).reshape(-1, *shape)
+        images = (torch.from_numpy(x) if shared else torch.tensor(x)).reshape(-1, *shape)
         if channels_last(shape):
-            pictures = pictures.movedim(-1, -3)
-        pictures = pictures.contiguous(memory_format=torch.channels_last)
-        return pictures.div_(self.scale_) if pictures.is_floating_point() else pictures
+            images = images.movedim(-1, -3)
+        images = images.contiguous(memory_format=torch.channels_last)
+        return images.div_(self.scale_) if images.is_floating_point() else images
 
-    def _floats(self, seen: Tensor) -> Tensor:
-        return seen if seen.is_floating_point() else seen.float().div_(self.scale_)
+    def _floats(self, inputs: Tensor) -> Tensor:
+        return inputs if inputs.is_floating_point() else inputs.float().div_(self.scale_)
 
     def _dtypes(self, *computed: Any) -> list[Any]:
         return [*computed, np.uint8]
 
-    def _augmented(self, seen: Tensor, draws: torch.Generator) -> Tensor:
-        return self._augmentation()(seen, draws)
+    def _augmented(self, inputs: Tensor, draws: torch.Generator) -> Tensor:
+        return self._augmentation()(inputs, draws)
 
     def _augmentation(self) -> Augmentation:
         return Augmentation(self.shift, self.rotation, self.horizontal_flip, self.vertical_flip).checked()
@@ -153,5 +153,5 @@ class TorchMLPClassifier(TorsoClassifier):
     def _usual_torso(self) -> Callable[[spaces.Box], Torso]:
         return partial(MLP, hidden=[100], activation="relu", layer_norm=False)
 
-    def _seen(self, x: Array) -> Tensor:
+    def _inputs(self, x: Array) -> Tensor:
         return torch.tensor(x)

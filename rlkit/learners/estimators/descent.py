@@ -46,7 +46,7 @@ def require_finite(cost: float, steps: int, learning_rate: float) -> None:
     if not math.isfinite(cost):
         raise ValueError(
             f"the cost is {cost} after {steps} steps; learning_rate={learning_rate:g} is too large for these features: "
-            "lower it, standardise them, or give learning_rate=auto"
+            "lower it, standardize them, or set learning_rate=auto"
         )
 
 

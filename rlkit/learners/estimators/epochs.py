@@ -1,4 +1,4 @@
-"""What training in epochs shares: batches, rows held out, when to stop, and who is told how it goes."""
+"""What training in epochs shares: batches, rows held out, when to stop, and reports of progress."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sklearn.model_selection import train_test_split
 from rlkit.core.types import Array
 
 OnEpoch = Callable[[int, int, Mapping[str, float]], None]
-"""Is told after each epoch: its number, from 1; how many there are at most; and its figures."""
+"""Is called after each epoch with its number, from 1; how many there are at most; and its metrics."""
 
 
 def tell_epoch(on_epoch: OnEpoch | None, epoch: int, epochs: int, **histories: Sequence[float]) -> None:
-    """Tell the newest figure of each history; one that is empty is left out."""
+    """Return the newest metric of each history; one that is empty is left out."""
     if on_epoch is not None:
         on_epoch(epoch, epochs, {name: history[-1] for name, history in histories.items() if history})
 
@@ -64,7 +64,7 @@ class EarlyStopping:
         self._lowest, self._waited, self._kept = inf, 0, inf
 
     def stops(self, cost: float, parameters: Any) -> bool:
-        """Take an epoch's validation cost, and a copy of its parameters; tell whether that was enough."""
+        """Add an epoch's validation cost and a copy of its parameters; return whether training should stop."""
         if cost < self._kept or self.best is None:
             self._kept, self.best = cost, parameters
         if cost < self._lowest - self._tol:

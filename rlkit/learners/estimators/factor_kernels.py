@@ -1,4 +1,4 @@
-"""The inner loops of matrix factorisation, compiled."""
+"""The inner loops of matrix factorization, compiled."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def descend(
         q_bias: [I].
         lr: learning rate.
         decay: weight of the squared factors of a rating; of the biases too.
-        biased: the biases are learnt.
+        biased: the biases are learned.
     """
     kept = 1.0 - lr * decay
     for t in order:

@@ -1,4 +1,4 @@
-"""Matrix factorisation: by gradient descent or alternating least squares, and the truncated singular decomposition.
+"""Matrix factorization: by gradient descent or alternating least squares, and the truncated singular decomposition.
 
 A user x item matrix may be dense or sparse. In a dense one `missing` (0 by default) says that there is no rating, which
 may be NaN; in a sparse one what is not stored is missing, and a stored 0 is a rating of 0.
@@ -22,9 +22,9 @@ from rlkit.learners.estimators.settings import choose, generator, require
 class MatrixFactorization(Recommender):
     """Ratings as ``mean + user bias + item bias + user factors . item factors`` (Koren, Bell & Volinsky, 2009).
 
-    What is minimised over the ratings that there are, and over those of 0 that are drawn with `negatives`, is
+    What is minimized over the ratings that there are, and over those of 0 that are drawn with `negatives`, is
     ``sum((r - prediction)**2 + regularization * s)``, s being the squares of the factors and biases that make the
-    prediction: a user with twice the ratings is regularised twice as much. `transform` finds the exact minimum for each
+    prediction: a user with twice the ratings is regularized twice as much. `transform` finds the exact minimum for each
     user, given the items, and over all items that might be drawn; so users who were not there in `fit` are folded in.
     One without ratings gets zeros, which predicts the items' biases.
 
@@ -34,9 +34,9 @@ class MatrixFactorization(Recommender):
         user_biases_: [U]; zeros where not `biased`.
         item_biases_: [I]; zeros where not `biased`.
         mean_: of the ratings, and of zeros where there are `negatives`; 0 where not `biased`.
-        train_rmse_: after each epoch, of the ratings learnt from.
+        train_rmse_: after each epoch, of the ratings learned from.
         validation_rmse_: the same of the validation matrix; empty without one.
-        ratings_: `csr_array` [U, I] of the ratings that were learnt from.
+        ratings_: `csr_array` [U, I] of the ratings that were learned from.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class MatrixFactorization(Recommender):
 
         Args:
             n_components: K, how many factors.
-            solver: sgd, a step for each rating, users and each user's ratings in an order drawn anew every epoch
+            solver: sgd, a step for each rating, users and each user's ratings in an order drawn again every epoch
                 (Funk, 2006), or als, which solves
                 for all users and then for all items (Zhou et al., 2008).
             biased: with a mean and biases.
@@ -65,8 +65,8 @@ class MatrixFactorization(Recommender):
             learning_rate: of sgd.
             n_epochs: passes over the ratings.
             init_std: standard deviation of the normal numbers that factors start from.
-            negatives: of sgd: items that a user has not rated, drawn for each rating in every epoch and learnt as
-                ratings of 0 (negative sampling; Pan et al., 2008). Without any, nothing is learnt of what users pass
+            negatives: of sgd: items that a user has not rated, drawn for each rating in every epoch and learned as
+                ratings of 0 (negative sampling; Pan et al., 2008). Without any, nothing is learned of what users pass
                 over: errors of ratings are least, and what is recommended is what few have rated, and those highly.
             missing: what says in a dense matrix that there is no rating: a number or NaN.
             random_state: None, an integer, a `RandomState` or a `Generator`.
@@ -89,7 +89,7 @@ class MatrixFactorization(Recommender):
             X: [U, I] ratings, dense or sparse.
             y: ignored.
             validation: [U, I] other ratings of the same users, whose error is recorded.
-            on_epoch: is told the errors after each epoch.
+            on_epoch: is called with the errors after each epoch.
 
         Raises:
             SettingError: an argument of the constructor that cannot be, or a learning rate with which errors grow
@@ -179,7 +179,7 @@ class MatrixFactorization(Recommender):
 
 
 class TruncatedSVD(Recommender):
-    """The best approximation of rank K: ``U diag(S) Vt`` of the matrix, with missing ratings as 0 and nothing centred.
+    """The best approximation of rank K: ``U diag(S) Vt`` of the matrix, with missing ratings as 0 and nothing centered.
 
     `transform` gives ``X V``, and `inverse_transform` multiplies by ``Vt``. Where the matrix has fewer than K rows or
     columns, K is as many.
@@ -189,7 +189,7 @@ class TruncatedSVD(Recommender):
         singular_values_: [K] S, largest first.
         explained_variance_: [K] variance of each column of ``X V``.
         explained_variance_ratio_: [K] the same over the sum of the variances of the columns of X.
-        ratings_: `csr_array` [U, I] of the ratings that were learnt from.
+        ratings_: `csr_array` [U, I] of the ratings that were learned from.
     """
 
     def __init__(

@@ -100,7 +100,7 @@ class _BaseForest(TreeInput):
 
 
 class RandomForestRegressor(Regression, _BaseForest):
-    """The mean of trees that are grown on rows drawn anew for each.
+    """The mean of trees that are grown on rows drawn separately for each.
 
     A row of weight 3 is the same as three such rows, and the order of the rows does not matter: the draws depend on
     what the rows hold. Whole weights are repetitions; with others, as many rows are drawn as there are.
@@ -190,7 +190,7 @@ class ExtraTreesRegressor(RandomForestRegressor):
 
 
 class RandomForestClassifier(Classification, _BaseForest):
-    """The mean of the probabilities of trees that are grown on rows drawn anew for each.
+    """The mean of the probabilities of trees that are grown on rows drawn separately for each.
 
     Args:
         criterion: ``gini`` or ``entropy``.

@@ -34,7 +34,7 @@ class WeightedRows(NamedTuple):
 
 
 class Assignment(NamedTuple):
-    """Which rows belong to which centre."""
+    """Which rows belong to which center."""
 
     labels: Array  # [n] int32
     sums: Array  # [k, d] weighted sums of the rows
@@ -51,25 +51,25 @@ class Clustering(NamedTuple):
 
 
 class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
-    """Makes the weighted sum of squared distances to the nearest of k centres small.
+    """Makes the weighted sum of squared distances to the nearest of k centers small.
 
     A row of weight 3 is the same as three such rows, and the order of the rows does not matter: the draws depend on
-    what the rows hold. A centre that no row is nearest to moves to the row that is farthest from its own centre.
+    what the rows hold. A center that no row is nearest to moves to the row that is farthest from its own center.
 
     Args:
         n_clusters: k.
-        init: ``k-means++`` (each centre the best of 2 + ln k rows drawn by their squared distance to those before),
-            ``random`` (rows drawn by weight), or the centres [k, d] to start from.
-        n_init: starts, of which the one with the lowest inertia is kept; centres that are given are one start.
+        init: ``k-means++`` (each center the best of 2 + ln k rows drawn by their squared distance to those before),
+            ``random`` (rows drawn by weight), or the centers [k, d] to start from.
+        n_init: starts, of which the one with the lowest inertia is kept; centers that are given are one start.
         max_iter: passes over the rows, or mini-batches, of one start at most.
-        tol: a start ends when the sum of the centres' squared shifts is at most that share of the mean variance of the
-            features, which is scikit-learn's rule, or when no row changes its centre; 0 leaves only the latter.
+        tol: a start ends when the sum of the centers' squared shifts is at most that share of the mean variance of the
+            features, which is scikit-learn's rule, or when no row changes its center; 0 leaves only the latter.
         batch_size: rows of a mini-batch, drawn by weight; None for all rows in each pass.
         random_state: seed or generator of what is drawn.
 
     Attributes:
         cluster_centers_: [k, d].
-        labels_: [n] int32, the centre of each row that was fitted.
+        labels_: [n] int32, the center of each row that was fitted.
         inertia_: the weighted sum of squared distances.
         n_iter_: passes, or mini-batches, of the best start.
     """
@@ -107,7 +107,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         """Fit to rows X [n, d], dense or sparse; `y` is ignored.
 
         Raises:
-            ValueError: there are fewer rows than centres, or something is not finite or does not fit together.
+            ValueError: there are fewer rows than centers, or something is not finite or does not fit together.
         """
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, order="C")
         weights = row_weights(sample_weight, X.shape[0])
@@ -147,20 +147,20 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         return best
 
     def predict(self, X: Any) -> Array:
-        """Return the index [n] int32 of the nearest centre of rows X [n, d], the first of equally near ones."""
+        """Return the index [n] int32 of the nearest center of rows X [n, d], the first of equally near ones."""
         check_is_fitted(self)
         X = self._checked(X)
         return assign(_rows(X, None), self.cluster_centers_).labels
 
     def transform(self, X: Any) -> Array:
-        """Return the distances [n, k] of rows X [n, d] to the centres."""
+        """Return the distances [n, k] of rows X [n, d] to the centers."""
         check_is_fitted(self)
         X = self._checked(X)
         distances = euclidean_distances if sparse.issparse(X) else cdist
         return np.asarray(distances(X, self.cluster_centers_))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return minus the weighted sum of squared distances of rows X [n, d] to their centres; `y` is ignored."""
+        """Return minus the weighted sum of squared distances of rows X [n, d] to their centers; `y` is ignored."""
         check_is_fitted(self)
         rows = _rows(self._checked(X), sample_weight)
         return -inertia(rows, self.cluster_centers_, assign(rows, self.cluster_centers_).labels)
@@ -184,7 +184,7 @@ def _rows(X: Any, sample_weight: Any) -> WeightedRows:
 
 
 def lloyd(rows: WeightedRows, centers: Array, max_iter: int, tol: float) -> Clustering:
-    """Move the centres to the means of their rows until they stay, or shift by at most `tol` in squares."""
+    """Move the centers to the means of their rows until they stay, or shift by at most `tol` in squares."""
     labels = np.full(len(rows.weights), -1, np.int32)
     for step in range(max_iter):
         found, changed = _assigned(rows, centers, labels)
@@ -199,7 +199,7 @@ def lloyd(rows: WeightedRows, centers: Array, max_iter: int, tol: float) -> Clus
 
 
 def mini_batches(rows: WeightedRows, centers: Array, max_iter: int, tol: float, size: int, rng: Any) -> Clustering:
-    """Move each centre to the mean of all rows that batches ever gave to it."""
+    """Move each center to the mean of all rows that were ever assigned to it."""
     total, steps = np.zeros(len(centers)), 0
     while steps < max_iter:
         steps += 1
@@ -218,7 +218,7 @@ def mini_batches(rows: WeightedRows, centers: Array, max_iter: int, tol: float, 
 
 
 def assign(rows: WeightedRows, centers: Array) -> Assignment:
-    """Give each row to its nearest centre, the first of equally near ones."""
+    """Assign each row to its nearest center, the first of equally near ones."""
     return _assigned(rows, centers, np.full(len(rows.weights), -1, np.int32))[0]
 
 
@@ -242,13 +242,13 @@ def _assigned(rows: WeightedRows, centers: Array, labels: Array) -> tuple[Assign
 
 
 def means(rows: WeightedRows, found: Assignment, centers: Array) -> Array:
-    """Return the centres' new places: the means of their rows, with those of no weight re-seeded."""
+    """Return the centers' new places: the means of their rows, with those of no weight re-seeded."""
     moved = found.sums / np.where(found.mass > 0, found.mass, 1)[:, None]
     return _reseeded(rows, found.labels, centers, moved, np.flatnonzero(found.mass == 0))
 
 
 def _reseeded(rows: WeightedRows, labels: Array, centers: Array, moved: Array, empty: Array) -> Array:
-    """Return the places `moved`, but the empty centres at different rows, those farthest from their centres."""
+    """Return the places `moved`, but the empty centers at different rows, those farthest from their centers."""
     if not len(empty):
         return moved
     distances = np.where(rows.weights > 0, squared_distances(rows, centers, labels), 0)
@@ -266,7 +266,7 @@ def _reseeded(rows: WeightedRows, labels: Array, centers: Array, moved: Array, e
 
 
 def squared_distances(rows: WeightedRows, centers: Array, labels: Array) -> Array:
-    """Return the squared distances [n] of the rows to their centres."""
+    """Return the squared distances [n] of the rows to their centers."""
     if not sparse.issparse(rows.X):
         return np.asarray(row_norms(rows.X - centers[labels], squared=True))
     own = np.asarray(rows.X.multiply(centers[labels]).sum(axis=1)).ravel()
@@ -306,7 +306,7 @@ def _from_rows(rows: WeightedRows, chosen: Array) -> Array:
 
 
 def _mean_and_variance(X: Any, weights: Array) -> tuple[Any, float]:
-    """Return what dense rows are centred on, for accuracy, and the mean of the features' variances."""
+    """Return what dense rows are centered on, for accuracy, and the mean of the features' variances."""
     if sparse.issparse(X):
         return 0.0, float(np.mean(mean_variance_axis(X, axis=0, weights=weights)[1]))
     middle = weights @ X / weights.sum()

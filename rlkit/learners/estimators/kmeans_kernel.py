@@ -10,16 +10,16 @@ from rlkit.learners.estimators.compiling import kernel
 def absorb(
     rows: Array, weights: Array, products: Array, half_squares: Array, labels: Array, sums: Array, mass: Array
 ) -> int:
-    """Give each row to its nearest centre, the first of equally near ones, and add it up there.
+    """Assign each row to its nearest center, the first of equally near ones, and add it up there.
 
     Args:
         rows: [n, d] float64.
         weights: [n].
-        products: [n, k] of rows and centres.
-        half_squares: [k] half the centres' squared lengths.
+        products: [n, k] of rows and centers.
+        half_squares: [k] half the centers' squared lengths.
         labels: [n] int32, changed in place.
-        sums: [k, d] weighted sums of the centres' rows, added to.
-        mass: [k] the weights of the centres' rows, added to.
+        sums: [k, d] weighted sums of the centers' rows, added to.
+        mass: [k] the weights of the centers' rows, added to.
 
     Returns:
         how many labels changed.

@@ -22,10 +22,10 @@ LEARNING_RATE = [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})
 
 
 class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """Minimises ``sum(w (X coef + intercept - y)**2) + alpha * |coef|**2``; the intercept is not penalised.
+    """Minimizes ``sum(w (X coef + intercept - y)**2) + alpha * |coef|**2``; the intercept is not penalized.
 
     Args:
-        solver: ``closed_form`` (singular value decomposition; the shortest of all minimisers) or
+        solver: ``closed_form`` (singular value decomposition; the shortest of all minimizers) or
             ``gradient_descent``, from zero weights, over all rows, the intercept being the weight of a column of ones.
         alpha: the ridge, at least 0.
         learning_rate: factor of the gradient of the cost, or ``auto`` for one over the largest curvature.
@@ -68,7 +68,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, on_epoch: OnEpoch | None = None) -> Self:
-        """Fit to rows X [n, d], dense or sparse, and targets y [n] or [n, t]; gradient descent tells its steps.
+        """Fit to rows X [n, d], dense or sparse, and targets y [n] or [n, t]; gradient descent reports its steps.
 
         Raises:
             ValueError: something is not finite or does not fit together, or gradient descent diverges.
@@ -128,7 +128,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
 
 def _least_squares(X: Array, center: Array, y: Array, root: Array, ridge: float) -> Array:
-    """Return the shortest minimiser [d, t] of the weighted squares; a ridge is one more row for each column."""
+    """Return the shortest minimizer [d, t] of the weighted squares; a ridge is one more row for each column."""
     rows, columns = X.shape
     scaled = np.zeros((rows + columns * (ridge > 0), columns), order="F")
     np.multiply(X - center, root, out=scaled[:rows])

@@ -32,7 +32,7 @@ MANY, SHARE, ROUGHLY = 2**15, 16, 1e-3
 
 
 class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
-    """Minimises the weighted mean of the log-loss plus ``alpha / (2 * sum of weights) * |coef|**2``.
+    """Minimizes the weighted mean of the log-loss plus ``alpha / (2 * sum of weights) * |coef|**2``.
 
     That is scikit-learn's objective with ``C = 1 / alpha``, divided by C and the sum of weights. Two classes have one
     logit, more of them a softmax. Weights start at 0. A row on the boundary, of probability 0.5, is of the first class.
@@ -93,7 +93,7 @@ class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, on_epoch: OnEpoch | None = None) -> Self:
-        """Fit to rows X [n, d], dense or sparse, and labels y [n]; the two descents tell their steps or epochs.
+        """Fit to rows X [n, d], dense or sparse, and labels y [n]; the two descents report their steps or epochs.
 
         Raises:
             ValueError: there is one class only, something is not finite or does not fit, or a descent diverges.
@@ -142,7 +142,7 @@ class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
 
 
 def newton(goal: Objective, w: Array, max_iter: int, tol: float) -> tuple[Array, list[float]]:
-    """Minimise by Newton's method, each step halved until it lowers the cost enough (Nocedal & Wright, 2nd ed., ch. 3).
+    """Minimize by Newton's method, each step halved until it lowers the cost enough (Nocedal & Wright, 2nd ed., ch. 3).
 
     Second derivatives serve again as long as a step with them makes the gradient ten times smaller (Kelley, Iterative
     Methods for Linear and Nonlinear Equations, section 5.4.3).

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rlkit.core.types import Array
 from rlkit.learners.estimators.activations import ACTIVATIONS
-from rlkit.learners.estimators.backprop import INITIALISERS, Network, dropout_masks, forward, gradient, initial, penalty
+from rlkit.learners.estimators.backprop import INITIALIZERS, Network, dropout_masks, forward, gradient, initial, penalty
 from rlkit.learners.estimators.costs import PAIRS, last_layer
 from rlkit.learners.estimators.epochs import EarlyStopping, OnEpoch, batches, held_out, tell_epoch
 from rlkit.learners.estimators.optimizers import SGD, Adam, Optimizer
@@ -24,7 +24,7 @@ _REDUCTIONS = {"mean": True, "sum": False}
 class BaseMLP(BaseEstimator):
     """A network of fully connected layers, whose gradient is computed layer by layer from the last to the first.
 
-    What is minimised is the mean cost of the rows plus ``l1 / n * sum(abs(w)) + l2 / (2 n) * sum(w * w)`` over the
+    What is minimized is the mean cost of the rows plus ``l1 / n * sum(abs(w)) + l2 / (2 n) * sum(w * w)`` over the
     weights, not the biases, n being the number of rows (the sum of their weights). With ``reduction=sum`` everything is
     times the rows of a batch, so that the same learning rate steps as many times as far.
 
@@ -32,7 +32,7 @@ class BaseMLP(BaseEstimator):
         parameters_: [P] float64, layer after layer; `coefs_` and `intercepts_` are views of it.
         n_outputs_: K, neurons of the last layer.
         n_iter_: epochs that were run.
-        train_cost_: what is minimised, after each epoch and without dropout.
+        train_cost_: what is minimized, after each epoch and without dropout.
         validation_cost_: the mean cost of the rows held out or given, after each epoch; empty without them.
     """
 
@@ -74,7 +74,7 @@ class BaseMLP(BaseEstimator):
             cost: log_likelihood for softmax, cross_entropy or quadratic for sigmoid, quadratic for the others; auto:
                 the first of these.
             bias: layers have biases.
-            init: normal, uniform, glorot or he, see `backprop.INITIALISERS`; or a function of a shape
+            init: normal, uniform, glorot or he, see `backprop.INITIALIZERS`; or a function of a shape
                 (in, out) and a generator.
             solver: sgd, momentum or adam.
             learning_rate: of a step.
@@ -84,7 +84,7 @@ class BaseMLP(BaseEstimator):
             reduction: of a batch's gradient: mean over its rows, or sum.
             l1: weight of the sizes of the weights.
             l2: weight of their squares.
-            dropout: share of hidden neurons that are left out, drawn anew for each row of each batch.
+            dropout: share of hidden neurons that are left out, drawn separately for each row of each batch.
             batch_size: rows of a step; shuffled every epoch, and the last batch has what is left.
             n_epochs: passes over the rows; with `early_stopping` at most as many.
             early_stopping: hold `validation_fraction` of the rows out (unless `fit` is given others), stop after
@@ -127,7 +127,7 @@ class BaseMLP(BaseEstimator):
             y: their targets.
             sample_weight: [n] of at least 0; None: 1 each.
             validation: (X, y) of other rows, whose cost is recorded, and which `early_stopping` goes by.
-            on_epoch: is told the costs after each epoch.
+            on_epoch: is called with the costs after each epoch.
 
         Raises:
             SettingError: an argument that cannot be, or costs that grow without bound.
@@ -196,7 +196,7 @@ class BaseMLP(BaseEstimator):
         return choose("solver", self.solver, made)()
 
     def _begin(self, inputs: int, outputs: int) -> None:
-        """Check the arguments, draw parameters, and forget what was learnt."""
+        """Check the arguments, draw parameters, and forget what was learned."""
         for name in ("batch_size", "n_epochs", "n_iter_no_change"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("l1", "l2", "tol"):
@@ -204,7 +204,7 @@ class BaseMLP(BaseEstimator):
         choose("reduction", self.reduction, _REDUCTIONS)
         self.n_outputs_ = outputs
         self._rng, self._descent = generator(self.random_state), self._optimizer()
-        init = self.init if callable(self.init) else choose("init", self.init, INITIALISERS)
+        init = self.init if callable(self.init) else choose("init", self.init, INITIALIZERS)
         self.parameters_ = initial(self._network(), init, self._rng)
         self.n_iter_ = 0
         self.train_cost_: list[float] = []

@@ -98,7 +98,7 @@ class UserKNNRecommender(NeighborsRecommender):
 
     Attributes:
         directions_: `csr_array` [U, I] of the rows that users are compared by, of length 1.
-        ratings_: `csr_array` [U, I] of the ratings that were learnt from.
+        ratings_: `csr_array` [U, I] of the ratings that were learned from.
     """
 
     def _learn(self, prepared: Any) -> None:
@@ -123,7 +123,7 @@ class ItemKNNRecommender(NeighborsRecommender):
 
     Attributes:
         similarity_: `csr_array` [I, I]; column i holds the similarities of the items nearest to i.
-        ratings_: `csr_array` [U, I] of the ratings that were learnt from.
+        ratings_: `csr_array` [U, I] of the ratings that were learned from.
     """
 
     def _learn(self, prepared: Any) -> None:
@@ -146,7 +146,7 @@ class Popularity(Recommender):
 
     Attributes:
         popularity_: [I] float64.
-        ratings_: `csr_array` [U, I] of the ratings that were learnt from.
+        ratings_: `csr_array` [U, I] of the ratings that were learned from.
     """
 
     def __init__(self, by: str = "count", *, missing: float = 0.0):
@@ -195,7 +195,7 @@ def _nearest(rows: Any, others: Any, k: int | None, *, own: bool = True) -> Any:
         rows: `csr_array` [B, I].
         others: `csr_array` [N, I].
         k: None for all.
-        own: row b may be its own neighbour b.
+        own: row b may be its own neighbor b.
     """
     across, parts = others.T.tocsc(), []
     for start in range(0, rows.shape[0], CHUNK):

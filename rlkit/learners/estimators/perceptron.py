@@ -79,7 +79,7 @@ class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, on_epoch: OnEpoch | None = None) -> Self:
-        """Fit to rows X [n, d], dense or sparse, and labels y [n], from zero weights; each plane tells its epochs.
+        """Fit to rows X [n, d], dense or sparse, and labels y [n], from zero weights; each plane reports its epochs.
 
         Raises:
             ValueError: there is one class only, or something is not finite or does not fit together.

@@ -79,13 +79,13 @@ def solved(
 ) -> Array:
     """Return the best rows [U, K + 1], bias last, or [U, K] for the given factors [I, K] and biases [I] of items.
 
-    One without ratings is 0. Without regularisation, where many may be as good, the shortest are taken.
+    One without ratings is 0. Without regularization, where many may be as good, the shortest are taken.
 
     Args:
         pairs: the ratings of U users.
         factors: [I, K] of the items.
         biases: [I] of the items.
-        decay: the regularisation, for each rating and each negative.
+        decay: the regularization, for each rating and each negative.
         biased: users have biases.
         negatives: as many of a user's ratings, spread over the items that the user has not rated, are of `unrated`
             (all items at once, as in Hu, Koren & Volinsky, 2008).

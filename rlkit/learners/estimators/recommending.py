@@ -45,7 +45,7 @@ class Recommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     Subclasses have the argument `missing`, learn with `_learn`, and represent users by `_represent`.
 
     Attributes:
-        ratings_: `csr_array` [U, I] of the ratings that were learnt from.
+        ratings_: `csr_array` [U, I] of the ratings that were learned from.
     """
 
     missing: float

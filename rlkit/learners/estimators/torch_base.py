@@ -69,11 +69,11 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         Args:
             torso: makes a torso for an observation space, such as ``partial(NatureCNN, hidden=512)`` or
                 ``partial(BlockCNN, channels=[[32, 32]], dropout=0.25)``; None: a usual one.
-            optimizer: makes an optimiser of parameters and ``lr``; None: Adam.
+            optimizer: makes an optimizer of parameters and ``lr``; None: Adam.
             learning_rate: of a step.
             anneal: the learning rate falls to 0 in equal steps, one each epoch.
             batch_size: rows of a step; shuffled every epoch, and the last batch has what is left (with batch
-                normalisation a single row that is left joins the batch before it).
+                normalization a single row that is left joins the batch before it).
             n_epochs: passes over the rows; with `early_stopping` at most as many.
             class_weight: dict from class to weight, or balanced, as scikit-learn has it.
             early_stopping: hold `validation_fraction` of the rows out (unless `fit` is given others), stop after
@@ -84,7 +84,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             encoder: weights that the torso begins with, as `encoder_state_dict` gives them, or the path of a file that
                 `save_encoder` wrote or of a fit run; None: those that the torso itself names, else random ones.
             transfer: fine_tune, where all weights are trained, or frozen, where the encoder's stay as they are, batch
-                normalisation's statistics included, and nothing is dropped out. A torso that is made with
+                normalization's statistics included, and nothing is dropped out. A torso that is made with
                 ``freeze=True`` is frozen, too.
             device: auto, which is the accelerator where there is one; cpu, cuda, cuda:1, ... or mps.
             random_state: None, an integer, a `RandomState` or a `Generator`.
@@ -115,7 +115,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             y: classes.
             sample_weight: [n] of at least 0; None: 1 each.
             validation: (X, y) of other rows, whose cost is recorded, and which `early_stopping` goes by.
-            on_epoch: is told the costs after each epoch.
+            on_epoch: is called with the costs after each epoch.
 
         Raises:
             SettingError: an argument that cannot be.
@@ -123,15 +123,15 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         self._check()
         device, rng = torch_network.device_of(self.device), generator(self.random_state)
         x, targets, weights = self._rows(X, y, sample_weight)
-        seen = self._seen(x)
+        inputs = self._inputs(x)
         watched = None if validation is None else self._watched(*validation)
         kept: Any = slice(None)
         if self.early_stopping and watched is None:
             kept, left = held_out(len(targets), self.validation_fraction, targets, rng)
-            watched = seen[left], targets[left]
+            watched = inputs[left], targets[left]
         with torch_network.seeded(int(rng.integers(2**31)), device):
-            classifier = self._made(self._floats(seen[:1]).dtype).to(device)
-            self._train(classifier, (seen[kept], targets[kept], weights[kept]), watched, rng, device, on_epoch)
+            classifier = self._made(self._floats(inputs[:1]).dtype).to(device)
+            self._train(classifier, (inputs[kept], targets[kept], weights[kept]), watched, rng, device, on_epoch)
         self._n_features_out = classifier.torso.features
         self._network = self._restored()
         return self
@@ -142,7 +142,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probabilities [B, K] of the classes for rows X [B, F]."""
-        return self._computed(X, lambda classifier: lambda seen: classifier(seen).softmax(1))
+        return self._computed(X, lambda classifier: lambda inputs: classifier(inputs).softmax(1))
 
     def predict(self, X: Any) -> Array:
         """Return the likeliest classes [B], the first of equals."""
@@ -173,17 +173,17 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
     def _usual_torso(self) -> Callable[[spaces.Box], Torso]:
         raise NotImplementedError
 
-    def _seen(self, x: Array) -> Tensor:
+    def _inputs(self, x: Array) -> Tensor:
         """Return rows [n, F] as the torso's body takes them."""
         raise NotImplementedError
 
-    def _floats(self, seen: Tensor) -> Tensor:
-        """Return rows that `_seen` gave as numbers to compute with."""
-        return seen
+    def _floats(self, inputs: Tensor) -> Tensor:
+        """Return rows that `_inputs` returned as numbers to compute with."""
+        return inputs
 
-    def _augmented(self, seen: Tensor, draws: torch.Generator) -> Tensor:
+    def _augmented(self, inputs: Tensor, draws: torch.Generator) -> Tensor:
         """Return rows as they are shown in training."""
-        return seen
+        return inputs
 
     def _made(self, dtype: torch.dtype) -> Classifier:
         """Return a new network, on the encoder where there is one."""
@@ -202,7 +202,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
     def _untrained(self) -> Classifier:
         make = self.torso or self._usual_torso()
-        # A torso of agents would read its encoder itself, and want pictures as agents see them.
+        # A torso of agents would read its encoder itself, and expect images in an agent's layout.
         unread = {"fresh": False} if "fresh" in signature(make).parameters else {}
         torso = make(self.observation_space(), **unread)
         frozen = torso.frozen or choose("transfer", self.transfer, _TRANSFER)
@@ -249,12 +249,12 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         draws: torch.Generator,
         device: str,
     ) -> None:
-        seen, *others = rows
+        inputs, *others = rows
         target, weight = (torch.tensor(column) for column in others)
-        least, costs, sizes = 1 + classifier.batch_normalised(), [], []
+        least, costs, sizes = 1 + classifier.batch_normalized(), [], []
         for chosen in batches(len(target), self.batch_size, rng, least):
             index = torch.from_numpy(chosen)
-            shown = self._augmented(self._floats(seen[index].to(device)), draws)
+            shown = self._augmented(self._floats(inputs[index].to(device)), draws)
             arguments = shown, target[index].to(device), weight[index].to(shown)
             costs.append(torch_network.descend(classifier, optimizer, *arguments))
             sizes.append(len(index))
@@ -263,8 +263,8 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         rule = "lower: the cost grew without bound"
         require(bool(np.isfinite(self.train_cost_[-1])), "learning_rate", self.learning_rate, rule)
 
-    def _watch(self, classifier: Classifier, seen: Tensor, target: Array, device: str) -> None:
-        logs = torch_network.in_parts(lambda part: classifier(self._floats(part)).log_softmax(1), seen, device)
+    def _watch(self, classifier: Classifier, inputs: Tensor, target: Array, device: str) -> None:
+        logs = torch_network.in_parts(lambda part: classifier(self._floats(part)).log_softmax(1), inputs, device)
         self.validation_cost_.append(float(-logs[np.arange(len(target)), target].mean()))
         self.validation_score_.append(float((logs.argmax(1) == target).mean()))
 
@@ -275,11 +275,11 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         if getattr(self, "_network", None) is None:
             # It was read from plain data.
             self._network = self._restored()
-        compute, dtype = function(self._network.to(device)), self._learnt_dtype()
-        # Bytes may come to a network that learnt from float64.
-        return torch_network.in_parts(lambda part: compute(self._floats(part).to(dtype)), self._seen(x), device)
+        compute, dtype = function(self._network.to(device)), self._learned_dtype()
+        # Bytes may come to a network that learned from float64.
+        return torch_network.in_parts(lambda part: compute(self._floats(part).to(dtype)), self._inputs(x), device)
 
-    def _learnt_dtype(self) -> torch.dtype:
+    def _learned_dtype(self) -> torch.dtype:
         return torch.tensor(self.weights_["head.weight"]).dtype
 
     def _dtypes(self, *computed: Any) -> list[Any]:
@@ -287,10 +287,10 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         return list(computed)
 
     def _restored(self) -> Classifier:
-        """Return the network with what was learnt, in the mode of prediction."""
+        """Return the network with what was learned, in the mode of prediction."""
         with torch_network.seeded(0, "cpu"):
             classifier = self._untrained()
-        classifier.to(self._learnt_dtype())
+        classifier.to(self._learned_dtype())
         load_module_state(classifier, dict(self.weights_))
         return classifier.eval()
 
@@ -310,7 +310,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
     def _watched(self, X: Any, y: Any) -> tuple[Tensor, Array]:
         x, y = validate_data(self, X, y, reset=False, dtype=self._dtypes(np.float32, np.float64))
-        return self._seen(x), codes_among(y, self.classes_)
+        return self._inputs(x), codes_among(y, self.classes_)
 
     def _check(self) -> None:
         for name in ("batch_size", "n_epochs", "n_iter_no_change"):

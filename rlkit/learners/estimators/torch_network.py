@@ -25,7 +25,7 @@ class Classifier(nn.Module):
     Attributes:
         torso: as agents have it.
         head: the linear layer.
-        frozen: the torso does not change: neither its parameters nor the statistics of its batch normalisation.
+        frozen: the torso does not change: neither its parameters nor the statistics of its batch normalization.
     """
 
     def __init__(self, torso: Torso, outputs: int, *, frozen: bool):
@@ -41,32 +41,32 @@ class Classifier(nn.Module):
             self.torso.eval()
         return self
 
-    def features(self, seen: Tensor) -> Tensor:
+    def features(self, inputs: Tensor) -> Tensor:
         """Return the torso's features [B, F]."""
-        found: Tensor = self.torso.top(self.torso.body(seen))
+        found: Tensor = self.torso.top(self.torso.body(inputs))
         return found
 
-    def forward(self, seen: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         """Return logits [B, K]."""
-        logits: Tensor = self.head(self.features(seen))
+        logits: Tensor = self.head(self.features(inputs))
         return logits
 
     def trainable(self) -> list[nn.Parameter]:
-        """Return the parameters that an optimiser is to be given."""
+        """Return the parameters that an optimizer trains."""
         return trainable(self.parameters())
 
     def batch_norms(self) -> list[nn.Module]:
-        """Return the layers of batch normalisation that are in the mode of training."""
+        """Return the layers of batch normalization that are in the mode of training."""
         kinds = (nn.BatchNorm1d, nn.BatchNorm2d)
         return [module for module in self.modules() if isinstance(module, kinds) and module.training]
 
-    def batch_normalised(self) -> bool:
-        """Tell whether training needs more than one row in a batch."""
+    def batch_normalized(self) -> bool:
+        """Return whether training needs more than one row in a batch."""
         return bool(self.batch_norms())
 
 
 def load_pretrained(torso: Torso, encoder: Weights | str | Path) -> None:
-    """Give a torso an encoder's weights: as such, or by what `rlkit.networks.read_encoder` reads.
+    """Set a torso's weights to an encoder's: as such, or by what `rlkit.networks.read_encoder` reads.
 
     Raises:
         SettingError: they are of another torso; the first that differs is named.
@@ -82,18 +82,18 @@ def load_pretrained(torso: Torso, encoder: Weights | str | Path) -> None:
 
 
 def descend(
-    classifier: Classifier, optimizer: torch.optim.Optimizer, seen: Tensor, target: Tensor, weight: Tensor
+    classifier: Classifier, optimizer: torch.optim.Optimizer, inputs: Tensor, target: Tensor, weight: Tensor
 ) -> float:
     """Take one step down the gradient of the weighted cross-entropy, and return it.
 
     Args:
         classifier: in the mode of training.
         optimizer: of its trainable parameters.
-        seen: [B, ...].
+        inputs: [B, ...].
         target: [B] int64 classes.
         weight: [B] of the rows; the cost is the sum over rows over B.
     """
-    costs = nn.functional.cross_entropy(classifier(seen), target, reduction="none")
+    costs = nn.functional.cross_entropy(classifier(inputs), target, reduction="none")
     cost = (costs * weight).mean()
     optimizer.zero_grad(set_to_none=True)
     cost.backward()  # type: ignore[no-untyped-call]
@@ -102,7 +102,7 @@ def descend(
 
 
 def settle(classifier: Classifier, parts: Iterable[Tensor], device: str) -> None:
-    """Let batch normalisation predict with the statistics of all rows under the weights as they are now.
+    """Let batch normalization predict with the statistics of all rows under the weights as they are now.
 
     While weights move, the running ones lag behind: by much where inputs are far from zero, as pixels are (precise
     statistics; Wu and Johnson, 2021). Dropout is off meanwhile.
@@ -128,10 +128,10 @@ def settle(classifier: Classifier, parts: Iterable[Tensor], device: str) -> None
         norm.eval().momentum = momentum
 
 
-def in_parts(function: Callable[[Tensor], Tensor], seen: Tensor, device: str) -> Array:
+def in_parts(function: Callable[[Tensor], Tensor], inputs: Tensor, device: str) -> Array:
     """Return what `function` makes of all rows, some at a time and without gradients."""
     with torch.inference_mode():
-        parts = [function(part.to(device)).cpu().numpy() for part in torch.split(seen, PREDICTED_AT_ONCE)]
+        parts = [function(part.to(device)).cpu().numpy() for part in torch.split(inputs, PREDICTED_AT_ONCE)]
     return np.concatenate(parts)
 
 
@@ -139,7 +139,7 @@ def device_of(name: str) -> str:
     """Return the device's name; auto is the accelerator where there is one.
 
     Raises:
-        SettingError: there is no such device, or torch does not see it here.
+        SettingError: there is no such device, or torch cannot use it here.
     """
     try:
         return torch_device(checked_device(name))

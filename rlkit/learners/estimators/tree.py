@@ -239,7 +239,7 @@ class DecisionTreeRegressor(Regression, _DecisionTree):
         min_samples_split: a node of fewer rows is not split.
         min_samples_leaf: rows on either side of a split at least, not counting their weights.
         min_weight_fraction_leaf: the share of all weight on either side of a split at least.
-        max_features: how many features a split looks at, drawn anew each time: a number, a share, ``sqrt``, ``log2`` or
+        max_features: how many features a split looks at, drawn for each split: a number, a share, ``sqrt``, ``log2`` or
             all (None); those that are constant in a node do not count.
         max_leaf_nodes: leaves at most; the split that gains most comes first.
         random_state: seed or generator of what is drawn.

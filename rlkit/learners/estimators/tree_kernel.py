@@ -150,7 +150,7 @@ def impurity(criterion: int, room: Room, rows: int, weight: float) -> float:
 
 @part
 def is_pure(y: Array, rows: int) -> bool:
-    """Tell whether all rows of the node have the same targets."""
+    """Return whether all rows of the node have the same targets."""
     for j in range(1, rows):
         for k in range(y.shape[1]):
             if y[j, k] != y[0, k]:

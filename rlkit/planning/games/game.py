@@ -1,4 +1,4 @@
-"""What a game with turns is, beyond its rules: how it begins, and how a person reads it."""
+"""Games with turns: models with a beginning, and names of moves for people."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Game(Model, Protocol):
 
     @property
     def draws(self) -> bool:
-        """Whether moves lie on its picture (`action_at`), so that it can be played in a window."""
+        """Whether moves lie on its frame (`action_at`), so that it can be played in a window."""
 
     def initial_state(self) -> Array:
         """Return the state in which a game begins."""
@@ -41,11 +41,11 @@ class Game(Model, Protocol):
     def optimal_moves(self, states: Array) -> Array:
         """Return which moves a perfect player would make, [B, A] bool."""
 
-    def picture(self, state: Array, last: int | None = None) -> Any:
-        """Return the board as a picture (PIL)."""
+    def frame(self, state: Array, last: int | None = None) -> Any:
+        """Return the board as a frame, a PIL image."""
 
     def action_at(self, row: float, column: float) -> int:
-        """Return the move that is meant by a point of the picture, its sides being 1 long."""
+        """Return the move at a point of the frame; `row` and `column` are from 0 to 1."""
 
 
 def move_named(game: Game, state: Array, name: str) -> int:
@@ -82,7 +82,7 @@ def position(game: Game, moves: list[str]) -> tuple[Array, int | None]:
         last = move_named(game, state, name)
         reached, _, discount = after(game, state[None], np.array([last]))
         if discount[0] == 0:
-            raise UsageError(f"the game is over after {' '.join(moves[: i + 1])}; nothing can be said of a move there")
+            raise UsageError(f"the game is over after {' '.join(moves[: i + 1])}; no move can be analyzed there")
         state = reached[0]
     return state, last
 
@@ -96,8 +96,8 @@ def move_names(game: Game, moves: list[int]) -> list[str]:
     return names
 
 
-def seen_by_mover(game: Game, states: Array) -> TimeStep:
-    """Return what whoever is to move sees of `states` [B, ...], as a time step for an `rlkit.core.types.Actor`."""
+def timestep_for_mover(game: Game, states: Array) -> TimeStep:
+    """Return the time step of `states` [B, ...] for whoever is to move, an `rlkit.core.types.Actor`."""
     n, legal, observation = len(states), game.legal_actions(states), game.observation(states)
     zeros, never = np.zeros(n, np.float32), np.zeros(n, bool)
     info = StepInfo(np.zeros(n), never, never)

@@ -1,4 +1,4 @@
-"""What a policy is worth (Sutton & Barto, 2nd ed., section 4.1).
+"""Policy evaluation (Sutton & Barto, 2nd ed., section 4.1).
 
 A policy is an array [S, A] of the probabilities with which it chooses each action.
 """
@@ -17,7 +17,7 @@ DENSE = 1_000
 """Up to so many states a dense solver is faster than a sparse one."""
 
 MAX_SWEEPS = 1_000_000
-"""After so many sweeps it is plain that values do not converge."""
+"""Sweeps after which values are taken not to converge."""
 
 
 class Evaluation(NamedTuple):
@@ -44,7 +44,7 @@ def evaluation_sweeps(
     """Yield the values [S] float64 after each sweep of iterative policy evaluation, without an end.
 
     Args:
-        mdp: what is evaluated in.
+        mdp: the model.
         policy: [S, A] float64.
         gamma: discount factor.
         in_place: each state, from the first to the last, uses the values that states before it got in this sweep
@@ -89,7 +89,7 @@ def policy_evaluation(
     """Sweep until no value changes by `theta` or more (Sutton & Barto, section 4.1, box).
 
     Args:
-        mdp: what is evaluated in.
+        mdp: the model.
         policy: [S, A] float64.
         gamma: discount factor.
         theta: the largest change of the last sweep is below it.
@@ -98,7 +98,7 @@ def policy_evaluation(
         max_sweeps: at most.
 
     Raises:
-        RunError: `max_sweeps` were not enough, as with gamma 1 and a policy that can go on for ever.
+        RunError: `max_sweeps` were not enough, as with gamma 1 and a policy that can go on forever.
     """
     before = np.zeros(mdp.num_states) if values is None else np.asarray(values)
     change = np.inf

@@ -24,7 +24,7 @@ TIE = 1e-8
 
 
 class Plan(NamedTuple):
-    """A policy and what it is worth."""
+    """A policy and its values."""
 
     values: Array  # [S] float64
     action_values: Array  # [S, A] float64, of illegal actions as well
@@ -102,7 +102,7 @@ def evaluate_and_improve(
     in_place: bool = True,
     tolerance: float = TIE,
 ) -> Plan:
-    """Return what a policy is worth, and its improvement: one round of policy iteration.
+    """Return a policy's values, and its improvement: one round of policy iteration.
 
     Args:
         mdp: to be solved.
@@ -122,7 +122,7 @@ def evaluate_and_improve(
 
 
 def settled(policy: Array, values: Array | None, plan: Plan, *, tolerance: float = TIE) -> bool:
-    """Tell whether a round of policy iteration changed nothing: `policy` [S, A] and `values` [S] are those before it.
+    """Return whether a round of policy iteration changed nothing: `policy` [S, A] and `values` [S] are those before it.
 
     Within the tolerance, policies of the same value could follow each other for ever.
     """

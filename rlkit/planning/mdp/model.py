@@ -25,7 +25,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class FiniteMDP:
-    """What can happen, how likely, and what it is worth.
+    """Transitions, their probabilities and rewards.
 
     A termination ends the episode with value 0, whatever the state it ends in: the discount of an outcome is gamma
     times ``1 - terminated``. Actions that are not legal have outcomes all the same, for whoever takes them.
@@ -119,7 +119,7 @@ class FiniteMDP:
         return self.cumulative_start.searchsorted(rng.random(size), side="right")
 
     def sample(self, state: Array, action: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-        """Draw what follows of actions [N] in states [N].
+        """Draw the results of actions [N] int64 in states [N] int64.
 
         Returns:
             next_state: [N] int64.

@@ -1,4 +1,4 @@
-"""Finite MDPs out of environments: by their tables, or by trying everything out."""
+"""Finite MDPs of environments: from their tables, or by trying every action."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def from_gymnasium(env: gymnasium.Env[Any, Any]) -> FiniteMDP:
     Where it offers ``action_mask(state)``, as Taxi does, that is what is legal.
 
     Raises:
-        UsageError: it has no such table, or does more than the table says (Taxi's ``fickle_passenger``).
+        UsageError: it has no such table, or does more than its table (Taxi's ``fickle_passenger``).
     """
     inner: Any = env.unwrapped
     name = type(inner).__name__
@@ -35,15 +35,15 @@ def from_gymnasium(env: gymnasium.Env[Any, Any]) -> FiniteMDP:
 
 
 def model_of(env: gymnasium.Env[Any, Any], *, samples: int | None, seed: int) -> FiniteMDP:
-    """Return the MDP that an environment says it is, or else one that is found by trying it out.
+    """Return an environment's own MDP, or else one estimated by trying every action.
 
     Args:
-        env: with an attribute ``mdp`` or Gymnasium's table ``P``, or any that `from_environment` can take.
-        samples: see `from_environment`; None: the environment must say what it is.
+        env: with an attribute ``mdp`` or Gymnasium's table ``P``, or any that `from_environment` accepts.
+        samples: see `from_environment`; None: the environment must have an MDP.
         seed: likewise.
 
     Raises:
-        UsageError: there is no model to be had.
+        UsageError: it has no MDP, and none can be estimated.
     """
     own = getattr(env.unwrapped, "mdp", None)
     if isinstance(own, FiniteMDP):
@@ -52,14 +52,14 @@ def model_of(env: gymnasium.Env[Any, Any], *, samples: int | None, seed: int) ->
         return from_gymnasium(env)
     if samples is None:
         raise UsageError(
-            f"{type(env.unwrapped).__name__} does not say what it is: it has no attribute mdp, "
+            f"{type(env.unwrapped).__name__} has no model: it has no attribute mdp, "
             "an rlkit.planning.mdp.FiniteMDP, and no table P; set agent.samples to try it out so often in each state"
         )
     return from_environment(env, samples=samples, seed=seed)
 
 
 def has_table(env: gymnasium.Env[Any, Any]) -> bool:
-    """Tell whether an environment has Gymnasium's table of a finite MDP."""
+    """Return whether an environment has Gymnasium's table of a finite MDP."""
     return all(hasattr(env.unwrapped, name) for name in ("P", "initial_state_distrib"))
 
 
@@ -89,7 +89,7 @@ def from_environment(env: gymnasium.Env[Any, Any], *, samples: int, seed: int) -
 
 
 class _Walk:
-    """Tries out an environment, and knows one saved state for each observation."""
+    """Tries every action of an environment, from one saved state for each observation."""
 
     def __init__(self, env: gymnasium.Env[Any, Any], samples: int, rng: np.random.Generator):
         self._env, self._samples, self._rng = env, samples, rng
@@ -132,7 +132,7 @@ class _Walk:
 
     def _meet(self, observation: Any, info: dict[str, Any], *, terminated: bool = False) -> int:
         state = int(state_index(np.asarray(observation)[None], self._env.observation_space)[0])
-        # What comes after an end is nobody's business.
+        # What comes after an end is not used.
         if state not in self._saved and not terminated:
             captured = snapshot.capture(self._env)
             assert captured is not None, "opaque"

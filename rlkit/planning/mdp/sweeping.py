@@ -15,7 +15,7 @@ from rlkit.planning.mdp.iteration import TIE, Plan, best_values, plan_of
 from rlkit.planning.mdp.model import FiniteMDP
 
 BACKUPS_PER_STATE = 100_000
-"""After so many it is plain that values do not converge."""
+"""Backups of a state after which values are taken not to converge."""
 
 
 def ordered_value_iteration(
@@ -28,7 +28,7 @@ def ordered_value_iteration(
     tolerance: float = TIE,
     compiled: bool = True,
 ) -> Plan:
-    """Sweep in place, in the order in which prioritised sweeping would first come to each state (section 4.5).
+    """Sweep in place, in the order in which prioritized sweeping would first come to each state (section 4.5).
 
     Values begin so low that they only rise, and what is known at the ends passes through all states in one sweep: a
     maze takes a few sweeps where sweeps in any order take as many as its longest way has cells.
@@ -74,7 +74,7 @@ def prioritized_sweeping(
     tolerance: float = TIE,
     compiled: bool = True,
 ) -> Plan:
-    """Back up the state whose value is furthest from what its actions promise, until none is by more than `theta`.
+    """Back up the state with the largest Bellman error, until none is above `theta`.
 
     Values begin so low that they only rise, from the ends backwards: in a maze without slipping each state is backed
     up once. `Plan.iterations` counts backups of single states. Source: Sutton & Barto, section 8.4; Moore & Atkeson,
@@ -100,7 +100,7 @@ def prioritized_sweeping(
     backups = int(sweep(v, _error(mdp, v, gamma), *arrays, mdp.num_actions, gamma, theta, limit))
     if backups < 0:
         raise RunError(
-            f"prioritised sweeping backed up a state {limit} times and did not reach theta {theta:g}; "
+            f"prioritized sweeping backed up a state {limit} times and did not reach theta {theta:g}; "
             "take a gamma below 1 or a larger theta"
         )
     return plan_of(mdp, v, backups, gamma=gamma, tolerance=tolerance)
@@ -108,12 +108,12 @@ def prioritized_sweeping(
 
 def _lower_bound(mdp: FiniteMDP, gamma: float) -> Array:
     if gamma < 1:
-        # Whoever always takes the action of the best reward never gets less than this.
+        # A policy that always chooses the greatest reward never gets less than this.
         least = min(0.0, float(best_values(mdp, mdp.expected_reward).min()))
         return np.full(mdp.num_states, least / (1 - gamma))
     endless = never_ending(_predecessors(mdp, uniform_policy(mdp)).T)
     if len(endless):
-        raise UsageError(f"gamma is 1 and no policy ends from state {endless[0]}; take a gamma below 1")
+        raise UsageError(f"gamma is 1 and no policy ends from state {endless[0]}; set a gamma below 1")
     return np.full(mdp.num_states, min(0.0, float(mdp.expected_reward[mdp.mask].min())) * mdp.num_states)
 
 

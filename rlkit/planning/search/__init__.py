@@ -7,9 +7,9 @@ from rlkit.planning.search.engine import (
     root_action_values,
     root_values,
     rule_for,
-    weights,
+    visit_counts,
 )
-from rlkit.planning.search.evaluators import Evaluator, Judge, RandomPlay
+from rlkit.planning.search.evaluators import Evaluator, NetworkEvaluator, RandomPlay
 from rlkit.planning.search.model import Model, ModelStep, Rules
 from rlkit.planning.search.path import PUCT, UCT, SelectionRule
 from rlkit.planning.search.rules import RuleModel
@@ -20,9 +20,9 @@ __all__ = [
     "UCT",
     "DirichletNoise",
     "Evaluator",
-    "Judge",
     "Model",
     "ModelStep",
+    "NetworkEvaluator",
     "RandomPlay",
     "RuleModel",
     "Rules",
@@ -33,5 +33,5 @@ __all__ = [
     "root_action_values",
     "root_values",
     "rule_for",
-    "weights",
+    "visit_counts",
 ]

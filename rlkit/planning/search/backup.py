@@ -59,7 +59,7 @@ def _step_of(tree: SearchTree, b: int, node: int, action: int, outcome: int) -> 
 
 @compiled
 def _sum_of_bounds(tree: SearchTree, b: int, node: int, action: int, rule: SelectionRule) -> tuple[float, float]:
-    """Return between what an action's value lies, by what its outcomes are proved to be worth."""
+    """Return the bounds of an action's value that follow from the proved bounds of its outcomes."""
     low = high = 0.0
     outcomes = tree.child.shape[3]
     for k in range(outcomes):
@@ -95,23 +95,23 @@ def prove(tree: SearchTree, path: Path, b: int, rule: SelectionRule) -> None:
 
 @compiled
 def _expected(tree: SearchTree, b: int, node: int, action: int) -> float:
-    """Return what an action is worth by the values of those of its outcomes that are in the tree; NaN: none is."""
-    mass, worth, outcomes = 0.0, 0.0, tree.child.shape[3]
+    """Return an action's value by those of its outcomes that are in the tree; NaN where none is."""
+    mass, total, outcomes = 0.0, 0.0, tree.child.shape[3]
     for k in range(outcomes):
         child = tree.child[b, node, action, k]
         chance = 1.0 if outcomes == 1 else tree.chance[b, node, action, k]
         if child >= 0 and chance > 0:
             reward, discount = _step_of(tree, b, node, action, k)
             mass += chance
-            worth += chance * (reward + discount * tree.value[b, child])
-    return worth / mass if mass > 0 else np.nan
+            total += chance * (reward + discount * tree.value[b, child])
+    return total / mass if mass > 0 else np.nan
 
 
 @compiled
 def renew(tree: SearchTree, b: int, node: int) -> None:
-    """Value all actions of a node by what their outcomes are worth now (Bellman), and the node by the best of them.
+    """Value all actions of a node by the present values of their outcomes (Bellman), and the node by the best of them.
 
-    Where nothing is left to chance, a return once seen can be had again: a node's value never falls.
+    Where nothing is left to chance, a return once reached can be reached again: a node's value never falls.
     """
     best = tree.value[b, node] if tree.chance.shape[1] == 0 else -np.inf
     for a in range(tree.visits.shape[2]):
@@ -128,7 +128,7 @@ def renew(tree: SearchTree, b: int, node: int) -> None:
 
 @compiled
 def back_up(tree: SearchTree, path: Path, b: int, reward: float, discount: float, value: float) -> None:
-    """Add a return to every action on the way, from the last, which gave `reward` and led to what is worth `value`."""
+    """Add a return to every action on the way, from the last: its `reward`, and its successor's `value`."""
     if discount < 0:
         tree.best[b] = False
     if tree.best[b]:
@@ -196,6 +196,6 @@ def back_up_known(tree: SearchTree, path: Path, b: int) -> None:
         return
     node = path.node[b, depth]
     known = tree.lower[b, node] >= tree.upper[b, node]
-    worth = tree.lower[b, node] if known else tree.value[b, node]
+    value = tree.lower[b, node] if known else tree.value[b, node]
     reward, discount = _way_into(tree, path, b, depth)
-    back_up(tree, path, b, reward, discount, worth)
+    back_up(tree, path, b, reward, discount, value)

@@ -27,7 +27,7 @@ class CopyModel:
     rules: Rules | None = None
 
     def __init__(self, env: gymnasium.Env[Any, Any], num_outcomes: int):
-        """Take an environment for the model's own use.
+        """Copy an environment that only the model uses.
 
         Args:
             env: with discrete actions; `rlkit.vector.snapshot` must be able to read it.
@@ -45,7 +45,7 @@ class CopyModel:
             raise UsageError(f"a search needs copies of the environment, whose state cannot be read: {why}")
 
     def step(self, states: Array, action: Array, outcome: Array) -> ModelStep:
-        """Return what follows of `action` [B]; `states` [B] are objects that `read` or `step` returned."""
+        """Return the results of `action` [B] int64; `states` [B] are objects that `read` or `step` returned."""
         reached = np.empty(len(states), object)
         reward, discount = np.zeros(len(states)), np.ones(len(states))
         for b in range(len(states)):
@@ -55,11 +55,11 @@ class CopyModel:
             taken = action[b] if isinstance(self._env.action_space, spaces.Discrete) else np.array([action[b]])
             observation, reward[b], terminated, truncated, info = self._env.step(int(taken))
             discount[b] = 0.0 if terminated or truncated else info.get("discount", 1.0)
-            reached[b] = _seen(self._env, observation, info.get("action_mask"))
+            reached[b] = _observed(self._env, observation, info.get("action_mask"))
         return ModelStep(reached, reward, discount)
 
     def legal_actions(self, states: Array) -> Array:
-        """Return ``info["action_mask"]`` where the environment gives one, else everything; [B, A] bool."""
+        """Return ``info["action_mask"]`` where the environment has one, else everything; [B, A] bool."""
         everything = np.ones(self.num_actions, bool)
         masks = [state["mask"] for state in states]
         return np.array([everything if mask is None else mask for mask in masks], bool)
@@ -78,7 +78,7 @@ class CopyModel:
 
     def read(self, env: gymnasium.Env[Any, Any]) -> Array:
         """Return the state that an environment is in: an array [] of one object."""
-        return np.array(_seen(env, None, None), object)
+        return np.array(_observed(env, None, None), object)
 
     def complete(self, states: Array, observation: Tree, legal_actions: Array | None) -> Array:
         """Return states [B] that were read, with what was observed."""
@@ -89,11 +89,11 @@ class CopyModel:
         return completed
 
 
-def _seen(env: gymnasium.Env[Any, Any], observation: Any, mask: Any) -> State:
+def _observed(env: gymnasium.Env[Any, Any], observation: Any, mask: Any) -> State:
     return {"env": snapshot.capture(env), "observation": observation, "mask": mask}
 
 
 def _reseed(env: gymnasium.Env[Any, Any], state: State, outcome: int) -> None:
-    """Let chance take one of its courses: the generator is seeded by its own state and the outcome's number."""
+    """Choose one of chance's outcomes: the generator is seeded by its own state and the outcome's number."""
     words = env.unwrapped.np_random.bit_generator.state["state"]
     env.unwrapped.np_random = np.random.default_rng([*(int(word) for word in words.values()), outcome])

@@ -1,6 +1,6 @@
 """Random numbers of a search: one 64-bit word of state for each tree, the same numbers compiled and in NumPy.
 
-Source: Steele, Lea & Flood (2014), SplitMix. A bounded draw scales the upper 32 bits, which favours no number below
+Source: Steele, Lea & Flood (2014), SplitMix. A bounded draw scales the upper 32 bits, which favors no number below
 2^16 by more than one in 65,536.
 """
 

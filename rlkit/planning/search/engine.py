@@ -31,7 +31,7 @@ class SearchTrees(NamedTuple):
 
 
 class DirichletNoise(NamedTuple):
-    """What is mixed into the priors of a root, so that self-play tries everything (Silver et al., 2018)."""
+    """Noise that is mixed into a root's priors, so that self-play tries everything (Silver et al., 2018)."""
 
     share: float  # of the noise
     concentration: float  # of the Dirichlet distribution, summed over the legal actions
@@ -56,7 +56,7 @@ def rule_for(model: Model, kind: int, exploration: float, gamma: float) -> Selec
 
 
 class Search:
-    """A search with its settings; it keeps nothing from one to the next."""
+    """A search with its settings; it has no state between searches."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Search:
 
         Args:
             model: the rules of the world.
-            evaluator: judges what is met.
+            evaluator: of the states that are met.
             rule: how actions are chosen on the way down.
             simulations: of each tree in a search; None: no limit.
             seconds: that a search takes; None: no limit.
@@ -84,7 +84,7 @@ class Search:
             look_ahead: what ends the game at once is known of each new position before it is tried, where returns are
                 bounded and nothing is left to chance. That takes one step of the model for each legal action.
             compiled: compiled rules take whole simulations at once where the evaluator is random play.
-            clock: tells the seconds.
+            clock: returns seconds, as `time.monotonic`.
 
         Raises:
             UsageError: there is neither limit, one of them is not positive, or the clock alone is to limit the nodes.
@@ -132,7 +132,7 @@ class Search:
         Args:
             states: where the roots are; in none of them may the game be over.
             rng: what the trees draw from is drawn from it.
-            kept: trees of an earlier search, which are left as they are; what they know of `states` is taken over.
+            kept: trees of an earlier search, not changed; their subtrees of `states` are copied.
             played: [B] int64, what was done at their roots; -1: it is unknown.
             noise: for the priors of the roots.
         """
@@ -166,7 +166,7 @@ class Search:
         forest.states[rows, 0] = states[rows]
         legal = self._model.legal_actions(states[rows])
         ahead = self._foreseen(states[rows], legal)
-        prior, value = self._judged(states[rows], legal, forest.tree.rng, rows)
+        prior, value = self._evaluated(states[rows], legal, forest.tree.rng, rows)
         kernel.plant(forest.tree, self._rule, rows, legal, ahead, self._chances(states[rows]), prior, value)
 
     def _foreseen(self, states: Array, legal: Array) -> Array:
@@ -178,7 +178,7 @@ class Search:
             ahead[row, action] = np.where(step.discount == 0, step.reward, np.nan)
         return ahead
 
-    def _judged(self, states: Array, legal: Array, rng: Array, rows: Array) -> tuple[Array, Array]:
+    def _evaluated(self, states: Array, legal: Array, rng: Array, rows: Array) -> tuple[Array, Array]:
         prior, value = self._evaluator(self._model, states, legal, rng, rows)
         return np.asarray(prior, np.float64), np.asarray(value, np.float64)
 
@@ -214,7 +214,7 @@ class Search:
         kernel.simulate(forest.tree, path, forest.states, self._rule, *functions, everyone, *limits)
 
     def _step(self, forest: SearchTrees, path: Path, active: Array) -> None:
-        """Take one simulation in each tree, all of them together; it goes on where it met a state of the tree."""
+        """Run one simulation in each tree, all of them together; it goes on where it met a state of the tree."""
         while active.any():
             active = self._tried(forest, path, active)
 
@@ -253,7 +253,7 @@ class Search:
     def _met(self, step: ModelStep, rng: Array, rows: Array, fits: Array) -> tuple[Array, Array, Array, Array, Array]:
         """Return what is legal in the states met, what is foreseen, chances, priors and values; [R, ...] each.
 
-        Nobody judges what is over, nor what is known as well as if it were.
+        States are not evaluated where the game is over or its outcome is known.
         """
         shape = (len(rows), self._model.num_actions)
         legal, ahead, prior, value = np.zeros(shape, bool), np.full(shape, np.nan), np.zeros(shape), np.zeros(len(rows))
@@ -263,9 +263,11 @@ class Search:
             legal[going] = self._model.legal_actions(step.state[going])
             chance[going] = self._chances(step.state[going])
             ahead[going & fits] = self._foreseen(step.state[going & fits], legal[going & fits])
-        judged = going & ~_settled(legal, ahead, self._rule.bound)
-        if judged.any():
-            prior[judged], value[judged] = self._judged(step.state[judged], legal[judged], rng, rows[judged])
+        evaluated = going & ~_settled(legal, ahead, self._rule.bound)
+        if evaluated.any():
+            prior[evaluated], value[evaluated] = self._evaluated(
+                step.state[evaluated], legal[evaluated], rng, rows[evaluated]
+            )
         return legal, ahead, chance, prior, value
 
 
@@ -280,7 +282,7 @@ def _settled(legal: Array, ahead: Array, bound: float) -> Array:
 
 
 def _proved(tree: SearchTree) -> bool:
-    """Tell whether every root's value is known."""
+    """Return whether every root's value is known."""
     return bool((tree.lower[:, 0] >= tree.upper[:, 0]).all())
 
 
@@ -317,23 +319,23 @@ def _disturb(tree: SearchTree, noise: DirichletNoise, rng: np.random.Generator) 
         tree.prior[b, 0, legal] = (1 - noise.share) * tree.prior[b, 0, legal] + noise.share * drawn
 
 
-def weights(tree: SearchTree, bound: float | None) -> Array:
-    """Return how much speaks for each action at the roots, [B, A] float64: visits, of what is not proved to be worse.
+def visit_counts(tree: SearchTree, bound: float | None) -> Array:
+    """Return the visits of each action at the roots, [B, A] float64; 0 for those that are proved to be worse.
 
-    Where a root is worth what its best action is, those of the best alone: visits tell how long it took to find out.
-    Where a root is proved through and through, those of its best actions, and one more for each. Where a short search
-    tried nothing but what is proved to be worse, the same for all the rest.
+    Where a root's value is that of its best action, only the best keep their visits, for the others' show merely how
+    long the search took to reject them. Where a root's value is proved, only its best actions keep theirs, plus one
+    each. Where a short search tried only actions that are proved to be worse, all others get the same.
 
     Args:
         tree: searched.
         bound: of the model.
     """
-    found = node_weights(tree, 0, bound)
-    return np.where(found.any(axis=1, keepdims=True), found, _good(tree, 0, bound))
+    counts = node_visit_counts(tree, 0, bound)
+    return np.where(counts.any(axis=1, keepdims=True), counts, _good(tree, 0, bound))
 
 
-def node_weights(tree: SearchTree, node: int, bound: float | None) -> Array:
-    """Return what `weights` returns, for any node; zeros where nothing speaks for any action."""
+def node_visit_counts(tree: SearchTree, node: int, bound: float | None) -> Array:
+    """Return the counts of `visit_counts` at any node, [B, A] float64; all zeros where no good action was tried."""
     proved = tree.lower[:, node, None] >= tree.upper[:, node, None]
     good = _good(tree, node, bound)
     value = np.where(good, _means(tree, node), np.nan)
@@ -349,7 +351,7 @@ def _good(tree: SearchTree, node: int, bound: float | None) -> Array:
 
 
 def root_action_values(tree: SearchTree) -> Array:
-    """Return what the roots' actions are worth to whoever is to move, [B, A] float64; NaN where nothing is known."""
+    """Return the values of the roots' actions for whoever is to move, [B, A] float64; NaN where none is known."""
     return _means(tree, 0)
 
 
@@ -360,8 +362,8 @@ def _means(tree: SearchTree, node: int) -> Array:
 
 
 def root_values(tree: SearchTree) -> Array:
-    """Return what the roots are worth to whoever is to move, [B] float64, as far as the search can tell."""
+    """Return the search's estimates of the roots' values for whoever is to move, [B] float64."""
     tried = tree.visits[:, 0].sum(axis=1)
-    # Where a root is worth what its best action is, its value says so.
+    # Where a root's value is that of its best action, it is in the tree.
     mean = np.where(tree.best, tree.value[:, 0], (tree.value[:, 0] + tree.total[:, 0].sum(axis=1)) / (1 + tried))
     return np.asarray(np.clip(mean, tree.lower[:, 0], tree.upper[:, 0]))

@@ -1,4 +1,4 @@
-"""What a search asks about a state that it meets: how good it is, and which actions look good."""
+"""Evaluators: a state's value and the prior probabilities of its actions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rlkit.planning.search.model import Model
 
 
 class Evaluator(Protocol):
-    """Judges states.
+    """Evaluates states.
 
     Attributes:
-        random_steps: it is random play of at most so many steps, which compiled rules do themselves; None: it is not.
+        random_steps: the most steps of random play, which compiled rules play themselves; None: it is not random play.
     """
 
     random_steps: int | None
@@ -29,7 +29,7 @@ class Evaluator(Protocol):
 
 
 def uniform_prior(legal: Array) -> Array:
-    """Return the same probability for each legal action, [R, A]."""
+    """Return the same probability for each legal action of `legal` [R, A] bool, [R, A] float64."""
     return np.asarray(legal / np.maximum(legal.sum(axis=1, keepdims=True), 1))
 
 
@@ -48,7 +48,7 @@ class RandomPlay:
         self._max_steps, self._gamma = max_steps, gamma
 
     def __call__(self, model: Model, states: Array, legal: Array, rng: Array, rows: Array) -> tuple[Array, Array]:
-        """Return uniform priors and the returns of one random game each."""
+        """Return uniform priors [R, A], and values [R] float64: the returns of one random game each."""
         total, scale, states = np.zeros(len(rows)), np.ones(len(rows)), np.array(states)
         playing = np.arange(len(rows))
         for _ in range(self._max_steps):
@@ -65,7 +65,7 @@ class RandomPlay:
 
 
 def random_legal(legal: Array, rng: Array, rows: Array) -> Array:
-    """Return a legal action for each state [R], drawn uniformly; nothing is drawn where there is but one."""
+    """Return a uniformly drawn action [R] int64 of each row of `legal` [R, A] bool; a single one is not drawn."""
     n = legal.sum(axis=1)
     place, several = np.zeros(len(n), np.int64), n > 1
     place[several] = belows(rng, rows[several], n[several])
@@ -73,7 +73,7 @@ def random_legal(legal: Array, rng: Array, rows: Array) -> Array:
 
 
 def random_outcome(model: Model, states: Array, action: Array, rng: Array, rows: Array) -> Array:
-    """Return chance's outcome of each action [R]; nothing is drawn where there is but one."""
+    """Return the drawn outcome [R] int64 of `action` [R] in `states` [R, ...]; nothing is drawn for a single one."""
     if model.num_outcomes == 1:
         return np.zeros(len(action), np.int64)
     chance = model.chances(states)[np.arange(len(action)), action]
@@ -88,15 +88,19 @@ def random_outcome(model: Model, states: Array, action: Array, rng: Array, rows:
     return outcome
 
 
-class Judge:
-    """A function of observations: a network, or a user's own rule."""
+class NetworkEvaluator:
+    """Evaluates states by a function of their observations: a network's, or a user's own rule."""
 
     random_steps: int | None = None
 
     def __init__(self, function: Callable[[Array, Array], tuple[Array, Array]]):
-        """Ask `function`, which takes observations [R, ...] and legal actions [R, A] and returns priors and values."""
+        """Evaluate by `function`.
+
+        Args:
+            function: maps observations [R, ...] and legal actions [R, A] bool to priors [R, A] and values [R].
+        """
         self._function = function
 
     def __call__(self, model: Model, states: Array, legal: Array, rng: Array, rows: Array) -> tuple[Array, Array]:
-        """Return what the function says."""
+        """Return the function's priors [R, A] and values [R] of `states` [R, ...]."""
         return self._function(model.observation(states), legal)

@@ -83,7 +83,7 @@ class FiniteModel(RuleModel):
     """A finite MDP as a `Model`: a state is its number, and chance is known exactly."""
 
     def __init__(self, mdp: FiniteMDP):
-        """Take the MDP."""
+        """Make a model of `mdp`."""
         outcomes = mdp.probability.shape[2]
         fields = np.stack([mdp.probability, mdp.next_state, mdp.reward, mdp.terminated], -1).astype(float)
         head = [mdp.num_actions, outcomes, HEAD + fields.size]

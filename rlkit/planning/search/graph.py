@@ -13,13 +13,13 @@ from rlkit.planning.search.tree import SearchTree
 
 @compiled
 def worthwhile(low: float, high: float, bar: float, rule: SelectionRule) -> bool:
-    """Tell whether an action may be better than `bar`, or is proved to be as good, and no loss."""
+    """Return whether an action may be better than `bar`, or is proved to be as good, and no loss."""
     return high > bar or (low == bar and bar > -rule.bound)
 
 
 @compiled
 def leads_on(tree: SearchTree, path: Path, b: int, node: int, action: int) -> bool:
-    """Tell whether an action may lead to something new, or was never tried."""
+    """Return whether an action may lead to something new, or was never tried."""
     if tree.visits[b, node, action] == 0:
         return True
     for k in range(tree.child.shape[3]):  # noqa: SIM110
@@ -30,7 +30,7 @@ def leads_on(tree: SearchTree, path: Path, b: int, node: int, action: int) -> bo
 
 @compiled
 def is_news(tree: SearchTree, path: Path, b: int, node: int, action: int, outcome: int) -> bool:
-    """Tell whether an outcome is possible, and is neither on the way nor known, nor leads but to what is."""
+    """Return whether an outcome is possible, and is neither on the way nor known, nor leads but to what is."""
     if not _is_possible(tree, b, node, action, outcome):
         return False
     child = tree.child[b, node, action, outcome]
@@ -44,13 +44,13 @@ def _is_possible(tree: SearchTree, b: int, node: int, action: int, outcome: int)
 
 @compiled
 def is_open(tree: SearchTree, b: int, node: int) -> bool:
-    """Tell whether something may still be learnt at a node; what is worth a mean needs visits, a best does not."""
+    """Return whether something may still be learned at a node; a mean needs more visits, a maximum does not."""
     return bool(tree.lower[b, node] < tree.upper[b, node] and not (tree.best[b] and tree.closed[b, node]))
 
 
 @compiled
 def _is_missing(tree: SearchTree, b: int, node: int, action: int, outcome: int) -> bool:
-    """Tell whether an outcome is possible and was not met yet."""
+    """Return whether an outcome is possible and was not met yet."""
     return bool(tree.child[b, node, action, outcome] < 0 and _is_possible(tree, b, node, action, outcome))
 
 
@@ -130,7 +130,7 @@ def _place(tree: SearchTree, states: Array, b: int, state: Array, over: bool) ->
 
 @compiled
 def link(tree: SearchTree, path: Path, b: int, node: int, rule: SelectionRule, reward: float, discount: float) -> None:
-    """Let the way end in a node, and say what that proves."""
+    """Let the way end in a node, and back up what that proves."""
     depth = path.depth[b]
     path.node[b, depth] = node
     before, action, outcome = path.node[b, depth - 1], path.action[b, depth - 1], path.outcome[b, depth - 1]
@@ -153,7 +153,7 @@ def merge_way(
     discount: float,
     over: bool,
 ) -> bool:
-    """Let the way end in the node that has the state already, and tell whether there is one."""
+    """Let the way end in the node that has the state already, and return whether there is one."""
     if tree.table.shape[1] == 0:
         return False
     node = tree.table[b, _place(tree, states, b, state, over)] - 1
@@ -179,5 +179,5 @@ def enter_node(tree: SearchTree, states: Array, b: int, node: int) -> None:
 
 @compiled
 def tree_is_over(tree: SearchTree, b: int, node: int) -> bool:
-    """Tell whether the game has ended at a node."""
+    """Return whether the game has ended at a node."""
     return tree.upper[b, node] == 0 and not tree.legal[b, node].any()

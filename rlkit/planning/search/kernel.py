@@ -23,7 +23,7 @@ from rlkit.planning.search.tree import SearchTree
 def _attach(
     tree: SearchTree, path: Path, states: Array, b: int, node: int, rule: SelectionRule, reward: float, discount: float
 ) -> None:
-    """Hang a new node, whose fields are written, to the end of the way."""
+    """Append a new node, whose fields are written, to the way."""
     tree.size[b] = node + 1
     enter_node(tree, states, b, node)
     link(tree, path, b, node, rule, reward, discount)
@@ -152,17 +152,17 @@ def attach(
     for i in range(rows.size):
         b = rows[i]
         node, over = tree.size[b], discount[i] == 0
-        worth = 0.0 if over else value[i]
+        leaf_value = 0.0 if over else value[i]
         if node < tree.passed.shape[1]:
             _write(tree, b, node, legal, chance, prior, i)
             tree.reward[b, node], tree.discount[b, node] = reward[i], rule.gamma * discount[i]
             begin(tree, b, node, rule, over)
             if not over:
                 _look(tree, b, node, ahead[i])
-            worth = min(max(worth, tree.lower[b, node]), tree.upper[b, node])
-            tree.value[b, node] = worth
+            leaf_value = min(max(leaf_value, tree.lower[b, node]), tree.upper[b, node])
+            tree.value[b, node] = leaf_value
             _attach(tree, path, states, b, node, rule, reward[i], rule.gamma * discount[i])
-        back_up(tree, path, b, reward[i], rule.gamma * discount[i], worth)
+        back_up(tree, path, b, reward[i], rule.gamma * discount[i], leaf_value)
 
 
 @kept
@@ -181,7 +181,7 @@ def simulate(
     max_steps: int,
     look_ahead: bool,
 ) -> None:
-    """Take whole simulations in each of the `active` [B] trees, by compiled rules and random play.
+    """Run whole simulations in each of the `active` [B] trees, by compiled rules and random play.
 
     Args:
         tree: planted.
@@ -232,13 +232,13 @@ def simulate(
                                 foresee(tree, b, node, a, result[0])
                     settle(tree, b, node)
                 settled = tree.lower[b, node] >= tree.upper[b, node]
-            worth = 0.0
+            leaf_value = 0.0
             if not settled:
-                worth = rollout(reached, tree.rng[b : b + 1], data, rule.gamma, max_steps)
+                leaf_value = rollout(reached, tree.rng[b : b + 1], data, rule.gamma, max_steps)
             if fits:
                 if not settled:
                     _spread(tree, b, node)
-                worth = min(max(worth, tree.lower[b, node]), tree.upper[b, node])
-                tree.value[b, node] = worth
+                leaf_value = min(max(leaf_value, tree.lower[b, node]), tree.upper[b, node])
+                tree.value[b, node] = leaf_value
                 _attach(tree, path, states, b, node, rule, reward, discount)
-            back_up(tree, path, b, reward, discount, worth)
+            back_up(tree, path, b, reward, discount, leaf_value)

@@ -1,4 +1,4 @@
-"""Exact values of small games by minimax with a table of what was seen (negamax; Knuth & Moore, 1975)."""
+"""Exact values of small games by minimax with a table of the states met (negamax; Knuth & Moore, 1975)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rlkit.planning.search.model import Model
 
 
 def action_values(model: Model, states: Array, values: Callable[[Array], Array]) -> Array:
-    """Return what each action is worth in `states` [B, S] of a model without chance, [B, A] float64.
+    """Return the value of each action in `states` [B, S] of a model without chance, [B, A] float64.
 
     Args:
         model: the rules.
         states: in none of which the game is over.
-        values: what states [R, S] are worth to whoever is to move, [R] float64.
+        values: maps states [R, S] to their values for whoever is to move, [R] float64.
 
     Returns:
         Those of actions that are not legal are -inf.
@@ -34,20 +34,20 @@ class Minimax:
     """Solves any small `Model` without chance, in which no state comes twice in an episode.
 
     Attributes:
-        values: what each state seen is worth to whoever is to move, by its bytes.
+        values: of the states met, for whoever is to move, by the state's bytes.
     """
 
     def __init__(self, model: Model):
-        """Take the rules."""
+        """Solve by the rules of `model`."""
         self._model = model
         self.values: dict[bytes, float] = {}
 
     def state_values(self, states: Array) -> Array:
-        """Return what states [B, S] are worth to whoever is to move, the best play of all supposed; [B] float64."""
+        """Return the values [B] float64 of states [B, S] for whoever is to move, if both play best."""
         return np.array([self._value(state) for state in states])
 
     def action_values(self, states: Array) -> Array:
-        """Return what each action is worth, [B, A] float64; see `action_values`."""
+        """Return the value of each action in `states` [B, S], [B, A] float64; see `action_values`."""
         return action_values(self._model, states, self.state_values)
 
     def _value(self, state: Array) -> float:

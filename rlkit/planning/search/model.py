@@ -1,4 +1,4 @@
-"""What a planner knows of the world: `Model`, written with NumPy, or `Rules`, compiled by numba.
+"""Models of environments for planning: `Model`, written with NumPy, or `Rules`, compiled by numba.
 
 Shapes: B states at once, A actions, K outcomes of a state and action.
 """
@@ -27,7 +27,7 @@ ROLLOUT = float64(int64[::1], uint64[::1], float64[::1], float64, int64)
 
 
 class ModelStep(NamedTuple):
-    """What follows of an action."""
+    """The results of actions."""
 
     state: Array  # [B, ...]
     reward: Array  # [B] float64, for whoever acted
@@ -55,7 +55,7 @@ class Model(Protocol):
     """The rules of a world, for B states at once.
 
     A state is a row of an array: numbers, or objects where nothing else will do. Where two players take turns, a state
-    is seen by whoever is to move, and the discount of a step is -1 when that becomes the other.
+    is shown to whoever is to move, and the discount of a step is -1 when that becomes the other.
 
     Attributes:
         num_actions: A.
@@ -72,19 +72,19 @@ class Model(Protocol):
     rules: Rules | None
 
     def step(self, states: Array, action: Array, outcome: Array) -> ModelStep:
-        """Return what follows of `action` [B] int64 with chance's `outcome` [B] int64, from 0 to K - 1."""
+        """Return the results of `action` [B] int64 with chance's `outcome` [B] int64, from 0 to K - 1."""
 
     def legal_actions(self, states: Array) -> Array:
-        """Return which actions are legal, [B, A] bool; at least one wherever the world goes on."""
+        """Return which actions are legal, [B, A] bool; at least one wherever the episode goes on."""
 
     def chances(self, states: Array) -> Array:
-        """Return how likely each outcome is, [B, A, K] float64; not asked for where K is 1."""
+        """Return how likely each outcome is, [B, A, K] float64; not called where K is 1."""
 
     def observation(self, states: Array) -> Array:
         """Return what the environment shows of the states, [B, ...]."""
 
     def blank_state(self) -> Array:
-        """Return a row like those of the states, whatever it says."""
+        """Return a row of a state's shape and dtype, with any content."""
 
     def read(self, env: gymnasium.Env[Any, Any]) -> Array:
         """Return the state that an environment is in, a row."""

@@ -28,10 +28,10 @@ class SelectionRule(NamedTuple):
 
     kind: int  # UCT or PUCT
     exploration: float  # c
-    scaled: bool  # values are brought to 0 to 1 by those seen in the tree
+    scaled: bool  # values are brought to 0 to 1 by the range of those in the tree
     gamma: float
     bound: float  # no value is beyond ±bound; inf: nothing is known
-    best: bool = False  # a node is worth what its best action is; else the mean of what followed
+    best: bool = False  # a node's value is that of its best action; else the mean of the returns
 
 
 class Path(NamedTuple):

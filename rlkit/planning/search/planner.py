@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.core.types import RESIGN, Array, Memory, TimeStep
-from rlkit.planning.search.engine import DirichletNoise, Search, SearchTrees, root_values, weights
+from rlkit.planning.search.engine import DirichletNoise, Search, SearchTrees, root_values, visit_counts
 from rlkit.planning.search.model import Model
 from rlkit.planning.search.resigning import Resignation
 from rlkit.planning.search.tree import SearchTree
@@ -63,23 +63,24 @@ class SearchPlayer:
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
-        """Return the actions [N], and a memory that notes what speaks for them.
+        """Return the actions [N] int64, and a memory that holds what `observe` learns from.
 
-        That is the shares of the visits ("policy") and what is legal, [N, A], and the roots' values, [N].
+        That is the shares of the visits ("policy", [N, A] float32), the legal actions ("legal", [N, A] bool), and the
+        roots' values ("value", [N] float32).
         """
         assert timestep.state is not None, "this time step has no state to search from"
         states = self._model.complete(timestep.state(self._model), timestep.observation, timestep.legal_actions)
         forest = self._search(states, rng, **self._kept(memory), noise=self._noise if explore else None)
-        speaks = weights(forest.tree, self._model.bound)
-        action = self._chosen(speaks, memory["moves"] < self._moves if explore else np.zeros(len(states), bool), rng)
+        counts = visit_counts(forest.tree, self._model.bound)
+        action = self._chosen(counts, memory["moves"] < self._moves if explore else np.zeros(len(states), bool), rng)
         noted = {
-            "policy": (speaks / speaks.sum(axis=1, keepdims=True)).astype(np.float32),
+            "policy": (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32),
             "legal": forest.tree.legal[:, 0].copy(),
             "value": root_values(forest.tree).astype(np.float32),
             "moves": memory["moves"] + 1,
         }
         if self._resignation is not None:
-            judged = self._resignation.judged(forest.tree, speaks.argmax(axis=1), memory, rng)
+            judged = self._resignation.judged(forest.tree, counts.argmax(axis=1), memory, rng)
             action = np.where(judged["hopeless"] & ~judged["plays_on"] & explore, RESIGN, action)
             noted |= judged
         if self._keep:
@@ -91,7 +92,7 @@ class SearchPlayer:
         return self._search(states, rng)
 
     def values(self, forest: SearchTrees) -> Array:
-        """Return what the roots of trees are worth to whoever is to move, [N] float64."""
+        """Return the values of the trees' roots for whoever is to move, [N] float64."""
         return root_values(forest.tree)
 
     def _kept(self, memory: Memory) -> dict[str, Any]:
@@ -99,9 +100,12 @@ class SearchPlayer:
             return {}
         return {"kept": SearchTrees(SearchTree(**memory["tree"]), memory["states"]), "played": memory["played"]}
 
-    def _chosen(self, speaks: Array, drawn: Array, rng: np.random.Generator) -> Array:
-        """Return actions [N]: drawn in the rows of `drawn` [N], else what speaks loudest; the same draws either way."""
-        noise = rng.random((len(speaks), 1))
-        scaled = (speaks / speaks.max(axis=1, keepdims=True)) ** (1 / self._temperature)
+    def _chosen(self, visits: Array, drawn: Array, rng: np.random.Generator) -> Array:
+        """Return actions [N]: drawn by `visits` [N, A] in the rows of `drawn` [N] bool, else the most visited ones.
+
+        As many random numbers are drawn either way.
+        """
+        noise = rng.random((len(visits), 1))
+        scaled = (visits / visits.max(axis=1, keepdims=True)) ** (1 / self._temperature)
         likely = scaled.cumsum(axis=1)
-        return np.asarray(np.where(drawn, (likely > noise * likely[:, -1:]).argmax(axis=1), speaks.argmax(axis=1)))
+        return np.asarray(np.where(drawn, (likely > noise * likely[:, -1:]).argmax(axis=1), visits.argmax(axis=1)))

@@ -1,4 +1,4 @@
-"""What self-play leaves to learn from: positions, what the search made of them, and how it ended."""
+"""A replay of self-play: positions, the search's visits, and the returns that followed."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class Positions(NamedTuple):
     observation: Array  # [B, ...]
     legal: Array  # [B, A] bool
     policy: Array  # [B, A] float32, shares of the search's visits
-    value: Array  # [B] float32, what followed, for whoever is to move
+    value: Array  # [B] float32, the target: a mix of return and search value, for whoever is to move
 
 
 class PositionReplay:
-    """The last positions of whole games, with what became of them."""
+    """The last positions of whole games, with the returns that followed."""
 
     def __init__(self, capacity: int, gamma: float, search_share: float, bound: float | None = None):
-        """Make room.
+        """Start empty.
 
         Args:
             capacity: positions that are kept.
             gamma: discount factor.
-            search_share: of the search's own value in the target; the rest is what really followed.
+            search_share: of the search's own value in the target; the rest is the return.
             bound: no return is beyond ±bound, as the model states; None: it states nothing.
         """
         self._capacity, self._gamma, self._share = capacity, gamma, search_share
@@ -42,12 +42,12 @@ class PositionReplay:
         """Return how many positions can be drawn."""
         return min(self._next, self._capacity)
 
-    def add(self, transition: Transition, beyond: Array) -> None:
-        """Take a move of each of N games.
+    def add(self, transition: Transition, bootstrap_value: Array) -> None:
+        """Add a move of each of N games.
 
         Args:
             transition: of N environments; its memory has what `rlkit.planning.search.planner.SearchPlayer` notes.
-            beyond: [N] float, what the states are worth in which a game was broken off.
+            bootstrap_value: [N] float, of the last states of games that were truncated.
         """
         self._games = self._games or [[] for _ in transition.valid]
         memory = transition.memory
@@ -56,7 +56,7 @@ class PositionReplay:
             game = self._games[i]
             game.append((*(column[i] for column in columns), transition.discount[i]))
             if transition.last[i]:
-                self._finish(game, beyond[i])
+                self._finish(game, bootstrap_value[i])
                 self._games[i] = []
 
     def _finish(self, game: list[tuple[Array, ...]], value: float) -> None:
@@ -69,11 +69,11 @@ class PositionReplay:
             self._store((observation, legal, policy, np.float32(target)))
 
     def _require_within(self, value: float) -> None:
-        # A value is learnt as the bound times a hyperbolic tangent, which has no more to say.
+        # A value is learned as the bound times a hyperbolic tangent, which has no more to say.
         if self._bound is not None and abs(value) > self._bound * (1 + 1e-6):
             raise RunError(
-                f"a game came to {value:g}, and the model's bound says that none is beyond {self._bound:g}; let it "
-                "be the largest that a return can be, or None"
+                f"a game came to {value:g}, and the model's bound says that none is beyond {self._bound:g}; set it "
+                "to the largest possible return, or to None"
             )
 
     def _store(self, row: Sequence[Any]) -> None:
@@ -97,7 +97,7 @@ class PositionReplay:
         return {"columns": columns, "next": self._next, "games": games}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self._next, self._columns = state["next"], []
         for saved in state["columns"]:
             self._columns.append(np.zeros((self._capacity, *saved.shape[1:]), saved.dtype))

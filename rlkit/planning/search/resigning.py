@@ -1,4 +1,4 @@
-"""Giving up lost games in self-play (Silver et al., 2017): when that is done, and how often it is wrong."""
+"""Resigning lost games in self-play (Silver et al., 2017): when to, and how often it would be wrong."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rlkit.planning.search.engine import root_action_values, root_values
 from rlkit.planning.search.tree import SearchTree
 
 RECENT = 100
-"""Games that the figures are about."""
+"""Finished games that the metrics are of."""
 
 
 class Resignation(NamedTuple):
     """When games are given up."""
 
-    at: float  # whoever is to move gives up where neither the root nor its best action is worth more
+    at: float  # whoever is to move gives up where neither the root nor its best action has a higher value
     played_on: float  # share of the games in which nobody does, so that wrong resignations are noticed
 
     def initial_memory(self, n: int) -> dict[str, Array]:
@@ -34,10 +34,10 @@ class Resignation(NamedTuple):
             memory: what `initial_memory` or `judged` returned, and the "moves" made, [N].
             rng: draws, before the first move of a game, whether it is played on.
         """
-        worth = root_action_values(tree)[np.arange(len(best)), best]
+        value = root_action_values(tree)[np.arange(len(best)), best]
         drawn = rng.random(len(best)) < self.played_on
         return {
-            "hopeless": (root_values(tree) <= self.at) & (worth <= self.at),
+            "hopeless": (root_values(tree) <= self.at) & (value <= self.at),
             "plays_on": np.where(memory["moves"] == 0, drawn, memory["plays_on"]),
         }
 
@@ -48,7 +48,7 @@ def resignation_of(at: float | None, played_on: float, bound: float | None, can_
     Args:
         at: agent.resign_at.
         played_on: agent.resign_played_on.
-        bound: of the model: a lost game is worth its negative.
+        bound: of the model: the value of a lost game is its negative.
         can_resign: of the environment.
 
     Raises:
@@ -59,7 +59,7 @@ def resignation_of(at: float | None, played_on: float, bound: float | None, can_
         return None
     if not can_resign:
         raise UsageError(
-            f"agent.resign_at is {at:g}, but this environment does not let players give up; set agent.resign_at=null"
+            f"agent.resign_at is {at:g}, but this environment does not let players resign; set agent.resign_at=null"
         )
     most = 1.0 if bound is None else bound
     if not -most <= at < 0:
@@ -78,7 +78,7 @@ class Resignations:
         self._wrong: deque[bool] = deque(maxlen=RECENT)
 
     def add(self, transition: Transition) -> None:
-        """Take a move of each game; the transition's memory has what `Resignation.judged` found."""
+        """Add a move of each game; the transition's memory has the results of `Resignation.judged`."""
         valid = transition.valid
         self._side[valid & transition.memory["hopeless"] & (self._side == 0)] = 1
         self._return[valid] += (self._side * transition.reward)[valid]
@@ -92,9 +92,9 @@ class Resignations:
         self._side[ended] = self._return[ended] = 0
 
     def metrics(self) -> Metrics:
-        """Return shares of the last games: those given up, and of those played on those that were not lost after all.
+        """Return shares of the last games: those given up; and, of those played on, those not lost after all.
 
-        A share that nothing is known of yet is left out.
+        A share of no games yet is left out.
         """
         found = {"resign/share": self._given_up, "resign/wrong": self._wrong}
         return {name: float(np.mean(games)) for name, games in found.items() if games}
@@ -105,6 +105,6 @@ class Resignations:
         return {**games, "given_up": list(self._given_up), "wrong": list(self._wrong)}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self._side, self._return = np.array(state["side"]), np.array(state["return"])
         self._given_up, self._wrong = (deque(state[name], maxlen=RECENT) for name in ("given_up", "wrong"))

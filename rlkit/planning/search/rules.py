@@ -49,14 +49,14 @@ class RuleModel:
     symmetries: Sequence[Symmetry] = ()
 
     def __init__(self, rules: Rules, num_actions: int, state_size: int):
-        """Take the rules of a world with so many actions, and so many numbers in a state."""
+        """Make a model of rules with so many actions, and so many numbers in a state."""
         self._size = state_size
         self.rules: Rules | None = rules
         self._rules = rules
         self.num_actions = num_actions
 
     def step(self, states: Array, action: Array, outcome: Array) -> ModelStep:
-        """Return what follows of `action` [B] with chance's `outcome` [B]."""
+        """Return the results of `action` [B] int64 with chance's `outcome` [B]."""
         states, reached, result = np.ascontiguousarray(states), np.empty_like(states), np.empty((len(states), 2))
         action, outcome = np.asarray(action, np.int64), np.asarray(outcome, np.int64)
         _step(self._rules.step, self._rules.data, states, action, outcome, reached, result)
@@ -87,5 +87,5 @@ class RuleModel:
         raise NotImplementedError
 
     def complete(self, states: Array, observation: Array, legal_actions: Array | None) -> Array:
-        """Return the states: they say everything."""
+        """Return the states: they are complete."""
         return states

@@ -1,4 +1,4 @@
-"""Which action is tried on the way down, and what chance makes of it.
+"""Which action is tried on the way down, and which outcome is drawn for it.
 
 Sources: Kocsis & Szepesvari (2006) for UCT; Silver et al. (2018) for PUCT.
 """
@@ -68,7 +68,7 @@ def _puct(tree: SearchTree, path: Path, b: int, node: int, rule: SelectionRule, 
         if visits[a] > 0:
             mass += total[a]
             tried += visits[a]
-    # An action that was never tried is taken to be worth what is known of the node.
+    # An action that was never tried is assumed to have the node's value.
     parent = (tree.value[b, node] + mass) / (1.0 + tried)
     best, found, marks = -np.inf, -1, path.mark.shape[1] > 0
     for a in range(visits.size):
@@ -115,7 +115,7 @@ def _draw(tree: SearchTree, path: Path, b: int, node: int, action: int) -> int:
 
 @compiled
 def descend_one(tree: SearchTree, path: Path, b: int, rule: SelectionRule) -> bool:
-    """Go down to an action whose outcome is not in the tree (True), or to a node whose value is taken as it is (False).
+    """Go down to an action whose outcome is not in the tree (True), or to a node whose value is known (False).
 
     That is where its value is known, or nothing new can be met from there on.
     """

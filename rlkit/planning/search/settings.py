@@ -1,4 +1,4 @@
-"""Settings that agents share which search before they act."""
+"""Settings of agents that search before they act."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SearchSettings:
         look_ahead: what ends a game at once is known before it is tried, see `rlkit.planning.search.Search`.
         exploration: c, of UCT or PUCT.
         gamma: discount factor.
-        keep_tree: what the last search knows of where the action led is taken over.
+        keep_tree: the next search starts from the last one's subtree.
         outcomes: of an environment that is copied, see `rlkit.planning.search.copies`.
 
     Raises:
@@ -68,7 +68,7 @@ class SelfPlaySettings:
         temperature_moves: so many first actions of an episode; then the one tried most.
         resign_at: in training, a game is given up where whoever is to move finds neither the position nor its best
             move of a higher value; None: never.
-        resign_played_on: share of the games in which nobody gives up, which tell how often that would be wrong.
+        resign_played_on: share of the games in which nobody gives up, to measure how often that would be wrong.
 
     Raises:
         UsageError: a share beyond 0 to 1, or another number that cannot be.

@@ -1,4 +1,4 @@
-"""The model of an environment: the one that it brings, its table, or copies of it."""
+"""The model of an environment: its own, its table, or copies of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rlkit.planning.search.model import Model
 
 
 def model_of(make: Callable[[], gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]], *, outcomes: int) -> Model:
-    """Return what a search can take for the rules of an environment.
+    """Return the model of an environment for a search.
 
     That is its attribute ``model`` (an `rlkit.planning.search.Model`), its ``mdp`` or Gymnasium's table ``P``, or
     copies of it.

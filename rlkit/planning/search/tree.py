@@ -20,10 +20,10 @@ class SearchTree(NamedTuple):
 
     size: Array  # [B] int64, nodes in use
     rng: Array  # [B] uint64, see rlkit.planning.search.draws
-    best: Array  # [B] bool, a node is worth what its best action is; else the mean of what followed
+    best: Array  # [B] bool, a node's value is that of its best action; else the mean of the returns
     table: Array  # [B, T] int64, nodes by their states, and one more; [B, 0] where equal states are not one node
     closed: Array  # [B, N] bool, nothing new can be met from the node on; [B, 0] where equal states are not one node
-    span: Array  # [B, 2] float64, least and greatest value of an action seen so far
+    span: Array  # [B, 2] float64, least and greatest value of an action so far
     legal: Array  # [B, N, A] bool
     prior: Array  # [B, N, A] float64
     visits: Array  # [B, N, A] int64, how often the action was tried
@@ -36,7 +36,7 @@ class SearchTree(NamedTuple):
     passed: Array  # [B, N] int64, how often the node was passed
     reward: Array  # [B, N] float64, on the way into the node
     discount: Array  # [B, N] float64, on the way into the node, gamma included
-    value: Array  # [B, N] float64, what the evaluator said; where `best`, what the node is worth by all that is known
+    value: Array  # [B, N] float64, by the evaluator; where `best`, by all that is known of the node
     lower: Array  # [B, N] float64, the greatest `low`
     upper: Array  # [B, N] float64, the greatest `high`
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from rlkit.core.types import Array, UsageError
 from rlkit.planning.games.game import Game
-from rlkit.planning.search.engine import SearchTrees, node_weights, root_action_values, weights
+from rlkit.planning.search.engine import SearchTrees, node_visit_counts, root_action_values, visit_counts
 from rlkit.planning.search.planner import SearchPlayer
 
 
@@ -18,7 +18,7 @@ class Move(NamedTuple):
     name: str
     action: int
     visits: int  # how often it was tried
-    share: float  # of what speaks for the moves, see `rlkit.planning.search.weights`
+    share: float  # of the visits, see `rlkit.planning.search.visit_counts`
     value: float  # the mean of what followed, for whoever moves; NaN where it was never tried
     prior: float  # before any search
     proved: str  # win, draw or loss, where that is certain
@@ -48,15 +48,15 @@ def analyse(player: Any, game: Game, state: Array, rng: np.random.Generator) -> 
     if not isinstance(searching, SearchPlayer):
         raise UsageError("only who searches can explain its moves: take mcts, or a run of mcts or alphazero")
     forest = searching.search(state[None], rng)
-    tree, speaks = forest.tree, weights(forest.tree, game.bound)[0]
-    worth = root_action_values(tree)[0]
+    tree, counts = forest.tree, visit_counts(forest.tree, game.bound)[0]
+    values = root_action_values(tree)[0]
     moves = [
         Move(
             game.move_name(state, action),
             action,
             int(tree.visits[0, 0, action]),
-            float(speaks[action] / speaks.sum()),
-            float(worth[action]),
+            float(counts[action] / counts.sum()),
+            float(values[action]),
             float(tree.prior[0, 0, action]),
             _proved(tree.low[0, 0, action], tree.high[0, 0, action]),
         )
@@ -72,8 +72,8 @@ def _proved(low: float, high: float) -> str:
 
 def _line(forest: SearchTrees, game: Game) -> list[str]:
     tree, node, names = forest.tree, 0, []
-    while node >= 0 and (speaks := node_weights(tree, node, game.bound)[0]).any():
-        action = int(speaks.argmax())
+    while node >= 0 and (counts := node_visit_counts(tree, node, game.bound)[0]).any():
+        action = int(counts.argmax())
         names.append(game.move_name(forest.states[0, node], action))
         node = int(tree.child[0, node, action, 0])
     return names

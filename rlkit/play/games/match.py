@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlkit.core.types import Actor, Array, Memory
-from rlkit.planning.games.game import Game, after, seen_by_mover
+from rlkit.planning.games.game import Game, after, timestep_for_mover
 
 
 class MatchResult(NamedTuple):
@@ -82,7 +82,7 @@ def _played(
             if not rows.size:
                 continue
             move, memory = players[which].act(
-                seen_by_mover(game, states[rows]), taken(memories[which], rows), explore=False, rng=rng
+                timestep_for_mover(game, states[rows]), taken(memories[which], rows), explore=False, rng=rng
             )
             put(memories[which], rows, memory)
             states[rows], reward, discount = after(game, states[rows], move)

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from rlkit.core.types import Actor, Array
-from rlkit.planning.games.game import Game, after, seen_by_mover
+from rlkit.planning.games.game import Game, after, timestep_for_mover
 from rlkit.planning.search.planner import SearchPlayer
 from rlkit.play.games.analysis import analyse
 from rlkit.play.games.players import SIMULATIONS, searcher
@@ -114,7 +114,7 @@ def _one(
 
 def _reply(game: Game, rival: Actor, state: Array, rng: np.random.Generator) -> int:
     """Return the rival's move. It remembers nothing, so that moves can be taken back."""
-    move, _ = rival.act(seen_by_mover(game, state[None]), rival.initial_memory(1), explore=False, rng=rng)
+    move, _ = rival.act(timestep_for_mover(game, state[None]), rival.initial_memory(1), explore=False, rng=rng)
     return int(move[0])
 
 

@@ -184,7 +184,7 @@ def player_of(spec: Spec, game: Game, *, checkpoint: str = "best", seconds: floa
 
 def _judge_of(spec: Spec, agent: Any) -> Judgement:
     """Return the function of an agent that says priors and values without a search."""
-    judge: Judgement | None = getattr(agent, "judge", None)
+    judge: Judgement | None = getattr(agent, "evaluate", None)
     if judge is None:
         raise UsageError(f"the agent of {spec.name} has no network that judges positions: write it without :0")
     return judge

@@ -31,7 +31,7 @@ class WindowTable:
 
     def show(self, state: Array, last: int | None, message: str) -> None:
         """Draw the board; the message goes to the title."""
-        picture = np.asarray(self._game.picture(state, last))
+        picture = np.asarray(self._game.frame(state, last))
         self._window.show(RenderedFrame(lambda: picture, False, FPS, message or self._game.name))
 
     def ask(self, state: Array) -> int | Wish:

@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 
 class View(Protocol):
-    """One environment, seen by the compiled loop.
+    """One environment, as arrays for the compiled loop.
 
     Attributes:
         chances: what it draws from.
@@ -59,7 +59,7 @@ def view_of(env: gymnasium.Env[Any, Any], *, action_mask: bool) -> View | None:
 
 
 def _steps_by_p(core: Any) -> bool:
-    """Tell whether an environment is one of Gymnasium's that step by their table ``P``, or a mere other table."""
+    """Return whether an environment is one of Gymnasium's that step by their table ``P``, or a mere other table."""
     from gymnasium.envs.toy_text import CliffWalkingEnv, FrozenLakeEnv, TaxiEnv
 
     known = (CliffWalkingEnv, FrozenLakeEnv, TaxiEnv)

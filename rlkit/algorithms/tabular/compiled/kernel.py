@@ -84,7 +84,7 @@ def share(epsilon: Epsilon, steps: int, episodes: int) -> float:
 
 @compiled
 def is_legal(m: Chances, s: int, a: int) -> bool:
-    """Tell whether an action may be chosen."""
+    """Return whether an action may be chosen."""
     return m.legal.shape[0] == 0 or m.legal[s, a]
 
 
@@ -198,7 +198,7 @@ def best_action(rule: Rule, m: Chances, table: int, s: int) -> int:
 
 @compiled
 def expected_value(rule: Rule, m: Chances, table: int, s: int, epsilon: float) -> float:
-    """Return what acting epsilon-greedily is worth."""
+    """Return the value of acting epsilon-greedily in a state."""
     total, number = 0.0, 0
     for a in range(rule.values.shape[2]):
         if is_legal(m, s, a):
@@ -210,8 +210,8 @@ def expected_value(rule: Rule, m: Chances, table: int, s: int, epsilon: float) -
 
 
 @compiled
-def worth(rule: Rule, m: Chances, table: int, s: int, epsilon: float) -> float:
-    """Return what a state is worth to a table."""
+def bootstrap_value(rule: Rule, m: Chances, table: int, s: int, epsilon: float) -> float:
+    """Return the bootstrap value of a state for a table, by the rule."""
     if rule.kind == EXPECTED_SARSA:
         return expected_value(rule, m, table, s, epsilon)
     if rule.kind == DOUBLE_Q_LEARNING:
@@ -269,7 +269,7 @@ def keep(p: Progress, i: int, s: int, a: int, s_t: int, reward: float, discount:
 
 @compiled
 def learn_episode(rule: Rule, p: Progress, v_t: float) -> None:
-    """Learn from the returns of the whole tail, an episode whose last successor is worth `v_t`."""
+    """Learn from the returns of the whole tail, an episode whose last successor has the value `v_t`."""
     length = p.counts[TAIL]
     for i in range(length - 1, -1, -1):
         v_t = p.numbers[i, 0] + p.numbers[i, 1] * v_t
@@ -330,7 +330,7 @@ def spread(
     last: bool,
     v_t: float,
 ) -> None:
-    """Learn from a step whose successor is worth `v_t`."""
+    """Learn from a step whose successor has the value `v_t`."""
     if rule.n_step > 1:
         keep(p, p.counts[TAIL], s, a, s_t, reward, discount)
         p.counts[TAIL] += 1
@@ -359,12 +359,12 @@ def cut(rule: Rule, m: Chances, p: Progress, table: int, epsilon: float) -> None
     if rule.trace_decay > 0:
         forget(p)
     elif p.counts[TAIL] > 0:
-        finish(rule, p, table, worth(rule, m, table, p.steps[p.counts[TAIL] - 1, 2], epsilon))
+        finish(rule, p, table, bootstrap_value(rule, m, table, p.steps[p.counts[TAIL] - 1, 2], epsilon))
 
 
 @compiled
 def was_greedy(rule: Rule, m: Chances, s: int, a: int) -> bool:
-    """Tell whether an action is among the best."""
+    """Return whether an action is among the best."""
     value = acted_on(rule, s, a)
     for other in range(rule.values.shape[2]):
         if is_legal(m, s, other) and not value >= acted_on(rule, s, other):
@@ -415,7 +415,7 @@ def update(
         off_policy = rule.kind != EXPECTED_SARSA and (rule.n_step > 1 or rule.trace_decay > 0)
         if off_policy and not was_greedy(rule, m, s, a):
             cut(rule, m, p, table, epsilon)
-        spread(rule, p, table, s, a, s_t, reward, discount, last, worth(rule, m, table, s_t, epsilon))
+        spread(rule, p, table, s, a, s_t, reward, discount, last, bootstrap_value(rule, m, table, s_t, epsilon))
     if p.counts[OF_UPDATE] > 0:
         p.sums[ERRORS] += p.sums[MAGNITUDE] / p.counts[OF_UPDATE]
         p.sums[EPSILONS] += epsilon

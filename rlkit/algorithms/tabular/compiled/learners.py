@@ -78,7 +78,7 @@ def _visits(agent: Any) -> int | None:
 
 
 def learns_whole_episodes(agent: Agent) -> bool:
-    """Tell whether an agent learns when an episode has ended, so that all of its steps are kept until then."""
+    """Return whether an agent learns when an episode has ended, so that all of its steps are kept until then."""
     return kind_of(agent) in (FIRST_VISIT, EVERY_VISIT)
 
 
@@ -102,7 +102,7 @@ def rule_of(agent: Agent) -> Rule | None:
 
 
 def _known_parts(agent: TabularControl) -> bool:
-    """Tell whether what an agent learns with are classes that the kernel stands for, and not somebody's own."""
+    """Return whether what an agent learns with are classes that the kernel stands for, and not somebody's own."""
     known = type(agent.states) is DiscreteStates and all(type(table) is QTable for table in agent.tables)
     return known and type(agent.traces) in (type(None), NStepReturns, EligibilityTraces)
 
@@ -150,5 +150,5 @@ def write_back(agent: Any, progress: Progress, legal: Array | None) -> None:
 def _plain(progress: Progress, i: int, legal: Array | None) -> list[Any]:
     (s, a, s_t), (reward, discount) = progress.steps[i].tolist(), progress.numbers[i].tolist()
     masks = (None, None) if legal is None else (legal[s], legal[s_t])
-    # What still learns has not ended its episode.
+    # Steps that still learn belong to episodes that have not ended.
     return plain(Step(s, a, reward, discount, s_t, False, *masks))

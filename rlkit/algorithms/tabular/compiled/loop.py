@@ -38,7 +38,7 @@ from rlkit.core.types import Agent, Array, Environment, UsageError
 from rlkit.vector.vector import SerialEnvironment, timestep
 
 STRIDE = 100_000
-"""Steps at most, so that a run can be interrupted and its progress be seen."""
+"""Steps at most, so that a run can be interrupted and shows its progress."""
 
 
 def compiled_loop(agent: Agent, env: Environment, *, action_mask: bool) -> CompiledLoop:
@@ -61,7 +61,7 @@ def compiled_loop(agent: Agent, env: Environment, *, action_mask: bool) -> Compi
         )
     if learns_whole_episodes(agent) and views[0].chances.max_steps == 0:
         raise UsageError(
-            "inner_loop=numba learns whole episodes of limited length; give the environment a limit (env.max_steps or "
+            "inner_loop=numba learns whole episodes of limited length; set the environment's limit (env.max_steps or "
             "+env.kwargs.max_episode_steps), or use inner_loop=auto"
         )
     epsilon = epsilon_of(agent.epsilon, agent.by_episode)

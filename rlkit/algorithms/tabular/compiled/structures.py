@@ -73,7 +73,7 @@ class Statistics(NamedTuple):
     errors: float  # sum over the updates since the last row of metrics
     epsilons: float  # likewise
     raw: float  # return of the episode under way
-    learner: float  # likewise, as the learner sees it
+    learner: float  # likewise, of the learner's rewards
     length: int  # its steps
     room: int  # steps that may be taken
 

@@ -103,18 +103,18 @@ class EpisodeFolder:
             return
         parts, first = self._index["parts"], len(_facts(self._index))
         name = f"part-{len(parts):05d}.npz"
-        told = [
+        episodes = [
             {"number": first + i, "length": len(episode.reward), **episode.facts}
             for i, episode in enumerate(self._waiting)
         ]
-        index = {**self._index, "parts": [*parts, {"file": name, "episodes": told}]}
+        index = {**self._index, "parts": [*parts, {"file": name, "episodes": episodes}]}
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             _write_arrays(self.path / name, _arrays(self._waiting, first))
             _write_whole(self.path / INDEX, (json.dumps(index, indent=1) + "\n").encode())
         except OSError as error:
             raise RunError(
-                f"cannot write to {self.path}: {error.strerror}; what was saved before stays: mend it and record on"
+                f"cannot write to {self.path}: {error.strerror}; what was saved before stays: fix it, then record on"
             ) from error
         self._index, self._waiting = index, []
 
