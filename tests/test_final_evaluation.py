@@ -18,9 +18,9 @@ import rlkit
 from rlkit.cli.main import main
 from rlkit.core.types import RunError, UsageError
 from rlkit.runs import launch, training
+from rlkit.runs.evaluations import Evaluations
 from rlkit.runs.launch import RESUME_KEYS
 from rlkit.runs.run import Run
-from rlkit.runs.training import Training
 
 WORDS = ("agent=q_learning", "env=frozen_lake", "tuned=none", "video=none", "logger=[csv]", "eval.episodes=3")
 PERIODS = ("eval.every=200", "checkpoint.every=200", "log.every=100")
@@ -163,7 +163,7 @@ def test_a_run_that_was_killed_before_its_final_evaluation_gets_it_on_resume(mon
 
     def resumed() -> Run:
         with monkeypatch.context() as patch:
-            patch.setattr(Training, "_evaluate", killed)
+            patch.setattr(Evaluations, "evaluate", killed)
             with pytest.raises(RunError, match="killed"):
                 small("total_steps=530", "eval.every=1000")
         [folder] = Path("runs").iterdir()

@@ -283,7 +283,7 @@ def test_learning_that_diverges_ends_in_a_line(agent: str, tmp_path: Path) -> No
     done = rlkit_command("train", f"agent={agent}", "agent.learning_rate=1e30", *words, cwd=tmp_path)
     assert done.returncode == 1
     what = r"loss/\w+ is (nan|inf) at step [\d,]+|an action's value is not a number"
-    rule = rf"rlkit: ({what}): learning has diverged; begin anew with a lower .*"
+    rule = rf"rlkit: ({what}): learning has diverged; train again with a lower .*"
     assert re.fullmatch(rule, done.stderr.splitlines()[-1])
 
 
@@ -325,7 +325,7 @@ def test_a_mistake_that_shows_late_leaves_what_was_trained(monkeypatch: pytest.M
             return score
         raise UsageError("it cannot be")
 
-    monkeypatch.setattr("rlkit.runs.training.evaluate", evaluated)
+    monkeypatch.setattr("rlkit.runs.evaluations.evaluate", evaluated)
     with pytest.raises(UsageError, match=r"^it cannot be$"):
         small()
     assert Path("runs/q_learning_frozen_lake_s0/checkpoints/200").is_dir()

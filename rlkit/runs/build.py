@@ -12,8 +12,8 @@ import gymnasium
 from gymnasium.vector import VectorEnv
 
 from rlkit.config.instantiate import Builder, Context, build, prepare
-from rlkit.config.run_config import AgentConfig, EnvironmentConfig
-from rlkit.config.schemas import Vectorization
+from rlkit.config.run_config import AgentConfig, EnvironmentConfig, TrainRunConfig
+from rlkit.config.schemas import InnerLoop, Vectorization
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Environment, UsageError
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
@@ -21,11 +21,15 @@ from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rlkit.algorithms.tabular.compiled import CompiledLoop
     from rlkit.learners.datasets import Dataset
     from rlkit.learners.estimators.epochs import OnEpoch
     from rlkit.planning.mdp import FiniteMDP
     from rlkit.planning.search import Model
     from rlkit.rendering.render_wrapper import Sink
+
+COMPILED_FROM = 100_000
+"""Steps from which a compiled loop pays for the time that it takes to load or, once, to compile."""
 
 
 def make_environment(
@@ -235,6 +239,31 @@ def _search_model(config: EnvironmentConfig, outcomes: int) -> Model:
     from rlkit.planning.search import model_of
 
     return model_of(lambda: make_single(config.in_process()), outcomes=outcomes)
+
+
+def compiled_loop(config: TrainRunConfig, agent: Agent, env: Environment) -> CompiledLoop | None:
+    """Return the compiled loop, or None: where the configuration leaves it out, or it does not pay or does not exist.
+
+    Raises:
+        UsageError: ``inner_loop=numba``, and there is none for this agent and environment.
+    """
+    asked = config.inner_loop
+    if asked is InnerLoop.python or (asked is InnerLoop.auto and not _pays(config)):
+        return None
+    from rlkit.algorithms.tabular.compiled import compiled_loop as make_loop
+
+    try:
+        return make_loop(agent, env, action_mask=config.action_mask)
+    except UsageError:
+        if asked is InnerLoop.numba:
+            raise
+        return None
+
+
+def _pays(config: TrainRunConfig) -> bool:
+    """Return whether the compiled loop may pay, before anything is imported."""
+    alone = config.num_envs == 1 and config.vectorization is Vectorization.sync and not config.preprocess
+    return alone and config.network is None and config.total_steps >= COMPILED_FROM
 
 
 @contextmanager

@@ -82,8 +82,9 @@ def _draw_map(run: Run) -> Path | None:
 def _summary(run: Run, session: Training) -> list[str]:
     """Return what a user wants to know at the end of a run."""
     lines = [f"{'stopped: ' + run.stopped if run.stopped else 'done'} at step {session.steps:,}"]
-    if session.best_step is not None:
-        lines.append(f"best evaluation: return {session.best_score:.4g} at step {session.best_step:,}")
+    evaluations = session.evaluations
+    if evaluations.best_step is not None:
+        lines.append(f"best evaluation: return {evaluations.best_score:.4g} at step {evaluations.best_step:,}")
     elif run.config.eval.every:
         lines.append(f"no evaluation yet: the first is due at step {run.config.eval.every:,} (eval.every)")
     lines.append(f"run folder: {run.directory}")
