@@ -40,7 +40,7 @@ def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = Non
 def no_number() -> RunError:
     """Return what to raise where an action's value is NaN: no action is the best, and whichever might not be legal."""
     return RunError(
-        "an action's value is not a number: learning has diverged; begin anew with a lower agent.learning_rate, or "
+        "an action's value is not a number: learning has diverged; train again with a lower agent.learning_rate, or "
         "smaller rewards"
     )
 

@@ -23,7 +23,7 @@ from rlkit.core.resources import has_display
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Array, Environment, Memory, TimeStep, UsageError
 from rlkit.play.demonstrate import Discarded
-from rlkit.play.keyboard import REPEAT, WAIT, Keys, keys_for
+from rlkit.play.keyboard import REPEAT, WAIT, KeyBindings, keys_for
 from rlkit.rendering.frames import check_picture
 from rlkit.rendering.render_wrapper import Shot
 from rlkit.rendering.video import DEFAULT_FPS
@@ -40,7 +40,7 @@ PAUSE = 0.8
 """Seconds for which the last picture of an episode stays."""
 
 CONTROLS = {"space": "space pauses", "return": "Enter discards the episode and starts anew"}
-"""Keys of games that do not wait for one, where they mean nothing in the game."""
+"""KeyBindings of games that do not wait for one, where they mean nothing in the game."""
 
 
 def play_in_window(run: Run, episodes: int, seed: int, fps: int | None) -> list[float]:
@@ -163,7 +163,7 @@ class Window:
         """Wait until the next step is due."""
         self._clock.tick(self._fps or self._own_fps)
 
-    def wait_for(self, wanted: Keys) -> str:
+    def wait_for(self, wanted: KeyBindings) -> str:
         """Return the next key pressed that is one of `wanted`."""
         while True:
             pressed = self.press()
@@ -243,7 +243,7 @@ def _find_screen(pygame: Any) -> None:
 class Person:
     """A person's actions."""
 
-    def __init__(self, window: Window, keys: Keys):
+    def __init__(self, window: Window, keys: KeyBindings):
         """Take the actions that `keys` says for what is pressed in `window`."""
         self._window = window
         self._keys = keys
@@ -271,12 +271,12 @@ class Person:
         return self._last if self._keys.idle is REPEAT else self._keys.idle
 
 
-def controls_beside(keys: Keys) -> frozenset[str]:
+def controls_beside(keys: KeyBindings) -> frozenset[str]:
     """Return the keys of `CONTROLS` that a game leaves free; none where it waits for keys anyway."""
     return frozenset() if keys.idle is WAIT else frozenset(CONTROLS) - keys.names
 
 
-def _keys(config: EnvironmentConfig) -> Keys:
+def _keys(config: EnvironmentConfig) -> KeyBindings:
     """Return the keys of a run's environment, from one that is made only to be asked."""
     env = build.make_single(config.in_process(), render_mode="rgb_array")
     try:

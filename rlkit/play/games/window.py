@@ -6,12 +6,12 @@ import numpy as np
 
 from rlkit.core.types import Array, UsageError
 from rlkit.planning.games.game import Game, legal_moves
-from rlkit.play.games.person import Wish
+from rlkit.play.games.person import Command
 from rlkit.play.human import Window
 from rlkit.rendering.render_wrapper import Shot
 
 TOLD = "click to move, H for a hint, U to undo, Esc to end"
-KEYS = {"h": Wish.hint, "u": Wish.undo}
+KEYS = {"h": Command.hint, "u": Command.undo}
 FPS = 30
 
 
@@ -34,8 +34,8 @@ class WindowTable:
         picture = np.asarray(self._game.picture(state, last))
         self._window.show(Shot(lambda: picture, False, FPS, message or self._game.name))
 
-    def ask(self, state: Array) -> int | Wish:
-        """Return the move of a click on the board, or the wish of a key."""
+    def ask(self, state: Array) -> int | Command:
+        """Return the move of a click on the board, or the command of a key."""
         while True:
             pressed = self._window.press()
             if isinstance(pressed, tuple):
