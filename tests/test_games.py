@@ -324,12 +324,12 @@ class TestVerbs:
     @pytest.mark.parametrize(
         ("words", "complaint"),
         [
-            ("match mcts random", "nothing says which game is played: give a run, or env=connect_four"),
+            ("match mcts random", "nothing says which game is played: name a run, or env=connect_four"),
             ("match mcts env=connect_four", "a match needs two or more different players"),
             ("match mcts random games=3 env=connect_four", "games is 3; it must be even"),
             ("match mcts random env=cartpole", "makes no game with turns"),
             ("match perfect random env=gomoku", "nobody has solved Gomoku"),
-            ("match mcts players=[random] env=connect_four", "give the players either as words or as players=[…]"),
+            ("match mcts players=[random] env=connect_four", "type the players either as words or as players=[…]"),
             ("match nowhere/run random", "there is no run nowhere/run"),
             ("match nowhere/run@all random", "there is no run nowhere/run"),
             ("analyse player=random env=connect_four", "only who searches can explain its moves"),

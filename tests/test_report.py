@@ -367,9 +367,9 @@ def test_mistakes_get_one_line(runs: list[Path]) -> None:
     assert wrong.startswith("there is no run runs/q_learning_frozen_lake_s9 (no config.yaml in it); did you mean q_")
     assert told("runs") == "runs is not a run, but holds 6 runs: rlkit report runs/*"
     assert told(str(runs[-1]), "outt=x") == "there is no key outt; did you mean out?"
-    assert told(str(runs[-1]), "out=runs").startswith("out=runs is a folder; give a file")
+    assert told(str(runs[-1]), "out=runs").startswith("out=runs is a folder; name a file")
     assert told(str(runs[-1]), f"out={runs[-1]}/config.yaml/x.html").startswith("out=")
-    assert told(str(runs[-1]), "runs=[x]") == "give the run folders either as words or as runs=[…], not both"
+    assert told(str(runs[-1]), "runs=[x]") == "type the run folders either as words or as runs=[…], not both"
     assert not Path("report.html").exists()
 
 

@@ -61,7 +61,7 @@ def test_a_signal_writes_a_checkpoint_and_resume_ends_the_same(number: int, stat
     stopped.send_signal(number)
     code, output, errors = ended(stopped)
     assert (code, errors) == (status, "")
-    assert "go on: rlkit train resume=runs/case" in output
+    assert "resume: rlkit train resume=runs/case" in output
     resumed = start(tmp_path / "stopped", "resume=runs/case")
     assert ended(resumed)[0] == 0
     assert kills.compare(tmp_path / "whole/runs/case", tmp_path / "stopped/runs/case") == []

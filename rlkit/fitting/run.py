@@ -54,7 +54,7 @@ class FitRun:
 
     @property
     def default_name(self) -> str:
-        """The name that the run has where none is given."""
+        """The name of the run unless one is set."""
         return fit_name(self.config)
 
     @cached_property

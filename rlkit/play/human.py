@@ -1,4 +1,4 @@
-"""A person at the keyboard, as the agent of an environment whose pictures are shown in a window.
+"""A person at the keyboard, as the agent of an environment whose frames are shown in a window.
 
 `gymnasium.utils.play` was looked at and left: it seeds every episode alike, counts no scores, and chooses a drawing
 backend for the whole process. Its convention is kept: an environment can say its own keys by ``get_keys_to_action()``.
@@ -31,15 +31,15 @@ from rlkit.runs import build
 from rlkit.runs.run import Run
 
 HEIGHT = 480
-"""Pictures are enlarged by the whole factor that brings them nearest to this height."""
+"""Frames are enlarged by the whole factor that brings them nearest to this height."""
 
 UNSEEN = ("dummy", "offscreen", "evdev")
 """SDL's drivers that show nothing."""
 
 PAUSE = 0.8
-"""Seconds for which the last picture of an episode stays."""
+"""Seconds for which the last frame of an episode stays."""
 
-CONTROLS = {"space": "space pauses", "return": "Enter discards the episode and starts anew"}
+CONTROLS = {"space": "space pauses", "return": "Enter discards the episode and starts again"}
 """KeyBindings of games that do not wait for one, where they mean nothing in the game."""
 
 
@@ -68,7 +68,7 @@ def play_in_window(run: Run, episodes: int, seed: int, fps: int | None) -> list[
 
 @contextmanager
 def at_the_keys(config: EnvironmentConfig, title: str, fps: int | None) -> Iterator[tuple[Person, Environment]]:
-    """Give a person at the keys of an environment, and the environment; a closed window ends it.
+    """Yield a person at the keys of an environment, and the environment; a closed window ends it.
 
     Raises:
         UsageError: as `play_in_window`.
@@ -87,7 +87,7 @@ def at_the_keys(config: EnvironmentConfig, title: str, fps: int | None) -> Itera
 
 
 def _play_episode(person: Person, env: Environment, seed: int, rng: np.random.Generator) -> tuple[float, int]:
-    """Return return and length of an episode, begun anew as often as the person wants."""
+    """Return return and length of an episode, begun again as often as the person wants."""
     while True:
         try:
             [episode] = evaluate(person, env, episodes=1, max_steps=sys.maxsize, rng=rng, episode_seeds=[seed])
@@ -101,14 +101,14 @@ class Closed(Exception):  # noqa: N818 - not an error: the person has had enough
 
 
 class Window:
-    """Shows pictures and hands on what is pressed."""
+    """Shows frames and passes on what is pressed."""
 
     def __init__(self, title: str, fps: int | None = None, controls: frozenset[str] = frozenset()):
-        """Find a screen; open when the first picture comes.
+        """Find a screen; open with the first frame.
 
         Args:
             title: of the window.
-            fps: stands in for the environment's own where given.
+            fps: frames per second instead of the environment's own; None: its own.
             controls: those of `CONTROLS` that work.
 
         Raises:
@@ -137,16 +137,16 @@ class Window:
         self.at_start = True
 
     def show(self, shot: Shot) -> None:
-        """Show a picture, the score in the title; an episode's last one stays for a moment before the next begins."""
+        """Show a frame, the score in the title; an episode's last one stays for a moment before the next begins."""
         if shot.first and not self.at_start:
             self._rest(PAUSE)
         self.at_start, self._own_fps = shot.first, shot.fps
-        picture = check_picture(shot.draw())
-        zoom = max(1, round(HEIGHT / picture.shape[0]))
-        size = (picture.shape[1] * zoom, picture.shape[0] * zoom)
+        frame = check_picture(shot.draw())
+        zoom = max(1, round(HEIGHT / frame.shape[0]))
+        size = (frame.shape[1] * zoom, frame.shape[0] * zoom)
         if self._screen is None:
             self._open(size)
-        surface = self._pygame.surfarray.make_surface(picture.swapaxes(0, 1))
+        surface = self._pygame.surfarray.make_surface(frame.swapaxes(0, 1))
         self._screen.blit(self._pygame.transform.scale(surface, size), (0, 0))
         self.say(shot.caption)
         self._pygame.display.flip()
@@ -171,7 +171,7 @@ class Window:
                 return pressed
 
     def press(self) -> str | tuple[float, float]:
-        """Return the next key pressed, or where the mouse was: (row, column), a side of the picture being 1."""
+        """Return the next key pressed, or where the mouse was: (row, column), each from 0 to 1."""
         while True:
             self._presence()
             if self._presses:
@@ -210,7 +210,7 @@ class Window:
         pygame = self._pygame
         for event in pygame.event.get():
             if event.type == pygame.QUIT or (event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE):
-                # Told where an action is asked for: whatever else an environment is doing now, it ends in order.
+                # Raised where an action is asked for: what the environment is doing now ends in order.
                 self._closed = True
             elif event.type == pygame.KEYDOWN and (name := pygame.key.name(event.key)) in self.controls:
                 self._paused ^= name == "space"

@@ -33,11 +33,11 @@ BUTTONS = {"UP": "up", "DOWN": "down", "LEFT": "left", "RIGHT": "right", "FIRE":
 
 
 class KeyBindings(NamedTuple):
-    """The keys of an environment."""
+    """The keys of an environment, and the actions that they stand for."""
 
     actions: Mapping[Combination, Any]
     idle: Any  # WAIT, REPEAT, or the action while no key is pressed
-    told: str = ""  # what a person is told of them, where that is not their list
+    description: str = ""  # for a person; empty: their list
 
     @property
     def names(self) -> frozenset[str]:
@@ -54,13 +54,13 @@ class KeyBindings(NamedTuple):
         return None
 
     def __str__(self) -> str:
-        """Tell a person in one line what to press."""
-        if self.told:
-            return f"keys: {self.told}"
-        told: dict[str, list[str]] = {}
+        """Return a line that says what to press."""
+        if self.description:
+            return f"keys: {self.description}"
+        names_of: dict[str, list[str]] = {}
         for combination, action in self.actions.items():
-            told.setdefault(str(action), []).append("+".join(sorted(combination)))
-        pressed = ", ".join(f"{' or '.join(names)} = {action}" for action, names in told.items())
+            names_of.setdefault(str(action), []).append("+".join(sorted(combination)))
+        pressed = ", ".join(f"{' or '.join(names)} = {action}" for action, names in names_of.items())
         idle = self.idle.value if isinstance(self.idle, Idle) else f"{self.idle} while no key is pressed"
         return f"keys: {pressed}; {idle}"
 

@@ -158,7 +158,7 @@ def _text(value: Any) -> str:
 
 
 def _labels(members: Sequence[Sequence[AnyRun]]) -> list[str]:
-    """Return a name for each group: that of its only run where it was given one, else what its runs share."""
+    """Return a name for each group: that of its only run where that was set, else what its runs share."""
     names = [_base_name(runs) for runs in members]
     for name in {name for name in names if names.count(name) > 1}:
         alike = [i for i, other in enumerate(names) if other == name]

@@ -70,9 +70,9 @@ def write(
 def render(groups: Sequence[Group], scores: Mapping[int, GroupScore], media: Media) -> str:
     """Return the whole page; `scores` has those of groups whose agent was trained, by their number."""
     trained = [group for group in groups if not group.fitted]
-    learnt = [group for group in groups if group.fitted]
+    of_fits = [group for group in groups if group.fitted]
     of_agents = [*_panels(trained), *_table(trained, [scores[group.number] for group in trained])] if trained else []
-    of_learners = [*fitted.panels(_by_environment(learnt))] if learnt else []
+    of_learners = [*fitted.panels(_by_environment(of_fits))] if of_fits else []
     body = "\n".join([*_head(groups), *of_agents, *of_learners, *_settings(groups)])
     details = "\n".join(_details(groups, scores, media))
     return (
@@ -81,13 +81,13 @@ def render(groups: Sequence[Group], scores: Mapping[int, GroupScore], media: Med
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<title>{escape(_title(groups))}</title>\n<link rel="icon" href="data:,">\n'
         f"<style>\n{_file('page.css')}</style>\n"
-        f"</head>\n<body>\n{body}\n{details}\n<footer><h2>How to read this</h2>{_method(trained, learnt)}</footer>\n"
+        f"</head>\n<body>\n{body}\n{details}\n<footer><h2>How to read this</h2>{_method(trained, of_fits)}</footer>\n"
         f"<script>\n{_file('page.js')}</script>\n</body>\n</html>\n"
     )
 
 
-def _method(trained: Sequence[Group], learnt: Sequence[Group]) -> str:
-    return "\n".join([*([METHOD] if trained else []), *([fitted.METHOD] if learnt else [])])
+def _method(trained: Sequence[Group], of_fits: Sequence[Group]) -> str:
+    return "\n".join([*([METHOD] if trained else []), *([fitted.METHOD] if of_fits else [])])
 
 
 def _file(name: str) -> str:

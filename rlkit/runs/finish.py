@@ -1,4 +1,4 @@
-"""The end of a run: its curve, its map, its video, and what the user is told."""
+"""The end of a run: its curve, its map, its video, and the lines for the user."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _summary(run: Run, session: Training) -> list[str]:
     if session.interrupted:
         if session.resumes_at < session.steps:
             lines.append(f"the environment's state cannot be read: it goes on from step {session.resumes_at:,}")
-        lines.append(f"go on: rlkit train resume={run.directory}")
+        lines.append(f"resume: rlkit train resume={run.directory}")
     else:
         lines.append(f"score it: rlkit eval run={run.directory}   watch it: rlkit play run={run.directory}")
     return lines

@@ -85,8 +85,8 @@ def _names(data: Dataset, outcome: Outcome) -> list[str] | None:
     if len(outcome.pipeline) == 1:
         return list(data.features) or None
     try:
-        given = list(data.features) or None
-        names = outcome.pipeline[:-1].get_feature_names_out(given)
+        features = list(data.features) or None
+        names = outcome.pipeline[:-1].get_feature_names_out(features)
     except (AttributeError, ValueError):  # a transformer without names
         return None
     return [str(name).partition("__")[2] or str(name) for name in names]

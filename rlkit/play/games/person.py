@@ -18,7 +18,7 @@ from rlkit.play.human import Closed
 
 
 class Command(Enum):
-    """What a person may want instead of a move."""
+    """What a person can ask for instead of a move."""
 
     hint = "hint"
     undo = "undo"
@@ -51,7 +51,7 @@ class Moment(NamedTuple):
 def play_person(
     game: Game, rival: Actor, table: BoardDisplay, *, episodes: int, rng: np.random.Generator
 ) -> list[float]:
-    """Let a person play games, who begins the first of them and then every other one; return what each was worth.
+    """Let a person play games, who begins the first of them and then every other one; return the score of each.
 
     Args:
         game: what is played.
@@ -71,7 +71,7 @@ def play_person(
 
 
 def adviser(game: Game, rival: Actor, rng: np.random.Generator) -> Callable[[Array], str]:
-    """Return what gives hints: the rival's own search, or one with random play where it has none."""
+    """Return a function that gives hints: the rival's own search, or one with random play where it has none."""
     own = getattr(rival, "player", rival)
     searching = own if isinstance(own, SearchPlayer) else searcher(game, SIMULATIONS, None)
 

@@ -16,7 +16,7 @@ class TerminalTable:
     """Draws the board and reads a line."""
 
     def __init__(self, game: Game, read: Callable[[str], str] = input, write: Callable[[str], None] = print):
-        """Play `game`; lines are read by `read`, which is given the prompt, and written by `write`."""
+        """Play `game`; lines are read by `read`, which gets the prompt, and written by `write`."""
         self._game, self._read, self._write = game, read, write
         write(COMMANDS)
 

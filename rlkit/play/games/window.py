@@ -10,7 +10,7 @@ from rlkit.play.games.person import Command
 from rlkit.play.human import Window
 from rlkit.rendering.render_wrapper import Shot
 
-TOLD = "click to move, H for a hint, U to undo, Esc to end"
+HELP = "click to move, H for a hint, U to undo, Esc to end"
 KEYS = {"h": Command.hint, "u": Command.undo}
 FPS = 30
 
@@ -22,17 +22,17 @@ class WindowTable:
         """Open a window for `game`.
 
         Raises:
-            UsageError: there is no display, or the game has no picture.
+            UsageError: there is no display, or the game draws no frames.
         """
         if not game.draws:
-            raise UsageError(f"{game.name} has no picture: play it in the terminal, with terminal=true")
+            raise UsageError(f"{game.name} draws no frames: play it in the terminal, with terminal=true")
         self._game = game
-        self._window = Window(f"{title}: {TOLD}")
+        self._window = Window(f"{title}: {HELP}")
 
     def show(self, state: Array, last: int | None, message: str) -> None:
         """Draw the board; the message goes to the title."""
-        picture = np.asarray(self._game.picture(state, last))
-        self._window.show(Shot(lambda: picture, False, FPS, message or self._game.name))
+        frame = np.asarray(self._game.picture(state, last))
+        self._window.show(Shot(lambda: frame, False, FPS, message or self._game.name))
 
     def ask(self, state: Array) -> int | Command:
         """Return the move of a click on the board, or the command of a key."""
