@@ -98,7 +98,7 @@ def train(*overrides: str, callbacks: Sequence[Callback] = (), **keys: Any) -> R
     Args:
         overrides: as on the command line, e.g. ``"agent=dqn", "env=cartpole", "eval.every=5000"``.
         callbacks: listen to the run, beside those of the configuration. Where a run is resumed, those whose state it
-            depends on are given again.
+            depends on are passed again.
         keys: the same as overrides for simple keys, e.g. ``seed=1``.
 
     Raises:

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-FIT = (
-    "learner=cnn network@learner.torso=small learner.scale=255 learner.n_epochs=2 data=npz logger=[csv] pictures=false"
-)
+FIT = "learner=cnn network@learner.torso=small learner.scale=255 learner.n_epochs=2 data=npz logger=[csv] plots=false"
 """Words of ``rlkit fit``, for `frames`."""
 
 

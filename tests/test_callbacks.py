@@ -169,7 +169,7 @@ def test_a_run_that_stopped_goes_on_only_where_it_is_given_more(
     capsys.readouterr()
     again = rlkit.train(f"resume={run.directory}", callbacks=[Quits("evaluation", 200)])
     assert again.stopped == "enough evaluations"
-    assert "the run stopped at step 200: enough evaluations; give it a total_steps to go on" in capsys.readouterr().out
+    assert "the run stopped at step 200: enough evaluations; set total_steps to go on" in capsys.readouterr().out
     longer = rlkit.train(f"resume={run.directory}", "total_steps=500", callbacks=[Quits("evaluation", 200)])
     assert (longer.stopped, longer.checkpoints[-1]) == (None, 500)
 
@@ -296,7 +296,7 @@ def test_a_state_that_nobody_is_there_for_is_said_so(capsys: pytest.CaptureFixtu
     run = small("logger=[csv,terminal]", callbacks=[Counter("a.json")])
     capsys.readouterr()
     rlkit.train(f"resume={run.directory}", "total_steps=700")
-    assert "Counter is not there any more: what it remembers is not kept" in capsys.readouterr().out
+    assert "Counter is not there any more: its state is left out of further checkpoints" in capsys.readouterr().out
 
 
 def examples(kind: str) -> list[str]:

@@ -32,7 +32,10 @@ def test_a_broken_environment_gives_status_1_and_the_rule(capsys: pytest.Capture
 
     output = capsys.readouterr().out
     assert status == 1
-    assert "  FAIL  rewards_are_finite_numbers: step 7 gave the reward nan (float); it must be a finite float" in output
+    assert (
+        "  FAIL  rewards_are_finite_numbers: step 7 returned the reward nan (float); it must be a finite float"
+        in output
+    )
     assert output.endswith("broken: rewards_are_finite_numbers\n")
 
 

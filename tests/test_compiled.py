@@ -22,7 +22,7 @@ from rlkit.algorithms.tabular.compiled_rules import CompiledRule
 from rlkit.algorithms.tabular.traces import EligibilityTraces, Step
 from rlkit.core.schedules import Constant, Exponential, Linear, Multiplicative
 from rlkit.core.types import RunError, UsageError
-from rlkit.runs import training
+from rlkit.runs import build
 from toys import assert_same
 
 AGENTS = ("q_learning", "double_q_learning", "sarsa", "expected_sarsa")
@@ -228,8 +228,8 @@ def test_a_subclass_with_a_rule_of_its_own_is_not_run_by_the_kernel_of_its_base(
     with pytest.raises(UsageError, match="learns by q_learning"):
         compiled_loop(play.agent, play.env, action_mask=False)
     words = f"agent=q_learning agent._target_={kind.__module__}.{kind.__name__} env=frozen_lake tuned=none seed=4"
-    config = configured(f"{words} total_steps={training.COMPILED_FROM}")
-    assert training.compiled(config, play.agent, play.env) is None, "inner_loop=auto takes the Python loop"
+    config = configured(f"{words} total_steps={build.COMPILED_FROM}")
+    assert build.compiled_loop(config, play.agent, play.env) is None, "inner_loop=auto takes the Python loop"
 
 
 def test_traces_of_ones_own_are_not_compiled() -> None:
@@ -302,7 +302,7 @@ def test_a_number_of_episodes_ends_either_loop(tmp_path: Path) -> None:
     assert rows[0] == rows[1]
     assert len(rows[0].splitlines()) == 121
     again = succeed("train", "resume=numba", cwd=tmp_path)
-    assert "give it a total_episodes beyond that" in again
+    assert "set a greater total_episodes to go on" in again
     succeed("train", "resume=numba", "total_episodes=200", "inner_loop=python", cwd=tmp_path)
     assert len((tmp_path / "numba" / "episodes.csv").read_text().splitlines()) == 201
 

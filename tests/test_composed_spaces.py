@@ -354,7 +354,7 @@ def test_the_contracts_of_environments_and_agents_hold_for_trees() -> None:
 @pytest.mark.parametrize(
     ("wrong", "line"),
     [
-        (lambda shown: {**shown, "image": shown["image"].astype(float)}, "gave an observation float64"),
+        (lambda shown: {**shown, "image": shown["image"].astype(float)}, "returned an observation float64"),
         (lambda shown: {"image": shown["image"]}, "with other parts than Dict"),
     ],
     ids=["dtype", "parts"],

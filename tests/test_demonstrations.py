@@ -274,11 +274,11 @@ class TestData:
             "learner=logistic",
             "data=episodes",
             f"data.path={path}",
-            "pictures=false",
+            "plots=false",
             "logger=[csv]",
             run_dir=str(tmp_path / "run"),
         )
-        assert run.figures["test/accuracy"] > 0.8
+        assert run.final_metrics["test/accuracy"] > 0.8
 
     def test_pictures_keep_their_shape(self, tmp_path: Path) -> None:
         folder = EpisodeFolder(tmp_path / "e", ABOUT, save_every=1)

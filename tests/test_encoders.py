@@ -128,9 +128,7 @@ def test_what_does_not_fit_is_refused_in_one_line(workplace: Path) -> None:
     words = [*AGENTS["dqn"].split(), *CATCH.split()]
     encoder(workplace, name="wide", shape=(24, 28))
     encoder(workplace, "learner.scale=max", name="dim", top=100)
-    tree = (
-        f"learner=tree_classifier data=npz data.path={workplace / 'encoder.npz'} name=tree logger=[csv] pictures=false"
-    )
+    tree = f"learner=tree_classifier data=npz data.path={workplace / 'encoder.npz'} name=tree logger=[csv] plots=false"
     rlkit.fit(*tree.split())
     for given, message in (
         ("network.freeze=true", r"network.freeze=true needs network.encoder=<a run of rlkit fit learner=cnn>"),

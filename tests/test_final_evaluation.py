@@ -17,10 +17,10 @@ from gymnasium import spaces
 import rlkit
 from rlkit.cli.main import main
 from rlkit.core.types import RunError, UsageError
-from rlkit.runs import launch, training
+from rlkit.runs import evaluations, session
+from rlkit.runs.evaluations import Evaluations
 from rlkit.runs.launch import RESUME_KEYS
 from rlkit.runs.run import Run
-from rlkit.runs.training import Training
 
 WORDS = ("agent=q_learning", "env=frozen_lake", "tuned=none", "video=none", "logger=[csv]", "eval.episodes=3")
 PERIODS = ("eval.every=200", "checkpoint.every=200", "log.every=100")
@@ -163,7 +163,7 @@ def test_a_run_that_was_killed_before_its_final_evaluation_gets_it_on_resume(mon
 
     def resumed() -> Run:
         with monkeypatch.context() as patch:
-            patch.setattr(Training, "_evaluate", killed)
+            patch.setattr(Evaluations, "evaluate", killed)
             with pytest.raises(RunError, match="killed"):
                 small("total_steps=530", "eval.every=1000")
         [folder] = Path("runs").iterdir()
@@ -191,7 +191,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
         def interruptions() -> Iterator[Callable[[], str | None]]:
             yield reason
 
-        monkeypatch.setattr(launch, "interruptions", interruptions)
+        monkeypatch.setattr(session, "interruptions", interruptions)
 
     return after
 
@@ -249,13 +249,13 @@ def test_planners_that_learn_nothing_are_evaluated_too() -> None:
 
 def test_each_evaluation_has_episodes_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[int]] = []
-    evaluate = training.evaluate
+    evaluate = evaluations.evaluate
 
     def noting(*args: Any, **keys: Any) -> Any:
         seen.append(list(keys["episode_seeds"]))
         return evaluate(*args, **keys)
 
-    monkeypatch.setattr(training, "evaluate", noting)
+    monkeypatch.setattr(evaluations, "evaluate", noting)
     small("total_steps=650", "eval.every=300", "eval.episodes=20")
     assert len(seen) == 3
     assert all(len(set(seeds)) == 20 for seeds in seen)

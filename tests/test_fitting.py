@@ -1,4 +1,4 @@
-"""`rlkit fit` and `rlkit predict`, with scikit-learn's estimators: figures, files, pictures, predictions, mistakes."""
+"""`rlkit fit` and `rlkit predict`, with scikit-learn's estimators: metrics, files, plots, predictions, mistakes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LOGISTIC = ("learner=sklearn", "learner.estimator=sklearn.linear_model.LogisticR
 KMEANS = ("learner=sklearn", "learner.estimator=sklearn.cluster.KMeans")
 WORDS = "prepare.words._target_=sklearn.feature_extraction.text.CountVectorizer"
 POPULAR = ("learner=sklearn", "learner.estimator=test_fitting.Popular")
-QUIET = ("logger=[csv]", "pictures=false")
+QUIET = ("logger=[csv]", "plots=false")
 
 
 @pytest.fixture(autouse=True)
@@ -119,9 +119,9 @@ class TestRun:
         train, test = train_test_split(np.arange(150), test_size=0.2, random_state=seed, stratify=y)
         tree = DecisionTreeClassifier(max_depth=2, random_state=Seeds(3).number("learner"))
         tree.fit(X[np.sort(train)], y[np.sort(train)])
-        assert run.figures["train/accuracy"] == accuracy_score(y[train], tree.predict(X[train]))
-        assert run.figures["test/accuracy"] == accuracy_score(y[test], tree.predict(X[test]))
-        assert run.figures["test/f1"] == pytest.approx(f1_score(y[test], tree.predict(X[test]), average="macro"))
+        assert run.final_metrics["train/accuracy"] == accuracy_score(y[train], tree.predict(X[train]))
+        assert run.final_metrics["test/accuracy"] == accuracy_score(y[test], tree.predict(X[test]))
+        assert run.final_metrics["test/f1"] == pytest.approx(f1_score(y[test], tree.predict(X[test]), average="macro"))
         rows = table(run.directory / "predictions.csv")
         assert rows[0] == ["class", "predicted"]
         assert len(rows) == 31
@@ -132,20 +132,20 @@ class TestRun:
         assert run.directory == Path("runs/sklearn_iris_DecisionTreeClassifier_s0")
         files = {path.name for path in run.directory.iterdir()}
         assert files == {
-            *("config.yaml", "versions.json", "metrics.csv", "timings.csv", "figures.json", "train.log"),
+            *("config.yaml", "versions.json", "metrics.csv", "timings.csv", "metrics.json", "train.log"),
             *("model", "predictions.csv"),
         }
         assert run.metrics["step"].tolist() == [1, 2, 3]
-        assert run.metrics["train/accuracy"][-1] == run.figures["train/accuracy"] == 1
+        assert run.metrics["train/accuracy"][-1] == run.final_metrics["train/accuracy"] == 1
         mean = run.metrics["fold/accuracy"].mean()
-        assert run.figures["folds/accuracy_mean"] == pytest.approx(mean)
+        assert run.final_metrics["folds/accuracy_mean"] == pytest.approx(mean)
         assert "time/fit_seconds" in (run.directory / "timings.csv").read_text()
         assert fit(*TREE, "data=iris").directory.name == "sklearn_iris_DecisionTreeClassifier_s0-2"
 
     def test_equal_runs_leave_equal_files(self) -> None:
         first, second = (fit(*TREE, "data=moons", "+learner.splitter=random", seed=5) for _ in range(2))
         other = fit(*TREE, "data=moons", "+learner.splitter=random", seed=6)
-        for name in ("metrics.csv", "figures.json", "predictions.csv", "model/0/arrays.npz", "model/0/state.json"):
+        for name in ("metrics.csv", "metrics.json", "predictions.csv", "model/0/arrays.npz", "model/0/state.json"):
             content = (first.directory / name).read_bytes()
             assert content == (second.directory / name).read_bytes(), name
             assert content != (other.directory / name).read_bytes(), name
@@ -173,7 +173,7 @@ class TestRun:
         run = fit("learner=sklearn", "learner.estimator=test_fitting.Forgetful", "data=iris")
         assert run.metrics["step"].tolist() == [0, 1, 2]
         assert run.metrics["cost"].tolist() == [3, 2, 1]
-        told = rlkit.fit("pictures=false", "learner=sklearn", "learner.estimator=test_fitting.Forgetful")
+        told = rlkit.fit("plots=false", "learner=sklearn", "learner.estimator=test_fitting.Forgetful")
         log = (told.directory / "train.log").read_text()
         assert "Forgetful: it did not converge\n" in log
         assert "no model: Forgetful.stream_ is a TextIOWrapper, which is no plain data" in log
@@ -185,13 +185,13 @@ class TestRun:
         from rlkit.learners.datasets.bundled import load
 
         rows = load("diabetes").rows
-        assert run.figures["train/r2"] == pytest.approx(r2_score(rows.y, run.predict(rows.X)))
-        assert run.figures["train/rmse"] == pytest.approx(np.sqrt(((rows.y - run.predict(rows.X)) ** 2).mean()))
-        assert not any(name.startswith("test/") for name in run.figures)
+        assert run.final_metrics["train/r2"] == pytest.approx(r2_score(rows.y, run.predict(rows.X)))
+        assert run.final_metrics["train/rmse"] == pytest.approx(np.sqrt(((rows.y - run.predict(rows.X)) ** 2).mean()))
+        assert not any(name.startswith("test/") for name in run.final_metrics)
         assert not (run.directory / "predictions.csv").exists()
 
     def test_wandb_gets_the_figures_offline(self) -> None:
-        run = rlkit.fit(*TREE, "data=iris", "logger=[csv,wandb]", "pictures=false", "logger.wandb.mode=offline")
+        run = rlkit.fit(*TREE, "data=iris", "logger=[csv,wandb]", "plots=false", "logger.wandb.mode=offline")
         files = list((run.directory / "wandb").glob("offline-run-*/*.wandb"))
         assert len(files) == 1
         assert b"test/accuracy" in files[0].read_bytes()
@@ -199,7 +199,7 @@ class TestRun:
         assert {run.job_type for run in described} == {"fit"}
 
     def test_epochs_are_told_while_they_pass(self) -> None:
-        words = ("data=wine", "prepare=standardize", "folds=2", "logger.terminal.line_seconds=0", "pictures=false")
+        words = ("data=wine", "prepare=standardize", "folds=2", "logger.terminal.line_seconds=0", "plots=false")
         run = rlkit.fit("learner=mlp", "learner.n_epochs=3", "learner.hidden_layer_sizes=[4]", *words)
         told = (run.directory / "train.log").read_text().splitlines()
         epochs = [line for line in told if line.startswith("epoch ")]
@@ -218,7 +218,7 @@ class TestRecommender:
 
     def test_ranking_is_scored_beside_what_is_popular(self) -> None:
         run = fit(*POPULAR, *self.DATA, at=5)
-        assert run.figures["test/precision_at_5"] == run.figures["popularity/precision_at_5"] > 0
+        assert run.final_metrics["test/precision_at_5"] == run.final_metrics["popularity/precision_at_5"] > 0
         assert run.metrics["validation_rmse"].tolist()[:3] == [2, 1, 2 / 3]
         rows = table(run.directory / "predictions.csv")
         assert rows[0] == ["user", "rank", "item", "name"]
@@ -321,12 +321,12 @@ def test_held_out_rows_of_a_class_that_was_never_shown_are_not_watched() -> None
     shown, rest = y[:20] < 2, np.arange(20, 30)
     learner = Pipeline([("learner", MLPClassifier((4,), n_epochs=3, random_state=0))])
     parts = Split(Rows(X[:20][shown], y[:20][shown]), Rows(X[rest], y[rest]))
-    model = fitted(learner, parts, lambda epoch, epochs, figures: None, lambda line: None)[-1]
+    model = fitted(learner, parts, lambda epoch, epochs, metrics: None, lambda line: None)[-1]
     known = y[rest] < 2
     alone = clone(learner[-1]).fit(parts.train.X, parts.train.y, validation=(X[rest][known], y[rest][known]))
     assert model.validation_cost_ == alone.validation_cost_
     only = parts._replace(test=Rows(X[rest][~known], y[rest][~known]))
-    assert not fitted(learner, only, lambda epoch, epochs, figures: None, lambda line: None)[-1].validation_cost_
+    assert not fitted(learner, only, lambda epoch, epochs, metrics: None, lambda line: None)[-1].validation_cost_
 
 
 def test_f1_is_that_of_precision_and_recall() -> None:
@@ -354,7 +354,7 @@ def test_figures_of_folds_are_told_with_their_deviation() -> None:
 ONE_COLUMN = {"data.png", "boundaries.png", "tree.png", "predictions.png"}
 
 
-class TestPictures:
+class TestPlots:
     @pytest.mark.parametrize(
         ("words", "wanted"),
         [
@@ -445,8 +445,8 @@ class TestPredict:
             (["input=narrow.csv"], "input=narrow.csv has no column sepal_length; did you mean sepal_lenght?"),
             (["input=wide.npz"], "input=wide.npz has 5 columns, and the model takes 4"),
             (["input=wide.npz", "array=Y"], "array=Y is no array of wide.npz; there is: X"),
-            (["input=scans"], "input=scans is of pictures, but the model takes a table"),
-            (["input=flowers.csv", "out=scans"], "out=scans is a folder; give a file, e.g. out=scans/predictions.csv"),
+            (["input=scans"], "input=scans has images, but the model takes a table"),
+            (["input=flowers.csv", "out=scans"], "out=scans is a folder; name a file, e.g. out=scans/predictions.csv"),
         ],
     )
     def test_mistakes_get_one_line(self, words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -523,7 +523,7 @@ class TestMistakes:
         )
         assert main(["fit", *LOGISTIC, *own, "output=json"]) == 0
         told = json.loads(capsys.readouterr().out.splitlines()[-1])
-        assert set(told) == {"run", "model", "figures"}
+        assert set(told) == {"run", "model", "metrics"}
         assert told["model"] is True
         assert Path(told["run"]).name == "sklearn_csv_LogisticRegression_pets_s0"
         assert main(["fit", *LOGISTIC, *own, "table.ordinal=true"]) == 2
@@ -543,8 +543,8 @@ class TestRealFiles:
     def test_a_tree_on_house_prices_has_scikit_learn_s_figures_and_kaggle_s_form(self) -> None:
         words = ("data=house_prices", f"data.folder={SHARED}/house_prices", "+learner.min_samples_leaf=5")
         run = fit(*QUANTITIES, *words, test_size=0.0)
-        assert run.figures["train/r2"] == pytest.approx(0.8555666521230774, rel=1e-12)
-        assert run.figures["train/rmse"] == pytest.approx(30181.295362094053, rel=1e-12)
+        assert run.final_metrics["train/r2"] == pytest.approx(0.8555666521230774, rel=1e-12)
+        assert run.final_metrics["train/rmse"] == pytest.approx(30181.295362094053, rel=1e-12)
         rows = table(run.directory / "submission.csv")
         assert rows[0] == ["Id", "SalePrice"]
         assert [row[0] for row in rows[1:]] == [str(number) for number in range(1461, 2920)]
@@ -557,9 +557,9 @@ class TestRealFiles:
         words = ("data=house_prices", f"data.folder={SHARED}/house_prices", "data.features=null")
         run = fit(*QUANTITIES, *words, "+learner.max_depth=6", "prepare.table.ordinal=true")
         assert run.model["table"].transform(np.full((1, 79), None, dtype=object)).shape == (1, 79)
-        assert run.figures["test/r2"] > 0.6
+        assert run.final_metrics["test/r2"] > 0.6
 
     def test_naive_bayes_on_reviews(self) -> None:
         words = ("learner=sklearn", "learner.estimator=sklearn.naive_bayes.MultinomialNB", "data=movie_reviews")
         run = fit(*words, WORDS, f"data.folder={SHARED}/movie_reviews")
-        assert run.figures["test/accuracy"] == pytest.approx(0.77, abs=0.02)
+        assert run.final_metrics["test/accuracy"] == pytest.approx(0.77, abs=0.02)

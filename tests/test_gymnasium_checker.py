@@ -29,7 +29,7 @@ def said(make: Any) -> list[Result]:
 
 def test_a_sound_environment_gets_one_line_and_it_is_the_first() -> None:
     told: list[Result] = []
-    results = check_env(environments.Walk, steps=60, tell=told.append)
+    results = check_env(environments.Walk, steps=60, on_result=told.append)
     assert told == results
     assert results[0] == Result(RULE, True, "")
     assert [result.rule for result in results].count(RULE) == 1

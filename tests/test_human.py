@@ -18,7 +18,7 @@ from rlkit.core.types import UsageError
 from rlkit.play import human
 from rlkit.play.demonstrate import Discarded
 from rlkit.play.human import Closed, Person, Window, controls_beside, play_in_window
-from rlkit.play.keyboard import REPEAT, WAIT, Keys, keys_for, simple
+from rlkit.play.keyboard import REPEAT, WAIT, KeyBindings, keys_for, simple
 from rlkit.preprocess import DiscreteActions
 from rlkit.rendering.render_wrapper import RenderedFrame
 
@@ -58,7 +58,7 @@ def post(*events: Any) -> None:
         pygame.event.post(event)
 
 
-def names(keys: Keys) -> dict[str, Any]:
+def names(keys: KeyBindings) -> dict[str, Any]:
     return {"+".join(sorted(combination)): action for combination, action in keys.actions.items()}
 
 

@@ -325,7 +325,7 @@ def test_a_mistake_that_shows_late_leaves_what_was_trained(monkeypatch: pytest.M
             return score
         raise UsageError("it cannot be")
 
-    monkeypatch.setattr("rlkit.runs.training.evaluate", evaluated)
+    monkeypatch.setattr("rlkit.runs.evaluations.evaluate", evaluated)
     with pytest.raises(UsageError, match=r"^it cannot be$"):
         small()
     assert Path("runs/q_learning_frozen_lake_s0/checkpoints/200").is_dir()

@@ -119,9 +119,9 @@ def test_they_have_the_published_settings() -> None:
 def test_iris_is_learnt_with_every_seed(seed: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Thirty were tried; tests/benchmarks/results/presets.csv has them."""
     monkeypatch.chdir(tmp_path)
-    run = rlkit.fit("experiment=iris_mlp", "pictures=false", "logger=[csv]", seed=seed)
-    assert run.figures["train/log_loss"] < 0.09
-    assert run.figures["test/accuracy"] >= 0.85
+    run = rlkit.fit("experiment=iris_mlp", "plots=false", "logger=[csv]", seed=seed)
+    assert run.final_metrics["train/log_loss"] < 0.09
+    assert run.final_metrics["test/accuracy"] >= 0.85
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def _workplace(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def figures(preset: str, *words: str, data: str, seed: int = 0) -> Any:
-    given = f"data.folder={folder(data)}", "pictures=false", "logger=[csv]"
+    given = f"data.folder={folder(data)}", "plots=false", "logger=[csv]"
     return rlkit.fit(f"experiment={preset}", *given, *words, seed=seed).figures
 
 
@@ -162,8 +162,8 @@ class TestFigures:
 
     @pytest.mark.parametrize("seed", range(3))
     def test_the_table_of_xor_is_learnt(self, seed: int) -> None:
-        run = rlkit.fit("experiment=xor", "pictures=false", "logger=[csv]", seed=seed)
-        assert run.figures["train/accuracy"] == 1
+        run = rlkit.fit("experiment=xor", "plots=false", "logger=[csv]", seed=seed)
+        assert run.final_metrics["train/accuracy"] == 1
 
 
 def test_a_preset_that_begins_with_another_is_for_the_same_verb() -> None:

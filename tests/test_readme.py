@@ -27,7 +27,7 @@ BUDGET = "total_steps=300 eval.every=150 eval.episodes=2 eval.max_steps=200 chec
 SMALLER = "num_envs=2 total_steps=200 eval.every=200 eval.episodes=1 eval.max_steps=30 checkpoint.every=200"
 """For images, whose networks are slow."""
 SET_UP = "python3 -m venv"
-FIT_SMALLER = {"experiment=discounts": "learner.max_iter=500 pictures=false"}
+FIT_SMALLER = {"experiment=discounts": "learner.max_iter=500 plots=false"}
 
 FLOWERS = "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n"
 """Rows to predict."""
@@ -77,7 +77,7 @@ def cut_down(command: str) -> str:
     if words[:2] == ["rlkit", "play"] and "record=true" in words:
         return f"{re.sub(r'episodes=[0-9]+', 'episodes=3', command)} max_steps=20"
     if words[:2] == ["rlkit", "fit"] and "--help" not in words:
-        return f"{command} {FIT_SMALLER.get(words[2] if len(words) > 2 else '', 'pictures=false')}"
+        return f"{command} {FIT_SMALLER.get(words[2] if len(words) > 2 else '', 'plots=false')}"
     if words[:2] != ["rlkit", "train"] or {"--help", "--cfg"} & set(words):
         return command
     if any(word.startswith("resume=") for word in words):

@@ -142,7 +142,7 @@ class TestRecord:
         log["versions"]["gymnasium"] = "0.1"
         log["score"] += 1
         recording.logs[0].write_text(json.dumps(log))
-        with pytest.raises(RunError, match=r"has return .*, but the environment gave .* made with gymnasium 0\.1"):
+        with pytest.raises(RunError, match=r"has return .*, but the environment returned .* made with gymnasium 0\.1"):
             render(recording.logs[0], out=tmp_path / "again")
         assert not list((tmp_path / "again").iterdir())
 

@@ -1,4 +1,4 @@
-"""The report: one page that needs nothing else, whose figures are those of the runs."""
+"""The report: one page that needs nothing else, whose numbers are those of the runs."""
 
 from __future__ import annotations
 
@@ -367,9 +367,9 @@ def test_mistakes_get_one_line(runs: list[Path]) -> None:
     assert wrong.startswith("there is no run runs/q_learning_frozen_lake_s9 (no config.yaml in it); did you mean q_")
     assert told("runs") == "runs is not a run, but holds 6 runs: rlkit report runs/*"
     assert told(str(runs[-1]), "outt=x") == "there is no key outt; did you mean out?"
-    assert told(str(runs[-1]), "out=runs").startswith("out=runs is a folder; give a file")
+    assert told(str(runs[-1]), "out=runs").startswith("out=runs is a folder; name a file")
     assert told(str(runs[-1]), f"out={runs[-1]}/config.yaml/x.html").startswith("out=")
-    assert told(str(runs[-1]), "runs=[x]") == "give the run folders either as words or as runs=[…], not both"
+    assert told(str(runs[-1]), "runs=[x]") == "type the run folders either as words or as runs=[…], not both"
     assert not Path("report.html").exists()
 
 
@@ -394,7 +394,7 @@ def fits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.chdir(folder)
     try:
         for seed in range(2):
-            rlkit.fit(*FIT, *MLP, seed=seed, pictures=False)
+            rlkit.fit(*FIT, *MLP, seed=seed, plots=False)
         rlkit.fit(*FIT, *TREE)
     finally:
         os.chdir(before)
@@ -410,7 +410,7 @@ def test_fit_runs_are_shown_with_their_figures_costs_pictures_and_commands(
 
     runs = {path.name: rlkit.load(path) for path in paths}
     mlps = [run for name, run in runs.items() if name.startswith("sklearn_iris_MLP")]
-    accuracies = [run.figures["test/accuracy"] for run in mlps]  # type: ignore[union-attr]
+    accuracies = [run.final_metrics["test/accuracy"] for run in mlps]  # type: ignore[union-attr]
     row = re.search(r'<th scope="row">accuracy, held out</th>(.*?)</tr>', page)
     assert row is not None
     assert f"{np.mean(accuracies):.3g}" in row[1]
@@ -432,7 +432,7 @@ def test_fit_runs_are_shown_with_their_figures_costs_pictures_and_commands(
 
 
 def same_settings(config: dict[str, Any], other: dict[str, Any], seed: int) -> bool:
-    own = ("name", "run_dir", "choices", "output", "pictures", "logger")
+    own = ("name", "run_dir", "choices", "output", "plots", "logger")
     return config["seed"] == seed and all(config[key] == other[key] for key in other if key not in own)
 
 
@@ -443,7 +443,7 @@ def test_fits_and_trainings_share_a_page(fits: Path, runs: list[Path], capsys: p
     assert main(["report", str(runs[0]), str(fit), "out=both.html", "output=json"]) == 0
     groups = json.loads(capsys.readouterr().out)["groups"]
     assert "mean" in groups[0]
-    assert groups[1]["figures"]["train/accuracy"] == rlkit.load(fit).figures["train/accuracy"]  # type: ignore[union-attr]
+    assert groups[1]["metrics"]["train/accuracy"] == rlkit.load(fit).final_metrics["train/accuracy"]  # type: ignore[union-attr]
     page = Path("both.html").read_text()
     for heading in ("<h2>Evaluations</h2>", "<h2>Learners</h2>", "Train again", "Fit again"):
         assert heading in page

@@ -61,7 +61,7 @@ def test_a_signal_writes_a_checkpoint_and_resume_ends_the_same(number: int, stat
     stopped.send_signal(number)
     code, output, errors = ended(stopped)
     assert (code, errors) == (status, "")
-    assert "go on: rlkit train resume=runs/case" in output
+    assert "resume: rlkit train resume=runs/case" in output
     resumed = start(tmp_path / "stopped", "resume=runs/case")
     assert ended(resumed)[0] == 0
     assert kills.compare(tmp_path / "whole/runs/case", tmp_path / "stopped/runs/case") == []
@@ -141,7 +141,7 @@ def test_an_opaque_run_that_ended_before_the_first_multiple_says_why_it_cannot_g
     code, _, errors = ended(start(tmp_path, "resume=runs/case total_steps=600"))
     assert code != 0
     assert "state cannot be read" in errors
-    assert "train anew with a smaller checkpoint.every" in errors
+    assert "train again with a smaller checkpoint.every" in errors
     assert len(errors.splitlines()) == 1
 
 
@@ -150,7 +150,7 @@ def test_fewer_steps_than_a_run_has_are_refused_and_its_configuration_stays(tmp_
     assert ended(start(tmp_path, words))[0] == 0
     before = (tmp_path / "runs/case/config.yaml").read_text()
     code, _, errors = ended(start(tmp_path, "resume=runs/case total_steps=50"))
-    assert (code, errors) == (2, "rlkit: total_steps is 50, and the run is at step 92 already: give it more\n")
+    assert (code, errors) == (2, "rlkit: total_steps is 50, and the run is at step 92 already: raise it\n")
     assert (tmp_path / "runs/case/config.yaml").read_text() == before
     # The environments' last step may lie beyond the end.
     assert ended(start(tmp_path, "resume=runs/case"))[0] == 0

@@ -206,7 +206,7 @@ def test_strict_checks_raise_with_every_broken_rule_values_and_remedy() -> None:
 
 
 def test_what_is_no_environment_is_named() -> None:
-    with pytest.raises(ContractError, match=r"make\(\) gave a dict; it must give a gymnasium\.Env"):
+    with pytest.raises(ContractError, match=r"make\(\) returned a dict; it must return a gymnasium\.Env"):
         check_env(dict)  # type: ignore[arg-type]
 
 
@@ -222,7 +222,7 @@ def test_what_raises_is_named_with_its_place() -> None:
 def test_results_are_told_as_they_come() -> None:
     told: list[Result] = []
 
-    assert check_replay(UniformReplay, tell=told.append) == told
+    assert check_replay(UniformReplay, on_result=told.append) == told
     assert all(result.rule.isidentifier() for result in told)
 
 

@@ -84,7 +84,7 @@ def _guarded(verb: str, rest: list[str]) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
     except BrokenPipeError:
-        return 0  # whoever read this has seen enough
+        return 0  # the reader of the pipe has closed it
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
     except Exception as error:  # one line for the user, the traceback on request
@@ -114,7 +114,7 @@ def _unknown_verb(verb: str) -> str:
 
 
 def _flush() -> None:
-    """Give up on a terminal that was closed, so that the interpreter does not complain at its end."""
+    """Drop output to a terminal that was closed, so that the interpreter does not complain at its end."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

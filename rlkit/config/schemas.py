@@ -195,7 +195,7 @@ class FitConfig:
     test_size: float | None = None
     folds: int = MISSING
     at: int = MISSING
-    pictures: bool = MISSING
+    plots: bool = MISSING
     output: Output = MISSING
 
 

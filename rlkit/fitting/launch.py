@@ -1,4 +1,4 @@
-"""A fit run from its command line to its folder: data, pipeline, figures, model, predictions, pictures."""
+"""A fit run from its command line to its folder: data, pipeline, metrics, model, predictions, plots."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rlkit.core.resources import checked_device
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import RunError, UsageError, require_least
 from rlkit.fitting.predicting import predict_own
-from rlkit.fitting.run import FIGURES, MODEL, FitRun
+from rlkit.fitting.run import FINAL_METRICS, MODEL, FitRun
 from rlkit.fitting.session import Outcome, described, fit
 from rlkit.learners.datasets import Dataset
 from rlkit.learners.datasets.load import load_data
@@ -39,7 +39,7 @@ def start(request: Request) -> FitRun:
 
     Raises:
         UsageError: something that the run needs is missing, or does not fit.
-        RunError: the data cannot be had, or the learner refuses it.
+        RunError: the data cannot be read or downloaded, or the learner refuses it.
     """
     asked = requested(FitRunConfig, request.config, request.choices)
     _check(asked)
@@ -77,8 +77,8 @@ def make_pipeline(config: FitRunConfig, data: Dataset) -> Any:
     """Build the transformers of `prepare` and the learner, as one `sklearn.pipeline.Pipeline`.
 
     Constructors can ask (`rlkit.config.injection` says how) for `task` (of the data), `random_state` (a number of
-    their own, from the run's seed), `image_shape` (channels, height, width; None where rows are no pictures) and
-    `device` (which may be auto). An estimator whose `random_state` is None is given one without asking.
+    their own, from the run's seed), `image_shape` (channels, height, width; None where rows are not images) and
+    `device` (which may be auto). An estimator whose `random_state` is None gets one without asking.
 
     Raises:
         UsageError: a class cannot be imported, or does not take its options.
@@ -124,11 +124,11 @@ def _finish(
     directory, rows = Path(config.run_dir), outcome.rows()
     for step, metrics in rows.items():
         notify(callbacks, Callback.metrics, step, metrics)
-    (directory / FIGURES).write_text(json.dumps(outcome.figures, indent=1) + "\n")
+    (directory / FINAL_METRICS).write_text(json.dumps(outcome.metrics, indent=1) + "\n")
     notify(callbacks, Callback.metrics, max(rows), {f"{CLOCK}fit_seconds": outcome.seconds})
     for part in ("train", "test", "popularity", "folds"):
         metrics = {
-            name.removeprefix(f"{part}/"): value for name, value in outcome.figures.items() if name.startswith(part)
+            name.removeprefix(f"{part}/"): value for name, value in outcome.metrics.items() if name.startswith(part)
         }
         if metrics:
             say(f"{part}: {described(metrics)}")
@@ -138,7 +138,7 @@ def _finish(
         say(f"no model: {error}")
     for path in predict_own(directory, data, outcome, config.at):
         say(f"predictions: {path}")
-    if config.pictures:
+    if config.plots:
         from rlkit.fitting.plots import draw
 
         for path in draw(directory, data, outcome):
@@ -147,10 +147,10 @@ def _finish(
 
 
 def save(directory: Path, data: Dataset, outcome: Outcome) -> None:
-    """Write the fitted pipeline, and its encoder where it has one, proven to predict the same when it is read again.
+    """Write the fitted pipeline, checked to predict the same when it is read again, and its encoder where it has one.
 
     Raises:
-        SavingError: something in it is no plain data.
+        SavingError: something in it is not plain data.
         RunError: the disk is full or cannot be written.
     """
     some = outcome.split.train.X[:100]
@@ -161,7 +161,7 @@ def save(directory: Path, data: Dataset, outcome: Outcome) -> None:
 
 
 def _save_encoder(directory: Path, pipeline: Any) -> None:
-    """Write what agents can begin with, where the learner has a torso."""
+    """Write the weights that agents can start from, where the learner has a torso."""
     learner = pipeline[-1]
     if hasattr(learner, "encoder_state_dict"):
         from rlkit.networks.weights import FILE, save_encoder
@@ -174,7 +174,7 @@ def _predict_few(kind: str, some: Any, pipeline: Any) -> Any:
 
 
 def about(data: Dataset) -> dict[str, Any]:
-    """Return what a model needs to know of its data when new rows come."""
+    """Return what a model needs to know of its data to predict new rows."""
     X = data.rows.X
     ratings = None
     if data.task == "recommendation":

@@ -1,4 +1,4 @@
-"""What a fitted model says of rows, as CSV files."""
+"""The predictions of a fitted model for rows, as CSV files."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def predict_file(run: FitRun, path: str, out: Path, *, array: str, probabilities
         at: recommendations for each user.
 
     Raises:
-        UsageError: the rows are not what the model takes, or `out` cannot be written.
+        UsageError: the rows do not fit the model, or `out` cannot be written.
         SavingError: the model was not saved, or cannot be read.
     """
     about, model = run.about, run.model
@@ -69,19 +69,19 @@ def predict_file(run: FitRun, path: str, out: Path, *, array: str, probabilities
         ratings = about["ratings"]
         _recommendations(out, users, model[-1].recommend(known, at), ratings["items"], ratings["names"])
         return len(users)
-    given = read_input(path, about, array)
-    columns, header = _columns(run, given, probabilities)
+    rows_in = read_input(path, about, array)
+    columns, header = _columns(run, rows_in, probabilities)
     write_csv(out, header, zip(*columns, strict=True))
     return len(columns[0])
 
 
-def _columns(run: FitRun, given: Input, probabilities: bool) -> tuple[list[Any], list[str]]:
-    name, ids = given.ids
+def _columns(run: FitRun, rows_in: Input, probabilities: bool) -> tuple[list[Any], list[str]]:
+    name, ids = rows_in.ids
     target = run.about["target"] if run.about["task"] != "clustering" else "cluster"
-    columns, header = [ids, run.predict(given.X)], [name, target]
+    columns, header = [ids, run.predict(rows_in.X)], [name, target]
     if not probabilities:
         return columns, header
-    found = probabilities_of(run.model, given.X)
+    found = probabilities_of(run.model, rows_in.X)
     if found is None:
         raise UsageError(f"{type(run.model[-1]).__name__} has no probabilities; leave probabilities=true out")
     names = named(run.model.classes_, run.about["classes"])

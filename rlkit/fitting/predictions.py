@@ -54,7 +54,7 @@ def read_input(path: str, about: Mapping[str, Any], array: str) -> Input:
     (``Id``) stays beside the predictions.
 
     Args:
-        path: a CSV, TSV, text (one to a line), NumPy (``.npz``) or picture file, or a folder of pictures.
+        path: a CSV, TSV, text (one to a line), NumPy (``.npz``) or image file, or a folder of images.
         about: what the model knows of its data.
         array: the array of an ``.npz`` file.
 
@@ -65,7 +65,7 @@ def read_input(path: str, about: Mapping[str, Any], array: str) -> Input:
     if not file.exists():
         raise UsageError(f"input={path} is not there")
     if file.is_dir() or file.suffix.lower() in SUFFIXES:
-        return _pictures(file, about)
+        return _images(file, about)
     content = file.read_bytes()
     suffix = file.with_suffix("").suffix if file.suffix == ".gz" else file.suffix
     if suffix == ".npz":
@@ -107,9 +107,7 @@ def read_ratings(path: str, ratings: Mapping[str, Any]) -> tuple[Array, Any]:
 def _table(text: str, delimiter: str, path: str, about: Mapping[str, Any]) -> Input:
     table = parse(text, delimiter, about["missing"] or MISSING, path)
     if not about["features"]:
-        raise UsageError(
-            f"input={path} is a table, but the model takes pictures; give a folder of them, or an .npz file"
-        )
+        raise UsageError(f"input={path} is a table, but the model takes images: pass a folder of them, or an .npz file")
     for name in about["features"]:
         if name not in table.columns:
             raise UsageError(f"input={path} has no column {name}{nearest(name, table.columns)}")
@@ -140,13 +138,13 @@ def _require_columns(X: Array, path: str, about: Mapping[str, Any]) -> None:
         raise UsageError(f"input={path} has {X.shape[1]} columns, and the model takes {about['columns']}")
 
 
-def _pictures(path: Path, about: Mapping[str, Any]) -> Input:
+def _images(path: Path, about: Mapping[str, Any]) -> Input:
     if about["image_shape"] is None:
-        raise UsageError(f"input={path} is of pictures, but the model takes {_taken(about)}")
+        raise UsageError(f"input={path} has images, but the model takes {_taken(about)}")
     channels, height, width = about["image_shape"]
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
     if not files:
-        raise UsageError(f"input={path} holds no pictures ({', '.join(SUFFIXES)})")
+        raise UsageError(f"input={path} has no images ({', '.join(SUFFIXES)})")
     X = np.stack([flat_image(file, (height, width), channels == 1) for file in files])
     names = [file.relative_to(path).as_posix() if path.is_dir() else file.name for file in files]
     return Input(X, ("file", names))

@@ -1,4 +1,4 @@
-"""The folder of a fit run: its configuration, its figures, its fitted model, and predictions for new rows."""
+"""The folder of a fit run: its configuration, its metrics, its fitted model, and predictions for new rows."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from rlkit.runs.run import Run
 MODEL = "model"
 """The folder of the model in the run folder; it is a checkpoint, of which there is one."""
 
-
-FIGURES = "figures.json"
+FINAL_METRICS = "metrics.json"
+"""The file of the metrics of the fitted model in the run folder."""
 
 
 class FitRun:
@@ -54,21 +54,21 @@ class FitRun:
 
     @property
     def default_name(self) -> str:
-        """The name that the run has where none is given."""
+        """The name of the run unless one is set."""
         return fit_name(self.config)
 
     @cached_property
     def metrics(self) -> dict[str, Array]:
-        """Columns of metrics.csv, [rows] float64 each; NaN where a figure was not there."""
+        """Columns of metrics.csv, [rows] float64 each; NaN where a row does not have the metric."""
         return read_table(self.directory / "metrics.csv")
 
     @cached_property
-    def figures(self) -> dict[str, float]:
-        """The figures of the fitted model: ``train/accuracy``, ``test/accuracy``, ``folds/accuracy_mean`` and so on.
+    def final_metrics(self) -> dict[str, float]:
+        """The metrics of the fitted model: ``train/accuracy``, ``test/accuracy``, ``folds/accuracy_mean`` and so on.
 
         Empty where fitting did not end.
         """
-        path = self.directory / FIGURES
+        path = self.directory / FINAL_METRICS
         return dict(json.loads(path.read_text())) if path.is_file() else {}
 
     @property
@@ -101,9 +101,9 @@ class FitRun:
         return about
 
     def predict(self, X: Any) -> Array:
-        """Return predictions [n] for rows X [n, d], texts [n] or pictures [n, channels * height * width].
+        """Return predictions [n] for rows X [n, d], texts [n] or images [n, channels * height * width].
 
-        Classes are given by their names where they have some.
+        Classes come by their names where they have some.
 
         Raises:
             SavingError: the model was not saved, or cannot be read.
@@ -116,7 +116,7 @@ class FitRun:
 
 
 def opened(directory: Path | str) -> Run | FitRun:
-    """Return the run in a folder, of whichever verb it is.
+    """Return the run in a folder, of `rlkit train` or of `rlkit fit`.
 
     Raises:
         UsageError: there is none.
@@ -125,6 +125,6 @@ def opened(directory: Path | str) -> Run | FitRun:
 
 
 def named(predicted: Array, classes: Any) -> Array:
-    """Return the names of classes for their numbers, where they have names."""
+    """Return the names [n] of classes for their numbers [n] int64; values as they are where `classes` is empty."""
     found = np.asarray(predicted)
     return np.array(classes)[found.astype(int)] if len(classes) and found.dtype.kind in "iu" else found

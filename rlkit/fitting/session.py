@@ -28,30 +28,29 @@ HISTORIES: Mapping[str, tuple[str, ...]] = {
     "train_rmse": ("train_rmse_",),
     "validation_rmse": ("validation_rmse_",),
 }
-"""Figures of each epoch, and the attributes in which estimators record them, ours and scikit-learn's."""
-
+"""Metrics of each epoch, and the attributes in which estimators record them, ours and scikit-learn's."""
 
 ROWS = 500
 """Rows of metrics.csv that show a history; of longer ones, epochs at even distances and the last."""
 
 
 class History(NamedTuple):
-    """A figure by epoch."""
+    """A metric by epoch."""
 
     epochs: Array  # [n]; 0 for what was there before the first
     values: Array  # [n] float64
 
 
 class Outcome(NamedTuple):
-    """What came of fitting."""
+    """A fitted pipeline and its metrics."""
 
     pipeline: Any
     kind: str
     split: Split
     seconds: float  # that fitting took
     histories: dict[str, History]
-    folds: list[dict[str, float]]  # figures of each
-    figures: dict[str, float]  # of the whole: ``train/…``, ``test/…``, ``folds/…``
+    folds: list[dict[str, float]]  # metrics of each
+    metrics: dict[str, float]  # of the whole: ``train/…``, ``test/…``, ``folds/…``
 
     def rows(self) -> dict[int, dict[str, float]]:
         """Return the rows of metrics.csv by step: an epoch and a fold each, and what is of the whole in the last."""
@@ -59,21 +58,21 @@ class Outcome(NamedTuple):
         for name, history in self.histories.items():
             for epoch, value in zip(*thinned(history), strict=True):
                 table.setdefault(int(epoch), {})[name] = float(value)
-        for number, figures in enumerate(self.folds, start=1):
-            table.setdefault(number, {}).update({f"fold/{name}": value for name, value in figures.items()})
-        table.setdefault(max(table, default=1), {}).update(self.figures)
+        for number, metrics in enumerate(self.folds, start=1):
+            table.setdefault(number, {}).update({f"fold/{name}": value for name, value in metrics.items()})
+        table.setdefault(max(table, default=1), {}).update(self.metrics)
         return dict(sorted(table.items()))
 
 
 def fit(pipeline: Any, kind: str, data: Dataset, config: FitRunConfig, callbacks: Callbacks) -> Outcome:
-    """Fit a pipeline, and score it on what it learnt from and on what was held out.
+    """Fit a pipeline, and score it on the rows that it was fitted to and on those held out.
 
     Args:
         pipeline: not fitted.
         kind: what it does.
         data: what it learns from.
-        config: of the run; `test_size`, `folds`, `at` and `seed` count.
-        callbacks: listen to how it goes.
+        config: of the run, of which `test_size`, `folds`, `at` and `seed` matter.
+        callbacks: of the run.
 
     Raises:
         UsageError: the rows cannot be split as asked.
@@ -100,18 +99,18 @@ def fit(pipeline: Any, kind: str, data: Dataset, config: FitRunConfig, callbacks
     started = time.perf_counter()
     done = fitted(pipeline, parts, on_epoch, say)
     seconds = time.perf_counter() - started
-    figures = {**_figures(kind, done, parts, config.at), **_over(found)}
-    return Outcome(done, kind, parts, seconds, histories(done[-1]), found, figures)
+    metrics = {**_metrics(kind, done, parts, config.at), **_over(found)}
+    return Outcome(done, kind, parts, seconds, histories(done[-1]), found, metrics)
 
 
-def fitted(pipeline: Any, parts: Split, on_epoch: OnEpoch, tell: Callable[[str], None]) -> Any:
+def fitted(pipeline: Any, parts: Split, on_epoch: OnEpoch, say: Callable[[str], None]) -> Any:
     """Return a fitted copy of a pipeline.
 
     Args:
         pipeline: not fitted.
-        parts: what it learns from, and what a learner that descends may watch.
-        on_epoch: is told how such a learner gets on.
-        tell: takes warnings.
+        parts: what it learns from, and the held-out rows that a learner may watch.
+        on_epoch: called after each epoch of such a learner.
+        say: called with each warning.
 
     Raises:
         RunError: the estimator refuses the rows.
@@ -122,7 +121,7 @@ def fitted(pipeline: Any, parts: Split, on_epoch: OnEpoch, tell: Callable[[str],
     before, learner, train = fresh[:-1], fresh[-1], parts.train
     takes = inspect.signature(learner.fit).parameters
     watched: dict[str, Any] = {"on_epoch": on_epoch} if "on_epoch" in takes else {}
-    with _complaints(type(learner).__name__, tell):
+    with _complaints(type(learner).__name__, say):
         X = before.fit_transform(train.X, train.y) if len(before) else train.X
         if "validation" in takes:
             watched |= _validation(before, learner, parts)
@@ -140,14 +139,14 @@ def _validation(before: Any, learner: Any, parts: Split) -> dict[str, Any]:
         return {"validation": X}
     if kind_of(learner) != "classifier" or parts.train.y is None:
         return {"validation": (X, test.y)}
-    # A class that was never shown has no cost: its probability is not computed.
+    # A class without a row to learn from has no cost: its probability is not computed.
     known = np.isin(test.y, parts.train.y)
     return {"validation": (X[known], test.y[known])} if known.any() else {}
 
 
 @contextmanager
-def _complaints(name: str, tell: Callable[[str], None]) -> Iterator[None]:
-    """Tell warnings as lines of the run, each once, and turn an estimator's complaint about the rows into one line."""
+def _complaints(name: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Show warnings as lines of the run, each once, and turn an estimator's complaint about the rows into one line."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -158,45 +157,45 @@ def _complaints(name: str, tell: Callable[[str], None]) -> Iterator[None]:
             raise RunError(f"{name} cannot be fitted: {' '.join(str(error).split())}") from error
         finally:
             for line in dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught):
-                tell(f"{name}: {line}")
+                say(f"{name}: {line}")
 
 
-def _figures(kind: str, fitted: Any, parts: Split, at: int) -> dict[str, float]:
+def _metrics(kind: str, fitted: Any, parts: Split, at: int) -> dict[str, float]:
     if kind == "recommender":
-        return _recommender_figures(fitted[-1], parts, at)
-    figures = _named("train", scores.scores(kind, fitted, parts.train))
-    return figures | (_named("test", scores.scores(kind, fitted, parts.test)) if parts.test is not None else {})
+        return _recommender_metrics(fitted[-1], parts, at)
+    metrics = _named("train", scores.scores(kind, fitted, parts.train))
+    return metrics | (_named("test", scores.scores(kind, fitted, parts.test)) if parts.test is not None else {})
 
 
-def _recommender_figures(learner: Any, parts: Split, at: int) -> dict[str, float]:
+def _recommender_metrics(learner: Any, parts: Split, at: int) -> dict[str, float]:
     known = parts.train.X
-    figures = {"train/rmse": scores.rating_error(learner, known, known)}
+    metrics = {"train/rmse": scores.rating_error(learner, known, known)}
     if parts.test is None:
-        return figures
-    figures["test/rmse"] = scores.rating_error(learner, known, parts.test.X)
+        return metrics
+    metrics["test/rmse"] = scores.rating_error(learner, known, parts.test.X)
     recommended = learner.recommend(np.arange(known.shape[0]), at)
-    figures |= _named("test", scores.ranking(recommended, parts.test.X, at))
-    return figures | _named("popularity", scores.ranking(scores.popular(known, at), parts.test.X, at))
+    metrics |= _named("test", scores.ranking(recommended, parts.test.X, at))
+    return metrics | _named("popularity", scores.ranking(scores.popular(known, at), parts.test.X, at))
 
 
-def _named(part: str, figures: Mapping[str, float]) -> dict[str, float]:
-    return {f"{part}/{name}": value for name, value in figures.items()}
+def _named(part: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    return {f"{part}/{name}": value for name, value in metrics.items()}
 
 
 def _over(found: list[dict[str, float]]) -> dict[str, float]:
-    """Return mean and standard deviation (over k − 1) of each figure that every fold has."""
+    """Return mean and standard deviation (over k − 1) of each metric that every fold has."""
     if not found:
         return {}
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for name in found[0]:
         values = np.array([fold.get(name, np.nan) for fold in found])
         if np.isfinite(values).all():
-            figures |= {f"folds/{name}_mean": float(values.mean()), f"folds/{name}_std": float(values.std(ddof=1))}
-    return figures
+            metrics |= {f"folds/{name}_mean": float(values.mean()), f"folds/{name}_std": float(values.std(ddof=1))}
+    return metrics
 
 
 def histories(learner: Any) -> dict[str, History]:
-    """Return what an estimator recorded of each epoch; of one figure more than epochs, the first is the start."""
+    """Return what an estimator recorded of each epoch; where there is one value more, the first is before training."""
     attributes = vars(learner)
     found = {}
     for name, known in HISTORIES.items():
@@ -214,11 +213,11 @@ def thinned(history: History) -> History:
     return History(history.epochs[kept], history.values[kept])
 
 
-def described(figures: Mapping[str, float]) -> str:
-    """Return figures in a line; means with their deviations."""
-    spread = {name.removesuffix("_std"): value for name, value in figures.items() if name.endswith("_std")}
+def described(metrics: Mapping[str, float]) -> str:
+    """Return metrics in a line, means with their standard deviations."""
+    spread = {name.removesuffix("_std"): value for name, value in metrics.items() if name.endswith("_std")}
     parts = []
-    for name, value in figures.items():
+    for name, value in metrics.items():
         base = name.removesuffix("_mean")
         if base in spread and base != name:
             parts.append(f"{base} {value:.5g} ± {spread[base]:.2g}")

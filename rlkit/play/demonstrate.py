@@ -18,7 +18,7 @@ from rlkit.learners.datasets.demonstrations.folder import Demonstration, Episode
 from rlkit.runs.record_video import ENVIRONMENT
 
 
-class Discarded(Exception):  # noqa: N818 - not an error: the person begins anew
+class Discarded(Exception):  # noqa: N818 - not an error: the person starts again
     """The episode under way is not to be kept."""
 
 
@@ -28,7 +28,7 @@ class Noise(NamedTuple):
     After DART (Laskey et al., 2017): what the player meant to do is recorded beside what was done.
     """
 
-    share: float  # of steps
+    share: float  # of steps, 0 to 1
     hold: int  # steps for which a random action goes on
 
     def checked(self) -> Noise:
@@ -73,12 +73,12 @@ class RecordingActor:
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
         """Ask the player, and return the action that is done, [1] or [1, ...]."""
-        own, learnt = memory
+        own, learner_memory = memory
         self.intended, own = self._player.act(timestep, own, explore=explore, rng=rng)
         action = self.intended
         if self._learner is not None:
-            action, learnt = self._learner.act(timestep, learnt, explore=explore, rng=rng)
-        return self._disturbed(action, timestep.legal_actions, rng), (own, learnt)
+            action, learner_memory = self._learner.act(timestep, learner_memory, explore=explore, rng=rng)
+        return self._disturbed(action, timestep.legal_actions, rng), (own, learner_memory)
 
     def _disturbed(self, action: Array, legal: Array | None, rng: np.random.Generator) -> Array:
         if not self._left and self._noise.share and rng.random() < self._noise.chance:
@@ -103,7 +103,7 @@ def record_episodes(
     max_steps: int,
     learner: Actor | None = None,
 ) -> Iterator[Mapping[str, Any]]:
-    """Let `player` play, put each episode into `folder`, and yield what is told of it: return, length, seed.
+    """Let `player` play, put each episode into `folder`, and yield its facts: return, length, seed.
 
     The seed of an episode comes from `seed` and its number in the folder, so that what is appended is new.
 
@@ -184,5 +184,5 @@ def make_player(config: Mapping[str, Any], env: Environment) -> Actor:
     }
     player = instantiate.build(config, context, "expert")
     if not callable(getattr(player, "act", None)):
-        raise UsageError(f"expert is a {type(player).__name__}, which does not act; see rlkit.core.types.Actor")
+        raise UsageError(f"expert is a {type(player).__name__}, which does not act as an rlkit.core.types.Actor")
     return player  # type: ignore[no-any-return]

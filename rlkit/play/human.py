@@ -1,4 +1,4 @@
-"""A person at the keyboard, as the agent of an environment whose pictures are shown in a window.
+"""A person at the keyboard, as the agent of an environment whose frames are shown in a window.
 
 `gymnasium.utils.play` was looked at and left: it seeds every episode alike, counts no scores, and chooses a drawing
 backend for the whole process. Its convention is kept: an environment can say its own keys by ``get_keys_to_action()``.
@@ -23,7 +23,7 @@ from rlkit.core.resources import has_display
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Array, Environment, Memory, TimeStep, UsageError
 from rlkit.play.demonstrate import Discarded
-from rlkit.play.keyboard import REPEAT, WAIT, Keys, keys_for
+from rlkit.play.keyboard import REPEAT, WAIT, KeyBindings, keys_for
 from rlkit.rendering.frames import check_frame
 from rlkit.rendering.render_wrapper import RenderedFrame
 from rlkit.rendering.video import DEFAULT_FPS
@@ -31,16 +31,16 @@ from rlkit.runs import build
 from rlkit.runs.run import Run
 
 HEIGHT = 480
-"""Pictures are enlarged by the whole factor that brings them nearest to this height."""
+"""Frames are enlarged by the whole factor that brings them nearest to this height."""
 
 UNSEEN = ("dummy", "offscreen", "evdev")
 """SDL's drivers that show nothing."""
 
 PAUSE = 0.8
-"""Seconds for which the last picture of an episode stays."""
+"""Seconds for which the last frame of an episode stays."""
 
-CONTROLS = {"space": "space pauses", "return": "Enter discards the episode and starts anew"}
-"""Keys of games that do not wait for one, where they mean nothing in the game."""
+CONTROLS = {"space": "space pauses", "return": "Enter discards the episode and starts again"}
+"""KeyBindings of games that do not wait for one, where they mean nothing in the game."""
 
 
 def play_in_window(run: Run, episodes: int, seed: int, fps: int | None) -> list[float]:
@@ -68,7 +68,7 @@ def play_in_window(run: Run, episodes: int, seed: int, fps: int | None) -> list[
 
 @contextmanager
 def at_the_keys(config: EnvironmentConfig, title: str, fps: int | None) -> Iterator[tuple[Person, Environment]]:
-    """Give a person at the keys of an environment, and the environment; a closed window ends it.
+    """Yield a person at the keys of an environment, and the environment; a closed window ends it.
 
     Raises:
         UsageError: as `play_in_window`.
@@ -87,7 +87,7 @@ def at_the_keys(config: EnvironmentConfig, title: str, fps: int | None) -> Itera
 
 
 def _play_episode(person: Person, env: Environment, seed: int, rng: np.random.Generator) -> tuple[float, int]:
-    """Return return and length of an episode, begun anew as often as the person wants."""
+    """Return return and length of an episode, begun again as often as the person wants."""
     while True:
         try:
             [episode] = evaluate(person, env, episodes=1, max_steps=sys.maxsize, rng=rng, episode_seeds=[seed])
@@ -101,14 +101,14 @@ class Closed(Exception):  # noqa: N818 - not an error: the person has had enough
 
 
 class Window:
-    """Shows pictures and hands on what is pressed."""
+    """Shows frames and passes on what is pressed."""
 
     def __init__(self, title: str, fps: int | None = None, controls: frozenset[str] = frozenset()):
-        """Find a screen; open when the first picture comes.
+        """Find a screen; open with the first frame.
 
         Args:
             title: of the window.
-            fps: stands in for the environment's own where given.
+            fps: frames per second instead of the environment's own; None: its own.
             controls: those of `CONTROLS` that work.
 
         Raises:
@@ -137,16 +137,16 @@ class Window:
         self.at_start = True
 
     def show(self, frame: RenderedFrame) -> None:
-        """Show a picture, the score in the title; an episode's last one stays for a moment before the next begins."""
+        """Show a frame, the score in the title; an episode's last one stays for a moment before the next begins."""
         if frame.first and not self.at_start:
             self._rest(PAUSE)
         self.at_start, self._own_fps = frame.first, frame.fps
-        picture = check_frame(frame.draw())
-        zoom = max(1, round(HEIGHT / picture.shape[0]))
-        size = (picture.shape[1] * zoom, picture.shape[0] * zoom)
+        pixels = check_frame(frame.draw())
+        zoom = max(1, round(HEIGHT / pixels.shape[0]))
+        size = (pixels.shape[1] * zoom, pixels.shape[0] * zoom)
         if self._screen is None:
             self._open(size)
-        surface = self._pygame.surfarray.make_surface(picture.swapaxes(0, 1))
+        surface = self._pygame.surfarray.make_surface(pixels.swapaxes(0, 1))
         self._screen.blit(self._pygame.transform.scale(surface, size), (0, 0))
         self.say(frame.caption)
         self._pygame.display.flip()
@@ -163,7 +163,7 @@ class Window:
         """Wait until the next step is due."""
         self._clock.tick(self._fps or self._own_fps)
 
-    def wait_for(self, wanted: Keys) -> str:
+    def wait_for(self, wanted: KeyBindings) -> str:
         """Return the next key pressed that is one of `wanted`."""
         while True:
             pressed = self.press()
@@ -171,7 +171,7 @@ class Window:
                 return pressed
 
     def press(self) -> str | tuple[float, float]:
-        """Return the next key pressed, or where the mouse was: (row, column), a side of the picture being 1."""
+        """Return the next key pressed, or where the mouse was: (row, column), each from 0 to 1."""
         while True:
             self._presence()
             if self._presses:
@@ -210,7 +210,7 @@ class Window:
         pygame = self._pygame
         for event in pygame.event.get():
             if event.type == pygame.QUIT or (event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE):
-                # Told where an action is asked for: whatever else an environment is doing now, it ends in order.
+                # Raised where an action is asked for: what the environment is doing now ends in order.
                 self._closed = True
             elif event.type == pygame.KEYDOWN and (name := pygame.key.name(event.key)) in self.controls:
                 self._paused ^= name == "space"
@@ -243,7 +243,7 @@ def _find_screen(pygame: Any) -> None:
 class Person:
     """A person's actions."""
 
-    def __init__(self, window: Window, keys: Keys):
+    def __init__(self, window: Window, keys: KeyBindings):
         """Take the actions that `keys` says for what is pressed in `window`."""
         self._window = window
         self._keys = keys
@@ -271,12 +271,12 @@ class Person:
         return self._last if self._keys.idle is REPEAT else self._keys.idle
 
 
-def controls_beside(keys: Keys) -> frozenset[str]:
+def controls_beside(keys: KeyBindings) -> frozenset[str]:
     """Return the keys of `CONTROLS` that a game leaves free; none where it waits for keys anyway."""
     return frozenset() if keys.idle is WAIT else frozenset(CONTROLS) - keys.names
 
 
-def _keys(config: EnvironmentConfig) -> Keys:
+def _keys(config: EnvironmentConfig) -> KeyBindings:
     """Return the keys of a run's environment, from one that is made only to be asked."""
     env = build.make_single(config.in_process(), render_mode="rgb_array")
     try:

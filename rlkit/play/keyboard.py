@@ -32,12 +32,12 @@ JOYSTICK = re.compile("NOOP|(UP|DOWN|LEFT|RIGHT|FIRE)+")
 BUTTONS = {"UP": "up", "DOWN": "down", "LEFT": "left", "RIGHT": "right", "FIRE": "space"}
 
 
-class Keys(NamedTuple):
-    """The keys of an environment."""
+class KeyBindings(NamedTuple):
+    """The keys of an environment, and the actions that they stand for."""
 
     actions: Mapping[Combination, Any]
     idle: Any  # WAIT, REPEAT, or the action while no key is pressed
-    told: str = ""  # what a person is told of them, where that is not their list
+    description: str = ""  # for a person; empty: their list
 
     @property
     def names(self) -> frozenset[str]:
@@ -54,24 +54,24 @@ class Keys(NamedTuple):
         return None
 
     def __str__(self) -> str:
-        """Tell a person in one line what to press."""
-        if self.told:
-            return f"keys: {self.told}"
-        told: dict[str, list[str]] = {}
+        """Return a line that says what to press."""
+        if self.description:
+            return f"keys: {self.description}"
+        names_of: dict[str, list[str]] = {}
         for combination, action in self.actions.items():
-            told.setdefault(str(action), []).append("+".join(sorted(combination)))
-        pressed = ", ".join(f"{' or '.join(names)} = {action}" for action, names in told.items())
+            names_of.setdefault(str(action), []).append("+".join(sorted(combination)))
+        pressed = ", ".join(f"{' or '.join(names)} = {action}" for action, names in names_of.items())
         idle = self.idle.value if isinstance(self.idle, Idle) else f"{self.idle} while no key is pressed"
         return f"keys: {pressed}; {idle}"
 
 
-def simple(actions: Mapping[str, Any], idle: Any) -> Keys:
+def simple(actions: Mapping[str, Any], idle: Any) -> KeyBindings:
     """Return keys that are pressed one at a time; W, A, S and D stand in for the arrows where they are free."""
     letters = {LETTERS[name]: action for name, action in actions.items() if name in LETTERS}
-    return Keys({frozenset([name]): action for name, action in {**letters, **actions}.items()}, idle)
+    return KeyBindings({frozenset([name]): action for name, action in {**letters, **actions}.items()}, idle)
 
 
-GAMES: Mapping[str, Keys] = {
+GAMES: Mapping[str, KeyBindings] = {
     "CartPole": simple({"left": 0, "right": 1}, REPEAT),
     "MountainCar": simple({"left": 0, "right": 2}, 1),
     "Acrobot": simple({"left": 0, "right": 2}, 1),
@@ -84,7 +84,7 @@ GAMES: Mapping[str, Keys] = {
 """By Gymnasium id without its version."""
 
 
-def keys_for(env: gymnasium.Env[Any, Any]) -> Keys:
+def keys_for(env: gymnasium.Env[Any, Any]) -> KeyBindings:
     """Return the keys of `env`: those of a known game, what its ``get_action_meanings()`` says of a joystick, its own
     ``get_keys_to_action()``, or what its actions suggest. Where `DiscreteActions` stands in front, they choose from it.
 
@@ -122,13 +122,13 @@ def _chooser(env: gymnasium.Env[Any, Any]) -> Any:
     return None
 
 
-def _chosen(keys: Keys, choice: Callable[[Any], int]) -> Keys:
+def _chosen(keys: KeyBindings, choice: Callable[[Any], int]) -> KeyBindings:
     """Return keys of continuous actions as keys of the choices that stand in for them."""
     idle = keys.idle if isinstance(keys.idle, Idle) else choice(keys.idle)
-    return Keys({names: choice(action) for names, action in keys.actions.items()}, idle)
+    return KeyBindings({names: choice(action) for names, action in keys.actions.items()}, idle)
 
 
-def _joystick(meanings: list[str]) -> Keys:
+def _joystick(meanings: list[str]) -> KeyBindings:
     """Return the keys of actions that are called as Atari's are: arrows or W, A, S and D steer, space fires."""
     actions: dict[Combination, Any] = {}
     for action, meaning in enumerate(meanings):
@@ -143,14 +143,14 @@ def _joystick(meanings: list[str]) -> Keys:
             **{frozenset(turned.get(name, name) for name in keys): act for keys, act in actions.items()},
             **actions,
         }
-    return Keys(actions, idle, "arrows or W, A, S, D; space fires")
+    return KeyBindings(actions, idle, "arrows or W, A, S, D; space fires")
 
 
 def _start(space: Any) -> Any:
     return space.start if isinstance(space, spaces.Discrete | spaces.MultiDiscrete) else 0
 
 
-def _own(table: Mapping[Any, Any], start: Any) -> Keys:
+def _own(table: Mapping[Any, Any], start: Any) -> KeyBindings:
     """Read Gymnasium's convention: combinations of characters or codes; the empty one is the action of no key."""
     actions, idle = {}, WAIT
     for keys, action in table.items():
@@ -163,7 +163,7 @@ def _own(table: Mapping[Any, Any], start: Any) -> Keys:
             actions[names] = action
         else:
             idle = action
-    return Keys(actions, idle)
+    return KeyBindings(actions, idle)
 
 
 def _name(key: str | int) -> str:
@@ -172,13 +172,13 @@ def _name(key: str | int) -> str:
     return pygame.key.name(ord(key) if isinstance(key, str) else key)
 
 
-def _discrete(n: int) -> Keys:
+def _discrete(n: int) -> KeyBindings:
     numbers = {str(action): action for action in range(min(n, 10))}
     arrows = {2: ("left", "right"), 3: ("left", "down", "right"), 4: ("left", "down", "right", "up")}.get(n, ())
     return simple({**{name: action for action, name in enumerate(arrows)}, **numbers}, WAIT)
 
 
-def _continuous(space: spaces.Box) -> Keys:
+def _continuous(space: spaces.Box) -> KeyBindings:
     """Left and right drive the first number to its bounds, down and up the second."""
     low = np.where(np.isfinite(space.low), space.low, -1).astype(space.dtype)
     high = np.where(np.isfinite(space.high), space.high, 1).astype(space.dtype)
@@ -190,4 +190,4 @@ def _continuous(space: spaces.Box) -> Keys:
         combination = frozenset(name for name in names if name)
         if combination:
             actions[combination] = np.array([end[i] for i, end in enumerate(ends)], space.dtype)
-    return Keys(actions, idle)
+    return KeyBindings(actions, idle)

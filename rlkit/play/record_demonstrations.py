@@ -42,35 +42,37 @@ class Cast(NamedTuple):
 
 
 def record(config: DictConfig, choices: Choices) -> None:
-    """Record episodes, and tell of each.
+    """Record episodes, and print a line for each.
 
     Raises:
-        UsageError: nothing says where or by whom is played, or the folder holds something else.
+        UsageError: no environment or player is named, or the folder holds something else.
     """
     stage = _stage(config, choices)
     noise = Noise(stage.epsilon, config.hold).checked()
     require_least(1, "", episodes=config.episodes, save_every=config.save_every)
     out = Path(config.out or Path("recordings") / stage.name)
-    told: list[Mapping[str, Any]] = []
+    recorded: list[Mapping[str, Any]] = []
     with (
         _playing(config, choices, stage) as (name, player, env, learner),
         appending(out, about(stage.environment, env), config.save_every) as folder,
     ):
         settings = {"episodes": config.episodes, "seed": config.seed, "noise": noise, "max_steps": stage.max_steps}
         for facts in record_episodes(player, env, folder, name=name, learner=learner, **settings):
-            told.append(facts)
+            recorded.append(facts)
             if config.output.name != "json":
-                print(f"episode {len(told)}: return {facts['return']:g} in {facts['length']} steps", flush=True)
-    _tell(out, told, as_json=config.output.name == "json")
+                print(f"episode {len(recorded)}: return {facts['return']:g} in {facts['length']} steps", flush=True)
+    _summarize(out, recorded, as_json=config.output.name == "json")
 
 
-def _tell(out: Path, told: list[Mapping[str, Any]], *, as_json: bool) -> None:
+def _summarize(out: Path, recorded: list[Mapping[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        columns = {name: [facts[key] for facts in told] for name, key in (("returns", "return"), ("lengths", "length"))}
+        columns = {
+            name: [facts[key] for facts in recorded] for name, key in (("returns", "return"), ("lengths", "length"))
+        }
         print(json.dumps({"folder": str(out), **columns}))
-    elif told:
+    elif recorded:
         words = f"rlkit train agent=cloning env=… agent.episodes={out}"
-        print(f"{len(told)} episodes recorded in {out}; learn from them: {words}")
+        print(f"{len(recorded)} episodes recorded in {out}; learn from them: {words}")
 
 
 def _stage(config: DictConfig, choices: Choices) -> Stage:
@@ -83,7 +85,7 @@ def _stage(config: DictConfig, choices: Choices) -> Stage:
         epsilon = settings.epsilon if config.epsilon is None else config.epsilon
         return Stage(run.config.environment, run.name, run, epsilon, config.max_steps or settings.max_steps)
     if config.sample:
-        raise UsageError("sample=true draws actions from the policy of a run's agent; give run=, or leave it out")
+        raise UsageError("sample=true draws actions from the policy of a run's agent; set run=, or leave it out")
     environment = EnvironmentConfig(instantiate.plain(config.env))
     return Stage(environment, choices["env"], None, config.epsilon or 0.0, config.max_steps or sys.maxsize)
 

@@ -1,4 +1,4 @@
-"""Curves as inline SVG; colours and fonts come from the page's style sheet, so that they follow light and dark."""
+"""Curves as inline SVG; colors and fonts come from the page's style sheet, so that they follow light and dark."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rlkit.reporting.curves import Curve, Line
 WIDTH, HEIGHT = 560, 330
 LEFT, RIGHT, TOP, BOTTOM = 58, 26, 14, 52
 COLOURS = 8
-"""Colours of the style sheet; later groups take them again with dashes."""
+"""Colors of the style sheet; later groups use them again with dashes."""
 
 DASHES = ("", "7 4", "2 3", "10 3 2 3")
 MARKED = 40
@@ -38,7 +38,7 @@ class Scale(NamedTuple):
 
 
 def look(number: int) -> tuple[str, str]:
-    """Return the class of a group's colour and its dashes."""
+    """Return the class of a group's color and its dashes."""
     return f"c{number % COLOURS}", DASHES[number // COLOURS % len(DASHES)]
 
 
@@ -60,12 +60,12 @@ def short(value: float) -> str:
 
 
 def chart(curves: Sequence[Curve], *, id: str, title: str, until: float, axis: str = "environment steps") -> str:
-    """Return a figure: the curves of groups, their intervals and single seeds, and the data for the pointer.
+    """Return a chart as HTML: the curves of groups, their intervals and single seeds, and the data for the pointer.
 
     Args:
         curves: one of each group.
         id: unique in the page.
-        title: above the figure; says what the values are.
+        title: above the chart, the name of the values.
         until: the last step on the axis.
         axis: what is counted on it.
     """
@@ -152,9 +152,9 @@ def _mean(curve: Curve, x: Scale, y: Scale) -> str:
 
 
 def _summary(curves: Sequence[Curve]) -> str:
-    """Return the last values in words, for whoever hears the page."""
-    told = [f"{curve.label}: {_last(curve.mean)}" for curve in curves if len(curve.mean.steps)]
-    return "Last values: " + "; ".join(told)
+    """Return the last values in words, for screen readers."""
+    last = [f"{curve.label}: {_last(curve.mean)}" for curve in curves if len(curve.mean.steps)]
+    return "Last values: " + "; ".join(last)
 
 
 def _last(line: Line) -> str:

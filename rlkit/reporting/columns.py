@@ -24,5 +24,5 @@ def column(run: AnyRun, table: str, name: str) -> Array:
 
 
 def last_step(run: AnyRun) -> int:
-    """Return how far a run has come."""
+    """Return the last step of a run."""
     return int(max((steps[-1] for table in TABLES if len(steps := column(run, table, "step"))), default=0))

@@ -16,7 +16,7 @@ from rlkit.core.types import UsageError
 from rlkit.reporting.groups import flat
 
 OWN = ("seed", "name", "run_dir", "output")
-"""Keys that each run has for itself: the seed is appended, the others make no difference to what is learnt."""
+"""Keys that each run has for itself: the seed is appended, the others do not change what is learned."""
 
 RECORDS = ("choices", "resume", "from_run")
 """Keys that say how a configuration came about; no command sets them again."""
@@ -26,7 +26,7 @@ RESERVED = {"null", "true", "false", "inf", "nan"}
 
 
 class RunCommand(NamedTuple):
-    """The words after the verb, and what is to be said of them."""
+    """The words after the verb, and a note where they are not exact."""
 
     verb: str
     words: list[str]
@@ -45,11 +45,11 @@ class Composed(NamedTuple):
     derived: tuple[str, ...]  # the keys whose values refer to others, each with a dot at its end
 
     def refers(self, key: str) -> bool:
-        """Tell whether a key's value refers to another, or is part of one that does."""
+        """Return whether a key's value refers to another, or is part of one that does."""
         return f"{key}.".startswith(self.derived)
 
     def is_within(self, key: str) -> bool:
-        """Tell whether a key is part of a node that refers to another."""
+        """Return whether a key is part of a node that refers to another."""
         return key.startswith(self.derived)
 
 

@@ -15,7 +15,7 @@ from rlkit.runs.plots.curve import moving_average, window
 from rlkit.runs.run import Run
 
 SHARE = 20
-"""A moving average takes `curve.window`, or this part of all where it is more: few points show many episodes."""
+"""A moving average is over `curve.window` episodes, or over this part of all where that is more."""
 
 POINTS = 120
 """Points of a curve of training returns."""
@@ -78,7 +78,7 @@ def _smoothed(run: Run) -> Line | None:
 
 
 def _finite(steps: Array, values: Array) -> Line:
-    """Return the steps that have a finite value: one that has none would leave nothing of a mean."""
+    """Return the steps that have a finite value: a mean with one that is not finite is not finite."""
     there = np.isfinite(values)
     return Line(steps[there], values[there])
 

@@ -1,4 +1,4 @@
-"""What a report says of fitted learners: how their costs fell, and their figures."""
+"""What a report says of fitted learners: the costs of their epochs, and their metrics."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rlkit.reporting.curves import Curve, Line, mean_curve
 from rlkit.reporting.groups import Group
 
 METHOD = """\
-<p>Figures of learners are those of the fitted model on the rows that it learnt from, on rows held out, and, with their
-standard deviation over folds, of models fitted anew in a cross-validation. With several seeds they are means over
+<p>Metrics of learners are those of the model on the rows that it was fitted to, on rows held out, and, with their
+standard deviation over folds, of models fitted again in a cross-validation. With several seeds they are means over
 seeds, and the deviation is that over seeds.</p>"""
 
-PARTS = {"test": "held out", "folds": "folds", "train": "learnt from", "popularity": "what is popular"}
+PARTS = {"test": "held out", "folds": "folds", "train": "fitted to", "popularity": "what is popular"}
 
 
 def panels(by_data: Mapping[str, Sequence[Group]]) -> Iterator[str]:
@@ -36,7 +36,7 @@ def panels(by_data: Mapping[str, Sequence[Group]]) -> Iterator[str]:
             if any(len(curve.mean.steps) for curve in found)
         ]
         yield f'<div class="charts">{"".join(charts)}</div>' if charts else ""
-        yield f"{_figures(groups)}</section>"
+        yield f"{_metrics(groups)}</section>"
 
 
 def _history(group: Group, name: str) -> Curve:
@@ -53,12 +53,12 @@ def _last(curves: Sequence[Curve]) -> int:
     return max(1, *(int(curve.mean.steps[-1]) for curve in curves if len(curve.mean.steps)))
 
 
-def _figures(groups: Sequence[Group]) -> str:
+def _metrics(groups: Sequence[Group]) -> str:
     found = [means(group) for group in groups]
-    names = _ordered(dict.fromkeys(name for figures in found for name in figures))
+    names = _ordered(dict.fromkeys(name for metrics in found for name in metrics))
     header = ("", *map(tables.key, groups))
-    rows = [[_title(name), *(_cell(figures.get(name)) for figures in found)] for name in names]
-    return tables.table(header, rows, label="figures of learners")
+    rows = [[_title(name), *(_cell(metrics.get(name)) for metrics in found)] for name in names]
+    return tables.table(header, rows, label="metrics of learners")
 
 
 def _ordered(names: Mapping[str, Any]) -> list[str]:
@@ -66,20 +66,20 @@ def _ordered(names: Mapping[str, Any]) -> list[str]:
 
 
 def _title(name: str) -> str:
-    part, _, figure = name.partition("/")
-    return f"{figure.replace('_', ' ')}, {PARTS[part]}"
+    part, _, metric = name.partition("/")
+    return f"{metric.replace('_', ' ')}, {PARTS[part]}"
 
 
-def _cell(figure: tuple[float, float | None] | None) -> str:
-    if figure is None:
+def _cell(metric: tuple[float, float | None] | None) -> str:
+    if metric is None:
         return tables.NONE
-    value, deviation = figure
+    value, deviation = metric
     more = "" if deviation is None else f' <span class="interval">± {tables.number(deviation)}</span>'
     return f"<span>{tables.number(value)}{more}</span>"
 
 
 def means(group: Group) -> dict[str, tuple[float, float | None]]:
-    """Return each figure's mean over seeds with its deviation; with one seed, that over folds where there is one."""
+    """Return each metric's mean over seeds with its deviation; with one seed, that over folds where there is one."""
     runs = [_paired(run) for run in group.runs]
     found: dict[str, tuple[float, float | None]] = {}
     for name in dict.fromkeys(name for run in runs for name in run):
@@ -91,14 +91,14 @@ def means(group: Group) -> dict[str, tuple[float, float | None]]:
 
 
 def _paired(run: FitRun) -> dict[str, tuple[float, float | None]]:
-    """Return a run's figures, those of folds with their deviation."""
-    figures = run.figures
+    """Return a run's metrics, those of folds with their deviation."""
+    metrics = run.final_metrics
     found: dict[str, tuple[float, float | None]] = {}
-    for name, value in figures.items():
+    for name, value in metrics.items():
         if name.startswith("folds/"):
             base = name.removesuffix("_mean")
             if base != name:
-                found[base] = (value, figures.get(f"{base}_std"))
+                found[base] = (value, metrics.get(f"{base}_std"))
         else:
             found[name] = (value, None)
     return found
@@ -106,8 +106,8 @@ def _paired(run: FitRun) -> dict[str, tuple[float, float | None]]:
 
 def runs(group: Group) -> str:
     """Return the table of a group's runs."""
-    figures = [_paired(run) for run in group.runs]
-    names = _ordered(figures[0])
+    metrics = [_paired(run) for run in group.runs]
+    names = _ordered(metrics[0])
     rows = [
         [
             f'<span title="{escape(str(run.directory))}">{tables.breakable(run.directory.name)}</span>',
@@ -115,7 +115,7 @@ def runs(group: Group) -> str:
             *(_cell(one.get(name)) for name in names),
             tables.number(_seconds(run)),
         ]
-        for run, one in zip(group.runs, figures, strict=True)
+        for run, one in zip(group.runs, metrics, strict=True)
     ]
     header = ("run", "seed", *map(_title, names), "seconds to fit")
     return tables.table(header, rows, label=f"runs of {group.label}")
@@ -133,5 +133,5 @@ def as_json(group: Group) -> dict[str, Any]:
         "runs": [str(run.directory) for run in group.runs],
         "seeds": group.seeds,
         "copies": [str(copy.directory) for copy, _ in group.copies],
-        "figures": {name: value for name, (value, _) in means(group).items()},
+        "metrics": {name: value for name, (value, _) in means(group).items()},
     }

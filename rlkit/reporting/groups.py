@@ -12,8 +12,8 @@ from rlkit.core.types import UsageError
 from rlkit.fitting.run import opened
 from rlkit.reporting.columns import AnyRun, last_step
 
-BESIDE_THE_POINT = ("seed", "name", "run_dir", "output", "logger", "video", "pictures", "from_run")
-"""Keys that tell runs of a group apart, or that change nothing in what is learnt."""
+IGNORED_KEYS = ("seed", "name", "run_dir", "output", "logger", "video", "plots", "from_run")
+"""Keys in which the runs of a group may differ, or that do not change what is learned."""
 
 PARTS = ("network", "distribution", "replay")
 """Nodes that agents refer to."""
@@ -37,7 +37,7 @@ class Group(NamedTuple):
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """The configuration as plain data; that of the others differs in the keys `BESIDE_THE_POINT` alone."""
+        """The configuration as plain data; that of the others differs in the keys `IGNORED_KEYS` alone."""
         values: Mapping[str, Any] = self.runs[0].values
         return values
 
@@ -65,15 +65,15 @@ def open_runs(directories: Sequence[Path | str]) -> list[AnyRun]:
 
 
 def _records_sweeps(directory: Path) -> bool:
-    """Tell whether this is what Hydra notes of sweeps: it lies among the runs, where ``runs/*`` finds it."""
+    """Return whether this is Hydra's record of sweeps: it lies among the runs, where ``runs/*`` finds it."""
     return directory.name == "sweeps" and not (directory / "config.yaml").exists()
 
 
 def grouped(runs: Sequence[AnyRun]) -> list[Group]:
     """Return the groups in the order of their first runs; their runs in the order of seeds, each seed once.
 
-    A seed that is there twice, as a copy of a run or trained again, says nothing new: of its runs the one counts that
-    has come furthest, the first of those that have come as far.
+    A seed that is there twice, as a copy of a run or trained again, counts once: of its runs, the one with the most
+    steps, and the first of those with as many.
     """
     by_config: dict[str, list[AnyRun]] = {}
     for run in runs:
@@ -83,8 +83,8 @@ def grouped(runs: Sequence[AnyRun]) -> list[Group]:
 
 
 def _settings(values: Mapping[str, Any]) -> str:
-    """Return all that runs of a group have alike, as text."""
-    alike = {key: value for key, value in values.items() if key not in BESIDE_THE_POINT}
+    """Return all values that the runs of a group share, as text."""
+    alike = {key: value for key, value in values.items() if key not in IGNORED_KEYS}
     # What a tuned file set is among the values, whichever file it was.
     return yaml.safe_dump({**alike, "choices": {**values["choices"], "tuned": None}})
 
@@ -149,7 +149,7 @@ def _shown(values: Mapping[str, Any]) -> dict[str, str]:
     """Return the leaves as text, the chosen files first: ``choices.agent`` is ``agent``."""
     # What a tuned file set is among the values, and its name is there whether the file is or not.
     chosen = {key: value for key, value in values["choices"].items() if value not in (None, "None") and key != "tuned"}
-    rest = {key: value for key, value in values.items() if key not in (*BESIDE_THE_POINT, "choices")}
+    rest = {key: value for key, value in values.items() if key not in (*IGNORED_KEYS, "choices")}
     return {key: _text(value) for key, value in [*chosen.items(), *flat(rest)] if value is not None}
 
 
@@ -158,18 +158,17 @@ def _text(value: Any) -> str:
 
 
 def _labels(members: Sequence[Sequence[AnyRun]]) -> list[str]:
-    """Return a name for each group: that of its only run where it was given one, else what its runs share."""
+    """Return a name for each group: that of its only run where that was set, else what its runs share."""
     names = [_base_name(runs) for runs in members]
     for name in {name for name in names if names.count(name) > 1}:
         alike = [i for i, other in enumerate(names) if other == name]
         rows = _differing([members[i][0].values for i in alike])
         for place, i in enumerate(alike):
-            told = [
+            differing = [
                 f"{key.removeprefix('agent.').removeprefix('learner.')}={values[place]}" for key, values in rows.items()
             ]
-            names[i] = (
-                f"{name} {', '.join(told[:SHOWN_IN_LABELS])}{', …' if len(told) > SHOWN_IN_LABELS else ''}".strip()
-            )
+            more = ", …" if len(differing) > SHOWN_IN_LABELS else ""
+            names[i] = f"{name} {', '.join(differing[:SHOWN_IN_LABELS])}{more}".strip()
     return [name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)]
 
 

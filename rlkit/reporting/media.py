@@ -1,4 +1,4 @@
-"""Pictures and videos of runs: inside the page while there is room, else as links from it."""
+"""Plots and videos of runs: inside the page while there is room, else as links from it."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ class Media:
         self._page = page
         self._room = room
 
-    def pictures(self, run: AnyRun) -> str:
-        """Return the pictures in a run folder."""
+    def plots(self, run: AnyRun) -> str:
+        """Return the plots in a run folder."""
         paths = [path for path in sorted(run.directory.rglob("*.png")) if not _foreign(path, run.directory)]
-        return "".join(self._picture(path, run) for path in paths)
+        return "".join(self._plot(path, run) for path in paths)
 
     def videos(self, run: Run) -> str:
         """Return the run's videos: those of the best agent, then the latest."""
         paths = video_paths(run)
         more = len(paths) - SHOWN
-        told = [""] * min(len(paths), SHOWN)
+        notes = [""] * min(len(paths), SHOWN)
         if more > 0:
-            told[-1] = f" ({more} more in {self._link(paths[SHOWN].parent)})"
-        return "".join(self._video(path, run, more) for path, more in zip(paths[:SHOWN], told, strict=True))
+            notes[-1] = f" ({more} more in {self._link(paths[SHOWN].parent)})"
+        return "".join(self._video(path, run, more) for path, more in zip(paths[:SHOWN], notes, strict=True))
 
-    def _picture(self, path: Path, run: AnyRun) -> str:
+    def _plot(self, path: Path, run: AnyRun) -> str:
         name = path.relative_to(run.directory).as_posix()
         source = f"data:image/png;base64,{b64encode(path.read_bytes()).decode()}"
         alt = escape(f"{name} of {run.directory.name}")
@@ -83,10 +83,10 @@ def video_paths(run: Run) -> list[Path]:
 
 
 def _poster(path: Path) -> str:
-    """Return the attribute for the picture that is there before a video plays: one from its middle."""
+    """Return the attribute for the frame that is shown before a video plays, one from its middle."""
     from rlkit.rendering.video import still
 
-    with suppress(Exception):  # whatever PyAV raises for what is no video
+    with suppress(Exception):  # whatever PyAV raises for a file that is not a video
         return f' poster="data:image/jpeg;base64,{b64encode(still(path)).decode()}"'
     return ""
 

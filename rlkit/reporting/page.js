@@ -1,6 +1,6 @@
 "use strict";
 
-// Everything is readable without this: it adds the values under the pointer, larger pictures and copied commands.
+// Everything is readable without this: it adds the values under the pointer, larger plots and copied commands.
 
 function nearestIndex(steps, step) {
   let best = 0;

@@ -25,8 +25,8 @@ POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-
 """What a browser may load: what the page holds. A request to anywhere else would be refused."""
 
 METHOD = """\
-<p>Returns are the environment's own, whatever the agent was given. Thick lines are means over seeds, drawn as far as
-every seed has come; thin lines are single seeds; bands are 95% bootstrap intervals of the mean over seeds. The curve
+<p>Returns are the environment's own, whatever reward the agent learned from. Thick lines are means over seeds, as far
+as every seed has come; thin lines are single seeds; bands are 95% bootstrap intervals of the mean over seeds. The curve
 of a seed's training returns is a moving average over a tenth of its episodes, but 10 at least and 50 at most, or over a
 twentieth where that is more.</p>
 <p>A seed's score is the mean return of its last evaluation, and the table is over these scores: each seed counts alike,
@@ -40,11 +40,11 @@ pages.</p>"""
 
 
 def write(
-    directories: Sequence[Path | str], out: Path | str, video_mb: float, tell: Callable[[str], None] = lambda line: None
+    directories: Sequence[Path | str], out: Path | str, video_mb: float, say: Callable[[str], None] = lambda line: None
 ) -> tuple[Path, list[dict[str, Any]]]:
     """Write the report of run folders to `out`; return its path and what it says of each group as plain data.
 
-    `tell` is told which runs, or parts of them, do not count.
+    `say` is called with a line for each run, or part of one, that does not count.
 
     Raises:
         UsageError: a folder is not a run, or `out` cannot be written.
@@ -53,7 +53,7 @@ def write(
 
     path = Path(out)
     if path.is_dir():
-        raise UsageError(f"out={path} is a folder; give a file, e.g. out={path / 'report.html'}")
+        raise UsageError(f"out={path} is a folder; name a file, e.g. out={path / 'report.html'}")
     groups = grouped(open_runs(directories))
     scores = {group.number: group_score(group) for group in groups if not group.fitted}
     page = render(groups, scores, Media(path, video_mb * 1e6))
@@ -63,16 +63,16 @@ def write(
     except OSError as error:
         raise UsageError(f"out={path} cannot be written: {error.strerror}; choose another out=") from error
     for line in [*of_copies(groups), *of_returns(groups)]:
-        tell(line)
+        say(line)
     return path, [fitted.as_json(group) if group.fitted else as_json(group, scores[group.number]) for group in groups]
 
 
 def render(groups: Sequence[Group], scores: Mapping[int, GroupScore], media: Media) -> str:
     """Return the whole page; `scores` has those of groups whose agent was trained, by their number."""
     trained = [group for group in groups if not group.fitted]
-    learnt = [group for group in groups if group.fitted]
+    of_fits = [group for group in groups if group.fitted]
     of_agents = [*_panels(trained), *_table(trained, [scores[group.number] for group in trained])] if trained else []
-    of_learners = [*fitted.panels(_by_environment(learnt))] if learnt else []
+    of_learners = [*fitted.panels(_by_environment(of_fits))] if of_fits else []
     body = "\n".join([*_head(groups), *of_agents, *of_learners, *_settings(groups)])
     details = "\n".join(_details(groups, scores, media))
     return (
@@ -81,13 +81,13 @@ def render(groups: Sequence[Group], scores: Mapping[int, GroupScore], media: Med
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<title>{escape(_title(groups))}</title>\n<link rel="icon" href="data:,">\n'
         f"<style>\n{_file('page.css')}</style>\n"
-        f"</head>\n<body>\n{body}\n{details}\n<footer><h2>How to read this</h2>{_method(trained, learnt)}</footer>\n"
+        f"</head>\n<body>\n{body}\n{details}\n<footer><h2>How to read this</h2>{_method(trained, of_fits)}</footer>\n"
         f"<script>\n{_file('page.js')}</script>\n</body>\n</html>\n"
     )
 
 
-def _method(trained: Sequence[Group], learnt: Sequence[Group]) -> str:
-    return "\n".join([*([METHOD] if trained else []), *([fitted.METHOD] if learnt else [])])
+def _method(trained: Sequence[Group], of_fits: Sequence[Group]) -> str:
+    return "\n".join([*([METHOD] if trained else []), *([fitted.METHOD] if of_fits else [])])
 
 
 def _file(name: str) -> str:
@@ -188,7 +188,7 @@ def _details(groups: Sequence[Group], scores: Mapping[int, GroupScore], media: M
         yield f"<section><h3>{tables.key(group)}</h3>{runs}"
         yield from _commands(group, commands)
         films = [] if group.fitted else [("Videos", media.videos)]
-        for name, shown in (*films, ("Pictures", media.pictures)):
+        for name, shown in (*films, ("Plots", media.plots)):
             content = "".join(shown(run) for run in group.runs)
             if content:
                 yield f'<details open><summary>{name}</summary><div class="media">{content}</div></details>'

@@ -1,4 +1,4 @@
-"""Lines that a report owes to its reader: what does not count, and what its intervals are."""
+"""Notes for the reader of a report: what does not count, and what its intervals are."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def of_copies(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def of_tuned_files(groups: Sequence[Group]) -> Iterator[str]:
-    """Yield a line for each environment in which groups take different tuned files."""
+    """Yield a line for each environment in which groups use different tuned files."""
     yield from mixtures(
         [
             (environment_name(group.values), group.values["choices"].get("tuned", NONE), group.label)
@@ -42,12 +42,12 @@ def of_tuned_files(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def of_returns(groups: Sequence[Group]) -> Iterator[str]:
-    """Yield a line for each run with returns that are no finite numbers."""
+    """Yield a line for each run with returns that are not finite."""
     for run in (run for group in groups if not group.fitted for run in group.runs):
         missing = {table: _not_finite(run, table) for table in ("episodes", "evaluations")}
         if any(missing.values()):
-            told = " and ".join(f"{count:,} in {table}.csv" for table, count in missing.items() if count)
-            yield f"{run.directory} has returns that are no finite numbers, which count nowhere: {told}"
+            counts = " and ".join(f"{count:,} in {table}.csv" for table, count in missing.items() if count)
+            yield f"{run.directory} has returns that are not finite, which count nowhere: {counts}"
 
 
 def _not_finite(run: Run, table: str) -> int:
@@ -55,7 +55,7 @@ def _not_finite(run: Run, table: str) -> int:
 
 
 def of_intervals(groups: Sequence[Group], scores: Sequence[GroupScore]) -> Iterator[str]:
-    """Yield a line for each group whose seeds are too few for what an interval is otherwise."""
+    """Yield a line for each group with too few seeds for a percentile interval."""
     for group, score in zip(groups, scores, strict=True):
         if 0 < score.scored < len(group.runs):
             yield f"{group.label}: {score.scored} of {len(group.runs)} seeds have a score, and the table is over these"

@@ -1,4 +1,4 @@
-"""What a group's evaluations and clocks say, as figures."""
+"""What a group's evaluations and clocks say, as numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RunScore(NamedTuple):
 
 
 class Aggregate(NamedTuple):
-    """A figure over the seeds' scores, with its interval; None with one seed, which says nothing of others."""
+    """A statistic over the seeds' scores, with its interval; None with one seed."""
 
     value: float
     interval: Interval | None
@@ -43,7 +43,7 @@ class GroupScore(NamedTuple):
 
 
 def group_score(group: Group) -> GroupScore:
-    """Return the figures of a group; the same runs give the same intervals.
+    """Return the scores of a group; the same runs have the same intervals.
 
     A seed's score is the mean return of its last evaluation, and aggregates are over these scores, so that each seed
     counts alike however many episodes it played. Source: Agarwal et al., "Deep Reinforcement Learning at the Edge of
@@ -58,7 +58,7 @@ def group_score(group: Group) -> GroupScore:
 
 
 def _aggregates(scores: Array) -> tuple[Aggregate | None, Aggregate | None]:
-    """Return mean and interquartile mean of the seeds' scores [n], with the intervals that drawing seeds anew gives."""
+    """Return mean and interquartile mean of the seeds' scores [n], with their bootstrap intervals over seeds."""
     if not len(scores):
         return None, None
     statistics: tuple[Statistic, Statistic] = (np.mean, interquartile_mean)
@@ -70,9 +70,9 @@ def _aggregates(scores: Array) -> tuple[Aggregate | None, Aggregate | None]:
 
 
 def run_score(run: Run) -> RunScore:
-    """Return the figures of one run."""
+    """Return the scores of one run."""
     means = run.evaluation_means()
-    # The newest of equal ones is what the run keeps as its best, and never one that is no finite number.
+    # The newest of equal ones is what the run keeps as its best, and never one that is not finite.
     best = max((row for row in means if isfinite(row[1])), key=lambda row: (row[1], row[0]), default=None)
     speeds = column(run, "timings", "time/steps_per_second")
     return RunScore(best, means[-1] if means else None, last_step(run), float(speeds[-1]) if len(speeds) else None)

@@ -13,7 +13,7 @@ from rlkit.reporting.scores import Aggregate, GroupScore, RunScore
 NONE = "–"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, label: str, kind: str = "figures") -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, label: str, kind: str = "numbers") -> str:
     """Return a table of finished HTML; the first cell of a row is its heading."""
     head = "".join(f'<th scope="col">{name}</th>' for name in header)
     body = "".join(f"<tr>{_row(header, row)}</tr>" for row in rows)
@@ -34,7 +34,7 @@ def _row(header: Sequence[str], row: Sequence[str]) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a figure with as many digits as say something."""
+    """Return a number with three or four significant digits, or with thousands separators."""
     if value is None:
         return NONE
     size = abs(value)
@@ -70,7 +70,7 @@ def scores(groups: Sequence[Group], found: Sequence[GroupScore]) -> str:
     """Return the table of the groups' evaluations."""
     header = ("", "seeds", "episodes", "mean", "interquartile mean", "last evaluation at", "best", "steps", "steps/s")
     rows = [_scores_row(group, score) for group, score in zip(groups, found, strict=True)]
-    return table(header, rows, label="evaluations of each group", kind="figures cards")
+    return table(header, rows, label="evaluations of each group", kind="numbers cards")
 
 
 def _scores_row(group: Group, score: GroupScore) -> list[str]:

@@ -12,8 +12,8 @@ import gymnasium
 from gymnasium.vector import VectorEnv
 
 from rlkit.config.instantiate import Builder, Context, build, prepare
-from rlkit.config.run_config import AgentConfig, EnvironmentConfig
-from rlkit.config.schemas import Vectorization
+from rlkit.config.run_config import AgentConfig, EnvironmentConfig, TrainRunConfig
+from rlkit.config.schemas import InnerLoop, Vectorization
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Environment, UsageError
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
@@ -21,11 +21,15 @@ from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rlkit.algorithms.tabular.compiled import CompiledLoop
     from rlkit.learners.datasets import Dataset
     from rlkit.learners.estimators.epochs import OnEpoch
     from rlkit.planning.mdp import FiniteMDP
     from rlkit.planning.search import Model
     from rlkit.rendering.render_wrapper import FrameCallback
+
+COMPILED_FROM = 100_000
+"""Steps from which a compiled loop pays for the time that it takes to load or, once, to compile."""
 
 
 def make_environment(
@@ -98,7 +102,7 @@ def _environment_context(config: EnvironmentConfig, num_envs: int, *, filmed: bo
     """Return what the constructors of environments can ask for (`rlkit.config.injection` says how).
 
     `num_envs`; `render_mode`: Gymnasium's; `vectorization`: sync, async or native; `filmed`: single ones are wanted,
-    for their pictures; `evaluation`: it is not for training; `dataset`: what `data=` names, the same object for all;
+    for their frames; `evaluation`: it is not for training; `dataset`: what `data=` names, the same object for all;
     `rng`: a generator named after the node, alike for all.
     """
     return {
@@ -173,7 +177,7 @@ def make_agent(
     env: Environment,
     seeds: Seeds,
     tell: Callable[[str], None] = lambda line: None,
-    on_epoch: OnEpoch = lambda epoch, epochs, figures: None,
+    on_epoch: OnEpoch = lambda epoch, epochs, metrics: None,
     *,
     fresh: bool = True,
     learns: bool = True,
@@ -183,9 +187,9 @@ def make_agent(
     Constructors can ask (`rlkit.config.injection` says how) for `observation_space`, `action_space`, `frame_stack`,
     `can_resign` (of `rlkit.core.types.Environment`), `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of
     its own, named after the node), `generator` (a `torch.Generator`, likewise), `random_state` (a number likewise, for
-    estimators), `scratch` (a folder for what need not last), `tell` (takes a line for the user), `on_epoch` (is told
-    the epochs of an estimator that an agent fits), `threads`, `task` (of an estimator that predicts actions:
-    classification or regression), `image_shape` (of observations that are pictures, else None), `model` (for planners:
+    estimators), `scratch` (a folder for what need not last), `tell` (shows a line to the user), `on_epoch` (called
+    after the epochs of an estimator that an agent fits), `threads`, `task` (of an estimator that predicts actions:
+    classification or regression), `image_shape` (of observations that are images, else None), `model` (for planners:
     returns the `rlkit.planning.mdp.FiniteMDP` that the environment is; see `rlkit.planning.mdp.model_of`),
     `search_model` (returns the `rlkit.planning.search.Model` of it; see `rlkit.planning.search.model_of`), `fresh` (the
     agent begins; else a checkpoint is about to fill it) and `learns` (else it is only to act).
@@ -205,7 +209,7 @@ def make_agent(
         "on_epoch": lambda path: on_epoch,
         "threads": lambda path: config.threads,
         "task": lambda path: _task(env.action_space),
-        "image_shape": lambda path: env.observation_space.shape if _is_picture(env.observation_space) else None,
+        "image_shape": lambda path: env.observation_space.shape if _is_image(env.observation_space) else None,
         "model": lambda path: functools.partial(_model, config.environment),
         "search_model": lambda path: functools.partial(_search_model, config.environment),
         "rng": seeds.generator,
@@ -221,7 +225,7 @@ def _task(action_space: Any) -> str:
     return "classification" if isinstance(action_space, gymnasium.spaces.Discrete) else "regression"
 
 
-def _is_picture(space: Any) -> bool:
+def _is_image(space: Any) -> bool:
     return isinstance(space, gymnasium.spaces.Box) and len(space.shape) in (2, 3) and space.dtype == "uint8"
 
 
@@ -241,6 +245,31 @@ def _search_model(config: EnvironmentConfig, outcomes: int) -> Model:
     from rlkit.planning.search import model_of
 
     return model_of(lambda: make_single(config.in_process()), outcomes=outcomes)
+
+
+def compiled_loop(config: TrainRunConfig, agent: Agent, env: Environment) -> CompiledLoop | None:
+    """Return the compiled loop, or None: where the configuration leaves it out, or it does not pay or does not exist.
+
+    Raises:
+        UsageError: ``inner_loop=numba``, and there is none for this agent and environment.
+    """
+    asked = config.inner_loop
+    if asked is InnerLoop.python or (asked is InnerLoop.auto and not _pays(config)):
+        return None
+    from rlkit.algorithms.tabular.compiled import compiled_loop as make_loop
+
+    try:
+        return make_loop(agent, env, action_mask=config.action_mask)
+    except UsageError:
+        if asked is InnerLoop.numba:
+            raise
+        return None
+
+
+def _pays(config: TrainRunConfig) -> bool:
+    """Return whether the compiled loop may pay, before anything is imported."""
+    alone = config.num_envs == 1 and config.vectorization is Vectorization.sync and not config.preprocess
+    return alone and config.network is None and config.total_steps >= COMPILED_FROM
 
 
 @contextmanager

@@ -23,15 +23,15 @@ def implementing(callbacks: Callbacks, hook: Callable[..., Any]) -> dict[str, Ca
 
 
 def notify(callbacks: Callbacks, hook: Hook[P], *arguments: P.args, **keywords: P.kwargs) -> str | None:
-    """Call a hook of each, and return the first reason to stop that one of them gives.
+    """Call a hook of each, and return the first reason to stop that one of them returns.
 
     Raises:
         RunError: one of them raised an exception, or returned something else than a reason.
     """
     reason = None
     for name, callback in callbacks.items():
-        wanted = _call(name, callback, hook.__name__, *arguments, **keywords)
-        reason = reason or wanted
+        returned = _call(name, callback, hook.__name__, *arguments, **keywords)
+        reason = reason or returned
     return reason
 
 
@@ -103,7 +103,7 @@ def _state(name: str, callback: Callback) -> State:
 
 
 def load_states(callbacks: Callbacks, state: State) -> list[str]:
-    """Restore each that has a state, and return the names of states that nobody is there for.
+    """Restore each that has a state, and return the names of states without a callback.
 
     One that was added on resume starts as in a new run.
 
@@ -120,7 +120,7 @@ def named(callbacks: Iterable[Callback]) -> dict[str, Callback]:
     """Name callbacks by their classes; of several of one class, the second is called ``<class>-2``.
 
     Raises:
-        UsageError: something is no callback.
+        UsageError: something is not a callback.
     """
     found: dict[str, Callback] = {}
     for callback in callbacks:
@@ -139,7 +139,7 @@ def joined(*groups: Callbacks) -> Callbacks:
     """Return callbacks of several origins together.
 
     Raises:
-        UsageError: two have the same name, under which their states would be kept; or one is no callback.
+        UsageError: two have the same name, under which their states would be kept; or one is not a callback.
     """
     together: dict[str, Callback] = {}
     for group in groups:
@@ -147,6 +147,6 @@ def joined(*groups: Callbacks) -> Callbacks:
             if not isinstance(callback, Callback):
                 raise UsageError(f"{name} made a {type(callback).__name__}, which is no rlkit.Callback")
             if name in together:
-                raise UsageError(f"two callbacks are called {name}: give one of them another name")
+                raise UsageError(f"two callbacks are called {name}: rename one of them")
             together[name] = callback
     return together

@@ -1,4 +1,4 @@
-"""Whether a checkpoint fits a run, and what of it other runs take."""
+"""Whether a checkpoint fits a run, and what of it other runs load."""
 
 from __future__ import annotations
 

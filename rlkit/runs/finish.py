@@ -1,4 +1,4 @@
-"""The end of a run: its curve, its map, its video, and what the user is told."""
+"""The end of a run: its curve, its map, its video, and the lines for the user."""
 
 from __future__ import annotations
 
@@ -82,8 +82,9 @@ def _draw_map(run: Run) -> Path | None:
 def _summary(run: Run, session: Training) -> list[str]:
     """Return what a user wants to know at the end of a run."""
     lines = [f"{'stopped: ' + run.stopped if run.stopped else 'done'} at step {session.steps:,}"]
-    if session.best_step is not None:
-        lines.append(f"best evaluation: return {session.best_score:.4g} at step {session.best_step:,}")
+    evaluations = session.evaluations
+    if evaluations.best_step is not None:
+        lines.append(f"best evaluation: return {evaluations.best_score:.4g} at step {evaluations.best_step:,}")
     elif run.config.eval.every:
         lines.append(f"no evaluation yet: the first is due at step {run.config.eval.every:,} (eval.every)")
     lines.append(f"run folder: {run.directory}")
@@ -94,7 +95,7 @@ def _summary(run: Run, session: Training) -> list[str]:
     if session.interrupted:
         if session.resumes_at < session.steps:
             lines.append(f"the environment's state cannot be read: it goes on from step {session.resumes_at:,}")
-        lines.append(f"go on: rlkit train resume={run.directory}")
+        lines.append(f"resume: rlkit train resume={run.directory}")
     else:
         lines.append(f"score it: rlkit eval run={run.directory}   watch it: rlkit play run={run.directory}")
     return lines

@@ -87,10 +87,10 @@ def placed(name: str, run_dir: str, default: str) -> tuple[str, Path]:
     Args:
         name: that was typed, or "".
         run_dir: that was typed, or "".
-        default: the name of a run that is given none.
+        default: the name of a run without one.
 
     Raises:
-        UsageError: the folder is there, and a name or folder was given.
+        UsageError: the folder is there, and a name or folder was typed.
     """
     directory = claim(name or default, run_dir or None, explicit=bool(run_dir) or name not in ("", default))
     return (name or default) if run_dir else directory.name, directory
@@ -102,7 +102,7 @@ def claim(name: str, run_dir: str | None, *, explicit: bool) -> Path:
     Args:
         name: of the run.
         run_dir: the folder; None: ``runs/<name>``.
-        explicit: the user gave one of them; else a folder that is there gets a number.
+        explicit: the user typed one of them; else, where the folder is there, a number is added.
 
     Raises:
         UsageError: an explicit folder is there.

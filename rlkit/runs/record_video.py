@@ -33,7 +33,7 @@ class ActionLog:
     seed: int
     actions: list[Any]
     dtype: Any  # of the actions, a tree of names where they are trees
-    score: float  # the episode's raw return, which tells whether it went the same way again
+    score: float  # the episode's raw return, to check that it goes the same way again
     versions: Mapping[str, str]
 
     def write(self, path: Path) -> Path:
@@ -174,7 +174,7 @@ def render(path: Path | str, *, out: Path | str | None = None, format: Format = 
 
     Raises:
         UsageError: there is no such log.
-        RunError: the environment took another course than when the log was made.
+        RunError: the environment went another way than when the log was made.
     """
     path = Path(path)
     log = ActionLog.read(path)
@@ -196,8 +196,8 @@ def render(path: Path | str, *, out: Path | str | None = None, format: Format = 
             env.close()
         if (score, length) != (log.score, len(log.actions)):
             raise RunError(
-                f"log={path} has return {log.score:g} in {len(log.actions)} steps, but the environment gave {score:g} "
-                f"in {length}{_changed(log)}"
+                f"log={path} has return {log.score:g} in {len(log.actions)} steps, but the environment returned "
+                f"{score:g} in {length}{_changed(log)}"
             )
     return Recording(video, [path], [score], [length])
 

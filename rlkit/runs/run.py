@@ -1,4 +1,4 @@
-"""A run folder: its configuration, its figures, its agent, and what can be done with them."""
+"""A run folder: its configuration, its metrics, its agent, and what can be done with it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rlkit.runs.record_video import record
 
 
 class Run:
-    """A run folder: its configuration, its figures, and its agent.
+    """A run folder: its configuration, its metrics, and its agent.
 
     Attributes:
         directory: the folder.
@@ -37,7 +37,7 @@ class Run:
         """Open a run folder.
 
         Raises:
-            UsageError: it is not there, or not a run of rlkit's.
+            UsageError: it is not there, or not a run of rlkit.
         """
         self.directory = Path(directory)
         self.config = training_config(self.directory)
@@ -51,7 +51,7 @@ class Run:
 
     @property
     def default_name(self) -> str:
-        """The name that the run has where none is given."""
+        """The name of the run unless one is set."""
         return training_name(self.config)
 
     @property
@@ -61,7 +61,7 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict[str, Array]:
-        """Columns of metrics.csv, [rows] float64 each; NaN where a figure was not there yet."""
+        """Columns of metrics.csv, [rows] float64 each; NaN where a row does not have the metric."""
         return read_table(self.directory / "metrics.csv")
 
     @cached_property
@@ -239,8 +239,8 @@ class Run:
             grid: all side by side in one video; else one file each.
             actions: write a log of each episode's actions beside its video, for `rlkit.runs.record_video.render`.
             fps: frames per second; None: the environment's own.
-            height: of a picture in pixels; None: as the environment draws it.
-            captions: write score and step below each picture.
+            height: of a frame in pixels; None: as the environment draws it.
+            captions: write score and step below each frame.
             device: as in `load_agent`.
         """
 

@@ -1,4 +1,4 @@
-"""The policy of another run, for agents that predict what it is worth."""
+"""The policy of another run, for agents that predict its values."""
 
 from __future__ import annotations
 

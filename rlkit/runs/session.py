@@ -57,7 +57,7 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
         config: the run's.
         added: callbacks beside those of the configuration.
         resume: go on from its newest checkpoint.
-        extended: it was given another limit, so that it goes on where it had stopped.
+        extended: its limit was raised, so that it goes on where it had stopped.
 
     Raises:
         UsageError: something that the run needs is missing, or does not fit.
@@ -190,6 +190,6 @@ def _greeting(config: TrainRunConfig, session: Training) -> list[str]:
             lines.append("that is beyond total_steps: this run cannot be resumed; a smaller checkpoint.every lets it")
     if not session.reproduced:
         lines.append(
-            "the environment begins differently with the same seed: the run goes on, but not as if never stopped"
+            "the environment begins differently with the same seed: the run goes on, but not as if uninterrupted"
         )
     return lines

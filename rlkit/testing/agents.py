@@ -16,8 +16,8 @@ from rlkit.core.types import Agent, Array, Transition
 from rlkit.testing.driving import MakeEnv
 from rlkit.testing.rules import (
     ContractError,
+    OnResult,
     Result,
-    Tell,
     conclude,
     examine,
     freeze,
@@ -41,7 +41,7 @@ def check_agent(
     action_mask: bool = False,
     threads: int = 1,
     strict: bool = True,
-    tell: Tell = silent,
+    on_result: OnResult = silent,
 ) -> list[Result]:
     """Check that an agent keeps rlkit's contract, by training it several times in an environment.
 
@@ -51,26 +51,26 @@ def check_agent(
 
     Args:
         make_agent: builds a new agent for ``env.observation_space``, ``env.action_space`` and ``env.num_envs``; its
-            generators come from the `rlkit.core.seeding.Seeds`, so that the same seeds give the same agent.
+            generators come from the `rlkit.core.seeding.Seeds`, so that the same seeds make the same agent.
         make_env: builds a new small environment at each call.
         seed: of everything.
         steps: decisions that it is trained for: enough for `update` to have work.
         num_envs: environments in parallel; one alone is tried as well.
-        action_mask: take legal actions from ``info["action_mask"]``; without, they are tried out all the same.
+        action_mask: take legal actions from ``info["action_mask"]``; without it, masks are tried all the same.
         threads: for torch, while this runs; small networks are fastest with one.
         strict: raise where a rule is broken; else it is for the caller to read the results.
-        tell: is told each result as it comes.
+        on_result: called with each result as soon as it is there.
 
     Raises:
         ContractError: a rule is broken: one line for each, with the values and the remedy.
     """
     case = AgentCase(make_agent, make_env, seed, max(10, steps), num_envs, action_mask)
     with torch_threads(threads):
-        return conclude(examine(case, ESSENTIAL, RULES, tell), strict=strict)
+        return conclude(examine(case, ESSENTIAL, RULES, on_result), strict=strict)
 
 
 def actions_fit_the_space(case: AgentCase) -> None:
-    """`act` gives an array [N, ...] of actions in the action space (or RESIGN, where taken), of a dtype that fits."""
+    """`act` returns an array [N, ...] of actions in the action space (or RESIGN, where taken), of a dtype that fits."""
     case.heed("actions_fit_the_space")
 
 
@@ -79,11 +79,11 @@ def trains_without_raising(case: AgentCase) -> str | None:
     error = case.lesson.error
     if error is not None:
         raise ContractError(f"training in {case.num_envs} environments {raised(error)}") from error
-    return None if case.lesson.learned else f"update had nothing to do in {case.steps} steps: its learning was not seen"
+    return None if case.lesson.learned else f"update had nothing to do in {case.steps} steps: learning was not checked"
 
 
 def metrics_are_finite_numbers(case: AgentCase) -> None:
-    """`update` gives named finite floats, or None where nothing was due."""
+    """`update` returns named finite floats, or None where nothing was due."""
     case.heed("metrics_are_finite_numbers")
 
 
@@ -117,7 +117,7 @@ def act_changes_nothing(case: AgentCase) -> None:
 
 
 def act_repeats_itself(case: AgentCase) -> None:
-    """The same time step, memory and generator give the same action and memory."""
+    """The same time step, memory and generator lead to the same action and memory."""
     agent = case.lesson.agent
     for timestep, memory in case.situations:
         for explore in (False, True):
@@ -125,7 +125,7 @@ def act_repeats_itself(case: AgentCase) -> None:
                 freeze(agent.act(timestep, memory, explore=explore, rng=np.random.default_rng(case.seed)))
                 for _ in range(2)
             )
-            require_equal(first, second, f"act with explore={explore} is not determined by what it is given")
+            require_equal(first, second, f"act with explore={explore} does not depend on its arguments alone")
 
 
 def actions_are_legal(case: AgentCase) -> str | None:
@@ -171,13 +171,13 @@ def evaluation_leaves_no_trace(case: AgentCase) -> None:
 
 
 def state_is_plain_data(case: AgentCase) -> None:
-    """`state_dict` is plain data that a checkpoint can hold, and `load_state_dict` takes it back the same."""
+    """`state_dict` is plain data that a checkpoint can hold, and `load_state_dict` restores it."""
     with case.trainee() as fresh, survived({"agent": case.lesson.agent.state_dict()}) as saved:
         fresh.agent.load_state_dict(saved["agent"])
         require_equal(
             case.lesson.agent.state_dict(),
             fresh.agent.state_dict(),
-            "a new agent that loaded the state gives another one; load_state_dict must take back all of it",
+            "a new agent that loaded the state returns another one; load_state_dict must restore all of it",
         )
 
 
@@ -193,7 +193,7 @@ def same_seed_same_bits(case: AgentCase) -> None:
 
 
 def resumed_equals_uninterrupted(case: AgentCase) -> None:
-    """A training that was saved early or late, and taken up by a new agent, ends in the same state."""
+    """A training that was saved early or late, and resumed by a new agent, ends in the same state."""
     with case.trainee() as trainee:
         for parts in (2, 4):
             # One step past a round number, so that what is due and not done yet must be in the state.
@@ -211,7 +211,7 @@ def _require_resumable(case: AgentCase, trainee: Trainee) -> None:
             case.lesson.state,
             resumed.state_dict(),
             f"training resumed from step {at} ends otherwise at step {case.steps} than the uninterrupted one; "
-            "state_dict must hold all that changes: parameters, optimiser, counters, generators, what is stored",
+            "state_dict must hold all that changes: parameters, optimizer, counters, generators, what is stored",
         )
 
 
@@ -225,7 +225,7 @@ def invalid_rows_are_skipped(case: AgentCase) -> None:
         metrics = agent.update()
         remedy = "skip the rows where transition.valid is False"
         require_equal(before, agent.state_dict(), f"a transition without a valid row changed the agent; {remedy}")
-        require(metrics is None, f"update gave {metrics} after a transition without a valid row; {remedy}")
+        require(metrics is None, f"update returned {metrics} after a transition without a valid row; {remedy}")
         for sign, one in ((1, agent), (-1, other)):
             one.observe(_garbled(transition, np.arange(len(nothing)) == 0, sign))
             one.update()
@@ -234,7 +234,7 @@ def invalid_rows_are_skipped(case: AgentCase) -> None:
 
 @contextmanager
 def _copies(case: AgentCase) -> Iterator[tuple[Agent, Agent]]:
-    """Give two agents as they are after training."""
+    """Yield two agents as they are after training."""
     with case.trainee() as first, case.trainee() as second:
         for trainee in (first, second):
             with survived({"agent": case.lesson.agent.state_dict()}) as saved:

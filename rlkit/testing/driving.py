@@ -28,7 +28,7 @@ MakeEnv = Callable[..., gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]]
 
 
 class EnvironmentStep(NamedTuple):
-    """What a reset or a step gave; after a reset, action and reward are None."""
+    """The outcome of a reset or a step; after a reset, action and reward are None."""
 
     action: Any
     observation: Any
@@ -38,7 +38,7 @@ class EnvironmentStep(NamedTuple):
 
     @property
     def last(self) -> bool:
-        """Tell whether the episode ended."""
+        """Return whether the episode ended."""
         return bool(self.terminated or self.truncated)
 
 
@@ -81,7 +81,7 @@ class Driver:
         return int(action + space.start) if isinstance(space, spaces.Discrete) else action
 
     def play(self, steps: int, seed: int | None = None) -> list[EnvironmentStep]:
-        """Play so many steps, from a reset where `seed` is given."""
+        """Play so many steps, from a reset with `seed` unless that is None."""
         first = [] if seed is None else [self.reset(seed)]
         return first + [self.step() for _ in range(steps)]
 
@@ -111,7 +111,7 @@ def environment(make: MakeEnv, n: int, *, action_mask: bool = False) -> Environm
 
 
 def takes_render_mode(make: MakeEnv) -> bool:
-    """Tell whether `make` can be called with `render_mode`."""
+    """Return whether `make` can be called with `render_mode`."""
     try:
         wanted = inspect.signature(make).parameters
     except ValueError:
@@ -120,7 +120,7 @@ def takes_render_mode(make: MakeEnv) -> bool:
 
 
 def is_opaque(env: Environment) -> bool:
-    """Tell whether the state of `env` cannot be read."""
+    """Return whether the state of `env` cannot be read."""
     env.reset([0] * env.num_envs)
     return env.get_state() is None
 
@@ -139,9 +139,9 @@ def random_stream(env: Environment, seed: int, truncate_every: int) -> Interacti
 
 
 def resumed_play(make: Callable[[], Environment], seed: int, steps: int) -> bool:
-    """Check that random play, saved on its way and taken up in new environments, goes on as if nothing had been.
+    """Check that random play, saved on its way and resumed in new environments, goes on as if uninterrupted.
 
-    Returns whether it had to be cut: where the state cannot be read, it is taken up between episodes only.
+    Returns whether the state cannot be read, so that play resumes between episodes only.
 
     Raises:
         ContractError: it does not go on like that.
@@ -170,7 +170,7 @@ def _same_transitions(whole: Interaction, resumed: Interaction, until: int) -> N
 
 
 def same_form(value: Any, space: Any) -> bool:
-    """Tell whether `value` is a tree of dicts with the keys, and tuples of the length, that `space` is made of."""
+    """Return whether `value` is a tree of dicts with the keys, and tuples of the length, that `space` is made of."""
     if isinstance(space, spaces.Dict):
         named = isinstance(value, dict) and value.keys() == space.keys()
         return named and all(same_form(value[key], part) for key, part in space.items())
@@ -184,17 +184,19 @@ def require_contained(observation: Any, space: Any, where: str) -> None:
     """Raise a `ContractError` unless `observation` lies in `space`."""
     if isinstance(space, COMPOSED_SPACES):
         same = same_form(observation, space)
-        require(same, f"{where} gave an observation with other parts than {space}; return these, and no others")
+        require(same, f"{where} returned an observation with other parts than {space}; return these, and no others")
         tree.map_many(lambda part, value: require_contained(value, part, where), space_tree(space), observation)
         return
     if isinstance(space, ARRAY_SPACES) and not isinstance(space, spaces.Discrete):
         require(
             isinstance(observation, np.ndarray),
-            f"{where} gave a {type(observation).__name__} as observation; {space} needs a numpy array",
+            f"{where} returned a {type(observation).__name__} as observation; {space} needs a numpy array",
         )
         found, wanted = (f"{part.dtype} {list(part.shape)}" for part in (observation, space))
-        require(found == wanted, f"{where} gave an observation {found}, but its space says {wanted}; make them agree")
+        require(
+            found == wanted, f"{where} returned an observation {found}, but its space says {wanted}; make them agree"
+        )
     require(
         bool(space.contains(observation)),
-        f"{where} gave the observation {observation!r}, outside of {space}; widen the space or mend the observation",
+        f"{where} returned the observation {observation!r}, outside of {space}; widen the space or fix the observation",
     )

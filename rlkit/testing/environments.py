@@ -28,7 +28,7 @@ from rlkit.testing.exactness import (
 )
 from rlkit.testing.from_run import ENVIRONMENT, with_run_values
 from rlkit.testing.gymnasium_checker import examine_with_gymnasium
-from rlkit.testing.rules import Result, Tell, conclude, examine, require, require_equal, silent
+from rlkit.testing.rules import OnResult, Result, conclude, examine, require, require_equal, silent
 
 
 def check_env(
@@ -38,7 +38,7 @@ def check_env(
     steps: int = 1000,
     action_mask: bool = False,
     strict: bool = True,
-    tell: Tell = silent,
+    on_result: OnResult = silent,
 ) -> list[Result]:
     """Check that an environment keeps Gymnasium's contract and rlkit's; ``check_env(Maze)`` is a whole test.
 
@@ -46,27 +46,27 @@ def check_env(
     ``gymnasium_check_env``, a warning a remark. What one of our rules says as well is said once.
 
     Args:
-        make: builds a new `gymnasium.Env` or `VectorEnv` at each call. Where it takes `render_mode`, pictures are
-            checked too. What its signature marks as the run's (`rlkit.core.types.FromRun`) it is given.
+        make: builds a new `gymnasium.Env` or `VectorEnv` at each call. Where it takes `render_mode`, frames are
+            checked too. What its signature marks as the run's (`rlkit.core.types.FromRun`) it gets.
         seed: of the random play.
         steps: how long each rule plays; episodes should end within.
         action_mask: take legal actions from ``info["action_mask"]``.
         strict: raise where a rule is broken; else it is for the caller to read the results.
-        tell: is told each result as it comes.
+        on_result: called with each result as soon as it is there.
 
     Raises:
         ContractError: a rule is broken: one line for each, with the values and the remedy.
     """
     make = with_run_values(make, ENVIRONMENT)
     if isinstance(_probe(make), VectorEnv):
-        return vectors.check(make, seed=seed, steps=steps, action_mask=action_mask, strict=strict, tell=tell)
+        return vectors.check(make, seed=seed, steps=steps, action_mask=action_mask, strict=strict, on_result=on_result)
     case = EnvironmentCase(make, seed, steps, action_mask)
-    results = examine_with_gymnasium(make, lambda: examine(case, ESSENTIAL, RULES, tell), tell)
+    results = examine_with_gymnasium(make, lambda: examine(case, ESSENTIAL, RULES, on_result), on_result)
     return conclude(results, strict=strict)
 
 
 def _probe(make: MakeEnv) -> Any:
-    """Return what `make` gives, closed, or None where it raises: that is for a rule to tell."""
+    """Return what `make` builds, closed, or None where it raises: a rule reports that."""
     try:
         env = make()
         env.close()
@@ -79,8 +79,8 @@ def is_a_new_environment_each_time(case: EnvironmentCase) -> None:
     """`make` builds a `gymnasium.Env`, another one at each call."""
     env, other = case.make(), case.make()
     found = type(env).__name__
-    require(isinstance(env, gymnasium.Env), f"make() gave a {found}; it must give a gymnasium.Env or a VectorEnv")
-    require(env is not other, f"make() gave the same {found} twice; it must build a new one at each call")
+    require(isinstance(env, gymnasium.Env), f"make() returned a {found}; it must return a gymnasium.Env or a VectorEnv")
+    require(env is not other, f"make() returned the same {found} twice; it must build a new one at each call")
     env.close()
     other.close()
 
@@ -95,20 +95,20 @@ def spaces_are_arrays(case: EnvironmentCase) -> None:
 
 
 def reset_and_step_follow_gymnasium(case: EnvironmentCase) -> str | None:
-    """`reset(seed=…)` gives (observation, info), `step` five values, and neither raises in random play."""
+    """`reset(seed=…)` returns (observation, info), `step` five values, and neither raises in random play."""
     with closing(case.make()) as env:
         started = env.reset(seed=case.seed)
-        require(_is_pair(started), f"reset gave {_kinds(started)}; it must return (observation, info), info a dict")
+        require(_is_pair(started), f"reset returned {_kinds(started)}; it must return (observation, info), info a dict")
         driver = case.driver(env)
         driver.reset(case.seed)
         stepped = env.step(driver.draw())
         require(
             isinstance(stepped, tuple) and len(stepped) == 5 and isinstance(stepped[4], dict),
-            f"step gave {_kinds(stepped)}; it must return (observation, reward, terminated, truncated, info)",
+            f"step returned {_kinds(stepped)}; it must return (observation, reward, terminated, truncated, info)",
         )
-    require(len(case.trace) >= case.steps, f"random play gave {len(case.trace)} of {case.steps} steps")
+    require(len(case.trace) >= case.steps, f"random play returned {len(case.trace)} of {case.steps} steps")
     masked = "action_mask" in started[1] and not case.action_mask
-    return "reset gives an action_mask, which action_mask=true would take" if masked else None
+    return "reset returns an action_mask, which action_mask=true would use" if masked else None
 
 
 def _is_pair(value: Any) -> bool:
@@ -134,7 +134,7 @@ def rewards_are_finite_numbers(case: EnvironmentCase) -> None:
             is_number = isinstance(step.reward, (int, float, np.integer, np.floating))
             require(
                 is_number and isfinite(step.reward),
-                f"step {number} gave the reward {step.reward!r} ({type(step.reward).__name__}); "
+                f"step {number} returned the reward {step.reward!r} ({type(step.reward).__name__}); "
                 "it must be a finite float",
             )
 
@@ -146,7 +146,7 @@ def ends_are_booleans(case: EnvironmentCase) -> None:
             value = getattr(step, name)
             require(
                 isinstance(value, (bool, np.bool_)),
-                f"step {number} gave {name}={value!r} ({type(value).__name__}); it must be True or False",
+                f"step {number} returned {name}={value!r} ({type(value).__name__}); it must be True or False",
             )
 
 
@@ -164,7 +164,7 @@ def observations_stay_as_they_were(case: EnvironmentCase) -> None:
 
 
 def actions_are_left_alone(case: EnvironmentCase) -> str | None:
-    """`step` does not write to the action it is given."""
+    """`step` does not write to its action."""
     with closing(case.make()) as env:
         if isinstance(env.action_space, spaces.Discrete):
             return "actions are numbers"
@@ -174,7 +174,7 @@ def actions_are_left_alone(case: EnvironmentCase) -> str | None:
             action = driver.draw()
             before = copy.deepcopy(action)
             _, _, terminated, truncated, _ = env.step(action)
-            require_equal(before, action, f"step {number} wrote to the action it was given; copy it first")
+            require_equal(before, action, f"step {number} wrote to its action; copy it first")
             if terminated or truncated:
                 driver.reset()
     return None
@@ -184,7 +184,7 @@ def episodes_follow_each_other(case: EnvironmentCase) -> str | None:
     """After an end, `reset()` starts a new episode that is not over at once because the old one was."""
     lengths = _episode_lengths(case.trace)
     if not lengths:
-        return f"no episode ended within {case.steps} steps; give more steps if one should"
+        return f"no episode ended within {case.steps} steps; raise steps if one should"
     later = lengths[1:]
     require(
         lengths[0] == 1 or len(later) < 3 or any(length > 1 for length in later),
@@ -204,17 +204,17 @@ def _episode_lengths(trace: Sequence[EnvironmentStep]) -> list[int]:
 
 
 def pictures_are_rgb(case: EnvironmentCase) -> str | None:
-    """Where ``rgb_array`` is a render mode, pictures are [height, width, 3] uint8 and drawing changes nothing."""
+    """Where ``rgb_array`` is a render mode, frames are [height, width, 3] uint8 and drawing changes nothing."""
     with closing(case.make()) as env:
         if "rgb_array" not in ((env.metadata or {}).get("render_modes") or []):
-            return "metadata['render_modes'] has no rgb_array: no pictures, no videos"
+            return "metadata['render_modes'] has no rgb_array: no frames, no videos"
     if not takes_render_mode(case.make):
         return "not looked at: make takes no render_mode"
     with closing(case.make(render_mode="rgb_array")) as env:
         require(
             env.render_mode == "rgb_array",
-            f"built with render_mode='rgb_array', its render_mode is {env.render_mode!r}; keep what __init__ is given "
-            "(a run gives it where the constructor has render_mode=None)",
+            f"built with render_mode='rgb_array', its render_mode is {env.render_mode!r}; keep the argument of "
+            "__init__ (a run passes it where the constructor has render_mode=None)",
         )
         shown = _filmed(case.driver(env), case)
     require_equal(case.trace[: len(shown)], shown, "render() changes what the environment does; it must only draw")

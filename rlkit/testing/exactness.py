@@ -44,7 +44,7 @@ class EnvironmentCase:
 def global_generators_are_left_alone(case: EnvironmentCase) -> None:
     """Randomness comes from `self.np_random`: neither drawing from nor seeding a generator of the whole process."""
     before = global_generators()
-    # A seed of its own: seeding a generator again with what it was last seeded with would not be seen.
+    # A seed of its own: seeding a generator again with what it was last seeded with would not be noticed.
     case.play(case.seed + 3)
     moved = moved_generators(before)
     require(not moved, f"reset or step moved the process-wide generator of {', '.join(moved)}; use self.np_random")
@@ -87,7 +87,7 @@ def _use_up(case: EnvironmentCase, env: gymnasium.Env[Any, Any]) -> None:
 
 
 def seeds_make_a_difference(case: EnvironmentCase) -> str | None:
-    """Different seeds may show the same, as in a deterministic environment; it is worth a word."""
+    """Different seeds may show the same, as in a deterministic environment; a note says so."""
     again = case.play(case.seed + 1)
     if difference(case.trace, again) is not None:
         return None
@@ -95,7 +95,7 @@ def seeds_make_a_difference(case: EnvironmentCase) -> str | None:
 
 
 def restored_state_continues(case: EnvironmentCase) -> str | None:
-    """A state that was read, through a checkpoint and into a used environment, goes on as if nothing had been."""
+    """A state that was read, through a checkpoint and into a used environment, goes on as before."""
     with closing(as_arrays(case.make())) as env:
         why = snapshot.why_opaque(env)
     if why is not None:
@@ -117,11 +117,11 @@ def _restore_after(case: EnvironmentCase, steps: int) -> None:
             driver.play(case.steps),
             continued.play(case.steps),
             f"restored after {steps} steps, the environment goes on otherwise; get_state must return, and set_state "
-            "take back, all that step and reset change",
+            "restore, all that step and reset change",
         )
 
 
 def resumed_equals_uninterrupted(case: EnvironmentCase) -> str | None:
-    """Random play in two environments, interrupted and taken up in new ones, ends as if it had not been."""
+    """Random play in two environments, interrupted and resumed in new ones, ends as if uninterrupted."""
     cut = resumed_play(partial(environment, case.make, 2, action_mask=case.action_mask), case.seed, case.steps)
-    return "taken up between episodes, as its state cannot be read" if cut else None
+    return "resumed between episodes, as its state cannot be read" if cut else None

@@ -1,4 +1,4 @@
-"""What the suites give constructors that ask for what only a run knows (`rlkit.core.types.FromRun`)."""
+"""The values that the suites pass to constructors for what only a run knows (`rlkit.core.types.FromRun`)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from rlkit.core.spaces import choice_sizes
 from rlkit.testing.driving import takes_render_mode
-from rlkit.testing.rules import Result, Tell, raised
+from rlkit.testing.rules import OnResult, Result, raised
 
 RULE = "gymnasium_check_env"
 
@@ -48,7 +48,7 @@ SAME: tuple[tuple[str, tuple[str, ...]], ...] = (
 """What Gymnasium says (a pattern) -> our rules that say the same: where one of these is broken, it has the word."""
 
 AROUND = (OrderEnforcing, PassiveEnvChecker, TimeLimit)
-"""What `gymnasium.make` puts around an environment: without it, the checker sees more."""
+"""What `gymnasium.make` puts around an environment: without it, the checker finds more."""
 
 OF_THE_CALL = "is different from the unwrapped version"
 """Said of how the checker was called: wrappers that change something are a part of what is checked here."""
@@ -68,31 +68,33 @@ class Finding(NamedTuple):
         return frozenset(rule for pattern, rules in SAME if re.search(pattern, self.message) for rule in rules)
 
 
-def examine_with_gymnasium(make: Callable[..., Any], ours: Callable[[], list[Result]], tell: Tell) -> list[Result]:
+def examine_with_gymnasium(
+    make: Callable[..., Any], ours: Callable[[], list[Result]], on_result: OnResult
+) -> list[Result]:
     """Ask Gymnasium first, then our own rules; return all results, without what Gymnasium and a broken rule both say.
 
     Args:
-        make: see `findings`.
-        ours: checks our own rules, and tells their results.
-        tell: is told Gymnasium's.
+        make: as for `findings`.
+        ours: checks our own rules, and passes their results on.
+        on_result: called with each of Gymnasium's results.
     """
     found = findings(make)
-    results = [_result(finding, tell) for finding in found if not finding.same]
+    results = [_result(finding, on_result) for finding in found if not finding.same]
     if not found:
-        results.append(_result(Finding(True, ""), tell))
+        results.append(_result(Finding(True, ""), on_result))
     results += ours()
     broken = {result.rule for result in results if not result.passed}
     # What nobody of ours says after all.
-    results += [_result(finding, tell) for finding in found if finding.same and not finding.same & broken]
+    results += [_result(finding, on_result) for finding in found if finding.same and not finding.same & broken]
     if not any(result.rule == RULE for result in results):
         said = ", ".join(sorted(broken & frozenset[str]().union(*(finding.same for finding in found))))
-        results.append(_result(Finding(True, f"it finds what {said} says"), tell))
+        results.append(_result(Finding(True, f"it finds what {said} says"), on_result))
     return results
 
 
-def _result(finding: Finding, tell: Tell) -> Result:
+def _result(finding: Finding, on_result: OnResult) -> Result:
     result = Result(RULE, *finding)
-    tell(result)
+    on_result(result)
     return result
 
 
@@ -145,7 +147,7 @@ def _check_pictures(make: Callable[..., Any]) -> None:
 
 def _heard(check: Callable[[], None]) -> list[Finding]:
     """Return the warnings of a check, and the error that ended it."""
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             check()
@@ -154,12 +156,12 @@ def _heard(check: Callable[[], None]) -> list[Finding]:
             error = [Finding(False, _line(str(problem)))]
         except Exception as problem:  # somebody else's code can raise anything
             error = [Finding(False, raised(problem))]
-    return [*_warned(told), *error]
+    return [*_warned(caught), *error]
 
 
-def _warned(told: list[warnings.WarningMessage]) -> Iterator[Finding]:
+def _warned(caught: list[warnings.WarningMessage]) -> Iterator[Finding]:
     """Yield Gymnasium's warnings; an environment's own are nobody's finding, and come again when it is played."""
-    for warning in told:
+    for warning in caught:
         text = COLOR.sub("", str(warning.message))
         if text.startswith("WARN: ") and OF_THE_CALL not in text:
             yield Finding(True, _line(text.removeprefix("WARN: ")))

@@ -15,8 +15,8 @@ from rlkit.core.types import Array
 from rlkit.learners.kinds import kind_of
 from rlkit.learners.persistence import from_state, to_state
 from rlkit.testing.rules import (
+    OnResult,
     Result,
-    Tell,
     conclude,
     examine,
     global_generators,
@@ -32,7 +32,7 @@ MakeLearner = Callable[[], Any]
 
 
 def check_learner(
-    make_learner: MakeLearner, *, seed: int = 0, strict: bool = True, tell: Tell = silent
+    make_learner: MakeLearner, *, seed: int = 0, strict: bool = True, on_result: OnResult = silent
 ) -> list[Result]:
     """Check that an estimator keeps scikit-learn's contract, and can be saved without pickle.
 
@@ -44,15 +44,15 @@ def check_learner(
         make_learner: builds a new estimator at each call.
         seed: of the rows, and of the estimator where it has a `random_state`.
         strict: raise where a rule is broken; else it is for the caller to read the results.
-        tell: is told each result as it comes.
+        on_result: called with each result as soon as it is there.
 
     Raises:
         ContractError: a rule is broken: one line for each, with the values and the remedy.
     """
     case = LearnerCase(make_learner, seed)
-    results = examine(case, ESSENTIAL, RULES, tell)
+    results = examine(case, ESSENTIAL, RULES, on_result)
     if all(result.passed for result in results):
-        results += scikit_learns_checks(make_learner(), tell)
+        results += scikit_learns_checks(make_learner(), on_result)
     return conclude(results, strict=strict)
 
 
@@ -144,8 +144,8 @@ def fit_leaves_parameters_alone(case: LearnerCase) -> None:
 def learned_attributes_end_in_an_underscore(case: LearnerCase) -> None:
     """What `fit` learns is called like `coef_`; what it keeps for itself, like `_tree`."""
     learner = case.fitted()
-    learnt = set(vars(learner)) - set(learner.get_params(deep=False))
-    wrong = sorted(name for name in learnt if not name.endswith("_") and not name.startswith("_"))
+    learned = set(vars(learner)) - set(learner.get_params(deep=False))
+    wrong = sorted(name for name in learned if not name.endswith("_") and not name.startswith("_"))
     require(not wrong, f"fit sets {', '.join(wrong)}; call it {', '.join(f'{name}_' for name in wrong)}")
 
 
@@ -165,7 +165,7 @@ def global_generators_are_left_alone(case: LearnerCase) -> None:
 
 
 def equal_seeds_make_equal_models(case: LearnerCase) -> None:
-    """The same rows and `random_state` give the same model, to the bit."""
+    """The same rows and `random_state` make the same model, to the bit."""
     first, second = (to_state(case.fitted()) for _ in range(2))
     require_equal(first["fitted"], second["fitted"], "two models of the same rows differ")
 
@@ -198,12 +198,12 @@ RULES = (
 )
 
 
-def scikit_learns_checks(learner: Any, tell: Tell = silent) -> list[Result]:
+def scikit_learns_checks(learner: Any, on_result: OnResult = silent) -> list[Result]:
     """Return the results of `sklearn.utils.estimator_checks.check_estimator`, one for each of its checks."""
     results = []
     for result in _checked(learner):
         results.append(result)
-        tell(result)
+        on_result(result)
     return results
 
 

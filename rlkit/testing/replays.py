@@ -12,8 +12,8 @@ from gymnasium import spaces
 from rlkit.core.types import Array, Batch, Replay, StepInfo, Transition
 from rlkit.testing.from_run import with_run_values
 from rlkit.testing.rules import (
+    OnResult,
     Result,
-    Tell,
     conclude,
     examine,
     freeze,
@@ -45,21 +45,21 @@ RUN = {
 EPISODES = (7, 5, 11)  # lengths in each environment: they end apart from each other
 
 
-def check_replay(make: MakeReplay, *, seed: int = 0, strict: bool = True, tell: Tell = silent) -> list[Result]:
+def check_replay(make: MakeReplay, *, seed: int = 0, strict: bool = True, on_result: OnResult = silent) -> list[Result]:
     """Check that a replay keeps rlkit's contract; ``check_replay(UniformReplay)`` is a whole test.
 
     Args:
-        make: builds an empty replay of a capacity; its samples are drawn from the generator it is given. What else
-            its signature marks as the run's (`rlkit.core.types.FromRun`) it is given, too.
+        make: builds an empty replay of a capacity; its samples are drawn from the generator that it gets. What else
+            its signature marks as the run's (`rlkit.core.types.FromRun`) it gets, too.
         seed: of the transitions and of the generator.
         strict: raise where a rule is broken; else it is for the caller to read the results.
-        tell: is told each result as it comes.
+        on_result: called with each result as soon as it is there.
 
     Raises:
         ContractError: a rule is broken: one line for each, with the values and the remedy.
     """
     case = ReplayCase(with_run_values(make, RUN), seed)
-    return conclude(examine(case, (stores_and_samples,), RULES, tell), strict=strict)
+    return conclude(examine(case, (stores_and_samples,), RULES, on_result), strict=strict)
 
 
 class Row(NamedTuple):
@@ -89,7 +89,7 @@ class ReplayCase:
 
 
 def transitions(steps: int, seed: int, *, start: int = 0, masks: bool = False) -> Iterator[Transition]:
-    """Yield transitions of three environments; each row's observation tells who it is, every tenth row is invalid."""
+    """Yield transitions of three environments; each row's observation is its number, every tenth row is invalid."""
     rng = np.random.default_rng(seed)
     for step in range(start + steps):
         valid = rng.random(ENVIRONMENTS) >= 0.1
@@ -124,7 +124,7 @@ def _observation(who: Array) -> Array:
 
 
 def rows(transition: Transition) -> dict[float, Row]:
-    """Return the valid rows of a transition, by the number that their observation tells."""
+    """Return the valid rows of a transition, by the number in their observation."""
     found = {}
     for i in np.flatnonzero(transition.valid):
         fields = tuple(float(array[i]) for array in (transition.action, transition.reward, transition.discount))
@@ -144,7 +144,7 @@ def stores_and_samples(case: ReplayCase) -> None:
     replay, _ = case.filled(5)
     for name, value in replay.sample(BATCH)._asdict().items():
         if value is not None:
-            require(len(value) == BATCH, f"sample({BATCH}) gave {len(value)} rows of {name}")
+            require(len(value) == BATCH, f"sample({BATCH}) returned {len(value)} rows of {name}")
 
 
 def length_counts_valid_rows(case: ReplayCase) -> None:
@@ -251,17 +251,17 @@ def samples_are_copies(case: ReplayCase) -> None:
 
 
 def sampling_follows_its_generator(case: ReplayCase) -> None:
-    """Two replays with the same contents and generator give the same batches; none draws from a global one."""
+    """Two replays with the same contents and generator sample the same batches; neither draws from a global one."""
     (first, _), (second, _) = case.filled(30), case.filled(30)
     before = global_generators()
     expected, got = (list(_samples(replay, 5)) for replay in (first, second))
     moved = moved_generators(before)
-    require(not moved, f"sample moved the process-wide generator of {', '.join(moved)}; draw from the one given")
+    require(not moved, f"sample moved the process-wide generator of {', '.join(moved)}; draw from its own")
     require_equal(expected, got, "two replays with the same contents and generator sample differently")
 
 
 def priorities_are_taken(case: ReplayCase) -> None:
-    """`update_priorities` takes the index of a batch, and sampling goes on."""
+    """`update_priorities` accepts the index of a batch, and sampling goes on."""
     replay, book = case.filled(30)
     for batch in _samples(replay, 5):
         replay.update_priorities(batch.index, np.linspace(-2, 2, BATCH, dtype=np.float32))
@@ -271,7 +271,7 @@ def priorities_are_taken(case: ReplayCase) -> None:
 
 
 def state_round_trips(case: ReplayCase) -> None:
-    """A new replay that takes the state back, through a checkpoint, samples and stores on as the first would have."""
+    """A new replay that restores the state from a checkpoint samples and stores on as the first would have."""
     for steps in (0, 3, 18, 47):
         replay, _ = case.filled(steps)
         if steps:

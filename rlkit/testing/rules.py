@@ -23,15 +23,15 @@ class ContractError(UsageError):
 
 
 class Result(NamedTuple):
-    """What one rule found."""
+    """The result of one rule."""
 
     rule: str  # its stable name
     passed: bool
-    message: str  # what is wrong, with the remedy; of a rule that holds: what it could not see, or ""
+    message: str  # what is wrong, with the remedy; of a rule that holds: what it could not check, or ""
 
 
-Tell = Callable[[Result], None]
-"""Is told each result as it comes."""
+OnResult = Callable[[Result], None]
+"""Is called with each result as soon as it is there."""
 
 Case = TypeVar("Case")
 
@@ -39,12 +39,14 @@ Rule = Callable[[Case], str | None]
 """Raises `ContractError` where broken; may return a note. Its name is the function's."""
 
 
-def examine(case: Case, essential: Sequence[Rule[Case]], rules: Sequence[Rule[Case]], tell: Tell) -> list[Result]:
+def examine(
+    case: Case, essential: Sequence[Rule[Case]], rules: Sequence[Rule[Case]], on_result: OnResult
+) -> list[Result]:
     """Check every rule on `case`; a broken `essential` one is the last, because the others would only repeat it."""
     results: list[Result] = []
     for rule in (*essential, *rules):
         results.append(_apply(rule, case))
-        tell(results[-1])
+        on_result(results[-1])
         if rule in essential and not results[-1].passed:
             break
     return results
@@ -63,7 +65,7 @@ def conclude(results: list[Result], *, strict: bool) -> list[Result]:
 
 
 def silent(result: Result) -> None:
-    """Tell nobody."""
+    """Ignore a result."""
 
 
 def _apply(rule: Rule[Case], case: Case) -> Result:
@@ -163,7 +165,7 @@ def _short(value: Any) -> str:
 
 @contextmanager
 def survived(state: State) -> Iterator[State]:
-    """Give `state` back as it comes out of a checkpoint on disk.
+    """Yield `state` as it comes out of a checkpoint on disk.
 
     Raises:
         RunError: it is not plain data.

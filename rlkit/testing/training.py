@@ -59,7 +59,7 @@ class Masking:
 
 
 def _states_then(env: Environment) -> Callable[[Any], Array] | None:
-    """Return what tells the states that the environments are in now, also later; None where they cannot be read."""
+    """Return a function that returns the present states of the environments, also later; None: they cannot be read."""
     saved = freeze(env.get_state())
     if saved is None:
         return None
@@ -75,7 +75,7 @@ class Trainee:
     """An agent, its environments and their stream, from a seed.
 
     Attributes:
-        cut: the state cannot be read, so episodes are cut as in a training run.
+        cut: the state cannot be read, so checkpoints truncate episodes as in a training run.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Trainee:
     ):
         seeds = Seeds(seed)
         self.env: Environment = Masking(env, seeds.generator("masks")) if masked else env
-        # Streams are cut where the state cannot be read, as in a training run.
+        # Streams are truncated where the state cannot be read, as in a training run.
         opaque = is_opaque(env)
         self.cut = opaque
         before = global_generators()
@@ -110,13 +110,13 @@ class Trainee:
         return {"agent": self.agent.state_dict(), "stream": self.stream.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self.agent.load_state_dict(state["agent"])
         self.stream.load_state_dict(state["stream"])
 
 
 class Lesson(NamedTuple):
-    """A training that is over, and what was noticed."""
+    """A training that is over, and what it broke."""
 
     agent: Agent
     state: Any  # of agent and stream, at the end
@@ -149,7 +149,7 @@ class AgentCase:
 
     @contextmanager
     def trainee(self, n: int | None = None, *, masked: bool = False) -> Iterator[Trainee]:
-        """Give a new agent in `n` new environments, always from the same seed."""
+        """Yield a new agent in `n` new environments, always from the same seed."""
         with closing(self.environment(n or self.num_envs)) as env:
             yield Trainee(self.make_agent, env, self.seed, truncate_every=self.part, masked=masked)
 
@@ -176,7 +176,7 @@ class AgentCase:
         return Lesson(trainee.agent, state, transition, watched.complaints, watched.learned, error)
 
     def heed(self, rule: str) -> None:
-        """Raise the complaint that training gave rise to, if any."""
+        """Raise a `ContractError` where training broke the rule."""
         require(rule not in self.lesson.complaints, self.lesson.complaints.get(rule, ""))
 
     @cached_property
@@ -195,7 +195,7 @@ class AgentCase:
 
 
 def can_be_masked(space: Any) -> bool:
-    """Tell whether actions can be ruled out."""
+    """Return whether actions can be ruled out."""
     counted = spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
     return all(isinstance(part, counted) for part in tree.leaves(space_tree(space)))
 

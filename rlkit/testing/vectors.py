@@ -15,11 +15,11 @@ from rlkit.core.random_actions import random_action
 from rlkit.core.spaces import counts_from_zero, is_tree_of_arrays, space_tree
 from rlkit.core.types import Array, Tree
 from rlkit.testing.driving import MakeEnv, environment, random_stream, require_contained, resumed_play, same_form
-from rlkit.testing.rules import Result, Tell, conclude, examine, freeze, require, require_equal
+from rlkit.testing.rules import OnResult, Result, conclude, examine, freeze, require, require_equal
 
 
 class VectorStep(NamedTuple):
-    """What a step of a vector environment gave, as it was returned."""
+    """The values that a step of a vector environment returned."""
 
     observation: Any  # [N, ...]
     reward: Any  # [N]
@@ -82,15 +82,17 @@ def draw(env: VectorEnv[Any, Any, Any], infos: dict[str, Any], rng: np.random.Ge
     return tree.stack([random_action(env.single_action_space, rng, mask) for mask in masks])
 
 
-def check(make: MakeEnv, *, seed: int, steps: int, action_mask: bool, strict: bool, tell: Tell) -> list[Result]:
-    """Check a vector environment; see `rlkit.testing.check_env`."""
-    return conclude(examine(VectorCase(make, seed, steps, action_mask), ESSENTIAL, RULES, tell), strict=strict)
+def check(
+    make: MakeEnv, *, seed: int, steps: int, action_mask: bool, strict: bool, on_result: OnResult
+) -> list[Result]:
+    """Check a vector environment; arguments as in `rlkit.testing.check_env`."""
+    return conclude(examine(VectorCase(make, seed, steps, action_mask), ESSENTIAL, RULES, on_result), strict=strict)
 
 
 def is_a_new_environment_each_time(case: VectorCase) -> None:
     """`make` builds another vector environment at each call."""
     with closing(case.make()) as env, closing(case.make()) as other:
-        require(env is not other, "make() gave the same VectorEnv twice; it must build a new one at each call")
+        require(env is not other, "make() returned the same VectorEnv twice; it must build a new one at each call")
 
 
 def spaces_are_arrays(case: VectorCase) -> None:
@@ -115,17 +117,17 @@ def autoreset_mode_is_declared(case: VectorCase) -> None:
 
 
 def reset_and_step_follow_gymnasium(case: VectorCase) -> None:
-    """`reset(seed=…)` gives (observations, infos), `step` five values, and neither raises in random play."""
+    """`reset(seed=…)` returns (observations, infos), `step` five values, and neither raises in random play."""
     with closing(case.make()) as env:
         observation, infos = env.reset(seed=case.seed)
-        require(isinstance(infos, dict), f"reset gave infos of type {type(infos).__name__}; it must be a dict")
+        require(isinstance(infos, dict), f"reset returned infos of type {type(infos).__name__}; it must be a dict")
         _require_rows(observation, case, "reset")
-    require(len(case.trace) >= case.steps, f"random play gave {len(case.trace)} of {case.steps} steps")
+    require(len(case.trace) >= case.steps, f"random play returned {len(case.trace)} of {case.steps} steps")
 
 
 def _require_rows(observation: Any, case: VectorCase, where: str) -> None:
     space = case.facts.single_observation_space
-    require(same_form(observation, space), f"{where} gave observations with other parts than {space}; return these")
+    require(same_form(observation, space), f"{where} returned observations with other parts than {space}; return these")
     tree.map_many(
         lambda part, array: _require_shape(array, (case.facts.num_envs, *part.shape), where),
         space_tree(space),
@@ -135,7 +137,7 @@ def _require_rows(observation: Any, case: VectorCase, where: str) -> None:
 
 def _require_shape(observation: Any, shape: tuple[int, ...], where: str) -> None:
     found = getattr(observation, "shape", None)
-    require(found == shape, f"{where} gave observations of shape {found}; they must be arrays of shape {shape}")
+    require(found == shape, f"{where} returned observations of shape {found}; they must be arrays of shape {shape}")
 
 
 def arrays_have_a_row_for_each_environment(case: VectorCase) -> None:
@@ -148,7 +150,7 @@ def arrays_have_a_row_for_each_environment(case: VectorCase) -> None:
             wanted = "booleans" if kinds == "b" else "finite floats"
             require(
                 value.shape == (n,) and value.dtype.kind in kinds and bool(np.isfinite(value).all()),
-                f"step {number} gave {name} {value!r}; it must be {n} {wanted}",
+                f"step {number} returned {name} {value!r}; it must be {n} {wanted}",
             )
 
 
@@ -164,7 +166,7 @@ def autoreset_mode_is_obeyed(case: VectorCase) -> str | None:
     """What comes at and after an end is what the declared mode says."""
     ends = [(number, step) for number, step in enumerate(case.trace) if step.last.any()]
     if not ends:
-        return f"no episode ended within {case.steps} steps; give more steps if one should"
+        return f"no episode ended within {case.steps} steps; raise steps if one should"
     if case.mode is AutoresetMode.SAME_STEP:
         for number, step in ends:
             _require_final(case, number, step)
@@ -193,8 +195,8 @@ def _require_reset_step(number: int, ended: Array, step: VectorStep) -> None:
         reward, last = float(step.reward[i]), bool(step.last[i])
         require(
             reward == 0 and not last,
-            f"step {number} after an end gave environment {i} reward {reward:g} and last={last}; in next-step mode it "
-            "only resets: reward 0, no end, the action ignored",
+            f"step {number} after an end has reward {reward:g} and last={last} in environment {i}; in next-step "
+            "mode it only resets: reward 0, no end, the action ignored",
         )
 
 
@@ -232,20 +234,20 @@ def _streamed(case: VectorCase) -> list[Any]:
 
 
 def actions_are_left_alone(case: VectorCase) -> None:
-    """`step` does not write to the actions it is given."""
+    """`step` does not write to its actions."""
     with closing(case.make()) as env:
         _, infos = env.reset(seed=case.seed)
         action = draw(env, infos, np.random.default_rng(case.seed))
         before = tree.copy(action)
         env.step(action)
-        require_equal(before, action, "step wrote to the actions it was given; copy them first")
+        require_equal(before, action, "step wrote to its actions; copy them first")
 
 
 def resumed_equals_uninterrupted(case: VectorCase) -> str | None:
-    """Random play, interrupted and taken up in a new one, ends as if it had not been."""
+    """Random play, interrupted and resumed in a new one, ends as if uninterrupted."""
     n = case.facts.num_envs
     cut = resumed_play(partial(environment, case.make, n, action_mask=case.action_mask), case.seed, case.steps)
-    return "taken up between episodes, as it has no get_state and set_state" if cut else None
+    return "resumed between episodes, as it does not have get_state and set_state" if cut else None
 
 
 ESSENTIAL = (

@@ -22,7 +22,7 @@ class Watched:
     Attributes:
         complaints: rule -> the first complaint.
         learned: `update` had something due.
-        thorough: look at what is given and at the process-wide generators, too, which is slow.
+        thorough: look at arguments and at the process-wide generators, too, which is slow.
     """
 
     def __init__(self, agent: Agent, action_space: Any, *, can_resign: bool = False):
@@ -79,12 +79,12 @@ class Watched:
         self.note_moved(verb, before)
         found = difference(copied, given)
         if found:
-            self._note("inputs_are_left_alone", f"{verb} wrote to what it was given; copy first: {found}")
+            self._note("inputs_are_left_alone", f"{verb} wrote to its argument; copy first: {found}")
 
     def note_moved(self, verb: str, before: dict[str, Any]) -> None:
         """Note which process-wide generators moved since `before`, as `verb` ran."""
         moved = ", ".join(moved_generators(before))
-        remedy = "draw from the rng or generator it is given"
+        remedy = "draw from the rng or generator that it gets"
         complaint = f"{verb} moved the process-wide generator of {moved}; {remedy}" if moved else None
         self._note("global_generators_are_left_alone", complaint)
 
@@ -94,21 +94,23 @@ class Watched:
 
 
 def misfit(action: Any, n: int, space: Any, can_resign: bool) -> str | None:
-    """Return why `action` is not `n` actions of `space`, or RESIGN where that is taken; else None."""
+    """Return why `action` is not `n` actions of `space`, or RESIGN where that is allowed; else None."""
     if isinstance(space, COMPOSED_SPACES):
         if not same_form(action, space):
-            return f"act gave a {type(action).__name__} with other parts than {space}; return one with these"
+            return f"act returned a {type(action).__name__} with other parts than {space}; return one with these"
         found = tree.map_many(lambda part, leaf: misfit(leaf, n, part, False), space_tree(space), action)
         return next(filter(None, tree.leaves(found)), None)
     shape = (n, *(space.shape or ()))
     if not isinstance(action, np.ndarray):
-        return f"act gave a {type(action).__name__}; it must be a numpy array of shape {list(shape)}"
+        return f"act returned a {type(action).__name__}; it must be a numpy array of shape {list(shape)}"
     if action.shape != shape:
-        return f"act gave actions of shape {list(action.shape)}; for {n} environments and {space} it is {list(shape)}"
+        return (
+            f"act returned actions of shape {list(action.shape)}; for {n} environments and {space} it is {list(shape)}"
+        )
     if not np.can_cast(action.dtype, space.dtype):
-        return f"act gave actions of dtype {action.dtype}; {space} needs {space.dtype}"
+        return f"act returned actions of dtype {action.dtype}; {space} needs {space.dtype}"
     outside = [row for row in action if not (space.contains(row) or (can_resign and row == RESIGN))]
-    return f"act gave the action {outside[0]!r}, outside of {space}" if outside else None
+    return f"act returned the action {outside[0]!r}, outside of {space}" if outside else None
 
 
 def illegal(action: Any, legal_actions: Array | None, space: Any) -> str | None:
@@ -128,7 +130,7 @@ def illegal(action: Any, legal_actions: Array | None, space: Any) -> str | None:
 def change_of_form(before: Memory, after: Memory) -> str | None:
     """Return how act changed shapes, dtypes or keys of its memory, or None."""
     found = difference(_form(before), _form(after))
-    return found and f"act returned memory in another form than it was given: {found}"
+    return found and f"act returned memory in another form than it got: {found}"
 
 
 def _form(memory: Memory) -> Any:
@@ -145,8 +147,8 @@ def unfit_metrics(metrics: Any) -> str | None:
     if metrics is None:
         return None
     if not isinstance(metrics, Mapping):
-        return f"update gave a {type(metrics).__name__}; it must be a dict of floats, or None where nothing was due"
+        return f"update returned a {type(metrics).__name__}; it must be a dict of floats, or None where nothing was due"
     for name, value in metrics.items():
         if not isinstance(name, str) or not isinstance(value, (int, float, np.floating)) or not isfinite(value):
-            return f"update gave {name!r}: {value!r}; figures are finite floats under names"
+            return f"update returned {name!r}: {value!r}; metrics are finite floats under names"
     return None

@@ -27,9 +27,9 @@ FIGURES = (
 
 def fitted(preset: str, seed: int, words: list[str], folder: str) -> dict[str, Any]:
     """Return the figures of one run."""
-    words = [f"experiment={preset}", "pictures=false", "logger=[csv]", *words]
+    words = [f"experiment={preset}", "plots=false", "logger=[csv]", *words]
     run = rlkit.fit(*words, seed=seed, run_dir=f"{folder}/{preset}_{seed}")
-    figures = {name: round(run.figures[name], 5) if name in run.figures else "" for name in FIGURES}
+    figures = {name: round(run.final_metrics[name], 5) if name in run.final_metrics else "" for name in FIGURES}
     return {"preset": preset, "words": " ".join(words[3:]), "seed": seed, **figures}
 
 

@@ -27,7 +27,7 @@ ROWS, COLUMNS, CELL = 11, 5, 4
 GOAL, BUDGET = 0.8, 12_000
 FIT = (
     "learner=cnn data=npz network@learner.torso=small learner.scale=255 learner.n_epochs=200 test_size=0 logger=[csv] "
-    "pictures=false"
+    "plots=false"
 )
 DQN = (
     "agent=dqn env=catch network=small agent.epsilon.steps=4000 agent.learning_starts=500 agent.batch_size=32 "
@@ -52,7 +52,7 @@ def fitted(folder: Path, labels: str, seed: int) -> Path:
     X, y = pictures(labels)
     np.savez(frames, X=X.astype(np.float32), y=y.astype(str))
     run = rlkit.fit(*FIT.split(), f"data.path={frames}", seed=seed, run_dir=folder / f"encoder_s{seed}")
-    print(f"encoder {seed}: {run.figures}", flush=True)
+    print(f"encoder {seed}: {run.final_metrics}", flush=True)
     return run.directory
 
 

@@ -16,7 +16,7 @@ def examine(checks: Sequence[tuple[str, Check]] | None = None) -> list[Finding]:
     for topic, check in checks:
         try:
             found += check()
-        except Exception as error:  # a machine can be odd in any way, and the other lines are wanted all the same
-            told = " ".join(f"{type(error).__name__}: {error}".split())
-            found.append(Finding(topic, State.broken, f"could not be examined ({told})"))
+        except Exception as error:  # whatever a machine raises, the other lines are shown
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            found.append(Finding(topic, State.broken, f"could not be examined ({text})"))
     return found

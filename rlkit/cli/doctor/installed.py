@@ -29,7 +29,7 @@ Version = tuple[int, ...]
 
 
 def python() -> Iterator[Finding]:
-    """Tell the versions of Python and rlkit."""
+    """Report the versions of Python and rlkit."""
     own = platform.python_version()
     right = FIRST <= tuple(map(int, platform.python_version_tuple()[:2])) < BEYOND
     yield Finding(
@@ -39,7 +39,7 @@ def python() -> Iterator[Finding]:
 
 
 def packages() -> Iterator[Finding]:
-    """Tell which of the packages that rlkit needs are missing or too old."""
+    """Report which of the packages that rlkit needs are missing or too old."""
     needed = [line for line in requires(DISTRIBUTION) or [] if "extra ==" not in line]
     lacking = [finding for line in needed if (finding := _lacking(line)) is not None]
     yield from lacking
@@ -67,7 +67,7 @@ def _numbers(text: str) -> Version:
 
 
 def video() -> Iterator[Finding]:
-    """Tell the video encoder."""
+    """Report the video encoder."""
     from rlkit.core.types import UsageError
     from rlkit.rendering.video import encoder
 
@@ -80,7 +80,7 @@ def video() -> Iterator[Finding]:
 
 
 def roms() -> Iterator[Finding]:
-    """Tell the Atari games; ale-py is looked at and not loaded."""
+    """Report the Atari games; ale-py is looked at and not loaded."""
     spec = find_spec("ale_py")
     folders = list(spec.submodule_search_locations or []) if spec is not None else []
     count = len([path for folder in folders for path in Path(folder, "roms").glob("*.bin")])
@@ -92,7 +92,7 @@ def roms() -> Iterator[Finding]:
 
 
 def wandb() -> Iterator[Finding]:
-    """Tell how W&B would work, and why."""
+    """Report how W&B would work, and why."""
     from rlkit.core.types import UsageError
     from rlkit.runs.loggers.wandb_mode import choose_mode, has_key
 
@@ -109,7 +109,7 @@ def wandb() -> Iterator[Finding]:
 
 
 def extras() -> Iterator[Finding]:
-    """Tell which of the optional packages are there."""
+    """Report which of the optional packages are there."""
     for name, (module, use, remedy) in EXTRAS.items():
         if find_spec(module) is not None:
             yield Finding(name, State.ok, f"there, for {use}")
@@ -118,7 +118,7 @@ def extras() -> Iterator[Finding]:
 
 
 def plugins() -> Iterator[Finding]:
-    """Tell every plugin with what it brings, those that are broken, and names that two of them define."""
+    """Report every plugin with what it adds, those that are broken, and names that two of them define."""
     from rlkit.config import plugins as found
     from rlkit.core.types import UsageError
 
@@ -135,7 +135,7 @@ def plugins() -> Iterator[Finding]:
     if not yielded:
         yield Finding("plugins", State.absent, "none")
     try:
-        with redirect_stderr(StringIO()):  # broken plugins are told above
+        with redirect_stderr(StringIO()):  # broken plugins are reported above
             found.refuse_doubles()
     except UsageError as error:
         what, _, remedy = str(error).partition("; ")

@@ -20,7 +20,7 @@ UNITS = {"avx2": "AVX2", "avx512f": "AVX-512", "amx_bf16": "AMX (bfloat16)"}
 
 
 def processor() -> Iterator[Finding]:
-    """Tell the cores that may be used, and the vector units that torch makes use of."""
+    """Report the cores that may be used, and the vector units that torch uses."""
     flags = _flags()
     units = [name for flag, name in UNITS.items() if flag in flags]
     text = f"{_counted(cores(), 'core')}, {platform.machine()}"
@@ -38,10 +38,10 @@ def _flags() -> set[str]:
 
 
 def memory() -> Iterator[Finding]:
-    """Tell the memory that is free."""
+    """Report the memory that is free."""
     free = available_memory()
     if free is None:
-        yield Finding("memory", State.ok, "the system does not tell")
+        yield Finding("memory", State.ok, "the system does not say")
     elif free < LITTLE:
         yield Finding("memory", State.broken, f"{free / 1e9:.1f} GB free", "end other programs; small replay.capacity")
     else:
@@ -49,7 +49,7 @@ def memory() -> Iterator[Finding]:
 
 
 def disk() -> Iterator[Finding]:
-    """Tell the space where runs and videos would be written, and whether they can be."""
+    """Report the space where runs and videos would be written, and whether they can be."""
     here = Path.cwd()
     free = shutil.disk_usage(here).free
     text = f"{free / 1e9:.1f} GB free in {here}, where runs/ and videos/ go"
@@ -62,7 +62,7 @@ def disk() -> Iterator[Finding]:
 
 
 def gpu() -> Iterator[Finding]:
-    """Tell what torch can compute on; torch is loaded only where there is a GPU to ask it about."""
+    """Report what torch can compute on; torch is loaded only where there is a GPU to ask it about."""
     try:
         torch_version = version("torch")
     except PackageNotFoundError:
@@ -92,7 +92,7 @@ def _torchs_view(torch_version: str) -> Finding:
 
 
 def display() -> Iterator[Finding]:
-    """Tell whether a person can play in a window."""
+    """Report whether a person can play in a window."""
     if has_display():
         yield Finding("display", State.ok, "a person can play: rlkit play run=… human=true")
     else:

@@ -39,6 +39,6 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
 def _text(found: Analysis) -> str:
     lines = ["move   visits   share   value   prior"]
     for move in found.moves:
-        figures = f"{move.visits:>7} {move.share:>7.1%} {move.value:>7.3f} {move.prior:>7.1%}"
-        lines.append(f"{move.name:<5} {figures}  {move.proved}".rstrip())
+        columns = f"{move.visits:>7} {move.share:>7.1%} {move.value:>7.3f} {move.prior:>7.1%}"
+        lines.append(f"{move.name:<5} {columns}  {move.proved}".rstrip())
     return "\n".join([*lines, "", f"value {found.value:+.3f} for whoever is to move", f"line  {' '.join(found.line)}"])

@@ -22,7 +22,7 @@ from rlkit.testing import Result, check_agent, check_env, check_learner
 from rlkit.testing.training import torch_threads
 
 SMALL_ENVIRONMENTS = (["env=cartpole"], ["env=frozen_lake"], ["env=gym", "env.id=Pendulum-v1"])
-"""Where an agent is checked that was given no environment: the first that it takes."""
+"""Where an agent is checked without env=: the first that it accepts."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,26 +40,26 @@ def main(argv: Sequence[str]) -> int:
 
 
 def check(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> dict[str, list[Result]]:
-    """Check what was given, tell each result on stdout, and return them by what was checked.
+    """Check what is named, print each result, and return them by what was checked.
 
     Raises:
-        UsageError: nothing was given, or the agent takes none of the environments at hand.
+        UsageError: nothing is named, or the agent accepts none of the environments at hand.
     """
     if config.env is None and config.agent is None and config.learner is None:
         raise UsageError("say what to check: env=<name>, agent=<name> or learner=<name>, e.g. rlkit check env=cartpole")
     found: dict[str, list[Result]] = {}
     if config.env is not None:
         name = f"env={choices['env']}"
-        found[name] = _told(name, partial(_check_env, _settings(config)))
+        found[name] = _run_suite(name, partial(_check_env, _settings(config)))
     if config.agent is not None:
         settings, where = _with_environment(config, choices, overrides)
         name = f"agent={choices['agent']}"
-        found[name] = _told(f"{name} in {where}", partial(_check_agent, settings))
+        found[name] = _run_suite(f"{name} in {where}", partial(_check_agent, settings))
     if config.learner is not None:
         settings = _settings(config)
         for task in _tasks(settings.learner):
             name = f"learner={choices['learner']}{f' for {task}' if task else ''}"
-            found[name] = _told(name, partial(_check_learner, settings, task))
+            found[name] = _run_suite(name, partial(_check_learner, settings, task))
     return found
 
 
@@ -70,7 +70,7 @@ def as_json(found: Mapping[str, Sequence[Result]]) -> dict[str, Any]:
     return {"passed": passed, "rules": rules}
 
 
-def _told(title: str, suite: Callable[[], list[Result]]) -> list[Result]:
+def _run_suite(title: str, suite: Callable[[], list[Result]]) -> list[Result]:
     print(title, flush=True)
     results = suite()
     broken = ", ".join(dict.fromkeys(result.rule for result in results if not result.passed))
@@ -79,7 +79,7 @@ def _told(title: str, suite: Callable[[], list[Result]]) -> list[Result]:
     return results
 
 
-def _tell(result: Result) -> None:
+def _print_result(result: Result) -> None:
     verdict = "ok  " if result.passed else "FAIL"
     print(f"  {verdict}  {result.rule}{f': {result.message}' if result.message else ''}", flush=True)
 
@@ -98,7 +98,7 @@ def _check_env(settings: CheckConfig) -> list[Result]:
     def make(render_mode: str | None = None) -> Any:
         return build.make_single(_environment(settings), num_envs=settings.num_envs, render_mode=render_mode)
 
-    return check_env(make, strict=False, tell=_tell, **_common(settings))
+    return check_env(make, strict=False, on_result=_print_result, **_common(settings))
 
 
 def _check_agent(settings: CheckConfig) -> list[Result]:
@@ -108,7 +108,7 @@ def _check_agent(settings: CheckConfig) -> list[Result]:
         num_envs=settings.num_envs,
         threads=settings.threads,
         strict=False,
-        tell=_tell,
+        on_result=_print_result,
         **_common(settings),
     )
 
@@ -131,7 +131,7 @@ def _check_learner(settings: CheckConfig, task: str) -> list[Result]:
         return instantiate.build(settings.learner, context, "learner")
 
     with torch_threads(settings.threads):
-        return check_learner(make, seed=settings.seed, strict=False, tell=_tell)
+        return check_learner(make, seed=settings.seed, strict=False, on_result=_print_result)
 
 
 def _common(settings: CheckConfig) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _make_agent(settings: CheckConfig, env: Environment, seeds: Seeds) -> Agent:
 
 
 def _with_environment(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> tuple[CheckConfig, str]:
-    """Return the settings with an environment that the agent takes, and how to ask for that environment."""
+    """Return the settings with an environment that the agent accepts, and how to ask for that environment."""
     if config.env is not None:
         _try(_settings(config))
         return _settings(config), f"env={choices['env']}"
@@ -170,7 +170,7 @@ def _with_environment(config: DictConfig, choices: Choices, overrides: Sequence[
 
 
 def _try(settings: CheckConfig) -> None:
-    """Build the agent for its environment: a `UsageError` says that it does not take it."""
+    """Build the agent for its environment: a `UsageError` says that it does not accept it."""
     with closing(build.make_environment(_environment(settings), num_envs=1)) as env:
         _make_agent(settings, env, Seeds(settings.seed))
 
@@ -178,5 +178,5 @@ def _try(settings: CheckConfig) -> None:
 def _nowhere(refusals: Mapping[str, str], agent: str) -> str:
     if len(set(refusals.values())) == 1:
         return next(iter(refusals.values()))
-    told = "; ".join(f"[{words}] {refusal}" for words, refusal in refusals.items())
-    return f"agent={agent} takes none of the environments it was tried in; give env=<name>: {told}"
+    reasons = "; ".join(f"[{words}] {refusal}" for words, refusal in refusals.items())
+    return f"agent={agent} accepts none of the environments it was tried in; set env=<name>: {reasons}"

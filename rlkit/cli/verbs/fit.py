@@ -29,4 +29,4 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
 
 def result(run: FitRun) -> dict[str, Any]:
     """Return what ``output=json`` says of a run."""
-    return {"run": str(run.directory), "model": run.has_model, "figures": run.figures}
+    return {"run": str(run.directory), "model": run.has_model, "metrics": run.final_metrics}

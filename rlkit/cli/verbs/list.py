@@ -18,7 +18,7 @@ GROUPS = {
     "replay": "replays",
     "schedule": "schedules",
     "features": "features",
-    "discretizer": "discretisers",
+    "discretizer": "discretizers",
     "policy": "policies",
     "explorer": "explorers",
     "expert": "experts",

@@ -71,12 +71,12 @@ def shared_game(specs: Sequence[Spec], env: Any, threads: int) -> Game:
             run.use_threads(threads)
             configs.append(run.config.environment)
     if not configs:
-        raise UsageError("nothing says which game is played: give a run, or env=connect_four or another game")
+        raise UsageError("nothing says which game is played: name a run, or env=connect_four or another game")
     games = [game_of(config) for config in configs]
     shapes = {(game.name, game.num_actions) for game in games}
     if len(shapes) > 1:
-        told = ", ".join(f"{name} of {moves} moves" for name, moves in sorted(shapes))
-        raise UsageError(f"players of a match must know the same game, not {told}")
+        shown = ", ".join(f"{name} of {moves} moves" for name, moves in sorted(shapes))
+        raise UsageError(f"players of a match must know the same game, not {shown}")
     return games[0]
 
 
@@ -113,7 +113,7 @@ def standings(names: Sequence[str], matches: Sequence[Match]) -> list[dict[str, 
 
 
 def _pair(names: Sequence[str], match: Match) -> str:
-    """Return one line: the score of the first player, with the interval that pairs of games give."""
+    """Return one line: the score of the first player, with the interval from the spread over pairs of games."""
     first, second, result = match
     pairs = result.score.reshape(-1, 2).mean(axis=1)
     [(low, high)] = bootstrap_intervals([pairs], [np.mean], np.random.default_rng(0))
@@ -147,5 +147,5 @@ def _write(path: Path, game: Game, names: Sequence[str], matches: Sequence[Match
         writer.writerow(["first", "second", "opening", "first_began", "score", "length"])
         for first, second, result in matches:
             for opening, began, score, length in zip(*result, strict=True):
-                told = " ".join(move_names(game, opening.tolist()))
-                writer.writerow([names[first], names[second], told, int(began), score, length])
+                moves = " ".join(move_names(game, opening.tolist()))
+                writer.writerow([names[first], names[second], moves, int(began), score, length])

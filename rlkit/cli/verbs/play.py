@@ -132,15 +132,15 @@ def _against(run: Run, config: DictConfig) -> list[float]:
 
 
 def _report(config: DictConfig, recordings: Iterator[Recording]) -> None:
-    """Tell of each as soon as it is there."""
+    """Print each as soon as it is there."""
     as_json = config.output.name == "json"
-    told: dict[str, Any] = {"videos": [], "returns": [], "lengths": [], "actions": []}
+    results: dict[str, Any] = {"videos": [], "returns": [], "lengths": [], "actions": []}
     for recording in recordings:
         if not as_json:
             print(recording, *recording.logs, sep="\n", flush=True)
-        told["videos"].append(str(recording.video))
-        told["returns"] += recording.scores
-        told["lengths"] += recording.lengths
-        told["actions"] += map(str, recording.logs)
+        results["videos"].append(str(recording.video))
+        results["returns"] += recording.scores
+        results["lengths"] += recording.lengths
+        results["actions"] += map(str, recording.logs)
     if as_json:
-        print(json.dumps(told))
+        print(json.dumps(results))

@@ -27,7 +27,7 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
     run = FitRun(config.run)
     out = Path(config.out) if config.out is not None else run.directory / f"predictions_{Path(config.input).stem}.csv"
     if out.is_dir():
-        raise UsageError(f"out={out} is a folder; give a file, e.g. out={out / 'predictions.csv'}")
+        raise UsageError(f"out={out} is a folder; name a file, e.g. out={out / 'predictions.csv'}")
     with threadpool_limits(config.threads):
         rows = predict_file(
             run, config.input, out, array=config.array, probabilities=config.probabilities, at=config.at

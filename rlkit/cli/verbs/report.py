@@ -21,9 +21,9 @@ def main(argv: Sequence[str]) -> int:
 
 def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
     """Write the page and print its path, or all that it says of groups as one line of JSON."""
-    path, groups = write(list(config.runs), config.out, config.video_mb, _tell)
+    path, groups = write(list(config.runs), config.out, config.video_mb, _print_note)
     print(json.dumps({"report": str(path), "groups": groups}) if config.output.name == "json" else path)
 
 
-def _tell(line: str) -> None:
+def _print_note(line: str) -> None:
     print(f"rlkit: {line}", file=sys.stderr)

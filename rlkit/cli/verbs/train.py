@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Train; a run that a signal stopped gives 128 plus its number, as shells do."""
+    """Train; after a signal the status is 128 plus its number, as shells do."""
     run_verb("train", task, argv)
     return 0
 

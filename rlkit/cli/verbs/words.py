@@ -19,11 +19,11 @@ def gathered(argv: Sequence[str], key: str, what: str) -> list[str]:
         what: what the words are called, for complaints.
 
     Raises:
-        UsageError: they are given both as words and as the key.
+        UsageError: they are typed both as words and as the key.
     """
     settings, words = _split(argv)
     if words and any(word.partition("=")[0] == key for word in settings):
-        raise UsageError(f"give the {what} either as words or as {key}=[…], not both")
+        raise UsageError(f"type the {what} either as words or as {key}=[…], not both")
     return [f"{key}={literal(words)}", *settings] if words else settings
 
 

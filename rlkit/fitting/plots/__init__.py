@@ -1,4 +1,4 @@
-"""Pictures of a fit run: what was learnt from, and what was learnt."""
+"""Plots of a fit run: its data, and what was learned."""
 
 from __future__ import annotations
 

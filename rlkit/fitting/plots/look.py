@@ -1,4 +1,4 @@
-"""What the pictures share: colours, and the numbers in a table."""
+"""What the plots share: colors, and the columns of numbers in a table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COLOURS = (
 LIGHT = "#b8c4d6"
 MOST_CLASSES = len(COLOURS)
 DRAWN_ROWS = 3000
-"""Points in a picture; of more rows, some at even distances."""
+"""Points in a plot; of more rows, some at even distances."""
 
 
 def numbers(data: Dataset, X: Any) -> tuple[Array, list[str]]:
@@ -38,21 +38,21 @@ def numbers(data: Dataset, X: Any) -> tuple[Array, list[str]]:
 
 
 def some(count: int) -> Array:
-    """Return the numbers of the rows that are drawn."""
+    """Return the indices [n] int64 of the rows that are drawn, of `count`."""
     return np.unique(np.linspace(0, max(count - 1, 0), min(count, DRAWN_ROWS)).round().astype(int))
 
 
 def short(value: float) -> str:
-    """Return a number with as many digits as say something."""
+    """Return a number with four significant digits, or with thousands separators."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def colour(number: int) -> str:
-    """Return the colour of a class."""
+    """Return the color of a class."""
     return COLOURS[number % len(COLOURS)]
 
 
 def class_names(data: Dataset, labels: Array) -> list[str]:
-    """Return what labels are called."""
+    """Return the names of the classes `labels` [n]."""
     named = data.classes and labels.dtype.kind in "iu" and labels.max(initial=0) < len(data.classes)
     return [data.classes[int(label)] if named else str(label) for label in labels]

@@ -1,4 +1,4 @@
-"""The palette of a picture."""
+"""The palette of an image."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from rlkit.learners.datasets import Dataset
 
 
 def draw_palette(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
-    """Draw ``palette.png``, a picture beside the colours of its clusters; ``palette.csv`` has them as hexadecimal."""
-    picture = data.extra.get("image")
-    if picture is None or outcome.kind != "clusterer":
+    """Draw ``palette.png``, an image beside the colors of its clusters; ``palette.csv`` has them as hexadecimal."""
+    image = data.extra.get("image")
+    if image is None or outcome.kind != "clusterer":
         return None
     colours, shares = palette(data.rows.X, outcome.pipeline.predict(data.rows.X))
     write_csv(directory / "palette.csv", ("colour", "share"), zip(map(hexadecimal, colours), shares, strict=True))
-    height, width, _ = picture.shape
+    height, width, _ = image.shape
     sheet = figure(9, max(2.6, 5.2 * height / width), directory.name)
     left, right = sheet.subplots(1, 2, width_ratios=[3, 2])
-    left.imshow(picture)
+    left.imshow(image)
     left.axis("off")
     edges = np.concatenate(([0.0], np.cumsum(shares)))
     for colour, share, top in zip(colours, shares, edges[:-1], strict=True):
@@ -38,7 +38,7 @@ def draw_palette(directory: Path, data: Dataset, outcome: Outcome) -> Path | Non
 
 
 def palette(pixels: Array, cluster: Array) -> tuple[Array, Array]:
-    """Return the mean colour [k, 3] of each cluster, rounded, and its share [k] of the pixels, the largest first."""
+    """Return the mean color [k, 3] int64 of each cluster and its share [k] float64 of the pixels, the largest first."""
     labels, counts = np.unique(cluster, return_counts=True)
     means = np.stack([pixels[cluster == label].mean(0) for label in labels])
     order = np.argsort(-counts, kind="stable")
@@ -46,5 +46,5 @@ def palette(pixels: Array, cluster: Array) -> tuple[Array, Array]:
 
 
 def hexadecimal(colour: Array) -> str:
-    """Return a colour [3] from 0 to 255 as ``#rrggbb``."""
+    """Return a color [3] from 0 to 255 as ``#rrggbb``."""
     return "#" + "".join(f"{int(channel):02x}" for channel in colour)

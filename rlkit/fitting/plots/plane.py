@@ -1,4 +1,4 @@
-"""What was learnt over one or two columns."""
+"""The predictions over one or two columns."""
 
 from __future__ import annotations
 

@@ -16,9 +16,7 @@ MOST_CLASSES = 30
 
 def draw_confusion(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
     """Draw ``confusion.png``: classes against predicted ones, of held-out rows where there are some."""
-    rows, part = (
-        (outcome.split.test, "held-out rows") if outcome.split.test else (outcome.split.train, "rows learnt from")
-    )
+    rows, part = (outcome.split.test, "held-out rows") if outcome.split.test else (outcome.split.train, "fitted rows")
     if outcome.kind != "classifier" or rows.y is None:
         return None
     from sklearn.metrics import confusion_matrix
@@ -50,7 +48,7 @@ def draw_fit(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
     sheet = figure(5.6, 5.2, directory.name)
     axes = sheet.subplots()
     ends = []
-    for rows, name, ink in ((outcome.split.train, "learnt from", LIGHT), (outcome.split.test, "held out", colour(1))):
+    for rows, name, ink in ((outcome.split.train, "fitted", LIGHT), (outcome.split.test, "held out", colour(1))):
         if rows is None or rows.y is None:
             continue
         shown = some(len(rows.y))
@@ -68,7 +66,7 @@ def draw_fit(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
 
 def draw_ranking(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
     """Draw ``ranking.png``: precision, recall and NDCG, beside those of what is popular."""
-    names = [name.partition("/")[2] for name in outcome.figures if name.startswith("popularity/")]
+    names = [name.partition("/")[2] for name in outcome.metrics if name.startswith("popularity/")]
     if not names:
         return None
     sheet = figure(6, 3.8, directory.name)
@@ -78,7 +76,7 @@ def draw_ranking(directory: Path, data: Dataset, outcome: Outcome) -> Path | Non
     ):
         bars = axes.bar(
             np.arange(len(names)) + 0.4 * i,
-            [outcome.figures[f"{part}/{name}"] for name in names],
+            [outcome.metrics[f"{part}/{name}"] for name in names],
             width=0.38,
             color=colour(0) if i == 0 else LIGHT,
             label=label,

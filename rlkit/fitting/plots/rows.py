@@ -1,4 +1,4 @@
-"""Pictures of what was learnt from."""
+"""Plots of the data that a learner is fitted to."""
 
 from __future__ import annotations
 
@@ -114,18 +114,18 @@ def draw_correlations(directory: Path, data: Dataset, outcome: Outcome) -> Path 
     size = 2.5 + 0.55 * len(labels)
     sheet = figure(size, size - 0.6, directory.name)
     axes = sheet.subplots()
-    picture = axes.imshow(grid, cmap="RdBu_r", vmin=-1, vmax=1)
+    heat = axes.imshow(grid, cmap="RdBu_r", vmin=-1, vmax=1)
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", fontsize=8)
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     for (row, column), value in np.ndenumerate(grid):
         ink = "white" if abs(value) > 0.6 else "black"
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=ink)
-    sheet.colorbar(picture, ax=axes, label="correlation", shrink=0.8)
+    sheet.colorbar(heat, ax=axes, label="correlation", shrink=0.8)
     return write(sheet, directory / "correlations.png")
 
 
 def draw_words(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
-    """Draw ``data.png`` of texts: rows of each class, and the commonest words, as the pipeline counts them."""
+    """Draw ``data.png`` of texts: rows of each class, and the most frequent words, as the pipeline counts them."""
     y = outcome.split.train.y
     if not data.texts or y is None or len(outcome.pipeline) < 2:
         return None
@@ -145,7 +145,7 @@ def draw_words(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
         right.bar(words[most], own, bottom=bottom, color=colour(i), label=name)
         bottom += own
     right.tick_params(axis="x", rotation=60, labelsize=8)
-    right.set_title(f"the {len(most)} commonest of {len(words):,} words", fontsize=9)
+    right.set_title(f"the {len(most)} most frequent of {len(words):,} words", fontsize=9)
     right.legend(fontsize=8, loc="upper right")
     return write(sheet, directory / "data.png")
 

@@ -25,7 +25,7 @@ class NodePosition(NamedTuple):
     x: float
     level: int
     parent: tuple[float, int] | None
-    cut: bool  # there is more below
+    truncated: bool  # there are nodes below that are not drawn
 
 
 def draw_tree(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
@@ -50,7 +50,7 @@ def draw_tree(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
         _draw_node(axes, place, tree, names, data, outcome)
     axes.set_xlim(-0.6, width - 0.4)
     axes.set_ylim(-max(place.level for place in places) - 0.6, 0.5)
-    more = "; a thick edge: there is more below" if any(place.cut for place in places) else ""
+    more = "; a thick edge: there is more below" if any(place.truncated for place in places) else ""
     axes.set_title(f"yes to the left, no to the right{more}", fontsize=9)
     return write(sheet, directory / "tree.png")
 
@@ -85,9 +85,9 @@ def _names(data: Dataset, outcome: Outcome) -> list[str] | None:
     if len(outcome.pipeline) == 1:
         return list(data.features) or None
     try:
-        given = list(data.features) or None
-        names = outcome.pipeline[:-1].get_feature_names_out(given)
-    except (AttributeError, ValueError):  # a transformer that does not tell
+        features = list(data.features) or None
+        names = outcome.pipeline[:-1].get_feature_names_out(features)
+    except (AttributeError, ValueError):  # a transformer without names
         return None
     return [str(name).partition("__")[2] or str(name) for name in names]
 
@@ -100,18 +100,18 @@ def _draw_node(
         x, level = place.parent
         axes.plot([x, place.x], [-level, -place.level], color="#999999", linewidth=0.8, zorder=1)
     value = np.asarray(tree.value[number]).ravel()
-    text, ink = _told(value, data, outcome)
+    text, ink = _prediction(value, data, outcome)
     rows = int(np.asarray(tree.n_node_samples)[number])
     if np.asarray(tree.children_left)[number] >= 0:
         column = int(np.asarray(tree.feature)[number])
         name = names[column] if names is not None else f"column {column}"
         text = f"{name} ≤ {short(float(np.asarray(tree.threshold)[number]))}\n{text}"
-    box = {"boxstyle": "round", "facecolor": "white", "edgecolor": ink, "linewidth": 2.5 if place.cut else 1}
+    box = {"boxstyle": "round", "facecolor": "white", "edgecolor": ink, "linewidth": 2.5 if place.truncated else 1}
     axes.text(place.x, -place.level, f"{text}\n{rows:,} rows", ha="center", va="center", fontsize=7, bbox=box, zorder=2)
 
 
-def _told(value: Array, data: Dataset, outcome: Outcome) -> tuple[str, str]:
-    """Return what a node predicts, and its colour."""
+def _prediction(value: Array, data: Dataset, outcome: Outcome) -> tuple[str, str]:
+    """Return what a node predicts, and its color."""
     if outcome.kind == "regressor":
         return short(float(value[0])), colour(0)
     best = int(value.argmax())

@@ -1,4 +1,4 @@
-"""What a search thinks of a position."""
+"""What a search says of a position."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rlkit.planning.search.planner import SearchPlayer
 
 
 class Move(NamedTuple):
-    """What a search thinks of a move."""
+    """What a search says of a move."""
 
     name: str
     action: int
@@ -25,7 +25,7 @@ class Move(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """What a search thinks of a position."""
+    """What a search says of a position."""
 
     moves: list[Move]  # the best first
     value: float  # of the position, for whoever is to move

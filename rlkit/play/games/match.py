@@ -14,7 +14,7 @@ from rlkit.planning.games.game import Game, after, timestep_for_mover
 class MatchResult(NamedTuple):
     """How a match of two ended."""
 
-    opening: Array  # [games, plies] int64, the moves that were given
+    opening: Array  # [games, plies] int64, the moves before the players begin
     began: Array  # [games] bool, the first player made the first move after the opening
     score: Array  # [games] float64, 1 = the first player won; 0.5 = a draw; 0 = it lost
     length: Array  # [games] int64, moves in all
@@ -55,26 +55,26 @@ def play_match(
         rng: for the openings, and what the players draw.
         at_once: games that are played side by side; one where moves have a time, which is that of all of them together.
     """
-    given = np.repeat(openings(game, pairs, plies, rng), 2, axis=0)
+    opened = np.repeat(openings(game, pairs, plies, rng), 2, axis=0)
     began = np.arange(2 * pairs) % 2 == 0
-    groups = [slice(i, i + at_once) for i in range(0, len(given), at_once)]
-    parts = [_played(game, players, given[group], began[group], rng) for group in groups]
+    groups = [slice(i, i + at_once) for i in range(0, len(opened), at_once)]
+    parts = [_played(game, players, opened[group], began[group], rng) for group in groups]
     score, length = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return MatchResult(given, began, score, length)
+    return MatchResult(opened, began, score, length)
 
 
 def _played(
-    game: Game, players: Sequence[Actor], given: Array, began: Array, rng: np.random.Generator
+    game: Game, players: Sequence[Actor], opened: Array, began: Array, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Return scores of the first player [B] and lengths [B] of games from the openings `given` [B, plies]."""
-    states = np.repeat(game.initial_state()[None], len(given), axis=0)
-    for moves in given.T:
+    """Return scores of the first player [B] and lengths [B] of games from the openings `opened` [B, plies]."""
+    states = np.repeat(game.initial_state()[None], len(opened), axis=0)
+    for moves in opened.T:
         states, _, _ = after(game, states, moves)
     # Sides go by who is to move after the opening, since some games have players that pass.
     opener = game.first_to_move(states)
-    memories = [player.initial_memory(len(given)) for player in players]
-    score, length = np.full(len(given), 0.5), np.full(len(given), given.shape[1])
-    going = np.ones(len(given), bool)
+    memories = [player.initial_memory(len(opened)) for player in players]
+    score, length = np.full(len(opened), 0.5), np.full(len(opened), opened.shape[1])
+    going = np.ones(len(opened), bool)
     while going.any():
         to_move = game.first_to_move(states) == opener
         for which in (0, 1):
@@ -82,7 +82,7 @@ def _played(
             if not rows.size:
                 continue
             move, memory = players[which].act(
-                timestep_for_mover(game, states[rows]), taken(memories[which], rows), explore=False, rng=rng
+                timestep_for_mover(game, states[rows]), rows_of(memories[which], rows), explore=False, rng=rng
             )
             put(memories[which], rows, memory)
             states[rows], reward, discount = after(game, states[rows], move)
@@ -92,12 +92,12 @@ def _played(
     return score, length
 
 
-def taken(memory: Memory, rows: Array) -> Memory:
+def rows_of(memory: Memory, rows: Array) -> Memory:
     """Return `rows` [R] of a pytree of arrays [N, ...]."""
     if isinstance(memory, dict):
-        return {key: taken(part, rows) for key, part in memory.items()}
+        return {key: rows_of(part, rows) for key, part in memory.items()}
     if isinstance(memory, (tuple, list)):
-        return type(memory)(taken(part, rows) for part in memory)
+        return type(memory)(rows_of(part, rows) for part in memory)
     return memory[rows]
 
 

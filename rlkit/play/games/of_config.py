@@ -11,7 +11,7 @@ from rlkit.runs import build
 
 
 def has_turns(config: EnvironmentConfig) -> bool:
-    """Tell whether the environment of a configuration is a game with turns."""
+    """Return whether the environment of a configuration is a game with turns."""
     return hasattr(_model_of(config), "move_name")
 
 

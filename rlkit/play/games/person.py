@@ -17,8 +17,8 @@ from rlkit.play.games.players import SIMULATIONS, searcher
 from rlkit.play.human import Closed
 
 
-class Wish(Enum):
-    """What a person may want instead of a move."""
+class Command(Enum):
+    """What a person can ask for instead of a move."""
 
     hint = "hint"
     undo = "undo"
@@ -30,8 +30,8 @@ class BoardDisplay(Protocol):
     def show(self, state: Array, last: int | None, message: str) -> None:
         """Show a position, the move `last` that led to it, and a message."""
 
-    def ask(self, state: Array) -> int | Wish:
-        """Return a legal move, or another wish.
+    def ask(self, state: Array) -> int | Command:
+        """Return a legal move, or another command.
 
         Raises:
             rlkit.play.human.Closed: the person has had enough.
@@ -51,7 +51,7 @@ class Moment(NamedTuple):
 def play_person(
     game: Game, rival: Actor, table: BoardDisplay, *, episodes: int, rng: np.random.Generator
 ) -> list[float]:
-    """Let a person play games, who begins the first of them and then every other one; return what each was worth.
+    """Let a person play games, who begins the first of them and then every other one; return the score of each.
 
     Args:
         game: what is played.
@@ -71,7 +71,7 @@ def play_person(
 
 
 def adviser(game: Game, rival: Actor, rng: np.random.Generator) -> Callable[[Array], str]:
-    """Return what gives hints: the rival's own search, or one with random play where it has none."""
+    """Return a function that gives hints: the rival's own search, or one with random play where it has none."""
     own = getattr(rival, "player", rival)
     searching = own if isinstance(own, SearchPlayer) else searcher(game, SIMULATIONS, None)
 
@@ -97,18 +97,18 @@ def _one(
         state, last = history[-1]
         table.show(state, last, message)
         mine = bool(game.first_to_move(state[None])[0]) == begins
-        wish = table.ask(state) if mine else _reply(game, rival, state, rng)
-        if wish is Wish.undo:
+        command = table.ask(state) if mine else _reply(game, rival, state, rng)
+        if command is Command.undo:
             history, message = _taken_back(game, history, begins)
             continue
-        if wish is Wish.hint:
+        if command is Command.hint:
             message = advise(state)
             continue
-        message = "" if mine else f"the other plays {game.move_name(state, wish)}"
-        reached, reward, discount = after(game, state[None], np.array([wish]))
-        history.append(Moment(reached[0], wish))
+        message = "" if mine else f"the other plays {game.move_name(state, command)}"
+        reached, reward, discount = after(game, state[None], np.array([command]))
+        history.append(Moment(reached[0], command))
         if discount[0] == 0:
-            table.show(reached[0], wish, message)
+            table.show(reached[0], command, message)
             return float(reward[0] if mine else -reward[0])
 
 

@@ -76,7 +76,7 @@ def searcher(
         game: what is played.
         simulations: before each move; None: no limit.
         seconds: that a search takes; None: no limit.
-        clock: tells them.
+        clock: returns seconds.
     """
     play, rule = RandomPlay(max_steps=4 * game.num_actions, gamma=1.0), rule_for(game, UCT, exploration=1.0, gamma=1.0)
     nodes = int(min(LARGEST, FASTEST * seconds + 1000)) if simulations is None and seconds is not None else None
@@ -123,7 +123,7 @@ def parsed(text: str) -> Spec:
     """Return what was typed for a player.
 
     Raises:
-        UsageError: it has not that form.
+        UsageError: it does not have that form.
     """
     found = re.fullmatch(r"(?P<name>[^@:]+)(@(?P<checkpoint>\w+))?(:(?P<simulations>0|[1-9]\d*))?", text)
     if (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rlkit.core.types import Array, UsageError
 from rlkit.planning.games.game import Game, legal_moves, move_named
-from rlkit.play.games.person import Wish
+from rlkit.play.games.person import Command
 from rlkit.play.human import Closed
 
 COMMANDS = "type a move, hint, undo, moves (those that are legal) or quit"
@@ -16,7 +16,7 @@ class TerminalTable:
     """Draws the board and reads a line."""
 
     def __init__(self, game: Game, read: Callable[[str], str] = input, write: Callable[[str], None] = print):
-        """Play `game`; lines are read by `read`, which is given the prompt, and written by `write`."""
+        """Play `game`; lines are read by `read`, which gets the prompt, and written by `write`."""
         self._game, self._read, self._write = game, read, write
         write(COMMANDS)
 
@@ -24,12 +24,12 @@ class TerminalTable:
         """Write the board, and what there is to say."""
         self._write("\n" + self._game.text(state) + message)
 
-    def ask(self, state: Array) -> int | Wish:
-        """Return what was typed, when it is a legal move, or a wish."""
+    def ask(self, state: Array) -> int | Command:
+        """Return what was typed, when it is a legal move, or a command."""
         while True:
             word = self._line()
-            if word in Wish.__members__:
-                return Wish[word]
+            if word in Command.__members__:
+                return Command[word]
             if word == "moves":
                 self._write(" ".join(self._game.move_name(state, move) for move in legal_moves(self._game, state)))
                 continue

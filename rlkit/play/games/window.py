@@ -6,12 +6,12 @@ import numpy as np
 
 from rlkit.core.types import Array, UsageError
 from rlkit.planning.games.game import Game, legal_moves
-from rlkit.play.games.person import Wish
+from rlkit.play.games.person import Command
 from rlkit.play.human import Window
 from rlkit.rendering.render_wrapper import RenderedFrame
 
-TOLD = "click to move, H for a hint, U to undo, Esc to end"
-KEYS = {"h": Wish.hint, "u": Wish.undo}
+HELP = "click to move, H for a hint, U to undo, Esc to end"
+KEYS = {"h": Command.hint, "u": Command.undo}
 FPS = 30
 
 
@@ -22,20 +22,20 @@ class WindowTable:
         """Open a window for `game`.
 
         Raises:
-            UsageError: there is no display, or the game has no picture.
+            UsageError: there is no display, or the game draws no frames.
         """
         if not game.draws:
-            raise UsageError(f"{game.name} has no picture: play it in the terminal, with terminal=true")
+            raise UsageError(f"{game.name} draws no frames: play it in the terminal, with terminal=true")
         self._game = game
-        self._window = Window(f"{title}: {TOLD}")
+        self._window = Window(f"{title}: {HELP}")
 
     def show(self, state: Array, last: int | None, message: str) -> None:
         """Draw the board; the message goes to the title."""
         picture = np.asarray(self._game.frame(state, last))
         self._window.show(RenderedFrame(lambda: picture, False, FPS, message or self._game.name))
 
-    def ask(self, state: Array) -> int | Wish:
-        """Return the move of a click on the board, or the wish of a key."""
+    def ask(self, state: Array) -> int | Command:
+        """Return the move of a click on the board, or the command of a key."""
         while True:
             pressed = self._window.press()
             if isinstance(pressed, tuple):

@@ -37,7 +37,7 @@ def _read(path: Path, after: int, until: int) -> Iterator[tuple[int, dict[str, s
 
 
 def evaluation_metrics(returns: Sequence[float], lengths: Sequence[float], *, final: bool = False) -> dict[str, float]:
-    """Return the metrics of an evaluation, given each episode's raw return and length.
+    """Return the metrics of an evaluation from each episode's raw return and length.
 
     `final`: it is the one at the end of a run, outside of the schedule, and marked by `FINAL`.
     """

@@ -46,7 +46,7 @@ class Screen:
                 self._stream = None
 
     def isatty(self) -> bool:
-        """Tell whether a person may be watching."""
+        """Return whether a person may be watching."""
         return self._stream is not None and self._stream.isatty()
 
     def fileno(self) -> int:
@@ -63,7 +63,7 @@ class Standing(NamedTuple):
     goal: int
     unit: str
     pace: str
-    figures: str
+    newest: str
     line: str
 
 
@@ -94,7 +94,7 @@ class TerminalLogger(Callback):
         """Refresh when it is time."""
         now = time.perf_counter()
         if now >= self._next:
-            self._tell(self._at_step(step, now), now)
+            self._show(self._at_step(step, now), now)
 
     def epoch(self, epoch: int, epochs: int, metrics: Metrics) -> None:
         """Refresh when it is time; a first epoch begins another fit, of a fold or of one class against the others."""
@@ -103,7 +103,7 @@ class TerminalLogger(Callback):
             self._first_epoch = now
         # The last one stays on the screen.
         if now >= self._next or (epoch == epochs and self._live is not None):
-            self._tell(self._at_epoch(epoch, epochs, metrics, now), now)
+            self._show(self._at_epoch(epoch, epochs, metrics, now), now)
 
     def episode(self, episode: Episode) -> None:
         """Remember the last return."""
@@ -167,20 +167,18 @@ class TerminalLogger(Callback):
         done, goal, unit = self._done(step)
         where = f"step {step:,}/{goal:,}" if unit == "steps" else f"step {step:,}  episode {done:,}/{goal:,}"
         speed = f"{rate:,.0f} steps/s"
-        figures = f"episode {self._episode} · evaluation {self._evaluation}"
+        newest = f"episode {self._episode} · evaluation {self._evaluation}"
         returns = f"episode return {self._episode}  evaluation return {self._evaluation}"
-        return Standing(
-            done, goal, unit, f"{speed} · {left} left", figures, f"{where}  {speed}  {left} left  {returns}"
-        )
+        return Standing(done, goal, unit, f"{speed} · {left} left", newest, f"{where}  {speed}  {left} left  {returns}")
 
     def _at_epoch(self, epoch: int, epochs: int, metrics: Metrics, now: float) -> Standing:
         passed = epoch - 1  # since the end of the first, which is when the clock began
         seconds = now - self._first_epoch
         speed = _speed(passed / seconds) if passed and seconds else "?"
         left = _clock((epochs - epoch) * seconds / passed) if passed else "?"
-        told = [f"{name} {value:.4g}" for name, value in metrics.items()]
-        line = "  ".join([f"epoch {epoch:,}/{epochs:,}", f"{speed} epochs/s", f"{left} left", *told])
-        return Standing(epoch, epochs, "epochs", f"{speed} epochs/s · {left} left", " · ".join(told), line)
+        values = [f"{name} {value:.4g}" for name, value in metrics.items()]
+        line = "  ".join([f"epoch {epoch:,}/{epochs:,}", f"{speed} epochs/s", f"{left} left", *values])
+        return Standing(epoch, epochs, "epochs", f"{speed} epochs/s · {left} left", " · ".join(values), line)
 
     def _done(self, step: int) -> tuple[int, int, str]:
         """Return what is counted towards the end, out of how many, and of what."""
@@ -189,15 +187,15 @@ class TerminalLogger(Callback):
             return self._episodes, self._run.total_episodes, "episodes"
         return step, self._run.total_steps, "steps"
 
-    def _tell(self, standing: Standing, now: float) -> None:
+    def _show(self, standing: Standing, now: float) -> None:
         if not self._screen.isatty():
             self._next = now + self._line_seconds
             self._line(standing.line)
             return
         self._next = now + self._refresh_seconds
         progress, task = self._live or self._open_live()
-        told: dict[str, Any] = {"unit": standing.unit, "pace": standing.pace, "figures": standing.figures}
-        progress.update(task, completed=standing.done, total=standing.goal, **told)
+        fields: dict[str, Any] = {"unit": standing.unit, "pace": standing.pace, "newest": standing.newest}
+        progress.update(task, completed=standing.done, total=standing.goal, **fields)
         progress.refresh()
 
     def _open_live(self) -> tuple[Progress, TaskID]:
@@ -209,12 +207,12 @@ class TerminalLogger(Callback):
             MofNCompleteColumn(),
             TextColumn("{task.fields[unit]}"),
             TextColumn("{task.fields[pace]}"),
-            TextColumn("· {task.fields[figures]}"),
+            TextColumn("· {task.fields[newest]}"),
             console=Console(file=self._screen, force_terminal=True),  # type: ignore[arg-type]
             auto_refresh=False,
             expand=True,
         )
-        task = progress.add_task("", unit="", pace="", figures="")
+        task = progress.add_task("", unit="", pace="", newest="")
         progress.start()
         self._live = (progress, task)
         return self._live

@@ -28,8 +28,8 @@ class WandbLogger(Callback):
 
     W&B runs in a process of its own (`rlkit.runs.loggers.wandb_uplink`), so that an exception, a hang, its signal and
     exit handlers and its output stay there. This side only writes lines to a pipe, never waits for it, and at the
-    end gives it `timeout` seconds before it ends it. All metrics of one step become one row, handed over when the
-    step is complete. Nothing of W&B is in the checkpoint: how far it is stands in ``wandb.json`` beside it.
+    end waits `timeout` seconds before it kills it. All metrics of one step become one row, handed over when the
+    step is complete. Nothing of W&B is in the checkpoint: how far it is, is in ``wandb.json`` beside it.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class WandbLogger(Callback):
 
 
 class Uplink:
-    """W&B's process, seen from the run: lines go in without ever waiting, lines for the user come out."""
+    """W&B's process, from the side of the run: lines go in without ever waiting, lines for the user come out."""
 
     def __init__(self, directory: Path, run: RunInfo, timeout: float):
         self._directory = directory

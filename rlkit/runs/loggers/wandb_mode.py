@@ -33,7 +33,7 @@ def choose_mode(asked: str | None) -> str | None:
 
 
 def has_key() -> bool:
-    """Tell whether W&B would find credentials without asking; W&B is not loaded for it."""
+    """Return whether W&B would find credentials without asking; W&B is not loaded for it."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     settings = dict(_settings())

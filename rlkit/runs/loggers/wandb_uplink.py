@@ -1,7 +1,7 @@
 """W&B's own process: reads rows from a pipe and sends them. Nothing here is loaded into a run.
 
 Online, W&B's server says up to which step it has rows. Offline, ``wandb.json`` in the run folder does: W&B keeps what
-it was given for a second before it writes it, so a row counts as sent when it has had two. Rows up to the step where a
+it gets for a second before it writes it, so a row counts as sent when it has had two. Rows up to the step where a
 run goes on that were not sent are read from the run's CSV files, later ones come through the pipe again; rows that were
 sent are skipped. So each is sent once; only where W&B's process is killed with the run are those of its last seconds
 sent again, because it may have lost them.
@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, TextIO
 from rlkit.runs.loggers.history import missing_rows
 
 SETTLES = 2.0
-"""Seconds after which a row that was given to W&B is on disk: twice the interval at which W&B writes."""
+"""Seconds after which a row that was passed to W&B is on disk: twice the interval at which W&B writes."""
 
 
 def main() -> None:
@@ -157,7 +157,7 @@ class Sender:
                 return bool(message["failed"])
             if message["step"] > recorded:
                 self._send(message)
-        # The run's process was killed: nobody is left to end this one when W&B does not answer.
+        # The run's process was killed: nothing is left to end this one when W&B does not answer.
         guard = threading.Timer(self._spec["timeout"], os._exit, [1])
         guard.daemon = True
         guard.start()

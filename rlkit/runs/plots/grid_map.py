@@ -102,7 +102,7 @@ def cab_layout(marks: Mapping[tuple[int, int], str], names: str) -> Layout:
 
 
 def legal_in(env: gymnasium.Env[Any, Any], *, action_mask: bool) -> Array | None:
-    """Return which actions [S, A] bool an agent could choose; None where it could choose all, or nobody says.
+    """Return which actions [S, A] bool an agent could choose; None where it could choose all, or it is not known.
 
     Args:
         env: may say it by what finite MDP it is.
@@ -121,8 +121,8 @@ def legal_in(env: gymnasium.Env[Any, Any], *, action_mask: bool) -> Array | None
 def tables_of(agent: Any, legal: Array | None = None) -> tuple[Array, Array | None] | None:
     """Return an agent's state values [S], and its action values [S, A] where it has some; None where it has no table.
 
-    The state values of an agent with action values are the largest of them, of `legal` [S, A] actions where given;
-    those of others are minus infinity.
+    The state values of an agent with action values are the largest of them. Where `legal` [S, A] bool is not
+    None, the values of other actions are minus infinity.
     """
     from rlkit.algorithms.tabular.control import TabularControl
     from rlkit.algorithms.tabular.planner import Planner
@@ -139,7 +139,7 @@ def tables_of(agent: Any, legal: Array | None = None) -> tuple[Array, Array | No
 
 
 def draw(path: Path, layout: Layout, values: Array, q: Array | None, title: str) -> Path:
-    """Write a picture: heat for values [S], arrows for what is greedy in `q` [S, A]."""
+    """Write a plot: heat for values [S], arrows for what is greedy in `q` [S, A]."""
     columns = min(4, len(layout.panels))
     rows = -(-len(layout.panels) // columns)
     height, width = layout.panels[0].states.shape
@@ -149,12 +149,12 @@ def draw(path: Path, layout: Layout, values: Array, q: Array | None, title: str)
     shown = [np.where(panel.states >= 0, values[panel.states], np.nan) for panel in layout.panels]
     all_axes = sheet.subplots(rows, columns, squeeze=False).ravel()
     for axes, panel, grid in zip(all_axes, layout.panels, shown, strict=False):
-        picture = axes.imshow(grid, cmap="viridis")
-        inks = np.where(grid >= np.mean(picture.get_clim()), "black", "white")
+        heat = axes.imshow(grid, cmap="viridis")
+        inks = np.where(grid >= np.mean(heat.get_clim()), "black", "white")
         _cells(axes, panel, grid, inks, numbers=len(shown) == 1)
         if q is not None and max(grid.shape) <= ARROWS_UP_TO:
             _policy(axes, layout, panel, q, inks)
-        sheet.colorbar(picture, ax=axes, label="value" if len(shown) == 1 else None, shrink=0.8)
+        sheet.colorbar(heat, ax=axes, label="value" if len(shown) == 1 else None, shrink=0.8)
     return write(sheet, path)
 
 
@@ -188,7 +188,7 @@ def _policy(axes: Any, layout: Layout, panel: Panel, q: Array, inks: Array) -> N
 
 
 def greedy_actions(row: Array) -> list[int]:
-    """Return the best actions of `row` [A], ties included; none where all are equal, as where nothing was learnt."""
+    """Return the best actions of `row` [A], ties included; none where all are equal, as where nothing was learned."""
     slack = TIE * max(1.0, float(np.abs(row[np.isfinite(row)]).max(initial=0.0)))
     best = row >= row.max() - slack
     return [] if best.all() else np.flatnonzero(best).tolist()
