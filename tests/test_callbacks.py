@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -299,29 +298,21 @@ def test_a_state_that_nobody_is_there_for_is_said_so(capsys: pytest.CaptureFixtu
     assert "Counter is not there any more: its state is left out of further checkpoints" in capsys.readouterr().out
 
 
-def examples(kind: str) -> list[str]:
-    """Return the examples of conf/README.md's section on callbacks."""
-    text = (Path(__file__).parent.parent / "conf/README.md").read_text().partition("## Callbacks")[2]
-    return re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)
-
-
-def test_the_example_of_a_callback_of_ones_own_works_from_a_yaml_beside_a_shipped_one(
+def test_a_callback_of_ones_own_from_a_yaml_works_beside_a_shipped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [module], [node] = examples("python"), examples("yaml")
-    (tmp_path / "diaries.py").write_text(module)
-    (tmp_path / "mine/callback").mkdir(parents=True)
-    (tmp_path / "mine/callback/diary.yaml").write_text(node)
-    monkeypatch.syspath_prepend(str(tmp_path))
+    sample = Path(__file__).parent / "plugin_sample"
+    monkeypatch.syspath_prepend(str(sample))
     words = (
-        f"hydra.searchpath=[file://{tmp_path}/mine]",
+        f"hydra.searchpath=[file://{sample}/my_games/conf]",
         "callback=[diary,early_stopping]",
         "callback.diary.file=e.txt",
     )
     assert main(["train", *SMALL, *PERIODS, "run_dir=runs/x", *words]) == 0
     lines = (tmp_path / "runs/x/e.txt").read_text().splitlines()
     assert [line.split()[0] for line in lines] == ["200", "400", "600"]
-    sys.modules.pop("diaries")
+    for name in ("my_games.diary", "my_games"):
+        sys.modules.pop(name)
     assert main(["list", "callback"]) == 0
     assert "early_stopping" in capsys.readouterr().out
 

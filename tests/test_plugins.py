@@ -170,6 +170,11 @@ def test_a_folder_of_one_s_own_yaml_files(absolute: bool, tmp_path: Path):
     assert (tmp_path / "runs/random_my_pole_s0/metrics.csv").exists()
 
 
+def test_an_agent_of_one_s_own_folder_is_checked_where_no_environment_is_named(tmp_path: Path):
+    where = f"hydra.searchpath=[file://{SAMPLE}/my_games/conf]"
+    succeed("check", "agent=least_tried", "steps=50", where, cwd=tmp_path, env=with_sites(SAMPLE))
+
+
 ONE_STEP = """\
 import gymnasium
 from gymnasium import spaces

@@ -1,1 +1,1 @@
-"""A maze and an agent for rlkit."""
+"""A maze, an agent, a torso, a wrapper and a callback for rlkit."""

@@ -14,7 +14,7 @@ class LeastTried:
     """Counts what it tried in each state; ties are broken at random."""
 
     def __init__(self, *, observation_space: FromRun[Any], action_space: FromRun[Any]):
-        """Count for discrete spaces, both from the run: `device`, `rng` and others are asked for in the same way."""
+        """Start with no counts; both spaces are discrete, and come from the run."""
         self._space = observation_space
         states, actions = (
             num_states(observation_space, agent="least_tried"),
@@ -49,5 +49,5 @@ class LeastTried:
         return {"counts": self._counts}
 
     def load_state_dict(self, state: State) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore a state from `state_dict`."""
         self._counts = np.array(state["counts"])

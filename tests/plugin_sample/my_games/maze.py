@@ -25,9 +25,10 @@ class Maze(gymnasium.Env[int, int]):
     """Walk from a random cell to the exit: a reward of 1 for arriving, 0 else."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 8}  # noqa: RUF012 - Gymnasium's own convention
+    state_fields = ("_cell", "_steps")  # attributes that change while it runs, so that runs resume at any step
 
     def __init__(self, max_steps: int, render_mode: str | None = None):
-        """Give up after `max_steps`; a run says by `render_mode` when it wants pictures."""
+        """Truncate episodes after `max_steps`; the run passes `render_mode` where it needs frames."""
         self.render_mode = render_mode
         self.observation_space = spaces.Discrete(64)
         self.action_space = spaces.Discrete(4)
@@ -52,17 +53,9 @@ class Maze(gymnasium.Env[int, int]):
         return self._cell, float(arrived), arrived, self._steps >= self._max_steps, {}
 
     def render(self) -> np.ndarray:
-        """Draw a picture [256, 256, 3] uint8."""
-        picture = np.full((8, 8, 3), FLOOR, np.uint8)
-        picture[self._cells == "#"] = WALL
-        picture[self._cells == "G"] = EXIT
-        picture.reshape(64, 3)[self._cell] = PLAYER
-        return picture.repeat(32, axis=0).repeat(32, axis=1)
-
-    def get_state(self) -> dict[str, Any]:
-        """Return what changes, as plain data: runs can then be resumed exactly at any step."""
-        return {"cell": self._cell, "steps": self._steps}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Take back what `get_state` gave."""
-        self._cell, self._steps = state["cell"], state["steps"]
+        """Return the frame [256, 256, 3] uint8."""
+        frame = np.full((8, 8, 3), FLOOR, np.uint8)
+        frame[self._cells == "#"] = WALL
+        frame[self._cells == "G"] = EXIT
+        frame.reshape(64, 3)[self._cell] = PLAYER
+        return frame.repeat(32, axis=0).repeat(32, axis=1)

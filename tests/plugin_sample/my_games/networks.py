@@ -1,4 +1,4 @@
-"""A torso: layers that add to what they are given."""
+"""A torso: layers that add to their input."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from rlkit.core.types import FromRun
 from rlkit.networks.torsos import Flat, Torso
 
 
@@ -26,8 +27,8 @@ class Block(nn.Module):
 class ResidualMLP(Torso):
     """Observations [B, ...] -> features [B, width]: a reader, a body, and a top."""
 
-    def __init__(self, observation_space: spaces.Space[Any], width: int, blocks: int):
-        """Make the layers; rlkit passes the space, the other arguments are options."""
+    def __init__(self, observation_space: FromRun[spaces.Space[Any]], width: int, blocks: int):
+        """Make the layers; the space comes from the run, the other arguments are options."""
         reader = Flat(observation_space)  # numbers as they are, discrete values one-hot
         body = nn.Sequential(nn.Linear(reader.features, width), *(Block(width) for _ in range(blocks)))
 
