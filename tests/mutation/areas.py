@@ -30,7 +30,7 @@ AREAS = {
         "tabular linear exact_control turns agents",
     ),
     "rollouts": area(
-        "rlkit/algorithms/policy_gradient/rollout.py rlkit/algorithms/policy_gradient/agent.py "
+        "rlkit/algorithms/policy_gradient/rollout*.py rlkit/algorithms/policy_gradient/*agent.py "
         "rlkit/networks/activation_cache.py rlkit/algorithms/counters.py rlkit/core/schedules.py",
         "rollout acted counting no_steps policy_gradient reinforce actor_critic",
     ),
