@@ -25,7 +25,7 @@ STRAIGHT, GAS, BRAKE, LEFT, LEFT_BRAKE, RIGHT, RIGHT_BRAKE = range(len(CLASSES))
 
 
 class ArrowKeys(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Returns the action of the keys a person holds; steering goes before gas, which no action combines with it."""
+    """Maps the keys that a person holds to actions; steering goes before gas, as no action combines them."""
 
     def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
         """Return an action for each combination of arrow keys, by pygame's codes."""
