@@ -97,7 +97,7 @@ class Recommendation(gymnasium.Env[Any, int]):
             rng=rng,
         )
         self._names = [dataset.items[column] for column in self._table.columns]
-        self._session, self._observation, self.render_mode = session, observation, render_mode
+        self._session, self._shows, self.render_mode = session, observation, render_mode
         self._vectors = self._right_vectors(features) if observation == "features" else None
         self.observation_space = self._space()
         self.action_space = spaces.Discrete(n_items)  # type: ignore[assignment]
@@ -111,7 +111,7 @@ class Recommendation(gymnasium.Env[Any, int]):
         return np.asarray(TruncatedSVD(features, solver="exact").fit(rows).components_)
 
     def _space(self) -> Any:
-        if self._observation == "user":
+        if self._shows == "user":
             return spaces.Discrete(len(self._table.rated))
         if self._vectors is not None:
             return spaces.Box(-np.inf, np.inf, (len(self._vectors),), np.float32)
@@ -139,7 +139,7 @@ class Recommendation(gymnasium.Env[Any, int]):
         return {"action_mask": self._legal().astype(np.int8)}
 
     def _observation(self) -> Any:
-        if self._observation == "user":
+        if self._shows == "user":
             return self._user
         row = self._row()
         return row if self._vectors is None else (self._vectors @ row).astype(np.float32)

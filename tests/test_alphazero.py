@@ -101,7 +101,9 @@ class TestPositions:
             replay.add(transition, np.zeros(1))
         assert learnt(replay) == [1, 0]
         replay.add(move(1, 1), np.zeros(1))
-        with pytest.raises(RunError, match=r"a game came to 2, and the model's bound says that none is beyond 1; let"):
+        with pytest.raises(
+            RunError, match=r"a game came to 2, and the model's bound says that none is beyond 1; set it to the largest"
+        ):
             replay.add(move(1, 0), np.zeros(1))
 
     def test_rows_that_are_not_valid_are_skipped(self) -> None:

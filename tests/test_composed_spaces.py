@@ -28,7 +28,7 @@ from rlkit.core.spaces import as_arrays
 from rlkit.core.types import Environment, Transition, UsageError
 from rlkit.play.demonstrate import Noise, record_episodes
 from rlkit.replay import PrioritizedReplay, UniformReplay
-from rlkit.runs.record_video import ActionLog, Script
+from rlkit.runs.record_video import ActionLog, ReplayActor
 from rlkit.testing import check_agent, check_env
 from rlkit.vector.subprocess import SubprocessEnvironment
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
@@ -373,7 +373,7 @@ def test_logged_actions_of_trees_are_played_again(tmp_path: Path) -> None:
     action = tree.stack([first, first])
     rows, dtypes = tree.map(lambda part: part[0].tolist(), action), tree.map(lambda part: part.dtype.str, action)
     log = ActionLog({}, 1, [rows], dtypes, 0, {})
-    again, _ = Script(ActionLog.read(log.write(tmp_path / "log"))).act(None, (), explore=False, rng=None)
+    again, _ = ReplayActor(ActionLog.read(log.write(tmp_path / "log"))).act(None, (), explore=False, rng=None)
     assert_same(again, tree.take(action, slice(1)))
 
 

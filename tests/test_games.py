@@ -19,7 +19,7 @@ from rlkit.envs.tic_tac_toe import TicTacToe
 from rlkit.planning.games.game import after, legal_moves, move_named, move_names, position
 from rlkit.play.games.analysis import analyse
 from rlkit.play.games.match import openings, play_match
-from rlkit.play.games.person import Command, play_person
+from rlkit.play.games.person import PersonCommand, play_person
 from rlkit.play.games.players import Mover, Spec, named_player, parsed, perfect_moves, random_moves, searcher
 from rlkit.play.games.rating import SCALE, ratings
 from rlkit.play.games.terminal import TerminalTable
@@ -204,7 +204,7 @@ class TestPerson:
         assert table.ends == ["game 1 of 2: you win", "game 2 of 2: you lose"]
 
     def test_a_move_is_taken_back_with_its_reply(self) -> None:
-        table = Scripted(Command.undo, 6, 5, Command.undo, 7, 8)
+        table = Scripted(PersonCommand.undo, 6, 5, PersonCommand.undo, 7, 8)
         assert self.play(table) == [1]
         messages = [message for _, _, message in table.seen]
         assert messages[1] == "there is no move to take back"
@@ -214,7 +214,7 @@ class TestPerson:
         assert boards.index(boards[back]) < back  # a position that was there before
 
     def test_a_hint_names_the_win(self) -> None:
-        table = Scripted(6, 7, Command.hint)
+        table = Scripted(6, 7, PersonCommand.hint)
         self.play(table)
         assert table.seen[-1][2].startswith("hint: c1 (value +1.00, 100% of the search, a proved win)")
 
@@ -234,7 +234,7 @@ class TestTerminal:
         lines = iter(["hint", "undo", "quit"])
         table = TerminalTable(TicTacToe(), read=lambda prompt: next(lines), write=lambda text: None)
         state = TicTacToe().initial_state()
-        assert [table.ask(state), table.ask(state)] == [Command.hint, Command.undo]
+        assert [table.ask(state), table.ask(state)] == [PersonCommand.hint, PersonCommand.undo]
         with pytest.raises(Closed):
             table.ask(state)
 
@@ -271,7 +271,7 @@ class TestWindow:
         pygame.event.post(click(4.5))
         pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_u))
         pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_h))
-        assert [table.ask(state) for _ in range(3)] == [4, Command.undo, Command.hint]
+        assert [table.ask(state) for _ in range(3)] == [4, PersonCommand.undo, PersonCommand.hint]
         pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_SPACE))
         table.over("game 1 of 1: you win")
         assert pygame.display.get_caption()[0].startswith("game 1 of 1: you win (any key goes on)")

@@ -60,9 +60,8 @@ def test_it_is_an_environment_that_keeps_the_contract() -> None:
 
 
 def test_many_are_saved_and_brought_back() -> None:
-    games = make(
-        **options(), game="breakthrough", parameters={"rows": 5, "columns": 4}, num_envs=3, vectorization="native"
-    )
+    native = {**options(), "vectorization": "native"}
+    games = make(**native, game="breakthrough", parameters={"rows": 5, "columns": 4})
     assert isinstance(games, GameVector)
     _, info = games.reset(seed=0)
     *_, info = games.step(info["action_mask"].argmax(axis=1))
@@ -116,4 +115,5 @@ def test_what_it_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def options() -> dict[str, Any]:
-    return {"opponent": None, "eval_opponent": None, "opponent_simulations": 10, "first": "random"}
+    run = {"num_envs": 3, "vectorization": "sync", "filmed": False, "evaluation": False}
+    return {"opponent": None, "eval_opponent": None, "opponent_simulations": 10, "first": "random", **run}

@@ -55,7 +55,7 @@ values inside a group
   schedule@agent.epsilon=exponential   another file for a part of one
   +env.kwargs.map_name=8x8   a value that the file does not have yet
   hydra.searchpath=[file://my_conf]    a folder of YAML files of your own, my_conf/env/my_maze.yaml
-  --cfg job | --info defaults          show the composed values and what the run adds, or where each came from
+  --cfg job | --info defaults          show all values, with those of the run, or their origin
 
 sweeps (-m)
   rlkit train -m seed=0,1,2 agent.gamma=0.9,0.99     six runs, one after the other

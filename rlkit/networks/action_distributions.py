@@ -57,7 +57,7 @@ class ActionDistribution(Protocol):
         """
 
 
-class Categorical:
+class CategoricalAction:
     """One of A actions; the parameters are logits."""
 
     def __init__(self, num_actions: int):
@@ -263,7 +263,7 @@ def action_distribution(space: Any, *, squash: bool) -> ActionDistribution:
     if squash:
         raise UsageError(f"agent.network.squash=true is for Box actions, not {space}; set squash=false")
     if isinstance(space, spaces.Discrete):
-        return Categorical(int(space.n))
+        return CategoricalAction(int(space.n))
     if isinstance(space, spaces.MultiDiscrete):
         return MultiCategorical(space)
     if isinstance(space, spaces.MultiBinary):

@@ -62,7 +62,7 @@ class ActivationCache:
         self._last = None
         for layer, output in zip(self._layers, outputs, strict=True):
             known = type(layer) in _BACKWARD
-            x = _Known.apply(x, layer.weight, layer.bias, output, layer) if known else layer(x)  # type: ignore[no-untyped-call]
+            x = _KnownOutput.apply(x, layer.weight, layer.bias, output, layer) if known else layer(x)  # type: ignore[no-untyped-call]
         return x
 
     @torch.inference_mode()
@@ -85,7 +85,7 @@ def _layers(torso: nn.Module) -> list[nn.Module]:
     return [layer for part in torso for layer in _layers(part)]
 
 
-class _Known(torch.autograd.Function):
+class _KnownOutput(torch.autograd.Function):
     """A layer and the ReLU after it, whose output is known."""
 
     @staticmethod

@@ -148,7 +148,7 @@ def side_by_side(path: Path, num_envs: int, format: Format = AS_DRAWN) -> Iterat
     in `first_episode`.
     """
     writer = VideoWriter(path, format.height)
-    grid = _Grid(writer, num_envs, format)
+    grid = _TiledFrames(writer, num_envs, format)
     try:
         yield [partial(grid.add, i) for i in range(num_envs)]
         grid.write()
@@ -158,7 +158,7 @@ def side_by_side(path: Path, num_envs: int, format: Format = AS_DRAWN) -> Iterat
     writer.close()
 
 
-class _Grid:
+class _TiledFrames:
     """The newest frame of each environment; they are written when one of them has its next."""
 
     def __init__(self, writer: VideoWriter, num_envs: int, format: Format):

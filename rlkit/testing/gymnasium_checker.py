@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
+from gymnasium.utils import env_checker
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.passive_env_checker import env_render_passive_checker
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
@@ -56,7 +58,7 @@ OF_THE_CALL = "is different from the unwrapped version"
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class Finding(NamedTuple):
+class CheckerFinding(NamedTuple):
     """Something that Gymnasium's checker found."""
 
     passed: bool  # a mere warning
@@ -66,6 +68,11 @@ class Finding(NamedTuple):
     def same(self) -> frozenset[str]:
         """Our rules that say the same."""
         return frozenset(rule for pattern, rules in SAME if re.search(pattern, self.message) for rule in rules)
+
+
+NOT_COMPARED = CheckerFinding(
+    True, "Gymnasium's checker stopped: it cannot compare the states of this generator, which hold arrays"
+)
 
 
 def examine_with_gymnasium(
@@ -81,24 +88,24 @@ def examine_with_gymnasium(
     found = findings(make)
     results = [_result(finding, on_result) for finding in found if not finding.same]
     if not found:
-        results.append(_result(Finding(True, ""), on_result))
+        results.append(_result(CheckerFinding(True, ""), on_result))
     results += ours()
     broken = {result.rule for result in results if not result.passed}
     # What nobody of ours says after all.
     results += [_result(finding, on_result) for finding in found if finding.same and not finding.same & broken]
     if not any(result.rule == RULE for result in results):
         said = ", ".join(sorted(broken & frozenset[str]().union(*(finding.same for finding in found))))
-        results.append(_result(Finding(True, f"it finds what {said} says"), on_result))
+        results.append(_result(CheckerFinding(True, f"it finds what {said} says"), on_result))
     return results
 
 
-def _result(finding: Finding, on_result: OnResult) -> Result:
+def _result(finding: CheckerFinding, on_result: OnResult) -> Result:
     result = Result(RULE, *finding)
     on_result(result)
     return result
 
 
-def findings(make: Callable[..., Any]) -> list[Finding]:
+def findings(make: Callable[..., Any]) -> list[CheckerFinding]:
     """Return what `gymnasium.utils.env_checker.check_env` says of a new environment, each thing once.
 
     It stops at the first error; mere warnings are passed. It does not know of masks: where ``info["action_mask"]``
@@ -145,7 +152,7 @@ def _check_pictures(make: Callable[..., Any]) -> None:
         env_render_passive_checker(env)
 
 
-def _heard(check: Callable[[], None]) -> list[Finding]:
+def _heard(check: Callable[[], None]) -> list[CheckerFinding]:
     """Return the warnings of a check, and the error that ended it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -153,18 +160,24 @@ def _heard(check: Callable[[], None]) -> list[Finding]:
             check()
             error = []
         except (AssertionError, gymnasium.error.Error) as problem:
-            error = [Finding(False, _line(str(problem)))]
+            error = [CheckerFinding(False, _line(str(problem)))]
         except Exception as problem:  # somebody else's code can raise anything
-            error = [Finding(False, raised(problem))]
+            error = [NOT_COMPARED if _compares_arrays(problem) else CheckerFinding(False, raised(problem))]
     return [*_warned(caught), *error]
 
 
-def _warned(caught: list[warnings.WarningMessage]) -> Iterator[Finding]:
+def _compares_arrays(problem: Exception) -> bool:
+    """Return whether the checker itself failed, at comparing states of generators that hold arrays."""
+    place = traceback.extract_tb(problem.__traceback__)[-1]
+    return isinstance(problem, ValueError) and place.filename == env_checker.__file__
+
+
+def _warned(caught: list[warnings.WarningMessage]) -> Iterator[CheckerFinding]:
     """Yield Gymnasium's warnings; an environment's own are nobody's finding, and come again when it is played."""
     for warning in caught:
         text = COLOR.sub("", str(warning.message))
         if text.startswith("WARN: ") and OF_THE_CALL not in text:
-            yield Finding(True, _line(text.removeprefix("WARN: ")))
+            yield CheckerFinding(True, _line(text.removeprefix("WARN: ")))
 
 
 def _line(text: str) -> str:

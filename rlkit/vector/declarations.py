@@ -30,7 +30,7 @@ OBSERVING = frozenset({"step", "reset", "observation"})
 """The methods through which observations pass."""
 
 
-class Known(NamedTuple):
+class KnownClass(NamedTuple):
     """The declarations of a class of Gymnasium's."""
 
     state_fields: tuple[str, ...] | None = None  # None: not known
@@ -38,50 +38,50 @@ class Known(NamedTuple):
     frame_stack: Callable[[Any], int] | None = None
 
 
-KEEPS_FRAMES = Known(keeps_frames=True)
-STATELESS = Known(())
+KEEPS_FRAMES = KnownClass(keeps_frames=True)
+STATELESS = KnownClass(())
 
-WRAPPERS: Mapping[type, Known] = {
+WRAPPERS: Mapping[type, KnownClass] = {
     wrappers.Autoreset: KEEPS_FRAMES,
-    wrappers.ClipAction: Known((), keeps_frames=True),
-    wrappers.ClipReward: Known((), keeps_frames=True),
+    wrappers.ClipAction: KnownClass((), keeps_frames=True),
+    wrappers.ClipReward: KnownClass((), keeps_frames=True),
     wrappers.DtypeObservation: STATELESS,
     wrappers.FlattenObservation: STATELESS,
-    wrappers.FrameStackObservation: Known(frame_stack=lambda layer: layer.stack_size),
+    wrappers.FrameStackObservation: KnownClass(frame_stack=lambda layer: layer.stack_size),
     wrappers.GrayscaleObservation: STATELESS,
-    wrappers.OrderEnforcing: Known(("_has_reset",), keeps_frames=True),
+    wrappers.OrderEnforcing: KnownClass(("_has_reset",), keeps_frames=True),
     wrappers.PassiveEnvChecker: KEEPS_FRAMES,
     wrappers.RecordEpisodeStatistics: KEEPS_FRAMES,
-    wrappers.RescaleAction: Known((), keeps_frames=True),
+    wrappers.RescaleAction: KnownClass((), keeps_frames=True),
     wrappers.RescaleObservation: STATELESS,
     wrappers.ReshapeObservation: STATELESS,
     wrappers.ResizeObservation: STATELESS,
-    wrappers.TimeLimit: Known(("_elapsed_steps",), keeps_frames=True),
+    wrappers.TimeLimit: KnownClass(("_elapsed_steps",), keeps_frames=True),
 }
 
 
 @cache
-def _toy_text() -> Mapping[type, Known]:
+def _toy_text() -> Mapping[type, KnownClass]:
     from gymnasium.envs import toy_text
 
     return {
-        toy_text.BlackjackEnv: Known(("dealer", "player", "dealer_top_card_suit", "dealer_top_card_value_str")),
-        toy_text.CliffWalkingEnv: Known(("s", "lastaction")),
-        toy_text.FrozenLakeEnv: Known(("s", "lastaction")),
-        toy_text.TaxiEnv: Known(("s", "lastaction", "fickle_step", "taxi_orientation")),
+        toy_text.BlackjackEnv: KnownClass(("dealer", "player", "dealer_top_card_suit", "dealer_top_card_value_str")),
+        toy_text.CliffWalkingEnv: KnownClass(("s", "lastaction")),
+        toy_text.FrozenLakeEnv: KnownClass(("s", "lastaction")),
+        toy_text.TaxiEnv: KnownClass(("s", "lastaction", "fickle_step", "taxi_orientation")),
     }
 
 
 @cache
-def _classic_control() -> Mapping[type, Known]:
+def _classic_control() -> Mapping[type, KnownClass]:
     from gymnasium.envs import classic_control
 
     return {
-        classic_control.AcrobotEnv: Known(("state",)),
-        classic_control.CartPoleEnv: Known(("state", "steps_beyond_terminated")),
-        classic_control.Continuous_MountainCarEnv: Known(("state",)),
-        classic_control.MountainCarEnv: Known(("state",)),
-        classic_control.PendulumEnv: Known(("state", "last_u")),
+        classic_control.AcrobotEnv: KnownClass(("state",)),
+        classic_control.CartPoleEnv: KnownClass(("state", "steps_beyond_terminated")),
+        classic_control.Continuous_MountainCarEnv: KnownClass(("state",)),
+        classic_control.MountainCarEnv: KnownClass(("state",)),
+        classic_control.PendulumEnv: KnownClass(("state", "last_u")),
     }
 
 
@@ -89,7 +89,7 @@ LATER = {"gymnasium.envs.toy_text": _toy_text, "gymnasium.envs.classic_control":
 """Packages of environments, imported only for an environment of theirs."""
 
 
-def known(kind: type) -> Known | None:
+def known(kind: type) -> KnownClass | None:
     """Return the declarations of a class of Gymnasium's; None for any other class."""
     package = kind.__module__.rpartition(".")[0]
     return LATER[package]().get(kind) if package in LATER else WRAPPERS.get(kind)

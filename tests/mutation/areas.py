@@ -32,7 +32,7 @@ AREAS = {
     "rollouts": area(
         "rlkit/algorithms/policy_gradient/rollout*.py rlkit/algorithms/policy_gradient/*agent.py "
         "rlkit/networks/activation_cache.py rlkit/algorithms/counters.py rlkit/core/schedules.py",
-        "rollout acted counting no_steps policy_gradient reinforce actor_critic",
+        "rollout activation_cache counting no_steps policy_gradient reinforce actor_critic",
     ),
     "losses": area(
         "rlkit/algorithms/policy_gradient/losses.py rlkit/algorithms/fitted_values.py agents/dqn.py "

@@ -14,7 +14,7 @@ from rlkit.learners.estimators.activations import ACTIVATIONS
 from rlkit.learners.estimators.backprop import INITIALIZERS, Network, dropout_masks, forward, gradient, initial, penalty
 from rlkit.learners.estimators.costs import PAIRS, last_layer
 from rlkit.learners.estimators.epochs import EarlyStopping, OnEpoch, batches, held_out, tell_epoch
-from rlkit.learners.estimators.optimizers import SGD, Adam, Optimizer
+from rlkit.learners.estimators.optimizers import SGD, Adam, ParameterOptimizer
 from rlkit.learners.estimators.rows import row_weights
 from rlkit.learners.estimators.settings import choose, generator, require
 
@@ -182,13 +182,13 @@ class BaseMLP(BaseEstimator):
     def _usual_output(self) -> str:
         raise NotImplementedError
 
-    def _optimizer(self) -> Optimizer:
+    def _optimizer(self) -> ParameterOptimizer:
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "positive")
         shares = {"momentum": self.momentum, "beta_1": self.beta_1, "beta_2": self.beta_2, "dropout": self.dropout}
         for name, value in shares.items():
             require(0 <= value < 1, name, value, "at least 0 and less than 1")
         rate = float(self.learning_rate)
-        made: dict[str, Callable[[], Optimizer]] = {
+        made: dict[str, Callable[[], ParameterOptimizer]] = {
             "sgd": lambda: SGD(rate),
             "momentum": lambda: SGD(rate, self.momentum),
             "adam": lambda: Adam(rate, self.beta_1, self.beta_2),

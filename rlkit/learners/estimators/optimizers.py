@@ -9,7 +9,7 @@ import numpy as np
 from rlkit.core.types import Array
 
 
-class Optimizer(Protocol):
+class ParameterOptimizer(Protocol):
     """Remembers what it needs of earlier steps."""
 
     def step(self, vector: Array, gradient: Array) -> None:

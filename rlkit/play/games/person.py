@@ -17,7 +17,7 @@ from rlkit.play.games.players import SIMULATIONS, searcher
 from rlkit.play.human import Closed
 
 
-class Command(Enum):
+class PersonCommand(Enum):
     """What a person can ask for instead of a move."""
 
     hint = "hint"
@@ -30,7 +30,7 @@ class BoardDisplay(Protocol):
     def show(self, state: Array, last: int | None, message: str) -> None:
         """Show a position, the move `last` that led to it, and a message."""
 
-    def ask(self, state: Array) -> int | Command:
+    def ask(self, state: Array) -> int | PersonCommand:
         """Return a legal move, or another command.
 
         Raises:
@@ -98,10 +98,10 @@ def _one(
         table.show(state, last, message)
         mine = bool(game.first_to_move(state[None])[0]) == begins
         command = table.ask(state) if mine else _reply(game, rival, state, rng)
-        if command is Command.undo:
+        if command is PersonCommand.undo:
             history, message = _taken_back(game, history, begins)
             continue
-        if command is Command.hint:
+        if command is PersonCommand.hint:
             message = advise(state)
             continue
         message = "" if mine else f"the other plays {game.move_name(state, command)}"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rlkit.core.types import Array, UsageError
 from rlkit.planning.games.game import Game, legal_moves, move_named
-from rlkit.play.games.person import Command
+from rlkit.play.games.person import PersonCommand
 from rlkit.play.human import Closed
 
 COMMANDS = "type a move, hint, undo, moves (those that are legal) or quit"
@@ -24,12 +24,12 @@ class TerminalTable:
         """Write the board, and what there is to say."""
         self._write("\n" + self._game.text(state) + message)
 
-    def ask(self, state: Array) -> int | Command:
+    def ask(self, state: Array) -> int | PersonCommand:
         """Return what was typed, when it is a legal move, or a command."""
         while True:
             word = self._line()
-            if word in Command.__members__:
-                return Command[word]
+            if word in PersonCommand.__members__:
+                return PersonCommand[word]
             if word == "moves":
                 self._write(" ".join(self._game.move_name(state, move) for move in legal_moves(self._game, state)))
                 continue

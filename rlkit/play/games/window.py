@@ -6,12 +6,12 @@ import numpy as np
 
 from rlkit.core.types import Array, UsageError
 from rlkit.planning.games.game import Game, legal_moves
-from rlkit.play.games.person import Command
+from rlkit.play.games.person import PersonCommand
 from rlkit.play.human import Window
 from rlkit.rendering.render_wrapper import RenderedFrame
 
 HELP = "click to move, H for a hint, U to undo, Esc to end"
-KEYS = {"h": Command.hint, "u": Command.undo}
+KEYS = {"h": PersonCommand.hint, "u": PersonCommand.undo}
 FPS = 30
 
 
@@ -34,7 +34,7 @@ class WindowTable:
         picture = np.asarray(self._game.frame(state, last))
         self._window.show(RenderedFrame(lambda: picture, False, FPS, message or self._game.name))
 
-    def ask(self, state: Array) -> int | Command:
+    def ask(self, state: Array) -> int | PersonCommand:
         """Return the move of a click on the board, or the command of a key."""
         while True:
             pressed = self._window.press()
