@@ -278,7 +278,8 @@ def test_pong_by_ppo_is_composed_as_it_was_measured() -> None:
     measured = yaml.safe_load((Path(__file__).parent / "benchmarks/results/pong_ppo.yaml").read_text())
     config = instantiate.plain(composed("train", ["experiment=ppo_pong"])[0])
     # What the run adds is asked for since then.
-    assert config["agent"]["network"]["torso"].pop("_from_run_") == ["fresh"]
+    for torso in ("torso", "value_torso"):
+        assert config["agent"]["network"][torso].pop("_from_run_") == ["fresh"]
     assert config["agent"] == measured["agent"]
     # Options that came later are set to what was done then.
     assert config["env"] == {**measured["env"], "grey_by": "luma", "pool": 2, "interpolation": "area"}

@@ -135,6 +135,6 @@ def test_divergence_is_told_with_its_remedy() -> None:
     X, y = load_diabetes(return_X_y=True)
     with (
         np.errstate(over="ignore", invalid="ignore"),
-        pytest.raises(ValueError, match=r"learning_rate=1 is too large for these features: lower it, standardise"),
+        pytest.raises(ValueError, match=r"learning_rate=1 is too large for these features: lower it, standardize"),
     ):
         descent(learning_rate=1.0).fit(1000 * X, y)

@@ -155,7 +155,7 @@ def test_returns_that_are_no_numbers_count_nowhere_and_a_line_says_so() -> None:
     curve = evaluation_curve(group)
     assert (curve.mean.steps.tolist(), curve.mean.values.tolist()) == ([100], [pytest.approx(4 / 3)])
     text = rlkit.report(*good, odd).read_text()
-    assert "odd has returns that are no finite numbers, which count nowhere: 1 in episodes.csv and 1 in eval" in text
+    assert "odd has returns that are not finite, which count nowhere: 1 in episodes.csv and 1 in eval" in text
     assert not re.search(r'"(values|low|high)":\[[^]]*(NaN|Infinity)', text)
     assert rlkit.report(odd).is_file()
 

@@ -82,8 +82,8 @@ class Nested(Plain):
         super().__init__()
         self.action_space = action_space
 
-    def reset(self, **keys: Any) -> Any:
-        observation, info = super().reset(**keys)
+    def reset(self, **kwargs: Any) -> Any:
+        observation, info = super().reset(**kwargs)
         return observation, self._told(info)
 
     def step(self, action: Any) -> Any:

@@ -158,10 +158,15 @@ class Sender:
             if message["step"] > recorded:
                 self._send(message)
         # The run's process was killed: nothing is left to end this one when W&B does not answer.
-        guard = threading.Timer(self._spec["timeout"], os._exit, [1])
+        guard = threading.Timer(self._spec["timeout"], self._give_up)
         guard.daemon = True
         guard.start()
         return True
+
+    def _give_up(self) -> None:
+        """End this process; W&B's own has had longer than it needs for the rows."""
+        self._write_record(self._sent)
+        os._exit(1)
 
     def _send(self, row: Mapping[str, Any]) -> None:
         for name in row["metrics"]:
