@@ -94,10 +94,13 @@ class Sender:
         for row in missing_rows(self._directory, after=recorded, until=self._spec["step"]):
             self._send(row)
         failed = self._follow(lines, recorded)
-        self._run.finish(exit_code=int(failed))
-        self._done.set()
-        keeper.join()
-        self._write_record(self._sent)
+        try:
+            self._run.finish(exit_code=int(failed))
+        finally:
+            # W&B's own process has the rows, even where it does not say so in time.
+            self._done.set()
+            keeper.join()
+            self._write_record(self._sent)
 
     def _open(self, wandb: Any) -> Any:
         settings = self._settings(wandb)
