@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mkdocs.plugins import event_priority
+
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
 
@@ -15,6 +17,8 @@ PACKAGE = ROOT / ".cache" / "docs" / "rlkit"
 """Its parent stands in mkdocs.yml among the paths of mkdocstrings."""
 
 
+# Before mkdocstrings looks which of its paths there are.
+@event_priority(100)
 def on_config(config: MkDocsConfig) -> None:
     """Copy rlkit/ and the top-level folders into one package; griffe does not follow links."""
     shutil.rmtree(PACKAGE, ignore_errors=True)

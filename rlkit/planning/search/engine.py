@@ -55,6 +55,26 @@ def rule_for(model: Model, kind: int, exploration: float, gamma: float) -> Selec
     )
 
 
+def _room(simulations: int | None, seconds: float | None, nodes: int | None) -> int:
+    """Return how many nodes a tree may have.
+
+    Raises:
+        UsageError: there is no limit, one is not positive, or the clock alone is to limit the nodes.
+    """
+    if simulations is None and seconds is None:
+        raise UsageError("a search needs a limit: set simulations or seconds")
+    if nodes is None and simulations is None:
+        raise UsageError("a search by the clock alone needs room: set nodes, how many a tree may have")
+    nodes = nodes if nodes is not None else 2 * (simulations or 1)
+    positive = [limit for limit in (simulations, seconds, nodes - 1) if limit is not None]
+    if min(positive) <= 0:
+        raise UsageError(
+            f"a search of {simulations} simulations, {seconds} seconds and {nodes} nodes ends before it begins; "
+            "simulations must be at least 1, seconds more than 0 and nodes at least 2"
+        )
+    return nodes
+
+
 class Search:
     """A search with its settings; it has no state between searches."""
 
@@ -89,17 +109,7 @@ class Search:
         Raises:
             UsageError: there is neither limit, one of them is not positive, or the clock alone is to limit the nodes.
         """
-        if simulations is None and seconds is None:
-            raise UsageError("a search needs a limit: set simulations or seconds")
-        if nodes is None and simulations is None:
-            raise UsageError("a search by the clock alone needs room: set nodes, how many a tree may have")
-        nodes = nodes if nodes is not None else 2 * (simulations or 1)
-        positive = [limit for limit in (simulations, seconds, nodes - 1) if limit is not None]
-        if min(positive) <= 0:
-            raise UsageError(
-                f"a search of {simulations} simulations, {seconds} seconds and {nodes} nodes ends before it begins; "
-                "simulations must be at least 1, seconds more than 0 and nodes at least 2"
-            )
+        nodes = _room(simulations, seconds, nodes)
         best = model.bound is None and evaluator.random_steps is not None
         self._model, self._evaluator, self._rule = model, evaluator, rule._replace(best=best)
         state = model.blank_state()

@@ -165,6 +165,40 @@ def attach(
         back_up(tree, path, b, reward[i], rule.gamma * discount[i], leaf_value)
 
 
+@compiled
+def _expand(
+    tree: Tree,
+    path: Path,
+    b: int,
+    rule: Rule,
+    reached: Array,
+    reward: float,
+    discount: float,
+    over: bool,
+    step: Any,
+    legal: Any,
+    chances: Any,
+    data: Array,
+    look_ahead: bool,
+) -> None:
+    """Write to the next node what the rules say of the state `reached`, and what is known of it before any search."""
+    node, result = tree.size[b], path.result
+    if not over:
+        legal(reached, data, tree.legal[b, node])
+        if tree.chance.shape[1] > 0:
+            for a in range(tree.visits.shape[2]):
+                chances(reached, a, data, tree.chance[b, node, a])
+    tree.reward[b, node], tree.discount[b, node] = reward, discount
+    begin(tree, b, node, rule, over)
+    if look_ahead and not over:
+        for a in range(tree.visits.shape[2]):
+            if tree.legal[b, node, a]:
+                step(reached, a, 0, data, path.beyond, result)
+                if result[1] == 0:
+                    foresee(tree, b, node, a, result[0])
+        settle(tree, b, node)
+
+
 @kept
 def simulate(
     tree: SearchTree,
@@ -198,7 +232,7 @@ def simulate(
         max_steps: of random play.
         look_ahead: what ends the game at once is known before it is tried.
     """
-    nodes, actions, result = tree.passed.shape[1], tree.visits.shape[2], path.result
+    nodes, result = tree.passed.shape[1], path.result
     for b in range(tree.size.size):
         done = 0 if active[b] else simulations
         while done < simulations and tree.lower[b, 0] < tree.upper[b, 0]:
@@ -217,20 +251,7 @@ def simulate(
             done += 1
             settled = over
             if fits:
-                if not over:
-                    legal(reached, data, tree.legal[b, node])
-                    if tree.chance.shape[1] > 0:
-                        for a in range(actions):
-                            chances(reached, a, data, tree.chance[b, node, a])
-                tree.reward[b, node], tree.discount[b, node] = reward, discount
-                begin(tree, b, node, rule, over)
-                if look_ahead and not over:
-                    for a in range(actions):
-                        if tree.legal[b, node, a]:
-                            step(reached, a, 0, data, path.beyond, result)
-                            if result[1] == 0:
-                                foresee(tree, b, node, a, result[0])
-                    settle(tree, b, node)
+                _expand(tree, path, b, rule, reached, reward, discount, over, step, legal, chances, data, look_ahead)
                 settled = tree.lower[b, node] >= tree.upper[b, node]
             leaf_value = 0.0
             if not settled:
