@@ -167,10 +167,10 @@ def attach(
 
 @compiled
 def _expand(
-    tree: Tree,
+    tree: SearchTree,
     path: Path,
     b: int,
-    rule: Rule,
+    rule: SelectionRule,
     reached: Array,
     reward: float,
     discount: float,
