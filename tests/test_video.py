@@ -371,3 +371,14 @@ def test_what_cannot_be_filmed_is_refused_in_a_line(word: str, line: str, tmp_pa
     words = ("agent=q_learning", "env=frozen_lake", "tuned=none", "total_steps=20", "eval.every=0", "video=none")
     succeed("train", *words, cwd=tmp_path)
     assert line in refused("play", "run=runs/q_learning_frozen_lake_s0", word, cwd=tmp_path)
+
+
+def test_same_frames_are_the_same_bytes_whatever_lies_in_memory(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(256, size=(20, 30, 3), dtype=np.uint8).repeat(10, 0).repeat(10, 1) for _ in range(8)]
+    junk = [np.full(int(rng.integers(1, 400_000)), level, np.uint8) for level in range(8)]
+    contents = set()
+    for i in range(20):
+        junk[i % 8] = np.full(int(rng.integers(1, 400_000)), i, np.uint8)
+        contents.add(write(tmp_path / "a.mp4", pictures).read_bytes())
+    assert len(contents) == 1

@@ -106,7 +106,8 @@ class VideoWriter:
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._container = av.open(str(self._temporary), "w")
-        self._stream = self._container.add_stream(encoder(), rate=fps)
+        # x264's macroblock tree reads memory beyond frames whose width is no multiple of 16: same frames, other bytes.
+        self._stream = self._container.add_stream(encoder(), rate=fps, options={"x264-params": "mbtree=0"})
         self._stream.width, self._stream.height = width, height
         self._stream.pix_fmt = "yuv420p"
         # With several threads x264 splits frames into slices: larger files, which sometimes differ between runs.
