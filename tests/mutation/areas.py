@@ -32,7 +32,7 @@ AREAS = {
     "rollouts": area(
         "rlkit/algorithms/policy_gradient/rollout*.py rlkit/algorithms/policy_gradient/*agent.py "
         "rlkit/networks/activation_cache.py rlkit/algorithms/counters.py rlkit/core/schedules.py",
-        "rollout activation_cache counting no_steps policy_gradient reinforce actor_critic",
+        "rollout activation_cache counters no_steps policy_gradient reinforce actor_critic",
     ),
     "losses": area(
         "rlkit/algorithms/policy_gradient/losses.py rlkit/algorithms/fitted_values.py agents/dqn.py "
@@ -41,12 +41,12 @@ AREAS = {
     ),
     "distributions": area(
         "rlkit/networks/return_distributions.py rlkit/networks/action_distributions.py",
-        "distributions actions actions_values dqn",
+        "return_distributions action_distributions action_distributions_values dqn",
     ),
     "replay": area("rlkit/replay/*.py", "replay replay_oracle"),
     "vector adapters": area(
         "rlkit/vector/*.py",
-        "vector vector_values capture raw_rewards preprocess loop",
+        "vector vector_values snapshot raw_rewards preprocess loop",
     ),
     "evaluation": area(
         "rlkit/core/evaluation.py rlkit/core/statistics.py rlkit/reporting/intervals.py rlkit/runs/finish.py "
@@ -56,7 +56,7 @@ AREAS = {
     ),
     "checkpoints": area(
         "rlkit/core/checkpoint.py rlkit/algorithms/tabular/states.py rlkit/runs/folder.py",
-        "checkpoint folder saving resume",
+        "checkpoint folder persistence resume",
     ),
     "compiled kernels": area(
         "rlkit/algorithms/tabular/compiled/*.py rlkit/core/compiling.py rlkit/planning/search/kernel.py "
@@ -82,7 +82,7 @@ AREAS = {
     "exploration": area(
         "rlkit/algorithms/exploration.py rlkit/algorithms/fixed_policies.py rlkit/core/spaces.py rlkit/core/seeding.py "
         "rlkit/algorithms/bandits/*.py",
-        "explore spaces spaces_values seeding bandits agents",
+        "exploration spaces spaces_values seeding bandits agents",
     ),
 }
 
@@ -103,8 +103,10 @@ def modules(tree: Path) -> dict[str, list[str]]:
 
 def nearest(tree: Path, name: str) -> list[str]:
     """Return the test files of an area."""
-    found = [f"tests/test_{stem}.py" for stem in AREAS[name].tests]
-    for path in found:
-        if not (tree / path).is_file():
-            raise SystemExit(f"mutation: there is no {path}; areas.py names the test files of {name!r}")
+    found = []
+    for stem in AREAS[name].tests:
+        paths = sorted(tree.glob(f"tests/**/test_{stem}.py"))
+        if not paths:
+            raise SystemExit(f"mutation: there is no test_{stem}.py; areas.py names the test files of {name!r}")
+        found += [str(path.relative_to(tree)) for path in paths]
     return found

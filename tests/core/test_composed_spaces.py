@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from locations import ROOT, TESTS
 from making import made
 
 from rlkit.agents.random import Random
@@ -35,8 +36,7 @@ from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 from toys import ACTIONS, Nested, OwnVector, actions, assert_same
 
 SEEDS = [11, 12, 13]
-TESTS = str(Path(__file__).parent)
-CONF = Path(__file__).parents[1] / "conf"
+CONF = ROOT / "conf"
 
 
 def nested(action_space: Any = ACTIONS) -> gymnasium.Env:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from commands import clean_environment, refused, rlkit, succeed
+from locations import ROOT
 
 from rlkit.cli.main import VERBS, main
 from rlkit.config.messages import LISTED
@@ -37,7 +38,7 @@ def refuse(
     return call
 
 
-NAMES = sorted(path.stem for path in (Path(__file__).parent.parent / "conf/agent").glob("*.yaml"))
+NAMES = sorted(path.stem for path in (ROOT / "conf/agent").glob("*.yaml"))
 AGENTS = ", ".join(NAMES[:LISTED]) + ", …"
 
 MISTAKES = [

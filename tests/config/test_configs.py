@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from locations import TESTS
 from making import run_config
 from recordings import record
 
@@ -275,7 +276,7 @@ def test_policy_gradients_on_atari_have_the_published_values(agent: str, num_env
 def test_pong_by_ppo_is_composed_as_it_was_measured() -> None:
     import yaml
 
-    measured = yaml.safe_load((Path(__file__).parent / "benchmarks/results/pong_ppo.yaml").read_text())
+    measured = yaml.safe_load((TESTS / "benchmarks/results/pong_ppo.yaml").read_text())
     config = instantiate.plain(composed("train", ["experiment=ppo_pong"])[0])
     # What the run adds is asked for since then.
     for torso in ("torso", "value_torso"):

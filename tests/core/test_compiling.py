@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from locations import ROOT
 
 from rlkit.core import compiling
 from rlkit.core.compiling import fingerprint
-
-ROOT = Path(__file__).parent.parent
 
 CONSTANTS = "SCALE = 10\n"
 HELPER = """

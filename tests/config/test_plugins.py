@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from commands import clean_environment, refused, rlkit, succeed
+from locations import TESTS
 
-SAMPLE = Path(__file__).parent / "plugin_sample"
+SAMPLE = TESTS / "plugin_sample"
 QUICK = ("total_steps=500", "video=none", "logger=[csv,terminal]")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from locations import TESTS
 
 import rlkit
 from rlkit.cli.main import main
@@ -301,7 +302,7 @@ def test_a_state_that_nobody_is_there_for_is_said_so(capsys: pytest.CaptureFixtu
 def test_a_callback_of_ones_own_from_a_yaml_works_beside_a_shipped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sample = Path(__file__).parent / "plugin_sample"
+    sample = TESTS / "plugin_sample"
     monkeypatch.syspath_prepend(str(sample))
     words = (
         f"hydra.searchpath=[file://{sample}/my_games/conf]",

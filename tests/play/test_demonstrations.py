@@ -15,6 +15,7 @@ import gymnasium
 import numpy as np
 import pytest
 from commands import refused, succeed
+from locations import TESTS
 from recordings import Balancing, record
 
 import rlkit
@@ -339,7 +340,7 @@ class TestCommand:
 
     def test_a_player_says_what_it_would_do_where_an_agent_acts(self, run: Path) -> None:
         words = ("run=runs/random_cartpole_s0", "+expert._target_=recordings.Balancing", "out=said", "episodes=4")
-        path = str(Path(__file__).parent)
+        path = str(TESTS)
         assert "4 episodes recorded in said" in succeed(
             "play", "record=true", *words, cwd=run, env={"PYTHONPATH": path}
         )
@@ -375,7 +376,7 @@ def test_a_killed_recording_keeps_what_was_saved_and_goes_on(tmp_path: Path) -> 
         "from recordings import Balancing, record; from pathlib import Path; "
         "record(Path('e'), 'env=cartpole', player=Balancing(), episodes=10**6, max_steps=200)"
     )
-    here = str(Path(__file__).parent)
+    here = str(TESTS)
     process = subprocess.Popen(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {here!r}); {code}"], cwd=tmp_path
     )
