@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -195,28 +196,51 @@ def benchmarks(pattern: str) -> list[str]:
     return found
 
 
-@cache
-def helped(script: str) -> str:
-    done = subprocess.run([sys.executable, script, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+HELP = """
+import contextlib, io, json, runpy, sys
+
+texts = {}
+for script in sys.argv[1:]:
+    sys.argv, sys.path[0] = [script, "--help"], script.rpartition("/")[0]
+    with contextlib.redirect_stdout(io.StringIO()) as text, contextlib.suppress(SystemExit):
+        runpy.run_path(script, run_name="__main__")
+    texts[script] = text.getvalue()
+print(json.dumps(texts))
+"""
+"""Prints what each script answers to `--help`: in one process, because each imports what takes a second or two."""
 
 
 def test_the_scripts_of_the_benchmarks_take_the_options_that_their_readme_gives() -> None:
-    for command in benchmarks("python"):
-        _, script, *words = re.sub(r"<[^>]*>", "something", command).split()
-        assert [word for word in words if word.startswith("--") and word not in helped(script)] == []
+    found = [re.sub(r"<[^>]*>", "something", command).split() for command in benchmarks("python")]
+    scripts = sorted({script for _, script, *_ in found})
+    done = subprocess.run([sys.executable, "-c", HELP, *scripts], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    texts = json.loads(done.stdout)
+    for _, script, *words in found:
+        assert "--help" in texts[script]
+        assert [word for word in words if word.startswith("--") and word not in texts[script]] == []
 
 
-def test_the_slow_tests_of_the_benchmarks_readme_are_there() -> None:
+class Collected:
+    """A pytest plugin that keeps the names of what was collected."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.names += [item.nodeid for item in session.items]
+
+
+def test_the_slow_tests_of_the_benchmarks_readme_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     named = [re.fullmatch(r"pytest -m slow (\S+)(?: -k (\w+))?", command) for command in benchmarks("pytest")]
     assert None not in named
     wanted = [(found[1], found[2] or "") for found in named if found]
-    collect = [sys.executable, "-m", "pytest", "-m", "slow", "--collect-only", *{file for file, _ in wanted}]
-    done = subprocess.run(collect, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    monkeypatch.chdir(ROOT)
+    collected = Collected()
+    words = ["-m", "slow", "--collect-only", "-qq", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    assert pytest.main([*words, *sorted({file for file, _ in wanted})], plugins=[collected]) == 0
     for file, part in wanted:
-        assert any(line.startswith(file) and part in line for line in done.stdout.splitlines()), (file, part)
+        assert any(name.startswith(file) and part in name for name in collected.names), (file, part)
 
 
 def test_the_files_that_the_readmes_link_to_exist() -> None:

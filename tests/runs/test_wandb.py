@@ -252,6 +252,24 @@ def test_a_wandb_that_dies_costs_one_line(
     assert "W&B's process ended" in said.lines[1]
 
 
+def test_a_run_killed_in_the_middle_of_a_line_has_what_was_sent_on_record(
+    calls: Callable[[str], list[Any]], tmp_path: Path
+) -> None:
+    logger = make_logger()
+    start(logger, tmp_path / "run")
+    for step in range(1, 4):
+        logger.metrics(step, {"loss/td": 0.5})
+        logger.step(step)
+    process = logger._uplink._process
+    os.set_blocking(process.stdin.fileno(), True)
+    process.stdin.write(b'{"step": 4, "metrics": {"los')
+    process.stdin.close()
+    assert process.wait(60) == 0
+    process.stdout.close()
+    assert json.loads((tmp_path / "run/wandb.json").read_text())["last_step"] == 3
+    assert calls("finish") == [[1]]
+
+
 def test_a_process_that_cannot_be_started_costs_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no_python"))
     logger = make_logger()

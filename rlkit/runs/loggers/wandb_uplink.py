@@ -91,10 +91,10 @@ class Sender:
         self._write_record(self._sent)
         keeper = threading.Thread(target=self._keep_record, daemon=True)
         keeper.start()
-        for row in missing_rows(self._directory, after=recorded, until=self._spec["step"]):
-            self._send(row)
-        failed = self._follow(lines, recorded)
         try:
+            for row in missing_rows(self._directory, after=recorded, until=self._spec["step"]):
+                self._send(row)
+            failed = self._follow(lines, recorded)
             self._run.finish(exit_code=int(failed))
         finally:
             # W&B's own process has the rows, even where it does not say so in time.
@@ -155,6 +155,8 @@ class Sender:
     def _follow(self, lines: BinaryIO, recorded: int) -> bool:
         """Send rows as they come, but for those on record; return whether the run failed."""
         for line in lines:
+            if not line.endswith(b"\n"):  # the run was killed while it wrote the line
+                break
             message = json.loads(line)
             if "close" in message:
                 return bool(message["failed"])
