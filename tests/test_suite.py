@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+import yaml
 
 TESTS = Path(__file__).parent
 FILES = sorted(path for path in TESTS.glob("**/test_*.py") if "plugin_sample" not in path.parts)
@@ -51,6 +52,16 @@ class TestMutation:
         for name, files in areas.modules(TESTS.parent).items():
             assert files, name
             assert areas.nearest(TESTS.parent, name)
+
+    def test_the_equivalents_are_faults_of_functions_that_exist(self) -> None:
+        import operators
+
+        files = [path for top in ("rlkit", "agents", "envs") for path in (TESTS.parent / top).rglob("*.py")]
+        for one in yaml.safe_load((TESTS / "mutation/equivalents.yaml").read_text()):
+            last = one["function"].rpartition(".")[2]
+            texts = [text for text in (path.read_text() for path in files) if f"def {last}(" in text]
+            key = (one["function"], one["before"], one["after"])
+            assert any(fault.key == key for text in texts for fault in operators.mutants("m.py", text)), key
 
     def test_it_puts_in_the_faults_that_are_expected(self) -> None:
         import operators
