@@ -79,7 +79,10 @@ class AtariGame(gymnasium.Env[Array, int]):
         self.action_space: Any = spaces.Discrete(len(self._actions))
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Start a game; `seed` (below 2**31) makes it like that of a new environment."""
+        """Start a game and return its first observation, [H, W] or [H, W, 3] uint8.
+
+        With `seed` (below 2**31) it is like that of a new environment.
+        """
         if seed is not None or self._np_random is None:
             self._seed(int(np.random.SeedSequence().generate_state(1)[0] >> 1) if seed is None else seed)
         self._begin()
@@ -95,7 +98,10 @@ class AtariGame(gymnasium.Env[Array, int]):
         return self._screens[0].copy(), self._info()
 
     def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """Hold an action for `frame_skip` frames, or until the game ends; the reward is the score that it made."""
+        """Hold an action for `frame_skip` frames, or until the game ends; the reward is the score that it made.
+
+        The observation is [H, W] or [H, W, 3] uint8.
+        """
         pressed, reward = self._actions[action], 0
         self._before[:] = 0
         for left in range(self._skip, 0, -1):

@@ -95,7 +95,7 @@ class AtariGames(VectorEnv[Array, Array, Array]):
         return observation, {}
 
     def step(self, actions: Array) -> Result:
-        """Let every game go on; see `send` and `recv`."""
+        """Step every game by its action, [N] int64; results as of `recv`."""
         self.send(actions)
         return self.recv()
 

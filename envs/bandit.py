@@ -16,7 +16,7 @@ from rlkit.planning.mdp import FiniteMDP
 
 
 class KArmedBandit(TabularEnv):
-    """One state, and k actions whose rewards are normal. An action changes nothing to come, so agents take gamma 0.
+    """One state, and k actions whose rewards are normal. An action changes nothing to come, so agents use gamma 0.
 
     `mdp` has the means with which an episode begins; ``info["best"]`` is the best arm at the time of the pull.
     """
@@ -40,7 +40,7 @@ class KArmedBandit(TabularEnv):
             mean: of their means.
             spread: standard deviation of their means; with 0 all begin equal.
             deviation: standard deviation of a reward.
-            drift: standard deviation of the step that every mean takes after each pull; 0: they stay.
+            drift: standard deviation of the step of every mean after each pull; 0: they stay.
             max_steps: an episode that lasts so long is truncated; None: never.
             render_mode: None, ``ansi`` or ``rgb_array``.
 
@@ -115,7 +115,7 @@ class BanditVector(FiniteMDPVector):
     """N slot machines that begin alike and drift apart."""
 
     def __init__(self, mdp: FiniteMDP, num_envs: int, *, max_steps: int | None, deviation: Array | None, drift: float):
-        """Make N machines; the options are those of `KArmedBandit`."""
+        """Make N machines; `deviation` is [1, k] float64, the other options are those of `KArmedBandit`."""
         super().__init__(mdp, num_envs, max_steps=max_steps, deviation=deviation)
         self._drift = drift
         self._drifted = np.zeros((num_envs, mdp.num_actions))
@@ -123,12 +123,12 @@ class BanditVector(FiniteMDPVector):
     def reset(
         self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
-        """Begin an episode in every machine, with the means of the first."""
+        """Begin an episode in every machine, with the means of the first; return the states [N] int64."""
         self._drifted = np.zeros_like(self._drifted)
         return super().reset(seed=seed, options=options)
 
     def step(self, actions: Array) -> Result:
-        """Pull an arm of each machine, then let all drift."""
+        """Pull the arms `actions` [N] int64, then let all drift; ``info["best"]`` is [N] int64."""
         best = (self.mdp.expected_reward + self._drifted).argmax(axis=1)
         extra = self._drifted[np.arange(self.num_envs), actions]
         observation, reward, terminated, truncated, infos = super().step(actions)

@@ -31,7 +31,7 @@ class PlayableGame(Game, Protocol):
         """Return states [B, ...] as plain data."""
 
     def restored(self, saved: Any) -> Array:
-        """Restore a state from `saved`."""
+        """Return the states [B, ...] that `saved` made plain."""
 
 
 class Games:
@@ -129,7 +129,7 @@ class Games:
         return self._model.legal_actions(self.states)
 
     def observation(self) -> Array:
-        """Return the observations [N, 2, R, C] float32."""
+        """Return the observations [N, ...] float32."""
         return self._model.observation(self.states)
 
     def get_state(self) -> State:
@@ -174,13 +174,13 @@ class GameEnv(gymnasium.Env[Array, int]):
         self.observation_space, self.action_space = _spaces(model)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Begin a game; no options are known."""
+        """Begin a game and return its observation [...] float32; no options are known."""
         super().reset(seed=seed)
         self.game.begin(np.arange(1), self.np_random)
         return self.game.observation()[0], {"action_mask": self.game.legal()[0].astype(np.int8)}
 
     def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """Make a move, and let the opponent reply where there is one."""
+        """Make a move, and let the opponent reply where there is one; the observation is [...] float32."""
         sign = self.game.first_player_is().item(0)
         reward, discount = self.game.step(np.array([action]), self.np_random)
         info = {
@@ -243,7 +243,10 @@ class GameVector(VectorEnv[Array, Array, Array]):
     def reset(
         self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
-        """Begin every game; the seeds together seed the one generator. No options are known."""
+        """Begin every game, observed as [N, ...] float32; the seeds together seed the one generator.
+
+        No options are known.
+        """
         if seed is not None:
             self._rng = np.random.default_rng(seed)
         self.game.begin(np.arange(self.num_envs), self._rng)
@@ -287,7 +290,10 @@ FIRST = ("agent", "opponent", "random")
 def playable(
     make_model: Callable[..., PlayableGame],
 ) -> Callable[..., gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]]:
-    """Return the function that a YAML names, with the options of `make_model` and those of an opponent."""
+    """Return the function that a YAML names, with the options of `make_model` and those of an opponent.
+
+    The function raises a `UsageError` where `first` is none of `FIRST`.
+    """
 
     def make(
         *,

@@ -53,7 +53,7 @@ class BoardGame(RuleModel):
         return self.stones(states).astype(np.float32)
 
     def read(self, env: gymnasium.Env[Any, Any]) -> Array:
-        """Return the state of a `GameEnv`."""
+        """Return the state [S] int64 of a `GameEnv`."""
         game: Any = env.unwrapped
         return np.array(game.game.states[0])
 
@@ -67,7 +67,7 @@ class BoardGame(RuleModel):
         return states.copy()
 
     def restored(self, saved: Array) -> Array:
-        """Restore a state from `saved`."""
+        """Return a copy of states `saved` [B, S] int64."""
         return np.array(saved)
 
     def first_to_move(self, states: Array) -> Array:
@@ -75,7 +75,7 @@ class BoardGame(RuleModel):
         return np.asarray(states[:, -1] == 0)
 
     def move_name(self, state: Array, action: int) -> str:
-        """Return the name of a move: a letter for the column and a number for the row from below, as in chess."""
+        """Return a move's name in a state [S]: a letter for the column, a number for the row, as in chess."""
         row, column = divmod(action, self.columns)
         return f"{chr(97 + column)}{self.rows - row}"
 
@@ -86,7 +86,7 @@ class BoardGame(RuleModel):
         return np.asarray(first + 2 * second.astype(np.int64))
 
     def text(self, state: Array) -> str:
-        """Return the board as lines of text with the names of rows and columns."""
+        """Return the board of a state [S] as lines of text with the names of rows and columns."""
         width = len(str(self.rows))
         shown = [
             f"{self.rows - row:>{width}} " + " ".join(".XO"[cell] for cell in cells)
@@ -95,7 +95,7 @@ class BoardGame(RuleModel):
         return "\n".join([*shown, " " * (width + 1) + " ".join(chr(97 + c) for c in range(self.columns))]) + "\n"
 
     def frame(self, state: Array, last: int | None = None) -> Image.Image:
-        """Return the board as a frame; a dot marks the cell that the move `last` changed."""
+        """Return the board of a state [S] as a frame; a dot marks the cell that the move `last` changed."""
         board = Board(self.rows, self.columns)
         board.grid()
         stones = self.board(state)
@@ -110,7 +110,7 @@ class BoardGame(RuleModel):
         return int(row * self.rows) * self.columns + int(column * self.columns)
 
     def cell(self, state: Array, action: int) -> tuple[int, int]:
-        """Return the cell that a move, which led to `state`, put a stone on."""
+        """Return the cell that a move, which led to `state` [S], put a stone on."""
         row, column = divmod(action, self.columns)
         return row, column
 

@@ -46,13 +46,13 @@ class Catch(gymnasium.Env[Array, int]):
         self._row, self._ball, self._paddle = 0, 0, columns // 2
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Let a ball fall, the paddle in the middle; no options are known."""
+        """Let a ball fall, the paddle in the middle; return the image [H, W, 1] uint8. No options are known."""
         super().reset(seed=seed)
         self._row, self._ball, self._paddle = 0, int(self.np_random.integers(self._columns)), self._columns // 2
         return self._observation(), {}
 
     def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """Move the paddle left (0), not at all (1) or right (2), and the ball down."""
+        """Move the paddle left (0), not at all (1) or right (2), and the ball down; the image is [H, W, 1] uint8."""
         self._paddle = min(max(self._paddle + int(action) - STAY, 0), self._columns - 1)
         self._row += 1
         ended = self._row == self._rows - 1

@@ -83,7 +83,7 @@ class ConnectFour(BoardGame):
         self.symmetries = mirror_symmetries(ROWS, COLUMNS)
 
     def initial_state(self) -> Array:
-        """Return the empty board."""
+        """Return the empty board, [3] int64."""
         return np.zeros(3, np.int64)
 
     def stones(self, states: Array) -> Array:
@@ -97,16 +97,16 @@ class ConnectFour(BoardGame):
         return int(column * COLUMNS)
 
     def move_name(self, state: Array, action: int) -> str:
-        """Return the letter of a column."""
+        """Return the letter of a column, in any state [3]."""
         return chr(97 + action)
 
     def text(self, state: Array) -> str:
-        """Return the board as lines of text with the names of the columns."""
+        """Return the board of a state [3] as lines of text with the names of the columns."""
         shown = [" ".join(".XO"[cell] for cell in cells) for cells in self.board(state).tolist()]
         return "\n".join([*shown, " ".join(chr(97 + c) for c in range(COLUMNS))]) + "\n"
 
     def cell(self, state: Array, action: int) -> tuple[int, int]:
-        """Return the cell of the uppermost stone in a column."""
+        """Return the cell of the uppermost stone in a column of a state [3]."""
         return int((self.board(state)[:, action] != 0).argmax()), action
 
     def values(self, states: Array) -> Array:

@@ -105,7 +105,7 @@ class Gomoku(BoardGame):
         self.symmetries = square_symmetries(size)
 
     def initial_state(self) -> Array:
-        """Return the empty board."""
+        """Return the empty board, [R * C + 1] int64."""
         return np.zeros(self.rows * self.columns + 1, np.int64)
 
     def stones(self, states: Array) -> Array:

@@ -83,7 +83,7 @@ def _spanning(first: Array, second: Array, rooms: int, rng: np.random.Generator)
 
 
 def shortest_way(free: Array) -> Array:
-    """Return the cells of the shortest way from the first free cell to the last one."""
+    """Return the numbers [K] int64 of the cells on the shortest way from the first `free` [R, C] bool to the last."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import breadth_first_order
 

@@ -91,7 +91,7 @@ class OpenSpielGame:
         return np.array(game.game.states[0])
 
     def complete(self, states: Array, observation: Array, legal_actions: Array | None) -> Array:
-        """Return the states: they say everything."""
+        """Return the states [B, 1] as they are: they are complete."""
         return states
 
     def first_to_move(self, states: Array) -> Array:
@@ -99,11 +99,11 @@ class OpenSpielGame:
         return np.array([state.current_player() == 0 for state in states[:, 0]], bool)
 
     def saved(self, states: Array) -> list[list[int]]:
-        """Return the moves that led to each state."""
+        """Return the moves that led to each of the states [B, 1]."""
         return [list(map(int, state.history())) for state in states[:, 0]]
 
     def restored(self, saved: Iterable[Iterable[int]]) -> Array:
-        """Return the states that moves lead to."""
+        """Return the states [B, 1] that moves lead to from the beginning."""
         return _rows([self._after(moves) for moves in saved])
 
     def _after(self, moves: Iterable[int]) -> Any:
@@ -113,16 +113,16 @@ class OpenSpielGame:
         return state
 
     def move_name(self, state: Array, action: int) -> str:
-        """Return OpenSpiel's name of a move."""
+        """Return OpenSpiel's name of a move in a state [1]."""
         inner = state[0]
         return str(inner.action_to_string(inner.current_player(), action)).replace(" ", "_")
 
     def text(self, state: Array) -> str:
-        """Return OpenSpiel's drawing of the board."""
+        """Return OpenSpiel's drawing of a state [1]."""
         return str(state[0]).rstrip("\n") + "\n"
 
     def frame(self, state: Array, last: int | None = None) -> Image.Image:
-        """Return OpenSpiel's drawing as a frame."""
+        """Return OpenSpiel's drawing of a state [1] as a frame."""
         return text_picture(self.text(state))
 
     def action_at(self, row: float, column: float) -> int:
@@ -130,7 +130,7 @@ class OpenSpielGame:
         raise UsageError(f"moves of {self.name} are typed: play it in the terminal, with terminal=true")
 
     def optimal_moves(self, states: Array) -> Array:
-        """Raise `UsageError`: there is no exact solver."""
+        """Raise `UsageError`: there is no exact solver of states [B, 1]."""
         raise UsageError(f"there is no exact solver of {self.name}; play against opponent=mcts or random")
 
 

@@ -159,7 +159,7 @@ class Othello(BoardGame):
         self.symmetries = square_symmetries(size)
 
     def initial_state(self) -> Array:
-        """Return the board with four stones: the first player has the upper right and the lower left one."""
+        """Return the board [3] int64 with four stones: the first player has the upper right and the lower left one."""
         high, low = self.rows // 2 - 1, self.rows // 2
         own = (1 << 8 * high + low) | (1 << 8 * low + high)
         other = (1 << 8 * high + high) | (1 << 8 * low + low)

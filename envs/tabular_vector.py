@@ -31,7 +31,7 @@ class FiniteMDPVector(VectorEnv[Array, Array, Array]):
     fresh_when_seeded = True
 
     def __init__(self, mdp: FiniteMDP, num_envs: int, *, max_steps: int | None, deviation: Array | None = None):
-        """Make N copies; the options are those of `rlkit.envs.tabular.TabularEnv`."""
+        """Make N copies; the options are those of `rlkit.envs.tabular.TabularEnv`, `deviation` [S, A] float64."""
         self.mdp, self.num_envs = mdp, num_envs
         self.single_observation_space = spaces.Discrete(mdp.num_states)
         self.single_action_space = spaces.Discrete(mdp.num_actions)
@@ -45,7 +45,10 @@ class FiniteMDPVector(VectorEnv[Array, Array, Array]):
     def reset(
         self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
-        """Begin an episode in every copy; the seeds together seed the one generator. No options are known."""
+        """Begin an episode in every copy and return the states [N] int64; the seeds together seed the one generator.
+
+        No options are known.
+        """
         if seed is not None:
             self._rng = np.random.default_rng(seed)
         self._state = self.mdp.sample_start(self.num_envs, self._rng)

@@ -79,7 +79,7 @@ class TicTacToe(BoardGame):
         self._solver = Minimax(self)
 
     def initial_state(self) -> Array:
-        """Return the empty board."""
+        """Return the empty board, [3] int64."""
         return np.zeros(3, np.int64)
 
     def stones(self, states: Array) -> Array:
