@@ -110,7 +110,7 @@ class EvolutionStrategies:
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
-        """Return the likeliest actions, exploring by the policy of each environment's member of the population."""
+        """Return the likeliest actions [N] or [N, ...], exploring by the policy of each environment's member."""
         observation, policy = self._tensor(timestep.observation), self.network.distribution
         with torch.inference_mode():
             x = self.network.read(observation)

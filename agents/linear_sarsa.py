@@ -13,7 +13,7 @@ from rlkit.core.types import Array, State
 class LinearSarsa(LinearControl):
     """Linear action values, moved towards the reward and the value of what is done next.
 
-    So a step learns when the next one is taken; where an episode was truncated, `a_t` is drawn at the true successor.
+    A step is learned from after the next action; where an episode was truncated, `a_t` is drawn at the true successor.
     """
 
     name = "linear_sarsa"
@@ -37,7 +37,7 @@ class LinearSarsa(LinearControl):
         return step.r_t + step.discount_t * float(q_t[a_t])
 
     def draw(self, step: FeatureStep, q_t: Array) -> int:
-        """Return an epsilon-greedy action for the successor of an episode's last step."""
+        """Return an epsilon-greedy action for the successor, of values `q_t` [A], of an episode's last step."""
         legal = None if step.legal_t is None or step.discount_t == 0 else step.legal_t[None]
         return int(epsilon_greedy(q_t[None], self.epsilon_t, self._rng, legal)[0])
 
