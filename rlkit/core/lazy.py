@@ -9,7 +9,7 @@ from typing import Any
 
 
 def lazy(package: str, modules: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a package, which imports what is first used.
+    """Return the ``__getattr__`` of a package, which imports what is first used, or raises an `AttributeError`.
 
     Args:
         package: its ``__name__``.

@@ -68,7 +68,7 @@ class ZeroBasedParts(gymnasium.ObservationWrapper[Any, Any, Any]):
         return space.start, space.nvec
 
     def observation(self, observation: Any) -> Array:
-        """Return the parts as one int64 array."""
+        """Return the parts as one array [...] int64."""
         return np.asarray(np.subtract(observation, self._start, dtype=np.int64))
 
 
@@ -128,7 +128,7 @@ class ZeroBasedChoices(gymnasium.ActionWrapper[Any, Any, Any]):
         self.action_space = spaces.MultiDiscrete(space.nvec)
 
     def action(self, action: Any) -> Array:
-        """Return the environment's own action, of its dtype, for a zero-based one."""
+        """Return the environment's own action [...], of its space's dtype, for a zero-based one."""
         return np.asarray(np.add(action, self._start, dtype=np.int64), self._dtype)
 
 

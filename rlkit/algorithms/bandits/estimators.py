@@ -79,7 +79,7 @@ class EstimatorArms(Ensemble):
         return np.where(np.isnan(deviation), 1 / np.sqrt(self._counts), deviation)
 
     def draw(self, context: Array, rng: np.random.Generator, scale: float) -> Array:
-        """Draw a member for each row, or, by the estimators' own deviations, normal numbers."""
+        """Return the estimates [N, A] of a member for each row, or normal draws by the estimators' own deviations."""
         if not self._own:
             return super().draw(context, rng, scale)
         deviation = self.deviation(context)

@@ -17,7 +17,7 @@ class ForwardPass:
     """Runs the network whenever it is asked."""
 
     def __init__(self, network: ActorCritic, to_tensor: Callable[[Array], Tensor]):
-        """Run `network` on observations that `to_tensor` brings to its device."""
+        """Run `network` on observations [N, ...] that `to_tensor` brings to its device."""
         self._network, self._to_tensor = network, to_tensor
 
     def decide(self, observation: Array, hidden: Tensor) -> NetworkOutputs:
@@ -39,7 +39,7 @@ class CachedForwardPass(ForwardPass):
     """Runs the network once for each step, when it acts, for an agent that takes one gradient step on a rollout."""
 
     def __init__(self, network: ActorCritic, to_tensor: Callable[[Array], Tensor]):
-        """Run and cache `network`, which must be supported."""
+        """Run and cache `network`, which must be supported, on observations [N, ...] as `ForwardPass` does."""
         super().__init__(network, to_tensor)
         self._cache = ActivationCache(lambda observation: network.read(to_tensor(observation)), network.policy_torso)
 
@@ -50,17 +50,17 @@ class CachedForwardPass(ForwardPass):
         return plain and ActivationCache.supports(network.policy_torso)
 
     def decide(self, observation: Array, hidden: Tensor) -> NetworkOutputs:
-        """Return as `ActorCritic.decide` does, and remember the activations."""
+        """Return as `ActorCritic.decide` does for observations [N, ...], and remember the activations."""
         return self._network.on_features(self._cache.forward(observation))
 
     def append(self, observation: Array) -> None:
-        """Keep the activations of a step."""
+        """Keep the activations of a step's observations [N, ...]."""
         self._cache.append(observation)
 
     def outputs(self, observation: Tensor, hidden: Tensor, begins: Tensor) -> Outputs:
-        """Return the outputs of the steps that were appended, and begin again."""
+        """Return the outputs [T * N] of the steps that were appended, and begin again; no argument is used."""
         return self._network.on_features(self._cache.features())
 
     def restore(self, observations: Iterable[Array]) -> None:
-        """Compute the activations of these steps again."""
+        """Compute the activations of the steps [T, N, ...] again."""
         self._cache.restore(observations)

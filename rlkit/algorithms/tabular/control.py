@@ -29,7 +29,10 @@ class QTable:
     """
 
     def __init__(self, values: Array, visits: Array, learning_rate: float, learning_rate_decay: float):
-        """Take the arrays, which are changed in place; with rate and decay 1 values are means of their targets."""
+        """Change `values` [S, A] float64 and `visits` [S, A] int64 in place.
+
+        With rate and decay 1 values are means of their targets.
+        """
         self.values, self.visits = values, visits
         self.learning_rate, self.learning_rate_decay = learning_rate, learning_rate_decay
 
@@ -52,17 +55,17 @@ class QTable:
         self.values[s, a] += self.learning_rate * n**-self.learning_rate_decay * error
 
     def max_value(self, s: int, legal: Array | None) -> float:
-        """Return max_a Q(s, a) over the legal actions; 0 where none is legal, which is so at an end only."""
+        """Return max_a Q(s, a) over the `legal` actions, [A] bool; 0 where none is, which is so at an end only."""
         row = self.values[s] if legal is None else self.values[s][legal]
         return float(max(row.tolist(), default=0.0))
 
     def argmax(self, s: int, legal: Array | None) -> int:
-        """Return argmax_a Q(s, a) over the legal actions, the first of equals."""
+        """Return argmax_a Q(s, a) over the `legal` actions, [A] bool, the first of equals."""
         row = self.values[s] if legal is None else np.where(legal, self.values[s], -np.inf)
         return int(row.argmax())
 
     def expected_value(self, s: int, legal: Array | None, epsilon: float) -> float:
-        """Return the mean of Q(s, a) under the epsilon-greedy policy; 0 where no action is legal."""
+        """Return the mean of Q(s, a) under the epsilon-greedy policy; 0 where no action is `legal`, [A] bool."""
         row = (self.values[s] if legal is None else self.values[s][legal]).tolist()
         if not row:
             return 0.0
@@ -86,7 +89,7 @@ def steps_of(transition: Transition, index: Callable[[Array], Array], gamma: flo
 
     Args:
         transition: whose actions are [N] int.
-        index: gives the states [N] int64 of observations [N, ...].
+        index: returns the states [N] int64 of observations [N, ...].
         gamma: multiplies the discounts.
     """
     s_tm1, s_t = index(transition.observation).tolist(), index(transition.next_observation).tolist()

@@ -33,7 +33,7 @@ class Planner:
         observation_space: FromRun[Any],
         gamma: float,
     ):
-        """Take the model.
+        """Get the model, and begin with values of zero and a uniform policy.
 
         Args:
             model: returns the model of the environment, estimated from so many samples where it does not bring one.
@@ -75,7 +75,7 @@ class Planner:
         return (cumulative > draws).argmax(axis=1), memory
 
     def observe(self, transition: Transition) -> None:
-        """Note whether a decision was taken at all."""
+        """Note whether an environment acted at all."""
         self._decided = bool(transition.valid.any())
 
     def update(self) -> Metrics | None:
@@ -101,5 +101,5 @@ class Planner:
 
 
 def largest_change(before: Array, after: Array) -> float:
-    """Return by how much the value that changed most did."""
+    """Return the largest absolute change of the values `before` to those `after`, [S] float64 each."""
     return float(np.abs(after - before).max())

@@ -73,7 +73,7 @@ def compiled_loop(agent: Agent, env: Environment, *, action_mask: bool) -> Compi
 
 
 class CompiledLoop:
-    """Takes many steps at once."""
+    """Runs many steps at once."""
 
     def __init__(self, agent: TabularControl, view: View, epsilon: Epsilon):
         self._agent, self._view, self._epsilon = agent, view, epsilon
@@ -88,6 +88,9 @@ class CompiledLoop:
 
         Returns:
             the episodes that ended, made as they are asked for.
+
+        Raises:
+            RunError: the value of an action is not a number.
         """
         # numba takes a while to import, for nothing where the loop is asked for and cannot be had.
         from rlkit.algorithms.tabular.compiled.kernel import run
