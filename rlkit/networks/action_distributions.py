@@ -33,7 +33,7 @@ class ActionDistribution(Protocol):
     """K, the number of parameters."""
 
     def noise(self, n: int, rng: np.random.Generator) -> Array:
-        """Draw the noise for `sample`, float32 with first axis `n`."""
+        """Draw the noise [n, ...] float32 for `sample`."""
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         """Return a sample [B] or [B, D] for each row of parameters [B, K], with noise from `noise`."""
@@ -232,7 +232,7 @@ class Gaussian:
         return actions.astype(self._space.dtype).reshape(-1, *self._space.shape)
 
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
-        """Return the parameters as they are: environments have no masks for numbers (`rlkit.vector.vector`)."""
+        """Return the parameters [B, 2 D] unchanged: environments have no masks for numbers (`rlkit.vector.vector`)."""
         return parameters
 
 
@@ -242,7 +242,7 @@ def _masked(logits: Tensor, legal: Tensor) -> Tensor:
 
 
 def gumbel(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Draw standard Gumbel noise of `shape`, float32."""
+    """Draw standard Gumbel noise [*shape] float32."""
     return np.asarray(-np.log(np.maximum(rng.standard_exponential(shape, np.float32), _TINY)))
 
 

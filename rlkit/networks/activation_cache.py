@@ -24,7 +24,7 @@ class ActivationCache:
     """
 
     def __init__(self, read: Callable[[Array], Tensor], torso: nn.Module):
-        """Begin without steps; `torso` must be supported, and `read` makes its input tensors from observations."""
+        """Begin without steps; `torso` must be supported, and `read` makes its inputs from observations [N, ...]."""
         self._read = read
         self._layers = [layer for layer in _layers(torso) if type(layer) is not nn.ReLU]
         self._last: tuple[Array, list[Tensor]] | None = None

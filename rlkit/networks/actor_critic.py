@@ -183,7 +183,7 @@ class ActorCritic(nn.Module):
         return self._heads(policy_features, value_features if self.core is None else policy_features, hidden)
 
     def decide(self, observation: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Return (parameters, values, hidden) as `forward`; values are None if they have a torso of their own."""
+        """Return the outputs [B, ...] as `forward`, but None for the values if they have a torso of their own."""
         if self.value_torso is None:
             return self(observation, hidden)  # type: ignore[no-any-return]
         return self.parameters_of(self.policy_torso(self._read(observation))), None, hidden

@@ -174,7 +174,7 @@ class SmallCNN(CNN):
 
 
 class StridedCNN(Torso):
-    """A convolutional torso whose every layer is given."""
+    """A convolutional torso whose every layer is set."""
 
     def __init__(
         self,
@@ -274,7 +274,7 @@ class Residual(nn.Sequential):
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return a tensor of the shape of `x`."""
+        """Return a tensor of the shape of `x`, [B, ...]."""
         changed: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return x + changed
 

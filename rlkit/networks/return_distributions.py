@@ -69,7 +69,7 @@ class Expected:
         return huber_loss(value, target, reduction="none"), (target - value.detach()).abs()
 
     def cut_off(self, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> Tensor:
-        """Return 0: the range is unlimited."""
+        """Return 0, [] float32: the range is unlimited."""
         return r_t.new_zeros(())
 
     @property
@@ -116,7 +116,7 @@ class Categorical:
         target = project(q_t.softmax(-1), r_t[:, None] + discount_t[:, None] * grid, grid)
         entropy = -torch.xlogy(target, target).sum(1)
         losses = -(target * q_tm1.log_softmax(-1)).sum(1) - entropy
-        # Rounding takes the divergence of equal distributions below zero.
+        # By rounding, the divergence of equal distributions can be below zero.
         return losses, losses.detach().clamp(min=0)
 
     def cut_off(self, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> Tensor:
@@ -166,7 +166,7 @@ class Quantile:
         return losses, losses.detach()
 
     def cut_off(self, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> Tensor:
-        """Return 0: the range is unlimited."""
+        """Return 0, [] float32: the range is unlimited."""
         return r_t.new_zeros(())
 
     @property
@@ -206,7 +206,7 @@ class Saturation:
         )
 
     def state_dict(self) -> State:
-        """Return the running share, and whether the warning was given."""
+        """Return the running share, and whether it was warned of."""
         return {"share": self._share, "warned": self._warned}
 
     def load_state_dict(self, state: State) -> None:

@@ -12,7 +12,7 @@ from rlkit.core.types import Array, State
 
 
 def to_tensor(array: Array | Tensor, device: str) -> Tensor:
-    """Return `array` as a tensor on `device`.
+    """Return `array` [...] as a tensor of its shape and dtype on `device`.
 
     On a CPU, floats are copied: torch aligns its memory to 64 bytes and NumPy does not, and the last bit of a matrix
     product can depend on it, so that equal runs would differ. Integers become floats, in memory of torch's, before

@@ -29,7 +29,7 @@ class Chain(nn.Sequential):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the output of the last layer."""
+        """Return the output [B, ...] of the last layer for inputs [B, ...]."""
         for layer in self._modules.values():
             assert layer is not None
             forward, backward = layer._forward_hooks, layer._backward_hooks
