@@ -27,29 +27,29 @@ class Game(Model, Protocol):
         """Whether moves lie on its frame (`action_at`), so that it can be played in a window."""
 
     def initial_state(self) -> Array:
-        """Return the state in which a game begins."""
+        """Return the state in which a game begins, [...]."""
 
     def first_to_move(self, states: Array) -> Array:
         """Return where whoever began is to move, [B] bool."""
 
     def move_name(self, state: Array, action: int) -> str:
-        """Return what a move is called in a state."""
+        """Return what a move is called in a state [...]."""
 
     def text(self, state: Array) -> str:
-        """Return the board as lines of text."""
+        """Return the board of a state [...] as lines of text."""
 
     def optimal_moves(self, states: Array) -> Array:
         """Return which moves a perfect player would make, [B, A] bool."""
 
     def frame(self, state: Array, last: int | None = None) -> Any:
-        """Return the board as a frame, a PIL image."""
+        """Return the board of a state [...] as a frame, a PIL image; `last` is the move that led to it."""
 
     def action_at(self, row: float, column: float) -> int:
         """Return the move at a point of the frame; `row` and `column` are from 0 to 1."""
 
 
 def move_named(game: Game, state: Array, name: str) -> int:
-    """Return the legal move of that name.
+    """Return the legal move of that name in a state [...].
 
     Raises:
         UsageError: there is none; the moves that there are are named.
@@ -61,7 +61,7 @@ def move_named(game: Game, state: Array, name: str) -> int:
 
 
 def legal_moves(game: Game, state: Array) -> list[int]:
-    """Return the legal moves in a state."""
+    """Return the legal moves in a state [...]."""
     return [int(action) for action in np.flatnonzero(game.legal_actions(state[None])[0])]
 
 
@@ -72,7 +72,7 @@ def after(game: Game, states: Array, action: Array) -> tuple[Array, Array, Array
 
 
 def position(game: Game, moves: list[str]) -> tuple[Array, int | None]:
-    """Return the state after moves from the beginning, and the last of them.
+    """Return the state [...] after moves from the beginning, and the last of them.
 
     Raises:
         UsageError: a move is not legal, or the game is over before the last.

@@ -17,7 +17,7 @@ DENSE = 1_000
 """Up to so many states a dense solver is faster than a sparse one."""
 
 MAX_SWEEPS = 1_000_000
-"""Sweeps after which values are taken not to converge."""
+"""Sweeps after which values are regarded as not converging."""
 
 
 class Evaluation(NamedTuple):

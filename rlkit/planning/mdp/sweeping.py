@@ -15,7 +15,7 @@ from rlkit.planning.mdp.iteration import TIE, Plan, best_values, plan_of
 from rlkit.planning.mdp.model import FiniteMDP
 
 BACKUPS_PER_STATE = 100_000
-"""Backups of a state after which values are taken not to converge."""
+"""Backups of a state after which values are regarded as not converging."""
 
 
 def ordered_value_iteration(

@@ -1,4 +1,4 @@
-"""Trees in which equal states are one node: how they are found, and how a way goes on to what is new."""
+"""Trees in which equal states are one node: how they are looked up, and how a way goes on to what is new."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def merge_way(
     discount: float,
     over: bool,
 ) -> bool:
-    """Let the way end in the node that has the state already, and return whether there is one."""
+    """Let the way end in the node of `states` [B, N, S] that has `state` [S] int64; return whether there is one."""
     if tree.table.shape[1] == 0:
         return False
     node = tree.table[b, _place(tree, states, b, state, over)] - 1
@@ -171,7 +171,7 @@ def merge_way(
 
 @compiled
 def enter_node(tree: SearchTree, states: Array, b: int, node: int) -> None:
-    """Write a node to the table, where there is one."""
+    """Write a node, one of the `states` [B, N, S] int64, to the table, where there is one."""
     if tree.table.shape[1] > 0:
         place = _place(tree, states, b, states[b, node], tree_is_over(tree, b, node))
         tree.table[b, place] = node + 1

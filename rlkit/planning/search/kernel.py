@@ -127,7 +127,7 @@ def merge(
 
 @kept
 def enter(tree: SearchTree, states: Array) -> None:
-    """Write all nodes to the tables."""
+    """Write all nodes, whose states are [B, N, S] int64, to the tables."""
     for b in range(tree.size.size):
         for node in range(tree.size[b]):
             enter_node(tree, states, b, node)

@@ -84,10 +84,10 @@ class Model(Protocol):
         """Return what the environment shows of the states, [B, ...]."""
 
     def blank_state(self) -> Array:
-        """Return a row of a state's shape and dtype, with any content."""
+        """Return a row [...] of a state's shape and dtype, with any content."""
 
     def read(self, env: gymnasium.Env[Any, Any]) -> Array:
-        """Return the state that an environment is in, a row."""
+        """Return the state that an environment is in, a row [...]."""
 
     def complete(self, states: Array, observation: Array, legal_actions: Array | None) -> Array:
         """Return states [B] that were read, with what the environment showed of them where that is needed."""

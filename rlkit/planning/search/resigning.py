@@ -22,7 +22,7 @@ class Resignation(NamedTuple):
     played_on: float  # share of the games in which nobody does, so that wrong resignations are noticed
 
     def initial_memory(self, n: int) -> dict[str, Array]:
-        """Return what is remembered of `n` games before their first moves."""
+        """Return what is remembered of `n` games before their first moves, [n] bool each."""
         return {"hopeless": np.zeros(n, bool), "plays_on": np.zeros(n, bool)}
 
     def judged(self, tree: SearchTree, best: Array, memory: Memory, rng: np.random.Generator) -> dict[str, Array]:

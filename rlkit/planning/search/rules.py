@@ -87,5 +87,5 @@ class RuleModel:
         raise NotImplementedError
 
     def complete(self, states: Array, observation: Array, legal_actions: Array | None) -> Array:
-        """Return the states: they are complete."""
+        """Return the states [B, S] as they are: they are complete."""
         return states

@@ -38,7 +38,7 @@ def analyse(player: Any, game: Game, state: Array, rng: np.random.Generator) -> 
     Args:
         player: mcts, or the agent of a run that searches.
         game: its rules.
-        state: of the position, in which the game is not over.
+        state: [...] of the position, in which the game is not over.
         rng: what the search draws from.
 
     Raises:

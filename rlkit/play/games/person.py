@@ -28,10 +28,10 @@ class BoardDisplay(Protocol):
     """Shows a board to a person, and asks for moves."""
 
     def show(self, state: Array, last: int | None, message: str) -> None:
-        """Show a position, the move `last` that led to it, and a message."""
+        """Show a position, `state` [...], the move `last` that led to it, and a message."""
 
     def ask(self, state: Array) -> int | PersonCommand:
-        """Return a legal move, or another command.
+        """Return a legal move in `state` [...], or another command.
 
         Raises:
             rlkit.play.human.Closed: the person has had enough.
@@ -71,7 +71,7 @@ def play_person(
 
 
 def adviser(game: Game, rival: Actor, rng: np.random.Generator) -> Callable[[Array], str]:
-    """Return a function that gives hints: the rival's own search, or one with random play where it has none."""
+    """Return a function that hints at a move in a state [...]: the rival's own search, or one with random play."""
     own = getattr(rival, "player", rival)
     searching = own if isinstance(own, SearchPlayer) else searcher(game, SIMULATIONS, None)
 
@@ -113,7 +113,7 @@ def _one(
 
 
 def _reply(game: Game, rival: Actor, state: Array, rng: np.random.Generator) -> int:
-    """Return the rival's move. It remembers nothing, so that moves can be taken back."""
+    """Return the rival's move. It remembers nothing, so that moves can be undone."""
     move, _ = rival.act(timestep_for_mover(game, state[None]), rival.initial_memory(1), explore=False, rng=rng)
     return int(move[0])
 

@@ -55,12 +55,12 @@ class Mover:
 
 
 def random_moves(game: Game, states: Array, rng: np.random.Generator) -> Array:
-    """Return legal moves drawn uniformly."""
+    """Return legal moves [B] int64 in `states` [B, ...], drawn uniformly."""
     return uniform(game.num_actions, len(states), rng, game.legal_actions(states))
 
 
 def perfect_moves(game: Game, states: Array, rng: np.random.Generator) -> Array:
-    """Return moves drawn uniformly from the best ones, which an exact solver knows."""
+    """Return moves [B] int64 in `states` [B, ...], drawn uniformly from the best ones, which an exact solver knows."""
     return uniform(game.num_actions, len(states), rng, game.optimal_moves(states))
 
 

@@ -21,11 +21,11 @@ class TerminalTable:
         write(COMMANDS)
 
     def show(self, state: Array, last: int | None, message: str) -> None:
-        """Write the board, and what there is to say."""
+        """Write the board of a state [...], and what there is to say."""
         self._write("\n" + self._game.text(state) + message)
 
     def ask(self, state: Array) -> int | PersonCommand:
-        """Return what was typed, when it is a legal move, or a command."""
+        """Return what was typed, when it is a legal move in `state` [...], or a command."""
         while True:
             word = self._line()
             if word in PersonCommand.__members__:

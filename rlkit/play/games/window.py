@@ -30,12 +30,12 @@ class WindowTable:
         self._window = Window(f"{title}: {HELP}")
 
     def show(self, state: Array, last: int | None, message: str) -> None:
-        """Draw the board; the message goes to the title."""
+        """Draw the board of a state [...]; the message goes to the title."""
         picture = np.asarray(self._game.frame(state, last))
         self._window.show(RenderedFrame(lambda: picture, False, FPS, message or self._game.name))
 
     def ask(self, state: Array) -> int | PersonCommand:
-        """Return the move of a click on the board, or the command of a key."""
+        """Return the legal move in `state` [...] of a click on the board, or the command of a key."""
         while True:
             pressed = self._window.press()
             if isinstance(pressed, tuple):
