@@ -70,7 +70,7 @@ def _require_numbers(data: Dataset, name: str, pipeline: Any) -> None:
 
 
 def text_columns(X: Array) -> Array:
-    """Return the columns of an array of objects that hold text."""
+    """Return the columns [k] int64 of X [n, d] object that hold text."""
     return np.flatnonzero([any(isinstance(cell, str) for cell in column) for column in X.T])
 
 
@@ -81,5 +81,5 @@ def _some(data: Dataset, columns: Array) -> str:
 
 
 def taken(rows: Rows, index: Array) -> Rows:
-    """Return some of the rows."""
+    """Return the rows `index` [B] int64."""
     return Rows(rows.X[index], None if rows.y is None else rows.y[index])

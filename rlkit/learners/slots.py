@@ -53,10 +53,10 @@ def require_usable(slot: str, estimator: Any, kind: str, columns: int, predict: 
 
     Args:
         slot: its place in the configuration, e.g. ``agent.estimator``.
-        estimator: what was given.
+        estimator: what is in the slot.
         kind: regressor, classifier or clusterer.
         columns: of the rows that it will be fitted to.
-        predict: predicts rows with a fitted one; its result is what has to be the same from the one read again.
+        predict: predicts rows [n, d] with a fitted one; its result has to be the same from the one read again.
 
     Raises:
         UsageError: naming the slot and what is wrong.

@@ -49,5 +49,5 @@ def pixels() -> Any:
 
 
 def brightness(X: Array) -> Array:
-    """Return pixels from 0..255 as float32 from 0 to 1."""
+    """Return pixels [...] from 0..255 as float32 from 0 to 1."""
     return np.asarray(X, np.float32) / np.float32(255)

@@ -77,7 +77,7 @@ def require_task(task: str) -> str:
 
 
 def task_of(y: Array) -> str:
-    """Return what a column is to be predicted as: text and few whole numbers are classes, anything else a quantity."""
+    """Return the task of predicting y [n]: text and few whole numbers are classes, anything else is a quantity."""
     if y.dtype.kind in "OUSb":
         return "classification"
     whole = bool(np.all(np.isfinite(y)) and np.all(y == np.round(y)))

@@ -25,7 +25,7 @@ CHECKSUMS = {
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 THUMBNAIL = (200, 400)
-"""Greatest width and height of the image whose pixels are taken."""
+"""Greatest width and height of the image whose pixels are clustered."""
 
 
 def mnist(url: str, folder: str | None, part: str, tell: FromRun[Callable[[str], None]]) -> Dataset:
@@ -67,10 +67,10 @@ def _idx_rows(place: DataSource, prefix: str) -> Rows:
 
 
 def idx(content: bytes, name: str) -> Array:
-    """Return the array of bytes in an IDX file: a magic number, a big-endian length for each dimension, the bytes.
+    """Return the array [...] uint8 in an IDX file: a magic number, a big-endian length for each dimension, the bytes.
 
     Raises:
-        RunError: it is no such file, or is cut off.
+        RunError: it is no such file, or is truncated.
     """
     if len(content) < 4 or content[:3] != b"\x00\x00\x08":
         raise RunError(f"{name} is no IDX file of bytes: it starts with {content[:4].hex(' ')}")

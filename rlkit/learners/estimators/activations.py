@@ -26,7 +26,7 @@ class Activation(NamedTuple):
 
 
 def sigmoid(z: Array) -> Array:
-    """Return ``1 / (1 + exp(-z))`` without overflow."""
+    """Return ``1 / (1 + exp(-z))`` of z [...] without overflow."""
     small = np.exp(-np.abs(z))
     return np.where(z >= 0, 1.0, small) / (1.0 + small)
 

@@ -152,7 +152,10 @@ def penalty(vector: Array, marks: Array, l1: float, l2: float) -> tuple[float, A
 
 
 def dropout_masks(network: Network, rows: int, dropout: float, rng: np.random.Generator) -> list[Array]:
-    """Return masks for `forward`: 0 for a share of the hidden neurons of each row, else ``1 / (1 - dropout)``."""
+    """Return masks [rows, W_l] float64 for `forward`, none where `dropout` is 0.
+
+    They are 0 for a share of the hidden neurons of each row, else ``1 / (1 - dropout)``.
+    """
     if not dropout:
         return []
     return [(rng.random((rows, width)) >= dropout) / (1 - dropout) for width in network.widths[1:-1]]

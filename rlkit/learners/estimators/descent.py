@@ -23,7 +23,7 @@ def descend(
     """Step against the gradient up to `max_iter` times, or until none of its entries is larger than a `tol` above 0.
 
     Returns:
-        the weights, and the cost before each step and after the last one.
+        the weights, of the shape [...] of `weights`, and the cost before each step and after the last one.
 
     Raises:
         ValueError: the costs grew beyond all bounds.
@@ -51,7 +51,9 @@ def require_finite(cost: float, steps: int, learning_rate: float) -> None:
 
 
 def largest_curvature(X: Any, weights: Array, fit_intercept: bool) -> float:
-    """Return the largest eigenvalue of the weighted mean of ``x x'`` over the rows, with a column of ones if asked for.
+    """Return the largest eigenvalue of the mean of ``x x'`` over the rows X [n, d], dense or sparse, of `weights` [n].
+
+    With `fit_intercept`, a column of ones is added to X.
 
     Least squares has this curvature, the logistic loss at most a quarter of it and the softmax loss half; a step of
     one over the curvature cannot overshoot.

@@ -16,13 +16,13 @@ OnEpoch = Callable[[int, int, Mapping[str, float]], None]
 
 
 def tell_epoch(on_epoch: OnEpoch | None, epoch: int, epochs: int, **histories: Sequence[float]) -> None:
-    """Return the newest metric of each history; one that is empty is left out."""
+    """Call `on_epoch` with the newest metric of each history; one that is empty is left out."""
     if on_epoch is not None:
         on_epoch(epoch, epochs, {name: history[-1] for name, history in histories.items() if history})
 
 
 def batches(rows: int, size: int, rng: np.random.Generator, least: int = 1) -> Iterator[Array]:
-    """Yield the rows of each batch: all of them in random order, `size` at a time, and what is left at the end.
+    """Yield the rows [B] int64 of each batch: all in random order, `size` at a time, and what is left at the end.
 
     What is left joins the batch before it where it is fewer than `least`.
     """

@@ -67,7 +67,7 @@ def leave_out(matrix: Any, *, per_user: int = 15, at_least: int = 35, random_sta
 
     Args:
         matrix: `csr_array` [U, I].
-        per_user: how many are taken, drawn without replacement.
+        per_user: how many are left out, drawn without replacement.
         at_least: from users with as many ratings; the others keep theirs.
         random_state: None, an integer, a `RandomState` or a `Generator`.
 
@@ -95,7 +95,7 @@ def precision_at_k(recommended: Array, relevant: Any) -> float:
 
 
 def recall_at_k(recommended: Array, relevant: Any) -> float:
-    """Return the share of what is relevant to a user that is recommended, over the users who have such.
+    """Return the share of what is relevant to a user that is in `recommended` [U, k], over the users who have such.
 
     Arguments as in `precision_at_k`.
     """
@@ -104,7 +104,7 @@ def recall_at_k(recommended: Array, relevant: Any) -> float:
 
 
 def ndcg_at_k(recommended: Array, relevant: Any) -> float:
-    """Return the discounted gain of the recommendations over the best possible (Järvelin & Kekäläinen, 2002).
+    """Return the discounted gain of `recommended` [U, k] over the best possible (Järvelin & Kekäläinen, 2002).
 
     A hit at rank r (from 1) counts ``1 / log2(r + 1)``. It is scikit-learn's `ndcg_score` of hits, which needs a score
     for every item of every user, a matrix that lists of k items make needless. Arguments as in `precision_at_k`.
@@ -124,7 +124,7 @@ def _hits(recommended: Array, relevant: Any) -> tuple[Array, Array]:
 
 
 def part(matrix: Any, kept: Array) -> Any:
-    """Return a `csr_array` with only some of its entries; `kept` is bool, one for each in their order."""
+    """Return a `csr_array` with only some of its entries; `kept` [entries] bool says which, in their order."""
     ends = np.concatenate(([0], np.cumsum(kept)))[matrix.indptr]
     return sparse.csr_array((matrix.data[kept], matrix.indices[kept], ends), shape=matrix.shape)
 

@@ -184,7 +184,7 @@ def _rows(X: Any, sample_weight: Any) -> WeightedRows:
 
 
 def lloyd(rows: WeightedRows, centers: Array, max_iter: int, tol: float) -> Clustering:
-    """Move the centers to the means of their rows until they stay, or shift by at most `tol` in squares."""
+    """Move the centers [k, d] to the means of their rows until they stay, or shift by at most `tol` in squares."""
     labels = np.full(len(rows.weights), -1, np.int32)
     for step in range(max_iter):
         found, changed = _assigned(rows, centers, labels)
@@ -199,7 +199,7 @@ def lloyd(rows: WeightedRows, centers: Array, max_iter: int, tol: float) -> Clus
 
 
 def mini_batches(rows: WeightedRows, centers: Array, max_iter: int, tol: float, size: int, rng: Any) -> Clustering:
-    """Move each center to the mean of all rows that were ever assigned to it."""
+    """Move each of the centers [k, d] to the mean of all rows that were ever assigned to it."""
     total, steps = np.zeros(len(centers)), 0
     while steps < max_iter:
         steps += 1
@@ -218,7 +218,7 @@ def mini_batches(rows: WeightedRows, centers: Array, max_iter: int, tol: float, 
 
 
 def assign(rows: WeightedRows, centers: Array) -> Assignment:
-    """Assign each row to its nearest center, the first of equally near ones."""
+    """Assign each row to the nearest of the centers [k, d], the first of equally near ones."""
     return _assigned(rows, centers, np.full(len(rows.weights), -1, np.int32))[0]
 
 
@@ -242,7 +242,7 @@ def _assigned(rows: WeightedRows, centers: Array, labels: Array) -> tuple[Assign
 
 
 def means(rows: WeightedRows, found: Assignment, centers: Array) -> Array:
-    """Return the centers' new places: the means of their rows, with those of no weight re-seeded."""
+    """Return the centers' new places [k, d]: the means of their rows, with those of no weight re-seeded."""
     moved = found.sums / np.where(found.mass > 0, found.mass, 1)[:, None]
     return _reseeded(rows, found.labels, centers, moved, np.flatnonzero(found.mass == 0))
 
@@ -274,12 +274,12 @@ def squared_distances(rows: WeightedRows, centers: Array, labels: Array) -> Arra
 
 
 def inertia(rows: WeightedRows, centers: Array, labels: Array) -> float:
-    """Return the weighted sum of squared distances."""
+    """Return the weighted sum of the rows' squared distances to their centers, row `labels` [n] of `centers` [k, d]."""
     return float(rows.weights @ squared_distances(rows, centers, labels))
 
 
 def drawn_centers(rows: WeightedRows, number: int, init: str, rng: Any) -> Array:
-    """Return so many different rows, as long as there are any, drawn by weight, and with k-means++ by distance too.
+    """Return different rows [number, d], as long as there are any, drawn by weight, with k-means++ by distance too.
 
     Of k-means++, each is the best of a few that are drawn by their squared distance to the nearest one before.
     """

@@ -26,7 +26,7 @@ from rlkit.learners.estimators.logistic_loss import Objective, objective, sigmoi
 from rlkit.learners.estimators.rows import class_weights, content_order, counted, row_weights, visits
 
 DIRECT = 2000
-"""Weights of which Newton's method writes down all second derivatives; of more it takes products with directions."""
+"""Weights of which Newton's method writes down all second derivatives; of more it computes products with directions."""
 MANY, SHARE, ROUGHLY = 2**15, 16, 1e-3
 """Of so many rows, Newton's method begins where every sixteenth row alone would lead it, up to such a gradient."""
 
@@ -148,7 +148,7 @@ def newton(goal: Objective, w: Array, max_iter: int, tol: float) -> tuple[Array,
     Methods for Linear and Nonlinear Equations, section 5.4.3).
 
     Returns:
-        the weights, and the costs before each step and after the last.
+        the weights [d, k], and the costs before each step and after the last.
     """
     value, gradient, p = goal.evaluate(w)
     costs, largest = [value], np.abs(gradient).max()

@@ -14,12 +14,12 @@ from rlkit.learners.estimators.classes import one_hot
 
 
 def sigmoid(z: Any) -> Array:
-    """Return ``1 / (1 + exp(-z))``, without overflow for any z."""
+    """Return ``1 / (1 + exp(-z))`` [...] without overflow for any z [...]."""
     return expit(z)
 
 
 def logistic_loss(z: Any, y: Any) -> Array:
-    """Return ``-(y ln sigmoid(z) + (1 - y) ln(1 - sigmoid(z)))`` from the logits, finite for any finite z."""
+    """Return ``-(y ln sigmoid(z) + (1 - y) ln(1 - sigmoid(z)))`` [...] from logits z [...], finite for any finite z."""
     z = np.asarray(z, np.float64)
     return np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z)))
 
@@ -88,8 +88,8 @@ class Objective(NamedTuple):
     def curvature(self, p: Array) -> Array:
         """Return all second derivatives [k * d, k * d], class by class, where the probabilities are `p`.
 
-        Equal changes of all classes change no probability; so that there is one solution all the same, such changes are
-        given a curvature of their own, along which no gradient points.
+        Equal changes of all classes change no probability; so that there is one solution all the same, such changes
+        get a curvature of their own, along which no gradient points.
         """
         size, k = self.design.shape[1], p.shape[1]
         found = np.zeros((k, size, k, size))

@@ -13,7 +13,7 @@ class ParameterOptimizer(Protocol):
     """Remembers what it needs of earlier steps."""
 
     def step(self, vector: Array, gradient: Array) -> None:
-        """Change the parameters."""
+        """Change the parameters `vector` [P] in place, by the cost's `gradient` [P]."""
 
 
 class SGD:
@@ -25,7 +25,7 @@ class SGD:
         self._velocity: Array | float = 0.0
 
     def step(self, vector: Array, gradient: Array) -> None:
-        """Change the parameters."""
+        """Change the parameters `vector` [P] in place, by the cost's `gradient` [P]."""
         self._velocity = self._momentum * self._velocity - self._learning_rate * gradient
         vector += self._velocity
 
@@ -41,7 +41,7 @@ class Adam:
         self._steps = 0
 
     def step(self, vector: Array, gradient: Array) -> None:
-        """Change the parameters."""
+        """Change the parameters `vector` [P] in place, by the cost's `gradient` [P]."""
         first, second = self._betas
         self._steps += 1
         self._mean = first * self._mean + (1 - first) * gradient

@@ -44,7 +44,7 @@ def class_weights(class_weight: Any, y: Array) -> Array:
 
 
 def counted(weights: Array, *arrays: Matrix) -> tuple[Array, list[Matrix]]:
-    """Return the weights and the arrays without the rows of weight zero."""
+    """Return the weights [n] and the arrays [n, ...] without the rows of weight zero."""
     kept = np.flatnonzero(weights)
     if len(kept) == len(weights):
         return weights, list(arrays)
@@ -80,7 +80,7 @@ def _mixed(matrix: Any) -> Any:
 
 
 def number_of_rows(weights: Array) -> int:
-    """Return as how many rows weighted ones count: whole weights are repetitions; others count once."""
+    """Return as how many rows those of `weights` [n] count: whole weights are repetitions; others count once."""
     return len(weights) if np.any(weights % 1) else int(weights.sum())
 
 

@@ -33,7 +33,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
     """Softmax on the features of a torso, trained by the mean cross-entropy of the rows.
 
     It computes in float64 where X is float64, as scikit-learn's networks do, and else in float32, which is faster.
-    `transform` gives the torso's features.
+    `transform` returns the torso's features.
 
     Attributes:
         classes_: [K] in order.
@@ -81,7 +81,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             validation_fraction: of the rows, of every class alike; used with `early_stopping`.
             n_iter_no_change: epochs; used with `early_stopping`.
             tol: used with `early_stopping`.
-            encoder: weights that the torso begins with, as `encoder_state_dict` gives them, or the path of a file that
+            encoder: weights that the torso begins with, as of `encoder_state_dict`, or the path of a file that
                 `save_encoder` wrote or of a fit run; None: those that the torso itself names, else random ones.
             transfer: fine_tune, where all weights are trained, or frozen, where the encoder's stay as they are, batch
                 normalization's statistics included, and nothing is dropped out. A torso that is made with
@@ -156,7 +156,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
     def encoder_state_dict(self) -> dict[str, Array]:
         """Return the torso's weights as arrays, by the names that they have in the torso.
 
-        `rlkit.networks.load_module_state` gives them to a torso that was made in the same way, by what the argument
+        `rlkit.networks.load_module_state` loads them into a torso that was made in the same way, by what the argument
         `torso` is called with: ``clf.torso(clf.observation_space())``.
         """
         check_is_fitted(self)
@@ -174,7 +174,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         raise NotImplementedError
 
     def _inputs(self, x: Array) -> Tensor:
-        """Return rows [n, F] as the torso's body takes them."""
+        """Return rows [n, F] as the torso's body reads them."""
         raise NotImplementedError
 
     def _floats(self, inputs: Tensor) -> Tensor:

@@ -109,7 +109,7 @@ def settle(classifier: Classifier, parts: Iterable[Tensor], device: str) -> None
 
     Args:
         classifier: trained.
-        parts: all rows, as its body takes them, some at a time; a part of one row is passed over.
+        parts: all rows, as its body reads them, some [B, ...] at a time; a part of one row is passed over.
         device: where the classifier is.
     """
     norms: list[Any] = classifier.train().batch_norms()
@@ -129,7 +129,7 @@ def settle(classifier: Classifier, parts: Iterable[Tensor], device: str) -> None
 
 
 def in_parts(function: Callable[[Tensor], Tensor], inputs: Tensor, device: str) -> Array:
-    """Return what `function` makes of all rows, some at a time and without gradients."""
+    """Return what `function` makes of all rows [n, ...], some at a time and without gradients."""
     with torch.inference_mode():
         parts = [function(part.to(device)).cpu().numpy() for part in torch.split(inputs, PREDICTED_AT_ONCE)]
     return np.concatenate(parts)

@@ -70,7 +70,7 @@ class Room(NamedTuple):
 
 @inlined
 def uniform(bits: Array) -> float:
-    """Return a random number in [0, 1) (SplitMix64: Steele, Lea & Flood, 2014)."""
+    """Return a random number in [0, 1) from `bits` [1] uint64 (SplitMix64: Steele, Lea & Flood, 2014)."""
     bits[0] += np.uint64(0x9E3779B97F4A7C15)
     z = bits[0]
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -80,7 +80,7 @@ def uniform(bits: Array) -> float:
 
 @inlined
 def add(criterion: int, room: Room, side: int, j: int, w: float) -> None:
-    """Take row j of the node in on a side, with weight w; out where w is negative."""
+    """Add row j of the node to a side, with weight w; remove it where w is negative."""
     y, sums, squares = room.y, room.sums, room.squares
     for k in range(y.shape[1]):
         if criterion == SQUARED_ERROR:
@@ -150,7 +150,7 @@ def impurity(criterion: int, room: Room, rows: int, weight: float) -> float:
 
 @part
 def is_pure(y: Array, rows: int) -> bool:
-    """Return whether all rows of the node have the same targets."""
+    """Return whether the first `rows` of y [n, m], those of the node, have the same targets."""
     for j in range(1, rows):
         for k in range(y.shape[1]):
             if y[j, k] != y[0, k]:
@@ -402,7 +402,7 @@ def divide(data: Data, room: Room, nodes: Nodes, node: int) -> int:
 
 @part
 def next_node(frontier: Array, size: int, nodes: Nodes, best_first: bool) -> int:
-    """Take a node out of the frontier: the newest, or the one whose split gains most."""
+    """Remove a node from `frontier` [leaves] int64 and return it: the newest, or the one whose split gains most."""
     chosen = size - 1
     if best_first:
         for i in range(size):

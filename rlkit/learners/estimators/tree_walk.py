@@ -8,7 +8,7 @@ from rlkit.learners.estimators.compiling import kernel
 
 @kernel
 def preorder(left: Array, right: Array, order: Array, stack: Array) -> None:
-    """Fill `order` with the nodes in the order node, left subtree, right subtree."""
+    """Fill `order` with the nodes in the order node, left subtree, right subtree; all are [nodes] int64."""
     stack[0], size, count = 0, 1, 0
     while size:
         size -= 1

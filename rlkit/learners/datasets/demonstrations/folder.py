@@ -60,7 +60,7 @@ class Recorded(NamedTuple):
 
 
 class EpisodeFolder:
-    """Takes episodes and writes them, some at a time."""
+    """Collects episodes and writes them, some at a time."""
 
     def __init__(self, path: Path | str, about: Mapping[str, Any], save_every: int):
         """Begin a folder, or go on in one.
@@ -88,7 +88,7 @@ class EpisodeFolder:
         return len(_facts(self._index)) + len(self._waiting)
 
     def add(self, episode: Demonstration) -> None:
-        """Take an episode, and write those that wait when there are enough.
+        """Add an episode, and write those that wait when there are enough.
 
         Raises:
             RunError: the disk is full or cannot be written; what was written before stays.
@@ -98,7 +98,11 @@ class EpisodeFolder:
             self.save()
 
     def save(self) -> None:
-        """Write the episodes that wait."""
+        """Write the episodes that wait.
+
+        Raises:
+            RunError: the disk is full or cannot be written; what was written before stays.
+        """
         if not self._waiting:
             return
         parts, first = self._index["parts"], len(_facts(self._index))
@@ -121,7 +125,7 @@ class EpisodeFolder:
 
 @contextmanager
 def appending(path: Path | str, about: Mapping[str, Any], save_every: int) -> Iterator[EpisodeFolder]:
-    """Give a folder to record into; what was taken is written however it ends.
+    """Yield a folder to record into; what was added is written however it ends.
 
     Raises:
         UsageError: the folder holds something else, or another process records into it.
