@@ -86,7 +86,7 @@ class Resize(gymnasium.ObservationWrapper[Any, Any, Any]):
         self.observation_space = spaces.Box(space.low.min(), space.high.max(), self._shape, space.dtype.type)
 
     def observation(self, observation: Array) -> Array:
-        """Return the image in the new size, of the same dtype."""
+        """Return the image, [H, W] or [H, W, C], in the new size, of the same dtype."""
         resized = self._resize(observation, self._shape[1::-1], interpolation=self._interpolation)
         # OpenCV drops the axis of a single channel.
         return np.asarray(resized).reshape(self._shape)
@@ -116,5 +116,5 @@ class Crop(gymnasium.ObservationWrapper[Any, Any, Any]):
         self.observation_space = spaces.Box(low, high, dtype=space.dtype.type)
 
     def observation(self, observation: Array) -> Array:
-        """Return a copy of the remaining part of the image."""
+        """Return a copy of the remaining part of the image, [H, W] or [H, W, C]."""
         return observation[self._rows, self._columns].copy()

@@ -36,5 +36,5 @@ class Keep(gymnasium.ObservationWrapper[Any, Any, Any]):
         self.observation_space = spaces.Box(space.low[self._indices], space.high[self._indices], dtype=dtype)
 
     def observation(self, observation: Any) -> Array:
-        """Return the numbers that are kept."""
+        """Return the numbers that are kept, [len(indices)] of the same dtype."""
         return np.asarray(observation[self._indices])

@@ -80,7 +80,7 @@ class ArrayFrames:
             self._array[: len(frames) - room] = frames[room:]
 
     def take(self, places: Array) -> Array:
-        """Return copies of the frames at `places`."""
+        """Return copies of the frames [*places.shape, ...] at `places`."""
         out = self._buffers.get((*places.shape, *self._array.shape[1:]), self._array.dtype)
         # Clipping changes no valid place; without it NumPy would write to a buffer of its own first.
         return self._array.take(places, axis=0, out=out, mode="clip")
@@ -101,7 +101,7 @@ class Buffers:
         self._arrays: deque[Array] = deque(maxlen=KEPT)
 
     def get(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return an uninitialized array."""
+        """Return an uninitialized array [*shape]."""
         for array in self._arrays:
             if array.shape == shape and array.dtype == dtype and sys.getrefcount(array) == UNHELD:
                 return array
@@ -128,7 +128,7 @@ class TensorFrames:
         self._tensor[places] = self._torch.from_numpy(np.ascontiguousarray(frames)).to(self._tensor.device)
 
     def take(self, places: Array) -> Any:
-        """Return copies of the frames at `places` as a tensor."""
+        """Return copies of the frames [*places.shape, ...] at `places` as a tensor."""
         index = self._torch.from_numpy(np.asarray(places, np.int64)).to(self._tensor.device)
         return self._tensor[index]
 
@@ -153,11 +153,11 @@ class TreeFrames:
         tree.map_many(lambda ring, part: ring.put(first, part), self._rings, frames)
 
     def take(self, places: Array) -> Tree:
-        """Return copies of the frames at `places`."""
+        """Return copies of the frames [*places.shape, ...] at `places`."""
         return tree.map(lambda ring: ring.take(places), self._rings)
 
     def read(self, places: Array) -> Tree:
-        """Return the frames at `places` in memory of their own."""
+        """Return the frames [*places.shape, ...] at `places` in memory of their own."""
         return tree.map(lambda ring: ring.read(places), self._rings)
 
 

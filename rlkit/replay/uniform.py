@@ -160,7 +160,7 @@ class UniformReplay:
         return entered._batch(numbers, np.ones(len(numbers), np.float32), gamma, entered._frames.read)
 
     def update_priorities(self, index: Array, td_error: Array) -> None:
-        """Do nothing: every transition is equally likely."""
+        """Do nothing with `index` [B] and `td_error` [B]: every transition is equally likely."""
 
     def _batch(
         self, numbers: Array, weight: Array, gamma: float | None, take: Callable[[Array], Any] | None = None

@@ -1,7 +1,7 @@
 """Interquartile means and bootstrap intervals of scores.
 
 After Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice" (2021): a few runs say
-little by their mean alone, so aggregates come with the interval that resampling the runs gives.
+little by their mean alone, so aggregates come with an interval from resampling the runs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Interval(NamedTuple):
 
 
 def interquartile_mean(values: Array, axis: int | None = None) -> Any:
-    """Return the mean without the lowest and the highest quarter, each rounded down to whole values, along an axis."""
+    """Return the mean of `values` [...] along an axis without the lowest and the highest quarter, rounded down each."""
     from scipy.stats import trim_mean  # takes longer to import than a report without it
 
     return trim_mean(values, 0.25, axis=axis)
@@ -51,7 +51,7 @@ def bootstrap_intervals(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> list[Interval]:
-    """Return the percentile interval of each statistic; all see the same resamples.
+    """Return the percentile interval of each statistic; all are of the same resamples.
 
     Args:
         strata: the values of each seed, [n] each.

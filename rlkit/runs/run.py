@@ -66,12 +66,12 @@ class Run:
 
     @cached_property
     def episodes(self) -> dict[str, Array]:
-        """Columns of episodes.csv, one row for each training episode."""
+        """Columns of episodes.csv, [rows] float64 each, one row for each training episode."""
         return read_table(self.directory / "episodes.csv")
 
     @cached_property
     def evaluations(self) -> dict[str, Array]:
-        """Columns of evaluations.csv, one row for each evaluation episode."""
+        """Columns of evaluations.csv, [rows] float64 each, one row for each evaluation episode."""
         return read_table(self.directory / "evaluations.csv")
 
     @cached_property
@@ -118,6 +118,7 @@ class Run:
 
         Raises:
             UsageError: there is no such checkpoint.
+            CheckpointError: it does not fit the run's config.yaml.
         """
         state = self._state(self.chosen(checkpoint))
         config = self.config.agent_config
@@ -137,7 +138,7 @@ class Run:
         return agent
 
     def chosen(self, checkpoint: str | int) -> str:
-        """Return which checkpoint is taken where `checkpoint` is asked for.
+        """Return which checkpoint is loaded where `checkpoint` is asked for.
 
         ``best`` is the agent with the greatest mean return in an evaluation, the one at the end of the run included,
         and the newest of equals. Where there was no evaluation (``eval.every=0``, or the run was interrupted before

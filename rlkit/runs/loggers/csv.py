@@ -47,7 +47,11 @@ class Table:
         return {"columns": list(self._columns), "bytes": self.path.stat().st_size}
 
     def load_state_dict(self, state: State) -> None:
-        """Cut the file to what it held when `state` was taken."""
+        """Truncate the file to what it held at `state_dict`.
+
+        Raises:
+            RunError: the file holds less.
+        """
         self._columns, self._lines = list(state["columns"]), []
         width = len(self._columns)
         lines = self.path.read_text().splitlines() if self.path.exists() else []
@@ -60,7 +64,7 @@ class Table:
         os.truncate(self.path, state["bytes"])
 
     def keep_until(self, step: int) -> None:
-        """Take on the file's own columns and drop its rows after `step`, and a line cut short by a kill."""
+        """Read the file's own columns and drop its rows after `step`, and a line that a kill left incomplete."""
         if not self.path.exists():
             return
         header, *rows = self.path.read_text().splitlines(keepends=True) or [""]
@@ -87,7 +91,7 @@ class CsvLogger(Callback):
         self._saved: State | None = None
 
     def start(self, run: RunInfo) -> None:
-        """Open the files; on resume cut them to the checkpoint's length."""
+        """Open the files; on resume truncate them to the checkpoint's length."""
         headers = {"metrics": ("step",), "episodes": EPISODES, "evaluations": EVALUATIONS, "timings": ("step",)}
         self._tables = {name: Table(run.directory / f"{name}.csv", headers[name]) for name in run.tables}
         if self._saved is None:
@@ -134,7 +138,7 @@ class CsvLogger(Callback):
         return {name: table.state_dict() for name, table in self._tables.items() if name != "timings"}
 
     def load_state_dict(self, state: State) -> None:
-        """Remember where the files were; `start` cuts them."""
+        """Remember the files' lengths; `start` truncates them."""
         self._saved = state
 
     def end(self, stopped: str | None, error: BaseException | None) -> None:

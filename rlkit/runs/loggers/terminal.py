@@ -50,7 +50,11 @@ class Screen:
         return self._stream is not None and self._stream.isatty()
 
     def fileno(self) -> int:
-        """Return the descriptor, which rich asks for the terminal's size."""
+        """Return the descriptor, which rich asks for the terminal's size.
+
+        Raises:
+            OSError: the terminal is closed.
+        """
         if self._stream is None:
             raise OSError("the terminal is closed")
         return self._stream.fileno()
@@ -136,7 +140,7 @@ class TerminalLogger(Callback):
             self.message(f"step {step:,}: video {path}")
 
     def end(self, stopped: str | None, error: BaseException | None) -> None:
-        """Take the live display down."""
+        """Stop the live display."""
         if self._live is not None:
             self._live[0].stop()
             self._live = None
