@@ -56,7 +56,7 @@ def check_agent(
         seed: of everything.
         steps: decisions that it is trained for: enough for `update` to have work.
         num_envs: environments in parallel; one alone is tried as well.
-        action_mask: take legal actions from ``info["action_mask"]``; without it, masks are tried all the same.
+        action_mask: read legal actions from ``info["action_mask"]``; without it, masks are tried all the same.
         threads: for torch, while this runs; small networks are fastest with one.
         strict: raise where a rule is broken; else it is for the caller to read the results.
         on_result: called with each result as soon as it is there.
@@ -70,7 +70,7 @@ def check_agent(
 
 
 def actions_fit_the_space(case: AgentCase) -> None:
-    """`act` returns an array [N, ...] of actions in the action space (or RESIGN, where taken), of a dtype that fits."""
+    """`act` returns an array [N, ...] of actions in the space (or RESIGN, where accepted), of a dtype that fits."""
     case.heed("actions_fit_the_space")
 
 

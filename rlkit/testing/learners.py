@@ -97,7 +97,7 @@ class LearnerCase:
         return self.make().fit(*self.rows)
 
     def predict(self, learner: Any) -> Array:
-        """Return what it says of the rows."""
+        """Return its predictions [n], transformed rows [n, F] or three recommendations [n, 3] of the rows."""
         if self.kind == "recommender":
             return np.asarray(learner.recommend(self.rows.X, 3))
         found = learner.transform(self.rows.X) if self.kind == "transformer" else learner.predict(self.rows.X)

@@ -91,7 +91,11 @@ class SubprocessEnvironment(VectorEnvironment):
         return next((reason for reason in reasons if reason is not None), None)
 
     def set_state(self, state: State) -> None:
-        """Restore a state from `get_state`."""
+        """Restore a state from `get_state`.
+
+        Raises:
+            RunError: a worker cannot restore its environment's.
+        """
         # `call` sends all workers the same arguments, so the pipes are used directly.
         with _worker_deaths():
             for pipe, saved in zip(self._vector.parent_pipes, state["envs"], strict=True):

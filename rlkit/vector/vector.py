@@ -315,7 +315,11 @@ class VectorEnvironment:
         self._resetting = np.array(state["resetting"])
 
     def render(self, index: int = 0) -> Array:
-        """Return a frame [H, W, 3] uint8 of one environment."""
+        """Return a frame [H, W, 3] uint8 of one environment.
+
+        Raises:
+            RunError: the vector environment draws none.
+        """
         frames = self._vector.render()
         if frames is None or frames[index] is None:
             raise RunError("this vector environment draws no frames; use vectorization=sync to record videos")

@@ -36,7 +36,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
-    """Let each play each, and print results and ratings."""
+    """Let each play each, and print results and ratings.
+
+    Raises:
+        UsageError: there are fewer than two different players, or the number of games is odd.
+    """
     names = [name for typed in config.players for name in ladder(typed)]
     if len(set(names)) < max(2, len(names)):
         raise UsageError(f"a match needs two or more different players, not [{', '.join(names)}]")

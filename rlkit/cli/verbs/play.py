@@ -35,7 +35,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
-    """Record videos or episodes and print where they are, or open a window and print the scores."""
+    """Record videos or episodes and print where they are, or open a window and print the scores.
+
+    Raises:
+        UsageError: what is played is not said, or is said twice.
+    """
     if config.record:
         from rlkit.play.record_demonstrations import record as record_episodes
 

@@ -21,7 +21,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
-    """Write the predictions and print where they are."""
+    """Write the predictions and print where they are.
+
+    Raises:
+        UsageError: ``out=`` is a folder.
+    """
     from threadpoolctl import threadpool_limits
 
     run = FitRun(config.run)

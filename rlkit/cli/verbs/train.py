@@ -24,7 +24,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
-    """Train one run, and print its outcome as one line of JSON where that is asked for."""
+    """Train one run, and print its outcome as one line of JSON where that is asked for.
+
+    Raises:
+        SystemExit: a signal stopped the run; the status is 128 and its number.
+    """
     run = launch.start(Request(config, choices, overrides))
     if config.output.name == "json":
         print(json.dumps(result(run)), flush=True)
