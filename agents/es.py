@@ -92,13 +92,17 @@ class EvolutionStrategies:
             raise UsageError(
                 "agent=es neither remembers nor standardizes; leave agent.network.recurrent=none and standardize=false"
             )
-        self.network, self.settings = network.to(device), settings
+        self.network = network.to(device)
+        self.settings = settings
         self._population = Population(network)
         # Nothing is clipped: the estimate's length does not measure the slope.
         self._learning_rate = settings.schedule(total_steps)
         self._optimizer = Optimizer(self._population.parameters, settings.optimizer, self._learning_rate)
-        self._rng, self._tensor = rng, partial(to_tensor, device=device)
-        self._scores, self._sums, self._steps = np.full(settings.population, np.nan), np.zeros(num_envs), 0
+        self._rng = rng
+        self._tensor = partial(to_tensor, device=device)
+        self._scores = np.full(settings.population, np.nan)
+        self._sums = np.zeros(num_envs)
+        self._steps = 0
         self._sign = np.ones(num_envs)
         self._begun = FirstBegun(num_envs, settings.population)
         self._noise = self._drawn()

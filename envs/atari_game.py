@@ -62,7 +62,9 @@ class AtariGame(gymnasium.Env[Array, int]):
         self._ale.loadROM(path)
         self._new = self._ale.cloneState(include_rng=False)
         self._actions = self._ale.getLegalActionSet() if full_action_space else self._ale.getMinimalActionSet()
-        self._skip, self._noop_max, self._max_frames = frame_skip, noop_max, max_frames
+        self._skip = frame_skip
+        self._noop_max = noop_max
+        self._max_frames = max_frames
         self._fire = fire_reset and ale_py.Action.FIRE in self._actions
         grey_drawn = self._draw_mean if grey_by == "mean" else self._ale.getScreenGrayscale
         self._draw = grey_drawn if grey else self._ale.getScreenRGB

@@ -77,17 +77,24 @@ class AtariGames(VectorEnv[Array, Array, Array]):
             use_fire_reset=fire_reset,
         )
         self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
-        self.num_envs, self.frame_stack = num_envs, stack
+        self.num_envs = num_envs
+        self.frame_stack = stack
         for space in ("observation_space", "action_space", "single_observation_space", "single_action_space"):
             setattr(self, space, getattr(self._games, space))
-        self._skip, self._clip = frame_skip, reward_clip
+        self._skip = frame_skip
+        self._clip = reward_clip
         self._infos: dict[str, Array] = {}
         self._shown = np.zeros(num_envs, np.int64)
 
     def reset(
         self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
-        """Start a game in every environment, i seeded with ``seed[i]`` or ``seed + i``; no options are known."""
+        """Start a game in every environment, i seeded with ``seed[i]`` or ``seed + i``; no options are known.
+
+        Returns:
+            observation: [N, stack, H, W] uint8, or [N, stack, H, W, 3] in color.
+            infos: none.
+        """
         seeds = seed if seed is None or isinstance(seed, int) else np.asarray(seed, np.int64)
         observation, self._infos = self._games.reset(seed=seeds)
         self._shown[:] = 1

@@ -51,7 +51,9 @@ class Games:
             opponent: plays the other side, by the position alone; None: the agent plays both.
             first: who begins against an opponent: agent, opponent, or random.
         """
-        self._model, self._opponent, self._first = model, opponent, first
+        self._model = model
+        self._opponent = opponent
+        self._first = first
         self._most = 1.0 if model.bound is None else model.bound
         self.states = np.repeat(model.initial_state()[None], n, axis=0)
         self.last = np.full(n, -1)
@@ -169,7 +171,8 @@ class GameEnv(gymnasium.Env[Array, int]):
         """
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise UsageError(f"{model.name} draws render_mode=ansi or rgb_array, not {render_mode}")
-        self.model, self.render_mode = model, render_mode
+        self.model = model
+        self.render_mode = render_mode
         self.game = Games(model, 1, opponent, first)
         self.observation_space, self.action_space = _spaces(model)
 
@@ -233,7 +236,8 @@ class GameVector(VectorEnv[Array, Array, Array]):
 
     def __init__(self, model: PlayableGame, num_envs: int, opponent: Actor | None, first: str):
         """Set up N games; see `Games`."""
-        self.model, self.num_envs = model, num_envs
+        self.model = model
+        self.num_envs = num_envs
         self.game = Games(model, num_envs, opponent, first)
         self.single_observation_space, self.single_action_space = _spaces(model)
         self.observation_space = batch_space(self.single_observation_space, num_envs)

@@ -32,12 +32,14 @@ class FiniteMDPVector(VectorEnv[Array, Array, Array]):
 
     def __init__(self, mdp: FiniteMDP, num_envs: int, *, max_steps: int | None, deviation: Array | None = None):
         """Make N copies; the options are those of `rlkit.envs.tabular.TabularEnv`, `deviation` [S, A] float64."""
-        self.mdp, self.num_envs = mdp, num_envs
+        self.mdp = mdp
+        self.num_envs = num_envs
         self.single_observation_space = spaces.Discrete(mdp.num_states)
         self.single_action_space = spaces.Discrete(mdp.num_actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._max_steps, self._deviation = max_steps, deviation
+        self._max_steps = max_steps
+        self._deviation = deviation
         self._rng = np.random.default_rng(0)
         self._state = np.zeros(num_envs, np.int64)
         self._steps = np.zeros(num_envs, np.int64)

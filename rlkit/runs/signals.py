@@ -11,7 +11,11 @@ from typing import Any
 
 @contextmanager
 def interruptions() -> Iterator[Callable[[], str | None]]:
-    """Turn SIGTERM and the first SIGINT into a reason to stop; a closed terminal (SIGHUP) is none."""
+    """Turn SIGTERM and the first SIGINT into a reason to stop; a closed terminal (SIGHUP) is none.
+
+    Raises:
+        KeyboardInterrupt: at the second SIGINT.
+    """
     reason: list[str] = []
 
     def note(number: int, frame: Any) -> None:

@@ -25,7 +25,8 @@ class EstimatorArms(Ensemble):
         from sklearn.base import is_classifier
 
         super().__init__(estimator, num_actions, width, **options)
-        self._classifies, self._joint = is_classifier(estimator), joint
+        self._classifies = is_classifier(estimator)
+        self._joint = joint
         self._own = "return_std" in inspect.signature(estimator.predict).parameters and self.size == 1
 
     @property

@@ -18,7 +18,8 @@ class ForwardPass:
 
     def __init__(self, network: ActorCritic, to_tensor: Callable[[Array], Tensor]):
         """Run `network` on observations [N, ...] that `to_tensor` brings to its device."""
-        self._network, self._to_tensor = network, to_tensor
+        self._network = network
+        self._to_tensor = to_tensor
 
     def decide(self, observation: Array, hidden: Tensor) -> NetworkOutputs:
         """Return as `ActorCritic.decide` does, for observations [N, ...] that are acted on."""

@@ -167,7 +167,8 @@ class TabularControl:
         self._num_actions = num_actions(action_space, agent=self.name)
         self._initial_value = float(initial_value)
         self._learning_rate, self._learning_rate_decay = learning_rate, learning_rate_decay
-        self.gamma, self.rng = require_probability("agent.gamma", gamma), rng
+        self.gamma = require_probability("agent.gamma", gamma)
+        self.rng = rng
         self.epsilon = require_probabilities("agent.epsilon", epsilon)
         self.by_episode = require_unit("agent.epsilon_counts", epsilon_counts) == "episodes"
         self.traces = make_traces(n_step, trace_decay)

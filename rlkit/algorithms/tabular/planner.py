@@ -45,7 +45,8 @@ class Planner:
             UsageError: there is no model, the space is not discrete, or gamma is beyond 0 to 1.
         """
         num_states(observation_space, agent=self.name)
-        self._space, self._gamma = observation_space, require_probability("agent.gamma", gamma)
+        self._space = observation_space
+        self._gamma = require_probability("agent.gamma", gamma)
         self.mdp = model(samples)
         self.v = np.zeros(self.mdp.num_states)
         self.policy = uniform_policy(self.mdp)

@@ -60,8 +60,11 @@ class EarlyStopping:
     def __init__(self, patience: int, tol: float):
         """Stop after `patience` epochs in a row without a cost lower than the best one by more than `tol`."""
         self.best: Any = None
-        self._patience, self._tol = patience, tol
-        self._lowest, self._waited, self._kept = inf, 0, inf
+        self._patience = patience
+        self._tol = tol
+        self._lowest = inf
+        self._waited = 0
+        self._kept = inf
 
     def stops(self, cost: float, parameters: Any) -> bool:
         """Add an epoch's validation cost and a copy of its parameters; return whether training should stop."""

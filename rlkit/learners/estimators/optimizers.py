@@ -21,7 +21,8 @@ class SGD:
 
     def __init__(self, learning_rate: float, momentum: float = 0.0):
         """Begin at rest."""
-        self._learning_rate, self._momentum = learning_rate, momentum
+        self._learning_rate = learning_rate
+        self._momentum = momentum
         self._velocity: Array | float = 0.0
 
     def step(self, vector: Array, gradient: Array) -> None:
@@ -35,7 +36,9 @@ class Adam:
 
     def __init__(self, learning_rate: float, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8):
         """Begin without a memory of gradients."""
-        self._learning_rate, self._betas, self._epsilon = learning_rate, (beta_1, beta_2), epsilon
+        self._learning_rate = learning_rate
+        self._betas = (beta_1, beta_2)
+        self._epsilon = epsilon
         self._mean: Array | float = 0.0
         self._square: Array | float = 0.0
         self._steps = 0

@@ -31,7 +31,9 @@ class Classifier(nn.Module):
     def __init__(self, torso: Torso, outputs: int, *, frozen: bool):
         """Put a head on `torso`, whose dropout is off where it is `frozen`."""
         super().__init__()
-        self.torso, self.head, self.frozen = torso, nn.Linear(torso.features, outputs), frozen
+        self.torso = torso
+        self.head = nn.Linear(torso.features, outputs)
+        self.frozen = frozen
         torso.requires_grad_(not frozen)
 
     def train(self, mode: bool = True) -> Classifier:

@@ -40,7 +40,8 @@ class Mover:
 
     def __init__(self, game: Game, moves: Moves):
         """Play `game` by `moves`."""
-        self._game, self._moves = game, moves
+        self._game = game
+        self._moves = moves
 
     def initial_memory(self, n: int) -> Memory:
         """Return nothing: only the position counts."""

@@ -17,7 +17,9 @@ class TerminalTable:
 
     def __init__(self, game: Game, read: Callable[[str], str] = input, write: Callable[[str], None] = print):
         """Play `game`; lines are read by `read`, which gets the prompt, and written by `write`."""
-        self._game, self._read, self._write = game, read, write
+        self._game = game
+        self._read = read
+        self._write = write
         write(COMMANDS)
 
     def show(self, state: Array, last: int | None, message: str) -> None:

@@ -76,7 +76,9 @@ class CompiledLoop:
     """Runs many steps at once."""
 
     def __init__(self, agent: TabularControl, view: View, epsilon: Epsilon):
-        self._agent, self._view, self._epsilon = agent, view, epsilon
+        self._agent = agent
+        self._view = view
+        self._epsilon = epsilon
 
     def stride(
         self, stream: Interaction, tracker: EpisodeTracker, averages: Averages, *, steps: int, episodes: int
