@@ -1,7 +1,7 @@
 """A folder of recorded episodes: parts of a few episodes each, ``part-00000.npz``, and ``episodes.json``.
 
 A part is arrays without pickle, its steps one after the other. The index is written after it and names it, so that a
-part that a crash cut short is never read and its name is used again. What is recorded later is appended.
+part that a crash left incomplete is never read and its name is used again. What is recorded later is appended.
 """
 
 from __future__ import annotations
