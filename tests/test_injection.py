@@ -278,7 +278,8 @@ class TestRefusals:
     def test_a_wrapper_must_name_one(self) -> None:
         # "penalty:0.01" is what a shell leaves of {_target_:my_games.Shaped,penalty:0.01} without quotes.
         for wrong in (3, "TimeAwareObservation", "penalty:0.01", {"size": 3}):
-            with pytest.raises(UsageError, match=rf"^preprocess\.0 is {re.escape(repr(wrong))}; it must name a wrapper"):
+            message = rf"^preprocess\.0 is {re.escape(repr(wrong))}; it must name a wrapper"
+            with pytest.raises(UsageError, match=message):
                 build.make_environment(config(preprocess=[wrong]), num_envs=1)
 
     def test_a_wrapper_without_options_is_its_name(self) -> None:

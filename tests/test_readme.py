@@ -170,7 +170,8 @@ def test_a_resume_for_longer_asks_for_more_steps_than_the_run_has_made() -> None
     assert len(found) >= 3
     for command in found:
         steps = re.search(r"total_steps=(\d+)", command)
-        assert steps and int(steps[1]) > planned(command), command
+        assert steps, command
+        assert int(steps[1]) > planned(command), command
 
 
 def test_a_shell_passes_the_words_of_a_command_on_as_they_are() -> None:
