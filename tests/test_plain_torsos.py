@@ -82,7 +82,9 @@ def test_without_a_width_the_remedy_is_named(module: nn.Module) -> None:
 
 
 @pytest.mark.parametrize(
-    "agent", [("agent=dqn", "agent.learning_starts=40"), ("agent=a2c", "agent.anneal=false")], ids=lambda words: words[0]
+    "agent",
+    [("agent=dqn", "agent.learning_starts=40"), ("agent=a2c", "agent.anneal=false")],
+    ids=lambda words: words[0],
 )
 def test_a_run_with_it_resumes_exactly(agent: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -95,3 +97,16 @@ def test_a_run_with_it_resumes_exactly(agent: tuple[str, ...], tmp_path: Path, m
     parts = rlkit.train(resume="runs/parts", total_steps=200)
     for file in ("metrics.csv", "episodes.csv"):
         assert (whole.directory / file).read_bytes() == (parts.directory / file).read_bytes()
+
+
+def test_an_option_that_a_tuned_file_sets_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine/network").mkdir(parents=True)
+    (tmp_path / "mine/network/plain.yaml").write_text(f"_target_: {__name__}.Plain\nwidth: 8\n")
+    words = ("agent=dqn", "env=cartpole", "network=plain", f"hydra.searchpath=[file://{tmp_path}/mine]", "video=none")
+    remedy = r"hidden is not an option of Plain; .*; conf/tuned/dqn_cartpole\.yaml sets it: tuned=none leaves that"
+    with pytest.raises(UsageError, match=remedy):
+        rlkit.train(*words, total_steps=100)
+    with pytest.raises(UsageError, match=r"depth is not an option of Plain; did you mean width\?$"):
+        rlkit.train(*words, "tuned=none", "+network.depth=2", total_steps=100)
+    assert not list(tmp_path.glob("runs/*"))
