@@ -71,8 +71,9 @@ def _narrowed(name: str, kind: type, target: Callable[..., Any]) -> type:
                 if isinstance(annotation, str)
                 else annotation
             )
-            extends = isinstance(written, type) and issubclass(written, kind) and dataclasses.is_dataclass(written)
-            return written if extends else kind
+            if isinstance(written, type) and issubclass(written, kind) and dataclasses.is_dataclass(written):
+                return written
+            return kind
     return kind
 
 
