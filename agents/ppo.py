@@ -116,7 +116,7 @@ class PPO(RolloutAgent):
 
         # Loss.
         policy = clipped_policy_loss(log_prob, old_log_prob, advantage, settings.clip, weight)
-        values = value_loss(value, target, weight, old_value, settings.value_clip)
+        values = self._value_loss(value, target, weight, old_value)
         entropy = mean(entropies, weight)
         loss = policy + settings.value_weight * values - settings.entropy_weight * entropy
 
@@ -129,6 +129,10 @@ class PPO(RolloutAgent):
         if not self._too_far(metrics):
             self._optimize(loss)
         return metrics
+
+    def _value_loss(self, value: Tensor, target: Tensor, weight: Tensor, old_value: Tensor) -> Tensor:
+        """Return the loss [] of values [B]; the columns are those of `value_loss`."""
+        return value_loss(value, target, weight, old_value, self.settings.value_clip)
 
     def _too_far(self, metrics: Tensor) -> bool:
         return self.settings.max_kl is not None and bool(metrics[NAMES.index("kl")] > self.settings.max_kl)

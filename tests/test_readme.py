@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 from commands import Command, clean_environment
 
 from rlkit.cli.main import VERBS
@@ -153,6 +154,32 @@ def test_the_commands_of_a_page_run_in_its_order(path: Path, tmp_path: Path, tra
         waits_for_a_display = "human=true" in command and "terminal=true" not in command
         output = run(cut_down(command), tmp_path, site, status=2 if waits_for_a_display else 0)
         assert "Traceback" not in output
+
+
+def planned(command: str) -> int:
+    """Return the steps of the run that a command resumes, which is named after its agent, environment and seed."""
+    pair = re.search(r"resume=runs/(\w+)_s\d", command)
+    assert pair, f"{command} resumes no run of a default name"
+    tuned = ROOT / f"conf/tuned/{pair[1]}.yaml"
+    found = [yaml.safe_load(path.read_text()) for path in (tuned, ROOT / "conf/train.yaml") if path.exists()]
+    return int(next(values["total_steps"] for values in found if "total_steps" in values))
+
+
+def test_a_resume_for_longer_asks_for_more_steps_than_the_run_has_made() -> None:
+    # Their budgets are cut down where they run.
+    found = {command for path in PAGES for command in commands(path) if "resume=" in command and "total_st" in command}
+    assert len(found) >= 3
+    for command in found:
+        steps = re.search(r"total_steps=(\d+)", command)
+        assert steps, command
+        assert int(steps[1]) > planned(command), command
+
+
+def test_a_shell_passes_the_words_of_a_command_on_as_they_are() -> None:
+    for path in PAGES:
+        for command in commands(path):
+            bare = re.sub(r"'[^']*'|\"[^\"]*\"", "", command)
+            assert not re.search(r"\{[^}]*,", bare), f"{path.name}: a shell takes braces apart: {command}"
 
 
 def test_no_command_is_left_out() -> None:

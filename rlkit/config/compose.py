@@ -152,7 +152,7 @@ def _parted(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _search_path(words: Sequence[str]) -> list[str]:
-    return [word for word in words if word.startswith("hydra.searchpath")]
+    return [word for word in words if word.startswith(plugins.SEARCHPATH)]
 
 
 def _of_the_verb(words: Sequence[str]) -> list[str]:
@@ -308,8 +308,9 @@ def _explained(verb: str, overrides: Sequence[str], kinds: tuple[type[Exception]
 def _valid_keys(verb: str, overrides: Sequence[str]) -> list[str]:
     """Return the dotted keys, and the groups, that are valid with the files that `overrides` choose."""
     groups = {entry.group for entry in plugins.entries()}
-    chosen = [word.split(",")[0] for word in overrides if word.partition("=")[0].split("@")[0] in groups]
-    for words in (chosen, []):
+    chosen = [word for word in overrides if word.partition("=")[0].split("@")[0] in groups]
+    chosen = [word if "=[" in word else word.split(",")[0] for word in chosen]
+    for words in ([*_search_path(overrides), *chosen], _search_path(overrides), []):
         try:
             config, choices = _compose(verb, words)
         except Exception:  # these words may be the error

@@ -43,7 +43,7 @@ USAGE = {
     "fit": "rlkit fit [group=name …] [key=value …] [-m]",
     "predict": "rlkit predict run=<run folder> input=<file or folder> [key=value …]",
     "report": "rlkit report <run folder> … [key=value …]",
-    "list": "rlkit list [group | gym] [output=json]",
+    "list": "rlkit list [group | gym] [output=json] [hydra.searchpath=[file://folder]]",
     "check": "rlkit check env=<name> | agent=<name> | learner=<name> … [key=value …]",
     "doctor": "rlkit doctor [output=json]",
 }

@@ -24,6 +24,9 @@ FLAGS = {
 }
 """Hydra's own options that a verb accepts, and the values of each."""
 
+SEVERAL = ("logger", "callback")
+"""Groups of which a run takes several files, each with a node named as itself."""
+
 LISTED = 12
 KINDS = {"Integer": "a whole number", "Float": "a number"}
 
@@ -96,8 +99,11 @@ def _without_dashes(word: str) -> str:
 
 def _unknown_choice(match: re.Match[str], cause: str, command: Command) -> str:
     group, name = match[1], match[2]
-    known = [entry.name for entry in plugins.entries(group)]
-    return f"there is no {group}={name}{nearest(name, known)}"
+    known = [entry.name for entry in plugins.entries(group, command.overrides)]
+    near = nearest(name, known)
+    searches = any(word.startswith(plugins.SEARCHPATH) for word in command.overrides)
+    own = f"; a folder of your own is searched with {plugins.SEARCHPATH}=[file://folder]"
+    return f"there is no {group}={name}{near}" + (own if name and not searches and "there is:" in near else "")
 
 
 def _no_name(match: re.Match[str], cause: str, command: Command) -> str:
@@ -127,14 +133,30 @@ def _unknown_key(match: re.Match[str], cause: str, command: Command) -> str:
     parent, _, name = key.rpartition(".")
     siblings = [other for other in known if other.rpartition(".")[0] == parent]
     close = [other for other in known if other.startswith(f"{key}@")]
-    close = close or difflib.get_close_matches(key, siblings, n=1, cutoff=0.6)
+    # By their last parts: what they begin with is the same for all.
+    by_name = {other.rpartition(".")[2]: other for other in siblings}
+    close = close or [by_name[near] for near in difflib.get_close_matches(name, by_name, n=1, cutoff=0.6)]
     # A key one level too high (gamma for agent.gamma) is as common as a misspelled one.
     close = close or [other for other in known if re.split(r"[.@]", other)[-1] == name]
+    if not close and (remedy := _of_a_node(key, siblings, command)):
+        return f"there is no key {key}{remedy}"
     close = close or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if close:
         return f"there is no key {key}; did you mean {close[0]}?"
     some = nearest(key, siblings or known)
     return f"there is no key {key}{some}" + ("" if siblings else f" (rlkit {command.verb} --help shows them)")
+
+
+def _of_a_node(key: str, siblings: Sequence[str], command: Command) -> str:
+    """Return the remedy for a key inside a chosen file, or inside one that is not chosen; "" if it is elsewhere."""
+    group, _, rest = key.partition(".")
+    names = [entry.name for entry in plugins.entries(group, command.overrides)]
+    if rest and names and siblings:
+        return f"{nearest(rest, [other.partition('.')[2] for other in siblings])}; +{key}=… adds one that its class has"
+    choice = rest.partition(".")[0]
+    if choice in names and group in SEVERAL:
+        return f": {choice} is not chosen; add it to {group}=[…,{choice}]"
+    return ""
 
 
 def _preset_of_another_verb(command: Command) -> str:

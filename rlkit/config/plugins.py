@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -18,6 +19,7 @@ from rlkit.core.types import UsageError
 
 GROUP = "rlkit.conf"
 CORE = "rlkit"
+SEARCHPATH = "hydra.searchpath"
 
 
 class Origin(NamedTuple):
@@ -71,12 +73,27 @@ def origins() -> list[Origin]:
     return [_core(), *_plugins()]
 
 
-def entries(group: str | None = None) -> list[Entry]:
-    """Return the YAML files of `group`, or of all groups, sorted by name within each origin."""
+def searched(words: Sequence[str]) -> list[Origin]:
+    """Return the folders and packages that exist of those that the ``hydra.searchpath=[…]`` among `words` names."""
+    listed = [word.partition("=")[2].strip("[]").split(",") for word in words if word.startswith(f"{SEARCHPATH}=")]
+    found = []
+    for place in (place.strip(" '\"") for places in listed for place in places):
+        schema, _, path = place.rpartition("://")
+        folder = folder_of(schema or "file", path)
+        if folder is not None and folder.is_dir():
+            found.append(Origin(place, path, folder))
+    return found
+
+
+def entries(group: str | None = None, words: Sequence[str] = ()) -> list[Entry]:
+    """Return the YAML files of `group`, or of all groups, sorted by name within each origin.
+
+    Those in the folders that the `words` of a command line name are included.
+    """
     pattern = f"{group or '*'}/*.yaml"
     return [
         Entry(path.parent.name, path.stem, origin, path)
-        for origin in origins()
+        for origin in [*origins(), *searched(words)]
         for path in sorted(origin.folder.glob(pattern))
         if not path.stem.startswith("_")
     ]

@@ -26,7 +26,8 @@ class SettingsParameter(NamedTuple):
 def settings_of(target: Callable[..., Any]) -> SettingsParameter | None:
     """Return the first parameter of `target` that is annotated with a frozen dataclass, or None.
 
-    A class that passes ``**options`` to its base has the base's.
+    A class that passes ``**options`` to its base has the base's. A subclass that adds settings says so with an
+    annotation of the attribute, ``settings: MySettings``; its constructor can stay the base's.
     """
     try:
         parameters = inspect.signature(target).parameters
@@ -34,6 +35,7 @@ def settings_of(target: Callable[..., Any]) -> SettingsParameter | None:
         return None
     for name, parameter in parameters.items():
         if (kind := _frozen_dataclass(parameter.annotation, target)) is not None:
+            kind = _narrowed(name, kind, target)
             return SettingsParameter(name, kind, inspect.signature(kind).parameters)
     passes_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     base = target.__base__ if isinstance(target, type) and passes_on else None
@@ -58,6 +60,21 @@ def gathered(arguments: Mapping[str, Any], settings: SettingsParameter | None) -
     values = {name: value for name, value in arguments.items() if name in settings.fields}
     rest = {name: value for name, value in arguments.items() if name not in settings.fields}
     return {**rest, settings.name: settings.kind(**values)}
+
+
+def _narrowed(name: str, kind: type, target: Callable[..., Any]) -> type:
+    """Return the class by which the nearest class of `target` annotates the attribute `name`, if it extends `kind`."""
+    for one in target.__mro__ if isinstance(target, type) else ():
+        if (annotation := inspect.get_annotations(one).get(name)) is not None:
+            written = (
+                getattr(sys.modules.get(one.__module__), annotation, None)
+                if isinstance(annotation, str)
+                else annotation
+            )
+            if isinstance(written, type) and issubclass(written, kind) and dataclasses.is_dataclass(written):
+                return written
+            return kind
+    return kind
 
 
 def _frozen_dataclass(annotation: Any, target: Callable[..., Any]) -> type | None:

@@ -6,7 +6,9 @@ A node names by ``_tuned_`` whose tuned settings it uses if it has none of its o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import product
 from typing import Any
 
@@ -14,6 +16,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from rlkit.config import plugins
 from rlkit.config.messages import nearest
 from rlkit.core.types import UsageError
 
@@ -93,3 +96,20 @@ def _mixture(taken: Mapping[str, Sequence[str]]) -> str:
         for name, who in taken.items()
     )
     return f"settings are tuned in different ways: {parts} (tuned=none compares them as they come)"
+
+
+@contextmanager
+def named(tuned: str) -> Iterator[None]:
+    """Name the tuned file in the error of an option that a class does not have, where the file sets it.
+
+    Raises:
+        UsageError: of the block, with the file and the remedy at its end.
+    """
+    try:
+        yield
+    except UsageError as error:
+        option = re.match(r"\S*?(\w+) is not an option of ", str(error))
+        texts = [entry.path.read_text() for entry in plugins.entries("tuned") if entry.name == tuned]
+        if option is None or not any(re.search(rf"^ +{option[1]}:", text, re.MULTILINE) for text in texts):
+            raise
+        raise UsageError(f"{error}; conf/tuned/{tuned}.yaml sets it: tuned=none leaves that file out") from error

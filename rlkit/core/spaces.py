@@ -15,7 +15,7 @@ ARRAY_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiB
 
 COMPOSED_SPACES = (spaces.Dict, spaces.Tuple)
 
-FLATTEN = "flatten them: preprocess=[{_target_: gymnasium.wrappers.FlattenObservation}]"
+FLATTEN = "flatten them: preprocess=[gymnasium.wrappers.FlattenObservation]"
 """The remedy where observations are a tree and must be one array."""
 
 

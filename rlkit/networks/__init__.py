@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rlkit.networks.pretrained import fill, load_pretrained
     from rlkit.networks.q_network import NoisyLinear, QNetwork
     from rlkit.networks.tensors import load_module_state, load_optimizer_state, module_state, optimizer_state, to_tensor
-    from rlkit.networks.torsos import ACTIVATIONS, MLP, Flat, Torso
+    from rlkit.networks.torsos import ACTIVATIONS, MLP, Flat, Torso, as_torso
     from rlkit.networks.weights import Weights, encoder_of, fill_torso, read_encoder, save_encoder
 
 _MODULES = {
@@ -48,7 +48,7 @@ _MODULES = {
     "pretrained": ("fill", "load_pretrained"),
     "q_network": ("NoisyLinear", "QNetwork"),
     "tensors": ("load_module_state", "load_optimizer_state", "module_state", "optimizer_state", "to_tensor"),
-    "torsos": ("ACTIVATIONS", "MLP", "Flat", "Torso"),
+    "torsos": ("ACTIVATIONS", "MLP", "Flat", "Torso", "as_torso"),
     "weights": ("Weights", "encoder_of", "fill_torso", "read_encoder", "save_encoder"),
 }
 """What is imported when it is first used."""
@@ -79,6 +79,7 @@ __all__ = [
     "Torso",
     "Weights",
     "action_distribution",
+    "as_torso",
     "auto",
     "autocast_outputs",
     "channels_last",

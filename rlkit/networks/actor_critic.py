@@ -16,7 +16,7 @@ from rlkit.networks.action_distributions import Gaussian, action_distribution
 from rlkit.networks.convolutional import Residual
 from rlkit.networks.observations import is_image
 from rlkit.networks.recurrent import Core
-from rlkit.networks.torsos import Chain, Torso
+from rlkit.networks.torsos import Chain, as_torso
 
 
 class Outputs(NamedTuple):
@@ -79,8 +79,8 @@ class ActorCritic(nn.Module):
 
     def __init__(
         self,
-        torso: Torso,
-        value_torso: Torso,
+        torso: nn.Module,
+        value_torso: nn.Module,
         observation_space: FromRun[spaces.Space[Any]],
         action_space: FromRun[spaces.Space[Any]],
         *,
@@ -96,7 +96,7 @@ class ActorCritic(nn.Module):
         """Put the heads on the torsos.
 
         Args:
-            torso: for the policy.
+            torso: for the policy (any module: `as_torso`).
             value_torso: for the values, if the torso is not `shared`.
             observation_space: of one environment.
             action_space: of any kind.
@@ -117,6 +117,7 @@ class ActorCritic(nn.Module):
                 of observations that are not numbers, or an action space that is not supported.
         """
         super().__init__()
+        torso, value_torso = as_torso(torso), as_torso(value_torso)
         self.distribution = action_distribution(action_space, squash=squash)
         images = is_image(observation_space)
         if standardize and (images or not isinstance(observation_space, spaces.Box)):

@@ -10,22 +10,22 @@ from torch import Tensor, nn
 
 from rlkit.core.spaces import num_actions
 from rlkit.core.types import FromRun
-from rlkit.networks.torsos import Torso
+from rlkit.networks.torsos import as_torso
 
 
 class PolicyValue(nn.Module):
     """Logits of the actions and the value of a state, on one torso."""
 
-    def __init__(self, torso: Torso, action_space: FromRun[spaces.Space[Any]]):
-        """Put the heads on the torso.
+    def __init__(self, torso: nn.Module, action_space: FromRun[spaces.Space[Any]]):
+        """Put the heads on the torso (any module: `as_torso`).
 
         Raises:
             UsageError: the actions are not discrete.
         """
         super().__init__()
-        self.torso = torso
-        self.policy = nn.Linear(torso.features, num_actions(action_space, agent="agent=alphazero"))
-        self.value = nn.Linear(torso.features, 1)
+        self.torso = as_torso(torso)
+        self.policy = nn.Linear(self.torso.features, num_actions(action_space, agent="agent=alphazero"))
+        self.value = nn.Linear(self.torso.features, 1)
         for head in (self.policy, self.value):
             nn.init.zeros_(head.weight)
             assert head.bias is not None

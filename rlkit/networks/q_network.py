@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rlkit.core.spaces import num_actions
 from rlkit.core.types import FromRun
 from rlkit.networks.return_distributions import Distribution
-from rlkit.networks.torsos import Chain, Torso
+from rlkit.networks.torsos import Chain, as_torso
 
 
 class NoisyLinear(nn.Linear):
@@ -51,7 +51,7 @@ class QNetwork(nn.Module):
 
     def __init__(
         self,
-        torso: Torso,
+        torso: nn.Module,
         action_space: FromRun[spaces.Space[Any]],
         *,
         distribution: Distribution,
@@ -62,7 +62,7 @@ class QNetwork(nn.Module):
         """Put the streams on the torso.
 
         Args:
-            torso: its body is shared by all streams; its top is made once for each.
+            torso: its body is shared by all streams; its top is made once for each (any module: `as_torso`).
             action_space: `Discrete`.
             distribution: the number of outputs of an action, and their meaning.
             dueling: two streams, for the state's value and for the advantages (Wang et al., 2016), as
@@ -74,6 +74,7 @@ class QNetwork(nn.Module):
             UsageError: the actions are not `Discrete`.
         """
         super().__init__()
+        torso = as_torso(torso)
         self.num_actions = num_actions(action_space, agent="a Q-network")
         self.distribution = distribution
         linear = partial(NoisyLinear, scale=noise_scale) if noisy else nn.Linear

@@ -77,6 +77,34 @@ class Torso(nn.Module):
         return features
 
 
+class Floats(nn.Module):
+    """Observations as floats of their own shape: bytes are divided by 255, discrete ones are their numbers."""
+
+    highest = 255.0
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return float32 [B, ...] of observations [B, ...]."""
+        return as_floats(observation, self.highest)
+
+
+def as_torso(module: nn.Module) -> Torso:
+    """Return a torso of any module: itself, or one whose body is the module, read by `Floats`, without a top.
+
+    Raises:
+        UsageError: it is no torso, and does not say how wide its features are.
+    """
+    if isinstance(module, Torso):
+        return module
+    features = getattr(module, "features", None)
+    if not isinstance(features, int):
+        name = type(module).__name__
+        raise UsageError(
+            f"{name} is no torso: set self.features in its constructor to the width of what its forward returns, or "
+            "inherit from rlkit.networks.Torso"
+        )
+    return Torso(Floats(), module, lambda linear: nn.Identity(), features)
+
+
 class Flat(nn.Module):
     """Observations as rows of floats: discrete ones are one-hot, others are flattened, bytes are scaled to [0, 1].
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from rlkit.planning.mdp import FiniteMDP
     from rlkit.planning.search import Model
     from rlkit.rendering.render_wrapper import FrameCallback
+
+DOTTED = re.compile(r"\w+(\.\w+)+")
+"""The name of a wrapper in its module, which stands for a node with that ``_target_`` and no options."""
 
 COMPILED_FROM = 100_000
 """Steps from which a compiled loop pays for the time that it takes to load or, once, to compile."""
@@ -137,9 +141,13 @@ def _wrappers(nodes: Sequence[Any]) -> Callable[[gymnasium.Env[Any, Any]], gymna
     """
     makes: list[Builder] = []
     for i, node in enumerate(nodes):
-        if not isinstance(node, Mapping) or "_target_" not in node:
-            raise UsageError(f"preprocess.{i} is {node!r}; it must name a wrapper: {{_target_: my_games.Shaped, …}}")
-        makes.append(prepare(node, {}, f"preprocess.{i}", leading=1))
+        named = {"_target_": node} if isinstance(node, str) and DOTTED.fullmatch(node) else node
+        if not isinstance(named, Mapping) or "_target_" not in named:
+            raise UsageError(
+                f"preprocess.{i} is {node!r}; it must name a wrapper: preprocess=[my_module.MyWrapper], with options "
+                "'preprocess=[{_target_: my_module.MyWrapper, option: 1}]', in quotes, as shells take braces apart"
+            )
+        makes.append(prepare(named, {}, f"preprocess.{i}", leading=1))
 
     def wrap(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
         for make in makes:

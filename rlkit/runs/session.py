@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rlkit.config import instantiate
 from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.schemas import Video
-from rlkit.config.tuning import NONE
+from rlkit.config.tuning import NONE, named
 from rlkit.core.callback import Callback, RunInfo
 from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import with_epsilon
@@ -78,7 +78,8 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
         stopped: list[str | None] = [None]
         stack.enter_context(ending(callbacks, stopped))
         notes = Notes(callbacks)
-        session = _session(config, env, callbacks, notes)
+        with named(config.choices.get("tuned", NONE)):
+            session = _session(config, env, callbacks, notes)
         if resume:
             session.resume(extended=extended)
         if film is not None:

@@ -214,7 +214,8 @@ def pictures_are_rgb(case: EnvironmentCase) -> str | None:
         require(
             env.render_mode == "rgb_array",
             f"built with render_mode='rgb_array', its render_mode is {env.render_mode!r}; keep the argument of "
-            "__init__ (a run passes it where the constructor has render_mode=None)",
+            "__init__ (a run passes it where the constructor has render_mode=None; instead of gymnasium.make, which "
+            "has none, a YAML names rlkit.envs.gym.make)",
         )
         shown = _filmed(case.driver(env), case)
     require_equal(case.trace[: len(shown)], shown, "render() changes what the environment does; it must only draw")

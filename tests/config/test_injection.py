@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -275,8 +276,16 @@ class TestRefusals:
             agent_of(node(KeepingAgent, _from_run_="threads"))
 
     def test_a_wrapper_must_name_one(self) -> None:
-        with pytest.raises(UsageError, match=r"^preprocess\.0 is 3; it must name a wrapper"):
-            build.make_environment(config(preprocess=[3]), num_envs=1)
+        # "penalty:0.01" is what a shell leaves of {_target_:my_games.Shaped,penalty:0.01} without quotes.
+        for wrong in (3, "TimeAwareObservation", "penalty:0.01", {"size": 3}):
+            message = rf"^preprocess\.0 is {re.escape(repr(wrong))}; it must name a wrapper"
+            with pytest.raises(UsageError, match=message):
+                build.make_environment(config(preprocess=[wrong]), num_envs=1)
+
+    def test_a_wrapper_without_options_is_its_name(self) -> None:
+        cartpole = {"_target_": "rlkit.envs.gym.make", "id": "CartPole-v1", "kwargs": {}}
+        timed = config(env=cartpole, preprocess=["gymnasium.wrappers.TimeAwareObservation"])
+        assert build.make_environment(timed, num_envs=1).observation_space.shape == (4 + 1,)
 
 
 def test_a_yaml_asks_for_what_has_a_default() -> None:

@@ -39,18 +39,18 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         UsageError: an unknown group or word.
     """
-    words = [word for word in argv if not word.startswith("output=")]
+    words = [word for word in argv if not word.startswith(("output=", plugins.SEARCHPATH))]
     formats = [word.partition("=")[2] for word in argv if word.startswith("output=")]
     for output in formats:
         if output not in ("text", "json"):
             raise UsageError(f"there is no output={output}; there is: text, json")
-    group = _group(words)
+    group = _group(words, argv)
     as_json = formats[-1:] == ["json"]
     if group == GYM:
         ids = gymnasium_ids()
         print(json.dumps({GYM: ids}) if as_json else "\n".join(ids))
         return 0
-    found = {name: plugins.entries(name) for name in ([group] if group else _groups())}
+    found = {name: plugins.entries(name, argv) for name in ([group] if group else _groups(argv))}
     print(json.dumps({name: [_plain(entry) for entry in found[name]] for name in found}) if as_json else _text(found))
     return 0
 
@@ -66,20 +66,20 @@ def gymnasium_ids() -> list[str]:
     return sorted(id for _, id in newest.values())
 
 
-def _groups() -> list[str]:
-    """Return the groups that have entries: those known here, then those that only plugins have."""
-    there = {entry.group for entry in plugins.entries()}
+def _groups(argv: Sequence[str]) -> list[str]:
+    """Return the groups that have entries: those known here first, then those of plugins and of `argv`'s folders."""
+    there = {entry.group for entry in plugins.entries(words=argv)}
     return [*(name for name in GROUPS if name in there), *sorted(there - set(GROUPS))]
 
 
-def _group(words: Sequence[str]) -> str | None:
+def _group(words: Sequence[str], argv: Sequence[str]) -> str | None:
     if not words:
         return None
     if len(words) > 1:
         raise UsageError(f"rlkit list takes one group, not {' '.join(words)}")
     plural = {title: name for name, title in GROUPS.items()}
     name = plural.get(words[0], words[0])
-    known = [*_groups(), GYM]
+    known = [*_groups(argv), GYM]
     if name not in known:
         raise UsageError(f"there is no group {words[0]}{nearest(words[0], known)}")
     return name

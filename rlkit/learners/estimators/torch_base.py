@@ -24,7 +24,7 @@ from rlkit.learners.estimators.epochs import EarlyStopping, OnEpoch, batches, he
 from rlkit.learners.estimators.rows import class_weights, counted, row_weights
 from rlkit.learners.estimators.settings import choose, generator, require
 from rlkit.learners.estimators.torch_network import Classifier
-from rlkit.networks import Torso, Weights, encoder_of, load_module_state, module_state, save_encoder
+from rlkit.networks import Torso, Weights, as_torso, encoder_of, load_module_state, module_state, save_encoder
 
 _TRANSFER = {"fine_tune": False, "frozen": True}
 
@@ -204,7 +204,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         make = self.torso or self._usual_torso()
         # A torso of agents would read its encoder itself, and expect images in an agent's layout.
         unread = {"fresh": False} if "fresh" in signature(make).parameters else {}
-        torso = make(self.observation_space(), **unread)
+        torso = as_torso(make(self.observation_space(), **unread))
         frozen = torso.frozen or choose("transfer", self.transfer, _TRANSFER)
         return Classifier(torso, len(self.classes_), frozen=frozen)
 
