@@ -84,6 +84,9 @@ def test_goals_have_a_color_of_their_own(env: str, tmp_path: Path) -> None:
     green = np.array([0x1F, 0x9D, 0x55])
     drawn = np.asarray(Image.open(draw(tmp_path / "map.png", layout, values, None, "")).convert("RGB"))
     assert (drawn == green).all(axis=2).sum() > 300
+    if panel.holes is not None:
+        gray = (drawn == np.array([0x42, 0x48, 0x4F])).all(axis=2).mean()
+        assert gray > 0.5 * panel.holes.mean() > 0
     bare = layout._replace(panels=(panel._replace(goals=None),))
     drawn = np.asarray(Image.open(draw(tmp_path / "bare.png", bare, values, None, "")).convert("RGB"))
     assert (drawn == green).all(axis=2).sum() < 30

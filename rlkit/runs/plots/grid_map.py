@@ -28,6 +28,7 @@ class Panel(NamedTuple):
     states: Array  # [R, C] int64, -1 where there is none, as in a wall
     labels: Array | None = None  # [R, C] str, what is written into cells
     goals: Array | None = None  # [R, C] bool, cells where an episode ends well: green, since nothing is learned there
+    holes: Array | None = None  # [R, C] bool, where it ends badly: gray, as cells without a state
     walls: tuple[tuple[int, int], ...] = ()  # row, and the column to the right of the wall
 
 
@@ -68,9 +69,8 @@ def _known_layout(core: Any) -> Layout | None:
 def _frozen_lake(core: Any) -> Layout:
     letters = core.desc.astype(str)
     states = np.arange(letters.size).reshape(letters.shape)
-    # Nobody acts in a hole.
-    acting = np.where(letters == "H", -1, states)
-    panel = Panel("", acting, np.where(letters == "F", "", letters), goals=letters == "G")
+    labels = np.where(letters == "F", "", letters)
+    panel = Panel("", states, labels, goals=letters == "G", holes=letters == "H")
     return Layout((panel,), ((0, -1), (1, 0), (0, 1), (-1, 0)))
 
 
@@ -175,8 +175,8 @@ def _size(rows: int, columns: int, height: int, width: int) -> tuple[float, floa
 
 
 def _learned(panel: Panel) -> Array:
-    acting = panel.states >= 0
-    return acting if panel.goals is None else acting & ~panel.goals
+    ends = [cells for cells in (panel.goals, panel.holes) if cells is not None]
+    return np.logical_and.reduce([panel.states >= 0, *(~cells for cells in ends)])
 
 
 def scale(grids: Sequence[Array]) -> tuple[float, float]:
