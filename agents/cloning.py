@@ -1,4 +1,4 @@
-"""Behavioural cloning: a classifier or regressor learns recorded actions from observations (Pomerleau, 1991)."""
+"""Behavioral cloning: a classifier or regressor learns recorded actions from observations (Pomerleau, 1991)."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class Maze(TabularEnv):
         states = np.full(self._cells.shape, -1)
         states[self._cells != "#"] = np.arange(len(self._paths))
         labels = np.where(np.isin(self._cells, ["#", "."]), "", self._cells)
-        return Layout((Panel("", states, labels),), MOVES)
+        return Layout((Panel("", states, labels, goals=self._cells == "E"),), MOVES)
 
     def text(self) -> str:
         """Return the drawing."""

@@ -90,7 +90,7 @@ class WindyGridworld(TabularEnv):
         labels = np.full(states.shape, "", "<U1")
         labels[self._start], labels[self._goal] = "S", "G"
         moves = [move if any(move) else "stay" for move in KINGS_MOVES[: self.mdp.num_actions]]
-        return Layout((Panel("", states, labels),), tuple(moves))
+        return Layout((Panel("", states, labels, goals=labels == "G"),), tuple(moves))
 
     def text(self) -> str:
         """Return a line for each row: S the start, G the goal; below, the wind."""

@@ -90,6 +90,37 @@ def test_the_rooms_are_those_of_the_contract_from_the_roof_to_the_ground() -> No
     assert rooms.purpose("core") in rooms.drawing()
 
 
+def test_tables_made_from_conf_have_a_class_for_phones() -> None:
+    page = hook("options").on_page_markdown(
+        "<!-- files: env -->\n\n<!-- options: agent/ppo as agent -->\n", *[None] * 3
+    )
+    assert re.findall(r'^<div class="(\w+)" markdown>\n\n\|', page, re.MULTILINE) == ["files", "options"]
+
+
+def test_fields_of_named_tuples_are_described_by_the_comments_beside_them() -> None:
+    griffe = pytest.importorskip("griffe")
+    fields = hook("fields")
+    code = (
+        "from typing import Any, NamedTuple\n\nclass Step(NamedTuple):\n"
+        '    """A step."""\n\n    reward: float  # of one step,\n    # clipped\n'
+        "    index: int  # type: ignore[assignment]  # counts from 0\n    info: Any\n"
+    )
+    extensions = griffe.load_extensions(fields.Fields)
+    with griffe.temporary_visited_package("steps", {"__init__.py": code}, extensions=extensions) as package:
+        described = package["Step"].docstring.value
+    listed = ["    reward: of one step, clipped", "    index: counts from 0", f"    info: {fields.UNSAID}"]
+    assert described.splitlines()[-4:] == ["Attributes:", *listed]
+    unsaid = f'<b>info</b>\n –\n <div class="doc-md-description">\n <p>{fields.UNSAID}</p>\n</div></li>'
+    assert fields.on_page_content(unsaid, *[None] * 3) == "<b>info</b></li>"
+
+
+def test_a_prime_stands_beside_its_letter() -> None:
+    pytest.importorskip("latex2mathml")
+    html = hook("formulas").on_page_content('<span class="arithmatex">\\(s\'\\)</span>', *[None] * 3)
+    assert "<mi>s</mi><mo" in html
+    assert "<mi>&#x02032;</mi>" not in html
+
+
 @pytest.mark.parametrize("agent", AGENTS)
 def test_every_agent_has_a_page(agent: str) -> None:
     page = (DOCS / f"algorithms/{agent}.md").read_text()

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
 """What pymdownx.arithmatex leaves of ``$…$`` and ``$$…$$``."""
 
+ITALIC_PRIME, PRIME = "<mi>&#x02032;</mi>", '<mo lspace="0" rspace="0">&#x02032;</mo>'
+"""What latex2mathml makes of ``s'`` is a letter; fonts have no italic prime, and draw one far from its letter."""
+
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Replace each formula by its MathML."""
@@ -29,4 +32,4 @@ def _as_mathml(found: re.Match[str]) -> str:
     mathml = latex2mathml.converter.convert(html.unescape(latex).strip(), display=display)
     if "\\" in mathml:
         raise PluginError(f"latex2mathml does not know a command of the formula {latex.strip()}")
-    return f'<{tag} class="formula">{mathml}</{tag}>'
+    return f'<{tag} class="formula">{mathml.replace(ITALIC_PRIME, PRIME)}</{tag}>'

@@ -46,9 +46,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def _table(found: re.Match[str]) -> str:
     kind, path, name = found.groups()
-    if kind == "files":
-        return files_table(path)
-    return options_table(path, name or path.rpartition("/")[0])
+    table = files_table(path) if kind == "files" else options_table(path, name or path.rpartition("/")[0])
+    # The class is for the style sheet, which turns rows into cards on a phone.
+    return f'<div class="{kind}" markdown>\n\n{table}\n\n</div>'
 
 
 def files_table(group: str) -> str:

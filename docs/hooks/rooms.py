@@ -40,7 +40,7 @@ def purpose(room: str) -> str:
 def drawing() -> str:
     """Return the rooms as boxes, one floor above the other; rooms of one floor stand side by side."""
     stories = "".join(f'<div class="floor">{"".join(map(_room, floor))}</div>' for floor in floors())
-    return f'<div class="rooms" role="img" aria-label="Rooms; each imports only from those below it.">{stories}</div>'
+    return f'<div class="rooms" role="group" aria-label="Rooms; each imports only from those below it.">{stories}</div>'
 
 
 def _room(room: str) -> str:

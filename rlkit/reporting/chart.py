@@ -12,8 +12,8 @@ from rlkit.core.types import Array
 from rlkit.reporting.curves import Curve, Line
 
 WIDTH, HEIGHT = 560, 330
-LEFT, RIGHT, TOP, BOTTOM = 58, 26, 14, 52
-COLOURS = 8
+LEFT, RIGHT, TOP, BOTTOM = 84, 26, 14, 52
+COLORS = 8
 """Colors of the style sheet; later groups use them again with dashes."""
 
 DASHES = ("", "7 4", "2 3", "10 3 2 3")
@@ -39,7 +39,7 @@ class Scale(NamedTuple):
 
 def look(number: int) -> tuple[str, str]:
     """Return the class of a group's color and its dashes."""
-    return f"c{number % COLOURS}", DASHES[number // COLOURS % len(DASHES)]
+    return f"c{number % COLORS}", DASHES[number // COLORS % len(DASHES)]
 
 
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
@@ -51,12 +51,21 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     return [round(i * step, 12 - exponent) for i in places]
 
 
-def short(value: float) -> str:
+def short(value: float, digits: int = 4) -> str:
     """Return a tick's number: 1500 is 1.5k."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
-            return f"{value / size:.4g}{letter}".replace("-", "−")
-    return f"{value:.4g}".replace("-", "−")
+            return f"{value / size:.{digits}g}{letter}".replace("-", "−")
+    return f"{value:.{digits}g}".replace("-", "−")
+
+
+def tick_labels(places: Sequence[float]) -> list[str]:
+    """Return the numbers of ticks, with as many digits as tell them apart."""
+    for digits in range(4, 15):
+        labels = [short(place, digits) for place in places]
+        if len(set(labels)) == len(set(places)):
+            break
+    return labels
 
 
 def chart(curves: Sequence[Curve], *, id: str, title: str, until: float, axis: str = "environment steps") -> str:
@@ -94,17 +103,18 @@ def _height(curves: Sequence[Curve]) -> Scale:
     low, high = min(values), max(values)
     # Means of equal values may differ in their last bits, which is no difference to draw, nor are sums that come to 0.
     flat = high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-12)
-    pad = 0.5 * max(1.0, 1e-6 * abs(high)) if flat else 0.0
+    pad = 0.5 * max(1.0, 0.1 * abs(high)) if flat else 0.0
     y = ticks(low - pad, high + pad)
     return Scale(y[0], y[-1], HEIGHT - BOTTOM, TOP)
 
 
 def _grid(x: Scale, y: Scale, axis: str) -> str:
     bottom = HEIGHT - BOTTOM
+    levels = ticks(y.low, y.high)
     rows = [
         f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(t):.1f}" y2="{y(t):.1f}"/>'
-        f'<text x="{LEFT - 8}" y="{y(t):.1f}" dy=".35em" text-anchor="end">{short(t)}</text>'
-        for t in ticks(y.low, y.high)
+        f'<text x="{LEFT - 8}" y="{y(t):.1f}" dy=".35em" text-anchor="end">{label}</text>'
+        for t, label in zip(levels, tick_labels(levels), strict=True)
     ]
     columns = [
         f'<text x="{x(t):.1f}" y="{bottom + 19}" text-anchor="middle">{short(t)}</text>'
@@ -120,8 +130,8 @@ def _path(steps: Array, values: Array, x: Scale, y: Scale) -> str:
 
 
 def _stroke(curve: Curve) -> str:
-    colour, dashes = look(curve.number)
-    return f'class="{{}} {colour}"' + (f' stroke-dasharray="{dashes}"' if dashes else "")
+    color, dashes = look(curve.number)
+    return f'class="{{}} {color}"' + (f' stroke-dasharray="{dashes}"' if dashes else "")
 
 
 def _seeds(curve: Curve, x: Scale, y: Scale) -> str:
@@ -166,7 +176,7 @@ def _data(curves: Sequence[Curve], x: Scale, y: Scale) -> str:
     series = [
         {
             "label": curve.label,
-            "colour": look(curve.number)[0],
+            "color": look(curve.number)[0],
             "steps": [int(step) for step in curve.mean.steps],
             "values": _rounded(curve.mean.values),
             "low": _rounded(curve.interval[0]) if curve.interval else None,

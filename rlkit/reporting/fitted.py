@@ -118,7 +118,7 @@ def runs(group: Group) -> str:
         for run, one in zip(group.runs, metrics, strict=True)
     ]
     header = ("run", "seed", *map(_title, names), "seconds to fit")
-    return tables.table(header, rows, label=f"runs of {group.label}")
+    return tables.table(header, rows, label=f"runs of {group.label}", kind="numbers cards")
 
 
 def _seconds(run: FitRun) -> float | None:

@@ -26,7 +26,7 @@ class Group(NamedTuple):
     """Runs of one configuration."""
 
     label: str
-    number: int  # counts the groups of a report from 0, and gives the colour
+    number: int  # counts the groups of a report from 0, and gives the color
     runs: list[Any]  # `rlkit.runs.run.Run`, or `rlkit.fitting.run.FitRun` where a learner was fitted; one of each seed
     copies: Sequence[tuple[Any, Any]] = ()  # runs that do not count, each with the one that counts for its seed
 

@@ -30,7 +30,7 @@ function fillTip(tip, data, step) {
     const i = nearestIndex(series.steps, step);
     if (!series.steps.length || step > series.steps[series.steps.length - 1]) continue;
     const row = table.insertRow();
-    cell(row, "", "swatch " + series.colour);
+    cell(row, "", "swatch " + series.color);
     cell(row, series.label);
     cell(row, number(series.values[i]), "number");
     cell(row, series.low ? "[" + number(series.low[i]) + ", " + number(series.high[i]) + "]" : "", "number");

@@ -49,10 +49,10 @@ def breakable(text: str) -> str:
 
 def key(group: Group) -> str:
     """Return a group's label with its line."""
-    colour, dashes = look(group.number)
+    color, dashes = look(group.number)
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
     line = f'<line x1="1" x2="29" y1="6" y2="6"{dashed}/>'
-    return f'<svg class="key {colour}" viewBox="0 0 30 12" aria-hidden="true">{line}</svg> {breakable(group.label)}'
+    return f'<svg class="key {color}" viewBox="0 0 30 12" aria-hidden="true">{line}</svg> {breakable(group.label)}'
 
 
 def legend(groups: Sequence[Group]) -> str:
@@ -118,15 +118,16 @@ def runs(group: Group, score: GroupScore) -> str:
         ]
         for run, one in zip(group.runs, score.runs, strict=True)
     ]
-    return table(header, rows, label=f"runs of {group.label}")
+    return table(header, rows, label=f"runs of {group.label}", kind="numbers cards")
 
 
 def _at(row: tuple[int, float] | None) -> str:
-    return NONE if row is None else f'{number(row[1])} <span class="interval">at {row[0]:,}</span>'
+    return NONE if row is None else f'<span>{number(row[1])} <span class="interval">at {row[0]:,}</span></span>'
 
 
 def _progress(run: RunScore, total: int) -> str:
-    return f"{run.steps:,}" + ("" if run.steps >= total else f' <span class="interval">of {total:,}</span>')
+    of = "" if run.steps >= total else f' <span class="interval">of {total:,}</span>'
+    return f"<span>{run.steps:,}{of}</span>"
 
 
 def settings(groups: Sequence[Group], rows: Mapping[str, Sequence[str]], label: str) -> str:

@@ -26,7 +26,7 @@ from rlkit.config import instantiate
 from rlkit.config.compose import composed
 from rlkit.core.csv_tables import read_table
 from rlkit.core.types import UsageError
-from rlkit.reporting.chart import short, ticks
+from rlkit.reporting.chart import short, tick_labels, ticks
 from rlkit.reporting.commands import OWN, Commands, literal
 from rlkit.reporting.curves import evaluation_curve, training_curve
 from rlkit.reporting.groups import differences, grouped, open_runs
@@ -329,6 +329,11 @@ def test_many_groups_are_told_apart_by_dashes(runs: list[Path]) -> None:
 )
 def test_ticks_are_round_and_cover_the_values(low: float, high: float, expected: list[float]) -> None:
     assert ticks(low, high) == pytest.approx(expected)
+
+
+def test_ticks_that_lie_close_have_different_numbers() -> None:
+    assert tick_labels([-10000.5, -10000.0, -9999.5]) == ["−10.0005k", "−10k", "−9.9995k"]
+    assert tick_labels([0.0, 500.0]) == ["0", "500"]
 
 
 def test_the_numbers_of_ticks_are_short() -> None:

@@ -17,7 +17,7 @@ from rlkit.core.seeding import Seeds
 from rlkit.core.types import RunError
 from rlkit.planning.mdp import model_of, value_iteration
 from rlkit.runs import build
-from rlkit.runs.plots.grid_map import Layout, Panel, draw, greedy_actions, layout_of, legal_in, tables_of
+from rlkit.runs.plots.grid_map import Layout, Panel, draw, greedy_actions, layout_of, legal_in, scale, tables_of
 
 
 def environment(*words: str) -> Any:
@@ -68,6 +68,50 @@ def test_cells_are_those_of_the_environment() -> None:
     assert maze.panels[0].states.tolist() == [[0, -1, 1], [2, 3, 4]]
     assert layout_of(gymnasium.make("Blackjack-v1")) is None
     assert layout_of(environment("env=gambler")) is None
+
+
+@pytest.mark.parametrize("env", ["env=frozen_lake", "env=cliff_walking", "env=windy_gridworld", "env=maze"])
+def test_goals_have_a_color_of_their_own(env: str, tmp_path: Path) -> None:
+    made = environment(env)
+    layout = layout_of(made)
+    assert layout is not None
+    [panel] = layout.panels
+    assert panel.goals is not None
+    assert panel.labels is not None
+    assert set(panel.labels[panel.goals]) <= {"G", "E"}
+    assert panel.goals.any()
+    values = np.linspace(-1.0, 0.0, int(panel.states.max()) + 2)
+    green = np.array([0x1F, 0x9D, 0x55])
+    drawn = np.asarray(Image.open(draw(tmp_path / "map.png", layout, values, None, "")).convert("RGB"))
+    assert (drawn == green).all(axis=2).sum() > 300
+    if panel.holes is not None:
+        gray = (drawn == np.array([0x42, 0x48, 0x4F])).all(axis=2).mean()
+        assert gray > 0.5 * panel.holes.mean() > 0
+    bare = layout._replace(panels=(panel._replace(goals=None),))
+    drawn = np.asarray(Image.open(draw(tmp_path / "bare.png", bare, values, None, "")).convert("RGB"))
+    assert (drawn == green).all(axis=2).sum() < 30
+
+
+def test_the_walls_of_taxi_are_those_that_stop_it() -> None:
+    taxi = environment("env=taxi")
+    layout = layout_of(taxi)
+    assert layout is not None
+    mdp = model_of(taxi, samples=None, seed=0)
+    east = layout.moves.index((0, 1))
+    cells = layout.panels[0].states
+    stopped = {
+        (row, column + 1)
+        for row in range(5)
+        for column in range(4)
+        if mdp.next_state[cells[row, column], east, 0] == cells[row, column]
+    }
+    assert set(layout.panels[0].walls) == stopped
+    assert len(stopped) == 6
+
+
+def test_all_panels_have_one_scale() -> None:
+    assert scale([np.array([[1.0, np.nan]]), np.array([[-3.0, 2.0]])]) == (-3.0, 2.0)
+    assert scale([np.array([[np.nan]])]) == (0.0, 1.0)
 
 
 def test_all_best_actions_are_shown_and_none_where_nothing_was_learnt() -> None:

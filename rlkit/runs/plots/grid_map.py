@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from rlkit.vector.snapshot import class_name
 ARROWS_UP_TO = 40
 """Cells along the longer side; in larger grids arrows and labels would be specks."""
 NUMBERS_UP_TO = 12
+GOAL, WALL = "#1f9d55", "#e8590c"
 TIE = 1e-9
 """Values that differ by less, as a share of the largest, are drawn as equal."""
 
@@ -26,6 +27,9 @@ class Panel(NamedTuple):
     title: str
     states: Array  # [R, C] int64, -1 where there is none, as in a wall
     labels: Array | None = None  # [R, C] str, what is written into cells
+    goals: Array | None = None  # [R, C] bool, cells where an episode ends well: green, since nothing is learned there
+    holes: Array | None = None  # [R, C] bool, where it ends badly: gray, as cells without a state
+    walls: tuple[tuple[int, int], ...] = ()  # row, and the column to the right of the wall
 
 
 class Layout(NamedTuple):
@@ -65,7 +69,8 @@ def _known_layout(core: Any) -> Layout | None:
 def _frozen_lake(core: Any) -> Layout:
     letters = core.desc.astype(str)
     states = np.arange(letters.size).reshape(letters.shape)
-    panel = Panel("", states, np.where(letters == "F", "", letters))
+    labels = np.where(letters == "F", "", letters)
+    panel = Panel("", states, labels, goals=letters == "G", holes=letters == "H")
     return Layout((panel,), ((0, -1), (1, 0), (0, 1), (-1, 0)))
 
 
@@ -74,22 +79,24 @@ def _cliff(core: Any) -> Layout:
     labels[-1, 0], labels[-1, -1] = "S", "G"
     # Nobody is ever on the cliff: a fall leads back to the start.
     states = np.where(core._cliff, -1, np.arange(labels.size).reshape(labels.shape))
-    panel = Panel("", states, labels)
+    panel = Panel("", states, labels, goals=labels == "G")
     return Layout((panel,), ((-1, 0), (0, 1), (1, 0), (0, -1)))
 
 
 def _taxi(core: Any) -> Layout:
-    return cab_layout(
-        {(int(row), int(column)): name for (row, column), name in zip(core.locs, "RGYB", strict=True)}, "RGYB"
-    )
+    marks = {(int(row), int(column)): name for (row, column), name in zip(core.locs, "RGYB", strict=True)}
+    # A drawing has a frame, and between two cells ":" where one may pass, "|" where not.
+    between = core.desc.astype(str)[1:-1, 2:-2:2]
+    return cab_layout(marks, "RGYB", tuple((int(row), int(column) + 1) for row, column in np.argwhere(between == "|")))
 
 
-def cab_layout(marks: Mapping[tuple[int, int], str], names: str) -> Layout:
+def cab_layout(marks: Mapping[tuple[int, int], str], names: str, walls: tuple[tuple[int, int], ...] = ()) -> Layout:
     """Return the layout of Taxi's 500 states: a grid for each place to fetch from, and to deliver to.
 
     Args:
         marks: cell [row, column] -> a letter in it.
         names: letters of the four places.
+        walls: row of each, and the column to its right.
     """
     cells = np.arange(25).reshape(5, 5) * 20
     labels = np.full((5, 5), "", "<U1")
@@ -97,7 +104,7 @@ def cab_layout(marks: Mapping[tuple[int, int], str], names: str) -> Layout:
         labels[cell] = letter
     fetch = [(f"fetch from {name}, for {names[(i + 1) % 4]}", i * 4 + (i + 1) % 4) for i, name in enumerate(names)]
     deliver = [(f"deliver to {name}", 4 * 4 + i) for i, name in enumerate(names)]
-    panels = tuple(Panel(title, cells + code, labels) for title, code in [*fetch, *deliver])
+    panels = tuple(Panel(title, cells + code, labels, walls=walls) for title, code in [*fetch, *deliver])
     return Layout(panels, ((1, 0), (-1, 0), (0, 1), (0, -1), "pick up", "drop off"))
 
 
@@ -139,23 +146,43 @@ def tables_of(agent: Any, legal: Array | None = None) -> tuple[Array, Array | No
 
 
 def draw(path: Path, layout: Layout, values: Array, q: Array | None, title: str) -> Path:
-    """Write a plot: heat for values [S], arrows for what is greedy in `q` [S, A]."""
+    """Write a plot: heat for values [S] on one scale, arrows for what is greedy in `q` [S, A]."""
     columns = min(4, len(layout.panels))
     rows = -(-len(layout.panels) // columns)
     height, width = layout.panels[0].states.shape
-    size = (4.5 if columns == 1 else 2.4) * np.array([columns * max(1, width / height), rows * max(1, height / width)])
-    across, down = np.clip(size + np.array([1.5, 1]), 4, 14).tolist()
-    sheet = figure(across, down, title)
-    shown = [np.where(panel.states >= 0, values[panel.states], np.nan) for panel in layout.panels]
+    sheet = figure(*_size(rows, columns, height, width), title)
+    shown = [np.where(_learned(panel), values[panel.states], np.nan) for panel in layout.panels]
+    low, high = scale(shown)
     all_axes = sheet.subplots(rows, columns, squeeze=False).ravel()
     for axes, panel, grid in zip(all_axes, layout.panels, shown, strict=False):
-        heat = axes.imshow(grid, cmap="viridis")
-        inks = np.where(grid >= np.mean(heat.get_clim()), "black", "white")
+        heat = axes.imshow(grid, cmap="viridis", vmin=low, vmax=high)
+        inks = np.where(grid >= (low + high) / 2, "black", "white")
         _cells(axes, panel, grid, inks, numbers=len(shown) == 1)
         if q is not None and max(grid.shape) <= ARROWS_UP_TO:
             _policy(axes, layout, panel, q, inks)
-        sheet.colorbar(heat, ax=axes, label="value" if len(shown) == 1 else None, shrink=0.8)
+    for axes in all_axes[len(shown) :]:
+        axes.axis("off")
+    sheet.colorbar(heat, ax=all_axes.tolist(), label="value", shrink=0.8)
     return write(sheet, path)
+
+
+def _size(rows: int, columns: int, height: int, width: int) -> tuple[float, float]:
+    """Return inches across and down: wide grids get a low sheet, so that nothing is left empty around them."""
+    panel = 4.5 if columns == 1 else 2.4
+    cell = panel / min(height, width)
+    across = float(np.clip(columns * cell * width, 3.0, 12.5))
+    return across + 1.5, float(np.clip(across * rows * height / (columns * width), 1.5, 13.0)) + 1.0
+
+
+def _learned(panel: Panel) -> Array:
+    ends = [cells for cells in (panel.goals, panel.holes) if cells is not None]
+    return np.logical_and.reduce([panel.states >= 0, *(~cells for cells in ends)])
+
+
+def scale(grids: Sequence[Array]) -> tuple[float, float]:
+    """Return the lowest and the highest value of all grids, whose cells without one are NaN."""
+    values = np.concatenate([grid[np.isfinite(grid)] for grid in grids])
+    return (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
 
 
 def _cells(axes: Any, panel: Panel, grid: Array, inks: Array, *, numbers: bool) -> None:
@@ -163,13 +190,17 @@ def _cells(axes: Any, panel: Panel, grid: Array, inks: Array, *, numbers: bool) 
     axes.set_facecolor("#42484f")
     axes.set_xticks([])
     axes.set_yticks([])
+    for row, column in np.argwhere(panel.goals) if panel.goals is not None else ():
+        axes.fill_between([column - 0.5, column + 0.5], row - 0.5, row + 0.5, color=GOAL, linewidth=0)
+    for row, column in panel.walls:
+        axes.plot([column - 0.5] * 2, [row - 0.5, row + 0.5], color=WALL, linewidth=3)
     if panel.labels is not None and max(grid.shape) <= ARROWS_UP_TO:
         for row, column in np.argwhere(panel.labels != ""):
             ink = inks[row, column]
             axes.text(column - 0.45, row - 0.42, panel.labels[row, column], color=ink, va="top", fontsize=7)
     if numbers and max(grid.shape) <= NUMBERS_UP_TO:
         for row, column in np.argwhere(np.isfinite(grid)):
-            number, ink = f"{grid[row, column]:.3g}", inks[row, column]
+            number, ink = f"{grid[row, column]:.3g}".replace("-", "\N{MINUS SIGN}"), inks[row, column]
             axes.text(column, row + 0.46, number, color=ink, ha="center", va="bottom", fontsize=7)
 
 
