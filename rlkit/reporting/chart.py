@@ -60,12 +60,10 @@ def short(value: float, digits: int = 4) -> str:
 
 
 def tick_labels(places: Sequence[float]) -> list[str]:
-    """Return the numbers of ticks, with as many digits as tell them apart."""
-    for digits in range(4, 15):
-        labels = [short(place, digits) for place in places]
-        if len(set(labels)) == len(set(places)):
-            break
-    return labels
+    """Return the numbers of ticks, with as many digits as they have."""
+    exact = [short(place, 12) for place in places]
+    digits = next((d for d in range(4, 12) if [short(place, d) for place in places] == exact), 12)
+    return [short(place, digits) for place in places]
 
 
 def chart(curves: Sequence[Curve], *, id: str, title: str, until: float, axis: str = "environment steps") -> str:

@@ -180,7 +180,7 @@ def _learned(panel: Panel) -> Array:
 
 
 def scale(grids: Sequence[Array]) -> tuple[float, float]:
-    """Return the lowest and the highest value of all grids, whose cells without one are NaN."""
+    """Return the lowest and the highest value of all grids [R, C], whose cells without one are NaN."""
     values = np.concatenate([grid[np.isfinite(grid)] for grid in grids])
     return (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
 
