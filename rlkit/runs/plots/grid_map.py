@@ -176,7 +176,8 @@ def _size(rows: int, columns: int, height: int, width: int) -> tuple[float, floa
 
 def _learned(panel: Panel) -> Array:
     ends = [cells for cells in (panel.goals, panel.holes) if cells is not None]
-    return np.logical_and.reduce([panel.states >= 0, *(~cells for cells in ends)])
+    learned: Array = np.logical_and.reduce([panel.states >= 0, *(~cells for cells in ends)])
+    return learned
 
 
 def scale(grids: Sequence[Array]) -> tuple[float, float]:
