@@ -111,7 +111,7 @@ def runs(group: Group) -> str:
     rows = [
         [
             f'<span title="{escape(str(run.directory))}">{tables.breakable(run.directory.name)}</span>',
-            str(run.config.seed),
+            str(run.values["seed"]),
             *(_cell(one.get(name)) for name in names),
             tables.number(_seconds(run)),
         ]

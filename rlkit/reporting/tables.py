@@ -110,10 +110,10 @@ def runs(group: Group, score: GroupScore) -> str:
     rows = [
         [
             f'<span title="{escape(str(run.directory))}">{breakable(run.directory.name)}</span>',
-            str(run.config.seed),
+            str(run.values["seed"]),
             _at(one.last),
             _at(one.best),
-            _progress(one, run.config.total_steps),
+            _progress(one, run.values["total_steps"]),
             number(one.steps_per_second),
         ]
         for run, one in zip(group.runs, score.runs, strict=True)
