@@ -53,8 +53,7 @@ DECLARED = frozenset(
 )
 """Targets without a YAML file."""
 
-ESTIMATOR = re.compile(r"sklearn(\.(?!tests?\b|conftest\b)[a-z_]\w*)+[.:][A-Z]\w*")
-"""An estimator of scikit-learn, for a configuration or, behind a colon, in a model."""
+ESTIMATOR = re.compile(r"sklearn(\.(?!tests?\b|conftest\b)[a-z_]\w*)+\.[A-Z]\w*")
 
 OPTIMIZER = re.compile(r"torch\.optim\.[A-Z]\w*")
 PACKAGE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -86,9 +85,7 @@ def packages(trust: Any) -> tuple[str, ...]:
             raise UsageError(f"trust={name} is no package; name one that you know, e.g. trust=my_games")
         if _root(name) in sys.stdlib_module_names or _root(name) == OWN:
             owner = OWN if _root(name) == OWN else "Python"
-            raise UsageError(
-                f"trust={name} is part of {owner}; name a package of environments or agents, or leave it out"
-            )
+            raise UsageError(f"trust={name} is part of {owner}; name a package of environments or agents")
     return tuple(names)
 
 
@@ -108,7 +105,7 @@ def require_trusted(node: Any, source: Path | str, trust: Trust, path: str = "")
     owners = require_allowed(node, source, trust, path)
     for name, owner in owners.items():
         if owner:
-            _say_once(f"{source} names {name.name} ({owner})")
+            say_once(f"{source} names {name.name} ({owner})")
     for name, owner in owners.items():
         _check_object(name, owner, source, trust)
 
@@ -262,5 +259,6 @@ def _refusal(name: Named, source: Path | str) -> str:
 
 
 @cache
-def _say_once(line: str) -> None:
+def say_once(line: str) -> None:
+    """Print a line for the user, once in a process."""
     print(f"rlkit: {line}", file=sys.stderr)

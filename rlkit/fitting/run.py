@@ -98,7 +98,7 @@ class FitRun:
         Raises:
             SavingError: it was not saved, or cannot be read.
         """
-        return from_state(self._state["model"], self._trust)
+        return from_state(self._state["model"], self._trust, self.directory / MODEL)
 
     @property
     def about(self) -> Mapping[str, Any]:

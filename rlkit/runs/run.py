@@ -24,7 +24,6 @@ from rlkit.runs.compatibility import made_for, require_fit, without_replay
 from rlkit.runs.folder import training_config, training_name, training_values
 from rlkit.runs.record_video import record
 
-
 BUILT = ("env", "preprocess", "data", "agent", "network")
 """Nodes that are built to let an agent act."""
 
