@@ -16,7 +16,8 @@ from rlkit.core.checkpoint import CheckpointError, Store
 from rlkit.core.csv_tables import read_table
 from rlkit.core.types import Array, State, UsageError
 from rlkit.learners.kinds import kind_of
-from rlkit.learners.persistence import SavingError, from_state
+from rlkit.learners.model_names import SavingError
+from rlkit.learners.persistence import from_state
 from rlkit.runs.folder import fit_name, read_config, run_config
 from rlkit.runs.run import Run
 
@@ -73,9 +74,17 @@ class FitRun:
         """The metrics of the fitted model: ``train/accuracy``, ``test/accuracy``, ``folds/accuracy_mean`` and so on.
 
         Empty where fitting did not end.
+
+        Raises:
+            UsageError: the file holds something else.
         """
         path = self.directory / FINAL_METRICS
-        return dict(json.loads(path.read_text())) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        try:
+            return {str(name): float(value) for name, value in json.loads(path.read_text()).items()}
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+            raise UsageError(f"{path} holds no metrics: {error}") from error
 
     @property
     def has_model(self) -> bool:

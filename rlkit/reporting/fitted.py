@@ -67,7 +67,7 @@ def _ordered(names: Mapping[str, Any]) -> list[str]:
 
 def _title(name: str) -> str:
     part, _, metric = name.partition("/")
-    return f"{metric.replace('_', ' ')}, {PARTS[part]}"
+    return escape(f"{metric.replace('_', ' ')}, {PARTS[part]}")
 
 
 def _cell(metric: tuple[float, float | None] | None) -> str:

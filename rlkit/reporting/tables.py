@@ -14,7 +14,7 @@ NONE = "–"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, label: str, kind: str = "numbers") -> str:
-    """Return a table of finished HTML; the first cell of a row is its heading."""
+    """Return a table of finished HTML, all but its `label`; the first cell of a row is its heading."""
     head = "".join(f'<th scope="col">{name}</th>' for name in header)
     body = "".join(f"<tr>{_row(header, row)}</tr>" for row in rows)
     return (
