@@ -31,7 +31,7 @@ CHECKPOINTS = "checkpoints"
 FOREIGN = ("wandb", "tensorboard")
 """Folders in a run folder that others fill, with links of their own."""
 
-CHOICE = re.compile(r"[\w@./-]+")
+CHOICE = re.compile(r"\w[\w@./-]*")
 """A name of a file in conf/, or of the group and package that it is chosen for."""
 
 PACKAGES = (
