@@ -28,8 +28,8 @@ def make_tree(features: Any, classes: Any, outputs: Any, inner: dict[str, Any]) 
     _require(classes.dtype == np.intp and classes.shape == (outputs,) and classes.min() > 0, "classes")
     _require(nodes.dtype == NODE_DTYPE and nodes.ndim == 1 and inner["node_count"] == len(nodes) > 0, "nodes")
     _require(values.dtype == np.float64 and values.shape == (len(nodes), outputs, classes.max()), "values")
-    _require(type(inner["max_depth"]) is int and 0 <= inner["max_depth"] < len(nodes), "depth")
     _require_walkable(nodes["left_child"], nodes["right_child"], nodes["feature"], features)
+    _require(inner["max_depth"] == _depth(nodes["left_child"], nodes["right_child"]), "depth")
     tree = Tree(features, classes, outputs)
     tree.__setstate__({**inner, "nodes": np.ascontiguousarray(nodes), "values": np.ascontiguousarray(values)})
     return tree
@@ -71,6 +71,16 @@ def _require_walkable(left: Array, right: Array, feature: Array, features: int) 
     children = np.stack((left[inner], right[inner]))
     _require(bool(((children > inner) & (children < len(left))).all()), "child")
     _require(bool(((feature[inner] >= 0) & (feature[inner] < features)).all()), "feature")
+
+
+def _depth(left: Array, right: Array) -> int:
+    """Return the number of splits above the deepest leaf of a tree that is walkable."""
+    depth, reached = -1, np.zeros(1, np.int64)
+    while len(reached):
+        depth += 1
+        inner = reached[left[reached] != -1]
+        reached = np.unique(np.concatenate((left[inner], right[inner])))
+    return depth
 
 
 def _require(holds: bool, part: str) -> None:
