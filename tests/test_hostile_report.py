@@ -61,7 +61,9 @@ def test_every_text_of_a_configuration_is_shown_as_text(kind: str, folder: Path)
     nodes = {"run": ("agent", "env"), "fit": ("learner", "data")}[kind]
     other = Path(shutil.copytree(folder / kind, folder / f"{kind}{QUOTES}".replace("/", "")))
     for path, more in ((folder / kind, {}), (other, {"seed": 5})):
-        change(path / "config.yaml", lambda values, more=more: values | {n: marked(values[n]) for n in nodes} | more)
+        values = yaml.safe_load((path / "config.yaml").read_text())
+        values |= {node: marked(values[node]) for node in nodes} | more
+        (path / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     change(folder / kind / "config.yaml", lambda values: values | {"name": f"n{QUOTES}", "device": QUOTES})
     page_of(folder / kind, other)
 

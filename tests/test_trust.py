@@ -292,7 +292,9 @@ class TestLogsAndRecordings:
         assert main(["play", f"log={path}"]) == 2
 
     def test_every_field_of_recorded_episodes(self, tmp_path: Path) -> None:
-        steps = {name: np.zeros(2) for name in ("observation", "action", "intended", "reward", "discount")}
+        steps: dict[str, Any] = {
+            name: np.zeros(2) for name in ("observation", "action", "intended", "reward", "discount")
+        }
         steps |= {"last": np.array([False, True]), "episode": np.zeros(2, int), "final_observation": np.zeros(1)}
         np.savez(tmp_path / "part-00000.npz", **steps)
         np.savez(tmp_path / "outside.npz", **steps)

@@ -1,4 +1,4 @@
-"""Checkpoints: plain data in a folder that is safe to load from a stranger, because nothing in it can run code.
+"""Checkpoints: plain data in a folder that is safe to load from a stranger, because nothing is pickled.
 
 A checkpoint is ``state.json`` (the tree), ``arrays.npz`` (its arrays) and, for what is large and only grows,
 ``segments/<name>.npz``: a segment that the previous checkpoint already holds is linked, not written again.

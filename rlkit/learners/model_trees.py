@@ -42,7 +42,7 @@ def check_trees(estimator: Any) -> None:
         SavingError: one does not.
     """
     for tree, features in _trees(estimator):
-        _require(isinstance(features, (int, np.integer)) and features > 0, "number of features")
+        _require(isinstance(features, (int, np.integer)) and int(features) > 0, "number of features")
         arrays = [np.asarray(getattr(tree, name)) for name in PER_NODE if hasattr(tree, name)]
         _require(all(len(array) == len(arrays[0]) > 0 for array in arrays), "arrays of different lengths")
         _require(getattr(tree, "n_features", features) == features, "number of features")
