@@ -18,7 +18,7 @@ from rlkit.learners.datasets.demonstrations import read_episodes
 from rlkit.learners.datasets.demonstrations.rows import balanced, require_made_for, split_by_episode
 from rlkit.learners.estimators.epochs import OnEpoch
 from rlkit.learners.kinds import kind_of
-from rlkit.learners.persistence import from_state, to_state
+from rlkit.learners.persistence import from_state, packages_of, to_state
 from rlkit.learners.pipeline import chained
 from rlkit.learners.scores import scores
 from rlkit.learners.splits import Split
@@ -167,7 +167,7 @@ class Cloning:
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
-        self.model = None if state["model"] is None else from_state(state["model"])
+        self.model = None if state["model"] is None else from_state(state["model"], packages_of(self._pipeline))
         self._rng.bit_generator.state = state["rng"]
 
 

@@ -127,31 +127,41 @@ def fit(*overrides: str, **keys: Any) -> FitRun:
     return launch.start(_request("fit", overrides, keys, {}))
 
 
-def load(directory: Path | str) -> Run | FitRun:
+def load(directory: Path | str, trust: str | Sequence[str] | None = None) -> Run | FitRun:
     """Return the run in a folder, as `train` or `fit` returned it.
+
+    Args:
+        directory: the folder.
+        trust: a package, or several, whose classes the folder may name, beside those of rlkit and installed plugins.
 
     Raises:
         UsageError: there is none.
     """
     from rlkit.fitting.run import opened
 
-    return opened(directory)
+    return opened(directory, trust)
 
 
-def report(*directories: Path | str, out: Path | str = "report.html", video_mb: float = 20.0) -> Path:
+def report(
+    *directories: Path | str,
+    out: Path | str = "report.html",
+    video_mb: float = 20.0,
+    trust: str | Sequence[str] | None = None,
+) -> Path:
     """Write one HTML page that compares runs, like ``rlkit report``, and return its path.
 
     Args:
         directories: run folders; those that differ only in their seed form a group.
         out: the page; one that is there is replaced.
         video_mb: megabytes of videos inside the page; what is beyond is linked.
+        trust: a package, or several, that the shown commands may name, beside what rlkit and installed plugins name.
 
     Raises:
         UsageError: a folder is not a run, or `out` cannot be written.
     """
     from rlkit.reporting.page import write
 
-    return write(directories, out, video_mb)[0]
+    return write(directories, out, video_mb, trust=trust)[0]
 
 
 def defaults(name: str) -> Any:

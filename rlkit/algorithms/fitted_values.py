@@ -95,4 +95,4 @@ class RegressedValues:
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
-        self._models = read_models(state["models"])
+        self._models = read_models(state["models"], self._estimator)

@@ -11,6 +11,7 @@ from omegaconf import MISSING, DictConfig
 from rlkit.config import injection
 from rlkit.config.instantiate import plain
 from rlkit.config.schemas import FitConfig, TrainConfig, Vectorization
+from rlkit.config.trust import Trust, packages, require_literal
 from rlkit.config.typed import typed
 
 C = TypeVar("C")
@@ -49,6 +50,7 @@ class AgentConfig:
     total_steps: int
     run_dir: str | None
     environment: EnvironmentConfig
+    trust: Trust = ()  # of the files that it reads
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class TrainRunConfig(TrainConfig):
             self.total_steps,
             self.run_dir,
             self.environment,
+            packages(self.trust),
         )
 
 
@@ -96,9 +99,10 @@ def requested(kind: type[C], config: DictConfig, choices: Mapping[str, str]) -> 
     Name and folder are those that the user typed, or "".
 
     Raises:
-        UsageError: a key is missing, or a value has the wrong type.
+        UsageError: a key is missing, a value has the wrong type, or looks like an interpolation.
     """
     values = plain(config)
+    require_literal(values, "this command")
     named = {key: values[key] or "" for key in ("name", "run_dir")}
     chosen = {key: value for key, value in choices.items() if not key.startswith("hydra/")}
     return typed(kind, {**values, **named, "choices": chosen, "from_run": injection.shown(values)[0]})

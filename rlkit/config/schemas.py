@@ -86,6 +86,7 @@ class TrainConfig:
     name: str | None = None
     run_dir: str | None = None
     resume: str | None = None
+    trust: Any = None
     seed: int = MISSING
     device: str = MISSING
     threads: int = MISSING
@@ -117,6 +118,7 @@ class RunConfig:
     seed: int = MISSING
     device: str | None = None
     threads: int = MISSING
+    trust: Any = None
     output: Output = MISSING
 
 
@@ -162,6 +164,7 @@ class MatchConfig:
     out: str | None = None
     seed: int = MISSING
     threads: int = MISSING
+    trust: Any = None
     output: Output = MISSING
 
 
@@ -176,6 +179,7 @@ class AnalyseConfig:
     checkpoint: str = MISSING
     seed: int = MISSING
     threads: int = MISSING
+    trust: Any = None
     output: Output = MISSING
 
 
@@ -210,6 +214,7 @@ class PredictConfig:
     probabilities: bool = MISSING
     at: int = MISSING
     threads: int = MISSING
+    trust: Any = None
     output: Output = MISSING
 
 
@@ -242,6 +247,7 @@ class ReportConfig:
     runs: list[str] = field(default_factory=list)
     out: str = MISSING
     video_mb: float = MISSING
+    trust: Any = None
     output: Output = MISSING
 
 

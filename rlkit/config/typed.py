@@ -53,7 +53,7 @@ def _value(kind: Any, value: Any, path: str) -> Any:
 
 
 def _choice(kind: type[Enum], value: Any, path: str) -> Enum:
-    if value not in kind.__members__:
+    if not isinstance(value, str) or value not in kind.__members__:
         raise UsageError(f"{path} is {value}; there is: {', '.join(kind.__members__)}")
     return kind[value]
 

@@ -1,4 +1,4 @@
-"""Checkpoints: plain data in a folder that is safe to load from a stranger, because nothing in it can run code.
+"""Checkpoints: plain data in a folder that is safe to load from a stranger, because nothing is pickled.
 
 A checkpoint is ``state.json`` (the tree), ``arrays.npz`` (its arrays) and, for what is large and only grows,
 ``segments/<name>.npz``: a segment that the previous checkpoint already holds is linked, not written again.
@@ -24,6 +24,9 @@ import numpy as np
 from rlkit.core.types import Array, RunError, State
 
 FORMAT = "rlkit-checkpoint-1"
+STEP = re.compile(r"0|[1-9][0-9]*")
+"""The name of a checkpoint's folder."""
+
 LONGEST_HEADER = 1_000_000
 """Maximum length of an array's header: a structured array has a field for each leaf of a tree."""
 
@@ -55,11 +58,7 @@ class Store:
 
     def steps(self) -> list[int]:
         """Return the steps of the complete checkpoints, oldest first."""
-        if not self.directory.is_dir():
-            return []
-        return sorted(
-            int(path.name) for path in self.directory.iterdir() if path.name.isdigit() and _has_manifest(path)
-        )
+        return sorted(int(path.name) for path in self._folders() if _has_manifest(path))
 
     def save(self, step: int, state: State) -> Path:
         """Write a checkpoint and drop the oldest beyond `keep`.
@@ -118,9 +117,9 @@ class Store:
     def drop_after(self, step: int) -> None:
         """Delete the checkpoints after `step`, and the remains of interrupted saves."""
         for folder in self.directory.glob(".tmp-*"):
-            shutil.rmtree(folder)
-        for path in self.directory.iterdir() if self.directory.is_dir() else ():
-            if path.name.isdigit() and int(path.name) > step:
+            shutil.rmtree(folder, ignore_errors=folder.is_symlink())
+        for path in self._folders():
+            if int(path.name) > step:
                 shutil.rmtree(path)
 
     def retain(self, steps: Container[int]) -> None:
@@ -130,10 +129,15 @@ class Store:
                 shutil.rmtree(self.directory / str(step))
 
     def _incomplete(self) -> list[Path]:
-        if not self.directory.is_dir():
-            return []
-        unnamed = [path for path in self.directory.iterdir() if path.name.isdigit() and not _has_manifest(path)]
+        unnamed = [path for path in self._folders() if not _has_manifest(path)]
         return sorted([*self.directory.glob(".tmp-*"), *unnamed])
+
+    def _folders(self) -> list[Path]:
+        """Return the folders of checkpoints, complete or not; links are none: what they point to is not the run's."""
+        if self.directory.is_symlink() or not self.directory.is_dir():
+            return []
+        named = (path for path in self.directory.iterdir() if STEP.fullmatch(path.name))
+        return [path for path in named if path.is_dir() and not path.is_symlink()]
 
     def _previous(self, step: int) -> Path | None:
         before = [known for known in self.steps() if known < step]

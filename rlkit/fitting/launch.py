@@ -25,7 +25,7 @@ from rlkit.fitting.session import Outcome, described, fit
 from rlkit.learners.datasets import Dataset
 from rlkit.learners.datasets.load import load_data
 from rlkit.learners.kinds import require_fit
-from rlkit.learners.persistence import proven, to_state
+from rlkit.learners.persistence import packages_of, proven, to_state
 from rlkit.learners.pipeline import chained
 from rlkit.runs.callbacks import Callbacks, ending, joined, notify
 from rlkit.runs.folder import fit_name, identity, locked, placed, write_folder
@@ -114,7 +114,7 @@ def _fit(config: FitRunConfig, data: Dataset, pipeline: Any, kind: str, notes: l
             say(line)
         outcome = fit(pipeline, kind, data, config, callbacks)
         _finish(config, data, outcome, callbacks, say)
-    return FitRun(directory)
+    return FitRun(directory, packages_of(outcome.pipeline))
 
 
 def _finish(

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from rlkit.config.run_config import FitRunConfig
+from rlkit.config.trust import packages
 from rlkit.core.checkpoint import CheckpointError, Store
 from rlkit.core.csv_tables import read_table
 from rlkit.core.types import Array, State, UsageError
 from rlkit.learners.kinds import kind_of
-from rlkit.learners.persistence import SavingError, from_state
+from rlkit.learners.model_names import SavingError
+from rlkit.learners.persistence import from_state
 from rlkit.runs.folder import fit_name, read_config, run_config
 from rlkit.runs.run import Run
 
@@ -35,13 +37,18 @@ class FitRun:
         config: the same, typed.
     """
 
-    def __init__(self, directory: Path | str):
+    def __init__(self, directory: Path | str, trust: Any = None):
         """Open the folder of a fit run.
+
+        Args:
+            directory: the folder.
+            trust: a package, or a list of them, whose classes the model may name (`rlkit.learners.persistence`).
 
         Raises:
             UsageError: it is not there, or not of `rlkit fit`.
         """
         self.directory = Path(directory)
+        self._trust = packages(trust)
         self.values = read_config(self.directory)
         if "learner" not in self.values:
             raise UsageError(f"{directory} is a run of rlkit train; rlkit eval and rlkit play take it")
@@ -67,9 +74,17 @@ class FitRun:
         """The metrics of the fitted model: ``train/accuracy``, ``test/accuracy``, ``folds/accuracy_mean`` and so on.
 
         Empty where fitting did not end.
+
+        Raises:
+            UsageError: the file holds something else.
         """
         path = self.directory / FINAL_METRICS
-        return dict(json.loads(path.read_text())) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        try:
+            return {str(name): float(value) for name, value in json.loads(path.read_text()).items()}
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+            raise UsageError(f"{path} holds no metrics: {error}") from error
 
     @property
     def has_model(self) -> bool:
@@ -92,7 +107,7 @@ class FitRun:
         Raises:
             SavingError: it was not saved, or cannot be read.
         """
-        return from_state(self._state["model"])
+        return from_state(self._state["model"], self._trust, self.directory / MODEL)
 
     @property
     def about(self) -> Mapping[str, Any]:
@@ -115,13 +130,13 @@ class FitRun:
         return named(self.model.predict(X), classes)
 
 
-def opened(directory: Path | str) -> Run | FitRun:
-    """Return the run in a folder, of `rlkit train` or of `rlkit fit`.
+def opened(directory: Path | str, trust: Any = None) -> Run | FitRun:
+    """Return the run in a folder, of `rlkit train` or of `rlkit fit`; it may name classes of the packages `trust`.
 
     Raises:
         UsageError: there is none.
     """
-    return FitRun(directory) if "learner" in read_config(Path(directory)) else Run(directory)
+    return FitRun(directory, trust) if "learner" in read_config(Path(directory)) else Run(directory, trust)
 
 
 def named(predicted: Array, classes: Any) -> Array:

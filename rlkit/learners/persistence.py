@@ -1,33 +1,30 @@
 """Fitted estimators as plain data: the class, the constructor's parameters, and what was learned.
 
 Nothing is pickled. A state holds arrays, numbers, text and containers of them, sparse matrices, nested estimators, and
-records (NamedTuples and dataclasses) of these, so that a model from a stranger cannot run code: only estimators and
-records are built when it is read. What an estimator keeps for itself (a leading underscore) and is no plain data is
-left out; `proven` shows that it was not needed.
+records (NamedTuples and dataclasses) of these, so that a model from a stranger cannot run code: reading it imports only
+what `rlkit.learners.model_names` allows. What an estimator keeps for itself (a leading underscore) and is no plain data
+is left out; `proven` shows that it was not needed.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from rlkit.core.types import RunError, State
+from rlkit.config.trust import Trust, say_once
+from rlkit.core.types import State
+from rlkit.learners import model_names
+from rlkit.learners.model_names import KIND, SavingError, is_record, may_be_called, name_of, trusted_names
+from rlkit.learners.model_reading import TYPES, Reader
 
-KIND = "__kind__"
-TYPES: Mapping[str, type] = {kind.__name__: kind for kind in (bool, int, float, str, object, bytes)}
 LONG = 50
 """Lists of so many floats, such as the costs of epochs, become arrays."""
-
-
-class SavingError(RunError):
-    """An estimator that cannot be saved as plain data: the message names the part that is not."""
 
 
 def to_state(estimator: Any) -> State:
@@ -39,13 +36,36 @@ def to_state(estimator: Any) -> State:
     return _estimator(estimator, type(estimator).__name__)
 
 
-def from_state(state: State) -> Any:
+def from_state(state: State, trust: Trust = (), source: Path | None = None) -> Any:
     """Return the estimator that `to_state` made plain.
 
+    Args:
+        state: plain data.
+        trust: packages whose estimators, records and modules it may name, beside those of rlkit, scikit-learn, torch
+            and installed plugins.
+        source: a file of somebody else, to which a line is printed for each class of other packages; None: no lines.
+
     Raises:
-        SavingError: it names a class that is not there, or is no estimator.
+        SavingError: it names what it may not name or what is not there, or is damaged.
     """
-    return _read(state)
+    if source is not None:
+        for name, owner in trusted_names(state, trust).items():
+            say_once(f"{source} names {name} ({owner})")
+    try:
+        return Reader(trust).read(state)
+    except (TypeError, ValueError, LookupError, AttributeError, RecursionError, MemoryError, OverflowError) as error:
+        raise SavingError(f"the model cannot be read: {type(error).__name__}: {error}") from error
+
+
+def packages_of(estimator: Any) -> tuple[str, ...]:
+    """Return the packages of other people that an estimator's class and parameters come from.
+
+    Its configuration was allowed to name them, so a state of its kind may, too.
+    """
+    try:
+        return model_names.packages_of(to_state(estimator))
+    except SavingError:
+        return ()
 
 
 def proven(estimator: Any, state: State, predict: Callable[[Any], Any]) -> State:
@@ -61,7 +81,7 @@ def proven(estimator: Any, state: State, predict: Callable[[Any], Any]) -> State
     """
     name = type(estimator).__name__
     try:
-        same = np.array_equal(predict(from_state(state)), predict(estimator))
+        same = np.array_equal(predict(from_state(state, model_names.packages_of(state))), predict(estimator))
     except Exception as error:  # whatever an estimator raises that lacks a part of itself
         left_out = ", ".join(_left_out(estimator)) or "nothing"
         raise SavingError(
@@ -90,15 +110,16 @@ def _estimator(estimator: Any, path: str) -> State:
     kept = {name: value for name, value in fitted.items() if not name.startswith("_") or _is_plain(value)}
     return {
         KIND: "estimator",
-        "class": _name_of(type(estimator)),
+        "class": name_of(type(estimator)),
         "params": {name: _parameter(name, value, path) for name, value in params.items()},
         "fitted": {name: _plain(value, f"{path}.{name}") for name, value in kept.items()},
     }
 
 
 def _parameter(name: str, value: Any, path: str) -> Any:
-    # A generator is needed only to fit again; each member of an ensemble has one.
-    return None if name == "random_state" and not _is_plain(value) else _plain(value, f"{path}.{name}")
+    # They are needed only to fit again: each member of an ensemble has a generator, and a pipeline may have a cache.
+    is_left_out = (name == "random_state" and not _is_plain(value)) or (name == "memory" and not isinstance(value, int))
+    return None if is_left_out else _plain(value, f"{path}.{name}")
 
 
 def _plain(value: Any, path: str) -> Any:
@@ -137,11 +158,11 @@ def _special(value: Any, path: str) -> Any:
         return _type(value, path)
     if isinstance(value, np.ufunc):
         return _tagged("ufunc", value.__name__)
-    if isinstance(value, FunctionType) and _may_be_called(value) and "<" not in value.__qualname__:
-        return _tagged("callable", _name_of(value))
-    if isinstance(value, partial):
-        return _tagged("partial", _plain([list(value.args), value.keywords], path), callable=_name_of(value.func))
-    if _is_record(type(value)):
+    if isinstance(value, FunctionType) and may_be_called(value):
+        return _tagged("callable", name_of(value))
+    if isinstance(value, partial) and may_be_called(value.func):
+        return _tagged("partial", _plain([list(value.args), value.keywords], path), callable=name_of(value.func))
+    if is_record(type(value)):
         return _record(value, path)
     if _is_tree(value):
         _, arguments, state = value.__reduce__()
@@ -188,153 +209,13 @@ def _type(value: type, path: str) -> State:
         return _tagged("type", value.__name__)
     if TYPES.get(value.__name__) is value:
         return _tagged("type", value.__name__)
-    if _may_be_called(value):
-        return _tagged("callable", _name_of(value))
+    if may_be_called(value):
+        return _tagged("callable", name_of(value))
     raise SavingError(f"{path} is the class {value.__name__}, which is no plain data: the model cannot be saved")
-
-
-def _is_record(kind: type) -> bool:
-    return dataclasses.is_dataclass(kind) or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
 
 
 def _record(value: Any, path: str) -> State:
     named = hasattr(value, "_asdict")
     names = value._fields if named else [field.name for field in dataclasses.fields(value) if field.init]
     parts = {name: _plain(getattr(value, name), f"{path}.{name}") for name in names}
-    return _tagged("record", parts, **{"class": _name_of(type(value))})
-
-
-def _may_be_called(value: Any) -> bool:
-    """Return whether a model may name a callable: one of rlkit, or a module or optimizer of torch, whoever made it."""
-    if value.__module__.partition(".")[0] == "rlkit":
-        return True
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, type) and issubclass(value, (torch.nn.Module, torch.optim.Optimizer))
-
-
-def _name_of(value: Any) -> str:
-    return f"{value.__module__}:{value.__qualname__}"
-
-
-def _located(name: str) -> Any:
-    module, _, qualname = name.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in qualname.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise SavingError(f"the model needs {name}, which cannot be imported: {error}; install its package") from error
-    return found
-
-
-def _read(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(_read, value))
-    if not isinstance(value, dict):
-        return value
-    if KIND not in value:
-        return {key: _read(inner) for key, inner in value.items()}
-    if value[KIND] == "estimator":
-        return _read_estimator(value)
-    reader = READERS.get(value[KIND])
-    if reader is None:
-        raise SavingError(f"the model holds a {value[KIND]!r}, which this version does not know: install a newer rlkit")
-    return reader(value)
-
-
-def _read_estimator(state: State) -> Any:
-    from sklearn.base import BaseEstimator
-
-    kind = _located(state["class"])
-    if not (isinstance(kind, type) and issubclass(kind, BaseEstimator)):
-        raise SavingError(f"the model names {state['class']}, which is no estimator; it is not one of rlkit's")
-    made = kind(**{name: _read(inner) for name, inner in state["params"].items()})
-    vars(made).update({name: _read(inner) for name, inner in state["fitted"].items()})
-    return made
-
-
-def _read_objects(state: State) -> Any:
-    array = np.empty(len(state["value"]), dtype=object)
-    array[:] = [_read(item) for item in state["value"]]
-    return array.reshape(state["shape"])
-
-
-def _read_sparse(state: State) -> Any:
-    from scipy import sparse
-
-    parts, (form, _, kind) = state["value"], state["format"].partition("_")
-    if form not in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil") or kind not in ("array", "matrix"):
-        raise SavingError(f"the model holds a {state['format']}, which is no sparse matrix")
-    made = sparse.csr_array if kind == "array" else sparse.csr_matrix
-    rows = made((parts["data"], parts["indices"], parts["indptr"]), shape=tuple(state["shape"]))
-    return rows.asformat(form)
-
-
-def _read_type(state: State) -> type:
-    name = state["value"]
-    found = TYPES.get(name) or getattr(np, name, None)
-    if not isinstance(found, type):
-        raise SavingError(f"the model names the type {name}, which is none of numbers")
-    return found
-
-
-def _read_record(state: State) -> Any:
-    kind = _located(state["class"])
-    if not (isinstance(kind, type) and _is_record(kind)):
-        raise SavingError(f"the model names {state['class']}, which is no record; it is not one of rlkit's")
-    return kind(**{name: _read(inner) for name, inner in state["value"].items()})
-
-
-def _read_callable(state: State) -> Any:
-    return _callable(state["value"])
-
-
-def _callable(name: str) -> Any:
-    found = _located(name)
-    if not _may_be_called(found):
-        raise SavingError(f"the model names {name}, which is neither rlkit's nor a module or optimizer of torch")
-    return found
-
-
-def _read_partial(state: State) -> Any:
-    arguments, keywords = map(_read, state["value"])
-    return partial(_callable(state["callable"]), *arguments, **keywords)
-
-
-def _read_ufunc(state: State) -> Any:
-    found = getattr(np, state["value"], None)
-    if not isinstance(found, np.ufunc):
-        raise SavingError(f"the model names {state['value']}, which is no function of NumPy on arrays")
-    return found
-
-
-def _read_tree(state: State) -> Any:
-    from sklearn.tree._tree import Tree
-
-    features, classes, outputs, inner = map(_read, state["value"])
-    tree = Tree(features, classes, outputs)
-    tree.__setstate__(inner)
-    return tree
-
-
-def _read_sequence(make: Callable[[Sequence[Any]], Any]) -> Callable[[State], Any]:
-    return lambda state: make([_read(item) for item in state["value"]])
-
-
-READERS: Mapping[str, Callable[[State], Any]] = {
-    "mapping": _read_sequence(dict),
-    "floats": lambda state: state["value"].tolist(),
-    "number": lambda state: np.dtype(state["dtype"]).type(state["value"]),
-    "set": _read_sequence(set),
-    "frozenset": _read_sequence(frozenset),
-    "slice": lambda state: slice(*state["value"]),
-    "dtype": lambda state: np.dtype(state["value"]),
-    "type": _read_type,
-    "ufunc": _read_ufunc,
-    "callable": _read_callable,
-    "partial": _read_partial,
-    "objects": _read_objects,
-    "sparse": _read_sparse,
-    "record": _read_record,
-    "tree": _read_tree,
-}
+    return _tagged("record", parts, **{"class": name_of(type(value))})

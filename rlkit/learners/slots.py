@@ -13,7 +13,7 @@ import numpy as np
 
 from rlkit.core.types import Array, RunError, State, UsageError
 from rlkit.learners.kinds import kind_of
-from rlkit.learners.persistence import from_state, proven, to_state
+from rlkit.learners.persistence import from_state, packages_of, proven, to_state
 
 TRIED_ROWS = 64
 """Rows that an estimator is tried on: enough for a tree of neighbors to be built."""
@@ -86,6 +86,7 @@ def models_state(models: list[Any]) -> list[State | None]:
     return [None if model is None else to_state(model) for model in models]
 
 
-def read_models(states: list[State | None]) -> list[Any]:
-    """Return what `models_state` made plain."""
-    return [None if state is None else from_state(state) for state in states]
+def read_models(states: list[State | None], estimator: Any) -> list[Any]:
+    """Return what `models_state` made plain of fitted copies of `estimator`."""
+    trust = packages_of(estimator)
+    return [None if state is None else from_state(state, trust) for state in states]

@@ -79,7 +79,7 @@ def _stage(config: DictConfig, choices: Choices) -> Stage:
     if (config.run is None) == (config.env is None):
         raise UsageError("record=true needs either run=<a run folder> or env=<an environment>, not both")
     if config.run is not None:
-        run = Run(config.run)
+        run = Run(config.run, config.trust)
         run.use_threads(config.threads)
         settings = run.config.eval
         epsilon = settings.epsilon if config.epsilon is None else config.epsilon

@@ -12,13 +12,14 @@ from omegaconf import OmegaConf
 
 from rlkit.config import instantiate
 from rlkit.config.compose import composed
+from rlkit.config.trust import Trust, require_allowed
 from rlkit.core.types import UsageError
 from rlkit.reporting.groups import flat
 
 OWN = ("seed", "name", "run_dir", "output")
 """Keys that each run has for itself: the seed is appended, the others do not change what is learned."""
 
-RECORDS = ("choices", "resume", "from_run")
+RECORDS = ("choices", "resume", "trust", "from_run")
 """Keys that say how a configuration came about; no command sets them again."""
 
 PLAIN_WORD = re.compile(r"[A-Za-z_][\w./-]*|\d+x\d+")
@@ -56,7 +57,9 @@ class Composed(NamedTuple):
 class Commands:
     """Finds the commands of runs; what was composed once is not composed again."""
 
-    def __init__(self) -> None:
+    def __init__(self, trust: Trust = ()) -> None:
+        """Show commands that name only what a file may name, packages in `trust` included."""
+        self._trust = trust
         self._composed: dict[tuple[str, ...], Composed] = {}
         self._found: dict[str, RunCommand] = {}
 
@@ -73,6 +76,8 @@ class Commands:
         if values["choices"].get("experiment") not in (None, "None"):
             words.insert(0, f"experiment={values['choices']['experiment']}")
         try:
+            # Who reads the page may paste the command.
+            require_allowed(values, "config.yaml", self._trust)
             words += _required(values, verb, words)
             words += _choices(values, self._compose(verb, words))
             # What refers to another value is right when that one is; only then is it looked at for its own sake.

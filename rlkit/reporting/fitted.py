@@ -67,7 +67,7 @@ def _ordered(names: Mapping[str, Any]) -> list[str]:
 
 def _title(name: str) -> str:
     part, _, metric = name.partition("/")
-    return f"{metric.replace('_', ' ')}, {PARTS[part]}"
+    return escape(f"{metric.replace('_', ' ')}, {PARTS[part]}")
 
 
 def _cell(metric: tuple[float, float | None] | None) -> str:
@@ -111,7 +111,7 @@ def runs(group: Group) -> str:
     rows = [
         [
             f'<span title="{escape(str(run.directory))}">{tables.breakable(run.directory.name)}</span>',
-            str(run.config.seed),
+            str(run.values["seed"]),
             *(_cell(one.get(name)) for name in names),
             tables.number(_seconds(run)),
         ]

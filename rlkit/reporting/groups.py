@@ -44,7 +44,7 @@ class Group(NamedTuple):
     @property
     def seeds(self) -> list[int]:
         """The seed of each run."""
-        return [run.config.seed for run in self.runs]
+        return [run.values["seed"] for run in self.runs]
 
 
 def open_runs(directories: Sequence[Path | str]) -> list[AnyRun]:
@@ -93,10 +93,10 @@ def _each_seed_once(runs: Sequence[AnyRun]) -> tuple[list[AnyRun], list[tuple[An
     """Return one run of each seed, by seed, and each of the others with the one that counts in its place."""
     kept: dict[int, AnyRun] = {}
     for run in runs:
-        seed = run.config.seed
+        seed = run.values["seed"]
         if seed not in kept or last_step(run) > last_step(kept[seed]):
             kept[seed] = run
-    others = [(run, one) for run in runs if (one := kept[run.config.seed]) is not run]
+    others = [(run, one) for run in runs if (one := kept[run.values["seed"]]) is not run]
     return [kept[seed] for seed in sorted(kept)], others
 
 
@@ -175,4 +175,4 @@ def _labels(members: Sequence[Sequence[AnyRun]]) -> list[str]:
 def _base_name(runs: Sequence[AnyRun]) -> str:
     default = runs[0].default_name
     named = len(runs) == 1 and not runs[0].name.startswith(default)
-    return runs[0].name if named else default.removesuffix(f"_s{runs[0].config.seed}")
+    return runs[0].name if named else default.removesuffix(f"_s{runs[0].values['seed']}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from html import escape
 from pathlib import Path
@@ -35,7 +35,8 @@ class Media:
 
     def plots(self, run: AnyRun) -> str:
         """Return the plots in a run folder."""
-        paths = [path for path in sorted(run.directory.rglob("*.png")) if not _foreign(path, run.directory)]
+        found = (path for path in sorted(run.directory.rglob("*.png")) if not _foreign(path, run.directory))
+        paths = _own_files(found, run.directory)
         return "".join(self._plot(path, run) for path in paths)
 
     def videos(self, run: Run) -> str:
@@ -78,8 +79,15 @@ def video_paths(run: Run) -> list[Path]:
     # Beside the folder of runs that this one lies in, wherever the command is given.
     own = run.directory.resolve().parent.parent / run.videos
     folder = own if own.is_dir() else run.videos
-    paths: Sequence[Path] = sorted([*folder.glob("[!.]*.mp4"), *run.directory.glob("*.mp4")], reverse=True)
+    own_videos = _own_files(folder.glob("[!.]*.mp4"), folder.parent)
+    paths = sorted([*own_videos, *_own_files(run.directory.glob("*.mp4"), run.directory)], reverse=True)
     return sorted(paths, key=lambda path: not path.name.startswith("best"))
+
+
+def _own_files(paths: Iterable[Path], folder: Path) -> list[Path]:
+    """Return the files in a folder, without links that lead out of it: the page would hold what they point to."""
+    root = folder.resolve()
+    return [path for path in paths if path.is_file() and path.resolve().is_relative_to(root)]
 
 
 def _poster(path: Path) -> str:

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from rlkit.config.trust import packages
 from rlkit.core.types import UsageError
 from rlkit.reporting import fitted, tables
 from rlkit.reporting.chart import chart
@@ -40,11 +41,16 @@ pages.</p>"""
 
 
 def write(
-    directories: Sequence[Path | str], out: Path | str, video_mb: float, say: Callable[[str], None] = lambda line: None
+    directories: Sequence[Path | str],
+    out: Path | str,
+    video_mb: float,
+    say: Callable[[str], None] = lambda line: None,
+    trust: Any = None,
 ) -> tuple[Path, list[dict[str, Any]]]:
     """Write the report of run folders to `out`; return its path and what it says of each group as plain data.
 
-    `say` is called with a line for each run, or part of one, that does not count.
+    `say` is called with a line for each run, or part of one, that does not count. The commands that train runs again
+    are shown where these name only what a file may name, packages in `trust` included.
 
     Raises:
         UsageError: a folder is not a run, or `out` cannot be written.
@@ -56,7 +62,7 @@ def write(
         raise UsageError(f"out={path} is a folder; name a file, e.g. out={path / 'report.html'}")
     groups = grouped(open_runs(directories))
     scores = {group.number: group_score(group) for group in groups if not group.fitted}
-    page = render(groups, scores, Media(path, video_mb * 1e6))
+    page = render(groups, scores, Media(path, video_mb * 1e6), Commands(packages(trust)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")
@@ -67,14 +73,14 @@ def write(
     return path, [fitted.as_json(group) if group.fitted else as_json(group, scores[group.number]) for group in groups]
 
 
-def render(groups: Sequence[Group], scores: Mapping[int, GroupScore], media: Media) -> str:
+def render(groups: Sequence[Group], scores: Mapping[int, GroupScore], media: Media, commands: Commands) -> str:
     """Return the whole page; `scores` has those of groups whose agent was trained, by their number."""
     trained = [group for group in groups if not group.fitted]
     of_fits = [group for group in groups if group.fitted]
     of_agents = [*_panels(trained), *_table(trained, [scores[group.number] for group in trained])] if trained else []
     of_learners = [*fitted.panels(_by_environment(of_fits))] if of_fits else []
     body = "\n".join([*_head(groups), *of_agents, *of_learners, *_settings(groups)])
-    details = "\n".join(_details(groups, scores, media))
+    details = "\n".join(_details(groups, scores, media, commands))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -180,8 +186,9 @@ def _settings(groups: Sequence[Group]) -> Iterator[str]:
         yield f"<details><summary>{said}</summary>{tables.settings(groups, partial, said)}</details>"
 
 
-def _details(groups: Sequence[Group], scores: Mapping[int, GroupScore], media: Media) -> Iterator[str]:
-    commands = Commands()
+def _details(
+    groups: Sequence[Group], scores: Mapping[int, GroupScore], media: Media, commands: Commands
+) -> Iterator[str]:
     yield "<h2>Runs</h2>"
     for group in groups:
         runs = fitted.runs(group) if group.fitted else tables.runs(group, scores[group.number])

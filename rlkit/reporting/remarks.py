@@ -25,7 +25,7 @@ def of_copies(groups: Sequence[Group]) -> Iterator[str]:
     for group in groups:
         for copy, kept in group.copies:
             yield (
-                f"{copy.directory} has the settings and the seed {kept.config.seed} of {kept.directory}: they count "
+                f"{copy.directory} has the settings and the seed {kept.values['seed']} of {kept.directory}: they count "
                 "once"
             )
 

@@ -14,7 +14,7 @@ NONE = "–"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, label: str, kind: str = "numbers") -> str:
-    """Return a table of finished HTML; the first cell of a row is its heading."""
+    """Return a table of finished HTML, all but its `label`; the first cell of a row is its heading."""
     head = "".join(f'<th scope="col">{name}</th>' for name in header)
     body = "".join(f"<tr>{_row(header, row)}</tr>" for row in rows)
     return (
@@ -110,10 +110,10 @@ def runs(group: Group, score: GroupScore) -> str:
     rows = [
         [
             f'<span title="{escape(str(run.directory))}">{breakable(run.directory.name)}</span>',
-            str(run.config.seed),
+            str(run.values["seed"]),
             _at(one.last),
             _at(one.best),
-            _progress(one, run.config.total_steps),
+            _progress(one, run.values["total_steps"]),
             number(one.steps_per_second),
         ]
         for run, one in zip(group.runs, score.runs, strict=True)

@@ -200,7 +200,8 @@ def make_agent(
     classification or regression), `image_shape` (of observations that are images, else None), `model` (for planners:
     returns the `rlkit.planning.mdp.FiniteMDP` that the environment is; see `rlkit.planning.mdp.model_of`),
     `search_model` (returns the `rlkit.planning.search.Model` of it; see `rlkit.planning.search.model_of`), `fresh` (the
-    agent begins; else a checkpoint is about to fill it) and `learns` (else it is only to act).
+    agent begins; else a checkpoint is about to fill it), `learns` (else it is only to act) and `trust` (packages that
+    the files of other runs may name; see `rlkit.config.trust`).
     """
     context: Context = {
         "observation_space": lambda path: env.observation_space,
@@ -216,6 +217,7 @@ def make_agent(
         "learns": lambda path: learns,
         "on_epoch": lambda path: on_epoch,
         "threads": lambda path: config.threads,
+        "trust": lambda path: config.trust,
         "task": lambda path: _task(env.action_space),
         "image_shape": lambda path: env.observation_space.shape if _is_image(env.observation_space) else None,
         "model": lambda path: functools.partial(_model, config.environment),

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import platform
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import yaml
 
 from rlkit.config.messages import nearest
 from rlkit.config.run_config import FitRunConfig, TrainRunConfig
+from rlkit.config.trust import require_literal
 from rlkit.config.typed import plain_data, typed
 from rlkit.core.distribution import DISTRIBUTION
 from rlkit.core.types import UsageError
@@ -25,6 +27,12 @@ C = TypeVar("C")
 
 CHECKPOINTS = "checkpoints"
 """The folder of a run's checkpoints in its own."""
+
+FOREIGN = ("wandb", "tensorboard")
+"""Folders in a run folder that others fill, with links of their own."""
+
+CHOICE = re.compile(r"\w[\w@./-]*")
+"""A name of a file in conf/, or of the group and package that it is chosen for."""
 
 PACKAGES = (
     "numpy",
@@ -90,8 +98,9 @@ def placed(name: str, run_dir: str, default: str) -> tuple[str, Path]:
         default: the name of a run without one.
 
     Raises:
-        UsageError: the folder is there, and a name or folder was typed.
+        UsageError: the folder is there, and a name or folder was typed, or the name leads out of the folder of runs.
     """
+    _require_name(name, f"name={name}")
     directory = claim(name or default, run_dir or None, explicit=bool(run_dir) or name not in ("", default))
     return (name or default) if run_dir else directory.name, directory
 
@@ -152,21 +161,51 @@ def write_folder(directory: Path, values: Mapping[str, Any]) -> None:
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """Return the config.yaml of a run folder.
+    """Return the config.yaml of a run folder, which may be somebody else's.
 
     Raises:
-        UsageError: there is none, or it is not one of rlkit's.
+        UsageError: there is none, it is not one of rlkit's, or it or a link in the folder leads out of the folder.
     """
     path = directory / "config.yaml"
     if not path.is_file():
         known = [folder.parent.name for folder in sorted(directory.parent.glob("*/config.yaml"))]
         raise UsageError(f"there is no run {directory} (no config.yaml in it){nearest(directory.name, known)}")
+    _require_own_files(directory)
     try:
         values = yaml.safe_load(path.read_text())
         pair = ("learner", "data") if "learner" in values else ("agent", "env")
-        return {**values, **{key: values[key] for key in ("name", *pair)}}
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+        values = {**values, **{key: values[key] for key in ("name", *pair)}}
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, OSError, RecursionError) as error:
         raise UsageError(f"{path} is not the configuration of an rlkit run: {type(error).__name__}: {error}") from error
+    require_literal(values, path)
+    _require_name(values["name"], f"{path}: name {values['name']!r}")
+    _require_choices(values.get("choices"), path)
+    return values
+
+
+def _require_name(name: Any, shown: str) -> None:
+    """Refuse a name of a run that leads out of the folder of runs, or of videos."""
+    path = PurePath(str(name))
+    if path.is_absolute() or ".." in path.parts:
+        raise UsageError(f"{shown} leads out of the folder of runs; a name has no .. and no / at its beginning")
+
+
+def _require_choices(choices: Any, path: Path) -> None:
+    for key, value in choices.items() if isinstance(choices, Mapping) else ():
+        words = str(key), str(value)
+        if not all(CHOICE.fullmatch(word) and ".." not in word for word in words) or words[0].startswith("hydra"):
+            raise UsageError(f"{path}: choices.{key} is {value!r}, which is no name of a file in conf/")
+
+
+def _require_own_files(directory: Path) -> None:
+    """Refuse links that lead out of a run folder: what lies there would be read, shown or overwritten."""
+    root = directory.resolve()
+    for folder, folders, files in os.walk(root):
+        here = Path(folder)
+        for path in (here / name for name in (*folders, *files)):
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                raise UsageError(f"{path} is a link that leads out of its run folder; replace it by what it points to")
+        folders[:] = [name for name in folders if here != root or name not in FOREIGN]
 
 
 def run_config(kind: type[C], values: Mapping[str, Any], directory: Path) -> C:
@@ -175,6 +214,9 @@ def run_config(kind: type[C], values: Mapping[str, Any], directory: Path) -> C:
     Raises:
         UsageError: they are not those of this version of rlkit.
     """
+    for key in ("resume", "trust"):
+        if key in values:
+            raise UsageError(f"{directory / 'config.yaml'} has the key {key}, which only a command has")
     try:
         return typed(kind, values)
     except UsageError as error:
@@ -196,7 +238,7 @@ def training_config(directory: Path) -> TrainRunConfig:
 def training_values(config: TrainRunConfig) -> dict[str, Any]:
     """Return what config.yaml holds of a training run."""
     values = plain_data(config)
-    del values["resume"]
+    del values["resume"], values["trust"]
     return values
 
 

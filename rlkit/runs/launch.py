@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from rlkit.config import instantiate
 from rlkit.config.run_config import TrainRunConfig, requested
 from rlkit.config.schemas import Vectorization, Video
+from rlkit.config.trust import packages, require_trusted
 from rlkit.config.typed import typed
 from rlkit.core.checkpoint import Store
 from rlkit.core.resources import checked_device, torch_device
@@ -24,7 +25,9 @@ from rlkit.runs.request import Request, require_loggers
 if TYPE_CHECKING:
     from rlkit.runs.run import Run
 
-RESUME_KEYS = ("resume", "total_steps", "total_episodes", "inner_loop", "logger", "video", "eval", "device", "output")
+RESUME_KEYS = (
+    *("resume", "trust", "total_steps", "total_episodes", "inner_loop", "logger", "video", "eval", "device", "output"),
+)
 POSITIVE = (
     "total_steps",
     "total_episodes",
@@ -81,13 +84,17 @@ def _placed(config: TrainRunConfig) -> TrainRunConfig:
 def _resumed_config(request: Request) -> TrainRunConfig:
     """Return the frozen configuration with the few keys that may change on resume."""
     directory = Path(request.config.resume)
-    frozen = OmegaConf.create(training_values(training_config(directory)))
+    values = training_values(training_config(directory))
+    typed_again = {_key(override).partition(".")[0] for override in request.overrides} & {"logger"}
+    stored = {key: value for key, value in values.items() if key not in typed_again}
+    require_trusted(stored, directory / "config.yaml", packages(request.config.trust))
+    frozen = OmegaConf.create(values)
     for override in request.overrides:
         key = _key(override)
         if key.split(".")[0] not in RESUME_KEYS:
             raise UsageError(
                 f"{key} cannot change on resume: the run's config.yaml holds; only "
-                f"{', '.join(name for name in RESUME_KEYS if name != 'resume')} can"
+                f"{', '.join(name for name in RESUME_KEYS if name not in ('resume', 'trust'))} can"
             )
         if key == "resume":
             continue

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from rlkit.config.run_config import EnvironmentConfig, TrainRunConfig
+from rlkit.config.trust import packages, require_trusted
 from rlkit.core import tree
 from rlkit.core.evaluation import evaluate, with_epsilon
 from rlkit.core.seeding import Seeds
@@ -50,10 +51,13 @@ class ActionLog:
             UsageError: it is not there, or not one.
         """
         try:
-            return ActionLog(**json.loads(path.read_text()))
+            log = ActionLog(**json.loads(path.read_text()))
+            if set(log.environment) != set(ENVIRONMENT):
+                raise ValueError(f"its environment has the keys {', '.join(log.environment)}")
+            return log
         except FileNotFoundError:
             raise UsageError(f"there is no log={path}; rlkit play run=… actions=true writes one") from None
-        except (ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise UsageError(f"log={path} is no log of actions: {error}") from error
 
 
@@ -164,20 +168,24 @@ def _record_group(
     return Recording(path, logs, scores, lengths)
 
 
-def render(path: Path | str, *, out: Path | str | None = None, format: Format = AS_DRAWN) -> Recording:
+def render(
+    path: Path | str, *, out: Path | str | None = None, format: Format = AS_DRAWN, trust: Any = None
+) -> Recording:
     """Make a video of a log of actions, without the agent.
 
     Args:
         path: of the log.
         out: folder; None: the log's.
         format: how the video looks.
+        trust: a package, or a list of them, that the log may name, see `rlkit.config.trust`.
 
     Raises:
-        UsageError: there is no such log.
+        UsageError: there is no such log, or it names what no file may name.
         RunError: the environment went another way than when the log was made.
     """
     path = Path(path)
     log = ActionLog.read(path)
+    require_trusted(log.environment, f"log={path}", packages(trust))
     size = f"-{format.height}" if format.height else ""
     video = (path.parent if out is None else Path(out)) / f"{path.name.removesuffix(SUFFIX)}{size}.mp4"
     with first_episode(video, format) as frame_callback:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from rlkit.config.run_config import TrainRunConfig
+from rlkit.config.trust import packages, require_trusted
 from rlkit.core.checkpoint import CheckpointError, Store
 from rlkit.core.csv_tables import read_table
 from rlkit.core.evaluation import evaluate
@@ -22,6 +24,9 @@ from rlkit.runs.compatibility import made_for, require_fit, without_replay
 from rlkit.runs.folder import training_config, training_name, training_values
 from rlkit.runs.record_video import record
 
+BUILT = ("env", "preprocess", "data", "agent", "network")
+"""Nodes that are built to let an agent act."""
+
 
 class Run:
     """A run folder: its configuration, its metrics, and its agent.
@@ -29,30 +34,50 @@ class Run:
     Attributes:
         directory: the folder.
         values: config.yaml as plain data.
-        config: the same, typed.
         stopped: why training ended before its budget, where this object comes from training; else None.
     """
 
-    def __init__(self, directory: Path | str):
+    def __init__(self, directory: Path | str, trust: Any = None, *, trained: TrainRunConfig | None = None):
         """Open a run folder.
+
+        Args:
+            directory: the folder.
+            trust: a package, or a list of them, whose classes its configuration may name
+                (`rlkit.config.trust`), beside those of rlkit and of installed plugins.
+            trained: its configuration, if this process trained it, which may name anything; None: that of the folder.
 
         Raises:
             UsageError: it is not there, or not a run of rlkit.
         """
         self.directory = Path(directory)
-        self.config = training_config(self.directory)
-        self.values = training_values(self.config)
+        self._trust = packages(trust)
+        self._trained = trained
+        self._read = trained or training_config(self.directory)
+        self.values = training_values(self._read)
         self.stopped: str | None = None
+
+    @cached_property
+    def config(self) -> TrainRunConfig:
+        """The configuration, of which environments and agents can be built.
+
+        Raises:
+            UsageError: it names what no file may name without `trust`.
+        """
+        if self._trained is not None:
+            return self._trained
+        built = {key: self.values[key] for key in BUILT}
+        require_trusted(built, self.directory / "config.yaml", self._trust)
+        return replace(self._read, run_dir=str(self.directory), trust=self._trust)
 
     @property
     def name(self) -> str:
         """The run's name."""
-        return self.config.name
+        return self._read.name
 
     @property
     def default_name(self) -> str:
         """The name of the run unless one is set."""
-        return training_name(self.config)
+        return training_name(self._read)
 
     @property
     def videos(self) -> Path:

@@ -88,15 +88,15 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
         _open(config, callbacks, session, notes)
         session.run(interrupted)
         stopped[0] = session.stopped
-        return _finished(directory, session, callbacks)
+        return _finished(config, session, callbacks)
 
 
-def _finished(directory: Path, session: Training, callbacks: Callbacks) -> Run:
+def _finished(config: TrainRunConfig, session: Training, callbacks: Callbacks) -> Run:
     # What looks at a trained agent is not loaded before there is one.
     from rlkit.runs.finish import finish
     from rlkit.runs.run import Run
 
-    run = Run(directory)
+    run = Run(config.run_dir, trained=config)
     run.stopped = session.stopped
     finish(run, callbacks, session)
     return run

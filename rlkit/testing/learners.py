@@ -13,7 +13,7 @@ import numpy as np
 
 from rlkit.core.types import Array
 from rlkit.learners.kinds import kind_of
-from rlkit.learners.persistence import from_state, to_state
+from rlkit.learners.persistence import from_state, packages_of, to_state
 from rlkit.testing.rules import (
     OnResult,
     Result,
@@ -182,7 +182,11 @@ def survives_saving(case: LearnerCase) -> None:
     """Written as plain data and read again, it says the same: `rlkit predict` and agents' checkpoints need that."""
     learner = case.fitted()
     with survived(to_state(learner)) as state:
-        require_equal(case.predict(learner), case.predict(from_state(state)), "read again, it says something else")
+        require_equal(
+            case.predict(learner),
+            case.predict(from_state(state, packages_of(learner))),
+            "read again, it says something else",
+        )
 
 
 ESSENTIAL = (is_an_estimator, fits_and_predicts)

@@ -67,8 +67,9 @@ def test_an_installed_plugin_trains_with_no_edit_of_rlkit(sample_site: Path, tmp
     succeed("train", "env=my_maze", "agent=q_learning", *QUICK, cwd=tmp_path, env=env)
     run = tmp_path / "runs/q_learning_my_maze_s0"
     assert "_target_: my_games.maze.Maze" in (run / "config.yaml").read_text()
-    result = json.loads(succeed("eval", f"run={run}", "episodes=3", "output=json", cwd=tmp_path, env=env))
-    assert result["episodes"] == 3
+    done = rlkit("eval", f"run={run}", "episodes=3", "output=json", cwd=tmp_path, env=env)
+    assert json.loads(done.stdout)["episodes"] == 3
+    assert done.stderr == f"rlkit: {run}/config.yaml names my_games.maze.Maze (installed plugin my-games)\n"
 
 
 def test_a_plugin_s_agent_and_pictures_work(sample_site: Path, tmp_path: Path):

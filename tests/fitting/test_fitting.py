@@ -32,7 +32,7 @@ from rlkit.learners import scores
 from rlkit.learners.datasets.dataset import Dataset, Rows
 from rlkit.learners.datasets.ratings import HoldOut, RatingTriples, as_dataset
 from rlkit.learners.estimators.mlp import MLPClassifier
-from rlkit.learners.persistence import SavingError
+from rlkit.learners.model_names import SavingError
 from rlkit.learners.splits import Split, folds, split
 
 SHARED = os.environ.get("RLKIT_TEST_DATA")

@@ -157,7 +157,7 @@ def test_a_run_with_a_users_own_wrapper_that_is_killed_and_resumed_ends_the_same
         time.sleep(0.001)
     killed.kill()
     killed.join()
-    finish(started(tmp_path / "killed", "resume=runs/case"))
+    finish(started(tmp_path / "killed", "resume=runs/case", "trust=toys"))
     assert kills.compare(tmp_path / "whole/runs/case", tmp_path / "killed/runs/case") == []
 
 

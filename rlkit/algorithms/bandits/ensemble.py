@@ -12,7 +12,7 @@ import numpy as np
 from rlkit.algorithms.bandits.memory import Memory
 from rlkit.algorithms.bandits.model import Steps
 from rlkit.core.types import Array, RunError, State, UsageError
-from rlkit.learners.persistence import from_state, to_state
+from rlkit.learners.slots import models_state, read_models
 
 Members = list[Any]
 """Fitted estimators; None where there was too little to fit."""
@@ -166,7 +166,7 @@ class Ensemble(ABC):
         """Return memory, estimators, sums and the generator."""
         return {
             "memory": self._memory.state_dict(),
-            "members": [[None if one is None else to_state(one) for one in members] for members in self.members],
+            "members": [models_state(members) for members in self.members],
             "fitted_at": self._fitted_at,
             "rewards": self._rewards.copy(),
             "counts": self._counts.copy(),
@@ -176,7 +176,7 @@ class Ensemble(ABC):
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
         self._memory.load_state_dict(state["memory"])
-        self.members = [[None if one is None else from_state(one) for one in members] for members in state["members"]]
+        self.members = [read_models(members, self.estimator) for members in state["members"]]
         self._fitted_at = state["fitted_at"]
         self._rewards, self._counts = np.array(state["rewards"]), np.array(state["counts"])
         self._rng.bit_generator.state = state["rng"]

@@ -220,7 +220,7 @@ class Labelled(Discretizer):
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
         super().load_state_dict(state)
-        [self._model], self._known = read_models(state["models"]), np.array(state["known"])
+        [self._model], self._known = read_models(state["models"], self._estimator), np.array(state["known"])
 
 
 class Clusters(Labelled):

@@ -24,9 +24,9 @@ def main(argv: Sequence[str]) -> int:
 def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
     """Search the position, and print the board and a table of moves, or one line of JSON."""
     spec = parsed(config.player)
-    game = shared_game([spec], config.env, config.threads)
+    game = shared_game([spec], config.env, config.threads, config.trust)
     state, _ = position(game, [str(move) for move in config.moves])
-    player = player_of(spec, game, checkpoint=config.checkpoint, seconds=config.seconds)
+    player = player_of(spec, game, checkpoint=config.checkpoint, seconds=config.seconds, trust=config.trust)
     found = analyse(player, game, state, Seeds(config.seed).generator("analysis"))
     if config.output.name == "json":
         moves = [move._asdict() for move in found.moves]

@@ -19,7 +19,7 @@ def main(argv: Sequence[str]) -> int:
 
 def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
     """Evaluate and print, as text or as one line of JSON."""
-    run = Run(config.run)
+    run = Run(config.run, config.trust)
     run.use_threads(config.threads)
     result = run.evaluate(
         config.episodes,

@@ -47,7 +47,7 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
     if config.games < 2 or config.games % 2:
         raise UsageError(f"games is {config.games}; it must be even, since each player begins half of them")
     specs = [parsed(name) for name in names]
-    game = shared_game(specs, config.env, config.threads)
+    game = shared_game(specs, config.env, config.threads, config.trust)
     as_json = config.output.name == "json"
     matches = []
     for first, second in combinations(range(len(specs)), 2):
@@ -60,7 +60,7 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
     print(json.dumps({"game": game.name, "players": table}) if as_json else "\n" + _text(table))
 
 
-def shared_game(specs: Sequence[Spec], env: Any, threads: int) -> Game:
+def shared_game(specs: Sequence[Spec], env: Any, threads: int, trust: Any = None) -> Game:
     """Return the game that runs were trained on, or that an environment's configuration is.
 
     Raises:
@@ -71,7 +71,7 @@ def shared_game(specs: Sequence[Spec], env: Any, threads: int) -> Game:
         configs.append(EnvironmentConfig(instantiate.plain(env)))
     for spec in specs:
         if spec.is_run:
-            run = Run(spec.name)
+            run = Run(spec.name, trust)
             run.use_threads(threads)
             configs.append(run.config.environment)
     if not configs:
@@ -86,7 +86,7 @@ def shared_game(specs: Sequence[Spec], env: Any, threads: int) -> Game:
 
 def _match(game: Game, first: Spec, second: Spec, config: DictConfig) -> MatchResult:
     rng = Seeds(config.seed).generator("match")
-    limits = {"checkpoint": config.checkpoint, "seconds": config.seconds}
+    limits = {"checkpoint": config.checkpoint, "seconds": config.seconds, "trust": config.trust}
     players = [player_of(spec, game, **limits) for spec in (first, second)]
     at_once = 64 if config.seconds is None else 1
     return play_match(game, players, pairs=config.games // 2, plies=config.plies, rng=rng, at_once=at_once)

@@ -54,7 +54,7 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
     format = Format(config.fps, config.height, captions=config.captions)
     if config.log is not None:
         _check_log(overrides)
-        _report(config, iter([render(config.log, out=config.out, format=format)]))
+        _report(config, iter([render(config.log, out=config.out, format=format, trust=config.trust)]))
     elif config.human:
         _refuse(overrides, BY_HAND, NO_USE)
         _play(config, overrides)
@@ -74,12 +74,12 @@ def _check_log(overrides: Sequence[str]) -> None:
     """Refuse what a log of actions has no use for."""
     for word in overrides:
         key = word.partition("=")[0]
-        if key not in ("log", "out", "fps", "height", "captions", "output", "threads"):
+        if key not in ("log", "out", "fps", "height", "captions", "output", "threads", "trust"):
             raise UsageError(f"{key}= goes with run=, not with log=; a log is one episode, which is over")
 
 
 def _record(config: DictConfig, format: Format) -> Iterator[Recording]:
-    run = Run(config.run)
+    run = Run(config.run, config.trust)
     run.use_threads(config.threads)
     return record(
         run,
@@ -101,7 +101,7 @@ def _play(config: DictConfig, overrides: Sequence[str]) -> None:
     from rlkit.play.games.of_config import has_turns
 
     require_least(1, "", episodes=config.episodes)
-    run = Run(config.run)
+    run = Run(config.run, config.trust)
     run.use_threads(config.threads)
     turns = has_turns(run.config.environment)
     _refuse(overrides, AGAINST if turns else ALONE, NO_USE)

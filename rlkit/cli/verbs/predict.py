@@ -28,7 +28,7 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
     """
     from threadpoolctl import threadpool_limits
 
-    run = FitRun(config.run)
+    run = FitRun(config.run, config.trust)
     out = Path(config.out) if config.out is not None else run.directory / f"predictions_{Path(config.input).stem}.csv"
     if out.is_dir():
         raise UsageError(f"out={out} is a folder; name a file, e.g. out={out / 'predictions.csv'}")

@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
 
 def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None:
     """Write the page and print its path, or all that it says of groups as one line of JSON."""
-    path, groups = write(list(config.runs), config.out, config.video_mb, _print_note)
+    path, groups = write(list(config.runs), config.out, config.video_mb, _print_note, config.trust)
     print(json.dumps({"report": str(path), "groups": groups}) if config.output.name == "json" else path)
 
 

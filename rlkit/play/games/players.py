@@ -154,7 +154,9 @@ def ladder(text: str) -> list[str]:
     return [f"{spec.name}@{step}{limit}" for step in Run(spec.name).checkpoints]
 
 
-def player_of(spec: Spec, game: Game, *, checkpoint: str = "best", seconds: float | None = None) -> Actor:
+def player_of(
+    spec: Spec, game: Game, *, checkpoint: str = "best", seconds: float | None = None, trust: Any = None
+) -> Actor:
     """Return a player that was typed.
 
     Args:
@@ -162,6 +164,7 @@ def player_of(spec: Spec, game: Game, *, checkpoint: str = "best", seconds: floa
         game: what is played.
         checkpoint: of a run where nothing else was typed.
         seconds: that whoever searches has for a move; None: as many as its simulations take.
+        trust: packages that a run may name, see `rlkit.runs.run.Run`.
 
     Raises:
         UsageError: there is no such player, run or checkpoint, or its agent does not search and is to be limited.
@@ -176,7 +179,7 @@ def player_of(spec: Spec, game: Game, *, checkpoint: str = "best", seconds: floa
         limits = {"simulations": spec.simulations}
     elif seconds is not None:
         limits = {"simulations": None, "seconds": seconds, "nodes": 100_000}
-    run = Run(spec.name)
+    run = Run(spec.name, trust)
     if "simulations" not in run.config.agent:
         limits = _unlimited(spec, run.config.agent)
     agent = run.load_agent(spec.checkpoint or checkpoint, settings=limits)

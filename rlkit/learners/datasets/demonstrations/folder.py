@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from rlkit.core.types import Array, RunError, UsageError
 
 FORMAT = "rlkit-episodes-1"
 INDEX = "episodes.json"
+PART = re.compile(r"part-\d+\.npz")
 STEPS = ("observation", "action", "intended", "reward", "discount", "last", "episode")
 """The arrays of a part that have a row for each step."""
 
@@ -154,7 +156,7 @@ def read_episodes(path: Path | str) -> Recorded:
     """
     folder = Path(path).expanduser()
     index = _index(folder)
-    parts = [_read_part(folder / part["file"]) for part in index["parts"]]
+    parts = [_read_part(folder, part["file"]) for part in index["parts"]]
     if not parts:
         raise UsageError(f"{folder} holds no episodes yet; record some: rlkit play record=true out={folder}")
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -166,11 +168,14 @@ def _index(folder: Path) -> dict[str, Any]:
         index = json.loads((folder / INDEX).read_text())
         found = index["format"]
         index = {key: index[key] for key in ("format", "about", "parts")}
+        if not isinstance(index["about"], dict) or not all(isinstance(part["file"], str) for part in index["parts"]):
+            raise TypeError("about is no mapping, or a part has no file")
+        _facts(index)
     except FileNotFoundError:
         raise UsageError(
             f"there are no recorded episodes in {folder} (no {INDEX} in it); record some: rlkit play record=true"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{folder / INDEX} is no index of episodes: {type(error).__name__}: {error}") from error
     if found != FORMAT:
         raise UsageError(f"{folder} has format {found!r}; this rlkit reads {FORMAT!r}")
@@ -206,6 +211,7 @@ def _arrays(episodes: Sequence[Demonstration], first: int) -> dict[str, Array]:
 
 def _write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     temporary = path.with_suffix(".tmp")
+    temporary.unlink(missing_ok=True)  # it may be a link of somebody else's
     with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
@@ -215,6 +221,7 @@ def _write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
 
 def _write_whole(path: Path, content: bytes) -> None:
     temporary = path.with_suffix(".tmp")
+    temporary.unlink(missing_ok=True)
     temporary.write_bytes(content)
     _replace(temporary, path)
 
@@ -226,7 +233,10 @@ def _replace(temporary: Path, path: Path) -> None:
     temporary.replace(path)
 
 
-def _read_part(path: Path) -> dict[str, Array]:
+def _read_part(folder: Path, name: str) -> dict[str, Array]:
+    path = folder / name
+    if not PART.fullmatch(name) or path.is_symlink():
+        raise UsageError(f"{folder / INDEX} names {name}, which is no part of its folder")
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in (*STEPS, "final_observation")}
