@@ -12,6 +12,9 @@ import gymnasium
 from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
+from rlkit.core.types import UsageError
+from rlkit.vector.contract import unusable_reward
+
 KEEP_REWARDS: tuple[Any, ...] = (
     gymnasium.Wrapper.step,
     gymnasium.ActionWrapper.step,
@@ -47,9 +50,22 @@ class RewardTap(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Step, and add to the sums."""
         result = self.env.step(action)
         self.steps += 1
-        self.reward += float(result[1])
-        self.declared += float(result[4].get("raw_reward", result[1]))
+        reward = as_number(result[1])
+        self.reward += reward
+        self.declared += float(result[4].get("raw_reward", reward))
         return result
+
+
+def as_number(reward: Any) -> float:
+    """Return a reward as float.
+
+    Raises:
+        UsageError: it is no single number.
+    """
+    fault = None if isinstance(reward, float) else unusable_reward(reward, "the environment")
+    if fault is not None:
+        raise UsageError(fault)
+    return float(reward)
 
 
 class RawReward(gymnasium.Wrapper[Any, Any, Any, Any]):

@@ -10,8 +10,9 @@ import gymnasium
 from rlkit.core.spaces import as_arrays
 from rlkit.core.types import State
 from rlkit.vector import snapshot
+from rlkit.vector.first_steps import FirstSteps, leave_after_first_steps, watch_form
 from rlkit.vector.frame_stack import frame_stack
-from rlkit.vector.raw_rewards import with_raw_rewards, without_rewards
+from rlkit.vector.raw_rewards import as_number, with_raw_rewards, without_rewards
 
 MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
 
@@ -22,6 +23,7 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     def __init__(self, make: MakeEnv):
         self._make = make
         super().__init__(_made(make))
+        leave_after_first_steps(self)
 
     def reset(self, **keys: Any) -> Any:
         """Reset, and remove rewards from the info."""
@@ -35,7 +37,7 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
         facts = {
-            "raw_reward": float(info.get("raw_reward", reward)),
+            "raw_reward": float(info["raw_reward"]) if "raw_reward" in info else as_number(reward),
             "game_over": bool(info.get("game_over", terminated or truncated)),
             "discount": float(info.get("discount", 1.0)),
         }
@@ -62,7 +64,8 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Build the environment again, so that nothing of the old one can affect what follows."""
         self.env.close()
         self.env = _made(self._make)
+        leave_after_first_steps(self)
 
 
 def _made(make: MakeEnv) -> gymnasium.Env[Any, Any]:
-    return as_arrays(with_raw_rewards(make()))
+    return as_arrays(FirstSteps(watch_form(with_raw_rewards(make())), values=True))

@@ -10,7 +10,7 @@ from typing import Any
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import _async_worker
 
-from rlkit.core.types import RunError, State, TimeStep, Tree, WorkerError
+from rlkit.core.types import RunError, State, TimeStep, Tree, UsageError, WorkerError
 from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
 from rlkit.vector.vector import VectorEnvironment
 
@@ -128,7 +128,12 @@ class _Reports:
     def put(self, report: tuple[int, type[BaseException], BaseException, str]) -> None:
         """Send a report."""
         index, kind, error, trace = report
-        self._queue.put((index, WorkerError, f"the environment raised {kind.__name__}: {error}", trace))
+        says = (
+            str(error)
+            if issubclass(kind, (RunError, UsageError))
+            else f"the environment raised {kind.__name__}: {error}"
+        )
+        self._queue.put((index, WorkerError, says, trace))
 
 
 def _worker(

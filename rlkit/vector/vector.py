@@ -21,6 +21,8 @@ from rlkit.core.spaces import COMPOSED_SPACES, empty
 from rlkit.core.types import Array, RunError, State, StepInfo, TimeStep, Tree, UsageError
 from rlkit.vector import snapshot
 from rlkit.vector.action_masks import Masks
+from rlkit.vector.contract import unusable_reward, vector_space_fault
+from rlkit.vector.first_steps import FirstVectorSteps
 from rlkit.vector.raw_rewards import tapped_vector
 from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
 
@@ -126,7 +128,7 @@ class SerialEnvironment:
                 fresh[i] = infos[i]
         return timestep(
             observation,
-            np.array(rewards, np.float64),
+            _numbers(rewards),
             [0.0 if over else info.get("discount", 1.0) for over, info in zip(terminations, infos, strict=True)],
             np.array(lasts, bool),
             reached,
@@ -184,18 +186,27 @@ class VectorEnvironment:
         self.num_envs = self._vector.num_envs
         self.observation_space = self._vector.single_observation_space
         self.action_space: Any = self._vector.single_action_space
-        self._masks = self._masks_read(action_mask)
+        self._masks = self._masks_of(action_mask)
         self.frame_stack = int(getattr(self._vector, "frame_stack", 1))
         self._overlaps = all(callable(getattr(self._vector, name, None)) for name in ("send", "recv"))
         self._own = _own(
             self.observation_space, np.asarray if getattr(self._vector, "fresh_arrays", False) else np.array
         )
         self._sent: Tree | None = None
+        self._first = FirstVectorSteps(self.observation_space, self.num_envs)
         self._mode = AutoresetMode(self._vector.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         self._resetting = np.zeros(self.num_envs, bool)
 
-    def _masks_read(self, action_mask: bool) -> Masks:
+    def _masks_of(self, action_mask: bool) -> Masks:
+        """Return who reads masks, where the spaces are those that a vector environment may have.
+
+        Raises:
+            UsageError: they are not.
+        """
         try:
+            for name in ("single_observation_space", "single_action_space"):
+                if (fault := vector_space_fault(name, getattr(self._vector, name))) is not None:
+                    raise UsageError(fault)
             return Masks(self.action_space, self._vector.metadata, action_mask=action_mask)
         except UsageError:
             self._vector.close()  # It may have processes.
@@ -204,7 +215,8 @@ class VectorEnvironment:
     def reset(self, seeds: list[int]) -> TimeStep:
         """Start a new episode in every environment; a vector environment with a single seed gets the first."""
         self._drain()
-        observation, infos = self._reset(seeds)
+        self._first.reset(result := self._reset(seeds))
+        observation, infos = result
         self._resetting = np.zeros(self.num_envs, bool)
         legal = self._masks.of_vector(infos, ~self._resetting)
         return first_timestep(self._own(observation), legal, self.states)
@@ -291,7 +303,9 @@ class VectorEnvironment:
     def _received(self) -> Any:
         action, self._sent = self._sent, None
         assert action is not None, "recv without send"
-        return self._vector.recv() if self._overlaps else self._vector.step(action)
+        result = self._vector.recv() if self._overlaps else self._vector.step(action)
+        self._first.step(result)
+        return result
 
     def _drain(self) -> None:
         """Finish a step whose result is not needed."""
@@ -355,6 +369,23 @@ def timestep(
         state=state,
         info=StepInfo(np.array(raw_reward, np.float64), np.array(game_over, bool), np.zeros(n, bool)),
     )
+
+
+def _numbers(rewards: list[Any]) -> Array:
+    """Return the rewards [N] of N environments as float64.
+
+    Raises:
+        UsageError: one is no number; NumPy would take None for NaN.
+    """
+    try:
+        sum(rewards)
+        numbers = np.array(rewards, np.float64)
+    except (TypeError, ValueError):
+        numbers = None
+    if numbers is None or numbers.ndim != 1:
+        fault = next((fault for reward in rewards if (fault := unusable_reward(reward, "the environment"))), None)
+        raise UsageError(fault or f"the environments returned the rewards {rewards!r}; they must be finite floats")
+    return numbers
 
 
 def _room(space: Any, n: int) -> tuple[Callable[[], Tree], Callable[[Tree, int, Any], None]]:
