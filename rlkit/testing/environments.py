@@ -23,6 +23,7 @@ from rlkit.testing.exactness import (
     resumed_equals_uninterrupted,
     same_seed_same_steps,
     seeds_make_a_difference,
+    states_stand_alone,
 )
 from rlkit.testing.from_run import ENVIRONMENT, with_run_values
 from rlkit.testing.gymnasium_checker import examine_with_gymnasium
@@ -221,6 +222,7 @@ RULES = (
     seeds_make_a_difference,
     episodes_follow_each_other,
     restored_state_continues,
+    states_stand_alone,
     resumed_equals_uninterrupted,
     pictures_are_rgb,
 )

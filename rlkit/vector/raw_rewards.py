@@ -6,6 +6,7 @@ inside of all wrappers, and the sum is put into ``info["raw_reward"]`` outside o
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import gymnasium
@@ -132,6 +133,10 @@ def _wrappers(env: Any) -> list[gymnasium.Wrapper[Any, Any, Any, Any]]:
     return wrappers
 
 
+READ = ("raw_reward", "_raw_reward", "final_info")
+"""What of the infos says which reward is the environment's own."""
+
+
 class VectorRewardTap(VectorWrapper[Any, Any, Any, Any, Any]):
     """The innermost wrapper of a vector environment: keeps the rewards [N] and the infos of its last step."""
 
@@ -144,7 +149,8 @@ class VectorRewardTap(VectorWrapper[Any, Any, Any, Any, Any]):
         """Step, and keep rewards and infos."""
         result = self.env.step(actions)
         self.reward = result[1].copy()
-        self.infos = result[4]
+        # Copies, because the wrappers around may write to the infos.
+        self.infos = {key: copy.deepcopy(result[4][key]) for key in READ if key in result[4]}
         return result
 
 

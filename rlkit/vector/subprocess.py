@@ -21,6 +21,9 @@ class _Workers(AsyncVectorEnv):
     fresh_arrays = True
     """Observations are copied out of the shared memory."""
 
+    copies_actions = True
+    """They go through pipes."""
+
     send = AsyncVectorEnv.step_async
     recv = AsyncVectorEnv.step_wait
 

@@ -6,6 +6,7 @@ whether environments are stepped in this process, in subprocesses or natively.
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -172,7 +173,8 @@ class VectorEnvironment:
 
     A vector environment can speed it up by what it offers: ``send(actions)`` and ``recv()``, between which it steps in
     parallel; ``fresh_arrays = True``, if it never writes to an array that it has returned; ``fresh_when_seeded =
-    True``, if nothing of its past is left after a reset with seeds; ``frame_stack``, the number of frames along axis 0
+    True``, if nothing of its past is left after a reset with seeds; ``copies_actions = True``, if it does not write to
+    the actions that it is given; ``frame_stack``, the number of frames along axis 0
     of an observation.
     """
 
@@ -188,6 +190,7 @@ class VectorEnvironment:
         self.action_space: Any = self._vector.single_action_space
         self._masks = self._masks_of(action_mask)
         self.frame_stack = int(getattr(self._vector, "frame_stack", 1))
+        self._shares_actions = not getattr(self._vector, "copies_actions", False)
         self._overlaps = all(callable(getattr(self._vector, name, None)) for name in ("send", "recv"))
         self._own = _own(
             self.observation_space, np.asarray if getattr(self._vector, "fresh_arrays", False) else np.array
@@ -244,9 +247,10 @@ class VectorEnvironment:
 
     def send(self, action: Tree) -> None:
         """Start a step, which runs in parallel if the vector environment supports it."""
-        self._sent = action
+        # A copy, because environments may write to their actions.
+        self._sent = tree.copy(action) if self._shares_actions else action
         if self._overlaps:
-            self._vector.send(action)
+            self._vector.send(self._sent)
 
     def recv(self) -> TimeStep:
         """Wait for the step and return it as a time step, whatever the autoreset mode."""
@@ -321,11 +325,11 @@ class VectorEnvironment:
     def get_state(self) -> State | None:
         """Return the state if the vector environment offers ``get_state()``, else None."""
         offered = getattr(self._vector, "get_state", None)
-        return None if offered is None else {"vector": offered(), "resetting": self._resetting}
+        return None if offered is None else copy.deepcopy({"vector": offered(), "resetting": self._resetting})
 
     def set_state(self, state: State) -> None:
         """Restore a state from `get_state`."""
-        self._vector.set_state(state["vector"])
+        self._vector.set_state(copy.deepcopy(state["vector"]))
         self._resetting = np.array(state["resetting"])
 
     def render(self, index: int = 0) -> Array:
@@ -396,10 +400,18 @@ def _room(space: Any, n: int) -> tuple[Callable[[], Tree], Callable[[Tree, int, 
 
 
 def _single_actions(space: Any) -> Callable[[Tree], Any]:
-    """Return a function from the actions of N environments to a sequence of single actions."""
+    """Return a function from the actions of N environments to a sequence of single actions.
+
+    They are copies, because an environment may write to its action.
+    """
     if isinstance(space, COMPOSED_SPACES):
-        return lambda action: [tree.take(action, i) for i in range(tree.length(action))]
-    return operator.methodcaller("tolist") if isinstance(space, spaces.Discrete) else np.asarray
+        return _single_trees
+    return operator.methodcaller("tolist") if isinstance(space, spaces.Discrete) else np.array
+
+
+def _single_trees(action: Tree) -> list[Tree]:
+    copied = tree.copy(action)
+    return [tree.take(copied, i) for i in range(tree.length(copied))]
 
 
 def _own(space: Any, own: Callable[[Any], Array]) -> Callable[[Any], Tree]:

@@ -90,7 +90,9 @@ class CopyModel:
 
 
 def _observed(env: gymnasium.Env[Any, Any], observation: Any, mask: Any) -> State:
-    return {"env": snapshot.capture(env), "observation": observation, "mask": mask}
+    # Copies, because the environment may write the next ones into the same arrays.
+    shown = None if observation is None else tree.map(np.array, observation)
+    return {"env": snapshot.capture(env), "observation": shown, "mask": None if mask is None else np.array(mask)}
 
 
 def _reseed(env: gymnasium.Env[Any, Any], state: State, outcome: int) -> None:
