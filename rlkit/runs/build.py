@@ -241,7 +241,7 @@ def _model(config: EnvironmentConfig, samples: int | None) -> FiniteMDP:
         env.close()
 
 
-def _search_model(config: EnvironmentConfig, outcomes: int) -> Model:
+def _search_model(config: EnvironmentConfig, outcomes: int | None) -> Model:
     from rlkit.planning.search import model_of
 
     return model_of(lambda: make_single(config.in_process()), outcomes=outcomes)

@@ -12,6 +12,7 @@ from rlkit.core.spaces import as_arrays, num_actions, num_states, state_index
 from rlkit.core.types import Array, State, UsageError
 from rlkit.planning.mdp.model import FiniteMDP, Outcome, from_table
 from rlkit.vector import snapshot
+from rlkit.vector.chance import leaves_to_chance
 
 
 def from_gymnasium(env: gymnasium.Env[Any, Any]) -> FiniteMDP:
@@ -81,6 +82,7 @@ def from_environment(env: gymnasium.Env[Any, Any], *, samples: int, seed: int) -
     env = as_arrays(env)
     if (why := snapshot.why_opaque(env)) is not None:
         raise UsageError(f"the environment's state cannot be read: {why}")
+    leaves_to_chance(env)  # refuses what draws from a generator in its own state
     walk = _Walk(env, samples, np.random.default_rng(seed))
     found = walk.everywhere(walk.starts(seed))
     nowhere: list[list[Outcome]] = [[(1.0, state, 0.0, True)] * walk.actions for state in range(walk.states)]
