@@ -10,9 +10,9 @@ preprocess:
 ```
 
 A wrapper that changes rewards need not declare it: the raw return is the sum of the innermost environment's own rewards
-(`rlkit.vector.raw_rewards`). The wrappers of this module put them into ``info["raw_reward"]`` too, for use without
-rlkit's loop. One that ends an episode while the game continues sets ``info["game_over"]`` to False. All state of these
-wrappers is in the checkpoint.
+(`rlkit.vector.raw_rewards`). The wrappers of this module put them into ``info["rlkit/raw_reward"]`` too, for use
+without rlkit's loop. One that ends an episode while the game continues sets ``info["rlkit/game_over"]`` to False. All
+state of these wrappers is in the checkpoint.
 """
 
 from rlkit.preprocess.actions import DiscreteActions

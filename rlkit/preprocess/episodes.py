@@ -84,8 +84,8 @@ KEPT = ("lives", "action_mask")
 class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Ends the learner's episode at each lost life, while the game continues.
 
-    Lives are counted in ``info["lives"]``. A step that loses one is terminated with ``info["game_over"]`` False, and
-    the reset after it changes nothing: the next episode begins with the observation that the last one ended with. A
+    Lives are counted in ``info["lives"]``. A step that loses one is terminated with ``info["rlkit/game_over"]`` False,
+    and the reset after it changes nothing: the next episode begins with the observation that the last one ended with. A
     reset with a seed, or at any other time, begins a new game.
     """
 
@@ -121,7 +121,7 @@ class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
         goes_on = lost and not (terminated or truncated)
         kept = {key: copy.copy(info[key]) for key in KEPT if key in info}
         self._lost = (copy.deepcopy(observation), kept) if goes_on else None
-        info = {**info, "game_over": False} if goes_on else info
+        info = {**info, "rlkit/game_over": False} if goes_on else info
         return observation, reward, terminated or lost, truncated, info
 
     def get_state(self) -> State:

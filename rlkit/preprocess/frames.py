@@ -16,7 +16,8 @@ from rlkit.core.types import Array, UsageError
 class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Repeats every action several times, or until the episode ends; the reward is the sum.
 
-    If there is an ``info["discount"]``, later rewards are multiplied by it, and the product of all is in the info.
+    If there is an ``info["rlkit/discount"]``, later rewards are multiplied by it, and the product of all is in the
+    info.
     """
 
     state_fields: tuple[str, ...] = ()
@@ -35,7 +36,7 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._copied = operator.pos if isinstance(env.action_space, spaces.Discrete) else copy.deepcopy
 
     def step(self, action: Any) -> Any:
-        """Step; observation and infos are the last, ``info["raw_reward"]`` is the sum of the environment's own.
+        """Step; observation and infos are the last, ``info["rlkit/raw_reward"]`` is the sum of the environment's own.
 
         Raises:
             UsageError: the turn passed to another player, who would have to repeat the action.
@@ -49,12 +50,12 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
                 )
             observation, reward, terminated, truncated, info = self.env.step(self._copied(action))
             total += discount * float(reward)
-            raw += float(info.get("raw_reward", reward))
-            discount *= float(info.get("discount", 1.0))
+            raw += float(info.get("rlkit/raw_reward", reward))
+            discount *= float(info.get("rlkit/discount", 1.0))
             if terminated or truncated:
                 break
-        discounted = {"discount": discount} if discount != 1 or "discount" in info else {}
-        return observation, total, terminated, truncated, {**info, **discounted, "raw_reward": raw}
+        discounted = {"rlkit/discount": discount} if discount != 1 or "rlkit/discount" in info else {}
+        return observation, total, terminated, truncated, {**info, **discounted, "rlkit/raw_reward": raw}
 
 
 class MaxFrames(gymnasium.Wrapper[Any, Any, Any, Any]):

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import _async_worker
 
@@ -33,6 +34,15 @@ class _Workers(AsyncVectorEnv):
             # The first environment's error, so that equal runs report the same.
             _, _, error, _ = min((self.error_queue.get() for _ in range(failed)), key=lambda report: report[0])
             raise WorkerError(str(error))
+
+    def _add_info(self, vector_infos: dict[str, Any], env_info: dict[str, Any], env_num: int) -> dict[str, Any]:
+        """Keep masks as they are, because those of a wrong length are to be told from others."""
+        if "action_mask" in env_info:
+            masks = vector_infos.setdefault("action_mask", np.full(self.num_envs, None, object))
+            masks[env_num] = env_info["action_mask"]
+            vector_infos.setdefault("_action_mask", np.zeros(self.num_envs, bool))[env_num] = True
+        rest = {key: value for key, value in env_info.items() if key != "action_mask"}
+        return super()._add_info(vector_infos, rest, env_num)
 
     def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
         for pipe in self.parent_pipes:

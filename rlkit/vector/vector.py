@@ -130,11 +130,11 @@ class SerialEnvironment:
         return timestep(
             observation,
             _numbers(rewards),
-            [0.0 if over else info.get("discount", 1.0) for over, info in zip(terminations, infos, strict=True)],
+            [0.0 if over else info.get("rlkit/discount", 1.0) for over, info in zip(terminations, infos, strict=True)],
             np.array(lasts, bool),
             reached,
-            raw_reward=[info.get("raw_reward", reward) for info, reward in zip(infos, rewards, strict=True)],
-            game_over=[info.get("game_over", last) for info, last in zip(infos, lasts, strict=True)],
+            raw_reward=[info.get("rlkit/raw_reward", reward) for info, reward in zip(infos, rewards, strict=True)],
+            game_over=[info.get("rlkit/game_over", last) for info, last in zip(infos, lasts, strict=True)],
             legal_actions=self._masks.of_each(fresh),
             next_legal_actions=self._masks.of_each(infos),
             state=self.states,
@@ -272,12 +272,12 @@ class VectorEnvironment:
         return timestep(
             observation,
             np.asarray(reward, np.float64),
-            np.where(terminated, 0.0, _merged(ended, ongoing, "discount", np.ones(self.num_envs), last)),
+            np.where(terminated, 0.0, _merged(ended, ongoing, "rlkit/discount", np.ones(self.num_envs), last)),
             last,
             reached,
             valid=valid,
             raw_reward=self._raw_reward(reward, infos, last),
-            game_over=_merged(ended, ongoing, "game_over", last, last),
+            game_over=_merged(ended, ongoing, "rlkit/game_over", last, last),
             legal_actions=legal,
             next_legal_actions=self._masks.of_vector(ended, last, legal),
             state=self.states,
@@ -288,7 +288,7 @@ class VectorEnvironment:
         if self._tap is not None:
             reward, infos = self._tap.reward, self._tap.infos
         ended = infos.get("final_info", {}) if self._mode is AutoresetMode.SAME_STEP and last.any() else infos
-        return _merged(ended, infos, "raw_reward", np.asarray(reward, np.float64), last)
+        return _merged(ended, infos, "rlkit/raw_reward", np.asarray(reward, np.float64), last)
 
     def states(self, model: Any) -> Array:
         """Return the vector environment's ``states()``: [N, ...].

@@ -124,10 +124,11 @@ class _Walk:
             snapshot.restore(self._env, self._saved[state])
             self._env.unwrapped.np_random = self._rng
             observation, reward, terminated, _, info = self._env.step(action)
-            if not terminated and info.get("discount", 1.0) != 1.0:
+            if not terminated and info.get("rlkit/discount", 1.0) != 1.0:
+                name = type(self._env.unwrapped).__name__
                 raise UsageError(
-                    f"info['discount'] is {info['discount']:g}: {type(self._env.unwrapped).__name__} is no MDP of one "
-                    "player; learn by agent=q_learning, or search by agent=mcts, which know of turns"
+                    f"info['rlkit/discount'] is {info['rlkit/discount']:g}: {name} is no MDP of one player; "
+                    "learn by agent=q_learning, or search by agent=mcts, which know of turns"
                 )
             counts[self._meet(observation, info, terminated=terminated), float(reward), bool(terminated)] += 1
         return [(count / self._samples, *outcome) for outcome, count in counts.items()]

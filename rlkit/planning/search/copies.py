@@ -66,7 +66,7 @@ class CopyModel:
         if outcome is not None:
             _reseed(self._env, state, outcome)
         observation, reward, terminated, truncated, info = self._env.step(action)
-        discount = 0.0 if terminated or truncated else info.get("discount", 1.0)
+        discount = 0.0 if terminated or truncated else info.get("rlkit/discount", 1.0)
         return _observed(self._env, observation, info.get("action_mask")), reward, discount
 
     def legal_actions(self, states: Array) -> Array:
