@@ -146,8 +146,8 @@ class GameEnv(gymnasium.Env[Array, int]):
     """A board game: the agent plays both sides, or against an opponent.
 
     Where it plays both, a step is one move of one player, observed by whoever is to move; rewards are the mover's,
-    ``info["rlkit/raw_reward"]`` is the first player's, and ``info["rlkit/discount"]`` is -1 where the turn passed. Which
-    moves are legal is in ``info["action_mask"]``; the action `rlkit.core.types.RESIGN` gives the game up.
+    ``info["rlkit/raw_reward"]`` is the first player's, and ``info["rlkit/discount"]`` is -1 where the turn passed.
+    Which moves are legal is in ``info["action_mask"]``; the action `rlkit.core.types.RESIGN` gives the game up.
 
     Attributes:
         model: the rules, for planners.
