@@ -107,7 +107,7 @@ class Interaction(Iterator[Transition]):
         return _transition(now, action, memory, after)
 
     def _ask(self, method: Callable[[Any], T], argument: Any) -> T:
-        cause: Exception
+        cause: BaseException
         try:
             return method(argument)
         except WorkerError as error:
@@ -118,8 +118,8 @@ class Interaction(Iterator[Transition]):
             if self.steps == 0:
                 raise  # Nothing was played yet: the settings are wrong, not the run.
             cause, what = error, str(error)
-        except Exception as error:
-            # The environment may be a user's code and can raise anything.
+        except (Exception, SystemExit) as error:
+            # The environment may be a user's code and can raise anything, and leave the process.
             cause, what = error, f"the environment raised {type(error).__name__}: {error}"
         raise RunError(
             f"{' '.join(what.split())} (after step {self.steps}); "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -11,6 +12,7 @@ import numpy as np
 from rlkit.core import tree
 from rlkit.core.types import UsageError
 from rlkit.vector import contract
+from rlkit.vector.manners import same_directory
 
 FIRST_STEPS = 10
 """Steps that are looked at, and the resets before and among them."""
@@ -19,7 +21,10 @@ SIGNATURE = "reset must take (*, seed=None, options=None), as gymnasium.Env.rese
 
 
 class FirstSteps(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Looks at the first resets and steps, and then leaves the environment, so that it costs nothing any more."""
+    """Looks at the first resets and steps, and then leaves the environment, so that it costs nothing any more.
+
+    It stays where the environment changes the working directory of the process, and goes back to it each time.
+    """
 
     only_watches = True
     keeps_frames = True
@@ -30,6 +35,7 @@ class FirstSteps(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._values = values
         self._steps = 0
         self._owner: Any = None
+        self._wanders = False  # changes the working directory, so that it is looked after for good
 
     def leave(self, owner: gymnasium.Wrapper[Any, Any, Any, Any]) -> None:
         """Be no layer of `owner`, an outer wrapper, any more after `FIRST_STEPS`."""
@@ -42,7 +48,7 @@ class FirstSteps(gymnasium.Wrapper[Any, Any, Any, Any]):
             UsageError: it is not as Gymnasium and the spaces say.
         """
         try:
-            result = self.env.reset(**keys)
+            result = self._staying(self.env.reset, **keys)
         except TypeError as error:
             if "unexpected keyword" not in str(error):
                 raise
@@ -59,7 +65,7 @@ class FirstSteps(gymnasium.Wrapper[Any, Any, Any, Any]):
             UsageError: it is not as Gymnasium and the spaces say.
         """
         self._steps += 1
-        result = self.env.step(action)
+        result = self._staying(self.env.step, action)
         _require(contract.step_fault(result))
         if self._values:
             where = f"step {self._steps}"
@@ -67,8 +73,15 @@ class FirstSteps(gymnasium.Wrapper[Any, Any, Any, Any]):
             _require(contract.unusable_reward(result[1], where))
             _require(contract.unusable_end("terminated", result[2], where))
             _require(contract.unusable_end("truncated", result[3], where))
-        if self._steps >= FIRST_STEPS and self._owner is not None:
+        if self._steps >= FIRST_STEPS and self._owner is not None and not self._wanders:
             self._remove()
+        return result
+
+    def _staying(self, method: Callable[..., Any], *arguments: Any, **keys: Any) -> Any:
+        """Call a method, and go back to the working directory that it left."""
+        with same_directory() as moved:
+            result = method(*arguments, **keys)
+        self._wanders = self._wanders or bool(moved)
         return result
 
     def _remove(self) -> None:

@@ -12,6 +12,7 @@ from rlkit.core.types import State
 from rlkit.vector import snapshot
 from rlkit.vector.first_steps import FirstSteps, leave_after_first_steps, watch_form
 from rlkit.vector.frame_stack import frame_stack
+from rlkit.vector.manners import close_quietly, same_directory
 from rlkit.vector.raw_rewards import as_number, with_raw_rewards
 
 MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
@@ -63,7 +64,7 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def restart(self) -> None:
         """Build the environment again, so that nothing of the old one can affect what follows."""
-        self.env.close()
+        close_quietly(self.env)
         self.env = _made(self._make)
         leave_after_first_steps(self)
 
@@ -73,4 +74,6 @@ def _mask(info: dict[str, Any]) -> dict[str, Any]:
 
 
 def _made(make: MakeEnv) -> gymnasium.Env[Any, Any]:
-    return as_arrays(FirstSteps(watch_form(with_raw_rewards(make())), values=True))
+    with same_directory():
+        env = make()
+    return as_arrays(FirstSteps(watch_form(with_raw_rewards(env)), values=True))

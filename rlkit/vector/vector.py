@@ -24,6 +24,7 @@ from rlkit.vector import snapshot
 from rlkit.vector.action_masks import Masks
 from rlkit.vector.contract import unusable_reward, vector_space_fault
 from rlkit.vector.first_steps import FirstVectorSteps
+from rlkit.vector.manners import close_quietly
 from rlkit.vector.raw_rewards import tapped_vector
 from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
 
@@ -165,7 +166,7 @@ class SerialEnvironment:
     def close(self) -> None:
         """Close every environment."""
         for env in self.envs:
-            env.close()
+            close_quietly(env)
 
 
 class VectorEnvironment:
@@ -342,7 +343,7 @@ class VectorEnvironment:
     def close(self) -> None:
         """Close the vector environment."""
         self._sent = None
-        self._vector.close()
+        close_quietly(self._vector)
 
 
 def timestep(
