@@ -18,7 +18,7 @@ state of these wrappers is in the checkpoint.
 from rlkit.preprocess.actions import DiscreteActions
 from rlkit.preprocess.episodes import FireReset, LifeLoss, NoopStarts
 from rlkit.preprocess.frames import FrameSkip, FrameStack, MaxFrames
-from rlkit.preprocess.images import Crop, Gray, Resize
+from rlkit.preprocess.images import ChannelsLast, Crop, Gray, Resize
 from rlkit.preprocess.observations import Keep
 from rlkit.preprocess.rewards import ClipReward, SignReward, TerminalReward
 
