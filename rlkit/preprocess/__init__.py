@@ -23,6 +23,7 @@ from rlkit.preprocess.observations import Keep
 from rlkit.preprocess.rewards import ClipReward, SignReward, TerminalReward
 
 __all__ = [
+    "ChannelsLast",
     "ClipReward",
     "Crop",
     "DiscreteActions",
