@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import gymnasium
 import numpy as np
+from numpy.random import Generator, RandomState
 
 from rlkit.core.random_actions import random_action
 from rlkit.core.types import State, UsageError
@@ -63,11 +64,11 @@ def _require_no_other(env: gymnasium.Env[Any, Any], before: State, after: State)
 
 def _generators(value: Any) -> Iterator[Any]:
     """Yield the states of all generators in plain data."""
-    if isinstance(value, np.random.Generator):
+    if isinstance(value, Generator):
         yield value.bit_generator.state
-    elif isinstance(value, np.random.RandomState):
+    elif isinstance(value, RandomState):
         yield value.get_state(legacy=False)
-    elif isinstance(value, random.Random):
+    elif isinstance(value, Random):
         yield value.getstate()
     elif isinstance(value, dict):
         if "bit_generator" in value:
