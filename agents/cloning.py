@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.core.random_actions import random_action
-from rlkit.core.spaces import as_rows, require_array
+from rlkit.core.spaces import as_rows, box_actions, require_array
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, UsageError
 from rlkit.fitting.session import fitted
 from rlkit.learners.datasets.dataset import Rows
@@ -109,7 +109,7 @@ class Cloning:
         X = as_rows(timestep.observation, self._observations)
         if not self._discrete:
             values = np.reshape(self.model.predict(X), (n, *self._actions.shape))
-            return np.clip(values, self._actions.low, self._actions.high).astype(self._actions.dtype), memory
+            return box_actions(self._actions, values.reshape(len(values), -1)), memory
         if legal is None and not self.settings.draw:
             return np.asarray(self.model.predict(X)), memory
         return self._chosen(self._shares(X, legal), rng), memory

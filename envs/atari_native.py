@@ -117,14 +117,14 @@ class AtariGames(VectorEnv[Array, Array, Array]):
         goes_on = infos_t["episode_frame_number"] == before["episode_frame_number"] + self._skip
         alive = terminated & goes_on & (infos_t["lives"] < before["lives"])
         over = (terminated & ~alive) | truncated
-        infos: dict[str, Any] = {"raw_reward": score.astype(np.float64), "game_over": over}
+        infos: dict[str, Any] = {"rlkit/raw_reward": score.astype(np.float64), "rlkit/game_over": over}
         if over.any() or alive.any():
             infos = {**infos, "final_obs": self._final(infos_t["final_obs"], over), "final_info": infos}
         self._shown = np.where(over, 1, np.minimum(self._shown + 1, self.frame_stack))
         self._fill(observation, self._shown)
         if alive.any():
             infos["final_obs"][alive] = observation[alive]
-        reward = np.clip(infos["raw_reward"], -1, 1) if self._clip else infos["raw_reward"]
+        reward = np.clip(infos["rlkit/raw_reward"], -1, 1) if self._clip else infos["rlkit/raw_reward"]
         return observation, reward, terminated, truncated, infos
 
     def _final(self, observation: Array, over: Array) -> Array:

@@ -147,9 +147,9 @@ class Games:
 class GameEnv(gymnasium.Env[Array, int]):
     """A board game: the agent plays both sides, or against an opponent.
 
-    Where it plays both, a step is one move of one player, observed by whoever is to move; rewards are the mover's, the
-    ``raw_reward`` is the first player's, and ``info["discount"]`` is -1 where the turn passed. Which moves are legal is
-    in ``info["action_mask"]``; the action `rlkit.core.types.RESIGN` gives the game up.
+    Where it plays both, a step is one move of one player, observed by whoever is to move; rewards are the mover's,
+    ``info["rlkit/raw_reward"]`` is the first player's, and ``info["rlkit/discount"]`` is -1 where the turn passed.
+    Which moves are legal is in ``info["action_mask"]``; the action `rlkit.core.types.RESIGN` gives the game up.
 
     Attributes:
         model: the rules, for planners.
@@ -188,8 +188,8 @@ class GameEnv(gymnasium.Env[Array, int]):
         reward, discount = self.game.step(np.array([action]), self.np_random)
         info = {
             "action_mask": self.game.legal()[0].astype(np.int8),
-            "discount": discount.item(0),
-            "raw_reward": reward.item(0) * sign,
+            "rlkit/discount": discount.item(0),
+            "rlkit/raw_reward": reward.item(0) * sign,
         }
         return self.game.observation()[0], reward.item(0), discount.item(0) == 0, False, info
 
@@ -261,7 +261,7 @@ class GameVector(VectorEnv[Array, Array, Array]):
         sign = self.game.first_player_is()
         reward, discount = self.game.step(np.asarray(actions), self._rng)
         reached, over = self.game.observation(), discount == 0
-        info = {"action_mask": self.game.legal(), "discount": discount, "raw_reward": reward * sign}
+        info = {"action_mask": self.game.legal(), "rlkit/discount": discount, "rlkit/raw_reward": reward * sign}
         never = np.zeros(self.num_envs, bool)
         if not over.any():
             return reached, reward, over, never, info

@@ -31,14 +31,14 @@ class Counting(gymnasium.Env):
         self._length = int(self.np_random.integers(2, 9))
         self._ending = int(self.np_random.integers(3))
         self._count = self._total = 0
-        return self._observation(), {"action_mask": self._mask(), "raw_reward": -999.0, "game_over": True}
+        return self._observation(), {"action_mask": self._mask(), "rlkit/raw_reward": -999.0, "rlkit/game_over": True}
 
     def step(self, action: int) -> Any:
         self._count += 1
         self._total += int(action)
         raw = float(action) + float(self.np_random.random())
         ended = self._count + self._total // 3 >= self._length
-        info = {"action_mask": self._mask(), "raw_reward": raw, "game_over": ended and self._start % 2 == 0}
+        info = {"action_mask": self._mask(), "rlkit/raw_reward": raw, "rlkit/game_over": ended and self._start % 2 == 0}
         return self._observation(), raw / 2, ended and self._ending != 0, ended and self._ending != 1, info
 
     def _observation(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import isfinite
 from typing import Any, TypeVar
 
 import numpy as np
@@ -106,7 +107,7 @@ class Interaction(Iterator[Transition]):
         return _transition(now, action, memory, after)
 
     def _ask(self, method: Callable[[Any], T], argument: Any) -> T:
-        cause: Exception
+        cause: BaseException
         try:
             return method(argument)
         except WorkerError as error:
@@ -117,8 +118,8 @@ class Interaction(Iterator[Transition]):
             if self.steps == 0:
                 raise  # Nothing was played yet: the settings are wrong, not the run.
             cause, what = error, str(error)
-        except Exception as error:
-            # The environment may be a user's code and can raise anything.
+        except (Exception, SystemExit) as error:
+            # The environment may be a user's code and can raise anything, and leave the process.
             cause, what = error, f"the environment raised {type(error).__name__}: {error}"
         raise RunError(
             f"{' '.join(what.split())} (after step {self.steps}); "
@@ -195,8 +196,26 @@ def interact(
     )
 
 
+def refuse_odd_reward(line: str) -> None:
+    """Raise a `RunError` with `line` and the remedy."""
+    raise RunError(f"{line}: fix it, then resume from the last checkpoint with resume=")
+
+
+def _look_at_rewards(transition: Transition, steps: int, on_odd_reward: Callable[[str], None]) -> None:
+    for rewards in (transition.info.raw_reward, transition.reward):
+        odd = np.flatnonzero(~np.isfinite(rewards))
+        if odd.size:
+            on_odd_reward(f"the environment returned the reward {rewards[odd[0]]} at step {steps:,}; it must be finite")
+            return
+
+
 def train(
-    agent: Agent, stream: Interaction, *, total_steps: int, overlap: bool = False
+    agent: Agent,
+    stream: Interaction,
+    *,
+    total_steps: int,
+    overlap: bool = False,
+    on_odd_reward: Callable[[str], None] = refuse_odd_reward,
 ) -> Iterator[tuple[Transition, Metrics | None]]:
     """Feed the stream to the agent and let it learn until `total_steps` decisions have been made.
 
@@ -208,11 +227,18 @@ def train(
         total_steps: decisions, summed over environments.
         overlap: update the agent while the environments take their step, so that an update comes one step later;
             only for agents that learn from a replay. The results do not depend on timing.
+        on_odd_reward: called, before the agent observes it, with a line that says which reward is not finite.
+
+    Raises:
+        RunError: a reward is not finite, unless `on_odd_reward` allows that.
     """
     while stream.steps < total_steps:
         stream.send()
         metrics = agent.update() if overlap else None
         transition = stream.recv()
+        # NaN and infinity stay in the product, also where one of the two hides them.
+        if not isfinite(transition.reward.dot(transition.info.raw_reward)):
+            _look_at_rewards(transition, stream.steps, on_odd_reward)
         agent.observe(transition)
         yield transition, metrics if overlap else agent.update()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import exp
 from typing import Protocol
 
-from rlkit.core.types import UsageError, require_probability
+from rlkit.core.types import FromRun, UsageError, require_probability
 
 
 class Schedule(Protocol):
@@ -39,6 +39,31 @@ class Linear:
     def __call__(self, step: int) -> float:
         """Return the value at `step`."""
         return self.end if step >= self.steps else self.start + (self.end - self.start) * step / self.steps
+
+
+class OverRun:
+    """From `start` to `end` in a straight line over the whole run; a longer run on resume stretches it."""
+
+    def __init__(self, start: float, end: float, total_steps: FromRun[int | None], steps: int | None = None):
+        """Make the schedule.
+
+        Args:
+            start: at step 0.
+            end: at the end.
+            total_steps: decisions of the run.
+            steps: decisions instead of `total_steps`; None: those.
+
+        Raises:
+            UsageError: neither is known.
+        """
+        length = total_steps if steps is None else steps
+        if length is None:
+            raise UsageError("a schedule over the run needs total_steps, or steps of its own")
+        self._line = Linear(start, end, length)
+
+    def __call__(self, step: int) -> float:
+        """Return the value at `step`."""
+        return self._line(step)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from gymnasium import spaces
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-from rlkit.core.spaces import choice_sizes
+from rlkit.core.spaces import box_actions, choice_sizes
 from rlkit.core.types import Array, UsageError
 
 _TINY = 1e-30
@@ -197,6 +197,13 @@ class Gaussian:
         self._width = int(np.prod(space.shape))
         self.parameters = 2 * self._width
         self._low, self._high = space.low.ravel(), space.high.ravel()
+        if np.issubdtype(space.dtype, np.integer):
+            # The width of a space of small integers does not fit into its own dtype.
+            self._low, self._high = self._low.astype(np.float64), self._high.astype(np.float64)
+        locked = self._low == self._high
+        # A number that cannot be another one is no choice: it has no density.
+        self._free = torch.from_numpy(~locked) if locked.any() else None
+        self._width_log = np.log(np.where(locked, 1, (self._high - self._low) / 2)) if squash else None
 
     def noise(self, n: int, rng: np.random.Generator) -> Array:
         """Draw standard normal numbers [n, D]."""
@@ -217,19 +224,22 @@ class Gaussian:
         density = -0.5 * ((sample - mean) / log_std.exp()) ** 2 - log_std - log(sqrt(2 * pi))
         if self._squash:
             # log(1 - tanh(u)^2) without cancellation, and the interval's half width.
-            half = torch.from_numpy(np.log((self._high - self._low) / 2)).to(sample)
+            half = torch.from_numpy(self._width_log).to(sample)
             density = density - 2 * (log(2.0) - sample - softplus(-2 * sample)) - half
-        return density.sum(1)
+        return self._of_choices(density).sum(1)
 
     def entropy(self, parameters: Tensor) -> Tensor:
         """Return the entropy [B] of the normal numbers."""
-        return (parameters[:, self._width :] + 0.5 * log(2 * pi * np.e)).sum(1)
+        return self._of_choices(parameters[:, self._width :] + 0.5 * log(2 * pi * np.e)).sum(1)
+
+    def _of_choices(self, numbers: Tensor) -> Tensor:
+        """Return `numbers` [B, D], 0 where the space leaves no choice."""
+        return numbers if self._free is None else torch.where(self._free.to(numbers.device), numbers, 0.0)
 
     def actions(self, sample: Array) -> Array:
-        """Return samples [B, D] as actions of the space's shape and dtype, within its bounds."""
+        """Return samples [B, D] as actions of the space's shape and dtype, within its bounds; integers are rounded."""
         inside = self._low + (np.tanh(sample) + 1) / 2 * (self._high - self._low) if self._squash else sample
-        actions = np.clip(inside, self._low, self._high)
-        return actions.astype(self._space.dtype).reshape(-1, *self._space.shape)
+        return box_actions(self._space, inside)
 
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
         """Return the parameters [B, 2 D] unchanged: environments have no masks for numbers (`rlkit.vector.vector`)."""

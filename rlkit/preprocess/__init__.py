@@ -10,19 +10,20 @@ preprocess:
 ```
 
 A wrapper that changes rewards need not declare it: the raw return is the sum of the innermost environment's own rewards
-(`rlkit.vector.raw_rewards`). The wrappers of this module put them into ``info["raw_reward"]`` too, for use without
-rlkit's loop. One that ends an episode while the game continues sets ``info["game_over"]`` to False. All state of these
-wrappers is in the checkpoint.
+(`rlkit.vector.raw_rewards`). The wrappers of this module put them into ``info["rlkit/raw_reward"]`` too, for use
+without rlkit's loop. One that ends an episode while the game continues sets ``info["rlkit/game_over"]`` to False. All
+state of these wrappers is in the checkpoint.
 """
 
 from rlkit.preprocess.actions import DiscreteActions
 from rlkit.preprocess.episodes import FireReset, LifeLoss, NoopStarts
 from rlkit.preprocess.frames import FrameSkip, FrameStack, MaxFrames
-from rlkit.preprocess.images import Crop, Gray, Resize
+from rlkit.preprocess.images import ChannelsLast, Crop, Gray, Resize
 from rlkit.preprocess.observations import Keep
 from rlkit.preprocess.rewards import ClipReward, SignReward, TerminalReward
 
 __all__ = [
+    "ChannelsLast",
     "ClipReward",
     "Crop",
     "DiscreteActions",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import gymnasium
@@ -76,11 +77,15 @@ def _fire(env: gymnasium.Env[Any, Any]) -> int | None:
     return meanings.index("FIRE") if "FIRE" in meanings else None
 
 
+KEPT = ("lives", "action_mask")
+"""What of an info the reset after a lost life returns again."""
+
+
 class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Ends the learner's episode at each lost life, while the game continues.
 
-    Lives are counted in ``info["lives"]``. A step that loses one is terminated with ``info["game_over"]`` False, and
-    the reset after it changes nothing: the next episode begins with the observation that the last one ended with. A
+    Lives are counted in ``info["lives"]``. A step that loses one is terminated with ``info["rlkit/game_over"]`` False,
+    and the reset after it changes nothing: the next episode begins with the observation that the last one ended with. A
     reset with a seed, or at any other time, begins a new game.
     """
 
@@ -114,10 +119,9 @@ class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
         before, self._lives = self._lives, int(info["lives"])
         lost = 0 < self._lives < before
         goes_on = lost and not (terminated or truncated)
-        self._lost = (
-            (observation, {key: info[key] for key in ("lives", "action_mask") if key in info}) if goes_on else None
-        )
-        info = {**info, "game_over": False} if goes_on else info
+        kept = {key: copy.copy(info[key]) for key in KEPT if key in info}
+        self._lost = (copy.deepcopy(observation), kept) if goes_on else None
+        info = {**info, "rlkit/game_over": False} if goes_on else info
         return observation, reward, terminated or lost, truncated, info
 
     def get_state(self) -> State:
@@ -129,4 +133,4 @@ class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Restore a state from `get_state`."""
         self._lives = state["lives"]
         lost = state["lost"]
-        self._lost = None if lost is None else (lost["observation"], dict(lost["info"]))
+        self._lost = None if lost is None else (np.array(lost["observation"]), dict(lost["info"]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import operator
 from typing import Any
 
 import gymnasium
@@ -14,7 +16,8 @@ from rlkit.core.types import Array, UsageError
 class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Repeats every action several times, or until the episode ends; the reward is the sum.
 
-    If there is an ``info["discount"]``, later rewards are multiplied by it, and the product of all is in the info.
+    If there is an ``info["rlkit/discount"]``, later rewards are multiplied by it, and the product of all is in the
+    info.
     """
 
     state_fields: tuple[str, ...] = ()
@@ -29,9 +32,11 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
         if skip < 1:
             raise UsageError(f"FrameSkip skip is {skip}; it must be at least 1")
         self._skip = skip
+        # An environment may write to its action.
+        self._copied = operator.pos if isinstance(env.action_space, spaces.Discrete) else copy.deepcopy
 
     def step(self, action: Any) -> Any:
-        """Step; observation and infos are the last, ``info["raw_reward"]`` is the sum of the environment's own.
+        """Step; observation and infos are the last, ``info["rlkit/raw_reward"]`` is the sum of the environment's own.
 
         Raises:
             UsageError: the turn passed to another player, who would have to repeat the action.
@@ -43,14 +48,14 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
                     f"FrameSkip takes an action {self._skip} times, and the turn passed to another player before the "
                     "last; leave it out"
                 )
-            observation, reward, terminated, truncated, info = self.env.step(action)
+            observation, reward, terminated, truncated, info = self.env.step(self._copied(action))
             total += discount * float(reward)
-            raw += float(info.get("raw_reward", reward))
-            discount *= float(info.get("discount", 1.0))
+            raw += float(info.get("rlkit/raw_reward", reward))
+            discount *= float(info.get("rlkit/discount", 1.0))
             if terminated or truncated:
                 break
-        discounted = {"discount": discount} if discount != 1 or "discount" in info else {}
-        return observation, total, terminated, truncated, {**info, **discounted, "raw_reward": raw}
+        discounted = {"rlkit/discount": discount} if discount != 1 or "rlkit/discount" in info else {}
+        return observation, total, terminated, truncated, {**info, **discounted, "rlkit/raw_reward": raw}
 
 
 class MaxFrames(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -74,14 +79,16 @@ class MaxFrames(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def reset(self, **kwargs: Any) -> Any:
         """Reset; the first observation is unchanged."""
-        self._previous, info = self.env.reset(**kwargs)
-        return self._previous, info
+        observation, info = self.env.reset(**kwargs)
+        self._previous = np.array(observation)
+        return observation, info
 
     def step(self, action: Any) -> Any:
         """Step."""
         observation, *rest = self.env.step(action)
         pooled = np.maximum(self._previous, observation)
-        self._previous = observation
+        # A copy, because the environment may write the next one into the same array, and others to this one.
+        self._previous = np.array(observation)
         return pooled, *rest
 
 
@@ -119,13 +126,13 @@ class FrameStack(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Reset, and repeat the first observation."""
         observation, info = self.env.reset(**kwargs)
         self._stack = np.repeat(np.asarray(observation)[None], self._size, axis=0)
-        return self._stack, info
+        return self._stack.copy(), info
 
     def step(self, action: Any) -> Any:
         """Step."""
         observation, *rest = self.env.step(action)
-        # A new array each time: those that were returned must not change.
         stack: Array = np.empty_like(self._stack)
         stack[:-1], stack[-1] = self._stack[1:], observation
         self._stack = stack
-        return stack, *rest
+        # A copy, because those who get it may write to it.
+        return stack.copy(), *rest

@@ -15,6 +15,36 @@ from rlkit.core.types import Array, UsageError
 INTERPOLATIONS = {"area": "INTER_AREA", "nearest": "INTER_NEAREST"}
 
 
+CHANNELS = (1, 2, 3, 4)
+"""Numbers of channels by which images whose first axis is that of channels are known."""
+
+RESIZED = ("uint8", "uint16", "int16", "float32", "float64")
+"""What OpenCV resizes."""
+
+
+class ChannelsLast(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """Moves the channels of images [C, H, W] behind their rows and columns, [H, W, C], as other wrappers take them."""
+
+    state_fields: tuple[str, ...] = ()
+
+    def __init__(self, env: gymnasium.Env[Any, Any]):
+        """Wrap `env`.
+
+        Raises:
+            UsageError: its observations do not have three axes.
+        """
+        super().__init__(env)
+        space = env.observation_space
+        if not isinstance(space, spaces.Box) or len(space.shape) != 3:
+            raise UsageError(f"ChannelsLast takes images [channels, height, width], not {space}; leave it out")
+        low, high = self.observation(space.low), self.observation(space.high)
+        self.observation_space = spaces.Box(low, high, dtype=space.dtype.type)
+
+    def observation(self, observation: Array) -> Array:
+        """Return the image [H, W, C] of one [C, H, W]."""
+        return np.ascontiguousarray(np.moveaxis(observation, 0, -1))
+
+
 def _image_space(env: gymnasium.Env[Any, Any], wrapper: str) -> spaces.Box:
     """Return the observation space if it is one of images, [H, W] or [H, W, C].
 
@@ -26,6 +56,11 @@ def _image_space(env: gymnasium.Env[Any, Any], wrapper: str) -> spaces.Box:
         raise UsageError(
             f"{wrapper} takes images [height, width] or [height, width, channels], not {space}; "
             "put it before FrameStack, or leave it out"
+        )
+    if len(space.shape) == 3 and space.shape[0] in CHANNELS and space.shape[2] not in CHANNELS:
+        raise UsageError(
+            f"{wrapper} takes images [height, width, channels], and {list(space.shape)} begins with the channels; put "
+            "{_target_: rlkit.preprocess.ChannelsLast} before it"
         )
     return space
 
@@ -76,6 +111,10 @@ class Resize(gymnasium.ObservationWrapper[Any, Any, Any]):
         space = _image_space(env, "Resize")
         if interpolation not in INTERPOLATIONS:
             raise UsageError(f"Resize has no interpolation {interpolation}{nearest(interpolation, INTERPOLATIONS)}")
+        if space.dtype.name not in RESIZED:
+            raise UsageError(
+                f"Resize takes images of {', '.join(RESIZED)}, not {space.dtype.name}; convert them before"
+            )
         if len(size) != 2 or min(size) < 1:
             raise UsageError(f"Resize takes size=[height, width], e.g. [84,84], not {list(size)}")
         import cv2

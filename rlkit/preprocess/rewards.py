@@ -1,4 +1,4 @@
-"""Wrappers that change the learner's reward; the environment's own is in ``info["raw_reward"]``."""
+"""Wrappers that change the learner's reward; the environment's own is in ``info["rlkit/raw_reward"]``."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class TerminalReward(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._reward = reward
 
     def step(self, action: Any) -> Any:
-        """Step; the environment's own reward is in ``info["raw_reward"]``."""
+        """Step; the environment's own reward is in ``info["rlkit/raw_reward"]``."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        info = {"raw_reward": reward, **info}
+        info = {"rlkit/raw_reward": reward, **info}
         return observation, self._reward if terminated else reward, terminated, truncated, info
 
 
@@ -45,10 +45,10 @@ class ClipReward(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._low, self._high = low, high
 
     def step(self, action: Any) -> Any:
-        """Step; the environment's own reward is in ``info["raw_reward"]``."""
+        """Step; the environment's own reward is in ``info["rlkit/raw_reward"]``."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         clipped = min(max(float(reward), self._low), self._high)
-        return observation, clipped, terminated, truncated, {"raw_reward": reward, **info}
+        return observation, clipped, terminated, truncated, {"rlkit/raw_reward": reward, **info}
 
 
 class SignReward(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -58,8 +58,8 @@ class SignReward(gymnasium.Wrapper[Any, Any, Any, Any]):
     keeps_frames = True
 
     def step(self, action: Any) -> Any:
-        """Step; the environment's own reward is in ``info["raw_reward"]``."""
+        """Step; the environment's own reward is in ``info["rlkit/raw_reward"]``."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         value = float(reward)
         sign = float(value > 0) - float(value < 0)
-        return observation, sign, terminated, truncated, {"raw_reward": reward, **info}
+        return observation, sign, terminated, truncated, {"rlkit/raw_reward": reward, **info}

@@ -96,8 +96,8 @@ class RenderWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> Any:
         """Step, and pass on the frame."""
         result = self.env.step(action)
-        self._game_continues = bool(result[2] or result[3]) and not result[4].get("game_over", True)
-        self._score += float(result[4].get("raw_reward", result[1]))
+        self._game_continues = bool(result[2] or result[3]) and not result[4].get("rlkit/game_over", True)
+        self._score += float(result[4].get("rlkit/raw_reward", result[1]))
         self._steps += 1
         self._pass_on(first=False)
         return result

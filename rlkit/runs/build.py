@@ -17,6 +17,7 @@ from rlkit.config.run_config import AgentConfig, EnvironmentConfig, TrainRunConf
 from rlkit.config.schemas import InnerLoop, Vectorization
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Environment, UsageError
+from rlkit.vector.manners import close_quietly, same_directory
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 
 if TYPE_CHECKING:
@@ -57,11 +58,12 @@ def make_environment(
     modes = ["rgb_array" if index < len(frame_callbacks) else render_mode for index in range(num_envs)]
     context = _environment_context(config, num_envs, filmed=modes[0] is not None)
     make_env = prepare(config.env, context, "env")
-    first = make_env(_with_mode(context, modes[0]))
+    with same_directory():
+        first = make_env(_with_mode(context, modes[0]))
     if isinstance(first, VectorEnv):
         return _native(config, make_env, first, frame_callbacks)
     if config.vectorization is Vectorization.native and not frame_callbacks:
-        first.close()
+        close_quietly(first)
         raise UsageError(
             "vectorization=native needs an environment that steps many by itself, and this one makes a single "
             f"{type(first).__name__}; take sync or async"
@@ -77,7 +79,7 @@ def make_environment(
     makes = [functools.partial(make, index) for index in range(num_envs)]
     if config.vectorization is Vectorization["async"]:
         # The workers build their own: this one must not be shared with them.
-        built.pop().close()
+        close_quietly(built.pop())
         from rlkit.vector.subprocess import SubprocessEnvironment
 
         return SubprocessEnvironment(makes, action_mask=config.action_mask)
@@ -161,10 +163,10 @@ def _native(
     config: EnvironmentConfig, make_env: Builder, vector: Any, frame_callbacks: Sequence[FrameCallback]
 ) -> Environment:
     if frame_callbacks:
-        vector.close()
+        close_quietly(vector)
         raise UsageError("a native vector environment cannot be filmed; set video=none, or vectorization=sync")
     if config.vectorization is Vectorization["async"]:
-        vector.close()
+        close_quietly(vector)
         raise UsageError(
             "vectorization=async steps single environments in processes, and this one steps many by itself; leave it "
             "out, or take the environment's own option (env.stepping=python)"
@@ -248,10 +250,10 @@ def _model(config: EnvironmentConfig, samples: int | None) -> FiniteMDP:
             raise UsageError(f"planners need a single environment, not a {type(env).__name__}")
         return model_of(env, samples=samples, seed=config.seed)
     finally:
-        env.close()
+        close_quietly(env)
 
 
-def _search_model(config: EnvironmentConfig, outcomes: int) -> Model:
+def _search_model(config: EnvironmentConfig, outcomes: int | None) -> Model:
     from rlkit.planning.search import model_of
 
     return model_of(lambda: make_single(config.in_process()), outcomes=outcomes)

@@ -12,6 +12,7 @@ from rlkit.core.types import UsageError
 from rlkit.rendering.frames import check_frame
 from rlkit.rendering.video import encoder
 from rlkit.runs import build
+from rlkit.vector.manners import close_quietly
 
 
 def check_video(config: TrainRunConfig) -> None:
@@ -29,7 +30,7 @@ def check_video(config: TrainRunConfig) -> None:
 def _check_single(config: TrainRunConfig) -> None:
     """Refuse to film training in an environment that is another one, with other checkpoints, when it is filmed."""
     env = build.make_single(config.environment)
-    env.close()
+    close_quietly(env)
     if isinstance(env, VectorEnv):
         raise UsageError(
             "video=every films training, which a native vector environment does not draw; set video=eval, or let "

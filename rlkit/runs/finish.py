@@ -17,6 +17,7 @@ from rlkit.runs.callbacks import Callbacks, notify
 from rlkit.runs.record_video import record
 from rlkit.runs.run import Run
 from rlkit.runs.training import Training
+from rlkit.vector.manners import close_quietly
 
 
 def finish(run: Run, callbacks: Callbacks, session: Training) -> None:
@@ -73,7 +74,7 @@ def _draw_map(run: Run) -> Path | None:
     layout = legal = None
     if not isinstance(env, VectorEnv):
         layout, legal = layout_of(env), legal_in(env, action_mask=run.config.action_mask)
-    env.close()
+    close_quietly(env)
     if layout is None or (tables := tables_of(run.agent, legal)) is None:
         return None
     return draw(run.directory / "map.png", layout, *tables, run.directory.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rlkit.config import instantiate
 from rlkit.config.run_config import TrainRunConfig
@@ -85,6 +85,10 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
         if film is not None:
             stack.callback(film.discard)
             _film_from_here(film, session, callbacks, resume=resume)
+        if resume and extended and _follows_total_steps(config.agent):
+            notes.add(
+                f"schedules that end with the run, such as an annealed rate, end at step {config.total_steps:,} now"
+            )
         _open(config, callbacks, session, notes)
         session.run(interrupted)
         stopped[0] = session.stopped
@@ -160,6 +164,16 @@ def _open(config: TrainRunConfig, callbacks: Callbacks, session: Training, notes
     for line in _greeting(config, session):
         session.say(line)
     notes.release()
+
+
+def _follows_total_steps(node: Any) -> bool:
+    """Return whether a schedule in an agent's configuration ends at ``total_steps``."""
+    if isinstance(node, list):
+        return any(map(_follows_total_steps, node))
+    if not isinstance(node, dict):
+        return False
+    over_run = str(node.get("_target_", "")).endswith(".OverRun") and node.get("steps") is None
+    return over_run or node.get("anneal") is True or any(map(_follows_total_steps, node.values()))
 
 
 def _is_opaque(env: Environment) -> bool:

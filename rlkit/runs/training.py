@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from math import isfinite
 from pathlib import Path
 
+from rlkit.algorithms.fixed_policies import NonLearning
 from rlkit.config.run_config import TrainRunConfig
 from rlkit.core.callback import CLOCK, Callback
 from rlkit.core.checkpoint import CheckpointError, Store
-from rlkit.core.loop import Interaction, crossed, interact, train
+from rlkit.core.loop import Interaction, crossed, interact, refuse_odd_reward, train
 from rlkit.core.seeding import Seeds
 from rlkit.core.statistics import Averages, Episode, EpisodeTracker
 from rlkit.core.types import Agent, Environment, Metrics, RunError, State, Transition, UsageError
@@ -67,6 +68,7 @@ class Training:
         self._averages = Averages()
         self._compiled = build.compiled_loop(config, agent, env)
         self.episodes = 0
+        self._odd_reward = False
         # A run with an opaque environment may not resume from its last checkpoint: the scheduled one before it serves.
         keep = max(config.checkpoint.keep, 2 if opaque else 1)
         folder = directory / CHECKPOINTS
@@ -80,6 +82,12 @@ class Training:
     def say(self, line: str) -> None:
         """Show a line to the user."""
         notify(self._callbacks, Callback.message, line)
+
+    def _say_once(self, line: str) -> None:
+        """Say that a reward is not finite, which harms nobody who does not learn."""
+        if not self._odd_reward:
+            self.say(f"{line}: so are returns and scores with it")
+        self._odd_reward = True
 
     @property
     def steps(self) -> int:
@@ -181,7 +189,13 @@ class Training:
     def _strides(self, total: int) -> Iterator[None]:
         """Advance by a step, or by many at once up to the next multiple of a period."""
         if self._compiled is None:
-            steps = train(self._agent, self._stream, total_steps=total, overlap=self._config.overlap)
+            steps = train(
+                self._agent,
+                self._stream,
+                total_steps=total,
+                overlap=self._config.overlap,
+                on_odd_reward=self._say_once if isinstance(self._agent, NonLearning) else refuse_odd_reward,
+            )
             for transition, metrics in steps:
                 self._add(transition, metrics)
                 yield

@@ -14,13 +14,12 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from rlkit.algorithms.fixed_policies import NonLearning, Uniform
-from rlkit.core import tree
 from rlkit.core.loop import Interaction, interact
 from rlkit.core.random_actions import random_action
 from rlkit.core.seeding import Seeds
-from rlkit.core.spaces import ARRAY_SPACES, COMPOSED_SPACES, space_tree
 from rlkit.core.types import Environment
 from rlkit.testing.rules import freeze, require, require_equal, survived
+from rlkit.vector import contract
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 
 MakeEnv = Callable[..., gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]]
@@ -169,34 +168,11 @@ def _same_transitions(whole: Interaction, resumed: Interaction, until: int) -> N
         )
 
 
-def same_form(value: Any, space: Any) -> bool:
-    """Return whether `value` is a tree of dicts with the keys, and tuples of the length, that `space` is made of."""
-    if isinstance(space, spaces.Dict):
-        named = isinstance(value, dict) and value.keys() == space.keys()
-        return named and all(same_form(value[key], part) for key, part in space.items())
-    if isinstance(space, spaces.Tuple):
-        listed = isinstance(value, tuple) and len(value) == len(space)
-        return listed and all(map(same_form, value, space))
-    return True
+def require_no(fault: str | None) -> None:
+    """Raise a `ContractError` where `fault` says what is wrong."""
+    require(fault is None, fault or "")
 
 
 def require_contained(observation: Any, space: Any, where: str) -> None:
     """Raise a `ContractError` unless `observation` lies in `space`."""
-    if isinstance(space, COMPOSED_SPACES):
-        same = same_form(observation, space)
-        require(same, f"{where} returned an observation with other parts than {space}; return these, and no others")
-        tree.map_many(lambda part, value: require_contained(value, part, where), space_tree(space), observation)
-        return
-    if isinstance(space, ARRAY_SPACES) and not isinstance(space, spaces.Discrete):
-        require(
-            isinstance(observation, np.ndarray),
-            f"{where} returned a {type(observation).__name__} as observation; {space} needs a numpy array",
-        )
-        found, wanted = (f"{part.dtype} {list(part.shape)}" for part in (observation, space))
-        require(
-            found == wanted, f"{where} returned an observation {found}, but its space says {wanted}; make them agree"
-        )
-    require(
-        bool(space.contains(observation)),
-        f"{where} returned the observation {observation!r}, outside of {space}; widen the space or fix the observation",
-    )
+    require_no(contract.observation_fault(observation, space, where))

@@ -5,18 +5,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from contextlib import closing
-from math import isfinite
 from typing import Any
 
 import gymnasium
-import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from rlkit.core.spaces import as_arrays
 from rlkit.rendering.frames import check_frame
 from rlkit.testing import vectors
-from rlkit.testing.driving import Driver, EnvironmentStep, MakeEnv, require_contained, takes_render_mode
+from rlkit.testing.driving import Driver, EnvironmentStep, MakeEnv, require_contained, require_no, takes_render_mode
 from rlkit.testing.exactness import (
     EnvironmentCase,
     global_generators_are_left_alone,
@@ -25,10 +23,12 @@ from rlkit.testing.exactness import (
     resumed_equals_uninterrupted,
     same_seed_same_steps,
     seeds_make_a_difference,
+    states_stand_alone,
 )
 from rlkit.testing.from_run import ENVIRONMENT, with_run_values
 from rlkit.testing.gymnasium_checker import examine_with_gymnasium
 from rlkit.testing.rules import OnResult, Result, conclude, examine, require, require_equal, silent
+from rlkit.vector import contract
 
 
 def check_env(
@@ -98,25 +98,14 @@ def reset_and_step_follow_gymnasium(case: EnvironmentCase) -> str | None:
     """`reset(seed=…)` returns (observation, info), `step` five values, and neither raises in random play."""
     with closing(case.make()) as env:
         started = env.reset(seed=case.seed)
-        require(_is_pair(started), f"reset returned {_kinds(started)}; it must return (observation, info), info a dict")
+        require_no(contract.reset_fault(started))
         driver = case.driver(env)
         driver.reset(case.seed)
         stepped = env.step(driver.draw())
-        require(
-            isinstance(stepped, tuple) and len(stepped) == 5 and isinstance(stepped[4], dict),
-            f"step returned {_kinds(stepped)}; it must return (observation, reward, terminated, truncated, info)",
-        )
+        require_no(contract.step_fault(stepped))
     require(len(case.trace) >= case.steps, f"random play returned {len(case.trace)} of {case.steps} steps")
     masked = "action_mask" in started[1] and not case.action_mask
     return "reset returns an action_mask, which action_mask=true would use" if masked else None
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict)
-
-
-def _kinds(value: Any) -> str:
-    return f"({', '.join(type(part).__name__ for part in value)})" if isinstance(value, tuple) else type(value).__name__
 
 
 def observations_fit_the_space(case: EnvironmentCase) -> None:
@@ -131,23 +120,14 @@ def rewards_are_finite_numbers(case: EnvironmentCase) -> None:
     """Rewards are numbers, neither arrays nor NaN nor infinite."""
     for number, step in enumerate(case.trace):
         if step.action is not None:
-            is_number = isinstance(step.reward, (int, float, np.integer, np.floating))
-            require(
-                is_number and isfinite(step.reward),
-                f"step {number} returned the reward {step.reward!r} ({type(step.reward).__name__}); "
-                "it must be a finite float",
-            )
+            require_no(contract.reward_fault(step.reward, f"step {number}"))
 
 
 def ends_are_booleans(case: EnvironmentCase) -> None:
     """`terminated` and `truncated` are booleans."""
     for number, step in enumerate(case.trace):
         for name in ("terminated", "truncated"):
-            value = getattr(step, name)
-            require(
-                isinstance(value, (bool, np.bool_)),
-                f"step {number} returned {name}={value!r} ({type(value).__name__}); it must be True or False",
-            )
+            require_no(contract.end_fault(name, getattr(step, name), f"step {number}"))
 
 
 def observations_stay_as_they_were(case: EnvironmentCase) -> None:
@@ -243,6 +223,7 @@ RULES = (
     seeds_make_a_difference,
     episodes_follow_each_other,
     restored_state_continues,
+    states_stand_alone,
     resumed_equals_uninterrupted,
     pictures_are_rgb,
 )

@@ -12,7 +12,15 @@ import numpy as np
 
 from rlkit.core.spaces import as_arrays
 from rlkit.testing.driving import Driver, EnvironmentStep, environment, resumed_play
-from rlkit.testing.rules import difference, global_generators, moved_generators, require, require_equal, survived
+from rlkit.testing.rules import (
+    difference,
+    freeze,
+    global_generators,
+    moved_generators,
+    require,
+    require_equal,
+    survived,
+)
 from rlkit.vector import snapshot
 
 
@@ -119,6 +127,45 @@ def _restore_after(case: EnvironmentCase, steps: int) -> None:
             f"restored after {steps} steps, the environment goes on otherwise; get_state must return, and set_state "
             "restore, all that step and reset change",
         )
+
+
+def states_stand_alone(case: EnvironmentCase) -> str | None:
+    """What `get_state` returned and what `set_state` was given is not written to by later steps.
+
+    Otherwise the second restoring of a state, as searches do it, would bring back another one.
+    """
+    with closing(as_arrays(case.make())) as env:
+        if snapshot.why_opaque(env) is not None:
+            return "the state cannot be read"
+        driver = case.driver(env)
+        driver.play(3, seed=case.seed)
+        for layer in snapshot.layers(env):
+            if snapshot.reading(type(layer)).by_methods:
+                _require_alone(driver, layer)
+        _require_same_twice(case, driver)
+    return None
+
+
+def _require_alone(driver: Driver, layer: Any) -> None:
+    name = type(layer).__name__
+    returned = layer.get_state()
+    before = freeze(returned)
+    driver.play(3)
+    require_equal(before, returned, f"a step wrote to what {name}.get_state() had returned; return a copy")
+    given = freeze(layer.get_state())
+    layer.set_state(given)
+    before = freeze(given)
+    driver.play(3)
+    require_equal(before, given, f"a step wrote to what {name}.set_state(state) was given; keep a copy")
+
+
+def _require_same_twice(case: EnvironmentCase, driver: Driver) -> None:
+    saved, played = snapshot.capture(driver.env), []
+    assert saved is not None
+    for _ in range(2):
+        snapshot.restore(driver.env, saved)
+        played.append(driver.continued_in(driver.env).play(min(case.steps, 20)))
+    require_equal(*played, "a state that was restored twice goes on in two ways; set_state must restore all of it")
 
 
 def resumed_equals_uninterrupted(case: EnvironmentCase) -> str | None:

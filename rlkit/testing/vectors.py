@@ -12,10 +12,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from rlkit.core import tree
 from rlkit.core.random_actions import random_action
-from rlkit.core.spaces import counts_from_zero, is_tree_of_arrays, space_tree
 from rlkit.core.types import Array, Tree
-from rlkit.testing.driving import MakeEnv, environment, random_stream, require_contained, resumed_play, same_form
+from rlkit.testing.driving import MakeEnv, environment, random_stream, require_contained, require_no, resumed_play
 from rlkit.testing.rules import OnResult, Result, conclude, examine, freeze, require, require_equal
+from rlkit.vector import contract
 
 
 class VectorStep(NamedTuple):
@@ -99,11 +99,7 @@ def spaces_are_arrays(case: VectorCase) -> None:
     """The spaces of one environment are arrays or trees of them, discrete values counted from zero."""
     for name in ("single_observation_space", "single_action_space"):
         space: Any = getattr(case.facts, name, None)
-        require(
-            is_tree_of_arrays(space) and counts_from_zero(space),
-            f"{name} is {space!r}; it must be Box, MultiBinary, MultiDiscrete or Discrete counted from 0, or Dict and "
-            "Tuple of them",
-        )
+        require_no(contract.vector_space_fault(name, space))
 
 
 def autoreset_mode_is_declared(case: VectorCase) -> None:
@@ -121,37 +117,18 @@ def reset_and_step_follow_gymnasium(case: VectorCase) -> None:
     with closing(case.make()) as env:
         observation, infos = env.reset(seed=case.seed)
         require(isinstance(infos, dict), f"reset returned infos of type {type(infos).__name__}; it must be a dict")
-        _require_rows(observation, case, "reset")
+        require_no(contract.rows_fault(observation, case.facts.single_observation_space, case.facts.num_envs, "reset"))
     require(len(case.trace) >= case.steps, f"random play returned {len(case.trace)} of {case.steps} steps")
-
-
-def _require_rows(observation: Any, case: VectorCase, where: str) -> None:
-    space = case.facts.single_observation_space
-    require(same_form(observation, space), f"{where} returned observations with other parts than {space}; return these")
-    tree.map_many(
-        lambda part, array: _require_shape(array, (case.facts.num_envs, *part.shape), where),
-        space_tree(space),
-        observation,
-    )
-
-
-def _require_shape(observation: Any, shape: tuple[int, ...], where: str) -> None:
-    found = getattr(observation, "shape", None)
-    require(found == shape, f"{where} returned observations of shape {found}; they must be arrays of shape {shape}")
 
 
 def arrays_have_a_row_for_each_environment(case: VectorCase) -> None:
     """Observations are [N, ...]; rewards are [N] finite numbers; ends are [N] booleans."""
-    n = case.facts.num_envs
+    n, space = case.facts.num_envs, case.facts.single_observation_space
     for number, step in enumerate(case.trace):
-        _require_rows(step.observation, case, f"step {number}")
-        for name, kinds in (("reward", "fiu"), ("terminated", "b"), ("truncated", "b")):
-            value = np.asarray(getattr(step, name))
-            wanted = "booleans" if kinds == "b" else "finite floats"
-            require(
-                value.shape == (n,) and value.dtype.kind in kinds and bool(np.isfinite(value).all()),
-                f"step {number} returned {name} {value!r}; it must be {n} {wanted}",
-            )
+        where = f"step {number}"
+        require_no(contract.rows_fault(step.observation, space, n, where))
+        for name in ("reward", "terminated", "truncated"):
+            require_no(contract.column_fault(name, getattr(step, name), n, where))
 
 
 def observations_fit_the_space(case: VectorCase) -> None:

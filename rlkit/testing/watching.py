@@ -12,8 +12,8 @@ import numpy as np
 from rlkit.core import tree
 from rlkit.core.spaces import COMPOSED_SPACES, choice_sizes, space_tree
 from rlkit.core.types import RESIGN, Agent, Array, Memory, Metrics, State, TimeStep, Transition, Tree
-from rlkit.testing.driving import same_form
 from rlkit.testing.rules import difference, freeze, global_generators, moved_generators
+from rlkit.vector.contract import same_form
 
 
 class Watched:

@@ -1,16 +1,20 @@
 """The raw reward: the innermost environment's own reward, whatever wraps it.
 
 A wrapper that shapes rewards need not declare it. The environment's own rewards between two decisions are added up
-inside of all wrappers, and the sum is put into ``info["raw_reward"]`` outside of them.
+inside of all wrappers, and the sum is put into ``info["rlkit/raw_reward"]`` outside of them.
 """
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import gymnasium
 from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
+
+from rlkit.core.types import UsageError
+from rlkit.vector.contract import unusable_reward
 
 KEEP_REWARDS: tuple[Any, ...] = (
     gymnasium.Wrapper.step,
@@ -28,7 +32,7 @@ class RewardTap(gymnasium.Wrapper[Any, Any, Any, Any]):
     Attributes:
         steps: number of steps.
         reward: sum of their rewards.
-        declared: sum of what the environment itself declares in ``info["raw_reward"]``, otherwise of its rewards.
+        declared: sum of what the environment itself declares in ``info["rlkit/raw_reward"]``, otherwise of its rewards.
     """
 
     only_watches = True
@@ -47,13 +51,26 @@ class RewardTap(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Step, and add to the sums."""
         result = self.env.step(action)
         self.steps += 1
-        self.reward += float(result[1])
-        self.declared += float(result[4].get("raw_reward", result[1]))
+        reward = as_number(result[1])
+        self.reward += reward
+        self.declared += float(result[4].get("rlkit/raw_reward", reward))
         return result
 
 
+def as_number(reward: Any) -> float:
+    """Return a reward as float.
+
+    Raises:
+        UsageError: it is no single number.
+    """
+    fault = None if isinstance(reward, float) else unusable_reward(reward, "the environment")
+    if fault is not None:
+        raise UsageError(fault)
+    return float(reward)
+
+
 class RawReward(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """The outermost wrapper: puts the innermost environment's reward of a step into ``info["raw_reward"]``.
+    """The outermost wrapper: puts the innermost environment's reward of a step into ``info["rlkit/raw_reward"]``.
 
     If a wrapper makes several steps in one, as `rlkit.preprocess.FrameSkip` does, it is their sum. If the environment
     declares a raw reward in its info and a wrapper hides it, the raw reward is the environment's reward.
@@ -75,7 +92,7 @@ class RawReward(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._tap.clear()
         observation, reward, terminated, truncated, info = self.env.step(action)
         if self._tap.steps:
-            info = {**info, "raw_reward": self._tap.declared if "raw_reward" in info else self._tap.reward}
+            info = {**info, "rlkit/raw_reward": self._tap.declared if "rlkit/raw_reward" in info else self._tap.reward}
         return observation, reward, terminated, truncated, info
 
 
@@ -85,7 +102,7 @@ def without_rewards(info: dict[str, Any]) -> dict[str, Any]:
     Gymnasium's vector environments write infos into arrays of the first value's type: a whole number from the reset of
     one environment would round the values from the steps of others.
     """
-    return {key: value for key, value in info.items() if key not in ("raw_reward", "game_over", "discount")}
+    return {key: value for key, value in info.items() if not key.startswith("rlkit/")}
 
 
 def with_raw_rewards(env: gymnasium.Env[Any, Any], *, always: bool = False) -> gymnasium.Env[Any, Any]:
@@ -116,6 +133,10 @@ def _wrappers(env: Any) -> list[gymnasium.Wrapper[Any, Any, Any, Any]]:
     return wrappers
 
 
+READ = ("rlkit/raw_reward", "_rlkit/raw_reward", "final_info")
+"""What of the infos says which reward is the environment's own."""
+
+
 class VectorRewardTap(VectorWrapper[Any, Any, Any, Any, Any]):
     """The innermost wrapper of a vector environment: keeps the rewards [N] and the infos of its last step."""
 
@@ -128,7 +149,8 @@ class VectorRewardTap(VectorWrapper[Any, Any, Any, Any, Any]):
         """Step, and keep rewards and infos."""
         result = self.env.step(actions)
         self.reward = result[1].copy()
-        self.infos = result[4]
+        # Copies, because the wrappers around may write to the infos.
+        self.infos = {key: copy.deepcopy(result[4][key]) for key in READ if key in result[4]}
         return result
 
 

@@ -10,8 +10,10 @@ import gymnasium
 from rlkit.core.spaces import as_arrays
 from rlkit.core.types import State
 from rlkit.vector import snapshot
+from rlkit.vector.first_steps import FirstSteps, leave_after_first_steps, watch_form
 from rlkit.vector.frame_stack import frame_stack
-from rlkit.vector.raw_rewards import with_raw_rewards, without_rewards
+from rlkit.vector.manners import close_quietly, same_directory
+from rlkit.vector.raw_rewards import as_number, with_raw_rewards
 
 MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
 
@@ -22,24 +24,26 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     def __init__(self, make: MakeEnv):
         self._make = make
         super().__init__(_made(make))
+        leave_after_first_steps(self)
 
     def reset(self, **keys: Any) -> Any:
-        """Reset, and remove rewards from the info."""
+        """Reset, and keep of the info what rlkit reads of a reset: the mask of legal actions."""
         observation, info = self.env.reset(**keys)
-        return observation, without_rewards(info)
+        return observation, _mask(info)
 
     def step(self, action: Any) -> Any:
-        """Step, and return all keys that rlkit reads in infos, always with the same types.
+        """Step, and return the keys that rlkit reads in infos, always with the same types, and no others.
 
-        Gymnasium's vector environments write infos into arrays of the first environment's type.
+        Gymnasium's vector environments write infos into arrays of the first environment's type and shape, and send
+        them to another process: of those that an environment has for others, many could do neither.
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
         facts = {
-            "raw_reward": float(info.get("raw_reward", reward)),
-            "game_over": bool(info.get("game_over", terminated or truncated)),
-            "discount": float(info.get("discount", 1.0)),
+            "rlkit/raw_reward": float(info["rlkit/raw_reward"]) if "rlkit/raw_reward" in info else as_number(reward),
+            "rlkit/game_over": bool(info.get("rlkit/game_over", terminated or truncated)),
+            "rlkit/discount": float(info.get("rlkit/discount", 1.0)),
         }
-        return observation, reward, terminated, truncated, {**info, **facts}
+        return observation, reward, terminated, truncated, {**_mask(info), **facts}
 
     @property
     def frame_stack(self) -> int:
@@ -60,9 +64,16 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def restart(self) -> None:
         """Build the environment again, so that nothing of the old one can affect what follows."""
-        self.env.close()
+        close_quietly(self.env)
         self.env = _made(self._make)
+        leave_after_first_steps(self)
+
+
+def _mask(info: dict[str, Any]) -> dict[str, Any]:
+    return {"action_mask": info["action_mask"]} if "action_mask" in info else {}
 
 
 def _made(make: MakeEnv) -> gymnasium.Env[Any, Any]:
-    return as_arrays(with_raw_rewards(make()))
+    with same_directory():
+        env = make()
+    return as_arrays(FirstSteps(watch_form(with_raw_rewards(env)), values=True))

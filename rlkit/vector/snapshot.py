@@ -167,13 +167,15 @@ def _read(layer: Any) -> Any:
     fields = {field: copy.deepcopy(getattr(layer, field)) for field in how.fields if hasattr(layer, field)}
     if not how.by_methods:
         return fields
-    return {"state": layer.get_state(), "fields": fields} if how.fields else layer.get_state()
+    # Boards that get_state returns as they are would go on in the state.
+    state = copy.deepcopy(layer.get_state())
+    return {"state": state, "fields": fields} if how.fields else state
 
 
 def _write(layer: Any, saved: Any) -> None:
     how = _reading_of(layer)
     if how.by_methods:
-        layer.set_state(saved["state"] if how.fields else saved)
+        layer.set_state(copy.deepcopy(saved["state"] if how.fields else saved))
         saved = saved["fields"] if how.fields else {}
     for field in how.fields:
         if field in saved:

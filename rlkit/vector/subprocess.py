@@ -7,10 +7,11 @@ import signal
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import _async_worker
 
-from rlkit.core.types import RunError, State, TimeStep, Tree, WorkerError
+from rlkit.core.types import RunError, State, TimeStep, Tree, UsageError, WorkerError
 from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
 from rlkit.vector.vector import VectorEnvironment
 
@@ -21,6 +22,9 @@ class _Workers(AsyncVectorEnv):
     fresh_arrays = True
     """Observations are copied out of the shared memory."""
 
+    copies_actions = True
+    """They go through pipes."""
+
     send = AsyncVectorEnv.step_async
     recv = AsyncVectorEnv.step_wait
 
@@ -30,6 +34,15 @@ class _Workers(AsyncVectorEnv):
             # The first environment's error, so that equal runs report the same.
             _, _, error, _ = min((self.error_queue.get() for _ in range(failed)), key=lambda report: report[0])
             raise WorkerError(str(error))
+
+    def _add_info(self, vector_infos: dict[str, Any], env_info: dict[str, Any], env_num: int) -> dict[str, Any]:
+        """Keep masks as they are, because those of a wrong length are to be told from others."""
+        if "action_mask" in env_info:
+            masks = vector_infos.setdefault("action_mask", np.full(self.num_envs, None, object))
+            masks[env_num] = env_info["action_mask"]
+            vector_infos.setdefault("_action_mask", np.zeros(self.num_envs, bool))[env_num] = True
+        rest = {key: value for key, value in env_info.items() if key != "action_mask"}
+        return super()._add_info(vector_infos, rest, env_num)
 
     def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
         for pipe in self.parent_pipes:
@@ -132,7 +145,12 @@ class _Reports:
     def put(self, report: tuple[int, type[BaseException], BaseException, str]) -> None:
         """Send a report."""
         index, kind, error, trace = report
-        self._queue.put((index, WorkerError, f"the environment raised {kind.__name__}: {error}", trace))
+        says = (
+            str(error)
+            if issubclass(kind, (RunError, UsageError))
+            else f"the environment raised {kind.__name__}: {error}"
+        )
+        self._queue.put((index, WorkerError, says, trace))
 
 
 def _worker(

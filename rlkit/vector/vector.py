@@ -6,6 +6,7 @@ whether environments are stepped in this process, in subprocesses or natively.
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,6 +22,9 @@ from rlkit.core.spaces import COMPOSED_SPACES, empty
 from rlkit.core.types import Array, RunError, State, StepInfo, TimeStep, Tree, UsageError
 from rlkit.vector import snapshot
 from rlkit.vector.action_masks import Masks
+from rlkit.vector.contract import unusable_reward, vector_space_fault
+from rlkit.vector.first_steps import FirstVectorSteps
+from rlkit.vector.manners import close_quietly
 from rlkit.vector.raw_rewards import tapped_vector
 from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
 
@@ -126,12 +130,12 @@ class SerialEnvironment:
                 fresh[i] = infos[i]
         return timestep(
             observation,
-            np.array(rewards, np.float64),
-            [0.0 if over else info.get("discount", 1.0) for over, info in zip(terminations, infos, strict=True)],
+            _numbers(rewards),
+            [0.0 if over else info.get("rlkit/discount", 1.0) for over, info in zip(terminations, infos, strict=True)],
             np.array(lasts, bool),
             reached,
-            raw_reward=[info.get("raw_reward", reward) for info, reward in zip(infos, rewards, strict=True)],
-            game_over=[info.get("game_over", last) for info, last in zip(infos, lasts, strict=True)],
+            raw_reward=[info.get("rlkit/raw_reward", reward) for info, reward in zip(infos, rewards, strict=True)],
+            game_over=[info.get("rlkit/game_over", last) for info, last in zip(infos, lasts, strict=True)],
             legal_actions=self._masks.of_each(fresh),
             next_legal_actions=self._masks.of_each(infos),
             state=self.states,
@@ -162,7 +166,7 @@ class SerialEnvironment:
     def close(self) -> None:
         """Close every environment."""
         for env in self.envs:
-            env.close()
+            close_quietly(env)
 
 
 class VectorEnvironment:
@@ -170,7 +174,8 @@ class VectorEnvironment:
 
     A vector environment can speed it up by what it offers: ``send(actions)`` and ``recv()``, between which it steps in
     parallel; ``fresh_arrays = True``, if it never writes to an array that it has returned; ``fresh_when_seeded =
-    True``, if nothing of its past is left after a reset with seeds; ``frame_stack``, the number of frames along axis 0
+    True``, if nothing of its past is left after a reset with seeds; ``copies_actions = True``, if it does not write to
+    the actions that it is given; ``frame_stack``, the number of frames along axis 0
     of an observation.
     """
 
@@ -184,18 +189,28 @@ class VectorEnvironment:
         self.num_envs = self._vector.num_envs
         self.observation_space = self._vector.single_observation_space
         self.action_space: Any = self._vector.single_action_space
-        self._masks = self._masks_read(action_mask)
+        self._masks = self._masks_of(action_mask)
         self.frame_stack = int(getattr(self._vector, "frame_stack", 1))
+        self._shares_actions = not getattr(self._vector, "copies_actions", False)
         self._overlaps = all(callable(getattr(self._vector, name, None)) for name in ("send", "recv"))
         self._own = _own(
             self.observation_space, np.asarray if getattr(self._vector, "fresh_arrays", False) else np.array
         )
         self._sent: Tree | None = None
+        self._first = FirstVectorSteps(self.observation_space, self.num_envs)
         self._mode = AutoresetMode(self._vector.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         self._resetting = np.zeros(self.num_envs, bool)
 
-    def _masks_read(self, action_mask: bool) -> Masks:
+    def _masks_of(self, action_mask: bool) -> Masks:
+        """Return who reads masks, where the spaces are those that a vector environment may have.
+
+        Raises:
+            UsageError: they are not.
+        """
         try:
+            for name in ("single_observation_space", "single_action_space"):
+                if (fault := vector_space_fault(name, getattr(self._vector, name))) is not None:
+                    raise UsageError(fault)
             return Masks(self.action_space, self._vector.metadata, action_mask=action_mask)
         except UsageError:
             self._vector.close()  # It may have processes.
@@ -204,7 +219,8 @@ class VectorEnvironment:
     def reset(self, seeds: list[int]) -> TimeStep:
         """Start a new episode in every environment; a vector environment with a single seed gets the first."""
         self._drain()
-        observation, infos = self._reset(seeds)
+        self._first.reset(result := self._reset(seeds))
+        observation, infos = result
         self._resetting = np.zeros(self.num_envs, bool)
         legal = self._masks.of_vector(infos, ~self._resetting)
         return first_timestep(self._own(observation), legal, self.states)
@@ -232,9 +248,10 @@ class VectorEnvironment:
 
     def send(self, action: Tree) -> None:
         """Start a step, which runs in parallel if the vector environment supports it."""
-        self._sent = action
+        # A copy, because environments may write to their actions.
+        self._sent = tree.copy(action) if self._shares_actions else action
         if self._overlaps:
-            self._vector.send(action)
+            self._vector.send(self._sent)
 
     def recv(self) -> TimeStep:
         """Wait for the step and return it as a time step, whatever the autoreset mode."""
@@ -256,12 +273,12 @@ class VectorEnvironment:
         return timestep(
             observation,
             np.asarray(reward, np.float64),
-            np.where(terminated, 0.0, _merged(ended, ongoing, "discount", np.ones(self.num_envs), last)),
+            np.where(terminated, 0.0, _merged(ended, ongoing, "rlkit/discount", np.ones(self.num_envs), last)),
             last,
             reached,
             valid=valid,
             raw_reward=self._raw_reward(reward, infos, last),
-            game_over=_merged(ended, ongoing, "game_over", last, last),
+            game_over=_merged(ended, ongoing, "rlkit/game_over", last, last),
             legal_actions=legal,
             next_legal_actions=self._masks.of_vector(ended, last, legal),
             state=self.states,
@@ -272,7 +289,7 @@ class VectorEnvironment:
         if self._tap is not None:
             reward, infos = self._tap.reward, self._tap.infos
         ended = infos.get("final_info", {}) if self._mode is AutoresetMode.SAME_STEP and last.any() else infos
-        return _merged(ended, infos, "raw_reward", np.asarray(reward, np.float64), last)
+        return _merged(ended, infos, "rlkit/raw_reward", np.asarray(reward, np.float64), last)
 
     def states(self, model: Any) -> Array:
         """Return the vector environment's ``states()``: [N, ...].
@@ -291,7 +308,9 @@ class VectorEnvironment:
     def _received(self) -> Any:
         action, self._sent = self._sent, None
         assert action is not None, "recv without send"
-        return self._vector.recv() if self._overlaps else self._vector.step(action)
+        result = self._vector.recv() if self._overlaps else self._vector.step(action)
+        self._first.step(result)
+        return result
 
     def _drain(self) -> None:
         """Finish a step whose result is not needed."""
@@ -307,11 +326,11 @@ class VectorEnvironment:
     def get_state(self) -> State | None:
         """Return the state if the vector environment offers ``get_state()``, else None."""
         offered = getattr(self._vector, "get_state", None)
-        return None if offered is None else {"vector": offered(), "resetting": self._resetting}
+        return None if offered is None else copy.deepcopy({"vector": offered(), "resetting": self._resetting})
 
     def set_state(self, state: State) -> None:
         """Restore a state from `get_state`."""
-        self._vector.set_state(state["vector"])
+        self._vector.set_state(copy.deepcopy(state["vector"]))
         self._resetting = np.array(state["resetting"])
 
     def render(self, index: int = 0) -> Array:
@@ -328,7 +347,7 @@ class VectorEnvironment:
     def close(self) -> None:
         """Close the vector environment."""
         self._sent = None
-        self._vector.close()
+        close_quietly(self._vector)
 
 
 def timestep(
@@ -361,6 +380,23 @@ def timestep(
     )
 
 
+def _numbers(rewards: list[Any]) -> Array:
+    """Return the rewards [N] of N environments as float64.
+
+    Raises:
+        UsageError: one is no number; NumPy would take None for NaN.
+    """
+    try:
+        sum(rewards)
+        numbers = np.array(rewards, np.float64)
+    except (TypeError, ValueError):
+        numbers = None
+    if numbers is None or numbers.ndim != 1:
+        fault = next((fault for reward in rewards if (fault := unusable_reward(reward, "the environment"))), None)
+        raise UsageError(fault or f"the environments returned the rewards {rewards!r}; they must be finite floats")
+    return numbers
+
+
 def _room(space: Any, n: int) -> tuple[Callable[[], Tree], Callable[[Tree, int, Any], None]]:
     """Return a function that allocates `n` observations, and one that writes one of them."""
     if isinstance(space, COMPOSED_SPACES):
@@ -369,10 +405,18 @@ def _room(space: Any, n: int) -> tuple[Callable[[], Tree], Callable[[Tree, int, 
 
 
 def _single_actions(space: Any) -> Callable[[Tree], Any]:
-    """Return a function from the actions of N environments to a sequence of single actions."""
+    """Return a function from the actions of N environments to a sequence of single actions.
+
+    They are copies, because an environment may write to its action.
+    """
     if isinstance(space, COMPOSED_SPACES):
-        return lambda action: [tree.take(action, i) for i in range(tree.length(action))]
-    return operator.methodcaller("tolist") if isinstance(space, spaces.Discrete) else np.asarray
+        return _single_trees
+    return operator.methodcaller("tolist") if isinstance(space, spaces.Discrete) else np.array
+
+
+def _single_trees(action: Tree) -> list[Tree]:
+    copied = tree.copy(action)
+    return [tree.take(copied, i) for i in range(tree.length(copied))]
 
 
 def _own(space: Any, own: Callable[[Any], Array]) -> Callable[[Any], Tree]:

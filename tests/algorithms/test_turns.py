@@ -252,7 +252,7 @@ class Turns(gymnasium.Env[Any, Any]):
     def step(self, action: int) -> Any:
         self.at += 1
         over = self.at == 2
-        return self.at % 2, 5.0 if over else 1.0, over, False, {} if over else {"discount": -1.0}
+        return self.at % 2, 5.0 if over else 1.0, over, False, {} if over else {"rlkit/discount": -1.0}
 
     def get_state(self) -> Any:
         return self.at
@@ -272,7 +272,7 @@ def test_a_member_of_a_population_scores_what_whoever_begins_has() -> None:
 
 
 def test_a_game_is_no_mdp_of_one_player() -> None:
-    with pytest.raises(UsageError, match=r"info\['discount'\] is -1: Turns is no MDP of one player; learn by"):
+    with pytest.raises(UsageError, match=r"info\['rlkit/discount'\] is -1: Turns is no MDP of one player; learn by"):
         from_environment(Turns(), samples=1, seed=0)
 
 

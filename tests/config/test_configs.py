@@ -102,7 +102,8 @@ def test_each_preset_trains(name: str, recordings: Path) -> None:
 @pytest.mark.parametrize("name", shipped("schedule"))
 def test_each_schedule_fits_the_place_of_epsilon(name: str) -> None:
     config, _ = trained("agent=q_learning", "env=taxi", f"schedule@agent.epsilon={name}")
-    assert 0 <= instantiate.build(config["agent"]["epsilon"], {}, "epsilon")(20) <= 1
+    of_run = {"total_steps": lambda path: 10_000}
+    assert 0 <= instantiate.build(config["agent"]["epsilon"], of_run, "epsilon")(20) <= 1
 
 
 @pytest.mark.parametrize("agent", ["q_learning", "double_q_learning", "sarsa", "expected_sarsa", "mc_control"])
@@ -251,7 +252,7 @@ def test_rainbow_has_the_published_values() -> None:
         **{"atoms": 51, "v_min": -10.0, "v_max": 10.0},
     }
     assert (replay["n_step"], replay["alpha"], replay["beta"]["start"], replay["beta"]["end"]) == (3, 0.5, 0.4, 1.0)
-    assert replay["beta"]["steps"] == config["total_steps"]
+    assert (replay["beta"]["_target_"], replay["beta"]["steps"]) == ("rlkit.core.schedules.OverRun", None)
     assert (agent["learning_rate"], agent["optimizer"]["eps"]) == (0.0000625, 0.00015)
     # 80,000 and 32,000 frames of the paper, four to a step.
     assert (agent["learning_starts"], agent["target_every"] * agent["train_freq"]) == (20_000, 8_000)

@@ -176,7 +176,7 @@ class TestCuts:
     def test_a_game_that_goes_on_after_a_lost_life_is_cut(self) -> None:
         class Lives(Line):
             def step(self, action: Any) -> Any:
-                return *super().step(action)[:4], {"game_over": False}
+                return *super().step(action)[:4], {"rlkit/game_over": False}
 
         interaction = stream(Remembering(2), SerialEnvironment([lambda: Lives(2, terminates=True)]), truncate_every=2)
         next(interaction)
@@ -343,7 +343,7 @@ class Whole(Counting):
 
     def step(self, action: int) -> Any:
         observation, reward, terminated, truncated, info = super().step(action)
-        return observation, reward, terminated, truncated, {"raw_reward": info["raw_reward"]}
+        return observation, reward, terminated, truncated, {"rlkit/raw_reward": info["rlkit/raw_reward"]}
 
 
 def naive_scores(episodes: int) -> list[tuple[float, int, bool]]:
@@ -354,7 +354,7 @@ def naive_scores(episodes: int) -> list[tuple[float, int, bool]]:
         score, length, ended = 0.0, 0, False
         while not ended:
             observation, _, terminated, truncated, info = env.step(int(observation[1] % 3))
-            score, length, ended = score + info["raw_reward"], length + 1, terminated or truncated
+            score, length, ended = score + info["rlkit/raw_reward"], length + 1, terminated or truncated
         results.append((score, length, False))
     return results
 
@@ -412,7 +412,7 @@ class TestEvaluate:
                     0.0,
                     terminated,
                     truncated,
-                    {"raw_reward": 10.0, "game_over": lost and self.games == 3},
+                    {"rlkit/raw_reward": 10.0, "rlkit/game_over": lost and self.games == 3},
                 )
 
         class Zero(Frozen):

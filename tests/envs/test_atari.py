@@ -320,7 +320,7 @@ class TestCapture:
             _, _, terminated, _, info = env.step(t % 4)
             if terminated:
                 break
-        assert info["game_over"] is False
+        assert info["rlkit/game_over"] is False
         other.restore(env.capture())
         assert_same(other.reset()[0], env.reset()[0])
         assert_same(other.step(1)[:4], env.step(1)[:4])

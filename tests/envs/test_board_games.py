@@ -233,10 +233,10 @@ class TestGames:
         assert info["action_mask"].tolist() == [1] * 9
         rewards = [env.step(action) for action in (0, 3, 1, 4, 8)]
         assert [reward for _, reward, *_ in rewards] == [0, 0, 0, 0, 0]
-        assert [info["discount"] for *_, info in rewards] == [-1] * 5
+        assert [info["rlkit/discount"] for *_, info in rewards] == [-1] * 5
         assert rewards[0][0][1, 0, 0] == 1  # now the other's stone
         _, reward, terminated, truncated, info = env.step(5)
-        assert (reward, terminated, truncated, info["raw_reward"]) == (1, True, False, -1)
+        assert (reward, terminated, truncated, info["rlkit/raw_reward"]) == (1, True, False, -1)
 
     @pytest.mark.parametrize("first", ["agent", "opponent", "random"])
     def test_against_an_opponent_a_step_is_a_move_and_its_reply(self, first: str) -> None:
@@ -250,8 +250,8 @@ class TestGames:
                 legal = np.flatnonzero(env.game.legal()[0])
                 observation, reward, terminated, _, info = env.step(int(legal[0]))
                 total += reward
-                assert info["raw_reward"] == reward
-                assert info["discount"] == (0 if terminated else 1)
+                assert info["rlkit/raw_reward"] == reward
+                assert info["rlkit/discount"] == (0 if terminated else 1)
                 if terminated:
                     break
             assert total in (-1, 0, 1)
@@ -299,8 +299,8 @@ class TestGames:
             observation, r, terminated, _, single_info = single.step(action)
             reached = info["final_obs"] if terminated else seen
             assert np.array_equal(reached[1], observation)
-            assert (reward[1], over[1], info["discount"][1]) == (r, terminated, single_info["discount"])
-            assert info["raw_reward"][1] == single_info["raw_reward"]
+            assert (reward[1], over[1], info["rlkit/discount"][1]) == (r, terminated, single_info["rlkit/discount"])
+            assert info["rlkit/raw_reward"][1] == single_info["rlkit/raw_reward"]
             if terminated:
                 single.reset()
 

@@ -26,7 +26,7 @@ class TestGames:
         board = env.game.observation()
         _, reward, terminated, _, info = env.step(RESIGN)
         # The second player gave up: the score is the first player's.
-        assert (reward, terminated, info["discount"], info["raw_reward"]) == (-1, True, 0, 1)
+        assert (reward, terminated, info["rlkit/discount"], info["rlkit/raw_reward"]) == (-1, True, 0, 1)
         assert np.array_equal(env.game.observation(), board)
 
     def test_of_many_games_the_others_go_on(self) -> None:
@@ -36,7 +36,7 @@ class TestGames:
         seen, reward, over, _, info = env.step(np.array([2, RESIGN, 4]))
         assert reward.tolist() == [0, -1, 0]
         assert over.tolist() == [False, True, False]
-        assert info["final_info"]["raw_reward"].tolist()[1] == 1
+        assert info["final_info"]["rlkit/raw_reward"].tolist()[1] == 1
         assert info["final_obs"][1].sum() == 1
         assert seen.sum(axis=(1, 2, 3)).tolist() == [2, 0, 2]  # a new game there, two stones in the others
 

@@ -89,18 +89,18 @@ class TestTerminalReward:
     def test_the_reward_of_a_terminating_step_is_replaced_and_the_raw_one_passed_on(self) -> None:
         env = TerminalReward(Line(2, terminates=True), -5.0)
         env.reset(seed=0)
-        assert env.step(0) == (1, 1.0, False, False, {"raw_reward": 1.0})
-        assert env.step(0) == (2, -5.0, True, False, {"raw_reward": 1.0})
+        assert env.step(0) == (1, 1.0, False, False, {"rlkit/raw_reward": 1.0})
+        assert env.step(0) == (2, -5.0, True, False, {"rlkit/raw_reward": 1.0})
 
     def test_a_truncating_step_keeps_its_reward(self) -> None:
         env = TerminalReward(Line(1), -5.0)
         env.reset(seed=0)
-        assert env.step(0) == (1, 1.0, False, True, {"raw_reward": 1.0})
+        assert env.step(0) == (1, 1.0, False, True, {"rlkit/raw_reward": 1.0})
 
     def test_through_two_wrappers_the_environments_own_reward_is_passed_on(self) -> None:
         env = TerminalReward(TerminalReward(Line(1, terminates=True), -5.0), -7.0)
         env.reset(seed=0)
-        assert env.step(0) == (1, -7.0, True, False, {"raw_reward": 1.0})
+        assert env.step(0) == (1, -7.0, True, False, {"rlkit/raw_reward": 1.0})
 
     def test_the_stream_keeps_both_apart(self) -> None:
         env = SerialEnvironment([lambda: TerminalReward(Line(1, terminates=True), -5.0)])
@@ -116,14 +116,14 @@ class TestRewards:
         env.reset(seed=0)
         steps = [env.step(0) for _ in range(5)]
         assert [step[1] for step in steps] == [0.0, 1.0, 2.0, 2.0, -0.5]
-        assert [step[4]["raw_reward"] for step in steps] == [0.0, 1.0, 2.0, 3.0, -1.0]
+        assert [step[4]["rlkit/raw_reward"] for step in steps] == [0.0, 1.0, 2.0, 3.0, -1.0]
 
     def test_of_signed_rewards_the_sign_is_left(self) -> None:
         env = SignReward(Screen())
         env.reset(seed=0)
         steps = [env.step(0) for _ in range(5)]
         assert [step[1] for step in steps] == [0.0, 1.0, 1.0, 1.0, -1.0]
-        assert [step[4]["raw_reward"] for step in steps] == [0.0, 1.0, 2.0, 3.0, -1.0]
+        assert [step[4]["rlkit/raw_reward"] for step in steps] == [0.0, 1.0, 2.0, 3.0, -1.0]
 
     @pytest.mark.parametrize(
         "wrap", [lambda env: ClipReward(FrameSkip(env, 4), -1, 1), lambda env: FrameSkip(ClipReward(env, -1, 1), 4)]

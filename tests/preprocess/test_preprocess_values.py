@@ -59,14 +59,14 @@ class TestLifeLoss:
         env.reset()
         steps = [env.step(0) for _ in range(5)]
         assert [step[2] for step in steps] == [False, False, True, False, True]
-        assert [step[4].get("game_over") for step in steps] == [None, None, False, None, None]
+        assert [step[4].get("rlkit/game_over") for step in steps] == [None, None, False, None, None]
 
     def test_a_life_lost_with_the_game_is_the_games_end(self) -> None:
         for end in ({"terminated": True, "truncated": False}, {"terminated": False, "truncated": True}):
             env = LifeLoss(Told((1.0, end["terminated"], end["truncated"], {"lives": 2})))
             env.reset()
             info = env.step(0)[4]
-            assert "game_over" not in info
+            assert "rlkit/game_over" not in info
             assert env.reset()[0].tolist() == [0]
 
 
@@ -84,7 +84,7 @@ class TestRewards:
             env: Any = wrap(Told((reward, False, False, {})))
             env.reset()
             _, shown, _, _, info = env.step(0)
-            assert (shown, info["raw_reward"]) == (expected, reward)
+            assert (shown, info["rlkit/raw_reward"]) == (expected, reward)
 
     def test_skipped_rewards_add_up_and_so_do_the_raw_ones_within(self) -> None:
         steps = [(3.0, False, False, {}), (-0.5, False, False, {}), (2.0, True, False, {}), (9.0, False, False, {})]
@@ -92,30 +92,30 @@ class TestRewards:
         env.reset()
         observation, reward, terminated, truncated, info = env.step(0)
         assert observation.tolist() == [3]
-        assert (reward, terminated, truncated, info["raw_reward"]) == (1 - 0.5 + 1, True, False, 3 - 0.5 + 2)
+        assert (reward, terminated, truncated, info["rlkit/raw_reward"]) == (1 - 0.5 + 1, True, False, 3 - 0.5 + 2)
 
     def test_skipped_rewards_count_by_the_discounts_before_them(self) -> None:
         steps = [
-            (4.0, False, False, {"discount": 0.5}),
-            (2.0, False, False, {"discount": 0.25}),
+            (4.0, False, False, {"rlkit/discount": 0.5}),
+            (2.0, False, False, {"rlkit/discount": 0.25}),
             (8.0, False, False, {}),
         ]
         env = FrameSkip(Told(*steps), 3)
         env.reset()
         _, reward, _, _, info = env.step(0)
-        assert (reward, info["raw_reward"]) == (4 + 0.5 * 2 + 0.5 * 0.25 * 8, 14)
+        assert (reward, info["rlkit/raw_reward"]) == (4 + 0.5 * 2 + 0.5 * 0.25 * 8, 14)
         env = FrameSkip(Told(*steps), 2)
         env.reset()
-        assert env.step(0)[-1]["discount"] == 0.5 * 0.25
+        assert env.step(0)[-1]["rlkit/discount"] == 0.5 * 0.25
 
     def test_an_action_is_not_held_for_the_other_player(self) -> None:
-        env = FrameSkip(Told((0.0, False, False, {"discount": -1.0}), (1.0, False, False, {})), 2)
+        env = FrameSkip(Told((0.0, False, False, {"rlkit/discount": -1.0}), (1.0, False, False, {})), 2)
         env.reset()
         with pytest.raises(UsageError, match="the turn passed to another player before the last; leave it out"):
             env.step(0)
-        once = FrameSkip(Told((1.0, False, False, {"discount": -1.0})), 1)
+        once = FrameSkip(Told((1.0, False, False, {"rlkit/discount": -1.0})), 1)
         once.reset()
-        assert (once.step(0)[1], once.step(0)[-1]["discount"]) == (1, -1)
+        assert (once.step(0)[1], once.step(0)[-1]["rlkit/discount"]) == (1, -1)
 
 
 class Still(gymnasium.Env):

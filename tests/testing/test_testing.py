@@ -129,7 +129,8 @@ FOLLOWING = {
         "resumed_equals_uninterrupted",
         "pictures_are_rgb",
     },
-    environments.ForgetsTheClock: {"resumed_equals_uninterrupted"},
+    environments.LeavesItsSpace: {"resumed_equals_uninterrupted"},  # training refuses what it shows
+    environments.ForgetsTheClock: {"resumed_equals_uninterrupted", "states_stand_alone"},
     environments.KeepsASet: {"resumed_equals_uninterrupted"},
     environments.SpeaksInGraphs: {"gymnasium_check_env"},  # that what it shows is no graph
     environments.HidesTheEnd: {"same_seed_same_steps", "resumed_equals_uninterrupted"},

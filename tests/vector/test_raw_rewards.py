@@ -39,12 +39,12 @@ class Rising(gymnasium.Env[Any, int]):
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
         super().reset(seed=seed)
         self._at = 0
-        return np.zeros(1, np.float32), {"raw_reward": -999}
+        return np.zeros(1, np.float32), {"rlkit/raw_reward": -999}
 
     def step(self, action: int) -> Any:
         reward = self._start + self._at / 2
         self._at += 1
-        info = {"raw_reward": -reward} if self.tells else {}
+        info = {"rlkit/raw_reward": -reward} if self.tells else {}
         shown = int(reward) if reward.is_integer() else reward
         return np.full(1, self._at, np.float32), shown, False, False, info
 
@@ -67,7 +67,7 @@ class Liar(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def step(self, action: Any) -> Any:
         observation, _, terminated, truncated, info = self.env.step(action)
-        return observation, 77.0, terminated, truncated, {**info, "raw_reward": 77.0}
+        return observation, 77.0, terminated, truncated, {**info, "rlkit/raw_reward": 77.0}
 
 
 def times(env: gymnasium.Env, factor: float) -> gymnasium.Env:

@@ -114,8 +114,8 @@ def naive(make: Make, i: int, seed: int, decisions: int) -> list[tuple[Any, ...]
                 0.0 if terminated else 1.0,
                 np.asarray(reached).tolist(),
                 last,
-                float(told.get("raw_reward", reward)),
-                bool(told.get("game_over", last)),
+                float(told.get("rlkit/raw_reward", reward)),
+                bool(told.get("rlkit/game_over", last)),
                 masked(info),
                 masked(told),
             )

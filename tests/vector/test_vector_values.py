@@ -67,12 +67,12 @@ def stepped(mode: AutoresetMode, infos: dict[str, Any], ends: list[bool]) -> Any
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
 def test_of_rows_that_the_infos_do_not_speak_of_nothing_is_taken(mode: AutoresetMode) -> None:
     infos = {
-        "discount": np.array([-1.0, 0.25]),
-        "_discount": np.array([True, False]),
-        "raw_reward": np.array([50.0, 60.0]),
-        "_raw_reward": np.array([False, True]),
-        "game_over": np.array([True, False]),
-        "_game_over": np.array([False, True]),
+        "rlkit/discount": np.array([-1.0, 0.25]),
+        "_rlkit/discount": np.array([True, False]),
+        "rlkit/raw_reward": np.array([50.0, 60.0]),
+        "_rlkit/raw_reward": np.array([False, True]),
+        "rlkit/game_over": np.array([True, False]),
+        "_rlkit/game_over": np.array([False, True]),
     }
     step = stepped(mode, infos, [False, True])
     assert step.discount.tolist() == [-1.0, 1.0]
@@ -83,18 +83,18 @@ def test_of_rows_that_the_infos_do_not_speak_of_nothing_is_taken(mode: Autoreset
 
 def test_in_same_step_mode_an_end_is_told_in_the_final_infos() -> None:
     final = {
-        "discount": np.array([9.0, 0.5]),
-        "_discount": np.array([False, True]),
-        "raw_reward": np.array([9.0, 70.0]),
-        "_raw_reward": np.array([False, True]),
+        "rlkit/discount": np.array([9.0, 0.5]),
+        "_rlkit/discount": np.array([False, True]),
+        "rlkit/raw_reward": np.array([9.0, 70.0]),
+        "_rlkit/raw_reward": np.array([False, True]),
     }
     infos = {
         "final_info": final,
         "final_obs": np.array([None, np.int64(77)], object),
-        "discount": np.array([0.75, 8.0]),
-        "_discount": np.array([True, True]),
-        "raw_reward": np.array([40.0, 8.0]),
-        "_raw_reward": np.array([True, True]),
+        "rlkit/discount": np.array([0.75, 8.0]),
+        "_rlkit/discount": np.array([True, True]),
+        "rlkit/raw_reward": np.array([40.0, 8.0]),
+        "_rlkit/raw_reward": np.array([True, True]),
     }
     step = stepped(AutoresetMode.SAME_STEP, infos, [False, True])
     # Of a row that goes on from the infos; of one that ended from its final ones: its infos are the new episode's.

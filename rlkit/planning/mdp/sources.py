@@ -12,6 +12,7 @@ from rlkit.core.spaces import as_arrays, num_actions, num_states, state_index
 from rlkit.core.types import Array, State, UsageError
 from rlkit.planning.mdp.model import FiniteMDP, Outcome, from_table
 from rlkit.vector import snapshot
+from rlkit.vector.chance import leaves_to_chance
 
 
 def from_gymnasium(env: gymnasium.Env[Any, Any]) -> FiniteMDP:
@@ -81,6 +82,7 @@ def from_environment(env: gymnasium.Env[Any, Any], *, samples: int, seed: int) -
     env = as_arrays(env)
     if (why := snapshot.why_opaque(env)) is not None:
         raise UsageError(f"the environment's state cannot be read: {why}")
+    leaves_to_chance(env)  # refuses what draws from a generator in its own state
     walk = _Walk(env, samples, np.random.default_rng(seed))
     found = walk.everywhere(walk.starts(seed))
     nowhere: list[list[Outcome]] = [[(1.0, state, 0.0, True)] * walk.actions for state in range(walk.states)]
@@ -122,10 +124,11 @@ class _Walk:
             snapshot.restore(self._env, self._saved[state])
             self._env.unwrapped.np_random = self._rng
             observation, reward, terminated, _, info = self._env.step(action)
-            if not terminated and info.get("discount", 1.0) != 1.0:
+            if not terminated and info.get("rlkit/discount", 1.0) != 1.0:
+                name = type(self._env.unwrapped).__name__
                 raise UsageError(
-                    f"info['discount'] is {info['discount']:g}: {type(self._env.unwrapped).__name__} is no MDP of one "
-                    "player; learn by agent=q_learning, or search by agent=mcts, which know of turns"
+                    f"info['rlkit/discount'] is {info['rlkit/discount']:g}: {name} is no MDP of one player; "
+                    "learn by agent=q_learning, or search by agent=mcts, which know of turns"
                 )
             counts[self._meet(observation, info, terminated=terminated), float(reward), bool(terminated)] += 1
         return [(count / self._samples, *outcome) for outcome, count in counts.items()]

@@ -7,13 +7,16 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium import spaces
 
 from rlkit.core import tree
 from rlkit.core.spaces import as_arrays, num_actions
 from rlkit.core.types import Array, State, Tree, UsageError
 from rlkit.planning.search.model import ModelStep, Rules, Symmetry
 from rlkit.vector import snapshot
+from rlkit.vector.chance import generator_moved, leaves_to_chance
+
+SAMPLED = 8
+"""Outcomes tried for each action of an environment that leaves something to chance."""
 
 
 class CopyModel:
@@ -26,37 +29,45 @@ class CopyModel:
     symmetries: Sequence[Symmetry] = ()
     rules: Rules | None = None
 
-    def __init__(self, env: gymnasium.Env[Any, Any], num_outcomes: int):
+    def __init__(self, env: gymnasium.Env[Any, Any], num_outcomes: int | None):
         """Copy an environment that only the model uses.
 
         Args:
             env: with discrete actions; `rlkit.vector.snapshot` must be able to read it.
-            num_outcomes: 1 where nothing is left to chance; else so many draws of each action in each state stand for
-                all (Kearns, Mansour & Ng, 2002).
+            num_outcomes: so many draws of each action in each state stand for all (Kearns, Mansour & Ng, 2002); None: 1
+                where random play leaves nothing to chance, else `SAMPLED`.
 
         Raises:
-            UsageError: its state cannot be read, or its actions are not discrete.
+            UsageError: its state cannot be read or holds a generator of its own, or its actions are not discrete.
         """
         self._env = as_arrays(env)
-        self.num_outcomes = num_outcomes
         self.num_actions = num_actions(self._env.action_space, agent="a search")
         self._env.reset(seed=0)
         if (why := snapshot.why_opaque(self._env)) is not None:
             raise UsageError(f"a search needs copies of the environment, whose state cannot be read: {why}")
+        drawn = SAMPLED if leaves_to_chance(self._env) else 1
+        self.num_outcomes = drawn if num_outcomes is None else num_outcomes
 
     def step(self, states: Array, action: Array, outcome: Array) -> ModelStep:
         """Return the results of `action` [B] int64; `states` [B] are objects that `read` or `step` returned."""
         reached = np.empty(len(states), object)
         reward, discount = np.zeros(len(states)), np.ones(len(states))
         for b in range(len(states)):
-            snapshot.restore(self._env, states[b]["env"])
-            if self.num_outcomes > 1:
-                _reseed(self._env, states[b]["env"], int(outcome[b]))
-            taken = action[b] if isinstance(self._env.action_space, spaces.Discrete) else np.array([action[b]])
-            observation, reward[b], terminated, truncated, info = self._env.step(int(taken))
-            discount[b] = 0.0 if terminated or truncated else info.get("discount", 1.0)
-            reached[b] = _observed(self._env, observation, info.get("action_mask"))
+            drawn = int(outcome[b]) if self.num_outcomes > 1 else None
+            reached[b], reward[b], discount[b] = self._tried(states[b]["env"], int(action[b]), drawn)
+            if drawn is None and generator_moved(states[b]["env"], reached[b]["env"]):
+                # What the true generator draws next is nothing that a search may know.
+                reached[b], reward[b], discount[b] = self._tried(states[b]["env"], int(action[b]), 0)
         return ModelStep(reached, reward, discount)
+
+    def _tried(self, state: State, action: int, outcome: int | None) -> tuple[State, float, float]:
+        """Return what `action` reaches, its reward and discount, by one of chance's outcomes or by what is to come."""
+        snapshot.restore(self._env, state)
+        if outcome is not None:
+            _reseed(self._env, state, outcome)
+        observation, reward, terminated, truncated, info = self._env.step(action)
+        discount = 0.0 if terminated or truncated else info.get("rlkit/discount", 1.0)
+        return _observed(self._env, observation, info.get("action_mask")), reward, discount
 
     def legal_actions(self, states: Array) -> Array:
         """Return ``info["action_mask"]`` where the environment has one, else everything; [B, A] bool."""
@@ -90,10 +101,14 @@ class CopyModel:
 
 
 def _observed(env: gymnasium.Env[Any, Any], observation: Any, mask: Any) -> State:
-    return {"env": snapshot.capture(env), "observation": observation, "mask": mask}
+    # Copies, because the environment may write the next ones into the same arrays.
+    shown = None if observation is None else tree.map(np.array, observation)
+    return {"env": snapshot.capture(env), "observation": shown, "mask": None if mask is None else np.array(mask)}
 
 
 def _reseed(env: gymnasium.Env[Any, Any], state: State, outcome: int) -> None:
     """Choose one of chance's outcomes: the generator is seeded by its own state and the outcome's number."""
-    words = env.unwrapped.np_random.bit_generator.state["state"]
-    env.unwrapped.np_random = np.random.default_rng([*(int(word) for word in words.values()), outcome])
+    saved = state["generator"]
+    words = {} if saved is None else saved["state"]["state"]
+    seeds = [int(word) for value in words.values() for word in np.atleast_1d(value)]
+    env.unwrapped.np_random = np.random.default_rng([*seeds, outcome])

@@ -22,7 +22,7 @@ class SearchSettings:
         exploration: c, of UCT or PUCT.
         gamma: discount factor.
         keep_tree: the next search starts from the last one's subtree.
-        outcomes: of an environment that is copied, see `rlkit.planning.search.copies`.
+        outcomes: of an environment that is copied, see `rlkit.planning.search.copies`; None: as it leaves to chance.
 
     Raises:
         UsageError: a gamma beyond 0 to 1.
@@ -35,7 +35,7 @@ class SearchSettings:
     exploration: float
     gamma: float
     keep_tree: bool
-    outcomes: int
+    outcomes: int | None
 
     def __post_init__(self) -> None:
         require_probability("agent.gamma", self.gamma)

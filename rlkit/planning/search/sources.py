@@ -16,7 +16,7 @@ from rlkit.planning.search.finite import FiniteModel
 from rlkit.planning.search.model import Model
 
 
-def model_of(make: Callable[[], gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]], *, outcomes: int) -> Model:
+def model_of(make: Callable[[], gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]], *, outcomes: int | None) -> Model:
     """Return the model of an environment for a search.
 
     That is its attribute ``model`` (an `rlkit.planning.search.Model`), its ``mdp`` or Gymnasium's table ``P``, or

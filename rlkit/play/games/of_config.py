@@ -8,6 +8,7 @@ from rlkit.config.run_config import EnvironmentConfig
 from rlkit.core.types import UsageError
 from rlkit.planning.games.game import Game
 from rlkit.runs import build
+from rlkit.vector.manners import close_quietly
 
 
 def has_turns(config: EnvironmentConfig) -> bool:
@@ -35,4 +36,4 @@ def _model_of(config: EnvironmentConfig) -> Any:
     try:
         return getattr(env.unwrapped, "model", None)
     finally:
-        env.close()
+        close_quietly(env)
