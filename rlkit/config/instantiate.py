@@ -68,9 +68,11 @@ def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading
     wanted = signature.parameters(target)
     taken = settings.settings_of(target)
     signature.refuse_unknown(arguments, wanted, target, path)
+    declared = signature.declared(target, arguments)
+    arguments = signature.settled(arguments, declared)
     # Plain values first: if an inner node refers to one, this is the one that the user typed.
     plain_values = {key: value for key, value in arguments.items() if not _holds_targets(value)}
-    signature.check(plain_values, wanted, target, path)
+    signature.check(plain_values, declared, path)
     parts = _prepared(arguments, context, path)
     positional = list(wanted)[:leading]
     names = injection.names(node, target, context, path, {*arguments, *positional})
@@ -83,7 +85,7 @@ def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading
         built = {key: part(context) for key, part in parts.items()}
         if len(built) > len(plain_values):
             inner = {key: built[key] for key in built if key not in plain_values}
-            signature.check(inner, wanted, target, path)
+            signature.check(inner, declared, path)
         if partial:
             return functools.partial(target, *values, **settings.gathered(built, taken))
         known = {name: context[name](path) for name in names}
