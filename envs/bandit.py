@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 from rlkit.core.types import Array, State, UsageError
 from rlkit.envs.grids import AGENT, GOAL, LINE, MUTED, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
@@ -23,13 +24,13 @@ class KArmedBandit(TabularEnv):
 
     def __init__(
         self,
-        arms: int,
-        problem: int,
+        arms: PositiveInt,
+        problem: NonNegativeInt,
         mean: float,
-        spread: float,
-        deviation: float,
-        drift: float,
-        max_steps: int | None,
+        spread: NonNegativeFloat,
+        deviation: NonNegativeFloat,
+        drift: NonNegativeFloat,
+        max_steps: PositiveInt | None,
         render_mode: str | None = None,
     ):
         """Draw the arms.

@@ -8,6 +8,7 @@ from math import exp, factorial
 import numpy as np
 from PIL import Image
 
+from rlkit.core.ranges import NonNegativeFloat, PositiveInt
 from rlkit.core.types import Array, UsageError
 from rlkit.envs.grids import AGENT, BONUS, INK, LINE, MUTED, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
@@ -24,13 +25,13 @@ class CarRental(TabularEnv):
 
     def __init__(
         self,
-        max_cars: int,
-        max_moves: int,
-        requests: Sequence[float],
-        returns: Sequence[float],
+        max_cars: PositiveInt,
+        max_moves: PositiveInt,
+        requests: Sequence[NonNegativeFloat],
+        returns: Sequence[NonNegativeFloat],
         rent: float,
         move_cost: float,
-        max_steps: int | None,
+        max_steps: PositiveInt | None,
         render_mode: str | None = None,
     ):
         """Work out the probabilities.

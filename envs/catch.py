@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core.ranges import PositiveInt, Range
 from rlkit.core.types import Array, State, UsageError
 from rlkit.envs.grids import AGENT, BONUS, Board
 
@@ -23,7 +24,9 @@ class Catch(gymnasium.Env[Array, int]):
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 6}  # type: ignore[misc]
 
-    def __init__(self, rows: int, columns: int, cell: int, render_mode: str | None = None):
+    def __init__(
+        self, rows: Annotated[int, Range(2)], columns: PositiveInt, cell: PositiveInt, render_mode: str | None = None
+    ):
         """Make the spaces.
 
         Args:

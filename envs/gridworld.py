@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from rlkit.core.ranges import NonNegativeInt, PositiveInt
 from rlkit.core.types import Array, UsageError
 from rlkit.envs.grids import AGENT, ARROW_KEYS, GOAL, MOVES, WHITE, Board, Cell, lines, successors
 from rlkit.envs.tabular import TabularEnv, vectorizable
@@ -24,12 +25,12 @@ class Gridworld(TabularEnv):
 
     def __init__(
         self,
-        rows: int,
-        columns: int,
-        terminals: Sequence[Sequence[int]],
-        start: Sequence[int] | None,
+        rows: PositiveInt,
+        columns: PositiveInt,
+        terminals: Sequence[Sequence[NonNegativeInt]],
+        start: Sequence[NonNegativeInt] | None,
         reward: float,
-        max_steps: int | None,
+        max_steps: PositiveInt | None,
         render_mode: str | None = None,
     ):
         """Make the grid.

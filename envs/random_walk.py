@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from rlkit.core.ranges import PositiveInt
 from rlkit.core.types import UsageError
 from rlkit.envs.grids import AGENT, GOAL, MUTED, TRAP, Board, lines
 from rlkit.envs.tabular import TabularEnv, vectorizable
@@ -19,7 +20,13 @@ class RandomWalk(TabularEnv):
     """
 
     def __init__(
-        self, states: int, jump: int, left: float, right: float, max_steps: int | None, render_mode: str | None = None
+        self,
+        states: PositiveInt,
+        jump: PositiveInt,
+        left: float,
+        right: float,
+        max_steps: PositiveInt | None,
+        render_mode: str | None = None,
     ):
         """Make the line.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from rlkit.core.ranges import NonNegativeInt, PositiveInt
 from rlkit.core.types import UsageError
 from rlkit.envs.grids import AGENT, ARROW_KEYS, GOAL, LINE, MOVES, MUTED, START, Board, Cell, clamped, lines
 from rlkit.envs.tabular import TabularEnv, vectorizable
@@ -29,13 +30,13 @@ class WindyGridworld(TabularEnv):
 
     def __init__(
         self,
-        rows: int,
-        wind: Sequence[int],
-        start: Sequence[int],
-        goal: Sequence[int],
+        rows: PositiveInt,
+        wind: Sequence[NonNegativeInt],
+        start: Sequence[NonNegativeInt],
+        goal: Sequence[NonNegativeInt],
         moves: int,
         stochastic: bool,
-        max_steps: int | None,
+        max_steps: PositiveInt | None,
         render_mode: str | None = None,
     ):
         """Make the grid.

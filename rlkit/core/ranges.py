@@ -94,5 +94,7 @@ def shown(value: object) -> str:
     if isinstance(value, int) and abs(value) >= 10**SHOWN_DIGITS:
         digits = len(hex(value)) * 1204 // 1000  # of the decimal number, about: int to text is limited to 4300 digits
         return f"a number of about {digits} digits"
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:g}"
     text = " ".join(repr(value).split())
     return text if len(text) <= 100 else f"{text[:97]}…"

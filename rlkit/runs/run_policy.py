@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from rlkit.core.evaluation import with_epsilon
+from rlkit.core.ranges import Probability
 from rlkit.core.types import Actor, FromRun
 from rlkit.runs.run import Run
 
 
-def of_run(run: str, checkpoint: str, epsilon: float, action_space: FromRun[Any]) -> Actor:
+def of_run(run: str, checkpoint: str, epsilon: Probability, action_space: FromRun[Any]) -> Actor:
     """Return what the agent of a run folder does in evaluations, with a share `epsilon` of uniformly drawn actions.
 
     Raises:

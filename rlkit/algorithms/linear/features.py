@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core.ranges import NonNegativeInt, PositiveFloat, PositiveInt
 from rlkit.core.spaces import require_array
 from rlkit.core.types import Array, FromRun, UsageError
 
@@ -78,8 +79,8 @@ class Tiles:
 
     def __init__(
         self,
-        tilings: int,
-        tiles: int,
+        tilings: PositiveInt,
+        tiles: PositiveInt,
         low: Sequence[float] | None,
         high: Sequence[float] | None,
         observation_space: FromRun[Any],
@@ -110,8 +111,8 @@ class Radial:
 
     def __init__(
         self,
-        centres: int,
-        width: float,
+        centres: PositiveInt,
+        width: PositiveFloat,
         low: Sequence[float] | None,
         high: Sequence[float] | None,
         observation_space: FromRun[Any],
@@ -135,7 +136,11 @@ class Polynomial:
     norm = 1.0
 
     def __init__(
-        self, order: int, low: Sequence[float] | None, high: Sequence[float] | None, observation_space: FromRun[Any]
+        self,
+        order: NonNegativeInt,
+        low: Sequence[float] | None,
+        high: Sequence[float] | None,
+        observation_space: FromRun[Any],
     ):
         """Use powers from 0 to `order`."""
         self._scaling = Scaling(observation_space, low, high)
