@@ -27,6 +27,7 @@ from rlkit.config import injection, plugins
 from rlkit.config.messages import FLAGS, Command, check_words, explain, nearest
 from rlkit.config.schemas import SCHEMAS
 from rlkit.config.tuning import NONE, PAIR, Known, borrowed, jobs, mixtures
+from rlkit.config.values import check_keys
 from rlkit.core.types import RunError, UsageError
 
 COMPLAINTS = (HydraException, OmegaConfBaseException, ValueError)
@@ -277,10 +278,23 @@ def _raise_failures(outcomes: Sequence[tuple[Sequence[str], Exception | None]]) 
 
 
 def _check(verb: str, config: DictConfig, *, complete: bool = True) -> None:
-    """Refuse what Hydra accepts: added or deleted keys, missing values."""
+    """Refuse what Hydra accepts: added or deleted keys, numbers out of their range, missing values."""
     _check_keys(config, SCHEMAS[verb])
+    check_keys(SCHEMAS[verb], _known_values(config))
     for key in sorted(OmegaConf.missing_keys(config)) if complete else ():
         raise UsageError(f"{key} has no value: give it one with {key}=… (rlkit {verb} --help shows what it is)")
+
+
+def _known_values(config: DictConfig) -> dict[str, Any]:
+    """Return the values of a configuration that are neither missing nor nodes, inside the nodes of the verb's own."""
+    values: dict[str, Any] = {}
+    for key in map(str, config):
+        child = config._get_node(key)
+        if isinstance(child, DictConfig) and is_dataclass(OmegaConf.get_type(child)):
+            values[key] = _known_values(child)
+        elif not OmegaConf.is_config(child) and not OmegaConf.is_missing(config, key):
+            values[key] = config[key]
+    return values
 
 
 def _check_keys(config: DictConfig, schema: type[Any], path: str = "") -> None:

@@ -6,11 +6,11 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from rlkit.config.annotations import MARK, UNKNOWN, Namespace, evaluated
 from rlkit.core.ranges import FINITE, Range, shown
@@ -60,6 +60,20 @@ def check_fields(settings: Any, part: str) -> None:
     """
     for name, declared in declared_fields(type(settings)).items():
         if problem := declared.problem(getattr(settings, name), f"{part}.{name}".lstrip(".")):
+            raise UsageError(problem)
+
+
+def check_keys(kind: type, values: Mapping[str, Any], path: str = "") -> None:
+    """Check plain data of a schema `kind` against its annotations; `path` is that of the data, with a dot at its end.
+
+    Raises:
+        UsageError: a number is out of its range.
+    """
+    for name, declared in declared_fields(kind).items():
+        value = values.get(name)
+        if is_dataclass(declared.kind) and isinstance(value, Mapping):
+            check_keys(cast(type, declared.kind), value, f"{path}{name}.")
+        elif isinstance(value, (int, float)) and (problem := declared.problem(value, f"{path}{name}")):
             raise UsageError(problem)
 
 

@@ -40,8 +40,8 @@ class Range:
         """Return the rule that `value` breaks, such as "it must be at least 1"; an empty text if it breaks none."""
         if self._holds(value):
             return ""
-        if isinstance(value, int) and abs(value) > LARGEST and self.rule == FINITE.rule:
-            return f"it must be within ±{float(LARGEST):.2g}"
+        if isinstance(value, int) and value > LARGEST:
+            return "it must be less than 2^63"
         return f"it must be {self.rule}"
 
     def _holds(self, value: float) -> bool:

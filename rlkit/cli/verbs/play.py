@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rlkit.config.compose import Choices, run_verb
 from rlkit.core.resources import has_display
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import UsageError, require_least
+from rlkit.core.types import UsageError
 from rlkit.rendering.render_wrapper import Format
 from rlkit.runs.record_video import Recording, record, render
 from rlkit.runs.run import Run
@@ -96,7 +96,6 @@ def _record(config: DictConfig, format: Format) -> Iterator[Recording]:
 def _play(config: DictConfig, overrides: Sequence[str]) -> None:
     from rlkit.play.games.of_config import has_turns
 
-    require_least(1, "", episodes=config.episodes)
     run = Run(config.run)
     run.use_threads(config.threads)
     turns = has_turns(run.config.environment)
