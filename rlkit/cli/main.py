@@ -46,7 +46,10 @@ rlkit <verb> --help shows a verb's keys and what each group offers; rlkit --vers
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its status: 0, 1 for a failure, 2 for a mistake in the command."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    status = _run(arguments)
+    try:
+        status = _run(arguments)
+    except BrokenPipeError:
+        status = 0  # the reader of the pipe has closed it, as head does
     _flush()
     return status
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from rlkit.cli.verbs.words import with_run
 from rlkit.config.compose import Choices, run_verb
 from rlkit.core.resources import has_display
 from rlkit.core.seeding import Seeds
@@ -30,7 +31,7 @@ ALONE, AGAINST = ("checkpoint", "device"), ("fps",)
 
 def main(argv: Sequence[str]) -> int:
     """Record an agent of a run or a log of actions, or let a person play in a window."""
-    run_verb("play", task, argv)
+    run_verb("play", task, with_run(argv, "play"))
     return 0
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rlkit.config.literals import literal, quoted
 from rlkit.config.messages import FLAGS
 from rlkit.core.types import UsageError
-from rlkit.reporting.commands import literal
 
 
 def gathered(argv: Sequence[str], key: str, what: str) -> list[str]:
@@ -25,6 +26,22 @@ def gathered(argv: Sequence[str], key: str, what: str) -> list[str]:
     if words and any(word.partition("=")[0] == key for word in settings):
         raise UsageError(f"type the {what} either as words or as {key}=[…], not both")
     return [f"{key}={literal(words)}", *settings] if words else settings
+
+
+def with_run(argv: Sequence[str], verb: str) -> list[str]:
+    """Return the command line with a plain word, a run folder, as ``run=…``.
+
+    Raises:
+        UsageError: there are several, or ``run=`` is typed as well.
+    """
+    settings, words = _split(argv)
+    if not words:
+        return settings
+    if len(words) > 1 or any(word.partition("=")[0] == "run" for word in settings):
+        raise UsageError(
+            f"rlkit {verb} uses one run; type its folder once: rlkit {verb} {shlex.quote(words[0])} key=value"
+        )
+    return [f"run={quoted(words[0])}", *settings]
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
