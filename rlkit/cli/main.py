@@ -95,11 +95,20 @@ def _guarded(verb: str, rest: list[str]) -> int:
             raise
         if isinstance(error, (UsageError, RunError)):
             return _complain(str(error), 2 if isinstance(error, UsageError) else 1)
+        if isinstance(error, MemoryError):
+            return _complain(f"not enough memory{_reason(error)}; choose smaller sizes, or a machine with more", 1)
+        if isinstance(error, OSError) and error.filename is not None and error.strerror:
+            named = str(error.filename)
+            return _complain(f"{named if len(named) <= 100 else f'{named[:97]}…'}: {error.strerror.lower()}", 1)
         return _complain(
             f"{type(error).__name__}: {' '.join(str(error).split())} (RLKIT_TRACEBACK=1 shows where; a run's "
             "train.log holds it too)",
             1,
         )
+
+
+def _reason(error: BaseException) -> str:
+    return f": {error}" if str(error) else ""
 
 
 def _complain(message: str, status: int) -> int:

@@ -7,7 +7,9 @@ callable only where it or its YAML asks for them: `rlkit.config.injection`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
@@ -92,6 +94,35 @@ def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading
         return target(*values, **settings.gathered({**known, **built}, taken))
 
     return call
+
+
+@contextmanager
+def as_typed(node: Any, shared: Mapping[str, Any], path: str) -> Iterator[None]:
+    """Reword errors about parts of `node` that are nodes of their own on a command line, by the keys typed there.
+
+    Args:
+        node: that is built.
+        shared: nodes by the key that they are typed under, e.g. network; None where there is none.
+        path: of `node`.
+    """
+    try:
+        yield
+    except UsageError as error:
+        text = str(error)
+        for inner, key in sorted(_shared_paths(node, shared, path), reverse=True):
+            text = re.sub(rf"(?<![\w.]){re.escape(inner)}(?=[.\[ ])", key, text)
+        if text == str(error):
+            raise
+        raise UsageError(text) from error
+
+
+def _shared_paths(node: Any, shared: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    for key, inner in node.items() if isinstance(node, dict) else ():
+        names = [name for name, value in shared.items() if value is not None and value == inner]
+        if names:
+            yield f"{path}.{key}", names[0]
+        else:
+            yield from _shared_paths(inner, shared, f"{path}.{key}")
 
 
 def _prepared(node: Mapping[str, Any], context: Context, path: str) -> dict[str, Builder]:

@@ -181,6 +181,10 @@ def _wrong_value(match: re.Match[str], cause: str, command: Command) -> str:
     if "is not a subclass of" in cause:
         inner = [other for other in command.valid_keys() if other.startswith(f"{key}.")]
         return f"{override}: {key} has keys of its own: {', '.join(inner)}"
+    if "Cannot merge DictConfig" in f"{cause} {match[0]}":
+        return (
+            f"{override}: {key} has keys of its own, e.g. {key}.name=value; rlkit {command.verb} --cfg job shows them"
+        )
     if "is not a ListConfig" in cause:
         return f"{override}: {key} is a list, e.g. {key}=[]"
     return f"{override}: {cause}"

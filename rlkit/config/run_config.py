@@ -49,6 +49,7 @@ class AgentConfig:
     total_steps: int
     run_dir: str | None
     environment: EnvironmentConfig
+    shared: Mapping[str, Any] = field(default_factory=dict)  # nodes of the verb's own that the agent's refer to
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class TrainRunConfig(TrainConfig):
             self.total_steps,
             self.run_dir,
             self.environment,
+            {"network": self.network, "distribution": self.distribution, "replay": self.replay},
         )
 
 

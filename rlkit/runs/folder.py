@@ -7,6 +7,7 @@ import json
 import platform
 import re
 import secrets
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -118,7 +119,7 @@ def claim(name: str, run_dir: str | None, *, explicit: bool) -> Path:
             if explicit:
                 raise UsageError(
                     f"run folder {directory} exists and is never overwritten; choose another name=, or go on with "
-                    f"resume={directory}"
+                    f"{shlex.quote(f'resume={directory}')}"
                 ) from None
             number += 1
 
@@ -158,7 +159,11 @@ def read_config(directory: Path) -> dict[str, Any]:
         UsageError: there is none, or it is not one of rlkit's.
     """
     path = directory / "config.yaml"
-    if not path.is_file():
+    if not _is_file(path):
+        if len(directory.parts) == 1 and _is_file(there := Path("runs") / path):
+            raise UsageError(
+                f"there is no run {directory} here, but one in {there.parent}; type {shlex.quote(str(there.parent))}"
+            )
         known = [folder.parent.name for folder in sorted(directory.parent.glob("*/config.yaml"))]
         raise UsageError(f"there is no run {directory} (no config.yaml in it){nearest(directory.name, known)}")
     try:
@@ -167,6 +172,14 @@ def read_config(directory: Path) -> dict[str, Any]:
         return {**values, **{key: values[key] for key in ("name", *pair)}}
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise UsageError(f"{path} is not the configuration of an rlkit run: {type(error).__name__}: {error}") from error
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether there is such a file; a name that is too long for the system is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def run_config(kind: type[C], values: Mapping[str, Any], directory: Path) -> C:

@@ -49,9 +49,16 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     settings: list[str] = []
     words: list[str] = []
     for word, is_value in _words(argv):
-        is_plain = not is_value and not word.startswith(("-", "~")) and ("=" not in word or Path(word).is_dir())
+        is_plain = not is_value and not word.startswith(("-", "~")) and ("=" not in word or _is_folder(word))
         (words if is_plain else settings).append(word)
     return settings, words
+
+
+def _is_folder(word: str) -> bool:
+    try:
+        return Path(word).is_dir()
+    except (OSError, ValueError):
+        return False  # too long for a name
 
 
 def _words(argv: Sequence[str]) -> Iterator[tuple[str, bool]]:
