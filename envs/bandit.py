@@ -13,7 +13,7 @@ from rlkit.core.types import Array, State, UsageError
 from rlkit.envs.grids import AGENT, GOAL, LINE, MUTED, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
 from rlkit.envs.tabular_vector import FiniteMDPVector, Result
-from rlkit.planning.mdp import FiniteMDP
+from rlkit.planning.mdp import FiniteMDP, require_room
 
 
 class KArmedBandit(TabularEnv):
@@ -53,6 +53,7 @@ class KArmedBandit(TabularEnv):
                 f"env.arms is {arms}, and env.spread {spread:g}, env.deviation {deviation:g}, env.drift {drift:g}; "
                 "arms must be at least 1, the others at least 0"
             )
+        require_room(1, arms, 1, "set env.arms lower")
         means = mean + spread * np.random.default_rng(problem).standard_normal(arms)
         shape = (1, arms, 1)
         mdp = FiniteMDP(

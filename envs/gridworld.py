@@ -11,7 +11,7 @@ from rlkit.core.ranges import NonNegativeInt, PositiveInt
 from rlkit.core.types import Array, UsageError
 from rlkit.envs.grids import AGENT, ARROW_KEYS, GOAL, MOVES, WHITE, Board, Cell, lines, successors
 from rlkit.envs.tabular import TabularEnv, vectorizable
-from rlkit.planning.mdp import FiniteMDP
+from rlkit.planning.mdp import FiniteMDP, require_room
 from rlkit.runs.plots.grid_map import Layout, Panel
 
 
@@ -47,6 +47,7 @@ class Gridworld(TabularEnv):
         Raises:
             UsageError: a cell is outside of the grid, or an episode cannot begin.
         """
+        require_room(rows * columns, 4, 4, "set env.rows or env.columns lower")
         self._rows, self._columns = rows, columns
         self._terminals: list[Cell] = [self._cell(cell, "terminals") for cell in terminals]
         ends = np.zeros((rows, columns), bool)

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import io
 import os
-import os
 import random
 import re
 import signal
