@@ -57,10 +57,9 @@ def _spelled(word: str, kinds: Mapping[str, set[Any]], *, sweeps: bool) -> str:
         return f"{key}={_list(value)}"
     is_text = str in own or bare.rpartition(".")[2] in PATHS
     values = _parted(value) if sweeps and not SWEEPS.fullmatch(value) else [value]
-    if int in own and all(map(WHOLE.fullmatch, values)):
-        values = [f"{float(part):.0f}" if float(part).is_integer() else part for part in values]
-    else:
-        values = [_text(part, is_text=is_text) for part in values]
+    if int in own:
+        values = [_whole(part) for part in values]
+    values = [_text(part, is_text=is_text) for part in values]
     return f"{key}={','.join(values)}"
 
 
@@ -72,6 +71,11 @@ def _text(value: str, *, is_text: bool) -> str:
         return quoted(value)
     has_parts = value.startswith(("[", "{"))
     return value if has_parts or READ.fullmatch(value) or any(mark in value for mark in "'\"") else quoted(value)
+
+
+def _whole(value: str) -> str:
+    """Return a number such as 1e5 with all of its digits, if it is a whole one."""
+    return f"{float(value):.0f}" if WHOLE.fullmatch(value) and float(value).is_integer() else value
 
 
 def _list(value: str) -> str:
