@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from rlkit.algorithms.policy_gradient.losses import all_actions_loss, mean, policy_gradient_loss, value_loss
 from rlkit.algorithms.policy_gradient.policy_agent import PolicyAgent
 from rlkit.algorithms.policy_gradient.settings import PolicySettings
+from rlkit.core.ranges import NonNegativeFloat, PositiveFloat
 from rlkit.core.schedules import Schedule
 from rlkit.core.targets import td_target
-from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError, require_positive
+from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError
 from rlkit.networks import ActorCritic
 
 MEASURED = 100
@@ -29,18 +30,11 @@ class ActorCriticSettings(PolicySettings):
         value_rate: the values' learning rate, in those of the policy; a torso of both learns as the policy does.
         value_weight: of the values' loss, half the squared error: half of what `vf_coef` is for a whole one.
         discount_weights: a step counts ``gamma ** t``, as the gradient of the discounted return has it.
-
-    Raises:
-        UsageError: a `value_rate` of 0 or less.
     """
 
-    value_rate: float
-    value_weight: float
+    value_rate: PositiveFloat
+    value_weight: NonNegativeFloat
     discount_weights: bool
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_positive("agent", value_rate=self.value_rate)
 
 
 class OnlineActorCritic(PolicyAgent):

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from rlkit.algorithms.exploration import warn_if_late
 from rlkit.algorithms.fixed_policies import PolicyActor
+from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, Probability
 from rlkit.core.schedules import multiples
-from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError, require_least, require_probability
+from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError
 from rlkit.networks import GradientSettings, Optimizer, load_module_state, module_state, to_tensor
 from rlkit.networks.policy_value import PolicyValue, masked
 from rlkit.planning.search import PUCT, DirichletNoise, Model, NetworkEvaluator
@@ -38,25 +39,20 @@ class AlphaZeroSettings(SearchSettings, SelfPlaySettings, GradientSettings):
         value_weight: of the values' loss, the squared error.
 
     Raises:
-        UsageError: a share beyond 0 to 1, another number that cannot be, or fewer positions kept than are waited for.
+        UsageError: a number out of its range, or fewer positions kept than are waited for.
     """
 
-    capacity: int
-    search_share: float
+    capacity: PositiveInt
+    search_share: Probability
     symmetries: bool
-    batch_size: int
-    learning_starts: int
-    train_every: int
-    updates: int
-    value_weight: float
+    batch_size: PositiveInt
+    learning_starts: NonNegativeInt
+    train_every: PositiveInt
+    updates: PositiveInt
+    value_weight: NonNegativeFloat
 
     def __post_init__(self) -> None:
-        for part in (SearchSettings, SelfPlaySettings, GradientSettings):
-            part.__post_init__(self)
-        require_least(0, "agent", learning_starts=self.learning_starts, value_weight=self.value_weight)
-        require_least(1, "agent", batch_size=self.batch_size, train_every=self.train_every, updates=self.updates)
-        require_least(1, "agent", capacity=self.capacity)
-        require_probability("agent.search_share", self.search_share)
+        GradientSettings.__post_init__(self)
         if self.capacity < self.learning_starts:
             raise UsageError(
                 f"agent.capacity is {self.capacity} and agent.learning_starts {self.learning_starts}: that many "

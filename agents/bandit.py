@@ -9,6 +9,8 @@ import numpy as np
 
 from rlkit.algorithms.bandits import Contexts, EstimatorArms, Explorer, RecommenderArms, RewardModel, RidgeArms, Steps
 from rlkit.algorithms.exploration import greedy
+from rlkit.config.values import check_fields
+from rlkit.core.ranges import NonNegativeInt, PositiveFloat, PositiveInt
 from rlkit.core.spaces import num_actions
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, UsageError
 
@@ -26,16 +28,22 @@ class BanditSettings:
         partial: `partial_fit` with the steps since the last fit.
         bootstraps: fits to samples of the memory, whose spread is an estimator's deviation.
         initial_value: reward that actions are thought to have had once; see `Ensemble`.
+
+    Raises:
+        UsageError: a number out of its range.
     """
 
-    ridge: float
+    ridge: PositiveFloat
     joint: bool
     unknown: str
-    memory: int
-    update_every: int
+    memory: NonNegativeInt
+    update_every: PositiveInt
     partial: bool
-    bootstraps: int
+    bootstraps: NonNegativeInt
     initial_value: float
+
+    def __post_init__(self) -> None:
+        check_fields(self, "agent")
 
 
 class Bandit:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.config.values import check_fields
 from rlkit.core.random_actions import random_action
+from rlkit.core.ranges import NonNegativeFloat, Probability, ShareBelowOne
 from rlkit.core.spaces import as_rows, box_actions, require_array
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, UsageError
 from rlkit.fitting.session import fitted
@@ -34,12 +36,18 @@ class CloningSettings:
             see `rlkit.learners.datasets.demonstrations.rows.balanced`.
         repeat: how often the rows of an action count, by its number.
         draw: evaluations, too, draw actions by their probabilities; else the likeliest is taken.
+
+    Raises:
+        UsageError: a number out of its range.
     """
 
-    held_out: float
-    balance: float
-    repeat: Mapping[int, float]
+    held_out: ShareBelowOne
+    balance: Probability
+    repeat: Mapping[int, NonNegativeFloat]
     draw: bool
+
+    def __post_init__(self) -> None:
+        check_fields(self, "agent")
 
 
 class Cloning:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from rlkit.algorithms.exploration import epsilon_greedy, warn_if_late
-from rlkit.core.schedules import Schedule, multiples, require_probabilities
+from rlkit.core.ranges import NonNegativeInt, PositiveInt, PositiveShare, Probability
+from rlkit.core.schedules import ProbabilitySchedule, multiples
 from rlkit.core.types import (
     Array,
     Batch,
@@ -25,9 +26,6 @@ from rlkit.core.types import (
     TimeStep,
     Transition,
     UsageError,
-    require_least,
-    require_positive,
-    require_probability,
 )
 from rlkit.networks import (
     FlatParameters,
@@ -64,29 +62,23 @@ class DQNSettings(GradientSettings):
         compile: updates run compiled networks, which take a minute to compile; acting would not gain.
 
     Raises:
-        UsageError: a number that cannot be, or an unknown precision.
+        UsageError: a number out of its range, or an unknown precision.
     """
 
-    epsilon: Schedule
-    gamma: float
+    epsilon: ProbabilitySchedule
+    gamma: Probability
     double: bool
-    learning_starts: int
-    batch_size: int
-    train_freq: int
-    gradient_steps: int
-    target_every: int
-    tau: float
+    learning_starts: NonNegativeInt
+    batch_size: PositiveInt
+    train_freq: PositiveInt
+    gradient_steps: PositiveInt
+    target_every: PositiveInt
+    tau: PositiveShare
     precision: str
     compile: bool
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_least(0, "agent", learning_starts=self.learning_starts)
-        require_least(1, "agent", batch_size=self.batch_size, train_freq=self.train_freq)
-        require_least(1, "agent", gradient_steps=self.gradient_steps, target_every=self.target_every)
-        require_positive("agent", tau=require_probability("agent.tau", self.tau))
-        require_probabilities("agent.epsilon", self.epsilon)
-        require_probability("agent.gamma", self.gamma)
         require_precision(self.precision)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from math import inf
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rlkit.algorithms.policy_gradient.rollout import FirstBegun
+from rlkit.core.ranges import NonNegativeFloat, PositiveFloat, Range
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, UsageError
 from rlkit.networks import (
     ActorCritic,
@@ -33,25 +34,19 @@ class ESSettings(OptimizerSettings):
         weight_decay: share of each parameter that a step subtracts, times the learning rate.
 
     Raises:
-        UsageError: an odd population or none, a sigma that is not above 0, or a negative decay.
+        UsageError: an odd population, or a number out of its range.
     """
 
-    population: int
-    sigma: float
-    weight_decay: float
+    population: Annotated[int, Range(2)]
+    sigma: PositiveFloat
+    weight_decay: NonNegativeFloat
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.population < 2 or self.population % 2:
+        if self.population % 2:
             raise UsageError(
                 f"agent.population is {self.population}; it must be even and at least 2, as perturbations come in pairs"
             )
-        if not 0 < self.sigma < inf:
-            raise UsageError(
-                f"agent.sigma is {self.sigma:g}; it must be a number above 0, or the population is all alike"
-            )
-        if not 0 <= self.weight_decay < inf:
-            raise UsageError(f"agent.weight_decay is {self.weight_decay:g}; it must be 0 or a number above it")
 
 
 class EvolutionStrategies:

@@ -10,7 +10,9 @@ import numpy as np
 from rlkit.algorithms.counters import Counts, require_unit
 from rlkit.algorithms.exploration import epsilon_greedy
 from rlkit.algorithms.fitted_values import RegressedValues
-from rlkit.core.schedules import Schedule, multiples
+from rlkit.config.values import check_fields
+from rlkit.core.ranges import NonNegativeInt, PositiveInt, Probability
+from rlkit.core.schedules import ProbabilitySchedule, multiples
 from rlkit.core.targets import td_target
 from rlkit.core.types import (
     Array,
@@ -21,8 +23,6 @@ from rlkit.core.types import (
     State,
     TimeStep,
     Transition,
-    require_least,
-    require_probability,
 )
 from rlkit.replay import UniformReplay
 
@@ -45,24 +45,22 @@ class FittedQSettings:
         standardize: rows and targets are brought to mean 0 and variance 1 in each regression.
 
     Raises:
-        UsageError: a number or a unit that cannot be.
+        UsageError: a number out of its range, or an unknown unit.
     """
 
-    gamma: float
-    epsilon: Schedule
+    gamma: Probability
+    epsilon: ProbabilitySchedule
     epsilon_counts: str
-    learning_starts: int
-    fit_every: int
+    learning_starts: NonNegativeInt
+    fit_every: PositiveInt
     fit_counts: str
-    iterations: int
+    iterations: PositiveInt
     warm_start: bool
     per_action: bool
     standardize: bool
 
     def __post_init__(self) -> None:
-        require_least(1, "agent", fit_every=self.fit_every, iterations=self.iterations)
-        require_least(0, "agent", learning_starts=self.learning_starts)
-        require_probability("agent.gamma", self.gamma)
+        check_fields(self, "agent")
         require_unit("agent.epsilon_counts", self.epsilon_counts)
         require_unit("agent.fit_counts", self.fit_counts)
 

@@ -7,7 +7,8 @@ import numpy as np
 from rlkit.algorithms.fixed_policies import PolicyActor
 from rlkit.algorithms.linear.agent import LinearValues, feature_steps
 from rlkit.algorithms.linear.features import Features
-from rlkit.core.schedules import Schedule
+from rlkit.core.ranges import Probability
+from rlkit.core.schedules import RateSchedule
 from rlkit.core.types import Actor, Array, Metrics, State, Transition, require_probability
 
 
@@ -18,7 +19,15 @@ class LinearTDPrediction(PolicyActor):
         linear: the values; a state's value is that of its only action, 0.
     """
 
-    def __init__(self, *, features: Features, policy: Actor, gamma: float, learning_rate: Schedule, trace_decay: float):
+    def __init__(
+        self,
+        *,
+        features: Features,
+        policy: Actor,
+        gamma: Probability,
+        learning_rate: RateSchedule,
+        trace_decay: Probability,
+    ):
         """Make the weights.
 
         Args:

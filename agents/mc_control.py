@@ -12,7 +12,8 @@ from rlkit.algorithms.tabular.monte_carlo import EpisodeBuffer, learn_returns, l
 from rlkit.algorithms.tabular.states import StateMapping
 from rlkit.algorithms.tabular.traces import Step
 from rlkit.core.random_actions import uniform
-from rlkit.core.schedules import Schedule
+from rlkit.core.ranges import NonNegativeFloat, Probability
+from rlkit.core.schedules import ProbabilitySchedule
 from rlkit.core.types import Array, FromRun, Memory, State, TimeStep, Transition
 
 
@@ -36,11 +37,11 @@ class MCControl(TabularControl):
         *,
         observation_space: FromRun[Any],
         action_space: FromRun[Any],
-        gamma: float,
-        epsilon: Schedule,
+        gamma: Probability,
+        epsilon: ProbabilitySchedule,
         epsilon_counts: str,
-        learning_rate: float,
-        learning_rate_decay: float,
+        learning_rate: Probability,
+        learning_rate_decay: NonNegativeFloat,
         initial_value: float,
         discretizer: StateMapping | None,
         first_visit: bool,

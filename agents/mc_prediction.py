@@ -7,6 +7,7 @@ from typing import Any
 from rlkit.algorithms.tabular.monte_carlo import EpisodeBuffer, learn_returns
 from rlkit.algorithms.tabular.prediction import Prediction
 from rlkit.algorithms.tabular.traces import Step
+from rlkit.core.ranges import NonNegativeFloat, Probability
 from rlkit.core.types import Actor, FromRun, State
 
 
@@ -23,9 +24,9 @@ class MCPrediction(Prediction):
         *,
         observation_space: FromRun[Any],
         policy: Actor,
-        gamma: float,
-        learning_rate: float,
-        learning_rate_decay: float,
+        gamma: Probability,
+        learning_rate: Probability,
+        learning_rate_decay: NonNegativeFloat,
         initial_value: float,
         first_visit: bool,
     ):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rlkit.algorithms.fixed_policies import NonLearning, PolicyActor
+from rlkit.core.ranges import PositiveInt
 from rlkit.core.types import FromRun, UsageError
 from rlkit.planning.search import PUCT, UCT, Model, RandomPlay
 from rlkit.planning.search.planner import SearchPlayer
@@ -27,7 +28,7 @@ class MCTSSettings(SearchSettings):
     """
 
     rule: str
-    max_steps: int
+    max_steps: PositiveInt
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rlkit.algorithms.tabular.planner import Planner, largest_change
+from rlkit.core.ranges import PositiveFloat, PositiveInt, Probability
 from rlkit.core.types import FromRun, Metrics
 from rlkit.planning.mdp import FiniteMDP
 from rlkit.planning.mdp.iteration import evaluate_and_improve, settled
@@ -20,10 +21,10 @@ class PolicyIteration(Planner):
         self,
         *,
         model: FromRun[Callable[[int | None], FiniteMDP]],
-        samples: int | None,
+        samples: PositiveInt | None,
         observation_space: FromRun[Any],
-        gamma: float,
-        theta: float | None,
+        gamma: Probability,
+        theta: PositiveFloat | None,
         in_place: bool,
     ):
         """Make the model and start with values of 0.

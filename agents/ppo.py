@@ -21,7 +21,8 @@ from rlkit.algorithms.policy_gradient.losses import (
 from rlkit.algorithms.policy_gradient.rollout_agent import RolloutAgent
 from rlkit.algorithms.policy_gradient.rollout_batch import RolloutBatch
 from rlkit.algorithms.policy_gradient.settings import OnPolicySettings
-from rlkit.core.types import FromRun, Metrics, State, UsageError, require_least, require_positive
+from rlkit.core.ranges import PositiveFloat, PositiveInt
+from rlkit.core.types import FromRun, Metrics, State, UsageError
 from rlkit.networks import ActorCritic
 
 NAMES = ("loss/policy", "loss/value", "entropy", "ratio", "kl", "clip_fraction")
@@ -38,21 +39,13 @@ class PPOSettings(OnPolicySettings):
         value_clip: likewise for values; None: no limit.
         max_kl: an update ends before a minibatch on which the policy has diverged further from the one that acted;
             None: never.
-
-    Raises:
-        UsageError: a number that cannot be.
     """
 
-    epochs: int
-    batch_size: int
-    clip: float
-    value_clip: float | None
-    max_kl: float | None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_least(1, "agent", epochs=self.epochs, batch_size=self.batch_size)
-        require_positive("agent", clip=self.clip, value_clip=self.value_clip, max_kl=self.max_kl)
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    clip: PositiveFloat
+    value_clip: PositiveFloat | None
+    max_kl: PositiveFloat | None
 
 
 class PPO(RolloutAgent):

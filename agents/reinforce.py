@@ -13,8 +13,9 @@ from rlkit.algorithms.policy_gradient.losses import mean, normalized, policy_gra
 from rlkit.algorithms.policy_gradient.policy_agent import PolicyAgent
 from rlkit.algorithms.policy_gradient.rollout import EpisodeStore
 from rlkit.algorithms.policy_gradient.settings import PolicySettings
+from rlkit.core.ranges import PositiveInt
 from rlkit.core.targets import returns
-from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError, require_least
+from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError
 from rlkit.networks import ActorCritic
 
 
@@ -35,14 +36,13 @@ class ReinforceSettings(PolicySettings):
     """
 
     baseline: bool
-    episodes: int
-    baseline_episodes: int
+    episodes: PositiveInt
+    baseline_episodes: PositiveInt
     discount_weights: bool
     normalize_advantages: bool
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_least(1, "agent", episodes=self.episodes)
         if not 1 <= self.baseline_episodes <= self.episodes:
             raise UsageError(
                 f"agent.baseline_episodes is {self.baseline_episodes}; it must be from 1 to "

@@ -6,6 +6,7 @@ from typing import Any
 
 from rlkit.algorithms.tabular.prediction import Prediction
 from rlkit.algorithms.tabular.traces import Step, make_traces
+from rlkit.core.ranges import NonNegativeFloat, PositiveInt, Probability
 from rlkit.core.types import Actor, FromRun, State
 
 
@@ -23,12 +24,12 @@ class TDPrediction(Prediction):
         *,
         observation_space: FromRun[Any],
         policy: Actor,
-        gamma: float,
-        learning_rate: float,
-        learning_rate_decay: float,
+        gamma: Probability,
+        learning_rate: Probability,
+        learning_rate_decay: NonNegativeFloat,
         initial_value: float,
-        n_step: int,
-        trace_decay: float,
+        n_step: PositiveInt,
+        trace_decay: Probability,
     ):
         """Make the table.
 

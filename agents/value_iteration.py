@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rlkit.algorithms.tabular.planner import Planner, largest_change
+from rlkit.core.ranges import PositiveFloat, PositiveInt, Probability
 from rlkit.core.types import FromRun, Metrics
 from rlkit.planning.mdp import FiniteMDP
 from rlkit.planning.mdp.iteration import best_values, policy_improvement
@@ -20,10 +21,10 @@ class ValueIteration(Planner):
         self,
         *,
         model: FromRun[Callable[[int | None], FiniteMDP]],
-        samples: int | None,
+        samples: PositiveInt | None,
         observation_space: FromRun[Any],
-        gamma: float,
-        theta: float,
+        gamma: Probability,
+        theta: PositiveFloat,
     ):
         """Make the model and start with values of 0.
 

@@ -16,6 +16,7 @@ from gymnasium.vector import VectorEnv
 
 from rlkit import preprocess
 from rlkit.config.messages import nearest
+from rlkit.core.ranges import NonNegativeInt, PositiveInt, Probability
 from rlkit.core.resources import cores
 from rlkit.core.types import FromRun, UsageError
 
@@ -27,22 +28,22 @@ GREYS, POOLS, INTERPOLATIONS = ("luma", "mean"), (2, 1), ("area", "nearest")
 def make(
     game: str,
     stepping: str,
-    frame_skip: int,
-    sticky: float,
-    noop_max: int,
+    frame_skip: PositiveInt,
+    sticky: Probability,
+    noop_max: NonNegativeInt,
     fire_reset: bool,
     life_loss: bool,
     reward_clip: bool,
     grey: bool,
     grey_by: str,
-    pool: int,
+    pool: PositiveInt,
     interpolation: str,
-    crop: Sequence[int] | None,
-    size: Sequence[int],
-    stack: int,
+    crop: Sequence[NonNegativeInt] | None,
+    size: Sequence[PositiveInt],
+    stack: PositiveInt,
     full_action_space: bool,
-    max_frames: int,
-    threads: int,
+    max_frames: PositiveInt,
+    threads: NonNegativeInt,
     num_envs: FromRun[int],
     filmed: FromRun[bool],
     render_mode: str | None = None,

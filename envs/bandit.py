@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 from rlkit.core.types import Array, State, UsageError
 from rlkit.envs.grids import AGENT, GOAL, LINE, MUTED, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
 from rlkit.envs.tabular_vector import FiniteMDPVector, Result
-from rlkit.planning.mdp import FiniteMDP
+from rlkit.planning.mdp import FiniteMDP, require_room
 
 
 class KArmedBandit(TabularEnv):
@@ -23,13 +24,13 @@ class KArmedBandit(TabularEnv):
 
     def __init__(
         self,
-        arms: int,
-        problem: int,
+        arms: PositiveInt,
+        problem: NonNegativeInt,
         mean: float,
-        spread: float,
-        deviation: float,
-        drift: float,
-        max_steps: int | None,
+        spread: NonNegativeFloat,
+        deviation: NonNegativeFloat,
+        drift: NonNegativeFloat,
+        max_steps: PositiveInt | None,
         render_mode: str | None = None,
     ):
         """Draw the arms.
@@ -52,6 +53,7 @@ class KArmedBandit(TabularEnv):
                 f"env.arms is {arms}, and env.spread {spread:g}, env.deviation {deviation:g}, env.drift {drift:g}; "
                 "arms must be at least 1, the others at least 0"
             )
+        require_room(1, arms, 1, "set env.arms lower")
         means = mean + spread * np.random.default_rng(problem).standard_normal(arms)
         shape = (1, arms, 1)
         mdp = FiniteMDP(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from PIL import Image
 
+from rlkit.core.ranges import NonNegativeFloat, PositiveInt, Range
 from rlkit.core.types import UsageError
 from rlkit.envs.grids import AGENT, GOAL, INK, LINE, MUTED, WHITE, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
@@ -24,7 +27,12 @@ class Bias(TabularEnv):
     keys = {"left": LEFT, "right": RIGHT}  # noqa: RUF012
 
     def __init__(
-        self, actions: int, mean: float, deviation: float, max_steps: int | None, render_mode: str | None = None
+        self,
+        actions: Annotated[int, Range(2)],
+        mean: float,
+        deviation: NonNegativeFloat,
+        max_steps: PositiveInt | None,
+        render_mode: str | None = None,
     ):
         """Make the table.
 

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from rlkit.core.ranges import PositiveInt
 from rlkit.core.types import RESIGN, Actor, Array, FromRun, State, UsageError
 from rlkit.envs.options import with_options_of
 from rlkit.planning.games.game import Game, timestep_for_mover
@@ -303,7 +304,7 @@ def playable(
         *,
         opponent: str | None,
         eval_opponent: str | None,
-        opponent_simulations: int,
+        opponent_simulations: PositiveInt,
         first: str,
         render_mode: str | None = None,
         num_envs: FromRun[int],

@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
 from rlkit import preprocess
+from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, PositiveShare, Probability
 from rlkit.core.types import Array, Memory, TimeStep, UsageError
 
 CLASSES = ((0, 0, 0), (0, 1, 0), (0, 0, 1), (-1, 0, 0), (-1, 0, 1), (1, 0, 0), (1, 0, 1))
@@ -47,13 +48,13 @@ class ArrowKeys(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 def make(
     discrete: bool,
-    brake: float,
+    brake: Probability,
     grey: bool,
-    crop: Sequence[int] | None,
-    size: Sequence[int] | None,
-    stack: int,
-    lap_complete: float,
-    max_steps: int,
+    crop: Sequence[NonNegativeInt] | None,
+    size: Sequence[PositiveInt] | None,
+    stack: PositiveInt,
+    lap_complete: PositiveShare,
+    max_steps: PositiveInt,
     render_mode: str | None = None,
 ) -> gymnasium.Env[Any, Any]:
     """Return CarRacing, which gives 1000 points for all tiles of a track and takes 0.1 a step.
@@ -106,7 +107,15 @@ class CentreLine:
     is as fast as grip allows in the bends that come.
     """
 
-    def __init__(self, *, look_ahead: float, look_ahead_time: float, max_speed: float, grip: float, slowing: float):
+    def __init__(
+        self,
+        *,
+        look_ahead: PositiveFloat,
+        look_ahead_time: NonNegativeFloat,
+        max_speed: PositiveFloat,
+        grip: PositiveFloat,
+        slowing: PositiveFloat,
+    ):
         """Say how it drives; a car is 5 long, the track 13 wide.
 
         Args:

@@ -8,10 +8,11 @@ from math import exp, factorial
 import numpy as np
 from PIL import Image
 
+from rlkit.core.ranges import NonNegativeFloat, PositiveInt
 from rlkit.core.types import Array, UsageError
 from rlkit.envs.grids import AGENT, BONUS, INK, LINE, MUTED, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
-from rlkit.planning.mdp import FiniteMDP
+from rlkit.planning.mdp import FiniteMDP, require_room
 
 
 class CarRental(TabularEnv):
@@ -24,13 +25,13 @@ class CarRental(TabularEnv):
 
     def __init__(
         self,
-        max_cars: int,
-        max_moves: int,
-        requests: Sequence[float],
-        returns: Sequence[float],
+        max_cars: PositiveInt,
+        max_moves: PositiveInt,
+        requests: Sequence[NonNegativeFloat],
+        returns: Sequence[NonNegativeFloat],
         rent: float,
         move_cost: float,
-        max_steps: int | None,
+        max_steps: PositiveInt | None,
         render_mode: str | None = None,
     ):
         """Work out the probabilities.
@@ -50,6 +51,8 @@ class CarRental(TabularEnv):
         """
         if max_cars < 1 or max_moves < 1:
             raise UsageError(f"env.max_cars is {max_cars} and env.max_moves {max_moves}; both must be at least 1")
+        states = (max_cars + 1) ** 2
+        require_room(states, 2 * max_moves + 1, states, "set env.max_cars or env.max_moves lower")
         self._max_cars, self._max_moves = max_cars, max_moves
         days = [day(max_cars, *means) for means in zip(requests, returns, strict=True)]
         super().__init__(self._mdp(days, rent, move_cost), max_steps=max_steps, render_mode=render_mode)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core.ranges import PositiveInt, Range
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, State, UsageError
 from rlkit.envs.grids import AGENT, BONUS, Board
 
@@ -23,7 +25,9 @@ class Catch(gymnasium.Env[Array, int]):
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 6}  # type: ignore[misc]
 
-    def __init__(self, rows: int, columns: int, cell: int, render_mode: str | None = None):
+    def __init__(
+        self, rows: Annotated[int, Range(2)], columns: PositiveInt, cell: PositiveInt, render_mode: str | None = None
+    ):
         """Make the spaces.
 
         Args:
@@ -39,6 +43,9 @@ class Catch(gymnasium.Env[Array, int]):
             raise UsageError(
                 f"env.rows is {rows}, env.columns {columns} and env.cell {cell}; they must be at least 2, 1 and 1"
             )
+        require_memory(
+            4 * rows * columns * cell**2, "an image of this field", "set env.rows, env.columns or env.cell lower"
+        )
         self.observation_space = spaces.Box(0, 255, (rows * cell, columns * cell, 1), np.uint8)
         self.action_space = spaces.Discrete(3)  # type: ignore[assignment]
         self.render_mode = render_mode

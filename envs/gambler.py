@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from PIL import Image
 
+from rlkit.core.ranges import PositiveInt, Probability, Range
 from rlkit.core.types import UsageError
 from rlkit.envs.grids import BONUS, GOAL, INK, LINE, TRAP, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
@@ -20,7 +23,12 @@ class Gambler(TabularEnv):
     """
 
     def __init__(
-        self, goal: int, heads: float, capital: int | None, max_steps: int | None, render_mode: str | None = None
+        self,
+        goal: Annotated[int, Range(2)],
+        heads: Probability,
+        capital: PositiveInt | None,
+        max_steps: PositiveInt | None,
+        render_mode: str | None = None,
     ):
         """Make the table.
 

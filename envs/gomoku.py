@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numba
 import numpy as np
 
 from rlkit.core.compiling import callback
+from rlkit.core.ranges import Range
 from rlkit.core.types import Array, UsageError
 from rlkit.envs.board_envs import playable
 from rlkit.envs.board_games import BoardGame
@@ -89,7 +90,7 @@ class Gomoku(BoardGame):
 
     name = "Gomoku"
 
-    def __init__(self, size: int, length: int):
+    def __init__(self, size: Annotated[int, Range(2)], length: Annotated[int, Range(2)]):
         """Set up the rules.
 
         Args:

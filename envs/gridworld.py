@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from rlkit.core.ranges import NonNegativeInt, PositiveInt
 from rlkit.core.types import Array, UsageError
 from rlkit.envs.grids import AGENT, ARROW_KEYS, GOAL, MOVES, WHITE, Board, Cell, lines, successors
 from rlkit.envs.tabular import TabularEnv, vectorizable
-from rlkit.planning.mdp import FiniteMDP
+from rlkit.planning.mdp import FiniteMDP, require_room
 from rlkit.runs.plots.grid_map import Layout, Panel
 
 
@@ -24,12 +25,12 @@ class Gridworld(TabularEnv):
 
     def __init__(
         self,
-        rows: int,
-        columns: int,
-        terminals: Sequence[Sequence[int]],
-        start: Sequence[int] | None,
+        rows: PositiveInt,
+        columns: PositiveInt,
+        terminals: Sequence[Sequence[NonNegativeInt]],
+        start: Sequence[NonNegativeInt] | None,
         reward: float,
-        max_steps: int | None,
+        max_steps: PositiveInt | None,
         render_mode: str | None = None,
     ):
         """Make the grid.
@@ -46,6 +47,7 @@ class Gridworld(TabularEnv):
         Raises:
             UsageError: a cell is outside of the grid, or an episode cannot begin.
         """
+        require_room(rows * columns, 4, 4, "set env.rows or env.columns lower")
         self._rows, self._columns = rows, columns
         self._terminals: list[Cell] = [self._cell(cell, "terminals") for cell in terminals]
         ends = np.zeros((rows, columns), bool)

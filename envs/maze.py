@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from PIL import Image
 
+from rlkit.core.ranges import NonNegativeInt, PositiveInt, Probability, Range
 from rlkit.core.types import Array, UsageError
 from rlkit.envs.grids import (
     AGENT,
@@ -55,8 +58,8 @@ class Maze(TabularEnv):
         trap: float,
         trap_ends: bool,
         collect: bool,
-        slip: float,
-        max_steps: int | None,
+        slip: Probability,
+        max_steps: PositiveInt | None,
         render_mode: str | None = None,
     ):
         """Read the drawing.
@@ -143,20 +146,20 @@ class GeneratedMaze(Maze):
 
     def __init__(
         self,
-        rows: int,
-        columns: int,
-        maze_seed: int,
-        loops: float,
-        bonuses: int,
-        traps: int,
+        rows: Annotated[int, Range(2)],
+        columns: Annotated[int, Range(2)],
+        maze_seed: NonNegativeInt,
+        loops: Probability,
+        bonuses: NonNegativeInt,
+        traps: NonNegativeInt,
         step: float,
         exit: float,
         bonus: float,
         trap: float,
         trap_ends: bool,
         collect: bool,
-        slip: float,
-        max_steps: int | None,
+        slip: Probability,
+        max_steps: PositiveInt | None,
         render_mode: str | None = None,
     ):
         """Generate the maze; the options that are not here are those of `Maze`.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numba
 import numpy as np
 
 from rlkit.core.compiling import callback
+from rlkit.core.ranges import Range
 from rlkit.core.types import Array, UsageError
 from rlkit.envs.bitboards import count, drawn
 from rlkit.envs.board_envs import playable
@@ -144,7 +145,7 @@ class Othello(BoardGame):
 
     name = "Othello"
 
-    def __init__(self, size: int):
+    def __init__(self, size: Annotated[int, Range(4)]):
         """Set up the rules.
 
         Args:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from rlkit.core.ranges import PositiveInt
 from rlkit.core.types import UsageError
 from rlkit.envs.grids import AGENT, GOAL, MUTED, TRAP, Board, lines
 from rlkit.envs.tabular import TabularEnv, vectorizable
-from rlkit.planning.mdp import FiniteMDP
+from rlkit.planning.mdp import FiniteMDP, require_room
 from rlkit.runs.plots.grid_map import Layout, Panel
 
 
@@ -19,7 +20,13 @@ class RandomWalk(TabularEnv):
     """
 
     def __init__(
-        self, states: int, jump: int, left: float, right: float, max_steps: int | None, render_mode: str | None = None
+        self,
+        states: PositiveInt,
+        jump: PositiveInt,
+        left: float,
+        right: float,
+        max_steps: PositiveInt | None,
+        render_mode: str | None = None,
     ):
         """Make the line.
 
@@ -36,6 +43,7 @@ class RandomWalk(TabularEnv):
         """
         if states < 1 or jump < 1:
             raise UsageError(f"env.states is {states} and env.jump {jump}; both must be at least 1")
+        require_room(states, 2, 2 * jump, "set env.states or env.jump lower")
         self._states = states
         super().__init__(walk(states, jump, left, right), max_steps=max_steps, render_mode=render_mode)
 

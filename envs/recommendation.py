@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core.ranges import PositiveInt, Probability
 from rlkit.core.types import Array, FromRun, State, UsageError, require_probability
 from rlkit.envs.grids import text_picture
 from rlkit.envs.ratings import CANDIDATES, HELD_OUT, audience, cells
@@ -39,15 +40,15 @@ class Recommendation(gymnasium.Env[Any, int]):
     def __init__(
         self,
         dataset: FromRun[Any],
-        n_items: int,
+        n_items: PositiveInt,
         threshold: float | None,
         candidates: str,
-        given: float,
+        given: Probability,
         observation: str,
-        features: int,
-        session: int,
+        features: PositiveInt,
+        session: PositiveInt,
         held_out: str,
-        test_size: float,
+        test_size: Probability,
         rng: FromRun[np.random.Generator],
         evaluation: FromRun[bool],
         render_mode: str | None = None,

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium.utils import colorize
 from PIL import Image
 
+from rlkit.core.ranges import PositiveInt
 from rlkit.envs.grids import BONUS, GOAL, INK, TRAP, WHITE, Board, Cell, clamped
 from rlkit.envs.tabular import TabularEnv, vectorizable
 from rlkit.planning.mdp import FiniteMDP, Outcome, from_table
@@ -50,7 +51,7 @@ class SafeCab(TabularEnv):
         illegal: float,
         delivery: float,
         anomaly: float,
-        max_steps: int | None,
+        max_steps: PositiveInt | None,
         render_mode: str | None = None,
     ):
         """Make the table.

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from rlkit.core.ranges import NonNegativeInt, PositiveInt
 from rlkit.core.types import UsageError
 from rlkit.envs.grids import AGENT, ARROW_KEYS, GOAL, LINE, MOVES, MUTED, START, Board, Cell, clamped, lines
 from rlkit.envs.tabular import TabularEnv, vectorizable
-from rlkit.planning.mdp import FiniteMDP, Outcome, from_table
+from rlkit.planning.mdp import FiniteMDP, Outcome, from_table, require_room
 from rlkit.runs.plots.grid_map import Layout, Panel
 
 KINGS_MOVES = (*MOVES, (-1, 1), (1, 1), (1, -1), (-1, -1), (0, 0))
@@ -29,13 +30,13 @@ class WindyGridworld(TabularEnv):
 
     def __init__(
         self,
-        rows: int,
-        wind: Sequence[int],
-        start: Sequence[int],
-        goal: Sequence[int],
+        rows: PositiveInt,
+        wind: Sequence[NonNegativeInt],
+        start: Sequence[NonNegativeInt],
+        goal: Sequence[NonNegativeInt],
         moves: int,
         stochastic: bool,
-        max_steps: int | None,
+        max_steps: PositiveInt | None,
         render_mode: str | None = None,
     ):
         """Make the grid.
@@ -55,6 +56,7 @@ class WindyGridworld(TabularEnv):
         """
         if moves not in (4, 8, 9):
             raise UsageError(f"env.moves is {moves}; it must be 4, 8 (a king's) or 9 (and staying)")
+        require_room(40 * rows * len(wind), moves, 3, "set env.rows lower, or a shorter env.wind")
         self._rows, self._wind, self._stochastic = rows, list(wind), stochastic
         self._start, self._goal = self._cell(start, "start"), self._cell(goal, "goal")
         super().__init__(self._mdp(KINGS_MOVES[:moves]), max_steps=max_steps, render_mode=render_mode)

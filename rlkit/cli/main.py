@@ -46,7 +46,10 @@ rlkit <verb> --help shows a verb's keys and what each group offers; rlkit --vers
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its status: 0, 1 for a failure, 2 for a mistake in the command."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    status = _run(arguments)
+    try:
+        status = _run(arguments)
+    except BrokenPipeError:
+        status = 0  # the reader of the pipe has closed it, as head does
     _flush()
     return status
 
@@ -92,11 +95,20 @@ def _guarded(verb: str, rest: list[str]) -> int:
             raise
         if isinstance(error, (UsageError, RunError)):
             return _complain(str(error), 2 if isinstance(error, UsageError) else 1)
+        if isinstance(error, MemoryError):
+            return _complain(f"not enough memory{_reason(error)}; choose smaller sizes, or a machine with more", 1)
+        if isinstance(error, OSError) and error.filename is not None and error.strerror:
+            named = str(error.filename)
+            return _complain(f"{named if len(named) <= 100 else f'{named[:97]}…'}: {error.strerror.lower()}", 1)
         return _complain(
             f"{type(error).__name__}: {' '.join(str(error).split())} (RLKIT_TRACEBACK=1 shows where; a run's "
             "train.log holds it too)",
             1,
         )
+
+
+def _reason(error: BaseException) -> str:
+    return f": {error}" if str(error) else ""
 
 
 def _complain(message: str, status: int) -> int:

@@ -7,26 +7,23 @@ for type checkers; such names can mean anything.
 from __future__ import annotations
 
 import builtins
+import collections.abc
 import functools
 import inspect
-import re
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
+from types import CodeType
 from typing import Any, Union, get_args, get_origin
 
 from rlkit.core.types import FromRun
 
 MARK = FromRun.__metadata__[0]  # where an alias of Annotated keeps its metadata
 
-WRITTEN = re.compile(r"(?:\w+\.)*FromRun\[(.*)\]", re.DOTALL)
-"""A marked annotation as text."""
-
 
 def is_marked(annotation: Any, names: Mapping[str, Any]) -> bool:
     """Return whether an annotation, which may be text that uses `names`, is ``FromRun[…]`` or an alias of it."""
-    if isinstance(annotation, str):
-        annotation = _evaluated(annotation, names)
+    annotation = evaluated(annotation, names)
     if any(part is MARK for part in getattr(annotation, "__metadata__", ())):
         return True
     return get_origin(annotation) in (Union, types.UnionType) and any(
@@ -34,19 +31,25 @@ def is_marked(annotation: Any, names: Mapping[str, Any]) -> bool:
     )
 
 
-def unmarked(annotation: Any) -> Any:
-    """Return the annotation inside ``FromRun[…]``, text or not; any other annotation as it is."""
-    if isinstance(annotation, str):
-        match = WRITTEN.fullmatch(annotation)
-        return match[1] if match else annotation
-    return annotation.__origin__ if hasattr(annotation, "__metadata__") else annotation
+def evaluated(annotation: Any, names: Mapping[str, Any]) -> Any:
+    """Return what `annotation` means, which may be text that uses `names`; None if nothing that is known here.
+
+    If the content of its brackets works only for type checkers, that is what the part before them means.
+    """
+    if not isinstance(annotation, str):
+        return annotation
+    return _evaluated(annotation, names)
+
+
+@functools.lru_cache(1024)
+def _compiled(text: str) -> CodeType:
+    return compile(text, "<annotation>", "eval")
 
 
 def _evaluated(text: str, names: Mapping[str, Any]) -> Any:
-    """Evaluate `text`, or the part before its brackets if their content works only for type checkers."""
     for part in (text, text.partition("[")[0]):
         try:
-            return eval(part, {}, names)
+            return eval(_compiled(part), {}, names)
         except Exception:  # a user's annotation can raise anything
             continue
     return None
@@ -65,7 +68,8 @@ class Namespace(dict[str, Any]):
         for module in self._modules:
             if name in module:
                 return module[name]
-        return getattr(builtins, name, getattr(_UNKNOWN, name))
+        common = getattr(builtins, name, getattr(collections.abc, name, None))
+        return getattr(_UNKNOWN, name) if common is None else common
 
 
 def _modules(target: Any) -> Iterator[Mapping[str, Any]]:
@@ -102,4 +106,5 @@ class _Unknown:
     __ror__ = __or__
 
 
+UNKNOWN = _Unknown
 _UNKNOWN = _Unknown()

@@ -24,9 +24,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rlkit.config import injection, plugins
+from rlkit.config.literals import spelled
 from rlkit.config.messages import FLAGS, Command, check_words, explain, nearest
 from rlkit.config.schemas import SCHEMAS
 from rlkit.config.tuning import NONE, PAIR, Known, borrowed, jobs, mixtures
+from rlkit.config.values import check_keys
 from rlkit.core.types import RunError, UsageError
 
 COMPLAINTS = (HydraException, OmegaConfBaseException, ValueError)
@@ -75,6 +77,8 @@ def run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
         UsageError: the command line does not compose; the message has the nearest valid name if there is one.
         RunError: jobs of a sweep failed.
     """
+    check_words(verb, argv)
+    argv = spelled(verb, argv)
     if any(word.lstrip("+~").startswith(("-", "hydra")) for word in argv):
         _run_application(verb, task, argv)
         return
@@ -85,7 +89,6 @@ def run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
 
 def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
     """Run `task` as a Hydra application; if a job of a sweep fails, the others run all the same."""
-    check_words(verb, argv)
     _prepare(verb)
     # Without this Hydra prints its errors and exits instead of raising them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -198,6 +201,7 @@ def composed(verb: str, overrides: Sequence[str], *, complete: bool = True) -> t
         UsageError: the overrides do not compose.
     """
     check_words(verb, overrides)
+    overrides = spelled(verb, overrides)
     _prepare(verb)
     with _explained(verb, overrides):
         config, choices = _compose(verb, overrides)
@@ -277,10 +281,48 @@ def _raise_failures(outcomes: Sequence[tuple[Sequence[str], Exception | None]]) 
 
 
 def _check(verb: str, config: DictConfig, *, complete: bool = True) -> None:
-    """Refuse what Hydra accepts: added or deleted keys, missing values."""
+    """Refuse what Hydra accepts: added or deleted keys, numbers out of their range, missing values."""
     _check_keys(config, SCHEMAS[verb])
+    check_keys(SCHEMAS[verb], _known_values(config))
+    _check_nodes(config)
     for key in sorted(OmegaConf.missing_keys(config)) if complete else ():
         raise UsageError(f"{key} has no value: give it one with {key}=… (rlkit {verb} --help shows what it is)")
+
+
+GROUPS = ("agent", "env", "learner", "data", "network", "distribution", "replay", "expert")
+"""Keys whose values are nodes, each of a file that is chosen by its name."""
+
+
+def _check_nodes(config: DictConfig) -> None:
+    """Refuse values where nodes are wanted: each names what it makes."""
+    for key in GROUPS:
+        child = config._get_node(key) if key in config else None
+        if child is not None and not child._is_none() and not _is_node(child):
+            raise UsageError(f"{key} is {child}; it must be the name of a file: rlkit list {key} shows what there is")
+    for key in ("logger", "callback", "prepare"):
+        parts = config._get_node(key) if key in config else None
+        for name in parts if isinstance(parts, DictConfig) else ():
+            if not _is_node(part := parts._get_node(name)):
+                raise UsageError(
+                    f"{key}.{name} is {part}; it must be a node that names what it makes: "
+                    f"{key}=[{name}] for one that there is (rlkit list {key}), or {{_target_: my_module.MyClass}}"
+                )
+
+
+def _is_node(child: Any) -> bool:
+    return isinstance(child, DictConfig) and (child._is_interpolation() or "_target_" in child)
+
+
+def _known_values(config: DictConfig) -> dict[str, Any]:
+    """Return the values of a configuration that are neither missing nor nodes, inside the nodes of the verb's own."""
+    values: dict[str, Any] = {}
+    for key in map(str, config):
+        child = config._get_node(key)
+        if isinstance(child, DictConfig) and is_dataclass(OmegaConf.get_type(child)):
+            values[key] = _known_values(child)
+        elif not OmegaConf.is_config(child) and not OmegaConf.is_missing(config, key):
+            values[key] = config[key]
+    return values
 
 
 def _check_keys(config: DictConfig, schema: type[Any], path: str = "") -> None:

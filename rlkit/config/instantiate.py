@@ -7,7 +7,9 @@ callable only where it or its YAML asks for them: `rlkit.config.injection`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
@@ -68,9 +70,11 @@ def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading
     wanted = signature.parameters(target)
     taken = settings.settings_of(target)
     signature.refuse_unknown(arguments, wanted, target, path)
+    declared = signature.declared(target, arguments)
+    arguments = signature.settled(arguments, declared)
     # Plain values first: if an inner node refers to one, this is the one that the user typed.
     plain_values = {key: value for key, value in arguments.items() if not _holds_targets(value)}
-    signature.check(plain_values, wanted, target, path)
+    signature.check(plain_values, declared, path)
     parts = _prepared(arguments, context, path)
     positional = list(wanted)[:leading]
     names = injection.names(node, target, context, path, {*arguments, *positional})
@@ -83,13 +87,42 @@ def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading
         built = {key: part(context) for key, part in parts.items()}
         if len(built) > len(plain_values):
             inner = {key: built[key] for key in built if key not in plain_values}
-            signature.check(inner, wanted, target, path)
+            signature.check(inner, declared, path)
         if partial:
             return functools.partial(target, *values, **settings.gathered(built, taken))
         known = {name: context[name](path) for name in names}
         return target(*values, **settings.gathered({**known, **built}, taken))
 
     return call
+
+
+@contextmanager
+def as_typed(node: Any, shared: Mapping[str, Any], path: str) -> Iterator[None]:
+    """Reword errors about parts of `node` that are nodes of their own on a command line, by the keys typed there.
+
+    Args:
+        node: that is built.
+        shared: nodes by the key that they are typed under, e.g. network; None where there is none.
+        path: of `node`.
+    """
+    try:
+        yield
+    except UsageError as error:
+        text = str(error)
+        for inner, key in sorted(_shared_paths(node, shared, path), reverse=True):
+            text = re.sub(rf"(?<![\w.]){re.escape(inner)}(?=[.\[ ])", key, text)
+        if text == str(error):
+            raise
+        raise UsageError(text) from error
+
+
+def _shared_paths(node: Any, shared: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    for key, inner in node.items() if isinstance(node, dict) else ():
+        names = [name for name, value in shared.items() if value is not None and value == inner]
+        if names:
+            yield f"{path}.{key}", names[0]
+        else:
+            yield from _shared_paths(inner, shared, f"{path}.{key}")
 
 
 def _prepared(node: Mapping[str, Any], context: Context, path: str) -> dict[str, Builder]:

@@ -59,12 +59,33 @@ def check_words(verb: str, argv: Sequence[str]) -> None:
     for word in words:
         flag, _, value = word.partition("=")
         if not word.startswith("-"):
+            _check_choice(word)
             if "=" not in word and not word.startswith("~"):
                 raise UsageError(f"cannot read {word!r}: settings are written key=value{_with_key(word)}")
         elif flag not in FLAGS:
             raise UsageError(f"there is no option {flag}{_without_dashes(word)}{nearest(flag, FLAGS)}")
         elif FLAGS[flag] and (value or next(words, "")) not in FLAGS[flag].split(", "):
             raise UsageError(f"{flag} takes one of: {FLAGS[flag]}")
+
+
+def _check_choice(word: str) -> None:
+    """Refuse a group of files that is set to something else than names, and one that is deleted.
+
+    Raises:
+        UsageError: it is.
+    """
+    key, equals, value = word.lstrip("+~").partition("=")
+    group = key.split("@")[0]
+    if not equals and not word.startswith("~"):
+        return
+    known = [entry.name for entry in plugins.entries(group)]
+    if not known:
+        return
+    if word.startswith("~") and group in ("agent", "env", "learner", "data"):
+        raise UsageError(f"{word}: {group} cannot be deleted; choose another, e.g. {group}={known[0]}")
+    parts = re.split(r"[\[\], ]+", value.strip("[] ")) if value.strip("[] ") else []
+    if any(re.fullmatch(r"[+-]?[\d.][\d.e+-]*|nan|inf|-inf|true|false|\{.*", part, re.IGNORECASE) for part in parts):
+        raise UsageError(f"{word}: {group} takes a name{nearest(value, known)}")
 
 
 def explain(error: BaseException, command: Command) -> str:
@@ -182,6 +203,10 @@ def _wrong_value(match: re.Match[str], cause: str, command: Command) -> str:
     if "is not a subclass of" in cause:
         inner = [other for other in command.valid_keys() if other.startswith(f"{key}.")]
         return f"{override}: {key} has keys of its own: {', '.join(inner)}"
+    if "Cannot merge DictConfig" in f"{cause} {match[0]}":
+        return (
+            f"{override}: {key} has keys of its own, e.g. {key}.name=value; rlkit {command.verb} --cfg job shows them"
+        )
     if "is not a ListConfig" in cause:
         return f"{override}: {key} is a list, e.g. {key}=[]"
     return f"{override}: {cause}"

@@ -50,6 +50,7 @@ class AgentConfig:
     total_steps: int
     run_dir: str | None
     environment: EnvironmentConfig
+    shared: Mapping[str, Any] = field(default_factory=dict)  # nodes of the verb's own that the agent's refer to
     trust: Trust = ()  # of the files that it reads
 
 
@@ -79,6 +80,7 @@ class TrainRunConfig(TrainConfig):
             self.total_steps,
             self.run_dir,
             self.environment,
+            {"network": self.network, "distribution": self.distribution, "replay": self.replay},
             packages(self.trust),
         )
 

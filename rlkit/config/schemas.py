@@ -1,6 +1,7 @@
 """The keys of the verbs.
 
-Budgets, evaluation, checkpoints and logging are dataclasses: a misspelled key or a wrong type is refused by name.
+Budgets, evaluation, checkpoints and logging are dataclasses: a misspelled key, a wrong type or a number out of its
+range is refused by name.
 The `agent`, `env`, `learner`, `data`, `prepare`, `network`, `distribution` and `replay` nodes are open, so that plugins
 need no schema. The values are in `conf/`.
 """
@@ -10,9 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 
 from omegaconf import MISSING
+
+from rlkit.core.ranges import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    Range,
+    ShareBelowOne,
+)
 
 
 class Video(Enum):
@@ -47,27 +58,27 @@ Vectorization = Enum("Vectorization", ["sync", "async", "native"])
 class EvalConfig:
     """Periodic evaluation."""
 
-    every: int = MISSING
-    episodes: int = MISSING
-    epsilon: float = MISSING
+    every: NonNegativeInt = MISSING
+    episodes: PositiveInt = MISSING
+    epsilon: Probability = MISSING
     sample: bool = MISSING
-    max_steps: int = MISSING
-    num_envs: int = MISSING
+    max_steps: PositiveInt = MISSING
+    num_envs: PositiveInt = MISSING
 
 
 @dataclass(frozen=True)
 class CheckpointConfig:
     """Checkpoints."""
 
-    every: int = MISSING
-    keep: int = MISSING
+    every: NonNegativeInt = MISSING
+    keep: PositiveInt = MISSING
 
 
 @dataclass(frozen=True)
 class LogConfig:
     """Rows of metrics.csv."""
 
-    every: int = MISSING
+    every: NonNegativeInt = MISSING
 
 
 @dataclass(frozen=True)
@@ -87,14 +98,14 @@ class TrainConfig:
     run_dir: str | None = None
     resume: str | None = None
     trust: Any = None
-    seed: int = MISSING
+    seed: NonNegativeInt = MISSING
     device: str = MISSING
-    threads: int = MISSING
+    threads: PositiveInt = MISSING
     deterministic: bool = MISSING
-    total_steps: int = MISSING
-    total_episodes: int | None = None
+    total_steps: PositiveInt = MISSING
+    total_episodes: PositiveInt | None = None
     stop_at: float | None = None
-    num_envs: int = MISSING
+    num_envs: PositiveInt = MISSING
     vectorization: Vectorization = MISSING
     overlap: bool = MISSING
     inner_loop: InnerLoop = MISSING
@@ -111,13 +122,13 @@ class RunConfig:
     """Keys of the verbs that use a finished or running run."""
 
     checkpoint: str = MISSING
-    episodes: int = MISSING
-    max_steps: int | None = None
-    epsilon: float | None = None
+    episodes: PositiveInt = MISSING
+    max_steps: PositiveInt | None = None
+    epsilon: Probability | None = None
     sample: bool | None = None
-    seed: int = MISSING
+    seed: NonNegativeInt = MISSING
     device: str | None = None
-    threads: int = MISSING
+    threads: PositiveInt = MISSING
     trust: Any = None
     output: Output = MISSING
 
@@ -127,7 +138,7 @@ class EvaluateConfig(RunConfig):
     """Keys of `rlkit eval`."""
 
     run: str = MISSING
-    num_envs: int = MISSING
+    num_envs: PositiveInt = MISSING
 
 
 @dataclass(frozen=True)
@@ -139,15 +150,15 @@ class PlayConfig(RunConfig):
     env: Any = None
     expert: Any = None
     record: bool = MISSING
-    save_every: int = MISSING
-    hold: int = MISSING
+    save_every: PositiveInt = MISSING
+    hold: PositiveInt = MISSING
     human: bool = MISSING
     terminal: bool | None = None
     grid: bool = MISSING
     actions: bool = MISSING
     captions: bool = MISSING
-    height: int | None = None
-    fps: int | None = None
+    height: Annotated[int, Range(2)] | None = None
+    fps: PositiveInt | None = None
     out: str | None = None
 
 
@@ -157,13 +168,13 @@ class MatchConfig:
 
     env: Any = None
     players: list[str] = field(default_factory=list)
-    games: int = MISSING
-    plies: int = MISSING
-    seconds: float | None = None
+    games: Annotated[int, Range(2)] = MISSING
+    plies: NonNegativeInt = MISSING
+    seconds: PositiveFloat | None = None
     checkpoint: str = MISSING
     out: str | None = None
-    seed: int = MISSING
-    threads: int = MISSING
+    seed: NonNegativeInt = MISSING
+    threads: PositiveInt = MISSING
     trust: Any = None
     output: Output = MISSING
 
@@ -175,10 +186,10 @@ class AnalyseConfig:
     env: Any = None
     player: str = MISSING
     moves: list[str] = field(default_factory=list)
-    seconds: float | None = None
+    seconds: PositiveFloat | None = None
     checkpoint: str = MISSING
-    seed: int = MISSING
-    threads: int = MISSING
+    seed: NonNegativeInt = MISSING
+    threads: PositiveInt = MISSING
     trust: Any = None
     output: Output = MISSING
 
@@ -193,12 +204,12 @@ class FitConfig:
     logger: dict[str, Any] = field(default_factory=dict)
     name: str | None = None
     run_dir: str | None = None
-    seed: int = MISSING
+    seed: NonNegativeInt = MISSING
     device: str = MISSING
-    threads: int = MISSING
-    test_size: float | None = None
-    folds: int = MISSING
-    at: int = MISSING
+    threads: PositiveInt = MISSING
+    test_size: ShareBelowOne | None = None
+    folds: NonNegativeInt = MISSING
+    at: PositiveInt = MISSING
     plots: bool = MISSING
     output: Output = MISSING
 
@@ -212,8 +223,8 @@ class PredictConfig:
     out: str | None = None
     array: str = MISSING
     probabilities: bool = MISSING
-    at: int = MISSING
-    threads: int = MISSING
+    at: PositiveInt = MISSING
+    threads: PositiveInt = MISSING
     trust: Any = None
     output: Output = MISSING
 
@@ -231,12 +242,12 @@ class CheckConfig:
     replay: Any = None
     preprocess: list[Any] = field(default_factory=list)
     action_mask: bool = MISSING
-    seed: int = MISSING
-    steps: int = MISSING
-    total_steps: int = MISSING
-    num_envs: int = MISSING
+    seed: NonNegativeInt = MISSING
+    steps: PositiveInt = MISSING
+    total_steps: PositiveInt = MISSING
+    num_envs: PositiveInt = MISSING
     device: str = MISSING
-    threads: int = MISSING
+    threads: PositiveInt = MISSING
     output: Output = MISSING
 
 
@@ -246,7 +257,7 @@ class ReportConfig:
 
     runs: list[str] = field(default_factory=list)
     out: str = MISSING
-    video_mb: float = MISSING
+    video_mb: NonNegativeFloat = MISSING
     trust: Any = None
     output: Output = MISSING
 

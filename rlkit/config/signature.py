@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import os
-import sys
 from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
-from enum import Enum
 from typing import Any
 
 from rlkit.config import settings
-from rlkit.config.annotations import Namespace, is_marked, unmarked
+from rlkit.config.annotations import Namespace, is_marked
 from rlkit.config.messages import nearest
+from rlkit.config.values import Declared, of_parameter
 from rlkit.core.types import UsageError
 
 Parameters = Mapping[str, inspect.Parameter]
-
-SCALARS: Mapping[str, tuple[tuple[type, ...], str]] = {
-    "int": ((int,), "a whole number"),
-    "float": ((int, float), "a number"),
-    "bool": ((bool,), "true or false"),
-    "str": ((str,), "text"),
-}
 
 
 def parameters(target: Callable[..., Any]) -> Parameters:
@@ -81,18 +72,28 @@ def _owned(target: Callable[..., Any]) -> dict[str, tuple[inspect.Parameter, Cal
     return {**_owned(target.__base__), **named}
 
 
-def check(given: Mapping[str, Any], wanted: Parameters, target: Callable[..., Any], path: str) -> None:
-    """Refuse options that are not `wanted`, the parameters of `target`, and values of another type than it says.
+def declared(target: Callable[..., Any], names: Collection[str]) -> dict[str, Declared]:
+    """Return what those parameters of `target` declare that are among `names`."""
+    owned = _owned(target)
+    return {name: of_parameter(*owned[name]) for name in names if name in owned}
+
+
+def settled(given: Mapping[str, Any], declarations: Mapping[str, Declared]) -> dict[str, Any]:
+    """Return the options, with numbers such as 1e5 as whole ones where those are declared."""
+    return {key: declarations[key].settled(value) if key in declarations else value for key, value in given.items()}
+
+
+def check(given: Mapping[str, Any], declarations: Mapping[str, Declared], path: str) -> None:
+    """Refuse values of another type than is declared, and numbers out of their range (`rlkit.core.ranges`).
 
     Only certain errors are refused: plain values, where the annotation is another plain type or a class of objects.
 
     Raises:
         UsageError: there is such an option; the message has ``path.key``, the value and the remedy.
     """
-    refuse_unknown(given, wanted, target, path)
     for key, value in given.items():
-        if key in wanted and (problem := _mismatch(value, wanted[key].annotation, target)):
-            raise UsageError(f"{path}.{key} is {_shown(value)}, {problem}")
+        if key in declarations and (problem := declarations[key].problem(value, f"{path}.{key}")):
+            raise UsageError(problem)
 
 
 def require(
@@ -132,36 +133,3 @@ def refuse_unknown(given: Collection[str], wanted: Parameters, target: Callable[
 def name_of(target: Callable[..., Any]) -> str:
     """Return the name of `target` in messages."""
     return str(getattr(target, "__name__", target))
-
-
-def _mismatch(value: Any, annotation: Any, target: Callable[..., Any]) -> str:
-    """Return the end of an error message if `value` has the wrong type, else an empty text."""
-    annotation = unmarked(annotation)
-    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    name = text.removesuffix(" | None")
-    if value is None:
-        return f"but it must be {SCALARS[name][1]}" if text in SCALARS else ""
-    if name in SCALARS:
-        types, article = SCALARS[name]
-        fits = isinstance(value, types) and (not isinstance(value, bool) or bool in types)
-        return "" if fits else f"but it must be {article}"
-    if name.startswith(("Sequence[", "list[", "tuple[")) and not isinstance(value, (list, tuple)):
-        return "but it must be a list"
-    if name.startswith(("Mapping[", "dict[")) and not isinstance(value, dict):
-        return "but it must have keys of its own"
-    if isinstance(value, (bool, int, float, str)) and _is_class_of_objects(name, target):
-        return f"not a {name}: set the keys inside it, or choose another file for it (rlkit train --help)"
-    return ""
-
-
-def _is_class_of_objects(name: str, target: Callable[..., Any]) -> bool:
-    """Return whether `name`, in the module of `target`, is a class whose objects are not plain values."""
-    kind: Any = sys.modules.get(target.__module__)
-    for part in name.split("."):
-        kind = getattr(kind, part, None)
-    # From Python 3.11 on `Any` is a class.
-    return isinstance(kind, type) and kind not in (Any, object) and not issubclass(kind, (os.PathLike, Enum))
-
-
-def _shown(value: Any) -> str:
-    return "null" if value is None else repr(value)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from omegaconf import MISSING as NO_VALUE
 
 from rlkit.config.messages import nearest
+from rlkit.config.values import check_keys
 from rlkit.core.types import UsageError
 
 C = TypeVar("C")
@@ -22,7 +23,7 @@ def typed(kind: type[C], values: Mapping[str, Any], path: str = "") -> C:
     Keys with a default may be left out.
 
     Raises:
-        UsageError: a key is missing or unknown, or a value has the wrong type.
+        UsageError: a key is missing or unknown, or a value has the wrong type or is out of its range.
     """
     kinds = get_type_hints(kind)
     for key in values:
@@ -31,11 +32,12 @@ def typed(kind: type[C], values: Mapping[str, Any], path: str = "") -> C:
     for one in fields(kind):  # type: ignore[arg-type]  # there is no bound for dataclasses
         if one.name not in values and one.default in (MISSING, NO_VALUE) and one.default_factory is MISSING:
             raise UsageError(f"{path}{one.name} is missing")
+    check_keys(kind, values, path)
     return kind(**{key: _value(kinds[key], value, f"{path}{key}") for key, value in values.items()})
 
 
 def _value(kind: Any, value: Any, path: str) -> Any:
-    if isinstance(kind, UnionType):  # with None, as all of them
+    if get_origin(kind) in (Union, UnionType):  # with None, as all of them
         [inner] = (one for one in get_args(kind) if one is not NoneType)
         return None if value is None else _value(inner, value, path)
     if kind is Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from math import exp
-from typing import Protocol
+from typing import Annotated, Protocol
 
+from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, Probability, Range
 from rlkit.core.types import FromRun, UsageError, require_probability
 
 
@@ -15,6 +16,11 @@ class Schedule(Protocol):
 
     def __call__(self, step: int) -> float:
         """Return the value at `step`."""
+
+
+ProbabilitySchedule = Annotated[Schedule, Range(0, 1)]
+RateSchedule = Annotated[Schedule, Range(0)]
+"""Schedules whose values lie in a range, at the first step and in the end."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Linear:
 
     start: float
     end: float
-    steps: int
+    steps: NonNegativeInt
 
     def __call__(self, step: int) -> float:
         """Return the value at `step`."""
@@ -72,8 +78,8 @@ class DelayedLinear:
 
     start: float
     end: float
-    steps: int
-    delay: int
+    steps: NonNegativeInt
+    delay: NonNegativeInt
 
     def __call__(self, step: int) -> float:
         """Return the value at `step`."""
@@ -86,7 +92,7 @@ class Exponential:
 
     start: float
     end: float
-    rate: float
+    rate: NonNegativeFloat
 
     def __call__(self, step: int) -> float:
         """Return the value at `step`."""
@@ -99,7 +105,7 @@ class Multiplicative:
 
     start: float
     end: float
-    factor: float
+    factor: Probability
 
     def __call__(self, step: int) -> float:
         """Return the value at `step`."""

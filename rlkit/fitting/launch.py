@@ -18,7 +18,7 @@ from rlkit.core.callback import CLOCK, Callback, RunInfo
 from rlkit.core.checkpoint import Store
 from rlkit.core.resources import checked_device
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import RunError, UsageError, require_least
+from rlkit.core.types import RunError, UsageError
 from rlkit.fitting.predicting import predict_own
 from rlkit.fitting.run import FINAL_METRICS, MODEL, FitRun
 from rlkit.fitting.session import Outcome, described, fit
@@ -64,11 +64,6 @@ def _placed(config: FitRunConfig) -> FitRunConfig:
 
 
 def _check(config: FitRunConfig) -> None:
-    require_least(0, "", seed=config.seed, folds=config.folds)
-    require_least(1, "", threads=config.threads, at=config.at)
-    share = config.test_size
-    if share is not None and not 0 <= share < 1:
-        raise UsageError(f"test_size is {share:g}; it must be from 0 to below 1, or null")
     checked_device(config.device)
     require_loggers(config.logger)
 

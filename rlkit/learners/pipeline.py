@@ -27,7 +27,10 @@ def by_class(estimator: str, random_state: FromRun[int | None], **settings: Any)
     wanted = signature.parameters(kind)
     if signature.takes_seed(kind):
         settings = {**settings, "random_state": random_state}
-    signature.check(settings, wanted, kind, "learner")
+    declared = signature.declared(kind, settings)
+    settings = signature.settled(settings, declared)
+    signature.refuse_unknown(settings, wanted, kind, "learner")
+    signature.check(settings, declared, "learner")
     signature.require(wanted, set(settings), kind, "learner")
     return kind(**settings)
 

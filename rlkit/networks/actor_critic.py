@@ -10,6 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from rlkit.core.ranges import PositiveInt
 from rlkit.core.spaces import num_actions
 from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.action_distributions import Gaussian, action_distribution
@@ -87,7 +88,7 @@ class ActorCritic(nn.Module):
         shared: bool | str,
         action_values: bool,
         recurrent: str,
-        recurrent_size: int,
+        recurrent_size: PositiveInt,
         orthogonal: bool,
         squash: bool,
         log_std: float,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from gymnasium import spaces
 from torch import nn
 
+from rlkit.core.ranges import PositiveInt, ShareBelowOne
 from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.convolutional import convolved
 from rlkit.networks.pretrained import load_pretrained
@@ -27,14 +28,14 @@ class BlockCNN(Torso):
     def __init__(
         self,
         observation_space: FromRun[spaces.Space[Any]],
-        channels: Sequence[Sequence[int]] = ((32, 32),),
-        hidden: int | None = 64,
+        channels: Sequence[Sequence[PositiveInt]] = ((32, 32),),
+        hidden: PositiveInt | None = 64,
         *,
         activation: str = "relu",
         padding: str | Sequence[str] = "same",
         batch_norm: bool = False,
-        dropout: float | Sequence[float] = 0.0,
-        hidden_dropout: float = 0.0,
+        dropout: ShareBelowOne | Sequence[ShareBelowOne] = 0.0,
+        hidden_dropout: ShareBelowOne = 0.0,
         encoder: str | None = None,
         freeze: bool = False,
         fresh: bool = True,

@@ -7,6 +7,7 @@ from typing import Any
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from rlkit.core.ranges import NonNegativeInt, PositiveInt
 from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.convolutional import Residual
 from rlkit.networks.observations import highest_byte
@@ -17,7 +18,13 @@ from rlkit.networks.torsos import Chain, Torso
 class ResidualBoard(Torso):
     """Convolutions of 3x3 that keep the size of a board, in residual blocks, and a fully connected layer on top."""
 
-    def __init__(self, observation_space: FromRun[spaces.Space[Any]], filters: int, blocks: int, hidden: int):
+    def __init__(
+        self,
+        observation_space: FromRun[spaces.Space[Any]],
+        filters: PositiveInt,
+        blocks: NonNegativeInt,
+        hidden: PositiveInt,
+    ):
         """Make the layers.
 
         Args:

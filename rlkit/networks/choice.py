@@ -7,13 +7,14 @@ from typing import Any
 
 from gymnasium import spaces
 
+from rlkit.core.ranges import PositiveInt
 from rlkit.core.types import FromRun
 from rlkit.networks.observations import is_board, is_image
 from rlkit.networks.torsos import MLP, Torso
 
 
 def auto(
-    observation_space: FromRun[spaces.Space[Any]], hidden: Sequence[int], activation: str, layer_norm: bool
+    observation_space: FromRun[spaces.Space[Any]], hidden: Sequence[PositiveInt], activation: str, layer_norm: bool
 ) -> Torso:
     """Return the torso that fits: by their size one of three for images, `ResidualBoard` for boards, else an `MLP`."""
     if is_image(observation_space):

@@ -11,6 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from rlkit.core.ranges import PositiveInt, ShareBelowOne
 from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.observations import SMALLEST, highest_byte, is_image
 from rlkit.networks.pretrained import load_pretrained
@@ -115,11 +116,11 @@ class NatureCNN(Torso):
     def __init__(
         self,
         observation_space: FromRun[spaces.Space[Any]],
-        hidden: int,
+        hidden: PositiveInt,
         *,
         activation: str = "relu",
         batch_norm: bool = False,
-        dropout: float = 0.0,
+        dropout: ShareBelowOne = 0.0,
         encoder: str | None = None,
         freeze: bool = False,
         fresh: bool = True,
@@ -158,7 +159,7 @@ class SmallCNN(CNN):
     def __init__(
         self,
         observation_space: FromRun[spaces.Space[Any]],
-        hidden: int,
+        hidden: PositiveInt,
         *,
         encoder: str | None = None,
         freeze: bool = False,
@@ -179,10 +180,10 @@ class StridedCNN(Torso):
     def __init__(
         self,
         observation_space: FromRun[spaces.Space[Any]],
-        channels: Sequence[int],
-        kernel_sizes: Sequence[int],
-        strides: Sequence[int],
-        hidden: int,
+        channels: Sequence[PositiveInt],
+        kernel_sizes: Sequence[PositiveInt],
+        strides: Sequence[PositiveInt],
+        hidden: PositiveInt,
         activation: str,
     ):
         """Make the layers.
@@ -229,9 +230,9 @@ class ImpalaCNN(CNN):
     def __init__(
         self,
         observation_space: FromRun[spaces.Space[Any]],
-        depths: Sequence[int],
-        blocks: int,
-        hidden: int,
+        depths: Sequence[PositiveInt],
+        blocks: PositiveInt,
+        hidden: PositiveInt,
         *,
         encoder: str | None = None,
         freeze: bool = False,

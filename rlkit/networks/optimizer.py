@@ -9,8 +9,10 @@ from math import inf
 import torch
 from torch import Tensor, nn
 
-from rlkit.core.schedules import Schedule, annealed
-from rlkit.core.types import State, UsageError, require_least, require_positive
+from rlkit.config.values import check_fields
+from rlkit.core.ranges import NonNegativeFloat, PositiveFloat
+from rlkit.core.schedules import RateSchedule, Schedule, annealed
+from rlkit.core.types import State, UsageError
 from rlkit.networks.tensors import load_optimizer_state, optimizer_state
 
 
@@ -24,18 +26,18 @@ class OptimizerSettings:
         anneal: the number falls in a straight line to 0 at the run's `total_steps`.
 
     Raises:
-        UsageError: a negative rate, one that cannot be annealed, or an optimizer with an ``lr`` of its own.
+        UsageError: a number out of its range, a rate that cannot be annealed, or an optimizer with its own ``lr``.
     """
 
     optimizer: Callable[..., torch.optim.Optimizer]
-    learning_rate: float | Schedule
+    learning_rate: NonNegativeFloat | RateSchedule
     anneal: bool
 
     def __post_init__(self) -> None:
         if "lr" in getattr(self.optimizer, "keywords", {}):
             raise UsageError("the optimizer's lr is not used; give agent.learning_rate, a number or a schedule")
-        rate = annealed(self.learning_rate, anneal=self.anneal, total_steps=1)
-        require_least(0, "agent", learning_rate=rate(0))
+        check_fields(self, "agent")
+        annealed(self.learning_rate, anneal=self.anneal, total_steps=1)
 
     def schedule(self, total_steps: int | None) -> Schedule:
         """Return the learning rate by the number of decisions, of a run of `total_steps`.
@@ -52,16 +54,9 @@ class GradientSettings(OptimizerSettings):
 
     Attributes:
         max_grad_norm: gradients are scaled down to this norm (Pascanu et al., 2013); None: never.
-
-    Raises:
-        UsageError: a norm of 0 or less, or an error of `OptimizerSettings`.
     """
 
-    max_grad_norm: float | None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_positive("agent", max_grad_norm=self.max_grad_norm)
+    max_grad_norm: PositiveFloat | None
 
 
 def trainable(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:

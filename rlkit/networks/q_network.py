@@ -10,6 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from rlkit.core.ranges import NonNegativeFloat
 from rlkit.core.spaces import num_actions
 from rlkit.core.types import FromRun
 from rlkit.networks.return_distributions import Distribution
@@ -57,7 +58,7 @@ class QNetwork(nn.Module):
         distribution: Distribution,
         dueling: bool,
         noisy: bool,
-        noise_scale: float,
+        noise_scale: NonNegativeFloat,
     ):
         """Put the streams on the torso.
 

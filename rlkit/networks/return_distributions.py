@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
+from rlkit.core.ranges import PositiveInt, Range
 from rlkit.core.targets import td_target
 from rlkit.core.types import State, UsageError
 
@@ -91,7 +92,7 @@ class Categorical:
         UsageError: fewer than two atoms, or an empty range.
     """
 
-    atoms: int
+    atoms: Annotated[int, Range(2)]
     v_min: float
     v_max: float
 
@@ -145,7 +146,7 @@ class Quantile:
         UsageError: `quantiles` is less than 1.
     """
 
-    quantiles: int
+    quantiles: PositiveInt
 
     def __post_init__(self) -> None:
         if self.quantiles < 1:

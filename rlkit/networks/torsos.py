@@ -11,6 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from rlkit.core.ranges import PositiveInt, ShareBelowOne
 from rlkit.core.spaces import require_array
 from rlkit.core.types import FromRun, UsageError, require_least
 from rlkit.networks.observations import highest_byte
@@ -140,12 +141,12 @@ class MLP(Torso):
     def __init__(
         self,
         observation_space: FromRun[spaces.Space[Any]],
-        hidden: Sequence[int],
+        hidden: Sequence[PositiveInt],
         activation: str,
         layer_norm: bool,
         *,
         batch_norm: bool = False,
-        dropout: float = 0.0,
+        dropout: ShareBelowOne = 0.0,
     ):
         """Make the layers.
 

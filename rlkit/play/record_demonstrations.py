@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ def _summarize(out: Path, recorded: list[Mapping[str, Any]], *, as_json: bool) -
         }
         print(json.dumps({"folder": str(out), **columns}))
     elif recorded:
-        words = f"rlkit train agent=cloning env=… agent.episodes={out}"
+        words = f"rlkit train agent=cloning env=… {shlex.quote(f'agent.episodes={out}')}"
         print(f"{len(recorded)} episodes recorded in {out}; learn from them: {words}")
 
 

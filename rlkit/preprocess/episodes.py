@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from rlkit.core.ranges import NonNegativeInt
 from rlkit.core.types import State, UsageError
 
 
@@ -17,7 +18,7 @@ class NoopStarts(gymnasium.Wrapper[Any, Any, Any, Any]):
     state_fields: tuple[str, ...] = ()
     keeps_frames = True
 
-    def __init__(self, env: gymnasium.Env[Any, Any], max: int, action: int = 0):
+    def __init__(self, env: gymnasium.Env[Any, Any], max: NonNegativeInt, action: int = 0):
         """Wrap `env`; 0 to `max` steps, drawn uniformly by the environment's generator, with `action`.
 
         Raises:

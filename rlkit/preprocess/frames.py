@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core.ranges import PositiveInt
 from rlkit.core.types import Array, UsageError
 
 
@@ -22,7 +23,7 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     state_fields: tuple[str, ...] = ()
 
-    def __init__(self, env: gymnasium.Env[Any, Any], skip: int):
+    def __init__(self, env: gymnasium.Env[Any, Any], skip: PositiveInt):
         """Wrap `env`; an action is repeated `skip` times.
 
         Raises:
@@ -100,7 +101,7 @@ class FrameStack(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     state_fields: tuple[str, ...] = ("_stack",)
 
-    def __init__(self, env: gymnasium.Env[Any, Any], size: int):
+    def __init__(self, env: gymnasium.Env[Any, Any], size: PositiveInt):
         """Wrap `env`; observations [...] become [size, ...].
 
         Raises:

@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core.ranges import NonNegativeInt
 from rlkit.core.types import Array, UsageError
 
 
@@ -17,7 +18,7 @@ class Keep(gymnasium.ObservationWrapper[Any, Any, Any]):
 
     state_fields: tuple[str, ...] = ()
 
-    def __init__(self, env: gymnasium.Env[Any, Any], indices: Sequence[int]):
+    def __init__(self, env: gymnasium.Env[Any, Any], indices: Sequence[NonNegativeInt]):
         """Wrap `env`, whose observations are rows of numbers; `indices` are those that are kept, in this order.
 
         Raises:

@@ -6,7 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from rlkit.core.schedules import Schedule
+from rlkit.core.ranges import NonNegativeFloat, PositiveFloat
+from rlkit.core.schedules import ProbabilitySchedule
 from rlkit.core.types import Array, Batch, FromRun, State
 from rlkit.replay.sums import SumTree
 from rlkit.replay.uniform import UniformReplay
@@ -22,9 +23,9 @@ class PrioritizedReplay(UniformReplay):
         capacity: int,
         rng: FromRun[np.random.Generator],
         *,
-        alpha: float,
-        beta: Schedule,
-        epsilon: float,
+        alpha: NonNegativeFloat,
+        beta: ProbabilitySchedule,
+        epsilon: PositiveFloat,
         **options: Any,
     ):
         """Store up to `capacity` transitions.

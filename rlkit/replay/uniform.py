@@ -13,6 +13,7 @@ import numpy as np
 
 from rlkit.core import tree
 from rlkit.core.checkpoint import Segment
+from rlkit.core.ranges import PositiveInt
 from rlkit.core.types import Array, Batch, FromRun, State, Transition, Tree, UsageError, require_least
 from rlkit.replay.frames import Frames, allocate, announce, bytes_of, check_location, frame_count
 from rlkit.replay.rows import FIELDS, LAST, NONE, Layout, TransitionRing, columns, layout, no_rows
@@ -42,11 +43,11 @@ class UniformReplay:
 
     def __init__(
         self,
-        capacity: int,
+        capacity: PositiveInt,
         rng: FromRun[np.random.Generator],
         *,
-        n_step: int = 1,
-        frame_stack: int = 1,
+        n_step: PositiveInt = 1,
+        frame_stack: PositiveInt = 1,
         location: str = "memory",
         compress: bool = False,
         device: str = "cpu",

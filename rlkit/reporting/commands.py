@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from omegaconf import OmegaConf
 
 from rlkit.config import instantiate
 from rlkit.config.compose import composed
+from rlkit.config.literals import literal
 from rlkit.config.trust import Trust, require_allowed
 from rlkit.core.types import UsageError
 from rlkit.reporting.groups import flat
@@ -21,9 +21,6 @@ OWN = ("seed", "name", "run_dir", "output")
 
 RECORDS = ("choices", "resume", "trust", "from_run")
 """Keys that say how a configuration came about; no command sets them again."""
-
-PLAIN_WORD = re.compile(r"[A-Za-z_][\w./-]*|\d+x\d+")
-RESERVED = {"null", "true", "false", "inf", "nan"}
 
 
 class RunCommand(NamedTuple):
@@ -131,24 +128,3 @@ def _overrides(values: Mapping[str, Any], there: Composed, besides: Callable[[st
 
 def _leaves(values: Mapping[str, Any]) -> dict[str, Any]:
     return dict(flat({key: value for key, value in values.items() if key not in (*OWN, *RECORDS)}))
-
-
-def literal(value: Any) -> str:
-    """Return a value as Hydra's grammar has it."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{literal(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(literal, value)) + "]"
-    return _quoted(value) if isinstance(value, str) else repr(value)
-
-
-def _quoted(text: str) -> str:
-    if PLAIN_WORD.fullmatch(text) and text.lower() not in RESERVED:
-        return text
-    # A backslash escapes a quote, and itself only before one.
-    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text)
-    return f"'{escaped}'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,7 +61,9 @@ def open_runs(directories: Sequence[Path | str]) -> list[AnyRun]:
     for directory in unique.values():
         within = len(list(directory.glob("*/config.yaml")))
         if within and not (directory / "config.yaml").is_file():
-            raise UsageError(f"{directory} is not a run, but holds {within} runs: rlkit report {directory / '*'}")
+            raise UsageError(
+                f"{directory} is not a run, but holds {within} runs: rlkit report {shlex.quote(str(directory))}/*"
+            )
     return [opened(directory) for directory in unique.values()]
 
 

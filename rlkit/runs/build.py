@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 from gymnasium.vector import VectorEnv
 
-from rlkit.config.instantiate import Builder, Context, build, prepare
+from rlkit.config.instantiate import Builder, Context, as_typed, build, prepare
 from rlkit.config.run_config import AgentConfig, EnvironmentConfig, TrainRunConfig
 from rlkit.config.schemas import InnerLoop, Vectorization
 from rlkit.core.seeding import Seeds
@@ -228,7 +228,7 @@ def make_agent(
         "generator": lambda path: seeds.torch_generator(path, config.device),
         "random_state": seeds.number,
     }
-    with _torch_seeded(config, seeds):
+    with _torch_seeded(config, seeds), as_typed(config.agent, config.shared, "agent"):
         agent: Agent = build(config.agent, context, "agent")
     return agent
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rlkit.core.callback import Callback
+from rlkit.core.ranges import NonNegativeFloat, PositiveInt
 from rlkit.core.statistics import EvaluationResult
 from rlkit.core.types import State, require_least
 
@@ -10,7 +11,7 @@ from rlkit.core.types import State, require_least
 class EarlyStoppingCallback(Callback):
     """Stops a run when its mean return has not improved for so many evaluations (Prechelt, 1998)."""
 
-    def __init__(self, patience: int, min_delta: float):
+    def __init__(self, patience: PositiveInt, min_delta: NonNegativeFloat):
         """Wait for the first evaluation.
 
         Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 from gymnasium.vector import VectorEnv
 
@@ -96,7 +97,8 @@ def _summary(run: Run, session: Training) -> list[str]:
     if session.interrupted:
         if session.resumes_at < session.steps:
             lines.append(f"the environment's state cannot be read: it goes on from step {session.resumes_at:,}")
-        lines.append(f"resume: rlkit train resume={run.directory}")
+        lines.append(f"resume: rlkit train {quote(f'resume={run.directory}')}")
     else:
-        lines.append(f"score it: rlkit eval run={run.directory}   watch it: rlkit play run={run.directory}")
+        word = quote(f"run={run.directory}")
+        lines.append(f"score it: rlkit eval {word}   watch it: rlkit play {word}")
     return lines

@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import secrets
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -127,7 +128,7 @@ def claim(name: str, run_dir: str | None, *, explicit: bool) -> Path:
             if explicit:
                 raise UsageError(
                     f"run folder {directory} exists and is never overwritten; choose another name=, or go on with "
-                    f"resume={directory}"
+                    f"{shlex.quote(f'resume={directory}')}"
                 ) from None
             number += 1
 
@@ -167,7 +168,11 @@ def read_config(directory: Path) -> dict[str, Any]:
         UsageError: there is none, it is not one of rlkit's, or it or a link in the folder leads out of the folder.
     """
     path = directory / "config.yaml"
-    if not path.is_file():
+    if not _is_file(path):
+        if len(directory.parts) == 1 and _is_file(there := Path("runs") / path):
+            raise UsageError(
+                f"there is no run {directory} here, but one in {there.parent}; type {shlex.quote(str(there.parent))}"
+            )
         known = [folder.parent.name for folder in sorted(directory.parent.glob("*/config.yaml"))]
         raise UsageError(f"there is no run {directory} (no config.yaml in it){nearest(directory.name, known)}")
     _require_own_files(directory)
@@ -206,6 +211,14 @@ def _require_own_files(directory: Path) -> None:
             if path.is_symlink() and not path.resolve().is_relative_to(root):
                 raise UsageError(f"{path} is a link that leads out of its run folder; replace it by what it points to")
         folders[:] = [name for name in folders if here != root or name not in FOREIGN]
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether there is such a file; a name that is too long for the system is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def run_config(kind: type[C], values: Mapping[str, Any], directory: Path) -> C:

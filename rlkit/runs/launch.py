@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import shutil
 from dataclasses import replace
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from rlkit.config.trust import packages, require_trusted
 from rlkit.config.typed import typed
 from rlkit.core.checkpoint import Store
 from rlkit.core.resources import checked_device, torch_device
-from rlkit.core.types import UsageError, require_probability
+from rlkit.core.types import UsageError
 from rlkit.runs.folder import CHECKPOINTS, placed, training_config, training_name, training_values, write_folder
 from rlkit.runs.request import Request, require_loggers
 
@@ -28,17 +27,6 @@ if TYPE_CHECKING:
 RESUME_KEYS = (
     *("resume", "trust", "total_steps", "total_episodes", "inner_loop", "logger", "video", "eval", "device", "output"),
 )
-POSITIVE = (
-    "total_steps",
-    "total_episodes",
-    "num_envs",
-    "threads",
-    "eval.episodes",
-    "eval.max_steps",
-    "eval.num_envs",
-    "checkpoint.keep",
-)
-NOT_NEGATIVE = ("seed", "eval.every", "checkpoint.every", "log.every")
 
 
 def start(request: Request) -> Run:
@@ -117,12 +105,6 @@ def _device(config: TrainRunConfig) -> str:
 
 def _check(config: TrainRunConfig) -> None:
     """Refuse what cannot work, before anything is allocated."""
-    for least, keys in ((1, POSITIVE), (0, NOT_NEGATIVE)):
-        for key in keys:
-            value = attrgetter(key)(config)
-            if value is not None and value < least:
-                raise UsageError(f"{key} is {value}; it must be at least {least}")
-    require_probability("eval.epsilon", config.eval.epsilon)
     if config.stop_at is not None and not config.eval.every:
         raise UsageError(
             f"stop_at={config.stop_at:g} waits for an evaluation, and eval.every=0 makes none; set eval.every"

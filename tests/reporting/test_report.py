@@ -24,10 +24,11 @@ from hypothesis import strategies as st
 import rlkit
 from rlkit.config import instantiate
 from rlkit.config.compose import composed
+from rlkit.config.literals import literal
 from rlkit.core.csv_tables import read_table
 from rlkit.core.types import UsageError
 from rlkit.reporting.chart import short, tick_labels, ticks
-from rlkit.reporting.commands import OWN, Commands, literal
+from rlkit.reporting.commands import OWN, Commands
 from rlkit.reporting.curves import evaluation_curve, training_curve
 from rlkit.reporting.groups import differences, grouped, open_runs
 from rlkit.reporting.scores import group_score

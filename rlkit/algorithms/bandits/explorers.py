@@ -8,7 +8,8 @@ import numpy as np
 
 from rlkit.algorithms.bandits.model import RewardModel
 from rlkit.algorithms.exploration import epsilon_greedy, greedy
-from rlkit.core.schedules import Schedule
+from rlkit.core.ranges import NonNegativeFloat
+from rlkit.core.schedules import ProbabilitySchedule
 from rlkit.core.types import Array, UsageError
 
 
@@ -29,7 +30,7 @@ class EpsilonGreedy:
 
     needs_deviation = False
 
-    def __init__(self, epsilon: Schedule):
+    def __init__(self, epsilon: ProbabilitySchedule):
         """Explore with probability `epsilon`, a schedule of the number of decisions."""
         self._epsilon = epsilon
 
@@ -43,7 +44,7 @@ class EpsilonGreedy:
 class _Scaled:
     needs_deviation = True
 
-    def __init__(self, scale: float):
+    def __init__(self, scale: NonNegativeFloat):
         """Multiply deviations by `scale`.
 
         Raises:

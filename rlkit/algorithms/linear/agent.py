@@ -9,7 +9,8 @@ import numpy as np
 
 from rlkit.algorithms.exploration import epsilon_greedy
 from rlkit.algorithms.linear.features import Active, Features
-from rlkit.core.schedules import Schedule, require_probabilities
+from rlkit.core.ranges import Probability
+from rlkit.core.schedules import ProbabilitySchedule, RateSchedule, require_probabilities
 from rlkit.core.spaces import num_actions
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, require_probability
 
@@ -124,10 +125,10 @@ class LinearControl:
         *,
         features: Features,
         action_space: FromRun[Any],
-        gamma: float,
-        epsilon: Schedule,
-        learning_rate: Schedule,
-        trace_decay: float,
+        gamma: Probability,
+        epsilon: ProbabilitySchedule,
+        learning_rate: RateSchedule,
+        trace_decay: Probability,
         rng: FromRun[np.random.Generator],
     ):
         """Make the weights.

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core.ranges import NonNegativeInt, PositiveFloat, PositiveInt
+from rlkit.core.resources import require_memory
 from rlkit.core.spaces import require_array
 from rlkit.core.types import Array, FromRun, UsageError
 
@@ -70,6 +72,11 @@ class Scaling:
         return np.asarray(np.clip(points, 0.0, 1.0))
 
 
+def _require_room(size: int, dimensions: int, remedy: str) -> None:
+    """Refuse features whose weights and places [F, D] do not fit into memory."""
+    require_memory(8 * size * (dimensions + 2), f"a representation of {size:,} features", remedy)
+
+
 class Tiles:
     """Grids laid over each other, each shifted by a fraction of a tile; in each, one tile is active.
 
@@ -78,8 +85,8 @@ class Tiles:
 
     def __init__(
         self,
-        tilings: int,
-        tiles: int,
+        tilings: PositiveInt,
+        tiles: PositiveInt,
         low: Sequence[float] | None,
         high: Sequence[float] | None,
         observation_space: FromRun[Any],
@@ -89,6 +96,7 @@ class Tiles:
         dimensions = self._scaling.dimensions
         self._tiles, sides = tiles, tiles + (tilings > 1)
         self.size, self.norm = tilings * sides**dimensions, float(tilings)
+        _require_room(self.size, 1, "set agent.features.tilings or agent.features.tiles lower")
         displacement = np.arange(tilings)[:, None] * (2 * np.arange(dimensions) + 1)
         self._shifts = (displacement % tilings) / tilings
         self._strides = sides ** np.arange(dimensions)
@@ -110,14 +118,17 @@ class Radial:
 
     def __init__(
         self,
-        centres: int,
-        width: float,
+        centres: PositiveInt,
+        width: PositiveFloat,
         low: Sequence[float] | None,
         high: Sequence[float] | None,
         observation_space: FromRun[Any],
     ):
         """Put `centres` bumps a dimension; `width` is their standard deviation in distances between neighbors."""
         self._scaling = Scaling(observation_space, low, high)
+        dimensions = self._scaling.dimensions
+        # The product of the grid's lines is a list first, of which an item has about 100 bytes.
+        _require_room(20 * centres**dimensions, dimensions, "set agent.features.centres lower")
         line = np.linspace(0.0, 1.0, centres)
         self._centers = np.array(list(itertools.product(line, repeat=self._scaling.dimensions)))
         self._spread = 2 * (width / max(1, centres - 1)) ** 2
@@ -135,10 +146,16 @@ class Polynomial:
     norm = 1.0
 
     def __init__(
-        self, order: int, low: Sequence[float] | None, high: Sequence[float] | None, observation_space: FromRun[Any]
+        self,
+        order: NonNegativeInt,
+        low: Sequence[float] | None,
+        high: Sequence[float] | None,
+        observation_space: FromRun[Any],
     ):
         """Use powers from 0 to `order`."""
         self._scaling = Scaling(observation_space, low, high)
+        dimensions = self._scaling.dimensions
+        _require_room(20 * (order + 1) ** dimensions, dimensions, "set agent.features.order lower")
         self._powers = np.array(list(itertools.product(range(order + 1), repeat=self._scaling.dimensions)))
         self.size = len(self._powers)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlkit.core.types import require_least, require_probability
+from rlkit.core.ranges import NonNegativeFloat, PositiveInt, Probability
 from rlkit.networks import GradientSettings
 
 
@@ -15,17 +15,10 @@ class PolicySettings(GradientSettings):
     Attributes:
         gamma: discount factor.
         entropy_weight: of the policy's mean entropy in the loss, which keeps it exploring.
-
-    Raises:
-        UsageError: a gamma beyond 0 to 1, or what `GradientSettings` refuse.
     """
 
-    gamma: float
+    gamma: Probability
     entropy_weight: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_probability("agent.gamma", self.gamma)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +31,10 @@ class OnPolicySettings(PolicySettings):
         scale_rewards: rewards are scaled by `rlkit.algorithms.policy_gradient.normalization.RewardScale`.
         normalize_advantages: to mean 0 and standard deviation 1 in each gradient step.
         value_weight: of the values' loss, half the squared error: half of what `vf_coef` is for a whole one.
-
-    Raises:
-        UsageError: a lambda beyond 0 to 1, rollouts of no steps, or what `PolicySettings` refuse.
     """
 
-    n_steps: int
-    gae_lambda: float
+    n_steps: PositiveInt
+    gae_lambda: Probability
     scale_rewards: bool
     normalize_advantages: bool
-    value_weight: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_least(1, "agent", n_steps=self.n_steps)
-        require_probability("agent.gae_lambda", self.gae_lambda)
+    value_weight: NonNegativeFloat

@@ -13,7 +13,8 @@ from rlkit.algorithms.tabular.compiled_rules import CompiledRule
 from rlkit.algorithms.tabular.states import DiscreteStates, StateMapping
 from rlkit.algorithms.tabular.traces import Step, make_traces
 from rlkit.core.random_actions import uniform
-from rlkit.core.schedules import Schedule, require_probabilities
+from rlkit.core.ranges import NonNegativeFloat, PositiveInt, Probability
+from rlkit.core.schedules import ProbabilitySchedule, require_probabilities
 from rlkit.core.spaces import num_actions
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, require_probability
 
@@ -132,15 +133,15 @@ class TabularControl:
         *,
         observation_space: FromRun[Any],
         action_space: FromRun[Any],
-        gamma: float,
-        epsilon: Schedule,
+        gamma: Probability,
+        epsilon: ProbabilitySchedule,
         epsilon_counts: str,
-        learning_rate: float,
-        learning_rate_decay: float,
+        learning_rate: Probability,
+        learning_rate_decay: NonNegativeFloat,
         initial_value: float,
         discretizer: StateMapping | None,
-        n_step: int,
-        trace_decay: float,
+        n_step: PositiveInt,
+        trace_decay: Probability,
         rng: FromRun[np.random.Generator],
     ):
         """Make the tables.

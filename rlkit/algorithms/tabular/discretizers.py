@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core.ranges import PositiveInt
 from rlkit.core.spaces import as_rows, require_array
 from rlkit.core.types import Array, FromRun, RunError, State, Transition, UsageError
 from rlkit.learners.slots import fitted, models_state, read_models, require_usable, standardized
@@ -101,10 +102,10 @@ class Grid(Discretizer):
     def __init__(
         self,
         *,
-        bins: int | Sequence[int],
+        bins: PositiveInt | Sequence[PositiveInt],
         low: Sequence[float | None] | None,
         high: Sequence[float | None] | None,
-        fit_after: int,
+        fit_after: PositiveInt,
         observation_space: FromRun[Any],
     ):
         """Lay the grid where all of its bounds are known; else when steps have been gathered.
@@ -233,7 +234,7 @@ class Clusters(Labelled):
         *,
         estimator: Any,
         standardize: bool,
-        fit_after: int,
+        fit_after: PositiveInt,
         observation_space: FromRun[Any],
         rng: FromRun[np.random.Generator],
     ):
@@ -278,8 +279,8 @@ class Leaves(Labelled):
         self,
         *,
         estimator: Any,
-        horizon: int,
-        fit_after: int,
+        horizon: PositiveInt,
+        fit_after: PositiveInt,
         observation_space: FromRun[Any],
         rng: FromRun[np.random.Generator],
     ):

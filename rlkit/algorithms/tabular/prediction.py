@@ -9,6 +9,7 @@ import numpy as np
 from rlkit.algorithms.tabular.control import QTable, steps_of
 from rlkit.algorithms.tabular.states import DiscreteStates
 from rlkit.algorithms.tabular.traces import Step
+from rlkit.core.ranges import NonNegativeFloat, Probability
 from rlkit.core.types import (
     Actor,
     Array,
@@ -37,9 +38,9 @@ class Prediction:
         *,
         observation_space: FromRun[Any],
         policy: Actor,
-        gamma: float,
-        learning_rate: float,
-        learning_rate_decay: float,
+        gamma: Probability,
+        learning_rate: Probability,
+        learning_rate_decay: NonNegativeFloat,
         initial_value: float,
     ):
         """Make the table.

@@ -149,6 +149,7 @@ def _make_agent(settings: CheckConfig, env: Environment, seeds: Seeds) -> Agent:
         settings.total_steps,
         run_dir=None,
         environment=_environment(settings),
+        shared={"network": settings.network, "distribution": settings.distribution, "replay": settings.replay},
     )
     return build.make_agent(config, env, seeds)
 

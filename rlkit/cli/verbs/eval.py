@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
+from rlkit.cli.verbs.words import with_run
 from rlkit.config.compose import Choices, run_verb
 from rlkit.runs.run import Run
 
 
 def main(argv: Sequence[str]) -> int:
     """Score an agent of a run in fresh episodes."""
-    run_verb("eval", task, argv)
+    run_verb("eval", task, with_run(argv, "eval"))
     return 0
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from rlkit.cli.verbs.words import with_run
 from rlkit.config.compose import Choices, run_verb
 from rlkit.core.resources import has_display
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import UsageError, require_least
+from rlkit.core.types import UsageError
 from rlkit.rendering.render_wrapper import Format
 from rlkit.runs.record_video import Recording, record, render
 from rlkit.runs.run import Run
@@ -30,7 +31,7 @@ ALONE, AGAINST = ("checkpoint", "device"), ("fps",)
 
 def main(argv: Sequence[str]) -> int:
     """Record an agent of a run or a log of actions, or let a person play in a window."""
-    run_verb("play", task, argv)
+    run_verb("play", task, with_run(argv, "play"))
     return 0
 
 
@@ -100,7 +101,6 @@ def _record(config: DictConfig, format: Format) -> Iterator[Recording]:
 def _play(config: DictConfig, overrides: Sequence[str]) -> None:
     from rlkit.play.games.of_config import has_turns
 
-    require_least(1, "", episodes=config.episodes)
     run = Run(config.run, config.trust)
     run.use_threads(config.threads)
     turns = has_turns(run.config.environment)

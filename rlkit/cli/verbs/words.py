@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rlkit.config.literals import literal, quoted
 from rlkit.config.messages import FLAGS
 from rlkit.core.types import UsageError
-from rlkit.reporting.commands import literal
 
 
 def gathered(argv: Sequence[str], key: str, what: str) -> list[str]:
@@ -27,14 +28,37 @@ def gathered(argv: Sequence[str], key: str, what: str) -> list[str]:
     return [f"{key}={literal(words)}", *settings] if words else settings
 
 
+def with_run(argv: Sequence[str], verb: str) -> list[str]:
+    """Return the command line with a plain word, a run folder, as ``run=…``.
+
+    Raises:
+        UsageError: there are several, or ``run=`` is typed as well.
+    """
+    settings, words = _split(argv)
+    if not words:
+        return settings
+    if len(words) > 1 or any(word.partition("=")[0] == "run" for word in settings):
+        raise UsageError(
+            f"rlkit {verb} uses one run; type its folder once: rlkit {verb} {shlex.quote(words[0])} key=value"
+        )
+    return [f"run={quoted(words[0])}", *settings]
+
+
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the settings and options, and the plain words: those without ``=``, or that are folders."""
     settings: list[str] = []
     words: list[str] = []
     for word, is_value in _words(argv):
-        is_plain = not is_value and not word.startswith(("-", "~")) and ("=" not in word or Path(word).is_dir())
+        is_plain = not is_value and not word.startswith(("-", "~")) and ("=" not in word or _is_folder(word))
         (words if is_plain else settings).append(word)
     return settings, words
+
+
+def _is_folder(word: str) -> bool:
+    try:
+        return Path(word).is_dir()
+    except (OSError, ValueError):
+        return False  # too long for a name
 
 
 def _words(argv: Sequence[str]) -> Iterator[tuple[str, bool]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
+from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, PositiveShare, Range
 from rlkit.core.types import Array, FromRun, UsageError
 from rlkit.learners.datasets.dataset import Dataset, Rows
 from rlkit.learners.datasets.ratings import RatingTriples, as_dataset
@@ -26,7 +27,9 @@ def discounts() -> Dataset:
     return Dataset("classification", Rows(X, np.array(DISCOUNTS)), ("amount",), "discount", ("none", "discount"))
 
 
-def donut(rows: int, held_out: int, noise: float, rng: FromRun[np.random.Generator]) -> Dataset:
+def donut(
+    rows: Annotated[int, Range(4)], held_out: NonNegativeInt, noise: NonNegativeFloat, rng: FromRun[np.random.Generator]
+) -> Dataset:
     """Return a ball (class 0, radius 1) inside a ring (class 1, radii 1.5 to 2.5), in a random order.
 
     Args:
@@ -50,7 +53,7 @@ def _disc(rows: int, noise: float, rng: np.random.Generator) -> Rows:
     return _mixed(X + rng.normal(0, noise, X.shape), y, rng)
 
 
-def xor(rows: int, noise: float, rng: FromRun[np.random.Generator]) -> Dataset:
+def xor(rows: Annotated[int, Range(4)], noise: NonNegativeFloat, rng: FromRun[np.random.Generator]) -> Dataset:
     """Return the four corners of a square, class 1 where the coordinates differ.
 
     Args:
@@ -65,7 +68,7 @@ def xor(rows: int, noise: float, rng: FromRun[np.random.Generator]) -> Dataset:
     return Dataset("classification", _mixed(X + rng.normal(0, noise, X.shape), y, rng), PLANE, "differ", ("no", "yes"))
 
 
-def moons(rows: int, noise: float, rng: FromRun[np.random.Generator]) -> Dataset:
+def moons(rows: Annotated[int, Range(4)], noise: NonNegativeFloat, rng: FromRun[np.random.Generator]) -> Dataset:
     """Return two half circles that reach into each other; arguments as in `donut`."""
     _require_rows(rows)
     y = np.arange(rows) % 2
@@ -88,7 +91,12 @@ class Planted(NamedTuple):
 
 
 def planted_ratings(
-    users: int, items: int, factors: int, density: float, noise: float, rng: FromRun[np.random.Generator]
+    users: PositiveInt,
+    items: PositiveInt,
+    factors: PositiveInt,
+    density: PositiveShare,
+    noise: NonNegativeFloat,
+    rng: FromRun[np.random.Generator],
 ) -> Dataset:
     """Return ratings around 3, as the product of `factors` standard normal factors of users and items.
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.config.messages import nearest
+from rlkit.core.ranges import PositiveInt
 from rlkit.core.types import Array, FromRun, RunError, UsageError
 from rlkit.learners.datasets.cache import DataSource, read
 from rlkit.learners.datasets.dataset import Dataset, Rows
@@ -109,7 +110,7 @@ def _cifar_rows(place: DataSource, file: str) -> tuple[Array, Array]:
     return records[:, 1:].astype(np.float32), records[:, 0].astype(np.int64)
 
 
-def image_folder(path: str, size: Sequence[int], grey: bool) -> Dataset:
+def image_folder(path: str, size: Sequence[PositiveInt], grey: bool) -> Dataset:
     """Return the images in the folders of a folder, each folder a class; or those in the folder, without classes.
 
     Args:

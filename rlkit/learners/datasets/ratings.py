@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlkit.config.messages import nearest
+from rlkit.core.ranges import PositiveInt
 from rlkit.core.types import Array, FromRun, UsageError
 from rlkit.learners.datasets.cache import DataSource, decoded, read, unpacked
 from rlkit.learners.datasets.dataset import Dataset, Rows
@@ -70,7 +71,12 @@ def scaled(values: Array, scale: str) -> Array:
 
 
 def lastfm(
-    url: str, folder: str | None, scale: str, give: int, least: int, tell: FromRun[Callable[[str], None]]
+    url: str,
+    folder: str | None,
+    scale: str,
+    give: PositiveInt,
+    least: PositiveInt,
+    tell: FromRun[Callable[[str], None]],
 ) -> Dataset:
     """Return how often 1,892 listeners played 17,632 artists (HetRec 2011): 92,834 pairs.
 
@@ -93,7 +99,12 @@ def lastfm(
 
 
 def movielens(
-    url: str, folder: str | None, scale: str, give: int, least: int, tell: FromRun[Callable[[str], None]]
+    url: str,
+    folder: str | None,
+    scale: str,
+    give: PositiveInt,
+    least: PositiveInt,
+    tell: FromRun[Callable[[str], None]],
 ) -> Dataset:
     """Return MovieLens' ratings from 0.5 to 5 stars (``ml-latest-small``: about 100,000); arguments as in `lastfm`."""
     place = DataSource("movielens", url, folder, tell=tell)
@@ -102,7 +113,7 @@ def movielens(
     return as_dataset(pairs, scale, names, _hold_out(give, least))
 
 
-def ratings_file(path: str, delimiter: str, scale: str, give: int, least: int) -> Dataset:
+def ratings_file(path: str, delimiter: str, scale: str, give: PositiveInt, least: PositiveInt) -> Dataset:
     """Return a user's own ratings: lines of user, item and value, the first two whole numbers; a header is skipped.
 
     Args:

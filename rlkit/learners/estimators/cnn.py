@@ -12,6 +12,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from rlkit.core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, Probability, ShareBelowOne
 from rlkit.core.types import Array
 from rlkit.learners.estimators.augmentation import Augmentation
 from rlkit.learners.estimators.settings import require
@@ -29,19 +30,19 @@ class CNNClassifier(TorsoClassifier):
         torso: Any = None,
         scale: Any = "max",
         optimizer: Any = None,
-        learning_rate: float = 0.001,
+        learning_rate: PositiveFloat = 0.001,
         anneal: bool = False,
-        batch_size: int = 32,
-        n_epochs: int = 20,
+        batch_size: PositiveInt = 32,
+        n_epochs: PositiveInt = 20,
         class_weight: Any = None,
-        shift: float = 0.0,
-        rotation: float = 0.0,
+        shift: Probability = 0.0,
+        rotation: NonNegativeFloat = 0.0,
         horizontal_flip: bool = False,
         vertical_flip: bool = False,
         early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        tol: float = 0.0,
+        validation_fraction: ShareBelowOne = 0.1,
+        n_iter_no_change: PositiveInt = 10,
+        tol: NonNegativeFloat = 0.0,
         encoder: Any = None,
         transfer: str = "fine_tune",
         device: str = "auto",

@@ -6,11 +6,12 @@ may be NaN; in a sparse one what is not stored is missing, and a stored 0 is a r
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range
 from rlkit.core.types import Array
 from rlkit.learners.estimators.epochs import OnEpoch, tell_epoch
 from rlkit.learners.estimators.factor_kernels import descend, shuffled
@@ -41,16 +42,16 @@ class MatrixFactorization(Recommender):
 
     def __init__(
         self,
-        n_components: int = 20,
+        n_components: PositiveInt = 20,
         *,
         solver: str = "sgd",
         biased: bool = True,
-        regularization: float = 0.05,
-        learning_rate: float = 0.01,
-        n_epochs: int = 20,
-        init_std: float = 0.1,
-        negatives: int = 0,
-        missing: float = 0.0,
+        regularization: NonNegativeFloat = 0.05,
+        learning_rate: PositiveFloat = 0.01,
+        n_epochs: PositiveInt = 20,
+        init_std: NonNegativeFloat = 0.1,
+        negatives: NonNegativeInt = 0,
+        missing: Annotated[float, Range(or_nan=True)] = 0.0,
         random_state: Any = None,
     ):
         """Keep the arguments.
@@ -194,12 +195,12 @@ class TruncatedSVD(Recommender):
 
     def __init__(
         self,
-        n_components: int = 20,
+        n_components: PositiveInt = 20,
         *,
         solver: str = "randomized",
-        n_oversamples: int = 10,
-        n_iter: int = 5,
-        missing: float = 0.0,
+        n_oversamples: NonNegativeInt = 10,
+        n_iter: NonNegativeInt = 5,
+        missing: Annotated[float, Range(or_nan=True)] = 0.0,
         random_state: Any = None,
     ):
         """Keep the arguments.

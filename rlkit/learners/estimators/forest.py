@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
+from rlkit.core.ranges import PositiveInt, Range
 from rlkit.core.types import Array
 from rlkit.learners.estimators.rows import content_order, drawn, number_of_rows
 from rlkit.learners.estimators.tree import SHAPE, Classification, MaxFeatures, Regression, TreeInput
@@ -36,7 +37,7 @@ class _BaseForest(TreeInput):
 
     random_thresholds: ClassVar[bool] = False
 
-    n_estimators: int
+    n_estimators: PositiveInt
     bootstrap: bool
     max_samples: int | float | None
     n_jobs: int | None
@@ -123,14 +124,14 @@ class RandomForestRegressor(Regression, _BaseForest):
 
     def __init__(
         self,
-        n_estimators: int = 100,
+        n_estimators: PositiveInt = 100,
         criterion: Literal["squared_error", "std"] = "squared_error",
-        max_depth: int | None = None,
-        min_samples_split: int = 2,
-        min_samples_leaf: int = 1,
-        min_weight_fraction_leaf: float = 0.0,
+        max_depth: PositiveInt | None = None,
+        min_samples_split: Annotated[int, Range(2)] = 2,
+        min_samples_leaf: PositiveInt = 1,
+        min_weight_fraction_leaf: Annotated[float, Range(0, 0.5)] = 0.0,
         max_features: MaxFeatures = 1.0,
-        max_leaf_nodes: int | None = None,
+        max_leaf_nodes: Annotated[int, Range(2)] | None = None,
         bootstrap: bool = True,
         max_samples: int | float | None = None,
         n_jobs: int | None = None,
@@ -160,14 +161,14 @@ class ExtraTreesRegressor(RandomForestRegressor):
 
     def __init__(
         self,
-        n_estimators: int = 100,
+        n_estimators: PositiveInt = 100,
         criterion: Literal["squared_error", "std"] = "squared_error",
-        max_depth: int | None = None,
-        min_samples_split: int = 2,
-        min_samples_leaf: int = 1,
-        min_weight_fraction_leaf: float = 0.0,
+        max_depth: PositiveInt | None = None,
+        min_samples_split: Annotated[int, Range(2)] = 2,
+        min_samples_leaf: PositiveInt = 1,
+        min_weight_fraction_leaf: Annotated[float, Range(0, 0.5)] = 0.0,
         max_features: MaxFeatures = 1.0,
-        max_leaf_nodes: int | None = None,
+        max_leaf_nodes: Annotated[int, Range(2)] | None = None,
         bootstrap: bool = False,
         max_samples: int | float | None = None,
         n_jobs: int | None = None,
@@ -212,14 +213,14 @@ class RandomForestClassifier(Classification, _BaseForest):
 
     def __init__(
         self,
-        n_estimators: int = 100,
+        n_estimators: PositiveInt = 100,
         criterion: Literal["gini", "entropy"] = "gini",
-        max_depth: int | None = None,
-        min_samples_split: int = 2,
-        min_samples_leaf: int = 1,
-        min_weight_fraction_leaf: float = 0.0,
+        max_depth: PositiveInt | None = None,
+        min_samples_split: Annotated[int, Range(2)] = 2,
+        min_samples_leaf: PositiveInt = 1,
+        min_weight_fraction_leaf: Annotated[float, Range(0, 0.5)] = 0.0,
         max_features: MaxFeatures = "sqrt",
-        max_leaf_nodes: int | None = None,
+        max_leaf_nodes: Annotated[int, Range(2)] | None = None,
         bootstrap: bool = True,
         max_samples: int | float | None = None,
         class_weight: Any = None,

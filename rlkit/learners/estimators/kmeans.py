@@ -17,6 +17,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
+from rlkit.core.ranges import NonNegativeFloat, PositiveInt
 from rlkit.core.types import Array
 from rlkit.learners.estimators.kmeans_kernel import absorb
 from rlkit.learners.estimators.rows import content_order, drawn, row_weights
@@ -86,12 +87,12 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def __init__(
         self,
-        n_clusters: int = 8,
+        n_clusters: PositiveInt = 8,
         init: Literal["k-means++", "random"] | Any = "k-means++",
-        n_init: int = 10,
-        max_iter: int = 300,
-        tol: float = 1e-4,
-        batch_size: int | None = None,
+        n_init: PositiveInt = 10,
+        max_iter: PositiveInt = 300,
+        tol: NonNegativeFloat = 1e-4,
+        batch_size: PositiveInt | None = None,
         random_state: Any = None,
     ):
         self.n_clusters = n_clusters

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, _fit_c
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from rlkit.core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 from rlkit.core.types import Array
 from rlkit.learners.estimators.descent import descend, largest_curvature
 from rlkit.learners.estimators.epochs import OnEpoch
@@ -53,10 +54,10 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def __init__(
         self,
         solver: Literal["closed_form", "gradient_descent"] = "closed_form",
-        alpha: float = 0.0,
-        learning_rate: float | Literal["auto"] = "auto",
-        max_iter: int = 1000,
-        tol: float = 1e-6,
+        alpha: NonNegativeFloat = 0.0,
+        learning_rate: PositiveFloat | Literal["auto"] = "auto",
+        max_iter: PositiveInt = 1000,
+        tol: NonNegativeFloat = 1e-6,
         fit_intercept: bool = True,
     ):
         self.solver = solver

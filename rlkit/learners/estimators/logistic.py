@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
+from rlkit.core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 from rlkit.core.types import Array
 from rlkit.learners.estimators.classes import encoded
 from rlkit.learners.estimators.descent import descend, largest_curvature, require_finite
@@ -72,11 +73,11 @@ class LogisticRegression(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     def __init__(
         self,
         solver: Literal["newton", "gradient_descent", "mini_batch"] = "newton",
-        alpha: float = 1.0,
-        learning_rate: float | Literal["auto"] = "auto",
-        max_iter: int = 1000,
-        batch_size: int = 32,
-        tol: float = 1e-8,
+        alpha: NonNegativeFloat = 1.0,
+        learning_rate: PositiveFloat | Literal["auto"] = "auto",
+        max_iter: PositiveInt = 1000,
+        batch_size: PositiveInt = 32,
+        tol: NonNegativeFloat = 1e-8,
         fit_intercept: bool = True,
         class_weight: Any = None,
         random_state: Any = None,

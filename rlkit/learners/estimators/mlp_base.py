@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from rlkit.core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, Probability, ShareBelowOne
 from rlkit.core.types import Array
 from rlkit.learners.estimators.activations import ACTIVATIONS
 from rlkit.learners.estimators.backprop import INITIALIZERS, Network, dropout_masks, forward, gradient, initial, penalty
@@ -48,20 +49,20 @@ class BaseMLP(BaseEstimator):
         bias: bool = True,
         init: Any = "glorot",
         solver: str = "adam",
-        learning_rate: float = 0.001,
-        momentum: float = 0.9,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
+        learning_rate: PositiveFloat = 0.001,
+        momentum: Probability = 0.9,
+        beta_1: ShareBelowOne = 0.9,
+        beta_2: ShareBelowOne = 0.999,
         reduction: str = "mean",
-        l1: float = 0.0,
-        l2: float = 0.0,
-        dropout: float = 0.0,
-        batch_size: int = 200,
-        n_epochs: int = 200,
+        l1: NonNegativeFloat = 0.0,
+        l2: NonNegativeFloat = 0.0,
+        dropout: ShareBelowOne = 0.0,
+        batch_size: PositiveInt = 200,
+        n_epochs: PositiveInt = 200,
         early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        tol: float = 1e-4,
+        validation_fraction: ShareBelowOne = 0.1,
+        n_iter_no_change: PositiveInt = 10,
+        tol: NonNegativeFloat = 1e-4,
         random_state: Any = None,
     ):
         """Keep the arguments.

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
+from rlkit.core.ranges import NonNegativeFloat
 from rlkit.core.types import Array
 from rlkit.learners.estimators.classes import codes_among, encoded
 from rlkit.learners.estimators.rows import row_weights
@@ -148,7 +149,7 @@ class MultinomialNB(_CountingBayes):
         feature_log_prob_: [k, d].
     """
 
-    def __init__(self, alpha: float = 1.0, priors: Any = None):
+    def __init__(self, alpha: NonNegativeFloat = 1.0, priors: Any = None):
         self.alpha = alpha
         self.priors = priors
 
@@ -190,7 +191,7 @@ class BernoulliNB(_CountingBayes):
         "binarize": [Real, None],
     }
 
-    def __init__(self, alpha: float = 1.0, binarize: float | None = 0.0, priors: Any = None):
+    def __init__(self, alpha: NonNegativeFloat = 1.0, binarize: float | None = 0.0, priors: Any = None):
         self.alpha = alpha
         self.binarize = binarize
         self.priors = priors
@@ -252,7 +253,7 @@ class GaussianNB(_NaiveBayes):
         "priors": ["array-like", None],
     }
 
-    def __init__(self, var_smoothing: float = 1e-9, priors: Any = None):
+    def __init__(self, var_smoothing: NonNegativeFloat = 1e-9, priors: Any = None):
         self.var_smoothing = var_smoothing
         self.priors = priors
 

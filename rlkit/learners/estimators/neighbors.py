@@ -5,12 +5,13 @@ Missing ratings are as in `factorization`: what a sparse matrix does not store, 
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from rlkit.core.ranges import PositiveInt, Range
 from rlkit.core.types import Array
 from rlkit.learners.estimators.recommending import CHUNK, Recommender, ratings_of
 from rlkit.learners.estimators.settings import choose, require
@@ -44,11 +45,11 @@ class NeighborsRecommender(Recommender):
 
     def __init__(
         self,
-        n_neighbors: int | None = 100,
+        n_neighbors: PositiveInt | None = 100,
         *,
         similarity: str = "cosine",
         prediction: str = "sum",
-        missing: float = 0.0,
+        missing: Annotated[float, Range(or_nan=True)] = 0.0,
     ):
         """Keep the arguments.
 

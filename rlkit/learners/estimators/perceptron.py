@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import validate_data
 
+from rlkit.core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 from rlkit.core.types import Array
 from rlkit.learners.estimators.classes import codes_among, encoded
 from rlkit.learners.estimators.epochs import OnEpoch, tell_epoch
@@ -59,10 +60,10 @@ class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
 
     def __init__(
         self,
-        learning_rate: float = 1.0,
-        max_iter: int = 1000,
-        tol: float = 1e-3,
-        n_iter_no_change: int = 5,
+        learning_rate: PositiveFloat = 1.0,
+        max_iter: PositiveInt = 1000,
+        tol: NonNegativeFloat = 1e-3,
+        n_iter_no_change: PositiveInt = 5,
         fit_intercept: bool = True,
         shuffle: bool = True,
         class_weight: Any = None,

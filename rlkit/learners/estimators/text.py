@@ -16,6 +16,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from rlkit.core.ranges import PositiveInt
 from rlkit.core.types import Array
 
 TAG = re.compile(r"<[^<>]*>")
@@ -59,8 +60,8 @@ class CountVectorizer(TransformerMixin, BaseEstimator):
         self,
         stop_words: StopWords = None,
         token_pattern: str = WORD,
-        min_count: int = 1,
-        max_features: int | None = None,
+        min_count: PositiveInt = 1,
+        max_features: PositiveInt | None = None,
     ):
         self.stop_words = stop_words
         self.token_pattern = token_pattern

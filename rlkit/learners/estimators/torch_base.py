@@ -17,6 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
+from rlkit.core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, ShareBelowOne
 from rlkit.core.types import Array
 from rlkit.learners.estimators import torch_network
 from rlkit.learners.estimators.classes import codes_among
@@ -50,15 +51,15 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         torso: Any = None,
         *,
         optimizer: Any = None,
-        learning_rate: float = 0.001,
+        learning_rate: PositiveFloat = 0.001,
         anneal: bool = False,
-        batch_size: int = 32,
-        n_epochs: int = 20,
+        batch_size: PositiveInt = 32,
+        n_epochs: PositiveInt = 20,
         class_weight: Any = None,
         early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        tol: float = 0.0,
+        validation_fraction: ShareBelowOne = 0.1,
+        n_iter_no_change: PositiveInt = 10,
+        tol: NonNegativeFloat = 0.0,
         encoder: Any = None,
         transfer: str = "fine_tune",
         device: str = "auto",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from scipy import sparse
@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from rlkit.core.ranges import PositiveInt, Range
 from rlkit.core.types import Array
 from rlkit.learners.estimators.classes import encoded
 from rlkit.learners.estimators.rows import class_weights, counted, row_weights
@@ -61,12 +62,12 @@ def number_of_features(max_features: MaxFeatures, features: int) -> int:
 class TreeInput(BaseEstimator):
     """What trees and forests have in common: the rows they take, and the rules they grow by."""
 
-    max_depth: int | None
-    min_samples_split: int
-    min_samples_leaf: int
-    min_weight_fraction_leaf: float
+    max_depth: PositiveInt | None
+    min_samples_split: Annotated[int, Range(2)]
+    min_samples_leaf: PositiveInt
+    min_weight_fraction_leaf: Annotated[float, Range(0, 0.5)]
     max_features: MaxFeatures
-    max_leaf_nodes: int | None
+    max_leaf_nodes: Annotated[int, Range(2)] | None
     criterion: str
 
     def _fitting_rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Array, Array, Array]:
@@ -260,12 +261,12 @@ class DecisionTreeRegressor(Regression, _DecisionTree):
         self,
         criterion: Literal["squared_error", "std"] = "squared_error",
         splitter: Literal["best", "random"] = "best",
-        max_depth: int | None = None,
-        min_samples_split: int = 2,
-        min_samples_leaf: int = 1,
-        min_weight_fraction_leaf: float = 0.0,
+        max_depth: PositiveInt | None = None,
+        min_samples_split: Annotated[int, Range(2)] = 2,
+        min_samples_leaf: PositiveInt = 1,
+        min_weight_fraction_leaf: Annotated[float, Range(0, 0.5)] = 0.0,
         max_features: MaxFeatures = None,
-        max_leaf_nodes: int | None = None,
+        max_leaf_nodes: Annotated[int, Range(2)] | None = None,
         random_state: Any = None,
     ):
         self.criterion = criterion
@@ -304,12 +305,12 @@ class DecisionTreeClassifier(Classification, _DecisionTree):
         self,
         criterion: Literal["gini", "entropy"] = "gini",
         splitter: Literal["best", "random"] = "best",
-        max_depth: int | None = None,
-        min_samples_split: int = 2,
-        min_samples_leaf: int = 1,
-        min_weight_fraction_leaf: float = 0.0,
+        max_depth: PositiveInt | None = None,
+        min_samples_split: Annotated[int, Range(2)] = 2,
+        min_samples_leaf: PositiveInt = 1,
+        min_weight_fraction_leaf: Annotated[float, Range(0, 0.5)] = 0.0,
         max_features: MaxFeatures = None,
-        max_leaf_nodes: int | None = None,
+        max_leaf_nodes: Annotated[int, Range(2)] | None = None,
         class_weight: Any = None,
         random_state: Any = None,
     ):

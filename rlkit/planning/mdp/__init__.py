@@ -19,7 +19,7 @@ from rlkit.planning.mdp.iteration import (
     policy_iteration,
     value_iteration,
 )
-from rlkit.planning.mdp.model import FiniteMDP, Outcome, from_table
+from rlkit.planning.mdp.model import FiniteMDP, Outcome, from_table, require_room
 from rlkit.planning.mdp.sources import from_environment, from_gymnasium, has_table, model_of
 from rlkit.planning.mdp.sweeping import ordered_value_iteration, prioritized_sweeping
 
@@ -43,6 +43,7 @@ __all__ = [
     "policy_improvement",
     "policy_iteration",
     "prioritized_sweeping",
+    "require_room",
     "uniform_policy",
     "value_iteration",
 ]

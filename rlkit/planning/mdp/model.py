@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, UsageError
 
 Outcome = tuple[float, int, float, bool]
@@ -183,3 +184,14 @@ def _check_distribution(probability: Array, what: str) -> None:
             f"{what}{where} sum to {probability[state, action].sum():g}, the least is "
             f"{probability[state, action].min():g}; they must be at least 0 and sum to 1"
         )
+
+
+def require_room(states: int, actions: int, outcomes: int, remedy: str) -> None:
+    """Check, before they are made, that the tables of an MDP [S, A, K] fit into memory.
+
+    Raises:
+        UsageError: they do not; `remedy` is part of the message.
+    """
+    entry = 2 * 25  # bytes of a probability, a reward, a successor and an end, and as much while they are made
+    what = f"an environment of {states:,} states, {actions:,} actions and {outcomes:,} outcomes of each"
+    require_memory(states * actions * outcomes * entry, what, remedy)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, UsageError, require_probability
 from rlkit.planning.search import kernel, subtree
 from rlkit.planning.search.evaluators import Evaluator
@@ -114,6 +115,9 @@ class Search:
         self._model, self._evaluator, self._rule = model, evaluator, rule._replace(best=best)
         state = model.blank_state()
         self._merging = best and state.dtype == np.int64 and state.ndim == 1
+        edge = 16 * model.num_outcomes + 32  # bytes of an action of a node: children, counts, values, prior
+        room = nodes * (model.num_actions * edge + 64)
+        require_memory(room, f"a search tree of {nodes:,} nodes", "set fewer simulations, or nodes")
         self._simulations, self._seconds, self._nodes = simulations, seconds, nodes
         self._clock = clock
         self._look_ahead = look_ahead and model.bound is not None and model.num_outcomes == 1

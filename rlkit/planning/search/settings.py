@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from rlkit.core.types import UsageError, require_positive, require_probability
+from rlkit.config.values import check_fields
+from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability, Range
 from rlkit.planning.search.engine import Search, rule_for
 from rlkit.planning.search.evaluators import Evaluator
 from rlkit.planning.search.model import Model
@@ -25,20 +27,20 @@ class SearchSettings:
         outcomes: of an environment that is copied, see `rlkit.planning.search.copies`; None: as it leaves to chance.
 
     Raises:
-        UsageError: a gamma beyond 0 to 1.
+        UsageError: a number out of its range.
     """
 
-    simulations: int | None
-    seconds: float | None
-    nodes: int | None
+    simulations: PositiveInt | None
+    seconds: PositiveFloat | None
+    nodes: Annotated[int, Range(2)] | None
     look_ahead: bool
-    exploration: float
-    gamma: float
+    exploration: NonNegativeFloat
+    gamma: Probability
     keep_tree: bool
-    outcomes: int | None
+    outcomes: PositiveInt | None
 
     def __post_init__(self) -> None:
-        require_probability("agent.gamma", self.gamma)
+        check_fields(self, "agent")
 
     def search(self, model: Model, evaluator: Evaluator, kind: int) -> Search:
         """Return the search of a model by rule `kind`, UCT or PUCT.
@@ -71,19 +73,15 @@ class SelfPlaySettings:
         resign_played_on: share of the games in which nobody gives up, to measure how often that would be wrong.
 
     Raises:
-        UsageError: a share beyond 0 to 1, or another number that cannot be.
+        UsageError: a number out of its range.
     """
 
-    noise_share: float
-    noise_concentration: float
-    temperature: float
-    temperature_moves: int
+    noise_share: Probability
+    noise_concentration: PositiveFloat
+    temperature: PositiveFloat
+    temperature_moves: NonNegativeInt
     resign_at: float | None
-    resign_played_on: float
+    resign_played_on: Probability
 
     def __post_init__(self) -> None:
-        require_positive("agent", noise_concentration=self.noise_concentration)
-        if self.temperature <= 0:
-            raise UsageError(f"agent.temperature is {self.temperature:g}; it must be more than 0")
-        require_probability("agent.noise_share", self.noise_share)
-        require_probability("agent.resign_played_on", self.resign_played_on)
+        check_fields(self, "agent")

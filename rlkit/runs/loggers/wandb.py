@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rlkit.core.callback import Callback, RunInfo
+from rlkit.core.ranges import PositiveFloat
 from rlkit.core.statistics import EvaluationResult
 from rlkit.core.types import Metrics
 from rlkit.runs.loggers.history import evaluation_metrics
@@ -43,7 +44,7 @@ class WandbLogger(Callback):
         mode: str | None,
         videos: bool,
         system_metrics: bool,
-        timeout: float,
+        timeout: PositiveFloat,
     ):
         """Describe the W&B run.
 

@@ -14,6 +14,9 @@ from rlkit.config.messages import nearest
 from rlkit.core.types import UsageError
 
 MODES = ("online", "offline", "disabled")
+
+OTHER_NAMES = {"run": "online", "dryrun": "offline"}
+"""Modes as W&B's documentation called them before, which it still accepts."""
 HOST = "https://api.wandb.ai"
 
 
@@ -25,6 +28,7 @@ def choose_mode(asked: str | None) -> str | None:
     """
     name = "logger.wandb.mode" if asked else "WANDB_MODE"
     mode = asked or os.environ.get("WANDB_MODE") or None
+    mode = OTHER_NAMES.get(str(mode), mode)
     if mode is not None and mode not in MODES:
         raise UsageError(f"{name}={mode} is not a mode of W&B{nearest(mode, MODES)}")
     if mode == "online" and not has_key():
