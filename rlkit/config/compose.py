@@ -300,8 +300,8 @@ def _check_nodes(config: DictConfig) -> None:
         if child is not None and not child._is_none() and not _is_node(child):
             raise UsageError(f"{key} is {child}; it must be the name of a file: rlkit list {key} shows what there is")
     for key in ("logger", "callback", "prepare"):
-        parts = config._get_node(key) if key in config else None
-        for name in parts if isinstance(parts, DictConfig) else ():
+        parts: Any = config._get_node(key) if key in config else None
+        for name in map(str, parts) if isinstance(parts, DictConfig) else ():
             if not _is_node(part := parts._get_node(name)):
                 raise UsageError(
                     f"{key}.{name} is {part}; it must be a node that names what it makes: "

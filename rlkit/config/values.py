@@ -58,7 +58,8 @@ def check_fields(settings: Any, part: str) -> None:
     Raises:
         UsageError: a value has the wrong type or is out of its range.
     """
-    for name, declared in declared_fields(type(settings)).items():
+    kind: Any = type(settings)
+    for name, declared in declared_fields(kind).items():
         if problem := declared.problem(getattr(settings, name), f"{part}.{name}".lstrip(".")):
             raise UsageError(problem)
 

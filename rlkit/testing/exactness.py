@@ -140,7 +140,8 @@ def states_stand_alone(case: EnvironmentCase) -> str | None:
         driver = case.driver(env)
         driver.play(3, seed=case.seed)
         for layer in snapshot.layers(env):
-            if snapshot.reading(type(layer)).by_methods:
+            kind: Any = type(layer)
+            if snapshot.reading(kind).by_methods:
                 _require_alone(driver, layer)
         _require_same_twice(case, driver)
     return None
@@ -165,7 +166,8 @@ def _require_same_twice(case: EnvironmentCase, driver: Driver) -> None:
     for _ in range(2):
         snapshot.restore(driver.env, saved)
         played.append(driver.continued_in(driver.env).play(min(case.steps, 20)))
-    require_equal(*played, "a state that was restored twice goes on in two ways; set_state must restore all of it")
+    first, second = played
+    require_equal(first, second, "a state that was restored twice goes on in two ways; set_state restores all of it")
 
 
 def resumed_equals_uninterrupted(case: EnvironmentCase) -> str | None:

@@ -67,7 +67,7 @@ class CopyModel:
             _reseed(self._env, state, outcome)
         observation, reward, terminated, truncated, info = self._env.step(action)
         discount = 0.0 if terminated or truncated else info.get("rlkit/discount", 1.0)
-        return _observed(self._env, observation, info.get("action_mask")), reward, discount
+        return _observed(self._env, observation, info.get("action_mask")), float(reward), discount
 
     def legal_actions(self, states: Array) -> Array:
         """Return ``info["action_mask"]`` where the environment has one, else everything; [B, A] bool."""
