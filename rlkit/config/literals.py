@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from rlkit.config.schemas import SCHEMAS
 
@@ -43,8 +44,7 @@ def _kinds(schema: type[Any], path: str = "") -> Iterator[tuple[str, set[Any]]]:
         if hasattr(kind, "__dataclass_fields__"):
             yield from _kinds(kind, f"{path}{name}.")
         else:
-            members = [part for part in get_args(kind) if part is not type(None)] if kind != list[str] else []
-            yield f"{path}{name}", {kind, *members}
+            yield f"{path}{name}", {kind, *(get_args(kind) if get_origin(kind) in (Union, UnionType) else ())}
 
 
 def _spelled(word: str, kinds: Mapping[str, set[Any]], *, sweeps: bool) -> str:
