@@ -104,6 +104,9 @@ def as_typed(node: Any, shared: Mapping[str, Any], path: str) -> Iterator[None]:
         node: that is built.
         shared: nodes by the key that they are typed under, e.g. network; None where there is none.
         path: of `node`.
+
+    Raises:
+        UsageError: what was raised within, reworded.
     """
     try:
         yield

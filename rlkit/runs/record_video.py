@@ -52,13 +52,16 @@ class ActionLog:
         """
         try:
             log = ActionLog(**json.loads(path.read_text()))
-            if set(log.environment) != set(ENVIRONMENT):
-                raise ValueError(f"its environment has the keys {', '.join(log.environment)}")
-            return log
+            keys = set(log.environment)
         except FileNotFoundError:
             raise UsageError(f"there is no log={path}; rlkit play run=… actions=true writes one") from None
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise UsageError(f"log={path} is no log of actions: {error}") from error
+        if keys != set(ENVIRONMENT):
+            raise UsageError(
+                f"log={path} is no log of actions: its environment has the keys {', '.join(log.environment)}"
+            )
+        return log
 
 
 class AgentSource(Protocol):
