@@ -58,7 +58,8 @@ class ActionLog:
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise UsageError(f"log={path} is no log of actions: {error}") from error
         if keys != set(ENVIRONMENT):
-            raise UsageError(
+            wrong = f"its environment has the keys {', '.join(log.environment)}"
+            raise UsageError(f"log={path} is no log of actions: {wrong}")
                 f"log={path} is no log of actions: its environment has the keys {', '.join(log.environment)}"
             )
         return log
