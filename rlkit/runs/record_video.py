@@ -60,8 +60,6 @@ class ActionLog:
         if keys != set(ENVIRONMENT):
             wrong = f"its environment has the keys {', '.join(log.environment)}"
             raise UsageError(f"log={path} is no log of actions: {wrong}")
-                f"log={path} is no log of actions: its environment has the keys {', '.join(log.environment)}"
-            )
         return log
 
 
