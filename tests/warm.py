@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 SLOW = (
@@ -41,7 +42,7 @@ def serve(path: str) -> dict[str, Any] | None:
     with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as selector:
         listening.bind(f"{path}.new")
         listening.listen()
-        os.rename(f"{path}.new", path)  # who finds it may connect
+        Path(f"{path}.new").rename(path)  # who finds it may connect
         selector.register(sys.stdin, selectors.EVENT_READ)
         selector.register(listening, selectors.EVENT_READ)
         while all(key.fileobj is listening for key, _ in selector.select()):
