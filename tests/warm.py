@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 SLOW = (
@@ -39,8 +40,9 @@ def serve(path: str) -> dict[str, Any] | None:
     """Fork for each connection; return a command in the process that is to run it, None in the server at its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as selector:
-        listening.bind(path)
+        listening.bind(f"{path}.new")
         listening.listen()
+        Path(f"{path}.new").rename(path)  # who finds it may connect
         selector.register(sys.stdin, selectors.EVENT_READ)
         selector.register(listening, selectors.EVENT_READ)
         while all(key.fileobj is listening for key, _ in selector.select()):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from gymnasium import spaces
-from torch import Tensor, nn
+from torch import nn
 
 from rlkit.core.ranges import NonNegativeInt, PositiveInt
 from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.convolutional import Residual
 from rlkit.networks.observations import highest_byte
-from rlkit.networks.tensors import as_floats
-from rlkit.networks.torsos import Chain, Torso
+from rlkit.networks.torsos import Chain, Floats, Torso
 
 
 class ResidualBoard(Torso):
@@ -43,25 +42,11 @@ class ResidualBoard(Torso):
         body = Chain(nn.Conv2d(shape[0], filters, 3, padding=1), *convolutions, nn.ReLU(), nn.Flatten())
         width = filters * shape[1] * shape[2]
         super().__init__(
-            Floats(observation_space), body, lambda linear: Chain(linear(width, hidden), nn.ReLU()), hidden
+            Floats(highest_byte(observation_space)),
+            body,
+            lambda linear: Chain(linear(width, hidden), nn.ReLU()),
+            hidden,
         )
-
-
-class Floats(nn.Module):
-    """Observations as float32, in their own shape.
-
-    Attributes:
-        highest: the divisor of bytes.
-    """
-
-    def __init__(self, observation_space: spaces.Space[Any]):
-        """Make it for observations of `observation_space`."""
-        super().__init__()
-        self.highest = highest_byte(observation_space)
-
-    def forward(self, observation: Tensor) -> Tensor:
-        """Return observations [B, ...] as float32."""
-        return as_floats(observation, self.highest)
 
 
 def _block(filters: int) -> Residual:

@@ -79,9 +79,16 @@ class Torso(nn.Module):
 
 
 class Floats(nn.Module):
-    """Observations as floats of their own shape: bytes are divided by 255, discrete ones are their numbers."""
+    """Observations as floats of their own shape; discrete ones are their numbers.
 
-    highest = 255.0
+    Attributes:
+        highest: the divisor of bytes.
+    """
+
+    def __init__(self, highest: float):
+        """Divide bytes by `highest`."""
+        super().__init__()
+        self.highest = highest
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return float32 [B, ...] of observations [B, ...]."""
@@ -103,7 +110,7 @@ def as_torso(module: nn.Module) -> Torso:
             f"{name} is no torso: set self.features in its constructor to the width of what its forward returns, or "
             "inherit from rlkit.networks.Torso"
         )
-    return Torso(Floats(), module, lambda linear: nn.Identity(), features)
+    return Torso(Floats(255.0), module, lambda linear: nn.Identity(), features)
 
 
 class Flat(nn.Module):

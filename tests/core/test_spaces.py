@@ -153,7 +153,9 @@ def test_a_mask_of_a_composed_action_is_that_of_its_parts_in_their_order() -> No
 def test_who_needs_one_array_refuses_a_tree_and_says_how_to_flatten_it() -> None:
     box = spaces.Box(0, 1)
     assert require_array(box, agent="agent=x") is box
-    line = r"agent=x needs observations that are one array, not Dict.*preprocess=\[\{_target_: gymnasium.*Flatten"
+    line = (
+        r"agent=x needs observations that are one array, not Dict.*preprocess=\[gymnasium.wrappers.FlattenObservation\]"
+    )
     with pytest.raises(UsageError, match=line):
         require_array(NESTED, agent="agent=x")
     with pytest.raises(UsageError, match=r"sarsa needs discrete observations, not Dict.*for agent=dqn, flatten them"):
