@@ -39,7 +39,7 @@ class A2C(RolloutAgent):
         num_envs: FromRun[int],
         total_steps: FromRun[int | None],
         device: FromRun[str],
-        tell: FromRun[Callable[[str], None]],
+        notify: FromRun[Callable[[str], None]],
     ):
         """Put the parts together.
 
@@ -49,12 +49,12 @@ class A2C(RolloutAgent):
             num_envs: N.
             total_steps: decisions of the run; None: not known, so that nothing can be annealed.
             device: where the network lives.
-            tell: takes a line for the user.
+            notify: takes a line for the user.
 
         Raises:
             UsageError: a network with action values, or a rate to be annealed without `total_steps`.
         """
-        super().__init__(network, settings, num_envs=num_envs, total_steps=total_steps, device=device, tell=tell)
+        super().__init__(network, settings, num_envs=num_envs, total_steps=total_steps, device=device, notify=notify)
 
     def _learn(self, rollout: RolloutBatch) -> Metrics:
         settings, weight, target = self.settings, rollout.weight.flatten(), rollout.target.flatten()

@@ -81,7 +81,7 @@ class AlphaZero(PolicyActor):
         can_resign: FromRun[bool],
         device: FromRun[str],
         rng: FromRun[np.random.Generator],
-        tell: FromRun[Callable[[str], None]],
+        notify: FromRun[Callable[[str], None]],
     ):
         """Put the parts together.
 
@@ -94,7 +94,7 @@ class AlphaZero(PolicyActor):
             can_resign: the environment is a game that can be given up.
             device: where the network lives.
             rng: draws positions.
-            tell: takes a line for the user.
+            notify: takes a line for the user.
 
         Raises:
             UsageError: no limit to the search, resignation where the environment has none, or a rate to be annealed
@@ -119,7 +119,7 @@ class AlphaZero(PolicyActor):
         self._symmetries = model.symmetries if settings.symmetries else ()
         rate = settings.schedule(total_steps)
         self._optimizer = Optimizer(network.parameters(), settings.optimizer, rate, settings.max_grad_norm)
-        warn_if_late(settings.learning_starts, total_steps, tell)
+        warn_if_late(settings.learning_starts, total_steps, notify)
         self._steps = self._due = 0
 
     def evaluate(self, observation: Array, legal: Array) -> tuple[Array, Array]:

@@ -68,7 +68,7 @@ class Cloning:
         action_space: FromRun[Any],
         threads: FromRun[int],
         rng: FromRun[np.random.Generator],
-        tell: FromRun[Callable[[str], None]],
+        notify: FromRun[Callable[[str], None]],
         on_epoch: FromRun[OnEpoch],
     ):
         """Put the parts together.
@@ -82,7 +82,7 @@ class Cloning:
             action_space: `Discrete` or `Box`.
             threads: of torch and of linear algebra while it learns.
             rng: draws what is held out, left out and repeated.
-            tell: takes a line for the user.
+            notify: takes a line for the user.
             on_epoch: is called after each epoch of an estimator that is trained in epochs.
 
         Raises:
@@ -99,7 +99,7 @@ class Cloning:
             raise UsageError("agent.draw=true needs an estimator with probabilities of discrete actions; leave it out")
         self.settings, self._episodes, self._pipeline = settings, episodes, chained(prepare, estimator)
         self._observations = require_array(observation_space, agent="agent=cloning")
-        self._threads, self._rng, self._tell, self._on_epoch = threads, rng, tell, on_epoch
+        self._threads, self._rng, self._notify, self._on_epoch = threads, rng, notify, on_epoch
         self.model: Any = None
 
     def initial_memory(self, n: int) -> Memory:
@@ -147,15 +147,15 @@ class Cloning:
         if self.model is not None:
             return None
         train, test = self._rows()
-        self._tell(f"learning from {len(train.X):,} steps; {0 if test is None else len(test.X):,} are held out")
+        self._notify(f"learning from {len(train.X):,} steps; {0 if test is None else len(test.X):,} are held out")
         balance, repeat = float(self.settings.balance), self.settings.repeat
         chosen = balanced(train, repeat, balance, self._rng) if self._discrete else train
         with threadpool_limits(self._threads):
-            self.model = fitted(self._pipeline, Split(chosen, test), self._on_epoch, self._tell)
+            self.model = fitted(self._pipeline, Split(chosen, test), self._on_epoch, self._notify)
             metrics = {"rows": float(len(chosen.X)), **_named("train", scores(self._kind, self.model, train))}
             if test is not None:
                 metrics |= _named("held_out", scores(self._kind, self.model, test))
-        self._tell(", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
+        self._notify(", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
         return metrics
 
     def _rows(self) -> Split:

@@ -113,7 +113,7 @@ class DQN:
         total_steps: FromRun[int | None],
         device: FromRun[str],
         generator: FromRun[torch.Generator | None],
-        tell: FromRun[Callable[[str], None]],
+        notify: FromRun[Callable[[str], None]],
     ):
         """Put the parts together.
 
@@ -124,7 +124,7 @@ class DQN:
             total_steps: decisions of the run; None: not known, so that nothing can be annealed.
             device: where the networks live.
             generator: on `device`; draws the noise of updates, so a noisy network needs one.
-            tell: takes a line for the user.
+            notify: takes a line for the user.
 
         Raises:
             UsageError: a noisy network without a generator, or a rate to be annealed without `total_steps`.
@@ -139,8 +139,8 @@ class DQN:
         rate = settings.schedule(total_steps)
         self._optimizer = Optimizer(network.parameters(), settings.optimizer, rate, settings.max_grad_norm)
         self._distribution = network.distribution
-        self._saturation = Saturation(network.distribution, settings.gamma, tell)
-        warn_if_late(settings.learning_starts, total_steps, tell)
+        self._saturation = Saturation(network.distribution, settings.gamma, notify)
+        warn_if_late(settings.learning_starts, total_steps, notify)
         self._tensor = partial(to_tensor, device=device)
         in_bfloat16 = uses_bfloat16(settings.precision, device, network)
         learning = autocast_outputs(network, device) if in_bfloat16 else network.outputs

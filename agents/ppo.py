@@ -61,7 +61,7 @@ class PPO(RolloutAgent):
         num_envs: FromRun[int],
         total_steps: FromRun[int | None],
         device: FromRun[str],
-        tell: FromRun[Callable[[str], None]],
+        notify: FromRun[Callable[[str], None]],
         rng: FromRun[np.random.Generator],
     ):
         """Put the parts together.
@@ -72,14 +72,14 @@ class PPO(RolloutAgent):
             num_envs: N.
             total_steps: decisions of the run; None: not known, so that nothing can be annealed.
             device: where the network lives.
-            tell: takes a line for the user.
+            notify: takes a line for the user.
             rng: shuffles.
 
         Raises:
             UsageError: a recurrent network's sequences are longer than a minibatch, a network with action values, or a
                 rate to be annealed without `total_steps`.
         """
-        super().__init__(network, settings, num_envs=num_envs, total_steps=total_steps, device=device, tell=tell)
+        super().__init__(network, settings, num_envs=num_envs, total_steps=total_steps, device=device, notify=notify)
         self._rng = rng
         self._sequences = settings.batch_size // settings.n_steps if network.hidden_size else settings.batch_size
         if self._sequences == 0:

@@ -10,10 +10,10 @@ from rlkit.core.random_actions import uniform
 from rlkit.core.types import Array, RunError
 
 
-def warn_if_late(first: int, total_steps: int | None, tell: Callable[[str], None]) -> None:
-    """Warn by `tell` of a run of `total_steps` decisions that ends before its first update, due after `first`."""
+def warn_if_late(first: int, total_steps: int | None, notify: Callable[[str], None]) -> None:
+    """Warn by `notify` of a run of `total_steps` decisions that ends before its first update, due after `first`."""
     if total_steps is not None and first > total_steps:
-        tell(
+        notify(
             f"nothing will be learned: the first update comes after {first:,} steps, and total_steps is {total_steps:,}"
         )
 

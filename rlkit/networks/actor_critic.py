@@ -118,7 +118,7 @@ class ActorCritic(nn.Module):
                 of observations that are not numbers, or an action space that is not supported.
         """
         super().__init__()
-        torso, value_torso = as_torso(torso), as_torso(value_torso)
+        torso, value_torso = (as_torso(module, observation_space) for module in (torso, value_torso))
         self.distribution = action_distribution(action_space, squash=squash)
         images = is_image(observation_space)
         if standardize and (images or not isinstance(observation_space, spaces.Box)):

@@ -16,14 +16,19 @@ from rlkit.networks.torsos import as_torso
 class PolicyValue(nn.Module):
     """Logits of the actions and the value of a state, on one torso."""
 
-    def __init__(self, torso: nn.Module, action_space: FromRun[spaces.Space[Any]]):
+    def __init__(
+        self,
+        torso: nn.Module,
+        observation_space: FromRun[spaces.Space[Any]],
+        action_space: FromRun[spaces.Space[Any]],
+    ):
         """Put the heads on the torso (any module: `as_torso`).
 
         Raises:
             UsageError: the actions are not discrete.
         """
         super().__init__()
-        self.torso = as_torso(torso)
+        self.torso = as_torso(torso, observation_space)
         self.policy = nn.Linear(self.torso.features, num_actions(action_space, agent="agent=alphazero"))
         self.value = nn.Linear(self.torso.features, 1)
         for head in (self.policy, self.value):

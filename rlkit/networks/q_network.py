@@ -53,6 +53,7 @@ class QNetwork(nn.Module):
     def __init__(
         self,
         torso: nn.Module,
+        observation_space: FromRun[spaces.Space[Any]],
         action_space: FromRun[spaces.Space[Any]],
         *,
         distribution: Distribution,
@@ -64,6 +65,7 @@ class QNetwork(nn.Module):
 
         Args:
             torso: its body is shared by all streams; its top is made once for each (any module: `as_torso`).
+            observation_space: of one environment.
             action_space: `Discrete`.
             distribution: the number of outputs of an action, and their meaning.
             dueling: two streams, for the state's value and for the advantages (Wang et al., 2016), as
@@ -75,7 +77,7 @@ class QNetwork(nn.Module):
             UsageError: the actions are not `Discrete`.
         """
         super().__init__()
-        torso = as_torso(torso)
+        torso = as_torso(torso, observation_space)
         self.num_actions = num_actions(action_space, agent="a Q-network")
         self.distribution = distribution
         linear = partial(NoisyLinear, scale=noise_scale) if noisy else nn.Linear

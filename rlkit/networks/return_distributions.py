@@ -185,11 +185,11 @@ class Saturation:
 
     MOST, STEPS = 0.25, 300
 
-    def __init__(self, distribution: Distribution, gamma: float, tell: Callable[[str], None]):
-        """Watch the targets of `distribution`, discounted by `gamma`; `tell` is called with the warning."""
+    def __init__(self, distribution: Distribution, gamma: float, notify: Callable[[str], None]):
+        """Watch the targets of `distribution`, discounted by `gamma`; `notify` is called with the warning."""
         self.limits = distribution.limits
         self._gamma = gamma
-        self._tell = tell
+        self._notify = notify
         self._share = 0.0
         self._warned = False
 
@@ -201,7 +201,7 @@ class Saturation:
             return
         self._warned = True
         most = "grow with the episode" if self._gamma == 1 else f"can come to {1 / (1 - self._gamma):.4g}"
-        self._tell(
+        self._notify(
             f"{self._share:.0%} of the probability of returns is beyond {self.limits}: set a wider range (rewards "
             f"of 1 a step {most} at agent.gamma={self._gamma:g})"
         )

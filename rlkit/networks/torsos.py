@@ -95,8 +95,12 @@ class Floats(nn.Module):
         return as_floats(observation, self.highest)
 
 
-def as_torso(module: nn.Module) -> Torso:
+def as_torso(module: nn.Module, observation_space: spaces.Space[Any]) -> Torso:
     """Return a torso of any module: itself, or one whose body is the module, read by `Floats`, without a top.
+
+    Args:
+        module: a `Torso`, or any module whose `features` says how wide its output is.
+        observation_space: its largest value divides bytes.
 
     Raises:
         UsageError: it is no torso, and does not say how wide its features are.
@@ -110,7 +114,7 @@ def as_torso(module: nn.Module) -> Torso:
             f"{name} is no torso: set self.features in its constructor to the width of what its forward returns, or "
             "inherit from rlkit.networks.Torso"
         )
-    return Torso(Floats(255.0), module, lambda linear: nn.Identity(), features)
+    return Torso(Floats(highest_byte(observation_space)), module, lambda linear: nn.Identity(), features)
 
 
 class Flat(nn.Module):

@@ -249,7 +249,7 @@ def announce(
     location: str,
     device: str,
     scratch: Path | None,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> None:
     """Check that there is room for `frames` bytes of frames, and `rows` bytes of rows in memory, and report large ones.
 
@@ -263,7 +263,7 @@ def announce(
         require_memory(rows, what, "set replay.capacity lower")
     where = "gpu" if on_gpu(frames, location, device) else location.replace("auto", "memory")
     if frames + rows >= ANNOUNCED_FROM:
-        tell(f"{what} takes up to {(frames + rows) / 1e9:.2g} GB ({where})")
+        notify(f"{what} takes up to {(frames + rows) / 1e9:.2g} GB ({where})")
 
 
 def _require(needed: int, free: int, what: str, where: str, remedy: str) -> None:

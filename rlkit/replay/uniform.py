@@ -54,7 +54,7 @@ class UniformReplay:
         scratch: Path | None = None,
         num_envs: int = 1,
         observation_space: Any = None,
-        tell: Callable[[str], None] = lambda line: None,
+        notify: Callable[[str], None] = lambda line: None,
         learns: bool = True,
     ):
         """Store up to `capacity` transitions.
@@ -71,7 +71,7 @@ class UniformReplay:
             scratch: folder for ``location=disk``.
             num_envs: N.
             observation_space: of one environment; if given, memory is checked and reported before it is allocated.
-            tell: called with the line that reports it.
+            notify: called with the line that reports it.
             learns: False if the agent only acts: nothing will be added, so no memory is needed.
 
         Raises:
@@ -99,7 +99,7 @@ class UniformReplay:
         self._reached: Tree | None = None  # the last successors added, to recognize them as observations
         if observation_space is not None and learns:
             size = frame_count(capacity, frame_stack, num_envs, bytes_of(observation_space, frame_stack))
-            announce(capacity, size * bytes_of(observation_space, frame_stack), 0, *self._place, tell)
+            announce(capacity, size * bytes_of(observation_space, frame_stack), 0, *self._place, notify)
 
     def __len__(self) -> int:
         """Return the number of transitions that can be sampled."""

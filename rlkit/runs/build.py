@@ -186,7 +186,7 @@ def make_agent(
     config: AgentConfig,
     env: Environment,
     seeds: Seeds,
-    tell: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = lambda line: None,
     on_epoch: OnEpoch = lambda epoch, epochs, metrics: None,
     *,
     fresh: bool = True,
@@ -197,7 +197,7 @@ def make_agent(
     Constructors can ask (`rlkit.config.injection` says how) for `observation_space`, `action_space`, `frame_stack`,
     `can_resign` (of `rlkit.core.types.Environment`), `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of
     its own, named after the node), `generator` (a `torch.Generator`, likewise), `random_state` (a number likewise, for
-    estimators), `scratch` (a folder for what need not last), `tell` (shows a line to the user), `on_epoch` (called
+    estimators), `scratch` (a folder for what need not last), `notify` (shows a line to the user), `on_epoch` (called
     after the epochs of an estimator that an agent fits), `threads`, `task` (of an estimator that predicts actions:
     classification or regression), `image_shape` (of observations that are images, else None), `model` (for planners:
     returns the `rlkit.planning.mdp.FiniteMDP` that the environment is; see `rlkit.planning.mdp.model_of`),
@@ -214,7 +214,7 @@ def make_agent(
         "device": lambda path: config.device,
         "total_steps": lambda path: config.total_steps,
         "scratch": lambda path: Path(config.run_dir) / "scratch" if config.run_dir else None,
-        "tell": lambda path: tell,
+        "notify": lambda path: notify,
         "fresh": lambda path: fresh,
         "learns": lambda path: learns,
         "on_epoch": lambda path: on_epoch,

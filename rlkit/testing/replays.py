@@ -36,7 +36,7 @@ RUN = {
     "scratch": None,
     "observation_space": spaces.Box(-np.inf, np.inf, (2,), np.float32),
     "action_space": spaces.Discrete(ACTIONS),
-    "tell": lambda line: None,
+    "notify": lambda line: None,
     "learns": True,
     "fresh": True,
     "total_steps": 1000,

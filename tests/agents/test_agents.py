@@ -216,9 +216,9 @@ def dqn(network: Any, replay: Any, **keys: Any) -> DQN:
         "total_steps": None,
         "device": "cpu",
         "generator": None,
-        "tell": lambda line: None,
+        "notify": lambda line: None,
     }
-    run = {"total_steps": None, "device": "cpu", "generator": None, "tell": lambda line: None}
+    run = {"total_steps": None, "device": "cpu", "generator": None, "notify": lambda line: None}
     agent: DQN = by_keys(DQN, network=network, replay=replay, **{**settings, **run, **keys})
     return agent
 
@@ -373,7 +373,7 @@ def make_dqn(seed: int = 0, options: Any = None, **keys: Any) -> DQN:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         torso = MLP(Counting.observation_space, [8], "tanh", layer_norm=False)
-        network = QNetwork(torso, spaces.Discrete(3), **{**PLAIN, **(options or {})})
+        network = QNetwork(torso, Counting.observation_space, spaces.Discrete(3), **{**PLAIN, **(options or {})})
     replay = UniformReplay(60, np.random.default_rng(seed))
     settings = {
         "optimizer": partial(torch.optim.Adam, fused=True),

@@ -158,7 +158,7 @@ def learner(num_envs: int = 1, model: Any = None, network: Any = None, **setting
             "can_resign": False,
             "device": "cpu",
             "rng": np.random.default_rng(0),
-            "tell": lambda line: None,
+            "notify": lambda line: None,
             **settings,
         },
     )
@@ -245,7 +245,7 @@ class TestUpdates:
 
     def test_a_run_that_ends_before_it_learns_is_told(self) -> None:
         told: list[str] = []
-        learner(total_steps=999, tell=told.append)
+        learner(total_steps=999, notify=told.append)
         assert told == ["nothing will be learned: the first update comes after 1,000 steps, and total_steps is 999"]
 
     @pytest.mark.parametrize(("discount", "target"), [(1.0, 1 + 0.9 * 0.5), (-1.0, 1 - 0.9 * 0.5), (0.0, 1.0)])
@@ -285,7 +285,7 @@ class TestLosses:
 class TestNetwork:
     def test_a_new_one_prefers_nothing_and_expects_a_draw(self) -> None:
         boards, moves = spaces.Box(0, 1, (2, 6, 7), np.float32), spaces.Discrete(7)
-        network = PolicyValue(ResidualBoard(boards, filters=8, blocks=2, hidden=16), moves)
+        network = PolicyValue(ResidualBoard(boards, filters=8, blocks=2, hidden=16), boards, moves)
         logits, value = network(torch.rand(5, 2, 6, 7))
         assert not logits.any()
         assert not value.any()

@@ -52,7 +52,7 @@ def agent(episodes: Any, estimator: Any, **keys: Any) -> Cloning:
         "action_space": SPACES[1],
         "threads": 1,
         "rng": np.random.default_rng(0),
-        "tell": lambda line: None,
+        "notify": lambda line: None,
         "on_epoch": lambda epoch, epochs, metrics: None,
     }
     return by_keys(Cloning, episodes=str(episodes), estimator=estimator, **{**settings, **keys})  # type: ignore[no-any-return]
@@ -116,7 +116,7 @@ def test_continuous_actions_are_learnt_by_regression(tmp_path: Path) -> None:
 
 def test_it_learns_once_and_says_how_well(balancing: Path) -> None:
     lines: list[str] = []
-    clone = agent(balancing, DecisionTreeClassifier(random_state=0), tell=lines.append)
+    clone = agent(balancing, DecisionTreeClassifier(random_state=0), notify=lines.append)
     assert clone.model is None
     figures = clone.update()
     assert figures is not None

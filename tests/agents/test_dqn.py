@@ -51,7 +51,7 @@ SETTINGS: dict[str, Any] = {
     "precision": "float32",
     "compile": False,
 }
-RUN: dict[str, Any] = {"total_steps": None, "device": "cpu", "generator": None, "tell": lambda line: None}
+RUN: dict[str, Any] = {"total_steps": None, "device": "cpu", "generator": None, "notify": lambda line: None}
 """What a run would give."""
 
 
@@ -150,7 +150,7 @@ def make_noisy(seed: int) -> DQN:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         torso = MLP(spaces.Discrete(3), [8], "relu", layer_norm=False)
-        network = QNetwork(torso, spaces.Discrete(4), **{**PLAIN, "noisy": True})
+        network = QNetwork(torso, spaces.Discrete(3), spaces.Discrete(4), **{**PLAIN, "noisy": True})
     replay, run = UniformReplay(8, np.random.default_rng(0)), {**RUN, "generator": generator()}
     return by_keys(DQN, network=network, replay=replay, **SETTINGS, **run)  # type: ignore[no-any-return]
 
@@ -193,7 +193,9 @@ class TestNoise:
 
     def test_it_explores_without_epsilon(self) -> None:
         torso = MLP(spaces.Discrete(3), [8], "relu", layer_norm=False)
-        network = QNetwork(torso, spaces.Discrete(4), **{**PLAIN, "noisy": True, "noise_scale": 3.0})
+        network = QNetwork(
+            torso, spaces.Discrete(3), spaces.Discrete(4), **{**PLAIN, "noisy": True, "noise_scale": 3.0}
+        )
         agent, _ = table_agent(network, [], generator=generator())
         timestep = first_timestep(np.zeros(400, np.int64), None)
         actions, _ = agent.act(timestep, (), explore=True, rng=np.random.default_rng(0))
@@ -284,8 +286,8 @@ class TestUpdate:
     def agent(self, batches: list[Batch], size: int, seed: int = 0, **keys: Any) -> DQN:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            torso = NatureCNN(spaces.Box(0, 255, (4, size, size), np.uint8), hidden=64)
-            network = QNetwork(torso, spaces.Discrete(6), **PLAIN)
+            frames = spaces.Box(0, 255, (4, size, size), np.uint8)
+            network = QNetwork(NatureCNN(frames, hidden=64), frames, spaces.Discrete(6), **PLAIN)
         descent = {"optimizer": partial(torch.optim.Adam, fused=True), "learning_rate": 1e-4, "max_grad_norm": 0.5}
         return table_agent(network, batches, **{"target_every": 30, **descent, **keys})[0]
 
@@ -332,10 +334,11 @@ class TestUpdate:
         updated = []
         for precision in ("float32", "bfloat16"):
             rng = np.random.default_rng(0)
-            torso = ImpalaCNN(spaces.Box(0, 255, (4, 20, 20), np.uint8), depths=[4], blocks=1, hidden=16)
+            frames = spaces.Box(0, 255, (4, 20, 20), np.uint8)
+            torso = ImpalaCNN(frames, depths=[4], blocks=1, hidden=16)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
-                network = QNetwork(torso, spaces.Discrete(6), **{**PLAIN, **options})
+                network = QNetwork(torso, frames, spaces.Discrete(6), **{**PLAIN, **options})
                 for p in network.parameters():
                     p.data.uniform_(-0.1, 0.1)
             agent, replay = table_agent(
@@ -389,8 +392,8 @@ class TestUpdate:
         for compile in (False, True):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
-                torso = NatureCNN(spaces.Box(0, 255, (4, 36, 36), np.uint8), hidden=16)
-                network = QNetwork(torso, spaces.Discrete(6), **{**PLAIN, **options})
+                frames = spaces.Box(0, 255, (4, 36, 36), np.uint8)
+                network = QNetwork(NatureCNN(frames, hidden=16), frames, spaces.Discrete(6), **{**PLAIN, **options})
             agents.append(table_agent(network, batches, compile=compile, generator=generator())[0])
             for _ in range(3):
                 update(agents[-1])
@@ -505,7 +508,7 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
 
 
 def corridor_agent(options: dict[str, Any]) -> DQN:
-    own = {key: options[key] for key in ("double", "epsilon", "precision", "tell") if key in options}
+    own = {key: options[key] for key in ("double", "epsilon", "precision", "notify") if key in options}
     network = {key: options[key] for key in PLAIN if key in options}
     kept = {key.removeprefix("replay_"): value for key, value in options.items() if key.startswith("replay_")}
     make_replay: Any = PrioritizedReplay if kept else UniformReplay
@@ -513,7 +516,7 @@ def corridor_agent(options: dict[str, Any]) -> DQN:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         torso = MLP(Corridor.observation_space, [32], "relu", layer_norm=False)
-        q_network = QNetwork(torso, Corridor.action_space, **{**PLAIN, **network})
+        q_network = QNetwork(torso, Corridor.observation_space, Corridor.action_space, **{**PLAIN, **network})
     settings = {
         **SETTINGS,
         "optimizer": partial(torch.optim.Adam, fused=True),
@@ -550,7 +553,7 @@ def test_each_improvement_alone_and_all_together_find_the_way_out(options: dict[
 @pytest.mark.parametrize(("v_max", "lines"), [(0.5, 1), (1.5, 0)])
 def test_a_range_that_returns_leave_is_told_of(v_max: float, lines: int) -> None:
     told: list[str] = []
-    agent = corridor_agent({"distribution": Categorical(21, -0.5, v_max), "tell": told.append})
+    agent = corridor_agent({"distribution": Categorical(21, -0.5, v_max), "notify": told.append})
     env = SerialEnvironment([Endless] * 4)
     stream = interact(agent, env, explore=True, rng=np.random.default_rng(5), reset_seeds=lambda _: [1, 2, 3, 4])
     for _ in train(agent, stream, total_steps=600):
@@ -582,9 +585,9 @@ def test_numbers_that_cannot_be_are_refused_before_anything_is_learnt(name: str,
 
 def test_who_will_never_learn_is_told() -> None:
     torso = MLP(Corridor.observation_space, [8], "relu", layer_norm=False)
-    network, told = QNetwork(torso, Corridor.action_space, **PLAIN), []
+    network, told = QNetwork(torso, Corridor.observation_space, Corridor.action_space, **PLAIN), []
     replay, options = UniformReplay(10, np.random.default_rng(0)), {**SETTINGS, "learning_starts": 5000}
     for total_steps in (4000, 5000):
-        run = {**RUN, "total_steps": total_steps, "tell": told.append}
+        run = {**RUN, "total_steps": total_steps, "notify": told.append}
         by_keys(DQN, network=network, replay=replay, **options, **run)
     assert told == ["nothing will be learned: the first update comes after 5,000 steps, and total_steps is 4,000"]

@@ -66,9 +66,10 @@ def rlkit(
     compile: bool = False,
 ) -> Update:
     """Return an update of the agent."""
-    torso = NatureCNN(spaces.Box(0, 255, (4, 84, 84), np.uint8), hidden=512)
+    frames = spaces.Box(0, 255, (4, 84, 84), np.uint8)
     network = QNetwork(
-        torso,
+        NatureCNN(frames, hidden=512),
+        frames,
         spaces.Discrete(ACTIONS),
         distribution=distribution or Expected(),
         dueling=dueling,
@@ -99,7 +100,7 @@ def rlkit(
         total_steps=None,
         device="cpu",
         generator=torch.Generator().manual_seed(0),
-        tell=print,
+        notify=print,
     )
 
     def update() -> None:

@@ -122,7 +122,7 @@ def test_each_data_set_composes_with_its_preparation(name: str, tmp_path: Path) 
     wanted = signature.parameters(target)
     assert set(config.data) - {"_target_"} <= set(wanted)
     needed = {key for key, parameter in wanted.items() if parameter.default is parameter.empty}
-    assert needed <= {*config.data, "rng", "tell"}
+    assert needed <= {*config.data, "rng", "notify"}
 
 
 @pytest.mark.parametrize("name", shipped("prepare"))

@@ -337,7 +337,7 @@ class TestDownloads:
     ) -> None:
         (tmp_path / "site" / "a.txt").write_bytes(b"hello")
         said: list[str] = []
-        place = DataSource("toy", site.url, tell=said.append)
+        place = DataSource("toy", site.url, notify=said.append)
         assert [read(place, "a.txt") for _ in range(2)] == [b"hello", b"hello"]
         assert site.asked == ["/a.txt"]
         assert said == [f"downloading {site.url}a.txt to {own_cache / 'toy' / 'a.txt'}"]
@@ -392,7 +392,7 @@ class TestDownloads:
     def test_a_users_own_copy_that_differs_is_used_and_told(self, tmp_path: Path) -> None:
         (tmp_path / "a.txt").write_text("mine")
         said: list[str] = []
-        place = DataSource("toy", None, str(tmp_path), checksums={"a.txt": "0" * 64}, tell=said.append)
+        place = DataSource("toy", None, str(tmp_path), checksums={"a.txt": "0" * 64}, notify=said.append)
         assert read(place, "a.txt") == b"mine"
         assert "is not the published file" in said[0]
 

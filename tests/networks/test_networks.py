@@ -236,7 +236,7 @@ class TestCNNs:
         assert weights(cnn) == [(32, 4, 8, 8), (64, 32, 4, 4), (64, 64, 3, 3), (512, 7 * 7 * 64)]
         assert cnn.features == 512
         assert cnn(pixels(2, 84, 84, 4)).shape == (2, 512)
-        network = QNetwork(cnn, spaces.Discrete(6), **PLAIN)
+        network = QNetwork(cnn, PICTURE, spaces.Discrete(6), **PLAIN)
         assert sum(p.numel() for p in network.parameters()) == 1_687_206
 
     def test_the_small_ones_layers_are_those_of_the_paper_of_2013(self) -> None:
@@ -370,20 +370,20 @@ PLAIN: dict[str, Any] = {"distribution": Expected(), "dueling": False, "noisy": 
 
 
 def q_network(**keys: Any) -> QNetwork:
-    return QNetwork(MLP(VECTOR, [6, 5], "relu", layer_norm=False), spaces.Discrete(3), **{**PLAIN, **keys})
+    return QNetwork(MLP(VECTOR, [6, 5], "relu", layer_norm=False), VECTOR, spaces.Discrete(3), **{**PLAIN, **keys})
 
 
 class TestQNetwork:
     def test_it_is_a_torso_and_a_linear_head(self) -> None:
         torso = MLP(VECTOR, [5], "relu", layer_norm=False)
-        network = QNetwork(torso, spaces.Discrete(3), **PLAIN)
+        network = QNetwork(torso, VECTOR, spaces.Discrete(3), **PLAIN)
         x = torch.randn(2, 4)
         head = network.actions[1]
         assert network.num_actions == 3
         assert network.noise_size == 0
         torch.testing.assert_close(network(x)[..., 0], torso(x) @ head.weight.T + head.bias)
         with pytest.raises(UsageError, match="needs discrete actions"):
-            QNetwork(torso, spaces.Box(-1, 1), **PLAIN)
+            QNetwork(torso, VECTOR, spaces.Box(-1, 1), **PLAIN)
 
     def test_dueling_streams_have_a_top_each_and_differ_by_the_mean_advantage(self) -> None:
         network = q_network(dueling=True, distribution=Categorical(7, 0.0, 1.0))
@@ -398,7 +398,7 @@ class TestQNetwork:
                 torch.testing.assert_close(outputs[:, action, atom], value[:, atom] + centred)
 
     def test_dueling_nature_has_two_streams_of_512_on_the_convolutions(self) -> None:
-        network = QNetwork(NatureCNN(PICTURE, hidden=512), spaces.Discrete(6), **{**PLAIN, "dueling": True})
+        network = QNetwork(NatureCNN(PICTURE, hidden=512), PICTURE, spaces.Discrete(6), **{**PLAIN, "dueling": True})
         assert weights(network)[3:] == [(512, 3136), (6, 512), (512, 3136), (1, 512)]
         assert not torch.equal(network.actions[0][0].weight, network.state[0][0].weight)
 
@@ -425,7 +425,7 @@ class TestQNetwork:
 
     def test_any_torso_with_a_reader_a_body_and_a_top_will_do(self) -> None:
         torso = Torso(nn.Identity(), nn.Linear(4, 6), lambda linear: nn.Identity(), features=6)
-        network = QNetwork(torso, spaces.Discrete(3), **{**PLAIN, "dueling": True, "noisy": True})
+        network = QNetwork(torso, VECTOR, spaces.Discrete(3), **{**PLAIN, "dueling": True, "noisy": True})
         assert network.noise_size == 6 + 3 + 6 + 1
         assert network(torch.randn(2, 4)).shape == (2, 3, 1)
 
@@ -507,7 +507,7 @@ class TestPrecision:
     @pytest.mark.parametrize("dueling", [False, True])
     def test_in_mixed_precision_the_torso_multiplies_in_bfloat16_and_the_heads_in_float32(self, dueling: bool) -> None:
         torso = MLP(VECTOR, [8, 6], "relu", layer_norm=False)
-        network, heard = QNetwork(torso, spaces.Discrete(3), **{**PLAIN, "dueling": dueling}), {}
+        network, heard = QNetwork(torso, VECTOR, spaces.Discrete(3), **{**PLAIN, "dueling": dueling}), {}
         streams: dict[str, Any] = {"actions": network.actions, **({"state": network.state} if dueling else {})}
         watched = {"body": network.body[0], **{f"{n} {i}": one[i] for n, one in streams.items() for i in (0, 1)}}
         for name, layer in watched.items():
@@ -521,7 +521,7 @@ class TestPrecision:
     def test_values_near_a_hundred_keep_their_differences(self) -> None:
         # Eight bits have steps of a half there: of 64 values 0.01 apart they tell two from each other.
         torso = MLP(VECTOR, [4], "relu", layer_norm=False)
-        network: Any = QNetwork(torso, spaces.Discrete(64), **{**PLAIN, "dueling": True})
+        network: Any = QNetwork(torso, VECTOR, spaces.Discrete(64), **{**PLAIN, "dueling": True})
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.zero_()

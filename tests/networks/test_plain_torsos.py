@@ -35,6 +35,7 @@ class Plain(nn.Module):
 def q_network(torso: nn.Module, **options: Any) -> QNetwork:
     return QNetwork(
         torso,
+        NUMBERS,
         spaces.Discrete(2),
         **{"distribution": Expected(), "dueling": False, "noisy": False, "noise_scale": 0.5, **options},
     )
@@ -60,25 +61,26 @@ def test_policies_and_values_take_it() -> None:
     network = ActorCritic(Plain(NUMBERS, 5), Plain(NUMBERS, 7), NUMBERS, spaces.Discrete(2), **values)
     outputs = network(torch.rand(4, 3), torch.zeros(4, 0))
     assert (outputs.parameters.shape, outputs.values.shape) == ((4, 2), (4,))
-    logits, value = PolicyValue(Plain(NUMBERS, 5), spaces.Discrete(2))(torch.rand(4, 3))
+    logits, value = PolicyValue(Plain(NUMBERS, 5), NUMBERS, spaces.Discrete(2))(torch.rand(4, 3))
     assert (logits.shape, value.shape) == ((4, 2), (4,))
 
 
 def test_bytes_are_scaled_and_indices_are_their_numbers() -> None:
-    reader = as_torso(Plain(NUMBERS, 5)).reader
-    assert reader(torch.tensor([[0, 255]], dtype=torch.uint8)).tolist() == [[0.0, 1.0]]
-    assert reader(torch.tensor([7])).tolist() == [7.0]
+    for highest in (255, 1, 6):
+        reader = as_torso(Plain(NUMBERS, 5), spaces.Box(0, highest, (2,), np.uint8)).reader
+        assert reader(torch.tensor([[0, highest]], dtype=torch.uint8)).tolist() == [[0.0, 1.0]]
+    assert as_torso(Plain(NUMBERS, 5), spaces.Discrete(9)).reader(torch.tensor([7])).tolist() == [7.0]
 
 
 def test_a_torso_stays_itself() -> None:
     torso = MLP(NUMBERS, **rlkit.defaults("network/mlp"))
-    assert as_torso(torso) is torso
+    assert as_torso(torso, NUMBERS) is torso
 
 
 @pytest.mark.parametrize("module", [nn.Linear(3, 5), nn.Sequential(nn.Linear(3, 5))])
 def test_without_a_width_the_remedy_is_named(module: nn.Module) -> None:
     with pytest.raises(UsageError, match=r"is no torso: set self\.features in its constructor"):
-        as_torso(module)
+        as_torso(module, NUMBERS)
 
 
 @pytest.mark.parametrize(

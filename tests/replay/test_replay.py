@@ -242,7 +242,7 @@ def test_it_refuses_before_it_takes_memory_that_is_not_there(monkeypatch: pytest
 def test_it_tells_of_its_memory_before_it_takes_any(monkeypatch: pytest.MonkeyPatch) -> None:
     space, told = spaces.Box(0, 255, (4, 84, 84), np.uint8), []
     monkeypatch.setattr(resources, "available_memory", lambda: 8 * 10**9)
-    UniformReplay(10**6, np.random.default_rng(0), frame_stack=4, observation_space=space, tell=told.append)
+    UniformReplay(10**6, np.random.default_rng(0), frame_stack=4, observation_space=space, notify=told.append)
     assert told == ["a replay of 1,000,000 transitions takes up to 7.1 GB (memory)"]
     monkeypatch.setattr(resources, "available_memory", lambda: 7 * 10**9)
     with pytest.raises(UsageError, match=r"needs 7.1 GB, 7.0 GB are free; set replay.capacity lower, or .*=disk"):

@@ -32,7 +32,7 @@ class RolloutAgent(PolicyAgent):
         num_envs: int,
         total_steps: int | None,
         device: str,
-        tell: Callable[[str], None],
+        notify: Callable[[str], None],
     ):
         """Put the parts together.
 
@@ -42,13 +42,13 @@ class RolloutAgent(PolicyAgent):
             num_envs: N.
             total_steps: decisions of the run, or None.
             device: where the network lives.
-            tell: takes a line for the user.
+            notify: takes a line for the user.
 
         Raises:
             UsageError: a network with action values, or what `PolicyAgent` refuses.
         """
         super().__init__(network, settings, total_steps=total_steps, device=device)
-        warn_if_late(settings.n_steps * num_envs * (1 if self._measured else 2), total_steps, tell)
+        warn_if_late(settings.n_steps * num_envs * (1 if self._measured else 2), total_steps, notify)
         self._require_state_values()
         self._scale = RewardScale(num_envs, settings.gamma) if settings.scale_rewards else None
         self._rollout = Rollout(settings.n_steps)

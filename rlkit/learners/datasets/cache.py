@@ -29,7 +29,7 @@ class DataSource(NamedTuple):
     folder: str | None = None  # the user's own; nothing is downloaded into it
     page: str = ""  # where a person finds the files, where nothing can download them
     checksums: Mapping[str, str] = {}  # file -> MD5 (32 digits) or SHA-256 of its content, where it is known
-    tell: Callable[[str], None] = lambda line: None
+    notify: Callable[[str], None] = lambda line: None
 
     @property
     def root(self) -> Path:
@@ -65,7 +65,7 @@ def read(place: DataSource, file: str) -> bytes:
     if content is None:
         raise RunError(f"{place.root / str(place.archive)} holds no {file}; {_remedy(place, file)}")
     if not _is_known(place, file, content):
-        place.tell(f"{place.root / file} is not the published file: results will differ from those reported")
+        place.notify(f"{place.root / file} is not the published file: results will differ from those reported")
     return content
 
 
@@ -107,7 +107,7 @@ def _fetch(place: DataSource, file: str) -> None:
         raise UsageError(f"{place.name} cannot be downloaded by a program: {_remedy(place, file)}")
     url = place.url + file if place.archive is None else place.url
     path = place.root / file
-    place.tell(f"downloading {url} to {path}")
+    place.notify(f"downloading {url} to {path}")
     try:
         _retrieve(url, path)
         if file in place.checksums and not _is_known(place, file, unpacked(path.read_bytes())):

@@ -29,26 +29,26 @@ THUMBNAIL = (200, 400)
 """Greatest width and height of the image whose pixels are clustered."""
 
 
-def mnist(url: str, folder: str | None, part: str, tell: FromRun[Callable[[str], None]]) -> Dataset:
+def mnist(url: str, folder: str | None, part: str, notify: FromRun[Callable[[str], None]]) -> Dataset:
     """Return MNIST: 28 x 28 gray images of digits, flat, 0 to 255.
 
     Args:
         url: of the folder of the four files.
         folder: the user's own folder with them; of ``part=test`` two are enough.
         part: train (60,000), test (10,000), or all: fitted on train and scored on test.
-        tell: takes a line for the user.
+        notify: takes a line for the user.
 
     Raises:
         UsageError: the user's folder does not hold the files, or there is no such part.
         RunError: they cannot be downloaded, or are not of the format.
     """
-    place = DataSource("mnist", url, folder, checksums=CHECKSUMS, tell=tell)
+    place = DataSource("mnist", url, folder, checksums=CHECKSUMS, notify=notify)
     return _idx_dataset(place, part, tuple("0123456789"))
 
 
-def fashion_mnist(url: str, folder: str | None, part: str, tell: FromRun[Callable[[str], None]]) -> Dataset:
+def fashion_mnist(url: str, folder: str | None, part: str, notify: FromRun[Callable[[str], None]]) -> Dataset:
     """Return Fashion-MNIST: 28 x 28 gray images of clothes; arguments as in `mnist`."""
-    return _idx_dataset(DataSource("fashion_mnist", url, folder, tell=tell), part, CLOTHES)
+    return _idx_dataset(DataSource("fashion_mnist", url, folder, notify=notify), part, CLOTHES)
 
 
 def _idx_dataset(place: DataSource, part: str, classes: tuple[str, ...]) -> Dataset:
@@ -83,19 +83,19 @@ def idx(content: bytes, name: str) -> Array:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def cifar10(url: str, folder: str | None, tell: FromRun[Callable[[str], None]]) -> Dataset:
+def cifar10(url: str, folder: str | None, notify: FromRun[Callable[[str], None]]) -> Dataset:
     """Return CIFAR-10: 50,000 color images of 32 x 32 to learn from and 10,000 held out, 0 to 255.
 
     Args:
         url: of the archive of the binary version, which needs no pickle.
         folder: the user's own folder with ``data_batch_1.bin`` to 5 and ``test_batch.bin``, or the archive.
-        tell: takes a line for the user.
+        notify: takes a line for the user.
 
     Raises:
         UsageError: the user's folder does not hold the files.
         RunError: they cannot be downloaded, or are not of the format.
     """
-    place = DataSource("cifar10", url, folder, tell=tell)
+    place = DataSource("cifar10", url, folder, notify=notify)
     train = [_cifar_rows(place, f"data_batch_{i}.bin") for i in range(1, 6)]
     X, y = (np.concatenate(parts) for parts in zip(*train, strict=True))
     held_out = Rows(*_cifar_rows(place, "test_batch.bin"))

@@ -76,7 +76,7 @@ def lastfm(
     scale: str,
     give: PositiveInt,
     least: PositiveInt,
-    tell: FromRun[Callable[[str], None]],
+    notify: FromRun[Callable[[str], None]],
 ) -> Dataset:
     """Return how often 1,892 listeners played 17,632 artists (HetRec 2011): 92,834 pairs.
 
@@ -86,13 +86,13 @@ def lastfm(
         scale: one of `SCALES`, for the plays.
         give: artists held out of each listener who has at least `least`.
         least: see `give`.
-        tell: takes a line for the user.
+        notify: takes a line for the user.
 
     Raises:
         UsageError: the user's folder does not hold the files, or there is no such scale.
         RunError: they cannot be downloaded.
     """
-    place = DataSource("lastfm", url, folder, tell=tell)
+    place = DataSource("lastfm", url, folder, notify=notify)
     pairs = triples(decoded(read(place, "user_artists.dat")).split("\n"), "\t")
     names = _names(decoded(read(place, "artists.dat")).split("\n"), "\t", quoted=False)
     return as_dataset(pairs, scale, names, _hold_out(give, least))
@@ -104,10 +104,10 @@ def movielens(
     scale: str,
     give: PositiveInt,
     least: PositiveInt,
-    tell: FromRun[Callable[[str], None]],
+    notify: FromRun[Callable[[str], None]],
 ) -> Dataset:
     """Return MovieLens' ratings from 0.5 to 5 stars (``ml-latest-small``: about 100,000); arguments as in `lastfm`."""
-    place = DataSource("movielens", url, folder, tell=tell)
+    place = DataSource("movielens", url, folder, notify=notify)
     pairs = triples(decoded(read(place, "ratings.csv")).split("\n"), ",")
     names = _names(decoded(read(place, "movies.csv")).split("\n"), ",", quoted=True)
     return as_dataset(pairs, scale, names, _hold_out(give, least))

@@ -184,7 +184,7 @@ HOUSE_GAPS = ("", "NA")
 
 
 def house_prices(
-    features: Sequence[str] | None, page: str, folder: str | None, tell: FromRun[Callable[[str], None]]
+    features: Sequence[str] | None, page: str, folder: str | None, notify: FromRun[Callable[[str], None]]
 ) -> Dataset:
     """Return the house prices of Ames, as Kaggle splits them: 1,460 rows with SalePrice, 1,459 without.
 
@@ -192,12 +192,12 @@ def house_prices(
         features: the columns to learn from; None: all 79.
         page: where a person downloads the files, which no program can.
         folder: the user's own folder with ``train.csv`` and ``test.csv``.
-        tell: takes a line for the user.
+        notify: takes a line for the user.
 
     Raises:
         UsageError: a file is not there.
     """
-    place = DataSource("house_prices", None, folder, page, HOUSE_PRICES, tell)
+    place = DataSource("house_prices", None, folder, page, HOUSE_PRICES, notify)
     train, test = (parse(decoded(read(place, file)), ",", HOUSE_GAPS, file) for file in HOUSE_PRICES)
     others = [column for column in train.columns if column not in ("Id", "SalePrice")]
     names = chosen(others, features)

@@ -13,19 +13,19 @@ from rlkit.learners.datasets.dataset import Dataset, Rows
 FILES = ("rt-polarity.neg", "rt-polarity.pos")
 
 
-def movie_reviews(url: str, folder: str | None, tell: FromRun[Callable[[str], None]]) -> Dataset:
+def movie_reviews(url: str, folder: str | None, notify: FromRun[Callable[[str], None]]) -> Dataset:
     """Return 5,331 negative (class 0) and as many positive snippets of film reviews (Pang and Lee, 2005).
 
     Args:
         url: of the archive.
         folder: the user's own folder with ``rt-polarity.neg`` and ``rt-polarity.pos``, or the archive.
-        tell: takes a line for the user.
+        notify: takes a line for the user.
 
     Raises:
         UsageError: the user's folder does not hold the files.
         RunError: they cannot be downloaded.
     """
-    place = DataSource("movie_reviews", url, folder, tell=tell)
+    place = DataSource("movie_reviews", url, folder, notify=notify)
     # Only line feeds end a snippet: other separators occur within.
     lines = [[line.strip() for line in decoded(read(place, file)).split("\n") if line.strip()] for file in FILES]
     texts = np.array([*lines[0], *lines[1]], dtype=object)

@@ -11,7 +11,7 @@ from scipy import sparse
 from scipy.sparse.linalg import svds
 
 from rlkit.core.types import Array
-from rlkit.learners.estimators.epochs import OnEpoch, tell_epoch
+from rlkit.learners.estimators.epochs import OnEpoch, report_epoch
 
 Cost = Callable[[Array], tuple[float, Array]]
 """From weights to the cost and its gradient, of the weights' shape."""
@@ -37,7 +37,7 @@ def descend(
         value, gradient = cost(weights)
         require_finite(value, step + 1, learning_rate)
         costs.append(value)
-        tell_epoch(on_epoch, step + 1, max_iter, cost=costs)
+        report_epoch(on_epoch, step + 1, max_iter, cost=costs)
     return weights, costs
 
 

@@ -15,7 +15,7 @@ OnEpoch = Callable[[int, int, Mapping[str, float]], None]
 """Is called after each epoch with its number, from 1; how many there are at most; and its metrics."""
 
 
-def tell_epoch(on_epoch: OnEpoch | None, epoch: int, epochs: int, **histories: Sequence[float]) -> None:
+def report_epoch(on_epoch: OnEpoch | None, epoch: int, epochs: int, **histories: Sequence[float]) -> None:
     """Call `on_epoch` with the newest metric of each history; one that is empty is left out."""
     if on_epoch is not None:
         on_epoch(epoch, epochs, {name: history[-1] for name, history in histories.items() if history})

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range
 from rlkit.core.types import Array
-from rlkit.learners.estimators.epochs import OnEpoch, tell_epoch
+from rlkit.learners.estimators.epochs import OnEpoch, report_epoch
 from rlkit.learners.estimators.factor_kernels import descend, shuffled
 from rlkit.learners.estimators.rating_pairs import CenteredRatings, Factors, solved, with_ones
 from rlkit.learners.estimators.recommending import Recommender, ratings_of
@@ -118,7 +118,7 @@ class MatrixFactorization(Recommender):
             if held_out is not None:
                 self.validation_rmse_.append(held_out.rmse(factors))
             errors = {"train_rmse": self.train_rmse_, "validation_rmse": self.validation_rmse_}
-            tell_epoch(on_epoch, len(self.train_rmse_), self.n_epochs, **errors)
+            report_epoch(on_epoch, len(self.train_rmse_), self.n_epochs, **errors)
         self.user_factors_, self.item_factors_, self.user_biases_, self.item_biases_ = factors
         self.ratings_, self._n_features_out = ratings, self.n_components + bool(self.biased)
         return self

@@ -21,7 +21,7 @@ from rlkit.core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 from rlkit.core.types import Array
 from rlkit.learners.estimators.classes import encoded
 from rlkit.learners.estimators.descent import descend, largest_curvature, require_finite
-from rlkit.learners.estimators.epochs import OnEpoch, tell_epoch
+from rlkit.learners.estimators.epochs import OnEpoch, report_epoch
 from rlkit.learners.estimators.linear import LEARNING_RATE
 from rlkit.learners.estimators.logistic_loss import Objective, objective, sigmoid, softmax
 from rlkit.learners.estimators.rows import class_weights, content_order, counted, row_weights, visits
@@ -223,5 +223,5 @@ def _by_mini_batches(
             w = w - rate * part(w)[1]
         costs.append(goal(w)[0])
         require_finite(costs[-1], epoch + 1, rate)
-        tell_epoch(on_epoch, epoch + 1, epochs, cost=costs)
+        report_epoch(on_epoch, epoch + 1, epochs, cost=costs)
     return w, costs

@@ -14,7 +14,7 @@ from rlkit.core.types import Array
 from rlkit.learners.estimators.activations import ACTIVATIONS
 from rlkit.learners.estimators.backprop import INITIALIZERS, Network, dropout_masks, forward, gradient, initial, penalty
 from rlkit.learners.estimators.costs import PAIRS, last_layer
-from rlkit.learners.estimators.epochs import EarlyStopping, OnEpoch, batches, held_out, tell_epoch
+from rlkit.learners.estimators.epochs import EarlyStopping, OnEpoch, batches, held_out, report_epoch
 from rlkit.learners.estimators.optimizers import SGD, Adam, ParameterOptimizer
 from rlkit.learners.estimators.rows import row_weights
 from rlkit.learners.estimators.settings import choose, generator, require
@@ -146,7 +146,7 @@ class BaseMLP(BaseEstimator):
             if watched is not None:
                 self.validation_cost_.append(self._mean_cost(*watched))
             costs = {"cost": self.train_cost_, "validation_cost": self.validation_cost_}
-            tell_epoch(on_epoch, self.n_iter_, self.n_epochs, **costs)
+            report_epoch(on_epoch, self.n_iter_, self.n_epochs, **costs)
             if self.early_stopping and stopping.stops(self.validation_cost_[-1], self.parameters_.copy()):
                 break
         if self.early_stopping:

@@ -17,7 +17,7 @@ from sklearn.utils.validation import validate_data
 from rlkit.core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 from rlkit.core.types import Array
 from rlkit.learners.estimators.classes import codes_among, encoded
-from rlkit.learners.estimators.epochs import OnEpoch, tell_epoch
+from rlkit.learners.estimators.epochs import OnEpoch, report_epoch
 from rlkit.learners.estimators.perceptron_kernel import epoch
 from rlkit.learners.estimators.rows import class_weights, content_order, counted, row_weights, visits
 
@@ -152,7 +152,7 @@ class Perceptron(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
             unimproved = unimproved + 1 if cost > best - self.tol else 0
             best = min(best, cost)
             costs.append(cost)
-            tell_epoch(on_epoch, len(costs), epochs, cost=costs)
+            report_epoch(on_epoch, len(costs), epochs, cost=costs)
         return costs
 
     def __sklearn_tags__(self) -> Any:

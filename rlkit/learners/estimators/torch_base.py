@@ -21,7 +21,7 @@ from rlkit.core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, Shar
 from rlkit.core.types import Array
 from rlkit.learners.estimators import torch_network
 from rlkit.learners.estimators.classes import codes_among
-from rlkit.learners.estimators.epochs import EarlyStopping, OnEpoch, batches, held_out, tell_epoch
+from rlkit.learners.estimators.epochs import EarlyStopping, OnEpoch, batches, held_out, report_epoch
 from rlkit.learners.estimators.rows import class_weights, counted, row_weights
 from rlkit.learners.estimators.settings import choose, generator, require
 from rlkit.learners.estimators.torch_network import Classifier
@@ -205,7 +205,8 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         make = self.torso or self._usual_torso()
         # A torso of agents would read its encoder itself, and expect images in an agent's layout.
         unread = {"fresh": False} if "fresh" in signature(make).parameters else {}
-        torso = as_torso(make(self.observation_space(), **unread))
+        space = self.observation_space()
+        torso = as_torso(make(space, **unread), space)
         frozen = torso.frozen or choose("transfer", self.transfer, _TRANSFER)
         return Classifier(torso, len(self.classes_), frozen=frozen)
 
@@ -233,7 +234,7 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             if watched is not None:
                 self._watch(classifier.eval(), *watched, device)
             costs = {"cost": self.train_cost_, "validation_cost": self.validation_cost_}
-            tell_epoch(on_epoch, self.n_iter_, self.n_epochs, **costs)
+            report_epoch(on_epoch, self.n_iter_, self.n_epochs, **costs)
             if self.early_stopping and stopping.stops(self.validation_cost_[-1], module_state(classifier)):
                 break
         if self.early_stopping:
