@@ -8,13 +8,15 @@ from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from omegaconf import DictConfig
 
 from rlkit.config.compose import Choices
 from rlkit.core.types import UsageError
-from rlkit.runs.callbacks import Callbacks
+
+if TYPE_CHECKING:
+    from rlkit.runs.callbacks import Callbacks
 
 LOGGERS = {"wandb": "pip install wandb", "tensorboard": "pip install tensorboard"}
 """Loggers that need a package of the same name, and how to get it."""
