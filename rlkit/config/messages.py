@@ -76,7 +76,7 @@ def _check_choice(word: str) -> None:
     """
     key, equals, value = word.lstrip("+~").partition("=")
     group = key.split("@")[0]
-    if not equals and not word.startswith("~"):
+    if not group or not (equals or word.startswith("~")):
         return
     known = [entry.name for entry in plugins.entries(group)]
     if not known:

@@ -149,10 +149,10 @@ def test_ranks_are_centred_and_equal_scores_share_theirs() -> None:
     ("words", "message"),
     [
         ("agent.population=5", r"agent.population is 5; it must be even and at least 2"),
-        ("agent.population=0", r"agent.population is 0; it must be even and at least 2"),
-        ("agent.sigma=0", r"agent.sigma is 0; it must be a number above 0"),
-        ("agent.sigma=-0.1", r"agent.sigma is -0.1; it must be a number above 0"),
-        ("agent.weight_decay=-1", r"agent.weight_decay is -1; it must be 0 or a number above it"),
+        ("agent.population=0", r"agent.population is 0; it must be at least 2"),
+        ("agent.sigma=0", r"agent.sigma is 0; it must be more than 0"),
+        ("agent.sigma=-0.1", r"agent.sigma is -0.1; it must be more than 0"),
+        ("agent.weight_decay=-1", r"agent.weight_decay is -1; it must be at least 0"),
         ("agent.network.standardize=true", r"agent=es neither remembers nor standardizes"),
     ],
 )

@@ -255,9 +255,9 @@ def test_what_does_not_fit_is_refused() -> None:
         made("agent=reinforce agent.network.shared=true", env)
     with pytest.raises(UsageError, match=r"agent.episodes is 0; it must be at least 1"):
         made("agent=reinforce agent.episodes=0", env)
-    with pytest.raises(UsageError, match=r"agent.learning_rate is 'fast'; it must be a number or a schedule"):
+    with pytest.raises(UsageError, match=r"agent.learning_rate is 'fast', but it must be a number"):
         made("agent=ppo agent.learning_rate=fast", env)
-    with pytest.raises(UsageError, match=r"network.hidden is 0; it must be at least 1"):
+    with pytest.raises(UsageError, match=r"network.hidden\[1\] is 0; it must be at least 1"):
         made("agent=ppo network.hidden=[8,0]", env)
     with pytest.raises(UsageError, match=r"baseline_episodes is 3; it must be from 1 to agent.episodes=2"):
         made("agent=reinforce agent.episodes=2 agent.baseline_episodes=3", env)

@@ -372,7 +372,8 @@ def test_logged_actions_of_trees_are_played_again(tmp_path: Path) -> None:
     first = nested().action_space.sample()
     action = tree.stack([first, first])
     rows, dtypes = tree.map(lambda part: part[0].tolist(), action), tree.map(lambda part: part.dtype.str, action)
-    log = ActionLog({}, 1, [rows], dtypes, 0, {})
+    environment = {"env": {"_target_": "rlkit.envs.maze.Maze"}, "preprocess": [], "action_mask": False}
+    log = ActionLog(environment, 1, [rows], dtypes, 0, {})
     again, _ = ReplayActor(ActionLog.read(log.write(tmp_path / "log"))).act(None, (), explore=False, rng=None)
     assert_same(again, tree.take(action, slice(1)))
 
@@ -395,4 +396,4 @@ def test_the_command_trains_a_random_agent_and_scores_it(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     words = "total_steps=60 eval.every=60 eval.episodes=2 video=none logger=[csv] num_envs=2 run_dir=run"
     assert main(["train", "agent=random", *TOY.split(), *words.split()]) == 0
-    assert main(["eval", "run=run", "episodes=3", "epsilon=0.5"]) == 0
+    assert main(["eval", "run=run", "episodes=3", "epsilon=0.5", "trust=toys"]) == 0

@@ -153,7 +153,7 @@ def test_what_cannot_be_is_refused_in_one_line() -> None:
         (("env.n_items=500",), r"env.n_items is 500; it must be from 1 to the 200 items"),
         (("env.candidates=some",), r"env.candidates is some; it must be one of all, rated"),
         (("env.given=2",), r"env.given is 2; it must be from 0 to 1"),
-        (("env.session=0",), r"env.session is 0 and env.features 10"),
+        (("env.session=0",), r"env.session is 0; it must be at least 1"),
         (("env.session=51",), r"nobody to whom it could recommend"),
         (("data=iris",), r"env=recommendation needs ratings, not data for classification"),
     ):

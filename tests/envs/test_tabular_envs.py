@@ -545,7 +545,7 @@ class TestGambler:
     def test_what_cannot_be_is_refused(self) -> None:
         with pytest.raises(UsageError, match=r"env.capital is 100; it must be from 1 to 99"):
             make("gambler", "env.capital=100")
-        with pytest.raises(UsageError, match=r"env.goal is 100 and env.heads 1.5"):
+        with pytest.raises(UsageError, match=r"env.heads is 1.5; it must be from 0 to 1"):
             make("gambler", "env.heads=1.5")
 
 

@@ -227,12 +227,15 @@ class TestRecommender:
     def test_new_users_get_recommendations(self) -> None:
         run = fit(*POPULAR, *self.DATA)
         Path("new.csv").write_text("user,item,value\n901,3,5\n901,4,1\n77,3,2\n")
-        assert main(["predict", f"run={run.directory}", "input=new.csv", "at=2", "out=found.csv"]) == 0
+        assert (
+            main(["predict", f"run={run.directory}", "input=new.csv", "at=2", "out=found.csv", f"trust={__name__}"])
+            == 0
+        )
         rows = table("found.csv")
         assert [row[:2] for row in rows[1:]] == [["77", "1"], ["77", "2"], ["901", "1"], ["901", "2"]]
         assert not {"3"} & {row[2] for row in rows[1:]}
         Path("new.csv").write_text("1,9000,1\n")
-        assert main(["predict", f"run={run.directory}", "input=new.csv"]) == 2
+        assert main(words) == 2
 
     def test_precision_recall_and_ndcg_are_those_of_the_definition(self) -> None:
         relevant = csr_array(np.array([[1, 0, 1, 0, 0.0], [0, 0, 0, 0, 0], [0, 0, 0, 1, 0]]))

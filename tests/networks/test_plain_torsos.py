@@ -96,7 +96,7 @@ def test_a_run_with_it_resumes_exactly(agent: tuple[str, ...], tmp_path: Path, m
     words = (*agent, "network=plain", "tuned=none", f"hydra.searchpath=[file://{tmp_path}/mine]", *often)
     whole = rlkit.train(*words, name="whole", total_steps=200)
     rlkit.train(*words, name="parts", total_steps=100)
-    parts = rlkit.train(resume="runs/parts", total_steps=200)
+    parts = rlkit.train(resume="runs/parts", total_steps=200, trust=__name__)
     for file in ("metrics.csv", "episodes.csv"):
         assert (whole.directory / file).read_bytes() == (parts.directory / file).read_bytes()
 

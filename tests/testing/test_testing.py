@@ -128,6 +128,7 @@ FOLLOWING = {
         "restored_state_continues",
         "resumed_equals_uninterrupted",
         "pictures_are_rgb",
+        "states_stand_alone",
     },
     environments.LeavesItsSpace: {"resumed_equals_uninterrupted"},  # training refuses what it shows
     environments.ForgetsTheClock: {"resumed_equals_uninterrupted", "states_stand_alone"},
@@ -199,11 +200,12 @@ def test_strict_checks_raise_with_every_broken_rule_values_and_remedy() -> None:
     with pytest.raises(ContractError) as raised:
         check_env(environments.ForgetsTheClock, steps=100)
 
-    first, second = str(raised.value).splitlines()
+    first, second, third = str(raised.value).splitlines()
     assert first.startswith("restored_state_continues: restored after 0 steps, the environment goes on otherwise; ")
     assert "get_state must return" in first
     assert " is " in first
-    assert second.startswith("resumed_equals_uninterrupted: ")
+    others = {line.partition(":")[0] for line in (second, third)}
+    assert others == {"states_stand_alone", "resumed_equals_uninterrupted"}
 
 
 def test_what_is_no_environment_is_named() -> None:
