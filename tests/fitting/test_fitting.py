@@ -227,10 +227,8 @@ class TestRecommender:
     def test_new_users_get_recommendations(self) -> None:
         run = fit(*POPULAR, *self.DATA)
         Path("new.csv").write_text("user,item,value\n901,3,5\n901,4,1\n77,3,2\n")
-        assert (
-            main(["predict", f"run={run.directory}", "input=new.csv", "at=2", "out=found.csv", f"trust={__name__}"])
-            == 0
-        )
+        words = ["predict", f"run={run.directory}", "input=new.csv", f"trust={__name__}"]
+        assert main([*words, "at=2", "out=found.csv"]) == 0
         rows = table("found.csv")
         assert [row[:2] for row in rows[1:]] == [["77", "1"], ["77", "2"], ["901", "1"], ["901", "2"]]
         assert not {"3"} & {row[2] for row in rows[1:]}
