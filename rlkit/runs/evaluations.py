@@ -14,10 +14,11 @@ from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.schemas import Video
 from rlkit.core.callback import Callback
 from rlkit.core.checkpoint import Store
-from rlkit.core.evaluation import evaluate
+from rlkit.core.evaluation import evaluate, never
+from rlkit.core.loop import RESUME
 from rlkit.core.seeding import Seeds
 from rlkit.core.statistics import EvaluationEpisode, EvaluationResult
-from rlkit.core.types import Agent, State
+from rlkit.core.types import Agent, RunError, State, UsageError
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, notify
 from rlkit.runs.compatibility import without_replay
@@ -78,13 +79,24 @@ class Evaluations:
         """The mean return of the best evaluation so far."""
         return float(self.best["score"])
 
-    def evaluate(self, step: int, *, final: bool = False) -> str | None:
+    def evaluate(self, step: int, interrupted: Callable[[], str | None], *, final: bool = False) -> str | None:
         """Evaluate the agent, and return a reason to stop the run, or None.
 
-        `final`: at the end of the run, outside of the schedule; there is nothing left to stop.
+        Args:
+            step: the run's.
+            interrupted: returns the signal that asks to stop, or None.
+            final: at the end of the run, outside of the schedule; there is nothing left to stop.
+
+        Raises:
+            RunError: the environment failed.
+            Interrupted: a signal asks to stop; nothing has changed.
         """
         target = self._videos / f"step-{step:09d}.mp4" if self._config.video is Video.eval else None
-        episodes = evaluate_agent(self._config, self._agent, self._seeds, step, target)
+        try:
+            episodes = evaluate_agent(self._config, self._agent, self._seeds, step, target, interrupted)
+        except UsageError as error:
+            # The training's environment is fine: its run is worth keeping.
+            raise RunError(f"the evaluation at step {step:,} failed: {error}; {RESUME}") from error
         evaluation = EvaluationResult(step, episodes, final)
         reason = notify(self._callbacks, Callback.evaluation, evaluation)
         if target is not None:
@@ -115,11 +127,16 @@ class Evaluations:
 
 
 def evaluate_agent(
-    config: TrainRunConfig, agent: Agent, seeds: Seeds, step: int, video_path: Path | None = None
+    config: TrainRunConfig,
+    agent: Agent,
+    seeds: Seeds,
+    step: int,
+    video_path: Path | None = None,
+    interrupted: Callable[[], str | None] = never,
 ) -> list[EvaluationEpisode]:
     """Play `eval.episodes` greedy episodes in fresh environments, all randomness derived from (seed, `step`).
 
-    The first episode is recorded to `video_path`, unless that is None.
+    The first episode is recorded to `video_path`, unless that is None. Errors as in `rlkit.core.evaluation.evaluate`.
     """
     settings = config.eval
     num_envs = min(settings.num_envs, settings.episodes)
@@ -142,6 +159,7 @@ def evaluate_agent(
                 episode_seeds=seeds.integers("evaluation episodes", step, size=settings.episodes),
                 epsilon=settings.epsilon,
                 sample=settings.sample,
+                interrupted=interrupted,
             )
         finally:
             env.close()

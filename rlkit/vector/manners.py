@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rlkit.core.types import Environment, Interrupted, RunError, UsageError, described
+
 
 @contextmanager
 def same_directory() -> Iterator[list[str]]:
@@ -30,6 +32,29 @@ def close_quietly(env: Any) -> None:
     try:
         with same_directory():
             env.close()
-    except (Exception, SystemExit) as error:
-        said = " ".join(str(error).split())
-        warnings.warn(f"closing the environment raised {type(error).__name__}: {said}; nothing is lost", stacklevel=2)
+    except (Interrupted, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        warnings.warn(f"closing the environment raised {described(error)}; nothing is lost", stacklevel=2)
+
+
+def is_opaque(env: Environment) -> bool:
+    """Reset `env` for the first time, and return whether its state cannot be read.
+
+    Raises:
+        UsageError: its code raised anything, or left the process.
+    """
+    with in_one_line("the environment"):
+        env.reset([0] * env.num_envs)
+        return env.get_state() is None
+
+
+@contextmanager
+def in_one_line(who: str) -> Iterator[None]:
+    """Turn whatever somebody else's code raises, before anything is played, into a `UsageError` of one line."""
+    try:
+        yield
+    except (UsageError, RunError, Interrupted, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise UsageError(f"{who} raised {described(error)}; fix it (RLKIT_TRACEBACK=1 shows where)") from error
