@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import with_epsilon
 from rlkit.core.resources import keep_freed_memory
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import Environment, Metrics
+from rlkit.core.types import Environment, EnvironmentFault, Metrics
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, ending, joined, notify
 from rlkit.runs.folder import CHECKPOINTS, identity, locked, training_values, write_folder
@@ -69,6 +70,7 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
     with ExitStack() as stack:
         stack.enter_context(locked(directory))
         stack.enter_context(traceback_kept(directory / "train.log"))
+        stack.enter_context(_pointing_to_check(config))
         interrupted = stack.enter_context(interruptions())
         film = _film(config)
         env = build.make_environment(
@@ -95,6 +97,17 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
         stopped[0] = session.stopped
         with nullcontext() if session.interrupted else interrupted_at_once():
             return _finished(config, session, callbacks)
+
+
+@contextmanager
+def _pointing_to_check(config: TrainRunConfig) -> Iterator[None]:
+    """Name the command that examines an environment whose results are not what Gymnasium and its spaces say."""
+    try:
+        yield
+    except EnvironmentFault as error:
+        words = [f"env={config.choices.get('env', '…')}"]
+        words += [f"env.id={config.env['id']}"] if "id" in config.env else []
+        raise EnvironmentFault(f"{error}; `rlkit check {' '.join(words)}` examines all of it") from error
 
 
 def _finished(config: TrainRunConfig, session: Training, callbacks: Callbacks) -> Run:

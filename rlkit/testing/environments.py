@@ -11,7 +11,7 @@ import gymnasium
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
-from rlkit.core.spaces import as_arrays
+from rlkit.core.spaces import as_arrays, require_space
 from rlkit.rendering.frames import check_frame
 from rlkit.testing import vectors
 from rlkit.testing.driving import Driver, EnvironmentStep, MakeEnv, require_contained, require_no, takes_render_mode
@@ -89,8 +89,7 @@ def spaces_are_arrays(case: EnvironmentCase) -> None:
     """The spaces are arrays, or can be made so (`UsageError` otherwise)."""
     with closing(case.make()) as env:
         for name in ("observation_space", "action_space"):
-            space = getattr(env, name, None)
-            require(isinstance(space, spaces.Space), f"{name} is {space!r}; it must be a space of gymnasium.spaces")
+            require_space(name, getattr(env, name, None))
         as_arrays(env)
 
 

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium
+import numpy as np
 
-from rlkit.core.spaces import as_arrays
+from rlkit.core import tree
+from rlkit.core.spaces import as_arrays, empty
 from rlkit.core.types import State
 from rlkit.vector import snapshot
 from rlkit.vector.first_steps import FirstSteps, leave_after_first_steps, watch_form
 from rlkit.vector.frame_stack import frame_stack
-from rlkit.vector.manners import close_quietly, same_directory
+from rlkit.vector.manners import close_quietly, in_one_line, unchanged
 from rlkit.vector.raw_rewards import as_number, with_raw_rewards
+from rlkit.vector.results import of_reset, of_step, putter
 
 MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
 
@@ -25,11 +28,13 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._make = make
         super().__init__(_made(make))
         leave_after_first_steps(self)
+        self._put = putter(self.env.observation_space)
+        self._room = empty(self.env.observation_space, 1)
 
     def reset(self, **keys: Any) -> Any:
         """Reset, and keep of the info what rlkit reads of a reset: the mask of legal actions."""
-        observation, info = self.env.reset(**keys)
-        return observation, _mask(info)
+        observation, info = of_reset(self.env.reset(**keys))
+        return self._held(observation), _mask(info)
 
     def step(self, action: Any) -> Any:
         """Step, and return the keys that rlkit reads in infos, always with the same types, and no others.
@@ -37,13 +42,18 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         Gymnasium's vector environments write infos into arrays of the first environment's type and shape, and send
         them to another process: of those that an environment has for others, many could do neither.
         """
-        observation, reward, terminated, truncated, info = self.env.step(action)
+        observation, reward, terminated, truncated, info = of_step(self.env.step(action))
         facts = {
             "rlkit/raw_reward": float(info["rlkit/raw_reward"]) if "rlkit/raw_reward" in info else as_number(reward),
             "rlkit/game_over": bool(info.get("rlkit/game_over", terminated or truncated)),
             "rlkit/discount": float(info.get("rlkit/discount", 1.0)),
         }
-        return observation, reward, terminated, truncated, {**_mask(info), **facts}
+        return self._held(observation), reward, terminated, truncated, {**_mask(info), **facts}
+
+    def _held(self, observation: Any) -> Any:
+        """Return a copy of an observation, as arrays of its space: Gymnasium would take any, and resets may change it."""
+        self._put(self._room, 0, observation)
+        return tree.map(lambda leaf: np.array(leaf[0]), self._room)
 
     @property
     def frame_stack(self) -> int:
@@ -74,6 +84,6 @@ def _mask(info: dict[str, Any]) -> dict[str, Any]:
 
 
 def _made(make: MakeEnv) -> gymnasium.Env[Any, Any]:
-    with same_directory():
+    with in_one_line("the environment"), unchanged():
         env = make()
     return as_arrays(FirstSteps(watch_form(with_raw_rewards(env)), values=True))

@@ -16,7 +16,7 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import AsyncState, _async_worker
 
-from rlkit.core.types import RunError, State, TimeStep, Tree, UsageError, WorkerError
+from rlkit.core.types import EnvironmentFault, RunError, State, TimeStep, Tree, UsageError, WorkerError, described
 from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
 from rlkit.vector.vector import VectorEnvironment
 
@@ -37,8 +37,8 @@ class _Workers(AsyncVectorEnv):
         failed = sum(not success for success in successes)
         if failed:
             # The first environment's error, so that equal runs report the same.
-            _, _, error, _ = min((self.error_queue.get() for _ in range(failed)), key=lambda report: report[0])
-            raise WorkerError(str(error))
+            _, kind, error, _ = min((self.error_queue.get() for _ in range(failed)), key=lambda report: report[0])
+            raise kind(str(error))
 
     def _add_info(self, vector_infos: dict[str, Any], env_info: dict[str, Any], env_num: int) -> dict[str, Any]:
         """Keep masks as they are, because those of a wrong length are to be told from others."""
@@ -164,12 +164,10 @@ class _Reports:
     def put(self, report: tuple[int, type[BaseException], BaseException, str]) -> None:
         """Send a report."""
         index, kind, error, trace = report
-        says = (
-            str(error)
-            if issubclass(kind, (RunError, UsageError))
-            else f"the environment raised {kind.__name__}: {error}"
-        )
-        self._queue.put((index, WorkerError, says, trace))
+        known = issubclass(kind, (RunError, UsageError))
+        says = str(error) if known else f"the environment raised {described(error)}"
+        sent = next((one for one in (EnvironmentFault, UsageError) if issubclass(kind, one)), WorkerError)
+        self._queue.put((index, sent, says, trace))
 
 
 def _worker(

@@ -1,0 +1,143 @@
+"""What environments return, at every step: written into arrays where these hold it, refused in one line otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import index
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from rlkit.core import tree
+from rlkit.core.spaces import COMPOSED_SPACES, space_tree
+from rlkit.core.types import EnvironmentFault, Tree
+from rlkit.vector import contract
+
+WHERE = "the environment"
+
+Put = Callable[[Any, int, Any], None]
+"""Writes an observation into row i of arrays [N, ...]."""
+
+
+def require(fault: str | None) -> None:
+    """Raise an `EnvironmentFault` where `fault` says what is wrong."""
+    if fault is not None:
+        raise EnvironmentFault(fault)
+
+
+def of_reset(result: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the observation and the info that ``reset`` returned.
+
+    Raises:
+        EnvironmentFault: it returned something else.
+    """
+    require(contract.reset_fault(result))
+    return result  # type: ignore[no-any-return]
+
+
+def of_step(result: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+    """Return the five values that ``step`` returned, the ends as bool.
+
+    Raises:
+        EnvironmentFault: it returned something else.
+    """
+    try:
+        observation, reward, terminated, truncated, info = result
+    except (TypeError, ValueError):
+        raise EnvironmentFault(contract.step_fault(result) or "") from None
+    if type(terminated) is not bool:
+        terminated = _flag("terminated", terminated)
+    if type(truncated) is not bool:
+        truncated = _flag("truncated", truncated)
+    if not isinstance(info, dict):
+        require(contract.step_fault(result))
+    return observation, reward, terminated, truncated, info
+
+
+def _flag(name: str, value: Any) -> bool:
+    require(contract.unusable_end(name, value, WHERE))
+    return bool(value)
+
+
+def putter(space: Any) -> Put:
+    """Return what writes observations of `space`, which raises an `EnvironmentFault` where the arrays do not hold one.
+
+    Only the numbers in arrays are not looked at; see `Numbers`.
+    """
+    if isinstance(space, COMPOSED_SPACES):
+        return _tree_putter(space)
+    return _state_putter(space) if isinstance(space, spaces.Discrete) else _array_putter(space)
+
+
+def _tree_putter(space: Any) -> Put:
+    puts = tree.map(putter, space_tree(space))
+
+    def put(room: Tree, i: int, value: Any) -> None:
+        if not contract.same_form(value, space):
+            require(contract.lossy_observation(value, space, WHERE))
+        tree.map_many(lambda write, part, one: write(part, i, one), puts, room, value)
+
+    return put
+
+
+def _state_putter(space: Any) -> Put:
+    n = int(space.n)
+
+    def put(room: Any, i: int, value: Any) -> None:
+        try:
+            number = index(value)
+        except TypeError:
+            number = -1
+        if not 0 <= number < n:
+            raise EnvironmentFault(contract.outside(value, space, WHERE))
+        room[i] = number
+
+    return put
+
+
+def _array_putter(space: Any) -> Put:
+    shape, known = space.shape, {space.dtype}
+
+    def put(room: Any, i: int, value: Any) -> None:
+        dtype = getattr(value, "dtype", None)
+        if dtype not in known or value.shape != shape:
+            require(contract.lossy_observation(value, space, WHERE))
+            if isinstance(dtype, np.dtype):
+                known.add(dtype)
+        room[i] = value
+
+    return put
+
+
+class Numbers:
+    """Looks for NaN in observations [N, ...] that are floats, and for rows of another shape."""
+
+    def __init__(self, space: Any, n: int):
+        """Look at those of `n` environments of `space`."""
+        self._space, self._n = space, n
+        # A product with zeros is the fastest way to see NaN and infinity, which stay in it.
+        self._zeros = [_zeros(part, n) for part in tree.leaves(space_tree(space))]
+        self._any = any(zeros is not None for zeros in self._zeros)
+
+    def __call__(self, observation: Tree) -> None:
+        """Look at observations.
+
+        Raises:
+            EnvironmentFault: one is NaN, or not of the shape that its space has.
+        """
+        if not self._any:
+            return
+        for part, zeros in zip(tree.leaves(observation), self._zeros, strict=True):
+            if zeros is not None and (part.size != zeros.size or part.reshape(-1).dot(zeros) != 0):
+                self._look_closely(observation)
+
+    def _look_closely(self, observation: Tree) -> None:
+        require(contract.rows_fault(observation, self._space, self._n, WHERE))
+        for i in range(self._n):
+            require(contract.lossy_observation(tree.take(observation, i), self._space, WHERE))
+
+
+def _zeros(part: Any, n: int) -> Any:
+    floats = isinstance(part, spaces.Box) and np.issubdtype(part.dtype, np.floating)
+    return np.zeros(n * int(np.prod(part.shape)), part.dtype) if floats else None
