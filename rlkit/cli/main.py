@@ -82,7 +82,7 @@ def _quits_at_once() -> Iterator[None]:
 
 
 def _leave(status: int) -> None:
-    """Let nothing hold up or spoil the end of the process: neither a late Ctrl-C, nor threads that were left running."""
+    """Let neither a late Ctrl-C nor threads that were left running spoil the end of the process."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if "threading" in sys.modules:
         import threading

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.core import tree
-from rlkit.core.types import Array, EnvironmentFault, Tree, UsageError
+from rlkit.core.types import Array, EnvironmentFaultError, Tree, UsageError
 
 ARRAY_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
@@ -196,7 +196,7 @@ def as_arrays(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
 
     Raises:
         UsageError: the action space or the observation space is not a tree of arrays.
-        EnvironmentFault: one of them is no space.
+        EnvironmentFaultError: one of them is no space.
     """
     for name in ("observation_space", "action_space"):
         require_space(name, getattr(env, name, None))
@@ -209,10 +209,10 @@ def require_space(name: str, space: Any) -> None:
     """Check that `space`, the `name` of an environment, is a space.
 
     Raises:
-        EnvironmentFault: it is not.
+        EnvironmentFaultError: it is not.
     """
     if not isinstance(space, spaces.Space):
-        raise EnvironmentFault(f"{name} is {space!r}; it must be a space of gymnasium.spaces")
+        raise EnvironmentFaultError(f"{name} is {space!r}; it must be a space of gymnasium.spaces")
 
 
 def _refusal(what: str, space: Any, wrapper: str) -> UsageError:

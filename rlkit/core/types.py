@@ -45,11 +45,11 @@ class RunError(Exception):
     """Something failed at run time: one line with the rule, the value and the remedy (status 1)."""
 
 
-class EnvironmentFault(UsageError):
+class EnvironmentFaultError(UsageError):
     """What an environment returned breaks Gymnasium's contract; `rlkit check` looks at all of it."""
 
 
-class Interrupted(BaseException):  # noqa: N818  (like KeyboardInterrupt, which no `except Exception` takes for an error)
+class Interrupted(BaseException):
     """A signal asks to stop, and its argument is the signal's name."""
 
 

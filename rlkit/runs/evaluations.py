@@ -22,6 +22,7 @@ from rlkit.core.types import Agent, RunError, State, UsageError
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, notify
 from rlkit.runs.compatibility import without_replay
+from rlkit.vector.manners import unchanged
 
 if TYPE_CHECKING:
     from rlkit.rendering.render_wrapper import FrameCallback
@@ -150,16 +151,17 @@ def evaluate_agent(
             config.environment.for_evaluation(), num_envs=num_envs, frame_callbacks=frame_callbacks
         )
         try:
-            return evaluate(
-                agent,
-                env,
-                episodes=settings.episodes,
-                max_steps=settings.max_steps,
-                rng=seeds.generator("evaluation actions", step),
-                episode_seeds=seeds.integers("evaluation episodes", step, size=settings.episodes),
-                epsilon=settings.epsilon,
-                sample=settings.sample,
-                interrupted=interrupted,
-            )
+            with unchanged():
+                return evaluate(
+                    agent,
+                    env,
+                    episodes=settings.episodes,
+                    max_steps=settings.max_steps,
+                    rng=seeds.generator("evaluation actions", step),
+                    episode_seeds=seeds.integers("evaluation episodes", step, size=settings.episodes),
+                    epsilon=settings.epsilon,
+                    sample=settings.sample,
+                    interrupted=interrupted,
+                )
         finally:
             env.close()

@@ -16,7 +16,7 @@ from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import with_epsilon
 from rlkit.core.resources import keep_freed_memory
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import Environment, EnvironmentFault, Metrics
+from rlkit.core.types import Environment, EnvironmentFaultError, Metrics
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, ending, joined, notify
 from rlkit.runs.folder import CHECKPOINTS, identity, locked, training_values, write_folder
@@ -104,10 +104,10 @@ def _pointing_to_check(config: TrainRunConfig) -> Iterator[None]:
     """Name the command that examines an environment whose results are not what Gymnasium and its spaces say."""
     try:
         yield
-    except EnvironmentFault as error:
+    except EnvironmentFaultError as error:
         words = [f"env={config.choices.get('env', '…')}"]
         words += [f"env.id={config.env['id']}"] if "id" in config.env else []
-        raise EnvironmentFault(f"{error}; `rlkit check {' '.join(words)}` examines all of it") from error
+        raise EnvironmentFaultError(f"{error}; `rlkit check {' '.join(words)}` examines all of it") from error
 
 
 def _finished(config: TrainRunConfig, session: Training, callbacks: Callbacks) -> Run:

@@ -20,6 +20,7 @@ from rlkit.runs.callbacks import Callbacks, Hook, P, implementing, load_states, 
 from rlkit.runs.compatibility import made_for, require_fit
 from rlkit.runs.evaluations import STOP_AT, Evaluations
 from rlkit.runs.folder import CHECKPOINTS
+from rlkit.vector.manners import return_to
 
 TOTAL_EPISODES = "total_episodes was reached"
 ENDED = (
@@ -65,6 +66,7 @@ class Training:
         self._on_episode = implementing(callbacks, Callback.episode)
         self.opaque = opaque
         self._stream = stream(config, agent, env, opaque=opaque)
+        self._home = Path.cwd()
         self._tracker = EpisodeTracker(env.num_envs)
         self._averages = Averages()
         self._compiled = build.compiled_loop(config, agent, env)
@@ -268,11 +270,13 @@ class Training:
                 )
 
     def _log(self, step: int, seconds: float, steps: int) -> None:
+        return_to(self._home)
         pace = {f"{CLOCK}seconds": seconds, f"{CLOCK}steps_per_second": steps / max(seconds, 1e-9)}
         self._notify(self._callbacks, Callback.metrics, step, {**self._averages.read(), **pace})
 
     def _evaluate(self, interrupted: Callable[[], str | None]) -> bool:
         """Evaluate, and return whether that was not interrupted."""
+        return_to(self._home)
         try:
             reason = self.evaluations.evaluate(self.steps, interrupted)
         except Interrupted as signal:
@@ -283,6 +287,7 @@ class Training:
         return True
 
     def _save(self, *, resumable: bool) -> None:
+        return_to(self._home)
         self._store.save(self.steps, {**self.state_dict(), "resumable": resumable})
         self._drop_bests()
 

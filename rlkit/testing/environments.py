@@ -115,6 +115,16 @@ def observations_fit_the_space(case: EnvironmentCase) -> None:
         require_contained(step.observation, space, f"step {number}" if step.action is not None else "reset")
 
 
+def spaces_stay_the_same(case: EnvironmentCase) -> None:
+    """The spaces are the same after resets and steps: agents are built for those of the start."""
+    with closing(case.make()) as env:
+        before = copy.deepcopy((env.observation_space, env.action_space))
+        case.driver(env).play(min(case.steps, 200), seed=case.seed)
+        for name, was in zip(("observation_space", "action_space"), before, strict=True):
+            now = getattr(env, name)
+            require(was == now, f"{name} was {was} and is {now} later; it must stay the same")
+
+
 def rewards_are_finite_numbers(case: EnvironmentCase) -> None:
     """Rewards are numbers, neither arrays nor NaN nor infinite."""
     for number, step in enumerate(case.trace):
@@ -212,6 +222,7 @@ def _filmed(driver: Driver, case: EnvironmentCase) -> list[EnvironmentStep]:
 ESSENTIAL = (is_a_new_environment_each_time, spaces_are_arrays, reset_and_step_follow_gymnasium)
 RULES = (
     observations_fit_the_space,
+    spaces_stay_the_same,
     rewards_are_finite_numbers,
     ends_are_booleans,
     observations_stay_as_they_were,

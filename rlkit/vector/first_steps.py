@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 
 from rlkit.core import tree
-from rlkit.core.types import EnvironmentFault
+from rlkit.core.types import EnvironmentFaultError
 from rlkit.vector import contract
 from rlkit.vector.manners import unchanged
 from rlkit.vector.results import require
@@ -48,14 +48,14 @@ class FirstSteps(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Reset, and look at the result.
 
         Raises:
-            EnvironmentFault: it is not as Gymnasium and the spaces say.
+            EnvironmentFaultError: it is not as Gymnasium and the spaces say.
         """
         try:
             result = self._staying(self.env.reset, **keys)
         except TypeError as error:
             if "unexpected keyword" not in str(error):
                 raise
-            raise EnvironmentFault(f"{error}; {SIGNATURE}") from error
+            raise EnvironmentFaultError(f"{error}; {SIGNATURE}") from error
         require(contract.reset_fault(result))
         if self._values:
             self._observations.look_at(result[0], self.env.observation_space, "reset")
@@ -65,7 +65,7 @@ class FirstSteps(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Step, and look at the result.
 
         Raises:
-            EnvironmentFault: it is not as Gymnasium and the spaces say.
+            EnvironmentFaultError: it is not as Gymnasium and the spaces say.
         """
         self._steps += 1
         result = self._staying(self.env.step, action)
@@ -143,7 +143,7 @@ class FirstVectorSteps:
         """Look at the result of a reset.
 
         Raises:
-            EnvironmentFault: it is not as Gymnasium and the spaces say.
+            EnvironmentFaultError: it is not as Gymnasium and the spaces say.
         """
         if self._steps < FIRST_STEPS:
             require(contract.reset_fault(result))

@@ -91,6 +91,13 @@ def unchanged() -> Iterator[list[str]]:
                 warnings.warn(f"the environment changes {kept.name}; it is changed back", stacklevel=3)
 
 
+def return_to(directory: Path) -> None:
+    """Change back to a working directory that an environment has left."""
+    if _directory() != str(directory):
+        os.chdir(directory)
+        warnings.warn("the environment changes the working directory; it is changed back", stacklevel=2)
+
+
 def close_quietly(env: Any) -> None:
     """Close an environment; an error is a warning, for by then its results are there."""
     try:

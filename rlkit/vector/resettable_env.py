@@ -10,7 +10,7 @@ import numpy as np
 
 from rlkit.core import tree
 from rlkit.core.spaces import as_arrays, empty
-from rlkit.core.types import State
+from rlkit.core.types import EnvironmentFaultError, State
 from rlkit.vector import snapshot
 from rlkit.vector.first_steps import FirstSteps, leave_after_first_steps, watch_form
 from rlkit.vector.frame_stack import frame_stack
@@ -28,13 +28,42 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._make = make
         super().__init__(_made(make))
         leave_after_first_steps(self)
+        self._keep_spaces()
         self._put = putter(self.env.observation_space)
         self._room = empty(self.env.observation_space, 1)
 
     def reset(self, **keys: Any) -> Any:
         """Reset, and keep of the info what rlkit reads of a reset: the mask of legal actions."""
-        observation, info = of_reset(self.env.reset(**keys))
+        observation, info = self.begin(**keys)
         return self._held(observation), _mask(info)
+
+    def begin(self, **keys: Any) -> tuple[Any, dict[str, Any]]:
+        """Reset, and return the result as it is.
+
+        Raises:
+            EnvironmentFaultError: it is not what ``reset`` must return, or the spaces are others than before.
+        """
+        result = of_reset(self.env.reset(**keys))
+        now = self._attributes
+        if now.get("observation_space") is not self._observed or now.get("action_space") is not self._acted:
+            self._require_same_spaces()
+        return result
+
+    def _require_same_spaces(self) -> None:
+        now = self._attributes
+        for name, before in (("observation_space", self._observed), ("action_space", self._acted)):
+            if now.get(name) != before:
+                raise EnvironmentFaultError(
+                    f"{name} was {before} and is {now.get(name)} after a reset; it must stay the same: make it as "
+                    "large as is needed at any time"
+                )
+        self._keep_spaces()
+
+    def _keep_spaces(self) -> None:
+        """Keep the spaces that the innermost environment has set."""
+        self._attributes = vars(self.env.unwrapped)
+        self._observed = self._attributes.get("observation_space")
+        self._acted = self._attributes.get("action_space")
 
     def step(self, action: Any) -> Any:
         """Step, and return the keys that rlkit reads in infos, always with the same types, and no others.
@@ -51,7 +80,7 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         return self._held(observation), reward, terminated, truncated, {**_mask(info), **facts}
 
     def _held(self, observation: Any) -> Any:
-        """Return a copy of an observation, as arrays of its space: Gymnasium would take any, and resets may change it."""
+        """Return a copy of an observation as arrays of its space; Gymnasium takes any, and resets may change it."""
         self._put(self._room, 0, observation)
         return tree.map(lambda leaf: np.array(leaf[0]), self._room)
 
@@ -76,6 +105,7 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Build the environment again, so that nothing of the old one can affect what follows."""
         close_quietly(self.env)
         self.env = _made(self._make)
+        self._keep_spaces()
         leave_after_first_steps(self)
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from numpy import vdot
 
 from rlkit.core import tree
 from rlkit.core.spaces import COMPOSED_SPACES, space_tree
-from rlkit.core.types import EnvironmentFault, Tree
+from rlkit.core.types import EnvironmentFaultError, Tree
 from rlkit.vector import contract
 
 WHERE = "the environment"
@@ -21,16 +22,16 @@ Put = Callable[[Any, int, Any], None]
 
 
 def require(fault: str | None) -> None:
-    """Raise an `EnvironmentFault` where `fault` says what is wrong."""
+    """Raise an `EnvironmentFaultError` where `fault` says what is wrong."""
     if fault is not None:
-        raise EnvironmentFault(fault)
+        raise EnvironmentFaultError(fault)
 
 
 def of_reset(result: Any) -> tuple[Any, dict[str, Any]]:
     """Return the observation and the info that ``reset`` returned.
 
     Raises:
-        EnvironmentFault: it returned something else.
+        EnvironmentFaultError: it returned something else.
     """
     require(contract.reset_fault(result))
     return result  # type: ignore[no-any-return]
@@ -40,12 +41,12 @@ def of_step(result: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
     """Return the five values that ``step`` returned, the ends as bool.
 
     Raises:
-        EnvironmentFault: it returned something else.
+        EnvironmentFaultError: it returned something else.
     """
     try:
         observation, reward, terminated, truncated, info = result
     except (TypeError, ValueError):
-        raise EnvironmentFault(contract.step_fault(result) or "") from None
+        raise EnvironmentFaultError(contract.step_fault(result) or "") from None
     if type(terminated) is not bool:
         terminated = _flag("terminated", terminated)
     if type(truncated) is not bool:
@@ -61,7 +62,7 @@ def _flag(name: str, value: Any) -> bool:
 
 
 def putter(space: Any) -> Put:
-    """Return what writes observations of `space`, which raises an `EnvironmentFault` where the arrays do not hold one.
+    """Return what writes observations of `space`, or raises an `EnvironmentFaultError` where arrays cannot hold one.
 
     Only the numbers in arrays are not looked at; see `Numbers`.
     """
@@ -90,7 +91,7 @@ def _state_putter(space: Any) -> Put:
         except TypeError:
             number = -1
         if not 0 <= number < n:
-            raise EnvironmentFault(contract.outside(value, space, WHERE))
+            raise EnvironmentFaultError(contract.outside(value, space, WHERE))
         room[i] = number
 
     return put
@@ -111,25 +112,29 @@ def _array_putter(space: Any) -> Put:
 
 
 class Numbers:
-    """Looks for NaN in observations [N, ...] that are floats, and for rows of another shape."""
+    """Looks for NaN in observations [N, ...] that are floats, and for rows of another shape.
+
+    Attributes:
+        any: there are floats to look at.
+    """
 
     def __init__(self, space: Any, n: int):
         """Look at those of `n` environments of `space`."""
         self._space, self._n = space, n
-        # A product with zeros is the fastest way to see NaN and infinity, which stay in it.
-        self._zeros = [_zeros(part, n) for part in tree.leaves(space_tree(space))]
-        self._any = any(zeros is not None for zeros in self._zeros)
+        zeros = [_zeros(part, n) for part in tree.leaves(space_tree(space))]
+        self._zeros = [(i, own) for i, own in enumerate(zeros) if own is not None]
+        self.any = bool(self._zeros)
 
     def __call__(self, observation: Tree) -> None:
         """Look at observations.
 
         Raises:
-            EnvironmentFault: one is NaN, or not of the shape that its space has.
+            EnvironmentFaultError: one is NaN, or not of the shape that its space has.
         """
-        if not self._any:
-            return
-        for part, zeros in zip(tree.leaves(observation), self._zeros, strict=True):
-            if zeros is not None and (part.size != zeros.size or part.reshape(-1).dot(zeros) != 0):
+        parts = [observation] if type(observation) is np.ndarray else tree.leaves(observation)
+        for i, zeros in self._zeros:
+            # The product is NaN where one of the numbers is NaN or infinite: the fastest way to see that.
+            if parts[i].shape != zeros.shape or vdot(parts[i], zeros) != 0:
                 self._look_closely(observation)
 
     def _look_closely(self, observation: Tree) -> None:
@@ -139,5 +144,6 @@ class Numbers:
 
 
 def _zeros(part: Any, n: int) -> Any:
+    """Return zeros in place of `n` values of a space, or None where none of them can be NaN."""
     floats = isinstance(part, spaces.Box) and np.issubdtype(part.dtype, np.floating)
-    return np.zeros(n * int(np.prod(part.shape)), part.dtype) if floats else None
+    return np.zeros((n, *part.shape), part.dtype) if floats and 0 not in part.shape else None

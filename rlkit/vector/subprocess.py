@@ -16,7 +16,7 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import AsyncState, _async_worker
 
-from rlkit.core.types import EnvironmentFault, RunError, State, TimeStep, Tree, UsageError, WorkerError, described
+from rlkit.core.types import EnvironmentFaultError, RunError, State, TimeStep, Tree, UsageError, WorkerError, described
 from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
 from rlkit.vector.vector import VectorEnvironment
 
@@ -166,7 +166,7 @@ class _Reports:
         index, kind, error, trace = report
         known = issubclass(kind, (RunError, UsageError))
         says = str(error) if known else f"the environment raised {described(error)}"
-        sent = next((one for one in (EnvironmentFault, UsageError) if issubclass(kind, one)), WorkerError)
+        sent = next((one for one in (EnvironmentFaultError, UsageError) if issubclass(kind, one)), WorkerError)
         self._queue.put((index, sent, says, trace))
 
 

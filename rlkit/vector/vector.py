@@ -27,7 +27,7 @@ from rlkit.vector.first_steps import FirstVectorSteps
 from rlkit.vector.manners import close_quietly
 from rlkit.vector.raw_rewards import tapped_vector
 from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
-from rlkit.vector.results import Numbers, of_reset, of_step, putter
+from rlkit.vector.results import Numbers, of_step, putter
 
 States = Callable[[Any], Array]
 """Returns the states of simulators; see `rlkit.core.types.TimeStep`."""
@@ -126,14 +126,15 @@ class SerialEnvironment:
             if lasts[i]:
                 if observation is reached:
                     observation, fresh = tree.copy(reached), list(infos)
-                shown, fresh[i] = of_reset(env.env.reset())
+                shown, fresh[i] = env.begin()
                 put(observation, i, shown)
             elif observation is not reached:
                 put(observation, i, shown)
                 fresh[i] = infos[i]
-        self._look_at(reached)
-        if observation is not reached:
-            self._look_at(observation)
+        if self._look_at.any:
+            self._look_at(reached)
+            if observation is not reached:
+                self._look_at(observation)
         return timestep(
             observation,
             _numbers(rewards),

@@ -181,11 +181,15 @@ def alive(pid: int) -> bool:
     return False
 
 
+def signalled(number: int) -> None:
+    os.kill(os.getpid(), number)
+    time.sleep(5)
+
+
 def test_what_comes_after_a_run_is_interrupted_at_once() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Interrupted, match="SIGTERM"), signals.interrupted_at_once():
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(5)
+        signalled(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -195,8 +199,7 @@ def test_a_second_sigterm_changes_nothing_and_a_second_ctrl_c_ends_it() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
         assert interrupted() == "SIGTERM"
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(5)
+            signalled(signal.SIGINT)
 
 
 def test_a_late_step_that_does_not_return_is_left_and_other_work_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
