@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.core import tree
-from rlkit.core.loop import interact
+from rlkit.core.loop import FIX, interact
 from rlkit.core.random_actions import random_action
 from rlkit.core.statistics import EvaluationEpisode
 from rlkit.core.types import (
@@ -83,7 +83,7 @@ def _round(
     returns = np.zeros(env.num_envs)
     lengths = np.zeros(env.num_envs, int)
     capped = np.zeros(env.num_envs, bool)
-    for transition in interact(actor, env, explore=False, rng=rng, reset_seeds=lambda _: seeds, remedy="fix it"):
+    for transition in interact(actor, env, explore=False, rng=rng, reset_seeds=lambda _: seeds, remedy=FIX):
         if (reason := interrupted()) is not None:
             raise Interrupted(reason)
         active = playing & transition.valid

@@ -29,7 +29,10 @@ from rlkit.core.types import (
 
 T = TypeVar("T")
 
-RESUME = "fix it, then resume from the last checkpoint with resume="
+FIX = "fix it"
+"""What to do when an environment fails."""
+
+RESUME = f"{FIX}, then resume from the last checkpoint with resume="
 """What to do when an environment fails while a run trains."""
 
 ResetSeeds = Callable[[int], list[int]]
@@ -134,7 +137,7 @@ class Interaction(Iterator[Transition]):
             cause, what = error, str(error)
         except BaseException as error:
             cause, what = error, f"the environment raised {described(error)}"
-        remedy = self._remedy if self.steps else "fix it"
+        remedy = self._remedy if self.steps else FIX
         raise RunError(f"{' '.join(what.split())} (after step {self.steps}); {remedy}") from cause
 
     def _truncate(self, after: TimeStep) -> TimeStep:

@@ -100,7 +100,7 @@ def make_single(
     Where ``env._target_`` makes vector environments, it is one of those, of `num_envs`.
     """
     context = _environment_context(config, num_envs, filmed=render_mode is not None)
-    with in_one_line("the environment"):
+    with in_one_line("the environment"), unchanged():
         env = build(config.env, _with_mode(context, render_mode), "env")
         return env if isinstance(env, VectorEnv) else _wrappers(config.preprocess)(env)
 

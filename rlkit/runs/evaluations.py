@@ -15,7 +15,7 @@ from rlkit.config.schemas import Video
 from rlkit.core.callback import Callback
 from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import evaluate, never
-from rlkit.core.loop import RESUME
+from rlkit.core.loop import FIX, RESUME
 from rlkit.core.seeding import Seeds
 from rlkit.core.statistics import EvaluationEpisode, EvaluationResult
 from rlkit.core.types import Agent, RunError, State, UsageError
@@ -95,9 +95,12 @@ class Evaluations:
         target = self._videos / f"step-{step:09d}.mp4" if self._config.video is Video.eval else None
         try:
             episodes = evaluate_agent(self._config, self._agent, self._seeds, step, target, interrupted)
-        except UsageError as error:
-            # The training's environment is fine: its run is worth keeping.
-            raise RunError(f"the evaluation at step {step:,} failed: {error}; {RESUME}") from error
+        except (UsageError, RunError) as error:
+            if isinstance(error, RunError) and not str(error).endswith(FIX):
+                raise
+            # The training's environment is fine, and its run is kept.
+            said = str(error).removesuffix(f"; {FIX}")
+            raise RunError(f"the evaluation at step {step:,} failed: {said}; {RESUME}") from error
         evaluation = EvaluationResult(step, episodes, final)
         reason = notify(self._callbacks, Callback.evaluation, evaluation)
         if target is not None:

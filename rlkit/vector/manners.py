@@ -53,7 +53,8 @@ def _raising() -> dict[str, str]:
 
 
 def _raise_only(raising: dict[str, str]) -> None:
-    np.seterr(**{**dict.fromkeys(_raising(), "warn"), **raising})
+    usual = {name: "ignore" if name == "under" else "warn" for name in _raising()}
+    np.seterr(**{**usual, **raising})  # type: ignore[arg-type]
 
 
 def _torch_settings() -> Any:

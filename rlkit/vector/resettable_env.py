@@ -28,6 +28,7 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._make = make
         super().__init__(_made(make))
         leave_after_first_steps(self)
+        self.metadata = self.env.metadata or {}
         self._keep_spaces()
         self._put = putter(self.env.observation_space)
         self._room = empty(self.env.observation_space, 1)
@@ -50,18 +51,20 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         return result
 
     def _require_same_spaces(self) -> None:
-        now = self._attributes
-        for name, before in (("observation_space", self._observed), ("action_space", self._acted)):
-            if now.get(name) != before:
+        for name, before in self._spaces.items():
+            now = getattr(self.env.unwrapped, name)
+            if now != before:
                 raise EnvironmentFaultError(
-                    f"{name} was {before} and is {now.get(name)} after a reset; it must stay the same: make it as "
-                    "large as is needed at any time"
+                    f"{name} was {before} and is {now} after a reset; it must stay the same: make it as large as is "
+                    "needed at any time"
                 )
         self._keep_spaces()
 
     def _keep_spaces(self) -> None:
-        """Keep the spaces that the innermost environment has set."""
-        self._attributes = vars(self.env.unwrapped)
+        """Keep the spaces of the innermost environment, and what it has set itself: only that can change."""
+        core = self.env.unwrapped
+        self._spaces = {name: getattr(core, name) for name in ("observation_space", "action_space")}
+        self._attributes = vars(core)
         self._observed = self._attributes.get("observation_space")
         self._acted = self._attributes.get("action_space")
 

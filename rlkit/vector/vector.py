@@ -71,11 +71,11 @@ class SerialEnvironment:
                 mask, or one of another length.
         """
         self.envs = [ResettableEnv(make) for make in makes]
-        self.can_resign = bool((self.envs[0].metadata or {}).get("can_resign"))
+        self.can_resign = bool(self.envs[0].metadata.get("can_resign"))
         self.num_envs = len(self.envs)
         self.observation_space = self.envs[0].observation_space
         self.action_space = self.envs[0].action_space
-        self._masks = Masks(self.action_space, self.envs[0].metadata or {}, action_mask=action_mask)
+        self._masks = Masks(self.action_space, self.envs[0].metadata, action_mask=action_mask)
         self.frame_stack = self.envs[0].frame_stack
         self._sent: Tree | None = None
         self._room, self._put = partial(empty, self.observation_space, self.num_envs), putter(self.observation_space)
@@ -398,7 +398,7 @@ def _numbers(rewards: list[Any]) -> Array:
     try:
         sum(rewards)
         numbers = np.array(rewards, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = None
     if numbers is None or numbers.ndim != 1:
         fault = next((fault for reward in rewards if (fault := unusable_reward(reward, "the environment"))), None)
