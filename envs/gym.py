@@ -12,7 +12,7 @@ import gymnasium
 from gymnasium import error
 from gymnasium.vector import VectorEnv
 
-from rlkit.core.types import FromRun, UsageError
+from rlkit.core.types import FromRun, Interrupted, UsageError, described
 
 
 def make(
@@ -57,7 +57,9 @@ def make(
         close = difflib.get_close_matches(id, gymnasium.registry, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]}?" if close else "; `rlkit list gym` shows the registered ones"
         raise UsageError(f"there is no Gymnasium environment {id}{hint}") from problem
-    except Exception as problem:  # an environment's constructor is somebody else's code and can raise anything
+    except (Interrupted, KeyboardInterrupt):
+        raise
+    except BaseException as problem:  # an environment's constructor is somebody else's code and can raise anything
         raise UsageError(_misfit(id, kwargs, problem)) from problem
 
 
@@ -77,11 +79,11 @@ def _by_table(env: gymnasium.Env[Any, Any], num_envs: int) -> VectorEnv[Any, Any
     return FiniteMDPVector(from_gymnasium(env), num_envs, max_steps=limit)
 
 
-def _misfit(id: str, kwargs: Mapping[str, Any], problem: Exception) -> str:
+def _misfit(id: str, kwargs: Mapping[str, Any], problem: BaseException) -> str:
     found = re.search(r"unexpected keyword argument '(\w+)'", str(problem))
     if found is None:
         given = f" with env.kwargs={dict(kwargs)}" if kwargs else ""
-        return f"{id} cannot be made{given}: {type(problem).__name__}: {problem} (RLKIT_TRACEBACK=1 shows where)"
+        return f"{id} cannot be made{given}: {described(problem)} (RLKIT_TRACEBACK=1 shows where)"
     if found[1] == "render_mode":
         return f"{id} takes no render_mode, so it cannot be filmed; set video=none"
     return f"env.kwargs.{found[1]} is not an option of {id}"

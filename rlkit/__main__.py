@@ -2,6 +2,10 @@
 
 import sys
 
-from rlkit.cli.main import main
+try:
+    from rlkit.cli.main import main
 
-sys.exit(main())
+    status = main()
+except KeyboardInterrupt:
+    status = 130  # before `main` could say so
+sys.exit(status)

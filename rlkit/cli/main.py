@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib import import_module
+from typing import Any
 
 VERBS = {
     "train": "train an agent in an environment (the default: DQN on CartPole)",
@@ -43,18 +45,61 @@ examples
 rlkit <verb> --help shows a verb's keys and what each group offers; rlkit --version the version."""
 
 
+THREADS_MAY_TAKE = 5.0
+"""Seconds in which threads that an environment has left running may end after a command."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line; return its status: 0, 1 for a failure, 2 for a mistake in the command."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    """Run a command line; return its status: 0, 1 for a failure, 2 for a mistake in the command.
+
+    Without `argv`, it is that of this process, which is over afterwards.
+    """
     try:
-        status = _run(arguments)
+        status = _run(sys.argv[1:], _quits_at_once) if argv is None else _run(list(argv), nullcontext)
+    except KeyboardInterrupt:
+        status = _complain("interrupted", 130)
     except BrokenPipeError:
         status = 0  # the reader of the pipe has closed it, as head does
     _flush()
+    if argv is None:
+        _leave(status)
     return status
 
 
-def _run(arguments: list[str]) -> int:
+@contextmanager
+def _quits_at_once() -> Iterator[None]:
+    """End the process at Ctrl-C: modules that are being imported would print that as an error, or swallow it."""
+
+    def quit_at_once(number: int, frame: Any) -> None:
+        os.write(2, b"rlkit: interrupted\n")
+        os._exit(130)
+
+    before = signal.signal(signal.SIGINT, quit_at_once)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _leave(status: int) -> None:
+    """Let neither a late Ctrl-C nor threads that were left running spoil the end of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if "threading" in sys.modules:
+        import threading
+
+        left = [thread for thread in threading.enumerate() if not thread.daemon]
+        if left[1:]:
+            threading.Thread(target=_give_up, args=(status, left[1].name), daemon=True).start()
+
+
+def _give_up(status: int, name: str) -> None:
+    import time
+
+    time.sleep(THREADS_MAY_TAKE)
+    os._exit(_complain(f"the thread {name} was left running and does not end: the process ends without it", status))
+
+
+def _run(arguments: list[str], starting: Callable[[], AbstractContextManager[None]]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP)
         return 0 if arguments else 2
@@ -71,23 +116,26 @@ def _run(arguments: list[str]) -> int:
 
         print(describe(verb))
         return 0
-    return _guarded(verb, rest)
+    return _guarded(verb, rest, starting)
 
 
-def _guarded(verb: str, rest: list[str]) -> int:
+def _guarded(verb: str, rest: list[str], starting: Callable[[], AbstractContextManager[None]]) -> int:
+    with starting():
+        try:
+            from rlkit.core.resources import prepare_torch
+            from rlkit.core.types import Interrupted, RunError, UsageError
+        except ImportError as error:
+            package = (error.name or "numpy").partition(".")[0]
+            return _complain(f"{error}; rlkit needs it: pip install --force-reinstall {package}", 1)
+        prepare_torch()
     try:
-        from rlkit.core.resources import prepare_torch
-        from rlkit.core.types import RunError, UsageError
-    except ImportError as error:
-        package = (error.name or "numpy").partition(".")[0]
-        return _complain(f"{error}; rlkit needs it: pip install --force-reinstall {package}", 1)
-    prepare_torch()
-    try:
-        return int(import_module(f"rlkit.cli.verbs.{verb}").main(rest))
-    except KeyboardInterrupt:
-        return _complain("interrupted", 130)
+        with starting():
+            run = import_module(f"rlkit.cli.verbs.{verb}").main
+        return int(run(rest))
     except BrokenPipeError:
         return 0  # the reader of the pipe has closed it
+    except Interrupted as reason:
+        return _complain("interrupted", 128 + signal.Signals[str(reason)])
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
     except Exception as error:  # one line for the user, the traceback on request

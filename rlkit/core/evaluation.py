@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from rlkit.core import tree
-from rlkit.core.loop import interact
+from rlkit.core.loop import FIX, interact
 from rlkit.core.random_actions import random_action
 from rlkit.core.statistics import EvaluationEpisode
-from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Tree, UsageError, require_probability
+from rlkit.core.types import (
+    Actor,
+    Array,
+    Environment,
+    Interrupted,
+    Memory,
+    TimeStep,
+    Tree,
+    UsageError,
+    require_probability,
+)
+
+
+def never() -> None:
+    """Return no reason to stop."""
 
 
 def evaluate(
@@ -23,6 +38,7 @@ def evaluate(
     episode_seeds: list[int],
     epsilon: float = 0.0,
     sample: bool = False,
+    interrupted: Callable[[], str | None] = never,
 ) -> list[EvaluationEpisode]:
     """Play whole greedy episodes and return them in the order of their seeds.
 
@@ -38,16 +54,19 @@ def evaluate(
         episode_seeds: one for each episode.
         epsilon: probability of an action drawn uniformly from the action space.
         sample: draw the other actions from the agent's policy.
+        interrupted: returns the signal that asks to stop, or None.
 
     Raises:
         UsageError: as in `with_epsilon`.
+        RunError: the environments failed.
+        Interrupted: a signal asks to stop.
     """
     actor = with_epsilon(agent, env.action_space, epsilon, sample=sample)
     results: list[EvaluationEpisode] = []
     for start in range(0, episodes, env.num_envs):
         seeds = [episode_seeds[(start + i) % episodes] for i in range(env.num_envs)]
         counting = min(env.num_envs, episodes - start)
-        results += _round(actor, env, seeds, counting, max_steps, rng)
+        results += _round(actor, env, seeds, counting, max_steps, rng, interrupted)
     return results
 
 
@@ -58,12 +77,15 @@ def _round(
     counting: int,
     max_steps: int,
     rng: np.random.Generator,
+    interrupted: Callable[[], str | None],
 ) -> list[EvaluationEpisode]:
     playing = np.arange(env.num_envs) < counting
     returns = np.zeros(env.num_envs)
     lengths = np.zeros(env.num_envs, int)
     capped = np.zeros(env.num_envs, bool)
-    for transition in interact(actor, env, explore=False, rng=rng, reset_seeds=lambda _: seeds):
+    for transition in interact(actor, env, explore=False, rng=rng, reset_seeds=lambda _: seeds, remedy=FIX):
+        if (reason := interrupted()) is not None:
+            raise Interrupted(reason)
         active = playing & transition.valid
         returns[active] += transition.info.raw_reward[active]
         lengths += active

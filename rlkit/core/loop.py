@@ -13,6 +13,7 @@ from rlkit.core.types import (
     Actor,
     Agent,
     Environment,
+    Interrupted,
     Memory,
     Metrics,
     RunError,
@@ -23,9 +24,16 @@ from rlkit.core.types import (
     Tree,
     UsageError,
     WorkerError,
+    described,
 )
 
 T = TypeVar("T")
+
+FIX = "fix it"
+"""What to do when an environment fails."""
+
+RESUME = f"{FIX}, then resume from the last checkpoint with resume="
+"""What to do when an environment fails while a run trains."""
 
 ResetSeeds = Callable[[int], list[int]]
 """Returns the seeds [N] of the episodes that start at a given step."""
@@ -55,6 +63,7 @@ class Interaction(Iterator[Transition]):
         rng: np.random.Generator,
         reset_seeds: ResetSeeds,
         truncate_every: int,
+        remedy: str,
     ):
         self._agent = agent
         self._env = env
@@ -62,6 +71,7 @@ class Interaction(Iterator[Transition]):
         self.rng = rng
         self._reset_seeds = reset_seeds
         self._truncate_every = truncate_every
+        self._remedy = remedy
         self._initial = agent.initial_memory(env.num_envs)
         self._memory: Memory = self._initial
         self._timestep: TimeStep | None = None
@@ -78,7 +88,7 @@ class Interaction(Iterator[Transition]):
     def begin(self) -> TimeStep:
         """Return the time step to act on; environments are reset if they have not been yet."""
         if self._timestep is None:
-            self._timestep = self._ask(self._env.reset, self._reset_seeds(0))
+            self._timestep = self.ask(self._env.reset, self._reset_seeds(0))
         return self._timestep
 
     def advance_to(self, timestep: TimeStep, steps: int) -> None:
@@ -89,14 +99,14 @@ class Interaction(Iterator[Transition]):
     def send(self) -> None:
         """Let the agent act and the environments start their step; call `recv` next."""
         self._sent = self._agent.act(self.begin(), self._memory, explore=self._explore, rng=self.rng)
-        self._ask(self._env.send, self._sent[0])
+        self.ask(self._env.send, self._sent[0])
 
     def recv(self) -> Transition:
         """Wait for the step that `send` started."""
         assert self._timestep is not None
         assert self._sent is not None
         now, (action, memory) = self._timestep, self._sent
-        after = self._ask(lambda _: self._env.recv(), None)
+        after = self.ask(lambda _: self._env.recv(), None)
         before, self.steps = self.steps, self.steps + int(np.count_nonzero(after.valid))
         self.at_truncation = crossed(before, self.steps, self._truncate_every)
         if self.at_truncation:
@@ -106,29 +116,33 @@ class Interaction(Iterator[Transition]):
         self._timestep, self._sent = after, None
         return _transition(now, action, memory, after)
 
-    def _ask(self, method: Callable[[Any], T], argument: Any) -> T:
+    def ask(self, method: Callable[[Any], T], argument: Any) -> T:
+        """Call a method of the environments, whose code may be a user's and can raise anything, or leave the process.
+
+        Raises:
+            RunError: it did.
+            UsageError: what it returned, or was given, does not fit, and nothing was played yet: the settings or the
+                environment are wrong, not the run.
+        """
         cause: BaseException
         try:
             return method(argument)
         except WorkerError as error:
             cause, what = error, str(error)
-        except RunError:
+        except (RunError, Interrupted, KeyboardInterrupt):
             raise
         except UsageError as error:
             if self.steps == 0:
-                raise  # Nothing was played yet: the settings are wrong, not the run.
+                raise
             cause, what = error, str(error)
-        except (Exception, SystemExit) as error:
-            # The environment may be a user's code and can raise anything, and leave the process.
-            cause, what = error, f"the environment raised {type(error).__name__}: {error}"
-        raise RunError(
-            f"{' '.join(what.split())} (after step {self.steps}); "
-            "fix it, then resume from the last checkpoint with resume="
-        ) from cause
+        except BaseException as error:
+            cause, what = error, f"the environment raised {described(error)}"
+        remedy = self._remedy if self.steps else FIX
+        raise RunError(f"{' '.join(what.split())} (after step {self.steps}); {remedy}") from cause
 
     def _truncate(self, after: TimeStep) -> TimeStep:
         """End every episode as truncated and start new ones, seeded by the step."""
-        fresh = self._ask(self._env.restart, self._reset_seeds(self.steps))
+        fresh = self.ask(self._env.restart, self._reset_seeds(self.steps))
         # A game whose lost life ended an episode in this step is truncated too.
         truncated = after.valid & ~after.info.game_over
         return after._replace(
@@ -158,7 +172,7 @@ class Interaction(Iterator[Transition]):
             return
         self._timestep = timestep_from_state(state["timestep"])._replace(state=self._env.states)
         if state["env"] is None:
-            fresh = self._ask(self._env.restart, self._reset_seeds(self.steps)).observation
+            fresh = self.ask(self._env.restart, self._reset_seeds(self.steps)).observation
             self.reproduced = tree.equal(fresh, self._timestep.observation)
             self._timestep = self._timestep._replace(observation=fresh)
         else:
@@ -174,6 +188,7 @@ def interact(
     rng: np.random.Generator,
     reset_seeds: ResetSeeds | None = None,
     truncate_every: int = 0,
+    remedy: str = RESUME,
 ) -> Interaction:
     """Return the endless stream of transitions of `agent` in `env`, which training, evaluation and videos consume.
 
@@ -186,19 +201,21 @@ def interact(
             drawn from `rng`, which is for streams that are never resumed.
         truncate_every: for environments whose state cannot be read, truncate all episodes and start new ones whenever
             the number of decisions crosses a multiple of this; 0: never.
+        remedy: what errors of the environments advise.
     """
 
     def drawn(step: int) -> list[int]:
         return rng.integers(2**31, size=env.num_envs).tolist()  # type: ignore[no-any-return]
 
+    seeds = reset_seeds or drawn
     return Interaction(
-        agent, env, explore=explore, rng=rng, reset_seeds=reset_seeds or drawn, truncate_every=truncate_every
+        agent, env, explore=explore, rng=rng, reset_seeds=seeds, truncate_every=truncate_every, remedy=remedy
     )
 
 
 def refuse_odd_reward(line: str) -> None:
     """Raise a `RunError` with `line` and the remedy."""
-    raise RunError(f"{line}: fix it, then resume from the last checkpoint with resume=")
+    raise RunError(f"{line}: {RESUME}")
 
 
 def _look_at_rewards(transition: Transition, steps: int, on_odd_reward: Callable[[str], None]) -> None:

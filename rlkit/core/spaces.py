@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.core import tree
-from rlkit.core.types import Array, Tree, UsageError
+from rlkit.core.types import Array, EnvironmentFaultError, Tree, UsageError
 
 ARRAY_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
@@ -196,10 +196,23 @@ def as_arrays(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
 
     Raises:
         UsageError: the action space or the observation space is not a tree of arrays.
+        EnvironmentFaultError: one of them is no space.
     """
+    for name in ("observation_space", "action_space"):
+        require_space(name, getattr(env, name, None))
     if not is_tree_of_arrays(env.action_space):
         raise _refusal("actions", env.action_space, "TransformAction")
     return _array_observations(_array_actions(env))
+
+
+def require_space(name: str, space: Any) -> None:
+    """Check that `space`, the `name` of an environment, is a space.
+
+    Raises:
+        EnvironmentFaultError: it is not.
+    """
+    if not isinstance(space, spaces.Space):
+        raise EnvironmentFaultError(f"{name} is {space!r}; it must be a space of gymnasium.spaces")
 
 
 def _refusal(what: str, space: Any, wrapper: str) -> UsageError:
@@ -221,7 +234,7 @@ def _array_actions(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
 def _array_observations(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     space = env.observation_space
     if not is_tree_of_arrays(space):
-        if space.is_np_flattenable:
+        if space.is_np_flattenable and spaces.flatdim(space):
             return gymnasium.wrappers.FlattenObservation(env)
         raise _refusal("observations", space, "TransformObservation")
     if isinstance(space, spaces.Tuple) and all(isinstance(part, spaces.Discrete) for part in space):

@@ -45,6 +45,24 @@ class RunError(Exception):
     """Something failed at run time: one line with the rule, the value and the remedy (status 1)."""
 
 
+class EnvironmentFaultError(UsageError):
+    """What an environment returned breaks Gymnasium's contract; `rlkit check` looks at all of it."""
+
+
+class Interrupted(BaseException):
+    """A signal asks to stop, and its argument is the signal's name."""
+
+
+def described(error: BaseException) -> str:
+    """Return the type and the text of somebody else's exception, in one line that can be printed anywhere."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # its own __str__ fails
+        text = ""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return f"{type(error).__name__}{f': {shown}' if shown else ''}"
+
+
 class WorkerError(RunError):
     """An environment failed in a worker process: its exception as text, which can always be sent between processes."""
 

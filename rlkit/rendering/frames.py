@@ -18,13 +18,13 @@ GAP = 8
 
 
 def check_frame(frame: Array) -> Array:
-    """Return `frame` if it is [H, W, 3] uint8.
+    """Return `frame` if it is [H, W, 3] uint8, of two pixels at least each way.
 
     Raises:
         RunError: it is not.
     """
     frame = np.asarray(frame)
-    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or min(frame.shape[:2]) < 2:
         raise RunError(
             f"render() returned {frame.dtype} {list(frame.shape)}; a frame is [height, width, 3] uint8: "
             "build the environment with render_mode='rgb_array' (a run does where the constructor has "

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium
+import numpy as np
 
 from rlkit.core.resources import has_display
-from rlkit.core.types import Array, require_least
+from rlkit.core.types import Array, Interrupted, RunError, UsageError, described, require_least
 from rlkit.rendering.video import DEFAULT_FPS, Tile, VideoWriter
 from rlkit.vector.raw_rewards import with_raw_rewards
 
@@ -107,8 +109,13 @@ class RenderWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._callback(RenderedFrame(self._render, first, self._fps, caption))
 
     def _render(self) -> Array:
-        with headless():
-            return self.env.render()  # type: ignore[return-value]
+        try:
+            with headless():
+                return self.env.render()  # type: ignore[return-value]
+        except (UsageError, RunError, Interrupted, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise RunError(f"render() raised {described(error)}; fix it, or set video=none") from error
 
 
 @contextmanager
@@ -236,5 +243,7 @@ class EachEpisode:
 
 
 def frames_per_second(metadata: dict[str, Any] | None) -> int:
-    """Return an environment's own frame rate, or `DEFAULT_FPS`."""
-    return int((metadata or {}).get("render_fps") or DEFAULT_FPS)
+    """Return an environment's own frame rate, or `DEFAULT_FPS` where that is no positive number."""
+    rate = (metadata or {}).get("render_fps")
+    known = isinstance(rate, (int, float, np.integer, np.floating)) and isfinite(rate) and rate > 0
+    return max(1, int(rate)) if known else DEFAULT_FPS

@@ -17,7 +17,7 @@ from rlkit.config.run_config import AgentConfig, EnvironmentConfig, TrainRunConf
 from rlkit.config.schemas import InnerLoop, Vectorization
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Environment, UsageError
-from rlkit.vector.manners import close_quietly, same_directory
+from rlkit.vector.manners import close_quietly, in_one_line, unchanged
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def make_environment(
     modes = ["rgb_array" if index < len(frame_callbacks) else render_mode for index in range(num_envs)]
     context = _environment_context(config, num_envs, filmed=modes[0] is not None)
     make_env = prepare(config.env, context, "env")
-    with same_directory():
+    with in_one_line("the environment"), unchanged():
         first = make_env(_with_mode(context, modes[0]))
     if isinstance(first, VectorEnv):
         return _native(config, make_env, first, frame_callbacks)
@@ -100,8 +100,9 @@ def make_single(
     Where ``env._target_`` makes vector environments, it is one of those, of `num_envs`.
     """
     context = _environment_context(config, num_envs, filmed=render_mode is not None)
-    env = build(config.env, _with_mode(context, render_mode), "env")
-    return env if isinstance(env, VectorEnv) else _wrappers(config.preprocess)(env)
+    with in_one_line("the environment"), unchanged():
+        env = build(config.env, _with_mode(context, render_mode), "env")
+        return env if isinstance(env, VectorEnv) else _wrappers(config.preprocess)(env)
 
 
 def _environment_context(config: EnvironmentConfig, num_envs: int, *, filmed: bool) -> Context:

@@ -14,13 +14,15 @@ from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.schemas import Video
 from rlkit.core.callback import Callback
 from rlkit.core.checkpoint import Store
-from rlkit.core.evaluation import evaluate
+from rlkit.core.evaluation import evaluate, never
+from rlkit.core.loop import FIX, RESUME
 from rlkit.core.seeding import Seeds
 from rlkit.core.statistics import EvaluationEpisode, EvaluationResult
-from rlkit.core.types import Agent, State
+from rlkit.core.types import Agent, RunError, State, UsageError
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, notify
 from rlkit.runs.compatibility import without_replay
+from rlkit.vector.manners import unchanged
 
 if TYPE_CHECKING:
     from rlkit.rendering.render_wrapper import FrameCallback
@@ -78,13 +80,27 @@ class Evaluations:
         """The mean return of the best evaluation so far."""
         return float(self.best["score"])
 
-    def evaluate(self, step: int, *, final: bool = False) -> str | None:
+    def evaluate(self, step: int, interrupted: Callable[[], str | None], *, final: bool = False) -> str | None:
         """Evaluate the agent, and return a reason to stop the run, or None.
 
-        `final`: at the end of the run, outside of the schedule; there is nothing left to stop.
+        Args:
+            step: the run's.
+            interrupted: returns the signal that asks to stop, or None.
+            final: at the end of the run, outside of the schedule; there is nothing left to stop.
+
+        Raises:
+            RunError: the environment failed.
+            Interrupted: a signal asks to stop; nothing has changed.
         """
         target = self._videos / f"step-{step:09d}.mp4" if self._config.video is Video.eval else None
-        episodes = evaluate_agent(self._config, self._agent, self._seeds, step, target)
+        try:
+            episodes = evaluate_agent(self._config, self._agent, self._seeds, step, target, interrupted)
+        except (UsageError, RunError) as error:
+            if isinstance(error, RunError) and not str(error).endswith(FIX):
+                raise
+            # The training's environment is fine, and its run is kept.
+            said = str(error).removesuffix(f"; {FIX}")
+            raise RunError(f"the evaluation at step {step:,} failed: {said}; {RESUME}") from error
         evaluation = EvaluationResult(step, episodes, final)
         reason = notify(self._callbacks, Callback.evaluation, evaluation)
         if target is not None:
@@ -115,11 +131,16 @@ class Evaluations:
 
 
 def evaluate_agent(
-    config: TrainRunConfig, agent: Agent, seeds: Seeds, step: int, video_path: Path | None = None
+    config: TrainRunConfig,
+    agent: Agent,
+    seeds: Seeds,
+    step: int,
+    video_path: Path | None = None,
+    interrupted: Callable[[], str | None] = never,
 ) -> list[EvaluationEpisode]:
     """Play `eval.episodes` greedy episodes in fresh environments, all randomness derived from (seed, `step`).
 
-    The first episode is recorded to `video_path`, unless that is None.
+    The first episode is recorded to `video_path`, unless that is None. Errors as in `rlkit.core.evaluation.evaluate`.
     """
     settings = config.eval
     num_envs = min(settings.num_envs, settings.episodes)
@@ -133,15 +154,17 @@ def evaluate_agent(
             config.environment.for_evaluation(), num_envs=num_envs, frame_callbacks=frame_callbacks
         )
         try:
-            return evaluate(
-                agent,
-                env,
-                episodes=settings.episodes,
-                max_steps=settings.max_steps,
-                rng=seeds.generator("evaluation actions", step),
-                episode_seeds=seeds.integers("evaluation episodes", step, size=settings.episodes),
-                epsilon=settings.epsilon,
-                sample=settings.sample,
-            )
+            with unchanged():
+                return evaluate(
+                    agent,
+                    env,
+                    episodes=settings.episodes,
+                    max_steps=settings.max_steps,
+                    rng=seeds.generator("evaluation actions", step),
+                    episode_seeds=seeds.integers("evaluation episodes", step, size=settings.episodes),
+                    epsilon=settings.epsilon,
+                    sample=settings.sample,
+                    interrupted=interrupted,
+                )
         finally:
             env.close()

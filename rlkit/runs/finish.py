@@ -96,7 +96,8 @@ def _summary(run: Run, session: Training) -> list[str]:
         lines.append(f"map: {run.directory / 'map.png'}")
     if session.interrupted:
         if session.resumes_at < session.steps:
-            lines.append(f"the environment's state cannot be read: it goes on from step {session.resumes_at:,}")
+            why = "a step did not end" if session.stuck else "the environment's state cannot be read"
+            lines.append(f"{why}: it goes on from step {session.resumes_at:,}")
         lines.append(f"resume: rlkit train {quote(f'resume={run.directory}')}")
     else:
         word = quote(f"run={run.directory}")

@@ -48,6 +48,6 @@ def traceback_kept(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception:
-        with suppress(OSError), path.open("a") as file:
+        with suppress(OSError), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(traceback.format_exc())
         raise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,14 @@ from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import with_epsilon
 from rlkit.core.resources import keep_freed_memory
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import Environment, Metrics
+from rlkit.core.types import Environment, EnvironmentFaultError, Metrics
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, ending, joined, notify
 from rlkit.runs.folder import CHECKPOINTS, identity, locked, training_values, write_folder
 from rlkit.runs.request import traceback_kept
-from rlkit.runs.signals import interruptions
+from rlkit.runs.signals import interrupted_at_once, interruptions
 from rlkit.runs.training import Training
+from rlkit.vector.manners import is_opaque
 
 if TYPE_CHECKING:
     from rlkit.rendering.render_wrapper import EachEpisode
@@ -68,6 +70,7 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
     with ExitStack() as stack:
         stack.enter_context(locked(directory))
         stack.enter_context(traceback_kept(directory / "train.log"))
+        stack.enter_context(_pointing_to_check(config))
         interrupted = stack.enter_context(interruptions())
         film = _film(config)
         env = build.make_environment(
@@ -92,7 +95,19 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
         _open(config, callbacks, session, notes)
         session.run(interrupted)
         stopped[0] = session.stopped
-        return _finished(config, session, callbacks)
+        with nullcontext() if session.interrupted else interrupted_at_once():
+            return _finished(config, session, callbacks)
+
+
+@contextmanager
+def _pointing_to_check(config: TrainRunConfig) -> Iterator[None]:
+    """Name the command that examines an environment whose results are not what Gymnasium and its spaces say."""
+    try:
+        yield
+    except EnvironmentFaultError as error:
+        words = [f"env={config.choices.get('env', '…')}"]
+        words += [f"env.id={config.env['id']}"] if "id" in config.env else []
+        raise EnvironmentFaultError(f"{error}; `rlkit check {' '.join(words)}` examines all of it") from error
 
 
 def _finished(config: TrainRunConfig, session: Training, callbacks: Callbacks) -> Run:
@@ -149,7 +164,7 @@ def _session(config: TrainRunConfig, env: Environment, callbacks: Callbacks, not
     agent = build.make_agent(config.agent_config, env, Seeds(config.seed), notes.add, on_epoch, fresh=not begun)
     # What evaluations would refuse is refused now.
     with_epsilon(agent, env.action_space, config.eval.epsilon, sample=config.eval.sample)
-    opaque = _is_opaque(env)
+    opaque = is_opaque(env)
     if opaque and config.checkpoint.every:
         notes.add(f"why it cannot be read: {env.why_opaque()}")
     return Training(config, directory, _videos(config), agent=agent, env=env, callbacks=callbacks, opaque=opaque)
@@ -174,11 +189,6 @@ def _follows_total_steps(node: Any) -> bool:
         return False
     over_run = str(node.get("_target_", "")).endswith(".OverRun") and node.get("steps") is None
     return over_run or node.get("anneal") is True or any(map(_follows_total_steps, node.values()))
-
-
-def _is_opaque(env: Environment) -> bool:
-    env.reset([0] * env.num_envs)
-    return env.get_state() is None
 
 
 def _configure_torch(config: TrainRunConfig) -> None:

@@ -14,12 +14,13 @@ from rlkit.core.checkpoint import CheckpointError, Store
 from rlkit.core.loop import Interaction, crossed, interact, refuse_odd_reward, train
 from rlkit.core.seeding import Seeds
 from rlkit.core.statistics import Averages, Episode, EpisodeTracker
-from rlkit.core.types import Agent, Environment, Metrics, RunError, State, Transition, UsageError
+from rlkit.core.types import Agent, Environment, Interrupted, Metrics, RunError, State, Transition, UsageError
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, Hook, P, implementing, load_states, notify, states
 from rlkit.runs.compatibility import made_for, require_fit
 from rlkit.runs.evaluations import STOP_AT, Evaluations
 from rlkit.runs.folder import CHECKPOINTS
+from rlkit.vector.manners import return_to
 
 TOTAL_EPISODES = "total_episodes was reached"
 ENDED = (
@@ -38,6 +39,7 @@ class Training:
         episodes: training episodes that have ended, without those that a checkpoint truncated.
         stopped: why it ended before `total_steps`, or None.
         interrupted: a signal ended it before its time.
+        stuck: it did so in the middle of a step of the environment, which did not return.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Training:
         self._on_episode = implementing(callbacks, Callback.episode)
         self.opaque = opaque
         self._stream = stream(config, agent, env, opaque=opaque)
+        self._home = Path.cwd()
         self._tracker = EpisodeTracker(env.num_envs)
         self._averages = Averages()
         self._compiled = build.compiled_loop(config, agent, env)
@@ -78,6 +81,8 @@ class Training:
         )
         self.stopped: str | None = None
         self.interrupted = False
+        self.stuck = False
+        self._unfinished: int | None = None
 
     def say(self, line: str) -> None:
         """Show a line to the user."""
@@ -133,27 +138,49 @@ class Training:
 
     def run(self, interrupted: Callable[[], str | None]) -> None:
         """Train until `total_steps` or a reason to stop; `interrupted` returns the signal that asks for it, or None."""
+        try:
+            self._train(interrupted)
+        except Interrupted as reason:
+            # The environment is in the middle of a step: there is nothing to save.
+            self._interrupt(str(reason))
+            self.stuck = True
+
+    def _train(self, interrupted: Callable[[], str | None]) -> None:
         total = self._config.total_steps
         started, before = time.perf_counter(), self.steps
         first = before
-        self._say_if_over(total)
-        for _ in self._strides(0 if self.stopped else total):
-            after = self.steps
-            if crossed(before, after, self._config.log.every):
-                self._log(after, time.perf_counter() - started, after - first)
-            if crossed(before, after, self._config.eval.every):
-                self._evaluate()
-            if self._on_step:
-                self._notify(self._on_step, Callback.step, after)
-            self.stopped = self.stopped or self._enough()
-            if crossed(before, after, self._config.checkpoint.every) and after < total:
+        if self._unfinished is None:
+            self._say_if_over(total)
+        else:
+            self._take_stock(self._unfinished, interrupted)
+            if not self.interrupted:
                 self._save(resumable=True)
-            before = after
+        for _ in self._strides(0 if self.stopped else total):
+            if crossed(before, self.steps, self._config.log.every):
+                self._log(self.steps, time.perf_counter() - started, self.steps - first)
+            self._take_stock(before, interrupted)
+            before = self.steps
             if self.stopped is None and (reason := interrupted()) is not None:
-                self.stopped, self.interrupted = reason, True
+                self._interrupt(reason)
             if self.stopped is not None:
                 break
-        self._finish(first)
+        self._finish(first, interrupted)
+
+    def _take_stock(self, before: int, interrupted: Callable[[], str | None]) -> None:
+        """Do what is due after the steps since `before`; where an evaluation is interrupted, leave it all to resume."""
+        after, config = self.steps, self._config
+        if crossed(before, after, config.eval.every) and not self._evaluate(interrupted):
+            self._unfinished = before
+            return
+        self._unfinished = None
+        if self._on_step:
+            self._notify(self._on_step, Callback.step, after)
+        self.stopped = self.stopped or self._enough()
+        if crossed(before, after, config.checkpoint.every) and after < config.total_steps:
+            self._save(resumable=True)
+
+    def _interrupt(self, reason: str) -> None:
+        self.stopped, self.interrupted = reason, True
 
     def _say_if_over(self, total: int) -> None:
         """Say why a run that is resumed has ended already."""
@@ -170,12 +197,14 @@ class Training:
         reason = notify(callbacks, hook, *arguments, **keywords)
         self.stopped = self.stopped or reason
 
-    def _finish(self, first: int) -> None:
+    def _finish(self, first: int, interrupted: Callable[[], str | None]) -> None:
         """Write the last checkpoint, unless it is written already, or the run was interrupted where it cannot resume.
 
         What is outside of the schedule comes after it, so that a run that resumes from it does not know of this end.
         """
         resumable = not self.opaque or self._stream.at_truncation
+        if self._unfinished is not None and self.steps == first:
+            return  # It was interrupted in the same evaluation again.
         written = self.steps == first or self.steps in self._store.steps()
         if not written and (resumable or not self.interrupted):
             self._save(resumable=resumable)
@@ -184,7 +213,10 @@ class Training:
         if self._config.log.every and (means := self._averages.read()):
             notify(self._callbacks, Callback.metrics, self.steps, means)
         if self._config.eval.every and self.evaluations.last != self.steps:
-            self.evaluations.evaluate(self.steps, final=True)
+            try:
+                self.evaluations.evaluate(self.steps, interrupted, final=True)
+            except Interrupted as reason:
+                self._interrupt(str(reason))
 
     def _strides(self, total: int) -> Iterator[None]:
         """Advance by a step, or by many at once up to the next multiple of a period."""
@@ -238,15 +270,24 @@ class Training:
                 )
 
     def _log(self, step: int, seconds: float, steps: int) -> None:
+        return_to(self._home)
         pace = {f"{CLOCK}seconds": seconds, f"{CLOCK}steps_per_second": steps / max(seconds, 1e-9)}
         self._notify(self._callbacks, Callback.metrics, step, {**self._averages.read(), **pace})
 
-    def _evaluate(self) -> None:
-        reason = self.evaluations.evaluate(self.steps)
+    def _evaluate(self, interrupted: Callable[[], str | None]) -> bool:
+        """Evaluate, and return whether that was not interrupted."""
+        return_to(self._home)
+        try:
+            reason = self.evaluations.evaluate(self.steps, interrupted)
+        except Interrupted as signal:
+            self._interrupt(str(signal))
+            return False
         self._drop_bests()
         self.stopped = STOP_AT if reason == STOP_AT else self.stopped or reason
+        return True
 
     def _save(self, *, resumable: bool) -> None:
+        return_to(self._home)
         self._store.save(self.steps, {**self.state_dict(), "resumable": resumable})
         self._drop_bests()
 
@@ -265,6 +306,7 @@ class Training:
             "best": self.evaluations.best,
             "evaluated": self.evaluations.last,
             "episodes": self.episodes,
+            "unfinished": self._unfinished,
             # Whether a limit of episodes was reached is looked at again.
             "stopped": None if self.interrupted or self.stopped == TOTAL_EPISODES else self.stopped,
             "callbacks": states(self._callbacks),
@@ -282,6 +324,7 @@ class Training:
         self.evaluations.best = dict(state["best"])
         self.evaluations.last = state["evaluated"]
         self.episodes = state["episodes"]
+        self._unfinished = state["unfinished"]
         for name in load_states(self._callbacks, state["callbacks"]):
             self.say(f"{name} is not there any more: its state is left out of further checkpoints")
 

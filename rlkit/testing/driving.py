@@ -20,6 +20,7 @@ from rlkit.core.seeding import Seeds
 from rlkit.core.types import Environment
 from rlkit.testing.rules import freeze, require, require_equal, survived
 from rlkit.vector import contract
+from rlkit.vector.manners import is_opaque
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
 
 MakeEnv = Callable[..., gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]]
@@ -116,12 +117,6 @@ def takes_render_mode(make: MakeEnv) -> bool:
     except ValueError:
         return False
     return "render_mode" in wanted or any(parameter.kind is parameter.VAR_KEYWORD for parameter in wanted.values())
-
-
-def is_opaque(env: Environment) -> bool:
-    """Return whether the state of `env` cannot be read."""
-    env.reset([0] * env.num_envs)
-    return env.get_state() is None
 
 
 def random_stream(env: Environment, seed: int, truncate_every: int) -> Interaction:

@@ -11,7 +11,7 @@ import gymnasium
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
-from rlkit.core.spaces import as_arrays
+from rlkit.core.spaces import as_arrays, require_space
 from rlkit.rendering.frames import check_frame
 from rlkit.testing import vectors
 from rlkit.testing.driving import Driver, EnvironmentStep, MakeEnv, require_contained, require_no, takes_render_mode
@@ -89,8 +89,7 @@ def spaces_are_arrays(case: EnvironmentCase) -> None:
     """The spaces are arrays, or can be made so (`UsageError` otherwise)."""
     with closing(case.make()) as env:
         for name in ("observation_space", "action_space"):
-            space = getattr(env, name, None)
-            require(isinstance(space, spaces.Space), f"{name} is {space!r}; it must be a space of gymnasium.spaces")
+            require_space(name, getattr(env, name, None))
         as_arrays(env)
 
 
@@ -114,6 +113,16 @@ def observations_fit_the_space(case: EnvironmentCase) -> None:
         space = env.observation_space
     for number, step in enumerate(case.trace):
         require_contained(step.observation, space, f"step {number}" if step.action is not None else "reset")
+
+
+def spaces_stay_the_same(case: EnvironmentCase) -> None:
+    """The spaces are the same after resets and steps: agents are built for those of the start."""
+    with closing(case.make()) as env:
+        before = copy.deepcopy((env.observation_space, env.action_space))
+        case.driver(env).play(min(case.steps, 200), seed=case.seed)
+        for name, was in zip(("observation_space", "action_space"), before, strict=True):
+            now = getattr(env, name)
+            require(was == now, f"{name} was {was} and is {now} later; it must stay the same")
 
 
 def rewards_are_finite_numbers(case: EnvironmentCase) -> None:
@@ -213,6 +222,7 @@ def _filmed(driver: Driver, case: EnvironmentCase) -> list[EnvironmentStep]:
 ESSENTIAL = (is_a_new_environment_each_time, spaces_are_arrays, reset_and_step_follow_gymnasium)
 RULES = (
     observations_fit_the_space,
+    spaces_stay_the_same,
     rewards_are_finite_numbers,
     ends_are_booleans,
     observations_stay_as_they_were,

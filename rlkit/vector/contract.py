@@ -35,8 +35,11 @@ def _kinds(value: Any) -> str:
 
 def reward_fault(reward: Any, where: str) -> str | None:
     """Return why `reward` is not a finite number."""
-    if isinstance(reward, (int, float, np.integer, np.floating)) and isfinite(reward):
-        return None
+    try:
+        if isinstance(reward, (int, float, np.integer, np.floating)) and isfinite(reward):
+            return None
+    except OverflowError:  # an int beyond all floats
+        return f"{where} returned an int of {reward.bit_length()} bits as reward; it must be a finite float"
     return f"{where} returned the reward {reward!r} ({_form(reward)}); it must be a finite float"
 
 
@@ -63,10 +66,11 @@ def observation_fault(observation: Any, space: Any, where: str) -> str | None:
         found, wanted = (f"{part.dtype} {list(part.shape)}" for part in (observation, space))
         if found != wanted:
             return f"{where} returned an observation {found}, but its space says {wanted}; make them agree"
-    return None if space.contains(observation) else _outside(observation, space, where)
+    return None if space.contains(observation) else outside(observation, space, where)
 
 
-def _outside(observation: Any, space: Any, where: str) -> str:
+def outside(observation: Any, space: Any, where: str) -> str:
+    """Return that `observation` does not lie in `space`."""
     shown = " ".join(repr(observation).split())
     return f"{where} returned the observation {shown}, outside of {space}; widen the space or fix the observation"
 
@@ -104,14 +108,14 @@ def lossy_observation(observation: Any, space: Any, where: str) -> str | None:
     if not isinstance(space, ARRAY_SPACES):
         return None
     if isinstance(space, spaces.Discrete):
-        return None if space.contains(observation) else _outside(observation, space, where)
+        return None if space.contains(observation) else outside(observation, space, where)
     value = _array(observation)
     if value is None or value.shape != space.shape or not np.can_cast(value.dtype, space.dtype, "same_kind"):
-        return observation_fault(observation, space, where) or _outside(observation, space, where)
+        return observation_fault(observation, space, where) or outside(observation, space, where)
     if isinstance(space, spaces.Box):
         number = np.isnan(value).any() if value.dtype.kind == "f" else False
-        return _outside(observation, space, where) if number else None
-    return None if space.contains(value.astype(space.dtype)) else _outside(observation, space, where)
+        return outside(observation, space, where) if number else None
+    return None if space.contains(value.astype(space.dtype)) else outside(observation, space, where)
 
 
 def _array(observation: Any) -> np.ndarray[Any, Any] | None:
@@ -130,7 +134,7 @@ def beyond_bounds(observation: Any, space: Any, where: str) -> str | None:
     if not isinstance(space, spaces.Box):
         return None
     value = np.asarray(observation, space.dtype)
-    return None if space.contains(value) else _outside(observation, space, where)
+    return None if space.contains(value) else outside(observation, space, where)
 
 
 def unusable_reward(reward: Any, where: str) -> str | None:
@@ -142,9 +146,10 @@ def unusable_reward(reward: Any, where: str) -> str | None:
 
 
 def unusable_end(name: str, value: Any, where: str) -> str | None:
-    """Return why `value`, of `name` terminated or truncated, is not true or false."""
+    """Return why `value`, of `name` terminated or truncated, is not true or false, nor 1 or 0."""
     flag = _array(value)
-    return None if flag is not None and flag.shape == () else end_fault(name, value, where)
+    known = flag is not None and flag.shape == () and flag.dtype.kind in "biuf" and flag in (0, 1)
+    return None if known else end_fault(name, value, where)
 
 
 def rows_fault(observation: Any, space: Any, n: int, where: str) -> str | None:

@@ -10,9 +10,10 @@ import gymnasium
 import numpy as np
 
 from rlkit.core import tree
-from rlkit.core.types import UsageError
+from rlkit.core.types import EnvironmentFaultError
 from rlkit.vector import contract
-from rlkit.vector.manners import same_directory
+from rlkit.vector.manners import unchanged
+from rlkit.vector.results import require
 
 FIRST_STEPS = 10
 """Steps that are looked at, and the resets before and among them."""
@@ -23,7 +24,8 @@ SIGNATURE = "reset must take (*, seed=None, options=None), as gymnasium.Env.rese
 class FirstSteps(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Looks at the first resets and steps, and then leaves the environment, so that it costs nothing any more.
 
-    It stays where the environment changes the working directory of the process, and goes back to it each time.
+    It stays where the environment changes the working directory, or something else of the process that is not its own,
+    and changes that back each time.
     """
 
     only_watches = True
@@ -33,9 +35,10 @@ class FirstSteps(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Wrap `env`; with `values`, observations, rewards and ends are looked at, else only how many there are."""
         super().__init__(env)
         self._values = values
+        self._observations = _Observations()
         self._steps = 0
         self._owner: Any = None
-        self._wanders = False  # changes the working directory, so that it is looked after for good
+        self._wanders = False  # changes what is not its own, so that it is looked after for good
 
     def leave(self, owner: gymnasium.Wrapper[Any, Any, Any, Any]) -> None:
         """Be no layer of `owner`, an outer wrapper, any more after `FIRST_STEPS`."""
@@ -45,43 +48,43 @@ class FirstSteps(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Reset, and look at the result.
 
         Raises:
-            UsageError: it is not as Gymnasium and the spaces say.
+            EnvironmentFaultError: it is not as Gymnasium and the spaces say.
         """
         try:
             result = self._staying(self.env.reset, **keys)
         except TypeError as error:
             if "unexpected keyword" not in str(error):
                 raise
-            raise UsageError(f"{error}; {SIGNATURE}") from error
-        _require(contract.reset_fault(result))
+            raise EnvironmentFaultError(f"{error}; {SIGNATURE}") from error
+        require(contract.reset_fault(result))
         if self._values:
-            _look_at(result[0], self.env.observation_space, "reset")
+            self._observations.look_at(result[0], self.env.observation_space, "reset")
         return result
 
     def step(self, action: Any) -> Any:
         """Step, and look at the result.
 
         Raises:
-            UsageError: it is not as Gymnasium and the spaces say.
+            EnvironmentFaultError: it is not as Gymnasium and the spaces say.
         """
         self._steps += 1
         result = self._staying(self.env.step, action)
-        _require(contract.step_fault(result))
+        require(contract.step_fault(result))
         if self._values:
             where = f"step {self._steps}"
-            _look_at(result[0], self.env.observation_space, where)
-            _require(contract.unusable_reward(result[1], where))
-            _require(contract.unusable_end("terminated", result[2], where))
-            _require(contract.unusable_end("truncated", result[3], where))
+            self._observations.look_at(result[0], self.env.observation_space, where)
+            require(contract.unusable_reward(result[1], where))
+            require(contract.unusable_end("terminated", result[2], where))
+            require(contract.unusable_end("truncated", result[3], where))
         if self._steps >= FIRST_STEPS and self._owner is not None and not self._wanders:
             self._remove()
         return result
 
     def _staying(self, method: Callable[..., Any], *arguments: Any, **keys: Any) -> Any:
-        """Call a method, and go back to the working directory that it left."""
-        with same_directory() as moved:
+        """Call a method, and change back what is not its own to change."""
+        with unchanged() as changed:
             result = method(*arguments, **keys)
-        self._wanders = self._wanders or bool(moved)
+        self._wanders = self._wanders or bool(changed)
         return result
 
     def _remove(self) -> None:
@@ -93,20 +96,18 @@ class FirstSteps(gymnasium.Wrapper[Any, Any, Any, Any]):
             layer = layer.env
 
 
-def _look_at(observation: Any, space: Any, where: str) -> None:
-    _require(contract.lossy_observation(observation, space, where))
-    _warn(contract.beyond_bounds(observation, space, where))
+class _Observations:
+    """Refuses observations that arrays would not hold, and warns once of those beyond their bounds."""
 
+    def __init__(self) -> None:
+        self._warned = False
 
-def _require(fault: str | None) -> None:
-    if fault is not None:
-        raise UsageError(fault)
-
-
-def _warn(fault: str | None) -> None:
-    if fault is not None:
-        # The same line for all, so that Python shows it once.
-        warnings.warn(fault, stacklevel=2)
+    def look_at(self, observation: Any, space: Any, where: str) -> None:
+        require(contract.lossy_observation(observation, space, where))
+        fault = None if self._warned else contract.beyond_bounds(observation, space, where)
+        if fault is not None:
+            self._warned = True
+            warnings.warn(fault, stacklevel=2)
 
 
 def watch_form(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
@@ -136,15 +137,16 @@ class FirstVectorSteps:
         """Look at the results of `num_envs` environments with the single observation space `space`."""
         self._space, self._n = space, num_envs
         self._steps = 0
+        self._observations = _Observations()
 
     def reset(self, result: Any) -> None:
         """Look at the result of a reset.
 
         Raises:
-            UsageError: it is not as Gymnasium and the spaces say.
+            EnvironmentFaultError: it is not as Gymnasium and the spaces say.
         """
         if self._steps < FIRST_STEPS:
-            _require(contract.reset_fault(result))
+            require(contract.reset_fault(result))
             self._look_at(result[0], "reset")
 
     def step(self, result: Any) -> None:
@@ -153,14 +155,14 @@ class FirstVectorSteps:
             return
         self._steps += 1
         where = f"step {self._steps}"
-        _require(contract.step_fault(result))
+        require(contract.step_fault(result))
         self._look_at(result[0], where)
         for name, value in zip(("reward", "terminated", "truncated"), result[1:4], strict=True):
             # What is not finite is found in every step.
             known = np.nan_to_num(value) if name == "reward" and np.asarray(value).dtype.kind == "f" else value
-            _require(contract.column_fault(name, known, self._n, where))
+            require(contract.column_fault(name, known, self._n, where))
 
     def _look_at(self, observation: Any, where: str) -> None:
-        _require(contract.rows_fault(observation, self._space, self._n, where))
+        require(contract.rows_fault(observation, self._space, self._n, where))
         for i in range(self._n):
-            _look_at(tree.take(observation, i), self._space, f"{where}, environment {i}")
+            self._observations.look_at(tree.take(observation, i), self._space, f"{where}, environment {i}")

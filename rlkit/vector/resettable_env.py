@@ -6,14 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium
+import numpy as np
 
-from rlkit.core.spaces import as_arrays
-from rlkit.core.types import State
+from rlkit.core import tree
+from rlkit.core.spaces import as_arrays, empty
+from rlkit.core.types import EnvironmentFaultError, State
 from rlkit.vector import snapshot
 from rlkit.vector.first_steps import FirstSteps, leave_after_first_steps, watch_form
 from rlkit.vector.frame_stack import frame_stack
-from rlkit.vector.manners import close_quietly, same_directory
+from rlkit.vector.manners import close_quietly, in_one_line, unchanged
 from rlkit.vector.raw_rewards import as_number, with_raw_rewards
+from rlkit.vector.results import of_reset, of_step, putter
 
 MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
 
@@ -25,11 +28,45 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._make = make
         super().__init__(_made(make))
         leave_after_first_steps(self)
+        self.metadata = self.env.metadata or {}
+        self._keep_spaces()
+        self._put = putter(self.env.observation_space)
+        self._room = empty(self.env.observation_space, 1)
 
     def reset(self, **keys: Any) -> Any:
         """Reset, and keep of the info what rlkit reads of a reset: the mask of legal actions."""
-        observation, info = self.env.reset(**keys)
-        return observation, _mask(info)
+        observation, info = self.begin(**keys)
+        return self._held(observation), _mask(info)
+
+    def begin(self, **keys: Any) -> tuple[Any, dict[str, Any]]:
+        """Reset, and return the result as it is.
+
+        Raises:
+            EnvironmentFaultError: it is not what ``reset`` must return, or the spaces are others than before.
+        """
+        result = of_reset(self.env.reset(**keys))
+        now = self._attributes
+        if now.get("observation_space") is not self._observed or now.get("action_space") is not self._acted:
+            self._require_same_spaces()
+        return result
+
+    def _require_same_spaces(self) -> None:
+        for name, before in self._spaces.items():
+            now = getattr(self.env.unwrapped, name)
+            if now != before:
+                raise EnvironmentFaultError(
+                    f"{name} was {before} and is {now} after a reset; it must stay the same: make it as large as is "
+                    "needed at any time"
+                )
+        self._keep_spaces()
+
+    def _keep_spaces(self) -> None:
+        """Keep the spaces of the innermost environment, and what it has set itself: only that can change."""
+        core = self.env.unwrapped
+        self._spaces = {name: getattr(core, name) for name in ("observation_space", "action_space")}
+        self._attributes = vars(core)
+        self._observed = self._attributes.get("observation_space")
+        self._acted = self._attributes.get("action_space")
 
     def step(self, action: Any) -> Any:
         """Step, and return the keys that rlkit reads in infos, always with the same types, and no others.
@@ -37,13 +74,18 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         Gymnasium's vector environments write infos into arrays of the first environment's type and shape, and send
         them to another process: of those that an environment has for others, many could do neither.
         """
-        observation, reward, terminated, truncated, info = self.env.step(action)
+        observation, reward, terminated, truncated, info = of_step(self.env.step(action))
         facts = {
             "rlkit/raw_reward": float(info["rlkit/raw_reward"]) if "rlkit/raw_reward" in info else as_number(reward),
             "rlkit/game_over": bool(info.get("rlkit/game_over", terminated or truncated)),
             "rlkit/discount": float(info.get("rlkit/discount", 1.0)),
         }
-        return observation, reward, terminated, truncated, {**_mask(info), **facts}
+        return self._held(observation), reward, terminated, truncated, {**_mask(info), **facts}
+
+    def _held(self, observation: Any) -> Any:
+        """Return a copy of an observation as arrays of its space; Gymnasium takes any, and resets may change it."""
+        self._put(self._room, 0, observation)
+        return tree.map(lambda leaf: np.array(leaf[0]), self._room)
 
     @property
     def frame_stack(self) -> int:
@@ -66,6 +108,7 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Build the environment again, so that nothing of the old one can affect what follows."""
         close_quietly(self.env)
         self.env = _made(self._make)
+        self._keep_spaces()
         leave_after_first_steps(self)
 
 
@@ -74,6 +117,6 @@ def _mask(info: dict[str, Any]) -> dict[str, Any]:
 
 
 def _made(make: MakeEnv) -> gymnasium.Env[Any, Any]:
-    with same_directory():
+    with in_one_line("the environment"), unchanged():
         env = make()
     return as_arrays(FirstSteps(watch_form(with_raw_rewards(env)), values=True))

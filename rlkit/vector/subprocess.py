@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing import parent_process
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
-from gymnasium.vector.async_vector_env import _async_worker
+from gymnasium.vector.async_vector_env import AsyncState, _async_worker
 
-from rlkit.core.types import RunError, State, TimeStep, Tree, UsageError, WorkerError
+from rlkit.core.types import EnvironmentFaultError, RunError, State, TimeStep, Tree, UsageError, WorkerError, described
 from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
 from rlkit.vector.vector import VectorEnvironment
 
@@ -32,8 +37,8 @@ class _Workers(AsyncVectorEnv):
         failed = sum(not success for success in successes)
         if failed:
             # The first environment's error, so that equal runs report the same.
-            _, _, error, _ = min((self.error_queue.get() for _ in range(failed)), key=lambda report: report[0])
-            raise WorkerError(str(error))
+            _, kind, error, _ = min((self.error_queue.get() for _ in range(failed)), key=lambda report: report[0])
+            raise kind(str(error))
 
     def _add_info(self, vector_infos: dict[str, Any], env_info: dict[str, Any], env_num: int) -> dict[str, Any]:
         """Keep masks as they are, because those of a wrong length are to be told from others."""
@@ -49,11 +54,25 @@ class _Workers(AsyncVectorEnv):
             with contextlib.suppress(OSError):
                 pipe.send(("close", None))
             pipe.close()
-        for process in self.processes:
-            process.join(0 if terminate else 10)
-            if process.is_alive():
-                process.terminate()
-                process.join()
+        # One that has not answered may never do so.
+        patience = 0.5 if terminate or self._state is not AsyncState.DEFAULT else 10.0
+        for end in (_nothing, BaseProcess.terminate, BaseProcess.kill):
+            _end(self.processes, end, patience)
+            patience = 2.0
+
+
+def _end(processes: Sequence[BaseProcess], end: Callable[[BaseProcess], None], patience: float) -> None:
+    """Call `end` on the processes that run, and wait up to `patience` seconds for all of them together."""
+    for process in processes:
+        if process.is_alive():
+            end(process)
+    until = time.monotonic() + patience
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
+
+
+def _nothing(process: BaseProcess) -> None:
+    """Leave a process to end by itself."""
 
 
 class SubprocessEnvironment(VectorEnvironment):
@@ -145,19 +164,26 @@ class _Reports:
     def put(self, report: tuple[int, type[BaseException], BaseException, str]) -> None:
         """Send a report."""
         index, kind, error, trace = report
-        says = (
-            str(error)
-            if issubclass(kind, (RunError, UsageError))
-            else f"the environment raised {kind.__name__}: {error}"
-        )
-        self._queue.put((index, WorkerError, says, trace))
+        known = issubclass(kind, (RunError, UsageError))
+        says = str(error) if known else f"the environment raised {described(error)}"
+        sent = next((one for one in (EnvironmentFaultError, UsageError) if issubclass(kind, one)), WorkerError)
+        self._queue.put((index, sent, says, trace))
 
 
 def _worker(
     index: int, make: Any, pipe: Any, parent_pipe: Any, shared_memory: Any, error_queue: Any, *args: Any
 ) -> None:
     """Run Gymnasium's worker, which ends silently when the parent is gone and ignores Ctrl-C of the terminal."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with contextlib.suppress(EOFError, ConnectionError):
         _async_worker(index, make, pipe, parent_pipe, shared_memory, _Reports(error_queue), *args)  # type: ignore[arg-type]
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent has ended, also where its environment never returns from a step."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -27,6 +27,7 @@ from rlkit.vector.first_steps import FirstVectorSteps
 from rlkit.vector.manners import close_quietly
 from rlkit.vector.raw_rewards import tapped_vector
 from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
+from rlkit.vector.results import Numbers, of_step, putter
 
 States = Callable[[Any], Array]
 """Returns the states of simulators; see `rlkit.core.types.TimeStep`."""
@@ -77,7 +78,8 @@ class SerialEnvironment:
         self._masks = Masks(self.action_space, self.envs[0].metadata, action_mask=action_mask)
         self.frame_stack = self.envs[0].frame_stack
         self._sent: Tree | None = None
-        self._room, self._put = _room(self.observation_space, self.num_envs)
+        self._room, self._put = partial(empty, self.observation_space, self.num_envs), putter(self.observation_space)
+        self._look_at = Numbers(self.observation_space, self.num_envs)
         self._actions_of = _single_actions(self.action_space)
 
     def reset(self, seeds: list[int]) -> TimeStep:
@@ -89,6 +91,7 @@ class SerialEnvironment:
             shown, info = env.reset(seed=seed)
             self._put(observation, i, shown)
             infos.append(info)
+        self._look_at(observation)
         return first_timestep(observation, self._masks.of_each(infos), self.states)
 
     def restart(self, seeds: list[int]) -> TimeStep:
@@ -117,17 +120,21 @@ class SerialEnvironment:
         fresh = infos
         actions = self._actions_of(action)
         for i, env in enumerate(self.envs):
-            shown, rewards[i], terminations[i], truncated, infos[i] = env.env.step(actions[i])
+            shown, rewards[i], terminations[i], truncated, infos[i] = of_step(env.env.step(actions[i]))
             put(reached, i, shown)
             lasts[i] = terminations[i] or truncated
             if lasts[i]:
                 if observation is reached:
                     observation, fresh = tree.copy(reached), list(infos)
-                shown, fresh[i] = env.env.reset()
+                shown, fresh[i] = env.begin()
                 put(observation, i, shown)
             elif observation is not reached:
                 put(observation, i, shown)
                 fresh[i] = infos[i]
+        if self._look_at.any:
+            self._look_at(reached)
+            if observation is not reached:
+                self._look_at(observation)
         return timestep(
             observation,
             _numbers(rewards),
@@ -198,6 +205,7 @@ class VectorEnvironment:
         )
         self._sent: Tree | None = None
         self._first = FirstVectorSteps(self.observation_space, self.num_envs)
+        self._look_at = Numbers(self.observation_space, self.num_envs)
         self._mode = AutoresetMode(self._vector.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         self._resetting = np.zeros(self.num_envs, bool)
 
@@ -257,6 +265,7 @@ class VectorEnvironment:
         """Wait for the step and return it as a time step, whatever the autoreset mode."""
         observed, reward, terminated, truncated, infos = self._received()
         observation, valid, last = self._own(observed), ~self._resetting, terminated | truncated
+        self._look_at(observed)
         reached, ended, ongoing = observation, infos, infos
         legal = self._masks.of_vector(infos, np.ones(self.num_envs, bool))
         if self._mode is AutoresetMode.NEXT_STEP:
@@ -389,19 +398,12 @@ def _numbers(rewards: list[Any]) -> Array:
     try:
         sum(rewards)
         numbers = np.array(rewards, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = None
     if numbers is None or numbers.ndim != 1:
         fault = next((fault for reward in rewards if (fault := unusable_reward(reward, "the environment"))), None)
         raise UsageError(fault or f"the environments returned the rewards {rewards!r}; they must be finite floats")
     return numbers
-
-
-def _room(space: Any, n: int) -> tuple[Callable[[], Tree], Callable[[Tree, int, Any], None]]:
-    """Return a function that allocates `n` observations, and one that writes one of them."""
-    if isinstance(space, COMPOSED_SPACES):
-        return partial(empty, space, n), tree.put
-    return partial(np.empty, (n, *(space.shape or ())), space.dtype), operator.setitem
 
 
 def _single_actions(space: Any) -> Callable[[Tree], Any]:

@@ -34,6 +34,8 @@ def note(name, *values):
         file.write(json.dumps([name, *values], default=str) + "\\n")
     if os.environ.get("STUB_RAISE") == name:
         raise RuntimeError(f"{name} is broken")
+    if os.environ.get("STUB_FLOOD") == name:
+        os.system("head -c 20000000 /dev/zero >&2; sleep 0.5")
     if os.environ.get("STUB_HANG") == name:
         time.sleep(600)
 
@@ -201,6 +203,19 @@ def test_what_wandb_prints_stays_in_its_log(
     assert calls("finish")
     assert capfd.readouterr() == ("", "")
     assert (tmp_path / "run" / "wandb" / "uplink.log").read_text().count("chatters") == 2
+
+
+def test_the_log_of_a_wandb_that_prints_without_end_stays_small(
+    calls: Callable[[str], list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUB_FLOOD", "init")
+    logger = make_logger()
+    start(logger, tmp_path / "run")
+    logger.end(None, None)
+    log = tmp_path / "run" / "wandb" / "uplink.log"
+    assert calls("finish")
+    assert log.stat().st_size < 1_100_000
+    assert b"(earlier lines were dropped)" in log.read_bytes()
 
 
 @pytest.mark.parametrize("where", ["import", "setup", "init", "define_metric", "log", "finish"])

@@ -131,6 +131,7 @@ FOLLOWING = {
         "states_stand_alone",
     },
     environments.LeavesItsSpace: {"resumed_equals_uninterrupted"},  # training refuses what it shows
+    environments.TruncatesInWords: {"resumed_equals_uninterrupted"},  # so it does words
     environments.ForgetsTheClock: {"resumed_equals_uninterrupted", "states_stand_alone"},
     environments.KeepsASet: {"resumed_equals_uninterrupted"},
     environments.SpeaksInGraphs: {"gymnasium_check_env"},  # that what it shows is no graph

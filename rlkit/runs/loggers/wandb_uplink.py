@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,6 +23,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from rlkit.runs.loggers.history import missing_rows
+
+LOG_BYTES = 1_000_000
+"""Bytes from which what W&B prints is dropped."""
 
 SETTLES = 2.0
 """Seconds after which a row that was passed to W&B is on disk: twice the interval at which W&B writes."""
@@ -32,6 +36,7 @@ def main() -> None:
     _set_signals()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever W&B prints goes to the log
+    threading.Thread(target=_bound_log, daemon=True).start()
     try:
         first = sys.stdin.buffer.readline()
         if first:
@@ -46,6 +51,16 @@ def main() -> None:
             answers.flush()
     sys.stderr.flush()
     os._exit(0)  # W&B's exit handlers may wait for a server that does not answer
+
+
+def _bound_log() -> None:
+    """Empty the log whenever it has grown beyond `LOG_BYTES`: W&B, and what it starts, may print without end."""
+    while True:
+        with suppress(OSError):  # a terminal or a pipe, where somebody looks for himself
+            if os.fstat(2).st_size > LOG_BYTES:
+                os.ftruncate(2, 0)
+                os.write(2, b"(earlier lines were dropped)\n")
+        time.sleep(0.05)
 
 
 def _set_signals() -> None:

@@ -117,7 +117,7 @@ def legal_in(env: gymnasium.Env[Any, Any], *, action_mask: bool) -> Array | None
     """
     from rlkit.planning.mdp import model_of
 
-    if not (action_mask or env.metadata.get("action_mask")):
+    if not (action_mask or (env.metadata or {}).get("action_mask")):
         return None
     try:
         return model_of(env, samples=None, seed=0).legal

@@ -1,0 +1,149 @@
+"""What environments return, at every step: written into arrays where these hold it, refused in one line otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import index
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy import vdot
+
+from rlkit.core import tree
+from rlkit.core.spaces import COMPOSED_SPACES, space_tree
+from rlkit.core.types import EnvironmentFaultError, Tree
+from rlkit.vector import contract
+
+WHERE = "the environment"
+
+Put = Callable[[Any, int, Any], None]
+"""Writes an observation into row i of arrays [N, ...]."""
+
+
+def require(fault: str | None) -> None:
+    """Raise an `EnvironmentFaultError` where `fault` says what is wrong."""
+    if fault is not None:
+        raise EnvironmentFaultError(fault)
+
+
+def of_reset(result: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the observation and the info that ``reset`` returned.
+
+    Raises:
+        EnvironmentFaultError: it returned something else.
+    """
+    require(contract.reset_fault(result))
+    return result  # type: ignore[no-any-return]
+
+
+def of_step(result: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+    """Return the five values that ``step`` returned, the ends as bool.
+
+    Raises:
+        EnvironmentFaultError: it returned something else.
+    """
+    try:
+        observation, reward, terminated, truncated, info = result
+    except (TypeError, ValueError):
+        raise EnvironmentFaultError(contract.step_fault(result) or "") from None
+    if type(terminated) is not bool:
+        terminated = _flag("terminated", terminated)
+    if type(truncated) is not bool:
+        truncated = _flag("truncated", truncated)
+    if not isinstance(info, dict):
+        require(contract.step_fault(result))
+    return observation, reward, terminated, truncated, info
+
+
+def _flag(name: str, value: Any) -> bool:
+    require(contract.unusable_end(name, value, WHERE))
+    return bool(value)
+
+
+def putter(space: Any) -> Put:
+    """Return what writes observations of `space`, or raises an `EnvironmentFaultError` where arrays cannot hold one.
+
+    Only the numbers in arrays are not looked at; see `Numbers`.
+    """
+    if isinstance(space, COMPOSED_SPACES):
+        return _tree_putter(space)
+    return _state_putter(space) if isinstance(space, spaces.Discrete) else _array_putter(space)
+
+
+def _tree_putter(space: Any) -> Put:
+    puts = tree.map(putter, space_tree(space))
+
+    def put(room: Tree, i: int, value: Any) -> None:
+        if not contract.same_form(value, space):
+            require(contract.lossy_observation(value, space, WHERE))
+        tree.map_many(lambda write, part, one: write(part, i, one), puts, room, value)
+
+    return put
+
+
+def _state_putter(space: Any) -> Put:
+    n = int(space.n)
+
+    def put(room: Any, i: int, value: Any) -> None:
+        try:
+            number = index(value)
+        except TypeError:
+            number = -1
+        if not 0 <= number < n:
+            raise EnvironmentFaultError(contract.outside(value, space, WHERE))
+        room[i] = number
+
+    return put
+
+
+def _array_putter(space: Any) -> Put:
+    shape, known = space.shape, {space.dtype}
+
+    def put(room: Any, i: int, value: Any) -> None:
+        dtype = getattr(value, "dtype", None)
+        if dtype not in known or value.shape != shape:
+            require(contract.lossy_observation(value, space, WHERE))
+            if isinstance(dtype, np.dtype):
+                known.add(dtype)
+        room[i] = value
+
+    return put
+
+
+class Numbers:
+    """Looks for NaN in observations [N, ...] that are floats, and for rows of another shape.
+
+    Attributes:
+        any: there are floats to look at.
+    """
+
+    def __init__(self, space: Any, n: int):
+        """Look at those of `n` environments of `space`."""
+        self._space, self._n = space, n
+        zeros = [_zeros(part, n) for part in tree.leaves(space_tree(space))]
+        self._zeros = [(i, own) for i, own in enumerate(zeros) if own is not None]
+        self.any = bool(self._zeros)
+
+    def __call__(self, observation: Tree) -> None:
+        """Look at observations.
+
+        Raises:
+            EnvironmentFaultError: one is NaN, or not of the shape that its space has.
+        """
+        parts = [observation] if type(observation) is np.ndarray else tree.leaves(observation)
+        for i, zeros in self._zeros:
+            # The product is NaN where one of the numbers is NaN or infinite: the fastest way to see that.
+            if parts[i].shape != zeros.shape or vdot(parts[i], zeros) != 0:
+                self._look_closely(observation)
+
+    def _look_closely(self, observation: Tree) -> None:
+        require(contract.rows_fault(observation, self._space, self._n, WHERE))
+        for i in range(self._n):
+            require(contract.lossy_observation(tree.take(observation, i), self._space, WHERE))
+
+
+def _zeros(part: Any, n: int) -> Any:
+    """Return zeros in place of `n` values of a space, or None where none of them can be NaN."""
+    floats = isinstance(part, spaces.Box) and np.issubdtype(part.dtype, np.floating)
+    return np.zeros((n, *part.shape), part.dtype) if floats and 0 not in part.shape else None

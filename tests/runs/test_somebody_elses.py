@@ -1,0 +1,188 @@
+"""Environments that nobody here wrote, in whole runs: one line, and the checkpoints stay."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from commands import clean_environment
+from gymnasium import spaces
+
+import rlkit
+from rlkit.core.types import EnvironmentFaultError, RunError, UsageError, described
+
+WORDS = ("agent=q_learning", "env=gym", "env.id=Elses-v0", "name=r", "video=none", "total_steps=120", "tuned=none")
+PERIODS = ("eval.every=60", "eval.episodes=1", "checkpoint.every=30")
+
+
+class UnprintableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Apart(BaseException):
+    pass
+
+
+RAISED = {
+    "value": ValueError("the\nmotor"),
+    "unprintable": UnprintableError(),
+    "surrogate": ValueError("\udc80\x1b[31m"),
+    "generator": GeneratorExit("g"),
+    "apart": Apart("base"),
+    "exit": SystemExit("no license"),
+}
+
+
+class Elses(gymnasium.Env):
+    """Misbehaves as its kind says, late: at the 45th step of the process."""
+
+    observation_space = spaces.Discrete(10)
+    action_space = spaces.Discrete(2)
+    steps = 0
+
+    def __init__(self, kind: str = "", in_evaluation: bool = False):
+        self.kind = kind
+        self.metadata: Any = None  # as some have it
+        if kind == "init":
+            raise RAISED["exit"]
+        if kind == "handlers":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if kind == "numpy":
+            np.seterr(all="raise")
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.t = 0
+        if self.kind == "reset":
+            raise RAISED["value"]
+        return 0, {}
+
+    def step(self, action: int) -> Any:
+        self.t, Elses.steps = self.t + 1, Elses.steps + 1
+        late = Elses.steps == 45
+        if late and self.kind in RAISED:
+            raise RAISED[self.kind]
+        if late and self.kind == "chdir":
+            os.chdir("/")
+        if Elses.steps == 62 and self.kind == "evaluation":
+            return 0, None, False, False, {}
+        return (17 if late and self.kind == "state" else self.t), 1.0, self.t >= 9, False, {}
+
+
+gymnasium.register("Elses-v0", Elses)
+
+
+@pytest.fixture(autouse=True)
+def _away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Elses, "steps", 0)
+
+
+def train(kind: str, *words: str) -> Any:
+    return rlkit.train(*WORDS, *PERIODS, f"+env.kwargs.kind={kind}", *words)
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("value", "ValueError: the motor"),
+        ("unprintable", "UnprintableError"),
+        ("surrogate", r"ValueError: \\udc80\\x1b\[31m"),
+        ("generator", "GeneratorExit: g"),
+        ("apart", "Apart: base"),
+        ("exit", "SystemExit: no license"),
+    ],
+)
+def test_whatever_is_raised_is_one_line_and_the_checkpoint_stays(kind: str, says: str) -> None:
+    with pytest.raises(RunError, match=rf"^the environment raised {says} \(after step 44\); fix it, then resume from"):
+        train(kind)
+    assert Path("runs/r/checkpoints/30").exists()
+
+
+def test_a_state_that_there_is_not_ends_a_run_in_the_words_of_the_contract() -> None:
+    with pytest.raises(RunError, match=r"^the environment returned the observation 17, outside .* \(after step 44\)"):
+        train("state")
+    assert Path("runs/r/checkpoints/30").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("init", r"Elses-v0 cannot be made with .*: SystemExit: no license \(RLKIT_TRACEBACK=1 shows where\)$"),
+        ("reset", r"the environment raised ValueError: the motor; fix it \(RLKIT_TRACEBACK=1 shows where\)$"),
+    ],
+)
+def test_what_fails_at_the_start_leaves_no_folder(kind: str, says: str) -> None:
+    with pytest.raises(UsageError, match=rf"^{says}"):
+        train(kind)
+    assert not Path("runs/r").exists()
+
+
+class Broken(Elses):
+    def step(self, action: int) -> Any:
+        return 0, np.array([1.0]), False, False, {}
+
+
+gymnasium.register("Broken-v0", Broken)
+
+
+@pytest.mark.parametrize("words", [(), ("num_envs=2", "vectorization=async")])
+def test_broken_rewards_name_the_check(words: tuple[str, ...]) -> None:
+    says = r"^step 1 returned the reward array\(\[1.\]\) .*; `rlkit check env=gym env.id=Broken-v0` examines all of it$"
+    with pytest.raises((EnvironmentFaultError, RunError), match=says if not words else "^step 1 returned the reward"):
+        train("", "env.id=Broken-v0", *words)
+
+
+def test_a_fault_in_an_evaluation_is_the_run_s_and_keeps_it() -> None:
+    says = r"^the evaluation at step 60 failed: step 2 returned the reward None .*; fix it, then resume from the last"
+    with pytest.raises(RunError, match=says):
+        train("evaluation")
+    assert Path("runs/r/checkpoints/30").exists()
+
+
+@pytest.mark.filterwarnings("ignore:the environment changes")
+def test_a_late_change_of_the_working_directory_loses_nothing(tmp_path: Path) -> None:
+    run = train("chdir", "checkpoint.every=40")
+    assert Path.cwd() == tmp_path
+    assert sorted(set(run.evaluations["step"])) == [60, 120]
+    assert run.checkpoints[-1] == 120
+
+
+def test_handlers_of_signals_and_numpys_errors_are_changed_back() -> None:
+    before = signal.getsignal(signal.SIGTERM), np.geterr()
+    with pytest.warns(UserWarning, match=r"^the environment changes the handlers of signals; it is changed back$"):
+        train("handlers")
+    with pytest.warns(UserWarning, match=r"^the environment changes NumPy to raise errors of floats; it is"):
+        train("numpy", "name=q")
+    assert (signal.getsignal(signal.SIGTERM), np.geterr()) == before
+
+
+def test_an_exception_is_described_in_one_printable_line() -> None:
+    assert described(ValueError()) == "ValueError"
+    assert described(ValueError("a\n b\t\x00")) == r"ValueError: a b \x00"
+
+
+def test_a_thread_that_is_left_running_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    script = (
+        "import threading, time, sys; from rlkit.cli import main as cli; cli.THREADS_MAY_TAKE = 0.2; "
+        "threading.Thread(target=time.sleep, args=(600,), name='viewer').start(); sys.argv = ['rlkit', '--version']; "
+        "sys.exit(cli.main())"
+    )
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=clean_environment(), check=False, timeout=60
+    )
+    assert done.returncode == 0
+    assert done.stderr == "rlkit: the thread viewer was left running and does not end: the process ends without it\n"
+    assert time.monotonic() - began < 60
+    assert threading.active_count() >= 1
