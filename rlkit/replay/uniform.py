@@ -12,8 +12,8 @@ from typing import Any, Self
 import numpy as np
 
 from rlkit.core import tree
-from rlkit.core.checkpoint import Segment
 from rlkit.core.ranges import PositiveInt
+from rlkit.core.stored_state import Segment
 from rlkit.core.types import Array, Batch, FromRun, State, Transition, Tree, UsageError, require_least
 from rlkit.replay.frames import Frames, allocate, announce, bytes_of, check_location, frame_count
 from rlkit.replay.rows import FIELDS, LAST, NONE, Layout, TransitionRing, columns, layout, no_rows

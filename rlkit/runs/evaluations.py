@@ -65,6 +65,7 @@ class Evaluations:
         self._made_for = made_for
         self._seeds = Seeds(config.seed)
         self._store = Store(checkpoints / "best", sys.maxsize, warn)
+        self._warn = warn
         self.last: int | None = None
         self.best: dict[str, Any] = {"step": None, "score": -np.inf}
 
@@ -84,10 +85,10 @@ class Evaluations:
         `final`: at the end of the run, outside of the schedule; there is nothing left to stop.
         """
         target = self._videos / f"step-{step:09d}.mp4" if self._config.video is Video.eval else None
-        episodes = evaluate_agent(self._config, self._agent, self._seeds, step, target)
+        episodes = evaluate_agent(self._config, self._agent, self._seeds, step, target, self._warn)
         evaluation = EvaluationResult(step, episodes, final)
         reason = notify(self._callbacks, Callback.evaluation, evaluation)
-        if target is not None:
+        if target is not None and target.exists():
             notify(self._callbacks, Callback.media, step, target)
         self._keep_best(evaluation)
         if final:
@@ -115,11 +116,17 @@ class Evaluations:
 
 
 def evaluate_agent(
-    config: TrainRunConfig, agent: Agent, seeds: Seeds, step: int, video_path: Path | None = None
+    config: TrainRunConfig,
+    agent: Agent,
+    seeds: Seeds,
+    step: int,
+    video_path: Path | None = None,
+    on_failure: Callable[[str], None] | None = None,
 ) -> list[EvaluationEpisode]:
     """Play `eval.episodes` greedy episodes in fresh environments, all randomness derived from (seed, `step`).
 
-    The first episode is recorded to `video_path`, unless that is None.
+    The first episode is recorded to `video_path`, unless that is None; `on_failure` is called with a line where that
+    fails.
     """
     settings = config.eval
     num_envs = min(settings.num_envs, settings.episodes)
@@ -127,7 +134,7 @@ def evaluate_agent(
     if video_path is not None:
         from rlkit.rendering.render_wrapper import FRAMES, Format, side_by_side
 
-        recorder = side_by_side(video_path, 1, Format(max_frames=FRAMES))
+        recorder = side_by_side(video_path, 1, Format(max_frames=FRAMES), on_failure)
     with recorder as frame_callbacks:
         env = build.make_environment(
             config.environment.for_evaluation(), num_envs=num_envs, frame_callbacks=frame_callbacks
