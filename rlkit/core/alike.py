@@ -32,7 +32,7 @@ def require_alike(found: Any, own: Any, path: str, *, learned: bool = False) -> 
         return
     if isinstance(own, dict):
         _require_kind(found, dict, path)
-        for key in own.keys() & found.keys():
+        for key in (key for key in own if key in found):
             require_alike(found[key], own[key], f"{path}.{key}", learned=learned)
     elif isinstance(own, (list, tuple)):
         _require_kind(found, list if isinstance(own, list) else tuple, path)

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
 
 UNREADABLE = (
     *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError),
-    *(MemoryError, zipfile.BadZipFile, zlib.error, struct.error),
+    *(MemoryError, SyntaxError, TokenError, zipfile.BadZipFile, zlib.error, struct.error),
 )
 """What damaged or hostile JSON and array files raise when they are read."""
 
