@@ -15,8 +15,8 @@ TEXT = "US"
 def require_alike(found: Any, own: Any, path: str, *, learned: bool = False) -> None:
     """Check a stored state against `own`, the state of a new object, before anything of it is taken over.
 
-    What only one of the two has is not looked at, nor what is None in one. NumPy would cast or broadcast arrays of
-    other shapes and dtypes, and say nothing.
+    What only one of the two has is not looked at, nor what is None in the new one. NumPy would cast or broadcast arrays
+    of other shapes and dtypes, and say nothing.
 
     Args:
         found: the stored state.
@@ -28,7 +28,7 @@ def require_alike(found: Any, own: Any, path: str, *, learned: bool = False) -> 
     Raises:
         ValueError: they differ; the message names the place.
     """
-    if own is None or found is None:
+    if own is None:
         return
     if isinstance(own, dict):
         _require_kind(found, dict, path)

@@ -155,10 +155,10 @@ def side_by_side(
     try:
         yield [partial(attempt, partial(grid.add, i)) for i in range(num_envs)]
         attempt(grid.write)
+        attempt(writer.close)
     except BaseException:
         writer.discard()
         raise
-    attempt(writer.close)
 
 
 class _Attempt:
@@ -279,8 +279,9 @@ class EachEpisode:
 
     def _finish(self) -> None:
         if self._writer is not None:
-            finished, self._writer = self._writer, None
-            self._done(finished.close())
+            path = self._writer.close()
+            self._writer = None
+            self._done(path)
 
 
 def frames_per_second(metadata: dict[str, Any] | None) -> int:

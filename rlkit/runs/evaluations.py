@@ -105,6 +105,16 @@ class Evaluations:
             agent = without_replay(self._agent.state_dict())
             self._store.save(step, {"agent": agent, "score": score, "made_for": self._made_for()})
 
+    def load_state_dict(self, best: State, last: Any) -> None:
+        """Restore `best`, and the step of the last evaluation, which is None before the first.
+
+        Raises:
+            TypeError, ValueError: they are no numbers.
+        """
+        step = best["step"]
+        self.best = {"step": None if step is None else int(step), "score": float(best["score"])}
+        self.last = None if last is None else int(last)
+
     def drop_after(self, step: int) -> None:
         """Delete the best agents of steps after `step`."""
         self._store.drop_after(step)

@@ -107,8 +107,6 @@ def claim(name: str, run_dir: str | None, *, explicit: bool) -> Path:
             directory.mkdir(parents=True)
             return directory
         except FileExistsError:
-            if not directory.exists():
-                raise UsageError(f"run folder {directory} lies below a file; choose another run_dir=") from None
             if explicit:
                 raise UsageError(
                     f"run folder {directory} exists and is never overwritten; choose another name=, or go on with "

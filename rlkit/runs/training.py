@@ -315,8 +315,7 @@ class Training:
         self._stream.load_state_dict(state["stream"])
         self._tracker.load_state_dict(state["tracker"])
         self._averages.load_state_dict(state["averages"])
-        self.evaluations.best = dict(state["best"])
-        self.evaluations.last = state["evaluated"]
+        self.evaluations.load_state_dict(state["best"], state["evaluated"])
         self.episodes = state["episodes"]
         for name in load_states(self._callbacks, state["callbacks"]):
             self.say(f"{name} is not there any more: its state is left out of further checkpoints")

@@ -100,11 +100,18 @@ class Table:
         return content.splitlines()
 
     def keep_until(self, step: int) -> int:
-        """Read the file's own columns; drop rows after `step`, those that were made after the end of the schedule, and
-        what is no row, such as a line that a kill left incomplete; return the step of the last row, or 0."""
+        """Read the file's own columns, drop rows after `step`, and return the step of the last that is left, or 0.
+
+        Rows of evaluations outside of the schedule are dropped too, and what a kill left incomplete.
+
+        Raises:
+            RunError: it is no such table.
+        """
         if not self.path.exists():
             return 0
         header, *rows = self._read() or [""]
+        if header and not header.startswith("step"):
+            raise RunError(f"{self.path} is damaged: its first column is not step; {self._remedy()}")
         self._columns = header.split(",") if header else self._columns
         kept = [(at, row) for row in rows if (at := self._step(row)) is not None and at <= step]
         _replace(self.path, [",".join(self._columns), *(row for _, row in kept)])
