@@ -149,8 +149,8 @@ def _guarded(verb: str, rest: list[str], starting: Callable[[], AbstractContextM
             named = str(error.filename)
             return _complain(f"{named if len(named) <= 100 else f'{named[:97]}…'}: {error.strerror.lower()}", 1)
         return _complain(
-            f"{type(error).__name__}: {' '.join(str(error).split())} (RLKIT_TRACEBACK=1 shows where; a run's "
-            "train.log holds it too)",
+            f"{type(error).__name__}: {' '.join(str(error).split())} (RLKIT_TRACEBACK=1 shows where; the "
+            "train.log of a run that has begun holds it too)",
             1,
         )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from omegaconf import MISSING, DictConfig
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from rlkit.config import injection
 from rlkit.config.instantiate import plain
@@ -62,6 +62,7 @@ class TrainRunConfig(TrainConfig):
     run_dir: str = MISSING
     choices: dict[str, str] = MISSING
     from_run: dict[str, list[str]] = field(default_factory=dict)  # parameters by node, see `rlkit.config.injection`
+    follows: dict[str, bool] = field(default_factory=dict)  # total_steps, see `followers`
 
     @property
     def environment(self) -> EnvironmentConfig:
@@ -107,4 +108,37 @@ def requested(kind: type[C], config: DictConfig, choices: Mapping[str, str]) -> 
     require_literal(values, "this command")
     named = {key: values[key] or "" for key in ("name", "run_dir")}
     chosen = {key: value for key, value in choices.items() if not key.startswith("hydra/")}
-    return typed(kind, {**values, **named, "choices": chosen, "from_run": injection.shown(values)[0]})
+    records = {"choices": chosen, "from_run": injection.shown(values)[0]}
+    if "follows" in kind.__dataclass_fields__:  # type: ignore[attr-defined]
+        records["follows"] = followers(config, values)
+    return typed(kind, {**values, **named, **records})
+
+
+def followers(config: DictConfig, values: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the keys that depend on ``total_steps``: whether each is that number itself, or is computed from it.
+
+    Args:
+        config: a composed configuration.
+        values: the same as plain data, interpolations resolved.
+    """
+    if "total_steps" not in values or not any(_refers(leaf) for _, leaf in leaves(OmegaConf.to_container(config), "")):
+        return {}
+    total = values["total_steps"]
+    other = config.copy()
+    OmegaConf.update(other, "total_steps", total + 1)
+    moved = dict(leaves(OmegaConf.to_container(other, resolve=True, enum_to_str=True), ""))
+    changed = {key: leaf for key, leaf in leaves(values, "") if key != "total_steps" and moved.get(key) != leaf}
+    return {key: (leaf, moved.get(key)) == (total, total + 1) for key, leaf in changed.items()}
+
+
+def leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the dotted key and the value of each leaf."""
+    if isinstance(node, dict | list):
+        for key, part in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from leaves(part, f"{path}.{key}".lstrip("."))
+    else:
+        yield path, node
+
+
+def _refers(leaf: Any) -> bool:
+    return isinstance(leaf, str) and "${" in leaf and "total_steps" in leaf

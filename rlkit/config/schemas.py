@@ -97,6 +97,7 @@ class TrainConfig:
     name: str | None = None
     run_dir: str | None = None
     resume: str | None = None
+    empty_replay: bool = False
     trust: Any = None
     seed: NonNegativeInt = MISSING
     device: str = MISSING

@@ -9,43 +9,28 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import json
 import os
 import re
 import shutil
-import zipfile
 from collections.abc import Callable, Container
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import numpy as np
-
+from rlkit.core.manifest import REQUIRED, Manifest, ManifestError, read_manifest
+from rlkit.core.stored_state import UNREADABLE, Segment, pack, read_arrays, unpack, unpacked_bytes, write_arrays
 from rlkit.core.types import Array, RunError, State
 
-FORMAT = "rlkit-checkpoint-1"
 STEP = re.compile(r"0|[1-9][0-9]*")
 """The name of a checkpoint's folder."""
-
-LONGEST_HEADER = 1_000_000
-"""Maximum length of an array's header: a structured array has a field for each leaf of a tree."""
-
-_TAGS = ("__array__", "__scalar__", "__tuple__", "__items__", "__segment__")
-
-
-class Segment(NamedTuple):
-    """Arrays under a name that identifies their content: the same name never holds anything else.
-
-    They are read only when needed: not if the previous checkpoint already holds the segment.
-    """
-
-    name: str
-    read: Callable[[], dict[str, Array]]
-    compress: bool = False  # deflate its file
 
 
 class CheckpointError(RunError):
     """A checkpoint that cannot be used; the message names it and the problem."""
+
+
+class SegmentError(CheckpointError):
+    """A checkpoint of which only segments are damaged."""
 
 
 class Store:
@@ -55,13 +40,14 @@ class Store:
         self.directory = directory
         self._keep = keep
         self._warn = warn
+        self._linked_from = 0  # the first step whose segments may be linked
 
     def steps(self) -> list[int]:
         """Return the steps of the complete checkpoints, oldest first."""
         return sorted(int(path.name) for path in self._folders() if _has_manifest(path))
 
     def save(self, step: int, state: State) -> Path:
-        """Write a checkpoint and drop the oldest beyond `keep`.
+        """Write a checkpoint and drop the oldest beyond `keep`, and remains of older ones.
 
         Raises:
             RunError: `state` is not plain data, or the disk is full or not writable; earlier checkpoints are kept.
@@ -69,67 +55,100 @@ class Store:
         temporary = self.directory / f".tmp-{step}"
         final = self.directory / str(step)
         try:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _delete(temporary)
             temporary.mkdir(parents=True)
             _write(temporary, step, state, self._previous(step))
-            shutil.rmtree(final, ignore_errors=True)
+            _delete(final)
             temporary.rename(final)
         except OSError as error:
             raise RunError(_disk_message(error, final)) from error
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        for old in self.steps()[: -self._keep]:
-            shutil.rmtree(self.directory / str(old))
+            with suppress(OSError):
+                _delete(temporary)
+        self.retain(self.steps()[-self._keep :])
+        self._clean(step)
         return final
 
-    def load(self, step: int) -> State:
-        """Return the state of the checkpoint at `step` after verifying its hashes.
+    def load(self, step: int, *, segments: bool = True) -> State:
+        """Return the state of the checkpoint at `step` after verifying its hashes; without `segments`, not theirs.
 
         Raises:
             CheckpointError: it is missing, damaged or not an rlkit checkpoint.
+            SegmentError: only segments are damaged.
         """
         folder = self.directory / str(step)
-        verify(folder)
+        verify(folder, segments=segments)
         return _read(folder)
 
     def load_newest(
-        self, usable: Callable[[State], bool] = lambda state: True, remedy: str = "start the run again"
+        self,
+        usable: Callable[[State], bool] = lambda state: True,
+        remedy: str = "start the run again",
+        *,
+        segments: bool = True,
+        without_segments: str = "start the run again",
     ) -> tuple[int, State]:
         """Return (step, state) of the newest checkpoint that is complete and `usable`; warn of those that are skipped.
 
+        Args:
+            usable: whether a state is; it may raise a `CheckpointError` that says why not.
+            remedy: for the user, where there are only unusable ones.
+            segments: they must be whole too.
+            without_segments: for the user, where there are only ones of which segments are damaged.
+
         Raises:
-            CheckpointError: there is none; the message ends with `remedy` if there are only unusable ones.
+            CheckpointError: there is none.
         """
         end = "start the run again"
         for folder in self._incomplete():
             self._warn(f"checkpoint {folder} is incomplete and was ignored")
         for step in reversed(self.steps()):
             try:
-                state = self.load(step)
+                state = self.load(step, segments=segments)
+                if usable(state):
+                    return step, state
+                end = remedy
             except CheckpointError as error:
-                self._warn(f"{error}; using the one before it")
-                continue
-            if usable(state):
-                return step, state
-            end = remedy
+                self._warn(f"{_named(error, self.directory / str(step))}; using the one before it")
+                end = without_segments if isinstance(error, SegmentError) else end
         raise CheckpointError(f"no usable checkpoint in {self.directory}; {end}")
 
     def drop_after(self, step: int) -> None:
         """Delete the checkpoints after `step`, and the remains of interrupted saves."""
-        for folder in self.directory.glob(".tmp-*"):
-            shutil.rmtree(folder, ignore_errors=folder.is_symlink())
         for path in self._folders():
             if int(path.name) > step:
-                shutil.rmtree(path)
+                _delete(path)
+        self._clean(step)
+
+    def link_nothing_before(self, step: int) -> None:
+        """Write all segments of checkpoints after `step` again, because their names mean something else from there."""
+        self._linked_from = step + 1
 
     def retain(self, steps: Container[int]) -> None:
-        """Delete the complete checkpoints that are not at `steps`."""
+        """Delete the complete checkpoints that are not at `steps`.
+
+        Raises:
+            RunError: one cannot be deleted.
+        """
         for step in self.steps():
             if step not in steps:
-                shutil.rmtree(self.directory / str(step))
+                folder = self.directory / str(step)
+                try:
+                    _delete(folder)
+                except OSError as error:
+                    raise RunError(f"cannot delete the old checkpoint {folder}: {error.strerror}") from error
+
+    def _clean(self, step: int) -> None:
+        """Delete what kills left of saves, and of deletions up to `step`."""
+        old = [path for path in self._folders() if int(path.name) <= step and not _has_manifest(path)]
+        for path in (*self.directory.glob(".tmp-*"), *old):
+            with suppress(OSError):
+                _delete(path)
 
     def _incomplete(self) -> list[Path]:
-        unnamed = [path for path in self._folders() if not _has_manifest(path)]
+        """Return what is left of interrupted saves: those after the newest complete one."""
+        newest = max(self.steps(), default=-1)
+        unnamed = [path for path in self._folders() if int(path.name) > newest and not _has_manifest(path)]
         return sorted([*self.directory.glob(".tmp-*"), *unnamed])
 
     def _folders(self) -> list[Path]:
@@ -140,7 +159,7 @@ class Store:
         return [path for path in named if path.is_dir() and not path.is_symlink()]
 
     def _previous(self, step: int) -> Path | None:
-        before = [known for known in self.steps() if known < step]
+        before = [known for known in self.steps() if self._linked_from <= known < step]
         return self.directory / str(before[-1]) if before else None
 
 
@@ -148,60 +167,79 @@ def _has_manifest(folder: Path) -> bool:
     return (folder / "manifest.json").is_file()
 
 
-def verify(folder: Path) -> None:
-    """Check every file of a checkpoint against its manifest.
+def _delete(folder: Path) -> None:
+    """Delete a folder, or a link or file in its place; the manifest goes first, so that what a kill leaves is known."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    elif folder.is_dir():
+        (folder / "manifest.json").unlink(missing_ok=True)
+        shutil.rmtree(folder)
+
+
+def verify(folder: Path, *, segments: bool = True) -> None:
+    """Check every file of a checkpoint against its manifest; without `segments`, all but those.
 
     Raises:
         CheckpointError: a file is missing or changed, or this is not an rlkit checkpoint.
+        SegmentError: only segments are damaged.
     """
-    for name, digest in _manifest(folder)["files"].items():
-        path = folder / name
-        if not path.is_file():
-            raise CheckpointError(f"checkpoint {folder} is damaged: {name} is missing")
-        if _sha256(path) != digest:
-            raise CheckpointError(f"checkpoint {folder} is damaged: {name} does not match its SHA-256")
+    files = _manifest(folder).files
+    for name in REQUIRED:
+        if (fault := _fault(folder, name, files[name])) is not None:
+            raise CheckpointError(fault)
+    for name in sorted(files.keys() - REQUIRED) if segments else ():
+        if (fault := _fault(folder, name, files[name])) is not None:
+            raise SegmentError(fault)
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _fault(folder: Path, name: str, digest: str) -> str | None:
+    path = folder / name
+    if not path.is_file():
+        return f"checkpoint {folder} is damaged: {name} is missing"
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        if manifest["format"] != FORMAT:
-            raise CheckpointError(f"checkpoint {folder} has format {manifest['format']!r}; this rlkit reads {FORMAT!r}")
-        return {"files": dict(manifest["files"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{folder} is not an rlkit checkpoint: {type(error).__name__} in manifest.json"
-        ) from error
+        return None if _sha256(path) == digest else f"checkpoint {folder} is damaged: {name} does not match its SHA-256"
+    except OSError as error:
+        return f"checkpoint {folder} is damaged: {name}: {error.strerror}"
+
+
+def _manifest(folder: Path) -> Manifest:
+    try:
+        return read_manifest(folder / "manifest.json")
+    except ManifestError as error:
+        raise CheckpointError(f"{folder} is not an rlkit checkpoint: {error}") from error
 
 
 def _write(folder: Path, step: int, state: State, previous: Path | None) -> None:
     arrays: dict[str, Array] = {}
     segments: dict[str, Segment] = {}
-    tree = _pack(state, "", arrays, segments)
+    tree = pack(state, "", arrays, segments)
     (folder / "state.json").write_text(json.dumps(tree))
-    _save_arrays(folder / "arrays.npz", arrays)
-    files = {name: _sha256(folder / name) for name in ("state.json", "arrays.npz")}
-    known = _files(previous)
+    write_arrays(folder / "arrays.npz", arrays)
+    files = {name: _sha256(folder / name) for name in REQUIRED}
+    unpacked: dict[str, int] = {}
+    known = _known(previous)
     for segment in segments.values():
         name = f"segments/{segment.name}.npz"
-        if previous is not None and name in known and _link(previous / name, folder / name):
-            files[name] = known[name]
-        else:
-            (folder / "segments").mkdir(exist_ok=True)
-            _save_arrays(folder / name, segment.read(), segment.compress)
+        if previous is None or name not in known.files or not _link(previous / name, folder / name):
+            _write_segment(segment, folder / name)
             files[name] = _sha256(folder / name)
-    manifest = {"format": FORMAT, "step": step, "files": files}
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
+        else:
+            files[name] = known.files[name]
+        if segment.compress or name in known.unpacked:
+            unpacked[name] = unpacked_bytes(folder / name)
+    (folder / "manifest.json").write_text(Manifest(files, unpacked).text(step))
 
 
-def _files(previous: Path | None) -> dict[str, str]:
+def _write_segment(segment: Segment, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    write_arrays(path, segment.read(), segment.compress)
+
+
+def _known(previous: Path | None) -> Manifest:
     """Return the files that may be linked; none if the previous checkpoint's manifest is damaged."""
-    if previous is None:
-        return {}
-    try:
-        return dict(_manifest(previous)["files"])
-    except CheckpointError:
-        return {}
+    with suppress(CheckpointError):
+        return Manifest({}, {}) if previous is None else _manifest(previous)
+    return Manifest({}, {})
 
 
 def _link(source: Path, target: Path) -> bool:
@@ -216,93 +254,42 @@ def _link(source: Path, target: Path) -> bool:
 
 
 def _read(folder: Path) -> State:
+    manifest = _manifest(folder)
     try:
         tree = json.loads((folder / "state.json").read_text())
-        state: State = _unpack(tree, _arrays(folder / "arrays.npz"), folder / "segments")
-        return state
-    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"checkpoint {folder} cannot be read: {type(error).__name__}: {error}") from error
+        state = unpack(tree, read_arrays(folder / "arrays.npz"), lambda name: _segment(folder, name, manifest))
+    except UNREADABLE as error:
+        raise CheckpointError(f"checkpoint {folder} cannot be read: {_shown(error)}") from error
+    if not isinstance(state, dict):
+        raise CheckpointError(f"checkpoint {folder} cannot be read: its state is a {type(state).__name__}, not a dict")
+    return state
 
 
-def _pack(value: Any, path: str, arrays: dict[str, Array], segments: dict[str, Segment]) -> Any:
-    if isinstance(value, np.generic):
-        return {"__scalar__": _store(np.asarray(value), path, arrays)}
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, Segment):
-        if value.name in segments:
-            raise RunError(f"state at {path!r}: there is another segment named {value.name}; give each its own name")
-        segments[value.name] = value
-        return {"__segment__": value.name}
-    if isinstance(value, np.ndarray):
-        return {"__array__": _store(value, path, arrays)}
-    if isinstance(value, dict):
-        return _pack_dict(value, path, arrays, segments)
-    if isinstance(value, (list, tuple)):
-        items = [_pack(item, f"{path}.{i}", arrays, segments) for i, item in enumerate(value)]
-        return {"__tuple__": items} if isinstance(value, tuple) else items
-    raise RunError(
-        f"state at {path!r} is a {type(value).__name__}; a checkpoint holds arrays, numbers, strings, booleans, None, "
-        "and dicts, lists and tuples of them"
-    )
+def _segment(folder: Path, name: str, manifest: Manifest) -> Segment:
+    """Return a segment that is read when it is wanted, if the manifest names it.
+
+    Raises:
+        KeyError: it does not.
+    """
+    file = f"segments/{name}.npz"
+    manifest.files[file]
+
+    def read() -> dict[str, Array]:
+        try:
+            return read_arrays(folder / file, manifest.unpacked.get(file))
+        except UNREADABLE as error:
+            raise CheckpointError(f"checkpoint {folder} cannot be read: {file}: {_shown(error)}") from error
+
+    return Segment(name, read, compress=file in manifest.unpacked)
 
 
-def _pack_dict(value: dict[Any, Any], path: str, arrays: dict[str, Array], segments: dict[str, Segment]) -> Any:
-    packed = [(key, _pack(item, f"{path}.{key}".lstrip("."), arrays, segments)) for key, item in value.items()]
-    if all(isinstance(key, str) and key not in _TAGS for key in value):
-        return dict(packed)
-    return {"__items__": [[_pack(key, f"{path}.key", arrays, segments), item] for key, item in packed]}
+def _named(error: CheckpointError, folder: Path) -> str:
+    line = str(error)
+    return line if str(folder) in line else f"checkpoint {folder} cannot be used: {line}"
 
 
-def _store(array: Array, path: str, arrays: dict[str, Array]) -> str:
-    """Add `array` to `arrays` and return its name there, which is numbered: different paths can look the same."""
-    if array.dtype.hasobject:
-        raise RunError(f"state at {path!r} is an array of objects; a checkpoint holds arrays of numbers or strings")
-    name = f"{len(arrays)}.{re.sub(r'[^0-9A-Za-z_.-]', '_', path[-200:])}"
-    arrays[name] = array
-    return name
-
-
-def _unpack(value: Any, arrays: dict[str, Array], segments: Path) -> Any:
-    if isinstance(value, list):
-        return [_unpack(item, arrays, segments) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "__array__" in value:
-        return arrays[value["__array__"]]
-    if "__scalar__" in value:
-        return arrays[value["__scalar__"]][()]
-    if "__tuple__" in value:
-        return tuple(_unpack(item, arrays, segments) for item in value["__tuple__"])
-    if "__items__" in value:
-        return {_unpack(key, arrays, segments): _unpack(item, arrays, segments) for key, item in value["__items__"]}
-    if "__segment__" in value:
-        path = segments / f"{value['__segment__']}.npz"
-        return Segment(value["__segment__"], lambda: _arrays(path))
-    return {key: _unpack(item, arrays, segments) for key, item in value.items()}
-
-
-def _save_arrays(path: Path, arrays: dict[str, Array], compress: bool = False) -> None:
-    # numpy.savez would mistake an array named `file` or `allow_pickle` for one of its own arguments.
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, array in arrays.items():
-            info = zipfile.ZipInfo(f"{name}.npy")
-            if compress:
-                archive.writestr(info, _npy(array), zipfile.ZIP_DEFLATED, compresslevel=1)
-                continue
-            with archive.open(info, "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
-
-
-def _npy(array: Array) -> bytes:
-    file = io.BytesIO()
-    np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
-    return file.getvalue()
-
-
-def _arrays(path: Path) -> dict[str, Array]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False, max_header_size=LONGEST_HEADER) as content:
-        return dict(content)
+def _shown(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}"[:300].split())
 
 
 def _sha256(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rlkit.core import tree
+from rlkit.core.alike import require_alike
 from rlkit.core.types import (
     Actor,
     Agent,
@@ -170,14 +171,31 @@ class Interaction(Iterator[Transition]):
         self.rng.bit_generator.state = state["rng"]
         if state["timestep"] is None:
             return
+        opaque = state["env"] is None
+        begin = self._env.restart if opaque else self._env.reset
+        fresh = self.ask(begin, self._reset_seeds(self.steps if opaque else 0))
+        require_alike(state["timestep"], timestep_state(fresh), "stream.timestep")
+        _require_masks(state["timestep"], fresh)
         self._timestep = timestep_from_state(state["timestep"])._replace(state=self._env.states)
-        if state["env"] is None:
-            fresh = self.ask(self._env.restart, self._reset_seeds(self.steps)).observation
-            self.reproduced = tree.equal(fresh, self._timestep.observation)
-            self._timestep = self._timestep._replace(observation=fresh)
+        if opaque:
+            self.reproduced = tree.equal(fresh.observation, self._timestep.observation)
+            self._timestep = self._timestep._replace(observation=fresh.observation)
         else:
-            self._env.reset(self._reset_seeds(0))
             self._env.set_state(state["env"])
+
+
+def _require_masks(found: State, fresh: TimeStep) -> None:
+    """Check that stored legal actions are masks, where the environment says which are legal.
+
+    Raises:
+        ValueError: they are not.
+    """
+    masked = fresh.legal_actions is not None
+    for name in ("legal_actions", "next_legal_actions"):
+        if found[name] is not None and not (masked and isinstance(found[name], np.ndarray)):
+            raise ValueError(f"stream.timestep.{name} is a {type(found[name]).__name__}: there are no masks")
+    if masked and found["next_legal_actions"] is not None:
+        require_alike(found["next_legal_actions"], fresh.legal_actions, "stream.timestep.next_legal_actions")
 
 
 def interact(

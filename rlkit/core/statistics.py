@@ -122,5 +122,5 @@ class Averages:
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
-        self._sums = dict(state["sums"])
-        self._counts = dict(state["counts"])
+        self._sums = {str(name): float(total) for name, total in state["sums"].items()}
+        self._counts = {name: int(state["counts"][name]) for name in self._sums}

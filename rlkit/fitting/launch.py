@@ -28,7 +28,8 @@ from rlkit.learners.kinds import require_fit
 from rlkit.learners.persistence import packages_of, proven, to_state
 from rlkit.learners.pipeline import chained
 from rlkit.runs.callbacks import Callbacks, ending, joined, notify
-from rlkit.runs.folder import fit_name, identity, locked, placed, write_folder
+from rlkit.runs.folder import fit_name, locked, placed, write_folder
+from rlkit.runs.origin import identity
 from rlkit.runs.request import Request, require_loggers, traceback_kept
 
 TABLES = ("metrics", "timings")

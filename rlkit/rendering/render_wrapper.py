@@ -148,21 +148,50 @@ def first_episode(path: Path, format: Format = AS_DRAWN) -> Iterator[FrameCallba
 
 
 @contextmanager
-def side_by_side(path: Path, num_envs: int, format: Format = AS_DRAWN) -> Iterator[list[FrameCallback]]:
+def side_by_side(
+    path: Path, num_envs: int, format: Format = AS_DRAWN, on_failure: Callable[[str], None] | None = None
+) -> Iterator[list[FrameCallback]]:
     """Yield a frame callback for each of `num_envs` environments; their first episodes are one video.
 
-    An episode that ends early keeps its last frame. The environments are reset first, then stepped in turn. Errors as
-    in `first_episode`.
+    An episode that ends early keeps its last frame. The environments are reset first, then stepped in turn. If the
+    video fails and `on_failure` is given, that is called with a line, and what is filmed goes on; else errors are as in
+    `first_episode`.
     """
     writer = VideoWriter(path, format.height)
-    grid = _TiledFrames(writer, num_envs, format)
+    grid, attempt = _TiledFrames(writer, num_envs, format), _Attempt(writer, on_failure)
     try:
-        yield [partial(grid.add, i) for i in range(num_envs)]
-        grid.write()
+        yield [partial(attempt, partial(grid.add, i)) for i in range(num_envs)]
+        attempt(grid.write)
+        attempt(writer.close)
     except BaseException:
         writer.discard()
         raise
-    writer.close()
+
+
+class _Attempt:
+    """Calls what writes a video, until it fails for the first time, if a failure stops nobody."""
+
+    def __init__(self, writer: VideoWriter, on_failure: Callable[[str], None] | None):
+        self._writer = writer
+        self._on_failure = on_failure
+        self._failed = False
+
+    def __call__(self, write: Callable[..., Any], *arguments: Any) -> None:
+        if self._failed:
+            return
+        try:
+            write(*arguments)
+        except Exception as error:
+            if self._on_failure is None:
+                raise
+            self._failed = True
+            self._writer.discard()
+            self._on_failure(no_video(self._writer.path, error))
+
+
+def no_video(path: Path, error: Exception) -> str:
+    """Return a line that says why there is no video."""
+    return " ".join(f"no video {path}: {error}".split())
 
 
 class _TiledFrames:
@@ -205,25 +234,44 @@ class EachEpisode:
         self._format = Format(max_frames=FRAMES)
         self._step: Callable[[], int] | None = None
         self._done: Callable[[Path], None] = lambda path: None
+        self._failed: Callable[[str], None] = lambda line: None
+        self._has_failed = False
         self._first: Tile | None = None
         self._writer: VideoWriter | None = None
 
-    def attach(self, step: Callable[[], int], done: Callable[[Path], None]) -> None:
-        """Begin to write: `step` returns the step of the run, `done` is called with the path of each finished video."""
+    def attach(self, step: Callable[[], int], done: Callable[[Path], None], failed: Callable[[str], None]) -> None:
+        """Begin to write.
+
+        Args:
+            step: returns the step of the run.
+            done: called with the path of each finished video.
+            failed: called with a line where one fails for the first time.
+        """
         self._step = step
         self._done = done
+        self._failed = failed
 
     def __call__(self, frame: RenderedFrame) -> None:
-        """Add a frame."""
+        """Add a frame; where that fails, there is no video of the episode."""
         if self._step is None:
             return
+        try:
+            self._add(frame, self._step)
+        except Exception as error:
+            path = self._folder if self._writer is None else self._writer.path
+            self.discard()
+            if not self._has_failed:
+                self._failed(no_video(path, error))
+            self._has_failed = True
+
+    def _add(self, frame: RenderedFrame, step: Callable[[], int]) -> None:
         if frame.first:
             self._finish()
             self._first = self._format.tile(frame)
             return
         if self._first is not None:
             # Not earlier: the step that ends an episode and begins the next is counted after both.
-            self._writer = VideoWriter(self._folder / f"episode-{self._step():09d}.mp4")
+            self._writer = VideoWriter(self._folder / f"episode-{step():09d}.mp4")
             self._writer.add_tiles([self._first], frame.fps)
             self._first = None
         if self._writer is not None and self._format.room(self._writer):
@@ -238,8 +286,9 @@ class EachEpisode:
 
     def _finish(self) -> None:
         if self._writer is not None:
-            finished, self._writer = self._writer, None
-            self._done(finished.close())
+            path = self._writer.close()
+            self._writer = None
+            self._done(path)
 
 
 def frames_per_second(metadata: dict[str, Any] | None) -> int:

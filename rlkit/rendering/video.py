@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rlkit.core.types import Array, RunError, UsageError
+from rlkit.core.writing import not_written
 from rlkit.rendering.frames import captioned, check_frame, scaled, tiled
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class VideoWriter:
         """Append a frame [H, W, 3] uint8; the first one sets size and `fps`.
 
         Raises:
-            RunError: it is not such a frame.
+            RunError: it is not such a frame, or the disk is full or not writable.
         """
         self.add_tiles([(frame, caption)], fps)
 
@@ -54,18 +56,26 @@ class VideoWriter:
         """Append frames of one size as one; odd sizes lose a row or column, since H.264 needs even ones.
 
         Raises:
-            RunError: one is not a frame [H, W, 3] uint8.
+            RunError: one is not a frame [H, W, 3] uint8, or the disk is full or not writable.
         """
         import av
 
         frame = tiled([self._finished(*tile) for tile in tiles])
         height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
-        if self._container is None:
-            self._open(width, height, fps)
-        assert self._container is not None
-        encoded = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
-        self._container.mux(self._stream.encode(encoded))
+        with self._writing():
+            if self._container is None:
+                self._open(width, height, fps)
+            assert self._container is not None
+            encoded = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
+            self._container.mux(self._stream.encode(encoded))
         self.frames += 1
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunError(not_written(self.path, error)) from error
 
     def _finished(self, frame: Array, caption: str) -> Array:
         frame = check_frame(frame)
@@ -82,8 +92,9 @@ class VideoWriter:
         if self._container is None:
             raise RunError(f"video {self.path} has no frames: the environment ended before its first frame")
         try:
-            self._container.mux(self._stream.encode())
-            self._container.close()
+            with self._writing():
+                self._container.mux(self._stream.encode())
+                self._container.close()
             self._container = None
             verify(self._temporary, self.frames)
             if self._brightest <= DARK:
@@ -91,15 +102,18 @@ class VideoWriter:
         except BaseException:
             self.discard()
             raise
-        self._temporary.replace(self.path)
+        with self._writing():
+            self._temporary.replace(self.path)
         return self.path
 
     def discard(self) -> None:
         """Close and delete what was written so far."""
         if self._container is not None:
-            self._container.close()
+            with suppress(Exception):  # on a full disk too, where it cannot be ended
+                self._container.close()
             self._container = None
-        self._temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
 
     def _open(self, width: int, height: int, fps: int) -> None:
         import av

@@ -9,6 +9,7 @@ import numpy as np
 from rlkit.core.ranges import NonNegativeFloat, PositiveFloat
 from rlkit.core.schedules import ProbabilitySchedule
 from rlkit.core.types import Array, Batch, FromRun, State
+from rlkit.replay.stored import require_priorities
 from rlkit.replay.sums import SumTree
 from rlkit.replay.uniform import UniformReplay
 
@@ -88,10 +89,14 @@ class PrioritizedReplay(UniformReplay):
         return {**state, "priorities": self._priorities[slots], "highest": self._highest}
 
     def load_state_dict(self, state: State) -> None:
-        """Restore a state from `state_dict`."""
+        """Restore a state from `state_dict`.
+
+        Raises:
+            ValueError: it is none of a replay of this capacity.
+        """
         super().load_state_dict(state)
         self._priorities = SumTree(self._rows.capacity)
-        self._highest = state["highest"]
+        self._highest = float(state["highest"])
         slots = np.arange(self._first, self._rows.total) % self._rows.capacity
         if len(slots):
-            self._priorities[slots] = state["priorities"]
+            self._priorities[slots] = require_priorities(state["priorities"], len(slots))

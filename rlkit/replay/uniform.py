@@ -12,11 +12,12 @@ from typing import Any, Self
 import numpy as np
 
 from rlkit.core import tree
-from rlkit.core.checkpoint import Segment
 from rlkit.core.ranges import PositiveInt
+from rlkit.core.stored_state import Segment
 from rlkit.core.types import Array, Batch, FromRun, State, Transition, Tree, UsageError, require_least
 from rlkit.replay.frames import Frames, allocate, announce, bytes_of, check_location, frame_count
 from rlkit.replay.rows import FIELDS, LAST, NONE, Layout, TransitionRing, columns, layout, no_rows
+from rlkit.replay.stored import require_rows, require_state
 
 OLDEST, NEWEST = np.s_[:, 0], np.s_[:, -1]
 """The oldest and the newest frame of each of the stacks [K, S, ...]."""
@@ -362,7 +363,12 @@ class UniformReplay:
         return {"frames": tree.pack(self._frames.read(np.arange(low, high) % self._frames.size))}
 
     def load_state_dict(self, state: State) -> None:
-        """Restore a state from `state_dict`."""
+        """Restore a state from `state_dict`.
+
+        Raises:
+            ValueError: it is none of a replay of this capacity.
+        """
+        require_state(state, self._rows.capacity, self._stack)
         self._pending = no_rows()
         self._reached = None
         self._rng.bit_generator.state = state["rng"]
@@ -375,7 +381,7 @@ class UniformReplay:
         for segment in state["frames"]:
             self._put_frames(int(segment.name.split("-")[2]), tree.unpack(segment.read()["frames"]))
         for segment in state["rows"]:
-            rows = segment.read()
+            rows = require_rows(segment.read(), segment.name)
             self._rows.total = int(segment.name.split("-")[2])
             self._rows.add(rows)
             self._layout = layout({**rows, "last": rows["follows"]})

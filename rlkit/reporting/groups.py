@@ -13,7 +13,7 @@ from rlkit.core.types import UsageError
 from rlkit.fitting.run import opened
 from rlkit.reporting.columns import AnyRun, last_step
 
-IGNORED_KEYS = ("seed", "name", "run_dir", "output", "logger", "video", "plots", "from_run")
+IGNORED_KEYS = ("seed", "name", "run_dir", "output", "logger", "video", "plots", "from_run", "follows")
 """Keys in which the runs of a group may differ, or that do not change what is learned."""
 
 PARTS = ("network", "distribution", "replay")

@@ -77,7 +77,7 @@ class Media:
 def video_paths(run: Run) -> list[Path]:
     """Return the mp4 files of a run, those of the best agent first, then the latest."""
     # Beside the folder of runs that this one lies in, wherever the command is given.
-    own = run.directory.resolve().parent.parent / run.videos
+    own = run.videos_in(run.directory.resolve().parent.parent / "videos")
     folder = own if own.is_dir() else run.videos
     own_videos = _own_files(folder.glob("[!.]*.mp4"), folder.parent)
     paths = sorted([*own_videos, *_own_files(run.directory.glob("*.mp4"), run.directory)], reverse=True)

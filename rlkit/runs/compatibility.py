@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from rlkit.core.types import Environment, State
+from rlkit.core.alike import require_alike
+from rlkit.core.checkpoint import CheckpointError
+from rlkit.core.types import Agent, Environment, RunError, State, UsageError
+
+PARTS = {
+    "made_for": dict,
+    "agent": dict,
+    "stream": dict,
+    "tracker": dict,
+    "averages": dict,
+    "best": dict,
+    "callbacks": dict,
+    "episodes": int,
+    "resumable": bool,
+}
+"""The parts of the state of a run, and their types."""
 
 
 def made_for(agent: Mapping[str, Any], env: Environment) -> State:
@@ -17,6 +33,42 @@ def made_for(agent: Mapping[str, Any], env: Environment) -> State:
     }
 
 
+@contextmanager
+def fitting(checkpoint: str) -> Iterator[None]:
+    """Say in one line that the state of `checkpoint` does not fit, whatever is raised where it is restored.
+
+    Raises:
+        CheckpointError: something was raised.
+    """
+    try:
+        yield
+    except (RunError, UsageError):
+        raise
+    except Exception as error:  # The state may be somebody else's, and any code restores it.
+        what = " ".join(f"{'' if isinstance(error, ValueError) else f'{type(error).__name__}: '}{error}".split())
+        raise CheckpointError(f"{checkpoint} does not fit its config.yaml: {what}") from error
+
+
+def require_parts(state: State, names: Mapping[str, type] | None = None) -> None:
+    """Check that a checkpoint has its parts, those of a run to be resumed or `names`.
+
+    Raises:
+        CheckpointError: it does not.
+    """
+    for name, kind in (names or PARTS).items():
+        if type(state.get(name)) is not kind:
+            raise CheckpointError(f"its {name} is a {type(state.get(name)).__name__}, not a {kind.__name__}")
+
+
+def require_state_of(agent: Agent, state: State) -> None:
+    """Check an agent's state, without its replay, against that of the new `agent`.
+
+    Raises:
+        ValueError: they differ; the message names the place.
+    """
+    require_alike(without_replay(state), without_replay(agent.state_dict()), "agent", learned=True)
+
+
 def require_fit(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Check that a checkpoint was made for what `made_for` says of this run.
 
@@ -24,8 +76,8 @@ def require_fit(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         ValueError: it was not; the message names the first difference.
     """
     for key, value in wanted.items():
-        if found[key] != value:
-            raise ValueError(f"its {key} is {found[key]}, the run's is {value}")
+        if found.get(key) != value:
+            raise ValueError(f"its {key} is {str(found.get(key))[:200]}, the run's is {value}")
 
 
 def without_replay(state: State) -> State:

@@ -67,6 +67,7 @@ class Evaluations:
         self._made_for = made_for
         self._seeds = Seeds(config.seed)
         self._store = Store(checkpoints / "best", sys.maxsize, warn)
+        self._warn = warn
         self.last: int | None = None
         self.best: dict[str, Any] = {"step": None, "score": -np.inf}
 
@@ -94,7 +95,7 @@ class Evaluations:
         """
         target = self._videos / f"step-{step:09d}.mp4" if self._config.video is Video.eval else None
         try:
-            episodes = evaluate_agent(self._config, self._agent, self._seeds, step, target, interrupted)
+            episodes = evaluate_agent(self._config, self._agent, self._seeds, step, target, interrupted, self._warn)
         except (UsageError, RunError) as error:
             if isinstance(error, RunError) and not str(error).endswith(FIX):
                 raise
@@ -103,7 +104,7 @@ class Evaluations:
             raise RunError(f"the evaluation at step {step:,} failed: {said}; {RESUME}") from error
         evaluation = EvaluationResult(step, episodes, final)
         reason = notify(self._callbacks, Callback.evaluation, evaluation)
-        if target is not None:
+        if target is not None and target.exists():
             notify(self._callbacks, Callback.media, step, target)
         self._keep_best(evaluation)
         if final:
@@ -119,6 +120,16 @@ class Evaluations:
             self.best = {"step": step, "score": score}
             agent = without_replay(self._agent.state_dict())
             self._store.save(step, {"agent": agent, "score": score, "made_for": self._made_for()})
+
+    def load_state_dict(self, best: State, last: Any) -> None:
+        """Restore `best`, and the step of the last evaluation, which is None before the first.
+
+        Raises:
+            TypeError, ValueError: they are no numbers.
+        """
+        step = best["step"]
+        self.best = {"step": None if step is None else int(step), "score": float(best["score"])}
+        self.last = None if last is None else int(last)
 
     def drop_after(self, step: int) -> None:
         """Delete the best agents of steps after `step`."""
@@ -137,10 +148,12 @@ def evaluate_agent(
     step: int,
     video_path: Path | None = None,
     interrupted: Callable[[], str | None] = never,
+    on_failed_video: Callable[[str], None] | None = None,
 ) -> list[EvaluationEpisode]:
     """Play `eval.episodes` greedy episodes in fresh environments, all randomness derived from (seed, `step`).
 
-    The first episode is recorded to `video_path`, unless that is None. Errors as in `rlkit.core.evaluation.evaluate`.
+    The first episode is recorded to `video_path`, unless that is None; `on_failed_video` is called with a line where
+    that fails. Errors as in `rlkit.core.evaluation.evaluate`.
     """
     settings = config.eval
     num_envs = min(settings.num_envs, settings.episodes)
@@ -148,7 +161,7 @@ def evaluate_agent(
     if video_path is not None:
         from rlkit.rendering.render_wrapper import FRAMES, Format, side_by_side
 
-        recorder = side_by_side(video_path, 1, Format(max_frames=FRAMES))
+        recorder = side_by_side(video_path, 1, Format(max_frames=FRAMES), on_failed_video)
     with recorder as frame_callbacks:
         env = build.make_environment(
             config.environment.for_evaluation(), num_envs=num_envs, frame_callbacks=frame_callbacks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
@@ -12,6 +11,7 @@ from rlkit.config.schemas import Video
 from rlkit.core.callback import Callback
 from rlkit.core.checkpoint import CheckpointError
 from rlkit.core.types import RunError, UsageError
+from rlkit.core.writing import not_written
 from rlkit.rendering.render_wrapper import FRAMES, Format
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, notify
@@ -23,19 +23,23 @@ from rlkit.vector.manners import close_quietly
 
 def finish(run: Run, callbacks: Callbacks, session: Training) -> None:
     """Draw the curve, record the best agent, and say where everything is."""
-    for path in (_curve(run), _map(run, session), _video(run, session)):
+    for path in (_curve(run, session), _map(run, session), _video(run, session)):
         if path is not None:
             notify(callbacks, Callback.media, session.steps, path)
     for line in _summary(run, session):
         session.say(line)
 
 
-def _curve(run: Run) -> Path | None:
+def _curve(run: Run, session: Training) -> Path | None:
     from rlkit.runs.plots.curve import draw
 
-    with suppress(UsageError):
+    try:
         return draw(run.directory)
-    return None
+    except UsageError:
+        return None  # There are no CSV files.
+    except (OSError, ValueError, LookupError) as error:
+        session.say(_failed("curve", run.directory / "curve.png", error))
+        return None
 
 
 def _video(run: Run, session: Training) -> Path | None:
@@ -43,8 +47,8 @@ def _video(run: Run, session: Training) -> Path | None:
         return None
     try:
         return next(record(run, format=Format(max_frames=FRAMES))).video
-    except (RunError, UsageError) as error:
-        session.say(f"no video: {error}")
+    except (RunError, UsageError, OSError) as error:
+        session.say(_failed("video", run.videos, error))
         return None
 
 
@@ -53,9 +57,13 @@ def _map(run: Run, session: Training) -> Path | None:
         return _draw_map(run)
     except CheckpointError:
         return None  # It was interrupted before there was one.
-    except (RunError, UsageError) as error:
-        session.say(f"no map: {error}")
+    except (RunError, UsageError, OSError) as error:
+        session.say(_failed("map", run.directory / "map.png", error))
         return None
+
+
+def _failed(what: str, path: Path, error: Exception) -> str:
+    return f"no {what}: {not_written(path, error) if isinstance(error, OSError) else error}"
 
 
 def _draw_map(run: Run) -> Path | None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import platform
 import re
-import secrets
 import shlex
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import yaml
 
@@ -21,7 +18,6 @@ from rlkit.config.messages import nearest
 from rlkit.config.run_config import FitRunConfig, TrainRunConfig
 from rlkit.config.trust import require_literal
 from rlkit.config.typed import plain_data, typed
-from rlkit.core.distribution import DISTRIBUTION
 from rlkit.core.types import UsageError
 
 C = TypeVar("C")
@@ -34,20 +30,6 @@ FOREIGN = ("wandb", "tensorboard")
 
 CHOICE = re.compile(r"\w[\w@./-]*")
 """A name of a file in conf/, or of the group and package that it is chosen for."""
-
-PACKAGES = (
-    "numpy",
-    "gymnasium",
-    "ale-py",
-    "opencv-python-headless",
-    "torch",
-    "hydra-core",
-    "omegaconf",
-    "wandb",
-    "av",
-    "matplotlib",
-    "scikit-learn",
-)
 
 
 def training_name(config: TrainRunConfig) -> str:
@@ -115,7 +97,7 @@ def claim(name: str, run_dir: str | None, *, explicit: bool) -> Path:
         explicit: the user typed one of them; else, where the folder is there, a number is added.
 
     Raises:
-        UsageError: an explicit folder is there.
+        UsageError: an explicit folder is there, or it cannot be made.
     """
     base = Path(run_dir or Path("runs") / name)
     number = 1
@@ -131,6 +113,20 @@ def claim(name: str, run_dir: str | None, *, explicit: bool) -> Path:
                     f"{shlex.quote(f'resume={directory}')}"
                 ) from None
             number += 1
+        except OSError as error:
+            shown = f"{str(directory)[:100]}…" if len(str(directory)) > 100 else directory
+            why = (error.strerror or str(error)).lower()
+            raise UsageError(f"cannot make the run folder {shown}: {why}; choose another name= or run_dir=") from error
+
+
+def _log(directory: Path) -> IO[str]:
+    path = directory / "train.log"
+    try:
+        return path.open("a")
+    except OSError as error:
+        from rlkit.core.writing import not_written
+
+        raise UsageError(not_written(path, error)) from error
 
 
 @contextmanager
@@ -140,7 +136,7 @@ def locked(directory: Path) -> Iterator[None]:
     Raises:
         UsageError: another process holds it.
     """
-    with (directory / "train.log").open("a") as file:
+    with _log(directory) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -154,11 +150,17 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def write_folder(directory: Path, values: Mapping[str, Any]) -> None:
-    """Write config.yaml, and versions.json with the folder's own id where there is none yet."""
-    path = directory / "versions.json"
-    if not path.exists():
-        _write_whole(path, json.dumps({"id": secrets.token_hex(8), **versions()}, indent=1) + "\n")
-    _write_whole(directory / "config.yaml", yaml.safe_dump(dict(values), sort_keys=False))
+    """Write config.yaml, and versions.json with the folder's own id where there is none yet.
+
+    Raises:
+        RunError: the folder cannot be written, or the disk is full.
+    """
+    from rlkit.core.writing import write_whole
+    from rlkit.runs import origin
+
+    if not origin.is_whole(directory):
+        write_whole(directory / origin.FILE, origin.described())
+    write_whole(directory / "config.yaml", yaml.safe_dump(dict(values), sort_keys=False))
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -203,14 +205,24 @@ def _require_choices(choices: Any, path: Path) -> None:
 
 
 def _require_own_files(directory: Path) -> None:
-    """Refuse links that lead out of a run folder: what lies there would be read, shown or overwritten."""
+    """Refuse links that lead out of a run folder, where files would be read, shown or overwritten, and pipes."""
     root = directory.resolve()
     for folder, folders, files in os.walk(root):
         here = Path(folder)
         for path in (here / name for name in (*folders, *files)):
             if path.is_symlink() and not path.resolve().is_relative_to(root):
                 raise UsageError(f"{path} is a link that leads out of its run folder; replace it by what it points to")
+            if _is_special(path):
+                raise UsageError(f"{path} is no file, but a pipe, a socket or a device; delete it")
         folders[:] = [name for name in folders if here != root or name not in FOREIGN]
+
+
+def _is_special(path: Path) -> bool:
+    """Return whether a path is neither a file, a folder nor a link; one that is gone by now is not."""
+    with suppress(OSError):
+        mode = path.lstat().st_mode
+        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+    return False
 
 
 def _is_file(path: Path) -> bool:
@@ -227,7 +239,7 @@ def run_config(kind: type[C], values: Mapping[str, Any], directory: Path) -> C:
     Raises:
         UsageError: they are not those of this version of rlkit.
     """
-    for key in ("resume", "trust"):
+    for key in ("resume", "empty_replay", "trust"):
         if key in values:
             raise UsageError(f"{directory / 'config.yaml'} has the key {key}, which only a command has")
     try:
@@ -251,25 +263,5 @@ def training_config(directory: Path) -> TrainRunConfig:
 def training_values(config: TrainRunConfig) -> dict[str, Any]:
     """Return what config.yaml holds of a training run."""
     values = plain_data(config)
-    del values["resume"], values["trust"]
+    del values["resume"], values["empty_replay"], values["trust"]
     return values
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
-
-
-def identity(directory: Path) -> str:
-    """Return the folder's own random id, which a resumed run keeps."""
-    return str(json.loads((directory / "versions.json").read_text())["id"])
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a run may depend on."""
-    found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
-    for name, package in (("rlkit", DISTRIBUTION), *((package, package) for package in PACKAGES)):
-        with suppress(PackageNotFoundError):
-            found[name] = version(package)
-    return found

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
 from rlkit.config import instantiate
-from rlkit.config.run_config import TrainRunConfig, requested
+from rlkit.config.run_config import TrainRunConfig, leaves, requested
 from rlkit.config.schemas import Vectorization, Video
 from rlkit.config.trust import packages, require_trusted
 from rlkit.config.typed import typed
-from rlkit.core.checkpoint import Store
 from rlkit.core.resources import checked_device, torch_device
 from rlkit.core.types import UsageError
-from rlkit.runs.folder import CHECKPOINTS, placed, training_config, training_name, training_values, write_folder
+from rlkit.runs.folder import placed, training_config, training_name, training_values
 from rlkit.runs.request import Request, require_loggers
 
 if TYPE_CHECKING:
     from rlkit.runs.run import Run
 
+COMMANDS = ("resume", "empty_replay", "trust")
+"""Keys of one command, which a run does not keep."""
+
 RESUME_KEYS = (
-    *("resume", "trust", "total_steps", "total_episodes", "inner_loop", "logger", "video", "eval", "device", "output"),
+    *(*COMMANDS, "total_steps", "total_episodes", "inner_loop", "logger", "video", "eval", "device", "output"),
 )
 
 
@@ -43,16 +44,9 @@ def start(request: Request) -> Run:
     asked = requested(TrainRunConfig, request.config, request.choices)
     asked = replace(asked, device=_device(asked))
     _check(asked)
-    config = _placed(asked)
-    directory = Path(config.run_dir)
-    write_folder(directory, training_values(config))
-    try:
-        return _train(config, request)
-    except UsageError:
-        # Where nothing was trained, the mistake is fixed and the same command typed again.
-        if not Store(directory / CHECKPOINTS).steps():
-            shutil.rmtree(directory)
-        raise
+    if request.config.empty_replay:
+        raise UsageError("empty_replay=true goes on with a run: resume= is missing")
+    return _train(_placed(asked), request)
 
 
 def _train(config: TrainRunConfig, request: Request) -> Run:
@@ -72,7 +66,7 @@ def _placed(config: TrainRunConfig) -> TrainRunConfig:
 def _resumed_config(request: Request) -> TrainRunConfig:
     """Return the frozen configuration with the few keys that may change on resume."""
     directory = Path(request.config.resume)
-    values = training_values(training_config(directory))
+    values = _with_followers(training_values(training_config(directory)), request)
     typed_again = {_key(override).partition(".")[0] for override in request.overrides} & {"logger"}
     stored = {key: value for key, value in values.items() if key not in typed_again}
     require_trusted(stored, directory / "config.yaml", packages(request.config.trust))
@@ -82,14 +76,27 @@ def _resumed_config(request: Request) -> TrainRunConfig:
         if key.split(".")[0] not in RESUME_KEYS:
             raise UsageError(
                 f"{key} cannot change on resume: the run's config.yaml holds; only "
-                f"{', '.join(name for name in RESUME_KEYS if name not in ('resume', 'trust'))} can"
+                f"{', '.join(name for name in RESUME_KEYS if name not in COMMANDS)} can"
             )
-        if key == "resume":
+        if key in COMMANDS:
             continue
         part = "logger" if key.split(".")[0] == "logger" else key
         OmegaConf.update(frozen, part, instantiate.plain_value(request.config, part), merge=False)
     config = typed(TrainRunConfig, instantiate.plain(frozen))
-    return replace(config, run_dir=str(directory), device=_device(config))
+    return replace(config, run_dir=str(directory), device=_device(config), empty_replay=request.config.empty_replay)
+
+
+def _with_followers(values: dict[str, Any], request: Request) -> dict[str, Any]:
+    """Return stored values in which those that are ``total_steps`` are the new one, where it is typed again."""
+    if not any(_key(override) == "total_steps" for override in request.overrides):
+        return values
+    total = request.config.total_steps
+    followed = {key for key, itself in values["follows"].items() if itself is True}
+    moved = OmegaConf.create(values)
+    for key, value in leaves(values, ""):
+        if key in followed and type(value) is int and value == values["total_steps"]:
+            OmegaConf.update(moved, key, total)
+    return instantiate.plain(moved)  # type: ignore[no-any-return]
 
 
 def _key(override: str) -> str:

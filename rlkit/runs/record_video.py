@@ -19,7 +19,7 @@ from rlkit.core.seeding import Seeds
 from rlkit.core.types import Actor, Memory, RunError, TimeStep, Tree, UsageError, require_least
 from rlkit.rendering.render_wrapper import AS_DRAWN, Format, first_episode, side_by_side
 from rlkit.runs import build
-from rlkit.runs.folder import versions
+from rlkit.runs.origin import versions
 
 SUFFIX = ".actions.json"
 ENVIRONMENT = ("env", "preprocess", "action_mask")
@@ -70,9 +70,8 @@ class AgentSource(Protocol):
     def config(self) -> TrainRunConfig:
         """The configuration of its run."""
 
-    @property
-    def videos(self) -> Path:
-        """The folder of its videos."""
+    def claim_videos(self) -> Path:
+        """Return the folder of its videos, marked as its own."""
 
     def chosen(self, checkpoint: str | int) -> str:
         """Return which checkpoint is taken where `checkpoint` is asked for."""
@@ -114,7 +113,7 @@ def record(
     require_least(1, "", episodes=episodes, max_steps=max_steps)
     settings = run.config.eval
     agent = run.load_agent(checkpoint, device)
-    stem = (run.videos if out is None else Path(out)) / f"{run.chosen(checkpoint)}-seed{seed}"
+    stem = (run.claim_videos() if out is None else Path(out)) / f"{run.chosen(checkpoint)}-seed{seed}"
     seeds = Seeds(seed).integers("play", size=episodes)
     groups = {f"{stem}-grid{episodes}": seeds} if grid else {f"{stem}-{i}": [one] for i, one in enumerate(seeds)}
     for number, (name, group) in enumerate(groups.items()):

@@ -13,16 +13,25 @@ import numpy as np
 
 from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.trust import packages, require_trusted
-from rlkit.core.checkpoint import CheckpointError, Store
+from rlkit.core.checkpoint import Store
 from rlkit.core.csv_tables import read_table
 from rlkit.core.evaluation import evaluate
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Array, State, UsageError, require_least
 from rlkit.rendering.render_wrapper import Format
 from rlkit.runs import build
-from rlkit.runs.compatibility import made_for, require_fit, without_replay
+from rlkit.runs.compatibility import (
+    fitting,
+    made_for,
+    require_fit,
+    require_parts,
+    require_state_of,
+    without_replay,
+)
 from rlkit.runs.folder import training_config, training_name, training_values
+from rlkit.runs.origin import identity
 from rlkit.runs.record_video import record
+from rlkit.runs.videos import claim_videos, videos_of
 
 BUILT = ("env", "preprocess", "data", "agent", "network")
 """Nodes that are built to let an agent act."""
@@ -81,8 +90,16 @@ class Run:
 
     @property
     def videos(self) -> Path:
-        """The folder of this run's videos."""
-        return Path("videos") / self.name
+        """The folder of this run's videos: ``videos/<name>``, or with a number where that is another run's."""
+        return self.videos_in(Path("videos"))
+
+    def videos_in(self, base: Path) -> Path:
+        """Return the folder of this run's videos in `base`."""
+        return videos_of(base, self.name, identity(self.directory))
+
+    def claim_videos(self) -> Path:
+        """Return the folder of this run's videos, marked as its own."""
+        return claim_videos(Path("videos"), self.name, identity(self.directory))
 
     @cached_property
     def metrics(self) -> dict[str, Array]:
@@ -151,13 +168,11 @@ class Run:
         config = replace(config, agent=node, device=device or config.device)
         env = build.make_environment(config.environment.in_process(), num_envs=1)
         try:
-            agent = build.make_agent(config, env, Seeds(self.config.seed), fresh=False, learns=False)
-            require_fit(state["made_for"], made_for(config.agent, env))
-            agent.load_state_dict(without_replay(state["agent"]))
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise CheckpointError(
-                f"checkpoint {checkpoint} of {self.directory} does not fit its config.yaml: {error}"
-            ) from error
+            with fitting(f"checkpoint {checkpoint} of {self.directory}"):
+                agent = build.make_agent(config, env, Seeds(self.config.seed), fresh=False, learns=False)
+                require_fit(state["made_for"], made_for(config.agent, env))
+                require_state_of(agent, state["agent"])
+                agent.load_state_dict(without_replay(state["agent"]))
         finally:
             env.close()
         return agent
@@ -173,18 +188,20 @@ class Run:
         return "last" if checkpoint == "best" and not known else str(checkpoint)
 
     def _state(self, checkpoint: str) -> State:
+        # What only training needs is not read, so that its damage stops nobody here.
         folder = self.directory / "checkpoints"
+        if checkpoint in ("best", "last"):
+            store = Store(folder / "best" if checkpoint == "best" else folder, warn=_warn)
+            return store.load_newest(_has_agent, segments=False)[1]
         store = Store(folder, warn=_warn)
-        if checkpoint == "best":
-            return Store(folder / "best", warn=_warn).load_newest()[1]
-        if checkpoint == "last":
-            return store.load_newest()[1]
-        if not checkpoint.isdigit() or int(checkpoint) not in store.steps():
+        known = {str(step): step for step in store.steps()}
+        if checkpoint not in known:
             raise UsageError(
-                f"there is no checkpoint={checkpoint} in {folder}; there is: best, last, "
-                f"{', '.join(map(str, store.steps()))}"
+                f"there is no checkpoint={checkpoint} in {folder}; there is: {', '.join(('best', 'last', *known))}"
             )
-        return store.load(int(checkpoint))
+        state = store.load(known[checkpoint], segments=False)
+        _has_agent(state)
+        return state
 
     def evaluate(
         self,
@@ -285,6 +302,11 @@ class Run:
             device=device,
         )
         return [recording.video for recording in recordings]
+
+
+def _has_agent(state: State) -> bool:
+    require_parts(state, {"agent": dict, "made_for": dict})
+    return True
 
 
 def _spread(values: Array) -> dict[str, float]:

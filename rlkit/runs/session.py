@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from rlkit.config import instantiate
 from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.schemas import Video
 from rlkit.config.tuning import NONE, named
+from rlkit.config.typed import plain_data
 from rlkit.core.callback import Callback, RunInfo
 from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import with_epsilon
@@ -19,10 +21,12 @@ from rlkit.core.seeding import Seeds
 from rlkit.core.types import Environment, EnvironmentFaultError, Metrics
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, ending, joined, notify
-from rlkit.runs.folder import CHECKPOINTS, identity, locked, training_values, write_folder
+from rlkit.runs.folder import CHECKPOINTS, locked, training_values, write_folder
+from rlkit.runs.origin import FILE, changes, identity, is_whole
 from rlkit.runs.request import traceback_kept
 from rlkit.runs.signals import interrupted_at_once, interruptions
 from rlkit.runs.training import Training
+from rlkit.runs.videos import claim_videos, videos_of
 from rlkit.vector.manners import is_opaque
 
 if TYPE_CHECKING:
@@ -66,11 +70,15 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
         RunError: something failed on the way; what was checkpointed before stays usable.
     """
     directory = Path(config.run_dir)
-    _configure_torch(config)
+    session: Training | None = None
     with ExitStack() as stack:
+        if not resume:
+            stack.enter_context(removed_unless(lambda: session is not None and session.steps > 0, directory))
+            write_folder(directory, training_values(config))
         stack.enter_context(locked(directory))
         stack.enter_context(traceback_kept(directory / "train.log"))
         stack.enter_context(_pointing_to_check(config))
+        _configure_torch(config)
         interrupted = stack.enter_context(interruptions())
         film = _film(config)
         env = build.make_environment(
@@ -82,16 +90,17 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
         stack.enter_context(ending(callbacks, stopped))
         notes = Notes(callbacks)
         with named(config.choices.get("tuned", NONE)):
+            _require_evaluations(config)
             session = _session(config, env, callbacks, notes)
         if resume:
-            session.resume(extended=extended)
+            session.resume(extended=extended, empty_replay=config.empty_replay)
+            for line in _other_versions(directory):
+                notes.add(line)
         if film is not None:
             stack.callback(film.discard)
             _film_from_here(film, session, callbacks, resume=resume)
-        if resume and extended and _follows_total_steps(config.agent):
-            notes.add(
-                f"schedules that end with the run, such as an annealed rate, end at step {config.total_steps:,} now"
-            )
+        for line in _longer(config) if resume and extended else ():
+            notes.add(line)
         _open(config, callbacks, session, notes)
         session.run(interrupted)
         stopped[0] = session.stopped
@@ -108,6 +117,62 @@ def _pointing_to_check(config: TrainRunConfig) -> Iterator[None]:
         words = [f"env={config.choices.get('env', '…')}"]
         words += [f"env.id={config.env['id']}"] if "id" in config.env else []
         raise EnvironmentFaultError(f"{error}; `rlkit check {' '.join(words)}` examines all of it") from error
+
+
+@contextmanager
+def removed_unless(begun: Callable[[], bool], directory: Path) -> Iterator[None]:
+    """Delete a new run's folder if it fails before it has `begun`, so that the fixed command can have its name."""
+    try:
+        yield
+    except Exception:
+        if not begun():
+            shutil.rmtree(directory, ignore_errors=True)
+        raise
+
+
+def _require_evaluations(config: TrainRunConfig) -> None:
+    """Build what evaluations play in, so that a mistake in it is found now and not after the first steps."""
+    if config.eval.every:
+        env = build.make_environment(config.environment.for_evaluation(), num_envs=1)
+        env.close()
+
+
+def _other_versions(directory: Path) -> list[str]:
+    if not is_whole(directory):
+        return [f"{directory / FILE} is missing or damaged: a new one is written, and the run has another id"]
+    changed = changes(directory)
+    if not changed:
+        return []
+    return [f"this run began with {'; '.join(changed)}: it goes on, but perhaps not bit for bit as it would have"]
+
+
+def _longer(config: TrainRunConfig) -> list[str]:
+    """Return what a user may want to know about schedules of a run whose limit has changed."""
+    lines = []
+    if _follows_total_steps(config.agent) or _asks_for_total_steps(config) or True in config.follows.values():
+        lines.append(
+            f"schedules that end with the run, such as an annealed rate, end at step {config.total_steps:,} now"
+        )
+    computed = [key for key, itself in config.follows.items() if itself is not True]
+    if computed:
+        lines.append(f"{', '.join(computed)}: computed from the total_steps that the run began with, and not again")
+    return lines
+
+
+def _asks_for_total_steps(config: TrainRunConfig) -> bool:
+    """Return whether a schedule of somebody's own is given ``total_steps``; agents are, to anneal their rates."""
+    nodes = [node for node, asked in config.from_run.items() if "total_steps" in asked and node != "agent"]
+    return any(not _is_over_run(_at(plain_data(config), node)) for node in nodes)
+
+
+def _at(values: Any, path: str) -> Any:
+    for key in path.split("."):
+        values = values[int(key)] if isinstance(values, list) else values.get(key, {})
+    return values
+
+
+def _is_over_run(node: Any) -> bool:
+    return isinstance(node, dict) and str(node.get("_target_", "")).endswith(".OverRun")
 
 
 def _finished(config: TrainRunConfig, session: Training, callbacks: Callbacks) -> Run:
@@ -144,14 +209,16 @@ def _film_from_here(film: EachEpisode, session: Training, callbacks: Callbacks, 
     def announce(path: Path) -> None:
         notify(callbacks, Callback.media, session.steps, path)
 
-    film.attach(lambda: session.steps, announce)
+    film.attach(lambda: session.steps, announce, session.say)
     if resume and not session.opaque:
         # The episode that goes on is not the one that was begun to be written over; only whole ones are filmed.
         film.discard()
 
 
 def _videos(config: TrainRunConfig) -> Path:
-    return Path("videos") / config.name
+    """Return the folder of the run's videos, marked as its own if some are made while it trains."""
+    find = claim_videos if config.video in (Video.eval, Video.every) else videos_of
+    return find(Path("videos"), config.name, identity(Path(config.run_dir)))
 
 
 def _session(config: TrainRunConfig, env: Environment, callbacks: Callbacks, notes: Notes) -> Training:
@@ -187,7 +254,7 @@ def _follows_total_steps(node: Any) -> bool:
         return any(map(_follows_total_steps, node))
     if not isinstance(node, dict):
         return False
-    over_run = str(node.get("_target_", "")).endswith(".OverRun") and node.get("steps") is None
+    over_run = _is_over_run(node) and node.get("steps") is None
     return over_run or node.get("anneal") is True or any(map(_follows_total_steps, node.values()))
 
 

@@ -9,15 +9,23 @@ from pathlib import Path
 
 from rlkit.algorithms.fixed_policies import NonLearning
 from rlkit.config.run_config import TrainRunConfig
+from rlkit.core.alike import require_alike
 from rlkit.core.callback import CLOCK, Callback
-from rlkit.core.checkpoint import CheckpointError, Store
+from rlkit.core.checkpoint import Store
 from rlkit.core.loop import Interaction, crossed, interact, refuse_odd_reward, train
 from rlkit.core.seeding import Seeds
 from rlkit.core.statistics import Averages, Episode, EpisodeTracker
 from rlkit.core.types import Agent, Environment, Interrupted, Metrics, RunError, State, Transition, UsageError
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, Hook, P, implementing, load_states, notify, states
-from rlkit.runs.compatibility import made_for, require_fit
+from rlkit.runs.compatibility import (
+    fitting,
+    made_for,
+    require_fit,
+    require_parts,
+    require_state_of,
+    without_replay,
+)
 from rlkit.runs.evaluations import STOP_AT, Evaluations
 from rlkit.runs.folder import CHECKPOINTS
 from rlkit.vector.manners import return_to
@@ -28,6 +36,12 @@ ENDED = (
     "one ended before the first: train again with a smaller checkpoint.every"
 )
 """Why a run may not resume from a whole checkpoint."""
+
+
+WITHOUT_SEGMENTS = (
+    "only what its replay held is damaged: resume with empty_replay=true to go on without it, or start the run again"
+)
+"""What to do where only segments are damaged."""
 
 
 class Training:
@@ -109,10 +123,12 @@ class Training:
         """Whether the environment, started again with the same seed, began as it did before."""
         return self._stream.reproduced
 
-    def resume(self, *, extended: bool) -> None:
+    def resume(self, *, extended: bool, empty_replay: bool = False) -> None:
         """Resume from the newest whole checkpoint that allows it, or from step 0 before the first was written.
 
-        `extended`: a run that had stopped goes on, because its limit was raised.
+        Args:
+            extended: a run that had stopped goes on, because its limit was raised.
+            empty_replay: what the replay held is left out.
 
         Raises:
             CheckpointError: there are checkpoints, but no usable one.
@@ -121,14 +137,16 @@ class Training:
         if not self._store.steps():
             self.say("there is no checkpoint yet: starting again from step 0")
             return
-        step, state = self._store.load_newest(lambda state: bool(state["resumable"]), ENDED)
-        try:
+        step, state = self._store.load_newest(
+            _may_resume, ENDED, segments=not empty_replay, without_segments=WITHOUT_SEGMENTS
+        )
+        if empty_replay:
+            state["agent"] = self._without_replay(state["agent"])
+            self._store.link_nothing_before(step)
+        with fitting(f"checkpoint {self._store.directory / str(step)}"):
             require_fit(state["made_for"], self._made_for())
+            self._require_alike(state)
             self.load_state_dict(state)
-        except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
-            raise CheckpointError(
-                f"checkpoint {self._store.directory / str(step)} does not fit this run's config.yaml: {error}"
-            ) from error
         if self.steps >= (total := self._config.total_steps) + self._env.num_envs:
             raise UsageError(f"total_steps is {total:,}, and the run is at step {self.steps:,} already: raise it")
         self.stopped = None if extended else state["stopped"]
@@ -312,6 +330,24 @@ class Training:
             "callbacks": states(self._callbacks),
         }
 
+    def _without_replay(self, state: State) -> State:
+        if "replay" not in state:
+            raise UsageError(
+                "empty_replay=true is for agents with a replay, which this one does not have; leave it out"
+            )
+        self.say("going on with an empty replay, so not as if uninterrupted")
+        return without_replay(state)
+
+    def _require_alike(self, state: State) -> None:
+        """Check the types of a state against those of this session, before anything of it is restored.
+
+        Raises:
+            ValueError: they differ.
+        """
+        require_state_of(self._agent, state["agent"])
+        for name, part in (("stream", self._stream), ("tracker", self._tracker), ("averages", self._averages)):
+            require_alike(state[name], part.state_dict(), name)
+
     def _made_for(self) -> State:
         return made_for(self._config.agent, self._env)
 
@@ -321,12 +357,16 @@ class Training:
         self._stream.load_state_dict(state["stream"])
         self._tracker.load_state_dict(state["tracker"])
         self._averages.load_state_dict(state["averages"])
-        self.evaluations.best = dict(state["best"])
-        self.evaluations.last = state["evaluated"]
+        self.evaluations.load_state_dict(state["best"], state["evaluated"])
         self.episodes = state["episodes"]
         self._unfinished = state["unfinished"]
         for name in load_states(self._callbacks, state["callbacks"]):
             self.say(f"{name} is not there any more: its state is left out of further checkpoints")
+
+
+def _may_resume(state: State) -> bool:
+    require_parts(state)
+    return bool(state["resumable"])
 
 
 def require_finite(metrics: Metrics, step: int) -> None:

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from rlkit.core.checkpoint import Segment, Store
+from rlkit.core.checkpoint import Store
+from rlkit.core.stored_state import Segment
 from rlkit.core.types import RunError, State, UsageError
 
 

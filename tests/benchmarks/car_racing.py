@@ -16,7 +16,7 @@ import torch
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Actor
 from rlkit.runs import build
-from rlkit.runs.folder import versions
+from rlkit.runs.origin import versions
 from rlkit.runs.run import Run
 from rlkit.vector.vector import first_timestep
 

@@ -212,7 +212,7 @@ def test_a_run_that_is_interrupted_is_not_at_its_end(interrupt: Callable[[int], 
 def test_without_evaluations_nothing_is_called_best(capsys: pytest.CaptureFixture[str]) -> None:
     run = rlkit.train("agent=random", "env=cartpole", "total_steps=30", "eval.every=0", "video=final", "logger=[csv]")
     assert not (run.directory / "checkpoints/best").exists()
-    assert [path.name for path in run.videos.iterdir()] == ["last-seed0-0.mp4"]
+    assert [path.name for path in run.videos.glob("*.mp4")] == ["last-seed0-0.mp4"]
     assert [path.name for path in run.play(max_steps=3)] == ["last-seed0-0.mp4"]
     assert main(["eval", f"run={run.directory}", "episodes=2"]) == 0
     assert "checkpoint last, 2 episodes" in capsys.readouterr().out
@@ -297,7 +297,7 @@ def test_every_key_that_may_not_change_is_refused_on_resume() -> None:
         "callback": "early_stopping",
     }
     config = Run(run.directory).values
-    free = {*RESUME_KEYS, "choices", "data", "distribution", "from_run"}
+    free = {*RESUME_KEYS, "choices", "data", "distribution", "from_run", "follows"}
     assert set(config) - free <= {key.lstrip("+").split(".")[0] for key in fixed}, "a key is free or tried here"
     for key, value in fixed.items():
         with pytest.raises(UsageError, match=f"^{re.escape(key.lstrip('+'))} cannot change on resume"):

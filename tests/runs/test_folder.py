@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from rlkit.core.types import UsageError
-from rlkit.runs.folder import identity, read_config, write_folder
+from rlkit.runs.folder import read_config, write_folder
+from rlkit.runs.origin import identity
 
 CONFIG = {"name": "a_run", "agent": {"gamma": 0.5}, "env": {"id": None}, "seed": 3}
 

@@ -190,7 +190,7 @@ def test_an_environment_that_raises_gives_one_line_and_keeps_what_was_checkpoint
 def test_a_full_disk_stops_the_run_and_the_previous_checkpoint_stays_usable(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save, calls = checkpoint._save_arrays, []
+    save, calls = checkpoint.write_arrays, []
 
     def fill(*arguments: Any, **keywords: Any) -> None:
         calls.append(arguments)
@@ -199,7 +199,7 @@ def test_a_full_disk_stops_the_run_and_the_previous_checkpoint_stays_usable(
         save(*arguments, **keywords)
 
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoint, "_save_arrays", fill)
+        patched.setattr(checkpoint, "write_arrays", fill)
         text = complaint(capsys, 1, "train", *SMALL, "checkpoint.every=200", "eval.every=0", "name=full")
     assert text.startswith("disk full while writing checkpoint runs/full/checkpoints/600; the previous one is kept")
     assert [p.name for p in sorted(Path("runs/full/checkpoints").iterdir())] == ["200", "400"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rlkit.algorithms.tabular.control import QTable
-from rlkit.algorithms.tabular.traces import Step, plain
+from rlkit.algorithms.tabular.traces import Step, plain, restored
 from rlkit.core.types import Array, State
 
 
@@ -87,4 +87,4 @@ class EpisodeBuffer:
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
-        self._steps = {int(i): [Step(*step) for step in steps] for i, steps in state["steps"]}
+        self._steps = {int(i): [restored(step) for step in steps] for i, steps in state["steps"]}

@@ -22,6 +22,16 @@ class Step(NamedTuple):
     a_t: int | None = None  # SARSA's next action; None where none was taken, or nobody asks
 
 
+def restored(values: Sequence[Any]) -> Step:
+    """Return the step of which `plain` made `values`.
+
+    Raises:
+        TypeError, ValueError: they are none of a step.
+    """
+    s_tm1, a_tm1, r_t, discount_t, s_t, last, *masks = values
+    return Step(int(s_tm1), int(a_tm1), float(r_t), float(discount_t), int(s_t), bool(last), *masks)
+
+
 def plain(step: Step) -> list[Any]:
     """Return a step as plain data, but for `a_t`, which is used once it is known and never again."""
     return list(step[:-1])
@@ -111,7 +121,7 @@ class NStepReturns:
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
-        self._tails = {int(i): [Step(*step) for step in tail] for i, tail in state["tails"]}
+        self._tails = {int(i): [restored(step) for step in tail] for i, tail in state["tails"]}
 
 
 class EligibilityTraces:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rlkit.core.callback import CLOCK, Callback, RunInfo
 from rlkit.core.statistics import Episode, EvaluationResult
 from rlkit.core.types import Metrics, RunError, State
+from rlkit.core.writing import not_written, write_whole
 
 EPISODES = ("step", "env", "return/raw", "return/learner", "length", "truncated_by_checkpoint")
 EVALUATIONS = ("step", "episode", "return/raw", "length", "final")
@@ -25,6 +25,11 @@ class Table:
         self._columns = list(columns)
         self._lines: list[str] = []
 
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return list(self._columns)
+
     def append(self, row: Mapping[str, float | int | bool]) -> None:
         """Add a row; floats are written so that they read back exactly."""
         new = [name for name in row if name not in self._columns]
@@ -33,12 +38,20 @@ class Table:
         self._lines.append(",".join(_cell(row.get(name)) for name in self._columns))
 
     def flush(self) -> None:
-        """Write what was added."""
-        if not self.path.exists():
-            self.path.write_text(",".join(self._columns) + "\n")
-        if self._lines:
+        """Write what was added.
+
+        Raises:
+            RunError: the disk is full, or the folder not writable.
+        """
+        header = [] if self.path.exists() else [",".join(self._columns)]
+        if not header and not self._lines:
+            return
+        try:
             with self.path.open("a") as file:
-                file.write("\n".join(self._lines) + "\n")
+                file.write("\n".join([*header, *self._lines]) + "\n")
+        except OSError as error:
+            raise RunError(not_written(self.path, error)) from error
+        finally:
             self._lines = []
 
     def state_dict(self) -> State:
@@ -50,27 +63,65 @@ class Table:
         """Truncate the file to what it held at `state_dict`.
 
         Raises:
-            RunError: the file holds less.
+            RunError: the file holds less, or other lines: another program has saved it.
         """
         self._columns, self._lines = list(state["columns"]), []
         width = len(self._columns)
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        lines = self._read()
         if lines and lines[0] != ",".join(self._columns):
             _replace(self.path, [",".join(line.split(",")[:width]) for line in lines])
         if not self.path.exists() or self.path.stat().st_size < state["bytes"]:
             raise RunError(
-                f"{self.path} is shorter than its checkpoint says ({state['bytes']} bytes); put it back whole"
+                f"{self.path} is shorter than its checkpoint says ({state['bytes']} bytes); {self._remedy()}"
             )
-        os.truncate(self.path, state["bytes"])
+        with self.path.open("rb+") as file:
+            file.seek(state["bytes"] - 1)
+            if file.read(1) != b"\n":
+                raise RunError(f"{self.path} has other lines than its checkpoint says; {self._remedy()}")
+            file.truncate()
 
-    def keep_until(self, step: int) -> None:
-        """Read the file's own columns and drop its rows after `step`, and a line that a kill left incomplete."""
+    def _remedy(self) -> str:
+        return "put it back as the run wrote it, or resume with logger=[terminal]"
+
+    def _read(self) -> list[str]:
+        """Return the lines, whose ends another program may have changed: then they are written as they were.
+
+        Raises:
+            RunError: they are no text.
+        """
         if not self.path.exists():
-            return
-        header, *rows = self.path.read_text().splitlines(keepends=True) or [""]
-        self._columns = header.strip().split(",") if header.strip() else self._columns
-        whole = [row.strip() for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= step]
-        _replace(self.path, [",".join(self._columns), *whole])
+            return []
+        try:
+            content = self.path.read_bytes().decode()
+        except UnicodeDecodeError as error:
+            raise RunError(f"{self.path} is damaged at byte {error.start}; {self._remedy()}") from error
+        if "\r" in content:
+            _replace(self.path, content.splitlines())
+        return content.splitlines()
+
+    def keep_until(self, step: int) -> int:
+        """Read the file's own columns, drop rows after `step`, and return the step of the last that is left, or 0.
+
+        Rows of evaluations outside of the schedule are dropped too, and what a kill left incomplete.
+
+        Raises:
+            RunError: it is no such table.
+        """
+        if not self.path.exists():
+            return 0
+        header, *rows = self._read() or [""]
+        if header and not header.startswith("step"):
+            raise RunError(f"{self.path} is damaged: its first column is not step; {self._remedy()}")
+        self._columns = header.split(",") if header else self._columns
+        kept = [(at, row) for row in rows if (at := self._step(row)) is not None and at <= step]
+        _replace(self.path, [",".join(self._columns), *(row for _, row in kept)])
+        return max((at for at, _ in kept), default=0)
+
+    def _step(self, row: str) -> int | None:
+        cells = row.split(",")
+        named = dict(zip(self._columns, cells, strict=False))
+        whole = len(cells) == len(self._columns) and cells[0].isascii() and cells[0].isdigit()
+        return int(cells[0]) if whole and named.get("final") != "1" else None
 
     def _widen(self, new: Sequence[str]) -> None:
         self.flush()
@@ -94,14 +145,34 @@ class CsvLogger(Callback):
         """Open the files; on resume truncate them to the checkpoint's length."""
         headers = {"metrics": ("step",), "episodes": EPISODES, "evaluations": EVALUATIONS, "timings": ("step",)}
         self._tables = {name: Table(run.directory / f"{name}.csv", headers[name]) for name in run.tables}
-        if self._saved is None:
+        if self._saved is not None:
+            for name, state in self._saved.items():
+                self._tables[name].load_state_dict(state)
+            self._keep_timings(run)
+        elif run.step and any(table.path.exists() for table in self._tables.values()):
+            self._keep_until_gap(run)
+        else:
             # An earlier start of this run was killed before its first checkpoint: these rows will be written again.
             for table in self._tables.values():
                 table.path.unlink(missing_ok=True)
-        else:
-            for name, state in self._saved.items():
-                self._tables[name].load_state_dict(state)
-            self._tables["timings"].keep_until(run.step)
+
+    def _keep_timings(self, run: RunInfo) -> None:
+        """Keep the rows of timings.csv where that is possible: nothing depends on them."""
+        if (timings := self._tables.get("timings")) is None:
+            return
+        try:
+            timings.keep_until(run.step)
+        except (OSError, ValueError, RunError):
+            run.say(f"{timings.path} cannot be read: it begins again")
+            _replace(timings.path, [",".join(timings.columns)])
+
+    def _keep_until_gap(self, run: RunInfo) -> None:
+        """Keep the rows of before this logger was left out of ``logger=``."""
+        last = max(table.keep_until(run.step) for name, table in self._tables.items() if name != "timings")
+        self._keep_timings(run)
+        run.say(
+            f"the CSV files have no rows from step {last:,} to {run.step:,}: the run went on there without logger=csv"
+        )
 
     def metrics(self, step: int, metrics: Metrics) -> None:
         """Add a row to metrics.csv, and one to timings.csv of what depends on the clock."""
@@ -157,7 +228,5 @@ def _cell(value: float | int | bool | None) -> str:
 
 
 def _replace(path: Path, lines: Sequence[str]) -> None:
-    """Write `lines` to `path` in one step, so that a kill leaves the old file or the new one."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("\n".join(lines) + "\n")
-    temporary.replace(path)
+    """Write `lines` to `path` in one step."""
+    write_whole(path, "\n".join(lines) + "\n")

@@ -34,7 +34,7 @@ from rlkit.algorithms.tabular.compiled.structures import (
 from rlkit.algorithms.tabular.control import TabularControl
 from rlkit.core.loop import Interaction
 from rlkit.core.statistics import Averages, Episode, EpisodeTracker
-from rlkit.core.types import Agent, Array, Environment, UsageError
+from rlkit.core.types import Agent, Array, Environment, RunError, UsageError
 from rlkit.vector.vector import SerialEnvironment, timestep
 
 STRIDE = 100_000
@@ -103,6 +103,7 @@ class CompiledLoop:
         assert rule is not None
         limits = Limits(min(steps, stream.steps + STRIDE), episodes)
         progress = progress_of(agent, rule, _statistics(tracker, averages, limits.steps - stream.steps))
+        _require_known(progress.steps, view.place(), view.chances.next_state.shape)
         before = Where(*view.place(), stream.steps, agent.steps, agent.episodes)
         generators = view.rng, stream.rng, agent.rng
         where, last = run(view.chances, rule, self._epsilon, progress, before, limits, *generators)
@@ -114,6 +115,26 @@ class CompiledLoop:
         view.put(Place(where.state, where.elapsed), last.action, last.last)
         stream.advance_to(_timestep(where.state, last, legal), where.steps)
         return _take_back(progress, tracker, averages)
+
+
+def _require_known(steps: Array, place: Place, shape: tuple[int, ...]) -> None:
+    """Check that a checkpoint named states and actions that there are: compiled code writes wherever it is sent.
+
+    Args:
+        steps: [M, 3] int64: state, action, state after, of steps that still learn.
+        place: where the environment stands.
+        shape: (S, A, …) of the environment.
+
+    Raises:
+        RunError: there are others.
+    """
+    states, actions = shape[:2]
+    counted = all(isinstance(number, (int, np.integer)) for number in place)
+    if steps.min() < 0 or (steps >= (states, actions, states)).any() or not (counted and 0 <= place.state < states):
+        raise RunError(
+            f"the checkpoint names states or actions beyond the {states:,} and {actions:,} that there are; start the "
+            "run again"
+        )
 
 
 def _statistics(tracker: EpisodeTracker, averages: Averages, room: int) -> Statistics:

@@ -1,0 +1,70 @@
+"""versions.json: a run folder's own id, and the versions of all that the run began with."""
+
+from __future__ import annotations
+
+import json
+import platform
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rlkit.core.distribution import DISTRIBUTION
+
+FILE = "versions.json"
+
+PACKAGES = (
+    "numpy",
+    "gymnasium",
+    "ale-py",
+    "opencv-python-headless",
+    "torch",
+    "hydra-core",
+    "omegaconf",
+    "wandb",
+    "av",
+    "matplotlib",
+    "scikit-learn",
+)
+
+
+def described() -> str:
+    """Return the content of a new folder's versions.json."""
+    return json.dumps({"id": secrets.token_hex(8), **versions()}, indent=1) + "\n"
+
+
+def is_whole(directory: Path) -> bool:
+    """Return whether a folder has a versions.json with an id."""
+    return bool(_read(directory))
+
+
+def identity(directory: Path) -> str:
+    """Return the folder's own random id, which a resumed run keeps; "" where versions.json is missing or damaged."""
+    return str(_read(directory).get("id", ""))
+
+
+def changes(directory: Path) -> list[str]:
+    """Return what has another version now than when the run began, such as ``numpy 2.2.0, then 2.1.3``."""
+    then = {name: value for name, value in _read(directory).items() if name in ("python", "rlkit", *PACKAGES)}
+    now = versions()
+    both = ((name, value, now.get(name, "none")) for name, value in then.items())
+    return [f"{name} {value}, then {str(old)[:30]}" for name, old, value in both if old != value]
+
+
+def _read(directory: Path) -> Mapping[str, Any]:
+    try:
+        values = json.loads((directory / FILE).read_text())
+        return values if isinstance(values["id"], str) else {}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return {}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a run may depend on."""
+    found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
+    for name, package in (("rlkit", DISTRIBUTION), *((package, package) for package in PACKAGES)):
+        with suppress(PackageNotFoundError):
+            found[name] = version(package)
+    return found
