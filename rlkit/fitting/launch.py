@@ -19,6 +19,7 @@ from rlkit.core.checkpoint import Store
 from rlkit.core.resources import checked_device
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import RunError, UsageError
+from rlkit.fitting.about import about
 from rlkit.fitting.predicting import predict_own
 from rlkit.fitting.run import FINAL_METRICS, MODEL, FitRun
 from rlkit.fitting.session import Outcome, described, fit
@@ -166,22 +167,3 @@ def _save_encoder(directory: Path, pipeline: Any) -> None:
 
 def _predict_few(kind: str, some: Any, pipeline: Any) -> Any:
     return pipeline[-1].recommend(some, 1) if kind == "recommender" else pipeline.predict(some)
-
-
-def about(data: Dataset) -> dict[str, Any]:
-    """Return what a model needs to know of its data to predict new rows."""
-    X = data.rows.X
-    ratings = None
-    if data.task == "recommendation":
-        ratings = {"items": data.extra["items"], "names": list(data.items), "scale": data.extra["scale"]}
-    return {
-        "task": data.task,
-        "texts": data.texts,
-        "features": list(data.features),
-        "columns": None if data.texts else int(X.shape[1]),
-        "target": data.target,
-        "classes": list(data.classes),
-        "image_shape": None if data.image_shape is None else list(data.image_shape),
-        "missing": list(data.missing),
-        "ratings": ratings,
-    }

@@ -63,11 +63,12 @@ def predict_file(run: FitRun, path: str, out: Path, *, array: str, probabilities
         UsageError: the rows do not fit the model, or `out` cannot be written.
         SavingError: the model was not saved, or cannot be read.
     """
-    about, model = run.about, run.model
+    about = run.about
     if about["task"] == "recommendation":
-        users, known = read_ratings(path, about["ratings"])
         ratings = about["ratings"]
-        _recommendations(out, users, model[-1].recommend(known, at), ratings["items"], ratings["names"])
+        users, known = read_ratings(path, ratings)
+        found = run.asked(lambda model: model[-1].recommend(known, at))
+        _recommendations(out, users, found, ratings["items"], ratings["names"])
         return len(users)
     rows_in = read_input(path, about, array)
     columns, header = _columns(run, rows_in, probabilities)
@@ -81,7 +82,7 @@ def _columns(run: FitRun, rows_in: Input, probabilities: bool) -> tuple[list[Any
     columns, header = [ids, run.predict(rows_in.X)], [name, target]
     if not probabilities:
         return columns, header
-    found = probabilities_of(run.model, rows_in.X)
+    found = run.asked(lambda model: probabilities_of(model, rows_in.X))
     if found is None:
         raise UsageError(f"{type(run.model[-1]).__name__} has no probabilities; leave probabilities=true out")
     names = named(run.model.classes_, run.about["classes"])

@@ -199,7 +199,7 @@ class TestRun:
         assert {run.job_type for run in described} == {"fit"}
 
     def test_epochs_are_told_while_they_pass(self) -> None:
-        words = ("data=wine", "prepare=standardize", "folds=2", "logger.terminal.line_seconds=0", "plots=false")
+        words = ("data=wine", "prepare=standardize", "folds=2", "logger.terminal.line_seconds=1e-9", "plots=false")
         run = rlkit.fit("learner=mlp", "learner.n_epochs=3", "learner.hidden_layer_sizes=[4]", *words)
         told = (run.directory / "train.log").read_text().splitlines()
         epochs = [line for line in told if line.startswith("epoch ")]
@@ -227,12 +227,13 @@ class TestRecommender:
     def test_new_users_get_recommendations(self) -> None:
         run = fit(*POPULAR, *self.DATA)
         Path("new.csv").write_text("user,item,value\n901,3,5\n901,4,1\n77,3,2\n")
-        assert main(["predict", f"run={run.directory}", "input=new.csv", "at=2", "out=found.csv"]) == 0
+        trust = "trust=test_fitting"
+        assert main(["predict", f"run={run.directory}", "input=new.csv", "at=2", "out=found.csv", trust]) == 0
         rows = table("found.csv")
         assert [row[:2] for row in rows[1:]] == [["77", "1"], ["77", "2"], ["901", "1"], ["901", "2"]]
         assert not {"3"} & {row[2] for row in rows[1:]}
         Path("new.csv").write_text("1,9000,1\n")
-        assert main(["predict", f"run={run.directory}", "input=new.csv"]) == 2
+        assert main(["predict", f"run={run.directory}", "input=new.csv", trust]) == 2
 
     def test_precision_recall_and_ndcg_are_those_of_the_definition(self) -> None:
         relevant = csr_array(np.array([[1, 0, 1, 0, 0.0], [0, 0, 0, 0, 0], [0, 0, 0, 1, 0]]))
@@ -488,7 +489,7 @@ class TestMistakes:
             ([*QUANTITIES], "DecisionTreeRegressor is a regressor, but the data is for classification, which takes a"),
             ([*TREE, "data=diabetes"], "DecisionTreeClassifier is a classifier, but the data is for regression"),
             ([*TREE, "data.features=[petal]"], "there is no column petal in data.features; did you mean"),
-            ([*TREE, "test_size=1.5"], "test_size is 1.5; it must be from 0 to below 1, or null"),
+            ([*TREE, "test_size=1.5"], "test_size is 1.5; it must be from 0 to less than 1"),
             ([*TREE, "folds=-1"], "folds is -1; it must be at least 0"),
             ([*TREE, "folds=99"], "folds is 99; it must be from 2 to the 40 rows of the rarest class, or 0 for none"),
             ([*TREE, "device=gpu"], "device is gpu; it must be auto, cpu"),

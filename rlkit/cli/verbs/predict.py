@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from rlkit.cli.verbs.words import with_run
 from rlkit.config.compose import Choices, run_verb
 from rlkit.core.types import UsageError
 from rlkit.fitting.predicting import predict_file
@@ -15,8 +16,8 @@ from rlkit.fitting.run import FitRun
 
 
 def main(argv: Sequence[str]) -> int:
-    """Predict the rows of a file with the model of a fit run."""
-    run_verb("predict", task, argv)
+    """Predict the rows of a file with the model of a fit run; a plain word is its folder."""
+    run_verb("predict", task, with_run(argv, "predict"))
     return 0
 
 
