@@ -42,8 +42,8 @@ def require_writable(path: Path, key: str, like: str) -> None:
     if path.is_dir():
         raise UsageError(f"{key}={path} is a folder; name a file, e.g. {key}={path / like}")
     with _explained(path, key):
-        if path.exists() and not os.access(path, os.W_OK):
-            raise PermissionError(0, "Permission denied", str(path))
+        if path.exists():
+            path.open("a").close()
         path.parent.mkdir(parents=True, exist_ok=True)
         if _is_replaceable(path):
             beside = _beside(path)

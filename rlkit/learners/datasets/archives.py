@@ -26,7 +26,7 @@ class Archive(NamedTuple):
     path: str
 
     def array(self, key: str, name: str) -> Array:
-        """Return an array that `key` names.
+        """Return the array [...] that `key` names.
 
         Raises:
             UsageError: it is not there.
