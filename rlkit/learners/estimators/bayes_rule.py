@@ -106,7 +106,7 @@ class NaiveBayes(ClassifierMixin, BaseEstimator):
         return np.asarray(self.classes_[best])
 
     def _possible(self, X: Any) -> Array:
-        """Return the log-probabilities [n, k] of rows and classes together, or the priors where all are minus infinity."""
+        """Return the log-probabilities [n, k] of rows and classes, or the priors where all are minus infinity."""
         joint = self.predict_joint_log_proba(X)
         excluded = np.isneginf(joint).all(axis=1)
         joint[excluded] = self._log_prior()
