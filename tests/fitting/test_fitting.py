@@ -489,7 +489,7 @@ class TestMistakes:
             ([*QUANTITIES], "DecisionTreeRegressor is a regressor, but the data is for classification, which takes a"),
             ([*TREE, "data=diabetes"], "DecisionTreeClassifier is a classifier, but the data is for regression"),
             ([*TREE, "data.features=[petal]"], "there is no column petal in data.features; did you mean"),
-            ([*TREE, "test_size=1.5"], "test_size is 1.5; it must be from 0 to less than 1"),
+            ([*TREE, "test_size=1.5"], "test_size is 1.5; it must be from 0 to less than 1, or null"),
             ([*TREE, "folds=-1"], "folds is -1; it must be at least 0"),
             ([*TREE, "folds=99"], "folds is 99; it must be from 2 to the 40 rows of the rarest class, or 0 for none"),
             ([*TREE, "device=gpu"], "device is gpu; it must be auto, cpu"),

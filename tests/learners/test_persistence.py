@@ -54,7 +54,7 @@ class Keeper(BaseEstimator):  # type: ignore[misc]
 def again(estimator: Any, folder: Path) -> Any:
     store = Store(folder)
     store.save(0, to_state(estimator))
-    return from_state(store.load(0), ["test_saving"])
+    return from_state(store.load(0), [__name__])
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ Plain = st.recursive(
 
 @given(Plain)
 def test_any_plain_data_is_read_again(value: Any) -> None:
-    assert from_state(to_state(Keeper().fit(value)), ["test_saving"]).learnt_ == value
+    assert from_state(to_state(Keeper().fit(value)), [__name__]).learnt_ == value
 
 
 def test_what_is_no_plain_data_is_refused_by_name() -> None:
@@ -193,4 +193,4 @@ def test_a_model_that_would_predict_differently_is_refused() -> None:
 def test_a_state_from_a_stranger_calls_nothing(state: dict[str, Any], message: str) -> None:
     whole = to_state(Keeper())
     with pytest.raises(SavingError, match=message):
-        from_state({**whole, "fitted": {"learnt_": state}}, ["test_saving"])
+        from_state({**whole, "fitted": {"learnt_": state}}, [__name__])
