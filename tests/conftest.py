@@ -1,4 +1,7 @@
+import base64
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -12,6 +15,21 @@ settings.load_profile("rlkit")
 
 # A package of its own, whose tests run where it is installed: test_plugins.py does that.
 collect_ignore = ["plugin_sample"]
+
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
+"""A PNG of one pixel."""
+
+
+@pytest.fixture(autouse=True)
+def _figures_of_one_pixel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let matplotlib rasterize in tests marked `draws` alone: it takes longer than most short runs."""
+    if request.node.get_closest_marker("draws") is None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        def write(canvas: FigureCanvasAgg, path: Path, **options: Any) -> None:
+            path.write_bytes(PIXEL)
+
+        monkeypatch.setattr(FigureCanvasAgg, "print_png", write)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -355,6 +355,7 @@ def test_figures_of_folds_are_told_with_their_deviation() -> None:
 ONE_COLUMN = {"data.png", "boundaries.png", "tree.png", "predictions.png"}
 
 
+@pytest.mark.draws
 class TestPlots:
     @pytest.mark.parametrize(
         ("words", "wanted"),

@@ -9,6 +9,8 @@ import pytest
 
 from rlkit.runs.plots import curve
 
+pytestmark = pytest.mark.draws
+
 
 def drawn(directory: Path, lengths: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return the figure of a run with the returns 20 and 30, evaluated at two steps."""

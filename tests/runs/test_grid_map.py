@@ -19,6 +19,8 @@ from rlkit.planning.mdp import model_of, value_iteration
 from rlkit.runs import build
 from rlkit.runs.plots.grid_map import Layout, Panel, draw, greedy_actions, layout_of, legal_in, scale, tables_of
 
+pytestmark = pytest.mark.draws
+
 
 def environment(*words: str) -> Any:
     return build.make_single(run_config("agent=random", *words).environment)
