@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from making import run_config
 
-from rlkit.config.typed import plain_data
+from rlkit.runs.folder import training_values
 
 Returns = Mapping[int, Sequence[float]]
 """Returns of the episodes at a step."""
@@ -18,7 +18,7 @@ def write_run(
     folder: Path, *, seed: int, evaluations: Returns, episodes: Returns | None = None, words: Sequence[str] = ()
 ) -> Path:
     """Write the folder of a run of Q-learning on FrozenLake with these returns; return it."""
-    plain = plain_data(run_config("agent=q_learning", "env=frozen_lake", "tuned=none", "device=cpu", *words))
+    plain = training_values(run_config("agent=q_learning", "env=frozen_lake", "tuned=none", "device=cpu", *words))
     folder.mkdir(parents=True)
     own = {"name": folder.name, "seed": seed, "run_dir": str(folder)}
     (folder / "config.yaml").write_text(yaml.safe_dump({**plain, **own}))

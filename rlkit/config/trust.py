@@ -35,8 +35,8 @@ DECLARED = frozenset(
         *(
             f"rlkit.preprocess.{name}"
             for name in (
-                *("ClipReward", "Crop", "DiscreteActions", "FireReset", "FrameSkip", "FrameStack", "Gray", "Keep"),
-                *("LifeLoss", "MaxFrames", "NoopStarts", "Resize", "SignReward", "TerminalReward"),
+                *("ChannelsLast", "ClipReward", "Crop", "DiscreteActions", "FireReset", "FrameSkip", "FrameStack"),
+                *("Gray", "Keep", "LifeLoss", "MaxFrames", "NoopStarts", "Resize", "SignReward", "TerminalReward"),
             )
         ),
         *(

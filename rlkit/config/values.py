@@ -109,7 +109,8 @@ def _problems(value: Any, kind: Any, path: str) -> Iterator[str]:
     found = [list(_of_one(value, part, path)) for part in members if part is not NoneType]
     if found and all(found):
         # A number out of its range is the mistake, rather than that it is not one of the other members.
-        yield min((problems[0] for problems in found), key=lambda text: ", but it must be" in text or ", not a" in text)
+        problem = min((one[0] for one in found), key=lambda text: ", but it must be" in text or ", not a" in text)
+        yield f"{problem}, or null" if NoneType in members and " it must be " in problem else problem
 
 
 def _members(kind: Any) -> Iterator[Any]:

@@ -7,7 +7,7 @@ without a declared range must be finite, and a whole number must fit into 64 bit
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf, isfinite, isinf
 from typing import Annotated
 
 LARGEST = 2**63 - 1
@@ -42,6 +42,8 @@ class Range:
             return ""
         if isinstance(value, int) and value > LARGEST:
             return "it must be less than 2^63"
+        if isinf(value) and not self.infinite:
+            return "it must be a finite number"
         return f"it must be {self.rule}"
 
     def _holds(self, value: float) -> bool:

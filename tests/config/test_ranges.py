@@ -32,7 +32,7 @@ EPSILON = ProbabilitySchedule
     ("declared", "good", "bad"),
     [
         (PositiveInt, [1, 2**63 - 1], {0: "it must be at least 1", 2**63: "it must be less than 2^63"}),
-        (PositiveFloat, [1e-300], {0.0: "it must be more than 0", inf: "it must be more than 0"}),
+        (PositiveFloat, [1e-300], {0.0: "it must be more than 0", inf: "it must be a finite number"}),
         (Probability, [0, 0.5, 1], {1.5: "it must be from 0 to 1", -0.1: "it must be from 0 to 1"}),
         (NonNegativeFloat, [0], {-1e-9: "it must be at least 0"}),
         (float, [-1.5, 3], {inf: "it must be a finite number", -inf: "it must be a finite number"}),
@@ -50,7 +50,7 @@ def test_a_number_is_held_against_its_range(declared: Any, good: Sequence[float]
 
 def test_not_a_number_is_refused_unless_a_range_has_it() -> None:
     of = Declared("Probability | None", Namespace(test_not_a_number_is_refused_unless_a_range_has_it))
-    assert of.problem(nan, "x") == "x is nan; it must be from 0 to 1"
+    assert of.problem(nan, "x") == "x is nan; it must be from 0 to 1, or null"
     assert of.problem(None, "x") == ""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from rlkit.core.callback import Callback, RunInfo
-from rlkit.core.ranges import PositiveFloat
+from rlkit.core.ranges import NonNegativeFloat, PositiveFloat
 from rlkit.core.statistics import Episode, EvaluationResult
 from rlkit.core.types import Metrics
 
@@ -75,7 +75,7 @@ class Standing(NamedTuple):
 class TerminalLogger(Callback):
     """Shows steps or epochs, their rate, time left, and the newest returns or costs."""
 
-    def __init__(self, refresh_seconds: PositiveFloat, line_seconds: PositiveFloat):
+    def __init__(self, refresh_seconds: PositiveFloat, line_seconds: NonNegativeFloat):
         """Refresh a live display every `refresh_seconds`; piped, print a line every `line_seconds`."""
         self._refresh_seconds = refresh_seconds
         self._line_seconds = line_seconds
