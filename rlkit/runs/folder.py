@@ -177,7 +177,7 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise UsageError(f"there is no run {directory} (no config.yaml in it){nearest(directory.name, known)}")
     _require_own_files(directory)
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.load(path.read_text(), PlainLoader)
         pair = ("learner", "data") if "learner" in values else ("agent", "env")
         values = {**values, **{key: values[key] for key in ("name", *pair)}}
     except (yaml.YAMLError, KeyError, TypeError, ValueError, OSError, RecursionError) as error:
@@ -186,6 +186,20 @@ def read_config(directory: Path) -> dict[str, Any]:
     _require_name(values["name"], f"{path}: name {values['name']!r}")
     _require_choices(values.get("choices"), path)
     return values
+
+
+class PlainLoader(yaml.SafeLoader):
+    """Reads YAML of plain data without aliases, by which a few lines may stand for billions, or for themselves."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Return the next node.
+
+        Raises:
+            ValueError: it is an alias.
+        """
+        if self.check_event(yaml.AliasEvent):
+            raise ValueError(f"line {self.peek_event().start_mark.line + 1} has an alias; write what it stands for")
+        return super().compose_node(parent, index)
 
 
 def _require_name(name: Any, shown: str) -> None:
