@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from rlkit.core.types import UsageError
+from rlkit.core.types import RunError, UsageError
 
 
 def read_bytes(path: Path, *, pipes: bool = False) -> bytes:
@@ -52,11 +52,16 @@ def require_writable(path: Path, key: str, like: str) -> None:
 
 
 @contextmanager
-def writing(path: Path, key: str) -> Iterator[IO[str]]:
+def writing(path: Path, key: str = "") -> Iterator[IO[str]]:
     """Open a file of text, which takes the place of the one that is there only when it is complete.
+
+    Args:
+        path: the file, whose folder is made.
+        key: that names it on the command line; empty where none does.
 
     Raises:
         UsageError: it cannot be written; the file that was there is as before.
+        RunError: the same of a file that no key names.
     """
     with _explained(path, key):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,4 +99,6 @@ def _explained(path: Path, key: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
+        if not key:
+            raise RunError(f"{path} cannot be written: {reason}; free space, or fix the folder") from error
         raise UsageError(f"{key}={path} cannot be written: {reason}; choose another {key}=") from error

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from rlkit.fitting.about import about
 from rlkit.fitting.predicting import predict_own
 from rlkit.fitting.run import FINAL_METRICS, MODEL, FitRun
 from rlkit.fitting.session import Outcome, described, fit
+from rlkit.fitting.stopping import explained_stops
 from rlkit.learners.datasets import Dataset
 from rlkit.learners.datasets.load import load_data
 from rlkit.learners.kinds import require_fit
@@ -55,12 +56,13 @@ def start(request: Request) -> FitRun:
         return _fit(config, data, pipeline, kind, notes)
     except UsageError:
         # Nothing was learned: the mistake is fixed and the same command typed again.
-        shutil.rmtree(directory)
+        if not (directory / FINAL_METRICS).exists():
+            shutil.rmtree(directory)
         raise
 
 
 def _placed(config: FitRunConfig) -> FitRunConfig:
-    name, directory = placed(config.name, config.run_dir, fit_name(config))
+    name, directory = placed(config.name, config.run_dir, fit_name(config), resumes=False)
     return replace(config, name=name, run_dir=str(directory))
 
 
@@ -108,8 +110,9 @@ def _fit(config: FitRunConfig, data: Dataset, pipeline: Any, kind: str, notes: l
         notify(callbacks, Callback.start, info)
         for line in (f"fitting {config.name} in {directory}", *notes):
             say(line)
-        outcome = fit(pipeline, kind, data, config, callbacks)
-        _finish(config, data, outcome, callbacks, say)
+        with explained_stops(directory, say):
+            outcome = fit(pipeline, kind, data, config, callbacks)
+            _finish(config, data, outcome, callbacks, say)
     return FitRun(directory, packages_of(outcome.pipeline))
 
 
@@ -132,14 +135,27 @@ def _finish(
         save(directory, data, outcome)
     except RunError as error:
         say(f"no model: {error}")
-    for path in predict_own(directory, data, outcome, config.at):
-        say(f"predictions: {path}")
+    with _without(say, "predictions"):
+        for path in predict_own(directory, data, outcome, config.at):
+            say(f"predictions: {path}")
     if config.plots:
         from rlkit.fitting.plots import draw
 
-        for path in draw(directory, data, outcome):
+        drawn: list[Path] = []
+        with _without(say, "plots"):
+            drawn += draw(directory, data, outcome)
+        for path in drawn:
             notify(callbacks, Callback.media, max(rows), path)
     say(f"run folder: {directory}")
+
+
+@contextmanager
+def _without(say: Callable[[str], None], what: str) -> Iterator[None]:
+    """Go on where a file cannot be written: the model is there."""
+    try:
+        yield
+    except (OSError, RunError) as error:
+        say(f"no {what}: {error}")
 
 
 def save(directory: Path, data: Dataset, outcome: Outcome) -> None:

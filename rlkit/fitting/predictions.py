@@ -25,13 +25,20 @@ class Input(NamedTuple):
     ids: tuple[str, Sequence[Any]]  # the name of their column, and what is in it
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], key: str = "") -> Path:
     """Write a table; numbers are written so that they read back exactly.
+
+    Args:
+        path: the file.
+        header: the names of the columns.
+        rows: their cells.
+        key: that names the file on the command line; empty where none does.
 
     Raises:
         UsageError: the file cannot be written; one that was there is as before.
+        RunError: the same of a file that no key names.
     """
-    with writing(path, "out") as file:
+    with writing(path, key) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows([_cell(cell) for cell in row] for row in rows)

@@ -90,29 +90,32 @@ def _joined(parts: Sequence[str], seed: int) -> str:
     return re.sub(r"[^\w.-]+", "-", "_".join([*parts, f"s{seed}"]))
 
 
-def placed(name: str, run_dir: str, default: str) -> tuple[str, Path]:
+def placed(name: str, run_dir: str, default: str, *, resumes: bool = True) -> tuple[str, Path]:
     """Claim the folder of a new run, and return the name and the folder that it got.
 
     Args:
         name: that was typed, or "".
         run_dir: that was typed, or "".
         default: the name of a run without one.
+        resumes: whether a run of this kind can be resumed, which the message for an existing folder then offers.
 
     Raises:
         UsageError: the folder is there, and a name or folder was typed, or the name leads out of the folder of runs.
     """
     _require_name(name, f"name={name}")
-    directory = claim(name or default, run_dir or None, explicit=bool(run_dir) or name not in ("", default))
+    explicit = bool(run_dir) or name not in ("", default)
+    directory = claim(name or default, run_dir or None, explicit=explicit, resumes=resumes)
     return (name or default) if run_dir else directory.name, directory
 
 
-def claim(name: str, run_dir: str | None, *, explicit: bool) -> Path:
+def claim(name: str, run_dir: str | None, *, explicit: bool, resumes: bool = True) -> Path:
     """Make a run's folder.
 
     Args:
         name: of the run.
         run_dir: the folder; None: ``runs/<name>``.
         explicit: the user typed one of them; else, where the folder is there, a number is added.
+        resumes: as in `placed`.
 
     Raises:
         UsageError: an explicit folder is there.
@@ -126,9 +129,9 @@ def claim(name: str, run_dir: str | None, *, explicit: bool) -> Path:
             return directory
         except FileExistsError:
             if explicit:
+                on = f", or go on with {shlex.quote(f'resume={directory}')}" if resumes else ""
                 raise UsageError(
-                    f"run folder {directory} exists and is never overwritten; choose another name=, or go on with "
-                    f"{shlex.quote(f'resume={directory}')}"
+                    f"run folder {directory} exists and is never overwritten; choose another name={on}"
                 ) from None
             number += 1
 
