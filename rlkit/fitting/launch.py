@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,9 +19,11 @@ from rlkit.core.checkpoint import Store
 from rlkit.core.resources import checked_device
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import RunError, UsageError
+from rlkit.fitting.about import about
 from rlkit.fitting.predicting import predict_own
 from rlkit.fitting.run import FINAL_METRICS, MODEL, FitRun
 from rlkit.fitting.session import Outcome, described, fit
+from rlkit.fitting.stopping import explained_stops
 from rlkit.learners.datasets import Dataset
 from rlkit.learners.datasets.load import load_data
 from rlkit.learners.kinds import require_fit
@@ -55,12 +57,13 @@ def start(request: Request) -> FitRun:
         return _fit(config, data, pipeline, kind, notes)
     except UsageError:
         # Nothing was learned: the mistake is fixed and the same command typed again.
-        shutil.rmtree(directory)
+        if not (directory / FINAL_METRICS).exists():
+            shutil.rmtree(directory)
         raise
 
 
 def _placed(config: FitRunConfig) -> FitRunConfig:
-    name, directory = placed(config.name, config.run_dir, fit_name(config))
+    name, directory = placed(config.name, config.run_dir, fit_name(config), resumes=False)
     return replace(config, name=name, run_dir=str(directory))
 
 
@@ -108,8 +111,9 @@ def _fit(config: FitRunConfig, data: Dataset, pipeline: Any, kind: str, notes: l
         notify(callbacks, Callback.start, info)
         for line in (f"fitting {config.name} in {directory}", *notes):
             say(line)
-        outcome = fit(pipeline, kind, data, config, callbacks)
-        _finish(config, data, outcome, callbacks, say)
+        with explained_stops(directory, say):
+            outcome = fit(pipeline, kind, data, config, callbacks)
+            _finish(config, data, outcome, callbacks, say)
     return FitRun(directory, packages_of(outcome.pipeline))
 
 
@@ -132,14 +136,27 @@ def _finish(
         save(directory, data, outcome)
     except RunError as error:
         say(f"no model: {error}")
-    for path in predict_own(directory, data, outcome, config.at):
-        say(f"predictions: {path}")
+    with _without(say, "predictions"):
+        for path in predict_own(directory, data, outcome, config.at):
+            say(f"predictions: {path}")
     if config.plots:
         from rlkit.fitting.plots import draw
 
-        for path in draw(directory, data, outcome):
+        drawn: list[Path] = []
+        with _without(say, "plots"):
+            drawn += draw(directory, data, outcome)
+        for path in drawn:
             notify(callbacks, Callback.media, max(rows), path)
     say(f"run folder: {directory}")
+
+
+@contextmanager
+def _without(say: Callable[[str], None], what: str) -> Iterator[None]:
+    """Go on where a file cannot be written: the model is there."""
+    try:
+        yield
+    except (OSError, RunError) as error:
+        say(f"no {what}: {error}")
 
 
 def save(directory: Path, data: Dataset, outcome: Outcome) -> None:
@@ -167,22 +184,3 @@ def _save_encoder(directory: Path, pipeline: Any) -> None:
 
 def _predict_few(kind: str, some: Any, pipeline: Any) -> Any:
     return pipeline[-1].recommend(some, 1) if kind == "recommender" else pipeline.predict(some)
-
-
-def about(data: Dataset) -> dict[str, Any]:
-    """Return what a model needs to know of its data to predict new rows."""
-    X = data.rows.X
-    ratings = None
-    if data.task == "recommendation":
-        ratings = {"items": data.extra["items"], "names": list(data.items), "scale": data.extra["scale"]}
-    return {
-        "task": data.task,
-        "texts": data.texts,
-        "features": list(data.features),
-        "columns": None if data.texts else int(X.shape[1]),
-        "target": data.target,
-        "classes": list(data.classes),
-        "image_shape": None if data.image_shape is None else list(data.image_shape),
-        "missing": list(data.missing),
-        "ratings": ratings,
-    }

@@ -24,6 +24,9 @@ def predict_own(directory: Path, data: Dataset, outcome: Outcome, at: int) -> li
 
     ``predictions.csv`` has those of held-out rows beside the truth, or the recommendations of the first thousand users;
     ``submission.csv`` has those of rows whose target is not known, by their ids.
+
+    Raises:
+        RunError: one cannot be written.
     """
     pipeline, test = outcome.pipeline, outcome.split.test
     if outcome.kind == "recommender":
@@ -63,15 +66,16 @@ def predict_file(run: FitRun, path: str, out: Path, *, array: str, probabilities
         UsageError: the rows do not fit the model, or `out` cannot be written.
         SavingError: the model was not saved, or cannot be read.
     """
-    about, model = run.about, run.model
+    about = run.about
     if about["task"] == "recommendation":
-        users, known = read_ratings(path, about["ratings"])
         ratings = about["ratings"]
-        _recommendations(out, users, model[-1].recommend(known, at), ratings["items"], ratings["names"])
+        users, known = read_ratings(path, ratings)
+        found = run.asked(lambda model: model[-1].recommend(known, at))
+        _recommendations(out, users, found, ratings["items"], ratings["names"], "out")
         return len(users)
     rows_in = read_input(path, about, array)
     columns, header = _columns(run, rows_in, probabilities)
-    write_csv(out, header, zip(*columns, strict=True))
+    write_csv(out, header, zip(*columns, strict=True), "out")
     return len(columns[0])
 
 
@@ -81,7 +85,7 @@ def _columns(run: FitRun, rows_in: Input, probabilities: bool) -> tuple[list[Any
     columns, header = [ids, run.predict(rows_in.X)], [name, target]
     if not probabilities:
         return columns, header
-    found = probabilities_of(run.model, rows_in.X)
+    found = run.asked(lambda model: probabilities_of(model, rows_in.X))
     if found is None:
         raise UsageError(f"{type(run.model[-1]).__name__} has no probabilities; leave probabilities=true out")
     names = named(run.model.classes_, run.about["classes"])
@@ -89,7 +93,12 @@ def _columns(run: FitRun, rows_in: Input, probabilities: bool) -> tuple[list[Any
 
 
 def _recommendations(
-    path: Path, users: Sequence[Any] | Array, found: Array, items: Sequence[Any] | Array, names: Sequence[str]
+    path: Path,
+    users: Sequence[Any] | Array,
+    found: Array,
+    items: Sequence[Any] | Array,
+    names: Sequence[str],
+    key: str = "",
 ) -> Path:
     rows = (
         (user, rank, items[item], names[item])
@@ -97,4 +106,4 @@ def _recommendations(
         for rank, item in enumerate(row, start=1)
         if item >= 0
     )
-    return write_csv(path, ("user", "rank", "item", "name"), rows)
+    return write_csv(path, ("user", "rank", "item", "name"), rows, key)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlkit.config.messages import nearest
+from rlkit.core.files import writing
 from rlkit.core.types import Array, UsageError
-from rlkit.learners.datasets.cache import decoded, unpacked
+from rlkit.learners.datasets.archives import opened
+from rlkit.learners.datasets.cache import content, decoded
+from rlkit.learners.datasets.delimited import MISSING, parse
 from rlkit.learners.datasets.images import SUFFIXES, flat_image
-from rlkit.learners.datasets.ratings import scaled, triples
-from rlkit.learners.datasets.tables import MISSING, parse
+from rlkit.learners.datasets.ratings import RatingTriples, scaled, triples
 
 
 class Input(NamedTuple):
@@ -25,21 +25,23 @@ class Input(NamedTuple):
     ids: tuple[str, Sequence[Any]]  # the name of their column, and what is in it
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], key: str = "") -> Path:
     """Write a table; numbers are written so that they read back exactly.
 
+    Args:
+        path: the file.
+        header: the names of the columns.
+        rows: their cells.
+        key: that names the file on the command line; empty where none does.
+
     Raises:
-        UsageError: the file cannot be written.
+        UsageError: the file cannot be written; one that was there is as before.
+        RunError: the same of a file that no key names.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([[_cell(cell) for cell in row] for row in rows])
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.getvalue(), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"out={path} cannot be written: {error.strerror}; choose another out=") from error
+    with writing(path, key) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([_cell(cell) for cell in row] for row in rows)
     return path
 
 
@@ -51,7 +53,7 @@ def read_input(path: str, about: Mapping[str, Any], array: str) -> Input:
     """Return the rows of a file or folder as the model takes them.
 
     A table's columns are found by their names; others are left alone, and the first of them that is called like an id
-    (``Id``) stays beside the predictions.
+    (``Id``) stays beside the predictions, as it is written.
 
     Args:
         path: a CSV, TSV, text (one to a line), NumPy (``.npz``) or image file, or a folder of images.
@@ -66,15 +68,21 @@ def read_input(path: str, about: Mapping[str, Any], array: str) -> Input:
         raise UsageError(f"input={path} is not there")
     if file.is_dir() or file.suffix.lower() in SUFFIXES:
         return _images(file, about)
-    content = file.read_bytes()
+    read = content(path, "input")
     suffix = file.with_suffix("").suffix if file.suffix == ".gz" else file.suffix
     if suffix == ".npz":
-        return _array(content, path, array, about)
-    text = decoded(unpacked(content))
+        return _array(read, path, array, about)
     if about["texts"]:
-        lines = [line.strip() for line in text.split("\n") if line.strip()]
-        return Input(np.array(lines, dtype=object), ("line", range(1, len(lines) + 1)))
-    return _table(text, "\t" if suffix in (".tsv", ".tab") else ",", path, about)
+        return _texts(decoded(read), path)
+    return _table(decoded(read), "\t" if suffix in (".tsv", ".tab") else ",", path, about)
+
+
+def _texts(text: str, path: str) -> Input:
+    """Return the lines that are not blank, each with its number in the file."""
+    lines = {number: line.strip() for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
+    if not lines:
+        raise UsageError(f"input={path} holds no text: each line is one")
+    return Input(np.array([*lines.values()], dtype=object), ("line", [*lines]))
 
 
 def read_ratings(path: str, ratings: Mapping[str, Any]) -> tuple[Array, Any]:
@@ -85,15 +93,13 @@ def read_ratings(path: str, ratings: Mapping[str, Any]) -> tuple[Array, Any]:
         ratings: what the model knows of its items.
 
     Raises:
-        UsageError: the file cannot be read, or holds no item that the model knows.
+        UsageError: the file cannot be read, has a pair twice, or holds no item that the model knows.
     """
     from scipy.sparse import csr_array
 
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise UsageError(f"input={path} is no file of ratings: lines of user, item and value")
-    lines = decoded(unpacked(file.read_bytes())).replace("\t", ",").split("\n")
+    lines = decoded(content(path, "input")).replace("\t", ",").split("\n")
     found = triples(lines, ",")
+    _require_once(found, path)
     items = np.asarray(ratings["items"])
     place = np.searchsorted(items, found.item).clip(max=len(items) - 1)
     known = items[place] == found.item
@@ -104,30 +110,29 @@ def read_ratings(path: str, ratings: Mapping[str, Any]) -> tuple[Array, Any]:
     return users, csr_array((values, (user, place[known])), shape=(len(users), len(items)))
 
 
+def _require_once(found: RatingTriples, path: str) -> None:
+    """Refuse a pair that comes twice, as `rlkit fit` does: its values would be added up."""
+    pairs, counts = np.unique(np.stack((found.user, found.item)), axis=1, return_counts=True)
+    for user, item in pairs[:, counts > 1].T[:1]:
+        raise UsageError(f"input={path} has the user {user} and the item {item} twice; keep one of the two lines")
+
+
 def _table(text: str, delimiter: str, path: str, about: Mapping[str, Any]) -> Input:
-    table = parse(text, delimiter, about["missing"] or MISSING, path)
-    if not about["features"]:
-        raise UsageError(f"input={path} is a table, but the model takes images: pass a folder of them, or an .npz file")
-    for name in about["features"]:
-        if name not in table.columns:
-            raise UsageError(f"input={path} has no column {name}{nearest(name, table.columns)}")
-    X = table.matrix(about["features"])
-    ids = [name for name in table.columns if name.lower() == "id" and name not in about["features"]]
-    if not ids:
-        return Input(X, ("row", range(1, len(X) + 1)))
-    cells = table.cells[ids[0]]
-    whole = cells.dtype != object and np.all(cells == np.round(cells))
-    return Input(X, (ids[0], (cells.astype(np.int64) if whole else cells).tolist()))
+    features = about["features"]
+    if not features:
+        raise UsageError(f"input={path} is a table, but the model takes {_taken(about)}")
+    texts = set(about["text_features"])
+    kinds = {name: name in texts for name in features}
+    table = parse(text, delimiter, about["missing"] or MISSING, f"input={path}", kinds)
+    X = table.matrix(features)
+    ids = [name for name in table.columns if name.lower() == "id" and name not in features]
+    return Input(X, (ids[0], table.written[ids[0]]) if ids else ("row", range(1, len(X) + 1)))
 
 
 def _array(content: bytes, path: str, name: str, about: Mapping[str, Any]) -> Input:
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            if name not in archive.files:
-                raise UsageError(f"array={name} is no array of {path}{nearest(name, archive.files)}")
-            X = archive[name]
-    except (ValueError, OSError, AttributeError) as error:
-        raise UsageError(f"input={path} is no archive of plain arrays (numpy.savez): {error}") from error
+    if about["texts"]:
+        raise UsageError(f"input={path} holds arrays, but the model takes {_taken(about)}")
+    X = opened(content, "input", path).rows("array", name)
     flat = X.reshape(len(X), -1)
     _require_columns(flat, path, about)
     return Input(flat, ("row", range(1, len(X) + 1)))
@@ -151,4 +156,8 @@ def _images(path: Path, about: Mapping[str, Any]) -> Input:
 
 
 def _taken(about: Mapping[str, Any]) -> str:
-    return "texts, one to a line" if about["texts"] else "a table"
+    if about["texts"]:
+        return "texts, one to a line"
+    if about["features"]:
+        return "a table"
+    return "images: a folder of them, or an .npz file" if about["image_shape"] else "arrays, in an .npz file"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,12 +14,16 @@ from rlkit.config.run_config import FitRunConfig
 from rlkit.config.trust import packages
 from rlkit.core.checkpoint import CheckpointError, Store
 from rlkit.core.csv_tables import read_table
-from rlkit.core.types import Array, State, UsageError
+from rlkit.core.files import read_bytes
+from rlkit.core.types import Array, RunError, State, UsageError
+from rlkit.fitting.about import checked_about
 from rlkit.learners.kinds import kind_of
 from rlkit.learners.model_names import SavingError
 from rlkit.learners.persistence import from_state
 from rlkit.runs.folder import fit_name, read_config, run_config
 from rlkit.runs.run import Run
+
+T = TypeVar("T")
 
 MODEL = "model"
 """The folder of the model in the run folder; it is a checkpoint, of which there is one."""
@@ -79,10 +83,10 @@ class FitRun:
             UsageError: the file holds something else.
         """
         path = self.directory / FINAL_METRICS
-        if not path.is_file():
+        if not path.exists():
             return {}
         try:
-            return {str(name): float(value) for name, value in json.loads(path.read_text()).items()}
+            return {str(name): float(value) for name, value in json.loads(read_bytes(path)).items()}
         except (OSError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise UsageError(f"{path} holds no metrics: {error}") from error
 
@@ -94,8 +98,8 @@ class FitRun:
     @cached_property
     def _state(self) -> State:
         try:
-            return Store(self.directory / MODEL).load_newest()[1]
-        except CheckpointError as error:
+            return dict(Store(self.directory / MODEL).load_newest()[1])
+        except (CheckpointError, TypeError, ValueError) as error:
             raise SavingError(
                 f"{self.directory} holds no model that can be read: {error} (train.log says why)"
             ) from error
@@ -107,13 +111,21 @@ class FitRun:
         Raises:
             SavingError: it was not saved, or cannot be read.
         """
-        return from_state(self._state["model"], self._trust, self.directory / MODEL)
+        from sklearn.pipeline import Pipeline
 
-    @property
+        model = from_state(self._state.get("model"), self._trust, self.directory / MODEL)
+        if not isinstance(model, Pipeline) or not model.steps:
+            raise SavingError(f"{self.directory / MODEL} holds a {type(model).__name__}, which is no pipeline")
+        return model
+
+    @cached_property
     def about(self) -> Mapping[str, Any]:
-        """What is known of the data: task, features, target, classes, image_shape, items."""
-        about: Mapping[str, Any] = self._state["about"]
-        return about
+        """What is known of the data: task, features, target, classes, image_shape, items.
+
+        Raises:
+            SavingError: the model was not saved, or this part of it is damaged.
+        """
+        return checked_about(self._state.get("about"))
 
     def predict(self, X: Any) -> Array:
         """Return predictions [n] for rows X [n, d], texts [n] or images [n, channels * height * width].
@@ -123,11 +135,30 @@ class FitRun:
         Raises:
             SavingError: the model was not saved, or cannot be read.
             UsageError: it is a recommender; `model[-1].recommend` is for those.
+            RunError: the rows are not what the model takes, or the model does not fit together.
         """
         if self.about["task"] == "recommendation":
             raise UsageError(f"{self.name} recommends: run.model[-1].recommend(users) takes ratings")
         classes = self.about["classes"] if kind_of(self.model[-1]) == "classifier" else ()
-        return named(self.model.predict(X), classes)
+        return named(self.asked(lambda model: model.predict(X)), classes)
+
+    def asked(self, question: Callable[[Any], T]) -> T:
+        """Return what `question` makes of the model, whatever it is made of.
+
+        Raises:
+            SavingError: the model was not saved, or cannot be read.
+            RunError: the model raised an error.
+        """
+        model = self.model
+        try:
+            return question(model)
+        except (UsageError, RunError):
+            raise
+        except Exception as error:  # whatever an estimator of somebody else raises
+            what = " ".join(str(error).split())
+            raise RunError(
+                f"the model in {self.directory / MODEL} cannot predict these rows: {type(error).__name__}: {what}"
+            ) from error
 
 
 def opened(directory: Path | str, trust: Any = None) -> Run | FitRun:
@@ -140,6 +171,14 @@ def opened(directory: Path | str, trust: Any = None) -> Run | FitRun:
 
 
 def named(predicted: Array, classes: Any) -> Array:
-    """Return the names [n] of classes for their numbers [n] int64; values as they are where `classes` is empty."""
+    """Return the names [n] of classes for their numbers [n] int64; values as they are where `classes` is empty.
+
+    Raises:
+        SavingError: there is a number without a class.
+    """
     found = np.asarray(predicted)
-    return np.array(classes)[found.astype(int)] if len(classes) and found.dtype.kind in "iu" else found
+    if not len(classes) or found.dtype.kind not in "iu":
+        return found
+    if found.size and not 0 <= found.min() <= found.max() < len(classes):
+        raise SavingError(f"the model predicts class {found.max()}, and it knows {len(classes)} by name; fit it again")
+    return np.array(classes)[found.astype(int)]

@@ -11,6 +11,7 @@ import numpy as np
 from rlkit.config.trust import Trust
 from rlkit.core.types import State
 from rlkit.learners.model_names import KIND, SavingError, named_callable, named_estimator, named_record
+from rlkit.learners.model_shapes import check_shapes
 from rlkit.learners.model_trees import check_trees, make_tree
 
 TYPES: Mapping[str, type] = {kind.__name__: kind for kind in (bool, int, float, str, object, bytes)}
@@ -67,6 +68,7 @@ class Reader:
         made = kind(**{name: self.read(inner) for name, inner in state["params"].items()})
         vars(made).update({str(name): self.read(inner) for name, inner in state["fitted"].items()})
         check_trees(made)
+        check_shapes(made)
         return made
 
     def _objects(self, state: State) -> Any:

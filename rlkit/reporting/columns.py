@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from rlkit.core.csv_tables import read_table
@@ -13,14 +15,26 @@ AnyRun = Run | FitRun
 
 TABLES = ("metrics", "episodes", "evaluations", "timings")
 
+KEPT: Mapping[type, tuple[str, ...]] = {Run: ("metrics", "episodes", "evaluations"), FitRun: ("metrics",)}
+"""Tables that a run reads once."""
+
+
+def columns(run: AnyRun, table: str) -> Mapping[str, Array]:
+    """Return the columns of a table, [rows] float64 each; none where the run does not have it.
+
+    Raises:
+        UsageError: the file is damaged.
+    """
+    path = run.directory / f"{table}.csv"
+    if not path.exists():
+        return {}
+    found: Mapping[str, Array] = getattr(run, table) if table in KEPT[type(run)] else read_table(path)
+    return found
+
 
 def column(run: AnyRun, table: str, name: str) -> Array:
     """Return a column, [rows] float64; empty where there is none."""
-    if not (run.directory / f"{table}.csv").exists():
-        return np.zeros(0)
-    columns = read_table(run.directory / f"{table}.csv") if table == "timings" else getattr(run, table)
-    found: Array = columns.get(name, np.zeros(0))
-    return found
+    return columns(run, table).get(name, np.zeros(0))
 
 
 def last_step(run: AnyRun) -> int:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
-from rlkit.core.types import UsageError
-from rlkit.fitting.run import opened
 from rlkit.reporting.columns import AnyRun, last_step
 
 IGNORED_KEYS = ("seed", "name", "run_dir", "output", "logger", "video", "plots", "from_run", "follows")
@@ -48,30 +45,6 @@ class Group(NamedTuple):
         return [run.values["seed"] for run in self.runs]
 
 
-def open_runs(directories: Sequence[Path | str]) -> list[AnyRun]:
-    """Open run folders, each once.
-
-    Raises:
-        UsageError: there is none, or one is not there or not a run.
-    """
-    named = [directory for directory in map(Path, directories) if not _records_sweeps(directory)]
-    if not named:
-        raise UsageError("a report needs run folders: rlkit report runs/<name> runs/<other>")
-    unique = {directory.resolve(): directory for directory in named}
-    for directory in unique.values():
-        within = len(list(directory.glob("*/config.yaml")))
-        if within and not (directory / "config.yaml").is_file():
-            raise UsageError(
-                f"{directory} is not a run, but holds {within} runs: rlkit report {shlex.quote(str(directory))}/*"
-            )
-    return [opened(directory) for directory in unique.values()]
-
-
-def _records_sweeps(directory: Path) -> bool:
-    """Return whether this is Hydra's record of sweeps: it lies among the runs, where ``runs/*`` finds it."""
-    return directory.name == "sweeps" and not (directory / "config.yaml").exists()
-
-
 def grouped(runs: Sequence[AnyRun]) -> list[Group]:
     """Return the groups in the order of their first runs; their runs in the order of seeds, each seed once.
 
@@ -80,12 +53,12 @@ def grouped(runs: Sequence[AnyRun]) -> list[Group]:
     """
     by_config: dict[str, list[AnyRun]] = {}
     for run in runs:
-        by_config.setdefault(_settings(run.values), []).append(run)
+        by_config.setdefault(settings(run.values), []).append(run)
     members, copies = zip(*map(_each_seed_once, by_config.values()), strict=True)
     return [Group(*group) for group in zip(_labels(members), range(len(members)), members, copies, strict=True)]
 
 
-def _settings(values: Mapping[str, Any]) -> str:
+def settings(values: Mapping[str, Any]) -> str:
     """Return all values that the runs of a group share, as text."""
     alike = {key: value for key, value in values.items() if key not in IGNORED_KEYS}
     # What a tuned file set is among the values, whichever file it was.

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.config.trust import packages
-from rlkit.core.types import UsageError
+from rlkit.core.files import writing
 from rlkit.reporting import fitted, tables
 from rlkit.reporting.chart import chart
 from rlkit.reporting.columns import AnyRun, last_step
 from rlkit.reporting.commands import Commands
 from rlkit.reporting.curves import Curve, evaluation_curve, training_curve
-from rlkit.reporting.groups import Group, differences, environment_name, grouped, open_runs
+from rlkit.reporting.groups import Group, differences, environment_name, grouped
 from rlkit.reporting.media import Media
+from rlkit.reporting.opening import open_runs
 from rlkit.reporting.remarks import of_copies, of_intervals, of_returns, of_tuned_files
 from rlkit.reporting.scores import GroupScore, group_score
 from rlkit.reporting.versions import versions_line
+from rlkit.runs.outputs import require_output
 
 POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 """What a browser may load: what the page holds. A request to anywhere else would be refused."""
@@ -58,28 +60,31 @@ def write(
     from rlkit.reporting.scores import as_json
 
     path = Path(out)
-    if path.is_dir():
-        raise UsageError(f"out={path} is a folder; name a file, e.g. out={path / 'report.html'}")
-    groups = grouped(open_runs(directories))
+    require_output(path, "report.html")
+    left_out: list[str] = []
+    groups = grouped(open_runs(directories, left_out.append))
     scores = {group.number: group_score(group) for group in groups if not group.fitted}
-    page = render(groups, scores, Media(path, video_mb * 1e6), Commands(packages(trust)))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"out={path} cannot be written: {error.strerror}; choose another out=") from error
-    for line in [*of_copies(groups), *of_returns(groups)]:
+    page = render(groups, scores, Media(path, video_mb * 1e6), Commands(packages(trust)), left_out)
+    with writing(path, "out") as file:
+        file.write(page)
+    for line in [*left_out, *of_copies(groups), *of_returns(groups)]:
         say(line)
     return path, [fitted.as_json(group) if group.fitted else as_json(group, scores[group.number]) for group in groups]
 
 
-def render(groups: Sequence[Group], scores: Mapping[int, GroupScore], media: Media, commands: Commands) -> str:
+def render(
+    groups: Sequence[Group],
+    scores: Mapping[int, GroupScore],
+    media: Media,
+    commands: Commands,
+    notes: Sequence[str] = (),
+) -> str:
     """Return the whole page; `scores` has those of groups whose agent was trained, by their number."""
     trained = [group for group in groups if not group.fitted]
     of_fits = [group for group in groups if group.fitted]
     of_agents = [*_panels(trained), *_table(trained, [scores[group.number] for group in trained])] if trained else []
     of_learners = [*fitted.panels(_by_environment(of_fits))] if of_fits else []
-    body = "\n".join([*_head(groups), *of_agents, *of_learners, *_settings(groups)])
+    body = "\n".join([*_head(groups, notes), *of_agents, *of_learners, *_settings(groups)])
     details = "\n".join(_details(groups, scores, media, commands))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -106,7 +111,7 @@ def _title(groups: Sequence[Group]) -> str:
     return f"{agents} on {', '.join(_by_environment(groups))}"
 
 
-def _head(groups: Sequence[Group]) -> Iterator[str]:
+def _head(groups: Sequence[Group], notes: Sequence[str]) -> Iterator[str]:
     runs = [run for group in groups for run in group.runs]
     first, last = (f"{when:%Y-%m-%d %H:%M}" for when in _when(runs))
     counted = f"{_counted(len(runs), 'run')} in {_counted(len(groups), 'group')}"
@@ -114,7 +119,7 @@ def _head(groups: Sequence[Group]) -> Iterator[str]:
     when = f"trained {first}" + (f" to {until}" if until != first[11:] else "")
     yield f"<header><h1>{escape(_title(groups))}</h1>"
     yield f'<p class="soft">{counted}; {when} UTC. Runs that differ only in their seed are a group.</p>'
-    for line in [versions_line(runs), *of_copies(groups), *of_returns(groups)]:
+    for line in [versions_line(runs), *notes, *of_copies(groups), *of_returns(groups)]:
         yield f'<p class="note">{escape(line)}</p>'
     yield "</header>"
 

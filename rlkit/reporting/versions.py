@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 
+from rlkit.core.files import read_bytes
 from rlkit.reporting.columns import AnyRun
 
 SHOWN = ("rlkit", "python", "numpy", "gymnasium", "scikit-learn", "torch", "ale-py")
@@ -23,6 +24,6 @@ def versions_line(runs: Sequence[AnyRun]) -> str:
 
 
 def _read(run: AnyRun) -> dict[str, str]:
-    with suppress(OSError, ValueError):
-        return {key: str(value) for key, value in json.loads((run.directory / "versions.json").read_text()).items()}
+    with suppress(OSError, ValueError, AttributeError, RecursionError):
+        return {key: str(value) for key, value in json.loads(read_bytes(run.directory / "versions.json")).items()}
     return {}

@@ -72,29 +72,32 @@ def _joined(parts: Sequence[str], seed: int) -> str:
     return re.sub(r"[^\w.-]+", "-", "_".join([*parts, f"s{seed}"]))
 
 
-def placed(name: str, run_dir: str, default: str) -> tuple[str, Path]:
+def placed(name: str, run_dir: str, default: str, *, resumes: bool = True) -> tuple[str, Path]:
     """Claim the folder of a new run, and return the name and the folder that it got.
 
     Args:
         name: that was typed, or "".
         run_dir: that was typed, or "".
         default: the name of a run without one.
+        resumes: whether a run of this kind can be resumed, which the message for an existing folder then offers.
 
     Raises:
         UsageError: the folder is there, and a name or folder was typed, or the name leads out of the folder of runs.
     """
     _require_name(name, f"name={name}")
-    directory = claim(name or default, run_dir or None, explicit=bool(run_dir) or name not in ("", default))
+    explicit = bool(run_dir) or name not in ("", default)
+    directory = claim(name or default, run_dir or None, explicit=explicit, resumes=resumes)
     return (name or default) if run_dir else directory.name, directory
 
 
-def claim(name: str, run_dir: str | None, *, explicit: bool) -> Path:
+def claim(name: str, run_dir: str | None, *, explicit: bool, resumes: bool = True) -> Path:
     """Make a run's folder.
 
     Args:
         name: of the run.
         run_dir: the folder; None: ``runs/<name>``.
         explicit: the user typed one of them; else, where the folder is there, a number is added.
+        resumes: as in `placed`.
 
     Raises:
         UsageError: an explicit folder is there, or it cannot be made.
@@ -108,9 +111,9 @@ def claim(name: str, run_dir: str | None, *, explicit: bool) -> Path:
             return directory
         except FileExistsError:
             if explicit:
+                on = f", or go on with {shlex.quote(f'resume={directory}')}" if resumes else ""
                 raise UsageError(
-                    f"run folder {directory} exists and is never overwritten; choose another name=, or go on with "
-                    f"{shlex.quote(f'resume={directory}')}"
+                    f"run folder {directory} exists and is never overwritten; choose another name={on}"
                 ) from None
             number += 1
         except OSError as error:
@@ -179,7 +182,7 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise UsageError(f"there is no run {directory} (no config.yaml in it){nearest(directory.name, known)}")
     _require_own_files(directory)
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.load(path.read_text(), PlainLoader)
         pair = ("learner", "data") if "learner" in values else ("agent", "env")
         values = {**values, **{key: values[key] for key in ("name", *pair)}}
     except (yaml.YAMLError, KeyError, TypeError, ValueError, OSError, RecursionError) as error:
@@ -188,6 +191,20 @@ def read_config(directory: Path) -> dict[str, Any]:
     _require_name(values["name"], f"{path}: name {values['name']!r}")
     _require_choices(values.get("choices"), path)
     return values
+
+
+class PlainLoader(yaml.SafeLoader):
+    """Reads YAML of plain data without aliases, by which a few lines may stand for billions, or for themselves."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Return the next node.
+
+        Raises:
+            ValueError: it is an alias.
+        """
+        if self.check_event(yaml.AliasEvent):
+            raise ValueError(f"line {self.peek_event().start_mark.line + 1} has an alias; write what it stands for")
+        return super().compose_node(parent, index)
 
 
 def _require_name(name: Any, shown: str) -> None:

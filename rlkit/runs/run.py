@@ -128,7 +128,7 @@ class Run:
 
     def evaluation_means(self) -> list[tuple[int, float]]:
         """Return (step, mean raw return) of each evaluation."""
-        if not (self.directory / "evaluations.csv").exists():
+        if not (self.directory / "evaluations.csv").exists() or not self.evaluations:
             return []
         steps, returns = self.evaluations["step"], self.evaluations["return/raw"]
         return [(int(step), float(returns[steps == step].mean())) for step in np.unique(steps)]

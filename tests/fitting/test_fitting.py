@@ -199,7 +199,7 @@ class TestRun:
         assert {run.job_type for run in described} == {"fit"}
 
     def test_epochs_are_told_while_they_pass(self) -> None:
-        words = ("data=wine", "prepare=standardize", "folds=2", "logger.terminal.line_seconds=0", "plots=false")
+        words = ("data=wine", "prepare=standardize", "folds=2", "logger.terminal.line_seconds=1e-9", "plots=false")
         run = rlkit.fit("learner=mlp", "learner.n_epochs=3", "learner.hidden_layer_sizes=[4]", *words)
         told = (run.directory / "train.log").read_text().splitlines()
         epochs = [line for line in told if line.startswith("epoch ")]

@@ -123,3 +123,77 @@ def test_constant_features_and_certain_classes() -> None:
     np.testing.assert_allclose(model.predict_proba([[1.0, 2.0]]), [[0.5, 0.5]])
     never = MultinomialNB(alpha=0).fit([[1, 0], [0, 1]], [0, 1])
     assert np.exp(never.feature_log_prob_).tolist() == [[1, 0], [0, 1]]
+
+
+WORDS = np.array([[3, 1, 0], [3, 1, 0], [0, 3, 1], [0, 3, 1]], float)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_array])
+def test_without_smoothing_only_what_is_there_excludes_a_class(layout: Any) -> None:
+    model = MultinomialNB(alpha=0).fit(layout(WORDS), [0, 0, 1, 1])
+    b, right = layout([[0, 2, 0], [1, 2, 0], [0, 0, 1]]), np.array([0.25**2, 0.75**2])
+    np.testing.assert_allclose(model.predict_proba(b), [right / right.sum(), [1, 0], [0, 1]])
+    assert model.predict(b).tolist() == [1, 0, 1]
+    assert np.isneginf(model.predict_joint_log_proba(b)).tolist() == [[False, False], [False, True], [True, False]]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", [MultinomialNB, BernoulliNB])
+def test_a_row_that_no_class_can_have_gets_the_priors(kind: Any) -> None:
+    model = kind(alpha=0, priors=[0.4, 0.6]).fit(WORDS, [0, 0, 1, 1])
+    np.testing.assert_allclose(model.predict_proba([[1, 0, 1]]), [[0.4, 0.6]])
+    assert model.predict([[1, 0, 1]]).tolist() == [1]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_array])
+def test_without_smoothing_what_is_missing_excludes_a_class_too(layout: Any) -> None:
+    X = layout([[1.0, 0, 1], [1, 0, 0], [0, 1, 1], [0, 1, 0]])
+    model = BernoulliNB(alpha=0).fit(X, [0, 0, 1, 1])
+    assert model.predict_proba(X).tolist() == [[1, 0], [1, 0], [0, 1], [0, 1]]
+    half = BernoulliNB(alpha=0).fit(layout([[1.0, 0], [1, 1], [0, 1]]), [0, 0, 1])
+    np.testing.assert_allclose(half.predict_proba(layout([[1.0, 1], [0, 1]])), [[1, 0], [0, 1]])
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_class_without_a_word_or_a_row() -> None:
+    """A class of empty texts excludes every word; a class without rows has a prior of 0."""
+    model = MultinomialNB(alpha=0).fit([[2, 1], [0, 0]], [0, 1])
+    assert model.predict_proba([[1, 0], [0, 0]]).tolist() == [[1, 0], [0.5, 0.5]]
+    for kind in (MultinomialNB, BernoulliNB):
+        part = kind(alpha=0).partial_fit([[1, 0], [1, 1]], [0, 0], classes=[0, 1])
+        assert part.predict_proba([[1, 1]]).tolist() == [[1, 0]]
+    certain = BernoulliNB(priors=[1.0, 0.0]).fit([[1], [0]], [0, 1])
+    assert certain.predict_proba([[0]]).tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize("kind", [MultinomialNB, BernoulliNB])
+def test_without_smoothing_it_is_the_limit_of_little(kind: Any) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 2, (200, 6)).astype(float), rng.integers(0, 3, 200)
+    X[y == 1, 2] = 0
+    little = kind(alpha=1e-12).fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(kind(alpha=0).fit(X, y).predict_proba(X), little, atol=1e-8)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_gaussian_without_smoothing_and_a_constant_feature() -> None:
+    model = GaussianNB(var_smoothing=0).fit([[1.0, 2.0], [1.0, 4.0], [1.0, 7.0], [1.0, 8.0]], [0, 0, 1, 1])
+    assert model.predict([[1.0, 3.0], [1.0, 7.4]]).tolist() == [0, 1]
+    found = model.predict_proba([[1.0, 3.0], [-1e9, 7.5]])
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    np.testing.assert_allclose(found[0], [1, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [-1e-9, np.nan, np.inf, "1", None])
+def test_smoothing_is_a_finite_number_of_at_least_0(value: Any) -> None:
+    for model in (MultinomialNB(alpha=value), BernoulliNB(alpha=value), GaussianNB(var_smoothing=value)):
+        with pytest.raises(ValueError, match=r"must be a float in the range \[0.0, inf\)"):
+            model.fit([[1.0], [0.0]], [0, 1])
+
+
+@pytest.mark.parametrize("X", [[[2.0], [0.0]], [[-1.0], [1.0]]])
+def test_features_that_are_no_zeros_and_ones_need_a_threshold(X: Any) -> None:
+    with pytest.raises(ValueError, match=r"X goes from .* to .*; with binarize=None it is from 0 to 1"):
+        BernoulliNB(binarize=None).fit(X, [0, 1])

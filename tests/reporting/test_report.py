@@ -30,7 +30,8 @@ from rlkit.core.types import UsageError
 from rlkit.reporting.chart import short, tick_labels, ticks
 from rlkit.reporting.commands import OWN, Commands
 from rlkit.reporting.curves import evaluation_curve, training_curve
-from rlkit.reporting.groups import differences, grouped, open_runs
+from rlkit.reporting.groups import differences, grouped
+from rlkit.reporting.opening import open_runs
 from rlkit.reporting.scores import group_score
 from rlkit.runs.run import Run
 

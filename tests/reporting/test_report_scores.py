@@ -14,7 +14,8 @@ from run_folders import write_run
 import rlkit
 from rlkit.cli.main import main
 from rlkit.reporting.curves import evaluation_curve, training_curve
-from rlkit.reporting.groups import Group, grouped, open_runs
+from rlkit.reporting.groups import Group, grouped
+from rlkit.reporting.opening import open_runs
 from rlkit.reporting.page import write
 from rlkit.reporting.scores import group_score, run_score
 from rlkit.runs.run import Run

@@ -16,6 +16,7 @@ from rlkit.cli.verbs.words import gathered
 from rlkit.config import instantiate
 from rlkit.config.compose import Choices, run_verb
 from rlkit.config.run_config import EnvironmentConfig
+from rlkit.core.files import writing
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import UsageError
 from rlkit.planning.games.game import Game, move_names
@@ -24,6 +25,7 @@ from rlkit.play.games.of_config import game_of
 from rlkit.play.games.players import Spec, ladder, parsed, player_of
 from rlkit.play.games.rating import Rating, ratings
 from rlkit.reporting.intervals import bootstrap_intervals
+from rlkit.runs.outputs import require_output
 from rlkit.runs.run import Run
 
 Match = tuple[int, int, MatchResult]
@@ -49,6 +51,8 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
     specs = [parsed(name) for name in names]
     game = shared_game(specs, config.env, config.threads, config.trust)
     as_json = config.output.name == "json"
+    if config.out is not None:
+        require_output(Path(config.out), "games.csv")
     matches = []
     for first, second in combinations(range(len(specs)), 2):
         matches.append((first, second, _match(game, specs[first], specs[second], config)))
@@ -145,8 +149,7 @@ def _text(table: Sequence[Mapping[str, Any]]) -> str:
 
 def _write(path: Path, game: Game, names: Sequence[str], matches: Sequence[Match]) -> None:
     """Write one line for each game."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
+    with writing(path, "out") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["first", "second", "opening", "first_began", "score", "length"])
         for first, second, result in matches:

@@ -26,4 +26,4 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
 
 
 def _print_note(line: str) -> None:
-    print(f"rlkit: {line}", file=sys.stderr)
+    print(f"rlkit: {' '.join(line.split())}", file=sys.stderr)

@@ -12,10 +12,12 @@ import io
 import os
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from rlkit.core.files import read_bytes
 from rlkit.core.types import RunError, UsageError
 
 TIMEOUT = 30.0  # seconds without a byte
@@ -84,8 +86,32 @@ def _there(place: DataSource, file: str) -> bytes | None:
 
 
 def unpacked(content: bytes) -> bytes:
-    """Return what gzip packed, and anything else as it is."""
-    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    """Return what gzip packed, and anything else as it is.
+
+    Raises:
+        OSError: it is damaged.
+    """
+    try:
+        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    except (EOFError, zlib.error) as error:
+        raise OSError(f"it is packed with gzip, and damaged: {error}") from error
+
+
+def content(path: str, key: str) -> bytes:
+    """Return the content, unpacked, of a user's own file.
+
+    Args:
+        path: the file, or a pipe.
+        key: the setting that names it.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return unpacked(read_bytes(Path(path).expanduser(), pipes=True))
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{key}={path} cannot be read: {reason}") from error
 
 
 def _member(archive: Path, file: str) -> bytes | None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rlkit.config.messages import nearest
-from rlkit.core.ranges import PositiveInt
+from rlkit.core.ranges import LARGEST, NonNegativeInt
 from rlkit.core.types import Array, FromRun, UsageError
-from rlkit.learners.datasets.cache import DataSource, decoded, read, unpacked
+from rlkit.learners.datasets.cache import DataSource, content, decoded, read
 from rlkit.learners.datasets.dataset import Dataset, Rows
 
 SCALES = {"none": np.asarray, "log1p": np.log1p, "binary": np.ones_like}
 """How values are transformed: plays span five powers of ten, which their logarithm does not."""
+
+
+ID = re.compile(r"0|-?[1-9][0-9]*")
+"""A whole number that is written as it would be printed."""
 
 
 class RatingTriples(NamedTuple):
@@ -74,8 +78,8 @@ def lastfm(
     url: str,
     folder: str | None,
     scale: str,
-    give: PositiveInt,
-    least: PositiveInt,
+    give: NonNegativeInt,
+    least: NonNegativeInt,
     notify: FromRun[Callable[[str], None]],
 ) -> Dataset:
     """Return how often 1,892 listeners played 17,632 artists (HetRec 2011): 92,834 pairs.
@@ -102,8 +106,8 @@ def movielens(
     url: str,
     folder: str | None,
     scale: str,
-    give: PositiveInt,
-    least: PositiveInt,
+    give: NonNegativeInt,
+    least: NonNegativeInt,
     notify: FromRun[Callable[[str], None]],
 ) -> Dataset:
     """Return MovieLens' ratings from 0.5 to 5 stars (``ml-latest-small``: about 100,000); arguments as in `lastfm`."""
@@ -113,7 +117,7 @@ def movielens(
     return as_dataset(pairs, scale, names, _hold_out(give, least))
 
 
-def ratings_file(path: str, delimiter: str, scale: str, give: PositiveInt, least: PositiveInt) -> Dataset:
+def ratings_file(path: str, delimiter: str, scale: str, give: NonNegativeInt, least: NonNegativeInt) -> Dataset:
     """Return a user's own ratings: lines of user, item and value, the first two whole numbers; a header is skipped.
 
     Args:
@@ -126,10 +130,7 @@ def ratings_file(path: str, delimiter: str, scale: str, give: PositiveInt, least
     Raises:
         UsageError: the file cannot be read, or holds no such lines.
     """
-    try:
-        text = decoded(unpacked(Path(path).expanduser().read_bytes()))
-    except OSError as error:
-        raise UsageError(f"data.path={path} cannot be read: {error.strerror}") from error
+    text = decoded(content(path, "data.path"))
     return as_dataset(triples(text.split("\n"), delimiter), scale, hold_out=_hold_out(give, least))
 
 
@@ -137,20 +138,38 @@ def triples(lines: Iterable[str], delimiter: str) -> RatingTriples:
     """Return the lines of two whole numbers and a value, and skip those at the start that are not.
 
     Raises:
-        UsageError: there are none, or one after them is no such line.
+        UsageError: there are none, one after them is no such line, an id is no whole number of 64 bits as it is
+            written (007 would become 7), or a value is not finite.
     """
+    if not delimiter:
+        raise UsageError("data.delimiter is empty; it must be what is between the cells, e.g. data.delimiter=;")
     rows: list[tuple[int, int, float]] = []
     for number, line in enumerate(lines, start=1):
-        cells = line.split(delimiter)
+        cells = [cell.strip().strip('"') for cell in line.split(delimiter)]
         try:
             rows.append((int(cells[0]), int(cells[1]), float(cells[2])))
         except (ValueError, IndexError) as error:
             if rows and line.strip():
                 raise UsageError(f"line {number} of the ratings is no user, item and value: {line[:60]!r}") from error
+        else:
+            _check_triple(cells, rows[-1], number)
     if not rows:
         raise UsageError(f"the ratings hold no line of user, item and value between {delimiter!r}; set data.delimiter")
     user, item, value = zip(*rows, strict=True)
     return RatingTriples(np.array(user), np.array(item), np.array(value, np.float64))
+
+
+def _check_triple(cells: Sequence[str], row: tuple[int, int, float], number: int) -> None:
+    for cell in cells[:2]:
+        if not ID.fullmatch(cell) or abs(int(cell)) > LARGEST:
+            raise UsageError(
+                f"line {number} of the ratings has the id {cell[:60]!r}; ids are whole numbers without leading zeros, "
+                "less than 2^63: number the users and items"
+            )
+    if not np.isfinite(row[2]):
+        raise UsageError(
+            f"line {number} of the ratings has the value {cells[2]}; it must be finite: leave the line out"
+        )
 
 
 def _names(lines: Sequence[str], delimiter: str, *, quoted: bool) -> Mapping[int, str]:

@@ -2,69 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from rlkit.config.messages import nearest
 from rlkit.core.types import Array, FromRun, UsageError
-from rlkit.learners.datasets.cache import DataSource, decoded, read, unpacked
-from rlkit.learners.datasets.dataset import Dataset, Rows, require_task, task_of
-
-MISSING = ("", "NA", "NaN", "nan", "null")
-"""Cells that are gaps. `None` is not among them: it can be a category (house prices: no masonry veneer)."""
-
-
-class DataTable(NamedTuple):
-    """The columns of a table."""
-
-    columns: tuple[str, ...]
-    cells: Mapping[str, Array]  # [n] float64 with NaN for gaps, or [n] object of text with None
-
-    def matrix(self, names: Sequence[str]) -> Array:
-        """Return columns side by side: [n, d] float64, or object where one of them is text."""
-        parts = [self.cells[name] for name in names]
-        kind = object if any(part.dtype == object for part in parts) else np.float64
-        rows = len(self.cells[self.columns[0]])
-        return np.column_stack(parts).astype(kind) if parts else np.empty((rows, 0))
-
-
-def parse(text: str, delimiter: str = ",", missing: Sequence[str] = MISSING, name: str = "the table") -> DataTable:
-    """Return the columns of delimited text with a header; a column is numbers where all its cells but gaps are.
-
-    Raises:
-        UsageError: there are no rows, names are double, or a line has more or fewer cells than the header.
-    """
-    lines = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
-    if len(lines) < 2:
-        raise UsageError(f"{name} has no rows below a header")
-    header, rows = [cell.strip() for cell in lines[0]], lines[1:]
-    if doubles := sorted({column for column in header if header.count(column) > 1}):
-        raise UsageError(f"{name} has two columns called {doubles[0]!r}; rename one of them")
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(header):
-            raise UsageError(
-                f"{name} line {number} has {len(row)} cells and the header {len(header)}; fix the line, or set "
-                f"data.delimiter"
-            )
-    gaps = set(missing)
-    cells = {
-        column: _column([None if cell.strip() in gaps else cell.strip() for cell in column_cells])
-        for column, column_cells in zip(header, zip(*rows, strict=True), strict=True)
-    }
-    return DataTable(tuple(header), cells)
-
-
-def _column(cells: Sequence[str | None]) -> Array:
-    try:
-        return np.array([np.nan if cell is None else float(cell) for cell in cells])
-    except ValueError:
-        return np.array(cells, dtype=object)
+from rlkit.learners.datasets.archives import opened
+from rlkit.learners.datasets.cache import DataSource, content, decoded, read
+from rlkit.learners.datasets.dataset import MOST_CLASSES, Dataset, Rows, require_task, task_of
+from rlkit.learners.datasets.delimited import MISSING, DataTable, is_exact, parse
 
 
 def chosen(names: Sequence[str], features: Sequence[str] | None) -> tuple[str, ...]:
@@ -103,12 +52,12 @@ def csv_file(
     Raises:
         UsageError: the file cannot be read, or a column is not in it.
     """
-    table = parse(decoded(unpacked(_content(path))), delimiter, missing, path)
+    table = parse(decoded(content(path, "data.path")), delimiter, missing, path)
     if target is not None and target not in table.columns:
         raise UsageError(f"data.target={target} is no column of {path}{nearest(target, table.columns)}")
     others = [column for column in table.columns if column != target]
     names = chosen(others, features)
-    y = None if target is None else _labels(table.cells[target], target, path)
+    y, task = (None, task) if target is None else _labels(table, target, task)
     return replace(_dataset(table.matrix(names), y, names, target, task), missing=tuple(missing))
 
 
@@ -124,20 +73,12 @@ def npz_file(path: str, inputs: str = "X", target: str | None = "y", task: str =
     Raises:
         UsageError: the file cannot be read, or an array is not in it.
     """
-    content = _content(path)
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, AttributeError) as error:
-        raise UsageError(f"data.path={path} is no archive of plain arrays (numpy.savez): {error}") from error
-    for key, name in (("inputs", inputs), ("target", target)):
-        if name is not None and name not in arrays:
-            raise UsageError(f"data.{key}={name} is no array of {path}{nearest(name, arrays)}")
-    X = arrays[inputs]
+    archive = opened(content(path, "data.path"), "data.path", path)
+    X = archive.rows("data.inputs", inputs)
     shape = _image_shape(X)
     flat = X.reshape(len(X), -1).astype(np.float64)
     names = () if shape is not None else tuple(f"x{i}" for i in range(flat.shape[1]))
-    y = None if target is None else arrays[target]
+    y = None if target is None else _target(archive.array("data.target", target), target, len(X))
     return replace(_dataset(flat, y, names, target, task), image_shape=shape)
 
 
@@ -147,21 +88,35 @@ def _image_shape(X: Array) -> tuple[int, int, int] | None:
     return (X.shape[1], X.shape[2], X.shape[3]) if X.ndim == 4 else None
 
 
-def _content(path: str) -> bytes:
-    try:
-        return Path(path).expanduser().read_bytes()
-    except OSError as error:
-        raise UsageError(f"data.path={path} cannot be read: {error.strerror}") from error
+def _target(y: Array, name: str, rows: int) -> Array:
+    """Return an array to predict [n], texts as strings."""
+    if y.shape != (rows,) or y.dtype.kind not in "biufUS":
+        raise UsageError(
+            f"data.target={name} is an array {list(y.shape)} of {y.dtype}; it must have a number or text for each of "
+            f"the {rows} rows"
+        )
+    return np.char.decode(y, "utf-8", "replace") if y.dtype.kind == "S" else y
 
 
-def _labels(cells: Array, target: str, path: str) -> Array:
-    """Return a target without gaps; text as an array of strings, whole numbers as integers."""
+def _labels(table: DataTable, target: str, task: str) -> tuple[Array, str]:
+    """Return a target without gaps, text or numbers, and the task: classes never lose a digit."""
+    cells, written = table.cells[target], table.written[target]
     gaps = np.array([cell is None for cell in cells]) if cells.dtype == object else np.isnan(cells)
     if gaps.any():
-        raise UsageError(f"data.target={target} has {gaps.sum()} gaps in {path}; drop those rows")
+        raise UsageError(
+            f"data.target={target} has {gaps.sum()} gaps in {table.name}; drop those rows, or set data.missing where "
+            "they mean something"
+        )
     if cells.dtype == object:
-        return np.array([str(cell) for cell in cells])
-    return cells.astype(np.int64) if np.all(cells == np.round(cells)) else cells
+        return np.array([str(cell) for cell in cells]), task
+    table.matrix([target])
+    if not np.all(cells == np.round(cells)):
+        return cells, task
+    if all(map(is_exact, written, cells)):
+        return cells.astype(np.int64), task
+    if task == "auto":
+        task = "classification" if len(set(written)) <= MOST_CLASSES else "regression"
+    return (np.array(written) if task == "classification" else cells), task
 
 
 def _dataset(X: Array, y: Array | None, names: Sequence[str], target: str | None, task: str) -> Dataset:
@@ -169,7 +124,10 @@ def _dataset(X: Array, y: Array | None, names: Sequence[str], target: str | None
     if y is None:
         return Dataset("clustering", Rows(X), tuple(names))
     found = task_of(y) if task == "auto" else found
-    y = y.astype(np.float64) if found == "regression" else y
+    if found == "regression":
+        if y.dtype.kind in "US":
+            raise UsageError(f"data.target={target} is text, and data.task=regression takes numbers")
+        y = y.astype(np.float64)
     return Dataset(found, Rows(X, y), tuple(names), str(target))
 
 
@@ -198,11 +156,13 @@ def house_prices(
         UsageError: a file is not there.
     """
     place = DataSource("house_prices", None, folder, page, HOUSE_PRICES, notify)
-    train, test = (parse(decoded(read(place, file)), ",", HOUSE_GAPS, file) for file in HOUSE_PRICES)
+    train = parse(decoded(read(place, "train.csv")), ",", HOUSE_GAPS, "train.csv")
+    # A column is of one kind in both files: text in the one is text in the other.
+    kinds = {column: True for column in train.columns if train.cells[column].dtype == object}
+    test = parse(decoded(read(place, "test.csv")), ",", HOUSE_GAPS, "test.csv", kinds)
     others = [column for column in train.columns if column not in ("Id", "SalePrice")]
     names = chosen(others, features)
     X = train.matrix(names)
-    # A column is of one kind in both files: one that is numbers in one and text in the other is text.
     unlabeled = np.asarray(test.matrix(names)).astype(X.dtype)
     return Dataset(
         "regression",

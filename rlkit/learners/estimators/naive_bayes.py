@@ -3,119 +3,23 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
-from scipy.special import logsumexp
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
+from sklearn.utils.validation import check_non_negative
 
 from rlkit.core.ranges import NonNegativeFloat
 from rlkit.core.types import Array
-from rlkit.learners.estimators.classes import codes_among, encoded
-from rlkit.learners.estimators.rows import row_weights
+from rlkit.learners.estimators.bayes_rule import NaiveBayes, class_sums, products, without_words
 
 
-class _NaiveBayes(ClassifierMixin, BaseEstimator):
-    """Adds up what classes have in common with a row: log prior plus log-likelihoods of features."""
-
-    takes_sparse: ClassVar[bool] = True
-
-    priors: Any
-    class_count_: Array
-
-    def _validated(self, *data: Any, reset: bool) -> Any:
-        accepted: Any = "csr" if self.takes_sparse else False
-        return validate_data(self, *data, accept_sparse=accepted, dtype=np.float64, reset=reset)
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit to rows X [n, d] and labels y [n].
-
-        Raises:
-            ValueError: something is not finite or does not fit together, or counts are negative.
-        """
-        X, y = self._validated(X, y, reset=True)
-        weights = row_weights(sample_weight, len(y))
-        self.classes_, codes = encoded(y)
-        self._start()
-        self._add(X, codes, weights)
-        return self
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Add rows X [n, d] and labels y [n] to those before; in any parts they lead to what `fit` does with all.
-
-        Args:
-            X: as for `fit`.
-            y: labels among `classes`.
-            classes: all labels that there will be, needed in the first call.
-            sample_weight: [n].
-
-        Raises:
-            ValueError: `classes` is missing or another than before, or something does not fit together.
-        """
-        first = _check_partial_fit_first_call(self, classes)
-        X, y = self._validated(X, y, reset=first)
-        weights = row_weights(sample_weight, len(y))
-        codes = codes_among(y, self.classes_)
-        if first:
-            self._start()
-        self._add(X, codes, weights)
-        return self
-
-    def _start(self) -> None:
-        """Forget all rows."""
-        raise NotImplementedError
-
-    def _add(self, X: Any, codes: Array, weights: Array) -> None:
-        """Learn from rows [n, d] of the classes `codes` [n]."""
-        raise NotImplementedError
-
-    def _joint(self, X: Any) -> Array:
-        """Return the log-probabilities [n, k] of the rows and the classes together, up to a number for each row."""
-        raise NotImplementedError
-
-    def _log_prior(self) -> Array:
-        """Return the logarithms [k] of the classes' shares of the weight, or of what `priors` says."""
-        if self.priors is not None:
-            return np.log(_checked_priors(self.priors, len(self.classes_)))
-        with np.errstate(divide="ignore"):
-            return np.log(self.class_count_ / self.class_count_.sum())
-
-    def predict_joint_log_proba(self, X: Any) -> Array:
-        """Return the log-probabilities [n, k] of the rows X [n, d] and the classes together."""
-        check_is_fitted(self)
-        return self._joint(self._validated(X, reset=False))
-
-    def predict_log_proba(self, X: Any) -> Array:
-        """Return the log-probabilities [n, k] of the classes for rows X [n, d]."""
-        joint = self.predict_joint_log_proba(X)
-        return np.asarray(joint - logsumexp(joint, axis=1, keepdims=True))
-
-    def predict_proba(self, X: Any) -> Array:
-        """Return the probabilities [n, k] of the classes for rows X [n, d]."""
-        return np.exp(self.predict_log_proba(X))
-
-    def predict(self, X: Any) -> Array:
-        """Return the most probable classes [n] for rows X [n, d]; of equally probable ones the first."""
-        joint = self.predict_joint_log_proba(X)
-        return np.asarray(self.classes_[np.argmax(joint, axis=1)])
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = self.takes_sparse
-        return tags
-
-
-class _CountingBayes(_NaiveBayes):
+class _CountingBayes(NaiveBayes):
     """Of features that are counted in each class."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, np.inf, closed="left")],
         "priors": ["array-like", None],
     }
 
@@ -158,10 +62,11 @@ class MultinomialNB(_CountingBayes):
         self._count(X, codes, weights)
         smoothed = self.feature_count_ + self.alpha
         with np.errstate(divide="ignore", invalid="ignore"):
-            self.feature_log_prob_ = np.log(smoothed) - np.log(smoothed.sum(axis=1, keepdims=True))
+            logs = np.log(smoothed) - np.log(smoothed.sum(axis=1, keepdims=True))
+        self.feature_log_prob_ = without_words(logs)
 
     def _joint(self, X: Any) -> Array:
-        return np.asarray(X @ self.feature_log_prob_.T + self.class_log_prior_)
+        return np.asarray(products(X, self.feature_log_prob_) + self.class_log_prior_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -199,26 +104,37 @@ class BernoulliNB(_CountingBayes):
     def _add(self, X: Any, codes: Array, weights: Array) -> None:
         self._count(self._present(X), codes, weights)
         with np.errstate(divide="ignore", invalid="ignore"):
-            self.feature_log_prob_ = np.log(self.feature_count_ + self.alpha) - np.log(
-                self.class_count_[:, None] + 2 * self.alpha
-            )
+            logs = np.log(self.feature_count_ + self.alpha) - np.log(self.class_count_[:, None] + 2 * self.alpha)
+        self.feature_log_prob_ = without_words(logs)
 
     def _present(self, X: Any) -> Any:
         """Return zeros and ones.
 
         Raises:
-            ValueError: `binarize` would make a sparse matrix dense.
+            ValueError: `binarize` would make a sparse matrix dense, or is None where X is something else.
         """
         if self.binarize is None:
+            if X.shape[0] and not 0 <= X.min() <= X.max() <= 1:
+                raise ValueError(f"X goes from {X.min():g} to {X.max():g}; with binarize=None it is from 0 to 1")
             return X
         if sparse.issparse(X) and self.binarize < 0:
             raise ValueError(f"binarize={self.binarize:g} would fill a sparse X; it is at least 0, or give a dense X")
         return (self.binarize < X).astype(np.float64)
 
     def _joint(self, X: Any) -> Array:
-        absent = np.log1p(-np.exp(self.feature_log_prob_))
-        constant = self.class_log_prior_ + absent.sum(axis=1)
-        return np.asarray(self._present(X) @ (self.feature_log_prob_ - absent).T + constant)
+        present, there = self._present(X), self.feature_log_prob_
+        with np.errstate(divide="ignore"):
+            absent = np.log1p(-np.minimum(np.exp(there), 1))
+        never, always = np.isneginf(there), np.isneginf(absent)
+        if not never.any() and not always.any():
+            constant = self.class_log_prior_ + absent.sum(axis=1)
+            return np.asarray(present @ (there - absent).T + constant)
+        there, absent = np.where(never, 0, there), np.where(always, 0, absent)
+        joint = np.asarray(present @ (there - absent).T + self.class_log_prior_ + absent.sum(axis=1))
+        # How many features a row has that the class never had, and lacks that the class always had.
+        excluding = present @ (never.astype(float) - always).T + always.sum(axis=1)
+        joint[excluding > 0] = -np.inf
+        return joint
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -230,7 +146,7 @@ SMALLEST = 1e-300
 """What keeps the variance of features that never vary from being 0."""
 
 
-class GaussianNB(_NaiveBayes):
+class GaussianNB(NaiveBayes):
     """Numbers that are normally distributed in each class, independently of each other.
 
     Args:
@@ -249,7 +165,7 @@ class GaussianNB(_NaiveBayes):
     takes_sparse: ClassVar[bool] = False
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "var_smoothing": [Interval(Real, 0, None, closed="left")],
+        "var_smoothing": [Interval(Real, 0, np.inf, closed="left")],
         "priors": ["array-like", None],
     }
 
@@ -287,23 +203,6 @@ class GaussianNB(_NaiveBayes):
 
     def _joint(self, X: Array) -> Array:
         constant = self._log_prior() - 0.5 * np.log(2 * np.pi * self.var_).sum(axis=1)
-        return np.stack(
-            [c - 0.5 * ((X - m) ** 2 @ (1 / v)) for c, m, v in zip(constant, self.theta_, self.var_, strict=True)],
-            axis=1,
-        )
-
-
-def class_sums(X: Any, codes: Array, weights: Array, classes: int) -> Array:
-    """Return the weighted sums [k, d] of the rows X [n, d] of each class."""
-    rows = np.arange(len(codes))
-    sums = sparse.csr_array((weights, (codes, rows)), shape=(classes, len(codes))) @ X
-    return np.asarray(sums.toarray() if sparse.issparse(sums) else sums)
-
-
-def _checked_priors(priors: Any, classes: int) -> Array:
-    found = np.asarray(priors, np.float64)
-    if found.shape != (classes,):
-        raise ValueError(f"priors has shape {found.shape}; give one for each of the {classes} classes")
-    if found.min() < 0 or not np.isclose(found.sum(), 1):
-        raise ValueError(f"priors sum to {found.sum():g}; give probabilities that sum to 1")
-    return found
+        parts = zip(constant, self.theta_, self.var_, strict=True)
+        with np.errstate(over="ignore"):
+            return np.stack([c - 0.5 * ((X - m) ** 2 @ (1 / v)) for c, m, v in parts], axis=1)

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -158,7 +159,8 @@ def read_episodes(path: Path | str) -> Recorded:
     index = _index(folder)
     parts = [_read_part(folder, part["file"]) for part in index["parts"]]
     if not parts:
-        raise UsageError(f"{folder} holds no episodes yet; record some: rlkit play record=true out={folder}")
+        out = shlex.quote(f"out={folder}")
+        raise UsageError(f"{folder} holds no episodes yet; record some: rlkit play record=true {out}")
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return Recorded(**joined, about=index["about"], episodes=_facts(index))
 
