@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from rlkit.config import injection, settings, signature
 from rlkit.config.injection import arguments_of, locate
 from rlkit.config.messages import nearest
+from rlkit.core.resources import MemoryShortageError, is_out_of_memory, out_of_memory
 from rlkit.core.types import UsageError
 
 Context = Mapping[str, Callable[[str], Any]]
@@ -91,9 +92,36 @@ def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading
         if partial:
             return functools.partial(target, *values, **settings.gathered(built, taken))
         known = {name: context[name](path) for name in names}
-        return target(*values, **settings.gathered({**known, **built}, taken))
+        with _memory_explained(path, arguments):
+            return target(*values, **settings.gathered({**known, **built}, taken))
 
     return call
+
+
+@contextmanager
+def _memory_explained(path: str, options: Mapping[str, Any]) -> Iterator[None]:
+    """Name the options of the object at `path` that are to be set lower where it takes more memory than is free.
+
+    Raises:
+        UsageError: it does.
+    """
+    try:
+        yield
+    except MemoryShortageError as error:
+        raise error.at(path) from None
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise UsageError(out_of_memory(path, error, dict(_dotted(options, path)))) from error
+        raise
+
+
+def _dotted(node: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the options of a node, and of those inside it, by their paths."""
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _dotted(value, f"{path}.{key}")
+        else:
+            yield f"{path}.{key}", value
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from rlkit.core.ranges import (
     Probability,
     Range,
     ShareBelowOne,
+    Threads,
 )
 
 
@@ -100,7 +101,7 @@ class TrainConfig:
     trust: Any = None
     seed: NonNegativeInt = MISSING
     device: str = MISSING
-    threads: PositiveInt = MISSING
+    threads: Threads = MISSING
     deterministic: bool = MISSING
     total_steps: PositiveInt = MISSING
     total_episodes: PositiveInt | None = None
@@ -128,7 +129,7 @@ class RunConfig:
     sample: bool | None = None
     seed: NonNegativeInt = MISSING
     device: str | None = None
-    threads: PositiveInt = MISSING
+    threads: Threads = MISSING
     trust: Any = None
     output: Output = MISSING
 
@@ -174,7 +175,7 @@ class MatchConfig:
     checkpoint: str = MISSING
     out: str | None = None
     seed: NonNegativeInt = MISSING
-    threads: PositiveInt = MISSING
+    threads: Threads = MISSING
     trust: Any = None
     output: Output = MISSING
 
@@ -189,7 +190,7 @@ class AnalyseConfig:
     seconds: PositiveFloat | None = None
     checkpoint: str = MISSING
     seed: NonNegativeInt = MISSING
-    threads: PositiveInt = MISSING
+    threads: Threads = MISSING
     trust: Any = None
     output: Output = MISSING
 
@@ -206,7 +207,7 @@ class FitConfig:
     run_dir: str | None = None
     seed: NonNegativeInt = MISSING
     device: str = MISSING
-    threads: PositiveInt = MISSING
+    threads: Threads = MISSING
     test_size: ShareBelowOne | None = None
     folds: NonNegativeInt = MISSING
     at: PositiveInt = MISSING
@@ -224,7 +225,7 @@ class PredictConfig:
     array: str = MISSING
     probabilities: bool = MISSING
     at: PositiveInt = MISSING
-    threads: PositiveInt = MISSING
+    threads: Threads = MISSING
     trust: Any = None
     output: Output = MISSING
 
@@ -247,7 +248,7 @@ class CheckConfig:
     total_steps: PositiveInt = MISSING
     num_envs: PositiveInt = MISSING
     device: str = MISSING
-    threads: PositiveInt = MISSING
+    threads: Threads = MISSING
     output: Output = MISSING
 
 

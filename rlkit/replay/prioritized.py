@@ -51,6 +51,7 @@ class PrioritizedReplay(UniformReplay):
         `gamma` is needed as in `UniformReplay.sample`.
         """
         self._enter()
+        self._require_room(batch_size)
         size = self._rows.total - self._first
         total = self._priorities.total
         slots = self._priorities.prefix_sum_index(self._rng.random(batch_size) * total)
