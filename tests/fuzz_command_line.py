@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import io
 import json
 import os
+import pkgutil
 import re
 import resource
 import select
@@ -25,6 +27,9 @@ from typing import Any, NamedTuple
 
 from fuzz_lines import BUDGETS, ROWS, RUNS, Line, Lines, each_number
 
+import rlkit
+import rlkit.agents
+import rlkit.envs
 from rlkit.cli.main import VERBS, main
 
 PYTHON = re.compile(
@@ -65,14 +70,14 @@ class TooLong(BaseException):
 
 
 def answer(line: Line, seconds: float) -> Answer:
-    """Run a command line in this process, for at most `seconds`."""
+    """Run a command line in this process, for at most `seconds` of its processor's time."""
 
     def stop(number: int, frame: Any) -> None:
         raise TooLong
 
     out = io.StringIO()
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 0.5)
     status: int | None = None
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
@@ -82,8 +87,8 @@ def answer(line: Line, seconds: float) -> Answer:
     except BaseException as error:
         out.write(f"Traceback: {type(error).__name__}: {error}")
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
     return Answer(line.words, status, out.getvalue(), line.nonsense)
 
 
@@ -98,7 +103,7 @@ def answer_apart(line: Line, seconds: float) -> Answer:
             json.dump([given.status, given.text], out)
         os._exit(0)
     os.close(writing)
-    text = _read(reading, seconds + 5)
+    text = _read(reading, 5 * seconds + 10)
     if not text:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
@@ -141,7 +146,7 @@ def _make_runs(run: Callable[[Line, float], Answer]) -> None:
     Path("rows.csv").write_text(ROWS)
     for name, words in RUNS.items():
         small = ["eval.every=0", "video=none", "logger=[csv]"] if words.startswith("train") else []
-        given = run(Line([*words.split(), *small, f"name={name}"], nonsense=False), 120.0)
+        given = run(Line([*words.split(), *small, f"name={name}"], nonsense=False), 300.0)
         assert given.status == 0, given.text
 
 
@@ -180,7 +185,17 @@ def _main() -> int:
     return int(found > 0)
 
 
+def _import_everything() -> None:
+    """Import what lines import, so that forks need not."""
+    for name in ("torch", "torch._dynamo", "numba", "sklearn.pipeline", "sklearn.model_selection", "gymnasium"):
+        importlib.import_module(name)
+    for package in (rlkit, rlkit.agents, rlkit.envs):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            with contextlib.suppress(ImportError):
+                if not module.name.endswith("__main__"):
+                    importlib.import_module(module.name)
+
+
 if __name__ == "__main__":
-    for name in ("torch", "torch._dynamo", "numba", "sklearn.pipeline", "hydra", "gymnasium", "rlkit.cli.verbs.train"):
-        __import__(name)
+    _import_everything()
     sys.exit(_main())

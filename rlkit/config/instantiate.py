@@ -21,6 +21,9 @@ from rlkit.config.messages import nearest
 from rlkit.core.resources import MemoryShortageError, is_out_of_memory, out_of_memory
 from rlkit.core.types import UsageError
 
+OWN = "rlkit"
+"""The package whose classes raise a `UsageError` for what they do not accept."""
+
 Context = Mapping[str, Callable[[str], Any]]
 """Values that a callable can ask for: parameter name -> function that returns the value for a node's path."""
 
@@ -92,18 +95,18 @@ def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading
         if partial:
             return functools.partial(target, *values, **settings.gathered(built, taken))
         known = {name: context[name](path) for name in names}
-        with _memory_explained(path, arguments):
+        with _explained(path, target, arguments):
             return target(*values, **settings.gathered({**known, **built}, taken))
 
     return call
 
 
 @contextmanager
-def _memory_explained(path: str, options: Mapping[str, Any]) -> Iterator[None]:
-    """Name the options of the object at `path` that are to be set lower where it takes more memory than is free.
+def _explained(path: str, target: Callable[..., Any], options: Mapping[str, Any]) -> Iterator[None]:
+    """Name the options to set lower where the object at `path` takes more memory than is free, or what it refuses.
 
     Raises:
-        UsageError: it does.
+        UsageError: it does, or a callable that is not rlkit's raised a ValueError or TypeError.
     """
     try:
         yield
@@ -112,7 +115,14 @@ def _memory_explained(path: str, options: Mapping[str, Any]) -> Iterator[None]:
     except Exception as error:
         if is_out_of_memory(error):
             raise UsageError(out_of_memory(path, error, dict(_dotted(options, path)))) from error
+        if isinstance(error, (ValueError, TypeError)) and signature.package_of(target) != OWN:
+            raise UsageError(refusal(path, target, error)) from error
         raise
+
+
+def refusal(path: str, target: Callable[..., Any], error: Exception) -> str:
+    """Return the message of a callable of another package that does not accept its options."""
+    return f"{path}: {signature.name_of(target)} does not accept its options: {' '.join(str(error).split())}"
 
 
 def _dotted(node: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:

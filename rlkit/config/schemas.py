@@ -249,6 +249,7 @@ class CheckConfig:
     num_envs: PositiveInt = MISSING
     device: str = MISSING
     threads: Threads = MISSING
+    trust: Any = None
     output: Output = MISSING
 
 

@@ -83,9 +83,8 @@ def packages(trust: Any) -> tuple[str, ...]:
     names = [] if trust is None else list(trust) if isinstance(trust, (list, tuple)) else [trust]
     for name in names:
         if not isinstance(name, str) or not PACKAGE.fullmatch(name):
-            raise UsageError(
-                f"trust={name if isinstance(name, str) else shown(name)} is no package; name one that you know, e.g. trust=my_games"
-            )
+            named = name if isinstance(name, str) else shown(name)
+            raise UsageError(f"trust={named} is no package; name one that you know, e.g. trust=my_games")
         if _root(name) in sys.stdlib_module_names or _root(name) == OWN:
             owner = OWN if _root(name) == OWN else "Python"
             raise UsageError(f"trust={name} is part of {owner}; name a package of environments or agents")

@@ -49,10 +49,10 @@ HUGE = {
     "agent=a2c agent.n_steps=1000000000": "set agent.n_steps or num_envs lower",
     "agent=reinforce agent.episodes=1000000000": "set agent.episodes lower",
     "agent=es agent.population=1000000000000": "set agent.population lower",
-    "agent=dqn tuned=none agent.learning_starts=0 agent.gradient_steps=100000000": "set agent.batch_size or agent.gradient_steps",
+    "agent=dqn tuned=none agent.learning_starts=0 agent.gradient_steps=100000000": "set agent.batch_size or",
     "agent=q_learning env=gridworld tuned=none inner_loop=numba agent.n_step=1000000000": "set agent.n_step lower",
     "agent=bandit env=bandit agent.memory=1000000000000 learner@agent.estimator=linear": "set agent.memory lower",
-    "agent=linear_q env=mountain_car agent.features.tilings=1000000000": "agent.features.tilings or agent.features.tiles",
+    "agent=linear_q env=mountain_car agent.features.tilings=1000000000": "agent.features.tilings or",
     "agent=linear_q env=mountain_car features@agent.features=radial agent.features.centres=1000000": "features.centres",
     "agent=linear_q env=mountain_car features@agent.features=polynomial agent.features.order=1000000": "features.order",
     f"{CLUSTERS}=grid agent.discretizer.bins=100000 agent.discretizer.low=[-1,-1,-1,-1] "

@@ -166,7 +166,7 @@ def _opened(file: Path) -> Any:
     try:
         return Image.open(file)
     except OSError as error:
-        raise UsageError(f"{file} is no image that can be read: {error}") from error
+        raise UsageError(f"{file} is no image that can be read: {error.strerror or error}") from error
 
 
 def image(path: str) -> Dataset:
