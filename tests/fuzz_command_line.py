@@ -20,7 +20,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -125,14 +125,17 @@ def _read(reading: int, seconds: float) -> str:
 
 
 def faults(
-    lines: Iterable[Line], seconds: float = 30.0, run: Callable[[Line, float], Answer] = answer
+    lines: Iterable[Line],
+    seconds: float = 30.0,
+    run: Callable[[Line, float], Answer] = answer,
+    runs: Collection[str] = tuple(RUNS),
 ) -> Iterator[tuple[Answer, str]]:
     """Yield the answers that are wrong, and what is wrong with each; runs in a folder of its own with a few runs."""
     home = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:
-            _make_runs(run)
+            _make_runs(run, runs)
             for line in lines:
                 given = run(line, seconds)
                 if fault := given.fault():
@@ -141,10 +144,10 @@ def faults(
             os.chdir(home)
 
 
-def _make_runs(run: Callable[[Line, float], Answer]) -> None:
-    """Make what lines name: finished runs, and a table."""
+def _make_runs(run: Callable[[Line, float], Answer], names: Collection[str]) -> None:
+    """Make what lines name: the finished runs of these names, and a table."""
     Path("rows.csv").write_text(ROWS)
-    for name, words in RUNS.items():
+    for name, words in ((name, RUNS[name]) for name in names):
         small = ["eval.every=0", "video=none", "logger=[csv]"] if words.startswith("train") else []
         given = run(Line([*words.split(), *small, f"name={name}"], nonsense=False), 300.0)
         assert given.status == 0, given.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple, get_type_hints
 
 from rlkit.cli.main import VERBS
@@ -158,10 +158,13 @@ class Lines:
         return f"{key}={rng.choice(ODD_PATHS)}", False
 
 
-def each_number(values: Sequence[str] = ODD_NUMBERS) -> Iterator[Line]:
-    """Yield lines that set each number of each file, and each that has no value yet, to each of `values`."""
+def each_number(values: Sequence[str] = ODD_NUMBERS, groups: Collection[str] = ()) -> Iterator[Line]:
+    """Yield lines that set each number of each file, and each that has no value yet, to each of `values`.
+
+    With `groups`, only files of these.
+    """
     seen = set()
-    for words in _contexts():
+    for words in _contexts(groups):
         for key, value in keys_of(words[0], words[1:]):
             node = next((word for word in reversed(words) if word.startswith(f"{key.partition('.')[0]}=")), words[0])
             is_of_context = (key.partition(".")[0] in NODES) == (len(words) > 1)
@@ -178,7 +181,7 @@ def each_number(values: Sequence[str] = ODD_NUMBERS) -> Iterator[Line]:
 CONTEXTS = {
     "discretizer": "train agent=q_learning env=cartpole discretizer@agent.discretizer",
     "features": "train agent=linear_q env=mountain_car features@agent.features",
-    "schedule": "train agent=q_learning env=frozen_lake schedule@agent.epsilon",
+    "schedule": "train agent=q_learning env=frozen_lake tuned=none schedule@agent.epsilon",
     "explorer": "train agent=bandit env=bandit explorer@agent.explorer",
     "env": "train agent=random env",
     "network": "train agent=dqn env=catch network",
@@ -192,8 +195,11 @@ CONTEXTS = {
 """The words before the names of each group."""
 
 
-def _contexts() -> Iterator[list[str]]:
+def _contexts(groups: Collection[str]) -> Iterator[list[str]]:
     """Yield the words that choose each agent, environment, learner, data set, and what else they take."""
+    if groups:
+        yield from (f"{CONTEXTS[group]}={name}".split() for group in groups for name in _names(group))
+        return
     for agent in _names("agent"):
         envs = [env for env, agents in OWN_ENVIRONMENT.items() if agent in agents]
         yield ["train", *(envs or ["env=cartpole"]), f"agent={agent}"]

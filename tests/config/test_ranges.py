@@ -5,14 +5,11 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
 from math import inf, nan
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from fuzz_command_line import faults
-from fuzz_lines import Lines
 
 from rlkit.agents.dqn import DQNSettings
 from rlkit.cli.main import main
@@ -168,8 +165,3 @@ def test_commas_part_the_values_of_a_sweep() -> None:
     assert spelled("train", ["-m", "name=é,b", "total_steps=1e2,5"]) == ["-m", "name='é',b", "total_steps=100,5"]
     assert spelled("train", ["-m", "name=choice(a,b)"]) == ["-m", "name=choice(a,b)"]
     assert spelled("report", ["runs=[a b,é,c]"]) == ["runs=['a b','é',c]"]
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_nonsense_is_answered_in_one_line(seed: int) -> None:
-    assert [(" ".join(given.words), fault) for given, fault in faults(islice(Lines(seed), 12))] == []
