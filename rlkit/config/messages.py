@@ -110,6 +110,8 @@ def _check_choice(word: str) -> None:
         UsageError: it is.
     """
     key, equals, value = word.lstrip("+~").partition("=")
+    if equals and not key:
+        raise UsageError(f"cannot read {word!r}: it has no key before the =")
     group = key.split("@")[0]
     if not equals and not word.startswith("~"):
         return

@@ -110,6 +110,9 @@ class Optimizer:
             optimizer: as in `OptimizerSettings`.
             learning_rate: by the number of decisions.
             max_grad_norm: as in `GradientSettings`.
+
+        Raises:
+            UsageError: the optimizer does not accept its options.
         """
         self._flat = FlatParameters(trainable(parameters))
         try:

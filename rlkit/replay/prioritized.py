@@ -10,7 +10,7 @@ from rlkit.core.ranges import NonNegativeFloat, PositiveFloat
 from rlkit.core.schedules import ProbabilitySchedule
 from rlkit.core.types import Array, Batch, FromRun, State
 from rlkit.replay.sums import SumTree
-from rlkit.replay.uniform import UniformReplay
+from rlkit.replay.uniform import LARGE_SAMPLE, UniformReplay
 
 
 class PrioritizedReplay(UniformReplay):
@@ -51,7 +51,8 @@ class PrioritizedReplay(UniformReplay):
         `gamma` is needed as in `UniformReplay.sample`.
         """
         self._enter()
-        self._require_room(batch_size)
+        if batch_size >= LARGE_SAMPLE:
+            self._require_room(batch_size)
         size = self._rows.total - self._first
         total = self._priorities.total
         slots = self._priorities.prefix_sum_index(self._rng.random(batch_size) * total)

@@ -151,14 +151,14 @@ class UniformReplay:
             UsageError: `n_step` is more than 1, and no gamma is given.
         """
         self._enter()
-        self._require_room(batch_size)
+        if batch_size >= LARGE_SAMPLE:
+            self._require_room(batch_size)
         numbers = self._first + self._rng.integers(self._rows.total - self._first, size=batch_size)
         return self._batch(numbers, np.ones(batch_size, np.float32), gamma)
 
     def _require_room(self, batch_size: int) -> None:
         """Refuse a sample for which there is no memory."""
-        if batch_size < LARGE_SAMPLE or self._frames is None:
-            return
+        assert self._frames is not None
         each = 64 + 2 * self._stack * tree.nbytes(self._frames.read(np.zeros(1, np.int64)))
         what = f"a sample of {batch_size:,} transitions"
         require_memory(each * batch_size, what, "set agent.batch_size or agent.gradient_steps lower")
