@@ -10,7 +10,7 @@ import numpy as np
 from rlkit.algorithms.bandits import Contexts, EstimatorArms, Explorer, RecommenderArms, RewardModel, RidgeArms, Steps
 from rlkit.algorithms.exploration import greedy
 from rlkit.config.values import check_fields
-from rlkit.core.ranges import NonNegativeInt, PositiveFloat, PositiveInt
+from rlkit.core.ranges import NonNegativeInt, PositiveFloat, PositiveInt, shown
 from rlkit.core.spaces import num_actions
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, UsageError
 
@@ -136,6 +136,9 @@ def _fitted(estimator: Any, shape: tuple[int, int], settings: BanditSettings, rn
     from rlkit.learners.kinds import kind_of
     from rlkit.learners.slots import require_usable
 
+    if not callable(getattr(estimator, "fit", None)):
+        what = f"agent.estimator is {shown(estimator)}, which is no estimator"
+        raise UsageError(f"{what}; choose one by its file, e.g. learner@agent.estimator=linear")
     kind = kind_of(estimator)
     names = ("memory", "update_every", "partial", "bootstraps", "initial_value")
     options = {"rng": rng, **{name: getattr(settings, name) for name in names}}

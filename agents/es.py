@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rlkit.algorithms.policy_gradient.rollout import FirstBegun
 from rlkit.core.ranges import NonNegativeFloat, PositiveFloat, Range
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, UsageError
 from rlkit.networks import (
     ActorCritic,
@@ -95,6 +96,8 @@ class EvolutionStrategies:
         self._optimizer = Optimizer(self._population.parameters, settings.optimizer, self._learning_rate)
         self._rng = rng
         self._tensor = partial(to_tensor, device=device)
+        what = f"scores of {settings.population:,} episodes"
+        require_memory(16 * settings.population, what, "set {population} lower")
         self._scores = np.full(settings.population, np.nan)
         self._sums = np.zeros(num_envs)
         self._steps = 0

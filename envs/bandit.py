@@ -53,7 +53,7 @@ class KArmedBandit(TabularEnv):
                 f"env.arms is {arms}, and env.spread {spread:g}, env.deviation {deviation:g}, env.drift {drift:g}; "
                 "arms must be at least 1, the others at least 0"
             )
-        require_room(1, arms, 1, "set env.arms lower")
+        require_room(1, arms, 1, "set {arms} lower")
         means = mean + spread * np.random.default_rng(problem).standard_normal(arms)
         shape = (1, arms, 1)
         mdp = FiniteMDP(

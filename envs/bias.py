@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from rlkit.core.ranges import NonNegativeFloat, PositiveInt, Range
+from rlkit.core.resources import require_memory
 from rlkit.core.types import UsageError
 from rlkit.envs.grids import AGENT, GOAL, INK, LINE, MUTED, WHITE, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
@@ -48,6 +49,7 @@ class Bias(TabularEnv):
         """
         if actions < 2 or deviation < 0:
             raise UsageError(f"env.actions is {actions} and env.deviation {deviation:g}; at least 2 and 0 are needed")
+        require_memory(1500 * actions, f"a table of {actions:,} actions", "set {actions} lower")
         choices = range(actions)
         table = [
             [[(1.0, B, 0.0, False)] if action == LEFT else [(1.0, END, 0.0, True)] for action in choices],

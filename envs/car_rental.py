@@ -52,7 +52,7 @@ class CarRental(TabularEnv):
         if max_cars < 1 or max_moves < 1:
             raise UsageError(f"env.max_cars is {max_cars} and env.max_moves {max_moves}; both must be at least 1")
         states = (max_cars + 1) ** 2
-        require_room(states, 2 * max_moves + 1, states, "set env.max_cars or env.max_moves lower")
+        require_room(states, 2 * max_moves + 1, states, "set {max_cars} or {max_moves} lower")
         self._max_cars, self._max_moves = max_cars, max_moves
         days = [day(max_cars, *means) for means in zip(requests, returns, strict=True)]
         super().__init__(self._mdp(days, rent, move_cost), max_steps=max_steps, render_mode=render_mode)

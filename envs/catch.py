@@ -43,9 +43,7 @@ class Catch(gymnasium.Env[Array, int]):
             raise UsageError(
                 f"env.rows is {rows}, env.columns {columns} and env.cell {cell}; they must be at least 2, 1 and 1"
             )
-        require_memory(
-            4 * rows * columns * cell**2, "an image of this field", "set env.rows, env.columns or env.cell lower"
-        )
+        require_memory(4 * rows * columns * cell**2, "an image of this field", "set {rows}, {columns} or {cell} lower")
         self.observation_space = spaces.Box(0, 255, (rows * cell, columns * cell, 1), np.uint8)
         self.action_space = spaces.Discrete(3)  # type: ignore[assignment]
         self.render_mode = render_mode

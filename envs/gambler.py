@@ -8,12 +8,15 @@ import numpy as np
 from PIL import Image
 
 from rlkit.core.ranges import PositiveInt, Probability, Range
+from rlkit.core.resources import require_memory
 from rlkit.core.types import UsageError
 from rlkit.envs.grids import BONUS, GOAL, INK, LINE, TRAP, Board
 from rlkit.envs.tabular import TabularEnv, vectorizable
 from rlkit.planning.mdp import Outcome, from_table
 
 COLUMNS = 10
+ENTRY = 500
+"""Bytes of a state and a stake while the table is made."""
 
 
 class Gambler(TabularEnv):
@@ -46,6 +49,8 @@ class Gambler(TabularEnv):
             raise UsageError(f"env.goal is {goal} and env.heads {heads:g}; a goal is at least 2, heads from 0 to 1")
         if capital is not None and not 0 < capital < goal:
             raise UsageError(f"env.capital is {capital}; it must be from 1 to {goal - 1}, or null to draw it")
+        size = ENTRY * (goal + 1) * (goal // 2)
+        require_memory(size, f"a table of {goal + 1:,} states and {goal // 2:,} stakes", "set {goal} lower")
         self._goal = goal
         stakes = range(1, goal // 2 + 1)
         start = np.zeros(goal + 1)

@@ -9,6 +9,7 @@ import numpy as np
 
 from rlkit.core.compiling import callback
 from rlkit.core.ranges import Range
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, UsageError
 from rlkit.envs.board_envs import playable
 from rlkit.envs.board_games import BoardGame
@@ -102,6 +103,8 @@ class Gomoku(BoardGame):
         """
         if not 1 < length <= size:
             raise UsageError(f"env.length is {length} and env.size {size}; a line must be of 2 to env.size stones")
+        # The eight symmetries of the board, and for each game a board, its legal actions and planes.
+        require_memory(400 * size**2, f"a board of {size:,} x {size:,} cells", "set {size} lower")
         super().__init__(Rules(step, legal, certain, rollout, np.array([size, length], float)), size**2, size, size)
         self.symmetries = square_symmetries(size)
 

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium.utils import colorize
 from PIL import Image, ImageDraw, ImageFont
 
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array
 
 UP, RIGHT, DOWN, LEFT = range(4)
@@ -82,6 +83,10 @@ class Board:
     def __init__(self, rows: int, columns: int, *, size: int = SIZE):
         """Draw an empty grid whose longer side is about `size` pixels."""
         # Even, as video codecs want it.
+        pixels = rows * columns * (SHARP * 8) ** 2
+        require_memory(
+            4 * pixels, f"a picture of {rows:,} x {columns:,} cells", "set env.rows or env.columns lower, or video=none"
+        )
         self._cell = SHARP * max(8, size // max(rows, columns) // 2 * 2)
         self._image = Image.new("RGB", (columns * self._cell, rows * self._cell), PAPER)
         self._draw = ImageDraw.Draw(self._image)

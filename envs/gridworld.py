@@ -47,7 +47,7 @@ class Gridworld(TabularEnv):
         Raises:
             UsageError: a cell is outside of the grid, or an episode cannot begin.
         """
-        require_room(rows * columns, 4, 4, "set env.rows or env.columns lower")
+        require_room(rows * columns, 4, 4, "set {rows} or {columns} lower")
         self._rows, self._columns = rows, columns
         self._terminals: list[Cell] = [self._cell(cell, "terminals") for cell in terminals]
         ends = np.zeros((rows, columns), bool)

@@ -53,10 +53,12 @@ def make(
         raise
     except (error.DependencyNotInstalled, ModuleNotFoundError) as problem:
         raise UsageError(f"env.id={id} needs a package that is not installed: {_remedy(id, problem)}") from problem
-    except (error.UnregisteredEnv, error.DeprecatedEnv) as problem:
+    except error.Error as problem:
+        if not isinstance(problem, (error.UnregisteredEnv, error.DeprecatedEnv)) and "Malformed" not in str(problem):
+            raise UsageError(_misfit(id, kwargs, problem)) from problem
         close = difflib.get_close_matches(id, gymnasium.registry, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]}?" if close else "; `rlkit list gym` shows the registered ones"
-        raise UsageError(f"there is no Gymnasium environment {id}{hint}") from problem
+        raise UsageError(f"there is no Gymnasium environment {id or repr(id)}{hint}") from problem
     except (Interrupted, KeyboardInterrupt):
         raise
     except BaseException as problem:  # an environment's constructor is somebody else's code and can raise anything

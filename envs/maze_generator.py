@@ -32,7 +32,7 @@ def generated(rows: int, columns: int, seed: int, *, loops: float, bonuses: int,
         raise UsageError(f"a maze of {rows} x {columns} has no room; env.rows and env.columns must be at least 2")
     if not 0 <= loops <= 1:
         raise UsageError(f"env.loops is {loops}; it is a share of the walls, from 0 to 1")
-    require_memory(200 * rows * columns, f"a maze of {rows:,} x {columns:,}", "set env.rows or env.columns lower")
+    require_memory(200 * rows * columns, f"a maze of {rows:,} x {columns:,}", "set {rows} or {columns} lower")
     rng = np.random.default_rng(seed)
     free = carved(rows, columns, loops, rng)
     way = shortest_way(free)

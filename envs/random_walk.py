@@ -43,7 +43,7 @@ class RandomWalk(TabularEnv):
         """
         if states < 1 or jump < 1:
             raise UsageError(f"env.states is {states} and env.jump {jump}; both must be at least 1")
-        require_room(states, 2, 2 * jump, "set env.states or env.jump lower")
+        require_room(states, 2, 2 * jump, "set {states} or {jump} lower")
         self._states = states
         super().__init__(walk(states, jump, left, right), max_steps=max_steps, render_mode=render_mode)
 

@@ -56,7 +56,7 @@ class WindyGridworld(TabularEnv):
         """
         if moves not in (4, 8, 9):
             raise UsageError(f"env.moves is {moves}; it must be 4, 8 (a king's) or 9 (and staying)")
-        require_room(40 * rows * len(wind), moves, 3, "set env.rows lower, or a shorter env.wind")
+        require_room(40 * rows * len(wind), moves, 3, "set {rows} lower, or a shorter {wind}")
         self._rows, self._wind, self._stochastic = rows, list(wind), stochastic
         self._start, self._goal = self._cell(start, "start"), self._cell(goal, "goal")
         super().__init__(self._mdp(KINGS_MOVES[:moves]), max_steps=max_steps, render_mode=render_mode)

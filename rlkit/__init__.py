@@ -5,7 +5,7 @@ Importing rlkit imports neither torch nor W&B nor matplotlib.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +99,7 @@ def train(*overrides: str, callbacks: Sequence[Callback] = (), **keys: Any) -> R
         overrides: as on the command line, e.g. ``"agent=dqn", "env=cartpole", "eval.every=5000"``.
         callbacks: listen to the run, beside those of the configuration. Where a run is resumed, those whose state it
             depends on are passed again.
-        keys: the same as overrides for simple keys, e.g. ``seed=1``.
+        keys: the same by name, e.g. ``seed=1`` or ``eval={"every": 5000}``.
 
     Raises:
         UsageError: a mistake in the keys, in one line.
@@ -116,7 +116,7 @@ def fit(*overrides: str, **keys: Any) -> FitRun:
 
     Args:
         overrides: as on the command line, e.g. ``"learner=tree", "data=iris", "learner.max_depth=2"``.
-        keys: the same for simple keys, e.g. ``folds=5``.
+        keys: the same by name, e.g. ``folds=5`` or ``learner={"max_depth": 2}``.
 
     Raises:
         UsageError: a mistake in the keys, in one line.
@@ -183,7 +183,7 @@ def _request(verb: str, overrides: Sequence[str], keys: Mapping[str, Any], callb
     from rlkit.core.types import UsageError
     from rlkit.runs.request import Request
 
-    words = [*overrides, *(f"{key}={_word(value)}" for key, value in keys.items())]
+    words = [*overrides, *(word for key, value in keys.items() for word in _words(key, value))]
     try:
         config, choices = composed(verb, words)
     except UsageError as error:
@@ -191,7 +191,25 @@ def _request(verb: str, overrides: Sequence[str], keys: Mapping[str, Any], callb
     return Request(config, choices, words, callbacks)
 
 
-def _word(value: Any) -> str:
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _words(key: str, value: Any) -> Iterator[str]:
+    """Yield what would be typed for a value; a string is what would stand behind the =."""
+    if isinstance(value, Mapping) and value and "_target_" not in value:
+        for inner, part in value.items():
+            yield from _words(f"{key}.{inner}", part)
+    else:
+        from rlkit.config.literals import literal
+
+        yield f"{key}={value if isinstance(value, str) else literal(_plain(value))}"
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as Python's own numbers, texts, lists and dicts; anything else, such as a path, as text."""
+    from numbers import Integral, Real
+
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return list(map(_plain, value))
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real) else str(value)

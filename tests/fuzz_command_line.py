@@ -1,79 +1,49 @@
-"""Lines of nonsense for the command line, over all verbs, from the real schema: what is asked of every answer.
+"""What is asked of the answer to every command line of nonsense (`fuzz_lines`).
 
-By hand: ``python tests/fuzz_command_line.py --lines 5000 --seed 1``; it prints each line that is answered wrongly.
+By hand: ``python tests/fuzz_command_line.py --lines 5000 --seed 1``, or ``--each`` for each number of each file; it
+prints each line that is answered wrongly, and now and then how far it is.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import io
+import json
 import os
-import random
+import pkgutil
 import re
+import resource
+import select
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple
 
+from fuzz_lines import BUDGETS, ROWS, RUNS, Line, Lines, each_number
+
+import rlkit
+import rlkit.agents
+import rlkit.envs
 from rlkit.cli.main import VERBS, main
-from rlkit.config import plugins
-from rlkit.config.compose import composed
-from rlkit.config.schemas import SCHEMAS
-
-ODD_NUMBERS = (
-    *("0", "-1", "1", "-0", "nan", "inf", "-inf", "1e5", "1e400", "0.5", "-0.5", "1e-300", "2147483648"),
-    *("9223372036854775807", "9223372036854775808", "1180591620717411303424", "1000000000000", "9" * 400),
-)
-WRONG_KINDS = (
-    *("null", "true", "text", "''", "[]", "{}", "[nan]", "[-1]", "[[1],[2]]", "{a:1}", "[text]", "{_target_:1}"),
-    *("${nothing}", "${seed}", "[null]", "{_target_:os.getcwd}", "a,b", "1,2"),
-)
-ODD_PATHS = (
-    *("/dev/null", "läufe/erster", "a b", "it's", "a=b", "a,b", "no/such", "/etc/passwd", "~", "..", ".", "x" * 300),
-    *('"', "'", "[", "{", "$", "\\", "(a", "日本"),
-)
-FLAGS = ("-m", "--cfg", "--cfg=job", "-c", "--info", "--resolve", "--nonsense", "-x", "job", "--multirun")
-WORDS = (
-    "nonsense",
-    "agent",
-    "=",
-    "=1",
-    "a.b.c=1",
-    "+x=1",
-    "++y.z=2",
-    "~agent",
-    "~env",
-    "~seed",
-    "~eval",
-    "-",
-    "--",
-    "",
-)
 
 PYTHON = re.compile(
     r"Traceback|\b(?:Type|Attribute|Key|Value|Index|ZeroDivision|Overflow|Memory|Assertion|Runtime|Recursion|Name|"
-    r"Unicode\w+|FileNotFound|NotADirectory|IsADirectory|OS)Error\b|NoneType|object has no attribute|not subscriptable|"
-    r"unexpected keyword|not iterable|not callable|positional argument|object is not|unsupported operand|omegaconf\.|"
-    r"DictConfig|ListConfig|RLKIT_TRACEBACK"
+    r"Unicode\w+|FileNotFound|NotADirectory|IsADirectory|OS|Import)Error\b|NoneType|object has no attribute|"
+    r"not subscriptable|unexpected keyword|not iterable|not callable|positional argument|object is not|"
+    r"unsupported operand|omegaconf\.|DictConfig|ListConfig|RLKIT_TRACEBACK|not enough memory"
 )
 """What no message says: Python's errors instead of the mistake."""
 
-SMALL = {
-    "train": ["total_steps=3", "eval.every=0", "video=none", "logger=[csv]", "log.every=0", "checkpoint.every=0"],
-    "check": ["steps=3"],
-    "match": ["games=2", "plies=1"],
-    "fit": ["plots=false", "logger=[csv]"],
-    "eval": ["episodes=1", "max_steps=5"],
-    "play": ["episodes=1", "max_steps=5"],
-}
-"""What keeps a line short if nothing in it is wrong."""
+PROGRESS_SECONDS = 20
+LATE = "took too long"
 
-CHOSEN = ("agent", "env", "learner", "data", "network", "replay", "distribution", "prepare", "callback", "tuned")
-SKIPPED = re.compile(r"experiment|hydra|url|logger\.wandb|deterministic|device|human")
-DOWNLOADED = ("cifar10", "fashion_mnist", "house_prices", "lastfm", "mnist", "movie_reviews", "movielens", "wandb")
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
 class Answer(NamedTuple):
@@ -87,7 +57,7 @@ class Answer(NamedTuple):
     def fault(self) -> str:
         """Return what is wrong with it, or an empty text."""
         if self.status is None:
-            return "no answer"
+            return "" if self.text.endswith(LATE) and any(map(BUDGETS.fullmatch, self.words)) else "no answer"
         if found := PYTHON.search(self.text):
             return f"says {found[0]!r}"
         if self.nonsense and self.status == 0:
@@ -95,154 +65,140 @@ class Answer(NamedTuple):
         return ""
 
 
-class Line(NamedTuple):
-    """The words of a command line."""
-
-    words: list[str]
-    nonsense: bool
-
-
-class Lines:
-    """A seeded stream of command lines."""
-
-    def __init__(self, seed: int):
-        """Begin a stream; each `seed` has one of its own."""
-        self._random = random.Random(seed)
-        self._keys: dict[tuple[str, ...], list[tuple[str, Any]]] = {}
-
-    def __iter__(self) -> Iterator[Line]:
-        """Yield lines without end."""
-        while True:
-            yield self._line()
-
-    def _line(self) -> Line:
-        rng = self._random
-        verb = rng.choice([*SCHEMAS, "train", "train", "train", "fit", "check"])
-        words = [*SMALL.get(verb, [])]
-        chosen = self._choices(verb) if rng.random() < 0.8 else []
-        keys = self._known(verb, chosen)
-        if not keys:
-            keys, chosen = self._known(verb, []), []
-        words += chosen
-        nonsense = False
-        for _ in range(rng.choice([1, 1, 1, 2])):
-            word, wrong = self._mutated(keys)
-            words.insert(rng.randrange(len(words) + 1) if word.startswith("-") else len(words), word)
-            nonsense |= wrong
-        return Line([verb, *words], nonsense)
-
-    def _choices(self, verb: str) -> list[str]:
-        hints = get_type_hints(SCHEMAS[verb])
-        groups = [group for group in CHOSEN if group in hints and plugins.entries(group)]
-        picked = self._random.sample(groups, k=min(len(groups), self._random.choice([0, 1, 1, 2])))
-        names = {
-            group: self._random.choice([one.name for one in plugins.entries(group) if one.name not in DOWNLOADED])
-            for group in picked
-        }
-        return [f"{group}={name}" for group, name in names.items()]
-
-    def _known(self, verb: str, chosen: Sequence[str]) -> list[tuple[str, Any]]:
-        """Return the dotted keys of a verb with the chosen files, and their values; none if they do not compose."""
-        name = (verb, *chosen)
-        if name not in self._keys:
-            from omegaconf import OmegaConf
-
-            try:
-                config, _ = composed(verb, list(chosen), complete=False)
-                self._keys[name] = list(_dotted(OmegaConf.to_container(config)))
-            except Exception:
-                self._keys[name] = []
-        return self._keys[name]
-
-    def _mutated(self, keys: Sequence[tuple[str, Any]]) -> tuple[str, bool]:
-        """Return a word of nonsense, and whether status 0 is certainly wrong."""
-        rng = self._random
-        kind = rng.choices(["number", "kind", "path", "delete", "flag", "word"], [8, 5, 3, 2, 1, 1])[0]
-        if kind == "flag":
-            return rng.choice(FLAGS), False
-        if kind == "word":
-            return rng.choice(WORDS), False
-        key, value = rng.choice([pair for pair in keys if not SKIPPED.search(pair[0])])
-        if kind == "delete":
-            return f"~{key}", False
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if kind == "number":
-            odd = rng.choice(ODD_NUMBERS)
-            return f"{key}={odd}", is_number and odd == "nan"
-        if kind == "kind":
-            odd = rng.choice(WRONG_KINDS)
-            return f"{key}={odd}", is_number and odd in ("text", "{}", "[nan]", "{a:1}")
-        return f"{key}={rng.choice(ODD_PATHS)}", False
-
-
-def _dotted(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items() if isinstance(node, dict) else ():
-        yield f"{path}{key}", value
-        yield from _dotted(value, f"{path}{key}.")
-
-
-os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-
-
 class TooLong(BaseException):
     """A line was not answered in time."""
 
 
 def answer(line: Line, seconds: float) -> Answer:
-    """Run a command line in this process, for at most `seconds`."""
+    """Run a command line in this process, for at most `seconds` of its processor's time."""
 
     def stop(number: int, frame: Any) -> None:
         raise TooLong
 
     out = io.StringIO()
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 0.5)
     status: int | None = None
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
             status = main(line.words)
     except TooLong:
-        out.write("took too long")
+        out.write(LATE)
     except BaseException as error:
         out.write(f"Traceback: {type(error).__name__}: {error}")
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
     return Answer(line.words, status, out.getvalue(), line.nonsense)
 
 
-def faults(lines: int, seed: int, seconds: float = 30.0) -> Iterator[tuple[Answer, str]]:
-    """Yield the answers that are wrong, and what is wrong with each; runs in a folder of its own."""
+def answer_apart(line: Line, seconds: float) -> Answer:
+    """Run a command line in a fork of this process, which is killed where even a signal does not end it."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        given = answer(line, seconds)
+        with os.fdopen(writing, "w") as out:
+            json.dump([given.status, given.text], out)
+        os._exit(0)
+    os.close(writing)
+    text = _read(reading, 5 * seconds + 10)
+    if not text:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    found = json.loads(text) if text else (None, f"ended with status {status}")
+    return Answer(line.words, *found, line.nonsense)
+
+
+def _read(reading: int, seconds: float) -> str:
+    """Return all that comes out of a pipe, or nothing after `seconds`."""
+    until = time.monotonic() + seconds
+    parts = []
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        while select.select([pipe], [], [], max(0, until - time.monotonic()))[0]:
+            if not (part := pipe.read(1 << 16)):
+                return b"".join(parts).decode()
+            parts.append(part)
+    return ""
+
+
+def faults(
+    lines: Iterable[Line],
+    seconds: float = 30.0,
+    run: Callable[[Line, float], Answer] = answer,
+    runs: Collection[str] = tuple(RUNS),
+) -> Iterator[tuple[Answer, str]]:
+    """Yield the answers that are wrong, and what is wrong with each; runs in a folder of its own with a few runs."""
     home = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:
-            for _, line in zip(range(lines), Lines(seed), strict=False):
-                given = answer(line, seconds)
+            _make_runs(run, runs)
+            for line in lines:
+                given = run(line, seconds)
                 if fault := given.fault():
                     yield given, fault
         finally:
             os.chdir(home)
 
 
+def _make_runs(run: Callable[[Line, float], Answer], names: Collection[str]) -> None:
+    """Make what lines name: the finished runs of these names, and a table."""
+    Path("rows.csv").write_text(ROWS)
+    for name, words in ((name, RUNS[name]) for name in names):
+        small = ["eval.every=0", "video=none", "logger=[csv]"] if words.startswith("train") else []
+        given = run(Line([*words.split(), *small, f"name={name}"], nonsense=False), 300.0)
+        assert given.status == 0, given.text
+
+
+def _counted(lines: Iterable[Line], total: str) -> Iterator[Line]:
+    """Yield lines, and print now and then how many there were."""
+    begun = shown = time.monotonic()
+    for number, line in enumerate(lines):
+        now = time.monotonic()
+        if now - shown >= PROGRESS_SECONDS:
+            shown = now
+            print(f"… {number} of {total} lines, {now - begun:.0f} s", file=sys.__stderr__, flush=True)
+        yield line
+
+
 def _main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--each", action="store_true", help="set each number of each file in turn")
+    parser.add_argument("--values", nargs="*", help="the values for --each")
+    parser.add_argument("--seconds", type=float, default=30.0, help="time limit of a line")
     parser.add_argument("--memory-gb", type=float, default=6.0, help="limit of this process's address space")
     options = parser.parse_args()
-    import resource
-
     limit = int(options.memory_gb * 2**30)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    if options.each:
+        total, lines = "all", each_number(*([options.values] if options.values else []))
+    else:
+        total, lines = str(options.lines), islice(Lines(options.seed), options.lines)
     found = 0
-    for given, fault in faults(options.lines, options.seed):
+    for given, fault in faults(_counted(lines, total), options.seconds, answer_apart):
         found += 1
         text = " ".join(given.text.split())[-300:]
         print(f"{fault}: rlkit {' '.join(given.words)}\n    {text}", file=sys.__stdout__, flush=True)
-    print(f"{options.lines} lines, {found} wrong ({len(VERBS)} verbs)")
+    print(f"{total} lines, {found} wrong ({len(VERBS)} verbs)")
     return int(found > 0)
 
 
+def _import_everything() -> None:
+    """Import what lines import, so that forks need not."""
+    for name in ("torch", "torch._dynamo", "numba", "sklearn.pipeline", "sklearn.model_selection", "gymnasium"):
+        importlib.import_module(name)
+    for package in (rlkit, rlkit.agents, rlkit.envs):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            with contextlib.suppress(ImportError):
+                if not module.name.endswith("__main__"):
+                    importlib.import_module(module.name)
+
+
 if __name__ == "__main__":
+    _import_everything()
     sys.exit(_main())

@@ -114,7 +114,7 @@ def _run(arguments: list[str], starting: Callable[[], AbstractContextManager[Non
     if {"-h", "--help"} & set(rest):
         from rlkit.config.help import describe
 
-        print(describe(verb))
+        print(describe(verb, rest))
         return 0
     return _guarded(verb, rest, starting)
 

@@ -29,11 +29,15 @@ from rlkit.config.messages import FLAGS, Command, check_words, explain, nearest
 from rlkit.config.schemas import SCHEMAS
 from rlkit.config.tuning import NONE, PAIR, Known, borrowed, jobs, mixtures
 from rlkit.config.values import check_keys
+from rlkit.core.resources import is_out_of_memory, out_of_memory
 from rlkit.core.types import RunError, UsageError
 
 COMPLAINTS = (HydraException, OmegaConfBaseException, ValueError)
 COMPLAINTS_OF_A_TASK = (OmegaConfBaseException,)
 SHOWS_JOB = re.compile(r"(?:--cfg|-c)[ =](?:job|all)\b")
+
+COUNTED = ("total_steps", "total_episodes", "seed")
+"""Numbers of the command line that take no memory."""
 
 Choices = Mapping[str, str]
 """The chosen file of each group, e.g. ``{"agent": "dqn", "env": "cartpole"}``; "tuned" is "none" without one."""
@@ -345,6 +349,16 @@ def _explained(verb: str, overrides: Sequence[str], kinds: tuple[type[Exception]
     except kinds as error:
         command = Command(verb, overrides, lambda: _valid_keys(verb, overrides))
         raise UsageError(explain(error, command)) from error
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise RunError(out_of_memory(f"rlkit {verb}", error, _typed_sizes(overrides))) from error
+        raise
+
+
+def _typed_sizes(overrides: Sequence[str]) -> dict[str, int]:
+    """Return the whole numbers that were typed for what is made, by their keys."""
+    words = (override.lstrip("+").partition("=") for override in overrides)
+    return {key: int(value) for key, _, value in words if value.isascii() and value.isdigit() and key not in COUNTED}
 
 
 def _valid_keys(verb: str, overrides: Sequence[str]) -> list[str]:

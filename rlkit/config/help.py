@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,7 +63,7 @@ sweeps (-m)
 
 examples
   rlkit train                                        DQN on CartPole
-  rlkit train agent=q_learning env=frozen_lake       a Q-table, in about a second
+  rlkit train agent=q_learning env=frozen_lake       a Q-table: seconds
   rlkit train env=gym env.id=Acrobot-v1 seed=3       any Gymnasium id
   rlkit train env=gym env.id=my_package:Name-v0      one that a package registers
   rlkit train logger=[csv,terminal,wandb]            Weights & Biases, too
@@ -163,8 +163,12 @@ class Key(NamedTuple):
     comment: str
 
 
-def describe(verb: str) -> str:
-    """Return the help text of a verb; no line is longer than `WIDTH`."""
+def describe(verb: str, words: Sequence[str] = ()) -> str:
+    """Return the help text of a verb, or that of the files which `words` choose; no line is longer than `WIDTH`."""
+    chosen = [one for word in words for one in _chosen(word)]
+    if chosen:
+        more = f"rlkit {verb} --help shows the keys of every run, and what there is to choose from"
+        return "\n\n".join([*(_of_file(*one) for one in chosen), more])
     path = plugins.origins()[0].folder / f"{verb}.yaml"
     title = _title(path) if path.exists() else TITLES[verb]
     parts = [f"rlkit {verb}: {title}\n\nusage: {USAGE[verb]}"]
@@ -180,19 +184,50 @@ def _keys_and_groups(verb: str, path: Path) -> list[str]:
     parts = ["keys and their defaults\n" + columns(keys)]
     known = {"train": GROUPS, "fit": FIT_GROUPS}
     groups = known.get(verb) or tuple(group for group in (*GROUPS, *FIT_GROUPS[:1], "expert") if group in chosen)
-    shown = [_group(group, chosen.get(group, ""), verb) for group in groups]
-    return parts + (["groups\n" + "\n".join(filter(None, shown))] if any(shown) else [])
+    shown = [row for group in groups for row in _group(group, chosen.get(group, ""), verb)]
+    return parts + (
+        [f"groups and their files (rlkit list {groups[0]} describes them)\n{columns(shown)}"] if shown else []
+    )
 
 
-def _group(group: str, chosen: str, verb: str) -> str:
-    """Return one line for each choice of `group` that fits the verb; the default is marked with a star."""
-    entries = [entry for entry in plugins.entries(group) if group != "experiment" or entry.verb == verb]
-    if not entries:
-        return ""
-    names = re.findall(r"\w+", chosen)
-    rows = [(f"{'*' if entry.name in names else ' '} {entry.name}", summary(entry)) for entry in entries]
-    return f"  {group}={HINTS.get(group, '')}\n{columns(rows, indent=4)}"
+def _group(group: str, chosen: str, verb: str) -> Iterator[tuple[str, str]]:
+    """Yield a group with its default, and the names of the files that fit the verb."""
+    names = [entry.name for entry in plugins.entries(group) if group != "experiment" or entry.verb == verb]
+    if names:
+        default = "" if chosen == "null" or "$" in chosen else chosen.replace(" ", "")
+        listed = f"{len(names)} files" if group == "tuned" else ", ".join(names)
+        yield f"{group}={default}", listed + HINTS.get(group, "")
 
+
+def _chosen(word: str) -> Iterator[tuple[str, plugins.Entry]]:
+    """Yield the files that a word chooses, as ``agent=ppo`` or ``logger=[csv,wandb]`` do, each with its key."""
+    key, _, value = word.partition("=")
+    group, _, place = key.partition("@")
+    names = re.findall(r"\w+", value)
+    yield from ((place or group, entry) for entry in plugins.entries(group or "-") if entry.name in names)
+
+
+def _of_file(key: str, entry: plugins.Entry) -> str:
+    """Return what a file is, and its values, those in presets excepted."""
+    lines = entry.path.read_text("utf-8", "replace").splitlines()
+    found = [] if entry.group in PRESETS else read_keys(lines)
+    rows = [
+        (f"{key}.{one.name}={'…' if one.value == '???' else one.value or ''}", one.comment)
+        for one in found
+        if not one.name.rpartition(".")[2].startswith("_")
+    ]
+    parts = (re.match(r"  - /(\w+)@(?!_)(\w+): (\w+)$", line) for line in lines)
+    rows += [
+        (f"{part[1]}@{key}.{part[2]}={part[3]}", f"rlkit list {part[1]} shows other files")
+        for part in parts
+        if part and entry.group not in PRESETS
+    ]
+    title = textwrap.fill(f"{entry.group}={entry.name}: {summary(entry)}", WIDTH)
+    return f"{title}\n{columns(rows)}" if rows else title
+
+
+PRESETS = ("experiment", "tuned")
+"""Groups whose files hold values of other groups."""
 
 HINTS = {
     "data": " (what rlkit fit learns from; ratings are for env=recommendation, too)",
@@ -207,7 +242,7 @@ HINTS = {
     "explorer": " (explorer@agent.explorer=…, of agent=bandit)",
     "logger": " (several: logger=[csv,terminal])",
     "experiment": " (presets)",
-    "tuned": " (values for a pair, picked up by themselves; tuned=none switches them off)",
+    "tuned": " for pairs of agent and environment, picked up by themselves; tuned=none switches them off",
 }
 
 

@@ -41,13 +41,23 @@ def locate(target: str, path: str) -> Callable[..., Any]:
         UsageError: there is no such module or attribute.
     """
     module, _, name = target.rpartition(".")
+    if not all(part.isidentifier() for part in (*module.split("."), name)):
+        raise UsageError(f"{path}._target_ is {target!r}; it must name a class in its module, as my_module.MyClass")
     try:
         target_object = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(
-            f"{path}._target_ {target!r} cannot be imported: {error}; is its package installed?"
-        ) from error
+        raise UsageError(f"{path}._target_ {target!r} cannot be imported: {error}; {_remedy(target, error)}") from error
     return target_object  # type: ignore[no-any-return]
+
+
+def _remedy(target: str, error: Exception) -> str:
+    root = target.partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or error.name != root:
+        return "is its package installed?"
+    return (
+        f"is its package installed? For {root}.py of a folder of your own, let Python look there: PYTHONPATH=folder "
+        "rlkit … (PYTHONPATH=. for this folder)"
+    )
 
 
 def arguments_of(node: Mapping[str, Any]) -> dict[str, Any]:

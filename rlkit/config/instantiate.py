@@ -18,7 +18,11 @@ from omegaconf import DictConfig, OmegaConf
 from rlkit.config import injection, settings, signature
 from rlkit.config.injection import arguments_of, locate
 from rlkit.config.messages import nearest
+from rlkit.core.resources import MemoryShortageError, is_out_of_memory, out_of_memory
 from rlkit.core.types import UsageError
+
+OWN = "rlkit"
+"""The package whose classes raise a `UsageError` for what they do not accept."""
 
 Context = Mapping[str, Callable[[str], Any]]
 """Values that a callable can ask for: parameter name -> function that returns the value for a node's path."""
@@ -91,9 +95,43 @@ def _prepared_call(node: Mapping[str, Any], context: Context, path: str, leading
         if partial:
             return functools.partial(target, *values, **settings.gathered(built, taken))
         known = {name: context[name](path) for name in names}
-        return target(*values, **settings.gathered({**known, **built}, taken))
+        with _explained(path, target, arguments):
+            return target(*values, **settings.gathered({**known, **built}, taken))
 
     return call
+
+
+@contextmanager
+def _explained(path: str, target: Callable[..., Any], options: Mapping[str, Any]) -> Iterator[None]:
+    """Name the options to set lower where the object at `path` takes more memory than is free, or what it refuses.
+
+    Raises:
+        UsageError: it does, or a callable that is not rlkit's raised a ValueError or TypeError.
+    """
+    try:
+        yield
+    except MemoryShortageError as error:
+        raise error.at(path) from None
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise UsageError(out_of_memory(path, error, dict(_dotted(options, path)))) from error
+        if isinstance(error, (ValueError, TypeError)) and signature.package_of(target) != OWN:
+            raise UsageError(refusal(path, target, error)) from error
+        raise
+
+
+def refusal(path: str, target: Callable[..., Any], error: Exception) -> str:
+    """Return the message of a callable of another package that does not accept its options."""
+    return f"{path}: {signature.name_of(target)} does not accept its options: {' '.join(str(error).split())}"
+
+
+def _dotted(node: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the options of a node, and of those inside it, by their paths."""
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _dotted(value, f"{path}.{key}")
+        else:
+            yield f"{path}.{key}", value
 
 
 @contextmanager

@@ -23,7 +23,10 @@ IN_QUOTES = re.compile(r"""\s*(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*""")
 SWEEPS = re.compile(r"(?:choice|range|interval|shuffle|sort|glob|tag)\(.*\)")
 WHOLE = re.compile(r"[+-]?\d+(?:\.\d*)?[eE]\+?\d{1,2}")
 
-PATHS = frozenset({"path", "folder", "input", "out"})
+COUNTED = re.compile(r"\+*[\w.]*episodes=[-+]?[\d.]+(?:[eE]\+?\d+)?")
+"""Words that say how many, of a key that names a folder elsewhere."""
+
+PATHS = frozenset({"path", "folder", "episodes", "input", "out"})
 """Keys inside of nodes whose values are paths: the last part of their name."""
 
 
@@ -55,9 +58,7 @@ def _spelled(word: str, kinds: Mapping[str, set[Any]], *, sweeps: bool) -> str:
     own = kinds.get(bare, {Any})
     if list[str] in own:
         return f"{key}={_list(value)}"
-    name = bare.rpartition(".")[2]
-    # `episodes` are a number of them, or the recordings of demonstrations.
-    is_text = str in own or name in PATHS or (name == "episodes" and not value.isdecimal())
+    is_text = str in own or (bare.rpartition(".")[2] in PATHS and not COUNTED.fullmatch(word))
     values = _parted(value) if sweeps and not SWEEPS.fullmatch(value) else [value]
     if int in own:
         values = [_whole(part) for part in values]

@@ -27,7 +27,26 @@ FLAGS = {
 SEVERAL = ("logger", "callback")
 """Groups of which a run takes several files, each with a node named as itself."""
 
+CONTINUOUS = "for continuous actions: agent=ppo, a2c or es"
+ELSEWHERE = {
+    **dict.fromkeys(("sac", "td3", "ddpg", "tqc", "crossq", "naf", "mpo", "redq"), CONTINUOUS),
+    "trpo": "its successor: agent=ppo",
+    "a3c": "its synchronous form: agent=a2c",
+    "vpg": "the same by another name: agent=reinforce",
+    **dict.fromkeys(("ddqn", "double_dqn"), "agent=dqn is double unless agent.double=false"),
+    "dueling_dqn": "agent=dqn agent.network.dueling=true",
+    "c51": "agent=dqn distribution=c51",
+    **dict.fromkeys(("qrdqn", "qr_dqn"), "agent=dqn distribution=quantile"),
+    "rainbow": "agent=dqn with its improvements: experiment=rainbow",
+    "muzero": "for games whose rules are known: agent=alphazero",
+    "recurrent_ppo": "agent=ppo agent.network.recurrent=lstm",
+}
+"""Agents of the field that rlkit does not have under these names, and what it has."""
+
 LISTED = 12
+LONGEST = 200
+"""Characters of a key, or of the name of a file of a group."""
+
 KINDS = {"Integer": "a whole number", "Float": "a number"}
 
 
@@ -55,10 +74,12 @@ def check_words(verb: str, argv: Sequence[str]) -> None:
     Raises:
         UsageError: a word is neither; the message names it.
     """
+    plugins.searched(argv)
     words = iter(argv)
     for word in words:
         flag, _, value = word.partition("=")
         if not word.startswith("-"):
+            _check_length(word)
             _check_choice(word)
             if "=" not in word and not word.startswith("~"):
                 raise UsageError(f"cannot read {word!r}: settings are written key=value{_with_key(word)}")
@@ -68,6 +89,20 @@ def check_words(verb: str, argv: Sequence[str]) -> None:
             raise UsageError(f"{flag} takes one of: {FLAGS[flag]}")
 
 
+def _check_length(word: str) -> None:
+    """Refuse names of keys and files that no file could have.
+
+    Raises:
+        UsageError: the word has one.
+    """
+    key, _, value = word.lstrip("+~").partition("=")
+    if len(key) > LONGEST:
+        raise UsageError(f"there is no key {key[:40]}… ({len(key)} characters)")
+    if key != plugins.SEARCHPATH and plugins.entries(key.partition("@")[0] or "-"):
+        for name in (name for name in value.strip("[]").split(",") if len(name) > LONGEST):
+            raise UsageError(f"there is no {key}={name[:40]}… ({len(name)} characters)")
+
+
 def _check_choice(word: str) -> None:
     """Refuse a group of files that is set to something else than names, and one that is deleted.
 
@@ -75,13 +110,15 @@ def _check_choice(word: str) -> None:
         UsageError: it is.
     """
     key, equals, value = word.lstrip("+~").partition("=")
+    if equals and not key:
+        raise UsageError(f"cannot read {word!r}: it has no key before the =")
     group = key.split("@")[0]
     if not group or not (equals or word.startswith("~")):
         return
     known = [entry.name for entry in plugins.entries(group)]
     if not known:
         return
-    if word.startswith("~") and group in ("agent", "env", "learner", "data"):
+    if word.startswith("~") and group in ("agent", "env", "learner", "data", "network", "distribution", "replay"):
         raise UsageError(f"{word}: {group} cannot be deleted; choose another, e.g. {group}={known[0]}")
     parts = re.split(r"[\[\], ]+", value.strip("[] ")) if value.strip("[] ") else []
     if any(re.fullmatch(r"[+-]?[\d.][\d.e+-]*|nan|inf|-inf|true|false|\{.*", part, re.IGNORECASE) for part in parts):
@@ -121,6 +158,8 @@ def _without_dashes(word: str) -> str:
 def _unknown_choice(match: re.Match[str], cause: str, command: Command) -> str:
     group, name = match[1], match[2]
     known = [entry.name for entry in plugins.entries(group, command.overrides)]
+    if group == "agent" and (other := ELSEWHERE.get(name.lower().replace("-", "_"))):
+        return f"there is no agent={name}; {other}"
     near = nearest(name, known)
     searches = any(word.startswith(plugins.SEARCHPATH) for word in command.overrides)
     own = f"; a folder of your own is searched with {plugins.SEARCHPATH}=[file://folder]"
@@ -198,6 +237,8 @@ def _wrong_value(match: re.Match[str], cause: str, command: Command) -> str:
         return f"{override}: {key} is true or false"
     if choices := re.search(r"Invalid value '.*', expected one of \[(.*)\]", cause):
         return f"there is no {override}{nearest(value, choices[1].split(', '))}"
+    if "does not support deletion" in cause:
+        return f"{override}: {key} cannot be deleted: rlkit needs a value for it"
     if "is not Optional" in cause:
         return f"{override}: {key} needs a value"
     if "is not a subclass of" in cause:

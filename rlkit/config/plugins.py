@@ -15,6 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import NamedTuple
 
+from rlkit.core.ranges import shown
 from rlkit.core.types import UsageError
 
 GROUP = "rlkit.conf"
@@ -74,21 +75,26 @@ def origins() -> list[Origin]:
 
 
 def searched(words: Sequence[str]) -> list[Origin]:
-    """Return the folders and packages that exist of those that the ``hydra.searchpath=[…]`` among `words` names."""
+    """Return the folders and packages that the ``hydra.searchpath=[…]`` among `words` names.
+
+    Raises:
+        UsageError: one does not exist.
+    """
     listed = [word.partition("=")[2].strip("[]").split(",") for word in words if word.startswith(f"{SEARCHPATH}=")]
     found = []
     for place in (place.strip(" '\"") for places in listed for place in places):
         schema, _, path = place.rpartition("://")
         folder = folder_of(schema or "file", path)
-        if folder is not None and folder.is_dir():
-            found.append(Origin(place, path, folder))
+        if folder is None or not _is_folder(folder):
+            raise UsageError(f"{SEARCHPATH}: there is no folder {shown(path)}; write {SEARCHPATH}=[file://folder]")
+        found.append(Origin(place, path, folder))
     return found
 
 
 def entries(group: str | None = None, words: Sequence[str] = ()) -> list[Entry]:
     """Return the YAML files of `group`, or of all groups, sorted by name within each origin.
 
-    Those in the folders that the `words` of a command line name are included.
+    Those in the folders that the `words` of a command line name are included; errors are those of `searched`.
     """
     pattern = f"{group or '*'}/*.yaml"
     return [
@@ -153,8 +159,18 @@ def folder_of(schema: str, path: str) -> Path | None:
     """Return the folder of one of Hydra's sources, a ``file`` or a ``pkg``; None if it is neither or does not exist."""
     if schema == "file":
         return Path(path)
-    spec = importlib.util.find_spec(path) if schema == "pkg" and path else None
+    try:
+        spec = importlib.util.find_spec(path) if schema == "pkg" and path else None
+    except ImportError:  # a package around it
+        return None
     return Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # the name is too long
+        return False
 
 
 def _folder(module: str) -> Path:

@@ -23,6 +23,7 @@ from rlkit.core.ranges import (
     Probability,
     Range,
     ShareBelowOne,
+    Threads,
 )
 
 
@@ -101,7 +102,7 @@ class TrainConfig:
     trust: Any = None
     seed: NonNegativeInt = MISSING
     device: str = MISSING
-    threads: PositiveInt = MISSING
+    threads: Threads = MISSING
     deterministic: bool = MISSING
     total_steps: PositiveInt = MISSING
     total_episodes: PositiveInt | None = None
@@ -129,7 +130,7 @@ class RunConfig:
     sample: bool | None = None
     seed: NonNegativeInt = MISSING
     device: str | None = None
-    threads: PositiveInt = MISSING
+    threads: Threads = MISSING
     trust: Any = None
     output: Output = MISSING
 
@@ -175,7 +176,7 @@ class MatchConfig:
     checkpoint: str = MISSING
     out: str | None = None
     seed: NonNegativeInt = MISSING
-    threads: PositiveInt = MISSING
+    threads: Threads = MISSING
     trust: Any = None
     output: Output = MISSING
 
@@ -190,7 +191,7 @@ class AnalyseConfig:
     seconds: PositiveFloat | None = None
     checkpoint: str = MISSING
     seed: NonNegativeInt = MISSING
-    threads: PositiveInt = MISSING
+    threads: Threads = MISSING
     trust: Any = None
     output: Output = MISSING
 
@@ -207,7 +208,7 @@ class FitConfig:
     run_dir: str | None = None
     seed: NonNegativeInt = MISSING
     device: str = MISSING
-    threads: PositiveInt = MISSING
+    threads: Threads = MISSING
     test_size: ShareBelowOne | None = None
     folds: NonNegativeInt = MISSING
     at: PositiveInt = MISSING
@@ -225,7 +226,7 @@ class PredictConfig:
     array: str = MISSING
     probabilities: bool = MISSING
     at: PositiveInt = MISSING
-    threads: PositiveInt = MISSING
+    threads: Threads = MISSING
     trust: Any = None
     output: Output = MISSING
 
@@ -248,7 +249,8 @@ class CheckConfig:
     total_steps: PositiveInt = MISSING
     num_envs: PositiveInt = MISSING
     device: str = MISSING
-    threads: PositiveInt = MISSING
+    threads: Threads = MISSING
+    trust: Any = None
     output: Output = MISSING
 
 

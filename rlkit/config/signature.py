@@ -133,3 +133,8 @@ def refuse_unknown(given: Collection[str], wanted: Parameters, target: Callable[
 def name_of(target: Callable[..., Any]) -> str:
     """Return the name of `target` in messages."""
     return str(getattr(target, "__name__", target))
+
+
+def package_of(target: Callable[..., Any]) -> str:
+    """Return the name of the package that `target` is defined in."""
+    return str(getattr(target, "__module__", None) or "").partition(".")[0]

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from rlkit.config import injection, plugins
+from rlkit.core.ranges import shown
 from rlkit.core.types import UsageError
 
 Trust = Sequence[str]
@@ -79,10 +80,11 @@ def packages(trust: Any) -> tuple[str, ...]:
     Raises:
         UsageError: one is no name of a package, or it is part of Python or rlkit.
     """
-    names = [] if trust is None else [trust] if isinstance(trust, str) else list(trust)
+    names = [] if trust is None else list(trust) if isinstance(trust, (list, tuple)) else [trust]
     for name in names:
         if not isinstance(name, str) or not PACKAGE.fullmatch(name):
-            raise UsageError(f"trust={name} is no package; name one that you know, e.g. trust=my_games")
+            named = name if isinstance(name, str) else shown(name)
+            raise UsageError(f"trust={named} is no package; name one that you know, e.g. trust=my_games")
         if _root(name) in sys.stdlib_module_names or _root(name) == OWN:
             owner = OWN if _root(name) == OWN else "Python"
             raise UsageError(f"trust={name} is part of {owner}; name a package of environments or agents")

@@ -77,6 +77,9 @@ FINITE = Range()
 
 PositiveInt = Annotated[int, Range(1)]
 NonNegativeInt = Annotated[int, Range(0)]
+Threads = Annotated[int, Range(1, 1024)]
+"""A number of threads; libraries end the process where the system cannot start them."""
+
 PositiveFloat = Annotated[float, Range(0, open_below=True)]
 NonNegativeFloat = Annotated[float, Range(0)]
 

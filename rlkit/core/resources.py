@@ -6,14 +6,28 @@ import ctypes
 import os
 import re
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 
+from rlkit.core.ranges import shown
 from rlkit.core.types import UsageError
 
 GROUPS = {"": ("memory.max", "memory.current"), "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes")}
 """Files with the limit and the usage of a control group's memory, by its controllers (version 2 names none)."""
+
+
+REFUSALS = (
+    *("can't allocate memory", "Unable to allocate", "out of memory", "array is too big", "array is too large"),
+    *("Maximum allowed dimension exceeded", "Storage size calculation overflowed", "cannot fit 'int' into an index"),
+)
+"""What Python, NumPy and torch say of sizes that cannot be, beside MemoryError."""
+
+LOOKED_UP = 1 << 26
+"""Bytes from which free memory is looked up: less is not worth the time."""
+
+LARGE, SHOWN_SIZES = 64, 3
+"""The smallest number that messages call a size, and how many of them they name."""
 
 
 def checked_device(device: str) -> str:
@@ -54,10 +68,24 @@ def cores() -> int:
 def available_memory() -> int | None:
     """Return the bytes of memory that can still be allocated, or None if the system does not say.
 
-    In a container (a control group of Linux) that is at most what its limit leaves.
+    In a container (a control group of Linux), or under a limit of the process (``ulimit -v``), that is at most what
+    the limit leaves.
     """
-    free = [known for known in (_free_memory(), *_free_in_groups(Path("/sys/fs/cgroup"))) if known is not None]
+    limits = (_free_memory(), _free_of_process(), *_free_in_groups(Path("/sys/fs/cgroup")))
+    free = [known for known in limits if known is not None]
     return min(free, default=None)
+
+
+def _free_of_process() -> int | None:
+    """Return what the limit of this process's address space leaves, if it has one."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError):
+        return None
+    return None if limit == resource.RLIM_INFINITY else max(0, limit - used)
 
 
 def _free_in_groups(root: Path, groups: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
@@ -98,15 +126,80 @@ def _free_memory() -> int | None:
         return None
 
 
-def require_memory(needed: int, what: str, remedy: str) -> None:
+class MemoryShortageError(UsageError):
+    """Something would take more memory than is free; the message names the options to change.
+
+    Attributes:
+        what: what would take how much, and how much is free.
+        remedy: with the names of options in braces, ``set {rows} lower``, which `at` puts a path before.
+    """
+
+    def __init__(self, what: str, remedy: str):
+        """Describe a shortage; the options have no path yet."""
+        super().__init__(f"{what}; {remedy.replace('{', '').replace('}', '')}")
+        self.what, self.remedy = what, remedy
+
+    def at(self, path: str) -> UsageError:
+        """Return the error for an object that is built at `path` of a configuration."""
+        return UsageError(f"{self.what}; {self.remedy.replace('{', f'{path}.').replace('}', '')}")
+
+
+def require_memory(needed: float, what: str, remedy: str) -> None:
     """Check that `needed` bytes of memory are free before they are allocated.
 
+    Args:
+        needed: bytes.
+        what: would need them.
+        remedy: ends the message; names of options stand in braces, as in ``set {rows} or {columns} lower``, and
+            `rlkit.config.instantiate` puts the path of the object before them.
+
     Raises:
-        UsageError: they are not; `what` and `remedy` are part of the message.
+        MemoryShortageError: they are not free.
     """
-    free = available_memory()
+    free = available_memory() if needed >= LOOKED_UP else None
     if free is not None and needed > free:
-        raise UsageError(f"{what} needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; {remedy}")
+        raise MemoryShortageError(f"{what} needs {gigabytes(needed)}, {free / 1e9:.1f} GB are free", remedy)
+
+
+class TooLargeError(MemoryError):
+    """Memory that is not allocated because it is not free.
+
+    Attributes:
+        needed: bytes that what is built takes, at least.
+    """
+
+    def __init__(self, needed: float):
+        """Need `needed` bytes."""
+        super().__init__(f"{gigabytes(needed)} are not free")
+        self.needed = needed
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception of Python, NumPy or torch says that memory could not be allocated."""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in REFUSALS)
+
+
+def out_of_memory(what: str, error: BaseException, options: Mapping[str, object]) -> str:
+    """Return the message of an error of memory: `what` is built, and its largest `options` are to be set lower."""
+    free = available_memory()
+    needed = gigabytes(error.needed) if isinstance(error, TooLargeError) else "more memory"
+    sizes = {key: size for key, value in options.items() if (size := _size(value)) >= LARGE}
+    largest = sorted(sizes, key=lambda key: -sizes[key])[:SHOWN_SIZES]
+    lower = " or ".join(f"{key} ({shown(options[key])})" for key in largest)
+    room = "this machine has less" if free is None else f"{gigabytes(free)} are free"
+    return f"{what} needs {needed}, {room}; set {lower or 'its sizes'} lower"
+
+
+def _size(value: object) -> float:
+    """Return the largest whole number of a value, which can be a list of them."""
+    if isinstance(value, (list, tuple)):
+        return max(map(_size, value), default=0)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def gigabytes(size: float) -> str:
+    """Return a number of bytes for a message; of what no machine has, the power of ten."""
+    return f"{size / 1e9:,.1f} GB" if size < 1e15 else f"{size / 1e9:.0e} GB"
 
 
 def has_display() -> bool:

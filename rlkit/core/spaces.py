@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import gymnasium
@@ -14,6 +15,9 @@ from rlkit.core.types import Array, EnvironmentFaultError, Tree, UsageError
 ARRAY_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 COMPOSED_SPACES = (spaces.Dict, spaces.Tuple)
+
+ANY_ACTIONS = "for other action spaces: agent=ppo, a2c, reinforce or es"
+"""The remedy where an agent needs discrete actions."""
 
 FLATTEN = "flatten them: preprocess=[gymnasium.wrappers.FlattenObservation]"
 """The remedy where observations are a tree and must be one array."""
@@ -255,9 +259,9 @@ def num_states(space: Any, *, agent: str) -> int:
     if isinstance(space, spaces.Discrete):
         return int(space.n)
     if isinstance(space, spaces.MultiDiscrete):
-        return int(np.prod(space.nvec))
+        return math.prod(space.nvec.ravel().tolist())
     if isinstance(space, spaces.MultiBinary):
-        return int(2 ** np.prod(space.shape))
+        return int(2 ** math.prod(space.shape))
     remedy = f"for agent=dqn, {FLATTEN}" if isinstance(space, COMPOSED_SPACES) else "agent=dqn takes Box observations"
     raise UsageError(f"{agent} needs discrete observations, not {space}; {remedy}")
 
@@ -270,7 +274,7 @@ def num_actions(space: Any, *, agent: str) -> int:
     """
     if isinstance(space, spaces.Discrete):
         return int(space.n)
-    raise UsageError(f"{agent} needs discrete actions, not {space}; agent=random takes any action space")
+    raise UsageError(f"{agent} needs discrete actions, not {space}; {ANY_ACTIONS}")
 
 
 def choice_sizes(space: Any) -> list[int]:

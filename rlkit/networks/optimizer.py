@@ -110,9 +110,16 @@ class Optimizer:
             optimizer: as in `OptimizerSettings`.
             learning_rate: by the number of decisions.
             max_grad_norm: as in `GradientSettings`.
+
+        Raises:
+            UsageError: the optimizer does not accept its options.
         """
         self._flat = FlatParameters(trainable(parameters))
-        self._optimizer = optimizer([self._flat.vector], lr=learning_rate(0))
+        try:
+            self._optimizer = optimizer([self._flat.vector], lr=learning_rate(0))
+        except (ValueError, TypeError) as error:
+            name = getattr(optimizer, "func", optimizer).__name__
+            raise UsageError(f"agent.optimizer: {name} does not accept its options: {error}") from error
         self._learning_rate = learning_rate
         self._max_grad_norm = inf if max_grad_norm is None else max_grad_norm
 

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.core.ranges import PositiveInt
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, UsageError
 
 
@@ -113,6 +114,8 @@ class FrameStack(gymnasium.Wrapper[Any, Any, Any, Any]):
             raise UsageError(f"FrameStack size is {size}; it must be at least 1")
         if not isinstance(space, spaces.Box):
             raise UsageError(f"FrameStack takes Box observations, not {space}; leave it out")
+        # The stack, a copy, two bounds, and whether they are finite.
+        require_memory(5 * size * space.low.nbytes, f"a stack of {size:,} observations", "set {size} lower")
         self._size = size
         self._stack: Any = None
         low, high = (np.repeat(bound[None], size, axis=0) for bound in (space.low, space.high))

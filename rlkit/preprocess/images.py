@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
 from rlkit.config.messages import nearest
+from rlkit.core.ranges import NonNegativeInt, PositiveInt
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, UsageError
 
 INTERPOLATIONS = {"area": "INTER_AREA", "nearest": "INTER_NEAREST"}
@@ -17,6 +20,9 @@ INTERPOLATIONS = {"area": "INTER_AREA", "nearest": "INTER_NEAREST"}
 
 CHANNELS = (1, 2, 3, 4)
 """Numbers of channels by which images whose first axis is that of channels are known."""
+
+BOUNDS = 4
+"""Arrays of an image's size that its space and it take: two bounds, and whether they are finite."""
 
 RESIZED = ("uint8", "uint16", "int16", "float32", "float64")
 """What OpenCV resizes."""
@@ -96,7 +102,12 @@ class Resize(gymnasium.ObservationWrapper[Any, Any, Any]):
 
     state_fields: tuple[str, ...] = ()
 
-    def __init__(self, env: gymnasium.Env[Any, Any], size: Sequence[int], interpolation: str = "area"):
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        size: Sequence[PositiveInt],
+        interpolation: Literal["area", "nearest"] = "area",
+    ):
         """Wrap `env`.
 
         Args:
@@ -117,6 +128,10 @@ class Resize(gymnasium.ObservationWrapper[Any, Any, Any]):
             )
         if len(size) != 2 or min(size) < 1:
             raise UsageError(f"Resize takes size=[height, width], e.g. [84,84], not {list(size)}")
+        area = size[0] * size[1] * math.prod(space.shape[2:])
+        require_memory(
+            BOUNDS * area * space.dtype.itemsize, f"an image of {size[0]:,} x {size[1]:,}", "set {size} lower"
+        )
         import cv2
 
         self._resize = cv2.resize
@@ -136,7 +151,14 @@ class Crop(gymnasium.ObservationWrapper[Any, Any, Any]):
 
     state_fields: tuple[str, ...] = ()
 
-    def __init__(self, env: gymnasium.Env[Any, Any], top: int, bottom: int, left: int, right: int):
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        top: NonNegativeInt,
+        bottom: NonNegativeInt,
+        left: NonNegativeInt,
+        right: NonNegativeInt,
+    ):
         """Wrap `env`; `top`, `bottom`, `left` and `right` are the numbers of rows or columns to remove.
 
         Raises:

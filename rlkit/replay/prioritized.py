@@ -11,7 +11,7 @@ from rlkit.core.schedules import ProbabilitySchedule
 from rlkit.core.types import Array, Batch, FromRun, State
 from rlkit.replay.stored import require_priorities
 from rlkit.replay.sums import SumTree
-from rlkit.replay.uniform import UniformReplay
+from rlkit.replay.uniform import LARGE_SAMPLE, UniformReplay
 
 
 class PrioritizedReplay(UniformReplay):
@@ -52,6 +52,8 @@ class PrioritizedReplay(UniformReplay):
         `gamma` is needed as in `UniformReplay.sample`.
         """
         self._enter()
+        if batch_size >= LARGE_SAMPLE:
+            self._require_room(batch_size)
         size = self._rows.total - self._first
         total = self._priorities.total
         slots = self._priorities.prefix_sum_index(self._rng.random(batch_size) * total)

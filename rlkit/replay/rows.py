@@ -115,6 +115,8 @@ class TransitionRing:
         for _ in range(steps - 1):
             following = self.arrays["successor"][end]
             on = following != NONE
+            if not on.any():
+                break
             end = np.where(on, following, end)
             factor = np.where(on, np.float32(gamma) * discount, np.float32(0))
             reward += factor * self.arrays["reward"][end]

@@ -13,6 +13,7 @@ import numpy as np
 
 from rlkit.core import tree
 from rlkit.core.ranges import PositiveInt
+from rlkit.core.resources import require_memory
 from rlkit.core.stored_state import Segment
 from rlkit.core.types import Array, Batch, FromRun, State, Transition, Tree, UsageError, require_least
 from rlkit.replay.frames import Frames, allocate, announce, bytes_of, check_location, frame_count
@@ -24,6 +25,9 @@ OLDEST, NEWEST = np.s_[:, 0], np.s_[:, -1]
 
 SEGMENT = 2_000
 """Frames, or transitions, in one file of a checkpoint: full files are linked, so only new data is written."""
+
+LARGE_SAMPLE = 10_000
+"""Transitions of a sample from which its memory is looked at."""
 
 PENDING = 2048
 """Transitions that are entered together: the work per call would otherwise dominate."""
@@ -148,8 +152,17 @@ class UniformReplay:
             UsageError: `n_step` is more than 1, and no gamma is given.
         """
         self._enter()
+        if batch_size >= LARGE_SAMPLE:
+            self._require_room(batch_size)
         numbers = self._first + self._rng.integers(self._rows.total - self._first, size=batch_size)
         return self._batch(numbers, np.ones(batch_size, np.float32), gamma)
+
+    def _require_room(self, batch_size: int) -> None:
+        """Refuse a sample for which there is no memory."""
+        assert self._frames is not None
+        each = 64 + 2 * self._stack * tree.nbytes(self._frames.read(np.zeros(1, np.int64)))
+        what = f"a sample of {batch_size:,} transitions"
+        require_memory(each * batch_size, what, "set agent.batch_size or agent.gradient_steps lower")
 
     def everything(self, gamma: float | None = None) -> Batch:
         """Return each stored transition once, the oldest first, as NumPy arrays; all weights are one.

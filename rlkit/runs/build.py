@@ -15,6 +15,7 @@ from gymnasium.vector import VectorEnv
 from rlkit.config.instantiate import Builder, Context, as_typed, build, prepare
 from rlkit.config.run_config import AgentConfig, EnvironmentConfig, TrainRunConfig
 from rlkit.config.schemas import InnerLoop, Vectorization
+from rlkit.core.resources import require_memory
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Environment, UsageError
 from rlkit.vector.manners import close_quietly, in_one_line, unchanged
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 DOTTED = re.compile(r"\w+(\.\w+)+")
 """The name of a wrapper in its module, which stands for a node with that ``_target_`` and no options."""
+
+BYTES = {Vectorization.native: 100, Vectorization.sync: 10_000, Vectorization["async"]: 30_000_000}
+"""Memory that an environment takes at least: in a vector, by itself, and in a process of its own."""
 
 COMPILED_FROM = 100_000
 """Steps from which a compiled loop pays for the time that it takes to load or, once, to compile."""
@@ -55,6 +59,8 @@ def make_environment(
     Raises:
         UsageError: what ``env._target_`` made is no environment, or cannot be filmed.
     """
+    asynchronous = config.vectorization is Vectorization["async"]
+    require_memory(num_envs * BYTES[config.vectorization], f"{num_envs:,} environments", "set num_envs lower")
     modes = ["rgb_array" if index < len(frame_callbacks) else render_mode for index in range(num_envs)]
     context = _environment_context(config, num_envs, filmed=modes[0] is not None)
     make_env = prepare(config.env, context, "env")
@@ -77,7 +83,7 @@ def make_environment(
         return _with_frame_callback(env, frame_callbacks[index]) if index < len(frame_callbacks) else env
 
     makes = [functools.partial(make, index) for index in range(num_envs)]
-    if config.vectorization is Vectorization["async"]:
+    if asynchronous:
         # The workers build their own: this one must not be shared with them.
         close_quietly(built.pop())
         from rlkit.vector.subprocess import SubprocessEnvironment
@@ -293,6 +299,8 @@ def _torch_seeded(config: AgentConfig, seeds: Seeds) -> Iterator[None]:
         return
     import torch
 
-    with torch.random.fork_rng(devices=[]):
+    from rlkit.networks.allocations import CheckedAllocations
+
+    with torch.random.fork_rng(devices=[]), CheckedAllocations():
         torch.default_generator.manual_seed(seeds.integers("network", size=1)[0])
         yield

@@ -28,6 +28,9 @@ CHECKPOINTS = "checkpoints"
 FOREIGN = ("wandb", "tensorboard")
 """Folders in a run folder that others fill, with links of their own."""
 
+LONGEST = 250
+"""Bytes of the name of a folder; a number may be added to it."""
+
 CHOICE = re.compile(r"\w[\w@./-]*")
 """A name of a file in conf/, or of the group and package that it is chosen for."""
 
@@ -85,6 +88,8 @@ def placed(name: str, run_dir: str, default: str, *, resumes: bool = True) -> tu
         UsageError: the folder is there, and a name or folder was typed, or the name leads out of the folder of runs.
     """
     _require_name(name, f"name={name}")
+    _require_length(name or default, "name")
+    _require_length(run_dir, "run_dir")
     explicit = bool(run_dir) or name not in ("", default)
     directory = claim(name or default, run_dir or None, explicit=explicit, resumes=resumes)
     return (name or default) if run_dir else directory.name, directory
@@ -212,6 +217,13 @@ def _require_name(name: Any, shown: str) -> None:
     path = PurePath(str(name))
     if path.is_absolute() or ".." in path.parts:
         raise UsageError(f"{shown} leads out of the folder of runs; a name has no .. and no / at its beginning")
+
+
+def _require_length(path: str, key: str) -> None:
+    """Refuse a path with a part that is longer than a folder's name can be."""
+    for part in PurePath(path).parts:
+        if (size := len(os.fsencode(part))) > LONGEST:
+            raise UsageError(f"{key}={path[:40]}… has a part of {size} bytes; a folder's name has at most {LONGEST}")
 
 
 def _require_choices(choices: Any, path: Path) -> None:

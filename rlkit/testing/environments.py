@@ -13,6 +13,7 @@ from gymnasium.vector import VectorEnv
 
 from rlkit.core.spaces import as_arrays, require_space
 from rlkit.rendering.frames import check_frame
+from rlkit.rendering.render_wrapper import headless
 from rlkit.testing import vectors
 from rlkit.testing.driving import Driver, EnvironmentStep, MakeEnv, require_contained, require_no, takes_render_mode
 from rlkit.testing.exactness import (
@@ -58,10 +59,12 @@ def check_env(
         ContractError: a rule is broken: one line for each, with the values and the remedy.
     """
     make = with_run_values(make, ENVIRONMENT)
-    if isinstance(_probe(make), VectorEnv):
-        return vectors.check(make, seed=seed, steps=steps, action_mask=action_mask, strict=strict, on_result=on_result)
-    case = EnvironmentCase(make, seed, steps, action_mask)
-    results = examine_with_gymnasium(make, lambda: examine(case, ESSENTIAL, RULES, on_result), on_result)
+    with headless():
+        if isinstance(_probe(make), VectorEnv):
+            results = vectors.check(make, seed=seed, steps=steps, action_mask=action_mask, on_result=on_result)
+        else:
+            case = EnvironmentCase(make, seed, steps, action_mask)
+            results = examine_with_gymnasium(make, lambda: examine(case, ESSENTIAL, RULES, on_result), on_result)
     return conclude(results, strict=strict)
 
 

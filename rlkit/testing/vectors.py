@@ -14,7 +14,7 @@ from rlkit.core import tree
 from rlkit.core.random_actions import random_action
 from rlkit.core.types import Array, Tree
 from rlkit.testing.driving import MakeEnv, environment, random_stream, require_contained, require_no, resumed_play
-from rlkit.testing.rules import OnResult, Result, conclude, examine, freeze, require, require_equal
+from rlkit.testing.rules import OnResult, Result, examine, freeze, require, require_equal
 from rlkit.vector import contract
 
 
@@ -82,11 +82,9 @@ def draw(env: VectorEnv[Any, Any, Any], infos: dict[str, Any], rng: np.random.Ge
     return tree.stack([random_action(env.single_action_space, rng, mask) for mask in masks])
 
 
-def check(
-    make: MakeEnv, *, seed: int, steps: int, action_mask: bool, strict: bool, on_result: OnResult
-) -> list[Result]:
-    """Check a vector environment; arguments as in `rlkit.testing.check_env`."""
-    return conclude(examine(VectorCase(make, seed, steps, action_mask), ESSENTIAL, RULES, on_result), strict=strict)
+def check(make: MakeEnv, *, seed: int, steps: int, action_mask: bool, on_result: OnResult) -> list[Result]:
+    """Examine a vector environment; arguments as in `rlkit.testing.check_env`."""
+    return examine(VectorCase(make, seed, steps, action_mask), ESSENTIAL, RULES, on_result)
 
 
 def is_a_new_environment_each_time(case: VectorCase) -> None:

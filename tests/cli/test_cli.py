@@ -230,7 +230,8 @@ def test_help_shows_keys_choices_and_comments(capsys: pytest.CaptureFixture[str]
     text = capsys.readouterr().out
     assert "  total_steps=100000      agent decisions, summed over environments\n" in text
     assert "  eval.every=10000        steps between evaluations; 0: none\n" in text
-    assert re.search(r"^    \* dqn +Deep Q-network", text, re.MULTILINE)
+    assert re.search(r"^  agent=dqn +a2c, actor_critic, ", text, re.MULTILINE)
+    assert len(text.splitlines()) < 100
     assert "every: each training episode of environment 0" in text
     for group in ("agent", "env", "network", "distribution", "replay", "schedule", "logger", "experiment", "tuned"):
         assert f"\n  {group}=" in text
@@ -249,11 +250,11 @@ def test_help_shows_every_key_that_a_verb_has(capsys: pytest.CaptureFixture[str]
 def test_list_shows_everything_or_one_group(capsys: pytest.CaptureFixture[str]):
     assert main(["list"]) == 0
     everything = capsys.readouterr().out
-    for title in ("agents", "environments", "networks", "replays", "loggers", "experiments"):
-        assert f"{title} (" in everything
+    for heading in ("Agents: agent=…", "Environments: env=…", "Networks of policies: policy_network=…"):
+        assert heading in everything.splitlines()
     assert max(map(len, everything.splitlines())) <= 100
     assert main(["list", "agents"]) == 0
-    assert capsys.readouterr().out.startswith("agents (agent=…)\n  a2c ")
+    assert capsys.readouterr().out.startswith("Agents: agent=…\n  a2c ")
     assert main(["list", "env", "output=json"]) == 0
     entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)["env"]}
     assert entries["cartpole"]["origin"] == "rlkit"

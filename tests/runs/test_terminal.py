@@ -63,9 +63,9 @@ class TestPiped:
                 logger.evaluation(evaluated(200, 10.0, 20.0, 60.0))
         logger.end(None, None)
         expected = (
-            "step 200/10,000  100 steps/s  1:38 left  episode return -  evaluation return -\n"
+            "step 200/10,000  100 steps/s  1:38 left  return -  evaluation return -\n"
             "step 200: evaluation return 30 (min 10, max 60, 3 episodes)\n"
-            "step 1,200/10,000  100 steps/s  1:28 left  episode return 21.5  evaluation return 30\n"
+            "step 1,200/10,000  100 steps/s  1:28 left  return 21.5 (mean of 1)  evaluation return 30\n"
         )
         assert capsys.readouterr() == (expected, "")
         assert log(tmp_path) == expected
@@ -279,7 +279,7 @@ class TestLive:
         assert "1000/10000" in text
         assert "2000/10000" in text
         assert "100 steps/s · 1:20 left" in text
-        assert "episode 21 · evaluation 7" in text
+        assert "return 21 (mean of 1) · evaluation return 7" in text
         assert "[bold]above[/bold]" in text
         # The log holds the lines and not the display.
         assert log(tmp_path) == (

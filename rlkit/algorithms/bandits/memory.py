@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rlkit.algorithms.bandits.model import Steps
+from rlkit.core.resources import require_memory
 from rlkit.core.types import State
 
 
@@ -17,6 +18,7 @@ class Memory:
 
     def __init__(self, capacity: int, width: int):
         """Make room for `capacity` steps with contexts of `width` numbers."""
+        require_memory(8 * capacity * (width + 2), f"a memory of {capacity:,} steps", "set {memory} lower")
         self._steps = Steps(np.zeros((capacity, width)), np.zeros(capacity, np.int64), np.zeros(capacity))
         self._capacity, self.count = capacity, 0
 

@@ -10,6 +10,7 @@ import numpy as np
 from rlkit.algorithms.exploration import epsilon_greedy
 from rlkit.algorithms.linear.features import Active, Features
 from rlkit.core.ranges import Probability
+from rlkit.core.resources import require_memory
 from rlkit.core.schedules import ProbabilitySchedule, RateSchedule, require_probabilities
 from rlkit.core.spaces import num_actions
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, require_probability
@@ -65,6 +66,8 @@ class LinearValues:
 
     def __init__(self, num_actions: int, features: Features, trace_decay: float):
         """Start with zeros; `trace_decay` is lambda of accumulating traces, 0 for none."""
+        what = f"weights of {num_actions:,} actions and {features.size:,} features"
+        require_memory(8 * num_actions * features.size, what, "set fewer features")
         self.weights = np.zeros((num_actions, features.size))
         self._trace_decay = require_probability("agent.trace_decay", trace_decay)
         self._traces: dict[int, Array] = {}

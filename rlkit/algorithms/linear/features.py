@@ -96,7 +96,7 @@ class Tiles:
         dimensions = self._scaling.dimensions
         self._tiles, sides = tiles, tiles + (tilings > 1)
         self.size, self.norm = tilings * sides**dimensions, float(tilings)
-        _require_room(self.size, 1, "set agent.features.tilings or agent.features.tiles lower")
+        _require_room(self.size, 1, "set {tilings} or {tiles} lower")
         displacement = np.arange(tilings)[:, None] * (2 * np.arange(dimensions) + 1)
         self._shifts = (displacement % tilings) / tilings
         self._strides = sides ** np.arange(dimensions)
@@ -128,7 +128,7 @@ class Radial:
         self._scaling = Scaling(observation_space, low, high)
         dimensions = self._scaling.dimensions
         # The product of the grid's lines is a list first, of which an item has about 100 bytes.
-        _require_room(20 * centres**dimensions, dimensions, "set agent.features.centres lower")
+        _require_room(20 * centres**dimensions, dimensions, "set {centres} lower")
         line = np.linspace(0.0, 1.0, centres)
         self._centers = np.array(list(itertools.product(line, repeat=self._scaling.dimensions)))
         self._spread = 2 * (width / max(1, centres - 1)) ** 2
@@ -155,7 +155,7 @@ class Polynomial:
         """Use powers from 0 to `order`."""
         self._scaling = Scaling(observation_space, low, high)
         dimensions = self._scaling.dimensions
-        _require_room(20 * (order + 1) ** dimensions, dimensions, "set agent.features.order lower")
+        _require_room(20 * (order + 1) ** dimensions, dimensions, "set {order} lower")
         self._powers = np.array(list(itertools.product(range(order + 1), repeat=self._scaling.dimensions)))
         self.size = len(self._powers)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from rlkit.core import tree
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, State, Tree
 
 Rows = Mapping[str, Tree]
@@ -38,6 +39,9 @@ class Rollout:
     def add(self, rows: Rows, valid: Array) -> None:
         """Store a step, its rows that are not `valid` [N] as zeros; the first one's names, shapes and dtypes hold."""
         if not self.columns:
+            size = self._length * sum(map(tree.nbytes, rows.values()))
+            what = f"a rollout of {self._length:,} steps of {len(valid):,} environments"
+            require_memory(size, what, "set agent.n_steps or num_envs lower")
             self.columns = {name: tree.empty_like(row, self._length) for name, row in rows.items()}
             self._plain = _all_arrays(self.columns)
         if self._plain:
@@ -119,6 +123,7 @@ class EpisodeStore:
 
     def __init__(self, num_envs: int, episodes: int):
         """Begin with nothing; the first `episodes` that N environments begin are stored, and no others."""
+        require_memory(100 * episodes, f"a list of {episodes:,} episodes", "set {episodes} lower")
         self._episodes, self._begun = episodes, FirstBegun(num_envs, episodes)
         self._columns: dict[str, Tree] = {}
         self._plain = True

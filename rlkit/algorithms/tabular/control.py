@@ -10,7 +10,7 @@ import numpy as np
 from rlkit.algorithms.counters import require_unit
 from rlkit.algorithms.exploration import epsilon_greedy
 from rlkit.algorithms.tabular.compiled_rules import CompiledRule
-from rlkit.algorithms.tabular.states import DiscreteStates, StateMapping
+from rlkit.algorithms.tabular.states import DiscreteStates, StateMapping, require_room
 from rlkit.algorithms.tabular.traces import Step, make_traces
 from rlkit.core.random_actions import uniform
 from rlkit.core.ranges import NonNegativeFloat, PositiveInt, Probability
@@ -180,6 +180,7 @@ class TabularControl:
     def _make_tables(self) -> None:
         """Make the tables, and what a subclass keeps beside them: at the start, and when the states are known."""
         shape = (self.num_tables, self.states.size, self._num_actions)
+        require_room(*shape)
         self.values, self.counts = np.full(shape, self._initial_value), np.zeros(shape, np.int64)
         self.tables = [
             QTable(values, visits, self._learning_rate, self._learning_rate_decay)

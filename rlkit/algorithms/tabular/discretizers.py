@@ -6,6 +6,7 @@ steps they are fitted, once, and the agent's tables begin.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.algorithms.tabular.states import require_room
 from rlkit.core.ranges import PositiveInt
 from rlkit.core.spaces import as_rows, require_array
 from rlkit.core.types import Array, FromRun, RunError, State, Transition, UsageError
@@ -153,7 +155,8 @@ class Grid(Discretizer):
                 f"agent.discretizer has the bounds low={self._low.tolist()} and high={self._high.tolist()}; "
                 "each low must be below its high: set others"
             )
-        self.size = int(self._bins.prod())
+        self.size = math.prod(self._bins.tolist())
+        require_room(1, self.size, 1)
 
     def _index(self, rows: Array) -> Array:
         share = np.clip((rows - self._low) / (self._high - self._low), 0, 1)
@@ -338,7 +341,7 @@ def earnings(steps: dict[str, Array], horizon: int) -> tuple[Array, Array]:
     after = np.minimum(np.arange(len(reward)) + 1, len(reward) - 1)
     follows = (np.arange(len(reward)) < after) & (steps["env"] == steps["env"][after]) & ~steps["last"]
     earned, whole = reward, np.ones(len(reward), bool)
-    for _ in range(horizon - 1):
+    for _ in range(min(horizon, len(reward)) - 1):  # no episode has more steps
         earned = reward + factor * np.where(follows, earned[after], 0.0)
         whole = ended | (follows & whole[after])
     return earned, whole

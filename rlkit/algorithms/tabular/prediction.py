@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.algorithms.tabular.control import QTable, steps_of
-from rlkit.algorithms.tabular.states import DiscreteStates
+from rlkit.algorithms.tabular.states import DiscreteStates, require_room
 from rlkit.algorithms.tabular.traces import Step
 from rlkit.core.ranges import NonNegativeFloat, Probability
 from rlkit.core.types import (
@@ -60,6 +60,7 @@ class Prediction:
         self._states = DiscreteStates(observation_space, agent=self.name)
         self._gamma = require_probability("agent.gamma", gamma)
         shape = (self._states.size, 1)
+        require_room(1, *shape)
         values, visits = np.full(shape, float(initial_value)), np.zeros(shape, np.int64)
         self.table = QTable(values, visits, learning_rate, learning_rate_decay)
         self.v = self.table.values[:, 0]

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core.resources import require_memory
 from rlkit.core.spaces import num_states, state_index
 from rlkit.core.types import Array, State, Transition
 
@@ -35,6 +36,16 @@ class StateMapping(Protocol):
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
+
+
+def require_room(tables: int, states: int, actions: int) -> None:
+    """Check that there is memory for tables of values and visits before they are made.
+
+    Raises:
+        MemoryShortageError: there is not.
+    """
+    what = f"a table of {states:,} states and {actions:,} actions"
+    require_memory(16 * tables * states * actions, what, "use fewer bins, a discretizer, or agent=linear_q or dqn")
 
 
 class DiscreteStates:

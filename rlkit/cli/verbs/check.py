@@ -14,6 +14,7 @@ from rlkit.config import instantiate
 from rlkit.config.compose import Choices, composed, run_verb
 from rlkit.config.run_config import AgentConfig, EnvironmentConfig
 from rlkit.config.schemas import CheckConfig
+from rlkit.config.trust import packages
 from rlkit.config.typed import typed
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Environment, UsageError
@@ -148,6 +149,7 @@ def _make_agent(settings: CheckConfig, env: Environment, seeds: Seeds) -> Agent:
         settings.threads,
         settings.total_steps,
         run_dir=None,
+        trust=packages(settings.trust),
         environment=_environment(settings),
         shared={"network": settings.network, "distribution": settings.distribution, "replay": settings.replay},
     )

@@ -14,6 +14,7 @@ GROUPS = {
     "agent": "agents",
     "env": "environments",
     "network": "networks",
+    "policy_network": "networks of policies",
     "distribution": "distributions",
     "replay": "replays",
     "schedule": "schedules",
@@ -89,9 +90,14 @@ def _plain(entry: plugins.Entry) -> dict[str, str]:
     return {"name": entry.name, "summary": entry.summary, "origin": entry.origin.distribution}
 
 
+def _heading(name: str) -> str:
+    title = GROUPS.get(name, name)
+    return f"{title[0].upper()}{title[1:]}: {name}=…"
+
+
 def _text(found: dict[str, list[plugins.Entry]]) -> str:
     parts = [
-        f"{GROUPS.get(name, name)} ({name}=…)\n" + columns([(entry.name, summary(entry)) for entry in entries])
+        f"{_heading(name)}\n" + columns([(entry.name, summary(entry)) for entry in entries])
         for name, entries in found.items()
     ]
     hint = ["any Gymnasium id: env=gym env.id=…; `rlkit list gym` shows them"] if "env" in found else []

@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, PositiveShare, Range
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, FromRun, UsageError
 from rlkit.learners.datasets.dataset import Dataset, Rows
 from rlkit.learners.datasets.ratings import RatingTriples, as_dataset
@@ -110,6 +111,8 @@ def planted_ratings(
         noise: standard deviation of what is added to each.
         rng: draws everything.
     """
+    what = f"ratings of {users:,} users and {items:,} items by {factors:,} factors"
+    require_memory(8 * (factors * (users + items) + 3 * users * items), what, "set {users}, {items} or {factors} lower")
     of_users, of_items = rng.normal(size=(users, factors)), rng.normal(size=(items, factors))
     known = np.flatnonzero(rng.random(users * items) < density)
     user, item = known // items, known % items
@@ -125,5 +128,7 @@ def _mixed(X: Array, y: Array, rng: np.random.Generator) -> Rows:
 
 
 def _require_rows(rows: int, held_out: int = 0) -> None:
+    remedy = "set {rows} or {held_out} lower" if held_out else "set {rows} lower"
+    require_memory(150 * (rows + held_out), f"a data set of {rows + held_out:,} rows", remedy)
     if rows < 4 or held_out < 0:
         raise UsageError(f"data.rows is {rows} and data.held_out {held_out}; there must be at least 4 and 0")

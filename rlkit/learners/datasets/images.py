@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from rlkit.config.messages import nearest
 from rlkit.core.ranges import PositiveInt
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, FromRun, RunError, UsageError
 from rlkit.learners.datasets.cache import DataSource, read
 from rlkit.learners.datasets.dataset import Dataset, Rows
@@ -129,6 +131,11 @@ def image_folder(path: str, size: Sequence[PositiveInt], grey: bool) -> Dataset:
     files = [file for group in by_class for file in group]
     if not files:
         raise UsageError(f"data.path={path} holds no images ({', '.join(SUFFIXES)}), nor folders of them")
+    if len(size) != 2:
+        raise UsageError(f"data.size is {list(size)}; it must be [height, width], e.g. [28,28]")
+    area = math.prod(size) * (1 if grey else 3)
+    what = f"{len(files):,} images of {size[0]:,} x {size[1]:,}"
+    require_memory(8 * area * len(files), what, "set {size} lower")
     X = np.stack([flat_image(file, size, grey) for file in files])
     shape = (1 if grey else 3, int(size[0]), int(size[1]))
     if not folders:
@@ -159,7 +166,7 @@ def _opened(file: Path) -> Any:
     try:
         return Image.open(file)
     except OSError as error:
-        raise UsageError(f"{file} is no image that can be read: {error}") from error
+        raise UsageError(f"{file} is no image that can be read: {error.strerror or error}") from error
 
 
 def image(path: str) -> Dataset:

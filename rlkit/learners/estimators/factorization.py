@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array
 from rlkit.learners.estimators.epochs import OnEpoch, report_epoch
 from rlkit.learners.estimators.factor_kernels import descend, shuffled
@@ -146,6 +147,8 @@ class MatrixFactorization(Recommender):
         return choose("solver", self.solver, {"sgd": self._descend, "als": self._alternate})
 
     def _initial(self, shape: tuple[int, int], rng: np.random.Generator) -> Factors:
+        what = f"{self.n_components:,} factors of {shape[0]:,} users and {shape[1]:,} items"
+        require_memory(24 * self.n_components * sum(shape), what, "set {n_components} lower")
         users, items = (rng.normal(0.0, self.init_std, (n, self.n_components)) for n in shape)
         return Factors(users, items, np.zeros(shape[0]), np.zeros(shape[1]))
 

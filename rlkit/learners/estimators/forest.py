@@ -14,6 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from rlkit.core.ranges import PositiveInt, Range
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array
 from rlkit.learners.estimators.rows import content_order, drawn, number_of_rows
 from rlkit.learners.estimators.tree import SHAPE, Classification, MaxFeatures, Regression, TreeInput
@@ -55,6 +56,9 @@ class _BaseForest(TreeInput):
         targets, factors = self._targets(y)
         rules = self._rules(X.shape[1], self.random_thresholds, (weights * factors).sum())
         columns = columns_of(X, ranked=not rules.random)
+        # A node of a tree has about 100 bytes, and a tree at most two for each row.
+        nodes = self.n_estimators * min(2 * len(y), 2 ** min(60, self.max_depth or 60))
+        require_memory(100 * nodes, f"a forest of {self.n_estimators:,} trees", "set {n_estimators} lower")
         seeds = check_random_state(self.random_state).randint(2**31, size=self.n_estimators)
         order = content_order(X, targets.numbers) if self.bootstrap else np.zeros(0)
         self.trees_ = list(

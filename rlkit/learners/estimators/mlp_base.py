@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rlkit.core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, Probability, ShareBelowOne
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array
 from rlkit.learners.estimators.activations import ACTIVATIONS
 from rlkit.learners.estimators.backprop import INITIALIZERS, Network, dropout_masks, forward, gradient, initial, penalty
@@ -206,7 +207,10 @@ class BaseMLP(BaseEstimator):
         self.n_outputs_ = outputs
         self._rng, self._descent = generator(self.random_state), self._optimizer()
         init = self.init if callable(self.init) else choose("init", self.init, INITIALIZERS)
-        self.parameters_ = initial(self._network(), init, self._rng)
+        network = self._network()
+        # Parameters, their gradient, and two moments of the optimizer.
+        require_memory(32 * network.size, f"a network of {network.size:,} parameters", "set {hidden_layer_sizes} lower")
+        self.parameters_ = initial(network, init, self._rng)
         self.n_iter_ = 0
         self.train_cost_: list[float] = []
         self.validation_cost_: list[float] = []

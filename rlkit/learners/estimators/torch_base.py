@@ -26,6 +26,7 @@ from rlkit.learners.estimators.rows import class_weights, counted, row_weights
 from rlkit.learners.estimators.settings import choose, generator, require
 from rlkit.learners.estimators.torch_network import Classifier
 from rlkit.networks import Torso, Weights, as_torso, encoder_of, load_module_state, module_state, save_encoder
+from rlkit.networks.allocations import CheckedAllocations
 
 _TRANSFER = {"fine_tune": False, "frozen": True}
 
@@ -206,9 +207,10 @@ class TorsoClassifier(ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         # A torso of agents would read its encoder itself, and expect images in an agent's layout.
         unread = {"fresh": False} if "fresh" in signature(make).parameters else {}
         space = self.observation_space()
-        torso = as_torso(make(space, **unread), space)
-        frozen = torso.frozen or choose("transfer", self.transfer, _TRANSFER)
-        return Classifier(torso, len(self.classes_), frozen=frozen)
+        with CheckedAllocations():
+            torso = as_torso(make(space, **unread), space)
+            frozen = torso.frozen or choose("transfer", self.transfer, _TRANSFER)
+            return Classifier(torso, len(self.classes_), frozen=frozen)
 
     def _train(
         self,

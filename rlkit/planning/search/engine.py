@@ -23,6 +23,8 @@ from rlkit.planning.search.tree import SearchTree, empty
 AT_ONCE = 16
 """Simulations before the first look at the clock."""
 
+SMALLER_TREES = "set {simulations} or {nodes} lower"
+
 
 class SearchTrees(NamedTuple):
     """B search trees and the states of their nodes."""
@@ -115,9 +117,9 @@ class Search:
         self._model, self._evaluator, self._rule = model, evaluator, rule._replace(best=best)
         state = model.blank_state()
         self._merging = best and state.dtype == np.int64 and state.ndim == 1
-        edge = 16 * model.num_outcomes + 32  # bytes of an action of a node: children, counts, values, prior
-        room = nodes * (model.num_actions * edge + 64)
-        require_memory(room, f"a search tree of {nodes:,} nodes", "set fewer simulations, or nodes")
+        edge = 16 * model.num_outcomes + 49  # bytes of an action of a node: children, counts, values, bounds, prior
+        self._node_bytes = model.num_actions * edge + state.nbytes + 64
+        require_memory(nodes * self._node_bytes, f"a search tree of {nodes:,} nodes", SMALLER_TREES)
         self._simulations, self._seconds, self._nodes = simulations, seconds, nodes
         self._clock = clock
         self._look_ahead = look_ahead and model.bound is not None and model.num_outcomes == 1
@@ -129,6 +131,9 @@ class Search:
         """Return trees without a node."""
         state = self._model.blank_state()
         model = self._model
+        what = f"{batch:,} search trees of {self._nodes:,} nodes"
+        remedy = "set agent.simulations, agent.nodes or num_envs lower"
+        require_memory(batch * self._nodes * self._node_bytes, what, remedy)
         tree = empty(batch, self._nodes, model.num_actions, model.num_outcomes, merging=self._merging)
         return SearchTrees(tree, np.zeros((batch, self._nodes, *state.shape), state.dtype))
 

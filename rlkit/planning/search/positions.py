@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, RunError, State, Transition
 from rlkit.planning.search.model import Symmetry
 
@@ -49,9 +50,12 @@ class PositionReplay:
             transition: of N environments; its memory has what `rlkit.planning.search.planner.SearchPlayer` notes.
             bootstrap_value: [N] float, of the last states of games that were truncated.
         """
-        self._games = self._games or [[] for _ in transition.valid]
         memory = transition.memory
         columns = (transition.observation, memory["legal"], memory["policy"], memory["value"], transition.reward)
+        if not self._games:
+            size = self._capacity * sum(8 + column.nbytes // len(column) for column in columns)
+            require_memory(size, f"a replay of {self._capacity:,} positions", "set agent.capacity lower")
+            self._games = [[] for _ in transition.valid]
         for i in np.flatnonzero(transition.valid):
             game = self._games[i]
             game.append((*(column[i] for column in columns), transition.discount[i]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
@@ -15,6 +16,10 @@ from rlkit.core.types import Metrics
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+
+AVERAGED = 50
+"""Newest episodes whose mean return is shown."""
 
 
 class Screen:
@@ -82,7 +87,8 @@ class TerminalLogger(Callback):
         self._screen = Screen(sys.stdout)
         self._log: Path | None = None
         self._live: tuple[Progress, TaskID] | None = None
-        self._episode = self._evaluation = "-"
+        self._returns: deque[float] = deque(maxlen=AVERAGED)
+        self._evaluation = "-"
         self._run: RunInfo | None = None
         self._episodes = 0
         self._started = self._next = self._first_epoch = 0.0
@@ -111,10 +117,10 @@ class TerminalLogger(Callback):
             self._show(self._at_epoch(epoch, epochs, metrics, now), now)
 
     def episode(self, episode: Episode) -> None:
-        """Remember the last return."""
+        """Remember the newest returns."""
         if not episode.truncated_by_checkpoint:
             self._episodes += 1
-            self._episode = f"{episode.return_raw:.4g}"
+            self._returns.append(episode.return_raw)
 
     def evaluation(self, evaluation: EvaluationResult) -> None:
         """Say the mean return and its range."""
@@ -172,9 +178,14 @@ class TerminalLogger(Callback):
         done, goal, unit = self._done(step)
         where = f"step {step:,}/{goal:,}" if unit == "steps" else f"step {step:,}  episode {done:,}/{goal:,}"
         speed = f"{rate:,.0f} steps/s"
-        newest = f"episode {self._episode} · evaluation {self._evaluation}"
-        returns = f"episode return {self._episode}  evaluation return {self._evaluation}"
+        newest = f"return {self._mean_return()} · evaluation return {self._evaluation}"
+        returns = f"return {self._mean_return()}  evaluation return {self._evaluation}"
         return Standing(done, goal, unit, f"{speed} · {left} left", newest, f"{where}  {speed}  {left} left  {returns}")
+
+    def _mean_return(self) -> str:
+        """Return the mean of the newest returns, and of how many, in words."""
+        count = len(self._returns)
+        return f"{sum(self._returns) / count:.4g} (mean of {count})" if count else "-"
 
     def _at_epoch(self, epoch: int, epochs: int, metrics: Metrics, now: float) -> Standing:
         passed = epoch - 1  # since the end of the first, which is when the clock began

@@ -27,6 +27,7 @@ from rlkit.algorithms.tabular.control import QTable, TabularControl
 from rlkit.algorithms.tabular.states import DiscreteStates
 from rlkit.algorithms.tabular.traces import EligibilityTraces, NStepReturns, Step, plain
 from rlkit.core.declarations import declarer, own_names
+from rlkit.core.resources import require_memory
 from rlkit.core.schedules import Constant, Exponential, Linear, Multiplicative, Schedule
 from rlkit.core.types import Agent, Array, UsageError
 
@@ -122,6 +123,7 @@ def progress_of(agent: TabularControl, rule: Rule, statistics: Statistics) -> Pr
     traced, (tail, traces, pending) = rule.trace_decay > 0, steps_left(agent)
     whole = learns_whole_episodes(agent)
     size = 1 + (rule.values[0].size if traced else len(tail) + statistics.room if whole else rule.n_step)
+    require_memory(40 * size, f"returns of {size - 1:,} steps", "set agent.n_step lower")
     steps, numbers = np.zeros((size, 3), np.int64), np.zeros((size, 2))
     slot = np.full(rule.values[0].shape if traced or whole else (0, 0), -1, np.int64)
     for i, (s, a, reward, discount, s_t, *_) in [*enumerate(tail), *((size - 1, step) for step in pending)]:

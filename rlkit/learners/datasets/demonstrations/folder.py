@@ -177,7 +177,9 @@ def _index(folder: Path) -> dict[str, Any]:
         raise UsageError(
             f"there are no recorded episodes in {folder} (no {INDEX} in it); record some: rlkit play record=true"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except OSError as error:
+        raise UsageError(f"{folder / INDEX} cannot be read: {str(error.strerror).lower()}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{folder / INDEX} is no index of episodes: {type(error).__name__}: {error}") from error
     if found != FORMAT:
         raise UsageError(f"{folder} has format {found!r}; this rlkit reads {FORMAT!r}")

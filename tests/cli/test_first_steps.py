@@ -1,0 +1,144 @@
+"""What a newcomer types first: names from elsewhere, help of one agent, settings from a program, an own module."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import clean_environment
+
+import rlkit
+from rlkit.cli.main import main
+from rlkit.config.messages import ELSEWHERE
+from rlkit.core.types import UsageError
+
+SHORT = ("total_steps=3", "eval.every=0", "video=none", "logger=[csv]")
+
+
+def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(words) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    return line.removeprefix("rlkit: ")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("words", [["train", "--help"], ["list"], ["--help"]])
+def test_a_reader_that_closes_the_pipe_gets_no_traceback(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "rlkit", *words]
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, env=clean_environment(), timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("sac", "there is no agent=sac; for continuous actions: agent=ppo, a2c or es"),
+        ("TD3", "there is no agent=TD3; for continuous actions: agent=ppo, a2c or es"),
+        ("qr-dqn", "there is no agent=qr-dqn; agent=dqn distribution=quantile"),
+        ("rainbow", "there is no agent=rainbow; agent=dqn with its improvements: experiment=rainbow"),
+    ],
+)
+def test_agents_of_the_field_have_something_near(name: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(["train", f"agent={name}"], capsys) == said
+
+
+def test_what_is_suggested_in_their_place_is_there() -> None:
+    from rlkit.config import plugins
+
+    there = {entry.name for entry in plugins.entries("agent")}
+    assert not there & set(ELSEWHERE)
+    for remedy in ELSEWHERE.values():
+        words = remedy.replace(",", " ").split()
+        assert any(word.removeprefix("agent=") in there for word in words) or "experiment=rainbow" in words
+
+
+def test_agents_for_continuous_actions_are_named_and_take_them(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(["train", "agent=dqn", "env=pendulum"], capsys)
+    assert said.endswith("; for other action spaces: agent=ppo, a2c, reinforce or es")
+    for agent in ("ppo", "a2c", "reinforce", "es"):
+        assert main(["train", f"agent={agent}", "env=pendulum", *SHORT]) == 0
+
+
+def test_a_number_with_an_exponent_is_a_number_of_steps() -> None:
+    assert rlkit.train("agent=random", "total_steps=1e1", *SHORT[1:]).config.total_steps == 10
+
+
+def test_help_of_a_chosen_file_shows_its_own_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "agent=ppo", "env=cartpole", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("agent=ppo: Proximal policy optimization")
+    assert "\n  agent.clip=0.2              how far the ratio of probabilities may move from 1" in text
+    assert "\n  policy_network@agent.network=actor_critic\n" in text
+    assert "\nenv=cartpole: Balance a pole" in text
+    assert "_target_" not in text
+    assert max(map(len, text.splitlines())) <= 100
+    assert main(["train", "schedule@agent.epsilon=exponential", "experiment=rainbow", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "\n  agent.epsilon.end=" in text
+    assert "experiment.agent" not in text
+    assert main(["train", "agent=nothing", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("rlkit train: ")
+
+
+def test_nested_values_from_a_program_are_keys() -> None:
+    run = rlkit.train(
+        "agent=dqn", "total_steps=4", eval={"every": 0}, network={"hidden": (8,)}, logger=["csv"], video="none"
+    )
+    assert run.config.eval.every == 0
+    assert run.config.network["hidden"] == [8]
+    with pytest.raises(UsageError, match=r"^there is no key eval\.evry; did you mean eval\.every\?$"):
+        rlkit.train(eval={"evry": 0})
+    fit = rlkit.fit("data=iris", learner={"max_depth": 1}, logger=["csv"], plots=False, run_dir=Path("here/there"))
+    assert fit.config.learner["max_depth"] == 1
+    assert Path("here/there/config.yaml").exists()
+
+
+def test_an_own_module_that_is_not_found_comes_with_the_way_to_find_it(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(["train", "agent._target_=my_ppo.MyPPO"], capsys)
+    assert said == (
+        "agent._target_ 'my_ppo.MyPPO' cannot be imported: No module named 'my_ppo'; is its package installed? For "
+        "my_ppo.py of a folder of your own, let Python look there: PYTHONPATH=folder rlkit … (PYTHONPATH=. for this "
+        "folder)"
+    )
+    assert "PYTHONPATH" not in refused(["train", "agent._target_=rlkit.agents.dqn.Nothing"], capsys)
+
+
+def test_check_draws_without_a_screen_and_says_nothing_of_it(tmp_path: Path) -> None:
+    environment = {**clean_environment(), "PYTHONWARNINGS": "ignore"}
+    environment.pop("XDG_RUNTIME_DIR", None)
+    command = [sys.executable, "-m", "rlkit", "check", "env=cartpole", "steps=10"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120)
+    assert "pictures_are_rgb" in done.stdout
+    assert "XDG_RUNTIME_DIR" not in done.stdout + done.stderr
+
+
+def test_check_takes_the_packages_that_recordings_may_name(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["check", "agent=cloning", "agent.episodes=nowhere", "env=cartpole"]
+    assert main([*words, "trust=my_games"]) == 1
+    assert "there are no recorded episodes in nowhere" in capsys.readouterr().out
+    said = refused([*words, "trust=os"], capsys)
+    assert said == "trust=os is part of Python; name a package of environments or agents"
+
+
+@pytest.mark.parametrize(("id", "family"), [("LunarLander-v3", "box2d"), ("Ant-v5", "mujoco")])
+def test_a_family_that_is_not_installed_has_one_remedy(
+    id: str, family: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import gymnasium
+
+    def make(*given: object, **options: object) -> None:
+        raise gymnasium.error.DependencyNotInstalled('install swig, then run `pip install "gymnasium[something]"`')
+
+    monkeypatch.setattr(gymnasium, "make", make)
+    said = refused(["train", "env=gym", f"env.id={id}"], capsys)
+    assert said == f'env.id={id} needs a package that is not installed: pip install "gymnasium[{family}]"'
