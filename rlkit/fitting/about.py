@@ -77,7 +77,7 @@ def _is_ratings(value: Any) -> bool:
         return True
     if not isinstance(value, Mapping) or not _is_texts(value.get("names")) or value.get("scale") not in SCALES:
         return False
-    items = value.get("items")
+    items: Any = value.get("items")
     has_ids = isinstance(items, np.ndarray) and items.dtype.kind in "iu" and items.shape == (len(value["names"]),)
     return has_ids and len(items) > 0 and bool(np.all(items[1:] > items[:-1]))
 

@@ -113,7 +113,7 @@ class FitRun:
         """
         from sklearn.pipeline import Pipeline
 
-        model = from_state(self._state.get("model"), self._trust, self.directory / MODEL)
+        model = from_state(self._state.get("model", {}), self._trust, self.directory / MODEL)
         if not isinstance(model, Pipeline) or not model.steps:
             raise SavingError(f"{self.directory / MODEL} holds a {type(model).__name__}, which is no pipeline")
         return model
@@ -181,4 +181,5 @@ def named(predicted: Array, classes: Any) -> Array:
         return found
     if found.size and not 0 <= found.min() <= found.max() < len(classes):
         raise SavingError(f"the model predicts class {found.max()}, and it knows {len(classes)} by name; fit it again")
-    return np.array(classes)[found.astype(int)]
+    names: Array = np.array(classes)
+    return np.asarray(names[found.astype(int)])

@@ -208,7 +208,7 @@ class PlainLoader(yaml.SafeLoader):
             ValueError: it is an alias.
         """
         if self.check_event(yaml.AliasEvent):
-            raise ValueError(f"line {self.peek_event().start_mark.line + 1} has an alias; write what it stands for")
+            raise ValueError(f"line {self.line + 1} has an alias; write what it stands for")
         return super().compose_node(parent, index)
 
 
