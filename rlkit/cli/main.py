@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -145,6 +146,8 @@ def _guarded(verb: str, rest: list[str], starting: Callable[[], AbstractContextM
             return _complain(str(error), 2 if isinstance(error, UsageError) else 1)
         if isinstance(error, MemoryError):
             return _complain(f"not enough memory{_reason(error)}; choose smaller sizes, or a machine with more", 1)
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return _complain("too many files are open; allow more with `ulimit -n 4096`, or set fewer num_envs", 1)
         if isinstance(error, OSError) and error.filename is not None and error.strerror:
             named = str(error.filename)
             return _complain(f"{named if len(named) <= 100 else f'{named[:97]}…'}: {error.strerror.lower()}", 1)

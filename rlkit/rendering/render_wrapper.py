@@ -294,5 +294,6 @@ class EachEpisode:
 def frames_per_second(metadata: dict[str, Any] | None) -> int:
     """Return an environment's own frame rate, or `DEFAULT_FPS` where that is no positive number."""
     rate = (metadata or {}).get("render_fps")
-    known = isinstance(rate, (int, float, np.integer, np.floating)) and isfinite(rate) and rate > 0
-    return max(1, int(rate)) if known else DEFAULT_FPS
+    if isinstance(rate, (int, float, np.integer, np.floating)) and isfinite(rate) and rate > 0:
+        return max(1, int(rate))
+    return DEFAULT_FPS

@@ -35,6 +35,10 @@ CHOICE = re.compile(r"\w[\w@./-]*")
 """A name of a file in conf/, or of the group and package that it is chosen for."""
 
 
+LONGEST_NAME = 150
+"""Bytes of a default name before the seed."""
+
+
 def training_name(config: TrainRunConfig) -> str:
     """Return the default name of a training run: ``<agent>_<env>_s<seed>``, with the game or id that it does not say.
 
@@ -72,7 +76,9 @@ def _preset(choices: Mapping[str, str]) -> str | None:
 
 
 def _joined(parts: Sequence[str], seed: int) -> str:
-    return re.sub(r"[^\w.-]+", "-", "_".join([*parts, f"s{seed}"]))
+    words = re.sub(r"[^\w.-]+", "-", "_".join(parts))
+    # In bytes, of which file systems allow 255; videos and the runs of a sweep add to it.
+    return f"{words.encode()[:LONGEST_NAME].decode(errors='ignore')}_s{seed}"
 
 
 def placed(name: str, run_dir: str, default: str, *, resumes: bool = True) -> tuple[str, Path]:
@@ -213,8 +219,10 @@ class PlainLoader(yaml.SafeLoader):
 
 
 def _require_name(name: Any, shown: str) -> None:
-    """Refuse a name of a run that leads out of the folder of runs, or of videos."""
+    """Refuse a name of a run that no folder can have, or that leads out of the folder of runs, or of videos."""
     path = PurePath(str(name))
+    if any(len(part.encode(errors="surrogateescape")) > 255 for part in path.parts):
+        raise UsageError(f"{shown[:40]}… is longer than the 255 bytes that a folder's name may have; shorten it")
     if path.is_absolute() or ".." in path.parts:
         raise UsageError(f"{shown} leads out of the folder of runs; a name has no .. and no / at its beginning")
 

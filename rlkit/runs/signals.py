@@ -34,7 +34,11 @@ def interruptions() -> Iterator[Callable[[], str | None]]:
         yield lambda: None
         return
     waiting = _Waiting()
-    handlers = {signal.SIGTERM: waiting.note, signal.SIGINT: waiting.note, signal.SIGHUP: signal.SIG_IGN}
+    handlers: dict[int, Any] = {
+        signal.SIGTERM: waiting.note,
+        signal.SIGINT: waiting.note,
+        signal.SIGHUP: signal.SIG_IGN,
+    }
     with _handled(handlers):
         try:
             yield waiting.reason

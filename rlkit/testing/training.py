@@ -17,9 +17,10 @@ from rlkit.core.loop import interact, train
 from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import choice_sizes, space_tree
 from rlkit.core.types import Agent, Array, Environment, Memory, State, TimeStep, Transition, Tree
-from rlkit.testing.driving import MakeEnv, environment, is_opaque
+from rlkit.testing.driving import MakeEnv, environment
 from rlkit.testing.rules import freeze, global_generators, require
 from rlkit.testing.watching import Watched
+from rlkit.vector.manners import is_opaque
 
 MakeAgent = Callable[[Environment, Seeds], Agent]
 """Builds a new agent for the spaces of an environment, its generators taken from the seeds."""

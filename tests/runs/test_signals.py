@@ -14,7 +14,7 @@ from typing import Any
 
 import kills
 import pytest
-from commands import clean_environment
+from commands import Command, clean_environment
 
 import rlkit
 from rlkit.core.types import Interrupted
@@ -164,6 +164,52 @@ def test_workers_that_hang_end_with_the_run(tmp_path: Path) -> None:
     while any(map(alive, workers)) and time.monotonic() < until:
         time.sleep(0.02)
     assert not any(map(alive, workers))
+
+
+@pytest.mark.slow
+def test_a_run_whose_worker_is_killed_says_so_and_resumes_exactly(tmp_path: Path) -> None:
+    words = "agent=q_learning env=taxi tuned=none num_envs=2 vectorization=async total_steps=2400 eval.every=800 "
+    words += (
+        "eval.episodes=2 eval.max_steps=50 checkpoint.every=400 log.every=200 logger=[csv] video=none run_dir=runs/case"
+    )
+    for folder in ("whole", "killed"):
+        (tmp_path / folder).mkdir()
+    whole = Command("train", *words.split(), cwd=tmp_path / "whole")
+    killed = Command("train", *words.split(), cwd=tmp_path / "killed")
+    checkpoint = tmp_path / "killed/runs/case/checkpoints/400/manifest.json"
+    while not checkpoint.exists():
+        assert killed.poll() is None, killed.communicate()
+        time.sleep(0.002)
+    for worker in children(killed.pid)[:1]:
+        os.kill(worker, signal.SIGKILL)
+    _, errors = killed.communicate(timeout=60)
+    assert killed.returncode == 1
+    assert errors.startswith("rlkit: a worker process of the environment ended (it crashed or was killed) (after step ")
+    assert errors.count("\n") == 1
+    resumed = Command("train", "resume=runs/case", cwd=tmp_path / "killed")
+    assert [run.wait(120) for run in (whole, resumed)] == [0, 0]
+    assert kills.compare(tmp_path / "whole/runs/case", tmp_path / "killed/runs/case") == []
+
+
+def test_runs_that_start_at_once_have_folders_of_their_own(tmp_path: Path) -> None:
+    words = ["agent=random", "env=frozen_lake", "total_steps=200", "eval.every=0", "video=none", "logger=[csv]"]
+    runs = [Command("train", *words, cwd=tmp_path) for _ in range(6)]
+    assert [run.wait(120) for run in runs] == [0] * 6
+    assert len(list(tmp_path.glob("runs/*/checkpoints/200"))) == 6
+
+
+def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
+    words = ("agent=random", *LAKE[1:], "inner_loop=python", "total_steps=3000", "eval.every=0")
+    run = Command("train", *words, "checkpoint.every=500", "name=r", cwd=tmp_path)
+    while not (tmp_path / "runs/r/checkpoints/500").exists():
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.002)
+    run.send_signal(signal.SIGSTOP)
+    time.sleep(0.1)
+    assert run.poll() is None
+    run.send_signal(signal.SIGCONT)
+    assert run.wait(120) == 0
+    assert (tmp_path / "runs/r/checkpoints/3000").exists()
 
 
 def children(pid: int) -> list[int]:

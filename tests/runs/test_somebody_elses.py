@@ -186,3 +186,73 @@ def test_a_thread_that_is_left_running_does_not_hold_up_the_end(tmp_path: Path) 
     assert done.stderr == "rlkit: the thread viewer was left running and does not end: the process ends without it\n"
     assert time.monotonic() - began < 60
     assert threading.active_count() >= 1
+
+
+def test_an_id_of_any_length_has_a_run() -> None:
+    name = f"{'Long' * 80}-v0"
+    gymnasium.register(name, Elses)
+    run = rlkit.train(*(word for word in WORDS if not word.startswith(("name=", "env.id="))), f"env.id={name}")
+    assert run.name == f"{f'q_learning_gym_{name}'[:150]}_s0"
+
+
+def test_a_name_that_no_folder_can_have_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^name=n+… is longer than the 255 bytes that a folder's name may have"):
+        train("", f"name={'n' * 256}")
+
+
+class Drawn(Elses):
+    """Draws what its kind says."""
+
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - as Gymnasium declares it
+
+    def __init__(self, kind: str = "", render_mode: str | None = None):
+        super().__init__()
+        self.kind, self.render_mode = kind, render_mode
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": FPS.get(kind, 30)}
+
+    def render(self) -> Any:
+        frame = np.full((16, 16, 3), 20 * self.t, np.uint8)
+        drawn = {"none": None, "list": [frame], "float": frame / 255, "gray": frame[..., 0], "tiny": frame[:1, :1]}
+        if self.kind == "raise":
+            raise RuntimeError("no\ndisplay")
+        if self.kind == "exit":
+            sys.exit(1)
+        if self.kind == "grow":
+            return np.pad(frame, ((0, self.t), (0, 0), (0, 0)))
+        return drawn.get(self.kind, frame[:, ::-1])
+
+
+FPS: dict[str, Any] = {
+    "zero": 0,
+    "absent": None,
+    "low": 0.4,
+    "minus": -1,
+    "text": "30",
+    "undefined": float("nan"),
+    "endless": float("inf"),
+}
+gymnasium.register("Drawn-v0", Drawn)
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("none", r"render\(\) returned object \[\]; a frame is \[height, width, 3\] uint8"),
+        ("list", r"render\(\) returned uint8 \[1, 16, 16, 3\]"),
+        ("float", r"render\(\) returned float64 \[16, 16, 3\]"),
+        ("gray", r"render\(\) returned uint8 \[16, 16\]"),
+        ("tiny", r"render\(\) returned uint8 \[1, 1, 3\]"),
+        ("raise", r"render\(\) raised RuntimeError: no display; fix it, or set video=none$"),
+        ("exit", r"render\(\) raised SystemExit: 1; fix it"),
+    ],
+)
+def test_what_is_no_frame_is_named_before_anything_is_trained(kind: str, says: str) -> None:
+    with pytest.raises(RunError, match=rf"^{says}"):
+        train(kind, "env.id=Drawn-v0", "video=eval")
+    assert not Path("runs/r").exists()
+
+
+@pytest.mark.parametrize("kind", [*FPS, "grow", "flipped"])
+def test_every_rate_and_frames_of_changing_size_are_filmed(kind: str) -> None:
+    train(kind, "env.id=Drawn-v0", "video=eval", "total_steps=60")
+    assert [path.name for path in Path("videos/r").iterdir()] == ["step-000000060.mp4"]
