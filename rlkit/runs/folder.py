@@ -28,6 +28,9 @@ CHECKPOINTS = "checkpoints"
 FOREIGN = ("wandb", "tensorboard")
 """Folders in a run folder that others fill, with links of their own."""
 
+MOST_VALUES = 100_000
+"""Values in a configuration: a few lines of YAML that refer to each other can mean any number of them."""
+
 CHOICE = re.compile(r"\w[\w@./-]*")
 """A name of a file in conf/, or of the group and package that it is chosen for."""
 
@@ -180,14 +183,26 @@ def read_config(directory: Path) -> dict[str, Any]:
     _require_own_files(directory)
     try:
         values = yaml.safe_load(path.read_text())
+        if _count(values, {}) > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES:,} values")
         pair = ("learner", "data") if "learner" in values else ("agent", "env")
         values = {**values, **{key: values[key] for key in ("name", *pair)}}
     except (yaml.YAMLError, KeyError, TypeError, ValueError, OSError, RecursionError) as error:
-        raise UsageError(f"{path} is not the configuration of an rlkit run: {type(error).__name__}: {error}") from error
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise UsageError(f"{path} is not the configuration of an rlkit run: {why}") from error
     require_literal(values, path)
     _require_name(values["name"], f"{path}: name {values['name']!r}")
     _require_choices(values.get("choices"), path)
     return values
+
+
+def _count(node: Any, known: dict[int, int]) -> int:
+    """Return how many values a YAML file means, each as often as it is referred to; one inside itself is too many."""
+    if id(node) not in known:
+        known[id(node)] = MOST_VALUES
+        parts = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        known[id(node)] = 1 + sum(_count(part, known) for part in parts)
+    return known[id(node)] if isinstance(node, (dict, list)) else 1
 
 
 def _require_name(name: Any, shown: str) -> None:
