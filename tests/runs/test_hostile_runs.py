@@ -183,7 +183,7 @@ def test_compiled_code_is_sent_nowhere(place: tuple[Any, ...], number: int, made
         rlkit.train(f"resume={run}", "total_steps=110")
 
 
-TEXTS = ["", "[1]", "[" * 100_000, "\0", COMMAND]
+TEXTS = ["", "[1]", "[" * 3000, "\0", COMMAND]
 
 
 @pytest.mark.parametrize("content", TEXTS, ids=lambda text: str(text)[:20])
