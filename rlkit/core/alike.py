@@ -56,7 +56,7 @@ def _require_alike_arrays(found: Any, own: Array, path: str, *, learned: bool) -
         raise ValueError(f"{path} is a {type(found).__name__}, not an array")
     if found.dtype != own.dtype and not (found.dtype.kind == own.dtype.kind and found.dtype.kind in TEXT):
         raise ValueError(f"{path} has dtype {found.dtype}, not {own.dtype}")
-    grown = learned and found.ndim == own.ndim and (not own.size or _has_more_rows(found, own))
+    grown = learned and found.ndim == own.ndim and (not own.size or _has_more_rows(np.asarray(found), own))
     if found.shape != own.shape and not grown:
         raise ValueError(f"{path} has shape {list(found.shape)}, not {list(own.shape)}")
     if learned and own.dtype.kind == "f" and np.isfinite(own).all() and not np.isfinite(found).all():

@@ -8,7 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rlkit.core.alike import require_alike
 from rlkit.core.types import Array, State
+
+MOMENTS = frozenset(["exp_avg", "exp_avg_sq", "max_exp_avg_sq", "square_avg", "grad_avg", "momentum_buffer"])
+"""What optimizers of torch keep of each parameter, of its own shape."""
 
 
 def to_tensor(array: Array | Tensor, device: str) -> Tensor:
@@ -56,8 +60,24 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
 
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: State) -> None:
-    """Restore a state from `optimizer_state`."""
+    """Restore a state from `optimizer_state`.
+
+    Raises:
+        ValueError: it is one of other parameters.
+    """
+    _require_moments(optimizer, state["state"])
     optimizer.load_state_dict(_to_tensors(state))
+
+
+def _require_moments(optimizer: torch.optim.Optimizer, state: State) -> None:
+    """Check the averages of gradients: torch would take those of other shapes until its first step."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, values in state.items():
+        require_alike(values, {}, f"optimizer.{index}")
+        wanted = parameters[index].detach().cpu().numpy()
+        for name in sorted(MOMENTS & values.keys()):
+            if values[name] is not None:
+                require_alike(values[name], wanted, f"optimizer.{index}.{name}")
 
 
 def _to_arrays(value: Any) -> Any:

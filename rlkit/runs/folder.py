@@ -197,7 +197,8 @@ def read_config(directory: Path) -> dict[str, Any]:
         pair = ("learner", "data") if "learner" in values else ("agent", "env")
         values = {**values, **{key: values[key] for key in ("name", *pair)}}
     except (yaml.YAMLError, KeyError, TypeError, ValueError, OSError, RecursionError) as error:
-        raise UsageError(f"{path} is not the configuration of an rlkit run: {type(error).__name__}: {error}") from error
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise UsageError(f"{path} is not the configuration of an rlkit run: {why}") from error
     require_literal(values, path)
     _require_name(values["name"], f"{path}: name {values['name']!r}")
     _require_choices(values.get("choices"), path)

@@ -161,13 +161,17 @@ def _longer(config: TrainRunConfig) -> list[str]:
 
 def _asks_for_total_steps(config: TrainRunConfig) -> bool:
     """Return whether a schedule of somebody's own is given ``total_steps``; agents are, to anneal their rates."""
-    nodes = [node for node, asked in config.from_run.items() if "total_steps" in asked and node != "agent"]
+    asked = {node: names for node, names in config.from_run.items() if isinstance(names, list) and node != "agent"}
+    nodes = [node for node, names in asked.items() if "total_steps" in names]
     return any(not _is_over_run(_at(plain_data(config), node)) for node in nodes)
 
 
 def _at(values: Any, path: str) -> Any:
     for key in path.split("."):
-        values = values[int(key)] if isinstance(values, list) else values.get(key, {})
+        if isinstance(values, list) and key.isdecimal():
+            values = dict(enumerate(values)).get(int(key))
+        else:
+            values = values.get(key) if isinstance(values, dict) else None
     return values
 
 

@@ -103,8 +103,9 @@ class CompiledLoop:
         assert rule is not None
         limits = Limits(min(steps, stream.steps + STRIDE), episodes)
         progress = progress_of(agent, rule, _statistics(tracker, averages, limits.steps - stream.steps))
-        _require_known(progress.steps, view.place(), view.chances.next_state.shape)
-        before = Where(*view.place(), stream.steps, agent.steps, agent.episodes)
+        place = _place(view)
+        _require_known(progress.steps, place, view.chances.next_state.shape)
+        before = Where(*place, stream.steps, agent.steps, agent.episodes)
         generators = view.rng, stream.rng, agent.rng
         where, last = run(view.chances, rule, self._epsilon, progress, before, limits, *generators)
         if np.isnan(progress.sums[ERRORS]):
@@ -115,6 +116,18 @@ class CompiledLoop:
         view.put(Place(where.state, where.elapsed), last.action, last.last)
         stream.advance_to(_timestep(where.state, last, legal), where.steps)
         return _take_back(progress, tracker, averages)
+
+
+def _place(view: View) -> Place:
+    """Return where the environment stands.
+
+    Raises:
+        RunError: a checkpoint said what is no number of a state.
+    """
+    try:
+        return view.place()
+    except (TypeError, ValueError) as error:
+        raise RunError("the checkpoint names no state for the environment; start the run again") from error
 
 
 def _require_known(steps: Array, place: Place, shape: tuple[int, ...]) -> None:
