@@ -57,7 +57,8 @@ class Answer(NamedTuple):
     def fault(self) -> str:
         """Return what is wrong with it, or an empty text."""
         if self.status is None:
-            return "" if self.text.endswith(LATE) and any(map(BUDGETS.fullmatch, self.words)) else "no answer"
+            long = "Traceback" not in self.text and any(map(BUDGETS.fullmatch, self.words))
+            return "" if long else "no answer"
         if found := PYTHON.search(self.text):
             return f"says {found[0]!r}"
         if self.nonsense and self.status == 0:

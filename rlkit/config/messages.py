@@ -121,6 +121,8 @@ def _check_choice(word: str) -> None:
     if word.startswith("~") and group in ("agent", "env", "learner", "data", "network", "distribution", "replay"):
         raise UsageError(f"{word}: {group} cannot be deleted; choose another, e.g. {group}={known[0]}")
     parts = re.split(r"[\[\], ]+", value.strip("[] ")) if value.strip("[] ") else []
+    if value.startswith("[") and "null" in parts:
+        raise UsageError(f"{word}: {group} takes a name{nearest(value, known)}")
     if any(re.fullmatch(r"[+-]?[\d.][\d.e+-]*|nan|inf|-inf|true|false|\{.*", part, re.IGNORECASE) for part in parts):
         raise UsageError(f"{word}: {group} takes a name{nearest(value, known)}")
 

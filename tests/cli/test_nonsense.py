@@ -16,6 +16,7 @@ LONG = "x" * 300
 LINES = {
     # where a node is wanted
     "train env=[[1],[2]]": "env=[[1],[2]]: env takes a name; there is: acrobot",
+    "play env=[null]": "env=[null]: env takes a name; there is: acrobot",
     "fit prepare=[-1]": "prepare=[-1]: prepare takes a name; there is: impute",
     "fit prepare=[[1]]": "prepare=[[1]]: prepare takes a name; there is: impute",
     "train schedule@agent.epsilon=3": "schedule@agent.epsilon=3: schedule takes a name; there is: constant",
