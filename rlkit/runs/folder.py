@@ -182,9 +182,7 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise UsageError(f"there is no run {directory} (no config.yaml in it){nearest(directory.name, known)}")
     _require_own_files(directory)
     try:
-        values = yaml.safe_load(path.read_text())
-        if _count(values, {}) > MOST_VALUES:
-            raise ValueError(f"more than {MOST_VALUES:,} values")
+        values = _bounded(yaml.safe_load(path.read_text()))
         pair = ("learner", "data") if "learner" in values else ("agent", "env")
         values = {**values, **{key: values[key] for key in ("name", *pair)}}
     except (yaml.YAMLError, KeyError, TypeError, ValueError, OSError, RecursionError) as error:
@@ -193,6 +191,17 @@ def read_config(directory: Path) -> dict[str, Any]:
     require_literal(values, path)
     _require_name(values["name"], f"{path}: name {values['name']!r}")
     _require_choices(values.get("choices"), path)
+    return values
+
+
+def _bounded(values: Any) -> Any:
+    """Return the values of a YAML file.
+
+    Raises:
+        ValueError: they are more than any configuration has.
+    """
+    if _count(values, {}) > MOST_VALUES:
+        raise ValueError(f"more than {MOST_VALUES:,} values")
     return values
 
 
