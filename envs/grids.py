@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium.utils import colorize
 from PIL import Image, ImageDraw, ImageFont
 
-from rlkit.core.resources import require_memory
+from rlkit.core.resources import LOOKED_UP, require_memory
 from rlkit.core.types import Array
 
 UP, RIGHT, DOWN, LEFT = range(4)
@@ -84,9 +84,9 @@ class Board:
         """Draw an empty grid whose longer side is about `size` pixels."""
         # Even, as video codecs want it.
         pixels = rows * columns * (SHARP * 8) ** 2
-        require_memory(
-            4 * pixels, f"a picture of {rows:,} x {columns:,} cells", "set env.rows or env.columns lower, or video=none"
-        )
+        if 4 * pixels >= LOOKED_UP:
+            what = f"a picture of {rows:,} x {columns:,} cells"
+            require_memory(4 * pixels, what, "set env.rows or env.columns lower, or video=none")
         self._cell = SHARP * max(8, size // max(rows, columns) // 2 * 2)
         self._image = Image.new("RGB", (columns * self._cell, rows * self._cell), PAPER)
         self._draw = ImageDraw.Draw(self._image)

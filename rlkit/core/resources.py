@@ -156,7 +156,7 @@ def require_memory(needed: float, what: str, remedy: str) -> None:
     Raises:
         MemoryShortageError: they are not free.
     """
-    free = available_memory() if needed >= LOOKED_UP else None
+    free = available_memory()
     if free is not None and needed > free:
         raise MemoryShortageError(f"{what} needs {gigabytes(needed)}, {free / 1e9:.1f} GB are free", remedy)
 
