@@ -74,7 +74,7 @@ def _require_moments(optimizer: torch.optim.Optimizer, state: State) -> None:
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for index, values in state.items():
         require_alike(values, {}, f"optimizer.{index}")
-        wanted = parameters[index].detach().cpu().numpy()
+        wanted = parameters[int(index)].detach().cpu().numpy()
         for name in sorted(MOMENTS & values.keys()):
             if values[name] is not None:
                 require_alike(values[name], wanted, f"optimizer.{index}.{name}")
