@@ -300,7 +300,7 @@ def test_drawing_where_there_is_no_policy_is_refused_before_training(capsys: pyt
     [
         ("episodes=0", "episodes is 0; it must be at least 1"),
         ("num_envs=0", "num_envs is 0; it must be at least 1"),
-        ("max_steps=-1", "max_steps is -1; it must be at least 1"),
+        ("max_steps=-1", "max_steps is -1; it must be at least 1, or null"),
     ],
 )
 def test_scores_of_nothing_are_refused(word: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
