@@ -148,6 +148,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, site: Path) -> Path:
 )
 def test_the_commands_of_a_page_run_in_its_order(path: Path, tmp_path: Path, trained: Path, site: Path) -> None:
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "mine/conf").mkdir(parents=True)  # the reader's own
     for command in to_run(path):
         if command == "rlkit train":
             continue

@@ -80,7 +80,9 @@ def packages(trust: Any) -> tuple[str, ...]:
     Raises:
         UsageError: one is no name of a package, or it is part of Python or rlkit.
     """
-    names = [] if trust is None else list(trust) if isinstance(trust, (list, tuple)) else [trust]
+    names = (
+        [] if trust is None else list(trust) if isinstance(trust, Sequence) and not isinstance(trust, str) else [trust]
+    )
     for name in names:
         if not isinstance(name, str) or not PACKAGE.fullmatch(name):
             named = name if isinstance(name, str) else shown(name)

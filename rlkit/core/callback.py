@@ -39,7 +39,7 @@ class Callback:
 
     Steps count agent decisions, summed over environments. `step`, `episode`, `metrics` and `evaluation` may return a
     reason to stop: the run then ends as it does when `stop_at` is reached, and shows the reason. At one step
-    they are called in the order `episode`, `metrics`, `evaluation`, `step`; then a checkpoint is written.
+    they are called in the order `episode`, `evaluation`, `metrics`, `step`; then a checkpoint is written.
 
     `state_dict` holds what a callback remembers, so that a resumed run continues as if it had never been stopped.
     An exception ends the run with a line that names the callback.

@@ -54,7 +54,7 @@ def checked_about(state: Any) -> Mapping[str, Any]:
         raise SavingError(f"the model's description of its data is a {type(state).__name__}; fit it again")
     for name, is_right in RULES.items():
         if name not in state or not is_right(state[name]):
-            shown = f"{state[name]!r:.60}" if name in state else "nothing"
+            shown = " ".join(repr(state[name]).split())[:60] if name in state else "nothing"
             raise SavingError(f"the model's description of its data has {shown} as {name}; fit it again")
     if (state["task"] == "recommendation") != (state["ratings"] is not None):
         raise SavingError("the model's description of its data does not fit its task; fit it again")

@@ -24,7 +24,8 @@ from rlkit.vector.manners import close_quietly
 def finish(run: Run, callbacks: Callbacks, session: Training) -> None:
     """Draw the curve, record the best agent, and say where everything is."""
     for path in (_curve(run, session), _map(run, session), _video(run, session)):
-        if path is not None:
+        # Where an evaluation is still to come, this step's row in W&B is not complete: it is not begun with a plot.
+        if path is not None and not session.is_unfinished:
             notify(callbacks, Callback.media, session.steps, path)
     for line in _summary(run, session):
         session.say(line)

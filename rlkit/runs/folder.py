@@ -222,8 +222,6 @@ class PlainLoader(yaml.SafeLoader):
 def _require_name(name: Any, shown: str) -> None:
     """Refuse a name of a run that no folder can have, or that leads out of the folder of runs, or of videos."""
     path = PurePath(str(name))
-    if any(len(part.encode(errors="surrogateescape")) > 255 for part in path.parts):
-        raise UsageError(f"{shown[:40]}… is longer than the 255 bytes that a folder's name may have; shorten it")
     if path.is_absolute() or ".." in path.parts:
         raise UsageError(f"{shown} leads out of the folder of runs; a name has no .. and no / at its beginning")
 

@@ -73,7 +73,7 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
     session: Training | None = None
     with ExitStack() as stack:
         if not resume:
-            stack.enter_context(removed_unless(lambda: session is not None and session.steps > 0, directory))
+            stack.enter_context(removed_unless(lambda: _has_learned(session), directory))
             write_folder(directory, training_values(config))
         stack.enter_context(locked(directory))
         stack.enter_context(traceback_kept(directory / "train.log"))
@@ -106,6 +106,11 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
         stopped[0] = session.stopped
         with nullcontext() if session.interrupted else interrupted_at_once():
             return _finished(config, session, callbacks)
+
+
+def _has_learned(session: Training | None) -> bool:
+    """Return whether a session is beyond its first step, in which mistakes in an agent's settings show."""
+    return session is not None and session.steps > session.num_envs
 
 
 @contextmanager

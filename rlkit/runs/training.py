@@ -97,6 +97,7 @@ class Training:
         self.interrupted = False
         self.stuck = False
         self._unfinished: int | None = None
+        self._begun = time.perf_counter(), 0
 
     def say(self, line: str) -> None:
         """Show a line to the user."""
@@ -112,6 +113,16 @@ class Training:
     def steps(self) -> int:
         """Agent decisions so far."""
         return self._stream.steps
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether an evaluation was interrupted, which a resumed run begins with."""
+        return self._unfinished is not None
+
+    @property
+    def num_envs(self) -> int:
+        """Environments side by side."""
+        return self._env.num_envs
 
     @property
     def resumes_at(self) -> int:
@@ -165,8 +176,8 @@ class Training:
 
     def _train(self, interrupted: Callable[[], str | None]) -> None:
         total = self._config.total_steps
-        started, before = time.perf_counter(), self.steps
-        first = before
+        first = before = self.steps
+        self._begun = time.perf_counter(), first
         if self._unfinished is None:
             self._say_if_over(total)
         else:
@@ -174,8 +185,6 @@ class Training:
             if not self.interrupted:
                 self._save(resumable=True)
         for _ in self._strides(0 if self.stopped else total):
-            if crossed(before, self.steps, self._config.log.every):
-                self._log(self.steps, time.perf_counter() - started, self.steps - first)
             self._take_stock(before, interrupted)
             before = self.steps
             if self.stopped is None and (reason := interrupted()) is not None:
@@ -191,6 +200,8 @@ class Training:
             self._unfinished = before
             return
         self._unfinished = None
+        if crossed(before, after, config.log.every):
+            self._log()
         if self._on_step:
             self._notify(self._on_step, Callback.step, after)
         self.stopped = self.stopped or self._enough()
@@ -287,10 +298,12 @@ class Training:
                     }
                 )
 
-    def _log(self, step: int, seconds: float, steps: int) -> None:
+    def _log(self) -> None:
         return_to(self._home)
-        pace = {f"{CLOCK}seconds": seconds, f"{CLOCK}steps_per_second": steps / max(seconds, 1e-9)}
-        self._notify(self._callbacks, Callback.metrics, step, {**self._averages.read(), **pace})
+        started, first = self._begun
+        seconds = time.perf_counter() - started
+        pace = {f"{CLOCK}seconds": seconds, f"{CLOCK}steps_per_second": (self.steps - first) / max(seconds, 1e-9)}
+        self._notify(self._callbacks, Callback.metrics, self.steps, {**self._averages.read(), **pace})
 
     def _evaluate(self, interrupted: Callable[[], str | None]) -> bool:
         """Evaluate, and return whether that was not interrupted."""

@@ -11,6 +11,7 @@ import pytest
 from rlkit.agents.ppo import PPO, PPOSettings
 from rlkit.cli.main import main
 from rlkit.config import plugins, settings, signature
+from rlkit.core.types import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +80,11 @@ def test_list_shows_a_folder(searched: str, tmp_path: Path, capsys: pytest.Captu
     assert "json_lines" not in capsys.readouterr().out
 
 
-def test_folders_that_do_not_exist_are_left_out(tmp_path: Path) -> None:
-    words = ["seed=1", f"hydra.searchpath=[file://{tmp_path}/nowhere, 'file://{tmp_path}',pkg://rlkit.conf]"]
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    words = ["seed=1", f"hydra.searchpath=['file://{tmp_path}',pkg://rlkit.conf]"]
     assert [origin.folder for origin in plugins.searched(words)] == [tmp_path, plugins.origins()[0].folder]
+    with pytest.raises(UsageError, match=r"^hydra\.searchpath: there is no folder .*nowhere'"):
+        plugins.searched([f"hydra.searchpath=['file://{tmp_path}',file://{tmp_path}/nowhere]"])
 
 
 def test_a_subclass_adds_settings_by_an_annotation() -> None:

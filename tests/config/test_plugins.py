@@ -94,7 +94,7 @@ def test_list_and_help_show_where_a_plugin_comes_from(sample_site: Path, tmp_pat
     env = with_sites(sample_site)
     lines = succeed("list", cwd=tmp_path, env=env).splitlines()
     assert any("my_maze" in line and "(my-games)" in line for line in lines)
-    assert "(my-games)" in succeed("train", "--help", cwd=tmp_path, env=env)
+    assert "(my-games)" in succeed("train", "env=my_maze", "--help", cwd=tmp_path, env=env)
     listed = json.loads(succeed("list", "agent", "output=json", cwd=tmp_path, env=env))["agent"]
     assert {"q_learning": "rlkit", "least_tried": "my-games"}.items() <= {
         e["name"]: e["origin"] for e in listed

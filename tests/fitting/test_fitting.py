@@ -448,7 +448,7 @@ class TestPredict:
             (["input=wide.npz"], "input=wide.npz has 5 columns, and the model takes 4"),
             (["input=wide.npz", "array=Y"], "array=Y is no array of wide.npz; there is: X"),
             (["input=scans"], "input=scans has images, but the model takes a table"),
-            (["input=flowers.csv", "out=scans"], "out=scans is a folder; name a file, e.g. out=scans/predictions.csv"),
+            (["input=flowers.csv", "out=scans"], "out=scans is a folder; name a file, e.g. out=scans/predicted.csv"),
         ],
     )
     def test_mistakes_get_one_line(self, words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

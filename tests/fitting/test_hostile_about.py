@@ -80,6 +80,6 @@ def test_a_match_looks_at_its_output_before_it_plays(
         ("file/x.csv", "cannot be written"),
         ("/proc/x", "cannot be written"),
     ):
-        assert main(["match", "random", "minimax", "env=tic_tac_toe", "games=2", f"out={out}"]) == 2
+        assert main(["match", "random", "perfect", "env=tic_tac_toe", "games=2", f"out={out}"]) == 2
         assert told in capsys.readouterr().err
     assert Path("file").read_text() == "kept"

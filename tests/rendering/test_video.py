@@ -363,7 +363,7 @@ def test_what_is_filmed_may_change_on_resume(first: str, then: str, tmp_path: Pa
         ("fps=-1", "fps is -1; it must be at least 1"),
         ("height=1", "height is 1; it must be at least 2"),
         ("max_steps=0", "max_steps is 0; it must be at least 1"),
-        ("threads=0", "threads is 0; it must be at least 1"),
+        ("threads=0", "threads is 0; it must be from 1 to 1024"),
         ("sample=true", "sample=true draws actions from a policy, which this agent does not have"),
     ],
 )

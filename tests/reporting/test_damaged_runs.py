@@ -75,7 +75,7 @@ def second(line: str) -> Callable[[Path], object]:
         (second("1e300,1,1,1,1,1,1,1,1,1,1,1,1,1"), "has a step that is no step"),
         (rows(lambda lines: [lines[0].replace("step", "pest"), *lines[1:]]), "has no column step"),
         (lambda path: path.write_bytes(b"step,x\n\xff\xfe,1\n"), "is no table of numbers"),
-        (lambda path: (path.unlink(), os.mkfifo(path)), "cannot be read: it is no regular file"),
+        (lambda path: (path.unlink(), os.mkfifo(path)), "is no file, but a pipe, a socket or a device; delete it"),
         (lambda path: (path.unlink(), path.mkdir()), "cannot be read: Is a directory"),
     ],
     ids=["text", "short", "nan", "negative", "huge", "no step", "bytes", "fifo", "folder"],
@@ -148,7 +148,7 @@ def test_metrics_that_are_a_pipe(runs: Path) -> None:
     for name in ("metrics.json", "versions.json"):
         (runs / "fit" / name).unlink()
         os.mkfifo(runs / "fit" / name)
-    assert "it is no regular file" in left_out(runs, "fit")
+    assert "is no file, but a pipe" in left_out(runs, "fit")
 
 
 @pytest.mark.parametrize("content", ["[1]", "[" * 100_000])

@@ -79,9 +79,14 @@ class TestBuild:
         with pytest.raises(UsageError, match=r"agent\.epsilon\.strat is not an option of Linear; did you mean start\?"):
             instantiate.build({"epsilon": {"_target_": "rlkit.core.schedules.Linear", "strat": 1.0}}, {}, "agent")
 
-    @pytest.mark.parametrize("target", ["no.such.module.X", "rlkit.algorithms.exploration.NoSuch", "Linear", ""])
+    @pytest.mark.parametrize("target", ["no.such.module.X", "rlkit.algorithms.exploration.NoSuch"])
     def test_a_target_that_cannot_be_imported_is_refused_with_its_path(self, target: str) -> None:
         with pytest.raises(UsageError, match=r"env\._target_ .* cannot be imported: .*; is its package installed\?"):
+            instantiate.build({"_target_": target}, {}, "env")
+
+    @pytest.mark.parametrize("target", ["Linear", ""])
+    def test_a_target_without_a_module_is_refused_with_its_path(self, target: str) -> None:
+        with pytest.raises(UsageError, match=rf"env\._target_ is '{target}'; it must name a class in its module"):
             instantiate.build({"_target_": target}, {}, "env")
 
 

@@ -117,10 +117,10 @@ def test_hooks_are_called_in_the_order_that_is_promised_and_then_a_checkpoint_is
     assert [call[1] for call in recorder.calls if call[0] == "step"] == list(range(1, 301))
     assert [call[1] for call in recorder.calls if call[0] == "metrics"] == [100, 200, 300]
     assert [call[1:] for call in recorder.calls if call[0] == "evaluation"] == [(200, False), (300, True)]
-    at = recorder.calls.index(("metrics", 200))
-    assert [call for call in recorder.calls[at - 1 : at + 4] if call[0] != "episode"][-4:] == [
-        ("metrics", 200),
+    at = recorder.calls.index(("evaluation", 200, False))
+    assert recorder.calls[at : at + 4] == [
         ("evaluation", 200, False),
+        ("metrics", 200),
         ("step", 200),
         ("checkpoint",),
     ]

@@ -104,7 +104,7 @@ class TestBeginning:
         for words, said in (
             (("name=../escaped",), "name=../escaped leads out of the folder of runs"),
             (("run_dir=file/run",), "cannot make the run folder file/run: not a directory; choose another"),
-            ((f"name={'x' * 300}",), "file name too long; choose another name= or run_dir="),
+            ((f"name={'x' * 300}",), "has a part of 300 bytes; a folder's name has at most 250"),
         ):
             assert main(["train", *WORDS, "total_steps=10", *words]) == 2
             [line] = capsys.readouterr().err.splitlines()

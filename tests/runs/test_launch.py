@@ -19,7 +19,7 @@ import rlkit
 from rlkit.cli.main import main
 from rlkit.core import checkpoint
 from rlkit.core.statistics import EvaluationEpisode
-from rlkit.core.types import UsageError
+from rlkit.core.types import RunError, UsageError
 from rlkit.runs.plots.curve import moving_average, window
 from rlkit.runs.run import Run
 
@@ -326,6 +326,6 @@ def test_a_mistake_that_shows_late_leaves_what_was_trained(monkeypatch: pytest.M
         raise UsageError("it cannot be")
 
     monkeypatch.setattr("rlkit.runs.evaluations.evaluate", evaluated)
-    with pytest.raises(UsageError, match=r"^it cannot be$"):
+    with pytest.raises(RunError, match=r"^the evaluation at step 400 failed: it cannot be; fix it, then resume"):
         small()
     assert Path("runs/q_learning_frozen_lake_s0/checkpoints/200").is_dir()

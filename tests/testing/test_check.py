@@ -23,7 +23,7 @@ def test_a_sound_environment_gets_a_line_for_each_rule(capsys: pytest.CaptureFix
     assert lines[:2] == ["env=frozen_lake", "  ok    gymnasium_check_env"], "Gymnasium is asked first"
     assert "  ok    same_seed_same_steps" in lines
     assert "  ok    actions_are_left_alone: actions are numbers" in lines
-    assert lines[-1] == "  18 rules, none broken"
+    assert lines[-1] == "  19 rules, none broken"
 
 
 def test_a_broken_environment_gives_status_1_and_the_rule(capsys: pytest.CaptureFixture[str]) -> None:
