@@ -83,9 +83,11 @@ def second(line: str) -> Callable[[Path], object]:
 def test_a_damaged_table(table: str, damage: Callable[[Path], object], told: str, runs: Path) -> None:
     path = runs / "run" / f"{table}.csv"
     name = path.read_text().splitlines()[0].split(",")[1]
-    if table == "timings" and "column" in told:
-        pytest.skip("a run without a step in its timings has a speed all the same")
     damage(path)
+    if table == "timings" and "column" in told:
+        # A run without a step in its timings has a speed all the same.
+        assert [run.directory for run in open_runs([runs / "run"])] == [runs / "run"]
+        return
     line = left_out(runs, "run")
     assert line.startswith(f"run/{table}.csv {told.replace('NAME', name)}")
 

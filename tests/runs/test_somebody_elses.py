@@ -196,7 +196,7 @@ def test_an_id_of_any_length_has_a_run() -> None:
 
 
 def test_a_name_that_no_folder_can_have_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"^name=n+… has a part of 300 bytes; a folder's name has at most 250"):
+    with pytest.raises(UsageError, match=r"^name=n+… has a part of 256 bytes; a folder's name has at most 250"):
         train("", f"name={'n' * 256}")
 
 
