@@ -73,7 +73,7 @@ class AlphaZero(PolicyActor):
     def __init__(
         self,
         *,
-        search_model: FromRun[Callable[[int], Model]],
+        search_model: FromRun[Callable[[int | None], Model]],
         network: PolicyValue,
         settings: AlphaZeroSettings,
         num_envs: FromRun[int],

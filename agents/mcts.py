@@ -44,7 +44,7 @@ class MCTS(PolicyActor, NonLearning):
         player: the search, with its settings.
     """
 
-    def __init__(self, *, search_model: FromRun[Callable[[int], Model]], settings: MCTSSettings):
+    def __init__(self, *, search_model: FromRun[Callable[[int | None], Model]], settings: MCTSSettings):
         """Make the model and its search.
 
         Args:

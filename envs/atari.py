@@ -109,7 +109,7 @@ def make(
 
     env: gymnasium.Env[Any, Any] = AtariGame(rom, grey_by=grey_by, pool=pool, render_mode=render_mode, **common)
     env = preprocess.Crop(env, *crop) if crop else env
-    env = preprocess.FrameStack(preprocess.Resize(env, size, interpolation), stack)
+    env = preprocess.FrameStack(preprocess.Resize(env, size, interpolation), stack)  # type: ignore[arg-type]  # checked
     # Outside of the stack, so that a lost life does not empty it: the next observation is where the game goes on.
     env = preprocess.LifeLoss(env) if life_loss else env
     return preprocess.ClipReward(env, -1.0, 1.0) if reward_clip else env
