@@ -23,6 +23,10 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {**{name: value for name, value in os.environ.items() if name not in dropped}, **more}
 
 
+draws = True
+"""Whether commands rasterize their figures; `conftest.py` sets it for each test."""
+
+
 class Command:
     """A command under way, forked from `warm.py`; has what is used of `subprocess.Popen`."""
 
@@ -37,7 +41,7 @@ class Command:
         self._answers = self._socket.makefile("rw")
         streams = dict(zip(("stdout", "stderr"), map(str, self._files), strict=True))
         more = {"PYTHONPATH": pythonpath} if pythonpath else {}
-        request = {"words": words, "cwd": str(cwd), "environment": clean_environment(**more), **streams}
+        request = {"words": words, "cwd": str(cwd), "environment": clean_environment(**more), "draws": draws, **streams}
         self._answers.write(json.dumps(request) + "\n")
         self._answers.flush()
         self.pid = int(self._answers.readline())

@@ -1,13 +1,13 @@
-import base64
 import os
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import settings
 
 # Before torch is imported: several of its threads beside other busy processes are slower than one, tenfold.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import commands
+import figures
 
 # No deadlines, because no test may depend on the clock; the same examples every time, because CI must not be a lottery.
 settings.register_profile("rlkit", deadline=None, derandomize=True)
@@ -16,20 +16,14 @@ settings.load_profile("rlkit")
 # A package of its own, whose tests run where it is installed: test_plugins.py does that.
 collect_ignore = ["plugin_sample"]
 
-PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
-"""A PNG of one pixel."""
-
 
 @pytest.fixture(autouse=True)
 def _figures_of_one_pixel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let matplotlib rasterize in tests marked `draws` alone: it takes longer than most short runs."""
-    if request.node.get_closest_marker("draws") is None:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-        def write(canvas: FigureCanvasAgg, path: Path, **options: Any) -> None:
-            path.write_bytes(PIXEL)
-
-        monkeypatch.setattr(FigureCanvasAgg, "print_png", write)
+    """Let matplotlib rasterize in tests marked `draws` alone, and in the commands that they run."""
+    draws = request.node.get_closest_marker("draws") is not None
+    monkeypatch.setattr(commands, "draws", draws)
+    if not draws:
+        figures.let_be_one_pixel(monkeypatch.setattr)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,6 +18,8 @@ from commands import Command, clean_environment
 
 from rlkit.cli.main import VERBS
 
+pytestmark = pytest.mark.draws
+
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BENCHMARKS = [ROOT / "tests/benchmarks/README.md", ROOT / "docs/results.md"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from rlkit.core.types import RunError, UsageError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def read_bytes(path: Path, *, pipes: bool = False) -> bytes:
@@ -83,6 +86,29 @@ def writing(path: Path, key: str = "") -> Iterator[IO[str]]:
                 beside.unlink(missing_ok=True)
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file in one step, so that a kill leaves the old one or the new one.
+
+    Raises:
+        RunError: it cannot be written, or the disk is full.
+    """
+    temporary = path.with_suffix(".tmp")
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise RunError(not_written(path, error)) from error
+
+
+def not_written(path: Path, error: OSError) -> str:
+    """Return a line that says which file of a run could not be written, why, and what to do."""
+    full = error.errno in FULL
+    remedy = "free space there" if full else "make its folder writable, or choose another run_dir="
+    return f"cannot write {path}: {(error.strerror or str(error)).lower()}; {remedy}"
+
+
 def _is_replaceable(path: Path) -> bool:
     """Return whether another file can take its place: not so for /dev/stdout, or a pipe."""
     return path.is_file() or not path.exists()
@@ -98,7 +124,7 @@ def _explained(path: Path, key: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
         if not key:
-            raise RunError(f"{path} cannot be written: {reason}; free space, or fix the folder") from error
+            raise RunError(not_written(path, error)) from error
+        reason = error.strerror or str(error)
         raise UsageError(f"{key}={path} cannot be written: {reason}; choose another {key}=") from error

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rlkit.core.files import not_written
 from rlkit.core.types import Array, RunError, UsageError
-from rlkit.core.writing import not_written
 from rlkit.rendering.frames import captioned, check_frame, scaled, tiled
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from gymnasium.vector import VectorEnv
 from rlkit.config.schemas import Video
 from rlkit.core.callback import Callback
 from rlkit.core.checkpoint import CheckpointError
+from rlkit.core.files import not_written
 from rlkit.core.types import RunError, UsageError
-from rlkit.core.writing import not_written
 from rlkit.rendering.render_wrapper import FRAMES, Format
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, notify

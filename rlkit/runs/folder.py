@@ -138,7 +138,7 @@ def _log(directory: Path) -> IO[str]:
     try:
         return path.open("a")
     except OSError as error:
-        from rlkit.core.writing import not_written
+        from rlkit.core.files import not_written
 
         raise UsageError(not_written(path, error)) from error
 
@@ -169,7 +169,7 @@ def write_folder(directory: Path, values: Mapping[str, Any]) -> None:
     Raises:
         RunError: the folder cannot be written, or the disk is full.
     """
-    from rlkit.core.writing import write_whole
+    from rlkit.core.files import write_whole
     from rlkit.runs import origin
 
     if not origin.is_whole(directory):

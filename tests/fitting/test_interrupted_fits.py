@@ -79,7 +79,7 @@ def test_predictions_that_cannot_be_written_cost_a_line_and_no_model(
     monkeypatch.setattr(Path, "replace", full)
     assert main(["fit", *TREE, "name=x", "plots=false"]) == 0
     out, err = capfd.readouterr()
-    told = f"no predictions: runs/x/predictions.csv cannot be written: {error.strerror}; free space, or fix the folder"
+    told = f"no predictions: cannot write runs/x/predictions.csv: {str(error.strerror).lower()}; free space there"
     assert told in out
     assert "out=" not in out + err
     assert rlkit.load("runs/x").predict(np.ones((1, 4))).shape == (1,)  # type: ignore[union-attr]

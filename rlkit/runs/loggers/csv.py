@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rlkit.core.callback import CLOCK, Callback, RunInfo
+from rlkit.core.files import not_written, write_whole
 from rlkit.core.statistics import Episode, EvaluationResult
 from rlkit.core.types import Metrics, RunError, State
-from rlkit.core.writing import not_written, write_whole
 
 EPISODES = ("step", "env", "return/raw", "return/learner", "length", "truncated_by_checkpoint")
 EVALUATIONS = ("step", "episode", "return/raw", "length", "final")
