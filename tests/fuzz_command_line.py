@@ -73,7 +73,11 @@ class TooLong(BaseException):
 def answer(line: Line, seconds: float) -> Answer:
     """Run a command line in this process, for at most `seconds` of its processor's time."""
 
+    late = False
+
     def stop(number: int, frame: Any) -> None:
+        nonlocal late
+        late = True
         raise TooLong
 
     out = io.StringIO()
@@ -90,6 +94,8 @@ def answer(line: Line, seconds: float) -> Answer:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
+    if late:  # Compiled code may make another exception of the one that ended it.
+        status = None
     return Answer(line.words, status, out.getvalue(), line.nonsense)
 
 

@@ -53,11 +53,11 @@ def test_what_is_executed_is_counted_once_from_the_beginning_to_the_end() -> Non
     assert modules == ["rlkit.algorithms.tabular.traces", "rlkit.core.loop"]
 
 
-def test_a_step_of_dqn_with_its_gradient_step_is_42_functions_in_12_modules() -> None:
+def test_a_step_of_dqn_with_its_gradient_step_is_45_functions_in_12_modules() -> None:
     functions, modules = script().dqn().counted()
     names = {function.name for function in functions}
     assert {"DQN.act", "DQN.observe", "DQN._gradient_step", "UniformReplay.sample", "Expected.loss"} <= names
-    assert len(functions) <= 42
+    assert len(functions) <= 45
     assert len(modules) <= 12
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import repeat
+from math import isnan
 
 import numpy as np
 
@@ -24,6 +26,8 @@ def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = Non
     Raises:
         RunError: there is no best one, as a value is not a number.
     """
+    if q.size <= FEW:
+        return _greedy_of_few(q, rng, legal_actions)
     if legal_actions is not None:
         q = np.where(legal_actions, q, -np.inf)
     best = q == q.max(axis=1, keepdims=True)
@@ -35,6 +39,32 @@ def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = Non
     if np.count_nonzero(best) > len(q):
         return np.asarray((rng.random(q.shape) * best).argmax(axis=1))
     return np.asarray(best.argmax(axis=1))
+
+
+FEW = 64
+"""Up to so many action values, Python's own numbers are faster than NumPy's."""
+
+
+def _greedy_of_few(q: Array, rng: np.random.Generator, legal_actions: Array | None) -> Array:
+    """Return what `greedy` does, by the same draws."""
+    masks = repeat(None) if legal_actions is None else legal_actions.tolist()
+    best = list(map(_best, q.tolist(), masks))
+    if max(map(len, best), default=1) == 1:
+        return np.array(best, np.int64).reshape(-1)
+    drawn = rng.random(q.shape).tolist()
+    return np.array([max(actions, key=row.__getitem__) for actions, row in zip(best, drawn, strict=True)])
+
+
+def _best(row: list[float], mask: list[bool] | None) -> list[int]:
+    """Return the actions of the largest value in a row [A], among those in `mask` [A]."""
+    legal = range(len(row)) if mask is None else [action for action, is_legal in enumerate(mask) if is_legal]
+    values = row if mask is None else [row[action] for action in legal]
+    if not values or (isnan(sum(values)) and any(map(isnan, values))):
+        raise no_number()
+    top = max(values)
+    if mask is None and row.count(top) == 1:
+        return [row.index(top)]
+    return [action for action in legal if row[action] == top]
 
 
 def no_number() -> RunError:
@@ -54,14 +84,12 @@ def epsilon_greedy(q: Array, epsilon: float, rng: np.random.Generator, legal_act
     action = greedy(q, rng, legal_actions)
     if epsilon <= 0:
         return action
-    exploring = np.flatnonzero(rng.random(len(q)) < epsilon)
-    if exploring.size:
-        if legal_actions is None:
-            action[exploring] = rng.integers(q.shape[1], size=exploring.size)
-        else:
-            action[exploring] = uniform(q.shape[1], exploring.size, rng, legal_actions[exploring])
+    drawn = rng.random(len(q))
+    if min(drawn.tolist(), default=1.0) >= epsilon:
+        return action
+    exploring = np.flatnonzero(drawn < epsilon)
+    if legal_actions is None:
+        action[exploring] = rng.integers(q.shape[1], size=exploring.size)
+    else:
+        action[exploring] = uniform(q.shape[1], exploring.size, rng, legal_actions[exploring])
     return action
-
-
-def _rows(masks: Array | None, rows: Array) -> Array | None:
-    return None if masks is None else masks[rows]

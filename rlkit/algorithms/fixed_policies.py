@@ -18,6 +18,7 @@ class Uniform:
     def __init__(self, action_space: FromRun[Any]):
         """Draw from `action_space`, which may be any Gymnasium space."""
         self._space = action_space
+        self._choices = int(action_space.n) if isinstance(action_space, spaces.Discrete) else None
 
     def initial_memory(self, n: int) -> Memory:
         """Return an empty memory for `n` environments."""
@@ -28,8 +29,8 @@ class Uniform:
     ) -> tuple[Tree, Memory]:
         """Return a random action [N] or [N, ...] for each environment."""
         n = len(timestep.valid)
-        if isinstance(self._space, spaces.Discrete):
-            return uniform(int(self._space.n), n, rng, timestep.legal_actions), memory
+        if self._choices is not None:
+            return uniform(self._choices, n, rng, timestep.legal_actions), memory
         rows = [None] * n if timestep.legal_actions is None else list(timestep.legal_actions)
         return tree.stack([random_action(self._space, rng, row) for row in rows]), memory
 

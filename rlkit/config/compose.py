@@ -339,7 +339,10 @@ def _check_keys(config: DictConfig, schema: type[Any], path: str = "") -> None:
         if key not in present:
             raise UsageError(f"{path}{key} cannot be deleted: rlkit needs a value for it")
         if isinstance(kind, type) and is_dataclass(kind):
-            _check_keys(config[key], kind, f"{path}{key}.")
+            settings = config[key]  # an interpolation may be of anything
+            if not isinstance(settings, DictConfig):
+                raise UsageError(f"{path}{key} is {settings}; it must be settings: {', '.join(get_type_hints(kind))}")
+            _check_keys(settings, kind, f"{path}{key}.")
 
 
 @contextmanager

@@ -81,10 +81,10 @@ def names(
         UsageError: one is marked or asked for that the run does not know, or that is not a parameter.
     """
     _check_asked(node, target, path)
-    wanted = _wanted(node, target, given, known)
+    wanted = _wanted(node, path, target, given, known)
     for name in wanted:
         if name not in known:
-            reason = "its YAML asks for it by _from_run_" if name in _asked(node) else "its annotation is FromRun"
+            reason = "its YAML asks for it by _from_run_" if name in _asked(node, path) else "its annotation is FromRun"
             what = f"which knows {', '.join(sorted(known))}" if known else "which knows nothing here"
             raise UsageError(
                 f"{path}.{name} of {signature.name_of(target)} cannot come from the run ({reason}), {what}; rename it, "
@@ -117,7 +117,7 @@ def _of_node(node: Mapping[str, Any], path: str, known: Collection[str], unread:
     target = node["_target_"]
     for name in target.values() if isinstance(target, dict) else [target]:
         try:
-            yield from _wanted(node, locate(str(name), path), arguments_of(node), known)
+            yield from _wanted(node, path, locate(str(name), path), arguments_of(node), known)
         except UsageError as error:
             unread[path] = str(error)
 
@@ -133,24 +133,26 @@ def _nodes(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _wanted(
-    node: Mapping[str, Any], target: Callable[..., Any], given: Collection[str], known: Collection[str]
+    node: Mapping[str, Any], path: str, target: Callable[..., Any], given: Collection[str], known: Collection[str]
 ) -> list[str]:
     if node.get("_partial_", False):
         return []
-    asked = [name for name in _asked(node) if name not in given]
+    asked = [name for name in _asked(node, path) if name not in given]
     awaited = [name for name, takes in AWAITED.items() if name in known and name not in given and takes(target)]
     return list(dict.fromkeys([*asked, *signature.from_run(target, given), *awaited]))
 
 
-def _asked(node: Mapping[str, Any]) -> list[str]:
-    names: list[str] = node.get("_from_run_") or []
+def _asked(node: Mapping[str, Any], path: str) -> list[str]:
+    names = node.get("_from_run_")
+    if names is None:
+        return []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UsageError(f"{path}._from_run_ is {names!r}; it must be a list of parameters, e.g. [device]")
     return names
 
 
 def _check_asked(node: Mapping[str, Any], target: Callable[..., Any], path: str) -> None:
-    asked = _asked(node)
-    if not isinstance(asked, list) or not all(isinstance(name, str) for name in asked):
-        raise UsageError(f"{path}._from_run_ is {asked!r}; it must be a list of parameters, e.g. [device]")
+    asked = _asked(node, path)
     wanted = signature.parameters(target) if asked else {}
     for name in asked if wanted else ():
         if name not in wanted:

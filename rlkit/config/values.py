@@ -12,6 +12,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
+import numpy as np
+
 from rlkit.config.annotations import MARK, UNKNOWN, Namespace, evaluated
 from rlkit.core.ranges import FINITE, Range, shown
 from rlkit.core.types import UsageError
@@ -21,6 +23,8 @@ SCALARS: Mapping[type, tuple[tuple[type, ...], str]] = {
     float: ((int, float), "a number"),
     bool: ((bool,), "true or false"),
     str: ((str,), "text"),
+    np.integer: ((int,), "a whole number"),
+    np.floating: ((int, float), "a number"),
 }
 
 ENDS = {0: "at step 0", sys.maxsize: "in the end"}

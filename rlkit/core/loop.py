@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import isfinite
 from typing import Any, TypeVar
 
 import numpy as np
 
 from rlkit.core import tree
 from rlkit.core.alike import require_alike
+from rlkit.core.statistics import count, finite_rewards
 from rlkit.core.types import (
     Actor,
     Agent,
@@ -83,8 +83,9 @@ class Interaction(Iterator[Transition]):
 
     def __next__(self) -> Transition:
         """Let the agent act once in every environment."""
-        self.send()
-        return self.recv()
+        now = self.begin() if self._timestep is None else self._timestep
+        action, memory = self._agent.act(now, self._memory, explore=self._explore, rng=self.rng)
+        return self._transition(now, action, memory, self.ask(self._env.step, action))
 
     def begin(self) -> TimeStep:
         """Return the time step to act on; environments are reset if they have not been yet."""
@@ -106,18 +107,37 @@ class Interaction(Iterator[Transition]):
         """Wait for the step that `send` started."""
         assert self._timestep is not None
         assert self._sent is not None
-        now, (action, memory) = self._timestep, self._sent
-        after = self.ask(lambda _: self._env.recv(), None)
-        before, self.steps = self.steps, self.steps + int(np.count_nonzero(after.valid))
-        self.at_truncation = crossed(before, self.steps, self._truncate_every)
-        if self.at_truncation:
-            after = self._truncate(after)
-        fresh = after.last | ~after.valid
-        self._memory = tree.where(fresh, self._initial, memory) if fresh.any() else memory
-        self._timestep, self._sent = after, None
-        return _transition(now, action, memory, after)
+        action, memory = self._sent
+        self._sent = None
+        return self._transition(self._timestep, action, memory, self.ask(self._env.recv))
 
-    def ask(self, method: Callable[[Any], T], argument: Any) -> T:
+    def _transition(self, now: TimeStep, action: Tree, memory: Memory, after: TimeStep) -> Transition:
+        """Count the step from `now` to `after`, and return it."""
+        before, valid = self.steps, count(after.valid)
+        self.steps = before + valid
+        if self._truncate_every:
+            self.at_truncation = crossed(before, self.steps, self._truncate_every)
+            after = self._truncate(after) if self.at_truncation else after
+        self._timestep = after
+        self._memory = memory
+        if memory is not self._initial and (valid < len(after.valid) or count(after.last)):
+            self._memory = tree.where(after.last | ~after.valid, self._initial, memory)
+        # Positions are faster than names, and this is done at every step.
+        return Transition(
+            now.observation,
+            action,
+            after.reward,
+            after.discount,
+            after.next_observation,
+            after.last,
+            after.valid,
+            now.legal_actions,
+            after.next_legal_actions,
+            after.info,
+            memory,
+        )
+
+    def ask(self, method: Callable[..., T], *arguments: Any) -> T:
         """Call a method of the environments, whose code may be a user's and can raise anything, or leave the process.
 
         Raises:
@@ -127,7 +147,7 @@ class Interaction(Iterator[Transition]):
         """
         cause: BaseException
         try:
-            return method(argument)
+            return method(*arguments)
         except WorkerError as error:
             cause, what = error, str(error)
         except (RunError, Interrupted, KeyboardInterrupt):
@@ -268,11 +288,13 @@ def train(
         RunError: a reward is not finite, unless `on_odd_reward` allows that.
     """
     while stream.steps < total_steps:
-        stream.send()
-        metrics = agent.update() if overlap else None
-        transition = stream.recv()
-        # NaN and infinity stay in the product, also where one of the two hides them.
-        if not isfinite(transition.reward.dot(transition.info.raw_reward)):
+        if overlap:
+            stream.send()
+            metrics = agent.update()
+            transition = stream.recv()
+        else:
+            transition = next(stream)
+        if not finite_rewards(transition):
             _look_at_rewards(transition, stream.steps, on_odd_reward)
         agent.observe(transition)
         yield transition, metrics if overlap else agent.update()
@@ -286,19 +308,3 @@ def timestep_state(timestep: TimeStep) -> State:
 def timestep_from_state(state: State) -> TimeStep:
     """Return the time step of a state from `timestep_state`."""
     return TimeStep(**{**state, "info": StepInfo(**state["info"])})
-
-
-def _transition(now: TimeStep, action: Tree, memory: Memory, after: TimeStep) -> Transition:
-    return Transition(
-        observation=now.observation,
-        action=action,
-        reward=after.reward,
-        discount=after.discount,
-        next_observation=after.next_observation,
-        last=after.last,
-        valid=after.valid,
-        legal_actions=now.legal_actions,
-        next_legal_actions=after.next_legal_actions,
-        info=after.info,
-        memory=memory,
-    )

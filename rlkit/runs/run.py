@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import gymnasium
 import numpy as np
+from gymnasium.vector import VectorEnv
 
 from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.trust import packages, require_trusted
@@ -32,6 +34,9 @@ from rlkit.runs.folder import training_config, training_name, training_values
 from rlkit.runs.origin import identity
 from rlkit.runs.record_video import record
 from rlkit.runs.videos import claim_videos, videos_of
+
+if TYPE_CHECKING:
+    from rlkit.runs.policy import DeployedPolicy
 
 BUILT = ("env", "preprocess", "data", "agent", "network")
 """Nodes that are built to let an agent act."""
@@ -251,6 +256,43 @@ class Run:
         returns = np.array([episode.return_raw for episode in played])
         lengths = np.array([episode.length for episode in played])
         return {"episodes": episodes, "return/raw": _spread(returns), "length": _spread(lengths)}
+
+    def policy(
+        self,
+        *,
+        checkpoint: str | int = "best",
+        seed: int = 0,
+        epsilon: float | None = None,
+        sample: bool | None = None,
+        device: str | None = None,
+    ) -> DeployedPolicy:
+        """Return what the agent does, for a loop of one's own: ``action = run.policy()(observation)``.
+
+        Args:
+            checkpoint: as in `load_agent`.
+            seed: of what the agent draws.
+            epsilon: share of random actions; None: as in training's evaluations.
+            sample: the others are drawn from the policy, not the likeliest; None: as in training's evaluations.
+            device: as in `load_agent`.
+        """
+        from rlkit.runs.policy import DeployedPolicy, OneOfMany
+
+        settings, environment = self.config.eval, self.config.environment.for_evaluation()
+        real = self.make_env()
+        return DeployedPolicy(
+            self.load_agent(checkpoint, device),
+            OneOfMany(real) if isinstance(real, VectorEnv) else real,
+            build.wrapping(environment.preprocess),
+            action_mask=environment.action_mask,
+            rng=Seeds(seed).generator("policy"),
+            epsilon=settings.epsilon if epsilon is None else epsilon,
+            sample=settings.sample if sample is None else sample,
+        )
+
+    def make_env(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]:
+        """Return a new environment of the run, without the wrappers of `preprocess`: what `policy` plays in."""
+        environment = self.config.environment.for_evaluation().in_process()
+        return build.make_single(replace(environment, preprocess=[]), render_mode=render_mode)
 
     def play(
         self,

@@ -184,9 +184,13 @@ class Training:
             self._take_stock(self._unfinished, interrupted)
             if not self.interrupted:
                 self._save(resumable=True)
+        due = self._next_due()
         for _ in self._strides(0 if self.stopped else total):
-            self._take_stock(before, interrupted)
-            before = self.steps
+            if self._stream.steps >= due or self.stopped is not None or self._enough() is not None:
+                self._take_stock(before, interrupted)
+                before, due = self.steps, self._next_due()
+            elif self._on_step:
+                self._notify(self._on_step, Callback.step, self.steps)
             if self.stopped is None and (reason := interrupted()) is not None:
                 self._interrupt(reason)
             if self.stopped is not None:
@@ -282,7 +286,8 @@ class Training:
         if metrics is not None:
             require_finite(metrics, self.steps)
             self._averages.add(metrics)
-        self._count(self._tracker.step(transition, self.steps))
+        if episodes := self._tracker.step(transition, self.steps):
+            self._count(episodes)
 
     def _count(self, episodes: Iterable[Episode]) -> None:
         for episode in episodes:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isnan
 from operator import index
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from numpy import vdot
 
 from rlkit.core import tree
 from rlkit.core.spaces import COMPOSED_SPACES, space_tree
-from rlkit.core.types import EnvironmentFaultError, Tree
+from rlkit.core.types import Array, EnvironmentFaultError, Tree
 from rlkit.vector import contract
 
 WHERE = "the environment"
@@ -62,10 +62,7 @@ def _flag(name: str, value: Any) -> bool:
 
 
 def putter(space: Any) -> Put:
-    """Return what writes observations of `space`, or raises an `EnvironmentFaultError` where arrays cannot hold one.
-
-    Only the numbers in arrays are not looked at; see `Numbers`.
-    """
+    """Return what writes observations of `space`, or raises an `EnvironmentFaultError` where arrays cannot hold one."""
     if isinstance(space, COMPOSED_SPACES):
         return _tree_putter(space)
     return _state_putter(space) if isinstance(space, spaces.Discrete) else _array_putter(space)
@@ -98,32 +95,33 @@ def _state_putter(space: Any) -> Put:
 
 
 def _array_putter(space: Any) -> Put:
-    shape, known = space.shape, {space.dtype}
+    shape, own, known = space.shape, space.dtype, set()
+    holds_nan = _nan_test(space)
 
     def put(room: Any, i: int, value: Any) -> None:
-        dtype = getattr(value, "dtype", None)
-        if dtype not in known or value.shape != shape:
+        try:
+            dtype = value.dtype
+        except AttributeError:
+            dtype = None
+        if (dtype is not own and dtype not in known) or value.shape != shape:
             require(contract.lossy_observation(value, space, WHERE))
             if isinstance(dtype, np.dtype):
                 known.add(dtype)
         room[i] = value
+        if holds_nan is not None and holds_nan(room[i]):
+            require(contract.lossy_observation(value, space, WHERE))
 
     return put
 
 
 class Numbers:
-    """Looks for NaN in observations [N, ...] that are floats, and for rows of another shape.
-
-    Attributes:
-        any: there are floats to look at.
-    """
+    """Looks for NaN in the observations [N, ...] of a vector environment, and for rows of another shape."""
 
     def __init__(self, space: Any, n: int):
         """Look at those of `n` environments of `space`."""
         self._space, self._n = space, n
-        zeros = [_zeros(part, n) for part in tree.leaves(space_tree(space))]
-        self._zeros = [(i, own) for i, own in enumerate(zeros) if own is not None]
-        self.any = bool(self._zeros)
+        parts = [(i, part, _nan_test(part, n)) for i, part in enumerate(tree.leaves(space_tree(space)))]
+        self._tests = [(i, (n, *part.shape), test) for i, part, test in parts if test is not None]
 
     def __call__(self, observation: Tree) -> None:
         """Look at observations.
@@ -131,10 +129,9 @@ class Numbers:
         Raises:
             EnvironmentFaultError: one is NaN, or not of the shape that its space has.
         """
-        parts = [observation] if type(observation) is np.ndarray else tree.leaves(observation)
-        for i, zeros in self._zeros:
-            # The product is NaN where one of the numbers is NaN or infinite: the fastest way to see that.
-            if parts[i].shape != zeros.shape or vdot(parts[i], zeros) != 0:
+        parts = (observation,) if type(observation) is np.ndarray else tree.leaves(observation)
+        for i, shape, holds_nan in self._tests:
+            if parts[i].shape != shape or holds_nan(parts[i]):
                 self._look_closely(observation)
 
     def _look_closely(self, observation: Tree) -> None:
@@ -143,7 +140,17 @@ class Numbers:
             require(contract.lossy_observation(tree.take(observation, i), self._space, WHERE))
 
 
-def _zeros(part: Any, n: int) -> Any:
-    """Return zeros in place of `n` values of a space, or None where none of them can be NaN."""
-    floats = isinstance(part, spaces.Box) and np.issubdtype(part.dtype, np.floating)
-    return np.zeros((n, *part.shape), part.dtype) if floats and 0 not in part.shape else None
+FEW = 64
+"""Up to so many numbers, Python adds them up faster than NumPy."""
+
+
+def _nan_test(space: Any, *axes: int) -> Callable[[Array], bool] | None:
+    """Return what is true of arrays [*axes, ...] of a space that may hold NaN; None where none of them can."""
+    if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating) or 0 in space.shape:
+        return None
+    zeros = np.zeros((*axes, *space.shape), space.dtype).ravel()
+    if zeros.size <= FEW:
+        one_axis = len(axes) + len(space.shape) == 1
+        return (lambda row: isnan(sum(row.tolist()))) if one_axis else lambda array: isnan(sum(array.ravel().tolist()))
+    # The product is NaN, which is true, where one of the numbers is NaN or infinite.
+    return lambda array: bool(array.ravel().dot(zeros))

@@ -10,7 +10,7 @@ import copy
 import operator
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -18,7 +18,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from rlkit.core import tree
-from rlkit.core.spaces import COMPOSED_SPACES, empty
+from rlkit.core.spaces import COMPOSED_SPACES, rooms
 from rlkit.core.types import Array, RunError, State, StepInfo, TimeStep, Tree, UsageError
 from rlkit.vector import snapshot
 from rlkit.vector.action_masks import Masks
@@ -51,6 +51,22 @@ def first_timestep(observation: Tree, legal_actions: Array | None, state: States
     )
 
 
+class Usual(NamedTuple):
+    """Arrays [N] that cannot be written to, shared by all time steps in which nothing ends."""
+
+    no: Array  # bool
+    yes: Array  # bool
+    ones: Array  # float32
+
+
+def usual(n: int) -> Usual:
+    """Return the shared arrays of `n` environments."""
+    arrays = Usual(np.zeros(n, bool), np.ones(n, bool), np.ones(n, np.float32))
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays
+
+
 class SerialEnvironment:
     """N environments stepped one after the other in this process, and reset in the step that ends an episode.
 
@@ -78,9 +94,9 @@ class SerialEnvironment:
         self._masks = Masks(self.action_space, self.envs[0].metadata, action_mask=action_mask)
         self.frame_stack = self.envs[0].frame_stack
         self._sent: Tree | None = None
-        self._room, self._put = partial(empty, self.observation_space, self.num_envs), putter(self.observation_space)
-        self._look_at = Numbers(self.observation_space, self.num_envs)
-        self._actions_of = _single_actions(self.action_space)
+        self._room, self._put = rooms(self.observation_space, self.num_envs), putter(self.observation_space)
+        self._actions_of = single_actions(self.action_space)
+        self._usual = usual(self.num_envs)
 
     def reset(self, seeds: list[int]) -> TimeStep:
         """Start a new episode in every environment."""
@@ -91,7 +107,6 @@ class SerialEnvironment:
             shown, info = env.reset(seed=seed)
             self._put(observation, i, shown)
             infos.append(info)
-        self._look_at(observation)
         return first_timestep(observation, self._masks.of_each(infos), self.states)
 
     def restart(self, seeds: list[int]) -> TimeStep:
@@ -112,40 +127,53 @@ class SerialEnvironment:
 
     def step(self, action: Tree) -> TimeStep:
         """Step every environment; those that end are reset at once."""
-        n, put = self.num_envs, self._put
+        put = self._put
         observation = reached = self._room()
-        rewards: list[Any] = [0.0] * n
-        terminations, lasts = [False] * n, [False] * n
-        infos: list[dict[str, Any]] = [{}] * n
+        rewards: list[Any] = []
+        terminations: list[bool] = []
+        lasts: list[bool] = []
+        infos: list[dict[str, Any]] = []
         fresh = infos
-        actions = self._actions_of(action)
-        for i, env in enumerate(self.envs):
-            shown, rewards[i], terminations[i], truncated, infos[i] = of_step(env.env.step(actions[i]))
+        for i, single in enumerate(self._actions_of(action)):
+            env = self.envs[i]
+            shown, reward, terminated, truncated, info = of_step(env.env.step(single))
             put(reached, i, shown)
-            lasts[i] = terminations[i] or truncated
-            if lasts[i]:
-                if observation is reached:
-                    observation, fresh = tree.copy(reached), list(infos)
-                shown, fresh[i] = env.begin()
-                put(observation, i, shown)
-            elif observation is not reached:
-                put(observation, i, shown)
-                fresh[i] = infos[i]
-        if self._look_at.any:
-            self._look_at(reached)
+            rewards.append(reward)
+            terminations.append(terminated)
+            lasts.append(terminated or truncated)
+            infos.append(info)
+            if lasts[i] and observation is reached:
+                observation, fresh = tree.copy(reached), infos[:-1]
             if observation is not reached:
-                self._look_at(observation)
-        return timestep(
-            observation,
-            _numbers(rewards),
-            [0.0 if over else info.get("rlkit/discount", 1.0) for over, info in zip(terminations, infos, strict=True)],
-            np.array(lasts, bool),
-            reached,
-            raw_reward=[info.get("rlkit/raw_reward", reward) for info, reward in zip(infos, rewards, strict=True)],
-            game_over=[info.get("rlkit/game_over", last) for info, last in zip(infos, lasts, strict=True)],
-            legal_actions=self._masks.of_each(fresh),
-            next_legal_actions=self._masks.of_each(infos),
-            state=self.states,
+                shown, info = env.begin() if lasts[i] else (shown, info)
+                put(observation, i, shown)
+                fresh.append(info)
+        return self._timestep(observation, reached, rewards, terminations, lasts, infos, fresh)
+
+    def _timestep(
+        self,
+        observation: Tree,
+        reached: Tree,
+        rewards: list[Any],
+        terminations: list[bool],
+        lasts: list[bool],
+        infos: list[dict[str, Any]],
+        fresh: list[dict[str, Any]],
+    ) -> TimeStep:
+        no, yes, discount = self._usual
+        raw = _numbers(rewards)
+        if observation is reached:
+            last = no
+        else:
+            last, discount = np.array(lasts), 1 - np.array(terminations, np.float32)
+        facts = StepInfo(raw, last, no)
+        if any(infos) and not all(map(FACTS.isdisjoint, infos)):
+            discount, facts = _facts(infos, discount, facts)
+        legal = fresh_legal = self._masks.of_each(infos) if self._masks.wanted else None
+        if fresh is not infos:
+            fresh_legal = self._masks.of_each(fresh)
+        return TimeStep(
+            observation, raw.astype(np.float32), discount, last, reached, yes, fresh_legal, legal, self.states, facts
         )
 
     def states(self, model: Any) -> Array:
@@ -389,24 +417,49 @@ def timestep(
     )
 
 
+FACTS = frozenset({"rlkit/raw_reward", "rlkit/game_over", "rlkit/discount"})
+"""What an info may say of a step."""
+
+
+def _facts(infos: Sequence[dict[str, Any]], discount: Array, usual: StepInfo) -> tuple[Array, StepInfo]:
+    """Return the discounts [N] float32 and facts of a step by the infos of N environments.
+
+    Args:
+        infos: what they do not say is as in the other arguments.
+        discount: [N] float32, 0 where an episode terminated.
+        usual: facts of the step.
+    """
+    own, raw, over = np.array(discount), np.array(usual.raw_reward), np.array(usual.game_over)
+    for i, info in enumerate(infos):
+        if own[i]:
+            own[i] = info.get("rlkit/discount", 1.0)
+        raw[i] = info.get("rlkit/raw_reward", raw[i])
+        over[i] = info.get("rlkit/game_over", over[i])
+    return own, StepInfo(raw, over, usual.truncated_by_checkpoint)
+
+
+FLOAT64 = np.dtype(np.float64)
+
+
 def _numbers(rewards: list[Any]) -> Array:
     """Return the rewards [N] of N environments as float64.
 
     Raises:
-        UsageError: one is no number; NumPy would take None for NaN.
+        UsageError: one is no number.
     """
     try:
-        sum(rewards)
-        numbers = np.array(rewards, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        numbers = None
-    if numbers is None or numbers.ndim != 1:
+        numbers = np.array(rewards)
+    except (ValueError, OverflowError):
+        numbers = np.array(None)
+    if numbers.dtype is FLOAT64 and numbers.ndim == 1:
+        return numbers
+    if numbers.ndim != 1 or numbers.dtype.kind not in "fiub":
         fault = next((fault for reward in rewards if (fault := unusable_reward(reward, "the environment"))), None)
         raise UsageError(fault or f"the environments returned the rewards {rewards!r}; they must be finite floats")
-    return numbers
+    return numbers.astype(np.float64)
 
 
-def _single_actions(space: Any) -> Callable[[Tree], Any]:
+def single_actions(space: Any) -> Callable[[Tree], Any]:
     """Return a function from the actions of N environments to a sequence of single actions.
 
     They are copies, because an environment may write to its action.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from math import exp
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from rlkit.algorithms import exploration
 from rlkit.algorithms.exploration import epsilon_greedy, greedy
 from rlkit.core.random_actions import random_action, uniform
 from rlkit.core.schedules import Constant, DelayedLinear, Exponential, Linear, Multiplicative, annealed
@@ -57,6 +59,20 @@ class TestGreedy:
         assert legal[np.arange(len(q)), action].all()
         for i in range(len(q)):
             assert q[i, action[i]] == max(q[i, a] for a in np.flatnonzero(legal[i]))
+
+    @given(Q, st.integers(0, 100), st.booleans(), st.sampled_from([-np.inf, np.nan, 1.0]))
+    def test_few_values_give_the_same_actions_as_many(self, q: Any, seed: int, masked: bool, odd: float) -> None:
+        q[0, 0] = odd
+        legal = np.random.default_rng(seed).random(q.shape) < 0.7 if masked else None
+        results = []
+        for few in (0, 64):
+            rng = np.random.default_rng(seed)
+            with mock.patch.object(exploration, "FEW", few):
+                try:
+                    results.append((greedy(q, rng, legal).tolist(), rng.bit_generator.state))
+                except RunError as error:
+                    results.append((str(error), rng.bit_generator.state))
+        assert results[0] == results[1]
 
     def test_a_legal_action_is_taken_though_its_value_be_minus_infinity(self) -> None:
         q, legal = np.full((200, 3), -np.inf), np.tile([False, True, True], (200, 1))

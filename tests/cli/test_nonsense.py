@@ -23,6 +23,8 @@ LINES = {
     "train agent.epsilon=3": "agent.epsilon is 3, not a Schedule",
     "train ~network": "~network: network cannot be deleted; choose another, e.g. network=auto",
     "train ~replay": "~replay: replay cannot be deleted; choose another, e.g. replay=prioritized",
+    "train checkpoint=${seed}": "checkpoint is 0; it must be settings: every, keep",
+    "train replay._from_run_=-0.5": "replay._from_run_ is -0.5; it must be a list of parameters, e.g. [device]",
     "train ~eval": "eval cannot be deleted: rlkit needs a value for it",
     "train ~eval.episodes": "~eval.episodes: eval.episodes cannot be deleted: rlkit needs a value for it",
     "train env=recommendation agent=bandit agent.estimator=3": "agent.estimator is 3, which is no estimator; choose",

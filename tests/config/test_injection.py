@@ -274,6 +274,10 @@ class TestRefusals:
             agent_of(node(KeepingAgent, _from_run_=["treads"]))
         with pytest.raises(UsageError, match=r"^agent\._from_run_ is 'threads'; it must be a list of parameters"):
             agent_of(node(KeepingAgent, _from_run_="threads"))
+        for odd in (-0.5, 0, False):
+            with pytest.raises(UsageError, match=rf"^agent\._from_run_ is {odd}; it must be a list of parameters"):
+                agent_of(node(KeepingAgent, _from_run_=odd))
+            assert "_from_run_ is" in injection.shown({"agent": node(KeepingAgent, _from_run_=odd)})[1]["agent"]
 
     def test_a_wrapper_must_name_one(self) -> None:
         # "penalty:0.01" is what a shell leaves of {_target_:my_games.Shaped,penalty:0.01} without quotes.

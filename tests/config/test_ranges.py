@@ -9,6 +9,7 @@ from math import inf, nan
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
 
 from rlkit.agents.dqn import DQNSettings
@@ -52,6 +53,9 @@ def test_not_a_number_is_refused_unless_a_range_has_it() -> None:
     assert of.problem(None, "x") == ""
 
 
+FLOATING, INTEGER, ARRAY = np.floating, np.integer, np.ndarray
+
+
 @pytest.mark.parametrize(
     ("annotation", "value", "text"),
     [
@@ -65,6 +69,9 @@ def test_not_a_number_is_refused_unless_a_range_has_it() -> None:
         ("PositiveFloat | AUTO", -1, "x is -1; it must be more than 0"),
         ("PositiveInt", True, "x is true, but it must be a whole number"),
         ("float", "much", "x is 'much', but it must be a number"),
+        ("FLOATING | INTEGER | ARRAY", -1, ""),
+        ("FLOATING", "much", "x is 'much', but it must be a number"),
+        ("INTEGER", 0.5, "x is 0.5, but it must be a whole number"),
         ("EPSILON", Constant(2.0), "x at step 0 is 2; it must be from 0 to 1"),
         ("EPSILON", Exponential(1.0, -1.0, 1.0), "x in the end is -1; it must be from 0 to 1"),
         ("OnlyForTypeCheckers", -1, ""),

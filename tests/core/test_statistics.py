@@ -3,10 +3,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
+from rlkit.core import statistics
 from rlkit.core.statistics import Averages, Episode, EpisodeTracker
 from rlkit.core.types import StepInfo, Transition
 from toys import assert_same
+
+
+@pytest.fixture(autouse=True, params=[0, 16], ids=["many", "few"])
+def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums of few environments are in lists, those of many in arrays."""
+    monkeypatch.setattr(statistics, "FEW", request.param)
 
 
 def step(raw: Any, reward: Any, *, over: Any = (0, 0), cut: Any = (0, 0), valid: Any = (1, 1)) -> Transition:
@@ -73,6 +81,14 @@ def test_a_tracker_continues_from_its_state_and_the_state_does_not_move() -> Non
     other.load_state_dict(state)
     assert other.step(ending, 4) == ended == [Episode(4, 0, 2.0, 4.0, 2, False), Episode(4, 1, 3.0, 5.0, 2, False)]
     assert_same(state["raw"], np.array([1.0, 2.0]))
+
+
+def test_rewards_that_are_not_finite_are_found_also_where_one_of_two_hides_them() -> None:
+    assert statistics.finite_rewards(step([1e100, -5], [1e18, 0]))
+    for odd in (np.nan, np.inf, -np.inf):
+        assert not statistics.finite_rewards(step([odd, 0], [0, 0]))
+        assert not statistics.finite_rewards(step([0, 1], [0, odd]))
+        assert not statistics.finite_rewards(step([odd, -odd], [0, 0]))
 
 
 def test_averages_are_means_since_the_last_reading() -> None:

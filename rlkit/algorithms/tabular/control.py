@@ -97,9 +97,10 @@ def steps_of(transition: Transition, index: Callable[[Array], Array], gamma: flo
     a_tm1, r_t, last = transition.action.tolist(), transition.reward.tolist(), transition.last.tolist()
     discount = transition.discount.tolist()
     legal_tm1, legal_t = transition.legal_actions, transition.next_legal_actions
-    for i in np.flatnonzero(transition.valid).tolist():
-        masks = None if legal_tm1 is None else legal_tm1[i], None if legal_t is None else legal_t[i]
-        yield i, Step(s_tm1[i], a_tm1[i], r_t[i], gamma * discount[i], s_t[i], last[i], *masks)
+    for i, valid in enumerate(transition.valid.tolist()):
+        if valid:
+            masks = None if legal_tm1 is None else legal_tm1[i], None if legal_t is None else legal_t[i]
+            yield i, Step(s_tm1[i], a_tm1[i], r_t[i], gamma * discount[i], s_t[i], last[i], *masks)
 
 
 class TabularControl:
@@ -215,16 +216,17 @@ class TabularControl:
             drawn = uniform(self._num_actions, len(timestep.observation), rng, timestep.legal_actions)
             return drawn, memory
         states = self.states.index(timestep.observation)
-        q = self.tables[0].values[states]
+        q = self.tables[0].values.take(states, axis=0)
         for other in self.tables[1:]:
-            q = q + other.values[states]
+            q = q + other.values.take(states, axis=0)
         return epsilon_greedy(q, self.epsilon_t if explore else 0.0, rng, timestep.legal_actions), memory
 
     def observe(self, transition: Transition) -> None:
         """Keep the transition for `update`, and count its decisions and ends."""
         self._transition = transition
-        self.steps += int(np.count_nonzero(transition.valid))
-        self.episodes += int(np.count_nonzero(transition.valid & transition.last))
+        self.steps += sum(transition.valid.tolist())
+        if any(transition.last.tolist()):
+            self.episodes += int(np.count_nonzero(transition.valid & transition.last))
 
     def update(self) -> Metrics | None:
         """Learn from the last transition, one environment after the other; None where nothing was learned."""
