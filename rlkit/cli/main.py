@@ -124,7 +124,7 @@ def _guarded(verb: str, rest: list[str], starting: Callable[[], AbstractContextM
     with starting():
         try:
             from rlkit.core.resources import prepare_torch
-            from rlkit.core.types import Interrupted, RunError, UsageError
+            from rlkit.core.types import Interrupted, printable
         except ImportError as error:
             package = (error.name or "numpy").partition(".")[0]
             return _complain(f"{error}; rlkit needs it: pip install --force-reinstall {package}", 1)
@@ -142,20 +142,25 @@ def _guarded(verb: str, rest: list[str], starting: Callable[[], AbstractContextM
     except Exception as error:  # one line for the user, the traceback on request
         if os.environ.get("RLKIT_TRACEBACK"):
             raise
-        if isinstance(error, (UsageError, RunError)):
-            return _complain(str(error), 2 if isinstance(error, UsageError) else 1)
-        if isinstance(error, MemoryError):
-            return _complain(f"not enough memory{_reason(error)}; choose smaller sizes, or a machine with more", 1)
-        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            return _complain("too many files are open; allow more with `ulimit -n 4096`, or set fewer num_envs", 1)
-        if isinstance(error, OSError) and error.filename is not None and error.strerror:
-            named = str(error.filename)
-            return _complain(f"{named if len(named) <= 100 else f'{named[:97]}…'}: {error.strerror.lower()}", 1)
-        return _complain(
-            f"{type(error).__name__}: {' '.join(str(error).split())} (RLKIT_TRACEBACK=1 shows where; the "
-            "train.log of a run that has begun holds it too)",
-            1,
-        )
+        message, status = _explained(error)
+        return _complain(printable(message), status)
+
+
+def _explained(error: Exception) -> tuple[str, int]:
+    """Return the line and the status for what a verb raised."""
+    from rlkit.core.types import RunError, UsageError
+
+    if isinstance(error, (UsageError, RunError)):
+        return str(error), 2 if isinstance(error, UsageError) else 1
+    if isinstance(error, MemoryError):
+        return f"not enough memory{_reason(error)}; choose smaller sizes, or a machine with more", 1
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return "too many files are open; allow more with `ulimit -n 4096`, or set fewer num_envs", 1
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        named = str(error.filename)
+        return f"{named if len(named) <= 100 else f'{named[:97]}…'}: {error.strerror.lower()}", 1
+    where = "RLKIT_TRACEBACK=1 shows where; the train.log of a run that has begun holds it too"
+    return f"{type(error).__name__}: {' '.join(str(error).split())} ({where})", 1
 
 
 def _reason(error: BaseException) -> str:

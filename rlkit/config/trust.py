@@ -8,6 +8,7 @@ Whoever types ``_target_`` may call anything. A file may name
 - what lies in a package that the user names in the same command, ``trust=my_games``.
 
 A name is checked before anything is imported. Values of files are literal: their interpolations are never resolved.
+Addresses of the network, and files of the system, are looked at by `rlkit.config.places`.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ import yaml
 
 from rlkit.config import injection, plugins
 from rlkit.core.ranges import shown
-from rlkit.core.types import UsageError
+from rlkit.core.types import UsageError, printable
 
 Trust = Sequence[str]
-"""Packages or modules, by their dotted names."""
+"""Packages or modules, by their dotted names, and addresses of the network."""
 
 BY_NAME = {"rlkit.learners.pipeline.by_class": "estimator", "rlkit.envs.gym.make": "id"}
 """Functions that import what one of their arguments names."""
@@ -72,18 +73,20 @@ class Named(NamedTuple):
 
 
 def packages(trust: Any) -> tuple[str, ...]:
-    """Return the packages that the user trusts.
+    """Return the packages and addresses that the user trusts.
 
     Args:
         trust: None, one name or a list of names.
 
     Raises:
-        UsageError: one is no name of a package, or it is part of Python or rlkit.
+        UsageError: one is neither an address nor a name of a package, or it is part of Python or rlkit.
     """
     names = (
         [] if trust is None else list(trust) if isinstance(trust, Sequence) and not isinstance(trust, str) else [trust]
     )
     for name in names:
+        if isinstance(name, str) and "://" in name:
+            continue
         if not isinstance(name, str) or not PACKAGE.fullmatch(name):
             named = name if isinstance(name, str) else shown(name)
             raise UsageError(f"trust={named} is no package; name one that you know, e.g. trust=my_games")
@@ -103,8 +106,8 @@ def require_trusted(node: Any, source: Path | str, trust: Trust, path: str = "")
         path: of the node, for messages.
 
     Raises:
-        UsageError: a name is not allowed, or a value is an interpolation; the message has the key, the value and the
-            remedy.
+        UsageError: a name or an address is not allowed, or a value is an interpolation; the message has the key, the
+            value and the remedy.
     """
     owners = require_allowed(node, source, trust, path)
     for name, owner in owners.items():
@@ -120,7 +123,10 @@ def require_allowed(node: Any, source: Path | str, trust: Trust, path: str = "")
     Raises:
         UsageError: as in `require_trusted`.
     """
+    from rlkit.config.places import require_places
+
     require_literal(node, source, path)
+    require_places(node, source, trust, path)
     owners: dict[Named, str] = {}
     for name in _names(node, path, source):
         owner = _owner(name, trust)
@@ -136,7 +142,7 @@ def require_literal(node: Any, source: Path | str, path: str = "") -> None:
     Raises:
         UsageError: there is one; the message has the key and the value.
     """
-    for key, value in _parts(node):
+    for key, value in parts(node):
         inner = f"{path}.{key}".lstrip(".")
         if isinstance(value, str) and "${" in value:
             raise UsageError(f"{source}: {inner} is {value!r}; a stored value is never replaced: write what it means")
@@ -154,7 +160,8 @@ def plugin_packages() -> tuple[str, ...]:
     return tuple(_root(origin.module) for origin in plugins.origins()[1:])
 
 
-def _parts(node: Any) -> Iterator[tuple[Any, Any]]:
+def parts(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the keys and values of a node of plain data, none of a value."""
     if isinstance(node, Mapping):
         yield from node.items()
     elif isinstance(node, (list, tuple)):
@@ -171,7 +178,7 @@ def _names(node: Any, path: str, source: Path | str) -> Iterator[Named]:
                 yield from _by_name(node, BY_NAME[name], path, source)
         if isinstance(node.get("memory"), (str, Mapping)):
             raise UsageError(f"{source}: {path}.memory is a folder of pickles, which no file may name; leave it out")
-    for key, value in _parts(node):
+    for key, value in parts(node):
         yield from _names(value, f"{path}.{key}".lstrip("."), source)
 
 
@@ -200,14 +207,15 @@ def _owner(name: Named, trust: Trust) -> str | None:
 def _owner_by_yaml(name: str) -> str | None:
     """Return the distribution of the first YAML file, of rlkit or an installed plugin, that names a callable."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    for origin, text in _yaml_texts():
+    for origin, text in yaml_texts():
         if name in text and name in _names_of_yaml(yaml.load(text, loader)):
             return origin
     return None
 
 
 @cache
-def _yaml_texts() -> list[tuple[str, str]]:
+def yaml_texts() -> list[tuple[str, str]]:
+    """Return the distribution and the content of each YAML file of rlkit and of installed plugins."""
     return [(entry.origin.distribution, entry.path.read_text("utf-8", "replace")) for entry in plugins.entries()]
 
 
@@ -218,7 +226,7 @@ def _names_of_yaml(node: Any) -> Iterator[str]:
             yield str(name)
             if name in BY_NAME:
                 yield str(node.get(BY_NAME[name]))
-    for _, value in _parts(node):
+    for _, value in parts(node):
         yield from _names_of_yaml(value)
 
 
@@ -265,4 +273,4 @@ def _refusal(name: Named, source: Path | str) -> str:
 @cache
 def say_once(line: str) -> None:
     """Print a line for the user, once in a process."""
-    print(f"rlkit: {line}", file=sys.stderr)
+    print(f"rlkit: {printable(line)}", file=sys.stderr)
