@@ -8,14 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from rlkit.config.trust import Trust, parts, yaml_texts
 from rlkit.core.types import UsageError
 
 ADDRESS = re.compile(r"\s*[A-Za-z][\w+.-]*://")
@@ -25,27 +20,23 @@ SYSTEM = ("/dev", "/proc", "/sys")
 """Folders of files that are no data."""
 
 
-def require_places(node: Any, source: Path | str, trust: Trust, path: str = "") -> None:
+def require_places(texts: Iterable[tuple[str, str]], source: Path | str, is_known: Callable[[str], bool]) -> None:
     """Refuse addresses that nobody vouches for, and files of the system.
 
     Args:
-        node: plain data of a file.
+        texts: the dotted keys of a file, and what they are.
         source: the file, for messages.
-        trust: what `rlkit.config.trust.packages` returned.
-        path: of the node, for messages.
+        is_known: whether an address is somebody's.
 
     Raises:
         UsageError: there is one; the message has the key, the value and the remedy.
     """
-    for key, value in parts(node):
-        inner = f"{path}.{key}".lstrip(".")
-        if not isinstance(value, str):
-            require_places(value, source, trust, inner)
-        elif (ADDRESS.match(value) or key == "url") and value not in trust and not _is_in_yaml(value):
+    for path, text in texts:
+        if (ADDRESS.match(text) or path.rpartition(".")[2] == "url") and not is_known(text):
             known = "no YAML file of rlkit or of an installed plugin has"
-            raise UsageError(f"{source}: {inner} is {value}, which {known}; if you know it: trust={value}")
-        elif "/" in value and _is_of_system(value):
-            raise UsageError(f"{source}: {inner} is {value}, which holds no data but the system's: no file may name it")
+            raise UsageError(f"{source}: {path} is {text}, which {known}; if you know it: trust={text}")
+        if "/" in text and _is_of_system(text):
+            raise UsageError(f"{source}: {path} is {text}, which holds no data but the system's: no file may name it")
 
 
 def _is_of_system(path: str) -> bool:
@@ -54,16 +45,3 @@ def _is_of_system(path: str) -> bool:
     except (OSError, ValueError, RuntimeError):  # no path at all
         return False
     return any(f"{real}/".startswith(f"{folder}/") for folder in SYSTEM)
-
-
-@cache
-def _is_in_yaml(value: str) -> bool:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return any(value in text and value in _texts(yaml.load(text, loader)) for _, text in yaml_texts())
-
-
-def _texts(node: Any) -> Iterator[str]:
-    for _, value in parts(node):
-        if isinstance(value, str):
-            yield value
-        yield from _texts(value)

@@ -126,7 +126,7 @@ def require_allowed(node: Any, source: Path | str, trust: Trust, path: str = "")
     from rlkit.config.places import require_places
 
     require_literal(node, source, path)
-    require_places(node, source, trust, path)
+    require_places(_texts(node, path), source, lambda text: text in trust or _is_in_yaml(text))
     owners: dict[Named, str] = {}
     for name in _names(node, path, source):
         owner = _owner(name, trust)
@@ -142,7 +142,7 @@ def require_literal(node: Any, source: Path | str, path: str = "") -> None:
     Raises:
         UsageError: there is one; the message has the key and the value.
     """
-    for key, value in parts(node):
+    for key, value in _parts(node):
         inner = f"{path}.{key}".lstrip(".")
         if isinstance(value, str) and "${" in value:
             raise UsageError(f"{source}: {inner} is {value!r}; a stored value is never replaced: write what it means")
@@ -160,12 +160,20 @@ def plugin_packages() -> tuple[str, ...]:
     return tuple(_root(origin.module) for origin in plugins.origins()[1:])
 
 
-def parts(node: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the keys and values of a node of plain data, none of a value."""
+def _parts(node: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(node, Mapping):
         yield from node.items()
     elif isinstance(node, (list, tuple)):
         yield from enumerate(node)
+
+
+def _texts(node: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield the dotted key of each text in a node, and the text."""
+    for key, value in _parts(node):
+        inner = f"{path}.{key}".lstrip(".")
+        if isinstance(value, str):
+            yield inner, value
+        yield from _texts(value, inner)
 
 
 def _names(node: Any, path: str, source: Path | str) -> Iterator[Named]:
@@ -178,7 +186,7 @@ def _names(node: Any, path: str, source: Path | str) -> Iterator[Named]:
                 yield from _by_name(node, BY_NAME[name], path, source)
         if isinstance(node.get("memory"), (str, Mapping)):
             raise UsageError(f"{source}: {path}.memory is a folder of pickles, which no file may name; leave it out")
-    for key, value in parts(node):
+    for key, value in _parts(node):
         yield from _names(value, f"{path}.{key}".lstrip("."), source)
 
 
@@ -207,15 +215,22 @@ def _owner(name: Named, trust: Trust) -> str | None:
 def _owner_by_yaml(name: str) -> str | None:
     """Return the distribution of the first YAML file, of rlkit or an installed plugin, that names a callable."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    for origin, text in yaml_texts():
+    for origin, text in _yaml_texts():
         if name in text and name in _names_of_yaml(yaml.load(text, loader)):
             return origin
     return None
 
 
 @cache
-def yaml_texts() -> list[tuple[str, str]]:
-    """Return the distribution and the content of each YAML file of rlkit and of installed plugins."""
+def _is_in_yaml(value: str) -> bool:
+    """Return whether a YAML file, of rlkit or an installed plugin, has a text as a value."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found = (_texts(yaml.load(text, loader), "") for _, text in _yaml_texts() if value in text)
+    return any(value == leaf for leaves in found for _, leaf in leaves)
+
+
+@cache
+def _yaml_texts() -> list[tuple[str, str]]:
     return [(entry.origin.distribution, entry.path.read_text("utf-8", "replace")) for entry in plugins.entries()]
 
 
@@ -226,7 +241,7 @@ def _names_of_yaml(node: Any) -> Iterator[str]:
             yield str(name)
             if name in BY_NAME:
                 yield str(node.get(BY_NAME[name]))
-    for _, value in parts(node):
+    for _, value in _parts(node):
         yield from _names_of_yaml(value)
 
 

@@ -15,7 +15,6 @@ import yaml
 import rlkit
 from rlkit.cli.main import main
 from rlkit.config import plugins, trust
-from rlkit.config.places import require_places
 from rlkit.core.types import RunError, UsageError
 from rlkit.learners.datasets.cache import DataSource, read
 from rlkit.runs.record_video import ActionLog, render
@@ -141,7 +140,7 @@ class TestAddresses:
         urls = [node["url"] for node in texts if "url" in node]
         assert len(urls) >= 6
         for url in urls:
-            require_places({"data": lastfm(url)}, "config.yaml", ())
+            trust.require_allowed({"data": lastfm(url)}, "config.yaml", ())
 
     @pytest.mark.parametrize("name", ["http://x.org/a.zip", "https://x-y.org:80/"])
     def test_trust_takes_addresses(self, name: str) -> None:
@@ -184,7 +183,7 @@ class TestFilesOfTheSystem:
 
     @pytest.mark.parametrize("value", ["a/b", "/home/me/devices", "\0/x", "~nobody-there/x", "x" * 5000 + "/"])
     def test_others_are_the_users_own_affair(self, value: str) -> None:
-        require_places({"path": value}, "config.yaml", ())
+        trust.require_allowed({"path": value}, "config.yaml", ())
 
 
 @pytest.mark.parametrize("name", ["uplink.log", "settings"])
