@@ -116,7 +116,7 @@ def with_encoder(overrides: str, folder: Path) -> str:
     return overrides.format(encoder=folder / "runs/encoder")
 
 
-def launch(folder: Path, overrides: str, pythonpath: str = "") -> Command:
+def launch(folder: Path, overrides: str, pythonpath: str | Path = "") -> Command:
     """Start ``rlkit train`` in `folder`, with `pythonpath` before Python's own."""
     return Command("train", *overrides.split(), cwd=folder, pythonpath=pythonpath)
 
@@ -164,7 +164,7 @@ def _files(folder: Path, part: str) -> list[str]:
 
 
 def run_case(
-    overrides: str, folder: Path, kills: int, writing: int, seed: int = 0, pythonpath: str = ""
+    overrides: str, folder: Path, kills: int, writing: int, seed: int = 0, pythonpath: str | Path = ""
 ) -> list[dict[str, object]]:
     """Kill and resume `kills` runs of a case, each once, and return a row for each.
 
