@@ -16,6 +16,7 @@ from rlkit.config.run_config import FitRunConfig, requested
 from rlkit.config.typed import plain_data
 from rlkit.core.callback import CLOCK, Callback, RunInfo
 from rlkit.core.checkpoint import Store
+from rlkit.core.files import write_whole
 from rlkit.core.resources import checked_device
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import RunError, UsageError
@@ -124,7 +125,7 @@ def _finish(
     directory, rows = Path(config.run_dir), outcome.rows()
     for step, metrics in rows.items():
         notify(callbacks, Callback.metrics, step, metrics)
-    (directory / FINAL_METRICS).write_text(json.dumps(outcome.metrics, indent=1) + "\n")
+    write_whole(directory / FINAL_METRICS, json.dumps(outcome.metrics, indent=1) + "\n")
     notify(callbacks, Callback.metrics, max(rows), {f"{CLOCK}fit_seconds": outcome.seconds})
     for part in ("train", "test", "popularity", "folds"):
         metrics = {

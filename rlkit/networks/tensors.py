@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -63,9 +64,10 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, state: State) -> None
     """Restore a state from `optimizer_state`.
 
     Raises:
-        ValueError: it is one of other parameters.
+        ValueError: it is one of other parameters, or with options that are none.
     """
     _require_moments(optimizer, state["state"])
+    _require_options(optimizer, state["param_groups"])
     optimizer.load_state_dict(_to_tensors(state))
 
 
@@ -78,6 +80,15 @@ def _require_moments(optimizer: torch.optim.Optimizer, state: State) -> None:
         for name in sorted(MOMENTS & values.keys()):
             if values[name] is not None:
                 require_alike(values[name], wanted, f"optimizer.{index}.{name}")
+
+
+def _require_options(optimizer: torch.optim.Optimizer, groups: Sequence[State]) -> None:
+    """Check the options that torch chooses by itself where they are None: it looks at them at its first step."""
+    for index, (found, own) in enumerate(zip(groups, optimizer.param_groups, strict=True)):
+        for name in (name for name, value in own.items() if value is None):
+            if not isinstance(found.get(name), bool | None):
+                kind = type(found[name]).__name__
+                raise ValueError(f"optimizer.param_groups.{index}.{name} is a {kind}, not a bool")
 
 
 def _to_arrays(value: Any) -> Any:

@@ -15,6 +15,7 @@ from rlkit.config.run_config import EnvironmentConfig, TrainRunConfig
 from rlkit.config.trust import packages, require_trusted
 from rlkit.core import tree
 from rlkit.core.evaluation import evaluate, with_epsilon
+from rlkit.core.files import read_bytes, write_whole
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Actor, Memory, RunError, TimeStep, Tree, UsageError, require_least
 from rlkit.rendering.render_wrapper import AS_DRAWN, Format, first_episode, side_by_side
@@ -38,9 +39,13 @@ class ActionLog:
     versions: Mapping[str, str]
 
     def write(self, path: Path) -> Path:
-        """Write to `path`."""
+        """Write to `path`.
+
+        Raises:
+            RunError: it cannot be written, or the disk is full.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self)) + "\n")
+        write_whole(path, json.dumps(asdict(self)) + "\n")
         return path
 
     @staticmethod
@@ -51,7 +56,7 @@ class ActionLog:
             UsageError: it is not there, or not one.
         """
         try:
-            log = ActionLog(**json.loads(path.read_text()))
+            log = ActionLog(**json.loads(read_bytes(path)))
             keys = set(log.environment)
         except FileNotFoundError:
             raise UsageError(f"there is no log={path}; rlkit play run=… actions=true writes one") from None

@@ -7,6 +7,7 @@ part that a crash left incomplete is never read and its name is used again. What
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlkit.core.files import read_bytes
 from rlkit.core.types import Array, RunError, UsageError
 
 FORMAT = "rlkit-episodes-1"
@@ -167,7 +169,7 @@ def read_episodes(path: Path | str) -> Recorded:
 
 def _index(folder: Path) -> dict[str, Any]:
     try:
-        index = json.loads((folder / INDEX).read_text())
+        index = json.loads(read_bytes(folder / INDEX))
         found = index["format"]
         index = {key: index[key] for key in ("format", "about", "parts")}
         if not isinstance(index["about"], dict) or not all(isinstance(part["file"], str) for part in index["parts"]):
@@ -242,7 +244,7 @@ def _read_part(folder: Path, name: str) -> dict[str, Array]:
     if not PART.fullmatch(name) or path.is_symlink():
         raise UsageError(f"{folder / INDEX} names {name}, which is no part of its folder")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as archive:
             return {name: archive[name] for name in (*STEPS, "final_observation")}
     except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile, zipfile.error) as error:
         raise RunError(
