@@ -17,7 +17,8 @@ from rlkit.cli.main import main
 from rlkit.config import plugins, trust
 from rlkit.core.types import RunError, UsageError
 from rlkit.learners.datasets.cache import DataSource, read
-from rlkit.runs.record_video import ActionLog, render
+from rlkit.runs.action_log import ActionLog
+from rlkit.runs.record_video import render
 from rlkit.runs.run import Run
 
 WORDS = ("agent=q_learning", "env=frozen_lake", "total_steps=100", "eval.every=0", "video=none", "logger=[csv]")

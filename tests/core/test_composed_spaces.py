@@ -29,7 +29,7 @@ from rlkit.core.spaces import as_arrays
 from rlkit.core.types import Environment, Transition, UsageError
 from rlkit.play.demonstrate import Noise, record_episodes
 from rlkit.replay import PrioritizedReplay, UniformReplay
-from rlkit.runs.record_video import ActionLog, ReplayActor
+from rlkit.runs.action_log import ActionLog, ReplayActor
 from rlkit.testing import check_agent, check_env
 from rlkit.vector.subprocess import SubprocessEnvironment
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
