@@ -137,6 +137,8 @@ def _finish(
         save(directory, data, outcome)
     except RunError as error:
         say(f"no model: {error}")
+    with _without(say, "encoder"):
+        _save_encoder(directory, outcome.pipeline)
     with _without(say, "predictions"):
         for path in predict_own(directory, data, outcome, config.at):
             say(f"predictions: {path}")
@@ -161,7 +163,7 @@ def _without(say: Callable[[str], None], what: str) -> Iterator[None]:
 
 
 def save(directory: Path, data: Dataset, outcome: Outcome) -> None:
-    """Write the fitted pipeline, checked to predict the same when it is read again, and its encoder where it has one.
+    """Write the fitted pipeline, checked to predict the same when it is read again.
 
     Raises:
         SavingError: something in it is not plain data.
@@ -171,7 +173,6 @@ def save(directory: Path, data: Dataset, outcome: Outcome) -> None:
     predict = partial(_predict_few, outcome.kind, some)
     state = proven(outcome.pipeline, to_state(outcome.pipeline), predict)
     Store(directory / MODEL).save(0, {"model": state, "about": about(data)})
-    _save_encoder(directory, outcome.pipeline)
 
 
 def _save_encoder(directory: Path, pipeline: Any) -> None:
