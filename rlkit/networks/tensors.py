@@ -83,12 +83,13 @@ def _require_moments(optimizer: torch.optim.Optimizer, state: State) -> None:
 
 
 def _require_options(optimizer: torch.optim.Optimizer, groups: Sequence[State]) -> None:
-    """Check the options that torch chooses by itself where they are None: it looks at them at its first step."""
+    """Check the switches of an optimizer, and those that torch chooses where they are None, before its first step."""
     for index, (found, own) in enumerate(zip(groups, optimizer.param_groups, strict=True)):
-        for name in (name for name, value in own.items() if value is None):
-            if not isinstance(found.get(name), bool | None):
-                kind = type(found[name]).__name__
-                raise ValueError(f"optimizer.param_groups.{index}.{name} is a {kind}, not a bool")
+        for name, value in own.items():
+            wanted = (value,) if type(value) is bool else (None, True, False) if value is None else ()
+            if wanted and not any(found.get(name, value) is one for one in wanted):
+                shown = str(found[name])[:50]
+                raise ValueError(f"optimizer.param_groups.{index}.{name} is {shown}, not {value}")
 
 
 def _to_arrays(value: Any) -> Any:
