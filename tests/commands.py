@@ -30,7 +30,7 @@ draws = True
 class Command:
     """A command under way, forked from `warm.py`; has what is used of `subprocess.Popen`."""
 
-    def __init__(self, *words: str, cwd: Path, pythonpath: str = ""):
+    def __init__(self, *words: str, cwd: Path, pythonpath: str | Path = ""):
         """Start ``rlkit words…`` in `cwd`, with `pythonpath` before Python's own."""
         folder, address = server(pythonpath)
         self.args = ["rlkit", *words]
@@ -40,7 +40,7 @@ class Command:
         self._socket.connect(address)
         self._answers = self._socket.makefile("rw")
         streams = dict(zip(("stdout", "stderr"), map(str, self._files), strict=True))
-        more = {"PYTHONPATH": pythonpath} if pythonpath else {}
+        more = {"PYTHONPATH": str(pythonpath)} if pythonpath else {}
         request = {"words": words, "cwd": str(cwd), "environment": clean_environment(**more), "draws": draws, **streams}
         self._answers.write(json.dumps(request) + "\n")
         self._answers.flush()
@@ -81,12 +81,12 @@ class Command:
 
 
 @cache
-def server(pythonpath: str) -> tuple[str, str]:
+def server(pythonpath: str | Path) -> tuple[str, str]:
     """Start a `warm.py` that ends with this process; return its folder and the address of its socket."""
     folder = tempfile.TemporaryDirectory(prefix="warm")
     address = f"{folder.name}/socket"
     script = [sys.executable, str(Path(__file__).with_name("warm.py")), address]
-    process = subprocess.Popen(script, stdin=subprocess.PIPE, env=clean_environment(PYTHONPATH=pythonpath))
+    process = subprocess.Popen(script, stdin=subprocess.PIPE, env=clean_environment(PYTHONPATH=str(pythonpath)))
     while not Path(address).exists():
         assert process.poll() is None
         time.sleep(0.02)

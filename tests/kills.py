@@ -116,7 +116,7 @@ def with_encoder(overrides: str, folder: Path) -> str:
     return overrides.format(encoder=folder / "runs/encoder")
 
 
-def launch(folder: Path, overrides: str, pythonpath: str = "") -> Command:
+def launch(folder: Path, overrides: str, pythonpath: str | Path = "") -> Command:
     """Start ``rlkit train`` in `folder`, with `pythonpath` before Python's own."""
     return Command("train", *overrides.split(), cwd=folder, pythonpath=pythonpath)
 
@@ -164,11 +164,11 @@ def _files(folder: Path, part: str) -> list[str]:
 
 
 def run_case(
-    overrides: str, folder: Path, kills: int, writing: int, seed: int = 0, pythonpath: str = ""
+    overrides: str, folder: Path, kills: int, writing: int, seed: int = 0, pythonpath: str | Path = "", trust: str = ""
 ) -> list[dict[str, object]]:
     """Kill and resume `kills` runs of a case, each once, and return a row for each.
 
-    At least `writing` of them die while a checkpoint is being written.
+    At least `writing` of them die while a checkpoint is being written. `trust` is a word of commands that resume.
     """
     if "{episodes}" in overrides:
         overrides = overrides.format(episodes=record(folder / "episodes", "env=cartpole", episodes=20))
@@ -193,7 +193,7 @@ def run_case(
         at = max((int(p.name) for p in attempt.glob("runs/case/checkpoints/*") if p.name.isdigit()), default=0)
         if not began:
             shutil.rmtree(attempt / "runs", ignore_errors=True)
-        finish(launch(attempt, "resume=runs/case" if began else overrides, pythonpath))
+        finish(launch(attempt, f"resume=runs/case {trust}" if began else overrides, pythonpath))
         different = compare(whole / "runs/case", attempt / "runs/case")
         shutil.rmtree(attempt)
         if finished:

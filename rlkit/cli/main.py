@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 VERBS = {
     "train": "train an agent in an environment (the default: DQN on CartPole)",
@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Without `argv`, it is that of this process, which is over afterwards.
     """
     try:
-        status = _run(sys.argv[1:], _quits_at_once) if argv is None else _run(list(argv), nullcontext)
+        own = Signals(_quits_at_once, _stops) if argv is None else Signals(nullcontext, nullcontext)
+        status = _run(sys.argv[1:] if argv is None else list(argv), own)
     except KeyboardInterrupt:
         status = _complain("interrupted", 130)
     except BrokenPipeError:
@@ -67,24 +68,55 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+class Signals(NamedTuple):
+    """How a command takes SIGINT and SIGTERM."""
+
+    importing: Callable[[], AbstractContextManager[None]]
+    running: Callable[[], AbstractContextManager[None]]
+
+
 @contextmanager
 def _quits_at_once() -> Iterator[None]:
-    """End the process at Ctrl-C: modules that are being imported would print that as an error, or swallow it."""
+    """End the process at a signal: modules that are being imported would print it as an error, or swallow it."""
 
     def quit_at_once(number: int, frame: Any) -> None:
         os.write(2, b"rlkit: interrupted\n")
-        os._exit(130)
+        os._exit(128 + number)
 
-    before = signal.signal(signal.SIGINT, quit_at_once)
+    with _handled(quit_at_once, signal.SIGINT), _handled(quit_at_once, signal.SIGTERM):
+        yield
+
+
+@contextmanager
+def _stops() -> Iterator[None]:
+    """Let SIGTERM end a verb as Ctrl-C does, so that nothing is left half written; a second one ends it at once."""
+
+    def stop(number: int, frame: Any) -> None:
+        from rlkit.core.types import Interrupted
+
+        signal.signal(number, signal.SIG_DFL)
+        raise Interrupted(signal.Signals(number).name)
+
+    with _handled(stop, signal.SIGTERM):
+        yield
+
+
+@contextmanager
+def _handled(handler: Callable[[int, Any], None], number: int) -> Iterator[None]:
+    """Handle a signal, unless whoever started the process has it ignored."""
+    before = signal.getsignal(number)
+    if before is not signal.SIG_IGN:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, signal.SIG_DFL if before is None else before)
 
 
 def _leave(status: int) -> None:
     """Let neither a late Ctrl-C nor threads that were left running spoil the end of the process."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if "threading" in sys.modules:
         import threading
 
@@ -100,7 +132,7 @@ def _give_up(status: int, name: str) -> None:
     os._exit(_complain(f"the thread {name} was left running and does not end: the process ends without it", status))
 
 
-def _run(arguments: list[str], starting: Callable[[], AbstractContextManager[None]]) -> int:
+def _run(arguments: list[str], signals: Signals) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP)
         return 0 if arguments else 2
@@ -117,22 +149,23 @@ def _run(arguments: list[str], starting: Callable[[], AbstractContextManager[Non
 
         print(describe(verb, rest))
         return 0
-    return _guarded(verb, rest, starting)
+    return _guarded(verb, rest, signals)
 
 
-def _guarded(verb: str, rest: list[str], starting: Callable[[], AbstractContextManager[None]]) -> int:
-    with starting():
+def _guarded(verb: str, rest: list[str], signals: Signals) -> int:
+    with signals.importing():
         try:
             from rlkit.core.resources import prepare_torch
-            from rlkit.core.types import Interrupted, RunError, UsageError
+            from rlkit.core.types import Interrupted, printable
         except ImportError as error:
             package = (error.name or "numpy").partition(".")[0]
             return _complain(f"{error}; rlkit needs it: pip install --force-reinstall {package}", 1)
         prepare_torch()
     try:
-        with starting():
+        with signals.importing():
             run = import_module(f"rlkit.cli.verbs.{verb}").main
-        return int(run(rest))
+        with signals.running():
+            return int(run(rest))
     except BrokenPipeError:
         return 0  # the reader of the pipe has closed it
     except Interrupted as reason:
@@ -142,20 +175,25 @@ def _guarded(verb: str, rest: list[str], starting: Callable[[], AbstractContextM
     except Exception as error:  # one line for the user, the traceback on request
         if os.environ.get("RLKIT_TRACEBACK"):
             raise
-        if isinstance(error, (UsageError, RunError)):
-            return _complain(str(error), 2 if isinstance(error, UsageError) else 1)
-        if isinstance(error, MemoryError):
-            return _complain(f"not enough memory{_reason(error)}; choose smaller sizes, or a machine with more", 1)
-        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            return _complain("too many files are open; allow more with `ulimit -n 4096`, or set fewer num_envs", 1)
-        if isinstance(error, OSError) and error.filename is not None and error.strerror:
-            named = str(error.filename)
-            return _complain(f"{named if len(named) <= 100 else f'{named[:97]}…'}: {error.strerror.lower()}", 1)
-        return _complain(
-            f"{type(error).__name__}: {' '.join(str(error).split())} (RLKIT_TRACEBACK=1 shows where; the "
-            "train.log of a run that has begun holds it too)",
-            1,
-        )
+        message, status = _explained(error)
+        return _complain(printable(message), status)
+
+
+def _explained(error: Exception) -> tuple[str, int]:
+    """Return the line and the status for what a verb raised."""
+    from rlkit.core.types import RunError, UsageError
+
+    if isinstance(error, (UsageError, RunError)):
+        return str(error), 2 if isinstance(error, UsageError) else 1
+    if isinstance(error, MemoryError):
+        return f"not enough memory{_reason(error)}; choose smaller sizes, or a machine with more", 1
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return "too many files are open; allow more with `ulimit -n 4096`, or set fewer num_envs", 1
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        named = str(error.filename)
+        return f"{named if len(named) <= 100 else f'{named[:97]}…'}: {error.strerror.lower()}", 1
+    where = "RLKIT_TRACEBACK=1 shows where; the train.log of a run that has begun holds it too"
+    return f"{type(error).__name__}: {' '.join(str(error).split())} ({where})", 1
 
 
 def _reason(error: BaseException) -> str:

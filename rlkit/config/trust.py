@@ -8,6 +8,7 @@ Whoever types ``_target_`` may call anything. A file may name
 - what lies in a package that the user names in the same command, ``trust=my_games``.
 
 A name is checked before anything is imported. Values of files are literal: their interpolations are never resolved.
+Addresses of the network, and files of the system, are looked at by `rlkit.config.places`.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ import yaml
 
 from rlkit.config import injection, plugins
 from rlkit.core.ranges import shown
-from rlkit.core.types import UsageError
+from rlkit.core.types import UsageError, printable
 
 Trust = Sequence[str]
-"""Packages or modules, by their dotted names."""
+"""Packages or modules, by their dotted names, and addresses of the network."""
 
 BY_NAME = {"rlkit.learners.pipeline.by_class": "estimator", "rlkit.envs.gym.make": "id"}
 """Functions that import what one of their arguments names."""
@@ -73,18 +74,20 @@ class Named(NamedTuple):
 
 
 def packages(trust: Any) -> tuple[str, ...]:
-    """Return the packages that the user trusts.
+    """Return the packages and addresses that the user trusts.
 
     Args:
         trust: None, one name or a list of names.
 
     Raises:
-        UsageError: one is no name of a package, or it is part of Python or rlkit.
+        UsageError: one is neither an address nor a name of a package, or it is part of Python or rlkit.
     """
     names = (
         [] if trust is None else list(trust) if isinstance(trust, Sequence) and not isinstance(trust, str) else [trust]
     )
     for name in names:
+        if isinstance(name, str) and "://" in name:
+            continue
         if not isinstance(name, str) or not PACKAGE.fullmatch(name):
             named = name if isinstance(name, str) else shown(name)
             raise UsageError(f"trust={named} is no package; name one that you know, e.g. trust=my_games")
@@ -104,8 +107,8 @@ def require_trusted(node: Any, source: Path | str, trust: Trust, path: str = "")
         path: of the node, for messages.
 
     Raises:
-        UsageError: a name is not allowed, or a value is an interpolation; the message has the key, the value and the
-            remedy.
+        UsageError: a name or an address is not allowed, or a value is an interpolation; the message has the key, the
+            value and the remedy.
     """
     owners = require_allowed(node, source, trust, path)
     for name, owner in owners.items():
@@ -121,7 +124,10 @@ def require_allowed(node: Any, source: Path | str, trust: Trust, path: str = "")
     Raises:
         UsageError: as in `require_trusted`.
     """
+    from rlkit.config.places import require_places
+
     require_literal(node, source, path)
+    require_places(_texts(node, path), source, lambda text: text in trust or _is_in_yaml(text))
     owners: dict[Named, str] = {}
     for name in _names(node, path, source):
         owner = _owner(name, trust)
@@ -160,6 +166,15 @@ def _parts(node: Any) -> Iterator[tuple[Any, Any]]:
         yield from node.items()
     elif isinstance(node, (list, tuple)):
         yield from enumerate(node)
+
+
+def _texts(node: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield the dotted key of each text in a node, and the text."""
+    for key, value in _parts(node):
+        inner = f"{path}.{key}".lstrip(".")
+        if isinstance(value, str):
+            yield inner, value
+        yield from _texts(value, inner)
 
 
 def _names(node: Any, path: str, source: Path | str) -> Iterator[Named]:
@@ -205,6 +220,14 @@ def _owner_by_yaml(name: str) -> str | None:
         if name in text and name in _names_of_yaml(yaml.load(text, loader)):
             return origin
     return None
+
+
+@cache
+def _is_in_yaml(value: str) -> bool:
+    """Return whether a YAML file, of rlkit or an installed plugin, has a text as a value."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found = (_texts(yaml.load(text, loader), "") for _, text in _yaml_texts() if value in text)
+    return any(value == leaf for leaves in found for _, leaf in leaves)
 
 
 @cache
@@ -266,4 +289,4 @@ def _refusal(name: Named, source: Path | str) -> str:
 @cache
 def say_once(line: str) -> None:
     """Print a line for the user, once in a process."""
-    print(f"rlkit: {line}", file=sys.stderr)
+    print(f"rlkit: {printable(line)}", file=sys.stderr)

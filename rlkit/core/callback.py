@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rlkit.core.statistics import Episode, EvaluationResult
-from rlkit.core.types import Metrics, State
+from rlkit.core.types import Metrics, State, printable
 
 CLOCK = "time/"
 """Prefix of the metrics that depend on the clock; all others are equal in equal runs."""
 
 
 def _print(text: str) -> None:
-    print(f"rlkit: {text}", file=sys.stderr)
+    print(f"rlkit: {printable(text)}", file=sys.stderr)
 
 
 class RunInfo(NamedTuple):

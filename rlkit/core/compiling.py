@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import pickle
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -23,6 +25,9 @@ untyped: Any = (caching.IndexDataCacheFile, ccallback.CFunc, sigutils.normalize_
 IndexDataCacheFile, CFunc, normalize_signature = untyped
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+SEAL = hashlib.sha256().digest_size
+"""Bytes of a digest before what a file of the cache holds."""
 
 PLAIN = (bool, int, float, complex, str, bytes, tuple, type(None), np.generic)
 
@@ -68,7 +73,8 @@ class _Covering(caching.FunctionCache):
 
     def save_overload(self, sig: Any, data: Any) -> None:
         self._cover()
-        super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        with suppress(OSError):  # a full disk: compiled again in the next process
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
 
     def _cover(self) -> None:
         """Stamp the index: only now is everything defined that the function calls."""
@@ -79,13 +85,46 @@ class _Covering(caching.FunctionCache):
 
 
 class _Index(IndexDataCacheFile):  # type: ignore[misc, valid-type]
-    """numba's index, empty if a class that it names no longer exists."""
+    """numba's index and data, each behind a seal: what is damaged, or of other sources, is as good as none.
+
+    Without it, damaged files end the process, and a kill between index and data leaves an index of older data.
+    """
 
     def _load_index(self) -> Any:
+        with suppress(OSError):
+            return self._unsealed(self._index_path)
+        return {}
+
+    def _save_index(self, overloads: Any) -> None:
+        self._write_sealed(self._index_path, overloads)
+
+    def _load_data(self, name: str) -> Any:
+        return self._unsealed(self._data_path(name))
+
+    def _save_data(self, name: str, data: Any) -> None:
+        self._write_sealed(self._data_path(name), data)
+
+    def _unsealed(self, path: str) -> Any:
+        """Return what a file holds.
+
+        Raises:
+            OSError: it cannot be read, which numba takes for none.
+        """
+        content = Path(path).read_bytes()
+        if content[:SEAL] != self._seal(content[SEAL:]):
+            raise OSError(f"{path} is damaged, or of other sources")
         try:
-            return super()._load_index()
-        except (AttributeError, ImportError):
-            return {}
+            return pickle.loads(content[SEAL:])
+        except (AttributeError, ImportError) as error:
+            raise OSError(f"{path} names a class that no longer exists") from error
+
+    def _write_sealed(self, path: str, content: Any) -> None:
+        dumped = self._dump(content)
+        with self._open_for_write(path) as file:
+            file.write(self._seal(dumped) + dumped)
+
+    def _seal(self, content: bytes) -> bytes:
+        return hashlib.sha256(f"{self._version} {self._source_stamp}\0".encode() + content).digest()
 
 
 def fingerprint(function: Any) -> str:

@@ -86,7 +86,7 @@ def writing(path: Path, key: str = "") -> Iterator[IO[str]]:
                 beside.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file in one step, so that a kill leaves the old one or the new one.
 
     Raises:
@@ -94,12 +94,13 @@ def write_whole(path: Path, text: str) -> None:
     """
     temporary = path.with_suffix(".tmp")
     try:
-        temporary.write_text(text)
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         temporary.replace(path)
     except OSError as error:
+        raise RunError(not_written(path, error)) from error
+    finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise RunError(not_written(path, error)) from error
 
 
 def not_written(path: Path, error: OSError) -> str:

@@ -59,8 +59,12 @@ def described(error: BaseException) -> str:
         text = " ".join(str(error).split())
     except Exception:  # its own __str__ fails
         text = ""
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    return f"{type(error).__name__}{f': {shown}' if shown else ''}"
+    return f"{type(error).__name__}{f': {printable(text)}' if text else ''}"
+
+
+def printable(text: str) -> str:
+    """Return text of somebody else as it can be printed anywhere: what would command a terminal is shown as a code."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 class WorkerError(RunError):

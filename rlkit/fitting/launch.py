@@ -16,6 +16,7 @@ from rlkit.config.run_config import FitRunConfig, requested
 from rlkit.config.typed import plain_data
 from rlkit.core.callback import CLOCK, Callback, RunInfo
 from rlkit.core.checkpoint import Store
+from rlkit.core.files import write_whole
 from rlkit.core.resources import checked_device
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import RunError, UsageError
@@ -124,7 +125,7 @@ def _finish(
     directory, rows = Path(config.run_dir), outcome.rows()
     for step, metrics in rows.items():
         notify(callbacks, Callback.metrics, step, metrics)
-    (directory / FINAL_METRICS).write_text(json.dumps(outcome.metrics, indent=1) + "\n")
+    write_whole(directory / FINAL_METRICS, json.dumps(outcome.metrics, indent=1) + "\n")
     notify(callbacks, Callback.metrics, max(rows), {f"{CLOCK}fit_seconds": outcome.seconds})
     for part in ("train", "test", "popularity", "folds"):
         metrics = {
@@ -136,6 +137,8 @@ def _finish(
         save(directory, data, outcome)
     except RunError as error:
         say(f"no model: {error}")
+    with _without(say, "encoder"):
+        _save_encoder(directory, outcome.pipeline)
     with _without(say, "predictions"):
         for path in predict_own(directory, data, outcome, config.at):
             say(f"predictions: {path}")
@@ -160,7 +163,7 @@ def _without(say: Callable[[str], None], what: str) -> Iterator[None]:
 
 
 def save(directory: Path, data: Dataset, outcome: Outcome) -> None:
-    """Write the fitted pipeline, checked to predict the same when it is read again, and its encoder where it has one.
+    """Write the fitted pipeline, checked to predict the same when it is read again.
 
     Raises:
         SavingError: something in it is not plain data.
@@ -170,7 +173,6 @@ def save(directory: Path, data: Dataset, outcome: Outcome) -> None:
     predict = partial(_predict_few, outcome.kind, some)
     state = proven(outcome.pipeline, to_state(outcome.pipeline), predict)
     Store(directory / MODEL).save(0, {"model": state, "about": about(data)})
-    _save_encoder(directory, outcome.pipeline)
 
 
 def _save_encoder(directory: Path, pipeline: Any) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rlkit.core.checkpoint import Store
 from rlkit.fitting.run import MODEL
 
 
@@ -41,7 +42,7 @@ def _terminate(number: int, frame: Any) -> None:
 
 
 def _left(directory: Path) -> str:
-    if (directory / MODEL).is_dir():
+    if Store(directory / MODEL).steps():
         return f"the model is in {directory}, predictions and plots may be missing"
     return (
         f"there is no model: a fit has no checkpoints, so it begins again, under another name= or without {directory}"

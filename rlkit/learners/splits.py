@@ -39,12 +39,14 @@ def split(data: Dataset, test_size: float | None, seeds: Any) -> Split:
     """
     if test_size is None and data.held_out is not None:
         return Split(data.rows, data.held_out)
+    if test_size is None and (hold_out := data.extra.get("hold_out")) is not None:
+        return _each_users(data, hold_out, seeds.generator("test rows"))
     if test_size is None:
         test_size = 0.0 if data.task == "clustering" else SHARE
     if test_size == 0:
         return Split(data.rows, None)
     if data.task == "recommendation":
-        return _split_ratings(data, test_size, seeds.generator("test rows"))
+        return _share_of_pairs(data, test_size, seeds.generator("test rows"))
     train, test = _drawn(data, test_size, seeds.number("test rows"))
     return Split(taken(data.rows, train), taken(data.rows, test))
 
@@ -66,22 +68,27 @@ def _classes(data: Dataset, rows: Rows) -> Array | None:
     return rows.y if data.task == "classification" else None
 
 
-def _split_ratings(data: Dataset, test_size: float, rng: np.random.Generator) -> Split:
-    """Hold out pairs: those that the data set's `HoldOut` names, else a share of all."""
-    from rlkit.learners.estimators.interactions import leave_out, part
+def _each_users(data: Dataset, hold_out: HoldOut, rng: np.random.Generator) -> Split:
+    """Hold out so many pairs of each user who has enough."""
+    from rlkit.learners.estimators.interactions import leave_out
+
+    per_user, at_least = hold_out
+    return _ratings(*leave_out(data.rows.X.tocsr(), per_user=per_user, at_least=at_least, random_state=rng))
+
+
+def _share_of_pairs(data: Dataset, test_size: float, rng: np.random.Generator) -> Split:
+    from rlkit.learners.estimators.interactions import part
 
     matrix = data.rows.X.tocsr()
-    hold_out: HoldOut | None = data.extra.get("hold_out")
-    if hold_out is None:
-        held = np.zeros(matrix.nnz, bool)
-        held[rng.permutation(matrix.nnz)[: round(test_size * matrix.nnz)]] = True
-        train, test = part(matrix, ~held), part(matrix, held)
-    else:
-        train, test = leave_out(matrix, per_user=hold_out.per_user, at_least=hold_out.at_least, random_state=rng)
+    held = np.zeros(matrix.nnz, bool)
+    held[rng.permutation(matrix.nnz)[: round(test_size * matrix.nnz)]] = True
+    return _ratings(part(matrix, ~held), part(matrix, held))
+
+
+def _ratings(train: Any, test: Any) -> Split:
     if not train.nnz or not test.nnz:
-        raise UsageError(
-            f"nothing can be held out of {matrix.nnz:,} ratings; set data.give, data.least, or test_size=0"
-        )
+        total = train.nnz + test.nnz
+        raise UsageError(f"nothing can be held out of {total:,} ratings; set data.give, data.least, or test_size=0")
     return Split(Rows(train), Rows(test))
 
 

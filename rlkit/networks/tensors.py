@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -63,9 +64,10 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, state: State) -> None
     """Restore a state from `optimizer_state`.
 
     Raises:
-        ValueError: it is one of other parameters.
+        ValueError: it is one of other parameters, or with options that are none.
     """
     _require_moments(optimizer, state["state"])
+    _require_options(optimizer, state["param_groups"])
     optimizer.load_state_dict(_to_tensors(state))
 
 
@@ -78,6 +80,16 @@ def _require_moments(optimizer: torch.optim.Optimizer, state: State) -> None:
         for name in sorted(MOMENTS & values.keys()):
             if values[name] is not None:
                 require_alike(values[name], wanted, f"optimizer.{index}.{name}")
+
+
+def _require_options(optimizer: torch.optim.Optimizer, groups: Sequence[State]) -> None:
+    """Check the switches of an optimizer, and those that torch chooses where they are None, before its first step."""
+    for index, (found, own) in enumerate(zip(groups, optimizer.param_groups, strict=True)):
+        for name, value in own.items():
+            wanted = (value,) if type(value) is bool else (None, True, False) if value is None else ()
+            if wanted and not any(found.get(name, value) is one for one in wanted):
+                shown = str(found[name])[:50]
+                raise ValueError(f"optimizer.param_groups.{index}.{name} is {shown}, not {value}")
 
 
 def _to_arrays(value: Any) -> Any:

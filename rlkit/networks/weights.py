@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,6 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from rlkit.core.files import read_bytes, write_whole
 from rlkit.core.types import Array, UsageError
 from rlkit.networks.tensors import load_module_state, module_state
 
@@ -22,6 +25,13 @@ Weights = Mapping[str, Array]
 
 _TORSO = "torso."
 _SCALE, _PREPARATIONS = "about/scale", "about/preparations"
+
+
+DAMAGED = (
+    *(ValueError, TypeError, AttributeError, OSError, EOFError, LookupError, ArithmeticError, RuntimeError),
+    *(BadZipFile, zlib.error),
+)
+"""What reading arrays of a damaged file raises."""
 
 
 class Encoder(NamedTuple):
@@ -45,10 +55,16 @@ def save_encoder(path: str | Path, weights: Weights, scale: float | None = None,
         weights: by their names in the torso.
         scale: the divisor of pixels; None: not known.
         preparations: number of transformers applied to the rows before.
+
+    Raises:
+        RunError: it cannot be written, or the disk is full; the file that was there is as before.
     """
     about = {_PREPARATIONS: preparations} if scale is None else {_PREPARATIONS: preparations, _SCALE: scale}
     arrays: dict[str, Any] = {**weights, **about}
-    np.savez(path, **arrays)
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    path = Path(path)
+    write_whole(path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz"), content.getvalue())
 
 
 def fill_torso(torso: Torso, encoder: Weights) -> None:
@@ -90,12 +106,12 @@ def read_encoder(path: str | Path, key: str = "encoder") -> Encoder:
 
 def _read_file(path: Path, key: str) -> Encoder:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as file:
             arrays = dict(file)
-    except (ValueError, TypeError, AttributeError, OSError, EOFError, BadZipFile) as error:
+        scale, preparations = arrays.pop(_SCALE, None), int(arrays.pop(_PREPARATIONS, 0))
+        return Encoder(arrays, None if scale is None else float(scale), preparations)
+    except DAMAGED as error:
         raise UsageError(
             f"{key}={path} is not an .npz file of save_encoder; give one, or the folder of a run of "
             "rlkit fit learner=cnn"
         ) from error
-    scale, preparations = arrays.pop(_SCALE, None), arrays.pop(_PREPARATIONS, 0)
-    return Encoder(arrays, None if scale is None else float(scale), int(preparations))

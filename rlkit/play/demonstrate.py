@@ -15,7 +15,7 @@ from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import COMPOSED_SPACES, require_array
 from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Transition, UsageError, require_probability
 from rlkit.learners.datasets.demonstrations.folder import Demonstration, EpisodeFolder
-from rlkit.runs.record_video import ENVIRONMENT
+from rlkit.runs.action_log import ENVIRONMENT
 
 
 class Discarded(Exception):  # noqa: N818 - not an error: the person starts again

@@ -75,7 +75,9 @@ def make_environment(
             f"{type(first).__name__}; take sync or async"
         )
     if not isinstance(first, gymnasium.Env):
-        raise UsageError(f"env._target_ {config.env['_target_']} made a {type(first).__name__}, not a gymnasium.Env")
+        raise UsageError(
+            f"env._target_ {config.env.get('_target_')} made a {type(first).__name__}, not a gymnasium.Env"
+        )
     built, wrap = [first], wrapping(config.preprocess)
 
     def make(index: int) -> gymnasium.Env[Any, Any]:

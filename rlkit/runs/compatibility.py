@@ -60,6 +60,24 @@ def require_parts(state: State, names: Mapping[str, type] | None = None) -> None
             raise CheckpointError(f"its {name} is a {type(state.get(name)).__name__}, not a {kind.__name__}")
 
 
+def require_moments(state: State, step: int) -> None:
+    """Check what a checkpoint says of when a run did things, and why it stopped.
+
+    Args:
+        state: of the session.
+        step: of the checkpoint.
+
+    Raises:
+        ValueError: a moment is no step up to `step`, or the reason is no text.
+    """
+    for name in ("unfinished", "evaluated"):
+        value = state[name]
+        if value is not None and (type(value) is not int or not 0 <= value <= step):
+            raise ValueError(f"{name} is {str(value)[:100]}, not a step up to {step:,}")
+    if not isinstance(state["stopped"], str | None):
+        raise ValueError(f"stopped is a {type(state['stopped']).__name__}, not a text")
+
+
 def require_state_of(agent: Agent, state: State) -> None:
     """Check an agent's state, without its replay, against that of the new `agent`.
 

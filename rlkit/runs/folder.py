@@ -6,9 +6,8 @@ import fcntl
 import os
 import re
 import shlex
-import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import IO, Any, TypeVar
 
@@ -18,15 +17,15 @@ from rlkit.config.messages import nearest
 from rlkit.config.run_config import FitRunConfig, TrainRunConfig
 from rlkit.config.trust import require_literal
 from rlkit.config.typed import plain_data, typed
-from rlkit.core.types import UsageError
+from rlkit.core.types import UsageError, printable
 
 C = TypeVar("C")
 
 CHECKPOINTS = "checkpoints"
 """The folder of a run's checkpoints in its own."""
 
-FOREIGN = ("wandb", "tensorboard")
-"""Folders in a run folder that others fill, with links of their own."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Characters that command a terminal, or are halves of one."""
 
 LONGEST = 250
 """Bytes of the name of a folder; a number may be added to it."""
@@ -191,7 +190,9 @@ def read_config(directory: Path) -> dict[str, Any]:
             )
         known = [folder.parent.name for folder in sorted(directory.parent.glob("*/config.yaml"))]
         raise UsageError(f"there is no run {directory} (no config.yaml in it){nearest(directory.name, known)}")
-    _require_own_files(directory)
+    from rlkit.runs.links import require_own_files
+
+    require_own_files(directory)
     try:
         values = yaml.load(path.read_text(), PlainLoader)
         pair = ("learner", "data") if "learner" in values else ("agent", "env")
@@ -222,6 +223,8 @@ class PlainLoader(yaml.SafeLoader):
 def _require_name(name: Any, shown: str) -> None:
     """Refuse a name of a run that no folder can have, or that leads out of the folder of runs, or of videos."""
     path = PurePath(str(name))
+    if CONTROL.search(str(name)):
+        raise UsageError(f"{printable(shown)} has characters that no terminal shows; leave them out of the name")
     if path.is_absolute() or ".." in path.parts:
         raise UsageError(f"{shown} leads out of the folder of runs; a name has no .. and no / at its beginning")
 
@@ -238,27 +241,6 @@ def _require_choices(choices: Any, path: Path) -> None:
         words = str(key), str(value)
         if not all(CHOICE.fullmatch(word) and ".." not in word for word in words) or words[0].startswith("hydra"):
             raise UsageError(f"{path}: choices.{key} is {value!r}, which is no name of a file in conf/")
-
-
-def _require_own_files(directory: Path) -> None:
-    """Refuse links that lead out of a run folder, where files would be read, shown or overwritten, and pipes."""
-    root = directory.resolve()
-    for folder, folders, files in os.walk(root):
-        here = Path(folder)
-        for path in (here / name for name in (*folders, *files)):
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                raise UsageError(f"{path} is a link that leads out of its run folder; replace it by what it points to")
-            if _is_special(path):
-                raise UsageError(f"{path} is no file, but a pipe, a socket or a device; delete it")
-        folders[:] = [name for name in folders if here != root or name not in FOREIGN]
-
-
-def _is_special(path: Path) -> bool:
-    """Return whether a path is neither a file, a folder nor a link; one that is gone by now is not."""
-    with suppress(OSError):
-        mode = path.lstat().st_mode
-        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
-    return False
 
 
 def _is_file(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.core.distribution import DISTRIBUTION
+from rlkit.core.types import printable
 
 FILE = "versions.json"
+
+ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 PACKAGES = (
     "numpy",
@@ -46,17 +50,20 @@ def identity(directory: Path) -> str:
 
 
 def changes(directory: Path) -> list[str]:
-    """Return what has another version now than when the run began, such as ``numpy 2.2.0, then 2.1.3``."""
+    """Return what has another version now than when the run began, such as ``numpy 2.2.0, then 2.1.3``.
+
+    Those of the folder may be somebody else's text, of which the beginning is returned as it can be printed.
+    """
     then = {name: value for name, value in _read(directory).items() if name in ("python", "rlkit", *PACKAGES)}
     now = versions()
     both = ((name, value, now.get(name, "none")) for name, value in then.items())
-    return [f"{name} {value}, then {str(old)[:30]}" for name, old, value in both if old != value]
+    return [f"{name} {value}, then {printable(str(old)[:30])}" for name, old, value in both if old != value]
 
 
 def _read(directory: Path) -> Mapping[str, Any]:
     try:
         values = json.loads((directory / FILE).read_text())
-        return values if isinstance(values["id"], str) else {}
+        return values if ID.fullmatch(values["id"]) else {}
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return {}
 

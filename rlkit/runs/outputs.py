@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rlkit.core.files import require_writable
 from rlkit.core.types import UsageError
-from rlkit.runs.folder import CHECKPOINTS, FOREIGN
+from rlkit.runs.folder import CHECKPOINTS
+from rlkit.runs.links import FOREIGN
 
 KEPT = ("config.yaml", "versions.json", "metrics.json", "train.log", "curve.png", "map.png", "encoder.npz")
 TABLES = ("metrics.csv", "episodes.csv", "evaluations.csv", "timings.csv", "predictions.csv", "submission.csv")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from operator import methodcaller
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -16,51 +14,11 @@ from rlkit.config.trust import packages, require_trusted
 from rlkit.core import tree
 from rlkit.core.evaluation import evaluate, with_epsilon
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import Actor, Memory, RunError, TimeStep, Tree, UsageError, require_least
+from rlkit.core.types import Actor, Memory, RunError, TimeStep, Tree, require_least
 from rlkit.rendering.render_wrapper import AS_DRAWN, Format, first_episode, side_by_side
 from rlkit.runs import build
+from rlkit.runs.action_log import ENVIRONMENT, SUFFIX, ActionLog, ReplayActor, playing
 from rlkit.runs.origin import versions
-
-SUFFIX = ".actions.json"
-ENVIRONMENT = ("env", "preprocess", "action_mask")
-"""What is kept of an `EnvironmentConfig`."""
-
-
-@dataclass(frozen=True)
-class ActionLog:
-    """An episode as its seed and its actions: a few kilobytes that the environment makes the same episode of again."""
-
-    environment: Mapping[str, Any]  # the keys `ENVIRONMENT` of a configuration
-    seed: int
-    actions: list[Any]
-    dtype: Any  # of the actions, a tree of names where they are trees
-    score: float  # the episode's raw return, to check that it goes the same way again
-    versions: Mapping[str, str]
-
-    def write(self, path: Path) -> Path:
-        """Write to `path`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self)) + "\n")
-        return path
-
-    @staticmethod
-    def read(path: Path) -> ActionLog:
-        """Return the log in `path`.
-
-        Raises:
-            UsageError: it is not there, or not one.
-        """
-        try:
-            log = ActionLog(**json.loads(path.read_text()))
-            keys = set(log.environment)
-        except FileNotFoundError:
-            raise UsageError(f"there is no log={path}; rlkit play run=… actions=true writes one") from None
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise UsageError(f"log={path} is no log of actions: {error}") from error
-        if keys != set(ENVIRONMENT):
-            wrong = f"its environment has the keys {', '.join(log.environment)}"
-            raise UsageError(f"log={path} is no log of actions: {wrong}")
-        return log
 
 
 class AgentSource(Protocol):
@@ -193,14 +151,15 @@ def render(
         config = EnvironmentConfig(**log.environment)
         env = build.make_environment(config.for_evaluation(), num_envs=1, frame_callbacks=[frame_callback])
         try:
-            [(score, length, _)] = evaluate(
-                ReplayActor(log),
-                env,
-                episodes=1,
-                max_steps=len(log.actions),
-                rng=np.random.default_rng(0),
-                episode_seeds=[log.seed],
-            )
+            with playing(path):
+                [(score, length, _)] = evaluate(
+                    ReplayActor(log),
+                    env,
+                    episodes=1,
+                    max_steps=len(log.actions),
+                    rng=np.random.default_rng(0),
+                    episode_seeds=[log.seed],
+                )
         finally:
             env.close()
         if (score, length) != (log.score, len(log.actions)):
@@ -236,29 +195,3 @@ class ActionRecorder:
         action, memory = self._actor.act(timestep, memory, explore=explore, rng=rng)
         self.actions.append(tree.copy(action))
         return action, memory
-
-
-class ReplayActor:
-    """The actions of a log, one after the other, for one environment."""
-
-    def __init__(self, log: ActionLog):
-        """Begin with the first."""
-        self._actions = iter(log.actions)
-        self._dtype = _as_tuples(log.dtype)
-
-    def initial_memory(self, n: int) -> Memory:
-        """Return nothing."""
-        return ()
-
-    def act(
-        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Tree, Memory]:
-        """Return the next action, [1, ...]."""
-        return tree.map_many(lambda dtype, part: np.array([part], dtype), self._dtype, next(self._actions)), memory
-
-
-def _as_tuples(form: Any) -> Any:
-    """Return a tree out of JSON, where tuples became lists, as it was."""
-    if isinstance(form, dict):
-        return {key: _as_tuples(part) for key, part in form.items()}
-    return tuple(map(_as_tuples, form)) if isinstance(form, list) else form

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from omegaconf import DictConfig
 
 from rlkit.config.compose import Choices
-from rlkit.core.types import UsageError
+from rlkit.core.types import UsageError, printable
 
 if TYPE_CHECKING:
     from rlkit.runs.callbacks import Callbacks
@@ -49,5 +49,5 @@ def traceback_kept(path: Path) -> Iterator[None]:
         yield
     except Exception:
         with suppress(OSError), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(traceback.format_exc())
+            file.write(printable(traceback.format_exc()))
         raise

@@ -19,7 +19,7 @@ from rlkit.core.checkpoint import Store
 from rlkit.core.csv_tables import read_table
 from rlkit.core.evaluation import evaluate
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import Agent, Array, State, UsageError, require_least
+from rlkit.core.types import Agent, Array, State, UsageError, printable, require_least
 from rlkit.rendering.render_wrapper import Format
 from rlkit.runs import build
 from rlkit.runs.compatibility import (
@@ -361,4 +361,4 @@ def _spread(values: Array) -> dict[str, float]:
 
 
 def _warn(message: str) -> None:
-    print(f"rlkit: {message}", file=sys.stderr)
+    print(f"rlkit: {printable(message)}", file=sys.stderr)

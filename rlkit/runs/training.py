@@ -22,6 +22,7 @@ from rlkit.runs.compatibility import (
     fitting,
     made_for,
     require_fit,
+    require_moments,
     require_parts,
     require_state_of,
     without_replay,
@@ -156,6 +157,7 @@ class Training:
             self._store.link_nothing_before(step)
         with fitting(f"checkpoint {self._store.directory / str(step)}"):
             require_fit(state["made_for"], self._made_for())
+            require_moments(state, step)
             self._require_alike(state)
             self.load_state_dict(state)
         if self.steps >= (total := self._config.total_steps) + self._env.num_envs:

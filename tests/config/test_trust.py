@@ -26,7 +26,8 @@ from rlkit.config.compose import composed
 from rlkit.core.types import RunError, UsageError
 from rlkit.learners.datasets.demonstrations import read_episodes
 from rlkit.runs import launch
-from rlkit.runs.record_video import ActionLog, render
+from rlkit.runs.action_log import ActionLog
+from rlkit.runs.record_video import render
 from rlkit.runs.request import Request
 from rlkit.runs.run import Run
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,8 +65,6 @@ def test_a_change_in_any_file_that_is_compiled_in_is_seen(tmp_path: Path) -> Non
 
 def made(folder: Path, monkeypatch: pytest.MonkeyPatch, helper: str = HELPER, constants: str = CONSTANTS) -> str:
     """Return the fingerprint of a function that calls one of another file, by way of one of its own."""
-    import importlib
-
     monkeypatch.syspath_prepend(str(folder))
     between = "from helper import within\nfrom constants import SCALE\ndef middle(x):\n    return SCALE * within(x)\n"
     files = {"helper": helper, "constants": constants, "between": between}
@@ -122,3 +122,63 @@ def test_an_index_that_names_a_class_of_another_name_now_holds_nothing(
     assert index._load_index() == {Renamed: "code"}
     monkeypatch.delattr(sys.modules[__name__], "Renamed")
     assert index._load_index() == {}
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "nothing": lambda content: b"",
+    "half": lambda content: content[: len(content) // 2],
+    "garbage": lambda content: b"\x80\x05garbage" * 20,
+    "a bit": lambda content: content[:-40] + bytes([content[-40] ^ 1]) + content[-39:],
+    "longer": lambda content: content + b"x",
+    "unsealed": lambda content: content[compiling.SEAL :],
+}
+
+
+class TestDamagedFiles:
+    @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+    def test_they_are_as_good_as_none(self, damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+        index = compiling._Index(str(tmp_path), "function", source_stamp="stamp")
+        for path in ("function.nbi", "function.1.nbc"):
+            index.save("key", ("code", b"x" * 100))
+            assert index.load("key") == ("code", b"x" * 100)
+            (tmp_path / path).write_bytes(damage((tmp_path / path).read_bytes()))
+            assert index.load("key") is None
+            index.save("key", ("again",))
+            assert index.load("key") == ("again",)
+
+    def test_so_is_the_code_of_other_sources_that_a_kill_has_left(self, tmp_path: Path) -> None:
+        older, newer = (compiling._Index(str(tmp_path), "function", source_stamp=stamp) for stamp in ("older", "newer"))
+        older.save("key", "older code")
+        assert newer.load("key") is None
+        newer._save_index({"key": "function.1.nbc"})  # killed before its data were written
+        assert newer.load("key") is None
+
+    @pytest.mark.parametrize("place", ["function.nbi", "function.1.nbc"])
+    def test_folders_in_their_place_and_full_disks_only_cost_time(self, place: str, tmp_path: Path) -> None:
+        index = compiling._Index(str(tmp_path), "function", source_stamp="stamp")
+        (tmp_path / place).mkdir()
+        assert index.load("key") is None
+        with pytest.raises(OSError, match="directory"):
+            index.save("key", "code")
+
+    def test_a_function_is_compiled_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "quick.py").write_text(
+            "from rlkit.core.compiling import entry\n@entry()\ndef twice(x):\n    return 2 * x\n"
+        )
+        monkeypatch.syspath_prepend(str(tmp_path))
+        for damage in (bytes, DAMAGE["garbage"], DAMAGE["a bit"], "full"):
+            sys.modules.pop("quick", None)
+            twice = importlib.import_module("quick").twice
+            files = list(tmp_path.rglob("quick*.nb?"))
+            if damage == "full":
+                [path.unlink() for path in files]
+
+                def full(*given: object) -> None:
+                    raise OSError(28, "No space left on device")
+
+                monkeypatch.setattr(compiling._Index, "_open_for_write", full)
+            elif callable(damage):
+                [path.write_bytes(damage(path.read_bytes())) for path in files]
+            assert twice(3) == 6
+            assert sum(twice.stats.cache_hits.values()) == 0
+        assert list(tmp_path.rglob("quick*.nb?")) == []

@@ -30,7 +30,7 @@ from rlkit.fitting.run import FitRun
 from rlkit.fitting.session import described, fitted
 from rlkit.learners import scores
 from rlkit.learners.datasets.dataset import Dataset, Rows
-from rlkit.learners.datasets.ratings import HoldOut, RatingTriples, as_dataset
+from rlkit.learners.datasets.ratings import RatingTriples, as_dataset, ratings_file
 from rlkit.learners.estimators.mlp import MLPClassifier
 from rlkit.learners.model_names import SavingError
 from rlkit.learners.splits import Split, folds, split
@@ -250,15 +250,37 @@ class TestRecommender:
         known = csr_array(np.array([[1, 1, 0, 0.0], [1, 0, 1, 0], [1, 1, 0, 0]]))
         assert scores.popular(known, 3).tolist() == [[2, 3, -1], [1, 3, -1], [2, 3, -1]]
 
-    def test_so_many_of_each_user_are_held_out(self) -> None:
+    def ratings(self, give: int, least: int) -> Dataset:
         user, item = np.divmod(np.arange(60), 12)
-        pairs = RatingTriples(np.append(user, 99), np.append(item, 0), np.arange(1.0, 62))
-        data = as_dataset(pairs, hold_out=HoldOut(5, 10))
+        rows = zip(np.append(user, 99), np.append(item, 0), np.arange(1.0, 62), strict=True)
+        Path("ratings.csv").write_text("\n".join(",".join(map(str, row)) for row in rows))
+        return ratings_file("ratings.csv", ",", "none", give, least)
+
+    def test_so_many_of_each_user_are_held_out(self) -> None:
+        data = self.ratings(5, 10)
+        assert data.notes == ()
         train, test = split(data, None, Seeds(0))
         assert test is not None
         assert np.diff(test.X.indptr).tolist() == [5] * 5 + [0]
         assert np.diff(train.X.indptr).tolist() == [7] * 5 + [1]
         assert np.array_equal((train.X + test.X).toarray(), data.rows.X.toarray())
+
+    @pytest.mark.parametrize(("give", "test_size", "held"), [(0, None, 12), (5, 0.5, 30), (0, 0.5, 30)])
+    def test_none_of_each_user_or_a_share_that_is_asked_for_is_a_share_of_all(
+        self, give: int, test_size: float | None, held: int
+    ) -> None:
+        train, test = split(self.ratings(give, 10), test_size, Seeds(0))
+        assert test is not None
+        assert (train.X.nnz, test.X.nnz) == (61 - held, held)
+        assert set(np.diff(test.X.indptr)) != {5}
+
+    def test_a_limit_that_does_nothing_is_a_line(self) -> None:
+        line = "data.give=0 holds out a share of all pairs, test_size=, so that data.least=10 does nothing"
+        assert self.ratings(0, 10).notes == (line,)
+        assert self.ratings(0, 0).notes == ()
+        run = fit(*POPULAR, "data=ratings", "data.path=ratings.csv", "data.least=10")
+        assert run.final_metrics["test/recall_at_10"] >= 0
+        assert split(self.ratings(0, 10), 0.0, Seeds(0)).test is None
 
     def test_a_share_of_all_pairs_is_held_out(self) -> None:
         data = as_dataset(RatingTriples(np.arange(40) // 4, np.arange(40) % 4, np.ones(40)))

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 import rlkit
 from rlkit.cli.main import main
+from rlkit.core import checkpoint
 from rlkit.fitting import launch
 
 ME = ("learner=sklearn", f"learner.estimator={__name__}.Signalled", "plots=false", "logger=[csv,terminal]")
@@ -54,6 +55,44 @@ def test_a_stopped_fit_says_that_there_is_no_model(
 def test_a_closed_terminal_ends_no_fit() -> None:
     assert main(["fit", *ME, f"+learner.signal={int(signal.SIGHUP)}", "name=x"]) == 0
     assert "run folder: runs/x" in Path("runs/x/train.log").read_text()
+
+
+def test_a_signal_while_the_model_is_written_leaves_no_half_of_it(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write = checkpoint._write
+
+    def stopped(*given: Any) -> None:
+        write(*given)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(checkpoint, "_write", stopped)
+    assert main(["fit", *TREE, "name=x", "plots=false"]) == 143
+    assert "stopped: SIGTERM; there is no model" in capfd.readouterr().out
+    assert not [path for path in Path("runs/x/model").rglob("*") if path.is_file()]
+    Path("rows.csv").write_text("a,b,c,d\n1,2,3,4\n")
+    assert main(["predict", "run=runs/x", "input=rows.csv"]) == 1
+    assert capfd.readouterr().err.startswith("rlkit: runs/x holds no model that can be read: ")
+
+
+def test_an_encoder_that_cannot_be_written_costs_a_line_and_no_model(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    replace = Path.replace
+
+    def full(path: Path, target: Path) -> Path:
+        if Path(target).name == "encoder.npz":
+            raise OSError(28, "No space left on device")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    words = ("learner=cnn", "learner.n_epochs=1", "prepare=none", "logger=[terminal]", "plots=false")
+    np.savez("images.npz", X=np.arange(20 * 16 * 16, dtype=np.uint8).reshape(20, 16, 16), y=np.arange(20) % 2)
+    assert main(["fit", *words, "data=npz", "data.path=images.npz", "name=x"]) == 0
+    line = "no encoder: cannot write runs/x/encoder.npz: no space left on device; free space there"
+    assert line in capfd.readouterr().out
+    assert Path("runs/x/model/0").is_dir()
+    assert sorted(path.name for path in Path("runs/x").iterdir() if path.name.startswith((".", "encoder"))) == []
 
 
 def test_a_signal_after_the_model_was_saved_says_so(

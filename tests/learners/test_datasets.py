@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
 import struct
 import tarfile
 import threading
@@ -340,8 +341,9 @@ class TestDownloads:
         place = DataSource("toy", site.url, notify=said.append)
         assert [read(place, "a.txt") for _ in range(2)] == [b"hello", b"hello"]
         assert site.asked == ["/a.txt"]
-        assert said == [f"downloading {site.url}a.txt to {own_cache / 'toy' / 'a.txt'}"]
-        (own_cache / "toy" / "a.txt").write_bytes(b"other")
+        assert place.root.parent == own_cache / "toy"
+        assert said == [f"downloading {site.url}a.txt to {place.root / 'a.txt'}"]
+        (place.root / "a.txt").write_bytes(b"other")
         with pytest.raises(RunError, match=r"a.txt is not what was downloaded \(a.txt.sha256\); delete both"):
             read(place, "a.txt")
 
@@ -355,13 +357,29 @@ class TestDownloads:
         with pytest.raises(RunError, match=r"b.zip holds no c.txt"):
             read(place, "c.txt")
 
-    def test_what_is_not_the_published_content_is_not_kept(self, site: Site, tmp_path: Path, own_cache: Path) -> None:
+    @pytest.mark.parametrize("content", [b"", b"<html>", b"\x1f\x8b", b"PK\x05\x06", "cut.zip", "cut.tar.gz"], ids=str)
+    def test_a_damaged_archive_is_named(self, content: bytes | str, tmp_path: Path) -> None:
+        if isinstance(content, str):
+            (tmp_path / "inside").mkdir()
+            (tmp_path / "inside" / "a.txt").write_text("some text" * 100)
+            kind = {"cut.zip": "zip", "cut.tar.gz": "gztar"}[content]
+            whole = Path(shutil.make_archive(str(tmp_path / "whole"), kind, tmp_path / "inside")).read_bytes()
+            content = whole[: len(whole) // 2]
+        for name in ("b.zip", "a.gz"):
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(RunError, match=r"b\.zip cannot be read: .*; get it again$|b\.zip holds no a\.txt"):
+            read(DataSource("toy", "http://x/b.zip", str(tmp_path)), "a.txt")
+        if content[:2] == b"\x1f\x8b":
+            with pytest.raises(RunError, match=r"a\.gz cannot be read: it is packed with gzip, and damaged: "):
+                read(DataSource("toy", None, str(tmp_path)), "a.gz")
+
+    def test_what_is_not_the_published_content_is_not_kept(self, site: Site, tmp_path: Path) -> None:
         (tmp_path / "site" / "a.txt").write_bytes(b"damaged")
         md5_of_hello = "5d41402abc4b2a76b9719d911017c592"
         place = DataSource("toy", site.url, checksums={"a.txt": md5_of_hello})
         with pytest.raises(RunError, match="its content is not the published one"):
             read(place, "a.txt")
-        assert list((own_cache / "toy").iterdir()) == []
+        assert list(place.root.iterdir()) == []
         (tmp_path / "site" / "a.txt").write_bytes(b"hello")
         assert read(place, "a.txt") == b"hello"
 
@@ -370,7 +388,9 @@ class TestDownloads:
             images.mnist(ANYWHERE, None, "test", lambda line: None)
         line = str(caught.value)
         assert line.startswith(f"cannot download {ANYWHERE}t10k-images-idx3-ubyte.gz (")
-        assert f"put it into {own_cache / 'mnist'}, or name a folder that holds it with data.folder=…" in line
+        root = DataSource("mnist", ANYWHERE).root
+        assert root.parent == own_cache / "mnist"
+        assert f"put it into {root}, or name a folder that holds it with data.folder=…" in line
         assert "\n" not in line
         assert not list(own_cache.rglob("*.*"))
 

@@ -128,3 +128,48 @@ def test_no_command_that_would_run_something_is_shown_to_be_pasted(folder: Path,
     assert "not exact here: config.yaml: env._target_ is os.system" in page
     change(folder / "run/config.yaml", lambda values: {**values, "env": {"_target_": "own_games.Maze"}})
     assert "env._target_=own_games.Maze" in rlkit.report(folder / "run", trust="own_games").read_text()
+
+
+CELLS = ["", "x", "nan", "inf", "-inf", "1e308", "-1e308", "1e999", "9" * 5000, MARKER, "-1", "0x10", "\x1b[31m", "é"]
+
+
+def some(values: list[str]) -> list[Any]:
+    """Return values of which only some are tried in the fast suite."""
+    return [
+        pytest.param(value, id=value[:12], marks=[pytest.mark.slow] if i % 3 else []) for i, value in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize("cell", some(CELLS))
+def test_every_cell_of_the_tables(cell: str, folder: Path) -> None:
+    for kind in ("run", "fit"):
+        for path in (folder / kind).glob("*.csv"):
+            header, *rows = path.read_text().splitlines()
+            width = header.count(",") + 1
+            hostile = [",".join(cell if i == column else "1" for i in range(width)) for column in range(width)]
+            path.write_text("\n".join([header, *rows, *hostile, ",".join([cell] * width), ""]))
+        page_or_line(folder / kind)
+
+
+NUMBERS = ["-1", "1e308", "-1e308", "NaN", "Infinity", "1e999", "1" + "0" * 400, "9" * 5000, "true", "null", "{}", "[]"]
+
+
+@pytest.mark.parametrize("number", some(NUMBERS))
+def test_every_metric(number: str, folder: Path) -> None:
+    metrics = json.loads((folder / "fit/metrics.json").read_text())
+    cells = [f"{json.dumps(name)}: {number}" for name in (*metrics, "x" * 5000, "\x1b[31m", "", "folds/x_mean")]
+    (folder / "fit/metrics.json").write_text("{" + ", ".join(cells) + "}")
+    page_or_line(folder / "fit")
+
+
+def page_or_line(folder: Path) -> None:
+    """Check that a page is made, in which nothing is markup or commands a terminal, or that one line says why not."""
+    said = ""
+    try:
+        page = rlkit.report(folder).read_text()
+    except (rlkit.UsageError, rlkit.RunError) as error:
+        said, page = str(error), ""
+    assert "\n" not in said
+    assert len(said) < 1000
+    assert MARKER not in page
+    assert "\x1b" not in page

@@ -15,7 +15,8 @@ import rlkit
 from rlkit.core.types import RunError, UsageError
 from rlkit.rendering.frames import GAP, captioned, scaled, tiled
 from rlkit.rendering.render_wrapper import Format, RenderedFrame, side_by_side
-from rlkit.runs.record_video import ActionLog, record, render
+from rlkit.runs.action_log import ActionLog
+from rlkit.runs.record_video import record, render
 from rlkit.runs.run import Run
 
 

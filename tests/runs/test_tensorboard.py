@@ -29,6 +29,14 @@ def _away_from_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def _numbers_of_two_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin the count of a process's event files: TensorBoard reads those of one second by name, the tenth first."""
+    from tensorboard.summary.writer import event_file_writer
+
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(10))
+
+
 def read(directory: Path) -> Any:
     """Return what TensorBoard's own reader shows, all steps of it."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

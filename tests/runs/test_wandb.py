@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import signal
@@ -113,6 +114,11 @@ class Said(Callback):
 
     def message(self, text: str) -> None:
         self.lines.append(text)
+
+
+def identifier(identity: str) -> str:
+    """Return W&B's id of the run of a folder."""
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def start(logger: Callback, directory: Path, *, step: int = 0, identity: str = "i") -> Said:
@@ -324,7 +330,7 @@ def test_resuming_sends_what_is_missing_and_skips_what_is_on_record(
 ) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "wandb.json").write_text('{"id": "x", "last_step": 20}')
+    (folder / "wandb.json").write_text(json.dumps({"id": identifier("i"), "last_step": 20}))
     (folder / "metrics.csv").write_text("step,loss/td,q\n10,1.0,\n20,2.0,\n30,3.0,\n40,4.0,4.5\n50,5.0,5.5\n60,6")
     (folder / "timings.csv").write_text("step,time/seconds\n30,0.3\n")
     (folder / "evaluations.csv").write_text("step,episode,return/raw,length\n20,0,1,1\n30,0,1.0,4\n30,1,3.0,6\n")

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from rlkit.cli.verbs.words import gathered
 from rlkit.config.compose import Choices, run_verb
+from rlkit.core.types import printable
 from rlkit.reporting.page import write
 
 
@@ -26,4 +27,4 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
 
 
 def _print_note(line: str) -> None:
-    print(f"rlkit: {' '.join(line.split())}", file=sys.stderr)
+    print(f"rlkit: {printable(' '.join(line.split()))}", file=sys.stderr)

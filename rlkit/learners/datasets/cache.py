@@ -1,7 +1,8 @@
 """Files of data sets: in a folder that the user names, or downloaded once into a cache.
 
-A download is written beside its SHA-256, which is checked whenever the file is read again. A checksum that is known
-beforehand is that of the content, unpacked, since copies are packed differently.
+A download is written beside its SHA-256, which is checked whenever the file is read again, and into a folder of its
+address: what another address has sent is never used for it. A checksum that is known beforehand is that of the content,
+unpacked, since copies are packed differently.
 """
 
 from __future__ import annotations
@@ -9,16 +10,24 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import lzma
 import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from rlkit.core.files import read_bytes
 from rlkit.core.types import RunError, UsageError
+
+DAMAGED = (
+    *(OSError, EOFError, ValueError, LookupError, RuntimeError),  # NotImplementedError among them
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError),
+)
+"""What reading a damaged archive raises."""
 
 TIMEOUT = 30.0  # seconds without a byte
 
@@ -26,7 +35,7 @@ TIMEOUT = 30.0  # seconds without a byte
 class DataSource(NamedTuple):
     """Where the files of a data set are, and where they come from."""
 
-    name: str  # of the data set, and of its folder in the cache
+    name: str  # of the data set, and of the folder in the cache that has one for each address
     url: str | None  # of an archive that holds the files, or, with a slash at its end, of their folder
     folder: str | None = None  # the user's own; nothing is downloaded into it
     page: str = ""  # where a person finds the files, where nothing can download them
@@ -36,7 +45,10 @@ class DataSource(NamedTuple):
     @property
     def root(self) -> Path:
         """The folder that holds the files."""
-        return Path(self.folder).expanduser() if self.folder is not None else cache_folder() / self.name
+        if self.folder is not None:
+            return Path(self.folder).expanduser()
+        own = cache_folder() / self.name
+        return own if self.url is None else own / hashlib.sha256(os.fsencode(self.url)).hexdigest()[:32]
 
     @property
     def archive(self) -> str | None:
@@ -58,7 +70,7 @@ def read(place: DataSource, file: str) -> bytes:
 
     Raises:
         UsageError: the user's folder does not hold it, or no program can download it.
-        RunError: it cannot be downloaded, or has changed since its download.
+        RunError: it cannot be downloaded, has changed since its download, or is damaged.
     """
     content = _there(place, file)
     if content is None:
@@ -77,12 +89,24 @@ def _there(place: DataSource, file: str) -> bytes | None:
         path = place.root / name
         if path.is_file():
             _check(path)
-            return unpacked(path.read_bytes())
+            with _whole(place, path):
+                return unpacked(read_bytes(path))
     archive = place.root / place.archive if place.archive else None
     if archive is None or not archive.is_file():
         return None
     _check(archive)
-    return _member(archive, plain)
+    with _whole(place, archive):
+        return _member(archive, plain)
+
+
+@contextmanager
+def _whole(place: DataSource, path: Path) -> Iterator[None]:
+    """Say which file is damaged, and what to do, where one cannot be unpacked."""
+    try:
+        yield
+    except DAMAGED as error:
+        remedy = "delete it, and it will be downloaded again" if place.folder is None else "get it again"
+        raise RunError(f"{path} cannot be read: {' '.join(str(error).split())}; {remedy}") from error
 
 
 def unpacked(content: bytes) -> bytes:
@@ -120,7 +144,7 @@ def _member(archive: Path, file: str) -> bytes | None:
         with zipfile.ZipFile(archive) as packed:
             names = [name for name in packed.namelist() if name.rpartition("/")[2] == file]
             return packed.read(names[0]) if names else None
-    with tarfile.open(fileobj=io.BytesIO(unpacked(archive.read_bytes()))) as tape:
+    with tarfile.open(fileobj=io.BytesIO(unpacked(read_bytes(archive)))) as tape:
         members = [member for member in tape.getmembers() if member.isfile() and Path(member.name).name == file]
         found = tape.extractfile(members[0]) if members else None
         return found.read() if found is not None else None

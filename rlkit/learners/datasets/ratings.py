@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,9 +39,7 @@ class HoldOut(NamedTuple):
     at_least: int
 
 
-def as_dataset(
-    pairs: RatingTriples, scale: str = "none", names: Mapping[int, str] | None = None, hold_out: HoldOut | None = None
-) -> Dataset:
+def as_dataset(pairs: RatingTriples, scale: str = "none", names: Mapping[int, str] | None = None) -> Dataset:
     """Return pairs as a data set, whose X is the sparse matrix [users, items]; missing is not zero.
 
     Rows and columns are in the order of the users' and items' own numbers, which are in ``extra``.
@@ -49,7 +48,6 @@ def as_dataset(
         pairs: users, items and values, with any numbers for users and items.
         scale: one of `SCALES`, for the values.
         names: of items, by their numbers.
-        hold_out: what is held out; None: a share of all pairs.
 
     Raises:
         UsageError: there is no such scale.
@@ -57,7 +55,7 @@ def as_dataset(
     from rlkit.learners.estimators.interactions import interactions
 
     matrix, users, items = interactions(pairs.user, pairs.item, scaled(pairs.value, scale))
-    extra = {"hold_out": hold_out, "users": users, "items": items, "scale": scale}
+    extra = {"users": users, "items": items, "scale": scale}
     shown = tuple((names or {}).get(int(number), str(number)) for number in items)
     return Dataset("recommendation", Rows(matrix), target="rating", items=shown, extra=extra)
 
@@ -88,7 +86,8 @@ def lastfm(
         url: of the archive.
         folder: the user's own folder with ``user_artists.dat`` and ``artists.dat``, or the archive.
         scale: one of `SCALES`, for the plays.
-        give: artists held out of each listener who has at least `least`.
+        give: artists held out of each listener who has at least `least`, unless the run sets ``test_size``; 0: a share
+            of all pairs is held out.
         least: see `give`.
         notify: takes a line for the user.
 
@@ -99,7 +98,7 @@ def lastfm(
     place = DataSource("lastfm", url, folder, notify=notify)
     pairs = triples(decoded(read(place, "user_artists.dat")).split("\n"), "\t")
     names = _names(decoded(read(place, "artists.dat")).split("\n"), "\t", quoted=False)
-    return as_dataset(pairs, scale, names, _hold_out(give, least))
+    return _held_out(as_dataset(pairs, scale, names), give, least)
 
 
 def movielens(
@@ -114,7 +113,7 @@ def movielens(
     place = DataSource("movielens", url, folder, notify=notify)
     pairs = triples(decoded(read(place, "ratings.csv")).split("\n"), ",")
     names = _names(decoded(read(place, "movies.csv")).split("\n"), ",", quoted=True)
-    return as_dataset(pairs, scale, names, _hold_out(give, least))
+    return _held_out(as_dataset(pairs, scale, names), give, least)
 
 
 def ratings_file(path: str, delimiter: str, scale: str, give: NonNegativeInt, least: NonNegativeInt) -> Dataset:
@@ -131,7 +130,7 @@ def ratings_file(path: str, delimiter: str, scale: str, give: NonNegativeInt, le
         UsageError: the file cannot be read, or holds no such lines.
     """
     text = decoded(content(path, "data.path"))
-    return as_dataset(triples(text.split("\n"), delimiter), scale, hold_out=_hold_out(give, least))
+    return _held_out(as_dataset(triples(text.split("\n"), delimiter), scale), give, least)
 
 
 def triples(lines: Iterable[str], delimiter: str) -> RatingTriples:
@@ -183,7 +182,11 @@ def _rows(lines: Sequence[str], delimiter: str, quoted: bool) -> Iterator[list[s
     return (row for row in rows if len(row) > 1)
 
 
-def _hold_out(give: int, least: int) -> HoldOut | None:
+def _held_out(data: Dataset, give: int, least: int) -> Dataset:
+    """Return a data set that says what a run holds out: `give` of each user who has `least`, or a share of all."""
     if give and least <= give:
         raise UsageError(f"data.least is {least}; it must be above data.give={give}, or nothing is left to learn from")
-    return HoldOut(give, least) if give else None
+    if give:
+        return replace(data, extra={**data.extra, "hold_out": HoldOut(give, least)})
+    unused = f"data.give=0 holds out a share of all pairs, test_size=, so that data.least={least} does nothing"
+    return replace(data, notes=(*data.notes, unused)) if least else data

@@ -13,9 +13,10 @@ from typing import Any
 import yaml
 
 from rlkit.core.callback import Callback, RunInfo
+from rlkit.core.files import read_bytes
 from rlkit.core.statistics import EvaluationResult
 from rlkit.core.types import Metrics, State, UsageError
-from rlkit.runs.loggers.history import evaluation_metrics, missing_rows
+from rlkit.runs.loggers.history import UNREADABLE, evaluation_metrics, missing_rows
 
 REMEDY = "pip install tensorboard"
 FINAL_FILES = ".final"
@@ -121,10 +122,12 @@ class TensorBoardLogger(Callback):
 
     def _read_record(self, step: int) -> int | None:
         """Return up to which step at most `step` the files hold everything, or None; remember which media those are."""
-        with suppress(OSError, ValueError, KeyError):  # there is no record yet
-            record = json.loads(self._record.read_text())
-            self._media = {tag: [one for one in steps if one <= step] for tag, steps in record["media"].items()}
-            return min(int(record["last_step"]), step)
+        with suppress(*UNREADABLE):  # there is no record yet, or it is damaged
+            record = json.loads(read_bytes(self._record))
+            media = {tag: [one for one in map(int, steps) if one <= step] for tag, steps in record["media"].items()}
+            last = min(int(record["last_step"]), step)
+            self._media = media
+            return last
         return None
 
     def _write_record(self) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from rlkit.core.callback import Callback, RunInfo
 from rlkit.core.ranges import NonNegativeFloat, PositiveFloat
 from rlkit.core.statistics import Episode, EvaluationResult
-from rlkit.core.types import Metrics
+from rlkit.core.types import Metrics, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -135,11 +135,12 @@ class TerminalLogger(Callback):
 
     def message(self, text: str) -> None:
         """Print a line above the live display, and into train.log."""
+        shown = printable(text)
         if self._live is not None:
-            self._live[0].console.print(text, highlight=False, markup=False, soft_wrap=True)
-            self._write_log(text)
+            self._live[0].console.print(shown, highlight=False, markup=False, soft_wrap=True)
+            self._write_log(shown)
         else:
-            self._line(text)
+            self._line(shown)
 
     def media(self, step: int, path: Path) -> None:
         """Say where a video is; the lines at the end of a run name its plots."""

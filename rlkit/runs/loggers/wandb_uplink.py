@@ -22,7 +22,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from rlkit.runs.loggers.history import missing_rows
+from rlkit.core.files import read_bytes
+from rlkit.runs.loggers.history import UNREADABLE, missing_rows
 
 LOG_BYTES = 1_000_000
 """Bytes from which what W&B prints is dropped."""
@@ -151,8 +152,9 @@ class Sender:
     def _last_recorded(self) -> int:
         if not self._run.offline:
             return int(self._run.step) - 1 if self._run.resumed else -1
-        with suppress(OSError, ValueError, KeyError):  # no record yet
-            return int(json.loads(self._record.read_text())["last_step"])
+        with suppress(*UNREADABLE):  # no record yet, or it is damaged
+            record = json.loads(read_bytes(self._record))
+            return int(record["last_step"]) if record["id"] == self._spec["id"] else -1
         return -1
 
     def _keep_record(self) -> None:

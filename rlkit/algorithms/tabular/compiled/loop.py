@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -102,8 +103,9 @@ class CompiledLoop:
         rule = rule_of(agent)
         assert rule is not None
         limits = Limits(min(steps, stream.steps + STRIDE), episodes)
-        progress = progress_of(agent, rule, _statistics(tracker, averages, limits.steps - stream.steps))
-        place = _place(view)
+        with _readable(view.chances.next_state.shape):
+            progress = progress_of(agent, rule, _statistics(tracker, averages, limits.steps - stream.steps))
+            place = view.place()
         _require_known(progress.steps, place, view.chances.next_state.shape)
         before = Where(*place, stream.steps, agent.steps, agent.episodes)
         generators = view.rng, stream.rng, agent.rng
@@ -118,16 +120,26 @@ class CompiledLoop:
         return _take_back(progress, tracker, averages)
 
 
-def _place(view: View) -> Place:
-    """Return where the environment stands.
+@contextmanager
+def _readable(shape: tuple[int, ...]) -> Iterator[None]:
+    """Say what is wrong where a checkpoint has left what is no number of a state, or none that there is.
 
     Raises:
-        RunError: a checkpoint said what is no number of a state.
+        RunError: it has.
     """
     try:
-        return view.place()
-    except (TypeError, ValueError) as error:
+        yield
+    except IndexError as error:
+        raise RunError(_beyond(shape)) from error
+    except (TypeError, ValueError, AttributeError, ArithmeticError, KeyError) as error:
         raise RunError("the checkpoint names no state for the environment; start the run again") from error
+
+
+def _beyond(shape: tuple[int, ...]) -> str:
+    return (
+        f"the checkpoint names states or actions beyond the {shape[0]:,} and {shape[1]:,} that there are; start the "
+        "run again"
+    )
 
 
 def _require_known(steps: Array, place: Place, shape: tuple[int, ...]) -> None:
@@ -144,10 +156,7 @@ def _require_known(steps: Array, place: Place, shape: tuple[int, ...]) -> None:
     states, actions = shape[:2]
     counted = all(isinstance(number, (int, np.integer)) for number in place)
     if steps.min() < 0 or (steps >= (states, actions, states)).any() or not (counted and 0 <= place.state < states):
-        raise RunError(
-            f"the checkpoint names states or actions beyond the {states:,} and {actions:,} that there are; start the "
-            "run again"
-        )
+        raise RunError(_beyond(shape))
 
 
 def _statistics(tracker: EpisodeTracker, averages: Averages, room: int) -> Statistics:

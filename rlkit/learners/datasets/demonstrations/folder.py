@@ -7,6 +7,7 @@ part that a crash left incomplete is never read and its name is used again. What
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import re
@@ -19,7 +20,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlkit.core.files import read_bytes
+from rlkit.core.ranges import shown
 from rlkit.core.types import Array, RunError, UsageError
+from rlkit.learners.datasets.archives import DAMAGED
+from rlkit.learners.datasets.demonstrations.steps import require_steps
 
 FORMAT = "rlkit-episodes-1"
 INDEX = "episodes.json"
@@ -161,18 +166,22 @@ def read_episodes(path: Path | str) -> Recorded:
     if not parts:
         out = shlex.quote(f"out={folder}")
         raise UsageError(f"{folder} holds no episodes yet; record some: rlkit play record=true {out}")
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    try:
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    except ValueError as error:
+        raise RunError(f"the parts in {folder} do not fit together: {error}") from error
     return Recorded(**joined, about=index["about"], episodes=_facts(index))
 
 
 def _index(folder: Path) -> dict[str, Any]:
     try:
-        index = json.loads((folder / INDEX).read_text())
+        index = json.loads(read_bytes(folder / INDEX))
         found = index["format"]
         index = {key: index[key] for key in ("format", "about", "parts")}
         if not isinstance(index["about"], dict) or not all(isinstance(part["file"], str) for part in index["parts"]):
             raise TypeError("about is no mapping, or a part has no file")
-        _facts(index)
+        if not all(isinstance(episode, dict) for episode in _facts(index)):
+            raise TypeError("an episode is no mapping")
     except FileNotFoundError:
         raise UsageError(
             f"there are no recorded episodes in {folder} (no {INDEX} in it); record some: rlkit play record=true"
@@ -182,7 +191,7 @@ def _index(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{folder / INDEX} is no index of episodes: {type(error).__name__}: {error}") from error
     if found != FORMAT:
-        raise UsageError(f"{folder} has format {found!r}; this rlkit reads {FORMAT!r}")
+        raise UsageError(f"{folder} has format {shown(found)}; this rlkit reads {FORMAT!r}")
     return index
 
 
@@ -240,11 +249,13 @@ def _replace(temporary: Path, path: Path) -> None:
 def _read_part(folder: Path, name: str) -> dict[str, Array]:
     path = folder / name
     if not PART.fullmatch(name) or path.is_symlink():
-        raise UsageError(f"{folder / INDEX} names {name}, which is no part of its folder")
+        raise UsageError(f"{folder / INDEX} names {name:.100}, which is no part of its folder")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in (*STEPS, "final_observation")}
-    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile, zipfile.error) as error:
+        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as archive:
+            found = {name: archive[name] for name in (*STEPS, "final_observation")}
+        require_steps(found)
+        return found
+    except DAMAGED as error:
         raise RunError(
             f"{path} cannot be read: {type(error).__name__}: {error}; take it and its episodes out of {INDEX}"
         ) from error
