@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from rlkit.core.divergence import diverged
 from rlkit.core.random_actions import uniform
-from rlkit.core.types import Array, RunError
+from rlkit.core.types import Array
+
+NO_NUMBER = "an action's value is not a number"
 
 
 def warn_if_late(first: int, total_steps: int | None, notify: Callable[[str], None]) -> None:
@@ -22,7 +25,7 @@ def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = Non
     """Return the best action [N] int64 of each row of `q` [N, A], ties broken at random, illegal ones left out.
 
     Raises:
-        RunError: there is no best one, as a value is not a number.
+        DivergedError: there is no best one, as a value is not a number.
     """
     if legal_actions is not None:
         q = np.where(legal_actions, q, -np.inf)
@@ -31,18 +34,10 @@ def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = Non
         # The value of a legal action may be minus infinity, too.
         best &= legal_actions
     if not best.any(axis=1).all():
-        raise no_number()
+        raise diverged(NO_NUMBER)
     if np.count_nonzero(best) > len(q):
         return np.asarray((rng.random(q.shape) * best).argmax(axis=1))
     return np.asarray(best.argmax(axis=1))
-
-
-def no_number() -> RunError:
-    """Return the error to raise where an action's value is NaN, so that none is the greatest."""
-    return RunError(
-        "an action's value is not a number: learning has diverged; start a new run with a lower "
-        "agent.learning_rate, or smaller rewards"
-    )
 
 
 def epsilon_greedy(q: Array, epsilon: float, rng: np.random.Generator, legal_actions: Array | None = None) -> Array:

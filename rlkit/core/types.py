@@ -45,6 +45,10 @@ class RunError(Exception):
     """Something failed at run time: one line with the rule, the value and the remedy (status 1)."""
 
 
+class DivergedError(RunError):
+    """What an agent computes is no number any more."""
+
+
 class EnvironmentFaultError(UsageError):
     """What an environment returned breaks Gymnasium's contract; `rlkit check` looks at all of it."""
 

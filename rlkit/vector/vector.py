@@ -396,7 +396,7 @@ def _numbers(rewards: list[Any]) -> Array:
         UsageError: one is no number; NumPy would take None for NaN.
     """
     try:
-        sum(rewards)
+        sum(rewards, 0.0)  # Bytes would overflow in a sum of their own.
         numbers = np.array(rewards, np.float64)
     except (TypeError, ValueError, OverflowError):
         numbers = None
@@ -413,6 +413,8 @@ def _single_actions(space: Any) -> Callable[[Tree], Any]:
     """
     if isinstance(space, COMPOSED_SPACES):
         return _single_trees
+    if isinstance(space, spaces.Box) and space.shape == ():
+        return lambda action: [np.array(number) for number in action]  # arrays, as the space has it
     return operator.methodcaller("tolist") if isinstance(space, spaces.Discrete) else np.array
 
 
