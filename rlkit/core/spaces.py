@@ -321,7 +321,7 @@ def as_rows(observation: Array, space: Any, dtype: Any = None) -> Array:
 
 
 def box_actions(space: spaces.Box, numbers: Array) -> Array:
-    """Return `numbers` [N, D] as actions [N, ...] of a `Box`, of its dtype: within its bounds, rounded unless floats."""
+    """Return `numbers` [N, D] as actions [N, ...] of a `Box`, within its bounds; all but floats are rounded."""
     if not np.issubdtype(space.dtype, np.floating):
         rounded = np.rint(np.asarray(numbers, np.float64))
         low, high = (_exact_bound(bound.ravel()) for bound in (space.low, space.high))

@@ -222,8 +222,15 @@ class PlainLoader(yaml.SafeLoader):
 def _require_name(name: Any, shown: str) -> None:
     """Refuse a name of a run that no folder can have, or that leads out of the folder of runs, or of videos."""
     path = PurePath(str(name))
+    if not _is_text(str(name)):
+        raise UsageError(f"{ascii(shown)[1:-1]} has a character that no file can hold; a name is text in Unicode")
     if path.is_absolute() or ".." in path.parts:
         raise UsageError(f"{shown} leads out of the folder of runs; a name has no .. and no / at its beginning")
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a name can be written into files: bytes that are not UTF-8 come from a command line as halves."""
+    return "\0" not in name and not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _require_length(path: str, key: str) -> None:
