@@ -109,6 +109,10 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Restore a state from `capture`."""
         snapshot.restore(self.env, state)
 
+    def close(self) -> None:
+        """Close the environment; an error is a warning. Gymnasium closes one in this process to read its spaces."""
+        close_quietly(self.env)
+
     def restart(self) -> None:
         """Build the environment again, so that nothing of the old one can affect what follows."""
         close_quietly(self.env)

@@ -173,7 +173,7 @@ class SerialEnvironment:
     def close(self) -> None:
         """Close every environment."""
         for env in self.envs:
-            close_quietly(env)
+            env.close()
 
 
 class VectorEnvironment:
