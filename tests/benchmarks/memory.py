@@ -25,8 +25,8 @@ from rlkit.core.callback import Callback
 CASES = {
     "dqn-cartpole": "agent=dqn env=cartpole tuned=none agent.learning_starts=500 replay.capacity=2000 eval.every=2000",
     "ppo-cartpole": "agent=ppo env=cartpole tuned=none eval.every=2000",
-    "alphazero-tic_tac_toe": "agent=alphazero env=tic_tac_toe tuned=none agent.simulations=10 agent.capacity=2000 "
-    "agent.learning_starts=200 eval.every=500",
+    "alphazero-tic_tac_toe": "agent=alphazero env=tic_tac_toe tuned=none network=mlp agent.simulations=10 "
+    "agent.capacity=200 agent.learning_starts=50 agent.batch_size=32 eval.every=500",
     "dqn-videos": "agent=dqn env=cartpole tuned=none agent.learning_starts=500 replay.capacity=500 eval.every=500 "
     "eval.episodes=1 video=eval",
 }

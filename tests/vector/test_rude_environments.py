@@ -48,7 +48,7 @@ class Rude(gymnasium.Env):
             raise RuntimeError("the display is gone already")
         if self.kind == "exit in close":
             sys.exit(3)
-        self.leave("close")
+        self.leave("leave in close")
 
 
 gymnasium.register("Rude-v0", Rude)
@@ -77,7 +77,9 @@ def test_closing_that_fails_takes_nothing_away(
     assert (tmp_path / "runs/rude/checkpoints/100").exists()
 
 
-@pytest.mark.parametrize(("kind", "words"), [("reset", ()), ("step", ()), ("close", ()), ("close", WORKERS)])
+@pytest.mark.parametrize(
+    ("kind", "words"), [("reset", ()), ("step", ()), ("leave in close", ()), ("leave in close", WORKERS)]
+)
 def test_another_working_directory_is_changed_back(
     kind: str, words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
