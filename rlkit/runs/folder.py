@@ -35,6 +35,9 @@ CHOICE = re.compile(r"\w[\w@./-]*")
 """A name of a file in conf/, or of the group and package that it is chosen for."""
 
 
+NAMED = ("agent", "env", "env.game", "env.id", "learner", "data", "data.path", "experiment", "seed", "name", "run_dir")
+"""Keys whose values are in a default name, or that replace it."""
+
 LONGEST_NAME = 150
 """Bytes of a default name before the seed."""
 
@@ -75,8 +78,18 @@ def _preset(choices: Mapping[str, str]) -> str | None:
     return None if preset in (None, "None") else preset
 
 
+def _swept() -> Iterator[str]:
+    """Yield what distinguishes a job of a sweep from the others and is in no default name, as ``gamma-0.9``."""
+    from rlkit.config.compose import swept  # Hydra is there where anything is swept.
+
+    for word in swept():
+        key, _, value = word.lstrip("+~").partition("=")
+        if key not in NAMED:
+            yield f"{key.rpartition('.')[2]}-{value}"
+
+
 def _joined(parts: Sequence[str], seed: int) -> str:
-    words = re.sub(r"[^\w.-]+", "-", "_".join(parts))
+    words = re.sub(r"[^\w.-]+", "-", "_".join([*parts, *_swept()]))
     # In bytes, of which file systems allow 255; videos and the runs of a sweep add to it.
     return f"{words.encode()[:LONGEST_NAME].decode(errors='ignore')}_s{seed}"
 
