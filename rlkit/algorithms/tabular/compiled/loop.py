@@ -93,7 +93,7 @@ class CompiledLoop:
             the episodes that ended, made as they are asked for.
 
         Raises:
-            RunError: the value of an action is not a number.
+            DivergedError: the value of an action is not a number.
         """
         # numba takes a while to import, for nothing where the loop is asked for and cannot be had.
         from rlkit.algorithms.tabular.compiled.kernel import run
