@@ -81,7 +81,7 @@ def raised(function: ast.FunctionDef, helpers: dict[str, str]) -> set[str]:
     return names - {"NotImplementedError"}
 
 
-HELPERS = {"no_number": "RunError", "not_converged": "RunError"}
+HELPERS = {"diverged": "DivergedError", "not_converged": "RunError"}
 """Functions of other modules that return an error."""
 
 

@@ -8,8 +8,11 @@ from math import isnan
 
 import numpy as np
 
+from rlkit.core.divergence import diverged
 from rlkit.core.random_actions import uniform
-from rlkit.core.types import Array, RunError
+from rlkit.core.types import Array
+
+NO_NUMBER = "an action's value is not a number"
 
 
 def warn_if_late(first: int, total_steps: int | None, notify: Callable[[str], None]) -> None:
@@ -24,7 +27,7 @@ def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = Non
     """Return the best action [N] int64 of each row of `q` [N, A], ties broken at random, illegal ones left out.
 
     Raises:
-        RunError: there is no best one, as a value is not a number.
+        DivergedError: there is no best one, as a value is not a number.
     """
     if q.size <= FEW:
         return _greedy_of_few(q, rng, legal_actions)
@@ -35,7 +38,7 @@ def greedy(q: Array, rng: np.random.Generator, legal_actions: Array | None = Non
         # The value of a legal action may be minus infinity, too.
         best &= legal_actions
     if not best.any(axis=1).all():
-        raise no_number()
+        raise diverged(NO_NUMBER)
     if np.count_nonzero(best) > len(q):
         return np.asarray((rng.random(q.shape) * best).argmax(axis=1))
     return np.asarray(best.argmax(axis=1))
@@ -60,19 +63,11 @@ def _best(row: list[float], mask: list[bool] | None) -> list[int]:
     legal = range(len(row)) if mask is None else [action for action, is_legal in enumerate(mask) if is_legal]
     values = row if mask is None else [row[action] for action in legal]
     if not values or (isnan(sum(values)) and any(map(isnan, values))):
-        raise no_number()
+        raise diverged(NO_NUMBER)
     top = max(values)
     if mask is None and row.count(top) == 1:
         return [row.index(top)]
     return [action for action in legal if row[action] == top]
-
-
-def no_number() -> RunError:
-    """Return the error to raise where an action's value is NaN, so that none is the greatest."""
-    return RunError(
-        "an action's value is not a number: learning has diverged; start a new run with a lower "
-        "agent.learning_rate, or smaller rewards"
-    )
 
 
 def epsilon_greedy(q: Array, epsilon: float, rng: np.random.Generator, legal_actions: Array | None = None) -> Array:

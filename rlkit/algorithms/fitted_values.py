@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -95,4 +96,5 @@ class RegressedValues:
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
-        self._models = read_models(state["models"], self._estimator)
+        # Estimators keep the arrays that they are given.
+        self._models = read_models(deepcopy(state["models"]), self._estimator)

@@ -20,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -27,7 +28,7 @@ from rlkit.config import injection, plugins
 from rlkit.config.literals import spelled
 from rlkit.config.messages import FLAGS, Command, check_words, explain, nearest
 from rlkit.config.schemas import SCHEMAS
-from rlkit.config.tuning import NONE, PAIR, Known, borrowed, jobs, mixtures
+from rlkit.config.tuning import NONE, PAIR, Known, borrowed, fixed_keys, jobs, mixtures
 from rlkit.config.values import check_keys
 from rlkit.core.resources import is_out_of_memory, out_of_memory
 from rlkit.core.types import RunError, UsageError
@@ -35,6 +36,9 @@ from rlkit.core.types import RunError, UsageError
 COMPLAINTS = (HydraException, OmegaConfBaseException, ValueError)
 COMPLAINTS_OF_A_TASK = (OmegaConfBaseException,)
 SHOWS_JOB = re.compile(r"(?:--cfg|-c)[ =](?:job|all)\b")
+
+NOT_SWEPT = "hydra.job.config.override_dirname.exclude_keys"
+"""Hydra's setting for the keys that do not distinguish the jobs of a sweep, wherever these run."""
 
 COUNTED = ("total_steps", "total_episodes", "seed")
 """Numbers of the command line that take no memory."""
@@ -102,6 +106,7 @@ def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
     more = [] if sweeps else _borrowed_by(verb, words)
     sys.argv = [f"rlkit {verb}", *flags, *more, *words]
     if sweeps:
+        sys.argv.append(f"{NOT_SWEPT}=[{','.join(fixed_keys(words))}]")
         _warn_of_mixed_tuning(verb, words)
     application = hydra.main(version_base="1.3", config_path="pkg://rlkit.conf", config_name=verb)
     outcomes: list[tuple[Sequence[str], Exception | None]] = []
@@ -125,6 +130,15 @@ def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
         if SHOWS_JOB.search(" ".join(flags)) and not sweeps:
             _show_injected(compose_alone(verb, [*_search_path(words), *_of_the_verb(words), *more]))
     _raise_failures(outcomes)
+
+
+def swept() -> list[str]:
+    """Return, in a job of a sweep, what it does not share with the others, as ``agent.gamma=0.9``; else nothing."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
+        return []
+    settings = HydraConfig.get()
+    fixed = set(settings.job.config.override_dirname.exclude_keys)
+    return [word for word in settings.overrides.task if re.split("[@=]", word.lstrip("+~"))[0] not in fixed]
 
 
 def _show_injected(config: DictConfig) -> None:

@@ -76,6 +76,16 @@ def jobs(words: Sequence[str], loader: ConfigLoader) -> Iterator[list[str]]:
     yield from map(list, product(*values))
 
 
+def fixed_keys(words: Sequence[str]) -> list[str]:
+    """Return the keys among the words of a sweep that have the same value in all of its jobs."""
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(words))
+    except HydraException:
+        return []  # the sweep itself reports the error
+    fixed = [override.key_or_group for override in parsed if not override.is_sweep_override()]
+    return [key for key in fixed if not key.startswith("hydra")]
+
+
 def mixtures(compared: Sequence[tuple[str, str, str]]) -> Iterator[str]:
     """Yield, for each environment whose runs use different tuned files, a line with the tuned file of each.
 

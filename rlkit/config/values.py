@@ -27,6 +27,9 @@ SCALARS: Mapping[type, tuple[tuple[type, ...], str]] = {
     np.floating: ((int, float), "a number"),
 }
 
+MADE_OF_PLAIN = ("builtins", "numpy", "numbers", "decimal", "fractions", "datetime")
+"""Modules whose classes somebody else's constructor may make of a plain value, as ``np.asarray`` does."""
+
 ENDS = {0: "at step 0", sys.maxsize: "in the end"}
 """The steps at which a schedule's value is held against its range; between them it moves one way."""
 
@@ -234,4 +237,6 @@ def _is_class_of_objects(kind: Any) -> bool:
     """Return whether `kind` is a class whose objects are not plain values."""
     origin = get_origin(kind) or kind
     # From Python 3.11 on `Any` is a class.
-    return isinstance(origin, type) and origin not in (Any, object) and not issubclass(origin, (os.PathLike, Enum))
+    if not isinstance(origin, type) or origin in (Any, object) or issubclass(origin, (os.PathLike, Enum)):
+        return False
+    return origin.__module__.partition(".")[0] not in MADE_OF_PLAIN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ def write(figure: Any, path: Path) -> Path:
     """Write a figure as PNG to `path` and return `path`; equal figures make equal files."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    # Not `savefig`, which draws it twice.
-    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings():
+        # Names of runs may be written in any script; the font draws boxes for those that it does not have.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        # Not `savefig`, which draws it twice.
+        FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})  # type: ignore[no-untyped-call]
     return path

@@ -9,10 +9,12 @@ import numpy as np
 
 from rlkit.core import tree
 from rlkit.core.alike import require_alike
+from rlkit.core.divergence import infinite_observation
 from rlkit.core.statistics import count, finite_rewards
 from rlkit.core.types import (
     Actor,
     Agent,
+    DivergedError,
     Environment,
     Interrupted,
     Memory,
@@ -82,10 +84,16 @@ class Interaction(Iterator[Transition]):
         self.reproduced = True
 
     def __next__(self) -> Transition:
-        """Let the agent act once in every environment."""
+        """Let the agent act once in every environment; errors as in `send`."""
         now = self.begin() if self._timestep is None else self._timestep
-        action, memory = self._agent.act(now, self._memory, explore=self._explore, rng=self.rng)
+        action, memory = self._act(now)
         return self._transition(now, action, memory, self.ask(self._env.step, action))
+
+    def _act(self, now: TimeStep) -> tuple[Tree, Memory]:
+        try:
+            return self._agent.act(now, self._memory, explore=self._explore, rng=self.rng)
+        except DivergedError as error:
+            raise infinite_observation(now.observation) or error from error
 
     def begin(self) -> TimeStep:
         """Return the time step to act on; environments are reset if they have not been yet."""
@@ -99,8 +107,13 @@ class Interaction(Iterator[Transition]):
         self.steps = steps
 
     def send(self) -> None:
-        """Let the agent act and the environments start their step; call `recv` next."""
-        self._sent = self._agent.act(self.begin(), self._memory, explore=self._explore, rng=self.rng)
+        """Let the agent act and the environments start their step; call `recv` next.
+
+        Raises:
+            DivergedError: what the agent computes is no number any more.
+            RunError: for the environment showed infinite numbers; or as in `ask`.
+        """
+        self._sent = self._act(self.begin())
         self.ask(self._env.send, self._sent[0])
 
     def recv(self) -> Transition:
@@ -260,8 +273,16 @@ def _look_at_rewards(transition: Transition, steps: int, on_odd_reward: Callable
     for rewards in (transition.info.raw_reward, transition.reward):
         odd = np.flatnonzero(~np.isfinite(rewards))
         if odd.size:
-            on_odd_reward(f"the environment returned the reward {rewards[odd[0]]} at step {steps:,}; it must be finite")
+            on_odd_reward(_odd_reward(rewards[odd[0]], transition.info.raw_reward[odd[0]], steps))
             return
+
+
+def _odd_reward(reward: float, raw_reward: float, steps: int) -> str:
+    """Return what is wrong with a reward that is not finite as float32, `raw_reward` before any wrapper."""
+    if not np.isfinite(raw_reward):
+        return f"the environment returned the reward {raw_reward} at step {steps:,}; it must be finite"
+    begun = f"the environment returned the reward {raw_reward:g} at step {steps:,}"
+    return f"{begun}, which is {reward} as float32; it must be finite"
 
 
 def train(

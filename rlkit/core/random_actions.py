@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,28 @@ def random_action(space: Any, rng: np.random.Generator, legal_actions: Array | N
         return uniform(int(space.n), 1, rng, None if legal_actions is None else legal_actions[None])[0]
     if legal_actions is not None:
         return _legal_choices(space, rng, legal_actions)
+    parts = space_tree(space)
+    if any(map(_overflows, tree.leaves(parts))):
+        return tree.map(partial(_drawn, rng), parts)
+    return _sample(space, rng)
+
+
+def _sample(space: Any, rng: np.random.Generator) -> Any:
     # Gymnasium's spaces draw from generators of their own: seed this one from ours.
     space.seed(int(rng.integers(2**31)))
     return space.sample()
+
+
+def _overflows(space: Any) -> bool:
+    """Return whether Gymnasium cannot draw from `space`: it computes with 1 more than the highest, in 64 bits."""
+    integers = isinstance(space, spaces.Box) and space.dtype.kind in "iu" and space.is_bounded()
+    return integers and bool((space.high >= np.iinfo(np.int64).max).any())
+
+
+def _drawn(rng: np.random.Generator, space: Any) -> Any:
+    if _overflows(space):
+        return np.asarray(rng.integers(space.low, space.high, dtype=space.dtype, endpoint=True))
+    return _sample(space, rng)
 
 
 def _legal_choices(space: Any, rng: np.random.Generator, legal_actions: Array) -> Tree:

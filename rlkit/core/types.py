@@ -45,6 +45,10 @@ class RunError(Exception):
     """Something failed at run time: one line with the rule, the value and the remedy (status 1)."""
 
 
+class DivergedError(RunError):
+    """What an agent computes is no number any more."""
+
+
 class EnvironmentFaultError(UsageError):
     """What an environment returned breaks Gymnasium's contract; `rlkit check` looks at all of it."""
 
@@ -181,7 +185,10 @@ class Agent(Actor, Protocol):
         """Learn if an update is due, and return its metrics; None if none was due."""
 
     def state_dict(self) -> State:
-        """Return everything that changes in training, as plain data."""
+        """Return everything that changes in training, as plain data.
+
+        Arrays keep the dtype and the number of axes that they have in a new agent, and never have fewer rows.
+        """
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""

@@ -196,18 +196,22 @@ class Gaussian:
         """Make the distribution for a `Box`.
 
         Raises:
-            UsageError: `squash`, and the space has no bounds.
+            UsageError: `squash`, and the space has no bounds; or no numbers.
         """
         if squash and not space.is_bounded():
             raise UsageError(f"agent.network.squash=true needs bounds, which {space} does not have; set squash=false")
+        if 0 in space.shape:
+            raise UsageError(f"actions of {space} have no numbers, so that there is nothing to learn; use agent=random")
         self._space = space
         self._squash = squash
         self._width = int(np.prod(space.shape))
         self.parameters = 2 * self._width
         self.log_stds = self._width
         self._low, self._high = space.low.ravel(), space.high.ravel()
-        if np.issubdtype(space.dtype, np.integer):
-            # The width of a space of small integers does not fit into its own dtype.
+        with np.errstate(over="ignore"):
+            fits = np.issubdtype(space.dtype, np.floating) and np.isfinite(self._high - self._low).all()
+        if squash and not fits:
+            # The width of a space of small integers or of huge numbers does not fit into its own dtype.
             self._low, self._high = self._low.astype(np.float64), self._high.astype(np.float64)
         locked = self._low == self._high
         # A number that cannot be another one is no choice: it has no density.

@@ -135,12 +135,14 @@ class Flat(nn.Module):
         else:
             self._sizes = None
         self.highest = highest_byte(observation_space)
-        self.features = sum(self._sizes) if self._sizes else int(np.prod(observation_space.shape or ()))
+        # Observations of no numbers are one that is always zero.
+        self.features = sum(self._sizes) if self._sizes else max(1, int(np.prod(observation_space.shape or ())))
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return [B, features] float32 of observations [B, ...]."""
         if self._sizes is None:
-            return as_floats(observation.flatten(1), self.highest)
+            rows = observation[:, None] if observation.ndim == 1 else observation.flatten(1)
+            return as_floats(rows if rows.shape[1] else rows.new_zeros(len(rows), 1), self.highest)
         columns = observation.reshape(len(observation), -1).unbind(1)
         one_hot = [nn.functional.one_hot(c.long(), n) for c, n in zip(columns, self._sizes, strict=True)]
         return torch.cat(one_hot, dim=1).float()

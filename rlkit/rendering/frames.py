@@ -28,7 +28,7 @@ def check_frame(frame: Array) -> Array:
         raise RunError(
             f"render() returned {frame.dtype} {list(frame.shape)}; a frame is [height, width, 3] uint8: "
             "build the environment with render_mode='rgb_array' (a run does where the constructor has "
-            "render_mode=None), or set video=none"
+            "render_mode=None; in place of gymnasium.make, a YAML names rlkit.envs.gym.make), or set video=none"
         )
     return frame
 

@@ -13,6 +13,9 @@ from rlkit.replay.stored import require_priorities
 from rlkit.replay.sums import SumTree
 from rlkit.replay.uniform import LARGE_SAMPLE, UniformReplay
 
+EXTREMES = (1e-300, 1e290)
+"""The least and the greatest priority, so that none is 0 and their sum is finite whatever alpha is."""
+
 
 class PrioritizedReplay(UniformReplay):
     """The newest transitions, drawn with a probability that grows with their temporal-difference error."""
@@ -64,7 +67,9 @@ class PrioritizedReplay(UniformReplay):
         """Set the priorities of rows number `index` [B] int64 by their errors [B]; rows dropped since are skipped."""
         self._enter()
         stored = index >= self._first
-        priority = (np.abs(td_error[stored].astype(np.float64)) + self._epsilon) ** self._alpha
+        with np.errstate(over="ignore"):
+            priority = (np.abs(td_error[stored].astype(np.float64)) + self._epsilon) ** self._alpha
+        priority = np.clip(priority, *EXTREMES)
         if len(priority):
             self._priorities[index[stored] % self._rows.capacity] = priority
             self._highest = max(self._highest, float(priority.max()))

@@ -34,6 +34,9 @@ CHOICE = re.compile(r"\w[\w@./-]*")
 """A name of a file in conf/, or of the group and package that it is chosen for."""
 
 
+NAMED = ("agent", "env", "env.game", "env.id", "learner", "data", "data.path", "experiment", "seed", "name", "run_dir")
+"""Keys whose values are in a default name, or that replace it."""
+
 LONGEST_NAME = 150
 """Bytes of a default name before the seed."""
 
@@ -74,8 +77,18 @@ def _preset(choices: Mapping[str, str]) -> str | None:
     return None if preset in (None, "None") else preset
 
 
+def _swept() -> Iterator[str]:
+    """Yield what distinguishes a job of a sweep from the others and is in no default name, as ``gamma-0.9``."""
+    from rlkit.config.compose import swept  # Hydra is there where anything is swept.
+
+    for word in swept():
+        key, _, value = word.lstrip("+~").partition("=")
+        if key not in NAMED:
+            yield f"{key.rpartition('.')[2]}-{value}"
+
+
 def _joined(parts: Sequence[str], seed: int) -> str:
-    words = re.sub(r"[^\w.-]+", "-", "_".join(parts))
+    words = re.sub(r"[^\w.-]+", "-", "_".join([*parts, *_swept()]))
     # In bytes, of which file systems allow 255; videos and the runs of a sweep add to it.
     return f"{words.encode()[:LONGEST_NAME].decode(errors='ignore')}_s{seed}"
 
@@ -223,10 +236,17 @@ class PlainLoader(yaml.SafeLoader):
 def _require_name(name: Any, shown: str) -> None:
     """Refuse a name of a run that no folder can have, or that leads out of the folder of runs, or of videos."""
     path = PurePath(str(name))
+    if not _is_text(str(name)):
+        raise UsageError(f"{ascii(shown)[1:-1]} has a character that no file can hold; a name is text in Unicode")
     if CONTROL.search(str(name)):
         raise UsageError(f"{printable(shown)} has characters that no terminal shows; leave them out of the name")
     if path.is_absolute() or ".." in path.parts:
         raise UsageError(f"{shown} leads out of the folder of runs; a name has no .. and no / at its beginning")
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a name can be written into files: bytes that are not UTF-8 come from a command line as halves."""
+    return "\0" not in name and not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _require_length(path: str, key: str) -> None:

@@ -12,10 +12,11 @@ from rlkit.config.run_config import TrainRunConfig
 from rlkit.core.alike import require_alike
 from rlkit.core.callback import CLOCK, Callback
 from rlkit.core.checkpoint import Store
+from rlkit.core.divergence import diverged, infinite_observation
 from rlkit.core.loop import Interaction, crossed, interact, refuse_odd_reward, train
 from rlkit.core.seeding import Seeds
 from rlkit.core.statistics import Averages, Episode, EpisodeTracker
-from rlkit.core.types import Agent, Environment, Interrupted, Metrics, RunError, State, Transition, UsageError
+from rlkit.core.types import Agent, Environment, Interrupted, Metrics, State, Transition, UsageError
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, Hook, P, implementing, load_states, notify, states
 from rlkit.runs.compatibility import (
@@ -286,7 +287,7 @@ class Training:
 
     def _add(self, transition: Transition, metrics: Metrics | None) -> None:
         if metrics is not None:
-            require_finite(metrics, self.steps)
+            require_finite(metrics, self.steps, transition)
             self._averages.add(metrics)
         if episodes := self._tracker.step(transition, self.steps):
             self._count(episodes)
@@ -389,18 +390,15 @@ def _may_resume(state: State) -> bool:
     return bool(state["resumable"])
 
 
-def require_finite(metrics: Metrics, step: int) -> None:
-    """Check the losses of an update.
+def require_finite(metrics: Metrics, step: int, transition: Transition) -> None:
+    """Check the losses of an update after `transition`.
 
     Raises:
         RunError: one is not finite: what was learned since the last checkpoint is lost.
     """
     for name, value in metrics.items():
         if not isfinite(value) and name.startswith("loss/"):
-            raise RunError(
-                f"{name} is {value} at step {step:,}: learning has diverged; start a new run with a lower "
-                "agent.learning_rate, or smaller rewards"
-            )
+            raise infinite_observation(transition.observation) or diverged(f"{name} is {value} at step {step:,}")
 
 
 def stream(config: TrainRunConfig, agent: Agent, env: Environment, *, opaque: bool) -> Interaction:

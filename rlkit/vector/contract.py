@@ -105,9 +105,7 @@ def lossy_observation(observation: Any, space: Any, where: str) -> str | None:
     """
     if isinstance(space, COMPOSED_SPACES):
         return _tree_fault(observation, space, where) or _first_fault(lossy_observation, observation, space, where)
-    if not isinstance(space, ARRAY_SPACES):
-        return None
-    if isinstance(space, spaces.Discrete):
+    if isinstance(space, spaces.Discrete) or not isinstance(space, ARRAY_SPACES):
         return None if space.contains(observation) else outside(observation, space, where)
     value = _array(observation)
     if value is None or value.shape != space.shape or not np.can_cast(value.dtype, space.dtype, "same_kind"):

@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 
 from rlkit.core import tree
+from rlkit.core.spaces import is_tree_of_arrays
 from rlkit.core.types import EnvironmentFaultError
 from rlkit.vector import contract
 from rlkit.vector.manners import unchanged
@@ -41,8 +42,12 @@ class FirstSteps(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._wanders = False  # changes what is not its own, so that it is looked after for good
 
     def leave(self, owner: gymnasium.Wrapper[Any, Any, Any, Any]) -> None:
-        """Be no layer of `owner`, an outer wrapper, any more after `FIRST_STEPS`."""
-        self._owner = owner
+        """Be no layer of `owner`, an outer wrapper, any more after `FIRST_STEPS`.
+
+        It stays where observations are no arrays: the wrapper that makes arrays of them would fail without words.
+        """
+        if not self._values or is_tree_of_arrays(self.env.observation_space):
+            self._owner = owner
 
     def reset(self, **keys: Any) -> Any:
         """Reset, and look at the result.

@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 
 from rlkit.core import tree
 from rlkit.core.spaces import as_arrays, empty
@@ -30,6 +31,8 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         leave_after_first_steps(self)
         self.metadata = self.env.metadata or {}
         self._keep_spaces()
+        space = self.env.action_space
+        self._action_is_number = isinstance(space, spaces.Box) and space.shape == ()
         self._put = putter(self.env.observation_space)
         self._room = empty(self.env.observation_space, 1)
 
@@ -74,6 +77,8 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         Gymnasium's vector environments write infos into arrays of the first environment's type and shape, and send
         them to another process: of those that an environment has for others, many could do neither.
         """
+        if self._action_is_number:
+            action = np.asarray(action)  # Gymnasium's workers take it out of its array.
         observation, reward, terminated, truncated, info = of_step(self.env.step(action))
         facts = {
             "rlkit/raw_reward": float(info["rlkit/raw_reward"]) if "rlkit/raw_reward" in info else as_number(reward),
@@ -103,6 +108,10 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     def restore(self, state: State) -> None:
         """Restore a state from `capture`."""
         snapshot.restore(self.env, state)
+
+    def close(self) -> None:
+        """Close the environment; an error is a warning. Gymnasium closes one in this process to read its spaces."""
+        close_quietly(self.env)
 
     def restart(self) -> None:
         """Build the environment again, so that nothing of the old one can affect what follows."""

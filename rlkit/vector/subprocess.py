@@ -85,40 +85,48 @@ class SubprocessEnvironment(VectorEnvironment):
             lambda: _Workers(makers, worker=_worker, autoreset_mode=AutoresetMode.SAME_STEP),
             action_mask=action_mask,
         )
-        with _worker_deaths():
+        with self._worker_deaths():
             self.frame_stack = int(self._vector.get_attr("frame_stack")[0])
+
+    @contextlib.contextmanager
+    def _worker_deaths(self) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, ConnectionError) as error:
+            how = _ended(self._vector.processes)
+            raise WorkerError(f"a worker process of the environment ended {how}") from error
 
     def reset(self, seeds: list[int]) -> TimeStep:
         """Start a new episode in every environment."""
-        with _worker_deaths():
+        with self._worker_deaths():
             return super().reset(seeds)
 
     def send(self, action: Tree) -> None:
         """Start a step of every environment in its worker."""
-        with _worker_deaths():
+        with self._worker_deaths():
             super().send(action)
 
     def recv(self) -> TimeStep:
         """Wait for the step of every worker."""
-        with _worker_deaths():
+        with self._worker_deaths():
             return super().recv()
 
     def restart(self, seeds: list[int]) -> TimeStep:
         """Build every environment again in its worker and start an episode in it."""
-        with _worker_deaths():
+        with self._worker_deaths():
             self._drain()
             self._vector.call("restart")
         return self.reset(seeds)
 
     def get_state(self) -> State | None:
         """Return the state of every environment, or None if one is opaque."""
-        with _worker_deaths():
+        with self._worker_deaths():
             states = list(self._vector.call("capture"))
         return None if any(state is None for state in states) else {"envs": states}
 
     def why_opaque(self) -> str | None:
         """Return in one line why the state cannot be read; None if it can be."""
-        with _worker_deaths():
+        with self._worker_deaths():
             reasons = self._vector.call("why_opaque")
         return next((reason for reason in reasons if reason is not None), None)
 
@@ -129,7 +137,7 @@ class SubprocessEnvironment(VectorEnvironment):
             RunError: a worker cannot restore its environment's.
         """
         # `call` sends all workers the same arguments, so the pipes are used directly.
-        with _worker_deaths():
+        with self._worker_deaths():
             for pipe, saved in zip(self._vector.parent_pipes, state["envs"], strict=True):
                 pipe.send(("_call", ("restore", (saved,), {})))
             results = [pipe.recv() for pipe in self._vector.parent_pipes]
@@ -147,12 +155,14 @@ class _EnvMaker:
         return ResettableEnv(self._make)
 
 
-@contextlib.contextmanager
-def _worker_deaths() -> Iterator[None]:
-    try:
-        yield
-    except (EOFError, ConnectionError) as error:
-        raise WorkerError("a worker process of the environment ended (it crashed or was killed)") from error
+def _ended(processes: Sequence[BaseProcess]) -> str:
+    """Return how the first process that has ended did, in words."""
+    for process in processes:
+        process.join(0.5)  # Its pipe closes a moment before it ends.
+        code = process.exitcode
+        if code is not None:
+            return f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}, as by sys.exit"
+    return "without a word"
 
 
 class _Reports:

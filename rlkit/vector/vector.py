@@ -201,7 +201,7 @@ class SerialEnvironment:
     def close(self) -> None:
         """Close every environment."""
         for env in self.envs:
-            close_quietly(env)
+            env.close()
 
 
 class VectorEnvironment:
@@ -466,6 +466,8 @@ def single_actions(space: Any) -> Callable[[Tree], Any]:
     """
     if isinstance(space, COMPOSED_SPACES):
         return _single_trees
+    if isinstance(space, spaces.Box) and space.shape == ():
+        return lambda action: [np.array(number) for number in action]  # arrays, as the space has it
     return operator.methodcaller("tolist") if isinstance(space, spaces.Discrete) else np.array
 
 

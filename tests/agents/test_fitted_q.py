@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import rlkit
 from rlkit.agents.fitted_q import FittedQ
 from rlkit.algorithms.fitted_values import RegressedValues
 from rlkit.cli.main import main
+from rlkit.core import tree
 from rlkit.core.checkpoint import Store
 from rlkit.core.schedules import Constant
 from rlkit.core.types import RunError, UsageError
@@ -225,6 +227,18 @@ def test_a_state_without_its_replay_is_enough_to_act(tmp_path: Path) -> None:
     saved.save(0, {key: value for key, value in first.state_dict().items() if key != "replay"})
     second.load_state_dict(saved.load(0))
     assert np.array_equal(first.values(np.arange(6)), second.values(np.arange(6)))
+
+
+def test_a_state_that_was_restored_is_not_kept() -> None:
+    rows = walk(np.random.default_rng(1))
+    first, second = (agent(actions=3, estimator=Means(), fit_every=len(rows)) for _ in range(2))
+    store(first, rows)
+    first.update()
+    before = first.values(np.arange(6)).copy()
+    state = copy.deepcopy(first.state_dict())
+    second.load_state_dict(state)
+    tree.map(lambda part: part.fill(0) if isinstance(part, np.ndarray) else None, state["values"])
+    assert np.array_equal(second.values(np.arange(6)), before)
 
 
 REFUSED = {

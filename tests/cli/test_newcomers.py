@@ -142,3 +142,25 @@ def test_a_family_that_is_not_installed_has_one_remedy(
     monkeypatch.setattr(gymnasium, "make", make)
     said = refused(["train", "env=gym", f"env.id={id}"], capsys)
     assert said == f'env.id={id} needs a package that is not installed: pip install "gymnasium[{family}]"'
+
+
+def test_gymnasium_s_own_make_is_trained_with_and_the_way_to_film_it_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own/env").mkdir(parents=True)
+    (tmp_path / "own/env/pole.yaml").write_text("_target_: gymnasium.make\nid: CartPole-v1\n")
+    words = ["train", "agent=random", "env=pole", f"hydra.searchpath=[file://{tmp_path}/own]", *SHORT]
+    assert main(words) == 0
+    capsys.readouterr()
+    with pytest.warns(UserWarning, match="without specifying any render mode"):
+        assert main([*words, "video=eval", "eval.every=2", "eval.episodes=1"]) == 1
+    assert "in place of gymnasium.make, a YAML names rlkit.envs.gym.make" in capsys.readouterr().err
+
+
+def test_runs_of_a_sweep_are_named_by_what_they_do_not_share(tmp_path: Path) -> None:
+    words = ["agent=q_learning", "env=frozen_lake", *SHORT]
+    assert main(["train", "-m", *words, "agent.gamma=0.9,0.8", "seed=0,1"]) == 0
+    names = {f"q_learning_frozen_lake_gamma-{gamma}_s{seed}" for gamma in (0.9, 0.8) for seed in (0, 1)}
+    assert {path.name for path in Path("runs").iterdir()} == {*names, "sweeps"}
+    assert main(["train", *words, "agent.gamma=0.7"]) == 0
+    assert Path("runs/q_learning_frozen_lake_s0").is_dir()

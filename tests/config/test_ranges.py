@@ -60,6 +60,9 @@ FLOATING, INTEGER, ARRAY = np.floating, np.integer, np.ndarray
     ("annotation", "value", "text"),
     [
         ("Sequence[PositiveInt]", [3, 0], "x[1] is 0; it must be at least 1"),
+        ("np.floating | np.integer | np.ndarray", -1, ""),
+        ("np.ndarray", [0.5, 1], ""),
+        ("float | np.ndarray", "x", ""),
         ("Sequence[PositiveInt]", 5, "x is 5, but it must be a list, e.g. x=[1,2]"),
         ("PositiveInt | Sequence[PositiveInt]", 0, "x is 0; it must be at least 1"),
         ("tuple[float, float]", [1.0], "x is [1.0], but it must be a list of 2"),

@@ -321,6 +321,13 @@ def test_bytes_are_scaled_where_they_are_flattened() -> None:
     assert Flat(spaces.Box(0, 1, (3,), np.uint8))(given).tolist() == [[0, 51, 255]]
 
 
+def test_observations_without_axes_or_numbers_are_rows() -> None:
+    number, nothing = (Flat(spaces.Box(-1, 1, shape, np.float32)) for shape in ((), (0,)))
+    assert (number.features, nothing.features) == (1, 1)
+    assert number(torch.tensor([0.5, -1])).tolist() == [[0.5], [-1]]
+    assert nothing(torch.zeros(2, 0)).tolist() == [[0], [0]]
+
+
 def test_auto_takes_a_cnn_for_pictures_and_an_mlp_for_anything_else() -> None:
     assert isinstance(auto(PICTURE, [8], "relu", False), NatureCNN)
     for space in (VECTOR, spaces.Discrete(5), spaces.Box(0, 1, (84, 84, 4), np.float32)):

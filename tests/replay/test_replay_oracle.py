@@ -499,6 +499,18 @@ def test_new_rows_have_the_highest_priority_seen() -> None:
     assert np.abs(counts[1:] - 1000).max() < 6 * 26
 
 
+@pytest.mark.parametrize("alpha", [1000, 1e9])
+def test_no_exponent_makes_a_priority_zero_or_infinite(alpha: float) -> None:
+    replay, stream = prioritized(alpha=alpha)
+    for _ in range(40):
+        replay.add(stream.step(["goes on", "goes on"]))
+    for errors in (np.zeros(80), np.linspace(0, 9, 80)):
+        replay.update_priorities(np.arange(80), errors.astype(np.float32))
+        weight = replay.sample(100).weight
+        assert np.isfinite(weight).all()
+        assert weight.max() == 1
+
+
 def test_priorities_of_rows_that_are_gone_are_passed_over() -> None:
     replay, stream = prioritized()
     for _ in range(40):

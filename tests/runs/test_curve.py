@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rlkit.core.figure import figure, write
 from rlkit.runs.plots import curve
 
 pytestmark = pytest.mark.draws
@@ -48,3 +49,8 @@ def test_ticks_have_thousands_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [curve.thousands(value) for value in (-12500.0, 0.25, 1e6)] == ["\N{MINUS SIGN}12,500", "0.25", "1,000,000"]
     [axes] = drawn(tmp_path, (20, 30), monkeypatch).axes
     assert axes.xaxis.get_major_formatter()(2000.0) == "2,000"
+
+
+def test_names_in_every_script_are_drawn_without_a_warning(tmp_path: Path) -> None:
+    drawing = figure(2, 2, "日本語 🎲")
+    assert write(drawing, tmp_path / "a.png").stat().st_size > 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rlkit.core.types import UsageError
-from rlkit.runs.folder import read_config, write_folder
+from rlkit.runs.folder import placed, read_config, write_folder
 from rlkit.runs.origin import identity
 
 CONFIG = {"name": "a_run", "agent": {"gamma": 0.5}, "env": {"id": None}, "seed": 3}
@@ -36,3 +36,9 @@ def test_what_is_no_configuration_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("name: a\nagent: {}\n")
     with pytest.raises(UsageError, match=r"config.yaml is not the configuration of an rlkit run: KeyError: 'env'"):
         read_config(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\udcff", "a/\ud800"])
+def test_names_that_no_file_can_hold_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=r"^name=.* has a character that no file can hold; a name is text in Unicode$"):
+        placed(name, "", "default")

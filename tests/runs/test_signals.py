@@ -184,7 +184,7 @@ def test_a_run_whose_worker_is_killed_says_so_and_resumes_exactly(tmp_path: Path
         os.kill(worker, signal.SIGKILL)
     _, errors = killed.communicate(timeout=60)
     assert killed.returncode == 1
-    assert errors.startswith("rlkit: a worker process of the environment ended (it crashed or was killed) (after step ")
+    assert errors.startswith("rlkit: a worker process of the environment ended by SIGKILL (after step ")
     assert errors.count("\n") == 1
     resumed = Command("train", "resume=runs/case", cwd=tmp_path / "killed")
     assert [run.wait(120) for run in (whole, resumed)] == [0, 0]

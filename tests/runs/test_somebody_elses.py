@@ -76,7 +76,8 @@ class Elses(gymnasium.Env):
             os.chdir("/")
         if Elses.steps == 62 and self.kind == "evaluation":
             return 0, None, False, False, {}
-        return (17 if late and self.kind == "state" else self.t), 1.0, self.t >= 9, False, {}
+        reward = 1e39 if late and self.kind == "beyond" else 1.0
+        return (17 if late and self.kind == "state" else self.t), reward, self.t >= 9, False, {}
 
 
 gymnasium.register("Elses-v0", Elses)
@@ -256,3 +257,49 @@ def test_what_is_no_frame_is_named_before_anything_is_trained(kind: str, says: s
 def test_every_rate_and_frames_of_changing_size_are_filmed(kind: str) -> None:
     train(kind, "env.id=Drawn-v0", "video=eval", "total_steps=60")
     assert [path.name for path in Path("videos/r").glob("*.mp4")] == ["step-000000060.mp4"]
+
+
+class Boundless(Elses):
+    """Shows numbers of no axes, or of none, or infinite and huge ones."""
+
+    def __init__(self, kind: str = ""):
+        super().__init__()
+        self.kind = kind
+        self.observation_space = spaces.Box(-np.inf, np.inf, SHAPES.get(kind, (1,)), np.float64)
+
+    def shown(self) -> Any:
+        number = {"infinite": np.inf, "huge": 1e300}.get(self.kind, 0.5)
+        return np.full(SHAPES.get(self.kind, (1,)), number)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        return self.shown(), super().reset(seed=seed)[1]
+
+    def step(self, action: int) -> Any:
+        return self.shown(), *super().step(action)[1:]
+
+
+SHAPES: dict[str, Any] = {"number": (), "nothing": (0,)}
+gymnasium.register("Boundless-v0", Boundless)
+NETWORKS = [("dqn", "agent.learning_starts=20"), ("ppo", "agent.n_steps=16", "agent.batch_size=8")]
+
+
+@pytest.mark.parametrize("agent", NETWORKS)
+@pytest.mark.parametrize("kind", ["infinite", "huge"])
+def test_infinite_observations_are_named_as_what_made_learning_diverge(kind: str, agent: tuple[str, ...]) -> None:
+    with pytest.raises(RunError, match=r"^the environment returned an observation with infinite numbers, of which"):
+        train(kind, f"agent={agent[0]}", *agent[1:], "env.id=Boundless-v0", "eval.every=0", "total_steps=40")
+
+
+@pytest.mark.parametrize("agent", NETWORKS)
+@pytest.mark.parametrize("kind", SHAPES)
+def test_networks_take_observations_without_axes_or_numbers(kind: str, agent: tuple[str, ...]) -> None:
+    run = train(kind, f"agent={agent[0]}", *agent[1:], "env.id=Boundless-v0", "eval.every=0", "total_steps=40")
+    assert len(run.metrics["step"])
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
+def test_a_reward_beyond_float32_is_said_as_the_environment_said_it() -> None:
+    with pytest.raises(
+        RunError, match=r"^the environment returned the reward 1e\+39 at step 45, which is inf as float"
+    ):
+        train("beyond")

@@ -73,6 +73,8 @@ OBSERVATIONS: list[tuple[Any, Any, Any, str]] = [
     (STATE, 0, None, r"the observation None, outside of Discrete\(4\)"),
     (STATE, 0, np.array([1]), r"the observation array\(\[1\]\), outside of Discrete\(4\)"),
     (STATE, 0, 10**30, r"the observation 10+, outside of Discrete\(4\)"),
+    (spaces.Text(3), "abc", "abcd", r"the observation 'abcd', outside of Text\(1, 3"),
+    (spaces.Text(3), "abc", "a-c", r"the observation 'a-c', outside of Text\(1, 3"),
     (TREE, {"row": ZEROS, "state": 1}, {"row": ZEROS}, r"an observation with other parts than Dict"),
     (TREE, {"row": ZEROS, "state": 1}, {"row": ZEROS, "state": 9}, r"the observation 9, outside of Discrete\(4\)"),
     (TREE, {"row": ZEROS, "state": 1}, {"row": ZEROS * np.nan, "state": 0}, r".*outside of Box"),
@@ -81,7 +83,7 @@ OBSERVATIONS: list[tuple[Any, Any, Any, str]] = [
 
 @pytest.mark.parametrize(("space", "right", "late", "says"), OBSERVATIONS)
 def test_late_observations_that_arrays_would_not_hold_are_refused(space: Any, right: Any, late: Any, says: str) -> None:
-    with pytest.raises(EnvironmentFaultError, match=rf"^the environment returned {says}"):
+    with pytest.raises(EnvironmentFaultError, match=rf"^(the environment|step {LATE}) returned {says}"):
         played(SerialEnvironment([lambda: Late(space, right, late)]))
 
 
@@ -247,3 +249,35 @@ def test_spaces_without_arrays_are_refused_in_one_line(space: Any) -> None:
     with pytest.raises(Exception, match=r"^observations must be Box, Discrete, .*not (Sequence|Graph|Dict)") as caught:
         SerialEnvironment([lambda: Late(space)])
     assert type(caught.value).__name__ == "UsageError"
+
+
+@pytest.mark.parametrize(
+    ("reward", "returned"),
+    [(np.uint8(255), 255), (np.True_, 1), (np.int64(3), 3), (np.float16(0.5), 0.5), (np.array(2), 2), (True, 1)],
+)
+def test_rewards_are_numbers_of_every_dtype(reward: Any, returned: float) -> None:
+    for make in WAYS.values():
+        last = played(make([lambda: Late(late=reward, place=1)] * 3))[-1]
+        assert last.reward.tolist() == last.info.raw_reward.tolist() == [returned] * 3
+
+
+class Number(Late):
+    """Acts by one number without axes."""
+
+    action_space = spaces.Box(-1, 1, ())
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def step(self, action: Any) -> Any:
+        assert isinstance(action, np.ndarray)
+        assert self.action_space.contains(action)
+        return ZEROS, float(action), False, False, {}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_action_without_axes_is_an_array(way: str) -> None:
+    env = WAYS[way]([Number] * 2)
+    env.reset([0, 1])
+    assert env.step(np.array([0.5, -1], np.float32)).reward.tolist() == [0.5, -1]
+    env.close()

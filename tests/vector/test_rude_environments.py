@@ -48,6 +48,7 @@ class Rude(gymnasium.Env):
             raise RuntimeError("the display is gone already")
         if self.kind == "exit in close":
             sys.exit(3)
+        self.leave("leave in close")
 
 
 gymnasium.register("Rude-v0", Rude)
@@ -60,21 +61,31 @@ def train(kind: str, *words: str) -> Any:
     )
 
 
+WORKERS = ("num_envs=2", "vectorization=async")
+
+
 @pytest.mark.parametrize("kind", ["close", "exit in close"])
-def test_closing_that_fails_takes_nothing_away(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("words", [(), WORKERS])
+def test_closing_that_fails_takes_nothing_away(
+    kind: str, words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.warns(
         UserWarning, match=r"^closing the environment raised (RuntimeError|SystemExit): .*nothing is lost"
     ):
-        train(kind)
+        train(kind, *words)
     assert (tmp_path / "runs/rude/checkpoints/100").exists()
 
 
-@pytest.mark.parametrize("kind", ["reset", "step"])
-def test_another_working_directory_is_changed_back(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("kind", "words"), [("reset", ()), ("step", ()), ("leave in close", ()), ("leave in close", WORKERS)]
+)
+def test_another_working_directory_is_changed_back(
+    kind: str, words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.warns(UserWarning, match=r"^the environment changes the working directory; it is changed back$"):
-        train(kind)
+        train(kind, *words)
     assert Path.cwd() == tmp_path
     assert (tmp_path / "runs/rude/checkpoints/100").exists()
 
@@ -87,3 +98,13 @@ def test_an_environment_that_ends_the_process_ends_the_run_only(
     with pytest.raises(RunError, match=r"^the environment raised SystemExit: 3 \(after step 59\); fix it, then resume"):
         train("exit", "eval.every=0")
     assert (tmp_path / "runs/rude/checkpoints/50").exists()
+
+
+def test_a_worker_that_its_environment_ends_is_said_with_its_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Rude, "steps", 0)
+    with pytest.raises(RunError, match=r"^a worker process of the environment ended with status 3, as by sys.exit \("):
+        train("exit", "eval.every=0", "total_steps=200", *WORKERS)
+    assert (tmp_path / "runs/rude/checkpoints/100").exists()

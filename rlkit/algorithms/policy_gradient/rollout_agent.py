@@ -129,7 +129,7 @@ class RolloutAgent(PolicyAgent):
     def _values(self, observation: Array, valid: Array) -> Array:
         """Return the values [T, N] float32 of observations [T, N, ...], 0 where not `valid` [T, N] bool."""
         with torch.inference_mode():
-            rows = self._tensor(observation.reshape(-1, *observation.shape[2:]))
+            rows = self._tensor(observation.reshape(valid.size, *observation.shape[2:]))
             values = self.network.state_values(rows, NOTHING).cpu().numpy()
         return np.where(valid, values.reshape(valid.shape), np.float32(0))
 
@@ -160,4 +160,4 @@ class RolloutAgent(PolicyAgent):
 
 def _sequences(column: Array, remembers: bool) -> Array:
     """Return a column [T, N, ...] as it is, or as T * N sequences of one step, where nothing ties steps together."""
-    return column if remembers else column.reshape(1, -1, *column.shape[2:])
+    return column if remembers else column.reshape(1, len(column) * column.shape[1], *column.shape[2:])

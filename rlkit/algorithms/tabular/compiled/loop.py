@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.algorithms.exploration import no_number
+from rlkit.algorithms.exploration import NO_NUMBER
 from rlkit.algorithms.tabular.compiled.environments import Place, View, view_of
 from rlkit.algorithms.tabular.compiled.learners import (
     epsilon_of,
@@ -33,6 +33,7 @@ from rlkit.algorithms.tabular.compiled.structures import (
     Where,
 )
 from rlkit.algorithms.tabular.control import TabularControl
+from rlkit.core.divergence import diverged
 from rlkit.core.loop import Interaction
 from rlkit.core.statistics import Averages, Episode, EpisodeTracker
 from rlkit.core.types import Agent, Array, Environment, RunError, UsageError
@@ -93,7 +94,7 @@ class CompiledLoop:
             the episodes that ended, made as they are asked for.
 
         Raises:
-            RunError: the value of an action is not a number.
+            DivergedError: the value of an action is not a number.
         """
         # numba takes a while to import, for nothing where the loop is asked for and cannot be had.
         from rlkit.algorithms.tabular.compiled.kernel import run
@@ -111,7 +112,7 @@ class CompiledLoop:
         generators = view.rng, stream.rng, agent.rng
         where, last = run(view.chances, rule, self._epsilon, progress, before, limits, *generators)
         if np.isnan(progress.sums[ERRORS]):
-            raise no_number()
+            raise diverged(NO_NUMBER)
         legal = view.chances.legal if len(view.chances.legal) else None
         write_back(agent, progress, legal)
         agent.steps, agent.episodes = where.agent_steps, where.agent_episodes

@@ -1,0 +1,27 @@
+"""Values that became NaN or infinite: what is said of them, and whether observations were the cause."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlkit.core import tree
+from rlkit.core.types import DivergedError, RunError, Tree
+
+
+def diverged(what: str) -> DivergedError:
+    """Return the error for `what`, such as "loss/td is nan", that training computed."""
+    return DivergedError(
+        f"{what}: learning has diverged; start a new run with a lower agent.learning_rate, or smaller rewards"
+    )
+
+
+def infinite_observation(observation: Tree) -> RunError | None:
+    """Return the error for observations [N, ...] with numbers that are infinite as float32; None if there are none."""
+    with np.errstate(over="ignore"):
+        finite = [np.isfinite(np.asarray(part, np.float32)).all() for part in tree.leaves(observation)]
+    if all(finite):
+        return None
+    return RunError(
+        "the environment returned an observation with infinite numbers, of which networks compute NaN; bound them, as "
+        "with gymnasium.wrappers.TransformObservation"
+    )
