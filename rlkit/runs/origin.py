@@ -50,14 +50,14 @@ def identity(directory: Path) -> str:
 
 
 def changes(directory: Path) -> list[str]:
-    """Return what has another version now than when the run began, such as ``numpy 2.2.0, then 2.1.3``.
+    """Return what has another version now than when the run began, such as ``numpy 2.1.3 (now 2.2.0)``.
 
     Those of the folder may be somebody else's text, of which the beginning is returned as it can be printed.
     """
     then = {name: value for name, value in _read(directory).items() if name in ("python", "rlkit", *PACKAGES)}
     now = versions()
     both = ((name, value, now.get(name, "none")) for name, value in then.items())
-    return [f"{name} {value}, then {printable(str(old)[:30])}" for name, old, value in both if old != value]
+    return [f"{name} {printable(str(old)[:30])} (now {value})" for name, old, value in both if old != value]
 
 
 def _read(directory: Path) -> Mapping[str, Any]:

@@ -327,7 +327,7 @@ class TestVerbs:
             ("match mcts random", "nothing says which game is played: name a run, or env=connect_four"),
             ("match mcts env=connect_four", "a match needs two or more different players"),
             ("match mcts random games=3 env=connect_four", "games is 3; it must be even"),
-            ("match mcts random env=cartpole", "makes no game with turns"),
+            ("match mcts random env=cartpole", "is not a game with turns"),
             ("match perfect random env=gomoku", "nobody has solved Gomoku"),
             ("match mcts players=[random] env=connect_four", "type the players either as words or as players=[…]"),
             ("match nowhere/run random", "there is no run nowhere/run"),

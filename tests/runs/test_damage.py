@@ -219,7 +219,7 @@ class TestVersions:
         (folder / "versions.json").write_text(json.dumps({**values, "numpy": "1.0", "gymnasium": "0.9"}))
         resumed(folder)
         out = capsys.readouterr().out
-        assert f"numpy {np.__version__}, then 1.0" in out
+        assert f"numpy 1.0 (now {np.__version__})" in out
         assert "gymnasium" in out
         assert out.count("perhaps not bit for bit") == 1
         assert json.loads((folder / "versions.json").read_text())["id"] == values["id"]

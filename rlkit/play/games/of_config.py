@@ -20,12 +20,12 @@ def game_of(config: EnvironmentConfig) -> Game:
     """Return the game that the environment of a configuration is.
 
     Raises:
-        UsageError: it is no game with turns.
+        UsageError: it is not a game with turns.
     """
     game: Game = _model_of(config)
     if not hasattr(game, "move_name"):
         raise UsageError(
-            f"{config.env['_target_']} makes no game with turns; env=connect_four, gomoku, othello and tic_tac_toe "
+            f"{config.env['_target_']} is not a game with turns; env=connect_four, gomoku, othello and tic_tac_toe "
             "do, and envs/README.md shows how to add one"
         )
     return game
