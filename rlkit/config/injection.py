@@ -34,12 +34,20 @@ WHERE = {"env": ["render_mode"], **{key: ["random_state"] for key in ("prepare",
 """The sections in which the run knows them."""
 
 
-def locate(target: str, path: str) -> Callable[..., Any]:
-    """Import what `target` names, e.g. ``rlkit.agents.dqn.DQN``; `path` is the node, for messages.
+def locate(target: str | Callable[..., Any], path: str) -> Callable[..., Any]:
+    """Import what `target` names, e.g. ``rlkit.agents.dqn.DQN`` or ``my_file.py:MyClass``.
+
+    An object of the program is returned as it is. `path` is the node, for messages.
 
     Raises:
         UsageError: there is no such module or attribute.
     """
+    if callable(target):
+        return target
+    if ":" in target:
+        from rlkit.config import own_code
+
+        return own_code.located(own_code.canonical(target), path)  # type: ignore[no-any-return]
     module, _, name = target.rpartition(".")
     if not all(part.isidentifier() for part in (*module.split("."), name)):
         raise UsageError(f"{path}._target_ is {target!r}; it must name a class in its module, as my_module.MyClass")
@@ -55,8 +63,8 @@ def _remedy(target: str, error: Exception) -> str:
     if not isinstance(error, ModuleNotFoundError) or error.name != root:
         return "is its package installed?"
     return (
-        f"is its package installed? For {root}.py of a folder of your own, let Python look there: PYTHONPATH=folder "
-        "rlkit … (PYTHONPATH=. for this folder)"
+        f"is its package installed? {root}.py is looked for in this folder as well; for another, let Python look "
+        "there: PYTHONPATH=folder rlkit …"
     )
 
 
@@ -117,7 +125,7 @@ def _of_node(node: Mapping[str, Any], path: str, known: Collection[str], unread:
     target = node["_target_"]
     for name in target.values() if isinstance(target, dict) else [target]:
         try:
-            yield from _wanted(node, locate(str(name), path), arguments_of(node), known)
+            yield from _wanted(node, locate(name if callable(name) else str(name), path), arguments_of(node), known)
         except UsageError as error:
             unread[path] = str(error)
 

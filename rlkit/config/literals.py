@@ -30,6 +30,10 @@ PATHS = frozenset({"path", "folder", "episodes", "input", "out"})
 """Keys inside of nodes whose values are paths: the last part of their name."""
 
 
+SPECIAL = re.compile(r"env=.*:|env\.|wrappers\b|preprocess=")
+"""The beginning of words that `rlkit.config.own_words` may have to translate."""
+
+
 def spelled(verb: str, argv: Sequence[str]) -> list[str]:
     """Return the words of a command line as Hydra reads them.
 
@@ -37,6 +41,10 @@ def spelled(verb: str, argv: Sequence[str]) -> list[str]:
     written out where the key is one. With ``-m`` commas part the values of a sweep.
     """
     kinds = dict(_kinds(SCHEMAS[verb]))
+    if "env" in kinds and any(map(SPECIAL.match, argv)):
+        from rlkit.config.own_words import translated
+
+        argv = translated(argv)
     sweeps = bool({"-m", "--multirun"} & set(argv))
     return [_spelled(word, kinds, sweeps=sweeps) for word in argv]
 
@@ -59,7 +67,7 @@ def _spelled(word: str, kinds: Mapping[str, set[Any]], *, sweeps: bool) -> str:
     if list[str] in own:
         return f"{key}={_list(value)}"
     is_text = str in own or (bare.rpartition(".")[2] in PATHS and not COUNTED.fullmatch(word))
-    values = _parted(value) if sweeps and not SWEEPS.fullmatch(value) else [value]
+    values = parted(value) if sweeps and not SWEEPS.fullmatch(value) else [value]
     if int in own:
         values = [_whole(part) for part in values]
     values = [_text(part, is_text=is_text) for part in values]
@@ -86,11 +94,11 @@ def _list(value: str) -> str:
     if not (value.startswith("[") and value.endswith("]")) or "${" in value:
         return value
     return (
-        f"[{','.join(_text(part.strip(), is_text=True) for part in _parted(value[1:-1]))}]" if value != "[]" else value
+        f"[{','.join(_text(part.strip(), is_text=True) for part in parted(value[1:-1]))}]" if value != "[]" else value
     )
 
 
-def _parted(value: str) -> list[str]:
+def parted(value: str) -> list[str]:
     """Return the parts of a value between commas that are in no quotes and no brackets."""
     parts, depth, quote = [""], 0, ""
     for sign in value:

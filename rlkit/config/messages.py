@@ -99,7 +99,8 @@ def _check_length(word: str) -> None:
     if len(key) > LONGEST:
         raise UsageError(f"there is no key {key[:40]}… ({len(key)} characters)")
     if key != plugins.SEARCHPATH and plugins.entries(key.partition("@")[0] or "-"):
-        for name in (name for name in value.strip("[]").split(",") if len(name) > LONGEST):
+        names = (name for name in value.strip("[]").split(",") if ".py:" not in name)
+        for name in (name for name in names if len(name) > LONGEST):
             raise UsageError(f"there is no {key}={name[:40]}… ({len(name)} characters)")
 
 

@@ -95,6 +95,7 @@ class TrainConfig:
     logger: dict[str, Any] = field(default_factory=dict)
     callback: dict[str, Any] = field(default_factory=dict)
     preprocess: list[Any] = field(default_factory=list)
+    max_episode_steps: PositiveInt | None = None
     name: str | None = None
     run_dir: str | None = None
     resume: str | None = None
@@ -243,6 +244,7 @@ class CheckConfig:
     distribution: Any = None
     replay: Any = None
     preprocess: list[Any] = field(default_factory=list)
+    max_episode_steps: PositiveInt | None = None
     action_mask: bool = MISSING
     seed: NonNegativeInt = MISSING
     steps: PositiveInt = MISSING

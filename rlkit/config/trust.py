@@ -5,7 +5,8 @@ Whoever types ``_target_`` may call anything. A file may name
 - what rlkit's own YAML files name, and `DECLARED`; classes of scikit-learn's estimators and of torch's optimizers;
 - environments that Gymnasium knows by their id, without a module to import;
 - what the YAML files of an installed plugin name;
-- what lies in a package that the user names in the same command, ``trust=my_games``.
+- what lies in a package or file that the user names in the same command, ``trust=my_games`` or ``trust=my_env.py``;
+- what a command of the user's has named before, if its files are what they were (`rlkit.config.agreed`).
 
 A name is checked before anything is imported. Values of files are literal: their interpolations are never resolved.
 """
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from rlkit.config import injection, plugins
+from rlkit.config import injection, own_code, plugins
 from rlkit.core.ranges import shown
 from rlkit.core.types import UsageError
 
@@ -62,6 +63,8 @@ NEEDS_MODULE = re.compile(r".*:|GymV\d")
 """The beginning of ids for which Gymnasium imports a module that the id, or an argument, names."""
 
 OWN = "rlkit"
+AGREED = "named before"
+FILE = ".py"
 
 
 class Named(NamedTuple):
@@ -84,6 +87,8 @@ def packages(trust: Any) -> tuple[str, ...]:
         [] if trust is None else list(trust) if isinstance(trust, Sequence) and not isinstance(trust, str) else [trust]
     )
     for name in names:
+        if isinstance(name, str) and name.endswith(FILE):
+            continue
         if not isinstance(name, str) or not PACKAGE.fullmatch(name):
             named = name if isinstance(name, str) else shown(name)
             raise UsageError(f"trust={named} is no package; name one that you know, e.g. trust=my_games")
@@ -93,7 +98,9 @@ def packages(trust: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def require_trusted(node: Any, source: Path | str, trust: Trust, path: str = "") -> None:
+def require_trusted(
+    node: Any, source: Path | str, trust: Trust, path: str = "", folders: Sequence[Path] = ()
+) -> None:
     """Refuse a node of a file that names what it may not; print a line for what is not rlkit's own.
 
     Args:
@@ -101,20 +108,25 @@ def require_trusted(node: Any, source: Path | str, trust: Trust, path: str = "")
         source: the file, for messages.
         trust: what `packages` returned.
         path: of the node, for messages.
+        folders: where modules of the user's own are looked for, beside Python's path and the working folder.
 
     Raises:
         UsageError: a name is not allowed, or a value is an interpolation; the message has the key, the value and the
             remedy.
     """
-    owners = require_allowed(node, source, trust, path)
+    owners = require_allowed(node, source, trust, path, folders)
     for name, owner in owners.items():
-        if owner:
+        if owner and owner != AGREED:
             say_once(f"{source} names {name.name} ({owner})")
+        if owner == AGREED or owner.startswith("trust="):
+            own_code.make_importable(name.name, folders)
     for name, owner in owners.items():
         _check_object(name, owner, source, trust)
 
 
-def require_allowed(node: Any, source: Path | str, trust: Trust, path: str = "") -> dict[Named, str]:
+def require_allowed(
+    node: Any, source: Path | str, trust: Trust, path: str = "", folders: Sequence[Path] = ()
+) -> dict[Named, str]:
     """Return who vouches for each name in a node of a file, empty text for rlkit itself; nothing is imported.
 
     Raises:
@@ -125,9 +137,19 @@ def require_allowed(node: Any, source: Path | str, trust: Trust, path: str = "")
     for name in _names(node, path, source):
         owner = _owner(name, trust)
         if owner is None:
-            raise UsageError(_refusal(name, source))
+            from rlkit.config.agreed import is_agreed
+
+            if not is_agreed(name.name, folders):
+                raise UsageError(_refusal(name, source))
+            owner = AGREED
         owners[name] = owner
     return owners
+
+
+def own_names(node: Any) -> list[str]:
+    """Return what a node names that a file may name only after the user has: callables of other packages."""
+    named = (name for name in _names(node, "", None) if not name.name.startswith(own_code.OF_PROGRAM))
+    return list(dict.fromkeys(name.name for name in named if _owner(name, ()) is None))
 
 
 def require_literal(node: Any, source: Path | str, path: str = "") -> None:
@@ -148,6 +170,11 @@ def is_trusted(module: str, trust: Trust) -> bool:
     return any(f"{module}.".startswith(f"{package}.") for package in trust)
 
 
+def is_same_file(file: Path | None, trusted: str) -> bool:
+    """Return whether a file is the one that the user trusts."""
+    return file is not None and file.resolve() == Path(trusted).expanduser().resolve()
+
+
 @cache
 def plugin_packages() -> tuple[str, ...]:
     """Return the packages of installed plugins."""
@@ -161,23 +188,27 @@ def _parts(node: Any) -> Iterator[tuple[Any, Any]]:
         yield from enumerate(node)
 
 
-def _names(node: Any, path: str, source: Path | str) -> Iterator[Named]:
-    """Yield what the nodes with ``_target_`` name, `node` itself and those inside it."""
+def _names(node: Any, path: str, source: Path | str | None) -> Iterator[Named]:
+    """Yield what the nodes with ``_target_`` name, `node` itself and those inside it; of no file, refuse nothing."""
     if isinstance(node, Mapping) and "_target_" in node:
         target = node["_target_"]
         for name in target.values() if isinstance(target, Mapping) else [target]:
+            if callable(name):
+                continue  # an object of this program
             yield Named(f"{path}._target_".lstrip("."), str(name))
             if name in BY_NAME:
                 yield from _by_name(node, BY_NAME[name], path, source)
-        if isinstance(node.get("memory"), (str, Mapping)):
+        if source is not None and isinstance(node.get("memory"), (str, Mapping)):
             raise UsageError(f"{source}: {path}.memory is a folder of pickles, which no file may name; leave it out")
     for key, value in _parts(node):
         yield from _names(value, f"{path}.{key}".lstrip("."), source)
 
 
-def _by_name(node: Mapping[str, Any], key: str, path: str, source: Path | str) -> Iterator[Named]:
+def _by_name(node: Mapping[str, Any], key: str, path: str, source: Path | str | None) -> Iterator[Named]:
     value = node.get(key)
-    if not isinstance(value, str) or node.get("_partial_"):
+    if source is None and not isinstance(value, str):
+        return
+    if source is not None and (not isinstance(value, str) or node.get("_partial_")):
         raise UsageError(f"{source}: {path}.{key} is {value!r}; a file must name it as text, without _partial_")
     if key != "id" or NEEDS_MODULE.match(value):
         yield Named(f"{path}.{key}", value)
@@ -189,9 +220,9 @@ def _owner(name: Named, trust: Trust) -> str | None:
         return ""
     if (owner := _owner_by_yaml(name.name)) is not None:
         return "" if owner == OWN else f"installed plugin {owner}"
-    module = _module(name.name)
+    file, module = own_code.file_in(name.name), own_code.module_of(name.name)
     for package in trust:
-        if is_trusted(module, [package]):
+        if is_same_file(file, package) if package.endswith(FILE) else file is None and is_trusted(module, [package]):
             return f"trust={package}"
     return "" if ESTIMATOR.fullmatch(name.name) or OPTIMIZER.fullmatch(name.name) else None
 
@@ -224,7 +255,15 @@ def _names_of_yaml(node: Any) -> Iterator[str]:
 
 def _check_object(name: Named, owner: str, source: Path | str, trust: Trust) -> None:
     """Refuse what a trusted module only imported, and what is no class of its kind."""
-    if owner.startswith("trust=") and ":" not in name.name:
+    if owner.startswith("trust=") and owner.endswith(FILE):
+        # What the file only imports could be anything.
+        found = _located(name)
+        fits = getattr(found, "__module__", "") in (None, own_code.load(Path(owner.removeprefix("trust="))).__name__)
+        if fits:
+            from rlkit.config.agreed import agree
+
+            agree([own_code.canonical(name.name)])
+    elif owner.startswith("trust=") and ":" not in name.name:
         found = _located(name)
         fits = _root(str(getattr(found, "__module__", ""))) in map(_root, trust)
     elif not owner and ESTIMATOR.fullmatch(name.name):
@@ -245,21 +284,39 @@ def _located(name: Named) -> Any:
     return injection.locate(name.name, name.path.removesuffix("._target_"))
 
 
-def _module(name: str) -> str:
-    """Return the module of a dotted name, or of an id ``module:Name-v0``."""
-    return name.rpartition(":")[0] if ":" in name else name.rpartition(".")[0]
-
-
 def _root(name: str) -> str:
     return name.partition(".")[0]
 
 
 def _refusal(name: Named, source: Path | str) -> str:
-    root = _root(_module(name.name))
+    from rlkit.config.agreed import is_known
+
+    if name.name.startswith(own_code.OF_PROGRAM):
+        try:
+            own_code.located(name.name, f"{source}: {name.path.removesuffix('._target_')}")
+        except UsageError as error:
+            return str(error)
+    file = own_code.file_in(name.name)
+    if file is not None and not file.is_file():
+        where = f"put it back, or go to a folder that has {file.name}"
+        return f"{source}: {name.path} is {name.name}, and that file is not there any more; {where}"
+    if is_known(name.name) and (file is not None or own_code.files_of(name.name)):
+        remedy = f"trust={_shortest(file)}" if file is not None else f"trust={_root(own_code.module_of(name.name))}"
+        why = "whose file, or one that it imports, has changed since you last named it in a command"
+        return f"{source}: {name.path} is {name.name}, {why}; if you know the change: {remedy}"
     known = "neither one of rlkit's classes nor an installed plugin's"
+    if file is not None:
+        return f"{source}: {name.path} is {name.name}, which is {known}; if you know this file: trust={_shortest(file)}"
+    root = _root(own_code.module_of(name.name))
     if not PACKAGE.fullmatch(root) or root in sys.stdlib_module_names or root == OWN:
         return f"{source}: {name.path} is {name.name}, which is {known}: no file may name it"
     return f"{source}: {name.path} is {name.name}, which is {known}; if you know its package: trust={root}"
+
+
+def _shortest(file: Path) -> str:
+    """Return a path as a user would type it here."""
+    file = file.resolve()
+    return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else str(file)
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 from gymnasium.vector import VectorEnv
+from gymnasium.wrappers import TimeLimit
 
 from rlkit.config.instantiate import Builder, Context, as_typed, build, prepare
 from rlkit.config.run_config import AgentConfig, EnvironmentConfig, TrainRunConfig
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from rlkit.planning.mdp import FiniteMDP
     from rlkit.planning.search import Model
     from rlkit.rendering.render_wrapper import FrameCallback
-
-DOTTED = re.compile(r"\w+(\.\w+)+")
-"""The name of a wrapper in its module, which stands for a node with that ``_target_`` and no options."""
 
 BYTES = {Vectorization.native: 100, Vectorization.sync: 10_000, Vectorization["async"]: 30_000_000}
 """Memory that an environment takes at least: in a vector, by itself, and in a process of its own."""
@@ -75,8 +72,8 @@ def make_environment(
             f"{type(first).__name__}; take sync or async"
         )
     if not isinstance(first, gymnasium.Env):
-        raise UsageError(f"env._target_ {config.env['_target_']} made a {type(first).__name__}, not a gymnasium.Env")
-    built, wrap = [first], _wrappers(config.preprocess)
+        raise UsageError(_no_environment(config.env["_target_"], first))
+    built, wrap = [first], _wrappers(config)
 
     def make(index: int) -> gymnasium.Env[Any, Any]:
         env = wrap(built.pop() if built else make_env(_with_mode(context, modes[index])))
@@ -90,6 +87,13 @@ def make_environment(
 
         return SubprocessEnvironment(makes, action_mask=config.action_mask)
     return SerialEnvironment(makes, action_mask=config.action_mask)
+
+
+def _no_environment(target: Any, made: Any) -> str:
+    named = getattr(target, "__name__", target)
+    said = f"env._target_ {named} made a {type(made).__name__}, not a gymnasium.Env"
+    of_gym = any(kind.__module__.partition(".")[0] == "gym" for kind in type(made).__mro__)
+    return f"{said}; one of the old gym is converted by Shimmy: pip install shimmy" if of_gym else said
 
 
 def _with_frame_callback(env: gymnasium.Env[Any, Any], callback: FrameCallback) -> gymnasium.Env[Any, Any]:
@@ -108,7 +112,7 @@ def make_single(
     context = _environment_context(config, num_envs, filmed=render_mode is not None)
     with in_one_line("the environment"), unchanged():
         env = build(config.env, _with_mode(context, render_mode), "env")
-        return env if isinstance(env, VectorEnv) else _wrappers(config.preprocess)(env)
+        return env if isinstance(env, VectorEnv) else _wrappers(config)(env)
 
 
 def _environment_context(config: EnvironmentConfig, num_envs: int, *, filmed: bool) -> Context:
@@ -142,28 +146,40 @@ def _with_mode(context: Context, render_mode: str | None) -> Context:
     return {**context, "render_mode": lambda path: render_mode}
 
 
-def _wrappers(nodes: Sequence[Any]) -> Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]:
-    """Return what wraps an environment; a wrapper takes what it wraps first, as Gymnasium's do.
+def _wrappers(config: EnvironmentConfig) -> Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]:
+    """Return what wraps an environment, its limit of steps first; a wrapper takes what it wraps first, as Gymnasium's.
 
     Raises:
         UsageError: a node names no wrapper, or one that does not take its options.
     """
     makes: list[Builder] = []
-    for i, node in enumerate(nodes):
-        named = {"_target_": node} if isinstance(node, str) and DOTTED.fullmatch(node) else node
-        if not isinstance(named, Mapping) or "_target_" not in named:
+    for i, node in enumerate(config.preprocess):
+        if not isinstance(node, Mapping) or "_target_" not in node:
             raise UsageError(
                 f"preprocess.{i} is {node!r}; it must name a wrapper: preprocess=[my_module.MyWrapper], with options "
                 "'preprocess=[{_target_: my_module.MyWrapper, option: 1}]', in quotes, as shells take braces apart"
             )
-        makes.append(prepare(named, {}, f"preprocess.{i}", leading=1))
+        makes.append(prepare(node, {}, f"preprocess.{i}", leading=1))
 
     def wrap(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
+        if config.max_episode_steps is not None:
+            env = with_limit(env, config.max_episode_steps)
         for make in makes:
             env = make({}, env)
         return env
 
     return wrap
+
+
+def with_limit(env: gymnasium.Env[Any, Any], steps: int) -> gymnasium.Env[Any, Any]:
+    """Return `env` with episodes of at most `steps`, in place of the limit that Gymnasium's registry gives it."""
+    layer = env
+    while isinstance(layer, gymnasium.Wrapper):
+        if type(layer) is TimeLimit:
+            layer._max_episode_steps = steps
+            return env
+        layer = layer.env
+    return TimeLimit(env, steps)
 
 
 def _native(
@@ -177,6 +193,11 @@ def _native(
         raise UsageError(
             "vectorization=async steps single environments in processes, and this one steps many by itself; leave it "
             "out, or take the environment's own option (env.stepping=python)"
+        )
+    if config.max_episode_steps is not None:
+        raise UsageError(
+            "max_episode_steps= limits single environments, not native vector ones; use vectorization=sync, or the "
+            "environment's own option"
         )
     if config.preprocess:
         raise UsageError(

@@ -15,6 +15,7 @@ from typing import IO, Any, TypeVar
 import yaml
 
 from rlkit.config.messages import nearest
+from rlkit.config.own_code import in_text
 from rlkit.config.run_config import FitRunConfig, TrainRunConfig
 from rlkit.config.trust import require_literal
 from rlkit.config.typed import plain_data, typed
@@ -173,7 +174,7 @@ def write_folder(directory: Path, values: Mapping[str, Any]) -> None:
     from rlkit.runs import origin
 
     if not origin.is_whole(directory):
-        write_whole(directory / origin.FILE, origin.described())
+        write_whole(directory / origin.FILE, origin.described(values))
     write_whole(directory / "config.yaml", yaml.safe_dump(dict(values), sort_keys=False))
 
 
@@ -300,4 +301,4 @@ def training_values(config: TrainRunConfig) -> dict[str, Any]:
     """Return what config.yaml holds of a training run."""
     values = plain_data(config)
     del values["resume"], values["empty_replay"], values["trust"]
-    return values
+    return {**values, "env": in_text(values["env"]), "preprocess": in_text(values["preprocess"])}

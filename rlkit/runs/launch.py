@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,9 @@ from rlkit.config.trust import packages, require_trusted
 from rlkit.config.typed import typed
 from rlkit.core.resources import checked_device, torch_device
 from rlkit.core.types import UsageError
+from rlkit.runs import origin
 from rlkit.runs.folder import placed, training_config, training_name, training_values
-from rlkit.runs.request import Request, require_loggers
+from rlkit.runs.request import Objects, Request, require_loggers
 
 if TYPE_CHECKING:
     from rlkit.runs.run import Run
@@ -42,7 +44,7 @@ def start(request: Request) -> Run:
         _check(config)
         return _train(config, request)
     asked = requested(TrainRunConfig, request.config, request.choices)
-    asked = replace(asked, device=_device(asked))
+    asked = with_objects(replace(asked, device=_device(asked)), request.objects)
     _check(asked)
     if request.config.empty_replay:
         raise UsageError("empty_replay=true goes on with a run: resume= is missing")
@@ -58,6 +60,34 @@ def _train(config: TrainRunConfig, request: Request) -> Run:
     return train(config, request.callbacks, resume=resume, extended=extended)
 
 
+def with_objects(config: TrainRunConfig, objects: Objects) -> TrainRunConfig:
+    """Return a configuration that makes its environment of the objects of a program.
+
+    Raises:
+        UsageError: there are more or fewer wrappers than the run was begun with.
+    """
+    known = objects.by_name
+    env = {**config.env, "_target_": objects.env or _known(config.env.get("_target_"), known)}
+    nodes: list[Any] = [
+        {**node, "_target_": _known(node["_target_"], known)} if isinstance(node, dict) and "_target_" in node else node
+        for node in config.preprocess
+    ]
+    if objects.wrappers is not None:
+        if len(objects.wrappers) != len(nodes):
+            raise UsageError(
+                f"wrappers= lists {len(objects.wrappers)}, and the run was begun with {len(nodes)}: pass as many"
+            )
+        nodes = [
+            {**node, "_target_": one} if callable(one) else node
+            for node, one in zip(nodes, objects.wrappers, strict=True)
+        ]
+    return replace(config, env=env, preprocess=nodes)
+
+
+def _known(target: Any, objects: Mapping[str, Any]) -> Any:
+    return objects.get(target, target) if isinstance(target, str) else target
+
+
 def _placed(config: TrainRunConfig) -> TrainRunConfig:
     name, directory = placed(config.name, config.run_dir, training_name(config))
     return replace(config, name=name, run_dir=str(directory))
@@ -66,10 +96,13 @@ def _placed(config: TrainRunConfig) -> TrainRunConfig:
 def _resumed_config(request: Request) -> TrainRunConfig:
     """Return the frozen configuration with the few keys that may change on resume."""
     directory = Path(request.config.resume)
-    values = _with_followers(training_values(training_config(directory)), request)
+    substituted = with_objects(training_config(directory), request.objects)
+    values = _with_followers(training_values(substituted), request)
     typed_again = {_key(override).partition(".")[0] for override in request.overrides} & {"logger"}
     stored = {key: value for key, value in values.items() if key not in typed_again}
-    require_trusted(stored, directory / "config.yaml", packages(request.config.trust))
+    stored = {**stored, "env": substituted.env, "preprocess": substituted.preprocess}
+    folders = origin.source_folders(directory)
+    require_trusted(stored, directory / "config.yaml", packages(request.config.trust), folders=folders)
     frozen = OmegaConf.create(values)
     for override in request.overrides:
         key = _key(override)
@@ -83,6 +116,7 @@ def _resumed_config(request: Request) -> TrainRunConfig:
         part = "logger" if key.split(".")[0] == "logger" else key
         OmegaConf.update(frozen, part, instantiate.plain_value(request.config, part), merge=False)
     config = typed(TrainRunConfig, instantiate.plain(frozen))
+    config = replace(config, env=substituted.env, preprocess=substituted.preprocess)
     return replace(config, run_dir=str(directory), device=_device(config), empty_replay=request.config.empty_replay)
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from rlkit.config.own_code import in_text
 from rlkit.config.run_config import EnvironmentConfig, TrainRunConfig
 from rlkit.config.trust import packages, require_trusted
 from rlkit.core import tree
@@ -24,6 +25,9 @@ from rlkit.runs.origin import versions
 SUFFIX = ".actions.json"
 ENVIRONMENT = ("env", "preprocess", "action_mask")
 """What is kept of an `EnvironmentConfig`."""
+
+LIMIT = "max_episode_steps"
+"""Is kept, too, where it is set."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class ActionLog:
             raise UsageError(f"there is no log={path}; rlkit play run=… actions=true writes one") from None
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise UsageError(f"log={path} is no log of actions: {error}") from error
-        if keys != set(ENVIRONMENT):
+        if keys - {LIMIT} != set(ENVIRONMENT) or not _is_limit(log.environment.get(LIMIT)):
             wrong = f"its environment has the keys {', '.join(log.environment)}"
             raise UsageError(f"log={path} is no log of actions: {wrong}")
         return log
@@ -158,7 +162,7 @@ def _record_group(
     for i, (score, length) in enumerate(zip(scores, lengths, strict=True) if actions else ()):
         own = f"{name}-{i}" if len(seeds) > 1 else name
         log = ActionLog(
-            environment={key: getattr(config, key) for key in ENVIRONMENT},
+            environment=_kept(config),
             seed=int(seeds[i]),
             actions=[tree.map(methodcaller("tolist"), tree.take(row, i)) for row in recorder.actions[:length]],
             dtype=tree.map(lambda part: part.dtype.str, recorder.actions[0]),
@@ -262,3 +266,12 @@ def _as_tuples(form: Any) -> Any:
     if isinstance(form, dict):
         return {key: _as_tuples(part) for key, part in form.items()}
     return tuple(map(_as_tuples, form)) if isinstance(form, list) else form
+
+
+def _kept(config: EnvironmentConfig) -> dict[str, Any]:
+    keys = ENVIRONMENT if config.max_episode_steps is None else (*ENVIRONMENT, LIMIT)
+    return {key: in_text(getattr(config, key)) for key in keys}
+
+
+def _is_limit(value: Any) -> bool:
+    return value is None or (type(value) is int and value > 0)

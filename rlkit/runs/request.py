@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import traceback
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import DictConfig
 
@@ -22,6 +22,14 @@ LOGGERS = {"wandb": "pip install wandb", "tensorboard": "pip install tensorboard
 """Loggers that need a package of the same name, and how to get it."""
 
 
+class Objects(NamedTuple):
+    """Callables of a program that configurations do not hold."""
+
+    by_name: Mapping[str, Callable[..., Any]] = MappingProxyType({})  # in a new run: by the names that stand for them
+    env: Callable[..., Any] | None = None  # in a run that is there: in place of its own
+    wrappers: Sequence[Any] | None = None
+
+
 class Request(NamedTuple):
     """What a command line, or a program, asks for."""
 
@@ -29,6 +37,7 @@ class Request(NamedTuple):
     choices: Choices
     overrides: Sequence[str]
     callbacks: Callbacks = MappingProxyType({})  # of a program, beside those of the configuration
+    objects: Objects = Objects()
 
 
 def require_loggers(loggers: Container[str]) -> None:

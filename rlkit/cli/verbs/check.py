@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from rlkit.config import instantiate
 from rlkit.config.compose import Choices, composed, run_verb
-from rlkit.config.run_config import AgentConfig, EnvironmentConfig
+from rlkit.config.run_config import AgentConfig, EnvironmentConfig, findable
 from rlkit.config.schemas import CheckConfig
 from rlkit.config.trust import packages
 from rlkit.config.typed import typed
@@ -87,12 +87,17 @@ def _print_result(result: Result) -> None:
 
 
 def _settings(config: DictConfig) -> CheckConfig:
-    return typed(CheckConfig, instantiate.plain(config))
+    return typed(CheckConfig, findable(instantiate.plain(config)))
 
 
 def _environment(settings: CheckConfig) -> EnvironmentConfig:
     return EnvironmentConfig(
-        settings.env, settings.preprocess, settings.action_mask, data=settings.data, seed=settings.seed
+        settings.env,
+        settings.preprocess,
+        settings.action_mask,
+        data=settings.data,
+        seed=settings.seed,
+        max_episode_steps=settings.max_episode_steps,
     )
 
 

@@ -1,0 +1,157 @@
+"""Words of a command line, and arguments of a program, that name callables of the user's own.
+
+``env=my_env.py:MyEnv`` becomes a choice ``env=MyEnv`` that holds for this command, so that all that is done with
+choices, sweeps among them, is done with it; ``env.size=8`` then adds an argument. ``wrappers=`` is ``preprocess=`` by the
+name that Gymnasium has for what it lists.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+
+from rlkit.config import own_code, plugins
+from rlkit.config.literals import parted
+from rlkit.core.types import UsageError
+
+ENV = "env="
+ALIASES = {"wrappers": "preprocess"}
+MOVED = ("preprocess", *ALIASES)
+
+Objects = Mapping[str, Callable[..., Any]]
+"""Objects of a program by the names that stand for them."""
+
+
+def translated(words: Sequence[str]) -> list[str]:
+    """Return a command line in which nothing is left that Hydra does not know.
+
+    Raises:
+        UsageError: ``wrappers=`` and ``preprocess=``, which are the same, are both typed.
+    """
+    keys = [word.lstrip("+").partition("=")[0] for word in words]
+    if set(MOVED) <= set(keys):
+        raise UsageError("wrappers= and preprocess= are the same list, innermost first: type one of them")
+    taken: dict[str, str] = {}
+    chosen = [_chosen(word, taken) if word.startswith(ENV) else word for word in words]
+    return [_added(_renamed(word), own=bool(taken)) for word in chosen]
+
+
+def _renamed(word: str) -> str:
+    key, equals, value = word.partition("=")
+    return f"{ALIASES[key]}{equals}{value}" if key in ALIASES else word
+
+
+def _added(word: str, *, own: bool) -> str:
+    """Return a word that adds a key where one of this name need not be there."""
+    return f"++{word}" if word.startswith("env.kwargs.") or (own and word.startswith("env.")) else word
+
+
+def _chosen(word: str, taken: dict[str, str]) -> str:
+    """Return ``env=`` with names of choices; those of the user's own are stored, and noted in `taken`."""
+    parts = parted(word.removeprefix(ENV))
+    return ENV + ",".join(_stored(part, taken) if own_code.is_own(part.strip("'\"")) else part for part in parts)
+
+
+def _stored(target: str, taken: dict[str, str]) -> str:
+    target = own_code.canonical(target.strip("'\""))
+    name = _free_name(target, taken)
+    taken[name] = target
+    ConfigStore.instance().store(group="env", name=name, node=OmegaConf.create({"_target_": target}))
+    return name
+
+
+def _free_name(target: str, taken: Mapping[str, str]) -> str:
+    """Return the name of the class, or a longer one if a file or another class of this command has it."""
+    place, name = re.split(r"[:.](?=\w+$)", target)[:2]
+    stem = re.sub(r"\W", "_", Path(place.removesuffix(".py")).name.rpartition(".")[2])
+    digest = hashlib.sha256(target.encode()).hexdigest()[:6]
+    names = [name, f"{stem}_{name}", f"{stem}_{name}_{digest}"]
+    files = {entry.name for entry in plugins.entries("env")}
+    return next(one for one in names if one not in files and taken.get(one, target) == target)
+
+
+def word_of(choices: Mapping[str, Any], env: Mapping[str, Any]) -> str:
+    """Return the word that chooses the environment of a configuration on a command line."""
+    name, target = str(choices.get("env", "…")), str(env.get("_target_"))
+    if own_code.is_own(target):
+        return ENV + target
+    module, _, attribute = target.rpartition(".")
+    if attribute == name and name not in {entry.name for entry in plugins.entries("env")}:
+        return f"{ENV}{module}:{attribute}"
+    return ENV + name
+
+
+def of_program(keys: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Callable[..., Any]]]:
+    """Return the keys of a program with callables as names, and those that only an object can stand for by theirs.
+
+    Raises:
+        UsageError: ``env=`` is an environment instead of what makes one.
+    """
+    objects: dict[str, Callable[..., Any]] = {}
+    keys = dict(keys)
+    if _is_object(env := keys.get("env")):
+        target, arguments = _named(_required_callable(env), objects)
+        keys["env"] = target
+        keys = {**keys, **{f"env.{key}": value for key, value in arguments.items()}}
+    for key in MOVED:
+        if isinstance(keys.get(key), (list, tuple)):
+            keys[key] = [_wrapper(one, objects) for one in keys[key]]
+    return keys, objects
+
+
+def _is_object(value: Any) -> bool:
+    return value is not None and not isinstance(value, (str, Mapping, bool, int, float))
+
+
+def _required_callable(env: Any) -> Callable[..., Any]:
+    if callable(env):
+        return env  # type: ignore[no-any-return]
+    kind = type(env).__name__
+    raise UsageError(
+        f"env= is a {kind} object, and a run makes several: pass the class, env={kind}, or a function, "
+        f"env=lambda: {kind}(…)"
+    )
+
+
+def _wrapper(one: Any, objects: dict[str, Callable[..., Any]]) -> Any:
+    if isinstance(one, Mapping) and callable(one.get("_target_")):
+        target, arguments = _named(one["_target_"], objects)
+        return {**arguments, **one, "_target_": target}
+    if not callable(one):
+        return one
+    target, arguments = _named(one, objects)
+    return {"_target_": target, **arguments}
+
+
+def _named(value: Callable[..., Any], objects: dict[str, Callable[..., Any]]) -> tuple[str, dict[str, Any]]:
+    """Return the name of a callable, and the arguments that it has bound; one that has no name is kept in `objects`."""
+    bound: dict[str, Any] = {}
+    inner: Any = value
+    while isinstance(inner, functools.partial) and not inner.args:
+        inner, bound = inner.func, {**inner.keywords, **bound}
+    if (name := own_code.importable_name(inner)) is not None and _is_plain(bound):
+        return name, bound
+    word = own_code.identifier_of(inner)
+    number = 1
+    while f"{own_code.OF_PROGRAM}{word}" in objects:
+        number += 1
+        word = f"{word.removesuffix(f'_{number - 1}')}_{number}"
+    objects[f"{own_code.OF_PROGRAM}{word}"] = value
+    return f"{own_code.OF_PROGRAM}{word}", {}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
