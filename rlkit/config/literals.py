@@ -30,10 +30,6 @@ PATHS = frozenset({"path", "folder", "episodes", "input", "out"})
 """Keys inside of nodes whose values are paths: the last part of their name."""
 
 
-SPECIAL = re.compile(r"env=.*:|env\.|wrappers\b|preprocess=")
-"""The beginning of words that `rlkit.config.own_words` may have to translate."""
-
-
 def spelled(verb: str, argv: Sequence[str]) -> list[str]:
     """Return the words of a command line as Hydra reads them.
 
@@ -41,10 +37,6 @@ def spelled(verb: str, argv: Sequence[str]) -> list[str]:
     written out where the key is one. With ``-m`` commas part the values of a sweep.
     """
     kinds = dict(_kinds(SCHEMAS[verb]))
-    if "env" in kinds and any(map(SPECIAL.match, argv)):
-        from rlkit.config.own_words import translated
-
-        argv = translated(argv)
     sweeps = bool({"-m", "--multirun"} & set(argv))
     return [_spelled(word, kinds, sweeps=sweeps) for word in argv]
 

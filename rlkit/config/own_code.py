@@ -26,6 +26,7 @@ DOTTED = rf"{NAME}(?:\.{NAME})*"
 IN_FILE = re.compile(rf"(.+\.py):({DOTTED})")
 IN_MODULE = re.compile(rf"({DOTTED}):({DOTTED})")
 
+
 OF_PROGRAM = "python:"
 """The beginning of names of objects that a program passes."""
 
@@ -88,11 +89,7 @@ def located(target: str, path: str) -> Any:
         UsageError: there is no such file or name, or its code raised an exception.
     """
     if target.startswith(OF_PROGRAM):
-        name = target.removeprefix(OF_PROGRAM)
-        raise UsageError(
-            f"{path} is {name} of a Python program, which no command finds; in Python: "
-            "rlkit.load(run, env=…, wrappers=[…]), or rlkit.train(resume=run, env=…, wrappers=[…])"
-        )
+        raise UsageError(only_in_program(target, path))
     found = IN_FILE.fullmatch(target)
     file = file_in(target)
     if found is None or file is None:
@@ -105,6 +102,14 @@ def located(target: str, path: str) -> Any:
     if not callable(value):
         raise UsageError(f"{path}: {found[2]} of {file.name} is {value!r}; it must be a class or a function")
     return value
+
+
+def only_in_program(target: str, path: str) -> str:
+    """Return the message for the name of an object of a program, which no command finds."""
+    return (
+        f"{path} is {target.removeprefix(OF_PROGRAM)} of a Python program, which no command finds; in Python: "
+        "rlkit.load(run, env=…, wrappers=[…]), or rlkit.train(resume=run, env=…, wrappers=[…])"
+    )
 
 
 def _callables(module: Any) -> list[str]:

@@ -1,8 +1,8 @@
 """Words of a command line, and arguments of a program, that name callables of the user's own.
 
 ``env=my_env.py:MyEnv`` becomes a choice ``env=MyEnv`` that holds for this command, so that all that is done with
-choices, sweeps among them, is done with it; ``env.size=8`` then adds an argument. ``wrappers=`` is ``preprocess=`` by the
-name that Gymnasium has for what it lists.
+choices, sweeps among them, is done with it; ``env.size=8`` then adds an argument. ``wrappers=`` is ``preprocess=`` by
+the name that Gymnasium has for what it lists.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 
 from rlkit.config import own_code, plugins
 from rlkit.config.literals import parted
+from rlkit.config.own_code import OF_PROGRAM
 from rlkit.core.types import UsageError
 
 ENV = "env="
@@ -140,11 +141,11 @@ def _named(value: Callable[..., Any], objects: dict[str, Callable[..., Any]]) ->
         return name, bound
     word = own_code.identifier_of(inner)
     number = 1
-    while f"{own_code.OF_PROGRAM}{word}" in objects:
+    while f"{OF_PROGRAM}{word}" in objects:
         number += 1
         word = f"{word.removesuffix(f'_{number - 1}')}_{number}"
-    objects[f"{own_code.OF_PROGRAM}{word}"] = value
-    return f"{own_code.OF_PROGRAM}{word}", {}
+    objects[f"{OF_PROGRAM}{word}"] = value
+    return f"{OF_PROGRAM}{word}", {}
 
 
 def _is_plain(value: Any) -> bool:
@@ -153,5 +154,3 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, (bool, int, float, str))
-
-

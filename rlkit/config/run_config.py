@@ -11,7 +11,6 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from rlkit.config import injection
 from rlkit.config.instantiate import plain
-from rlkit.config.own_code import canonical, is_own, make_importable
 from rlkit.config.schemas import FitConfig, TrainConfig, Vectorization
 from rlkit.config.trust import Trust, own_names, packages, require_literal
 from rlkit.config.typed import typed
@@ -140,7 +139,9 @@ def findable(values: dict[str, Any]) -> dict[str, Any]:
     """
     values = with_whole_names(values)
     for name in own_names(values):
-        make_importable(name)
+        from rlkit.config.own_code import make_importable
+
+        make_importable(name.name)
     return values
 
 
@@ -152,6 +153,8 @@ def with_whole_names(node: Any) -> Any:
         return node
     parts = {key: with_whole_names(part) for key, part in node.items()}
     if isinstance(target := parts.get("_target_"), str) and ":" in target:
+        from rlkit.config.own_code import canonical
+
         parts["_target_"] = canonical(target)
     if isinstance(parts.get("preprocess"), list):
         parts["preprocess"] = list(map(wrapper_node, parts["preprocess"]))
@@ -160,9 +163,11 @@ def with_whole_names(node: Any) -> Any:
 
 def wrapper_node(item: Any) -> Any:
     """Return the node that a wrapper's name in its module or file stands for; anything else as it is."""
-    if isinstance(item, str) and (DOTTED_NAME.fullmatch(item) or is_own(item)):
-        return {"_target_": canonical(item)}
-    return item
+    if not isinstance(item, str):
+        return item
+    from rlkit.config.own_code import canonical, is_own
+
+    return {"_target_": canonical(item)} if DOTTED_NAME.fullmatch(item) or is_own(item) else item
 
 
 def followers(config: DictConfig, values: Mapping[str, Any]) -> dict[str, bool]:

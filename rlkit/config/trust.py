@@ -13,6 +13,8 @@ A name is checked before anything is imported. Values of files are literal: thei
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +24,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from rlkit.config import injection, own_code, plugins
+from rlkit.config import injection, plugins
 from rlkit.core.ranges import shown
 from rlkit.core.types import UsageError
 
@@ -66,12 +68,16 @@ OWN = "rlkit"
 AGREED = "named before"
 FILE = ".py"
 
+OF_PROGRAM = "python:"
+"""The beginning of names of objects that a program passes."""
+
 
 class Named(NamedTuple):
-    """A callable that a file names, and the key."""
+    """A callable that a file names."""
 
-    path: str
+    path: str  # the key
     name: str
+    arguments: str = ""  # in short, of a node: equal if they are
 
 
 def packages(trust: Any) -> tuple[str, ...]:
@@ -98,9 +104,7 @@ def packages(trust: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def require_trusted(
-    node: Any, source: Path | str, trust: Trust, path: str = "", folders: Sequence[Path] = ()
-) -> None:
+def require_trusted(node: Any, source: Path | str, trust: Trust, path: str = "", folders: Sequence[Path] = ()) -> None:
     """Refuse a node of a file that names what it may not; print a line for what is not rlkit's own.
 
     Args:
@@ -119,6 +123,8 @@ def require_trusted(
         if owner and owner != AGREED:
             say_once(f"{source} names {name.name} ({owner})")
         if owner == AGREED or owner.startswith("trust="):
+            from rlkit.config import own_code
+
             own_code.make_importable(name.name, folders)
     for name, owner in owners.items():
         _check_object(name, owner, source, trust)
@@ -137,19 +143,27 @@ def require_allowed(
     for name in _names(node, path, source):
         owner = _owner(name, trust)
         if owner is None:
-            from rlkit.config.agreed import is_agreed
+            from rlkit.config.agreed import is_agreed, refusal
 
-            if not is_agreed(name.name, folders):
-                raise UsageError(_refusal(name, source))
+            if not is_agreed(name, folders):
+                raise UsageError(refusal(name, source))
             owner = AGREED
         owners[name] = owner
     return owners
 
 
-def own_names(node: Any) -> list[str]:
+def own_names(node: Any) -> list[Named]:
     """Return what a node names that a file may name only after the user has: callables of other packages."""
-    named = (name for name in _names(node, "", None) if not name.name.startswith(own_code.OF_PROGRAM))
-    return list(dict.fromkeys(name.name for name in named if _owner(name, ()) is None))
+    names = [name for name in _names(node, "", None) if not name.name.startswith(OF_PROGRAM)]
+    # Names that need no YAML file to be read come first: most commands have no others.
+    left = [name for name in names if not is_closed(name.name) and not _is_of_kind(name.name)]
+    return list({(name.name, name.arguments): name for name in left if _owner(name, ()) is None}.values())
+
+
+def is_closed(name: str) -> bool:
+    """Return whether no file may ever name this: it is part of Python or, beside what its YAML names, of rlkit."""
+    root = name.partition(":")[0].partition(".")[0]
+    return ".py:" not in name and (root in sys.stdlib_module_names or root == OWN)
 
 
 def require_literal(node: Any, source: Path | str, path: str = "") -> None:
@@ -170,9 +184,14 @@ def is_trusted(module: str, trust: Trust) -> bool:
     return any(f"{module}.".startswith(f"{package}.") for package in trust)
 
 
-def is_same_file(file: Path | None, trusted: str) -> bool:
-    """Return whether a file is the one that the user trusts."""
-    return file is not None and file.resolve() == Path(trusted).expanduser().resolve()
+def _is_in(name: str, trusted: str) -> bool:
+    """Return whether a name lies in the package or the file that the user trusts."""
+    from rlkit.config import own_code
+
+    file = own_code.file_in(name)
+    if trusted.endswith(FILE):
+        return file is not None and file.resolve() == Path(trusted).expanduser().resolve()
+    return file is None and is_trusted(own_code.module_of(name), [trusted])
 
 
 @cache
@@ -195,7 +214,7 @@ def _names(node: Any, path: str, source: Path | str | None) -> Iterator[Named]:
         for name in target.values() if isinstance(target, Mapping) else [target]:
             if callable(name):
                 continue  # an object of this program
-            yield Named(f"{path}._target_".lstrip("."), str(name))
+            yield Named(f"{path}._target_".lstrip("."), str(name), _in_short(node))
             if name in BY_NAME:
                 yield from _by_name(node, BY_NAME[name], path, source)
         if source is not None and isinstance(node.get("memory"), (str, Mapping)):
@@ -204,8 +223,12 @@ def _names(node: Any, path: str, source: Path | str | None) -> Iterator[Named]:
         yield from _names(value, f"{path}.{key}".lstrip("."), source)
 
 
+def _in_short(node: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(node, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
 def _by_name(node: Mapping[str, Any], key: str, path: str, source: Path | str | None) -> Iterator[Named]:
-    value = node.get(key)
+    value: Any = node.get(key)
     if source is None and not isinstance(value, str):
         return
     if source is not None and (not isinstance(value, str) or node.get("_partial_")):
@@ -220,11 +243,14 @@ def _owner(name: Named, trust: Trust) -> str | None:
         return ""
     if (owner := _owner_by_yaml(name.name)) is not None:
         return "" if owner == OWN else f"installed plugin {owner}"
-    file, module = own_code.file_in(name.name), own_code.module_of(name.name)
     for package in trust:
-        if is_same_file(file, package) if package.endswith(FILE) else file is None and is_trusted(module, [package]):
+        if _is_in(name.name, package):
             return f"trust={package}"
-    return "" if ESTIMATOR.fullmatch(name.name) or OPTIMIZER.fullmatch(name.name) else None
+    return "" if _is_of_kind(name.name) else None
+
+
+def _is_of_kind(name: str) -> bool:
+    return bool(ESTIMATOR.fullmatch(name) or OPTIMIZER.fullmatch(name))
 
 
 @cache
@@ -256,13 +282,14 @@ def _names_of_yaml(node: Any) -> Iterator[str]:
 def _check_object(name: Named, owner: str, source: Path | str, trust: Trust) -> None:
     """Refuse what a trusted module only imported, and what is no class of its kind."""
     if owner.startswith("trust=") and owner.endswith(FILE):
+        from rlkit.config import own_code
+        from rlkit.config.agreed import agree
+
         # What the file only imports could be anything.
         found = _located(name)
         fits = getattr(found, "__module__", "") in (None, own_code.load(Path(owner.removeprefix("trust="))).__name__)
         if fits:
-            from rlkit.config.agreed import agree
-
-            agree([own_code.canonical(name.name)])
+            agree([name._replace(name=own_code.canonical(name.name))])
     elif owner.startswith("trust=") and ":" not in name.name:
         found = _located(name)
         fits = _root(str(getattr(found, "__module__", ""))) in map(_root, trust)
@@ -277,7 +304,9 @@ def _check_object(name: Named, owner: str, source: Path | str, trust: Trust) -> 
     else:
         return
     if not fits:
-        raise UsageError(_refusal(name, source))
+        from rlkit.config.agreed import refusal
+
+        raise UsageError(refusal(name, source))
 
 
 def _located(name: Named) -> Any:
@@ -286,37 +315,6 @@ def _located(name: Named) -> Any:
 
 def _root(name: str) -> str:
     return name.partition(".")[0]
-
-
-def _refusal(name: Named, source: Path | str) -> str:
-    from rlkit.config.agreed import is_known
-
-    if name.name.startswith(own_code.OF_PROGRAM):
-        try:
-            own_code.located(name.name, f"{source}: {name.path.removesuffix('._target_')}")
-        except UsageError as error:
-            return str(error)
-    file = own_code.file_in(name.name)
-    if file is not None and not file.is_file():
-        where = f"put it back, or go to a folder that has {file.name}"
-        return f"{source}: {name.path} is {name.name}, and that file is not there any more; {where}"
-    if is_known(name.name) and (file is not None or own_code.files_of(name.name)):
-        remedy = f"trust={_shortest(file)}" if file is not None else f"trust={_root(own_code.module_of(name.name))}"
-        why = "whose file, or one that it imports, has changed since you last named it in a command"
-        return f"{source}: {name.path} is {name.name}, {why}; if you know the change: {remedy}"
-    known = "neither one of rlkit's classes nor an installed plugin's"
-    if file is not None:
-        return f"{source}: {name.path} is {name.name}, which is {known}; if you know this file: trust={_shortest(file)}"
-    root = _root(own_code.module_of(name.name))
-    if not PACKAGE.fullmatch(root) or root in sys.stdlib_module_names or root == OWN:
-        return f"{source}: {name.path} is {name.name}, which is {known}: no file may name it"
-    return f"{source}: {name.path} is {name.name}, which is {known}; if you know its package: trust={root}"
-
-
-def _shortest(file: Path) -> str:
-    """Return a path as a user would type it here."""
-    file = file.resolve()
-    return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else str(file)
 
 
 @cache

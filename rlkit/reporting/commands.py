@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from rlkit.config import instantiate
 from rlkit.config.compose import composed
 from rlkit.config.literals import literal
+from rlkit.config.own_words import word_of
 from rlkit.config.trust import Trust, require_allowed
 from rlkit.core.types import UsageError
 from rlkit.reporting.groups import flat
@@ -69,7 +70,8 @@ class Commands:
 
     def _find(self, values: Mapping[str, Any]) -> RunCommand:
         verb, pair = ("fit", ("learner", "data")) if "learner" in values else ("train", ("agent", "env"))
-        words = [f"{group}={values['choices'][group]}" for group in pair]
+        words = [f"{group}={values['choices'][group]}" for group in pair if group != "env"]
+        words += [word_of(values["choices"], values["env"])] if "env" in pair else []
         if values["choices"].get("experiment") not in (None, "None"):
             words.insert(0, f"experiment={values['choices']['experiment']}")
         try:

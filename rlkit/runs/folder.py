@@ -15,7 +15,6 @@ from typing import IO, Any, TypeVar
 import yaml
 
 from rlkit.config.messages import nearest
-from rlkit.config.own_code import in_text
 from rlkit.config.run_config import FitRunConfig, TrainRunConfig
 from rlkit.config.trust import require_literal
 from rlkit.config.typed import plain_data, typed
@@ -301,4 +300,6 @@ def training_values(config: TrainRunConfig) -> dict[str, Any]:
     """Return what config.yaml holds of a training run."""
     values = plain_data(config)
     del values["resume"], values["empty_replay"], values["trust"]
+    from rlkit.config.own_code import in_text
+
     return {**values, "env": in_text(values["env"]), "preprocess": in_text(values["preprocess"])}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,8 @@ from rlkit.config.trust import packages, require_trusted
 from rlkit.config.typed import typed
 from rlkit.core.resources import checked_device, torch_device
 from rlkit.core.types import UsageError
-from rlkit.runs import origin
 from rlkit.runs.folder import placed, training_config, training_name, training_values
-from rlkit.runs.request import Objects, Request, require_loggers
+from rlkit.runs.request import Request, require_loggers, with_objects
 
 if TYPE_CHECKING:
     from rlkit.runs.run import Run
@@ -60,34 +58,6 @@ def _train(config: TrainRunConfig, request: Request) -> Run:
     return train(config, request.callbacks, resume=resume, extended=extended)
 
 
-def with_objects(config: TrainRunConfig, objects: Objects) -> TrainRunConfig:
-    """Return a configuration that makes its environment of the objects of a program.
-
-    Raises:
-        UsageError: there are more or fewer wrappers than the run was begun with.
-    """
-    known = objects.by_name
-    env = {**config.env, "_target_": objects.env or _known(config.env.get("_target_"), known)}
-    nodes: list[Any] = [
-        {**node, "_target_": _known(node["_target_"], known)} if isinstance(node, dict) and "_target_" in node else node
-        for node in config.preprocess
-    ]
-    if objects.wrappers is not None:
-        if len(objects.wrappers) != len(nodes):
-            raise UsageError(
-                f"wrappers= lists {len(objects.wrappers)}, and the run was begun with {len(nodes)}: pass as many"
-            )
-        nodes = [
-            {**node, "_target_": one} if callable(one) else node
-            for node, one in zip(nodes, objects.wrappers, strict=True)
-        ]
-    return replace(config, env=env, preprocess=nodes)
-
-
-def _known(target: Any, objects: Mapping[str, Any]) -> Any:
-    return objects.get(target, target) if isinstance(target, str) else target
-
-
 def _placed(config: TrainRunConfig) -> TrainRunConfig:
     name, directory = placed(config.name, config.run_dir, training_name(config))
     return replace(config, name=name, run_dir=str(directory))
@@ -101,6 +71,8 @@ def _resumed_config(request: Request) -> TrainRunConfig:
     typed_again = {_key(override).partition(".")[0] for override in request.overrides} & {"logger"}
     stored = {key: value for key, value in values.items() if key not in typed_again}
     stored = {**stored, "env": substituted.env, "preprocess": substituted.preprocess}
+    from rlkit.runs import origin
+
     folders = origin.source_folders(directory)
     require_trusted(stored, directory / "config.yaml", packages(request.config.trust), folders=folders)
     frozen = OmegaConf.create(values)

@@ -38,7 +38,7 @@ SOURCES = "sources"
 
 def described(values: Mapping[str, Any]) -> str:
     """Return the content of a new folder's versions.json, for a run of a configuration as plain data."""
-    named = own_names(values)
+    named = list(dict.fromkeys(name.name for name in own_names(values)))
     sources = {SOURCES: {name: agreed.content_of(name) for name in named}} if named else {}
     return json.dumps({"id": secrets.token_hex(8), **versions(), **sources}, indent=1) + "\n"
 
@@ -76,11 +76,11 @@ def source_folders(directory: Path) -> list[Path]:
 def _sources(directory: Path) -> dict[str, dict[str, str]]:
     """Return the content of files by the name of the class, which a stranger may have written."""
     sources = _read(directory).get(SOURCES)
-    found = {}
-    for name, files in sources.items() if isinstance(sources, dict) else ():
-        if isinstance(files, dict) and all(isinstance(digest, str) and "\0" not in file for file, digest in files.items()):
-            found[name] = files
-    return found
+    return {name: files for name, files in sources.items() if _is_content(files)} if isinstance(sources, dict) else {}
+
+
+def _is_content(files: Any) -> bool:
+    return isinstance(files, dict) and all(isinstance(value, str) and "\0" not in file for file, value in files.items())
 
 
 def _read(directory: Path) -> Mapping[str, Any]:

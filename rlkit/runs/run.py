@@ -29,10 +29,9 @@ from rlkit.runs.compatibility import (
     without_replay,
 )
 from rlkit.runs.folder import training_config, training_name, training_values
-from rlkit.runs.launch import with_objects
 from rlkit.runs.origin import identity
 from rlkit.runs.record_video import record
-from rlkit.runs.request import Objects
+from rlkit.runs.request import Objects, with_objects
 from rlkit.runs.videos import claim_videos, videos_of
 
 BUILT = ("env", "preprocess", "data", "agent", "network")

@@ -119,7 +119,9 @@ def _pointing_to_check(config: TrainRunConfig) -> Iterator[None]:
     try:
         yield
     except EnvironmentFaultError as error:
-        words = [f"env={config.choices.get('env', '…')}"]
+        from rlkit.config.own_words import word_of
+
+        words = [word_of(config.choices, config.env)]
         words += [f"env.id={config.env['id']}"] if "id" in config.env else []
         raise EnvironmentFaultError(f"{error}; `rlkit check {' '.join(words)}` examines all of it") from error
 
@@ -277,10 +279,26 @@ def _configure_torch(config: TrainRunConfig) -> None:
     torch.use_deterministic_algorithms(config.deterministic)
 
 
+def _objects(config: TrainRunConfig) -> str:
+    """Return what the run is made of that only this program has; "" for nothing."""
+    from rlkit.config.own_code import OF_PROGRAM
+
+    values = training_values(config)
+    named = [values["env"], *values["preprocess"]]
+    targets = [str(node.get("_target_")) for node in named if isinstance(node, dict)]
+    own = [target.removeprefix(OF_PROGRAM) for target in targets if target.startswith(OF_PROGRAM)]
+    return f"{', '.join(own)} {'is' if len(own) == 1 else 'are'}" if own else ""
+
+
 def _greeting(config: TrainRunConfig, session: Training) -> list[str]:
     step, tuned, every = session.steps, config.choices.get("tuned", NONE), config.checkpoint.every
     begun = f"resuming {config.name} from step {step:,}" if step else f"training {config.name}"
     lines = [f"{begun} in {config.run_dir}"]
+    if objects := _objects(config):
+        lines.append(
+            f"{objects} of this program, which no command finds: the run goes on, and is evaluated, in Python, "
+            "by rlkit.train(resume=…, …) and rlkit.load(…) with env= and wrappers= as now"
+        )
     if tuned != NONE:
         lines.append(f"tuned settings for this pair: conf/tuned/{tuned}.yaml (tuned=none switches them off)")
     if session.opaque and every:
