@@ -36,7 +36,7 @@ COMPLAINTS = (HydraException, OmegaConfBaseException, ValueError)
 COMPLAINTS_OF_A_TASK = (OmegaConfBaseException,)
 SHOWS_JOB = re.compile(r"(?:--cfg|-c)[ =](?:job|all)\b")
 
-OWN_WORDS = re.compile(r"env=.*:|env\.|wrappers\b|preprocess=")
+OWN_WORDS = re.compile(r"(env|agent|network|expert|learner|logger|callback)=.*:|env\.kwargs\.|wrappers\b|preprocess=")
 """The beginning of words that `rlkit.config.own_words` may have to translate."""
 
 COUNTED = ("total_steps", "total_episodes", "seed")
@@ -85,7 +85,7 @@ def run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
         RunError: jobs of a sweep failed.
     """
     check_words(verb, argv)
-    argv = spelled(verb, _with_choices(verb, argv))
+    argv = spelled(verb, _with_choices(argv))
     if any(word.lstrip("+~").startswith(("-", "hydra")) for word in argv):
         _run_application(verb, task, argv)
         return
@@ -94,9 +94,9 @@ def run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
         task(config, choices, argv)
 
 
-def _with_choices(verb: str, words: Sequence[str]) -> Sequence[str]:
+def _with_choices(words: Sequence[str]) -> Sequence[str]:
     """Return the words with choices in place of callables of the user's own."""
-    if "env" not in SCHEMAS[verb].__dataclass_fields__ or not any(map(OWN_WORDS.match, words)):
+    if not any(map(OWN_WORDS.match, words)):
         return words
     from rlkit.config.own_words import translated
 
@@ -217,7 +217,7 @@ def composed(verb: str, overrides: Sequence[str], *, complete: bool = True) -> t
         UsageError: the overrides do not compose.
     """
     check_words(verb, overrides)
-    overrides = spelled(verb, _with_choices(verb, overrides))
+    overrides = spelled(verb, _with_choices(overrides))
     _prepare(verb)
     with _explained(verb, overrides):
         config, choices = _compose(verb, overrides)

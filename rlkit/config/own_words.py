@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,37 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from rlkit.config import own_code, plugins
-from rlkit.config.literals import parted
+from rlkit.config.literals import parted, quoted
+from rlkit.config.messages import SEVERAL
 from rlkit.config.own_code import OF_PROGRAM
 from rlkit.core.types import UsageError
 
-ENV = "env="
+ONE = ("env", "agent", "network", "expert", "learner")
+"""Groups of which a command chooses one."""
+
 ALIASES = {"wrappers": "preprocess"}
 MOVED = ("preprocess", *ALIASES)
 
-Objects = Mapping[str, Callable[..., Any]]
-"""Objects of a program by the names that stand for them."""
+
+class Choices:
+    """Callables that the words of one command choose: groups, and what each name stands for."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.of_groups: dict[str, dict[str, str]] = {group: {} for group in (*ONE, *SEVERAL)}
+
+    def add(self, group: str, target: str) -> str:
+        """Choose a callable; return the name that stands for it."""
+        target = own_code.canonical(target.strip("'\""))
+        name = _free_name(group, target, self.of_groups[group])
+        self.of_groups[group][name] = target
+        return name
+
+    def has(self, key: str) -> bool:
+        """Return whether a key is an argument of one of them, which may be added."""
+        group, _, rest = key.partition(".")
+        chosen = self.of_groups.get(group, {})
+        return bool(rest and chosen) and (group in ONE or rest.partition(".")[0] in chosen)
 
 
 def translated(words: Sequence[str]) -> list[str]:
@@ -39,9 +60,9 @@ def translated(words: Sequence[str]) -> list[str]:
     keys = [word.lstrip("+").partition("=")[0] for word in words]
     if set(MOVED) <= set(keys):
         raise UsageError("wrappers= and preprocess= are the same list, innermost first: type one of them")
-    taken: dict[str, str] = {}
-    chosen = [_chosen(word, taken) if word.startswith(ENV) else word for word in words]
-    return [_added(_renamed(word), own=bool(taken)) for word in chosen]
+    choices = Choices()
+    chosen = [part for word in words for part in _chosen(word, choices)]
+    return [_added(_renamed(word), choices) for word in chosen]
 
 
 def _renamed(word: str) -> str:
@@ -49,44 +70,54 @@ def _renamed(word: str) -> str:
     return f"{ALIASES[key]}{equals}{value}" if key in ALIASES else word
 
 
-def _added(word: str, *, own: bool) -> str:
+def _added(word: str, choices: Choices) -> str:
     """Return a word that adds a key where one of this name need not be there."""
-    return f"++{word}" if word.startswith("env.kwargs.") or (own and word.startswith("env.")) else word
+    return f"++{word}" if word.startswith("env.kwargs.") or choices.has(word.partition("=")[0]) else word
 
 
-def _chosen(word: str, taken: dict[str, str]) -> str:
-    """Return ``env=`` with names of choices; those of the user's own are stored, and noted in `taken`."""
-    parts = parted(word.removeprefix(ENV))
-    return ENV + ",".join(_stored(part, taken) if own_code.is_own(part.strip("'\"")) else part for part in parts)
+def _chosen(word: str, choices: Choices) -> Iterator[str]:
+    """Yield the word with names in place of callables of the user's own, which become choices or nodes."""
+    group, _, value = word.partition("=")
+    listed = value.startswith("[") and value.endswith("]")
+    parts = [part.strip() for part in parted(value[1:-1] if listed else value)] if group in choices.of_groups else []
+    own = [part for part in parts if own_code.is_own(part.strip("'\""))]
+    if not own:
+        yield word
+    elif group in ONE:
+        yield f"{group}={','.join(_stored(group, part, choices) if part in own else part for part in parts)}"
+    else:
+        yield f"{group}=[{','.join(part for part in parts if part not in own)}]"
+        for part in own:
+            name = choices.add(group, part)
+            yield f"+{group}.{name}._target_={quoted(choices.of_groups[group][name])}"
 
 
-def _stored(target: str, taken: dict[str, str]) -> str:
-    target = own_code.canonical(target.strip("'\""))
-    name = _free_name(target, taken)
-    taken[name] = target
-    ConfigStore.instance().store(group="env", name=name, node=OmegaConf.create({"_target_": target}))
+def _stored(group: str, target: str, choices: Choices) -> str:
+    name = choices.add(group, target)
+    node = OmegaConf.create({"_target_": choices.of_groups[group][name]})
+    ConfigStore.instance().store(group=group, name=name, node=node)
     return name
 
 
-def _free_name(target: str, taken: Mapping[str, str]) -> str:
+def _free_name(group: str, target: str, taken: Mapping[str, str]) -> str:
     """Return the name of the class, or a longer one if a file or another class of this command has it."""
     place, name = re.split(r"[:.](?=\w+$)", target)[:2]
     stem = re.sub(r"\W", "_", Path(place.removesuffix(".py")).name.rpartition(".")[2])
     digest = hashlib.sha256(target.encode()).hexdigest()[:6]
     names = [name, f"{stem}_{name}", f"{stem}_{name}_{digest}"]
-    files = {entry.name for entry in plugins.entries("env")}
+    files = {entry.name for entry in plugins.entries(group)}
     return next(one for one in names if one not in files and taken.get(one, target) == target)
 
 
-def word_of(choices: Mapping[str, Any], env: Mapping[str, Any]) -> str:
-    """Return the word that chooses the environment of a configuration on a command line."""
-    name, target = str(choices.get("env", "…")), str(env.get("_target_"))
+def word_of(group: str, choices: Mapping[str, Any], node: Any) -> str:
+    """Return the word that chooses the `node` of a group in a configuration on a command line."""
+    name, target = str(choices.get(group, "…")), str(node.get("_target_") if isinstance(node, Mapping) else None)
     if own_code.is_own(target):
-        return ENV + target
+        return f"{group}={target}"
     module, _, attribute = target.rpartition(".")
-    if attribute == name and name not in {entry.name for entry in plugins.entries("env")}:
-        return f"{ENV}{module}:{attribute}"
-    return ENV + name
+    if attribute == name and name not in {entry.name for entry in plugins.entries(group)}:
+        return f"{group}={module}:{attribute}"
+    return f"{group}={name}"
 
 
 def of_program(keys: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Callable[..., Any]]]:

@@ -33,6 +33,7 @@ class EnvironmentConfig:
     seed: int = 0
     evaluation: bool = False  # for scoring or recording an agent, not for training
     max_episode_steps: int | None = None
+    info_keys: tuple[str, ...] = ()  # of the infos of steps, whose numbers are logged
 
     def in_process(self) -> EnvironmentConfig:
         """Return the settings of single environments in this process."""
@@ -40,7 +41,7 @@ class EnvironmentConfig:
 
     def for_evaluation(self) -> EnvironmentConfig:
         """Return the settings of environments in this process for scoring or recording an agent."""
-        return replace(self.in_process(), evaluation=True)
+        return replace(self.in_process(), evaluation=True, info_keys=())
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class TrainRunConfig(TrainConfig):
             self.data,
             self.seed,
             max_episode_steps=self.max_episode_steps,
+            info_keys=tuple(self.log.info),
         )
 
     @property

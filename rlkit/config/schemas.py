@@ -77,9 +77,10 @@ class CheckpointConfig:
 
 @dataclass(frozen=True)
 class LogConfig:
-    """Rows of metrics.csv."""
+    """Rows of metrics.csv, and what is logged of infos."""
 
     every: NonNegativeInt = MISSING
+    info: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

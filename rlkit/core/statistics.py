@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
-from rlkit.core.types import Metrics, State, Transition
+from rlkit.core.types import Array, Metrics, State, Transition
 
 
 class Episode(NamedTuple):
@@ -19,6 +20,7 @@ class Episode(NamedTuple):
     return_learner: float  # after clipping and shaping
     length: int  # agent decisions
     truncated_by_checkpoint: bool  # ended by a checkpoint of an opaque environment: not in any average
+    info: Metrics = MappingProxyType({})  # of each key of `log.info` the last value and the mean, where there is one
 
 
 class EvaluationEpisode(NamedTuple):
@@ -55,7 +57,9 @@ class EvaluationResult(NamedTuple):
 class EpisodeTracker:
     """Adds up returns and lengths in N environments and returns each game when it ends."""
 
-    def __init__(self, n: int):
+    def __init__(self, n: int, info_keys: Sequence[str] = ()):
+        """Count in `n` environments; `info_keys` are those of the columns of `rlkit.core.types.StepInfo.logged`."""
+        self._infos = InfoTracker(n, info_keys) if info_keys else None
         self._raw = np.zeros(n)
         self._learner = np.zeros(n)
         self._length = np.zeros(n, np.int64)
@@ -69,12 +73,15 @@ class EpisodeTracker:
         self._learner[valid] += self._sign[valid] * transition.reward[valid]
         self._sign[valid & (transition.discount < 0)] *= -1
         self._length += valid
+        if self._infos is not None and info.logged is not None:
+            self._infos.add(info.logged, valid)
         truncated = info.truncated_by_checkpoint
         ended = valid & (info.game_over | truncated)
         return [self._finish(int(i), step, bool(truncated[i])) for i in np.flatnonzero(ended)] if ended.any() else []
 
     def _finish(self, i: int, step: int, truncated: bool) -> Episode:
-        episode = Episode(step, i, float(self._raw[i]), float(self._learner[i]), int(self._length[i]), truncated)
+        infos = MappingProxyType({} if self._infos is None else self._infos.finish(i))
+        episode = Episode(step, i, float(self._raw[i]), float(self._learner[i]), int(self._length[i]), truncated, infos)
         self._raw[i] = self._learner[i] = self._length[i] = 0
         self._sign[i] = 1
         return episode
@@ -86,6 +93,7 @@ class EpisodeTracker:
             "learner": self._learner.copy(),
             "length": self._length.copy(),
             "sign": self._sign.copy(),
+            **({} if self._infos is None else {"infos": self._infos.state_dict()}),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -94,6 +102,44 @@ class EpisodeTracker:
         self._learner = np.array(state["learner"])
         self._length = np.array(state["length"])
         self._sign = np.array(state["sign"])
+        if self._infos is not None:
+            self._infos.load_state_dict(state["infos"])
+
+
+class InfoTracker:
+    """Keeps, of each of K numbers of the infos, the last value and the mean over an episode in N environments."""
+
+    def __init__(self, n: int, keys: Sequence[str]):
+        self._keys = tuple(keys)
+        self._last = np.full((n, len(keys)), np.nan)
+        self._sum = np.zeros((n, len(keys)))
+        self._count = np.zeros((n, len(keys)), np.int64)
+
+    def add(self, values: Array, valid: Array) -> None:
+        """Add the values [N, K] of a step of the environments that are `valid` [N]; NaN is none."""
+        known = valid[:, None] & ~np.isnan(values)
+        self._last[known] = values[known]
+        self._sum[known] += values[known]
+        self._count += known
+
+    def finish(self, i: int) -> dict[str, float]:
+        """Return the last value and the mean of each key in environment `i`, which begins a new episode."""
+        found: dict[str, float] = {}
+        for k in np.flatnonzero(self._count[i]):
+            found[f"info/{self._keys[k]}/last"] = float(self._last[i, k])
+            found[f"info/{self._keys[k]}/mean"] = float(self._sum[i, k] / self._count[i, k])
+        self._last[i], self._sum[i], self._count[i] = np.nan, 0, 0
+        return found
+
+    def state_dict(self) -> State:
+        """Return what the episodes in progress have so far."""
+        return {"last": self._last.copy(), "sum": self._sum.copy(), "count": self._count.copy()}
+
+    def load_state_dict(self, state: State) -> None:
+        """Restore a state from `state_dict`."""
+        self._last = np.array(state["last"])
+        self._sum = np.array(state["sum"])
+        self._count = np.array(state["count"])
 
 
 class Averages:

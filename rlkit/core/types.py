@@ -106,6 +106,9 @@ class StepInfo(NamedTuple):
     raw_reward: Array  # [N] float64, the innermost environment's own reward, whatever wraps it
     game_over: Array  # [N] bool, the whole game ended (differs from `last` where a lost life ends an episode)
     truncated_by_checkpoint: Array  # [N] bool, ended by a checkpoint, not by the environment: not in any average
+    logged: Array | None = (
+        None  # [N, K] float64, numbers of the step's infos that are logged; NaN: it has none
+    )
 
 
 class TimeStep(NamedTuple):

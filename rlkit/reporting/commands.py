@@ -70,8 +70,7 @@ class Commands:
 
     def _find(self, values: Mapping[str, Any]) -> RunCommand:
         verb, pair = ("fit", ("learner", "data")) if "learner" in values else ("train", ("agent", "env"))
-        words = [f"{group}={values['choices'][group]}" for group in pair if group != "env"]
-        words += [word_of(values["choices"], values["env"])] if "env" in pair else []
+        words = [word_of(group, values["choices"], values.get(group)) for group in pair]
         if values["choices"].get("experiment") not in (None, "None"):
             words.insert(0, f"experiment={values['choices']['experiment']}")
         try:
@@ -108,7 +107,8 @@ def _required(values: Mapping[str, Any], verb: str, words: Sequence[str]) -> lis
 def _choices(values: Mapping[str, Any], there: Composed) -> list[str]:
     """Return the words that choose the same files where they are not chosen by themselves."""
     wanted = values["choices"]
-    found = [f"{group}={wanted[group]}" for group in wanted if wanted[group] != there.choices.get(group, "None")]
+    different = [group for group in wanted if wanted[group] != there.choices.get(group, "None")]
+    found = [word_of(group, wanted, values.get(group)) for group in different]
     if set(values["logger"]) != set(there.config["logger"]):
         found.append(f"logger=[{','.join(values['logger'])}]")
     return found

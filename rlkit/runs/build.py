@@ -85,8 +85,8 @@ def make_environment(
         close_quietly(built.pop())
         from rlkit.vector.subprocess import SubprocessEnvironment
 
-        return SubprocessEnvironment(makes, action_mask=config.action_mask)
-    return SerialEnvironment(makes, action_mask=config.action_mask)
+        return SubprocessEnvironment(makes, action_mask=config.action_mask, info_keys=config.info_keys)
+    return SerialEnvironment(makes, action_mask=config.action_mask, info_keys=config.info_keys)
 
 
 def _no_environment(target: Any, made: Any) -> str:
@@ -207,7 +207,7 @@ def _native(
     built = [vector]
     context = _environment_context(config, vector.num_envs, filmed=False)
     make = lambda: built.pop() if built else make_env(context)  # noqa: E731
-    return VectorEnvironment(make, action_mask=config.action_mask)
+    return VectorEnvironment(make, action_mask=config.action_mask, info_keys=config.info_keys)
 
 
 def make_agent(
@@ -294,6 +294,8 @@ def compiled_loop(config: TrainRunConfig, agent: Agent, env: Environment) -> Com
         UsageError: ``inner_loop=numba``, and there is none for this agent and environment.
     """
     asked = config.inner_loop
+    if config.log.info and asked is InnerLoop.numba:
+        raise UsageError("inner_loop=numba has no infos, and log.info= wants numbers of them: leave one of them out")
     if asked is InnerLoop.python or (asked is InnerLoop.auto and not _pays(config)):
         return None
     from rlkit.algorithms.tabular.compiled import compiled_loop as make_loop
@@ -309,7 +311,7 @@ def compiled_loop(config: TrainRunConfig, agent: Agent, env: Environment) -> Com
 def _pays(config: TrainRunConfig) -> bool:
     """Return whether the compiled loop may pay, before anything is imported."""
     alone = config.num_envs == 1 and config.vectorization is Vectorization.sync and not config.preprocess
-    return alone and config.network is None and config.total_steps >= COMPILED_FROM
+    return alone and config.network is None and not config.log.info and config.total_steps >= COMPILED_FROM
 
 
 @contextmanager

@@ -121,7 +121,7 @@ def _pointing_to_check(config: TrainRunConfig) -> Iterator[None]:
     except EnvironmentFaultError as error:
         from rlkit.config.own_words import word_of
 
-        words = [word_of(config.choices, config.env)]
+        words = [word_of("env", config.choices, config.env)]
         words += [f"env.id={config.env['id']}"] if "id" in config.env else []
         raise EnvironmentFaultError(f"{error}; `rlkit check {' '.join(words)}` examines all of it") from error
 

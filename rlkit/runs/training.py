@@ -81,7 +81,7 @@ class Training:
         self.opaque = opaque
         self._stream = stream(config, agent, env, opaque=opaque)
         self._home = Path.cwd()
-        self._tracker = EpisodeTracker(env.num_envs)
+        self._tracker = EpisodeTracker(env.num_envs, config.log.info)
         self._averages = Averages()
         self._compiled = build.compiled_loop(config, agent, env)
         self.episodes = 0
@@ -295,6 +295,7 @@ class Training:
                         "return/raw": episode.return_raw,
                         "return/learner": episode.return_learner,
                         "episode/length": episode.length,
+                        **episode.info,
                     }
                 )
 

@@ -78,12 +78,13 @@ def _nothing(process: BaseProcess) -> None:
 class SubprocessEnvironment(VectorEnvironment):
     """N environments, each in a process of its own; their states are read there."""
 
-    def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False):
-        """Start one worker for each function in `makes`; `action_mask` as in `SerialEnvironment`."""
-        makers = [_EnvMaker(make) for make in makes]
+    def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False, info_keys: Sequence[str] = ()):
+        """Start one worker for each function in `makes`; the others as in `SerialEnvironment`."""
+        makers = [_EnvMaker(make, tuple(info_keys)) for make in makes]
         super().__init__(
             lambda: _Workers(makers, worker=_worker, autoreset_mode=AutoresetMode.SAME_STEP),
             action_mask=action_mask,
+            info_keys=info_keys,
         )
         with _worker_deaths():
             self.frame_stack = int(self._vector.get_attr("frame_stack")[0])
@@ -140,11 +141,12 @@ class SubprocessEnvironment(VectorEnvironment):
 
 
 class _EnvMaker:
-    def __init__(self, make: MakeEnv):
+    def __init__(self, make: MakeEnv, info_keys: tuple[str, ...]):
         self._make = make
+        self._info_keys = info_keys
 
     def __call__(self) -> ResettableEnv:
-        return ResettableEnv(self._make)
+        return ResettableEnv(self._make, self._info_keys)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from rlkit.vector import snapshot
 from rlkit.vector.action_masks import Masks
 from rlkit.vector.contract import unusable_reward, vector_space_fault
 from rlkit.vector.first_steps import FirstVectorSteps
+from rlkit.vector.logged_infos import LoggedInfos
 from rlkit.vector.manners import close_quietly
 from rlkit.vector.raw_rewards import tapped_vector
 from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
@@ -58,11 +59,12 @@ class SerialEnvironment:
         envs: the single environments.
     """
 
-    def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False):
+    def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False, info_keys: Sequence[str] = ()):
         """Build one environment of each function in `makes`.
 
         Args:
             makes: one function for each environment.
+            info_keys: of the infos of steps, whose numbers are logged.
             action_mask: read `legal_actions` from ``info["action_mask"]`` [A]; always done if the environment's
                 metadata have ``"action_mask": True``, as it accepts no illegal actions.
 
@@ -77,6 +79,7 @@ class SerialEnvironment:
         self.action_space = self.envs[0].action_space
         self._masks = Masks(self.action_space, self.envs[0].metadata, action_mask=action_mask)
         self.frame_stack = self.envs[0].frame_stack
+        self._logged = LoggedInfos(info_keys)
         self._sent: Tree | None = None
         self._room, self._put = partial(empty, self.observation_space, self.num_envs), putter(self.observation_space)
         self._look_at = Numbers(self.observation_space, self.num_envs)
@@ -146,6 +149,7 @@ class SerialEnvironment:
             legal_actions=self._masks.of_each(fresh),
             next_legal_actions=self._masks.of_each(infos),
             state=self.states,
+            logged=self._logged.of_each(infos, lasts),
         )
 
     def states(self, model: Any) -> Array:
@@ -186,9 +190,16 @@ class VectorEnvironment:
     of an observation.
     """
 
-    def __init__(self, make: Callable[[], VectorEnv[Any, Any, Any]], *, action_mask: bool = False):
-        """Build the vector environment by `make`; `action_mask` and errors as in `SerialEnvironment`."""
+    def __init__(
+        self,
+        make: Callable[[], VectorEnv[Any, Any, Any]],
+        *,
+        action_mask: bool = False,
+        info_keys: Sequence[str] = (),
+    ):
+        """Build the vector environment by `make`; the others and errors as in `SerialEnvironment`."""
         self._make = make
+        self._logged = LoggedInfos(info_keys)
         self._vector: Any = make()
         self._tap = tapped_vector(self._vector)
         self.can_resign = bool(self._vector.metadata.get("can_resign"))
@@ -291,6 +302,7 @@ class VectorEnvironment:
             legal_actions=legal,
             next_legal_actions=self._masks.of_vector(ended, last, legal),
             state=self.states,
+            logged=self._logged.of_vector(ended, ongoing, last),
         )
 
     def _raw_reward(self, reward: Array, infos: dict[str, Any], last: Array) -> Array:
@@ -372,6 +384,7 @@ def timestep(
     next_legal_actions: Array | None,
     valid: Array | None = None,
     state: States | None = None,
+    logged: Array | None = None,
 ) -> TimeStep:
     """Return the time step [N] after a step; without `valid`, all rows are."""
     n = len(reward)
@@ -385,7 +398,7 @@ def timestep(
         legal_actions=legal_actions,
         next_legal_actions=next_legal_actions,
         state=state,
-        info=StepInfo(np.array(raw_reward, np.float64), np.array(game_over, bool), np.zeros(n, bool)),
+        info=StepInfo(np.array(raw_reward, np.float64), np.array(game_over, bool), np.zeros(n, bool), logged),
     )
 
 
