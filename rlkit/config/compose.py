@@ -259,9 +259,10 @@ def _settled(config: DictConfig, settings: Any, overrides: Sequence[str]) -> tup
     """Return the chosen files, and the override for the tuned file that is used by ``_tuned_``.
 
     Raises:
-        UsageError: there is no tuned file of the name that was typed.
+        UsageError: there is no tuned file of the name that was typed, or nothing chooses the environment of an id.
     """
     choices = {str(key): str(value) for key, value in settings.runtime.choices.items()}
+    _require_env_of_id(choices, overrides)
     tuned = choices.get("tuned")
     if tuned is None:  # a verb without tuned files
         return choices, []
@@ -271,6 +272,21 @@ def _settled(config: DictConfig, settings: Any, overrides: Sequence[str]) -> tup
     if tuned not in known["tuned"] and any(override.startswith("tuned=") for override in overrides):
         raise UsageError(f"there is no tuned={tuned}{nearest(tuned, known['tuned'])}")
     return {**choices, "tuned": tuned if tuned in known["tuned"] else NONE}, []
+
+
+def _require_env_of_id(choices: Choices, overrides: Sequence[str]) -> None:
+    """Refuse an id without ``env=gym``: the verb's own environment would become another under its name.
+
+    Raises:
+        UsageError: ``env.id=`` is typed, and nothing chooses an environment.
+    """
+    keys = [word.lstrip("+").partition("=")[0] for word in overrides]
+    ids = [word.partition("=")[2] for word in overrides if word.lstrip("+").startswith("env.id=")]
+    if ids and not {"env", "experiment"} & set(keys) and any(map(str.isalpha, ids[-1])):
+        raise UsageError(
+            f"env.id={ids[-1]} goes with env=gym, which is missing: env=gym env.id={ids[-1]} (without it, the "
+            f"environment is {choices.get('env')})"
+        )
 
 
 def _known(settings: Any) -> Known:

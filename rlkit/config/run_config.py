@@ -11,7 +11,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from rlkit.config import injection
 from rlkit.config.instantiate import plain
-from rlkit.config.schemas import FitConfig, TrainConfig, Vectorization
+from rlkit.config.schemas import FitConfig, StartMethod, TrainConfig, Vectorization
 from rlkit.config.trust import Trust, own_names, packages, require_literal
 from rlkit.config.typed import typed
 
@@ -33,6 +33,7 @@ class EnvironmentConfig:
     seed: int = 0
     evaluation: bool = False  # for scoring or recording an agent, not for training
     max_episode_steps: int | None = None
+    start_method: StartMethod = StartMethod.fork  # of worker processes
     info_keys: tuple[str, ...] = ()  # of the infos of steps, whose numbers are logged
 
     def in_process(self) -> EnvironmentConfig:
@@ -81,6 +82,7 @@ class TrainRunConfig(TrainConfig):
             self.data,
             self.seed,
             max_episode_steps=self.max_episode_steps,
+            start_method=self.start_method,
             info_keys=tuple(self.log.info),
         )
 

@@ -55,6 +55,14 @@ class InnerLoop(Enum):
 Vectorization = Enum("Vectorization", ["sync", "async", "native"])
 
 
+class StartMethod(Enum):
+    """How worker processes begin: as copies of this one, of a small server, or from scratch."""
+
+    fork = "fork"
+    forkserver = "forkserver"
+    spawn = "spawn"
+
+
 @dataclass(frozen=True)
 class EvalConfig:
     """Periodic evaluation."""
@@ -111,6 +119,7 @@ class TrainConfig:
     stop_at: float | None = None
     num_envs: PositiveInt = MISSING
     vectorization: Vectorization = MISSING
+    start_method: StartMethod = StartMethod.fork
     overlap: bool = MISSING
     inner_loop: InnerLoop = MISSING
     action_mask: bool = MISSING
@@ -249,6 +258,7 @@ class CheckConfig:
     action_mask: bool = MISSING
     seed: NonNegativeInt = MISSING
     steps: PositiveInt = MISSING
+    seconds: PositiveFloat | None = None
     total_steps: PositiveInt = MISSING
     num_envs: PositiveInt = MISSING
     device: str = MISSING

@@ -7,6 +7,7 @@ arrays, or trees of arrays of the shapes given, where the space is a `Dict` or a
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 
@@ -60,7 +61,16 @@ def described(error: BaseException) -> str:
     except Exception:  # its own __str__ fails
         text = ""
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    return f"{type(error).__name__}{f': {shown}' if shown else ''}"
+    return f"{type(error).__name__}{f': {shown}' if shown else _place(error)}"
+
+
+def _place(error: BaseException) -> str:
+    """Return the line of code that raised an exception without a text; "" where it is not known."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames or not frames[-1].line:
+        return ""
+    last = frames[-1]
+    return f" at {last.filename.replace(chr(92), '/').rpartition('/')[2]}, line {last.lineno}: {last.line[:80]}"
 
 
 class WorkerError(RunError):
@@ -106,9 +116,7 @@ class StepInfo(NamedTuple):
     raw_reward: Array  # [N] float64, the innermost environment's own reward, whatever wraps it
     game_over: Array  # [N] bool, the whole game ended (differs from `last` where a lost life ends an episode)
     truncated_by_checkpoint: Array  # [N] bool, ended by a checkpoint, not by the environment: not in any average
-    logged: Array | None = (
-        None  # [N, K] float64, numbers of the step's infos that are logged; NaN: it has none
-    )
+    logged: Array | None = None  # [N, K] float64, numbers of the step's infos that are logged; NaN: it has none
 
 
 class TimeStep(NamedTuple):

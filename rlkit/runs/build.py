@@ -79,13 +79,18 @@ def make_environment(
         env = wrap(built.pop() if built else make_env(_with_mode(context, modes[index])))
         return _with_frame_callback(env, frame_callbacks[index]) if index < len(frame_callbacks) else env
 
-    makes = [functools.partial(make, index) for index in range(num_envs)]
     if asynchronous:
         # The workers build their own: this one must not be shared with them.
         close_quietly(built.pop())
         from rlkit.vector.subprocess import SubprocessEnvironment
 
-        return SubprocessEnvironment(makes, action_mask=config.action_mask, info_keys=config.info_keys)
+        return SubprocessEnvironment(
+            [functools.partial(_in_worker, config, num_envs, modes[index]) for index in range(num_envs)],
+            action_mask=config.action_mask,
+            info_keys=config.info_keys,
+            start_method=config.start_method.value,
+        )
+    makes = [functools.partial(make, index) for index in range(num_envs)]
     return SerialEnvironment(makes, action_mask=config.action_mask, info_keys=config.info_keys)
 
 
@@ -100,6 +105,12 @@ def _with_frame_callback(env: gymnasium.Env[Any, Any], callback: FrameCallback) 
     from rlkit.rendering.render_wrapper import RenderWrapper
 
     return RenderWrapper(env, callback)
+
+
+def _in_worker(config: EnvironmentConfig, num_envs: int, render_mode: str | None) -> gymnasium.Env[Any, Any]:
+    """Build one of N environments; all that a process which begins from scratch needs are the arguments."""
+    context = _environment_context(config, num_envs, filmed=render_mode is not None)
+    return _wrappers(config)(build(config.env, _with_mode(context, render_mode), "env"))
 
 
 def make_single(
@@ -164,11 +175,26 @@ def _wrappers(config: EnvironmentConfig) -> Callable[[gymnasium.Env[Any, Any]], 
     def wrap(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
         if config.max_episode_steps is not None:
             env = with_limit(env, config.max_episode_steps)
-        for make in makes:
-            env = make({}, env)
+        for i, make in enumerate(makes):
+            with in_one_line(f"preprocess.{i}, {_title(config.preprocess[i]['_target_'])},"):
+                env = make({}, env)
         return env
 
     return wrap
+
+
+def episode_limit(config: EnvironmentConfig) -> int | None:
+    """Return the steps after which every episode is truncated, as far as the configuration or the registry says."""
+    if config.max_episode_steps is not None:
+        return config.max_episode_steps
+    spec = gymnasium.registry.get(str(config.env.get("id")).rpartition(":")[2])
+    own = config.env.get("kwargs")
+    stated = own.get("max_episode_steps") if isinstance(own, Mapping) else None
+    return stated or (None if spec is None else spec.max_episode_steps)
+
+
+def _title(target: Any) -> str:
+    return str(getattr(target, "__name__", str(target).rpartition(":")[2].rpartition(".")[2]))
 
 
 def with_limit(env: gymnasium.Env[Any, Any], steps: int) -> gymnasium.Env[Any, Any]:

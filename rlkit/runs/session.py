@@ -279,6 +279,18 @@ def _configure_torch(config: TrainRunConfig) -> None:
     torch.use_deterministic_algorithms(config.deterministic)
 
 
+def _cut_short(config: TrainRunConfig) -> list[str]:
+    """Return a warning where no episode of the longest kind ends between two checkpoints."""
+    every, limit = config.checkpoint.every, build.episode_limit(config.environment)
+    if limit is None or limit * config.num_envs <= every:
+        return []
+    needed = limit * config.num_envs
+    return [
+        f"an episode may last {limit:,} steps, which in {config.num_envs} environments are {needed:,}: those that do "
+        f"not end by themselves are truncated and in no average; checkpoint.every={2 * needed} lets them end"
+    ]
+
+
 def _objects(config: TrainRunConfig) -> str:
     """Return what the run is made of that only this program has; "" for nothing."""
     from rlkit.config.own_code import OF_PROGRAM
@@ -305,6 +317,7 @@ def _greeting(config: TrainRunConfig, session: Training) -> list[str]:
         lines.append(
             f"the environment's state cannot be read: new episodes start every {every:,} steps, for an exact resume"
         )
+        lines += _cut_short(config)
         if every > config.total_steps:
             lines.append("that is beyond total_steps: this run cannot be resumed; a smaller checkpoint.every lets it")
     if not session.reproduced:

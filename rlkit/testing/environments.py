@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -32,6 +33,13 @@ from rlkit.testing.rules import OnResult, Result, conclude, examine, require, re
 from rlkit.vector import contract
 
 
+PLAYS = 20
+"""Plays of all rules together, about."""
+
+FEWEST = 50
+"""Steps that a rule plays, however slow the environment."""
+
+
 def check_env(
     make: MakeEnv,
     *,
@@ -40,6 +48,8 @@ def check_env(
     action_mask: bool = False,
     strict: bool = True,
     on_result: OnResult = silent,
+    seconds: float | None = None,
+    notify: Callable[[str], None] = lambda line: None,
 ) -> list[Result]:
     """Check that an environment keeps Gymnasium's contract and rlkit's; ``check_env(Maze)`` is a whole test.
 
@@ -54,6 +64,8 @@ def check_env(
         action_mask: take legal actions from ``info["action_mask"]``.
         strict: raise where a rule is broken; else it is for the caller to read the results.
         on_result: called with each result as soon as it is there.
+        seconds: for which it is played at most, about; in a slow environment rules play fewer steps then. None: no limit.
+        notify: called with a line that says so.
 
     Raises:
         ContractError: a rule is broken: one line for each, with the values and the remedy.
@@ -63,9 +75,37 @@ def check_env(
         if isinstance(_probe(make), VectorEnv):
             results = vectors.check(make, seed=seed, steps=steps, action_mask=action_mask, on_result=on_result)
         else:
+            steps = steps if seconds is None else _affordable(make, steps, seconds, notify)
             case = EnvironmentCase(make, seed, steps, action_mask)
             results = examine_with_gymnasium(make, lambda: examine(case, ESSENTIAL, RULES, on_result), on_result)
     return conclude(results, strict=strict)
+
+
+def _affordable(make: MakeEnv, steps: int, seconds: float, notify: Callable[[str], None]) -> int:
+    """Return how many of `steps` each rule can play so that all of them take about `seconds`."""
+    try:
+        pace = _pace(make)
+    except Exception:  # a rule reports it
+        return steps
+    wanted = max(FEWEST, int(seconds * pace / PLAYS))
+    if wanted >= steps:
+        return steps
+    notify(f"it makes {pace:.3g} steps a second: each rule plays {wanted} steps, not {steps} (seconds={seconds:g})")
+    return wanted
+
+
+def _pace(make: MakeEnv) -> float:
+    """Return the steps a second of random play, measured for about a second."""
+    with closing(make()) as env:
+        env.reset(seed=0)
+        env.action_space.seed(0)
+        begun, count = time.perf_counter(), 0
+        while count < 3 or (time.perf_counter() - begun < 1.0 and count < 1000):
+            _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            count += 1
+            if terminated or truncated:
+                env.reset()
+        return count / max(time.perf_counter() - begun, 1e-9)
 
 
 def _probe(make: MakeEnv) -> Any:

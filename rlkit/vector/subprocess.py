@@ -78,15 +78,32 @@ def _nothing(process: BaseProcess) -> None:
 class SubprocessEnvironment(VectorEnvironment):
     """N environments, each in a process of its own; their states are read there."""
 
-    def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False, info_keys: Sequence[str] = ()):
-        """Start one worker for each function in `makes`; the others as in `SerialEnvironment`."""
+    def __init__(
+        self,
+        makes: Sequence[MakeEnv],
+        *,
+        action_mask: bool = False,
+        info_keys: Sequence[str] = (),
+        start_method: str = "fork",
+    ):
+        """Start one worker for each function in `makes`; the others as in `SerialEnvironment`.
+
+        Args:
+            makes: one function for each environment, which cloudpickle can send unless `start_method` is ``fork``.
+            action_mask: as in `SerialEnvironment`.
+            info_keys: likewise.
+            start_method: of the processes: ``fork``, ``forkserver`` or ``spawn``.
+
+        Raises:
+            UsageError: a worker ended before it had answered, or what `SerialEnvironment` refuses.
+        """
         makers = [_EnvMaker(make, tuple(info_keys)) for make in makes]
-        super().__init__(
-            lambda: _Workers(makers, worker=_worker, autoreset_mode=AutoresetMode.SAME_STEP),
-            action_mask=action_mask,
-            info_keys=info_keys,
-        )
-        with _worker_deaths():
+        with _first_contact(start_method):
+            super().__init__(
+                lambda: _Workers(makers, worker=_worker, autoreset_mode=AutoresetMode.SAME_STEP, context=start_method),
+                action_mask=action_mask,
+                info_keys=info_keys,
+            )
             self.frame_stack = int(self._vector.get_attr("frame_stack")[0])
 
     def reset(self, seeds: list[int]) -> TimeStep:
@@ -138,6 +155,18 @@ class SubprocessEnvironment(VectorEnvironment):
             raise RunError(
                 "a worker could not restore its environment's state; resume with the versions in versions.json"
             )
+
+
+@contextlib.contextmanager
+def _first_contact(start_method: str) -> Iterator[None]:
+    """Say in one line what helps where a worker ends before it has answered."""
+    try:
+        yield
+    except (EOFError, ConnectionError) as error:
+        remedy = "run it with vectorization=sync to read why"
+        if start_method == "fork":
+            remedy = "start_method=spawn begins them from scratch, which OpenGL and JAX need"
+        raise UsageError(f"a worker process of the environment ended as soon as it had begun; {remedy}") from error
 
 
 class _EnvMaker:

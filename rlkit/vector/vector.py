@@ -274,7 +274,9 @@ class VectorEnvironment:
 
     def recv(self) -> TimeStep:
         """Wait for the step and return it as a time step, whatever the autoreset mode."""
-        observed, reward, terminated, truncated, infos = self._received()
+        observed, *facts, infos = self._received()
+        # Those of JAX, for one, are other arrays.
+        reward, terminated, truncated = (one if type(one) is np.ndarray else np.array(one) for one in facts)
         observation, valid, last = self._own(observed), ~self._resetting, terminated | truncated
         self._look_at(observed)
         reached, ended, ongoing = observation, infos, infos
