@@ -67,10 +67,11 @@ def described(error: BaseException) -> str:
 def _place(error: BaseException) -> str:
     """Return the line of code that raised an exception without a text; "" where it is not known."""
     frames = traceback.extract_tb(error.__traceback__)
-    if not frames or not frames[-1].line:
+    code = frames[-1].line if frames else None
+    if not code:
         return ""
-    last = frames[-1]
-    return f" at {last.filename.replace(chr(92), '/').rpartition('/')[2]}, line {last.lineno}: {last.line[:80]}"
+    file = frames[-1].filename.replace("\\", "/").rpartition("/")[2]
+    return f" at {file}, line {frames[-1].lineno}: {code[:80]}"
 
 
 class WorkerError(RunError):

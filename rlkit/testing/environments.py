@@ -32,7 +32,6 @@ from rlkit.testing.gymnasium_checker import examine_with_gymnasium
 from rlkit.testing.rules import OnResult, Result, conclude, examine, require, require_equal, silent
 from rlkit.vector import contract
 
-
 PLAYS = 20
 """Plays of all rules together, about."""
 
@@ -64,7 +63,7 @@ def check_env(
         action_mask: take legal actions from ``info["action_mask"]``.
         strict: raise where a rule is broken; else it is for the caller to read the results.
         on_result: called with each result as soon as it is there.
-        seconds: for which it is played at most, about; in a slow environment rules play fewer steps then. None: no limit.
+        seconds: for which it is played at most, about: in a slow environment rules play fewer steps. None: no limit.
         notify: called with a line that says so.
 
     Raises:

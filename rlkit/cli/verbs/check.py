@@ -123,9 +123,14 @@ def _check_env(settings: CheckConfig) -> list[Result]:
     def make(render_mode: str | None = None) -> Any:
         return build.make_single(_environment(settings), num_envs=settings.num_envs, render_mode=render_mode)
 
-    notify = lambda line: print(f"  {line}", flush=True)  # noqa: E731
-    limits = {"seconds": settings.seconds, "notify": notify}
-    return check_env(make, strict=False, on_result=Printer().add, **limits, **_common(settings))
+    return check_env(
+        make,
+        strict=False,
+        on_result=Printer().add,
+        seconds=settings.seconds,
+        notify=lambda line: print(f"  {line}", flush=True),
+        **_common(settings),
+    )
 
 
 def _check_agent(settings: CheckConfig) -> list[Result]:
