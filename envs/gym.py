@@ -101,16 +101,18 @@ def _is_of_old_gym(name: str) -> bool:
 
 def _is_known_alone(id: str) -> bool:
     """Return whether another process finds an id without a module: it is Gymnasium's, or its package declares it."""
-    entry = str(gymnasium.registry[id].entry_point)
     declared = {point.module.partition(".")[0] for point in entry_points(group="gymnasium.envs")}
-    return entry.partition(":")[0].partition(".")[0] in {"gymnasium", *declared}
+    return _package(gymnasium.registry[id].entry_point) in {"gymnasium", *declared}
 
 
 def _registers(package: str) -> bool:
     """Return whether an environment of a package is registered."""
-    points = (str(spec.entry_point) for spec in gymnasium.registry.values())
-    own = (point.partition(":")[0].partition(".")[0] if isinstance(point, str) else "" for point in points)
-    return package in own
+    return any(_package(spec.entry_point) == package for spec in gymnasium.registry.values())
+
+
+def _package(entry: Any) -> str:
+    module = entry if isinstance(entry, str) else str(getattr(entry, "__module__", ""))
+    return module.partition(":")[0].partition(".")[0]
 
 
 def _other_modes(id: str, mode: str) -> str | None:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.config import own_code
-from rlkit.config.trust import OF_PROGRAM, Named, is_closed
+from rlkit.config.injection import Named, is_closed
+from rlkit.config.messages import OF_PROGRAM
 from rlkit.core.files import write_whole
 from rlkit.core.types import RunError
 

@@ -14,8 +14,9 @@ learner does that makes a torso for its own rows.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from rlkit.config import signature
 from rlkit.config.messages import nearest
@@ -27,11 +28,27 @@ SPECIAL = ("_target_", "_partial_", "_from_run_", "_task_", "_tuned_")
 SECTIONS = ("data", "env", "preprocess", "prepare", "learner", "agent", "expert")
 """Keys of a configuration whose nodes are built; others are built where these refer to them, or without a run."""
 
+OWN = "rlkit"
+
 AWAITED = {"random_state": signature.takes_seed, "render_mode": signature.takes_render_mode}
 """Parameters whose default None means a value still to be set, and whether a callable has one."""
 
 WHERE = {"env": ["render_mode"], **{key: ["random_state"] for key in ("prepare", "learner", "agent")}}
 """The sections in which the run knows them."""
+
+
+class Named(NamedTuple):
+    """A callable that a configuration names."""
+
+    path: str  # the key
+    name: str
+    arguments: str = ""  # in short, of a node: equal if they are
+
+
+def is_closed(name: str) -> bool:
+    """Return whether no file may ever name this: it is part of Python or, beside what its YAML names, of rlkit."""
+    root = name.partition(":")[0].partition(".")[0]
+    return ".py:" not in name and (root in sys.stdlib_module_names or root == OWN)
 
 
 def locate(target: str | Callable[..., Any], path: str) -> Callable[..., Any]:

@@ -43,6 +43,9 @@ ELSEWHERE = {
 }
 """Agents of the field that rlkit does not have under these names, and what it has."""
 
+OF_PROGRAM = "python:"
+"""The beginning of names of objects that a program passes."""
+
 LISTED = 12
 LONGEST = 200
 """Characters of a key, or of the name of a file of a group."""

@@ -18,17 +18,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rlkit.config.messages import nearest
+from rlkit.config.messages import OF_PROGRAM, nearest
 from rlkit.core.types import Interrupted, UsageError, described
 
 NAME = r"[^\W\d]\w*"
 DOTTED = rf"{NAME}(?:\.{NAME})*"
 IN_FILE = re.compile(rf"(.+\.py):({DOTTED})")
 IN_MODULE = re.compile(rf"({DOTTED}):({DOTTED})")
-
-
-OF_PROGRAM = "python:"
-"""The beginning of names of objects that a program passes."""
 
 
 def is_own(text: str) -> bool:

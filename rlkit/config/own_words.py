@@ -19,8 +19,7 @@ from omegaconf import OmegaConf
 
 from rlkit.config import own_code, plugins
 from rlkit.config.literals import parted, quoted
-from rlkit.config.messages import SEVERAL
-from rlkit.config.own_code import OF_PROGRAM
+from rlkit.config.messages import OF_PROGRAM, SEVERAL
 from rlkit.core.types import UsageError
 
 ONE = ("env", "agent", "network", "expert", "learner")

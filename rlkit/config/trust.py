@@ -20,11 +20,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from rlkit.config import injection, plugins
+from rlkit.config.injection import Named, is_closed
+from rlkit.config.messages import OF_PROGRAM
 from rlkit.core.ranges import shown
 from rlkit.core.types import UsageError
 
@@ -67,17 +69,6 @@ NEEDS_MODULE = re.compile(r".*:|GymV\d")
 OWN = "rlkit"
 AGREED = "named before"
 FILE = ".py"
-
-OF_PROGRAM = "python:"
-"""The beginning of names of objects that a program passes."""
-
-
-class Named(NamedTuple):
-    """A callable that a file names."""
-
-    path: str  # the key
-    name: str
-    arguments: str = ""  # in short, of a node: equal if they are
 
 
 def packages(trust: Any) -> tuple[str, ...]:
@@ -158,12 +149,6 @@ def own_names(node: Any) -> list[Named]:
     # Names that need no YAML file to be read come first: most commands have no others.
     left = [name for name in names if not is_closed(name.name) and not _is_of_kind(name.name)]
     return list({(name.name, name.arguments): name for name in left if _owner(name, ()) is None}.values())
-
-
-def is_closed(name: str) -> bool:
-    """Return whether no file may ever name this: it is part of Python or, beside what its YAML names, of rlkit."""
-    root = name.partition(":")[0].partition(".")[0]
-    return ".py:" not in name and (root in sys.stdlib_module_names or root == OWN)
 
 
 def require_literal(node: Any, source: Path | str, path: str = "") -> None:

@@ -59,7 +59,7 @@ def described(error: BaseException) -> str:
     try:
         text = " ".join(str(error).split())
     except Exception:  # its own __str__ fails
-        text = ""
+        return type(error).__name__
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return f"{type(error).__name__}{f': {shown}' if shown else _place(error)}"
 

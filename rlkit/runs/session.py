@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlkit.config import instantiate
+from rlkit.config.messages import OF_PROGRAM
 from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.schemas import Video
 from rlkit.config.tuning import NONE, named
@@ -293,8 +294,6 @@ def _cut_short(config: TrainRunConfig) -> list[str]:
 
 def _objects(config: TrainRunConfig) -> str:
     """Return what the run is made of that only this program has; "" for nothing."""
-    from rlkit.config.own_code import OF_PROGRAM
-
     values = training_values(config)
     named = [values["env"], *values["preprocess"]]
     targets = [str(node.get("_target_")) for node in named if isinstance(node, dict)]

@@ -1,0 +1,267 @@
+"""Environments that nobody here wrote: what is odd about them costs no run, or is said in one line with the remedy."""
+
+from __future__ import annotations
+
+import os
+import types
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+import pytest
+
+import rlkit
+from rlkit.cli.main import main
+from rlkit.config.compose import composed
+from rlkit.core import resources
+from rlkit.core.resources import of_drawing
+from rlkit.core.types import UsageError, described
+from rlkit.envs import gym as gym_env
+from rlkit.runs import build
+from rlkit.vector.subprocess import SubprocessEnvironment
+from rlkit.vector.vector import VectorEnvironment
+
+SHORT = ("agent=random", "total_steps=20", "eval.every=0", "logger=[csv]", "video=none")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+class Plain(gymnasium.Env[Any, Any]):
+    """Ends after three steps."""
+
+    state_fields = ("_at",)
+
+    def __init__(self, render_mode: str | None = None):
+        assert render_mode in (None, "human")
+        self._at = 0
+        self.observation_space = gymnasium.spaces.Discrete(4)
+        self.action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self._at = 0
+        return 0, {}
+
+    def step(self, action: Any) -> Any:
+        self._at += 1
+        return self._at, 1.0, self._at == 3, False, {}
+
+
+class OnScreen(Plain):
+    metadata: ClassVar = {"render_modes": ["human"]}
+
+
+class WithoutMetadata(Plain):
+    metadata = None  # type: ignore[assignment]
+
+
+class Weighted(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Wants an array, as wrappers of vector rewards do."""
+
+    def __init__(self, env: Any, weight: np.ndarray[Any, Any] | None = None, shift: list[float] | None = None):
+        super().__init__(env)
+        assert weight is not None
+        self.weights = weight.reshape(-1), shift
+
+
+class Refusing(gymnasium.Wrapper[Any, Any, Any, Any]):
+    def __init__(self, env: Any):
+        super().__init__(env)
+        assert isinstance(env.action_space, gymnasium.spaces.Box)
+
+
+def environment(*words: str) -> Any:
+    from rlkit.config.run_config import TrainRunConfig, requested
+
+    return build.make_single(requested(TrainRunConfig, *composed("train", [*SHORT, *words])).environment)
+
+
+OWN = f"env={__name__}:Plain"
+
+
+def test_lists_are_arrays_where_arrays_are_declared() -> None:
+    wrapper = f"wrappers=[{{_target_: {__name__}.Weighted, weight: [0.7, 0.3], shift: [1.0]}}]"
+    weight, shift = environment(OWN, wrapper).weights
+    np.testing.assert_array_equal(weight, [0.7, 0.3])
+    assert shift == [1.0]
+
+
+def test_the_wrapper_that_raises_is_named_and_the_line_that_it_failed_in() -> None:
+    with pytest.raises(
+        UsageError, match=r"^preprocess\.0, Refusing, raised AssertionError at .*, line \d+: assert isinst"
+    ):
+        environment(OWN, f"wrappers=[{__name__}.Refusing]")
+
+
+def test_metadata_of_none_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+    run = rlkit.train(*SHORT, env=WithoutMetadata)
+    assert run.evaluate(episodes=2)["length"]["mean"] == 3
+    assert main(["check", f"env={__name__}:WithoutMetadata", "steps=30"]) == 0
+
+
+def test_an_environment_that_draws_on_a_screen_alone_is_not_filmed() -> None:
+    gymnasium.register("OnScreen-v0", entry_point=OnScreen)
+    try:
+        said = r"^OnScreen-v0 cannot be filmed: it draws by render_mode human, and not rgb_array; set video=none$"
+        with pytest.raises(UsageError, match=said), pytest.warns(UserWarning, match="not in the possible render_modes"):
+            gym_env.make("OnScreen-v0", {}, 1, "sync", True, "rgb_array")
+    finally:
+        del gymnasium.registry["OnScreen-v0"]
+
+
+def test_an_id_of_the_old_gym_names_shimmy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "legacy.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UsageError, match=r"legacy registers none with Gymnasium; .*Shimmy.*env=legacy:ItsClass$"):
+        gym_env.make("legacy:Old-v0", {}, 1, "sync", False)
+    old = types.ModuleType("gym")
+    vars(old)["envs"] = types.SimpleNamespace(registry={"Old-v0": None})
+    monkeypatch.setitem(__import__("sys").modules, "gym", old)
+    with pytest.raises(
+        UsageError, match=r"but one of the old gym: Shimmy converts it \(pip install shimmy; env\.id=Gym"
+    ):
+        gym_env.make("legacy:Old-v0", {}, 1, "sync", False)
+
+
+@pytest.mark.parametrize(
+    ("error", "helps"),
+    [
+        (ImportError("Cannot initialize a EGL device display"), True),
+        (RuntimeError("an OpenGL platform library has not been loaded"), True),
+        (AttributeError("'NoneType' object has no attribute 'legs'"), False),
+        (ValueError("a square puzzle of singles"), False),
+    ],
+)
+def test_drawing_without_a_screen_has_a_remedy(error: Exception, helps: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "has_display", lambda: False)
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    assert ("MUJOCO_GL=egl" in of_drawing(error)) is helps
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    assert ("MUJOCO_GL=egl does not work here" in of_drawing(error)) is helps
+    monkeypatch.setattr(resources, "has_display", lambda: True)
+    assert of_drawing(error) == ""
+
+
+def test_an_exception_without_a_text_is_said_with_its_line() -> None:
+    with pytest.raises(AssertionError) as caught:
+        Plain("rgb_array")
+    said = described(caught.value)
+    assert said.startswith("AssertionError at test_others_environments.py, line ")
+    assert said.endswith(': assert render_mode in (None, "human")')
+    assert described(KeyError()) == "KeyError"
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@pytest.mark.slow
+def test_workers_that_begin_from_scratch_step_alike(method: str) -> None:
+    words = ("num_envs=2", "vectorization=async", "seed=3")
+    forked = rlkit.train(*SHORT, *words, "env=cartpole", "name=forked")
+    other = rlkit.train(*SHORT, *words, "env=cartpole", f"start_method={method}", f"name={method}")
+    for name in ("episodes.csv", "metrics.csv"):
+        assert (forked.directory / name).read_bytes() == (other.directory / name).read_bytes()
+
+
+def test_a_worker_that_ends_at_once_has_a_remedy() -> None:
+    def leave() -> Any:
+        if os.getpid() != parent:
+            os._exit(3)
+        return Plain()
+
+    parent = os.getpid()
+    with pytest.raises(
+        UsageError, match=r"^a worker process .* ended as soon as it had begun; start_method=spawn begins"
+    ):
+        SubprocessEnvironment([leave])
+
+
+class Other:
+    """An array of another library: only NumPy can make one of NumPy of it."""
+
+    def __init__(self, value: Any):
+        self._value = value
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.array(self._value, dtype)
+
+
+class OthersArrays(gymnasium.vector.VectorEnv[Any, Any, Any]):
+    metadata: ClassVar = {"autoreset_mode": gymnasium.vector.AutoresetMode.NEXT_STEP}
+
+    def __init__(self, num_envs: int = 2):
+        self.num_envs = num_envs
+        self.single_observation_space = gymnasium.spaces.Box(0, 9, (1,), np.float32)
+        self.single_action_space = gymnasium.spaces.Discrete(2)
+        self._at = np.zeros(num_envs)
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+        self._at = np.zeros(self.num_envs)
+        return self._at[:, None].astype(np.float32), {}
+
+    def step(self, actions: Any) -> Any:
+        self._at = np.where(self._at >= 3, 0, self._at + 1)
+        over = self._at == 3
+        observation = self._at[:, None].astype(np.float32)
+        return observation, Other(np.ones(self.num_envs, np.float32)), Other(over), Other(~over & False), {}
+
+
+def test_arrays_of_another_library_are_numpy_s_beyond_the_boundary() -> None:
+    env = VectorEnvironment(OthersArrays)
+    env.reset([0])
+    steps = [env.step(np.zeros(2, np.int64)) for _ in range(4)]
+    assert all(type(part) is np.ndarray for step in steps for part in (step.reward, step.last, step.discount))
+    assert [step.last[0] for step in steps] == [False, False, True, False]
+
+
+class Opaque(Plain):
+    state_fields = None  # type: ignore[assignment]
+
+
+def test_long_episodes_between_two_checkpoints_are_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    words = (
+        "agent=random",
+        "total_steps=20",
+        "eval.every=0",
+        "logger=[terminal]",
+        "video=none",
+        "checkpoint.every=100",
+    )
+    said = "an episode may last 40 steps, which in 3 environments are 120"
+    gymnasium.register("Opaque-v0", entry_point=Opaque, max_episode_steps=40)
+    try:
+        for more, warned in (("num_envs=3", True), ("num_envs=2", False)):
+            rlkit.train(*words, "env=gym", "env.id=Opaque-v0", more)
+            text = " ".join(capsys.readouterr().out.split())
+            assert "cannot be read: new episodes start every 100 steps" in text
+            assert (said in text and "checkpoint.every=240 lets them end" in text) is warned
+    finally:
+        del gymnasium.registry["Opaque-v0"]
+
+
+def test_a_slow_environment_is_checked_in_the_time_that_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rlkit.testing import environments
+
+    monkeypatch.setattr(environments, "_pace", lambda make: 100.0)
+    lines: list[str] = []
+    rlkit_check = partial(environments.check_env, Plain, steps=1500, notify=lines.append)
+    results = rlkit_check(seconds=20)
+    assert all(result.passed for result in results)
+    assert lines == ["it makes 100 steps a second: each rule plays 100 steps, not 1500 (seconds=20)"]
+    assert environments._affordable(Plain, 1500, 1e6, lines.append) == 1500
+    assert environments._affordable(Plain, 1500, 0.1, lines.append) == environments.FEWEST
+
+
+def test_the_time_of_a_slow_rule_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from rlkit.cli.verbs import check
+    from rlkit.testing import Result
+
+    clock = iter([0.0, 12.4, 13.0])
+    monkeypatch.setattr(check.time, "perf_counter", lambda: next(clock))
+    printer = check.Printer()
+    printer.add(Result("slow_rule", True, ""))
+    printer.add(Result("quick_rule", False, "why"))
+    assert capsys.readouterr().out == "  ok    slow_rule (12 s)\n  FAIL  quick_rule: why\n"
