@@ -17,6 +17,7 @@ from gymnasium import error
 from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import VectorEnv
 
+from rlkit.config.gym_packages import ids_of_packages
 from rlkit.config.messages import nearest
 from rlkit.core.resources import of_drawing
 from rlkit.core.types import FromRun, Interrupted, UsageError, described
@@ -87,7 +88,12 @@ def _hint(id: str) -> str:
             f": {module} registers none with Gymnasium; if it is of the old gym, Shimmy converts it (pip install "
             f"shimmy), or name its class: env={module}:ItsClass"
         )
-    close = difflib.get_close_matches(name, gymnasium.registry, n=1, cutoff=0.5)
+    elsewhere = ids_of_packages()
+    if name in elsewhere:
+        return f", but its package registers it when it is imported: env.id={elsewhere[name]}"
+    close = difflib.get_close_matches(name, [*gymnasium.registry, *elsewhere], n=1, cutoff=0.5)
+    if close and close[0] not in gymnasium.registry:
+        return f"; did you mean {elsewhere[close[0]]}?"
     found = close[0] if close and _is_known_alone(close[0]) else f"{module}:{close[0]}" if close and module else ""
     return f"; did you mean {found}?" if found else "; `rlkit list gym` shows the registered ones"
 

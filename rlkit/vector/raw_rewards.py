@@ -10,6 +10,7 @@ import copy
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
@@ -33,6 +34,7 @@ class RewardTap(gymnasium.Wrapper[Any, Any, Any, Any]):
         steps: number of steps.
         reward: sum of their rewards.
         declared: sum of what the environment itself declares in ``info["rlkit/raw_reward"]``, otherwise of its rewards.
+        vector: a reward was an array, of which a wrapper may make a number: that is the raw reward then.
     """
 
     only_watches = True
@@ -46,11 +48,15 @@ class RewardTap(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.steps = 0
         self.reward = 0.0
         self.declared = 0.0
+        self.vector = False
 
     def step(self, action: Any) -> Any:
         """Step, and add to the sums."""
         result = self.env.step(action)
         self.steps += 1
+        if isinstance(result[1], np.ndarray) and result[1].ndim:
+            self.vector = True
+            return result
         reward = as_number(result[1])
         self.reward += reward
         self.declared += float(result[4].get("rlkit/raw_reward", reward))
@@ -91,7 +97,7 @@ class RawReward(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Step, and put the raw reward into the info."""
         self._tap.clear()
         observation, reward, terminated, truncated, info = self.env.step(action)
-        if self._tap.steps:
+        if self._tap.steps and not self._tap.vector:
             info = {**info, "rlkit/raw_reward": self._tap.declared if "rlkit/raw_reward" in info else self._tap.reward}
         return observation, reward, terminated, truncated, info
 
