@@ -14,12 +14,15 @@ import pytest
 
 import rlkit
 from rlkit.cli.main import main
+from rlkit.config import gym_packages
 from rlkit.config.compose import composed
 from rlkit.core import resources
 from rlkit.core.resources import of_drawing
 from rlkit.core.types import UsageError, described
 from rlkit.envs import gym as gym_env
 from rlkit.runs import build
+from rlkit.testing import check_env, vectors
+from rlkit.testing.rules import ContractError
 from rlkit.vector.subprocess import SubprocessEnvironment
 from rlkit.vector.vector import VectorEnvironment
 
@@ -259,6 +262,112 @@ def test_a_slow_environment_is_checked_in_the_time_that_there_is(monkeypatch: py
     assert lines == ["it makes 100 steps a second: each rule plays 100 steps, not 1500 (seconds=20)"]
     assert environments._affordable(Plain, 1500, 1e6, lines.append) == 1500
     assert environments._affordable(Plain, 1500, 0.1, lines.append) == environments.FEWEST
+
+
+class Seeded(OthersArrays):
+    """Begins at random, by the seed of its constructor alone."""
+
+    def __init__(self, *, ignores: bool, alike: bool = False):
+        super().__init__(3)
+        self._ignores, self._alike = ignores, alike
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+        rng = np.random.default_rng(7 if self._ignores else seed)
+        self._at = np.full(3, 2.0) if self._alike else rng.permutation(3).astype(float)
+        return self._at[:, None].astype(np.float32), {}
+
+
+def test_a_vector_environment_that_ignores_seeds_breaks_a_rule() -> None:
+    def said(**options: bool) -> str | None:
+        return vectors.seeds_make_a_difference(vectors.VectorCase(partial(Seeded, **options), 0, 10, False))
+
+    assert said(ignores=False) is None
+    assert (
+        said(ignores=True, alike=True)
+        == "the seeds [0, 1, 2] begin alike: episodes always begin so, or the seed is ignored"
+    )
+    with pytest.raises(
+        ContractError, match=r"^its environments begin differently, but alike after reset\(seed=…\) with"
+    ):
+        said(ignores=True)
+
+
+class Drawn(Plain):
+    """Drawing changes what is observed, by `drift`."""
+
+    metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 10}
+    drift = 0.0
+
+    def __init__(self, render_mode: str | None = None):
+        super().__init__()
+        self.render_mode = render_mode
+        self.observation_space = gymnasium.spaces.Box(0, 9, (1,), np.float64)
+        self._moved = 0.0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        self._moved = 0.0
+        return np.zeros(1), super().reset(seed=seed)[1]
+
+    def step(self, action: Any) -> Any:
+        at, *rest = super().step(action)
+        return np.array([at + self._moved]), *rest
+
+    def render(self) -> Any:
+        self._moved += self.drift
+        return np.zeros((8, 8, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("drift", "passed", "said"),
+    [(0.0, True, ""), (1e-14, True, "changes the simulation by rounding"), (1e-3, False, "it must only draw")],
+)
+def test_drawing_may_change_a_simulation_by_rounding(
+    drift: float, passed: bool, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Drawn, "drift", drift)
+    results = {result.rule: result for result in check_env(Drawn, steps=40, strict=False)}
+    assert results["pictures_are_rgb"].passed is passed
+    assert said in results["pictures_are_rgb"].message
+
+
+def test_a_reward_of_several_numbers_that_a_wrapper_makes_one_is_that() -> None:
+    class Several(Plain):
+        def step(self, action: Any) -> Any:
+            observation, _, *rest = super().step(action)
+            return observation, np.array([1.0, 3.0]), *rest
+
+    class Summed(gymnasium.RewardWrapper[Any, Any]):
+        def reward(self, reward: Any) -> float:
+            return float(reward @ [0.5, 0.25])
+
+    run = rlkit.train(*SHORT, env=Several, wrappers=[Summed])
+    assert set(run.episodes["return/raw"]) == {3 * 1.25}
+
+
+def test_ids_of_installed_packages_are_listed_and_suggested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "games").mkdir()
+    (tmp_path / "games/__init__.py").write_text(
+        'raise SystemExit\nregister(id="Castle-v2", entry_point="games:Castle")\n'
+    )
+    about = tmp_path / "games-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: games\nVersion: 1\nRequires-Dist: gymnasium>=1\n")
+    (about / "RECORD").write_text("games/__init__.py,,\ngames-1.dist-info/METADATA,,\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    gym_packages.ids_of_packages.cache_clear()
+    try:
+        assert main(["list", "gym"]) == 0
+        assert "games:Castle-v2" in capsys.readouterr().out.split()
+        for id, said in (
+            ("Castle-v2", "registers it when it is imported: env.id=games:Castle-v2"),
+            ("Castel-v2", "did you"),
+        ):
+            with pytest.raises(UsageError, match=said):
+                gym_env.make(id, {}, 1, "sync", False)
+    finally:
+        gym_packages.ids_of_packages.cache_clear()
 
 
 def test_the_time_of_a_slow_rule_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
