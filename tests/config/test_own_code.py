@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -345,6 +347,20 @@ def test_a_command_that_makes_a_run_again_names_its_class(here: Path) -> None:
     assert "env=walks.deep:Walk" in line
     assert "+env.size=5" in line
     assert note == ""
+
+
+def test_the_commands_of_the_page_about_own_environments_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs/guides/environment.md").read_text()
+    code, commands = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL) for kind in ("python", "sh"))
+    assert code is not None
+    assert commands is not None
+    (here / "my_env.py").write_text(code[1])
+    for line in commands[1].splitlines():
+        _, verb, *words = shlex.split(line)
+        less = {"train": SHORT[1:], "eval": ("episodes=2",), "play": ("max_steps=3",), "check": ("steps=30",)}
+        assert main([verb, *words, *less[verb]]) == 0, line
+    assert "info/success/last" in (here / "runs/logged/episodes.csv").read_text()
+    assert len(list(here.glob("videos/*/*.mp4"))) == 1
 
 
 class Corridor(gymnasium.Env[int, int]):
