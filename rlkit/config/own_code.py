@@ -8,11 +8,12 @@ What a Python program passes as an object and no text can name is called ``pytho
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -46,13 +47,24 @@ def in_text(node: Any) -> Any:
     if isinstance(node, list):
         return list(map(in_text, node))
     if isinstance(node, dict):
-        return {key: in_text(part) for key, part in node.items()}
-    return _name_of_object(node) if callable(node) else node
+        return {key: _name_of_object(part, node) if callable(part) else in_text(part) for key, part in node.items()}
+    return _name_of_object(node, {}) if callable(node) else node
 
 
-def _name_of_object(value: Any) -> str:
+def _name_of_object(value: Any, arguments: Mapping[str, Any]) -> str:
+    """Return the name of an object that a node calls with `arguments`, which say what a partial binds."""
+    if isinstance(value, functools.partial) and not value.args:
+        said = all(key in arguments and arguments[key] == bound for key, bound in value.keywords.items())
+        return _name_of_object(value.func, arguments) if said else f"{OF_PROGRAM}{identifier_of(value)}"
     found = importable_name(value)
     return canonical(found) if found is not None else f"{OF_PROGRAM}{identifier_of(value)}"
+
+
+def of_program(values: Mapping[str, Any]) -> list[str]:
+    """Return what a run's configuration, as plain data, is made of that no command finds."""
+    nodes = [values["env"], *values["preprocess"]]
+    targets = [str(node.get("_target_")) for node in nodes if isinstance(node, dict)]
+    return [target.removeprefix(OF_PROGRAM) for target in targets if target.startswith(OF_PROGRAM)]
 
 
 def importable_name(value: Any) -> str | None:

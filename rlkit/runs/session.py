@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlkit.config import instantiate
-from rlkit.config.messages import OF_PROGRAM
+from rlkit.config.own_code import of_program
 from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.schemas import Video
 from rlkit.config.tuning import NONE, named
@@ -292,23 +292,14 @@ def _cut_short(config: TrainRunConfig) -> list[str]:
     ]
 
 
-def _objects(config: TrainRunConfig) -> str:
-    """Return what the run is made of that only this program has; "" for nothing."""
-    values = training_values(config)
-    named = [values["env"], *values["preprocess"]]
-    targets = [str(node.get("_target_")) for node in named if isinstance(node, dict)]
-    own = [target.removeprefix(OF_PROGRAM) for target in targets if target.startswith(OF_PROGRAM)]
-    return f"{', '.join(own)} {'is' if len(own) == 1 else 'are'}" if own else ""
-
-
 def _greeting(config: TrainRunConfig, session: Training) -> list[str]:
     step, tuned, every = session.steps, config.choices.get("tuned", NONE), config.checkpoint.every
     begun = f"resuming {config.name} from step {step:,}" if step else f"training {config.name}"
     lines = [f"{begun} in {config.run_dir}"]
-    if objects := _objects(config):
+    if objects := of_program(training_values(config)):
         lines.append(
-            f"{objects} of this program, which no command finds: the run goes on, and is evaluated, in Python, "
-            "by rlkit.train(resume=…, …) and rlkit.load(…) with env= and wrappers= as now"
+            f"{', '.join(objects)} of this program, which no command finds: the run goes on, and is evaluated, in "
+            "Python, by rlkit.train(resume=…, …) and rlkit.load(…) with env= and wrappers= as now"
         )
     if tuned != NONE:
         lines.append(f"tuned settings for this pair: conf/tuned/{tuned}.yaml (tuned=none switches them off)")

@@ -407,7 +407,7 @@ class TestFromPython:
         make = lambda size=7: Corridor(size)  # noqa: E731
         wrap = lambda env: Halved(env)  # noqa: E731
         run = rlkit.train(*SHORT[:4], "logger=[csv,terminal]", "env.size=6", env=make, wrappers=[wrap], name="two")
-        assert "lambda, lambda are of this program, which no command finds" in capsys.readouterr().out
+        assert "lambda, lambda of this program, which no command finds" in capsys.readouterr().out
         assert run.evaluate(episodes=1)["return/raw"]["mean"] == 6
         assert run.values["env"] == {"_target_": "python:lambda", "size": 6}
         with pytest.raises(UsageError, match=r"env is lambda of a Python program, which no command finds; in Python: "):
@@ -418,6 +418,7 @@ class TestFromPython:
             rlkit.train(resume=run.directory, env=make, wrappers=[wrap, wrap], total_steps=30)
         longer = rlkit.train(resume=run.directory, env=make, wrappers=[wrap], total_steps=30)
         assert longer.values["env"] == run.values["env"]
+        assert "score it: rlkit.load('runs/two', env=…, wrappers=[…]).evaluate()" in capsys.readouterr().out
         assert set(longer.episodes["return/learner"]) == {3.0}
         assert len(longer.episodes["step"]) == 5
 
