@@ -82,14 +82,7 @@ def make_environment(
     if asynchronous:
         # The workers build their own: this one must not be shared with them.
         close_quietly(built.pop())
-        from rlkit.vector.subprocess import SubprocessEnvironment
-
-        return SubprocessEnvironment(
-            [functools.partial(_in_worker, config, num_envs, modes[index]) for index in range(num_envs)],
-            action_mask=config.action_mask,
-            info_keys=config.info_keys,
-            start_method=config.start_method.value,
-        )
+        return _in_workers(config, num_envs, modes)
     makes = [functools.partial(make, index) for index in range(num_envs)]
     return SerialEnvironment(makes, action_mask=config.action_mask, info_keys=config.info_keys)
 
@@ -105,6 +98,17 @@ def _with_frame_callback(env: gymnasium.Env[Any, Any], callback: FrameCallback) 
     from rlkit.rendering.render_wrapper import RenderWrapper
 
     return RenderWrapper(env, callback)
+
+
+def _in_workers(config: EnvironmentConfig, num_envs: int, modes: Sequence[str | None]) -> Environment:
+    from rlkit.vector.subprocess import SubprocessEnvironment
+
+    return SubprocessEnvironment(
+        [functools.partial(_in_worker, config, num_envs, mode) for mode in modes],
+        action_mask=config.action_mask,
+        info_keys=config.info_keys,
+        start_method=config.start_method.value,
+    )
 
 
 def _in_worker(config: EnvironmentConfig, num_envs: int, render_mode: str | None) -> gymnasium.Env[Any, Any]:

@@ -19,7 +19,7 @@ from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import with_epsilon
 from rlkit.core.resources import keep_freed_memory
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import Environment, EnvironmentFaultError, Metrics
+from rlkit.core.types import Environment, EnvironmentFaultError, Metrics, UsageError
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, ending, joined, notify
 from rlkit.runs.folder import CHECKPOINTS, locked, training_values, write_folder
@@ -141,8 +141,11 @@ def removed_unless(begun: Callable[[], bool], directory: Path) -> Iterator[None]
 def _require_evaluations(config: TrainRunConfig) -> None:
     """Build what evaluations play in, so that a mistake in it is found now and not after the first steps."""
     if config.eval.every:
-        env = build.make_environment(config.environment.for_evaluation(), num_envs=1)
-        env.close()
+        try:
+            build.make_environment(config.environment.for_evaluation(), num_envs=1).close()
+        except UsageError as error:
+            help = "eval.every=0 trains without evaluations, if a process can hold only one"
+            raise UsageError(f"for evaluations, a second environment cannot be made: {error}; {help}") from error
 
 
 def _other_versions(directory: Path) -> list[str]:

@@ -18,7 +18,7 @@ from rlkit.config import gym_packages
 from rlkit.config.compose import composed
 from rlkit.core import resources
 from rlkit.core.resources import of_drawing
-from rlkit.core.types import UsageError, described
+from rlkit.core.types import FromRun, RunError, UsageError, described
 from rlkit.envs import gym as gym_env
 from rlkit.runs import build
 from rlkit.testing import check_env, vectors
@@ -368,6 +368,66 @@ def test_ids_of_installed_packages_are_listed_and_suggested(
                 gym_env.make(id, {}, 1, "sync", False)
     finally:
         gym_packages.ids_of_packages.cache_clear()
+
+
+class Alone(Plain):
+    """A simulator of which a process holds one at a time."""
+
+    alive: ClassVar[list[int]] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        if Alone.alive:
+            raise RuntimeError("only one emulator in a process")
+        Alone.alive.append(1)
+
+    def close(self) -> None:
+        Alone.alive.clear()
+
+
+class Failing(Plain):
+    """Fails in the second evaluation, unless it is mended."""
+
+    state_fields = ("_fails",)
+    built: ClassVar[list[int]] = []
+    mended = False
+
+    def __init__(self, evaluation: FromRun[bool]) -> None:
+        super().__init__()
+        if evaluation:
+            Failing.built.append(1)
+        # One is built to see whether it can be, two for the first evaluation.
+        self._fails = evaluation and len(Failing.built) > 3
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        if self._fails and not Failing.mended:
+            raise RuntimeError("no emulator")
+        return super().reset(seed=seed, options=options)
+
+
+EVALUATED = ("agent=random", "eval.every=10", "eval.episodes=2", "logger=[csv]", "video=none", "checkpoint.every=100")
+
+
+def test_where_a_process_holds_one_environment_evaluations_are_left_out() -> None:
+    said = r"^for evaluations, a second environment cannot be made: .*only one emulator.*; eval\.every=0 trains without"
+    with pytest.raises(UsageError, match=said):
+        rlkit.train(*EVALUATED, "total_steps=20", env=Alone)
+    Alone.alive.clear()
+    rlkit.train(*SHORT, env=Alone)
+
+
+def test_a_failed_evaluation_costs_nothing_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(Failing, "built", [])
+    with pytest.raises(RunError, match=r"^the evaluation at step 20 failed: .*no emulator"):
+        rlkit.train(*EVALUATED, "total_steps=40", env=Failing, run_dir=tmp_path / "failed")
+    monkeypatch.setattr(Failing, "mended", True)
+    again = rlkit.load(tmp_path / "failed")
+    assert isinstance(again, rlkit.Run)
+    assert again.checkpoints == [20]
+    rlkit.train(resume=tmp_path / "failed")
+    rlkit.train(*EVALUATED, "total_steps=40", env=Failing, run_dir=tmp_path / "whole")
+    for name in ("episodes.csv", "evaluations.csv", "metrics.csv"):
+        assert (tmp_path / "failed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_the_time_of_a_slow_rule_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
