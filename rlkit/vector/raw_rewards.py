@@ -7,7 +7,7 @@ inside of all wrappers, and the sum is put into ``info["rlkit/raw_reward"]`` out
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
@@ -143,7 +143,13 @@ READ = ("rlkit/raw_reward", "_rlkit/raw_reward", "final_info")
 """What of the infos says which reward is the environment's own."""
 
 
-class VectorRewardTap(VectorWrapper[Any, Any, Any, Any, Any]):
+if TYPE_CHECKING:
+    AnyVectorWrapper = VectorWrapper[Any, Any, Any, Any, Any]
+else:
+    AnyVectorWrapper = VectorWrapper  # before Gymnasium 1.3 it takes no parameters
+
+
+class VectorRewardTap(AnyVectorWrapper):
     """The innermost wrapper of a vector environment: keeps the rewards [N] and the infos of its last step."""
 
     def __init__(self, env: VectorEnv[Any, Any, Any]):

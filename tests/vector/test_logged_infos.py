@@ -95,7 +95,8 @@ def test_an_episode_in_progress_is_in_the_state() -> None:
 WORDS = ("agent=random", "eval.every=0", "video=none", "log.every=10")
 
 
-def test_a_run_writes_them_and_resumes_exactly(tmp_path: Path) -> None:
+def test_a_run_writes_them_and_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     log = {"info": ["height", "success"]}
     whole = rlkit.train(*WORDS, "logger=[csv]", env=Hill, log=log, total_steps=40, run_dir=tmp_path / "whole")
     assert set(whole.episodes["info/success/last"]) == {1.0}
@@ -123,7 +124,8 @@ def test_what_is_no_number_is_refused(value: Any) -> None:
         env.step(np.zeros(1, np.int64))
 
 
-def test_a_compiled_loop_has_none() -> None:
+def test_a_compiled_loop_has_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
     words = ("agent=q_learning", "env=frozen_lake", "total_steps=50", "eval.every=0", "video=none", "logger=[csv]")
     with pytest.raises(UsageError, match=r"^inner_loop=numba has no infos, and log\.info= wants numbers of them"):
         rlkit.train(*words, "inner_loop=numba", log={"info": ["prob"]})
