@@ -19,11 +19,8 @@ from omegaconf import OmegaConf
 
 from rlkit.config import own_code, plugins
 from rlkit.config.literals import parted, quoted
-from rlkit.config.messages import OF_PROGRAM, SEVERAL
+from rlkit.config.messages import OF_PROGRAM, OWN_GROUPS, SEVERAL
 from rlkit.core.types import UsageError
-
-ONE = ("env", "agent", "network", "expert", "learner")
-"""Groups of which a command chooses one."""
 
 ALIASES = {"wrappers": "preprocess"}
 MOVED = ("preprocess", *ALIASES)
@@ -34,7 +31,7 @@ class Choices:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self.of_groups: dict[str, dict[str, str]] = {group: {} for group in (*ONE, *SEVERAL)}
+        self.of_groups: dict[str, dict[str, str]] = {group: {} for group in (*OWN_GROUPS, *SEVERAL)}
 
     def add(self, group: str, target: str) -> str:
         """Choose a callable; return the name that stands for it."""
@@ -47,7 +44,7 @@ class Choices:
         """Return whether a key is an argument of one of them, which may be added."""
         group, _, rest = key.partition(".")
         chosen = self.of_groups.get(group, {})
-        return bool(rest and chosen) and (group in ONE or rest.partition(".")[0] in chosen)
+        return bool(rest and chosen) and (group in OWN_GROUPS or rest.partition(".")[0] in chosen)
 
 
 def translated(words: Sequence[str]) -> list[str]:
@@ -82,7 +79,7 @@ def _chosen(word: str, choices: Choices) -> Iterator[str]:
     own = [part for part in parts if own_code.is_own(part.strip("'\""))]
     if not own:
         yield word
-    elif group in ONE:
+    elif group in OWN_GROUPS:
         yield f"{group}={','.join(_stored(group, part, choices) if part in own else part for part in parts)}"
     else:
         yield f"{group}=[{','.join(part for part in parts if part not in own)}]"
