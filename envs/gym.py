@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import re
+import sys
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import entry_points
 from typing import Any
 
 import gymnasium
 from gymnasium import error
+from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import VectorEnv
 
+from rlkit.config.gym_packages import ids_of_packages
+from rlkit.config.messages import nearest
+from rlkit.core.resources import of_drawing
 from rlkit.core.types import FromRun, Interrupted, UsageError, described
 
 
@@ -56,13 +64,73 @@ def make(
     except error.Error as problem:
         if not isinstance(problem, (error.UnregisteredEnv, error.DeprecatedEnv)) and "Malformed" not in str(problem):
             raise UsageError(_misfit(id, kwargs, problem)) from problem
-        close = difflib.get_close_matches(id, gymnasium.registry, n=1, cutoff=0.5)
-        hint = f"; did you mean {close[0]}?" if close else "; `rlkit list gym` shows the registered ones"
-        raise UsageError(f"there is no Gymnasium environment {id or repr(id)}{hint}") from problem
+        raise UsageError(f"there is no Gymnasium environment {id or repr(id)}{_hint(id)}") from problem
     except (Interrupted, KeyboardInterrupt):
         raise
     except BaseException as problem:  # an environment's constructor is somebody else's code and can raise anything
+        if render_mode is not None and (modes := _other_modes(id, render_mode)) is not None:
+            raise UsageError(
+                f"{id} cannot be filmed: it draws {modes}, and not {render_mode}; set video=none"
+            ) from problem
         raise UsageError(_misfit(id, kwargs, problem)) from problem
+
+
+def _hint(id: str) -> str:
+    """Return the end of the message for an id that is not registered: what it may have been meant to be."""
+    module, _, name = id.rpartition(":")
+    if _is_of_old_gym(name):
+        return (
+            f", but one of the old gym: Shimmy converts it (pip install shimmy; env.id=GymV21Environment-v0 "
+            f"env.kwargs.env_id={id}), or name its class: env={module or 'its_module'}:ItsClass"
+        )
+    if module and not _registers(module.partition(".")[0]):
+        return (
+            f": {module} registers none with Gymnasium; if it is of the old gym, Shimmy converts it (pip install "
+            f"shimmy), or name its class: env={module}:ItsClass"
+        )
+    elsewhere = ids_of_packages()
+    if name in elsewhere:
+        return f", but its package registers it when it is imported: env.id={elsewhere[name]}"
+    close = difflib.get_close_matches(name, [*gymnasium.registry, *elsewhere], n=1, cutoff=0.5)
+    if close and close[0] not in gymnasium.registry:
+        return f"; did you mean {elsewhere[close[0]]}?"
+    found = close[0] if close and _is_known_alone(close[0]) else f"{module}:{close[0]}" if close and module else ""
+    return f"; did you mean {found}?" if found else "; `rlkit list gym` shows the registered ones"
+
+
+def _is_of_old_gym(name: str) -> bool:
+    with suppress(Exception):
+        registry = sys.modules["gym"].envs.registry
+        return name in getattr(registry, "env_specs", registry)
+    return False
+
+
+def _is_known_alone(id: str) -> bool:
+    """Return whether another process finds an id without a module: it is Gymnasium's, or its package declares it."""
+    declared = {point.module.partition(".")[0] for point in entry_points(group="gymnasium.envs")}
+    return _package(gymnasium.registry[id].entry_point) in {"gymnasium", *declared}
+
+
+def _registers(package: str) -> bool:
+    """Return whether an environment of a package is registered."""
+    return any(_package(spec.entry_point) == package for spec in gymnasium.registry.values())
+
+
+def _package(entry: Any) -> str:
+    module = entry if isinstance(entry, str) else str(getattr(entry, "__module__", ""))
+    return module.partition(":")[0].partition(".")[0]
+
+
+def _other_modes(id: str, mode: str) -> str | None:
+    """Return the render modes of an environment whose metadata do not have `mode`; None where they cannot be read."""
+    with suppress(Exception):
+        spec = gymnasium.registry[id.rpartition(":")[2]]
+        made = load_env_creator(spec.entry_point) if isinstance(spec.entry_point, str) else spec.entry_point
+        modes = (getattr(made, "metadata", None) or {}).get("render_modes") or (
+            (getattr(made, "metadata", None) or {}).get("render.modes") or []
+        )
+        return None if mode in modes else f"by render_mode {', '.join(map(str, modes))}" if modes else "nothing"
+    return None
 
 
 def _has_no_vector(id: str) -> bool:
@@ -85,10 +153,19 @@ def _misfit(id: str, kwargs: Mapping[str, Any], problem: BaseException) -> str:
     found = re.search(r"unexpected keyword argument '(\w+)'", str(problem))
     if found is None:
         given = f" with env.kwargs={dict(kwargs)}" if kwargs else ""
-        return f"{id} cannot be made{given}: {described(problem)} (RLKIT_TRACEBACK=1 shows where)"
+        return f"{id} cannot be made{given}: {described(problem)}{of_drawing(problem)} (RLKIT_TRACEBACK=1 shows where)"
     if found[1] == "render_mode":
         return f"{id} takes no render_mode, so it cannot be filmed; set video=none"
-    return f"env.kwargs.{found[1]} is not an option of {id}"
+    return f"env.kwargs.{found[1]} is not an option of {id}{nearest(found[1], _options(id))}"
+
+
+def _options(id: str) -> list[str]:
+    """Return the options of the constructor of an id; none where they cannot be read."""
+    with suppress(Exception):
+        entry = gymnasium.registry[id.rpartition(":")[2]].entry_point
+        made = load_env_creator(entry) if isinstance(entry, str) else entry
+        return [name for name in inspect.signature(made).parameters if name != "render_mode"]  # type: ignore[arg-type]
+    return []
 
 
 def _remedy(id: str, problem: Exception) -> str:

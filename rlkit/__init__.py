@@ -5,7 +5,7 @@ Importing rlkit imports neither torch nor W&B nor matplotlib.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
     from rlkit.fitting.run import FitRun
     from rlkit.runs.callbacks import Callbacks
-    from rlkit.runs.request import Request
+    from rlkit.runs.request import Objects, Request
     from rlkit.runs.run import Run
 
     __version__: str
@@ -99,7 +99,9 @@ def train(*overrides: str, callbacks: Sequence[Callback] = (), **keys: Any) -> R
         overrides: as on the command line, e.g. ``"agent=dqn", "env=cartpole", "eval.every=5000"``.
         callbacks: listen to the run, beside those of the configuration. Where a run is resumed, those whose state it
             depends on are passed again.
-        keys: the same by name, e.g. ``seed=1`` or ``eval={"every": 5000}``.
+        keys: the same by name, e.g. ``seed=1`` or ``eval={"every": 5000}``. ``env=`` may be a class or a function that
+            makes an environment, ``wrappers=`` a list of them that wrap one. A run of what no command can name
+            resumes with ``rlkit.train(resume=…, env=…, wrappers=[…])``.
 
     Raises:
         UsageError: a mistake in the keys, in one line.
@@ -127,19 +129,28 @@ def fit(*overrides: str, **keys: Any) -> FitRun:
     return launch.start(_request("fit", overrides, keys, {}))
 
 
-def load(directory: Path | str, trust: str | Sequence[str] | None = None) -> Run | FitRun:
+def load(
+    directory: Path | str,
+    trust: str | Sequence[str] | None = None,
+    *,
+    env: Callable[..., Any] | None = None,
+    wrappers: Sequence[Callable[..., Any]] | None = None,
+) -> Run | FitRun:
     """Return the run in a folder, as `train` or `fit` returned it.
 
     Args:
         directory: the folder.
-        trust: a package, or several, whose classes the folder may name, beside those of rlkit and installed plugins.
+        trust: a package or file, or several, whose classes the folder may name, beside those of rlkit, of installed
+            plugins and those that you have named in a command.
+        env: makes the run's environment, in place of what its folder names.
+        wrappers: wrap it, innermost first, in place of those that its folder names.
 
     Raises:
         UsageError: there is none.
     """
     from rlkit.fitting.run import opened
 
-    return opened(directory, trust)
+    return opened(directory, trust, env=env, wrappers=wrappers)
 
 
 def report(
@@ -183,12 +194,30 @@ def _request(verb: str, overrides: Sequence[str], keys: Mapping[str, Any], callb
     from rlkit.core.types import UsageError
     from rlkit.runs.request import Request
 
+    keys, objects = _split(keys, overrides)
     words = [*overrides, *(word for key, value in keys.items() for word in _words(key, value))]
     try:
         config, choices = composed(verb, words)
     except UsageError as error:
         raise error from None  # how Hydra and OmegaConf put it is of no use
-    return Request(config, choices, words, callbacks)
+    return Request(config, choices, words, callbacks, objects)
+
+
+def _split(keys: Mapping[str, Any], overrides: Sequence[str]) -> tuple[dict[str, Any], Objects]:
+    """Return the keys that can be typed, and the objects of the program."""
+    from rlkit.runs.request import Objects
+
+    special = {key: value for key, value in keys.items() if key in ("env", "wrappers", "preprocess")}
+    if not any(not isinstance(value, (str, Mapping)) for value in special.values()):
+        return dict(keys), Objects()
+    resumes = "resume" in keys or any(word.startswith("resume=") for word in overrides)
+    if resumes:
+        rest = {key: value for key, value in keys.items() if key not in special}
+        return rest, Objects(env=special.get("env"), wrappers=special.get("wrappers", special.get("preprocess")))
+    from rlkit.config.own_words import of_program
+
+    rest, by_name = of_program(keys)
+    return rest, Objects(by_name)
 
 
 def _words(key: str, value: Any) -> Iterator[str]:

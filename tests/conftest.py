@@ -1,4 +1,5 @@
 import os
+import tempfile
 
 import pytest
 from hypothesis import settings
@@ -8,6 +9,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import commands
 import figures
+
+# Whatever the tests' commands name is agreed to in a folder of their own.
+_STATE = tempfile.TemporaryDirectory(prefix="state")
+os.environ["XDG_STATE_HOME"] = _STATE.name
 
 # No deadlines, because no test may depend on the clock; the same examples every time, because CI must not be a lottery.
 settings.register_profile("rlkit", deadline=None, derandomize=True)

@@ -39,6 +39,8 @@ SHOWS_JOB = re.compile(r"(?:--cfg|-c)[ =](?:job|all)\b")
 
 NOT_SWEPT = "hydra.job.config.override_dirname.exclude_keys"
 """Hydra's setting for the keys that do not distinguish the jobs of a sweep, wherever these run."""
+OWN_WORDS = re.compile(r"(env|agent|network|expert|learner|logger|callback)=.*:|env\.kwargs\.|wrappers\b|preprocess=")
+"""The beginning of words that `rlkit.config.own_words` may have to translate."""
 
 COUNTED = ("total_steps", "total_episodes", "seed")
 """Numbers of the command line that take no memory."""
@@ -86,13 +88,22 @@ def run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
         RunError: jobs of a sweep failed.
     """
     check_words(verb, argv)
-    argv = spelled(verb, argv)
+    argv = spelled(verb, _with_choices(argv))
     if any(word.lstrip("+~").startswith(("-", "hydra")) for word in argv):
         _run_application(verb, task, argv)
         return
     config, choices = composed(verb, argv)
     with _explained(verb, argv, COMPLAINTS_OF_A_TASK):
         task(config, choices, argv)
+
+
+def _with_choices(words: Sequence[str]) -> Sequence[str]:
+    """Return the words with choices in place of callables of the user's own."""
+    if not any(map(OWN_WORDS.match, words)):
+        return words
+    from rlkit.config.own_words import translated
+
+    return translated(words)
 
 
 def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
@@ -219,7 +230,7 @@ def composed(verb: str, overrides: Sequence[str], *, complete: bool = True) -> t
         UsageError: the overrides do not compose.
     """
     check_words(verb, overrides)
-    overrides = spelled(verb, overrides)
+    overrides = spelled(verb, _with_choices(overrides))
     _prepare(verb)
     with _explained(verb, overrides):
         config, choices = _compose(verb, overrides)
@@ -261,9 +272,10 @@ def _settled(config: DictConfig, settings: Any, overrides: Sequence[str]) -> tup
     """Return the chosen files, and the override for the tuned file that is used by ``_tuned_``.
 
     Raises:
-        UsageError: there is no tuned file of the name that was typed.
+        UsageError: there is no tuned file of the name that was typed, or nothing chooses the environment of an id.
     """
     choices = {str(key): str(value) for key, value in settings.runtime.choices.items()}
+    _require_env_of_id(choices, overrides)
     tuned = choices.get("tuned")
     if tuned is None:  # a verb without tuned files
         return choices, []
@@ -273,6 +285,21 @@ def _settled(config: DictConfig, settings: Any, overrides: Sequence[str]) -> tup
     if tuned not in known["tuned"] and any(override.startswith("tuned=") for override in overrides):
         raise UsageError(f"there is no tuned={tuned}{nearest(tuned, known['tuned'])}")
     return {**choices, "tuned": tuned if tuned in known["tuned"] else NONE}, []
+
+
+def _require_env_of_id(choices: Choices, overrides: Sequence[str]) -> None:
+    """Refuse an id without ``env=gym``: the verb's own environment would become another under its name.
+
+    Raises:
+        UsageError: ``env.id=`` is typed, and nothing chooses an environment.
+    """
+    keys = [word.lstrip("+").partition("=")[0] for word in overrides]
+    ids = [word.partition("=")[2] for word in overrides if word.lstrip("+").startswith("env.id=")]
+    if ids and not {"env", "experiment"} & set(keys) and any(map(str.isalpha, ids[-1])):
+        raise UsageError(
+            f"env.id={ids[-1]} goes with env=gym, which is missing: env=gym env.id={ids[-1]} (without it, the "
+            f"environment is {choices.get('env')})"
+        )
 
 
 def _known(settings: Any) -> Known:

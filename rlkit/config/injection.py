@@ -14,8 +14,9 @@ learner does that makes a torso for its own rows.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from rlkit.config import signature
 from rlkit.config.messages import nearest
@@ -27,6 +28,8 @@ SPECIAL = ("_target_", "_partial_", "_from_run_", "_task_", "_tuned_")
 SECTIONS = ("data", "env", "preprocess", "prepare", "learner", "agent", "expert")
 """Keys of a configuration whose nodes are built; others are built where these refer to them, or without a run."""
 
+OWN = "rlkit"
+
 AWAITED = {"random_state": signature.takes_seed, "render_mode": signature.takes_render_mode}
 """Parameters whose default None means a value still to be set, and whether a callable has one."""
 
@@ -34,12 +37,34 @@ WHERE = {"env": ["render_mode"], **{key: ["random_state"] for key in ("prepare",
 """The sections in which the run knows them."""
 
 
-def locate(target: str, path: str) -> Callable[..., Any]:
-    """Import what `target` names, e.g. ``rlkit.agents.dqn.DQN``; `path` is the node, for messages.
+class Named(NamedTuple):
+    """A callable that a configuration names."""
+
+    path: str  # the key
+    name: str
+    arguments: str = ""  # in short, of a node: equal if they are
+
+
+def is_closed(name: str) -> bool:
+    """Return whether no file may ever name this: it is part of Python or, beside what its YAML names, of rlkit."""
+    root = name.partition(":")[0].partition(".")[0]
+    return ".py:" not in name and (root in sys.stdlib_module_names or root == OWN)
+
+
+def locate(target: str | Callable[..., Any], path: str) -> Callable[..., Any]:
+    """Import what `target` names, e.g. ``rlkit.agents.dqn.DQN`` or ``my_file.py:MyClass``.
+
+    An object of the program is returned as it is. `path` is the node, for messages.
 
     Raises:
         UsageError: there is no such module or attribute.
     """
+    if callable(target):
+        return target
+    if ":" in target:
+        from rlkit.config import own_code
+
+        return own_code.located(own_code.canonical(target), path)  # type: ignore[no-any-return]
     module, _, name = target.rpartition(".")
     if not all(part.isidentifier() for part in (*module.split("."), name)):
         raise UsageError(f"{path}._target_ is {target!r}; it must name a class in its module, as my_module.MyClass")
@@ -55,8 +80,8 @@ def _remedy(target: str, error: Exception) -> str:
     if not isinstance(error, ModuleNotFoundError) or error.name != root:
         return "is its package installed?"
     return (
-        f"is its package installed? For {root}.py of a folder of your own, let Python look there: PYTHONPATH=folder "
-        "rlkit … (PYTHONPATH=. for this folder)"
+        f"is its package installed? {root}.py is looked for in this folder as well; for another, let Python look "
+        "there: PYTHONPATH=folder rlkit …"
     )
 
 
@@ -117,7 +142,8 @@ def _of_node(node: Mapping[str, Any], path: str, known: Collection[str], unread:
     target = node["_target_"]
     for name in target.values() if isinstance(target, dict) else [target]:
         try:
-            yield from _wanted(node, path, locate(str(name), path), arguments_of(node), known)
+            found = locate(name if callable(name) else str(name), path)
+            yield from _wanted(node, path, found, arguments_of(node), known)
         except UsageError as error:
             unread[path] = str(error)
 

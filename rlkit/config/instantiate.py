@@ -176,8 +176,10 @@ def _holds_targets(value: Any) -> bool:
     return isinstance(value, dict) and ("_target_" in value or any(map(_holds_targets, value.values())))
 
 
-def _by_task(target: Any, context: Context, path: str) -> str:
-    """Return the name of the class, that of the run's task if there is one for each task."""
+def _by_task(target: Any, context: Context, path: str) -> str | Callable[..., Any]:
+    """Return the name of the class, or an object of the program; that of the run's task if there is one for each."""
+    if callable(target):
+        return target  # type: ignore[no-any-return]
     if not isinstance(target, dict):
         return str(target)
     known = ", ".join(target)

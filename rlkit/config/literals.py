@@ -59,7 +59,7 @@ def _spelled(word: str, kinds: Mapping[str, set[Any]], *, sweeps: bool) -> str:
     if list[str] in own:
         return f"{key}={_list(value)}"
     is_text = str in own or (bare.rpartition(".")[2] in PATHS and not COUNTED.fullmatch(word))
-    values = _parted(value) if sweeps and not SWEEPS.fullmatch(value) else [value]
+    values = parted(value) if sweeps and not SWEEPS.fullmatch(value) else [value]
     if int in own:
         values = [_whole(part) for part in values]
     values = [_text(part, is_text=is_text) for part in values]
@@ -86,11 +86,11 @@ def _list(value: str) -> str:
     if not (value.startswith("[") and value.endswith("]")) or "${" in value:
         return value
     return (
-        f"[{','.join(_text(part.strip(), is_text=True) for part in _parted(value[1:-1]))}]" if value != "[]" else value
+        f"[{','.join(_text(part.strip(), is_text=True) for part in parted(value[1:-1]))}]" if value != "[]" else value
     )
 
 
-def _parted(value: str) -> list[str]:
+def parted(value: str) -> list[str]:
     """Return the parts of a value between commas that are in no quotes and no brackets."""
     parts, depth, quote = [""], 0, ""
     for sign in value:

@@ -27,6 +27,9 @@ FLAGS = {
 SEVERAL = ("logger", "callback")
 """Groups of which a run takes several files, each with a node named as itself."""
 
+OWN_GROUPS = ("env", "agent", "network", "expert", "learner")
+"""Groups of which a command chooses one, which may be a callable of the user's own."""
+
 CONTINUOUS = "for continuous actions: agent=ppo, a2c or es"
 ELSEWHERE = {
     **dict.fromkeys(("sac", "td3", "ddpg", "tqc", "crossq", "naf", "mpo", "redq"), CONTINUOUS),
@@ -42,6 +45,9 @@ ELSEWHERE = {
     "recurrent_ppo": "agent=ppo agent.network.recurrent=lstm",
 }
 """Agents of the field that rlkit does not have under these names, and what it has."""
+
+OF_PROGRAM = "python:"
+"""The beginning of names of objects that a program passes."""
 
 LISTED = 12
 LONGEST = 200
@@ -99,7 +105,8 @@ def _check_length(word: str) -> None:
     if len(key) > LONGEST:
         raise UsageError(f"there is no key {key[:40]}… ({len(key)} characters)")
     if key != plugins.SEARCHPATH and plugins.entries(key.partition("@")[0] or "-"):
-        for name in (name for name in value.strip("[]").split(",") if len(name) > LONGEST):
+        names = (name for name in value.strip("[]").split(",") if ".py:" not in name)
+        for name in (name for name in names if len(name) > LONGEST):
             raise UsageError(f"there is no {key}={name[:40]}… ({len(name)} characters)")
 
 
@@ -162,6 +169,10 @@ def _unknown_choice(match: re.Match[str], cause: str, command: Command) -> str:
     known = [entry.name for entry in plugins.entries(group, command.overrides)]
     if group == "agent" and (other := ELSEWHERE.get(name.lower().replace("-", "_"))):
         return f"there is no agent={name}; {other}"
+    if group in OWN_GROUPS and name.endswith(".py"):
+        return f"there is no {group}={name}; name the class in the file as well: {group}={name}:MyClass"
+    if group == "env" and re.search(r"-v\d+$", name):
+        return f"there is no env={name}; ids of Gymnasium go with env=gym: env=gym env.id={name}"
     near = nearest(name, known)
     searches = any(word.startswith(plugins.SEARCHPATH) for word in command.overrides)
     own = f"; a folder of your own is searched with {plugins.SEARCHPATH}=[file://folder]"

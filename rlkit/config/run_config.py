@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -10,11 +11,14 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from rlkit.config import injection
 from rlkit.config.instantiate import plain
-from rlkit.config.schemas import FitConfig, TrainConfig, Vectorization
-from rlkit.config.trust import Trust, packages, require_literal
+from rlkit.config.schemas import FitConfig, StartMethod, TrainConfig, Vectorization
+from rlkit.config.trust import Trust, own_names, packages, require_literal
 from rlkit.config.typed import typed
 
 C = TypeVar("C")
+
+DOTTED_NAME = re.compile(r"\w+(\.\w+)+")
+"""The name of a wrapper in its module, which stands for a node with that ``_target_`` and no options."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,9 @@ class EnvironmentConfig:
     data: Mapping[str, Any] | None = None
     seed: int = 0
     evaluation: bool = False  # for scoring or recording an agent, not for training
+    max_episode_steps: int | None = None
+    start_method: StartMethod = StartMethod.fork  # of worker processes
+    info_keys: tuple[str, ...] = ()  # of the infos of steps, whose numbers are logged
 
     def in_process(self) -> EnvironmentConfig:
         """Return the settings of single environments in this process."""
@@ -35,7 +42,7 @@ class EnvironmentConfig:
 
     def for_evaluation(self) -> EnvironmentConfig:
         """Return the settings of environments in this process for scoring or recording an agent."""
-        return replace(self.in_process(), evaluation=True)
+        return replace(self.in_process(), evaluation=True, info_keys=())
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,17 @@ class TrainRunConfig(TrainConfig):
     @property
     def environment(self) -> EnvironmentConfig:
         """The settings of its environments."""
-        return EnvironmentConfig(self.env, self.preprocess, self.action_mask, self.vectorization, self.data, self.seed)
+        return EnvironmentConfig(
+            self.env,
+            self.preprocess,
+            self.action_mask,
+            self.vectorization,
+            self.data,
+            self.seed,
+            max_episode_steps=self.max_episode_steps,
+            start_method=self.start_method,
+            info_keys=tuple(self.log.info),
+        )
 
     @property
     def agent_config(self) -> AgentConfig:
@@ -99,19 +116,62 @@ class FitRunConfig(FitConfig):
 def requested(kind: type[C], config: DictConfig, choices: Mapping[str, str]) -> C:
     """Return the configuration of a run whose folder does not exist yet, from a composed configuration.
 
-    Name and folder are those that the user typed, or "".
+    Name and folder are those that the user typed, or "". What the configuration names is agreed to
+    (`rlkit.config.agreed`).
 
     Raises:
         UsageError: a key is missing, a value has the wrong type, or looks like an interpolation.
     """
-    values = plain(config)
+    values = findable(plain(config))
     require_literal(values, "this command")
     named = {key: values[key] or "" for key in ("name", "run_dir")}
     chosen = {key: value for key, value in choices.items() if not key.startswith("hydra/")}
     records = {"choices": chosen, "from_run": injection.shown(values)[0]}
+    if own := own_names(values):
+        from rlkit.config.agreed import agree
+
+        agree(own)
     if "follows" in kind.__dataclass_fields__:  # type: ignore[attr-defined]
         records["follows"] = followers(config, values)
     return typed(kind, {**values, **named, **records})
+
+
+def findable(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what a command composed to, as plain data, with whole names that Python finds.
+
+    What the user's own names name may lie in the working folder.
+    """
+    values = with_whole_names(values)
+    for name in own_names(values):
+        from rlkit.config.own_code import make_importable
+
+        make_importable(name.name)
+    return values
+
+
+def with_whole_names(node: Any) -> Any:
+    """Return a node in which files and modules are named so that they are found from everywhere (`own_code`)."""
+    if isinstance(node, list):
+        return list(map(with_whole_names, node))
+    if not isinstance(node, dict):
+        return node
+    parts = {key: with_whole_names(part) for key, part in node.items()}
+    if isinstance(target := parts.get("_target_"), str) and ":" in target:
+        from rlkit.config.own_code import canonical
+
+        parts["_target_"] = canonical(target)
+    if isinstance(parts.get("preprocess"), list):
+        parts["preprocess"] = list(map(wrapper_node, parts["preprocess"]))
+    return parts
+
+
+def wrapper_node(item: Any) -> Any:
+    """Return the node that a wrapper's name in its module or file stands for; anything else as it is."""
+    if not isinstance(item, str):
+        return item
+    from rlkit.config.own_code import canonical, is_own
+
+    return {"_target_": canonical(item)} if DOTTED_NAME.fullmatch(item) or is_own(item) else item
 
 
 def followers(config: DictConfig, values: Mapping[str, Any]) -> dict[str, bool]:

@@ -55,6 +55,14 @@ class InnerLoop(Enum):
 Vectorization = Enum("Vectorization", ["sync", "async", "native"])
 
 
+class StartMethod(Enum):
+    """How worker processes begin: as copies of this one, of a small server, or from scratch."""
+
+    fork = "fork"
+    forkserver = "forkserver"
+    spawn = "spawn"
+
+
 @dataclass(frozen=True)
 class EvalConfig:
     """Periodic evaluation."""
@@ -77,9 +85,10 @@ class CheckpointConfig:
 
 @dataclass(frozen=True)
 class LogConfig:
-    """Rows of metrics.csv."""
+    """Rows of metrics.csv, and what is logged of infos."""
 
     every: NonNegativeInt = MISSING
+    info: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,7 @@ class TrainConfig:
     logger: dict[str, Any] = field(default_factory=dict)
     callback: dict[str, Any] = field(default_factory=dict)
     preprocess: list[Any] = field(default_factory=list)
+    max_episode_steps: PositiveInt | None = None
     name: str | None = None
     run_dir: str | None = None
     resume: str | None = None
@@ -109,6 +119,7 @@ class TrainConfig:
     stop_at: float | None = None
     num_envs: PositiveInt = MISSING
     vectorization: Vectorization = MISSING
+    start_method: StartMethod = StartMethod.fork
     overlap: bool = MISSING
     inner_loop: InnerLoop = MISSING
     action_mask: bool = MISSING
@@ -243,9 +254,11 @@ class CheckConfig:
     distribution: Any = None
     replay: Any = None
     preprocess: list[Any] = field(default_factory=list)
+    max_episode_steps: PositiveInt | None = None
     action_mask: bool = MISSING
     seed: NonNegativeInt = MISSING
     steps: PositiveInt = MISSING
+    seconds: PositiveFloat | None = None
     total_steps: PositiveInt = MISSING
     num_envs: PositiveInt = MISSING
     device: str = MISSING

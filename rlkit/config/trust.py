@@ -5,7 +5,8 @@ Whoever types ``_target_`` may call anything. A file may name
 - what rlkit's own YAML files name, and `DECLARED`; classes of scikit-learn's estimators and of torch's optimizers;
 - environments that Gymnasium knows by their id, without a module to import;
 - what the YAML files of an installed plugin name;
-- what lies in a package that the user names in the same command, ``trust=my_games``.
+- what lies in a package or file that the user names in the same command, ``trust=my_games`` or ``trust=my_env.py``;
+- what a command of the user's has named before, if its files are what they were (`rlkit.config.agreed`).
 
 A name is checked before anything is imported. Values of files are literal: their interpolations are never resolved.
 Addresses of the network, and files of the system, are looked at by `rlkit.config.places`.
@@ -13,16 +14,20 @@ Addresses of the network, and files of the system, are looked at by `rlkit.confi
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from rlkit.config import injection, plugins
+from rlkit.config.injection import Named, is_closed
+from rlkit.config.messages import OF_PROGRAM
 from rlkit.core.ranges import shown
 from rlkit.core.types import UsageError, printable
 
@@ -64,13 +69,8 @@ NEEDS_MODULE = re.compile(r".*:|GymV\d")
 """The beginning of ids for which Gymnasium imports a module that the id, or an argument, names."""
 
 OWN = "rlkit"
-
-
-class Named(NamedTuple):
-    """A callable that a file names, and the key."""
-
-    path: str
-    name: str
+AGREED = "named before"
+FILE = ".py"
 
 
 def packages(trust: Any) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ def packages(trust: Any) -> tuple[str, ...]:
         [] if trust is None else list(trust) if isinstance(trust, Sequence) and not isinstance(trust, str) else [trust]
     )
     for name in names:
-        if isinstance(name, str) and "://" in name:
+        if isinstance(name, str) and ("://" in name or name.endswith(FILE)):
             continue
         if not isinstance(name, str) or not PACKAGE.fullmatch(name):
             named = name if isinstance(name, str) else shown(name)
@@ -97,7 +97,7 @@ def packages(trust: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def require_trusted(node: Any, source: Path | str, trust: Trust, path: str = "") -> None:
+def require_trusted(node: Any, source: Path | str, trust: Trust, path: str = "", folders: Sequence[Path] = ()) -> None:
     """Refuse a node of a file that names what it may not; print a line for what is not rlkit's own.
 
     Args:
@@ -105,20 +105,27 @@ def require_trusted(node: Any, source: Path | str, trust: Trust, path: str = "")
         source: the file, for messages.
         trust: what `packages` returned.
         path: of the node, for messages.
+        folders: where modules of the user's own are looked for, beside Python's path and the working folder.
 
     Raises:
         UsageError: a name or an address is not allowed, or a value is an interpolation; the message has the key, the
             value and the remedy.
     """
-    owners = require_allowed(node, source, trust, path)
+    owners = require_allowed(node, source, trust, path, folders)
     for name, owner in owners.items():
-        if owner:
+        if owner and owner != AGREED:
             say_once(f"{source} names {name.name} ({owner})")
+        if owner == AGREED or owner.startswith("trust="):
+            from rlkit.config import own_code
+
+            own_code.make_importable(name.name, folders)
     for name, owner in owners.items():
         _check_object(name, owner, source, trust)
 
 
-def require_allowed(node: Any, source: Path | str, trust: Trust, path: str = "") -> dict[Named, str]:
+def require_allowed(
+    node: Any, source: Path | str, trust: Trust, path: str = "", folders: Sequence[Path] = ()
+) -> dict[Named, str]:
     """Return who vouches for each name in a node of a file, empty text for rlkit itself; nothing is imported.
 
     Raises:
@@ -132,9 +139,21 @@ def require_allowed(node: Any, source: Path | str, trust: Trust, path: str = "")
     for name in _names(node, path, source):
         owner = _owner(name, trust)
         if owner is None:
-            raise UsageError(_refusal(name, source))
+            from rlkit.config.agreed import is_agreed, refusal
+
+            if not is_agreed(name, folders):
+                raise UsageError(refusal(name, source))
+            owner = AGREED
         owners[name] = owner
     return owners
+
+
+def own_names(node: Any) -> list[Named]:
+    """Return what a node names that a file may name only after the user has: callables of other packages."""
+    names = [name for name in _names(node, "", None) if not name.name.startswith(OF_PROGRAM)]
+    # Names that need no YAML file to be read come first: most commands have no others.
+    left = [name for name in names if not is_closed(name.name) and not _is_of_kind(name.name)]
+    return list({(name.name, name.arguments): name for name in left if _owner(name, ()) is None}.values())
 
 
 def require_literal(node: Any, source: Path | str, path: str = "") -> None:
@@ -153,6 +172,16 @@ def require_literal(node: Any, source: Path | str, path: str = "") -> None:
 def is_trusted(module: str, trust: Trust) -> bool:
     """Return whether a module is one of the packages in `trust`, or lies in one."""
     return any(f"{module}.".startswith(f"{package}.") for package in trust)
+
+
+def _is_in(name: str, trusted: str) -> bool:
+    """Return whether a name lies in the package or the file that the user trusts."""
+    from rlkit.config import own_code
+
+    file = own_code.file_in(name)
+    if trusted.endswith(FILE):
+        return file is not None and file.resolve() == Path(trusted).expanduser().resolve()
+    return file is None and is_trusted(own_code.module_of(name), [trusted])
 
 
 @cache
@@ -177,23 +206,31 @@ def _texts(node: Any, path: str) -> Iterator[tuple[str, str]]:
         yield from _texts(value, inner)
 
 
-def _names(node: Any, path: str, source: Path | str) -> Iterator[Named]:
-    """Yield what the nodes with ``_target_`` name, `node` itself and those inside it."""
+def _names(node: Any, path: str, source: Path | str | None) -> Iterator[Named]:
+    """Yield what the nodes with ``_target_`` name, `node` itself and those inside it; of no file, refuse nothing."""
     if isinstance(node, Mapping) and "_target_" in node:
         target = node["_target_"]
         for name in target.values() if isinstance(target, Mapping) else [target]:
-            yield Named(f"{path}._target_".lstrip("."), str(name))
+            if callable(name):
+                continue  # an object of this program
+            yield Named(f"{path}._target_".lstrip("."), str(name), _in_short(node))
             if name in BY_NAME:
                 yield from _by_name(node, BY_NAME[name], path, source)
-        if isinstance(node.get("memory"), (str, Mapping)):
+        if source is not None and isinstance(node.get("memory"), (str, Mapping)):
             raise UsageError(f"{source}: {path}.memory is a folder of pickles, which no file may name; leave it out")
     for key, value in _parts(node):
         yield from _names(value, f"{path}.{key}".lstrip("."), source)
 
 
-def _by_name(node: Mapping[str, Any], key: str, path: str, source: Path | str) -> Iterator[Named]:
-    value = node.get(key)
-    if not isinstance(value, str) or node.get("_partial_"):
+def _in_short(node: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(node, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _by_name(node: Mapping[str, Any], key: str, path: str, source: Path | str | None) -> Iterator[Named]:
+    value: Any = node.get(key)
+    if source is None and not isinstance(value, str):
+        return
+    if source is not None and (not isinstance(value, str) or node.get("_partial_")):
         raise UsageError(f"{source}: {path}.{key} is {value!r}; a file must name it as text, without _partial_")
     if key != "id" or NEEDS_MODULE.match(value):
         yield Named(f"{path}.{key}", value)
@@ -205,11 +242,14 @@ def _owner(name: Named, trust: Trust) -> str | None:
         return ""
     if (owner := _owner_by_yaml(name.name)) is not None:
         return "" if owner == OWN else f"installed plugin {owner}"
-    module = _module(name.name)
     for package in trust:
-        if is_trusted(module, [package]):
+        if _is_in(name.name, package):
             return f"trust={package}"
-    return "" if ESTIMATOR.fullmatch(name.name) or OPTIMIZER.fullmatch(name.name) else None
+    return "" if _is_of_kind(name.name) else None
+
+
+def _is_of_kind(name: str) -> bool:
+    return bool(ESTIMATOR.fullmatch(name) or OPTIMIZER.fullmatch(name))
 
 
 @cache
@@ -248,7 +288,16 @@ def _names_of_yaml(node: Any) -> Iterator[str]:
 
 def _check_object(name: Named, owner: str, source: Path | str, trust: Trust) -> None:
     """Refuse what a trusted module only imported, and what is no class of its kind."""
-    if owner.startswith("trust=") and ":" not in name.name:
+    if owner.startswith("trust=") and owner.endswith(FILE):
+        from rlkit.config import own_code
+        from rlkit.config.agreed import agree
+
+        # What the file only imports could be anything.
+        found = _located(name)
+        fits = getattr(found, "__module__", "") in (None, own_code.load(Path(owner.removeprefix("trust="))).__name__)
+        if fits:
+            agree([name._replace(name=own_code.canonical(name.name))])
+    elif owner.startswith("trust=") and ":" not in name.name:
         found = _located(name)
         fits = _root(str(getattr(found, "__module__", ""))) in map(_root, trust)
     elif not owner and ESTIMATOR.fullmatch(name.name):
@@ -262,28 +311,17 @@ def _check_object(name: Named, owner: str, source: Path | str, trust: Trust) -> 
     else:
         return
     if not fits:
-        raise UsageError(_refusal(name, source))
+        from rlkit.config.agreed import refusal
+
+        raise UsageError(refusal(name, source))
 
 
 def _located(name: Named) -> Any:
     return injection.locate(name.name, name.path.removesuffix("._target_"))
 
 
-def _module(name: str) -> str:
-    """Return the module of a dotted name, or of an id ``module:Name-v0``."""
-    return name.rpartition(":")[0] if ":" in name else name.rpartition(".")[0]
-
-
 def _root(name: str) -> str:
     return name.partition(".")[0]
-
-
-def _refusal(name: Named, source: Path | str) -> str:
-    root = _root(_module(name.name))
-    known = "neither one of rlkit's classes nor an installed plugin's"
-    if not PACKAGE.fullmatch(root) or root in sys.stdlib_module_names or root == OWN:
-        return f"{source}: {name.path} is {name.name}, which is {known}: no file may name it"
-    return f"{source}: {name.path} is {name.name}, which is {known}; if you know its package: trust={root}"
 
 
 @cache

@@ -93,12 +93,29 @@ def declared_fields(kind: type) -> Mapping[str, Declared]:
 
 
 def _settled(value: Any, kind: Any) -> Any:
+    if isinstance(value, list) and _wants_array(kind):
+        return _array(value)
     if isinstance(value, list):
         [item, *_] = get_args(_sequence_in(kind)) or [Any]
         return [_settled(one, item) for one in value]
     kinds = {_bare(part) for part in _members(kind)}
     whole = isinstance(value, float) and int in kinds and float not in kinds and value.is_integer()
     return int(value) if whole else value
+
+
+def _wants_array(kind: Any) -> bool:
+    """Return whether an array is declared, and no sequence that a list is, too."""
+    members = [get_origin(_bare(part)) or _bare(part) for part in _members(kind)]
+    return any(part is np.ndarray for part in members) and not any(map(_is_sequence, members))
+
+
+def _array(value: list[Any]) -> Any:
+    """Return a list of numbers, or of lists of them, as an array; anything else as it is."""
+    try:
+        array = np.array(value)
+    except ValueError:  # rows of several lengths
+        return value
+    return array if array.dtype.kind in "biuf" else value
 
 
 def _sequence_in(kind: Any) -> Any:

@@ -323,7 +323,8 @@ def train(
 
 def timestep_state(timestep: TimeStep) -> State:
     """Return a time step as plain data, without the simulators' states, which the environment saves itself."""
-    return timestep._replace(state=None, info=timestep.info._asdict())._asdict()  # type: ignore[arg-type]
+    info = {name: value for name, value in timestep.info._asdict().items() if name != "logged"}
+    return timestep._replace(state=None, info=info)._asdict()  # type: ignore[arg-type]
 
 
 def timestep_from_state(state: State) -> TimeStep:

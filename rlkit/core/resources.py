@@ -6,6 +6,7 @@ import ctypes
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
@@ -202,9 +203,30 @@ def gigabytes(size: float) -> str:
     return f"{size / 1e9:,.1f} GB" if size < 1e15 else f"{size / 1e9:.0e} GB"
 
 
+DRAWING = re.compile(
+    r"mujoco[\w/\\]*/(?:\w*render\w*|glfw|egl|osmesa|gl_context)|MjrContext|gladLoadGL|OpenGL|GLFW|EGL|OSMesa|MUJOCO_GL",
+    re.IGNORECASE,
+)
+"""What names drawing by OpenGL in errors and the files that they pass."""
+
+
 def has_display() -> bool:
     """Return whether a window can be opened here, as far as is known without trying."""
     return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def of_drawing(error: BaseException) -> str:
+    """Return what helps an environment that fails where MuJoCo or OpenGL draws without a screen; "" for others."""
+    lines = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    said = " ".join([str(error), *lines])
+    if not DRAWING.search(said) or has_display():
+        return ""
+    now = os.environ.get("MUJOCO_GL")
+    tried = f"MUJOCO_GL={now} does not work here" if now else "there is no screen"
+    return (
+        f"; {tried}: MUJOCO_GL=egl before the command draws on a graphics card or by Mesa, MUJOCO_GL=osmesa in memory "
+        "(Debian: apt install libegl1 libosmesa6); or set video=none"
+    )
 
 
 def keep_freed_memory() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -36,6 +37,7 @@ class Episode(NamedTuple):
     return_learner: float  # after clipping and shaping
     length: int  # agent decisions
     truncated_by_checkpoint: bool  # ended by a checkpoint of an opaque environment: not in any average
+    info: Metrics = MappingProxyType({})  # of each key of `log.info` the last value and the mean, where there is one
 
 
 class EvaluationEpisode(NamedTuple):
@@ -157,25 +159,72 @@ class _SumsOfMany:
 class EpisodeTracker:
     """Adds up returns and lengths in N environments and returns each game when it ends."""
 
-    def __init__(self, n: int):
+    def __init__(self, n: int, info_keys: Sequence[str] = ()):
+        """Count in `n` environments; `info_keys` are those of the columns of `rlkit.core.types.StepInfo.logged`."""
         self._sums: _Sums = _SumsOfFew(n) if n <= FEW else _SumsOfMany(n)
+        self._infos = InfoTracker(n, info_keys) if info_keys else None
 
     def step(self, transition: Transition, step: int) -> list[Episode]:
         """Add one transition and return the games that it ended; `step` is the number of decisions after it."""
         self._sums.add(transition)
-        over, truncated = transition.info.game_over, transition.info.truncated_by_checkpoint
-        if not count(over) and not count(truncated):
+        info = transition.info
+        if self._infos is not None and info.logged is not None:
+            self._infos.add(info.logged, transition.valid)
+        if not count(info.game_over) and not count(info.truncated_by_checkpoint):
             return []
-        ended = np.flatnonzero(transition.valid & (over | truncated)).tolist()
-        return [Episode(step, i, *self._sums.take(i), bool(truncated[i])) for i in ended]
+        ended = np.flatnonzero(transition.valid & (info.game_over | info.truncated_by_checkpoint)).tolist()
+        return [self._finish(i, step, bool(info.truncated_by_checkpoint[i])) for i in ended]
+
+    def _finish(self, i: int, step: int, truncated: bool) -> Episode:
+        infos = MappingProxyType({} if self._infos is None else self._infos.finish(i))
+        return Episode(step, i, *self._sums.take(i), truncated, infos)
 
     def state_dict(self) -> State:
         """Return the sums of the games in progress."""
-        return self._sums.state_dict()
+        infos = {} if self._infos is None else {"infos": self._infos.state_dict()}
+        return {**self._sums.state_dict(), **infos}
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""
         self._sums.load_state_dict(state)
+        if self._infos is not None:
+            self._infos.load_state_dict(state["infos"])
+
+
+class InfoTracker:
+    """Keeps, of each of K numbers of the infos, the last value and the mean over an episode in N environments."""
+
+    def __init__(self, n: int, keys: Sequence[str]):
+        self._keys = tuple(keys)
+        self._last = np.full((n, len(keys)), np.nan)
+        self._sum = np.zeros((n, len(keys)))
+        self._count = np.zeros((n, len(keys)), np.int64)
+
+    def add(self, values: Array, valid: Array) -> None:
+        """Add the values [N, K] of a step of the environments that are `valid` [N]; NaN is none."""
+        known = valid[:, None] & ~np.isnan(values)
+        self._last[known] = values[known]
+        self._sum[known] += values[known]
+        self._count += known
+
+    def finish(self, i: int) -> dict[str, float]:
+        """Return the last value and the mean of each key in environment `i`, which begins a new episode."""
+        found: dict[str, float] = {}
+        for k in np.flatnonzero(self._count[i]):
+            found[f"info/{self._keys[k]}/last"] = float(self._last[i, k])
+            found[f"info/{self._keys[k]}/mean"] = float(self._sum[i, k] / self._count[i, k])
+        self._last[i], self._sum[i], self._count[i] = np.nan, 0, 0
+        return found
+
+    def state_dict(self) -> State:
+        """Return what the episodes in progress have so far."""
+        return {"last": self._last.copy(), "sum": self._sum.copy(), "count": self._count.copy()}
+
+    def load_state_dict(self, state: State) -> None:
+        """Restore a state from `state_dict`."""
+        self._last = np.array(state["last"])
+        self._sum = np.array(state["sum"])
+        self._count = np.array(state["count"])
 
 
 class Averages:

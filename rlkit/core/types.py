@@ -7,6 +7,7 @@ arrays, or trees of arrays of the shapes given, where the space is a `Dict` or a
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 
@@ -63,12 +64,22 @@ def described(error: BaseException) -> str:
         text = " ".join(str(error).split())
     except Exception:  # its own __str__ fails
         text = ""
-    return f"{type(error).__name__}{f': {printable(text)}' if text else ''}"
+    return f"{type(error).__name__}{f': {printable(text)}' if text else _place(error)}"
 
 
 def printable(text: str) -> str:
     """Return text of somebody else as it can be printed anywhere: what would command a terminal is shown as a code."""
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
+def _place(error: BaseException) -> str:
+    """Return the line of code that raised an exception without a text; "" where it is not known."""
+    frames = traceback.extract_tb(error.__traceback__)
+    code = frames[-1].line if frames else None
+    if not code:
+        return ""
+    file = frames[-1].filename.replace("\\", "/").rpartition("/")[2]
+    return f" at {file}, line {frames[-1].lineno}: {code[:80]}"
 
 
 class WorkerError(RunError):
@@ -114,6 +125,7 @@ class StepInfo(NamedTuple):
     raw_reward: Array  # [N] float64, the innermost environment's own reward, whatever wraps it
     game_over: Array  # [N] bool, the whole game ended (differs from `last` where a lost life ends an episode)
     truncated_by_checkpoint: Array  # [N] bool, ended by a checkpoint, not by the environment: not in any average
+    logged: Array | None = None  # [N, K] float64, numbers of the step's infos that are logged; NaN: it has none
 
 
 class TimeStep(NamedTuple):

@@ -161,13 +161,15 @@ class FitRun:
             ) from error
 
 
-def opened(directory: Path | str, trust: Any = None) -> Run | FitRun:
+def opened(directory: Path | str, trust: Any = None, **objects: Any) -> Run | FitRun:
     """Return the run in a folder, of `rlkit train` or of `rlkit fit`; it may name classes of the packages `trust`.
+
+    `objects` are ``env`` and ``wrappers`` of `rlkit.runs.run.Run`.
 
     Raises:
         UsageError: there is none.
     """
-    return FitRun(directory, trust) if "learner" in read_config(Path(directory)) else Run(directory, trust)
+    return FitRun(directory, trust) if "learner" in read_config(Path(directory)) else Run(directory, trust, **objects)
 
 
 def named(predicted: Array, classes: Any) -> Array:

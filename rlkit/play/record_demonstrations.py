@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from rlkit.config import instantiate
 from rlkit.config.compose import Choices
-from rlkit.config.run_config import EnvironmentConfig
+from rlkit.config.run_config import EnvironmentConfig, findable
 from rlkit.core.evaluation import with_epsilon
 from rlkit.core.types import Actor, Environment, UsageError, require_least
 from rlkit.learners.datasets.demonstrations.folder import appending
@@ -87,7 +87,7 @@ def _stage(config: DictConfig, choices: Choices) -> Stage:
         return Stage(run.config.environment, run.name, run, epsilon, config.max_steps or settings.max_steps)
     if config.sample:
         raise UsageError("sample=true draws actions from the policy of a run's agent; set run=, or leave it out")
-    environment = EnvironmentConfig(instantiate.plain(config.env))
+    environment = EnvironmentConfig(findable({"env": instantiate.plain(config.env)})["env"])
     return Stage(environment, choices["env"], None, config.epsilon or 0.0, config.max_steps or sys.maxsize)
 
 

@@ -13,6 +13,7 @@ from gymnasium import spaces
 from rlkit.core.ranges import PositiveInt
 from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, UsageError
+from rlkit.vector.raw_rewards import as_number
 
 
 class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -51,8 +52,9 @@ class FrameSkip(gymnasium.Wrapper[Any, Any, Any, Any]):
                     "last; leave it out"
                 )
             observation, reward, terminated, truncated, info = self.env.step(self._copied(action))
-            total += discount * float(reward)
-            raw += float(info.get("rlkit/raw_reward", reward))
+            paid = as_number(reward)
+            total += discount * paid
+            raw += float(info.get("rlkit/raw_reward", paid))
             discount *= float(info.get("rlkit/discount", 1.0))
             if terminated or truncated:
                 break

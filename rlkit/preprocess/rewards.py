@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium
 
 from rlkit.core.types import UsageError
+from rlkit.vector.raw_rewards import as_number
 
 
 class TerminalReward(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -47,7 +48,7 @@ class ClipReward(gymnasium.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> Any:
         """Step; the environment's own reward is in ``info["rlkit/raw_reward"]``."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        clipped = min(max(float(reward), self._low), self._high)
+        clipped = min(max(as_number(reward), self._low), self._high)
         return observation, clipped, terminated, truncated, {"rlkit/raw_reward": reward, **info}
 
 
@@ -60,6 +61,6 @@ class SignReward(gymnasium.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> Any:
         """Step; the environment's own reward is in ``info["rlkit/raw_reward"]``."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        value = float(reward)
+        value = as_number(reward)
         sign = float(value > 0) - float(value < 0)
         return observation, sign, terminated, truncated, {"rlkit/raw_reward": reward, **info}

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
-from rlkit.core.resources import has_display
+from rlkit.core.resources import has_display, of_drawing
 from rlkit.core.types import Array, Interrupted, RunError, UsageError, described, require_least
 from rlkit.rendering.video import DEFAULT_FPS, Tile, VideoWriter
 from rlkit.vector.raw_rewards import with_raw_rewards
@@ -115,16 +115,18 @@ class RenderWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
         except (UsageError, RunError, Interrupted, KeyboardInterrupt):
             raise
         except BaseException as error:
-            raise RunError(f"render() raised {described(error)}; fix it, or set video=none") from error
+            help = of_drawing(error) or "; fix it, or set video=none"
+            raise RunError(f"render() raised {described(error)}{help}") from error
 
 
 @contextmanager
 def headless() -> Iterator[None]:
-    """Make SDL, with which many environments draw, use dummy video and audio if there is no display.
+    """Make SDL, with which many environments draw, draw without a screen, and be silent, if there is no display.
 
     Only while a frame is drawn: a window for a player that opens later needs the real ones.
     """
-    wanted = {} if has_display() else {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}
+    # Some environments, highway-env's among them, draw nothing at all with the dummy of a video driver.
+    wanted = {} if has_display() else {"SDL_VIDEODRIVER": "offscreen", "SDL_AUDIODRIVER": "dummy"}
     # SDL would turn SIGTERM into an event of a closed window, which nothing handles.
     wanted |= {"SDL_NO_SIGNAL_HANDLERS": "1"}
     ours = {name: value for name, value in wanted.items() if name not in os.environ}

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from rlkit.config import instantiate
 from rlkit.config.compose import composed
 from rlkit.config.literals import literal
+from rlkit.config.own_words import word_of
 from rlkit.config.trust import Trust, require_allowed
 from rlkit.core.types import UsageError
 from rlkit.reporting.groups import flat
@@ -69,7 +70,7 @@ class Commands:
 
     def _find(self, values: Mapping[str, Any]) -> RunCommand:
         verb, pair = ("fit", ("learner", "data")) if "learner" in values else ("train", ("agent", "env"))
-        words = [f"{group}={values['choices'][group]}" for group in pair]
+        words = [word_of(group, values["choices"], values.get(group)) for group in pair]
         if values["choices"].get("experiment") not in (None, "None"):
             words.insert(0, f"experiment={values['choices']['experiment']}")
         try:
@@ -106,7 +107,8 @@ def _required(values: Mapping[str, Any], verb: str, words: Sequence[str]) -> lis
 def _choices(values: Mapping[str, Any], there: Composed) -> list[str]:
     """Return the words that choose the same files where they are not chosen by themselves."""
     wanted = values["choices"]
-    found = [f"{group}={wanted[group]}" for group in wanted if wanted[group] != there.choices.get(group, "None")]
+    different = [group for group in wanted if wanted[group] != there.choices.get(group, "None")]
+    found = [word_of(group, wanted, values.get(group)) for group in different]
     if set(values["logger"]) != set(there.config["logger"]):
         found.append(f"logger=[{','.join(values['logger'])}]")
     return found

@@ -20,6 +20,9 @@ SUFFIX = ".actions.json"
 ENVIRONMENT = {"env": dict, "preprocess": list, "action_mask": bool}
 """What is kept of an `EnvironmentConfig`, and its types."""
 
+LIMIT = "max_episode_steps"
+"""Is kept, too, where it is set."""
+
 WIDEST = 16  # bytes of a number
 
 
@@ -68,7 +71,7 @@ def _require_log(log: ActionLog) -> None:
         ValueError, TypeError, LookupError, ArithmeticError: it is no log.
     """
     environment = log.environment
-    if not isinstance(environment, dict) or environment.keys() != ENVIRONMENT.keys():
+    if not isinstance(environment, dict) or environment.keys() - {LIMIT} != ENVIRONMENT.keys():
         keys = (
             f" has the keys {', '.join(environment)}" if isinstance(environment, dict) else f" is {shown(environment)}"
         )
@@ -76,6 +79,8 @@ def _require_log(log: ActionLog) -> None:
     for name, kind in ENVIRONMENT.items():
         if type(environment[name]) is not kind:
             raise ValueError(f"its environment's {name} is {shown(environment[name])}")
+    if LIMIT in environment and (type(environment[LIMIT]) is not int or not 0 < environment[LIMIT] <= LARGEST):
+        raise ValueError(f"its environment's {LIMIT} is {shown(environment[LIMIT])}")
     if type(log.seed) is not int or not 0 <= log.seed <= LARGEST:
         raise ValueError(f"its seed is {shown(log.seed)}")
     if type(log.score) not in (int, float) or abs(log.score) > LARGEST:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 from gymnasium.vector import VectorEnv
+from gymnasium.wrappers import TimeLimit
 
 from rlkit.config.instantiate import Builder, Context, as_typed, build, prepare
 from rlkit.config.run_config import AgentConfig, EnvironmentConfig, TrainRunConfig
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from rlkit.planning.mdp import FiniteMDP
     from rlkit.planning.search import Model
     from rlkit.rendering.render_wrapper import FrameCallback
-
-DOTTED = re.compile(r"\w+(\.\w+)+")
-"""The name of a wrapper in its module, which stands for a node with that ``_target_`` and no options."""
 
 BYTES = {Vectorization.native: 100, Vectorization.sync: 10_000, Vectorization["async"]: 30_000_000}
 """Memory that an environment takes at least: in a vector, by itself, and in a process of its own."""
@@ -75,29 +72,49 @@ def make_environment(
             f"{type(first).__name__}; take sync or async"
         )
     if not isinstance(first, gymnasium.Env):
-        raise UsageError(
-            f"env._target_ {config.env.get('_target_')} made a {type(first).__name__}, not a gymnasium.Env"
-        )
-    built, wrap = [first], wrapping(config.preprocess)
+        raise UsageError(_no_environment(config.env.get("_target_"), first))
+    built, wrap = [first], wrapping(config)
 
     def make(index: int) -> gymnasium.Env[Any, Any]:
         env = wrap(built.pop() if built else make_env(_with_mode(context, modes[index])))
         return _with_frame_callback(env, frame_callbacks[index]) if index < len(frame_callbacks) else env
 
-    makes = [functools.partial(make, index) for index in range(num_envs)]
     if asynchronous:
         # The workers build their own: this one must not be shared with them.
         close_quietly(built.pop())
-        from rlkit.vector.subprocess import SubprocessEnvironment
+        return _in_workers(config, num_envs, modes)
+    makes = [functools.partial(make, index) for index in range(num_envs)]
+    return SerialEnvironment(makes, action_mask=config.action_mask, info_keys=config.info_keys)
 
-        return SubprocessEnvironment(makes, action_mask=config.action_mask)
-    return SerialEnvironment(makes, action_mask=config.action_mask)
+
+def _no_environment(target: Any, made: Any) -> str:
+    named = getattr(target, "__name__", target)
+    said = f"env._target_ {named} made a {type(made).__name__}, not a gymnasium.Env"
+    of_gym = any(kind.__module__.partition(".")[0] == "gym" for kind in type(made).__mro__)
+    return f"{said}; one of the old gym is converted by Shimmy: pip install shimmy" if of_gym else said
 
 
 def _with_frame_callback(env: gymnasium.Env[Any, Any], callback: FrameCallback) -> gymnasium.Env[Any, Any]:
     from rlkit.rendering.render_wrapper import RenderWrapper
 
     return RenderWrapper(env, callback)
+
+
+def _in_workers(config: EnvironmentConfig, num_envs: int, modes: Sequence[str | None]) -> Environment:
+    from rlkit.vector.subprocess import SubprocessEnvironment
+
+    return SubprocessEnvironment(
+        [functools.partial(_in_worker, config, num_envs, mode) for mode in modes],
+        action_mask=config.action_mask,
+        info_keys=config.info_keys,
+        start_method=config.start_method.value,
+    )
+
+
+def _in_worker(config: EnvironmentConfig, num_envs: int, render_mode: str | None) -> gymnasium.Env[Any, Any]:
+    """Build one of N environments; all that a process which begins from scratch needs are the arguments."""
+    context = _environment_context(config, num_envs, filmed=render_mode is not None)
+    return wrapping(config)(build(config.env, _with_mode(context, render_mode), "env"))
 
 
 def make_single(
@@ -110,7 +127,7 @@ def make_single(
     context = _environment_context(config, num_envs, filmed=render_mode is not None)
     with in_one_line("the environment"), unchanged():
         env = build(config.env, _with_mode(context, render_mode), "env")
-        return env if isinstance(env, VectorEnv) else wrapping(config.preprocess)(env)
+        return env if isinstance(env, VectorEnv) else wrapping(config)(env)
 
 
 def _environment_context(config: EnvironmentConfig, num_envs: int, *, filmed: bool) -> Context:
@@ -144,28 +161,55 @@ def _with_mode(context: Context, render_mode: str | None) -> Context:
     return {**context, "render_mode": lambda path: render_mode}
 
 
-def wrapping(nodes: Sequence[Any]) -> Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]:
-    """Return what wraps an environment; a wrapper takes what it wraps first, as Gymnasium's do.
+def wrapping(config: EnvironmentConfig) -> Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]:
+    """Return what wraps an environment, its limit of steps first; a wrapper takes what it wraps first, as Gymnasium's.
 
     Raises:
         UsageError: a node names no wrapper, or one that does not take its options.
     """
     makes: list[Builder] = []
-    for i, node in enumerate(nodes):
-        named = {"_target_": node} if isinstance(node, str) and DOTTED.fullmatch(node) else node
-        if not isinstance(named, Mapping) or "_target_" not in named:
+    for i, node in enumerate(config.preprocess):
+        if not isinstance(node, Mapping) or "_target_" not in node:
             raise UsageError(
                 f"preprocess.{i} is {node!r}; it must name a wrapper: preprocess=[my_module.MyWrapper], with options "
                 "'preprocess=[{_target_: my_module.MyWrapper, option: 1}]', in quotes, as shells take braces apart"
             )
-        makes.append(prepare(named, {}, f"preprocess.{i}", leading=1))
+        makes.append(prepare(node, {}, f"preprocess.{i}", leading=1))
 
     def wrap(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
-        for make in makes:
-            env = make({}, env)
+        if config.max_episode_steps is not None:
+            env = with_limit(env, config.max_episode_steps)
+        for i, make in enumerate(makes):
+            with in_one_line(f"preprocess.{i}, {_title(config.preprocess[i]['_target_'])},"):
+                env = make({}, env)
         return env
 
     return wrap
+
+
+def episode_limit(config: EnvironmentConfig) -> int | None:
+    """Return the steps after which every episode is truncated, as far as the configuration or the registry says."""
+    if config.max_episode_steps is not None:
+        return config.max_episode_steps
+    spec = gymnasium.registry.get(str(config.env.get("id")).rpartition(":")[2])
+    own = config.env.get("kwargs")
+    stated = own.get("max_episode_steps") if isinstance(own, Mapping) else None
+    return stated or (None if spec is None else spec.max_episode_steps)
+
+
+def _title(target: Any) -> str:
+    return str(getattr(target, "__name__", str(target).rpartition(":")[2].rpartition(".")[2]))
+
+
+def with_limit(env: gymnasium.Env[Any, Any], steps: int) -> gymnasium.Env[Any, Any]:
+    """Return `env` with episodes of at most `steps`, in place of the limit that Gymnasium's registry gives it."""
+    layer = env
+    while isinstance(layer, gymnasium.Wrapper):
+        if type(layer) is TimeLimit:
+            layer._max_episode_steps = steps
+            return env
+        layer = layer.env
+    return TimeLimit(env, steps)
 
 
 def _native(
@@ -180,6 +224,11 @@ def _native(
             "vectorization=async steps single environments in processes, and this one steps many by itself; leave it "
             "out, or take the environment's own option (env.stepping=python)"
         )
+    if config.max_episode_steps is not None:
+        raise UsageError(
+            "max_episode_steps= limits single environments, not native vector ones; use vectorization=sync, or the "
+            "environment's own option"
+        )
     if config.preprocess:
         raise UsageError(
             "preprocess= wraps single environments, not native vector ones; use vectorization=sync, or the "
@@ -188,7 +237,7 @@ def _native(
     built = [vector]
     context = _environment_context(config, vector.num_envs, filmed=False)
     make = lambda: built.pop() if built else make_env(context)  # noqa: E731
-    return VectorEnvironment(make, action_mask=config.action_mask)
+    return VectorEnvironment(make, action_mask=config.action_mask, info_keys=config.info_keys)
 
 
 def make_agent(
@@ -275,6 +324,8 @@ def compiled_loop(config: TrainRunConfig, agent: Agent, env: Environment) -> Com
         UsageError: ``inner_loop=numba``, and there is none for this agent and environment.
     """
     asked = config.inner_loop
+    if config.log.info and asked is InnerLoop.numba:
+        raise UsageError("inner_loop=numba has no infos, and log.info= wants numbers of them: leave one of them out")
     if asked is InnerLoop.python or (asked is InnerLoop.auto and not _pays(config)):
         return None
     from rlkit.algorithms.tabular.compiled import compiled_loop as make_loop
@@ -290,7 +341,7 @@ def compiled_loop(config: TrainRunConfig, agent: Agent, env: Environment) -> Com
 def _pays(config: TrainRunConfig) -> bool:
     """Return whether the compiled loop may pay, before anything is imported."""
     alone = config.num_envs == 1 and config.vectorization is Vectorization.sync and not config.preprocess
-    return alone and config.network is None and config.total_steps >= COMPILED_FROM
+    return alone and config.network is None and not config.log.info and config.total_steps >= COMPILED_FROM
 
 
 @contextmanager

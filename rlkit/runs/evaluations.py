@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 STOP_AT = "stop_at was reached"
 
 
+class EvaluationError(RunError):
+    """The environment failed while the agent was evaluated: nothing of the training has changed."""
+
+
 class Evaluations:
     """Evaluates the agent of a run, and keeps checkpoints of the best one.
 
@@ -90,7 +94,8 @@ class Evaluations:
             final: at the end of the run, outside of the schedule; there is nothing left to stop.
 
         Raises:
-            RunError: the environment failed.
+            EvaluationError: the environment failed.
+            RunError: a callback did.
             Interrupted: a signal asks to stop; nothing has changed.
         """
         target = self._videos / f"step-{step:09d}.mp4" if self._config.video is Video.eval else None
@@ -101,7 +106,7 @@ class Evaluations:
                 raise
             # The training's environment is fine, and its run is kept.
             said = str(error).removesuffix(f"; {FIX}")
-            raise RunError(f"the evaluation at step {step:,} failed: {said}; {RESUME}") from error
+            raise EvaluationError(f"the evaluation at step {step:,} failed: {said}; {RESUME}") from error
         evaluation = EvaluationResult(step, episodes, final)
         reason = notify(self._callbacks, Callback.evaluation, evaluation)
         if target is not None and target.exists():

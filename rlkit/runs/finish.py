@@ -7,6 +7,7 @@ from shlex import quote
 
 from gymnasium.vector import VectorEnv
 
+from rlkit.config.own_code import of_program
 from rlkit.config.schemas import Video
 from rlkit.core.callback import Callback
 from rlkit.core.checkpoint import CheckpointError
@@ -107,7 +108,11 @@ def _summary(run: Run, session: Training) -> list[str]:
         if session.resumes_at < session.steps:
             why = "a step did not end" if session.stuck else "the environment's state cannot be read"
             lines.append(f"{why}: it goes on from step {session.resumes_at:,}")
-        lines.append(f"resume: rlkit train {quote(f'resume={run.directory}')}")
+        again = f"rlkit train {quote(f'resume={run.directory}')}"
+        by_program = f"rlkit.train(resume={str(run.directory)!r}, env=…, wrappers=[…])"
+        lines.append(f"resume: {by_program if of_program(run.values) else again}")
+    elif of_program(run.values):
+        lines.append(f"score it: rlkit.load({str(run.directory)!r}, env=…, wrappers=[…]).evaluate()")
     else:
         word = quote(f"run={run.directory}")
         lines.append(f"score it: rlkit eval {word}   watch it: rlkit play {word}")

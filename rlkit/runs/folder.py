@@ -185,7 +185,7 @@ def write_folder(directory: Path, values: Mapping[str, Any]) -> None:
     from rlkit.runs import origin
 
     if not origin.is_whole(directory):
-        write_whole(directory / origin.FILE, origin.described())
+        write_whole(directory / origin.FILE, origin.described(values))
     write_whole(directory / "config.yaml", yaml.safe_dump(dict(values), sort_keys=False))
 
 
@@ -302,4 +302,6 @@ def training_values(config: TrainRunConfig) -> dict[str, Any]:
     """Return what config.yaml holds of a training run."""
     values = plain_data(config)
     del values["resume"], values["empty_replay"], values["trust"]
-    return values
+    from rlkit.config.own_code import in_text
+
+    return {**values, "env": in_text(values["env"]), "preprocess": in_text(values["preprocess"])}

@@ -17,7 +17,7 @@ from rlkit.config.typed import typed
 from rlkit.core.resources import checked_device, torch_device
 from rlkit.core.types import UsageError
 from rlkit.runs.folder import placed, training_config, training_name, training_values
-from rlkit.runs.request import Request, require_loggers
+from rlkit.runs.request import Request, require_loggers, with_objects
 
 if TYPE_CHECKING:
     from rlkit.runs.run import Run
@@ -42,7 +42,7 @@ def start(request: Request) -> Run:
         _check(config)
         return _train(config, request)
     asked = requested(TrainRunConfig, request.config, request.choices)
-    asked = replace(asked, device=_device(asked))
+    asked = with_objects(replace(asked, device=_device(asked)), request.objects)
     _check(asked)
     if request.config.empty_replay:
         raise UsageError("empty_replay=true goes on with a run: resume= is missing")
@@ -66,10 +66,15 @@ def _placed(config: TrainRunConfig) -> TrainRunConfig:
 def _resumed_config(request: Request) -> TrainRunConfig:
     """Return the frozen configuration with the few keys that may change on resume."""
     directory = Path(request.config.resume)
-    values = _with_followers(training_values(training_config(directory)), request)
+    substituted = with_objects(training_config(directory), request.objects)
+    values = _with_followers(training_values(substituted), request)
     typed_again = {_key(override).partition(".")[0] for override in request.overrides} & {"logger"}
     stored = {key: value for key, value in values.items() if key not in typed_again}
-    require_trusted(stored, directory / "config.yaml", packages(request.config.trust))
+    stored = {**stored, "env": substituted.env, "preprocess": substituted.preprocess}
+    from rlkit.runs import origin
+
+    folders = origin.source_folders(directory)
+    require_trusted(stored, directory / "config.yaml", packages(request.config.trust), folders=folders)
     frozen = OmegaConf.create(values)
     for override in request.overrides:
         key = _key(override)
@@ -83,6 +88,7 @@ def _resumed_config(request: Request) -> TrainRunConfig:
         part = "logger" if key.split(".")[0] == "logger" else key
         OmegaConf.update(frozen, part, instantiate.plain_value(request.config, part), merge=False)
     config = typed(TrainRunConfig, instantiate.plain(frozen))
+    config = replace(config, env=substituted.env, preprocess=substituted.preprocess)
     return replace(config, run_dir=str(directory), device=_device(config), empty_replay=request.config.empty_replay)
 
 

@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from rlkit.config import agreed, own_code
+from rlkit.config.trust import own_names
 from rlkit.core.distribution import DISTRIBUTION
 from rlkit.core.types import printable
 
@@ -34,9 +36,15 @@ PACKAGES = (
 )
 
 
-def described() -> str:
-    """Return the content of a new folder's versions.json."""
-    return json.dumps({"id": secrets.token_hex(8), **versions()}, indent=1) + "\n"
+SOURCES = "sources"
+"""The key of the files that the run's own classes come from."""
+
+
+def described(values: Mapping[str, Any]) -> str:
+    """Return the content of a new folder's versions.json, for a run of a configuration as plain data."""
+    named = list(dict.fromkeys(name.name for name in own_names(values)))
+    sources = {SOURCES: {name: agreed.content_of(name) for name in named}} if named else {}
+    return json.dumps({"id": secrets.token_hex(8), **versions(), **sources}, indent=1) + "\n"
 
 
 def is_whole(directory: Path) -> bool:
@@ -57,7 +65,29 @@ def changes(directory: Path) -> list[str]:
     then = {name: value for name, value in _read(directory).items() if name in ("python", "rlkit", *PACKAGES)}
     now = versions()
     both = ((name, value, now.get(name, "none")) for name, value in then.items())
-    return [f"{name} {printable(str(old)[:30])} (now {value})" for name, old, value in both if old != value]
+    other = [f"{name} {printable(str(old)[:30])} (now {value})" for name, old, value in both if old != value]
+    return [*other, *(f"another {Path(file).name}" for file in changed_files(directory))]
+
+
+def changed_files(directory: Path) -> list[str]:
+    """Return the files that the run's own classes came from and that have changed since it began, or are gone."""
+    return list(dict.fromkeys(file for files in _sources(directory).values() for file in agreed.changed(files)))
+
+
+def source_folders(directory: Path) -> list[Path]:
+    """Return the folders in which the modules of the run's own classes lay when it began."""
+    found = (own_code.folder_of(name, [Path(file) for file in files]) for name, files in _sources(directory).items())
+    return list(dict.fromkeys(folder for folder in found if folder is not None))
+
+
+def _sources(directory: Path) -> dict[str, dict[str, str]]:
+    """Return the content of files by the name of the class, which a stranger may have written."""
+    sources = _read(directory).get(SOURCES)
+    return {name: files for name, files in sources.items() if _is_content(files)} if isinstance(sources, dict) else {}
+
+
+def _is_content(files: Any) -> bool:
+    return isinstance(files, dict) and all(isinstance(value, str) and "\0" not in file for file, value in files.items())
 
 
 def _read(directory: Path) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from rlkit.config.own_code import in_text
 from rlkit.config.run_config import EnvironmentConfig, TrainRunConfig
 from rlkit.config.trust import packages, require_trusted
 from rlkit.core import tree
@@ -17,7 +18,7 @@ from rlkit.core.seeding import Seeds
 from rlkit.core.types import Actor, Memory, RunError, TimeStep, Tree, require_least
 from rlkit.rendering.render_wrapper import AS_DRAWN, Format, first_episode, side_by_side
 from rlkit.runs import build
-from rlkit.runs.action_log import ENVIRONMENT, SUFFIX, ActionLog, ReplayActor, playing
+from rlkit.runs.action_log import ENVIRONMENT, LIMIT, SUFFIX, ActionLog, ReplayActor, playing
 from rlkit.runs.origin import versions
 
 
@@ -116,7 +117,7 @@ def _record_group(
     for i, (score, length) in enumerate(zip(scores, lengths, strict=True) if actions else ()):
         own = f"{name}-{i}" if len(seeds) > 1 else name
         log = ActionLog(
-            environment={key: getattr(config, key) for key in ENVIRONMENT},
+            environment=_kept(config),
             seed=int(seeds[i]),
             actions=[tree.map(methodcaller("tolist"), tree.take(row, i)) for row in recorder.actions[:length]],
             dtype=tree.map(lambda part: part.dtype.str, recorder.actions[0]),
@@ -195,3 +196,8 @@ class ActionRecorder:
         action, memory = self._actor.act(timestep, memory, explore=explore, rng=rng)
         self.actions.append(tree.copy(action))
         return action, memory
+
+
+def _kept(config: EnvironmentConfig) -> dict[str, Any]:
+    keys = list(ENVIRONMENT) if config.max_episode_steps is None else [*ENVIRONMENT, LIMIT]
+    return {key: in_text(getattr(config, key)) for key in keys}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +14,14 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from rlkit.config.run_config import TrainRunConfig
-from rlkit.config.trust import packages, require_trusted
+from rlkit.config.trust import packages, require_trusted, say_once
 from rlkit.core.checkpoint import Store
 from rlkit.core.csv_tables import read_table
 from rlkit.core.evaluation import evaluate
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Array, State, UsageError, printable, require_least
 from rlkit.rendering.render_wrapper import Format
-from rlkit.runs import build
+from rlkit.runs import build, origin
 from rlkit.runs.compatibility import (
     fitting,
     made_for,
@@ -33,6 +33,7 @@ from rlkit.runs.compatibility import (
 from rlkit.runs.folder import training_config, training_name, training_values
 from rlkit.runs.origin import identity
 from rlkit.runs.record_video import record
+from rlkit.runs.request import Objects, with_objects
 from rlkit.runs.videos import claim_videos, videos_of
 
 if TYPE_CHECKING:
@@ -51,14 +52,24 @@ class Run:
         stopped: why training ended before its budget, where this object comes from training; else None.
     """
 
-    def __init__(self, directory: Path | str, trust: Any = None, *, trained: TrainRunConfig | None = None):
+    def __init__(
+        self,
+        directory: Path | str,
+        trust: Any = None,
+        *,
+        trained: TrainRunConfig | None = None,
+        env: Callable[..., Any] | None = None,
+        wrappers: Sequence[Any] | None = None,
+    ):
         """Open a run folder.
 
         Args:
             directory: the folder.
-            trust: a package, or a list of them, whose classes its configuration may name
+            trust: a package or file, or a list of them, whose classes its configuration may name
                 (`rlkit.config.trust`), beside those of rlkit and of installed plugins.
             trained: its configuration, if this process trained it, which may name anything; None: that of the folder.
+            env: makes its environment, in place of what its configuration names.
+            wrappers: wrap it, innermost first, in place of those that its configuration names.
 
         Raises:
             UsageError: it is not there, or not a run of rlkit.
@@ -67,6 +78,7 @@ class Run:
         self._trust = packages(trust)
         self._trained = trained
         self._read = trained or training_config(self.directory)
+        self._objects = Objects(env=env, wrappers=wrappers)
         self.values = training_values(self._read)
         self.stopped: str | None = None
 
@@ -79,9 +91,13 @@ class Run:
         """
         if self._trained is not None:
             return self._trained
-        built = {key: self.values[key] for key in BUILT}
-        require_trusted(built, self.directory / "config.yaml", self._trust)
-        return replace(self._read, run_dir=str(self.directory), trust=self._trust)
+        config = with_objects(self._read, self._objects)
+        built = {key: getattr(config, key) for key in BUILT}
+        folders = origin.source_folders(self.directory)
+        require_trusted(built, self.directory / "config.yaml", self._trust, folders=folders)
+        for file in origin.changed_files(self.directory):
+            say_once(f"{file} has changed since {self.directory} began: its results may be others now")
+        return replace(config, run_dir=str(self.directory), trust=self._trust)
 
     @property
     def name(self) -> str:
@@ -282,7 +298,7 @@ class Run:
         return DeployedPolicy(
             self.load_agent(checkpoint, device),
             OneOfMany(real) if isinstance(real, VectorEnv) else real,
-            build.wrapping(environment.preprocess),
+            build.wrapping(replace(environment, max_episode_steps=None)),
             action_mask=environment.action_mask,
             rng=Seeds(seed).generator("policy"),
             epsilon=settings.epsilon if epsilon is None else epsilon,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlkit.config import instantiate
+from rlkit.config.own_code import of_program
 from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.schemas import Video
 from rlkit.config.tuning import NONE, named
@@ -18,7 +19,7 @@ from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import with_epsilon
 from rlkit.core.resources import keep_freed_memory
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import Environment, EnvironmentFaultError, Metrics
+from rlkit.core.types import Environment, EnvironmentFaultError, Metrics, UsageError
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, ending, joined, notify
 from rlkit.runs.folder import CHECKPOINTS, locked, training_values, write_folder
@@ -119,7 +120,9 @@ def _pointing_to_check(config: TrainRunConfig) -> Iterator[None]:
     try:
         yield
     except EnvironmentFaultError as error:
-        words = [f"env={config.choices.get('env', '…')}"]
+        from rlkit.config.own_words import word_of
+
+        words = [word_of("env", config.choices, config.env)]
         words += [f"env.id={config.env['id']}"] if "id" in config.env else []
         raise EnvironmentFaultError(f"{error}; `rlkit check {' '.join(words)}` examines all of it") from error
 
@@ -138,8 +141,11 @@ def removed_unless(begun: Callable[[], bool], directory: Path) -> Iterator[None]
 def _require_evaluations(config: TrainRunConfig) -> None:
     """Build what evaluations play in, so that a mistake in it is found now and not after the first steps."""
     if config.eval.every:
-        env = build.make_environment(config.environment.for_evaluation(), num_envs=1)
-        env.close()
+        try:
+            build.make_environment(config.environment.for_evaluation(), num_envs=1).close()
+        except UsageError as error:
+            help = "eval.every=0 trains without evaluations, if a process can hold only one"
+            raise UsageError(f"for evaluations, a second environment cannot be made: {error}; {help}") from error
 
 
 def _other_versions(directory: Path) -> list[str]:
@@ -277,16 +283,34 @@ def _configure_torch(config: TrainRunConfig) -> None:
     torch.use_deterministic_algorithms(config.deterministic)
 
 
+def _cut_short(config: TrainRunConfig) -> list[str]:
+    """Return a warning where no episode of the longest kind ends between two checkpoints."""
+    every, limit = config.checkpoint.every, build.episode_limit(config.environment)
+    if limit is None or limit * config.num_envs <= every:
+        return []
+    needed = limit * config.num_envs
+    return [
+        f"an episode may last {limit:,} steps, which in {config.num_envs} environments are {needed:,}: those that do "
+        f"not end by themselves are truncated and in no average; checkpoint.every={2 * needed} lets them end"
+    ]
+
+
 def _greeting(config: TrainRunConfig, session: Training) -> list[str]:
     step, tuned, every = session.steps, config.choices.get("tuned", NONE), config.checkpoint.every
     begun = f"resuming {config.name} from step {step:,}" if step else f"training {config.name}"
     lines = [f"{begun} in {config.run_dir}"]
+    if objects := of_program(training_values(config)):
+        lines.append(
+            f"{', '.join(objects)} of this program, which no command finds: the run goes on, and is evaluated, in "
+            "Python, by rlkit.train(resume=…, …) and rlkit.load(…) with env= and wrappers= as now"
+        )
     if tuned != NONE:
         lines.append(f"tuned settings for this pair: conf/tuned/{tuned}.yaml (tuned=none switches them off)")
     if session.opaque and every:
         lines.append(
             f"the environment's state cannot be read: new episodes start every {every:,} steps, for an exact resume"
         )
+        lines += _cut_short(config)
         if every > config.total_steps:
             lines.append("that is beyond total_steps: this run cannot be resumed; a smaller checkpoint.every lets it")
     if not session.reproduced:

@@ -28,7 +28,7 @@ from rlkit.runs.compatibility import (
     require_state_of,
     without_replay,
 )
-from rlkit.runs.evaluations import STOP_AT, Evaluations
+from rlkit.runs.evaluations import STOP_AT, EvaluationError, Evaluations
 from rlkit.runs.folder import CHECKPOINTS
 from rlkit.vector.manners import return_to
 
@@ -83,7 +83,7 @@ class Training:
         self.opaque = opaque
         self._stream = stream(config, agent, env, opaque=opaque)
         self._home = Path.cwd()
-        self._tracker = EpisodeTracker(env.num_envs)
+        self._tracker = EpisodeTracker(env.num_envs, config.log.info)
         self._averages = Averages()
         self._compiled = build.compiled_loop(config, agent, env)
         self.episodes = 0
@@ -203,7 +203,7 @@ class Training:
     def _take_stock(self, before: int, interrupted: Callable[[], str | None]) -> None:
         """Do what is due after the steps since `before`; where an evaluation is interrupted, leave it all to resume."""
         after, config = self.steps, self._config
-        if crossed(before, after, config.eval.every) and not self._evaluate(interrupted):
+        if crossed(before, after, config.eval.every) and not self._evaluates(before, interrupted):
             self._unfinished = before
             return
         self._unfinished = None
@@ -214,6 +214,16 @@ class Training:
         self.stopped = self.stopped or self._enough()
         if crossed(before, after, config.checkpoint.every) and after < config.total_steps:
             self._save(resumable=True)
+
+    def _evaluates(self, before: int, interrupted: Callable[[], str | None]) -> bool:
+        """Evaluate, and return whether that was not interrupted; where it fails, what was trained is saved first."""
+        try:
+            return self._evaluate(interrupted)
+        except EvaluationError:
+            if not self.opaque or self._stream.at_truncation:
+                self._unfinished = before
+                self._save(resumable=True)
+            raise
 
     def _interrupt(self, reason: str) -> None:
         self.stopped, self.interrupted = reason, True
@@ -303,6 +313,7 @@ class Training:
                         "return/raw": episode.return_raw,
                         "return/learner": episode.return_learner,
                         "episode/length": episode.length,
+                        **episode.info,
                     }
                 )
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from math import inf
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
+from rlkit.core import tree
 from rlkit.core.spaces import as_arrays, require_space
 from rlkit.rendering.frames import check_frame
 from rlkit.rendering.render_wrapper import headless
@@ -28,8 +32,17 @@ from rlkit.testing.exactness import (
 )
 from rlkit.testing.from_run import ENVIRONMENT, with_run_values
 from rlkit.testing.gymnasium_checker import examine_with_gymnasium
-from rlkit.testing.rules import OnResult, Result, conclude, examine, require, require_equal, silent
+from rlkit.testing.rules import OnResult, Result, conclude, difference, examine, require, require_equal, silent
 from rlkit.vector import contract
+
+PLAYS = 20
+"""Plays of all rules together, about."""
+
+ROUNDING = 1e-9
+"""By how much drawing may change numbers, as the forward pass that MuJoCo's renderers make does."""
+
+FEWEST = 50
+"""Steps that a rule plays, however slow the environment."""
 
 
 def check_env(
@@ -40,6 +53,8 @@ def check_env(
     action_mask: bool = False,
     strict: bool = True,
     on_result: OnResult = silent,
+    seconds: float | None = None,
+    notify: Callable[[str], None] = lambda line: None,
 ) -> list[Result]:
     """Check that an environment keeps Gymnasium's contract and rlkit's; ``check_env(Maze)`` is a whole test.
 
@@ -54,6 +69,8 @@ def check_env(
         action_mask: take legal actions from ``info["action_mask"]``.
         strict: raise where a rule is broken; else it is for the caller to read the results.
         on_result: called with each result as soon as it is there.
+        seconds: for which it is played at most, about: in a slow environment rules play fewer steps. None: no limit.
+        notify: called with a line that says so.
 
     Raises:
         ContractError: a rule is broken: one line for each, with the values and the remedy.
@@ -63,9 +80,37 @@ def check_env(
         if isinstance(_probe(make), VectorEnv):
             results = vectors.check(make, seed=seed, steps=steps, action_mask=action_mask, on_result=on_result)
         else:
+            steps = steps if seconds is None else _affordable(make, steps, seconds, notify)
             case = EnvironmentCase(make, seed, steps, action_mask)
             results = examine_with_gymnasium(make, lambda: examine(case, ESSENTIAL, RULES, on_result), on_result)
     return conclude(results, strict=strict)
+
+
+def _affordable(make: MakeEnv, steps: int, seconds: float, notify: Callable[[str], None]) -> int:
+    """Return how many of `steps` each rule can play so that all of them take about `seconds`."""
+    try:
+        pace = _pace(make)
+    except Exception:  # a rule reports it
+        return steps
+    wanted = max(FEWEST, int(seconds * pace / PLAYS))
+    if wanted >= steps:
+        return steps
+    notify(f"it makes {pace:.3g} steps a second: each rule plays {wanted} steps, not {steps} (seconds={seconds:g})")
+    return wanted
+
+
+def _pace(make: MakeEnv) -> float:
+    """Return the steps a second of random play, measured for about a second."""
+    with closing(make()) as env:
+        env.reset(seed=0)
+        env.action_space.seed(0)
+        begun, count = time.perf_counter(), 0
+        while count < 3 or (time.perf_counter() - begun < 1.0 and count < 1000):
+            _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            count += 1
+            if terminated or truncated:
+                env.reset()
+        return count / max(time.perf_counter() - begun, 1e-9)
 
 
 def _probe(make: MakeEnv) -> Any:
@@ -210,8 +255,24 @@ def pictures_are_rgb(case: EnvironmentCase) -> str | None:
             "has none, a YAML names rlkit.envs.gym.make)",
         )
         shown = _filmed(case.driver(env), case)
+    drift = max(map(_drift, case.trace, shown))
+    if 0 < drift <= ROUNDING:
+        return f"render() changes the simulation by rounding, by {drift:.0e}: a filmed episode may end up elsewhere"
     require_equal(case.trace[: len(shown)], shown, "render() changes what the environment does; it must only draw")
     return None
+
+
+def _drift(step: EnvironmentStep, other: EnvironmentStep) -> float:
+    """Return by how much the numbers of two steps differ, infinity if anything else does."""
+    numbers = [(one.observation, 0.0 if one.reward is None else one.reward) for one in (step, other)]
+    rest = [one._replace(observation=None, reward=None) for one in (step, other)]
+    if difference(rest[0], rest[1]) is not None:
+        return inf
+    try:
+        parts = zip(*map(tree.leaves, numbers), strict=True)
+        return max(float(np.max(np.abs(np.subtract(a, b, dtype=np.float64)))) for a, b in parts)
+    except (TypeError, ValueError):
+        return inf
 
 
 def _filmed(driver: Driver, case: EnvironmentCase) -> list[EnvironmentStep]:

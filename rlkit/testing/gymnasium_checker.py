@@ -129,6 +129,8 @@ def _draws(make: Callable[..., Any]) -> bool:
 def _check(make: Callable[..., Any]) -> None:
     masked = _has_masks(make)
     with closing(make()) as env:
+        if env.metadata is None:
+            raise AssertionError("metadata is None; it must be a dict: metadata = {'render_modes': []}")
         bare = _without_usual_wrappers(env)
         # Around an environment without masks, the wrapper would hide some of it from the checker.
         shown = LegalActions(bare) if masked else bare

@@ -14,7 +14,7 @@ from rlkit.core import tree
 from rlkit.core.random_actions import random_action
 from rlkit.core.types import Array, Tree
 from rlkit.testing.driving import MakeEnv, environment, random_stream, require_contained, require_no, resumed_play
-from rlkit.testing.rules import OnResult, Result, examine, freeze, require, require_equal
+from rlkit.testing.rules import OnResult, Result, difference, examine, freeze, require, require_equal
 from rlkit.vector import contract
 
 
@@ -208,6 +208,24 @@ def _streamed(case: VectorCase) -> list[Any]:
         return [freeze(next(stream)) for _ in range(min(case.steps, 100))]
 
 
+def seeds_make_a_difference(case: VectorCase) -> str | None:
+    """Episodes begin differently with different seeds, where they begin differently at all."""
+    seeds = [case.seed + i for i in range(3)]
+    begun = []
+    for seed in seeds:
+        with closing(case.make()) as env:
+            begun.append(freeze(env.reset(seed=seed)[0]))
+    if any(difference(begun[0], other) is not None for other in begun[1:]):
+        return None
+    rows = [tree.take(begun[0], i) for i in range(case.facts.num_envs)]
+    require(
+        all(difference(rows[0], row) is None for row in rows[1:]),
+        f"its environments begin differently, but alike after reset(seed=…) with the seeds {seeds}: it ignores them, "
+        "and all evaluations would be of the same episodes; pass the seed on to the simulator",
+    )
+    return f"the seeds {seeds} begin alike: episodes always begin so, or the seed is ignored"
+
+
 def actions_are_left_alone(case: VectorCase) -> None:
     """`step` does not write to its actions."""
     with closing(case.make()) as env:
@@ -236,6 +254,7 @@ RULES = (
     observations_fit_the_space,
     autoreset_mode_is_obeyed,
     same_seed_same_steps,
+    seeds_make_a_difference,
     actions_are_left_alone,
     resumed_equals_uninterrupted,
 )

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlkit.core.resources import of_drawing
 from rlkit.core.types import Environment, Interrupted, RunError, UsageError, described
 
 
@@ -129,4 +130,5 @@ def in_one_line(who: str) -> Iterator[None]:
     except (UsageError, RunError, Interrupted, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise UsageError(f"{who} raised {described(error)}; fix it (RLKIT_TRACEBACK=1 shows where)") from error
+        help = of_drawing(error) or "; fix it"
+        raise UsageError(f"{who} raised {described(error)}{help} (RLKIT_TRACEBACK=1 shows where)") from error

@@ -7,9 +7,10 @@ inside of all wrappers, and the sum is put into ``info["rlkit/raw_reward"]`` out
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
+import numpy as np
 from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
@@ -33,6 +34,7 @@ class RewardTap(gymnasium.Wrapper[Any, Any, Any, Any]):
         steps: number of steps.
         reward: sum of their rewards.
         declared: sum of what the environment itself declares in ``info["rlkit/raw_reward"]``, otherwise of its rewards.
+        vector: a reward was an array, of which a wrapper may make a number: that is the raw reward then.
     """
 
     only_watches = True
@@ -46,11 +48,15 @@ class RewardTap(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.steps = 0
         self.reward = 0.0
         self.declared = 0.0
+        self.vector = False
 
     def step(self, action: Any) -> Any:
         """Step, and add to the sums."""
         result = self.env.step(action)
         self.steps += 1
+        if isinstance(result[1], np.ndarray) and result[1].ndim:
+            self.vector = True
+            return result
         reward = as_number(result[1])
         self.reward += reward
         self.declared += float(result[4].get("rlkit/raw_reward", reward))
@@ -91,7 +97,7 @@ class RawReward(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Step, and put the raw reward into the info."""
         self._tap.clear()
         observation, reward, terminated, truncated, info = self.env.step(action)
-        if self._tap.steps:
+        if self._tap.steps and not self._tap.vector:
             info = {**info, "rlkit/raw_reward": self._tap.declared if "rlkit/raw_reward" in info else self._tap.reward}
         return observation, reward, terminated, truncated, info
 
@@ -137,7 +143,13 @@ READ = ("rlkit/raw_reward", "_rlkit/raw_reward", "final_info")
 """What of the infos says which reward is the environment's own."""
 
 
-class VectorRewardTap(VectorWrapper[Any, Any, Any, Any, Any]):
+if TYPE_CHECKING:
+    AnyVectorWrapper = VectorWrapper[Any, Any, Any, Any, Any]
+else:
+    AnyVectorWrapper = VectorWrapper  # before Gymnasium 1.3 it takes no parameters
+
+
+class VectorRewardTap(AnyVectorWrapper):
     """The innermost wrapper of a vector environment: keeps the rewards [N] and the infos of its last step."""
 
     def __init__(self, env: VectorEnv[Any, Any, Any]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium
@@ -15,6 +15,7 @@ from rlkit.core.types import EnvironmentFaultError, State
 from rlkit.vector import snapshot
 from rlkit.vector.first_steps import FirstSteps, leave_after_first_steps, watch_form
 from rlkit.vector.frame_stack import frame_stack
+from rlkit.vector.logged_infos import LoggedInfos
 from rlkit.vector.manners import close_quietly, in_one_line, unchanged
 from rlkit.vector.raw_rewards import as_number, with_raw_rewards
 from rlkit.vector.results import of_reset, of_step, putter
@@ -25,8 +26,9 @@ MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
 class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     """The outermost wrapper of one environment: array spaces, states as plain data, and rebuilding."""
 
-    def __init__(self, make: MakeEnv):
+    def __init__(self, make: MakeEnv, info_keys: Sequence[str] = ()):
         self._make = make
+        self._logged = LoggedInfos(info_keys)
         super().__init__(_made(make))
         leave_after_first_steps(self)
         self.metadata = self.env.metadata or {}
@@ -85,7 +87,13 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
             "rlkit/game_over": bool(info.get("rlkit/game_over", terminated or truncated)),
             "rlkit/discount": float(info.get("rlkit/discount", 1.0)),
         }
-        return self._held(observation), reward, terminated, truncated, {**_mask(info), **facts}
+        return (
+            self._held(observation),
+            reward,
+            terminated,
+            truncated,
+            {**_mask(info), **facts, **self._logged.sent(info)},
+        )
 
     def _held(self, observation: Any) -> Any:
         """Return a copy of an observation as arrays of its space; Gymnasium takes any, and resets may change it."""

@@ -78,14 +78,32 @@ def _nothing(process: BaseProcess) -> None:
 class SubprocessEnvironment(VectorEnvironment):
     """N environments, each in a process of its own; their states are read there."""
 
-    def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False):
-        """Start one worker for each function in `makes`; `action_mask` as in `SerialEnvironment`."""
-        makers = [_EnvMaker(make) for make in makes]
-        super().__init__(
-            lambda: _Workers(makers, worker=_worker, autoreset_mode=AutoresetMode.SAME_STEP),
-            action_mask=action_mask,
-        )
-        with self._worker_deaths():
+    def __init__(
+        self,
+        makes: Sequence[MakeEnv],
+        *,
+        action_mask: bool = False,
+        info_keys: Sequence[str] = (),
+        start_method: str = "fork",
+    ):
+        """Start one worker for each function in `makes`; the others as in `SerialEnvironment`.
+
+        Args:
+            makes: one function for each environment, which cloudpickle can send unless `start_method` is ``fork``.
+            action_mask: as in `SerialEnvironment`.
+            info_keys: likewise.
+            start_method: of the processes: ``fork``, ``forkserver`` or ``spawn``.
+
+        Raises:
+            UsageError: a worker ended before it had answered, or what `SerialEnvironment` refuses.
+        """
+        makers = [_EnvMaker(make, tuple(info_keys)) for make in makes]
+        with _first_contact(start_method):
+            super().__init__(
+                lambda: _Workers(makers, worker=_worker, autoreset_mode=AutoresetMode.SAME_STEP, context=start_method),
+                action_mask=action_mask,
+                info_keys=info_keys,
+            )
             self.frame_stack = int(self._vector.get_attr("frame_stack")[0])
 
     @contextlib.contextmanager
@@ -147,12 +165,25 @@ class SubprocessEnvironment(VectorEnvironment):
             )
 
 
+@contextlib.contextmanager
+def _first_contact(start_method: str) -> Iterator[None]:
+    """Say in one line what helps where a worker ends before it has answered."""
+    try:
+        yield
+    except (EOFError, ConnectionError) as error:
+        remedy = "run it with vectorization=sync to read why"
+        if start_method == "fork":
+            remedy = "start_method=spawn begins them from scratch, which OpenGL and JAX need"
+        raise UsageError(f"a worker process of the environment ended as soon as it had begun; {remedy}") from error
+
+
 class _EnvMaker:
-    def __init__(self, make: MakeEnv):
+    def __init__(self, make: MakeEnv, info_keys: tuple[str, ...]):
         self._make = make
+        self._info_keys = info_keys
 
     def __call__(self) -> ResettableEnv:
-        return ResettableEnv(self._make)
+        return ResettableEnv(self._make, self._info_keys)
 
 
 def _ended(processes: Sequence[BaseProcess]) -> str:

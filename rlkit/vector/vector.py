@@ -24,6 +24,7 @@ from rlkit.vector import snapshot
 from rlkit.vector.action_masks import Masks
 from rlkit.vector.contract import unusable_reward, vector_space_fault
 from rlkit.vector.first_steps import FirstVectorSteps
+from rlkit.vector.logged_infos import LoggedInfos
 from rlkit.vector.manners import close_quietly
 from rlkit.vector.raw_rewards import tapped_vector
 from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
@@ -74,11 +75,12 @@ class SerialEnvironment:
         envs: the single environments.
     """
 
-    def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False):
+    def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False, info_keys: Sequence[str] = ()):
         """Build one environment of each function in `makes`.
 
         Args:
             makes: one function for each environment.
+            info_keys: of the infos of steps, whose numbers are logged.
             action_mask: read `legal_actions` from ``info["action_mask"]`` [A]; always done if the environment's
                 metadata have ``"action_mask": True``, as it accepts no illegal actions.
 
@@ -93,6 +95,7 @@ class SerialEnvironment:
         self.action_space = self.envs[0].action_space
         self._masks = Masks(self.action_space, self.envs[0].metadata, action_mask=action_mask)
         self.frame_stack = self.envs[0].frame_stack
+        self._logged = LoggedInfos(info_keys)
         self._sent: Tree | None = None
         self._room, self._put = rooms(self.observation_space, self.num_envs), putter(self.observation_space)
         self._actions_of = single_actions(self.action_space)
@@ -166,7 +169,7 @@ class SerialEnvironment:
             last = no
         else:
             last, discount = np.array(lasts), 1 - np.array(terminations, np.float32)
-        facts = StepInfo(raw, last, no)
+        facts = StepInfo(raw, last, no, self._logged.of_each(infos, lasts) if self._logged.keys else None)
         if any(infos) and not all(map(FACTS.isdisjoint, infos)):
             discount, facts = _facts(infos, discount, facts)
         legal = fresh_legal = self._masks.of_each(infos) if self._masks.wanted else None
@@ -214,9 +217,16 @@ class VectorEnvironment:
     of an observation.
     """
 
-    def __init__(self, make: Callable[[], VectorEnv[Any, Any, Any]], *, action_mask: bool = False):
-        """Build the vector environment by `make`; `action_mask` and errors as in `SerialEnvironment`."""
+    def __init__(
+        self,
+        make: Callable[[], VectorEnv[Any, Any, Any]],
+        *,
+        action_mask: bool = False,
+        info_keys: Sequence[str] = (),
+    ):
+        """Build the vector environment by `make`; the others and errors as in `SerialEnvironment`."""
         self._make = make
+        self._logged = LoggedInfos(info_keys)
         self._vector: Any = make()
         self._tap = tapped_vector(self._vector)
         self.can_resign = bool(self._vector.metadata.get("can_resign"))
@@ -291,7 +301,9 @@ class VectorEnvironment:
 
     def recv(self) -> TimeStep:
         """Wait for the step and return it as a time step, whatever the autoreset mode."""
-        observed, reward, terminated, truncated, infos = self._received()
+        observed, *facts, infos = self._received()
+        # Those of JAX, for one, are other arrays.
+        reward, terminated, truncated = (one if type(one) is np.ndarray else np.array(one) for one in facts)
         observation, valid, last = self._own(observed), ~self._resetting, terminated | truncated
         self._look_at(observed)
         reached, ended, ongoing = observation, infos, infos
@@ -319,6 +331,7 @@ class VectorEnvironment:
             legal_actions=legal,
             next_legal_actions=self._masks.of_vector(ended, last, legal),
             state=self.states,
+            logged=self._logged.of_vector(ended, ongoing, last),
         )
 
     def _raw_reward(self, reward: Array, infos: dict[str, Any], last: Array) -> Array:
@@ -400,6 +413,7 @@ def timestep(
     next_legal_actions: Array | None,
     valid: Array | None = None,
     state: States | None = None,
+    logged: Array | None = None,
 ) -> TimeStep:
     """Return the time step [N] after a step; without `valid`, all rows are."""
     n = len(reward)
@@ -413,7 +427,7 @@ def timestep(
         legal_actions=legal_actions,
         next_legal_actions=next_legal_actions,
         state=state,
-        info=StepInfo(np.array(raw_reward, np.float64), np.array(game_over, bool), np.zeros(n, bool)),
+        info=StepInfo(np.array(raw_reward, np.float64), np.array(game_over, bool), np.zeros(n, bool), logged),
     )
 
 
@@ -435,7 +449,7 @@ def _facts(infos: Sequence[dict[str, Any]], discount: Array, usual: StepInfo) ->
             own[i] = info.get("rlkit/discount", 1.0)
         raw[i] = info.get("rlkit/raw_reward", raw[i])
         over[i] = info.get("rlkit/game_over", over[i])
-    return own, StepInfo(raw, over, usual.truncated_by_checkpoint)
+    return own, usual._replace(raw_reward=raw, game_over=over)
 
 
 FLOAT64 = np.dtype(np.float64)

@@ -106,9 +106,8 @@ def test_nested_values_from_a_program_are_keys() -> None:
 def test_an_own_module_that_is_not_found_comes_with_the_way_to_find_it(capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(["train", "agent._target_=my_ppo.MyPPO"], capsys)
     assert said == (
-        "agent._target_ 'my_ppo.MyPPO' cannot be imported: No module named 'my_ppo'; is its package installed? For "
-        "my_ppo.py of a folder of your own, let Python look there: PYTHONPATH=folder rlkit … (PYTHONPATH=. for this "
-        "folder)"
+        "agent._target_ 'my_ppo.MyPPO' cannot be imported: No module named 'my_ppo'; is its package installed? "
+        "my_ppo.py is looked for in this folder as well; for another, let Python look there: PYTHONPATH=folder rlkit …"
     )
     assert "PYTHONPATH" not in refused(["train", "agent._target_=rlkit.agents.dqn.Nothing"], capsys)
 

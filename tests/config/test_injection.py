@@ -19,7 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 import rlkit
 from rlkit.cli.main import main
 from rlkit.config import injection, instantiate, signature
-from rlkit.config.run_config import AgentConfig, EnvironmentConfig
+from rlkit.config.run_config import AgentConfig, EnvironmentConfig, findable
 from rlkit.core.callback import Callback
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import FromRun, UsageError
@@ -288,8 +288,8 @@ class TestRefusals:
 
     def test_a_wrapper_without_options_is_its_name(self) -> None:
         cartpole = {"_target_": "rlkit.envs.gym.make", "id": "CartPole-v1", "kwargs": {}}
-        timed = config(env=cartpole, preprocess=["gymnasium.wrappers.TimeAwareObservation"])
-        assert build.make_environment(timed, num_envs=1).observation_space.shape == (4 + 1,)
+        typed = findable({"env": cartpole, "preprocess": ["gymnasium.wrappers.TimeAwareObservation"]})
+        assert build.make_environment(config(**typed), num_envs=1).observation_space.shape == (4 + 1,)
 
 
 def test_a_yaml_asks_for_what_has_a_default() -> None:

@@ -181,10 +181,10 @@ class Drawing(gymnasium.Env):
 @pytest.mark.parametrize(
     ("settings", "driver"),
     [
-        ({}, "dummy"),
+        ({}, "offscreen"),
         ({"DISPLAY": ":0"}, None),
         ({"WAYLAND_DISPLAY": "wayland-0"}, None),
-        ({"SDL_VIDEODRIVER": "offscreen"}, "offscreen"),
+        ({"SDL_VIDEODRIVER": "dummy"}, "dummy"),
     ],
 )
 def test_filming_asks_for_no_display_where_there_is_none(
@@ -215,7 +215,7 @@ def test_headless_lasts_no_longer_than_it_must(monkeypatch: pytest.MonkeyPatch):
 
     def fail():
         with headless():
-            assert os.environ["SDL_VIDEODRIVER"] == "dummy"
+            assert os.environ["SDL_VIDEODRIVER"] == "offscreen"
             raise ValueError("while drawing")
 
     with pytest.raises(ValueError, match="while drawing"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -12,7 +13,7 @@ from omegaconf import DictConfig
 
 from rlkit.config import instantiate
 from rlkit.config.compose import Choices, composed, run_verb
-from rlkit.config.run_config import AgentConfig, EnvironmentConfig
+from rlkit.config.run_config import AgentConfig, EnvironmentConfig, findable
 from rlkit.config.schemas import CheckConfig
 from rlkit.config.trust import packages
 from rlkit.config.typed import typed
@@ -21,6 +22,9 @@ from rlkit.core.types import Agent, Environment, UsageError
 from rlkit.runs import build
 from rlkit.testing import Result, check_agent, check_env, check_learner
 from rlkit.testing.training import torch_threads
+
+SLOW = 10.0
+"""Seconds from which the time that a rule took is shown."""
 
 SMALL_ENVIRONMENTS = (["env=cartpole"], ["env=frozen_lake"], ["env=gym", "env.id=Pendulum-v1"])
 """Where an agent is checked without env=: the first that it accepts."""
@@ -81,18 +85,37 @@ def _run_suite(title: str, suite: Callable[[], list[Result]]) -> list[Result]:
     return results
 
 
-def _print_result(result: Result) -> None:
-    verdict = "ok  " if result.passed else "FAIL"
-    print(f"  {verdict}  {result.rule}{f': {result.message}' if result.message else ''}", flush=True)
+class Printer:
+    """Prints results as they come, with the time of those that took long."""
+
+    def __init__(self) -> None:
+        """Begin to count."""
+        self._last = time.perf_counter()
+
+    def add(self, result: Result) -> None:
+        """Print a result."""
+        now = time.perf_counter()
+        took, self._last = now - self._last, now
+        time_taken = f" ({took:.0f} s)" if took >= SLOW else ""
+        verdict = "ok  " if result.passed else "FAIL"
+        print(
+            f"  {verdict}  {result.rule}{time_taken}{f': {result.message}' if result.message else ''}",
+            flush=True,
+        )
 
 
 def _settings(config: DictConfig) -> CheckConfig:
-    return typed(CheckConfig, instantiate.plain(config))
+    return typed(CheckConfig, findable(instantiate.plain(config)))
 
 
 def _environment(settings: CheckConfig) -> EnvironmentConfig:
     return EnvironmentConfig(
-        settings.env, settings.preprocess, settings.action_mask, data=settings.data, seed=settings.seed
+        settings.env,
+        settings.preprocess,
+        settings.action_mask,
+        data=settings.data,
+        seed=settings.seed,
+        max_episode_steps=settings.max_episode_steps,
     )
 
 
@@ -100,7 +123,14 @@ def _check_env(settings: CheckConfig) -> list[Result]:
     def make(render_mode: str | None = None) -> Any:
         return build.make_single(_environment(settings), num_envs=settings.num_envs, render_mode=render_mode)
 
-    return check_env(make, strict=False, on_result=_print_result, **_common(settings))
+    return check_env(
+        make,
+        strict=False,
+        on_result=Printer().add,
+        seconds=settings.seconds,
+        notify=lambda line: print(f"  {line}", flush=True),
+        **_common(settings),
+    )
 
 
 def _check_agent(settings: CheckConfig) -> list[Result]:
@@ -110,7 +140,7 @@ def _check_agent(settings: CheckConfig) -> list[Result]:
         num_envs=settings.num_envs,
         threads=settings.threads,
         strict=False,
-        on_result=_print_result,
+        on_result=Printer().add,
         **_common(settings),
     )
 
@@ -133,7 +163,7 @@ def _check_learner(settings: CheckConfig, task: str) -> list[Result]:
         return instantiate.build(settings.learner, context, "learner")
 
     with torch_threads(settings.threads):
-        return check_learner(make, seed=settings.seed, strict=False, on_result=_print_result)
+        return check_learner(make, seed=settings.seed, strict=False, on_result=Printer().add)
 
 
 def _common(settings: CheckConfig) -> dict[str, Any]:

@@ -57,14 +57,17 @@ def main(argv: Sequence[str]) -> int:
 
 
 def gymnasium_ids() -> list[str]:
-    """Return the registered ids, those of installed plugins included, the newest version of each."""
+    """Return the registered ids, the newest version of each, and with their module those of installed packages."""
     import gymnasium
+
+    from rlkit.config.gym_packages import ids_of_packages
 
     newest: dict[tuple[str | None, str], tuple[int, str]] = {}
     for id, spec in gymnasium.registry.items():
         key = (spec.namespace, spec.name)
         newest[key] = max(newest.get(key, (-1, "")), (spec.version or 0, id))
-    return sorted(id for _, id in newest.values())
+    others = [named for id, named in ids_of_packages().items() if id not in gymnasium.registry]
+    return [*sorted(id for _, id in newest.values()), *sorted(others)]
 
 
 def _groups(argv: Sequence[str]) -> list[str]:

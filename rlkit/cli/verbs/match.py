@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from rlkit.cli.verbs.words import gathered
 from rlkit.config import instantiate
 from rlkit.config.compose import Choices, run_verb
-from rlkit.config.run_config import EnvironmentConfig
+from rlkit.config.run_config import EnvironmentConfig, findable
 from rlkit.core.files import writing
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import UsageError
@@ -72,7 +72,7 @@ def shared_game(specs: Sequence[Spec], env: Any, threads: int, trust: Any = None
     """
     configs: list[EnvironmentConfig] = []
     if env is not None:
-        configs.append(EnvironmentConfig(instantiate.plain(env)))
+        configs.append(EnvironmentConfig(findable({"env": instantiate.plain(env)})["env"]))
     for spec in specs:
         if spec.is_run:
             run = Run(spec.name, trust)

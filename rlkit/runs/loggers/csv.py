@@ -193,7 +193,7 @@ class CsvLogger(Callback):
             episode.length,
             episode.truncated_by_checkpoint,
         )
-        self._tables["episodes"].append(dict(zip(EPISODES, row, strict=True)))
+        self._tables["episodes"].append({**dict(zip(EPISODES, row, strict=True)), **episode.info})
 
     def evaluation(self, evaluation: EvaluationResult) -> None:
         """Add a row for each episode to evaluations.csv."""
