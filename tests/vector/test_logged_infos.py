@@ -13,7 +13,7 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import rlkit
-from rlkit.core.statistics import EpisodeTracker
+from rlkit.core.statistics import EpisodeTracker, InfoTracker
 from rlkit.core.types import UsageError
 from rlkit.vector.logged_infos import LoggedInfos
 from rlkit.vector.subprocess import SubprocessEnvironment
@@ -76,6 +76,16 @@ def test_the_last_value_and_the_mean_of_an_episode(make: Callable[[], Any]) -> N
     tall = {"info/height/last": 3.0, "info/height/mean": 2.0, "info/success/last": 1.0, "info/success/mean": 1.0}
     low = {**tall, "info/height/last": 2.0, "info/height/mean": 1.5}
     assert all(episode.info == (tall if episode.env == 0 else low) for episode in episodes)
+
+
+def test_an_episode_knows_nothing_of_the_one_before() -> None:
+    tracker, valid = InfoTracker(2, ["height"]), np.array([True, False])
+    for height in (1.0, 3.0, np.nan):
+        tracker.add(np.array([[height], [9.0]]), valid)
+    assert tracker.finish(0) == {"info/height/last": 3.0, "info/height/mean": 2.0}
+    assert tracker.finish(1) == {}
+    tracker.add(np.array([[5.0], [9.0]]), valid)
+    assert tracker.finish(0) == {"info/height/last": 5.0, "info/height/mean": 5.0}
 
 
 def test_an_episode_in_progress_is_in_the_state() -> None:
