@@ -15,6 +15,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 import rlkit
 from rlkit.core.statistics import EpisodeTracker, InfoTracker
 from rlkit.core.types import UsageError
+from rlkit.runs import build
 from rlkit.vector.logged_infos import LoggedInfos
 from rlkit.vector.subprocess import SubprocessEnvironment
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
@@ -136,6 +137,7 @@ def test_what_is_no_number_is_refused(value: Any) -> None:
 
 def test_a_compiled_loop_has_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(build, "COMPILED_FROM", 10)
     words = ("agent=q_learning", "env=frozen_lake", "total_steps=50", "eval.every=0", "video=none", "logger=[csv]")
     with pytest.raises(UsageError, match=r"^inner_loop=numba has no infos, and log\.info= wants numbers of them"):
         rlkit.train(*words, "inner_loop=numba", log={"info": ["prob"]})
