@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from making import run_config
 
 import rlkit
 from rlkit.core.statistics import EpisodeTracker, InfoTracker
@@ -137,7 +138,9 @@ def test_what_is_no_number_is_refused(value: Any) -> None:
 
 def test_a_compiled_loop_has_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(build, "COMPILED_FROM", 10)
+    long = ("agent=q_learning", "env=frozen_lake", "total_steps=1000000")
+    assert build._pays(run_config(*long))
+    assert not build._pays(run_config(*long, "log.info=[prob]"))
     words = ("agent=q_learning", "env=frozen_lake", "total_steps=50", "eval.every=0", "video=none", "logger=[csv]")
     with pytest.raises(UsageError, match=r"^inner_loop=numba has no infos, and log\.info= wants numbers of them"):
         rlkit.train(*words, "inner_loop=numba", log={"info": ["prob"]})
