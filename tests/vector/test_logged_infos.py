@@ -138,7 +138,7 @@ def test_what_is_no_number_is_refused(value: Any) -> None:
 
 def test_a_compiled_loop_has_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    long = ("agent=q_learning", "env=frozen_lake", "total_steps=1000000")
+    long = ("agent=q_learning", "env=frozen_lake", "tuned=none", "total_steps=1000000")
     assert build._pays(run_config(*long))
     assert not build._pays(run_config(*long, "log.info=[prob]"))
     words = ("agent=q_learning", "env=frozen_lake", "total_steps=50", "eval.every=0", "video=none", "logger=[csv]")
