@@ -36,6 +36,7 @@ examples
   rlkit train                                      DQN on CartPole
   rlkit train agent=q_learning env=frozen_lake     a Q-table on a frozen lake
   rlkit train env=gym env.id=Acrobot-v1 seed=3     any Gymnasium environment
+  rlkit train env=my_env.py:MyEnv env.size=8       a class of your own, in a file
   rlkit train -m seed=0,1,2 agent.gamma=0.9,0.99   a sweep
   rlkit train resume=runs/dqn_cartpole_s0          go on after a crash, or for longer with total_steps=…
   rlkit eval run=runs/dqn_cartpole_s0 episodes=100

@@ -14,7 +14,7 @@ from gymnasium.wrappers import TimeLimit
 
 from rlkit.config.instantiate import Builder, Context, as_typed, build, prepare
 from rlkit.config.run_config import AgentConfig, EnvironmentConfig, TrainRunConfig
-from rlkit.config.schemas import InnerLoop, Vectorization
+from rlkit.config.schemas import InnerLoop, StartMethod, Vectorization
 from rlkit.core.resources import require_memory
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Environment, UsageError
@@ -79,11 +79,20 @@ def make_environment(
         env = wrap(built.pop() if built else make_env(_with_mode(context, modes[index])))
         return _with_frame_callback(env, frame_callbacks[index]) if index < len(frame_callbacks) else env
 
+    makes = [functools.partial(make, index) for index in range(num_envs)]
     if asynchronous:
         # The workers build their own: this one must not be shared with them.
         close_quietly(built.pop())
-        return _in_workers(config, num_envs, modes)
-    makes = [functools.partial(make, index) for index in range(num_envs)]
+        if config.start_method is not StartMethod.fork:
+            makes = [functools.partial(_from_scratch, config, num_envs, mode) for mode in modes]
+        from rlkit.vector.subprocess import SubprocessEnvironment
+
+        return SubprocessEnvironment(
+            makes,
+            action_mask=config.action_mask,
+            info_keys=config.info_keys,
+            start_method=config.start_method.value,
+        )
     return SerialEnvironment(makes, action_mask=config.action_mask, info_keys=config.info_keys)
 
 
@@ -100,19 +109,8 @@ def _with_frame_callback(env: gymnasium.Env[Any, Any], callback: FrameCallback) 
     return RenderWrapper(env, callback)
 
 
-def _in_workers(config: EnvironmentConfig, num_envs: int, modes: Sequence[str | None]) -> Environment:
-    from rlkit.vector.subprocess import SubprocessEnvironment
-
-    return SubprocessEnvironment(
-        [functools.partial(_in_worker, config, num_envs, mode) for mode in modes],
-        action_mask=config.action_mask,
-        info_keys=config.info_keys,
-        start_method=config.start_method.value,
-    )
-
-
-def _in_worker(config: EnvironmentConfig, num_envs: int, render_mode: str | None) -> gymnasium.Env[Any, Any]:
-    """Build one of N environments; all that a process which begins from scratch needs are the arguments."""
+def _from_scratch(config: EnvironmentConfig, num_envs: int, render_mode: str | None) -> gymnasium.Env[Any, Any]:
+    """Build one of N environments from the arguments alone, in a process that shares nothing with this one."""
     context = _environment_context(config, num_envs, filmed=render_mode is not None)
     return wrapping(config)(build(config.env, _with_mode(context, render_mode), "env"))
 

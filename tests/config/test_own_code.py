@@ -17,7 +17,8 @@ import yaml
 
 import rlkit
 from rlkit.cli.main import main
-from rlkit.config import own_code
+from rlkit.config import agreed, own_code
+from rlkit.config.injection import Named
 from rlkit.core.types import UsageError
 
 SHORT = ("agent=random", "total_steps=20", "eval.every=0", "video=none", "logger=[csv]")
@@ -281,6 +282,11 @@ class TestTrust:
         forget()
         assert refused("eval", "run=runs/mine", capsys=capsys).endswith(said)
         assert "payment" not in sys.modules
+
+    def test_what_no_file_may_name_is_never_agreed_to(self) -> None:
+        for name in ("os.system", "rlkit.config.own_code.load"):
+            agreed.agree([Named("env._target_", name)])
+            assert not agreed.is_agreed(Named("env._target_", name))
 
     def test_a_trusted_file_passes_on_nothing_that_it_only_imports(
         self, here: Path, capsys: pytest.CaptureFixture[str]

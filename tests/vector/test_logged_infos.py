@@ -11,10 +11,12 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from making import run_config
 
 import rlkit
-from rlkit.core.statistics import EpisodeTracker
+from rlkit.core.statistics import EpisodeTracker, InfoTracker
 from rlkit.core.types import UsageError
+from rlkit.runs import build
 from rlkit.vector.logged_infos import LoggedInfos
 from rlkit.vector.subprocess import SubprocessEnvironment
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
@@ -78,6 +80,16 @@ def test_the_last_value_and_the_mean_of_an_episode(make: Callable[[], Any]) -> N
     assert all(episode.info == (tall if episode.env == 0 else low) for episode in episodes)
 
 
+def test_an_episode_knows_nothing_of_the_one_before() -> None:
+    tracker, valid = InfoTracker(2, ["height"]), np.array([True, False])
+    for height in (1.0, 3.0, np.nan):
+        tracker.add(np.array([[height], [9.0]]), valid)
+    assert tracker.finish(0) == {"info/height/last": 3.0, "info/height/mean": 2.0}
+    assert tracker.finish(1) == {}
+    tracker.add(np.array([[5.0], [9.0]]), valid)
+    assert tracker.finish(0) == {"info/height/last": 5.0, "info/height/mean": 5.0}
+
+
 def test_an_episode_in_progress_is_in_the_state() -> None:
     def rows(tracker: EpisodeTracker, count: int) -> list[Any]:
         env = SerialEnvironment(MAKES[:1], info_keys=KEYS)
@@ -126,6 +138,9 @@ def test_what_is_no_number_is_refused(value: Any) -> None:
 
 def test_a_compiled_loop_has_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    long = ("agent=q_learning", "env=frozen_lake", "tuned=none", "total_steps=1000000")
+    assert build._pays(run_config(*long))
+    assert not build._pays(run_config(*long, "log.info=[prob]"))
     words = ("agent=q_learning", "env=frozen_lake", "total_steps=50", "eval.every=0", "video=none", "logger=[csv]")
     with pytest.raises(UsageError, match=r"^inner_loop=numba has no infos, and log\.info= wants numbers of them"):
         rlkit.train(*words, "inner_loop=numba", log={"info": ["prob"]})
