@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium import spaces
 
 from rlkit.core import tree
-from rlkit.core.types import Array, EnvironmentFaultError, Tree, UsageError
+from rlkit.core.types import Array, Tree, UsageError
 
 ARRAY_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
@@ -32,13 +31,16 @@ def space_tree(space: Any) -> Tree:
 
 def is_tree_of_arrays(space: Any) -> bool:
     """Return whether a space is of arrays, or a `Dict` (its keys strings) or a `Tuple` of such, none of them empty."""
-    if isinstance(space, spaces.Dict):
-        return all(isinstance(key, str) for key in space) and _all_of_arrays(list(space.values()))
-    return _all_of_arrays(list(space)) if isinstance(space, spaces.Tuple) else isinstance(space, ARRAY_SPACES)
+    return are_composed_well(space) and all(isinstance(part, ARRAY_SPACES) for part in tree.leaves(space_tree(space)))
 
 
-def _all_of_arrays(parts: list[Any]) -> bool:
-    return bool(parts) and all(map(is_tree_of_arrays, parts))
+def are_composed_well(space: Any) -> bool:
+    """Return whether the keys of each `Dict` in a space are strings, and no `Dict` or `Tuple` is empty."""
+    if not isinstance(space, COMPOSED_SPACES):
+        return True
+    parts = list(space.values()) if isinstance(space, spaces.Dict) else list(space)
+    named = not isinstance(space, spaces.Dict) or all(isinstance(key, str) for key in space)
+    return named and bool(parts) and all(map(are_composed_well, parts))
 
 
 def empty(space: Any, n: int) -> Tree:
@@ -55,199 +57,6 @@ def require_array(space: Any, *, agent: str) -> Any:
     if isinstance(space, COMPOSED_SPACES):
         raise UsageError(f"{agent} needs observations that are one array, not {space}; {FLATTEN}")
     return space
-
-
-class ZeroBasedParts(gymnasium.ObservationWrapper[Any, Any, Any]):
-    """Count each part of a `MultiDiscrete(nvec, start=start)` observation from zero."""
-
-    state_fields: tuple[str, ...] = ()
-
-    def __init__(self, env: gymnasium.Env[Any, Any]):
-        super().__init__(env)
-        self._start, sizes = self._parts(env.observation_space)
-        self.observation_space = spaces.MultiDiscrete(sizes)
-
-    def _parts(self, space: Any) -> tuple[Array, Array]:
-        """Return the least values and the sizes of the parts."""
-        return space.start, space.nvec
-
-    def observation(self, observation: Any) -> Array:
-        """Return the parts as one array [...] int64."""
-        return np.asarray(np.subtract(observation, self._start, dtype=np.int64))
-
-
-class DiscreteTuple(ZeroBasedParts):
-    """Show a `Tuple` of `Discrete` observations (Blackjack's) as one `MultiDiscrete` array from zero."""
-
-    state_fields: tuple[str, ...] = ()
-
-    def _parts(self, space: Any) -> tuple[Array, Array]:
-        return np.array([part.start for part in space]), np.array([part.n for part in space])
-
-
-class ZeroBasedObservations(gymnasium.ObservationWrapper[Any, Any, Any]):
-    """Count a `Discrete(n, start)` observation from zero."""
-
-    state_fields: tuple[str, ...] = ()
-
-    def __init__(self, env: gymnasium.Env[Any, Any]):
-        super().__init__(env)
-        space: Any = env.observation_space
-        self._start = int(space.start)
-        self.observation_space = spaces.Discrete(int(space.n))
-
-    def observation(self, observation: Any) -> int:
-        """Return the observation less the start of its space."""
-        return int(observation) - self._start
-
-
-class ZeroBasedActions(gymnasium.ActionWrapper[Any, Any, Any]):
-    """Count a `Discrete(n, start)` action from zero."""
-
-    state_fields: tuple[str, ...] = ()
-    keeps_frames = True
-
-    def __init__(self, env: gymnasium.Env[Any, Any]):
-        super().__init__(env)
-        space: Any = env.action_space
-        self._start = int(space.start)
-        self.action_space = spaces.Discrete(int(space.n))
-
-    def action(self, action: Any) -> int:
-        """Return the environment's own action for a zero-based one."""
-        return int(action) + self._start
-
-
-class ZeroBasedChoices(gymnasium.ActionWrapper[Any, Any, Any]):
-    """Count each choice of a `MultiDiscrete(nvec, start=start)` action from zero."""
-
-    state_fields: tuple[str, ...] = ()
-    keeps_frames = True
-
-    def __init__(self, env: gymnasium.Env[Any, Any]):
-        super().__init__(env)
-        space: Any = env.action_space
-        self._start = space.start
-        self._dtype = space.dtype
-        self.action_space = spaces.MultiDiscrete(space.nvec)
-
-    def action(self, action: Any) -> Array:
-        """Return the environment's own action [...], of its space's dtype, for a zero-based one."""
-        return np.asarray(np.add(action, self._start, dtype=np.int64), self._dtype)
-
-
-class ZeroBasedTree(gymnasium.ObservationWrapper[Any, Any, Any]):
-    """Count all discrete values in a `Dict` or `Tuple` observation from zero."""
-
-    state_fields: tuple[str, ...] = ()
-
-    def __init__(self, env: gymnasium.Env[Any, Any]):
-        super().__init__(env)
-        self._parts = space_tree(env.observation_space)
-        self.observation_space = zero_based(env.observation_space)
-
-    def observation(self, observation: Any) -> Tree:
-        """Return the observation less the starts of its parts."""
-        return tree.map_many(lambda part, value: _shifted(value, -start_of(part), np.int64), self._parts, observation)
-
-
-class ZeroBasedActionTree(gymnasium.ActionWrapper[Any, Any, Any]):
-    """Count all discrete values in a `Dict` or `Tuple` action from zero."""
-
-    state_fields: tuple[str, ...] = ()
-    keeps_frames = True
-
-    def __init__(self, env: gymnasium.Env[Any, Any]):
-        super().__init__(env)
-        self._parts = space_tree(env.action_space)
-        self.action_space = zero_based(env.action_space)
-
-    def action(self, action: Tree) -> Tree:
-        """Return the environment's own action for a zero-based one."""
-        return tree.map_many(lambda part, value: _shifted(value, start_of(part), part.dtype), self._parts, action)
-
-
-def start_of(space: Any) -> Any:
-    """Return the first value of a discrete space, a number or an array; 0 for other spaces."""
-    return getattr(space, "start", 0)
-
-
-def counts_from_zero(space: Any) -> bool:
-    """Return whether all discrete values of a space, throughout a `Dict` or `Tuple`, count from zero."""
-    return not any(np.any(start_of(part)) for part in tree.leaves(space_tree(space)))
-
-
-def _shifted(value: Any, start: Any, dtype: Any) -> Any:
-    return np.add(value, start, dtype=np.int64).astype(dtype) if np.any(start) else value
-
-
-def zero_based(space: Any) -> Any:
-    """Return a space whose discrete values, throughout a `Dict` or `Tuple`, count from zero."""
-    if isinstance(space, spaces.Dict):
-        return spaces.Dict([(key, zero_based(part)) for key, part in space.spaces.items()])
-    if isinstance(space, spaces.Tuple):
-        return spaces.Tuple([zero_based(part) for part in space])
-    if not np.any(start_of(space)):
-        return space
-    return spaces.Discrete(int(space.n)) if isinstance(space, spaces.Discrete) else spaces.MultiDiscrete(space.nvec)
-
-
-def as_arrays(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
-    """Wrap `env` where needed, so that observations and actions are trees of arrays and discrete values start at zero.
-
-    A `Tuple` of only `Discrete` observations becomes one array, and so do observations that are not arrays but can be
-    flattened, such as those of a `Text` space.
-
-    Raises:
-        UsageError: the action space or the observation space is not a tree of arrays.
-        EnvironmentFaultError: one of them is no space.
-    """
-    for name in ("observation_space", "action_space"):
-        require_space(name, getattr(env, name, None))
-    if not is_tree_of_arrays(env.action_space):
-        raise _refusal("actions", env.action_space, "TransformAction")
-    return _array_observations(_array_actions(env))
-
-
-def require_space(name: str, space: Any) -> None:
-    """Check that `space`, the `name` of an environment, is a space.
-
-    Raises:
-        EnvironmentFaultError: it is not.
-    """
-    if not isinstance(space, spaces.Space):
-        raise EnvironmentFaultError(f"{name} is {space!r}; it must be a space of gymnasium.spaces")
-
-
-def _refusal(what: str, space: Any, wrapper: str) -> UsageError:
-    return UsageError(
-        f"{what} must be Box, Discrete, MultiDiscrete or MultiBinary, or Dict (keys: strings) and Tuple of them, not "
-        f"{space}; wrap the environment with gymnasium.wrappers.{wrapper}"
-    )
-
-
-def _array_actions(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
-    space = env.action_space
-    if counts_from_zero(space):
-        return env
-    if isinstance(space, COMPOSED_SPACES):
-        return ZeroBasedActionTree(env)
-    return ZeroBasedActions(env) if isinstance(space, spaces.Discrete) else ZeroBasedChoices(env)
-
-
-def _array_observations(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
-    space = env.observation_space
-    if not is_tree_of_arrays(space):
-        if space.is_np_flattenable and spaces.flatdim(space):
-            return gymnasium.wrappers.FlattenObservation(env)
-        raise _refusal("observations", space, "TransformObservation")
-    if isinstance(space, spaces.Tuple) and all(isinstance(part, spaces.Discrete) for part in space):
-        return DiscreteTuple(env)
-    if counts_from_zero(space):
-        return env
-    if isinstance(space, COMPOSED_SPACES):
-        return ZeroBasedTree(env)
-    return ZeroBasedObservations(env) if isinstance(space, spaces.Discrete) else ZeroBasedParts(env)
 
 
 def num_states(space: Any, *, agent: str) -> int:

@@ -11,7 +11,7 @@ import gymnasium
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
-from rlkit.core.spaces import as_arrays, require_space
+from rlkit.core.array_spaces import as_arrays, require_space
 from rlkit.rendering.frames import check_frame
 from rlkit.rendering.render_wrapper import headless
 from rlkit.testing import vectors

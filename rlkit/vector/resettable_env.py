@@ -9,7 +9,8 @@ import gymnasium
 import numpy as np
 
 from rlkit.core import tree
-from rlkit.core.spaces import as_arrays, empty
+from rlkit.core.array_spaces import as_arrays
+from rlkit.core.spaces import empty
 from rlkit.core.types import EnvironmentFaultError, State
 from rlkit.vector import snapshot
 from rlkit.vector.first_steps import FirstSteps, leave_after_first_steps, watch_form

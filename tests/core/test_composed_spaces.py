@@ -20,12 +20,12 @@ from rlkit.agents.random import Random
 from rlkit.algorithms.policy_gradient.rollout import EpisodeStore, Rollout
 from rlkit.cli.main import main
 from rlkit.core import tree
+from rlkit.core.array_spaces import as_arrays
 from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import evaluate
 from rlkit.core.loop import Interaction, interact
 from rlkit.core.schedules import Constant
 from rlkit.core.seeding import Seeds
-from rlkit.core.spaces import as_arrays
 from rlkit.core.types import Environment, Transition, UsageError
 from rlkit.play.demonstrate import Noise, record_episodes
 from rlkit.replay import PrioritizedReplay, UniformReplay

@@ -1,0 +1,76 @@
+"""The parts of `Dict` and `Tuple` spaces by name: keys and places from the outside in, as ``camera/left`` or ``0``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gymnasium import spaces
+
+from rlkit.core.types import UsageError
+
+SEPARATOR = "/"
+
+
+def parts_of(space: Any) -> dict[str, Any]:
+    """Return the spaces of the leaves by name, in the order of `rlkit.core.tree.leaves`."""
+    return {SEPARATOR.join(path): leaf for path, leaf in _leaves(space, ())}
+
+
+def _leaves(space: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        for key, part in _children(space):
+            yield from _leaves(part, (*path, str(key)))
+    else:
+        yield path, space
+
+
+def _children(space: Any) -> Iterator[tuple[str | int, Any]]:
+    yield from space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space)
+
+
+def path_to(space: Any, name: str) -> tuple[str | int, ...]:
+    """Return the keys and places that lead to the part `name`, which need be no leaf.
+
+    Raises:
+        UsageError: there is none; the message has the names that there are.
+    """
+    found = _search(space, name)
+    if found is None:
+        known = ", ".join(parts_of(space)) if isinstance(space, spaces.Dict | spaces.Tuple) else "none"
+        raise UsageError(f"observations of {space} have no part {name!r}; name one of its parts: {known}")
+    return found
+
+
+def _search(space: Any, name: str) -> tuple[str | int, ...] | None:
+    if not isinstance(space, spaces.Dict | spaces.Tuple):
+        return None
+    for key, part in _children(space):
+        if str(key) == name:
+            return (key,)
+        if name.startswith(f"{key}{SEPARATOR}"):
+            rest = _search(part, name[len(f"{key}{SEPARATOR}") :])
+            if rest is not None:
+                return (key, *rest)
+    return None
+
+
+def at(value: Any, path: tuple[str | int, ...]) -> Any:
+    """Return the part of a space, or of an observation, at the end of `path`."""
+    for key in path:
+        value = value[key]
+    return value
+
+
+def replaced(value: Any, path: tuple[str | int, ...], part: Any) -> Any:
+    """Return a copy of a space, or of an observation, with `part` at the end of `path`; the rest is shared."""
+    if not path:
+        return part
+    key, rest = path[0], path[1:]
+    if isinstance(value, spaces.Dict):
+        children = {**value.spaces, key: replaced(value.spaces[key], rest, part)}
+        return spaces.Dict(list(children.items()))
+    if isinstance(value, dict):
+        return {**value, key: replaced(value[key], rest, part)}
+    children = [replaced(one, rest, part) if i == key else one for i, one in enumerate(value)]
+    return spaces.Tuple(children) if isinstance(value, spaces.Tuple) else tuple(children)
