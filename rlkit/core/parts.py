@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from gymnasium import spaces
@@ -12,17 +12,20 @@ from rlkit.core.types import UsageError
 SEPARATOR = "/"
 
 
-def parts_of(space: Any) -> dict[str, Any]:
-    """Return the spaces of the leaves by name, in the order of `rlkit.core.tree.leaves`."""
-    return {SEPARATOR.join(path): leaf for path, leaf in _leaves(space, ())}
+def parts_of(space: Any, whole: Collection[str] = ()) -> dict[str, Any]:
+    """Return the spaces of the leaves by name, in the order of `rlkit.core.tree.leaves`.
+
+    Parts named in `whole` are returned as they are, a `Dict` or `Tuple` included.
+    """
+    return dict(_leaves(space, "", whole))
 
 
-def _leaves(space: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    if isinstance(space, spaces.Dict | spaces.Tuple):
+def _leaves(space: Any, name: str, whole: Collection[str]) -> Iterator[tuple[str, Any]]:
+    if isinstance(space, spaces.Dict | spaces.Tuple) and (not name or name not in whole):
         for key, part in _children(space):
-            yield from _leaves(part, (*path, str(key)))
+            yield from _leaves(part, f"{name}{SEPARATOR}{key}" if name else str(key), whole)
     else:
-        yield path, space
+        yield name, space
 
 
 def _children(space: Any) -> Iterator[tuple[str | int, Any]]:
@@ -53,6 +56,17 @@ def _search(space: Any, name: str) -> tuple[str | int, ...] | None:
             if rest is not None:
                 return (key, *rest)
     return None
+
+
+def part_at(space: Any, words: Sequence[str]) -> Any:
+    """Return the part of a space whose name begins the dotted path `words`; what follows is inside of a node for it.
+
+    Raises:
+        UsageError: there is none.
+    """
+    names = [".".join(words[:count]) for count in range(len(words), 0, -1)]
+    found = next((name for name in names if _search(space, name) is not None), words[0])
+    return at(space, path_to(space, found))
 
 
 def at(value: Any, path: tuple[str | int, ...]) -> Any:

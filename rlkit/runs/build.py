@@ -15,8 +15,10 @@ from gymnasium.vector import VectorEnv
 from rlkit.config.instantiate import Builder, Context, as_typed, build, prepare
 from rlkit.config.run_config import AgentConfig, EnvironmentConfig, TrainRunConfig
 from rlkit.config.schemas import InnerLoop, Vectorization
+from rlkit.core.parts import part_at
 from rlkit.core.resources import require_memory
 from rlkit.core.seeding import Seeds
+from rlkit.core.spaces import COMPOSED_SPACES
 from rlkit.core.types import Agent, Environment, UsageError
 from rlkit.vector.manners import close_quietly, in_one_line, unchanged
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
@@ -201,19 +203,19 @@ def make_agent(
 ) -> Agent:
     """Build the agent of a run for the spaces of `env`.
 
-    Constructors can ask (`rlkit.config.injection` says how) for `observation_space`, `action_space`, `frame_stack`,
-    `can_resign` (of `rlkit.core.types.Environment`), `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of
-    its own, named after the node), `generator` (a `torch.Generator`, likewise), `random_state` (a number likewise, for
-    estimators), `scratch` (a folder for what need not last), `notify` (shows a line to the user), `on_epoch` (called
-    after the epochs of an estimator that an agent fits), `threads`, `task` (of an estimator that predicts actions:
-    classification or regression), `image_shape` (of observations that are images, else None), `model` (for planners:
-    returns the `rlkit.planning.mdp.FiniteMDP` that the environment is; see `rlkit.planning.mdp.model_of`),
-    `search_model` (returns the `rlkit.planning.search.Model` of it; see `rlkit.planning.search.model_of`), `fresh` (the
-    agent begins; else a checkpoint is about to fill it), `learns` (else it is only to act) and `trust` (packages that
-    the files of other runs may name; see `rlkit.config.trust`).
+    Constructors can ask (`rlkit.config.injection` says how) for `observation_space` (of its part, for a node in
+    ``network.encoders``), `action_space`, `frame_stack`, `can_resign` (of `rlkit.core.types.Environment`), `num_envs`,
+    `device`, `total_steps`, `rng` (a NumPy generator of its own, named after the node), `generator` (a
+    `torch.Generator`, likewise), `random_state` (a number likewise, for estimators), `scratch` (a folder for what need
+    not last), `notify` (shows a line to the user), `on_epoch` (called after the epochs of an estimator that an agent
+    fits), `threads`, `task` (of an estimator that predicts actions: classification or regression), `image_shape` (of
+    observations that are images, else None), `model` (for planners: returns the `rlkit.planning.mdp.FiniteMDP` that the
+    environment is; see `rlkit.planning.mdp.model_of`), `search_model` (returns the `rlkit.planning.search.Model` of it;
+    see `rlkit.planning.search.model_of`), `fresh` (the agent begins; else a checkpoint is about to fill it), `learns`
+    (else it is only to act) and `trust` (packages that the files of other runs may name; see `rlkit.config.trust`).
     """
     context: Context = {
-        "observation_space": lambda path: env.observation_space,
+        "observation_space": functools.partial(_observed, env.observation_space),
         "action_space": lambda path: env.action_space,
         "frame_stack": lambda path: env.frame_stack,
         "can_resign": lambda path: env.can_resign,
@@ -238,6 +240,12 @@ def make_agent(
     with _torch_seeded(config, seeds), as_typed(config.agent, config.shared, "agent"):
         agent: Agent = build(config.agent, context, "agent")
     return agent
+
+
+def _observed(space: Any, path: str) -> Any:
+    """Return what the node at `path` observes: of the observations' `space`, the part whose encoder it is, or all."""
+    _, among, name = path.partition(".encoders.")
+    return part_at(space, name.split(".")) if among and isinstance(space, COMPOSED_SPACES) else space
 
 
 def _task(action_space: Any) -> str:
