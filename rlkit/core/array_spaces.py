@@ -36,6 +36,7 @@ class ArrayParts(gymnasium.ObservationWrapper[Any, Any, Any]):
     """Show the parts of an observation that are no arrays as arrays: texts as `Tokens`, others flattened."""
 
     state_fields: tuple[str, ...] = ()
+    keeps_frames = True  # Of arrays, the only ones that are stacked.
 
     def __init__(self, env: gymnasium.Env[Any, Any]):
         """Wrap `env`.

@@ -11,6 +11,9 @@ from rlkit.core.types import UsageError
 
 SEPARATOR = "/"
 
+OR_PART = "or give it _part_: name where it is for one part of a Dict or Tuple"
+"""A remedy where observations are not what a wrapper takes."""
+
 
 def parts_of(space: Any, whole: Collection[str] = ()) -> dict[str, Any]:
     """Return the spaces of the leaves by name, in the order of `rlkit.core.tree.leaves`.
@@ -80,11 +83,11 @@ def replaced(value: Any, path: tuple[str | int, ...], part: Any) -> Any:
     """Return a copy of a space, or of an observation, with `part` at the end of `path`; the rest is shared."""
     if not path:
         return part
-    key, rest = path[0], path[1:]
+    key: Any = path[0]
+    new = replaced(value[key], path[1:], part)
     if isinstance(value, spaces.Dict):
-        children = {**value.spaces, key: replaced(value.spaces[key], rest, part)}
-        return spaces.Dict(list(children.items()))
+        return spaces.Dict([(name, new if name == key else one) for name, one in value.spaces.items()])
     if isinstance(value, dict):
-        return {**value, key: replaced(value[key], rest, part)}
-    children = [replaced(one, rest, part) if i == key else one for i, one in enumerate(value)]
-    return spaces.Tuple(children) if isinstance(value, spaces.Tuple) else tuple(children)
+        return {**value, key: new}
+    parts = [new if i == key else one for i, one in enumerate(value)]
+    return spaces.Tuple(parts) if isinstance(value, spaces.Tuple) else tuple(parts)

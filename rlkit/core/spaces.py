@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.core import tree
+from rlkit.core.texts import Tokens
 from rlkit.core.types import Array, Tree, UsageError
 
 ARRAY_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
@@ -17,6 +18,9 @@ COMPOSED_SPACES = (spaces.Dict, spaces.Tuple)
 
 ANY_ACTIONS = "for other action spaces: agent=ppo, a2c, reinforce or es"
 """The remedy where an agent needs discrete actions."""
+
+DEEP = "agents with networks, as agent=dqn, ppo and a2c, take them as they are"
+"""The remedy where observations are a tree and must be discrete."""
 
 FLATTEN = "flatten them: preprocess=[gymnasium.wrappers.FlattenObservation]"
 """The remedy where observations are a tree and must be one array."""
@@ -48,14 +52,14 @@ def empty(space: Any, n: int) -> Tree:
     return tree.map(lambda part: np.empty((n, *(part.shape or ())), part.dtype), space_tree(space))
 
 
-def require_array(space: Any, *, agent: str) -> Any:
+def require_array(space: Any, *, agent: str, remedy: str = DEEP) -> Any:
     """Return the observation space `space` if its observations are one array.
 
     Raises:
-        UsageError: the observations are a tree; the message names `agent`.
+        UsageError: the observations are a tree; the message names `agent` and the `remedy`.
     """
     if isinstance(space, COMPOSED_SPACES):
-        raise UsageError(f"{agent} needs observations that are one array, not {space}; {FLATTEN}")
+        raise UsageError(f"{agent} needs observations that are one array, not {space}; {remedy}, or {FLATTEN}")
     return space
 
 
@@ -67,11 +71,11 @@ def num_states(space: Any, *, agent: str) -> int:
     """
     if isinstance(space, spaces.Discrete):
         return int(space.n)
-    if isinstance(space, spaces.MultiDiscrete):
+    if isinstance(space, spaces.MultiDiscrete) and not isinstance(space, Tokens):
         return math.prod(space.nvec.ravel().tolist())
     if isinstance(space, spaces.MultiBinary):
         return int(2 ** math.prod(space.shape))
-    remedy = f"for agent=dqn, {FLATTEN}" if isinstance(space, COMPOSED_SPACES) else "agent=dqn takes Box observations"
+    remedy = DEEP if isinstance(space, COMPOSED_SPACES) else "agent=dqn takes Box observations"
     raise UsageError(f"{agent} needs discrete observations, not {space}; {remedy}")
 
 
@@ -116,17 +120,29 @@ def state_index(observation: Array, space: Any) -> Array:
     return np.asarray(np.ravel_multi_index(tuple(flat.astype(np.int64)), tuple(sizes)))
 
 
-def as_rows(observation: Array, space: Any, dtype: Any = None) -> Array:
+def as_rows(observation: Tree, space: Any, dtype: Any = None) -> Array:
     """Return observations [N, ...] as rows of numbers [N, F] for estimators: discrete ones one-hot, the rest flattened.
 
-    Without a `dtype`, one-hot rows are float32, and others keep their dtype.
+    Texts are counts of their tokens, and the parts of a `Dict` or `Tuple` stand beside each other. Without a `dtype`,
+    one-hot rows, counts and joined ones are float32, and others keep their dtype.
     """
+    if isinstance(space, COMPOSED_SPACES):
+        pairs = zip(tree.leaves(observation), tree.leaves(space_tree(space)), strict=True)
+        return np.concatenate([as_rows(leaf, part, dtype or np.float32) for leaf, part in pairs], axis=1)
+    if isinstance(space, Tokens):
+        counts = [np.bincount(row, minlength=space.vocabulary)[1:] for row in observation]
+        return np.array(counts, dtype or np.float32)
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
         sizes = [int(space.n)] if isinstance(space, spaces.Discrete) else [int(n) for n in space.nvec.ravel()]
         columns = observation.reshape(len(observation), -1).T
         parts = [np.eye(n, dtype=dtype or np.float32)[column] for n, column in zip(sizes, columns, strict=True)]
         return np.concatenate(parts, axis=1)
     return np.asarray(observation, dtype).reshape(len(observation), -1)
+
+
+def row_width(space: Any) -> int:
+    """Return F, the number of columns of `as_rows`."""
+    return as_rows(tree.map(np.zeros_like, empty(space, 1)), space).shape[1]
 
 
 def box_actions(space: spaces.Box, numbers: Array) -> Array:

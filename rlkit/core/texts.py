@@ -30,7 +30,8 @@ class Tokens(spaces.MultiDiscrete):
     """
 
     def __init__(self, length: int, vocabulary: int):
-        super().__init__(np.full(length, vocabulary, np.int16), dtype=np.int16)
+        dtype: Any = np.int16
+        super().__init__(np.full(length, vocabulary, dtype), dtype=dtype)
         self.length = length
         self.vocabulary = vocabulary
 

@@ -96,6 +96,7 @@ class ZeroBasedTree(gymnasium.ObservationWrapper[Any, Any, Any]):
     """Count all discrete values in a `Dict` or `Tuple` observation from zero."""
 
     state_fields: tuple[str, ...] = ()
+    keeps_frames = True  # All frames of a stack are shifted alike.
 
     def __init__(self, env: gymnasium.Env[Any, Any]):
         super().__init__(env)

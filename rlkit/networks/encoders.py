@@ -41,8 +41,8 @@ class JoinParts(nn.Module):
 
     def forward(self, parts: list[Tensor]) -> Tensor:
         """Return [B, sum of all features] for the parts [B, ...] that `ReadParts` returned."""
-        pairs = zip(self.encoders, parts, strict=True)
-        return torch.cat([encoder.top(encoder.body(part)) for encoder, part in pairs], 1)
+        encoders: Any = self.encoders
+        return torch.cat([one.top(one.body(part)) for one, part in zip(encoders, parts, strict=True)], 1)
 
 
 class Joined(Torso):
@@ -131,7 +131,7 @@ class TokenFeatures(nn.Module):
         if self.cell is None:
             mean: Tensor = embedded.sum(1) / there.sum(1, keepdim=True).clamp(min=1)
             return mean
-        state = embedded.new_zeros(len(tokens), self.cell.hidden_size)
+        state: Tensor = embedded.new_zeros(len(tokens), self.cell.hidden_size)
         for t in range(tokens.shape[1]):
             state = torch.where(there[:, t : t + 1], self.cell(embedded[:, t], state), state)
         return state

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rlkit.core import tree
 from rlkit.core.ranges import PositiveInt, ShareBelowOne
 from rlkit.core.spaces import COMPOSED_SPACES, require_array, space_tree
+from rlkit.core.texts import Tokens
 from rlkit.core.types import FromRun, UsageError, require_least
 from rlkit.networks.observations import highest_byte
 from rlkit.networks.tensors import as_floats
@@ -133,6 +134,9 @@ def as_torso(module: nn.Module, observation_space: spaces.Space[Any]) -> Torso:
     return Torso(reader, module, lambda linear: nn.Identity(), features)
 
 
+AUTO = "network=auto reads them as they are"
+
+
 class Flat(nn.Module):
     """Observations as rows of floats: discrete ones are one-hot, others are flattened, bytes are scaled to [0, 1].
 
@@ -143,7 +147,9 @@ class Flat(nn.Module):
 
     def __init__(self, observation_space: spaces.Space[Any]):
         super().__init__()
-        require_array(observation_space, agent="network=mlp")
+        require_array(observation_space, agent="network=mlp", remedy=AUTO)
+        if isinstance(observation_space, Tokens):
+            raise UsageError(f"network=mlp needs numbers, not the texts of {observation_space}; {AUTO}")
         if isinstance(observation_space, spaces.Discrete):
             self._sizes: list[int] | None = [int(observation_space.n)]
         elif isinstance(observation_space, spaces.MultiDiscrete):

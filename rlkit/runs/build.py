@@ -147,10 +147,12 @@ def _with_mode(context: Context, render_mode: str | None) -> Context:
 def _wrappers(nodes: Sequence[Any]) -> Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]:
     """Return what wraps an environment; a wrapper takes what it wraps first, as Gymnasium's do.
 
+    A node's ``_part_`` names the part of a `Dict` or `Tuple` observation that it wraps.
+
     Raises:
         UsageError: a node names no wrapper, or one that does not take its options.
     """
-    makes: list[Builder] = []
+    makes: list[tuple[Builder, Any]] = []
     for i, node in enumerate(nodes):
         named = {"_target_": node} if isinstance(node, str) and DOTTED.fullmatch(node) else node
         if not isinstance(named, Mapping) or "_target_" not in named:
@@ -158,14 +160,20 @@ def _wrappers(nodes: Sequence[Any]) -> Callable[[gymnasium.Env[Any, Any]], gymna
                 f"preprocess.{i} is {node!r}; it must name a wrapper: preprocess=[my_module.MyWrapper], with options "
                 "'preprocess=[{_target_: my_module.MyWrapper, option: 1}]', in quotes, as shells take braces apart"
             )
-        makes.append(prepare(named, {}, f"preprocess.{i}", leading=1))
+        makes.append((prepare(named, {}, f"preprocess.{i}", leading=1), named.get("_part_")))
 
     def wrap(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
-        for make in makes:
-            env = make({}, env)
+        for make, part in makes:
+            env = make({}, env) if part is None else _wrapped_part(env, str(part), make)
         return env
 
     return wrap
+
+
+def _wrapped_part(env: gymnasium.Env[Any, Any], part: str, make: Builder) -> gymnasium.Env[Any, Any]:
+    from rlkit.preprocess import Part
+
+    return Part(env, part, functools.partial(make, {}))
 
 
 def _native(

@@ -86,7 +86,7 @@ class SubprocessEnvironment(VectorEnvironment):
             action_mask=action_mask,
         )
         with _worker_deaths():
-            self.frame_stack = int(self._vector.get_attr("frame_stack")[0])
+            self.frame_stack = self._vector.get_attr("frame_stack")[0]
 
     def reset(self, seeds: list[int]) -> TimeStep:
         """Start a new episode in every environment."""
