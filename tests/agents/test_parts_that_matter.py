@@ -1,4 +1,4 @@
-"""Of an image and a vector, one says what to do: agents learn from it as if it were alone, and not from a flat vector."""
+"""Of an image and a vector, one says what to do: it is learned from as if it were alone, and not from a flat vector."""
 
 from __future__ import annotations
 

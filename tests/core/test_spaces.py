@@ -171,7 +171,9 @@ def test_who_needs_one_array_refuses_a_tree_and_says_how_to_flatten_it() -> None
     )
     with pytest.raises(UsageError, match=line):
         require_array(NESTED, agent="agent=x")
-    with pytest.raises(UsageError, match=r"sarsa needs discrete observations, not Dict.*; agents with networks, as agent=dqn"):
+    with pytest.raises(
+        UsageError, match=r"sarsa needs discrete observations, not Dict.*; agents with networks, as agent=dqn"
+    ):
         num_states(NESTED, agent="sarsa")
 
 

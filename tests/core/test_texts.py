@@ -10,13 +10,13 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
-from toys import assert_same
 
 from rlkit.core.array_spaces import as_arrays
 from rlkit.core.spaces import as_rows, num_states, row_width
 from rlkit.core.texts import Characters, Tokens, Words
 from rlkit.core.types import EnvironmentFaultError, UsageError
 from rlkit.preprocess import Tokenize
+from toys import assert_same
 
 
 class Missions(spaces.Space[str]):
