@@ -17,8 +17,7 @@ VECTOR = spaces.Box(-1, 1, (4,), np.float32)
 class Sights(gymnasium.Env[Any, Any]):
     """Each step shows a cue, of which the right action is the kind; the return of an episode is from 0 to `STEPS`.
 
-    In an image the cue is a bar somewhere, lighter or darker than the ground, that lies (0) or stands (1). In a vector
-    it is whether the first two numbers have the same sign (1).
+    In an image the cue is a bar in the noise that lies (0) or stands (1); in a vector, the sign of the first number.
     """
 
     state_fields = ("_kind", "_count")
@@ -54,15 +53,14 @@ class Sights(gymnasium.Env[Any, Any]):
     def _image(self, kind: int | None) -> Any:
         if kind is None:
             return self.np_random.integers(0, 256, IMAGE.shape, np.uint8)
-        image = np.full(IMAGE.shape, 128, np.uint8)
+        image = self.np_random.integers(0, 128, IMAGE.shape, np.uint8)
         along, across = self.np_random.integers(0, (SIDE - 8, SIDE - 2))
-        shade = (28, 228)[self.np_random.integers(2)]
         bar = image if kind else image.swapaxes(0, 1)
-        bar[along : along + 8, across : across + 2] = shade
+        bar[along : along + 8, across : across + 2] = 255
         return image
 
     def _vector(self, kind: int | None) -> Any:
         numbers = self.np_random.uniform(-1, 1, 4).astype(np.float32)
         if kind is not None:
-            numbers[1] = abs(numbers[1]) * np.sign(numbers[0]) * (1 if kind else -1)
+            numbers[0] = abs(numbers[0]) * (1 if kind else -1)
         return numbers

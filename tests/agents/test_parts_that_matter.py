@@ -10,9 +10,9 @@ from locations import TESTS
 import rlkit
 
 AGENTS = {
-    "dqn": "agent=dqn total_steps=4000 agent.learning_starts=500 agent.train_freq=4 agent.epsilon.steps=2000",
-    "ppo": "agent=ppo total_steps=12000 agent.n_steps=64 agent.epochs=4 agent.anneal=false agent.learning_rate=1e-3",
-    "a2c": "agent=a2c total_steps=24000 agent.n_steps=16 agent.anneal=false agent.learning_rate=1e-3",
+    "dqn": "agent=dqn total_steps=3000 agent.learning_starts=500 agent.train_freq=4 agent.epsilon.steps=2000",
+    "ppo": "agent=ppo total_steps=8000 agent.n_steps=32 agent.epochs=4 agent.anneal=false agent.gamma=0",
+    "a2c": "agent=a2c total_steps=16000 agent.n_steps=8 agent.anneal=false agent.gamma=0",
 }
 WORDS = (
     "env=cartpole env._target_=sights.Sights ~env.id ~env.kwargs tuned=none num_envs=8 seed=1 threads=1 device=cpu "
