@@ -142,7 +142,7 @@ def as_rows(observation: Tree, space: Any, dtype: Any = None) -> Array:
 
 def row_width(space: Any) -> int:
     """Return F, the number of columns of `as_rows`."""
-    return as_rows(tree.map(np.zeros_like, empty(space, 1)), space).shape[1]
+    return int(as_rows(tree.map(np.zeros_like, empty(space, 1)), space).shape[1])
 
 
 def box_actions(space: spaces.Box, numbers: Array) -> Array:

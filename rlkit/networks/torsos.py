@@ -146,6 +146,11 @@ class Flat(nn.Module):
     """
 
     def __init__(self, observation_space: spaces.Space[Any]):
+        """Make rows of observations of one array.
+
+        Raises:
+            UsageError: they are a tree, or texts.
+        """
         super().__init__()
         require_array(observation_space, agent="network=mlp", remedy=AUTO)
         if isinstance(observation_space, Tokens):

@@ -13,7 +13,7 @@ from rlkit.core.array_spaces import as_arrays
 from rlkit.testing.driving import MakeEnv
 
 
-class Composed(gymnasium.ObservationWrapper[Any, Any, Any]):
+class ComposedObservation(gymnasium.ObservationWrapper[Any, Any, Any]):
     """Shows ``{"own": the observation, "more": (its mean [1] float32, whether that is positive)}``."""
 
     # It has no state, and planners read that of what it wraps.
@@ -34,6 +34,6 @@ def composing(make_env: MakeEnv) -> MakeEnv:
     """Return what makes single environments of `make_env` with composed observations."""
 
     def make() -> Any:
-        return Composed(as_arrays(make_env()))  # type: ignore[arg-type]
+        return ComposedObservation(as_arrays(make_env()))  # type: ignore[arg-type]
 
     return make
