@@ -30,8 +30,11 @@ from rlkit.networks import (
     Torso,
     auto,
     channels_last,
+    split_rows,
+    to_tensor,
 )
 from rlkit.networks.return_distributions import Expected
+from rlkit.networks.tensors import flattened_steps
 from rlkit.vector.vector import SerialEnvironment
 from toys import Nested
 
@@ -267,3 +270,17 @@ def test_numbers_among_the_parts_are_standardized_and_nothing_else() -> None:
 )
 def test_values_share_the_torso_where_there_are_images_or_texts(names: list[str], shared: bool) -> None:
     assert (network(spaces.Dict({name: PARTS[name] for name in names})).value_torso is None) == shared
+
+
+def test_trees_of_tensors_are_split_and_flattened_as_their_leaves_are() -> None:
+    rows = torch.arange(24).view(6, 4)
+    column = {"a": rows, "b": (rows[:, 0],)}
+    split = split_rows(column, 2)
+    assert [part["a"][:, 0].tolist() for part in split] == [[0, 4], [8, 12], [16, 20]]
+    assert [part["b"][0].tolist() for part in split] == [[0, 4], [8, 12], [16, 20]]
+    steps = tree.map(lambda leaf: leaf.view(2, 3, *leaf.shape[1:]), column)
+    assert torch.equal(flattened_steps(steps)["a"], rows)
+    assert torch.equal(flattened_steps(rows.view(2, 3, 4)), rows)
+    arrays = {"a": np.ones((2, 3)), "b": (np.zeros(2, np.int64),)}
+    tensors = to_tensor(arrays, "cpu")
+    assert (tensors["a"].shape, tensors["b"][0].dtype) == ((2, 3), torch.int64)
