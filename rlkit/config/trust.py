@@ -38,7 +38,7 @@ DECLARED = frozenset(
             for name in (
                 *("ChannelsLast", "ClipReward", "Crop", "DiscreteActions", "FireReset", "FrameSkip", "FrameStack"),
                 *("Gray", "Keep", "LifeLoss", "MaxFrames", "NoopStarts", "Resize", "SignReward", "TerminalReward"),
-                *("Tokenize",),
+                *("Part", "Tokenize"),
             )
         ),
         *(
