@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from rlkit.algorithms.policy_gradient.losses import all_actions_loss, mean, policy_gradient_loss, value_loss
-from rlkit.algorithms.policy_gradient.policy_agent import PolicyAgent
+from rlkit.algorithms.policy_gradient.policy_agent import NOTHING, PolicyAgent
 from rlkit.algorithms.policy_gradient.settings import PolicySettings
 from rlkit.core.ranges import NonNegativeFloat, PositiveFloat
 from rlkit.core.schedules import Schedule
 from rlkit.core.targets import td_target
-from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError
+from rlkit.core.types import Array, FromRun, Metrics, State, Transition, Tree, UsageError
 from rlkit.networks import ActorCritic
 
 MEASURED = 100
@@ -138,10 +138,9 @@ class OnlineActorCritic(PolicyAgent):
         log_prob = self.network.distribution.log_prob(parameters, a_tm1)
         return policy_gradient_loss(log_prob, (target - values) * powers, weight)
 
-    def _outputs(self, observation: Array, legal_actions: Array | None) -> tuple[Tensor, Tensor]:
+    def _outputs(self, observation: Tree, legal_actions: Array | None) -> tuple[Tensor, Tensor]:
         """Return the policy's parameters, and the values [N] of states or [N, A] of actions."""
-        rows = self._tensor(observation)
-        outputs = self.network(rows, rows.new_zeros(len(rows), 0))
+        outputs = self.network(self._tensor(observation), NOTHING)
         return self.network.distribution.masked(outputs.parameters, self._legal(legal_actions)), outputs.values
 
     def state_dict(self) -> State:

@@ -10,6 +10,7 @@ import numpy as np
 from rlkit.algorithms.bandits import Contexts, EstimatorArms, Explorer, RecommenderArms, RewardModel, RidgeArms, Steps
 from rlkit.algorithms.exploration import greedy
 from rlkit.config.values import check_fields
+from rlkit.core import tree
 from rlkit.core.ranges import NonNegativeInt, PositiveFloat, PositiveInt, shown
 from rlkit.core.spaces import num_actions
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, UsageError
@@ -115,8 +116,8 @@ class Bandit:
         transition, self._pending = self._pending, None
         if transition is None or not transition.valid.any():
             return None
-        context, action, reward = (
-            column[transition.valid] for column in (transition.observation, transition.action, transition.reward)
+        context, action, reward = tree.take(
+            (transition.observation, transition.action, transition.reward), transition.valid
         )
         steps = Steps(self._contexts(context), action.astype(np.int64), reward.astype(np.float64))
         self.model.learn(steps)

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from rlkit.config.values import check_fields
 from rlkit.core.random_actions import random_action
 from rlkit.core.ranges import NonNegativeFloat, Probability, ShareBelowOne
-from rlkit.core.spaces import as_rows, box_actions, require_array
+from rlkit.core.spaces import as_rows, box_actions
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, UsageError
 from rlkit.fitting.session import fitted
 from rlkit.learners.datasets.dataset import Rows
@@ -86,7 +86,7 @@ class Cloning:
             on_epoch: is called after each epoch of an estimator that is trained in epochs.
 
         Raises:
-            UsageError: the actions are neither, the observations are no arrays, or the estimator does not predict such.
+            UsageError: the actions are neither, or the estimator does not predict such.
         """
         self._actions = action_space
         if not isinstance(action_space, spaces.Discrete | spaces.Box):
@@ -98,7 +98,7 @@ class Cloning:
         if settings.draw and not (self._discrete and callable(getattr(estimator, "predict_proba", None))):
             raise UsageError("agent.draw=true needs an estimator with probabilities of discrete actions; leave it out")
         self.settings, self._episodes, self._pipeline = settings, episodes, chained(prepare, estimator)
-        self._observations = require_array(observation_space, agent="agent=cloning")
+        self._observations = observation_space
         self._threads, self._rng, self._notify, self._on_epoch = threads, rng, notify, on_epoch
         self.model: Any = None
 
@@ -110,7 +110,7 @@ class Cloning:
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
         """Return the model's actions [N] or [N, ...]; random ones before there is a model."""
-        n, legal = len(timestep.observation), timestep.legal_actions
+        n, legal = len(timestep.valid), timestep.legal_actions
         if self.model is None:
             rows = [None] * n if legal is None else list(legal)
             return np.array([random_action(self._actions, rng, row) for row in rows]), memory

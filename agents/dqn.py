@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from rlkit.core.types import (
     State,
     TimeStep,
     Transition,
+    Tree,
     UsageError,
 )
 from rlkit.networks import (
@@ -36,6 +37,7 @@ from rlkit.networks import (
     load_module_state,
     module_state,
     require_precision,
+    split_rows,
     to_tensor,
     trainable,
     uses_bfloat16,
@@ -85,11 +87,11 @@ class DQNSettings(GradientSettings):
 class Minibatch(NamedTuple):
     """The columns of an `rlkit.core.types.Batch` as tensors, but its index, by the symbols of `rlkit.core.targets`."""
 
-    s_tm1: Tensor  # [B, ...] observations
+    s_tm1: Tree  # [B, ...] observations
     a_tm1: Tensor  # [B] int64
     r_t: Tensor  # [B] float32, of n steps where the replay says so
     discount_t: Tensor  # [B] float32, without the last step's gamma
-    s_t: Tensor  # [B, ...] successors
+    s_t: Tree  # [B, ...] successors
     legal_t: Tensor | None  # [B, A] bool
     weight: Tensor  # [B] float32
 
@@ -163,7 +165,7 @@ class DQN:
         """
         noise = None
         if explore and self.network.noise_size:
-            drawn = rng.standard_normal((len(timestep.observation), self.network.noise_size), np.float32)
+            drawn = rng.standard_normal((len(timestep.valid), self.network.noise_size), np.float32)
             noise = self._tensor(drawn)
         with torch.inference_mode():
             outputs = self.network.outputs(self.network.read(self._tensor(timestep.observation)), noise)
@@ -206,13 +208,16 @@ class DQN:
         """Return a sample's minibatches, in order."""
         size = self.settings.batch_size
         count = len(sample.index) // size
-        columns: list[tuple[Tensor | None, ...]] = []
+        columns: list[tuple[Any, ...]] = []
         for column in sample[:-1]:
             if column is None:
                 columns.append((None,) * count)
             else:
                 tensor = self._tensor(column)
-                columns.append(tensor.view(count, size, *tensor.shape[1:]).unbind())
+                if isinstance(tensor, Tensor):
+                    columns.append(tensor.view(count, size, *tensor.shape[1:]).unbind())
+                else:
+                    columns.append(split_rows(tensor, size))
         return list(map(Minibatch._make, zip(*columns, strict=True)))
 
     def _gradient_step(self, batch: Minibatch) -> tuple[Tensor, ...]:

@@ -123,7 +123,8 @@ class EvolutionStrategies:
 
     def _perturbed(self) -> Tensor:
         """Return the parameters [N, P] of each environment's policy."""
-        return self._optimizer.vector + self.settings.sigma * self._tensor(self._signed(self._begun.numbers))
+        noise: Tensor = self._tensor(self._signed(self._begun.numbers))
+        return self._optimizer.vector + self.settings.sigma * noise
 
     def _signed(self, members: Array) -> Array:
         """Return the perturbations [M, P] of members [M]: pairs of opposite sign; none for -1."""

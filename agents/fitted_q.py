@@ -89,7 +89,7 @@ class FittedQ:
             estimator: a regressor with scikit-learn's interface; a copy is fitted each time.
             replay: stores transitions; its `n_step` is that of the targets, its capacity how many are learned from.
             settings: all numbers.
-            observation_space: of arrays.
+            observation_space: any.
             action_space: `Discrete`.
             rng: draws the seeds of regressions.
 

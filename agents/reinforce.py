@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from rlkit.algorithms.policy_gradient.losses import mean, normalized, policy_gradient_loss, value_loss
-from rlkit.algorithms.policy_gradient.policy_agent import PolicyAgent
+from rlkit.algorithms.policy_gradient.policy_agent import NOTHING, PolicyAgent
 from rlkit.algorithms.policy_gradient.rollout import EpisodeStore
 from rlkit.algorithms.policy_gradient.settings import PolicySettings
+from rlkit.core import tree
 from rlkit.core.ranges import PositiveInt
 from rlkit.core.targets import returns
-from rlkit.core.types import Array, FromRun, Metrics, State, Transition, UsageError
+from rlkit.core.types import Array, FromRun, Metrics, State, Transition, Tree, UsageError
 from rlkit.networks import ActorCritic
 
 
@@ -90,7 +91,7 @@ class Reinforce(PolicyAgent):
         together = max(settings.episodes, num_envs)
         self._group = settings.baseline_episodes if settings.baseline else together
         self._store = EpisodeStore(num_envs, together)
-        self._kept: list[dict[str, Array]] = []
+        self._kept: list[dict[str, Tree]] = []
 
     def _parts(self) -> dict[str, Iterable[nn.Parameter]]:
         return {"policy": self.network.policy_parameters(), "value": self.network.value_parameters()}
@@ -115,7 +116,7 @@ class Reinforce(PolicyAgent):
         values, wanted = np.zeros(len(transition.last), np.float32), transition.last & (transition.discount != 0)
         if self.settings.baseline and wanted.any():
             with torch.inference_mode():
-                values[wanted] = self._state_values(transition.next_observation[wanted]).cpu()
+                values[wanted] = self._state_values(tree.take(transition.next_observation, wanted)).cpu()
         return values
 
     def update(self) -> Metrics | None:
@@ -132,7 +133,7 @@ class Reinforce(PolicyAgent):
                 self._begin()
         return metrics or None
 
-    def _keep(self, rows: dict[str, Array]) -> Metrics:
+    def _keep(self, rows: dict[str, Tree]) -> Metrics:
         """Keep episodes for the policy, with each step's return, weight and value."""
         return_t = returns(rows["reward"], rows["discount"], rows["bootstrap_value"], rows["last"])
         value: Array = np.zeros_like(return_t)
@@ -149,7 +150,7 @@ class Reinforce(PolicyAgent):
         self._store.clear()
         self._standardize()
 
-    def _learn_values(self, observation: Array, return_t: Array) -> tuple[Array, Metrics]:
+    def _learn_values(self, observation: Tree, return_t: Array) -> tuple[Array, Metrics]:
         """Return the values [T] as they were before they learn from the returns [T].
 
         Values already fitted to a return would reduce its advantage: in Sutton & Barto's algorithm the error is that
@@ -160,17 +161,16 @@ class Reinforce(PolicyAgent):
         self._optimize(loss, "value")
         return values.detach().cpu().numpy(), {"loss/value": loss.item()}
 
-    def _state_values(self, observation: Array) -> Tensor:
-        rows = self._tensor(observation)
-        return self.network.state_values(rows, rows.new_zeros(len(rows), 0))
+    def _state_values(self, observation: Tree) -> Tensor:
+        return self.network.state_values(self._tensor(observation), NOTHING)
 
     def _learn_policy(self) -> Metrics:
         settings, policy = self.settings, self.network.distribution
-        columns = {name: self._tensor(np.concatenate([k[name] for k in self._kept])) for name in self._kept[0]}
-        observation, weight = columns["observation"], torch.ones_like(columns["return"])
+        columns = self._tensor(tree.concatenate(self._kept))
+        weight = torch.ones_like(columns["return"])
 
         # Forward.
-        outputs, _, _ = self.network.decide(observation, observation.new_zeros(len(observation), 0))
+        outputs, _, _ = self.network.decide(columns["observation"], NOTHING)
         parameters = policy.masked(outputs, columns.get("legal"))
         log_prob, entropy = policy.log_prob(parameters, columns["sample"]), mean(policy.entropy(parameters), weight)
 

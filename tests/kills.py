@@ -164,12 +164,13 @@ def _files(folder: Path, part: str) -> list[str]:
 
 
 def run_case(
-    overrides: str, folder: Path, kills: int, writing: int, seed: int = 0, pythonpath: str | Path = "", trust: str = ""
+    overrides: str, folder: Path, kills: int, writing: int, seed: int = 0, pythonpath: str = "", trust: str = ""
 ) -> list[dict[str, object]]:
     """Kill and resume `kills` runs of a case, each once, and return a row for each.
 
-    At least `writing` of them die while a checkpoint is being written. `trust` is a word of commands that resume.
+    At least `writing` of them die while a checkpoint is being written. A resumed run trusts the module `trust`.
     """
+    resumed = f"resume=runs/case {f'trust={trust}' if trust else ''}"
     if "{episodes}" in overrides:
         overrides = overrides.format(episodes=record(folder / "episodes", "env=cartpole", episodes=20))
     whole = folder / "whole"
@@ -193,7 +194,7 @@ def run_case(
         at = max((int(p.name) for p in attempt.glob("runs/case/checkpoints/*") if p.name.isdigit()), default=0)
         if not began:
             shutil.rmtree(attempt / "runs", ignore_errors=True)
-        finish(launch(attempt, f"resume=runs/case {trust}" if began else overrides, pythonpath))
+        finish(launch(attempt, resumed if began else overrides, pythonpath))
         different = compare(whole / "runs/case", attempt / "runs/case")
         shutil.rmtree(attempt)
         if finished:

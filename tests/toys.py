@@ -126,6 +126,19 @@ class Bare(gymnasium.Wrapper):
         return *self.env.step(action)[:4], {}
 
 
+class InWords(gymnasium.ObservationWrapper):
+    """Shows a number as a text."""
+
+    state_fields = ()
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        super().__init__(env)
+        self.observation_space = spaces.Text(12, charset="state 0123456789")
+
+    def observation(self, observation: Any) -> str:
+        return f"state {observation}"
+
+
 class Tiring(gymnasium.Wrapper):
     """A user's own wrapper: rewards depend on what was done in all episodes so far."""
 

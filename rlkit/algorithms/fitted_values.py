@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core.spaces import as_rows, num_actions, require_array
-from rlkit.core.types import Array, State
+from rlkit.core.spaces import as_rows, num_actions, row_width
+from rlkit.core.types import Array, State, Tree
 from rlkit.learners.slots import fitted, models_state, read_models, require_usable, standardized
 
 
@@ -26,29 +26,27 @@ class RegressedValues:
 
         Args:
             estimator: a regressor with scikit-learn's interface; a copy is fitted each time.
-            observation_space: of arrays; discrete values are shown one-hot.
+            observation_space: any; discrete values are shown one-hot, the parts of a `Dict` or `Tuple` side by side.
             action_space: `Discrete`.
             per_action: a regressor for each action.
             standardize: rows and targets are brought to mean 0 and variance 1 in each fit.
 
         Raises:
-            UsageError: actions that are not discrete, observations that are no arrays, or no regressor, or one that
-                cannot be saved.
+            UsageError: actions that are not discrete, or no regressor, or one that cannot be saved.
         """
-        self._space = require_array(observation_space, agent="fitted_q")
+        self._space = observation_space
         self.num_actions = num_actions(action_space, agent="fitted_q")
         self._per_action = per_action
-        columns = as_rows(np.asarray(observation_space.sample())[None], observation_space).shape[1]
-        columns += 0 if per_action else self.num_actions
+        columns = row_width(observation_space) + (0 if per_action else self.num_actions)
         require_usable("agent.estimator", estimator, "regressor", columns, lambda model, rows: model.predict(rows))
         self._estimator = standardized(estimator, targets=True) if standardize else estimator
         self._models: list[Any] = []
 
-    def __call__(self, observation: Array) -> Array:
+    def __call__(self, observation: Tree) -> Array:
         """Return the values [N, A] float64 for observations [N, ...]."""
         return self.of_rows(self.rows(observation))
 
-    def rows(self, observation: Array) -> Array:
+    def rows(self, observation: Tree) -> Array:
         """Return observations [N, ...] as rows of numbers [N, D] float64."""
         return as_rows(observation, self._space, np.float64)
 

@@ -22,7 +22,7 @@ from rlkit.config import signature
 from rlkit.config.messages import nearest
 from rlkit.core.types import UsageError
 
-SPECIAL = ("_target_", "_partial_", "_from_run_", "_task_", "_tuned_")
+SPECIAL = ("_target_", "_partial_", "_from_run_", "_task_", "_tuned_", "_part_")
 """Keys of a node that are not arguments of its target."""
 
 SECTIONS = ("data", "env", "preprocess", "prepare", "learner", "agent", "expert")

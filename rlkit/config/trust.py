@@ -43,8 +43,8 @@ DECLARED = frozenset(
             f"rlkit.preprocess.{name}"
             for name in (
                 *("ChannelsLast", "ClipReward", "Crop", "DiscreteActions", "FireReset", "FrameSkip", "FrameStack"),
-                *("Gray", "JointActions", "Keep", "LifeLoss", "MaxFrames", "NoopStarts", "Resize", "SignReward"),
-                "TerminalReward",
+                *("Gray", "JointActions", "Keep", "LifeLoss", "MaxFrames", "NoopStarts", "Part", "Resize"),
+                *("SignReward", "TerminalReward", "Tokenize"),
             )
         ),
         *(

@@ -212,7 +212,7 @@ class Environment(Protocol):
     num_envs: int
     observation_space: Any  # of one environment
     action_space: Any  # of one environment
-    frame_stack: int  # S if observations are stacks of S frames along axis 0, newest last; 1 if that is not known
+    frame_stack: Tree  # S if observations stack S frames along axis 0, newest last; 1: not known; or a tree, of parts
     can_resign: bool  # RESIGN is an action too: it ends the episode with a loss
 
     def reset(self, seeds: list[int]) -> TimeStep:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rlkit.networks.choice import auto
     from rlkit.networks.composed_actions import action_distribution
     from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, StridedCNN, channels_last
+    from rlkit.networks.encoders import Embedding, Joined, SymbolGrid, TextEncoder
     from rlkit.networks.observations import is_board, is_image
     from rlkit.networks.optimizer import (
         FlatParameters,
@@ -29,7 +30,14 @@ if TYPE_CHECKING:
     from rlkit.networks.precision import autocast_outputs, require_precision, uses_bfloat16
     from rlkit.networks.pretrained import fill, load_pretrained
     from rlkit.networks.q_network import NoisyLinear, QNetwork
-    from rlkit.networks.tensors import load_module_state, load_optimizer_state, module_state, optimizer_state, to_tensor
+    from rlkit.networks.tensors import (
+        load_module_state,
+        load_optimizer_state,
+        module_state,
+        optimizer_state,
+        split_rows,
+        to_tensor,
+    )
     from rlkit.networks.torsos import ACTIVATIONS, MLP, Flat, Torso, as_torso
     from rlkit.networks.weights import Weights, encoder_of, fill_torso, read_encoder, save_encoder
 
@@ -42,6 +50,7 @@ _MODULES = {
     "boards": ("ResidualBoard",),
     "choice": ("auto",),
     "convolutional": ("Image", "ImpalaCNN", "NatureCNN", "SmallCNN", "StridedCNN", "channels_last"),
+    "encoders": ("Embedding", "Joined", "SymbolGrid", "TextEncoder"),
     "observations": ("is_board", "is_image"),
     "optimizer": ("FlatParameters", "GradientSettings", "Optimizer", "OptimizerSettings", "step_together", "trainable"),
     "policy_value": ("PolicyValue",),
@@ -49,7 +58,9 @@ _MODULES = {
     "precision": ("autocast_outputs", "require_precision", "uses_bfloat16"),
     "pretrained": ("fill", "load_pretrained"),
     "q_network": ("NoisyLinear", "QNetwork"),
-    "tensors": ("load_module_state", "load_optimizer_state", "module_state", "optimizer_state", "to_tensor"),
+    "tensors": (
+        *("load_module_state", "load_optimizer_state", "module_state", "optimizer_state", "split_rows", "to_tensor"),
+    ),
     "torsos": ("ACTIVATIONS", "MLP", "Flat", "Torso", "as_torso"),
     "weights": ("Weights", "encoder_of", "fill_torso", "read_encoder", "save_encoder"),
 }
@@ -62,11 +73,13 @@ __all__ = [
     "ActivationCache",
     "ActorCritic",
     "BlockCNN",
+    "Embedding",
     "Flat",
     "FlatParameters",
     "GradientSettings",
     "Image",
     "ImpalaCNN",
+    "Joined",
     "NatureCNN",
     "NoisyLinear",
     "Optimizer",
@@ -78,6 +91,8 @@ __all__ = [
     "ResidualBoard",
     "SmallCNN",
     "StridedCNN",
+    "SymbolGrid",
+    "TextEncoder",
     "Torso",
     "Weights",
     "action_distribution",
@@ -98,6 +113,7 @@ __all__ = [
     "read_encoder",
     "require_precision",
     "save_encoder",
+    "split_rows",
     "step_together",
     "to_tensor",
     "trainable",

@@ -10,14 +10,18 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from rlkit.core.parts import parts_of
 from rlkit.core.ranges import PositiveInt
 from rlkit.core.spaces import num_actions
-from rlkit.core.types import FromRun, UsageError
+from rlkit.core.texts import Tokens
+from rlkit.core.types import FromRun, Tree, UsageError
 from rlkit.networks.composed_actions import action_distribution
 from rlkit.networks.convolutional import Residual
 from rlkit.networks.observations import is_image
 from rlkit.networks.recurrent import Core
-from rlkit.networks.torsos import Chain, as_torso
+from rlkit.networks.standardize import standardizer
+from rlkit.networks.tensors import flattened_steps
+from rlkit.networks.torsos import Chain, Torso, as_torso
 
 
 class Outputs(NamedTuple):
@@ -28,21 +32,9 @@ class Outputs(NamedTuple):
     hidden: Tensor  # [B, H] after them; H is 0 without a recurrent core
 
 
-class Standardize(nn.Module):
-    """Subtracts means and divides by standard deviations, both set from outside, and clips at 10."""
-
-    mean: Tensor
-    inverse_std: Tensor
-
-    def __init__(self, shape: tuple[int, ...]):
-        """Begin with mean 0 and standard deviation 1."""
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(shape))
-        self.register_buffer("inverse_std", torch.ones(shape))
-
-    def forward(self, observation: Tensor) -> Tensor:
-        """Return observations [B, ...] of unit scale."""
-        return ((observation - self.mean) * self.inverse_std).clamp(-10, 10)
+def _has_images(space: spaces.Space[Any]) -> bool:
+    """Return whether observations are images, or have an image or a text among their parts."""
+    return any(is_image(part) or isinstance(part, Tokens) for part in parts_of(space).values())
 
 
 def _together(shared: bool | str, otherwise: bool) -> bool:
@@ -101,7 +93,8 @@ class ActorCritic(nn.Module):
             value_torso: for the values, if the torso is not `shared`.
             observation_space: of one environment.
             action_space: of any kind.
-            shared: True: values are computed on the policy's torso; auto: for images, and with a recurrent core.
+            shared: True: values are computed on the policy's torso; auto: where there are images or texts, and with a
+                recurrent core.
             action_values: a value for each of A `Discrete` actions instead of one for the state: the state's value plus
                 advantages minus their mean (Wang et al., 2016), else frequent actions would be overvalued early.
             recurrent: none, gru or lstm, between torso and heads.
@@ -120,17 +113,14 @@ class ActorCritic(nn.Module):
         super().__init__()
         torso, value_torso = (as_torso(module, observation_space) for module in (torso, value_torso))
         self.distribution = action_distribution(action_space, squash=squash)
-        images = is_image(observation_space)
-        if standardize and (images or not isinstance(observation_space, spaces.Box)):
-            raise UsageError(f"agent.network.standardize=true is for numbers, not {observation_space}; leave it false")
-        together = _together(shared, images or recurrent != "none")
+        together = _together(shared, _has_images(observation_space) or recurrent != "none")
         if recurrent != "none" and not together:
             raise UsageError(
                 f"agent.network.recurrent={recurrent} needs one torso, and this agent has two: use agent=a2c or ppo, "
                 "with agent.network.shared=auto"
             )
         self.read = torso.reader
-        self.standardize = Standardize(observation_space.shape or ()) if standardize else None
+        self.standardize = standardizer(observation_space) if standardize else None
         self.policy_torso = Chain(torso.body, torso.top)
         self.value_torso = None if together else Chain(value_torso.body, value_torso.top)
         self.core = None if recurrent == "none" else Core(recurrent, torso.features, recurrent_size)
@@ -144,7 +134,8 @@ class ActorCritic(nn.Module):
         width = 1 + (num_actions(action_space, agent="agent.network.action_values=true") if action_values else 0)
         self.value = nn.Linear(features if together else value_torso.features, width)
         if orthogonal:
-            self._make_orthogonal(part for part in (torso, value_torso) if part.pretrained)
+            inside = (part for torso in (torso, value_torso) for part in torso.modules())
+            self._make_orthogonal(part for part in inside if isinstance(part, Torso) and part.pretrained)
 
     def policy_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that are not those of the values."""
@@ -177,27 +168,27 @@ class ActorCritic(nn.Module):
         if self.core is not None:
             self.core.make_orthogonal()
 
-    def forward(self, observation: Tensor, hidden: Tensor) -> Outputs:
+    def forward(self, observation: Tree, hidden: Tensor) -> Outputs:
         """Return the outputs for observations [B, ...] with the recurrent state `hidden` [B, H] before them."""
         policy_features, value_features = self._features(observation)
         if self.core is not None:
             policy_features, hidden = self.core(policy_features, hidden)
         return self._heads(policy_features, value_features if self.core is None else policy_features, hidden)
 
-    def decide(self, observation: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+    def decide(self, observation: Tree, hidden: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
         """Return the outputs [B, ...] as `forward`, but None for the values if they have a torso of their own."""
         if self.value_torso is None:
             return self(observation, hidden)  # type: ignore[no-any-return]
         return self.parameters_of(self.policy_torso(self._read(observation))), None, hidden
 
-    def state_values(self, observation: Tensor, hidden: Tensor) -> Tensor:
+    def state_values(self, observation: Tree, hidden: Tensor) -> Tensor:
         """Return the values [B] of observations [B, ...] with `hidden` [B, H]; [B, A] if `action_values`."""
         if self.value_torso is None:
             values: Tensor = self(observation, hidden).values
             return values
         return self._values_of(self.value_torso(self._read(observation)))
 
-    def sequence(self, observation: Tensor, hidden: Tensor, begins: Tensor) -> Outputs:
+    def sequence(self, observation: Tree, hidden: Tensor, begins: Tensor) -> Outputs:
         """Return the outputs of whole sequences, one row after the other: [T * N, ...].
 
         Args:
@@ -205,7 +196,7 @@ class ActorCritic(nn.Module):
             hidden: [N, H] before the first step.
             begins: [T, N] bool: a new episode begins with this step; its recurrent state is reset.
         """
-        policy_features, value_features = self._features(observation.flatten(0, 1))
+        policy_features, value_features = self._features(flattened_steps(observation))
         if self.core is None:
             return self._heads(policy_features, value_features, hidden)
         features, hidden = self.core.sequence(policy_features.view(*begins.shape, -1), hidden, begins)
@@ -215,12 +206,12 @@ class ActorCritic(nn.Module):
         """Return the outputs for features [B, F] of a shared torso, without a recurrent core."""
         return self._heads(features, features, features.new_zeros(0))
 
-    def _features(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+    def _features(self, observation: Tree) -> tuple[Tensor, Tensor]:
         x = self._read(observation)
         features = self.policy_torso(x)
         return features, features if self.value_torso is None else self.value_torso(x)
 
-    def _read(self, observation: Tensor) -> Tensor:
+    def _read(self, observation: Tree) -> Tensor:
         x: Tensor = self.read(observation if self.standardize is None else self.standardize(observation))
         return x
 

@@ -36,6 +36,7 @@ class BlockCNN(Torso):
         batch_norm: bool = False,
         dropout: ShareBelowOne | Sequence[ShareBelowOne] = 0.0,
         hidden_dropout: ShareBelowOne = 0.0,
+        channel_order: str = "auto",
         encoder: str | None = None,
         freeze: bool = False,
         fresh: bool = True,
@@ -51,6 +52,7 @@ class BlockCNN(Torso):
             batch_norm: normalize each channel over the batch (Ioffe & Szegedy, 2015).
             dropout: share of activations dropped in training after each pooling; or a list, one per block.
             hidden_dropout: the same for the fully connected layer.
+            channel_order: as in `rlkit.networks.Image`.
             encoder: as in `load_pretrained`.
             freeze: as in `load_pretrained`.
             fresh: as in `load_pretrained`.
@@ -75,7 +77,7 @@ class BlockCNN(Torso):
             )
 
         smallest = _smallest(channels, paddings)
-        image, body, width = convolved(observation_space, "blocks", convolutions, smallest)
+        image, body, width = convolved(observation_space, "blocks", convolutions, smallest, channel_order)
 
         def make_top(linear: MakeLinear) -> nn.Module:
             if hidden is None:

@@ -23,7 +23,7 @@ from rlkit.networks.action_distributions import (
 )
 
 
-class Part(NamedTuple):
+class PartOfAction(NamedTuple):
     """One part of an action, and the columns that are its own."""
 
     distribution: ActionDistribution
@@ -101,7 +101,7 @@ class ComposedAction:
         return torch.cat(rows, 1)  # Discrete parts have no standard deviations.
 
 
-def _parts(leaves: list[Any], distributions: list[ActionDistribution]) -> list[Part]:
+def _parts(leaves: list[Any], distributions: list[ActionDistribution]) -> list[PartOfAction]:
     heads = [one.parameters - one.log_stds for one in distributions]
     shown = [one.mode(torch.zeros(1, one.parameters)) for one in distributions]
     noise = [one.noise(0, np.random.default_rng(0)).shape[1] for one in distributions]
@@ -112,7 +112,7 @@ def _parts(leaves: list[Any], distributions: list[ActionDistribution]) -> list[P
     masks = [0 if isinstance(leaf, spaces.Box) else sum(choice_sizes(leaf)) for leaf in leaves]
     rows = zip(distributions, *columns, shown, masks, strict=True)
     return [
-        Part(one, head, log_std, noisy, own, sample.ndim == 1, sample.dtype, mask)
+        PartOfAction(one, head, log_std, noisy, own, sample.ndim == 1, sample.dtype, mask)
         for one, head, log_std, noisy, own, sample, mask in rows
     ]
 
@@ -126,7 +126,7 @@ def _columns(samples: Iterable[Tensor]) -> Tensor:
     return torch.cat([sample.reshape(len(sample), -1).to(torch.float32) for sample in samples], 1)
 
 
-def _actions(part: Part, sample: Array) -> Tree:
+def _actions(part: PartOfAction, sample: Array) -> Tree:
     own = part.own_sample(torch.from_numpy(np.ascontiguousarray(sample)))
     return part.distribution.actions(own.numpy())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -18,6 +19,8 @@ from rlkit.networks.pretrained import load_pretrained
 from rlkit.networks.tensors import as_floats
 from rlkit.networks.torsos import Chain, MakeLinear, Torso, activation_of
 
+CHANNEL_ORDERS = ("auto", "first", "last")
+
 
 class Image(nn.Module):
     """Images as [B, C, H, W] float32 in [0, 1], in channels-last memory.
@@ -28,15 +31,24 @@ class Image(nn.Module):
         highest: the divisor of bytes.
     """
 
-    def __init__(self, observation_space: spaces.Space[Any]):
-        """Make it for images [H, W], [H, W, C] or [C, H, W] (a stack of gray ones), or a stack [S, ...] of such."""
+    def __init__(self, observation_space: spaces.Space[Any], channel_order: str = "auto"):
+        """Make it for images [H, W], [H, W, C] or [C, H, W] (a stack of gray ones), or a stack [S, ...] of such.
+
+        Args:
+            observation_space: of one environment.
+            channel_order: where the channels are: first, last, or auto: the axis that is shortest; where it is not, a
+                warning says what is taken.
+
+        Raises:
+            UsageError: it is none of these.
+        """
         super().__init__()
         shape = observation_space.shape or ()
         self.highest = highest_byte(observation_space)
         self._bare = len(shape) == 2
         shape = (1, *shape) if self._bare else shape
         self._stacked = len(shape) == 4
-        self._channels_last = channels_last(shape)
+        self._channels_last = channels_last(shape, channel_order)
         self.size = (shape[-3], shape[-2]) if self._channels_last else (shape[-2], shape[-1])
         self.channels = (shape[-1] if self._channels_last else shape[-3]) * (shape[0] if self._stacked else 1)
 
@@ -70,6 +82,7 @@ class CNN(Torso):
         convolutions: Callable[[int], nn.Sequential],
         smallest: int,
         hidden: int,
+        channel_order: str,
     ):
         """Make the layers.
 
@@ -79,16 +92,21 @@ class CNN(Torso):
             convolutions: makes the convolutions for a number of input channels.
             smallest: the least height and width, for messages.
             hidden: width of the fully connected layer.
+            channel_order: as in `Image`.
 
         Raises:
             UsageError: the observations are not images, or too small.
         """
-        image, body, width = convolved(observation_space, name, convolutions, smallest)
+        image, body, width = convolved(observation_space, name, convolutions, smallest, channel_order)
         super().__init__(image, body, lambda linear: Chain(linear(width, hidden), nn.ReLU()), hidden)
 
 
 def convolved(
-    observation_space: spaces.Space[Any], name: str, convolutions: Callable[[int], nn.Sequential], smallest: int
+    observation_space: spaces.Space[Any],
+    name: str,
+    convolutions: Callable[[int], nn.Sequential],
+    smallest: int,
+    channel_order: str,
 ) -> tuple[Image, Chain, int]:
     """Return a reader of images, convolutions whose output is flattened, and its width; arguments as in `CNN`.
 
@@ -97,7 +115,7 @@ def convolved(
     """
     if not is_image(observation_space):
         raise UsageError(f"network={name} needs images, not {observation_space}; use network=mlp")
-    image = Image(observation_space)
+    image = Image(observation_space, channel_order)
     body = Chain(*convolutions(image.channels), nn.Flatten()).eval()
     try:
         with torch.no_grad():
@@ -105,7 +123,7 @@ def convolved(
     except RuntimeError as error:
         raise UsageError(
             f"network={name} needs images of at least {smallest}x{smallest}, not {observation_space.shape}; "
-            f"use network={' or '.join(fitting(observation_space))}"
+            f"use network={' or '.join(fitting(observation_space, channel_order))}"
         ) from error
     return image, body.train(), width
 
@@ -121,6 +139,7 @@ class NatureCNN(Torso):
         activation: str = "relu",
         batch_norm: bool = False,
         dropout: ShareBelowOne = 0.0,
+        channel_order: str = "auto",
         encoder: str | None = None,
         freeze: bool = False,
         fresh: bool = True,
@@ -133,6 +152,7 @@ class NatureCNN(Torso):
             activation: one of `ACTIVATIONS`.
             batch_norm: normalize each channel over the batch before its activation (Ioffe & Szegedy, 2015).
             dropout: share of the activations before and after the fully connected layer that are dropped in training.
+            channel_order: as in `Image`.
             encoder: as in `load_pretrained`.
             freeze: as in `load_pretrained`.
             fresh: as in `load_pretrained`.
@@ -143,7 +163,7 @@ class NatureCNN(Torso):
         """
         active = activation_of(activation)
         make = partial(_nature, activation=active, batch_norm=batch_norm)
-        image, body, width = convolved(observation_space, "nature", make, SMALLEST["nature"])
+        image, body, width = convolved(observation_space, "nature", make, SMALLEST["nature"], channel_order)
         body.extend([nn.Dropout(dropout)] if dropout else [])
 
         def make_top(linear: MakeLinear) -> nn.Module:
@@ -161,16 +181,19 @@ class SmallCNN(CNN):
         observation_space: FromRun[spaces.Space[Any]],
         hidden: PositiveInt,
         *,
+        channel_order: str = "auto",
         encoder: str | None = None,
         freeze: bool = False,
         fresh: bool = True,
     ):
-        """Make the layers; `hidden` is the width of the fully connected one, the rest as in `load_pretrained`.
+        """Make the layers; `hidden` is the width of the fully connected one.
+
+        `channel_order` is as in `Image`, the rest as in `load_pretrained`.
 
         Raises:
             UsageError: the observations are not images, or smaller than 20x20, or an error of `load_pretrained`.
         """
-        super().__init__(observation_space, "small", _small, SMALLEST["small"], hidden)
+        super().__init__(observation_space, "small", _small, SMALLEST["small"], hidden, channel_order)
         load_pretrained(self, encoder, freeze=freeze, fresh=fresh)
 
 
@@ -185,6 +208,7 @@ class StridedCNN(Torso):
         strides: Sequence[PositiveInt],
         hidden: PositiveInt,
         activation: str,
+        channel_order: str = "auto",
     ):
         """Make the layers.
 
@@ -195,6 +219,7 @@ class StridedCNN(Torso):
             strides: of each.
             hidden: width of the fully connected layer.
             activation: one of `ACTIVATIONS`, after every layer.
+            channel_order: as in `Image`.
 
         Raises:
             UsageError: the lists are not equally long, an unknown activation, or observations that are not images or
@@ -212,7 +237,9 @@ class StridedCNN(Torso):
             layers = ((nn.Conv2d(*pair, kernel_size, stride), active()) for pair, kernel_size, stride in shapes)
             return Chain(*(part for layer in layers for part in layer))
 
-        image, body, width = convolved(observation_space, "strided", convolutions, _least(kernel_sizes, strides))
+        image, body, width = convolved(
+            observation_space, "strided", convolutions, _least(kernel_sizes, strides), channel_order
+        )
         super().__init__(image, body, lambda linear: Chain(linear(width, hidden), active()), hidden)
 
 
@@ -234,6 +261,7 @@ class ImpalaCNN(CNN):
         blocks: PositiveInt,
         hidden: PositiveInt,
         *,
+        channel_order: str = "auto",
         encoder: str | None = None,
         freeze: bool = False,
         fresh: bool = True,
@@ -245,6 +273,7 @@ class ImpalaCNN(CNN):
             depths: channels of each section, which halves height and width.
             blocks: residual blocks in a section.
             hidden: width of the fully connected layer.
+            channel_order: as in `Image`.
             encoder: as in `load_pretrained`.
             freeze: as in `load_pretrained`.
             fresh: as in `load_pretrained`.
@@ -257,7 +286,7 @@ class ImpalaCNN(CNN):
             sections = [_section(*pair, blocks) for pair in pairwise([channels, *depths])]
             return Chain(*sections, nn.ReLU())
 
-        super().__init__(observation_space, "impala", convolutions, SMALLEST["impala"], hidden)
+        super().__init__(observation_space, "impala", convolutions, SMALLEST["impala"], hidden, channel_order)
         load_pretrained(self, encoder, freeze=freeze, fresh=fresh)
 
 
@@ -308,12 +337,30 @@ def _section(channels: int, depth: int, blocks: int) -> nn.Module:
     return Chain(nn.Conv2d(channels, depth, 3, padding=1), nn.MaxPool2d(3, stride=2, padding=1), *residuals)
 
 
-def channels_last(shape: Sequence[int]) -> bool:
-    """Return whether images of this shape are [..., H, W, C], not [..., C, H, W]: channels are the shorter axis."""
-    return shape[-1] <= shape[-3]
+def channels_last(shape: Sequence[int], channel_order: str = "auto") -> bool:
+    """Return whether images of this shape are [..., H, W, C], not [..., C, H, W], as `channel_order` says.
+
+    If that is ``auto``, channels are the shorter axis; where this is not the shortest of all, a warning says so.
+
+    Raises:
+        UsageError: it is none of `CHANNEL_ORDERS`.
+    """
+    if channel_order not in CHANNEL_ORDERS:
+        raise UsageError(f"network.channel_order is {channel_order!r}; it must be one of {', '.join(CHANNEL_ORDERS)}")
+    if channel_order != "auto":
+        return channel_order == "last"
+    shorter, longer = sorted((shape[-1], shape[-3]))
+    last = shape[-1] == shorter
+    if not shorter < min(longer, shape[-2]) and longer > 1:
+        warnings.warn(
+            f"images of shape {list(shape)} do not say which axis is that of the channels; the "
+            f"{'last' if last else 'first'} is taken: set network.channel_order=first or last",
+            stacklevel=2,
+        )
+    return last
 
 
-def fitting(observation_space: spaces.Space[Any]) -> list[str]:
+def fitting(observation_space: spaces.Space[Any], channel_order: str) -> list[str]:
     """Return the names of the networks for images of this size, the one that shrinks them most first."""
-    side = min(Image(observation_space).size)
+    side = min(Image(observation_space, channel_order).size)
     return [name for name, smallest in SMALLEST.items() if side >= smallest]

@@ -8,7 +8,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlkit.core.spaces import num_actions
+from rlkit.core.spaces import num_actions, require_array
 from rlkit.core.types import FromRun
 from rlkit.networks.torsos import as_torso
 
@@ -25,9 +25,10 @@ class PolicyValue(nn.Module):
         """Put the heads on the torso (any module: `as_torso`).
 
         Raises:
-            UsageError: the actions are not discrete.
+            UsageError: the actions are not discrete, or the observations no arrays.
         """
         super().__init__()
+        require_array(observation_space, agent="agent=alphazero")
         self.torso = as_torso(torso, observation_space)
         self.policy = nn.Linear(self.torso.features, num_actions(action_space, agent="agent=alphazero"))
         self.value = nn.Linear(self.torso.features, 1)

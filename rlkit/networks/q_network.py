@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from rlkit.core.ranges import NonNegativeFloat
 from rlkit.core.spaces import num_actions
-from rlkit.core.types import FromRun
+from rlkit.core.types import FromRun, Tree
 from rlkit.networks.return_distributions import Distribution
 from rlkit.networks.torsos import Chain, as_torso
 
@@ -90,11 +90,11 @@ class QNetwork(nn.Module):
         self._noisy = [module for module in self.modules() if isinstance(module, NoisyLinear)]
         self.noise_size = sum(layer.in_features + layer.out_features for layer in self._noisy)
 
-    def forward(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
+    def forward(self, observation: Tree, noise: Tensor | None = None) -> Tensor:
         """Return the outputs [B, A, K] of observations [B, ...]; see `outputs` for the noise."""
         return self.outputs(self.read(observation), noise)
 
-    def outputs(self, x: Tensor, noise: Tensor | None) -> Tensor:
+    def outputs(self, x: Any, noise: Tensor | None) -> Tensor:
         """Return the outputs [B, A, K] for read observations.
 
         Args:
@@ -104,7 +104,7 @@ class QNetwork(nn.Module):
         """
         return self.heads(*self.features(x, noise))
 
-    def features(self, x: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def features(self, x: Any, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the features [B, F] for action values and, if dueling, for the state's value; see `outputs`."""
         if self._noisy:
             self.set_noise(noise)

@@ -9,23 +9,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rlkit.core import tree
 from rlkit.core.alike import require_alike
-from rlkit.core.types import Array, State
+from rlkit.core.types import State, Tree
 
 MOMENTS = frozenset(["exp_avg", "exp_avg_sq", "max_exp_avg_sq", "square_avg", "grad_avg", "momentum_buffer"])
 """What optimizers of torch keep of each parameter, of its own shape."""
 
 
-def to_tensor(array: Array | Tensor, device: str) -> Tensor:
-    """Return `array` [...] as a tensor of its shape and dtype on `device`.
+def to_tensor(array: Tree, device: str) -> Any:
+    """Return `array` [...] as a tensor of its shape and dtype on `device`; of a tree of arrays, a tree of tensors.
 
     On a CPU, floats are copied: torch aligns its memory to 64 bytes and NumPy does not, and the last bit of a matrix
     product can depend on it, so that equal runs would differ. Integers become floats, in memory of torch's, before
     anything is multiplied, so they share the array's memory if possible. The copy to a GPU goes through pinned memory
     and is not waited for.
     """
-    if isinstance(array, Tensor):
-        return array.to(device, non_blocking=True)
+    if isinstance(array, (Tensor, dict, tuple)):
+        if isinstance(array, Tensor):
+            return array.to(device, non_blocking=True)
+        return tree.map(lambda leaf: to_tensor(leaf, device), array)
     if device.startswith("cuda"):
         return torch.from_numpy(np.require(array, requirements=("C", "W"))).pin_memory().to(device, non_blocking=True)
     if device == "cpu" and array.flags.writeable and min(array.strides, default=0) >= 0:
@@ -42,6 +45,17 @@ def as_floats(observation: Tensor, highest: float) -> Tensor:
     if observation.dtype != torch.uint8:
         return observation.float()
     return observation.to(torch.float32, copy=True).div_(highest)
+
+
+def flattened_steps(column: Tree) -> Tree:
+    """Return tensors [T, N, ...], one or a tree of them, as [T * N, ...]."""
+    return column.flatten(0, 1) if isinstance(column, Tensor) else tree.map(lambda leaf: leaf.flatten(0, 1), column)
+
+
+def split_rows(column: Tree, size: int) -> tuple[Tree, ...]:
+    """Return a tree of tensors [K * size, ...] as K trees of tensors [size, ...]."""
+    starts = range(0, tree.length(column), size)
+    return tuple(tree.take(column, slice(start, start + size)) for start in starts)
 
 
 def module_state(module: nn.Module) -> State:

@@ -11,8 +11,10 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from rlkit.core import tree
 from rlkit.core.ranges import PositiveInt, ShareBelowOne
-from rlkit.core.spaces import require_array
+from rlkit.core.spaces import COMPOSED_SPACES, require_array, space_tree
+from rlkit.core.texts import Tokens
 from rlkit.core.types import FromRun, UsageError, require_least
 from rlkit.networks.observations import highest_byte
 from rlkit.networks.tensors import as_floats
@@ -95,12 +97,25 @@ class Floats(nn.Module):
         return as_floats(observation, self.highest)
 
 
+class TreeFloats(nn.Module):
+    """Trees of observations as trees of floats, for a module that reads all parts by itself."""
+
+    def __init__(self, observation_space: spaces.Space[Any]):
+        """Divide the bytes of each part by its largest value."""
+        super().__init__()
+        self._highest = tree.map(highest_byte, space_tree(observation_space))
+
+    def forward(self, observation: Any) -> Any:
+        """Return trees of float32 [B, ...] for trees of observations [B, ...]."""
+        return tree.map_many(lambda highest, part: as_floats(part, highest), self._highest, observation)
+
+
 def as_torso(module: nn.Module, observation_space: spaces.Space[Any]) -> Torso:
-    """Return a torso of any module: itself, or one whose body is the module, read by `Floats`, without a top.
+    """Return a torso of any module: itself, or one whose body is the module, read as floats, without a top.
 
     Args:
         module: a `Torso`, or any module whose `features` says how wide its output is.
-        observation_space: its largest value divides bytes.
+        observation_space: its largest value divides bytes; of a `Dict` or `Tuple`, the module gets a tree of floats.
 
     Raises:
         UsageError: it is no torso, and does not say how wide its features are.
@@ -114,7 +129,12 @@ def as_torso(module: nn.Module, observation_space: spaces.Space[Any]) -> Torso:
             f"{name} is no torso: set self.features in its constructor to the width of what its forward returns, or "
             "inherit from rlkit.networks.Torso"
         )
-    return Torso(Floats(highest_byte(observation_space)), module, lambda linear: nn.Identity(), features)
+    composed = isinstance(observation_space, COMPOSED_SPACES)
+    reader = TreeFloats(observation_space) if composed else Floats(highest_byte(observation_space))
+    return Torso(reader, module, lambda linear: nn.Identity(), features)
+
+
+AUTO = "network=auto reads them as they are"
 
 
 class Flat(nn.Module):
@@ -126,8 +146,15 @@ class Flat(nn.Module):
     """
 
     def __init__(self, observation_space: spaces.Space[Any]):
+        """Make rows of observations of one array.
+
+        Raises:
+            UsageError: they are a tree, or texts.
+        """
         super().__init__()
-        require_array(observation_space, agent="network=mlp")
+        require_array(observation_space, agent="network=mlp", remedy=AUTO)
+        if isinstance(observation_space, Tokens):
+            raise UsageError(f"network=mlp needs numbers, not the texts of {observation_space}; {AUTO}")
         if isinstance(observation_space, spaces.Discrete):
             self._sizes: list[int] | None = [int(observation_space.n)]
         elif isinstance(observation_space, spaces.MultiDiscrete):

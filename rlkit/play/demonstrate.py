@@ -9,10 +9,11 @@ import numpy as np
 
 from rlkit.config import instantiate
 from rlkit.config.run_config import EnvironmentConfig
+from rlkit.core import tree
 from rlkit.core.loop import interact
 from rlkit.core.random_actions import random_action
 from rlkit.core.seeding import Seeds
-from rlkit.core.spaces import COMPOSED_SPACES, require_array
+from rlkit.core.spaces import COMPOSED_SPACES
 from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Transition, UsageError, require_probability
 from rlkit.learners.datasets.demonstrations.folder import Demonstration, EpisodeFolder
 from rlkit.runs.action_log import ENVIRONMENT
@@ -119,9 +120,8 @@ def record_episodes(
         learner: acts in the player's place, who only says what it would do.
 
     Raises:
-        UsageError: observations or actions that are no arrays.
+        UsageError: actions that are no arrays.
     """
-    require_array(env.observation_space, agent="a recording")
     if isinstance(env.action_space, COMPOSED_SPACES):
         raise UsageError(f"a recording needs actions that are one array, not {env.action_space}; wrap the environment")
     recorded = 0
@@ -149,17 +149,21 @@ def _played(stream: Iterator[Transition], actor: RecordingActor, max_steps: int)
             continue
         # Copied: an environment may write the next observation where this one is.
         step = (transition.observation, transition.action, actor.intended, transition.reward, transition.discount)
-        final = np.array(transition.next_observation[0])
-        steps.append((*(np.array(part[0]) for part in step), final))
+        steps.append(_first_row((*step, transition.next_observation)))
         score += float(transition.info.raw_reward[0])
         if transition.info.game_over[0] or len(steps) >= max_steps:
             break
     return steps, score
 
 
+def _first_row(columns: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return copies of the first row of each column [N, ...], which may be a tree."""
+    return tree.map(lambda leaf: np.array(leaf[0]), columns)  # type: ignore[no-any-return]
+
+
 def _episode(steps: list[tuple[Any, ...]], facts: Mapping[str, Any]) -> Demonstration:
     *columns, final = zip(*steps, strict=True)
-    observation, action, intended, reward, discount = (np.stack(column) for column in columns)
+    observation, action, intended, reward, discount = map(tree.stack, columns)
     return Demonstration(observation, action, intended, reward, discount, final[-1], facts)
 
 

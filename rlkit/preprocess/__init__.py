@@ -20,7 +20,9 @@ from rlkit.preprocess.episodes import FireReset, LifeLoss, NoopStarts
 from rlkit.preprocess.frames import FrameSkip, FrameStack, MaxFrames
 from rlkit.preprocess.images import ChannelsLast, Crop, Gray, Resize
 from rlkit.preprocess.observations import Keep
+from rlkit.preprocess.parts import Part
 from rlkit.preprocess.rewards import ClipReward, SignReward, TerminalReward
+from rlkit.preprocess.texts import Tokenize
 
 __all__ = [
     "ChannelsLast",
@@ -36,7 +38,9 @@ __all__ = [
     "LifeLoss",
     "MaxFrames",
     "NoopStarts",
+    "Part",
     "Resize",
     "SignReward",
     "TerminalReward",
+    "Tokenize",
 ]

@@ -13,8 +13,9 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.core import tree
-from rlkit.core.spaces import choice_sizes, space_tree, start_of
+from rlkit.core.spaces import choice_sizes, space_tree
 from rlkit.core.types import Array, Tree, UsageError
+from rlkit.core.zero_based import start_of
 
 
 class DiscreteActions(gymnasium.ActionWrapper[Any, Any, Any]):

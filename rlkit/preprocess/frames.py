@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core.parts import OR_PART
 from rlkit.core.ranges import PositiveInt
 from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, UsageError
@@ -78,7 +79,7 @@ class MaxFrames(gymnasium.Wrapper[Any, Any, Any, Any]):
         """
         super().__init__(env)
         if not isinstance(env.observation_space, spaces.Box):
-            raise UsageError(f"MaxFrames takes Box observations, not {env.observation_space}; leave it out")
+            raise UsageError(f"MaxFrames takes Box observations, not {env.observation_space}; leave it out, {OR_PART}")
         self._previous: Any = None
 
     def reset(self, **kwargs: Any) -> Any:
@@ -115,7 +116,7 @@ class FrameStack(gymnasium.Wrapper[Any, Any, Any, Any]):
         if size < 1:
             raise UsageError(f"FrameStack size is {size}; it must be at least 1")
         if not isinstance(space, spaces.Box):
-            raise UsageError(f"FrameStack takes Box observations, not {space}; leave it out")
+            raise UsageError(f"FrameStack takes Box observations, not {space}; leave it out, {OR_PART}")
         # The stack, a copy, two bounds, and whether they are finite.
         require_memory(5 * size * space.low.nbytes, f"a stack of {size:,} observations", "set {size} lower")
         self._size = size

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.config.messages import nearest
+from rlkit.core.parts import OR_PART
 from rlkit.core.ranges import NonNegativeInt, PositiveInt
 from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, UsageError
@@ -42,7 +43,9 @@ class ChannelsLast(gymnasium.ObservationWrapper[Any, Any, Any]):
         super().__init__(env)
         space = env.observation_space
         if not isinstance(space, spaces.Box) or len(space.shape) != 3:
-            raise UsageError(f"ChannelsLast takes images [channels, height, width], not {space}; leave it out")
+            raise UsageError(
+                f"ChannelsLast takes images [channels, height, width], not {space}; leave it out, {OR_PART}"
+            )
         low, high = self.observation(space.low), self.observation(space.high)
         self.observation_space = spaces.Box(low, high, dtype=space.dtype.type)
 
@@ -61,7 +64,7 @@ def _image_space(env: gymnasium.Env[Any, Any], wrapper: str) -> spaces.Box:
     if not isinstance(space, spaces.Box) or len(space.shape) not in (2, 3):
         raise UsageError(
             f"{wrapper} takes images [height, width] or [height, width, channels], not {space}; "
-            "put it before FrameStack, or leave it out"
+            f"put it before FrameStack, or leave it out, {OR_PART}"
         )
     if len(space.shape) == 3 and space.shape[0] in CHANNELS and space.shape[2] not in CHANNELS:
         raise UsageError(
@@ -85,7 +88,7 @@ class Gray(gymnasium.ObservationWrapper[Any, Any, Any]):
         super().__init__(env)
         space = _image_space(env, "Gray")
         if space.shape[2:] != (3,) or space.dtype != np.uint8:
-            raise UsageError(f"Gray takes color images, [height, width, 3] uint8, not {space}; leave it out")
+            raise UsageError(f"Gray takes color images, [height, width, 3] uint8, not {space}; leave it out, {OR_PART}")
         import cv2
 
         self._convert = cv2.cvtColor

@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rlkit.core.parts import OR_PART
 from rlkit.core.ranges import NonNegativeInt
 from rlkit.core.types import Array, UsageError
 
@@ -28,7 +29,7 @@ class Keep(gymnasium.ObservationWrapper[Any, Any, Any]):
         space = env.observation_space
         if not isinstance(space, spaces.Box) or len(space.shape) != 1:
             raise UsageError(
-                f"Keep needs observations that are rows of numbers, not {space}; leave it out of preprocess="
+                f"Keep needs observations that are rows of numbers, not {space}; leave it out of preprocess=, {OR_PART}"
             )
         if not indices or not all(0 <= index < len(space.low) for index in indices):
             raise UsageError(f"Keep indices are {list(indices)}; they must be from 0 to {len(space.low) - 1}")

@@ -300,13 +300,15 @@ def check_location(location: str) -> str:
     return location
 
 
-def bytes_of(space: Any, stack: int) -> int:
-    """Return the bytes of one frame of observations of `space`, which stack `stack` frames.
+def bytes_of(space: Any, stacks: Tree) -> int:
+    """Return the bytes of one frame of observations of `space`; `stacks` are the frames that each part stacks.
 
     Raises:
         RunError: the observations are not arrays.
     """
-    parts = tree.leaves(space_tree(space))
+    parts, numbers = tree.leaves(space_tree(space)), tree.leaves(stacks)
     if any(part.dtype is None for part in parts):
         raise RunError(f"observations of {space} are not arrays")
-    return int(sum(math.prod(part.shape or ()) * np.dtype(part.dtype).itemsize for part in parts)) // stack
+    each = numbers if len(numbers) == len(parts) else numbers * len(parts)
+    sizes = [math.prod(part.shape or ()) * np.dtype(part.dtype).itemsize for part in parts]
+    return int(sum(size // stack for size, stack in zip(sizes, each, strict=True)))

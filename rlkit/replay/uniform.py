@@ -17,6 +17,7 @@ from rlkit.core.resources import require_memory
 from rlkit.core.stored_state import Segment
 from rlkit.core.types import Array, Batch, FromRun, State, Transition, Tree, UsageError, require_least
 from rlkit.replay.frames import Frames, allocate, announce, bytes_of, check_location, frame_count
+from rlkit.replay.leaf_stacks import Stacks
 from rlkit.replay.rows import FIELDS, LAST, NONE, Layout, TransitionRing, columns, layout, no_rows
 from rlkit.replay.stored import require_rows, require_state
 
@@ -41,7 +42,7 @@ class UniformReplay:
     step adds one frame: Atari's 4x84x84 bytes cost 7,056 per step. Nothing is assumed about a stack at the beginning of
     an episode, nor about which row follows which: if an observation is not the successor in the environment's last row,
     all its frames are stored. Memory is allocated at the first `add`, by the shapes and dtypes of the transitions. If
-    observations are trees, each leaf has its own frames.
+    observations are trees, each leaf has its own frames, and of one that stacks them each is stored once.
     """
 
     prioritized = False
@@ -52,7 +53,7 @@ class UniformReplay:
         rng: FromRun[np.random.Generator],
         *,
         n_step: PositiveInt = 1,
-        frame_stack: PositiveInt = 1,
+        frame_stack: Tree = 1,
         location: str = "memory",
         compress: bool = False,
         device: str = "cpu",
@@ -69,7 +70,8 @@ class UniformReplay:
                 (`frame_count`).
             rng: draws the samples.
             n_step: number of steps whose rewards are added up; 1 for one-step targets.
-            frame_stack: number of frames stacked along the first axis of an observation; 1: none are.
+            frame_stack: number of frames stacked along the first axis of an observation; 1: none are. A tree: those of
+                each leaf.
             location: of the frames, one of `LOCATIONS`.
             compress: deflate the segments of checkpoints: lossless, slower, and a tenth of the bytes for Atari.
             device: of the agent.
@@ -86,9 +88,11 @@ class UniformReplay:
         self._rows = TransitionRing(capacity)
         self._rng = rng
         self._n_step = n_step
-        self._stack = frame_stack
+        self._stacks = None if isinstance(frame_stack, int) else Stacks(frame_stack)
+        self._stack: int = frame_stack if self._stacks is None else self._stacks.longest
+        stack = self._stack
         # Indices of the observation and the successor in the frames [B, S + 1, ...] of a transition.
-        self._parts = (OLDEST, NEWEST) if frame_stack == 1 else (np.s_[:, :frame_stack], np.s_[:, -frame_stack:])
+        self._parts = (OLDEST, NEWEST) if stack == 1 else (np.s_[:, :stack], np.s_[:, -stack:])
         self._place = (check_location(location), device, scratch)
         self._compress = compress
         self._frames: Frames | None = None
@@ -97,13 +101,13 @@ class UniformReplay:
         self._pending = no_rows()  # `PENDING_COLUMNS` of rows that were added but not entered yet
         self._layout: Layout = []  # of those columns
         self._limit = capacity  # rows that they may hold
-        self._current = np.empty((0, frame_stack), np.int64)  # [N, S] numbers of the current frames of each environment
+        self._current = np.empty((0, stack), np.int64)  # [N, S] numbers of the current frames of each environment
         self._tail = np.empty(0, np.int64)  # [N] number of each environment's newest row
         self._broken = np.empty(0, bool)  # [N] the next row does not follow that one
         self._composed = False  # actions are trees
         self._reached: Tree | None = None  # the last successors added, to recognize them as observations
         if observation_space is not None and learns:
-            size = frame_count(capacity, frame_stack, num_envs, bytes_of(observation_space, frame_stack))
+            size = frame_count(capacity, stack, num_envs, bytes_of(observation_space, frame_stack))
             announce(capacity, size * bytes_of(observation_space, frame_stack), 0, *self._place, notify)
 
     def __len__(self) -> int:
@@ -128,7 +132,11 @@ class UniformReplay:
             self._add_irregular(transition)
             return
         assert self._frames is not None
-        self._frames.put(self._shown, successor if self._stack == 1 else self._frames.part(successor, NEWEST))
+        if self._stack > 1:
+            many = self._stacks is None
+            self._frames.put(self._shown, self._frames.part(successor, NEWEST) if many else self._newest(successor))
+        else:
+            self._frames.put(self._shown, successor)
         self._shown += len(last)
         actions, rewards, discounts, lasts, masks = self._pending
         actions += (tree.pack(action) if self._composed else action).tobytes()
@@ -204,6 +212,8 @@ class UniformReplay:
             window = np.concatenate([window[:, :-1], self._rows.take("window", end)[:, 1:]], axis=1)
         frames = take(window)
         assert self._frames is not None
+        if self._stacks is not None:
+            return self._stacks.split(frames)
         return self._frames.part(frames, self._parts[0]), self._frames.part(frames, self._parts[1])
 
     def _fields(self, transition: Transition) -> dict[str, Array]:
@@ -212,6 +222,8 @@ class UniformReplay:
         return {name: value for name, value in values.items() if value is not None}
 
     def _newest(self, observation: Tree) -> Tree:
+        if self._stacks is not None:
+            return self._stacks.newest(observation)
         return observation if self._stack == 1 else tree.take(observation, NEWEST)
 
     def _begin(self, transition: Transition) -> None:
@@ -286,6 +298,7 @@ class UniformReplay:
         current = self._current[rows]
         same: Array = current.min(axis=1) >= max(0, self._shown - self._frames.size)
         shown = self._frames.read(current % self._frames.size)
+        shown = shown if self._stacks is None else self._stacks.own(shown)
         for of_leaf in tree.leaves(tree.map_many(_same_rows, shown, observation)):
             same &= of_leaf
         return same
@@ -293,6 +306,7 @@ class UniformReplay:
     def _show(self, env: int, frames: Tree) -> None:
         """Store the first frames [S, ...] of an episode; equal neighbors, as in a padded stack, are stored once."""
         assert self._frames is not None
+        frames = frames if self._stacks is None else self._stacks.filled(frames)
         each = [tree.take(frames, i) for i in range(self._stack)]
         new = np.array([True, *(not tree.equal(*pair) for pair in pairwise(each))])
         self._frames.put(self._shown, tree.take(frames, new))

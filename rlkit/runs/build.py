@@ -15,8 +15,10 @@ from gymnasium.wrappers import TimeLimit
 from rlkit.config.instantiate import Builder, Context, as_typed, build, prepare
 from rlkit.config.run_config import AgentConfig, EnvironmentConfig, TrainRunConfig
 from rlkit.config.schemas import InnerLoop, StartMethod, Vectorization
+from rlkit.core.parts import part_at
 from rlkit.core.resources import require_memory
 from rlkit.core.seeding import Seeds
+from rlkit.core.spaces import COMPOSED_SPACES
 from rlkit.core.types import Agent, Environment, UsageError
 from rlkit.vector.manners import close_quietly, in_one_line, unchanged
 from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
@@ -162,24 +164,26 @@ def _with_mode(context: Context, render_mode: str | None) -> Context:
 def wrapping(config: EnvironmentConfig) -> Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]:
     """Return what wraps an environment, its limit of steps first; a wrapper takes what it wraps first, as Gymnasium's.
 
+    A node's ``_part_`` names the part of a `Dict` or `Tuple` observation that it wraps.
+
     Raises:
         UsageError: a node names no wrapper, or one that does not take its options.
     """
-    makes: list[Builder] = []
+    makes: list[tuple[Builder, Any]] = []
     for i, node in enumerate(config.preprocess):
         if not isinstance(node, Mapping) or "_target_" not in node:
             raise UsageError(
                 f"preprocess.{i} is {node!r}; it must name a wrapper: preprocess=[my_module.MyWrapper], with options "
                 "'preprocess=[{_target_: my_module.MyWrapper, option: 1}]', in quotes, as shells take braces apart"
             )
-        makes.append(prepare(node, {}, f"preprocess.{i}", leading=1))
+        makes.append((prepare(node, {}, f"preprocess.{i}", leading=1), node.get("_part_")))
 
     def wrap(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
         if config.max_episode_steps is not None:
             env = with_limit(env, config.max_episode_steps)
-        for i, make in enumerate(makes):
+        for i, (make, part) in enumerate(makes):
             with in_one_line(f"preprocess.{i}, {_title(config.preprocess[i]['_target_'])},"):
-                env = make({}, env)
+                env = make({}, env) if part is None else _wrapped_part(env, str(part), make)
         return env
 
     return wrap
@@ -208,6 +212,12 @@ def with_limit(env: gymnasium.Env[Any, Any], steps: int) -> gymnasium.Env[Any, A
             return env
         layer = layer.env
     return TimeLimit(env, steps)
+
+
+def _wrapped_part(env: gymnasium.Env[Any, Any], part: str, make: Builder) -> gymnasium.Env[Any, Any]:
+    from rlkit.preprocess import Part
+
+    return Part(env, part, functools.partial(make, {}))
 
 
 def _native(
@@ -250,19 +260,19 @@ def make_agent(
 ) -> Agent:
     """Build the agent of a run for the spaces of `env`.
 
-    Constructors can ask (`rlkit.config.injection` says how) for `observation_space`, `action_space`, `frame_stack`,
-    `can_resign` (of `rlkit.core.types.Environment`), `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of
-    its own, named after the node), `generator` (a `torch.Generator`, likewise), `random_state` (a number likewise, for
-    estimators), `scratch` (a folder for what need not last), `notify` (shows a line to the user), `on_epoch` (called
-    after the epochs of an estimator that an agent fits), `threads`, `task` (of an estimator that predicts actions:
-    classification or regression), `image_shape` (of observations that are images, else None), `model` (for planners:
-    returns the `rlkit.planning.mdp.FiniteMDP` that the environment is; see `rlkit.planning.mdp.model_of`),
-    `search_model` (returns the `rlkit.planning.search.Model` of it; see `rlkit.planning.search.model_of`), `fresh` (the
-    agent begins; else a checkpoint is about to fill it), `learns` (else it is only to act) and `trust` (packages that
-    the files of other runs may name; see `rlkit.config.trust`).
+    Constructors can ask (`rlkit.config.injection` says how) for `observation_space` (of its part, for a node in
+    ``network.encoders``), `action_space`, `frame_stack`, `can_resign` (of `rlkit.core.types.Environment`), `num_envs`,
+    `device`, `total_steps`, `rng` (a NumPy generator of its own, named after the node), `generator` (a
+    `torch.Generator`, likewise), `random_state` (a number likewise, for estimators), `scratch` (a folder for what need
+    not last), `notify` (shows a line to the user), `on_epoch` (called after the epochs of an estimator that an agent
+    fits), `threads`, `task` (of an estimator that predicts actions: classification or regression), `image_shape` (of
+    observations that are images, else None), `model` (for planners: returns the `rlkit.planning.mdp.FiniteMDP` that the
+    environment is; see `rlkit.planning.mdp.model_of`), `search_model` (returns the `rlkit.planning.search.Model` of it;
+    see `rlkit.planning.search.model_of`), `fresh` (the agent begins; else a checkpoint is about to fill it), `learns`
+    (else it is only to act) and `trust` (packages that the files of other runs may name; see `rlkit.config.trust`).
     """
     context: Context = {
-        "observation_space": lambda path: env.observation_space,
+        "observation_space": functools.partial(_observed, env.observation_space),
         "action_space": lambda path: env.action_space,
         "frame_stack": lambda path: env.frame_stack,
         "can_resign": lambda path: env.can_resign,
@@ -287,6 +297,12 @@ def make_agent(
     with _torch_seeded(config, seeds), as_typed(config.agent, config.shared, "agent"):
         agent: Agent = build(config.agent, context, "agent")
     return agent
+
+
+def _observed(space: Any, path: str) -> Any:
+    """Return what the node at `path` observes: of the observations' `space`, the part whose encoder it is, or all."""
+    _, among, name = path.partition(".encoders.")
+    return part_at(space, name.split(".")) if among and isinstance(space, COMPOSED_SPACES) else space
 
 
 def _task(action_space: Any) -> str:

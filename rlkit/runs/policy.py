@@ -19,8 +19,9 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from rlkit.core import tree
+from rlkit.core.array_spaces import as_arrays
 from rlkit.core.evaluation import with_epsilon
-from rlkit.core.spaces import as_arrays, rooms
+from rlkit.core.spaces import rooms
 from rlkit.core.types import Actor, Array, Memory, RunError, Tree, UsageError, described
 from rlkit.vector.action_masks import Masks
 from rlkit.vector.results import putter

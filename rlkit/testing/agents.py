@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from rlkit.core import tree
 from rlkit.core.evaluation import evaluate
 from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import choice_sizes
-from rlkit.core.types import Agent, Array, Transition
+from rlkit.core.types import Agent, Array, Transition, described
+from rlkit.testing.composed import composing
 from rlkit.testing.driving import MakeEnv
 from rlkit.testing.rules import (
     ContractError,
@@ -268,6 +270,23 @@ def one_environment_is_no_special_case(case: AgentCase) -> None:
         raise ContractError(f"in one environment {rule} is broken: {complaint}")
 
 
+def composed_observations_keep_the_contract(case: AgentCase) -> str | None:
+    """Where an agent takes a `Dict` with a `Tuple` in it, training on that is as sound, and is resumed exactly."""
+    if case.is_vector:
+        return "a vector environment's observations are not composed"
+    part = replace(case, make_env=composing(case.make_env), steps=2 * case.part)
+    try:
+        lesson = part.lesson
+    except Exception as problem:  # somebody else's constructor can raise anything
+        return f"it takes none: {described(problem)}"
+    if lesson.error is not None:
+        return f"it takes none: {described(lesson.error)}"
+    for rule, complaint in lesson.complaints.items():
+        raise ContractError(f"with Dict observations {rule} is broken: {complaint}")
+    resumed_equals_uninterrupted(part)
+    return None
+
+
 ESSENTIAL = (actions_fit_the_space, trains_without_raising)
 RULES = (
     metrics_are_finite_numbers,
@@ -283,4 +302,5 @@ RULES = (
     resumed_equals_uninterrupted,
     invalid_rows_are_skipped,
     one_environment_is_no_special_case,
+    composed_observations_keep_the_contract,
 )

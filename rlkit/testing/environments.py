@@ -15,7 +15,7 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from rlkit.core import tree
-from rlkit.core.spaces import as_arrays, require_space
+from rlkit.core.array_spaces import as_arrays, require_space
 from rlkit.rendering.frames import check_frame
 from rlkit.rendering.render_wrapper import headless
 from rlkit.testing import vectors

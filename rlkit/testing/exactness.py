@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from rlkit.core.spaces import as_arrays
+from rlkit.core.array_spaces import as_arrays
 from rlkit.testing.driving import Driver, EnvironmentStep, environment, resumed_play
 from rlkit.testing.rules import (
     difference,

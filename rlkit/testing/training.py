@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector import VectorEnv
 
 from rlkit.core import tree
 from rlkit.core.loop import interact, train
@@ -141,6 +142,12 @@ class AgentCase:
     def environment(self, n: int) -> Environment:
         """Return `n` new environments."""
         return environment(self.make_env, n, action_mask=self.action_mask)
+
+    @cached_property
+    def is_vector(self) -> bool:
+        """Whether `make_env` makes vector environments."""
+        with closing(self.make_env()) as env:
+            return isinstance(env, VectorEnv)
 
     @cached_property
     def action_space(self) -> Any:

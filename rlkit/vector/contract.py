@@ -12,7 +12,8 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.core import tree
-from rlkit.core.spaces import ARRAY_SPACES, COMPOSED_SPACES, counts_from_zero, is_tree_of_arrays, space_tree
+from rlkit.core.spaces import ARRAY_SPACES, COMPOSED_SPACES, is_tree_of_arrays, space_tree
+from rlkit.core.zero_based import counts_from_zero
 
 
 def reset_fault(result: Any) -> str | None:

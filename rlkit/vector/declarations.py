@@ -7,7 +7,7 @@ A class declares by attributes:
   only what it adds. A class with state outside of plain attributes offers ``get_state()`` and ``set_state(state)``.
 - ``keeps_frames = True``: a wrapper that returns every observation unchanged.
 - ``frame_stack``, a number or a property: a wrapper whose observations stack this many frames along axis 0, the newest
-  last, shifted by one in each step.
+  last, shifted by one in each step; of a `Dict` or `Tuple`, a tree of the numbers of its parts.
 - ``only_watches = True``: a wrapper that only observes, such as one that records videos; it has no part in a state.
 
 A subclass inherits all of these. It loses `keeps_frames` and `frame_stack` if it has its own `step`, `reset` or
@@ -24,7 +24,9 @@ from typing import Any, NamedTuple
 import gymnasium
 from gymnasium import wrappers
 
+from rlkit.core import tree
 from rlkit.core.declarations import declarer, own_names
+from rlkit.core.types import Tree
 
 OBSERVING = frozenset({"step", "reset", "observation"})
 """The methods through which observations pass."""
@@ -118,13 +120,13 @@ def _changes_observations(kind: type) -> bool:
     return bool(OBSERVING & own_names(kind))
 
 
-def stacked_frames(layer: Any) -> int | None:
-    """Return how many frames the observations of a layer are certain to stack; None if it does not stack."""
+def stacked_frames(layer: Any) -> Tree | None:
+    """Return how many frames the observations of a layer, or each part, are certain to stack; None if it does not."""
     owner = declarer(type(layer), _stacks, _changes_observations)
     if owner is None:
         return None
     row = known(owner)
-    return int(row.frame_stack(layer) if row and row.frame_stack else layer.frame_stack)
+    return tree.map(int, row.frame_stack(layer) if row and row.frame_stack else layer.frame_stack)
 
 
 def _stacks(kind: type) -> bool:

@@ -10,8 +10,9 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.core import tree
-from rlkit.core.spaces import as_arrays, empty
-from rlkit.core.types import EnvironmentFaultError, State
+from rlkit.core.array_spaces import as_arrays
+from rlkit.core.spaces import empty
+from rlkit.core.types import EnvironmentFaultError, State, Tree
 from rlkit.vector import snapshot
 from rlkit.vector.first_steps import FirstSteps, leave_after_first_steps, watch_form
 from rlkit.vector.frame_stack import frame_stack
@@ -101,8 +102,8 @@ class ResettableEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         return tree.map(lambda leaf: np.array(leaf[0]), self._room)
 
     @property
-    def frame_stack(self) -> int:
-        """The number of frames that an observation stacks along axis 0."""
+    def frame_stack(self) -> Tree:
+        """The number of frames that an observation stacks along axis 0, or a tree of those of its parts."""
         return frame_stack(self.env)
 
     def capture(self) -> State | None:

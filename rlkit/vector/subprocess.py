@@ -104,7 +104,7 @@ class SubprocessEnvironment(VectorEnvironment):
                 action_mask=action_mask,
                 info_keys=info_keys,
             )
-            self.frame_stack = int(self._vector.get_attr("frame_stack")[0])
+            self.frame_stack = self._vector.get_attr("frame_stack")[0]
 
     @contextlib.contextmanager
     def _worker_deaths(self) -> Iterator[None]:

@@ -235,7 +235,7 @@ class VectorEnvironment:
         self.observation_space = self._vector.single_observation_space
         self.action_space: Any = self._vector.single_action_space
         self._masks = self._masks_of(action_mask)
-        self.frame_stack = int(getattr(self._vector, "frame_stack", 1))
+        self.frame_stack = tree.map(int, getattr(self._vector, "frame_stack", 1))
         self._shares_actions = not getattr(self._vector, "copies_actions", False)
         self._overlaps = all(callable(getattr(self._vector, name, None)) for name in ("send", "recv"))
         self._own = _own(

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 
 from rlkit.algorithms.exploration import epsilon_greedy
 from rlkit.core.seeding import Seeds
@@ -104,6 +105,21 @@ class ForgetsItsCounter(Linear):
 
     def load_state_dict(self, state: State) -> None:
         super().load_state_dict({**state, "steps": 0})
+
+
+class ForgetsParts(Linear):
+    """Learns from the first part of trees, too, and then leaves the momentum out of its state."""
+
+    def __init__(self, env: Environment, seeds: Seeds):
+        self.composed = isinstance(env.observation_space, spaces.Dict)
+        own: Any = env.observation_space["own"] if self.composed else env.observation_space
+        super().__init__(SimpleNamespace(observation_space=own, action_space=env.action_space), seeds)  # type: ignore[arg-type]
+
+    def features(self, observation: Any) -> Array:
+        return super().features(observation["own"] if self.composed else observation)
+
+    def load_state_dict(self, state: State) -> None:
+        super().load_state_dict({**state, "momentum": state["momentum"] * (not self.composed)})
 
 
 class IgnoresTheRules(Linear):

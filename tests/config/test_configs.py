@@ -130,6 +130,9 @@ NETWORKS = {
     "residual": ("env=connect_four",),
     **dict.fromkeys(("impala", "nature", "small", "strided"), ("env=atari", "tuned=none", "replay.capacity=100")),
     "blocks": ("env=catch", "env.cell=2"),
+    "embedding": ("env=taxi",),
+    "symbols": ("env=catch",),
+    "text": ("env=frozen_lake", "preprocess=[toys.InWords]"),
 }
 
 
@@ -212,7 +215,7 @@ def test_the_source_presets_for_pictures_have_the_source_values() -> None:
     assert (env["game"], env["crop"], env["size"], env["stack"]) == ("Breakout", [34, 16, 0, 0], [84, 84], 4)
     assert config["network"] == {
         **{"_target_": "rlkit.networks.NatureCNN", "hidden": 512},
-        **{"encoder": None, "freeze": False, "_from_run_": ["fresh"]},
+        **{"channel_order": "auto", "encoder": None, "freeze": False, "_from_run_": ["fresh"]},
     }
     assert (config["replay"]["capacity"], agent["learning_starts"], agent["batch_size"]) == (1_000_000, 100_000, 32)
     assert (agent["learning_rate"], agent["gamma"], agent["double"]) == (0.00025, 0.99, False)

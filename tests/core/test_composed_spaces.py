@@ -20,13 +20,14 @@ from rlkit.agents.random import Random
 from rlkit.algorithms.policy_gradient.rollout import EpisodeStore, Rollout
 from rlkit.cli.main import main
 from rlkit.core import tree
+from rlkit.core.array_spaces import as_arrays
 from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import evaluate
 from rlkit.core.loop import Interaction, interact
 from rlkit.core.schedules import Constant
 from rlkit.core.seeding import Seeds
-from rlkit.core.spaces import as_arrays
 from rlkit.core.types import Environment, Transition, UsageError
+from rlkit.learners.datasets.demonstrations import EpisodeFolder, read_episodes
 from rlkit.play.demonstrate import Noise, record_episodes
 from rlkit.replay import PrioritizedReplay, UniformReplay
 from rlkit.runs.action_log import ActionLog, ReplayActor
@@ -280,7 +281,7 @@ def test_a_replay_holds_the_newest_transitions_of_trees(location: str, tmp_path:
 def test_stacked_frames_of_a_tree_lie_in_memory_once() -> None:
     make = lambda: gymnasium.wrappers.FrameStackObservation(Nested(), 3)  # noqa: E731
     env = SerialEnvironment([make] * 2)
-    assert env.frame_stack == 1  # A wrapper that counts from zero comes after the stack: nothing is known of it.
+    assert env.frame_stack == 3
     replay = UniformReplay(60, np.random.default_rng(0), frame_stack=3, num_envs=2)
     stream = training(env, 0, 1)[1]
     stream._agent = Random(env.action_space)
@@ -324,16 +325,26 @@ def test_random_actions_are_mixed_into_those_of_an_agent_and_masks_reach_every_c
 
 
 TOY = "env=cartpole env._target_=toys.Nested ~env.id ~env.kwargs"
-NON_LEARNING = ("random", "mcts")
-WORDS = {"cloning": "agent.episodes=x", "bandit": "learner@agent.estimator=factorization"}
+PLAYING = ("random", "mcts")
+WORDS = {
+    "cloning": "agent.episodes=x",
+    "bandit": "learner@agent.estimator=factorization",
+    "dqn": "agent.learning_starts=8 agent.batch_size=8",
+    "ppo": "agent.n_steps=8 agent.batch_size=8 agent.epochs=2",
+    "reinforce": "agent.episodes=2 agent.baseline_episodes=1",
+    "es": "agent.population=2",
+    "fitted_q": "agent.first_fit=20 agent.n_iterations=2",
+}
+READING = ("a2c", "actor_critic", "bandit", "cloning", "dqn", "es", "fitted_q", "ppo", "reinforce")
+"""Agents that take observations of any kind."""
 
 
 @pytest.mark.parametrize(
-    "agent", sorted(path.stem for path in CONF.glob("agent/*.yaml") if path.stem not in NON_LEARNING)
+    "agent", sorted(path.stem for path in CONF.glob("agent/*.yaml") if path.stem not in PLAYING + READING)
 )
-def test_agents_with_networks_or_tables_refuse_trees_in_one_line(agent: str) -> None:
+def test_agents_that_need_states_or_rows_refuse_trees_in_one_line(agent: str) -> None:
     env = SerialEnvironment([lambda: Nested(spaces.Discrete(3))])
-    line = r"^[^\n]*needs (discrete )?observations[^\n]*, not Dict[^\n]*flatten them: preprocess=[^\n]*$"
+    line = r"^[^\n]*needs (discrete )?observations[^\n]*, not Dict[^\n]*; agents with networks, as agent=dqn, [^\n]*$"
     with pytest.raises(UsageError, match=line):
         made(f"agent={agent} {WORDS.get(agent, '')}", env)
 
@@ -378,17 +389,26 @@ def test_logged_actions_of_trees_are_played_again(tmp_path: Path) -> None:
     assert_same(again, tree.take(action, slice(1)))
 
 
-def test_recordings_of_trees_are_refused(tmp_path: Path) -> None:
-    env = SerialEnvironment([Nested])
-    keys = {"name": "x", "episodes": 1, "seed": 0, "noise": Noise(0, 1), "max_steps": 5}
-    with pytest.raises(UsageError, match=r"a recording needs observations that are one array, not Dict"):
-        next(record_episodes(Random(env.action_space), env, None, **keys))
+def test_recordings_of_trees_are_read_as_they_were_shown(tmp_path: Path) -> None:
+    env = SerialEnvironment([lambda: Nested(spaces.Discrete(3))])
+    keys = {"name": "x", "episodes": 3, "seed": 0, "noise": Noise(0, 1), "max_steps": 5}
+    folder = EpisodeFolder(tmp_path / "episodes", {"observation_space": "o", "action_space": "a"}, 2)
+    lengths = [facts["length"] for facts in record_episodes(Random(env.action_space), env, folder, **keys)]
+    folder.save()
+    recorded = read_episodes(tmp_path / "episodes")
+    rows = [row(recorded.observation, i) for i in range(sum(lengths))]
+    assert all(env.observation_space.contains(tree.take(recorded.observation, i)) for i in range(len(rows)))
+    assert list(recorded.observation) == list(env.observation_space)
+    following = [row(recorded.next_observation, i) for i in range(len(rows))]
+    ends = np.flatnonzero(recorded.last)
+    assert [following[i] == rows[i + 1] for i in range(len(rows) - 1) if i not in ends] == [True] * (len(rows) - 3)
+    assert [following[i] for i in ends] == [row(recorded.final_observation, k) for k in range(3)]
 
 
 @pytest.mark.slow
 def test_a_killed_run_of_a_random_agent_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     words = f"agent=random {TOY} num_envs=2 vectorization=async total_steps=4000"
-    rows = kills.run_case(words, tmp_path, kills=4, writing=2, pythonpath=TESTS, trust="trust=toys")
+    rows = kills.run_case(words, tmp_path, kills=4, writing=2, pythonpath=str(TESTS), trust="toys")
     assert [row["different"] for row in rows] == [""] * len(rows)
 
 

@@ -8,7 +8,9 @@ import pytest
 from gymnasium import spaces
 
 from rlkit.core import tree
-from rlkit.core.spaces import as_arrays, choice_sizes, empty, num_actions, num_states, require_array, state_index
+from rlkit.core.array_spaces import as_arrays
+from rlkit.core.spaces import choice_sizes, empty, num_actions, num_states, require_array, state_index
+from rlkit.core.texts import Tokens
 from rlkit.core.types import UsageError
 from rlkit.vector.snapshot import why_opaque
 from toys import assert_same
@@ -124,12 +126,23 @@ def test_composed_actions_reach_the_environment_as_it_counts_and_types_them() ->
     assert_same(inner.last_action["c"], np.array([4], np.int8))
 
 
-def test_what_is_not_of_arrays_is_flattened_where_that_is_possible() -> None:
-    env = as_arrays(
-        Echo(spaces.Dict({"a": spaces.Text(2, charset="xy"), "b": spaces.Discrete(2)}), {"a": "yx", "b": 1})
-    )
-    assert env.observation_space.contains(env.reset()[0])
-    assert isinstance(env.observation_space, spaces.Box)
+def test_a_text_becomes_the_numbers_of_its_characters_and_the_rest_stays() -> None:
+    space = spaces.Dict({"a": spaces.Text(3, charset="xy"), "b": spaces.Discrete(2, start=4)})
+    env = as_arrays(Echo(space, {"a": "yx", "b": 5}))
+    shown = env.reset()[0]
+    assert env.observation_space == spaces.Dict([("a", Tokens(3, 4)), ("b", spaces.Discrete(2))])
+    assert env.observation_space.contains(shown)
+    assert shown["b"] == 1
+    assert_same(shown["a"], np.array([2, 1, 0], np.int16))
+
+
+def test_parts_of_spaces_that_gymnasium_flattens_are_flattened_and_the_rest_stays() -> None:
+    space = spaces.Tuple([spaces.OneOf([spaces.Discrete(2), spaces.Discrete(3)]), spaces.Box(0, 1, (2, 2))])
+    image = np.zeros((2, 2), np.float32)
+    env = as_arrays(Echo(space, ((np.int64(1), np.int64(2)), image)))
+    choice, shown = env.reset()[0]
+    assert shown is image
+    assert choice.shape == env.observation_space[0].shape == (4,)
 
 
 def test_room_for_values_of_a_space_is_a_tree_of_its_shapes_and_dtypes() -> None:
@@ -158,7 +171,9 @@ def test_who_needs_one_array_refuses_a_tree_and_says_how_to_flatten_it() -> None
     )
     with pytest.raises(UsageError, match=line):
         require_array(NESTED, agent="agent=x")
-    with pytest.raises(UsageError, match=r"sarsa needs discrete observations, not Dict.*for agent=dqn, flatten them"):
+    with pytest.raises(
+        UsageError, match=r"sarsa needs discrete observations, not Dict.*; agents with networks, as agent=dqn"
+    ):
         num_states(NESTED, agent="sarsa")
 
 

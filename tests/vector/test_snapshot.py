@@ -8,7 +8,8 @@ import pytest
 from gymnasium import wrappers
 
 from rlkit import preprocess
-from rlkit.core.spaces import DiscreteTuple, as_arrays
+from rlkit.core.array_spaces import as_arrays
+from rlkit.core.zero_based import DiscreteTuple
 from rlkit.preprocess import SignReward, TerminalReward
 from rlkit.rendering.render_wrapper import RenderWrapper
 from rlkit.vector import snapshot

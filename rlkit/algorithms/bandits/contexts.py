@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.core.spaces import as_rows, require_array
-from rlkit.core.types import Array
+from rlkit.core.spaces import as_rows, row_width
+from rlkit.core.types import Array, Tree
 
 
 class Contexts:
-    """Observations as rows of numbers: discrete ones are one-hot, the rest is flattened.
+    """Observations as rows of numbers: discrete ones are one-hot, the rest is flattened, parts beside each other.
 
     Attributes:
         width: D, length of a row.
@@ -20,11 +20,11 @@ class Contexts:
     """
 
     def __init__(self, observation_space: Any):
-        """Flatten observations of any space of arrays."""
-        self._space = require_array(observation_space, agent="agent=bandit")
+        """Flatten observations of any space."""
+        self._space = observation_space
         self.one_hot = isinstance(observation_space, spaces.Discrete | spaces.MultiDiscrete)
-        self.width = as_rows(np.zeros((1, *observation_space.shape), np.int64), observation_space).shape[1]
+        self.width = row_width(observation_space)
 
-    def __call__(self, observation: Array) -> Array:
+    def __call__(self, observation: Tree) -> Array:
         """Return [N, D] float64 of observations [N, ...]."""
         return as_rows(observation, self._space, np.float64)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from torch import Tensor
 
-from rlkit.core.types import Array
+from rlkit.core.types import Array, Tree
 from rlkit.networks import ActivationCache, ActorCritic, Outputs
 
 NetworkOutputs = tuple[Tensor, Tensor | None, Tensor]
@@ -16,23 +17,23 @@ NetworkOutputs = tuple[Tensor, Tensor | None, Tensor]
 class ForwardPass:
     """Runs the network whenever it is asked."""
 
-    def __init__(self, network: ActorCritic, to_tensor: Callable[[Array], Tensor]):
+    def __init__(self, network: ActorCritic, to_tensor: Callable[[Any], Any]):
         """Run `network` on observations [N, ...] that `to_tensor` brings to its device."""
         self._network = network
         self._to_tensor = to_tensor
 
-    def decide(self, observation: Array, hidden: Tensor) -> NetworkOutputs:
+    def decide(self, observation: Tree, hidden: Tensor) -> NetworkOutputs:
         """Return as `ActorCritic.decide` does, for observations [N, ...] that are acted on."""
         return self._network.decide(self._to_tensor(observation), hidden)
 
-    def append(self, observation: Array) -> None:
+    def append(self, observation: Tree) -> None:
         """Note that these observations [N, ...] are a step of the rollout."""
 
-    def outputs(self, observation: Tensor, hidden: Tensor, begins: Tensor) -> Outputs:
+    def outputs(self, observation: Tree, hidden: Tensor, begins: Tensor) -> Outputs:
         """Return the outputs [T * M] of a rollout with their gradient; arguments as of `ActorCritic.sequence`."""
         return self._network.sequence(observation, hidden, begins)
 
-    def restore(self, observations: Iterable[Array]) -> None:
+    def restore(self, observations: Iterable[Any]) -> None:
         """Replace the steps that were appended by these, [T, N, ...]."""
 
 
@@ -58,7 +59,7 @@ class CachedForwardPass(ForwardPass):
         """Keep the activations of a step's observations [N, ...]."""
         self._cache.append(observation)
 
-    def outputs(self, observation: Tensor, hidden: Tensor, begins: Tensor) -> Outputs:
+    def outputs(self, observation: Tree, hidden: Tensor, begins: Tensor) -> Outputs:
         """Return the outputs [T * N] of the steps that were appended, and begin again; no argument is used."""
         return self._network.on_features(self._cache.features())
 

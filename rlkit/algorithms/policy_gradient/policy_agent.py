@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rlkit.algorithms.policy_gradient.forward_pass import CachedForwardPass, ForwardPass
-from rlkit.algorithms.policy_gradient.normalization import RunningMeanStd
+from rlkit.algorithms.policy_gradient.observation_statistics import ObservationStatistics
 from rlkit.algorithms.policy_gradient.settings import PolicySettings
 from rlkit.core.schedules import Schedule
 from rlkit.core.types import Array, Memory, State, TimeStep, Transition, UsageError
@@ -56,7 +56,7 @@ class PolicyAgent:
         cached = self.steps_once and CachedForwardPass.supports(network)
         self._forward = (CachedForwardPass if cached else ForwardPass)(network, self._tensor)
         standardize = network.standardize
-        self._statistics = None if standardize is None else RunningMeanStd(tuple(standardize.mean.shape))
+        self._statistics = None if standardize is None else ObservationStatistics(standardize)
         self._measured = standardize is None
         self._steps = 0
 
@@ -89,7 +89,7 @@ class PolicyAgent:
         The memory afterwards has the sample, its probability's logarithm, the hidden state before and after, and the
         state's value where it is read off the same torso.
         """
-        policy, n = self.network.distribution, len(timestep.observation)
+        policy, n = self.network.distribution, len(timestep.valid)
         with torch.inference_mode():
             hidden = self._tensor(memory["hidden"]) if self.network.hidden_size else NOTHING
             outputs, values, hidden = self._forward.decide(timestep.observation, hidden)
@@ -116,7 +116,7 @@ class PolicyAgent:
         """Count the decisions, and add observations to the statistics where they are standardized."""
         self._steps += int(np.count_nonzero(transition.valid))
         if self._statistics is not None:
-            self._statistics.add(transition.observation[transition.valid])
+            self._statistics.add(transition.observation, transition.valid)
 
     def _standardize(self) -> None:
         """Let the network standardize by the observations so far; between rollouts only, so that each has one policy.
@@ -124,9 +124,8 @@ class PolicyAgent:
         Before the first time observations are not standardized, and nothing may be learned from them.
         """
         self._measured = True
-        if self._statistics is not None and (standardize := self.network.standardize) is not None:
-            standardize.mean.copy_(torch.from_numpy(self._statistics.mean))
-            standardize.inverse_std.copy_(torch.from_numpy(1 / self._statistics.std))
+        if self._statistics is not None:
+            self._statistics.apply()
 
     def _optimize(self, loss: Tensor, *parts: str, scale: float = 1.0) -> None:
         """Take a gradient step on the named parts, or on all; `scale` is as in `Optimizer.apply`."""

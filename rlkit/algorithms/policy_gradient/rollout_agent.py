@@ -14,8 +14,9 @@ from rlkit.algorithms.policy_gradient.policy_agent import NOTHING, PolicyAgent
 from rlkit.algorithms.policy_gradient.rollout import Rollout
 from rlkit.algorithms.policy_gradient.rollout_batch import RolloutBatch
 from rlkit.algorithms.policy_gradient.settings import OnPolicySettings
+from rlkit.core import tree
 from rlkit.core.targets import gae
-from rlkit.core.types import Array, Metrics, State, Transition
+from rlkit.core.types import Array, Metrics, State, Transition, Tree
 from rlkit.networks import ActorCritic
 
 
@@ -87,7 +88,7 @@ class RolloutAgent(PolicyAgent):
         values = np.zeros(len(wanted), np.float32)
         if wanted.any():
             with torch.inference_mode():
-                observation = self._tensor(transition.next_observation[wanted])
+                observation = self._tensor(tree.take(transition.next_observation, wanted))
                 hidden = self._tensor(transition.memory["hidden"][wanted])
                 values[wanted] = self.network.state_values(observation, hidden).cpu()
         return values
@@ -126,10 +127,10 @@ class RolloutAgent(PolicyAgent):
         tensors = [self._tensor(column) for column in joined] + [None] * (legal is None)
         return RolloutBatch._make([*tensors, self._tensor(hidden)])
 
-    def _values(self, observation: Array, valid: Array) -> Array:
+    def _values(self, observation: Tree, valid: Array) -> Array:
         """Return the values [T, N] float32 of observations [T, N, ...], 0 where not `valid` [T, N] bool."""
         with torch.inference_mode():
-            rows = self._tensor(observation.reshape(valid.size, *observation.shape[2:]))
+            rows = self._tensor(tree.map(_rows, observation))
             values = self.network.state_values(rows, NOTHING).cpu().numpy()
         return np.where(valid, values.reshape(valid.shape), np.float32(0))
 
@@ -158,6 +159,11 @@ class RolloutAgent(PolicyAgent):
             self._scale.load_state_dict(state["scale"])
 
 
-def _sequences(column: Array, remembers: bool) -> Array:
+def _rows(column: Array) -> Array:
+    """Return a column [T, N, ...] as rows [T * N, ...]."""
+    return column.reshape(len(column) * column.shape[1], *column.shape[2:])
+
+
+def _sequences(column: Tree, remembers: bool) -> Tree:
     """Return a column [T, N, ...] as it is, or as T * N sequences of one step, where nothing ties steps together."""
-    return column if remembers else column.reshape(1, len(column) * column.shape[1], *column.shape[2:])
+    return column if remembers else tree.map(lambda leaf: _rows(leaf)[None], column)

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from rlkit.core import tree
+from rlkit.core.types import Tree
+
 
 class RolloutBatch(NamedTuple):
     """A rollout as tensors: M sequences of T steps (of one step, where nothing is remembered).
@@ -13,7 +16,7 @@ class RolloutBatch(NamedTuple):
     It may share memory with the rollout: it is to be used before that is filled again.
     """
 
-    observation: Tensor  # [T, M, ...]
+    observation: Tree  # [T, M, ...]
     sample: Tensor  # [T, M, ...] what was drawn from the policy
     log_prob: Tensor  # [T, M] by the policy that acted
     value: Tensor  # [T, M] by the network that acted
@@ -27,5 +30,11 @@ class RolloutBatch(NamedTuple):
     def minibatch(self, sequences: Tensor) -> RolloutBatch:
         """Return the `sequences` [M'] int64 of it."""
         # A tenth of the time of `column[:, sequences]`, where rows are images.
-        columns = [None if column is None else column.index_select(1, sequences) for column in self[:-1]]
+        columns = [column if column is None else _selected(column, sequences) for column in self[:-1]]
         return RolloutBatch._make([*columns, self.hidden[sequences]])
+
+
+def _selected(column: Tree, sequences: Tensor) -> Tree:
+    if isinstance(column, Tensor):
+        return column.index_select(1, sequences)
+    return tree.map(lambda leaf: leaf.index_select(1, sequences), column)

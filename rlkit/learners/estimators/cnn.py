@@ -117,7 +117,8 @@ class CNNClassifier(TorsoClassifier):
         # Floats are divided in place, in a copy; torch warns of arrays that it may not write to.
         shared = x.dtype == np.uint8 and x.flags.writeable
         images = (torch.from_numpy(x) if shared else torch.tensor(x)).reshape(-1, *shape)
-        if channels_last(shape):
+        # A torso of a YAML file is a partial with its options.
+        if channels_last(shape, getattr(self.torso, "keywords", {}).get("channel_order", "auto")):
             images = images.movedim(-1, -3)
         images = images.contiguous(memory_format=torch.channels_last)
         return images.div_(self.scale_) if images.is_floating_point() else images

@@ -8,7 +8,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from rlkit.core.spaces import as_arrays, num_actions, num_states, state_index
+from rlkit.core.array_spaces import as_arrays
+from rlkit.core.spaces import num_actions, num_states, state_index
 from rlkit.core.types import Array, State, UsageError
 from rlkit.planning.mdp.model import FiniteMDP, Outcome, from_table
 from rlkit.vector import snapshot

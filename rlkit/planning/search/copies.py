@@ -9,7 +9,8 @@ import gymnasium
 import numpy as np
 
 from rlkit.core import tree
-from rlkit.core.spaces import as_arrays, num_actions
+from rlkit.core.array_spaces import as_arrays
+from rlkit.core.spaces import num_actions
 from rlkit.core.types import Array, State, Tree, UsageError
 from rlkit.planning.search.model import ModelStep, Rules, Symmetry
 from rlkit.vector import snapshot

@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlkit.core import tree
 from rlkit.core.files import read_bytes
 from rlkit.core.ranges import shown
-from rlkit.core.types import Array, RunError, UsageError
+from rlkit.core.types import Array, RunError, Tree, UsageError
 from rlkit.learners.datasets.archives import DAMAGED
 from rlkit.learners.datasets.demonstrations.steps import require_steps
 
@@ -36,34 +37,34 @@ STEPS = ("observation", "action", "intended", "reward", "discount", "last", "epi
 class Demonstration(NamedTuple):
     """One episode of T steps."""
 
-    observation: Array  # [T, ...] before each step
+    observation: Tree  # [T, ...] before each step
     action: Array  # [T] or [T, ...], what was done
     intended: Array  # of the same shape: what the player meant to do; something else where an action was drawn
     reward: Array  # [T] float32
     discount: Array  # [T] float32: 0 = terminated; 1 = goes on, truncation included
-    final_observation: Array  # [...] after the last step
+    final_observation: Tree  # [...] after the last step
     facts: Mapping[str, Any]  # seed, return (the environment's own) and player
 
 
 class Recorded(NamedTuple):
     """The steps of all episodes, one after the other."""
 
-    observation: Array  # [T, ...]
+    observation: Tree  # [T, ...]
     action: Array  # [T] or [T, ...]
     intended: Array  # [T] or [T, ...]
     reward: Array  # [T] float32
     discount: Array  # [T] float32
     last: Array  # [T] bool, the last step of an episode
     episode: Array  # [T] int64, its number
-    final_observation: Array  # [E, ...] after the last step of each episode, by number
+    final_observation: Tree  # [E, ...] after the last step of each episode, by number
     about: Mapping[str, Any]  # of the environment: its configuration, observation and action space
     episodes: Sequence[Mapping[str, Any]]  # E: number, seed, return, length and player of each
 
     @property
-    def next_observation(self) -> Array:
+    def next_observation(self) -> Tree:
         """[T, ...], the true successor of each step, also at the end of an episode."""
-        following = np.roll(self.observation, -1, axis=0)
-        following[self.last] = self.final_observation
+        following = tree.map(lambda leaf: np.roll(leaf, -1, axis=0), self.observation)
+        tree.put(following, self.last, self.final_observation)
         return following
 
 
@@ -167,8 +168,8 @@ def read_episodes(path: Path | str) -> Recorded:
         out = shlex.quote(f"out={folder}")
         raise UsageError(f"{folder} holds no episodes yet; record some: rlkit play record=true {out}")
     try:
-        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    except ValueError as error:
+        joined = tree.concatenate(parts)
+    except (ValueError, KeyError) as error:
         raise RunError(f"the parts in {folder} do not fit together: {error}") from error
     return Recorded(**joined, about=index["about"], episodes=_facts(index))
 
@@ -215,10 +216,10 @@ def _arrays(episodes: Sequence[Demonstration], first: int) -> dict[str, Array]:
     last[np.cumsum(lengths) - 1] = True
     own = ("observation", "action", "intended", "reward", "discount")
     return {
-        **{name: np.concatenate([getattr(episode, name) for episode in episodes]) for name in own},
+        **{name: tree.pack(tree.concatenate([getattr(episode, name) for episode in episodes])) for name in own},
         "last": last,
         "episode": np.repeat(np.arange(first, first + len(episodes)), lengths),
-        "final_observation": np.stack([episode.final_observation for episode in episodes]),
+        "final_observation": tree.pack(tree.stack([episode.final_observation for episode in episodes])),
     }
 
 
@@ -246,13 +247,13 @@ def _replace(temporary: Path, path: Path) -> None:
     temporary.replace(path)
 
 
-def _read_part(folder: Path, name: str) -> dict[str, Array]:
+def _read_part(folder: Path, name: str) -> dict[str, Tree]:
     path = folder / name
     if not PART.fullmatch(name) or path.is_symlink():
         raise UsageError(f"{folder / INDEX} names {name:.100}, which is no part of its folder")
     try:
         with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as archive:
-            found = {name: archive[name] for name in (*STEPS, "final_observation")}
+            found = {name: tree.unpack(archive[name]) for name in (*STEPS, "final_observation")}
         require_steps(found)
         return found
     except DAMAGED as error:
