@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from rlkit.algorithms.policy_gradient.losses import (
     explained_variance,
@@ -57,6 +58,16 @@ class A2C(RolloutAgent):
         super().__init__(network, settings, num_envs=num_envs, total_steps=total_steps, device=device, notify=notify)
 
     def _learn(self, rollout: RolloutBatch) -> Metrics:
+        loss, parts = self.loss(rollout)
+        self._optimize(loss)
+
+        columns = (column.flatten() for column in (rollout.value, rollout.target, rollout.weight))
+        named = {**parts, "explained_variance": explained_variance(*columns)}
+        metrics = torch.stack([metric.detach() for metric in named.values()]).tolist()
+        return {**dict(zip(named, metrics, strict=True)), "learning_rate": self._learning_rate(self._steps)}
+
+    def loss(self, rollout: RolloutBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss [] of a rollout, and metrics [] by name, through which gradients flow, too."""
         settings, weight, target = self.settings, rollout.weight.flatten(), rollout.target.flatten()
         advantage = normalized(rollout.advantage.flatten(), weight, settings.normalize_advantages)
 
@@ -69,10 +80,4 @@ class A2C(RolloutAgent):
         entropy = mean(entropies, weight)
         loss = policy + settings.value_weight * values - settings.entropy_weight * entropy
 
-        # Step.
-        self._optimize(loss)
-
-        explained = explained_variance(rollout.value.flatten(), target, weight)
-        names = ("loss/policy", "loss/value", "entropy", "explained_variance")
-        metrics = torch.stack((policy.detach(), values.detach(), entropy.detach(), explained)).tolist()
-        return {**dict(zip(names, metrics, strict=True)), "learning_rate": self._learning_rate(self._steps)}
+        return loss, {"loss/policy": policy, "loss/value": values, "entropy": entropy}

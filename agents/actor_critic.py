@@ -106,6 +106,14 @@ class OnlineActorCritic(PolicyAgent):
 
     def _learn(self, transition: Transition, weight: Tensor) -> Metrics:
         """Take a gradient step on a transition whose rows count by `weight` [N]."""
+        loss, parts = self.loss(transition, weight)
+        self._optimize(loss)
+
+        metrics = torch.stack([metric.detach() for metric in parts.values()]).tolist()
+        return {**dict(zip(parts, metrics, strict=True)), "learning_rate": self._learning_rate(self._steps)}
+
+    def loss(self, transition: Transition, weight: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss [] of a transition whose rows count by `weight` [N], and metrics [] by name."""
         settings, a_tm1 = self.settings, self._tensor(transition.memory["sample"])
 
         # Forward.
@@ -124,12 +132,7 @@ class OnlineActorCritic(PolicyAgent):
         error = value_loss(v_tm1, target, weight, None, None)
         loss = policy + settings.value_weight * error - settings.entropy_weight * entropy
 
-        # Step.
-        self._optimize(loss)
-
-        metrics = torch.stack((policy.detach(), error.detach(), entropy.detach())).tolist()
-        names = ("loss/policy", "loss/value", "entropy")
-        return {**dict(zip(names, metrics, strict=True)), "learning_rate": self._learning_rate(self._steps)}
+        return loss, {"loss/policy": policy, "loss/value": error, "entropy": entropy}
 
     def _policy_loss(self, parameters: Tensor, values: Tensor, a_tm1: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         powers = self._tensor(self._powers)

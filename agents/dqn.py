@@ -189,20 +189,21 @@ class DQN:
         if due == 0 or len(self._replay) == 0:
             return None
         together = 1 if self._replay.prioritized else due
-        steps: list[list[Tensor]] = []
+        steps: list[dict[str, Tensor]] = []
         for _ in range(due // together):
             sample, priorities = self._replay.sample(together * self.settings.batch_size, self.settings.gamma), []
             for batch in self._minibatches(sample):
-                priority, *measured = self._gradient_step(batch)
-                priorities.append(priority)
+                measured = self._gradient_step(batch)
+                priorities.append(measured.pop("priorities"))
                 steps.append(measured)
             self._replay.update_priorities(sample.index, torch.cat(priorities).cpu().numpy())
-        losses, q_tm1, *cut_off = map(torch.stack, zip(*steps, strict=True))
-        means = losses.mean(), self._distribution.mean(q_tm1).mean(), *map(torch.mean, cut_off)
-        loss, q, *shares = torch.stack(means).tolist()
-        for share in shares:
-            self._saturation.add(share, due)
-        return {"loss/td": loss, "q/mean": q, "epsilon": self.settings.epsilon(self._steps)}
+        columns = dict(zip(steps[0], map(torch.stack, zip(*map(dict.values, steps), strict=True)), strict=True))
+        columns["q/mean"] = self._distribution.mean(columns["q/mean"])
+        means = torch.stack(list(map(torch.mean, columns.values()))).tolist()
+        metrics = dict(zip(columns, means, strict=True))
+        if "cut_off" in metrics:
+            self._saturation.add(metrics.pop("cut_off"), due)
+        return {**metrics, "epsilon": self.settings.epsilon(self._steps)}
 
     def _minibatches(self, sample: Batch) -> list[Minibatch]:
         """Return a sample's minibatches, in order."""
@@ -220,12 +221,22 @@ class DQN:
                     columns.append(split_rows(tensor, size))
         return list(map(Minibatch._make, zip(*columns, strict=True)))
 
-    def _gradient_step(self, batch: Minibatch) -> tuple[Tensor, ...]:
-        """Take a gradient step on a minibatch, and update the target network where that is due.
+    def _gradient_step(self, batch: Minibatch) -> dict[str, Tensor]:
+        """Take a gradient step on a minibatch, update the target network where that is due, and return the metrics."""
+        loss, metrics = self.loss(batch)
+        self._optimizer.step(loss, self._steps)
+        self._updates += 1
+        if self._updates % self.settings.target_every == 0:
+            self._sync_target()
+        for name in metrics:
+            metrics[name] = metrics[name].detach()
+        return metrics
 
-        Returns:
-            The priorities [B], the loss [], the outputs `q_tm1` [B, K], and, where the distribution has limits, its
-            `cut_off` [].
+    def loss(self, batch: Minibatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss [] of a minibatch, and metrics by name, through which gradients flow, too.
+
+        The metrics are ``priorities`` [B], ``loss/td`` [], in ``q/mean`` the outputs of the actions taken, [B, K], and,
+        where the distribution has limits, its ``cut_off`` []. Others that a subclass adds are [].
         """
         noise, target_noise, choice_noise = self._noise() if self.network.noise_size else (None, None, None)
 
@@ -242,20 +253,14 @@ class DQN:
                 values_t = values_t.masked_fill(~batch.legal_t, -torch.inf)
             q_t = of_action(outputs_t, values_t.argmax(1))
             discount_t = self.settings.gamma * batch.discount_t
-        del x_t, outputs_t, choosing, values_t  # Their memory is used again by the step, which saves 2% of its time.
 
-        # Loss and step.
+        # Loss.
         losses, priorities = self._distribution.loss(q_tm1, q_t, batch.r_t, discount_t)
         loss = (batch.weight * losses).mean()
-        self._optimizer.step(loss, self._steps)
-
-        self._updates += 1
-        if self._updates % self.settings.target_every == 0:
-            self._sync_target()
-        measured = priorities, loss.detach(), q_tm1.detach()
-        if not self._saturation.limits:
-            return measured
-        return (*measured, self._distribution.cut_off(q_t, batch.r_t, discount_t))
+        metrics = {"priorities": priorities, "loss/td": loss, "q/mean": q_tm1}
+        if self._saturation.limits:
+            metrics["cut_off"] = self._distribution.cut_off(q_t, batch.r_t, discount_t)
+        return loss, metrics
 
     def _noise(self) -> tuple[Tensor | None, ...]:
         """Draw independent noise [1, Z] for the online network, the target network, and the choice of actions."""

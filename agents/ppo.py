@@ -25,8 +25,6 @@ from rlkit.core.ranges import PositiveFloat, PositiveInt
 from rlkit.core.types import FromRun, Metrics, State, UsageError
 from rlkit.networks import ActorCritic
 
-NAMES = ("loss/policy", "loss/value", "entropy", "ratio", "kl", "clip_fraction")
-
 
 @dataclass(frozen=True, kw_only=True)
 class PPOSettings(OnPolicySettings):
@@ -89,7 +87,7 @@ class PPO(RolloutAgent):
             )
 
     def _learn(self, rollout: RolloutBatch) -> Metrics:
-        steps: list[Tensor] = []
+        steps: list[dict[str, Tensor]] = []
         for _ in range(self.settings.epochs):
             order = torch.from_numpy(self._rng.permutation(rollout.weight.shape[1]))
             for sequences in torch.split(order, self._sequences):
@@ -98,8 +96,15 @@ class PPO(RolloutAgent):
                     return self._metrics(rollout, steps)
         return self._metrics(rollout, steps)
 
-    def _gradient_step(self, batch: RolloutBatch) -> Tensor:
-        """Take a gradient step on a minibatch, unless the policy is too far already; return the metrics of `NAMES`."""
+    def _gradient_step(self, batch: RolloutBatch) -> dict[str, Tensor]:
+        """Take a gradient step on a minibatch, unless the policy is too far already; return the metrics."""
+        loss, metrics = self.loss(batch)
+        if not self._too_far(metrics):
+            self._optimize(loss)
+        return {name: metric.detach() for name, metric in metrics.items()}
+
+    def loss(self, batch: RolloutBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss [] of a minibatch, and metrics [] by name, through which gradients flow, too."""
         settings, weight, old_log_prob = self.settings, batch.weight.flatten(), batch.log_prob.flatten()
         advantage = normalized(batch.advantage.flatten(), weight, settings.normalize_advantages)
         target, old_value = batch.target.flatten(), batch.value.flatten()
@@ -113,26 +118,26 @@ class PPO(RolloutAgent):
         entropy = mean(entropies, weight)
         loss = policy + settings.value_weight * values - settings.entropy_weight * entropy
 
-        # Step.
-        with torch.no_grad():
-            ratio = mean((log_prob - old_log_prob).exp(), weight)
-            kl = kl_divergence(log_prob, old_log_prob, weight)
-            clipped = clip_fraction(log_prob, old_log_prob, settings.clip, weight)
-            metrics = torch.stack((policy, values, entropy, ratio, kl, clipped))
-        if not self._too_far(metrics):
-            self._optimize(loss)
-        return metrics
+        return loss, {
+            "loss/policy": policy,
+            "loss/value": values,
+            "entropy": entropy,
+            "ratio": mean((log_prob - old_log_prob).exp(), weight),
+            "kl": kl_divergence(log_prob, old_log_prob, weight),
+            "clip_fraction": clip_fraction(log_prob, old_log_prob, settings.clip, weight),
+        }
 
     def _value_loss(self, value: Tensor, target: Tensor, weight: Tensor, old_value: Tensor) -> Tensor:
         """Return the loss [] of values [B]; the columns are those of `value_loss`."""
         return value_loss(value, target, weight, old_value, self.settings.value_clip)
 
-    def _too_far(self, metrics: Tensor) -> bool:
-        return self.settings.max_kl is not None and bool(metrics[NAMES.index("kl")] > self.settings.max_kl)
+    def _too_far(self, metrics: dict[str, Tensor]) -> bool:
+        return self.settings.max_kl is not None and bool(metrics["kl"] > self.settings.max_kl)
 
-    def _metrics(self, rollout: RolloutBatch, steps: list[Tensor]) -> Metrics:
+    def _metrics(self, rollout: RolloutBatch, steps: list[dict[str, Tensor]]) -> Metrics:
         columns = (column.flatten() for column in (rollout.value, rollout.target, rollout.weight))
-        means = dict(zip(NAMES, torch.stack(steps).mean(0).tolist(), strict=True))
+        rows = torch.stack([torch.stack(list(step.values())) for step in steps])
+        means = dict(zip(steps[0], rows.mean(0).tolist(), strict=True))
         more = {"explained_variance": explained_variance(*columns).item(), "minibatches": len(steps)}
         return {**means, **more, "learning_rate": self._learning_rate(self._steps)}
 

@@ -165,8 +165,23 @@ class Reinforce(PolicyAgent):
         return self.network.state_values(self._tensor(observation), NOTHING)
 
     def _learn_policy(self) -> Metrics:
-        settings, policy = self.settings, self.network.distribution
         columns = self._tensor(tree.concatenate(self._kept))
+        loss, parts = self.loss(columns)
+        # The return's gradient is a sum over an episode's steps; the norm's limit is for their mean, as it would clip
+        # whatever is long.
+        length = len(columns["return"]) / int(columns["last"].sum())
+        self._optimize(loss, "policy", scale=length)
+        metrics = {name: metric.item() for name, metric in parts.items()}
+        return {**metrics, "learning_rate": self._learning_rate(self._steps)}
+
+    def loss(self, columns: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the policy's loss [] on the steps [T] of episodes, and metrics [] by name.
+
+        Args:
+            columns: ``observation``, ``sample``, ``return``, ``value``, ``power``, ``last``, and ``legal`` where there
+                are masks.
+        """
+        settings, policy = self.settings, self.network.distribution
         weight = torch.ones_like(columns["return"])
 
         # Forward.
@@ -180,16 +195,7 @@ class Reinforce(PolicyAgent):
             advantage = advantage * columns["power"]
         loss = policy_gradient_loss(log_prob, advantage, weight)
 
-        # Step.
-        # The return's gradient is a sum over an episode's steps; the norm's limit is for their mean, as it would clip
-        # whatever is long.
-        length = len(weight) / int(columns["last"].sum())
-        self._optimize(loss - settings.entropy_weight * entropy, "policy", scale=length)
-        return {
-            "loss/policy": loss.item(),
-            "entropy": entropy.item(),
-            "learning_rate": self._learning_rate(self._steps),
-        }
+        return loss - settings.entropy_weight * entropy, {"loss/policy": loss, "entropy": entropy}
 
     def state_dict(self) -> State:
         """Return also the episodes that the policy has not learned from."""

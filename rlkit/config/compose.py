@@ -295,7 +295,7 @@ def _require_env_of_id(choices: Choices, overrides: Sequence[str]) -> None:
     """
     keys = [word.lstrip("+").partition("=")[0] for word in overrides]
     ids = [word.partition("=")[2] for word in overrides if word.lstrip("+").startswith("env.id=")]
-    if ids and not {"env", "experiment"} & set(keys) and any(map(str.isalpha, ids[-1])):
+    if ids and not {"env", "experiment", "resume"} & set(keys) and any(map(str.isalpha, ids[-1])):
         raise UsageError(
             f"env.id={ids[-1]} goes with env=gym, which is missing: env=gym env.id={ids[-1]} (without it, the "
             f"environment is {choices.get('env')})"

@@ -89,9 +89,10 @@ def test_a_rollout_with_them_is_one_without_them(words: str) -> None:
             torch.testing.assert_close(ratio, torch.ones_like(ratio))
     else:
         seen = rows["observation"].double().numpy()
-        assert apart._statistics.count == 9
-        np.testing.assert_allclose(apart._statistics.mean, seen.mean(0), rtol=1e-6)
-        np.testing.assert_allclose(apart._statistics.variance, seen.var(0), rtol=1e-6)
+        [statistics] = apart._statistics._of_parts
+        assert statistics.count == 9
+        np.testing.assert_allclose(statistics.mean, seen.mean(0), rtol=1e-6)
+        np.testing.assert_allclose(statistics.variance, seen.var(0), rtol=1e-6)
 
 
 def spoilt(transition: Transition, rng: np.random.Generator) -> Transition:

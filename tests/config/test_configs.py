@@ -285,6 +285,7 @@ def test_pong_by_ppo_is_composed_as_it_was_measured() -> None:
     # What the run adds is asked for since then.
     for torso in ("torso", "value_torso"):
         assert config["agent"]["network"][torso].pop("_from_run_") == ["fresh"]
+        assert config["agent"]["network"][torso].pop("channel_order") == "auto"
     assert config["agent"] == measured["agent"]
     # Options that came later are set to what was done then.
     assert config["env"] == {**measured["env"], "grey_by": "luma", "pool": 2, "interpolation": "area"}

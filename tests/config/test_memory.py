@@ -38,8 +38,8 @@ HUGE = {
     f"{PREPROCESS}=[{{_target_:rlkit.preprocess.Resize,size:[1000000,1000000]}}]": "set preprocess.0.size lower",
     f"{PREPROCESS}=[{{_target_:rlkit.preprocess.FrameStack,size:1000000000}}]": "set preprocess.0.size lower",
     # networks
-    "agent=dqn network.hidden=[40000,40000]": "set network.hidden ([40000, 40000]) lower",
-    "agent=ppo network.hidden=[1000000,1000000]": "set network.hidden ([1000000, 1000000]) lower",
+    "agent=dqn network.hidden=[40000,40000]": "set network.hidden ([40000, 40000]) or network.joint (256) lower",
+    "agent=ppo network.hidden=[1000000,1000000]": "set network.hidden ([1000000, 1000000]) or network.joint",
     "agent=dqn distribution=quantile distribution.quantiles=1000000000": "set distribution.quantiles (1000000000) or",
     # agents
     "agent=mcts env=tic_tac_toe agent.simulations=1000000000": "set agent.simulations or agent.nodes lower",

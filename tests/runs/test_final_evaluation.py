@@ -285,6 +285,8 @@ def test_every_key_that_may_not_change_is_refused_on_resume() -> None:
         "experiment": "cartpole_24_24",
         "preprocess": "[]",
         "action_mask": "true",
+        "max_episode_steps": "9",
+        "start_method": "spawn",
         "overlap": "true",
         "threads": "2",
         "deterministic": "true",

@@ -97,7 +97,7 @@ def train(kind: str, *words: str) -> Any:
     ("kind", "says"),
     [
         ("value", "ValueError: the motor"),
-        ("unprintable", "UnprintableError"),
+        ("unprintable", r"UnprintableError at test_somebody_elses.py, line \d+: raise RAISED\[self.kind\]"),
         ("surrogate", r"ValueError: \\udc80\\x1b\[31m"),
         ("generator", "GeneratorExit: g"),
         ("apart", "Apart: base"),
