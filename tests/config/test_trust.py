@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 import json
 import os
@@ -16,6 +15,7 @@ import gymnasium
 import numpy as np
 import pytest
 import yaml
+from hostile import changed, places
 from omegaconf import OmegaConf
 
 import rlkit
@@ -83,22 +83,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "run"))
-
-
-def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the path of each value of a file, nodes included."""
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
-        yield (*path, key)
-        yield from places(value, (*path, key))
-
-
-def changed(node: Any, path: tuple[Any, ...], value: Any) -> Any:
-    node = copy.deepcopy(node)
-    parent = node
-    for key in path[:-1]:
-        parent = parent[key]
-    parent[path[-1]] = copy.deepcopy(value)
-    return node
 
 
 def each(node: Any, wanted: Callable[[tuple[Any, ...]], bool] = lambda path: True) -> Iterator[Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hostile import places
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
@@ -70,13 +71,6 @@ def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     assert not Path("ran").exists()
     assert TRAP not in sys.modules
-
-
-def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, (list, tuple)) else ()
-    for key, value in items:
-        yield (*path, key)
-        yield from places(value, (*path, key))
 
 
 def put(node: Any, path: tuple[Any, ...], value: Any) -> Any:

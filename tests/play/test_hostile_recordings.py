@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hostile import changed, one_line, places
 
 from rlkit.cli.main import main
-from rlkit.core.types import RunError, UsageError
 from rlkit.learners.datasets.demonstrations import read_episodes
 from rlkit.learners.datasets.episodes import recorded
 from rlkit.networks.weights import read_encoder
@@ -52,33 +52,6 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setattr(os, "system", lambda command: Path("ran").touch())
     yield
     assert not Path("ran").exists()
-
-
-def one_line(action: Callable[[], Any]) -> str:
-    """Return the line in which an action was refused, or nothing."""
-    said = ""
-    try:
-        action()
-    except (UsageError, RunError) as error:
-        said = str(error)
-    assert "\n" not in said.strip()
-    assert len(said) < 1000
-    return said
-
-
-def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
-        yield (*path, key)
-        yield from places(value, (*path, key))
-
-
-def changed(node: Any, path: tuple[Any, ...], value: Any) -> Any:
-    if not path:
-        return value
-    key, *rest = path
-    items = dict(node) if isinstance(node, dict) else dict(enumerate(node))
-    items[key] = changed(items[key], tuple(rest), value)
-    return items if isinstance(node, dict) else list(items.values())
 
 
 class TestLogs:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile import changed, places
 
 import rlkit
 from rlkit.cli.main import main
@@ -28,21 +29,6 @@ HOSTILE: list[Any] = [
 ]
 WHOLE = ["", "null", "[1]", "[" * 100_000, "\0", "{", '"x"', "1", '{"id": 1}']
 LAKE = ("agent=q_learning", "env=frozen_lake", "total_steps=100", "eval.every=0", "video=none", "inner_loop=python")
-
-
-def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
-        yield (*path, key)
-        yield from places(value, (*path, key))
-
-
-def changed(node: Any, path: tuple[Any, ...], value: Any) -> Any:
-    if not path:
-        return value
-    key, *rest = path
-    items = dict(node) if isinstance(node, dict) else dict(enumerate(node))
-    items[key] = changed(items[key], tuple(rest), value)
-    return items if isinstance(node, dict) else list(items.values())
 
 
 def contents(record: Any) -> Iterator[str]:

@@ -10,18 +10,20 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from hostile import changed, one_line, places
 
 import rlkit
 from rlkit.core.checkpoint import Store
 from rlkit.core.stored_state import Segment
-from rlkit.core.types import RunError, UsageError
+from rlkit.core.types import RunError
 
 TRAP = "trap_module"
 COMMAND = {"_target_": "os.system", "command": "touch ran"}
@@ -80,33 +82,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return folders
 
 
-def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    branch = isinstance(node, (list, tuple)) and not isinstance(node, Segment)
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if branch else ():
-        yield (*path, key)
-        yield from places(value, (*path, key))
-
-
-def changed(node: Any, path: tuple[Any, ...], value: Any) -> Any:
-    """Return a tree with another value in one place."""
-    if not path:
-        return value
-    key, *rest = path
-    if isinstance(node, dict):
-        return {**node, key: changed(node[key], tuple(rest), value)}
-    return type(node)(changed(item, tuple(rest), value) if i == key else item for i, item in enumerate(node))
-
-
-def one_line(action: Callable[[], Any]) -> bool:
-    """Return whether an action was refused, which is then one line."""
-    said = ""
-    try:
-        action()
-    except (UsageError, RunError) as error:
-        said = str(error)
-    assert "\n" not in said.strip()
-    assert len(said) < 700
-    return bool(said)
+refusal = partial(one_line, longest=700)
 
 
 def evaluated(folder: Path, **options: Any) -> Any:
@@ -126,13 +102,13 @@ def test_every_field_of_a_checkpoint(name: str, share: int, turn: int, made: dic
     run = Path(shutil.copytree(made[name], "run"))
     state = Store(made[name] / "checkpoints").load(100)
     store = Store(run / "checkpoints", keep=1)
-    fields = [path for path in places(state) if path[-1] != "replay"]
+    fields = [path for path in places(state, whole=(Segment,)) if path[-1] != "replay"]
     for i, path in enumerate(fields[turn::share]):
         value = HOSTILE[(7 * i + 11 * turn) % len(HOSTILE)]
         shutil.rmtree(run / "checkpoints")
         store.save(100, changed(state, path, value))
-        one_line(lambda: evaluated(run, checkpoint="last"))
-        one_line(lambda: rlkit.train(f"resume={run}", "total_steps=110"))
+        refusal(lambda: evaluated(run, checkpoint="last"))
+        refusal(lambda: rlkit.train(f"resume={run}", "total_steps=110"))
 
 
 @pytest.mark.parametrize("part", ["agent", "stream", "tracker", "averages", "best", "callbacks", "made_for"])
@@ -191,9 +167,9 @@ TEXTS = ["", "[1]", "[" * 3000, "\0", COMMAND]
 def test_every_file_as_a_whole(file: str, content: Any, made: dict[str, Path]) -> None:
     run = Path(shutil.copytree(made["table"], "run"))
     (run / file).write_text(content if isinstance(content, str) else json.dumps(content))
-    refused = one_line(lambda: evaluated(run, checkpoint="last"))
+    refused = bool(refusal(lambda: evaluated(run, checkpoint="last")))
     assert refused == (file == "config.yaml")
-    refused = one_line(lambda: rlkit.train(f"resume={run}", "total_steps=110"))
+    refused = bool(refusal(lambda: rlkit.train(f"resume={run}", "total_steps=110")))
     assert refused == (file in ("config.yaml", "episodes.csv"))
 
 
@@ -202,9 +178,9 @@ def test_aliases_do_not_multiply(made: dict[str, Path]) -> None:
     text = (run / "config.yaml").read_text()
     bomb = ["a0: &a0 [x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 40))]
     (run / "config.yaml").write_text(text + "\n".join(bomb) + "\n")
-    assert one_line(lambda: evaluated(run))
+    assert refusal(lambda: evaluated(run))
     (run / "config.yaml").write_text(text + "loop: &a [*a]\n")
-    assert one_line(lambda: evaluated(run))
+    assert refusal(lambda: evaluated(run))
 
 
 @pytest.mark.parametrize("value", [COMMAND, [], {"agent.gamma": COMMAND}, {"agent": True}, {"": True}])
@@ -213,5 +189,5 @@ def test_records_of_how_a_configuration_came_about_do_nothing(key: str, value: A
     run = Path(shutil.copytree(made["table"], "run"))
     values = yaml.safe_load((run / "config.yaml").read_text())
     (run / "config.yaml").write_text(yaml.safe_dump({**values, key: value}))
-    one_line(lambda: evaluated(run))
-    one_line(lambda: rlkit.train(f"resume={run}", "total_steps=110"))
+    refusal(lambda: evaluated(run))
+    refusal(lambda: rlkit.train(f"resume={run}", "total_steps=110"))
