@@ -12,7 +12,7 @@ from making import made, stream_of
 
 from rlkit.core.loop import train
 from rlkit.networks import load_module_state, module_state
-from rlkit.vector.vector import SerialEnvironment
+from rlkit.vector.serial import SerialEnvironment
 
 ALONE = "network=mlp network.hidden=[] agent.network.orthogonal=false agent.max_grad_norm=1e9"
 DESCENT = "agent.optimizer._target_=torch.optim.SGD agent.learning_rate=1 agent.anneal=false"

@@ -14,7 +14,7 @@ from rlkit.config.settings import gathered, settings_of
 from rlkit.core.loop import interact
 from rlkit.core.seeding import Seeds
 from rlkit.runs import build
-from rlkit.vector.vector import SerialEnvironment
+from rlkit.vector.serial import SerialEnvironment
 
 
 def run_config(*words: str) -> TrainRunConfig:

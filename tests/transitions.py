@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.core.types import StepInfo, TimeStep, Transition
-from rlkit.vector.vector import first_timestep
+from rlkit.vector.time_steps import first_timestep
 
 
 def transition(

@@ -17,7 +17,7 @@ from rlkit.core.loop import interact
 from rlkit.core.schedules import Schedule
 from rlkit.envs.tabular import TabularEnv
 from rlkit.planning.mdp import FiniteMDP
-from rlkit.vector.vector import SerialEnvironment
+from rlkit.vector.serial import SerialEnvironment
 
 KINDS: Mapping[str, Callable[..., Any]] = {
     "q_learning": QLearning,

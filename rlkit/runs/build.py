@@ -21,7 +21,8 @@ from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import COMPOSED_SPACES
 from rlkit.core.types import Agent, Environment, UsageError
 from rlkit.vector.manners import close_quietly, in_one_line, unchanged
-from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.serial import SerialEnvironment
+from rlkit.vector.vector import VectorEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,8 @@ from rlkit.core.spaces import rooms
 from rlkit.core.types import Actor, Array, Memory, RunError, Tree, UsageError, described
 from rlkit.vector.action_masks import Masks
 from rlkit.vector.results import putter
-from rlkit.vector.vector import first_timestep, single_actions
+from rlkit.vector.serial import single_actions
+from rlkit.vector.time_steps import first_timestep
 
 Wrap = Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]
 

@@ -21,7 +21,8 @@ from rlkit.core.types import Environment
 from rlkit.testing.rules import freeze, require, require_equal, survived
 from rlkit.vector import contract
 from rlkit.vector.manners import is_opaque
-from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.serial import SerialEnvironment
+from rlkit.vector.vector import VectorEnvironment
 
 MakeEnv = Callable[..., gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]]
 """Builds a new environment at each call; one that takes `render_mode` is filmed as well."""

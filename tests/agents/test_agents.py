@@ -25,7 +25,8 @@ from rlkit.core.types import Batch, Transition, UsageError
 from rlkit.networks import MLP, QNetwork
 from rlkit.networks.return_distributions import Categorical, Expected, Quantile
 from rlkit.replay import UniformReplay
-from rlkit.vector.vector import SerialEnvironment, first_timestep
+from rlkit.vector.serial import SerialEnvironment
+from rlkit.vector.time_steps import first_timestep
 from toys import Counting, assert_same
 
 

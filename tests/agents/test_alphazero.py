@@ -23,7 +23,7 @@ from rlkit.planning.mdp.sources import model_of
 from rlkit.planning.search.finite import FiniteModel
 from rlkit.planning.search.positions import PositionReplay, Positions, turned
 from rlkit.runs import build
-from rlkit.vector.vector import first_timestep
+from rlkit.vector.time_steps import first_timestep
 
 
 class FixedNetwork(nn.Module):

@@ -20,7 +20,7 @@ import rlkit
 from rlkit.agents.cloning import Cloning
 from rlkit.core.types import UsageError
 from rlkit.play.demonstrate import Noise
-from rlkit.vector.vector import first_timestep
+from rlkit.vector.time_steps import first_timestep
 
 WORDS = (
     "agent=cloning",

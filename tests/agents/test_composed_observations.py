@@ -25,7 +25,7 @@ from rlkit.preprocess import FrameStack, Part
 from rlkit.runs import build
 from rlkit.testing.agents import resumed_equals_uninterrupted
 from rlkit.testing.training import AgentCase
-from rlkit.vector.vector import SerialEnvironment
+from rlkit.vector.serial import SerialEnvironment
 from toys import Nested
 
 

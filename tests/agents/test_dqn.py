@@ -22,7 +22,8 @@ from rlkit.core.types import Batch, StepInfo, Transition, UsageError
 from rlkit.networks import MLP, ImpalaCNN, NatureCNN, QNetwork
 from rlkit.networks.return_distributions import Categorical, Distribution, Expected, Quantile
 from rlkit.replay import PrioritizedReplay, UniformReplay
-from rlkit.vector.vector import SerialEnvironment, first_timestep
+from rlkit.vector.serial import SerialEnvironment
+from rlkit.vector.time_steps import first_timestep
 
 
 @pytest.fixture(autouse=True)

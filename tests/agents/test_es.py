@@ -16,7 +16,7 @@ import rlkit
 from rlkit.agents.es import centered_ranks
 from rlkit.core.loop import train
 from rlkit.core.types import UsageError
-from rlkit.vector.vector import SerialEnvironment
+from rlkit.vector.serial import SerialEnvironment
 from toys import assert_same
 
 

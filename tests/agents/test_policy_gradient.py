@@ -32,7 +32,8 @@ from rlkit.core.types import UsageError
 from rlkit.networks import MLP, ActorCritic, load_module_state, module_state
 from rlkit.planning.mdp import exact_values
 from rlkit.planning.mdp.model import FiniteMDP
-from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.serial import SerialEnvironment
+from rlkit.vector.vector import VectorEnvironment
 from toys import Counting, Locks, assert_same
 
 

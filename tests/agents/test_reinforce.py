@@ -13,7 +13,7 @@ from gymnasium import spaces
 from making import made, stream_of
 
 from rlkit.core.loop import train
-from rlkit.vector.vector import SerialEnvironment
+from rlkit.vector.serial import SerialEnvironment
 from toys import Counting, assert_same
 
 

@@ -30,7 +30,7 @@ from rlkit.algorithms.tabular.traces import EligibilityTraces, NStepReturns, Ste
 from rlkit.core.loop import train
 from rlkit.core.schedules import Constant, Linear
 from rlkit.core.types import UsageError
-from rlkit.vector.vector import SerialEnvironment
+from rlkit.vector.serial import SerialEnvironment
 from toys import assert_same
 
 

@@ -25,7 +25,7 @@ from rlkit.learners.estimators.linear import LinearRegression
 from rlkit.learners.estimators.naive_bayes import BernoulliNB, GaussianNB
 from rlkit.learners.estimators.neighbors import Popularity
 from rlkit.learners.estimators.tree import DecisionTreeRegressor
-from rlkit.vector.vector import SerialEnvironment
+from rlkit.vector.serial import SerialEnvironment
 from toys import assert_same
 
 OPTIONS: dict[str, Any] = {"memory": 500, "update_every": 50, "partial": False, "bootstraps": 0, "initial_value": 0.0}

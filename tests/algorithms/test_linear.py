@@ -22,7 +22,7 @@ from rlkit.algorithms.linear.features import Active, Features, Polynomial, Radia
 from rlkit.core.loop import train
 from rlkit.core.schedules import Constant, Exponential
 from rlkit.core.types import UsageError
-from rlkit.vector.vector import SerialEnvironment
+from rlkit.vector.serial import SerialEnvironment
 from toys import assert_same
 
 SQUARE = spaces.Box(-1.0, 3.0, (2,), np.float32)

@@ -37,7 +37,7 @@ from rlkit.core.types import StepInfo, Transition, UsageError
 from rlkit.networks.return_distributions import Categorical, Quantile
 from rlkit.planning.mdp import from_environment
 from rlkit.replay import UniformReplay
-from rlkit.vector.vector import SerialEnvironment
+from rlkit.vector.serial import SerialEnvironment
 
 STATES, ACTIONS = spaces.Discrete(4), spaces.Discrete(1)
 GAME = ((0, 0.0, -1.0, 1), (1, 0.0, -1.0, 2), (2, 1.0, 0.0, 3))

@@ -18,7 +18,7 @@ from rlkit.core.types import Actor
 from rlkit.runs import build
 from rlkit.runs.origin import versions
 from rlkit.runs.run import Run
-from rlkit.vector.vector import first_timestep
+from rlkit.vector.time_steps import first_timestep
 
 
 def drive(agent: Actor, env: Any, seed: int) -> dict[str, Any]:

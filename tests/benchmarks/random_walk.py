@@ -23,7 +23,7 @@ from rlkit.core.types import Array
 from rlkit.envs.random_walk import RandomWalk
 from rlkit.planning.mdp import exact_values, uniform_policy
 from rlkit.reporting.intervals import mean_intervals
-from rlkit.vector.vector import SerialEnvironment
+from rlkit.vector.serial import SerialEnvironment
 
 SMALL = {"states": 5, "jump": 1, "left": 0.0, "right": 1.0, "max_steps": None, "render_mode": None}
 LARGE = {"states": 19, "jump": 1, "left": -1.0, "right": 1.0, "max_steps": None, "render_mode": None}

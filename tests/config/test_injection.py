@@ -28,7 +28,7 @@ from rlkit.learners.datasets.generated import xor
 from rlkit.replay import UniformReplay
 from rlkit.runs import build
 from rlkit.testing import check_env, check_replay
-from rlkit.vector.vector import SerialEnvironment
+from rlkit.vector.serial import SerialEnvironment
 from toys import Counting
 
 if TYPE_CHECKING:

@@ -32,8 +32,9 @@ from rlkit.play.demonstrate import Noise, record_episodes
 from rlkit.replay import PrioritizedReplay, UniformReplay
 from rlkit.runs.action_log import ActionLog, ReplayActor
 from rlkit.testing import check_agent, check_env
+from rlkit.vector.serial import SerialEnvironment
 from rlkit.vector.subprocess import SubprocessEnvironment
-from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.vector import VectorEnvironment
 from toys import ACTIONS, Nested, OwnVector, actions, assert_same
 
 SEEDS = [11, 12, 13]

@@ -17,8 +17,9 @@ from rlkit.core.evaluation import evaluate
 from rlkit.core.loop import Interaction, crossed, interact, timestep_from_state, timestep_state, train
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Environment, RunError, UsageError
+from rlkit.vector.serial import SerialEnvironment
 from rlkit.vector.subprocess import SubprocessEnvironment
-from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.vector import VectorEnvironment
 from toys import Counting, Line, Plain, Remembering, assert_same
 
 

@@ -30,8 +30,9 @@ from rlkit.rendering.render_wrapper import RenderWrapper
 from rlkit.runs import build
 from rlkit.runs.folder import training_name
 from rlkit.testing import check_env
+from rlkit.vector.serial import SerialEnvironment
 from rlkit.vector.subprocess import SubprocessEnvironment
-from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.vector import VectorEnvironment
 from toys import assert_same
 
 gymnasium.register_envs(ale_py)

@@ -19,7 +19,7 @@ from rlkit.core.loop import train
 from rlkit.core.types import Array
 from rlkit.envs.catch import Catch
 from rlkit.networks import MLP, ActivationCache, ImpalaCNN, NatureCNN, SmallCNN, module_state
-from rlkit.vector.vector import SerialEnvironment
+from rlkit.vector.serial import SerialEnvironment
 from toys import assert_same
 
 PICTURES = spaces.Box(0, 255, (4, 44, 36), np.uint8)

@@ -35,7 +35,7 @@ from rlkit.networks import (
 )
 from rlkit.networks.return_distributions import Expected
 from rlkit.networks.tensors import flattened_steps
-from rlkit.vector.vector import SerialEnvironment
+from rlkit.vector.serial import SerialEnvironment
 from toys import Nested
 
 OPTIONS: Any = ([8, 6], "tanh", False)

@@ -27,7 +27,7 @@ from rlkit.learners.datasets.demonstrations.folder import appending
 from rlkit.learners.datasets.demonstrations.rows import balanced, split_by_episode
 from rlkit.learners.datasets.episodes import recorded as data_set
 from rlkit.play.demonstrate import Discarded, Noise, RecordingActor
-from rlkit.vector.vector import first_timestep
+from rlkit.vector.time_steps import first_timestep
 
 ABOUT = {"observation_space": "a", "action_space": "b"}
 

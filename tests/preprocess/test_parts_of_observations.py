@@ -17,8 +17,8 @@ from rlkit.preprocess import FrameSkip, FrameStack, Keep, Part, Resize
 from rlkit.runs.build import make_environment, make_single
 from rlkit.vector import snapshot
 from rlkit.vector.frame_stack import frame_stack
+from rlkit.vector.serial import SerialEnvironment
 from rlkit.vector.subprocess import SubprocessEnvironment
-from rlkit.vector.vector import SerialEnvironment
 from toys import Nested, assert_same
 
 WORDS = "agent=random env=cartpole env._target_=sights.Sights ~env.id ~env.kwargs +env.cue=image"

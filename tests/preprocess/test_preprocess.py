@@ -31,8 +31,9 @@ from rlkit.preprocess import (
 from rlkit.runs import build
 from rlkit.vector import snapshot
 from rlkit.vector.frame_stack import frame_stack
+from rlkit.vector.serial import SerialEnvironment
 from rlkit.vector.subprocess import SubprocessEnvironment
-from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.vector import VectorEnvironment
 from toys import Line, OwnVector, assert_same
 
 

@@ -15,7 +15,7 @@ from rlkit.core.types import Transition
 from rlkit.preprocess import FrameStack, Part
 from rlkit.replay import PrioritizedReplay, UniformReplay
 from rlkit.replay.frames import bytes_of
-from rlkit.vector.vector import SerialEnvironment
+from rlkit.vector.serial import SerialEnvironment
 from toys import Nested, assert_same
 
 STACKS = {"where": (2, 1), "image": 3, "flags": {"even": 1, "rest": 1}}

@@ -20,9 +20,10 @@ from rlkit.core.seeding import Seeds
 from rlkit.core.types import FromRun, UsageError
 from rlkit.networks import module_state
 from rlkit.runs import build
+from rlkit.vector.serial import SerialEnvironment
 from rlkit.vector.snapshot import layers
 from rlkit.vector.subprocess import SubprocessEnvironment
-from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.vector import VectorEnvironment
 from toys import Counting, Line, OwnVector
 
 

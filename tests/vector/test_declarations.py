@@ -26,8 +26,8 @@ from rlkit.testing import check_env
 from rlkit.testing.driving import resumed_play
 from rlkit.vector import snapshot
 from rlkit.vector.frame_stack import frame_stack
+from rlkit.vector.serial import SerialEnvironment
 from rlkit.vector.subprocess import SubprocessEnvironment
-from rlkit.vector.vector import SerialEnvironment
 from toys import Line, Plain, Tiring, assert_same
 
 

@@ -14,8 +14,9 @@ from gymnasium.vector import SyncVectorEnv
 from rlkit.core.types import EnvironmentFaultError
 from rlkit.testing import check_env
 from rlkit.vector.first_steps import FIRST_STEPS
+from rlkit.vector.serial import SerialEnvironment
 from rlkit.vector.subprocess import SubprocessEnvironment
-from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.vector import VectorEnvironment
 
 LATE = FIRST_STEPS + 5
 ROW = spaces.Box(-1, 1, (3,), np.float32)

@@ -15,8 +15,9 @@ import rlkit
 from rlkit.core.types import RunError, UsageError
 from rlkit.preprocess.frames import FrameSkip
 from rlkit.vector.first_steps import FIRST_STEPS, FirstSteps
+from rlkit.vector.serial import SerialEnvironment
 from rlkit.vector.subprocess import SubprocessEnvironment
-from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.vector import VectorEnvironment
 
 ROW = spaces.Box(-1, 1, (3,), np.float32)
 GOOD = np.zeros(3, np.float32)

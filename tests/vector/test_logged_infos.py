@@ -18,8 +18,9 @@ from rlkit.core.statistics import EpisodeTracker, InfoTracker
 from rlkit.core.types import UsageError
 from rlkit.runs import build
 from rlkit.vector.logged_infos import LoggedInfos
+from rlkit.vector.serial import SerialEnvironment
 from rlkit.vector.subprocess import SubprocessEnvironment
-from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.vector import VectorEnvironment
 
 KEYS = ("height", "success")
 

@@ -21,8 +21,9 @@ from rlkit.preprocess import ClipReward, FrameSkip, NoopStarts
 from rlkit.rendering.render_wrapper import RenderWrapper
 from rlkit.vector import snapshot
 from rlkit.vector.raw_rewards import RawReward, with_raw_rewards
+from rlkit.vector.serial import SerialEnvironment
 from rlkit.vector.subprocess import SubprocessEnvironment
-from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.vector import VectorEnvironment
 from toys import Bare, OwnVector
 
 

@@ -15,7 +15,8 @@ from rlkit.planning.search.copies import CopyModel
 from rlkit.preprocess.frames import FrameSkip, FrameStack, MaxFrames
 from rlkit.testing import check_env
 from rlkit.vector import snapshot
-from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.serial import SerialEnvironment
+from rlkit.vector.vector import VectorEnvironment
 
 
 class Flicker(gymnasium.Env):

@@ -22,8 +22,9 @@ from rlkit.agents.random import Random
 from rlkit.core.checkpoint import Store
 from rlkit.core.loop import interact
 from rlkit.core.types import Environment, RunError, UsageError
+from rlkit.vector.serial import SerialEnvironment
 from rlkit.vector.subprocess import SubprocessEnvironment
-from rlkit.vector.vector import SerialEnvironment, VectorEnvironment
+from rlkit.vector.vector import VectorEnvironment
 from toys import (
     Bare,
     Counting,

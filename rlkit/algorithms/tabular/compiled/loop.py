@@ -37,7 +37,8 @@ from rlkit.core.divergence import diverged
 from rlkit.core.loop import Interaction
 from rlkit.core.statistics import Averages, Episode, EpisodeTracker
 from rlkit.core.types import Agent, Array, Environment, RunError, UsageError
-from rlkit.vector.vector import SerialEnvironment, timestep
+from rlkit.vector.serial import SerialEnvironment
+from rlkit.vector.time_steps import timestep
 
 STRIDE = 100_000
 """Steps at most, so that a run can be interrupted and shows its progress."""
