@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -30,10 +31,10 @@ draws = True
 class Command:
     """A command under way, forked from `warm.py`; has what is used of `subprocess.Popen`."""
 
-    def __init__(self, *words: str, cwd: Path, pythonpath: str | Path = ""):
-        """Start ``rlkit words…`` in `cwd`, with `pythonpath` before Python's own."""
-        folder, address = server(pythonpath)
-        self.args = ["rlkit", *words]
+    def __init__(self, *words: str, cwd: Path, pythonpath: str | Path = "", script: str = ""):
+        """Start ``rlkit words…`` in `cwd`, or ``python script words…``, with `pythonpath` before Python's own."""
+        folder, address = server()
+        self.args = [script or "rlkit", *words]
         self.returncode: int | None = None
         self._files = [Path(tempfile.mktemp(dir=folder)) for _ in range(2)]
         self._socket = socket.socket(socket.AF_UNIX)
@@ -41,7 +42,8 @@ class Command:
         self._answers = self._socket.makefile("rw")
         streams = dict(zip(("stdout", "stderr"), map(str, self._files), strict=True))
         more = {"PYTHONPATH": str(pythonpath)} if pythonpath else {}
-        request = {"words": words, "cwd": str(cwd), "environment": clean_environment(**more), "draws": draws, **streams}
+        what = {"words": self.args, "script": script, "cwd": str(cwd), "draws": draws}
+        request = {**what, "environment": clean_environment(**more), **streams}
         self._answers.write(json.dumps(request) + "\n")
         self._answers.flush()
         self.pid = int(self._answers.readline())
@@ -81,12 +83,12 @@ class Command:
 
 
 @cache
-def server(pythonpath: str | Path) -> tuple[str, str]:
+def server() -> tuple[str, str]:
     """Start a `warm.py` that ends with this process; return its folder and the address of its socket."""
     folder = tempfile.TemporaryDirectory(prefix="warm")
     address = f"{folder.name}/socket"
     script = [sys.executable, str(Path(__file__).with_name("warm.py")), address]
-    process = subprocess.Popen(script, stdin=subprocess.PIPE, env=clean_environment(PYTHONPATH=str(pythonpath)))
+    process = subprocess.Popen(script, stdin=subprocess.PIPE, env=clean_environment())
     while not Path(address).exists():
         assert process.poll() is None
         time.sleep(0.02)
@@ -100,11 +102,15 @@ def server(pythonpath: str | Path) -> tuple[str, str]:
 
 
 def rlkit(
-    *words: str, cwd: Path, env: Mapping[str, str] | None = None, python: str | Path = sys.executable
+    *words: str,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    python: str | Path = sys.executable,
+    pythonpath: str | Path = "",
 ) -> subprocess.CompletedProcess[str]:
     """Run a command line to its end; in an environment or a Python of its own as a process from scratch."""
     if env is None and python == sys.executable:
-        command = Command(*words, cwd=cwd)
+        command = Command(*words, cwd=cwd, pythonpath=pythonpath)
         output, errors = command.communicate(timeout=300)
         return subprocess.CompletedProcess(command.args, command.returncode or 0, output, errors)
     return subprocess.run(
@@ -118,17 +124,17 @@ def rlkit(
     )
 
 
-def succeed(*words: str, cwd: Path, env: Mapping[str, str] | None = None, python: str | Path = sys.executable) -> str:
-    """Run a command line that must work and leave nothing on stderr; return its output."""
-    done = rlkit(*words, cwd=cwd, env=env, python=python)
+def succeed(*words: str, cwd: Path, **where: Any) -> str:
+    """Run a command line, as `rlkit` does, that must work and leave nothing on stderr; return its output."""
+    done = rlkit(*words, cwd=cwd, **where)
     assert done.returncode == 0, done.stderr + done.stdout
     assert done.stderr == ""
     return done.stdout
 
 
-def refused(*words: str, cwd: Path, env: Mapping[str, str] | None = None, status: int = 2) -> str:
-    """Run a command line that must end with `status` and one line; return the line."""
-    done = rlkit(*words, cwd=cwd, env=env)
+def refused(*words: str, cwd: Path, status: int = 2, **where: Any) -> str:
+    """Run a command line, as `rlkit` does, that must end with `status` and one line; return the line."""
+    done = rlkit(*words, cwd=cwd, **where)
     lines = done.stderr.splitlines()
     assert (done.returncode, len(lines)) == (status, 1), done.stderr + done.stdout
     assert lines[0].startswith("rlkit: ")

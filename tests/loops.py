@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from making import configured
@@ -46,7 +47,7 @@ class Play(Pieces):
     """The pieces of what the command makes of words."""
 
     def __init__(self, words: str, seed: int = 3):
-        self.config = config = configured(f"seed={seed} {words}")
+        self.config = config = replace(configured(words), seed=seed)
         env: Any = build.make_environment(config.environment, num_envs=1)
         agent = build.make_agent(config.agent_config, env, Seeds(seed))
         super().__init__(agent, env, stream(config, agent, env, opaque=False), masked=config.action_mask)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import Command, clean_environment
+from commands import Command
+from sample_plugin import sample_site
 
 from rlkit.cli.main import VERBS
 
@@ -80,6 +81,8 @@ def cut_down(command: str) -> str:
     words = command.split()
     if words[:2] == ["rlkit", "play"] and "record=true" in words:
         return f"{re.sub(r'episodes=[0-9]+', 'episodes=3', command)} max_steps=20"
+    if words[:2] == ["rlkit", "match"]:
+        return re.sub(r"games=[0-9]+", "games=2", command).replace("mcts:1000", "mcts:300")
     if words[:2] == ["rlkit", "fit"] and "--help" not in words:
         return f"{command} {FIT_SMALLER.get(words[2] if len(words) > 2 else '', 'plots=false')}"
     if words[:2] != ["rlkit", "train"] or {"--help", "--cfg"} & set(words):
@@ -112,26 +115,7 @@ def run(command: str, folder: Path, site: Path, status: int = 0) -> str:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The plugin of the recipe, installed where only these tests see it."""
-    folder: Path = tmp_path_factory.mktemp("site")
-    source = tmp_path_factory.mktemp("source") / "plugin_sample"
-    subprocess.run(["cp", "-r", str(ROOT / "tests/plugin_sample"), str(source)], check=True)
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--no-deps",
-            "--no-build-isolation",
-            "--target",
-            str(folder),
-            source,
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return folder
+    return sample_site(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +188,9 @@ SCRIPTS = [(path, script) for path in PAGES for script in blocks(path, "python")
 def test_the_scripts_of_the_pages_run(path: Path, script: str, tmp_path: Path, site: Path) -> None:
     small = script.replace("50_000)", "2_000)").replace("=3_000)", "=600)").replace("episodes=100", "episodes=5")
     (tmp_path / "script.py").write_text(small)
-    subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=clean_environment(PYTHONPATH=str(site)), check=True)
+    process = Command(script="script.py", cwd=tmp_path, pythonpath=site)
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, output + errors
 
 
 def test_the_plain_script_has_at_most_thirty_lines() -> None:

@@ -1,4 +1,4 @@
-"""A process that has done the slow imports and forks one for each command, as if `python -m rlkit` had been typed.
+"""A process that has done the slow imports and forks one for each command, as if it had been typed.
 
 By itself: ``python tests/warm.py <socket>`` serves until its standard input ends. Nothing of rlkit is imported before
 the fork, and what is imported starts no thread of its own that a fork would lose.
@@ -80,10 +80,14 @@ def become(request: dict[str, Any]) -> None:
     os.environ.update(request["environment"])
     if not request["draws"]:
         figures.let_be_one_pixel()
-    sys.argv, sys.path[0] = ["rlkit", *request["words"]], request["cwd"]
+    sys.argv, sys.path[0] = request["words"], request["cwd"]
+    sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     code = 1
     try:
-        runpy.run_module("rlkit", run_name="__main__", alter_sys=True)
+        if request["script"]:
+            runpy.run_path(request["script"], run_name="__main__")
+        else:
+            runpy.run_module("rlkit", run_name="__main__", alter_sys=True)
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

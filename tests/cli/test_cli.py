@@ -182,12 +182,11 @@ def test_a_failure_that_is_no_mistake_has_status_1(tmp_path: Path):
         "    def step(self, action):\n        raise OSError('the cable\\nis out')\n"
         "gymnasium.register('Bad-v0', entry_point=Bad)\n"
     )
-    env = clean_environment(PYTHONPATH=str(tmp_path))
     words = ("env=gym", "env.id=bad_env:Bad-v0", *QUICK)
     for sweep in ((), ("-m",)):
-        line = refused("train", *sweep, *words, cwd=tmp_path, env=env, status=1)
+        line = refused("train", *sweep, *words, cwd=tmp_path, pythonpath=tmp_path, status=1)
         assert "OSError: the cable is out" in line
-    traced = rlkit("train", *words, cwd=tmp_path, env={**env, "RLKIT_TRACEBACK": "1"})
+    traced = rlkit("train", *words, cwd=tmp_path, env=clean_environment(PYTHONPATH=str(tmp_path), RLKIT_TRACEBACK="1"))
     assert "Traceback" in traced.stderr
 
 
@@ -198,9 +197,8 @@ def test_a_mistake_gets_one_line_in_a_process_of_its_own(words: str, tmp_path: P
 
 def test_a_missing_extra_is_named_with_its_remedy(tmp_path: Path):
     (tmp_path / "Box2D.py").write_text("raise ImportError('no Box2D here')\n")
-    env = clean_environment(PYTHONPATH=str(tmp_path))
     for sweep in ((), ("-m",)):
-        line = refused("train", *sweep, "env=lunar_lander", cwd=tmp_path, env=env)
+        line = refused("train", *sweep, "env=lunar_lander", cwd=tmp_path, pythonpath=tmp_path)
         assert line.startswith("rlkit: env.id=LunarLander-v3 needs a package that is not installed")
         assert line.endswith('pip install "gymnasium[box2d]"')
 

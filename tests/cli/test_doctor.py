@@ -212,7 +212,7 @@ def site(tmp_path: Path) -> Path:
 
 
 def test_plugins_are_told_with_their_origin(site: Path, tmp_path: Path) -> None:
-    done = rlkit("doctor", cwd=tmp_path, env=clean_environment(PYTHONPATH=str(site)))
+    done = rlkit("doctor", cwd=tmp_path, pythonpath=site)
     assert (done.returncode, done.stderr) == (0, "")
     assert "ok       plugin       good_games from good-games: env=my_game" in done.stdout
     assert "!        plugin       bad_games from bad-games: RuntimeError('worn out')" in done.stdout
@@ -221,7 +221,7 @@ def test_plugins_are_told_with_their_origin(site: Path, tmp_path: Path) -> None:
 
 def test_a_name_that_two_define_stops_every_run(site: Path, tmp_path: Path) -> None:
     (site / "bad_games/__init__.py").write_text("")
-    done = rlkit("doctor", cwd=tmp_path, env=clean_environment(PYTHONPATH=str(site)))
+    done = rlkit("doctor", cwd=tmp_path, pythonpath=site)
     assert done.returncode == 1
     assert "env=my_game is defined by both" in done.stdout
     assert plugins.installed() == ()

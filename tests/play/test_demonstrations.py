@@ -340,10 +340,7 @@ class TestCommand:
 
     def test_a_player_says_what_it_would_do_where_an_agent_acts(self, run: Path) -> None:
         words = ("run=runs/random_cartpole_s0", "+expert._target_=recordings.Balancing", "out=said", "episodes=4")
-        path = str(TESTS)
-        assert "4 episodes recorded in said" in succeed(
-            "play", "record=true", *words, cwd=run, env={"PYTHONPATH": path}
-        )
+        assert "4 episodes recorded in said" in succeed("play", "record=true", *words, cwd=run, pythonpath=TESTS)
         found = read_episodes(run / "said")
         assert 0.2 < np.mean(found.action != found.intended) < 0.8
 

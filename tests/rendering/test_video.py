@@ -14,7 +14,7 @@ import av
 import gymnasium
 import numpy as np
 import pytest
-from commands import clean_environment, refused, rlkit, succeed
+from commands import refused, rlkit, succeed
 
 from rlkit.core.types import RunError
 from rlkit.rendering import render_wrapper
@@ -308,7 +308,7 @@ gymnasium.register("Unseen-v0", entry_point=Unseen)
 def test_an_environment_that_draws_no_picture_is_refused_before_training(choice: str, tmp_path: Path):
     (tmp_path / "unseen.py").write_text(UNSEEN)
     words = ("env=gym", "env.id=unseen:Unseen-v0", *SHORT, f"video={choice}")
-    done = rlkit("train", *words, cwd=tmp_path, env=clean_environment(PYTHONPATH=str(tmp_path)))
+    done = rlkit("train", *words, cwd=tmp_path, pythonpath=tmp_path)
     assert done.returncode != 0
     [line] = done.stderr.splitlines()
     assert "render() returned float64 [8, 8]; a frame is [height, width, 3] uint8" in line
@@ -318,7 +318,7 @@ def test_an_environment_that_draws_no_picture_is_refused_before_training(choice:
 def test_an_environment_that_draws_no_picture_trains_all_the_same(tmp_path: Path):
     (tmp_path / "unseen.py").write_text(UNSEEN)
     words = ("env=gym", "env.id=unseen:Unseen-v0", *SHORT)
-    out = succeed("train", *words, cwd=tmp_path, env=clean_environment(PYTHONPATH=str(tmp_path)))
+    out = succeed("train", *words, cwd=tmp_path, pythonpath=tmp_path)
     assert "no video: render() returned float64" in out
 
 

@@ -224,8 +224,7 @@ def test_equal_runs_leave_equal_checkpoints(tmp_path: Path, monkeypatch: pytest.
 
 def test_without_tensorboard_the_run_is_refused_before_it_begins(tmp_path: Path) -> None:
     (tmp_path / "tensorboard.py").write_text("raise ImportError('no TensorBoard here')\n")
-    env = clean_environment(PYTHONPATH=str(tmp_path))
-    line = refused("train", *TRAIN, *PERIODS, cwd=tmp_path, env=env)
+    line = refused("train", *TRAIN, *PERIODS, cwd=tmp_path, pythonpath=tmp_path)
     assert line.startswith("rlkit: logger=tensorboard needs TensorBoard: pip install tensorboard")
     assert not list(tmp_path.glob("runs/*"))
 

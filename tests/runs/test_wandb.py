@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import succeed
 from wandb_logs import read, rows_of
 
 from rlkit.core.callback import Callback, RunInfo
@@ -412,9 +413,7 @@ def command(*words: str) -> list[str]:
 
 
 def rlkit(*words: str) -> str:
-    done = subprocess.run(command(*words), capture_output=True, text=True, timeout=300)
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
-    return done.stdout
+    return succeed(*words, cwd=Path.cwd())
 
 
 def logs(folder: Path) -> list[Path]:
