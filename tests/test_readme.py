@@ -81,6 +81,8 @@ def cut_down(command: str) -> str:
     words = command.split()
     if words[:2] == ["rlkit", "play"] and "record=true" in words:
         return f"{re.sub(r'episodes=[0-9]+', 'episodes=3', command)} max_steps=20"
+    if words[:2] == ["rlkit", "check"]:
+        return f"{command} steps=200"
     if words[:2] == ["rlkit", "match"]:
         return re.sub(r"games=[0-9]+", "games=2", command).replace("mcts:1000", "mcts:300")
     if words[:2] == ["rlkit", "fit"] and "--help" not in words:
