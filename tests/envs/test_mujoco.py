@@ -207,6 +207,7 @@ class TestPictures:
         actions, answers = actions_of("half_cheetah", 3), []
         for env in (filmed, plain):
             env.reset(seed=0)
+            frame = env.render() if env is filmed else frame
             core: Any = env.unwrapped
             core.data.qpos[0] = 50.0  # far from where it began
             answers.append([])
