@@ -95,24 +95,27 @@ def _mujoco() -> Mapping[type, KnownClass]:
 
     return {
         mujoco.MujocoEnv: KnownClass((), by_mujoco=True),
-        **{getattr(import_module(f"{mujoco.__name__}.{module}"), kind): STATELESS for module, kind in MUJOCO_V5.items()},
-        import_module(f"{mujoco.__name__}.pusher_v5").PusherEnv: KnownClass(("goal_pos", "cylinder_pos")),
-        import_module(f"{mujoco.__name__}.reacher_v5").ReacherEnv: KnownClass(("goal",)),
+        **{
+            getattr(import_module(f"{mujoco.__name__}.{module}"), kind): KnownClass(tuple(fields))
+            for module, (kind, *fields) in MUJOCO_V5.items()
+        },
     }
 
 
 MUJOCO_V5 = {
-    "ant_v5": "AntEnv",
-    "half_cheetah_v5": "HalfCheetahEnv",
-    "hopper_v5": "HopperEnv",
-    "humanoid_v5": "HumanoidEnv",
-    "humanoidstandup_v5": "HumanoidStandupEnv",
-    "inverted_double_pendulum_v5": "InvertedDoublePendulumEnv",
-    "inverted_pendulum_v5": "InvertedPendulumEnv",
-    "swimmer_v5": "SwimmerEnv",
-    "walker2d_v5": "Walker2dEnv",
+    "ant_v5": ("AntEnv",),
+    "half_cheetah_v5": ("HalfCheetahEnv",),
+    "hopper_v5": ("HopperEnv",),
+    "humanoid_v5": ("HumanoidEnv",),
+    "humanoidstandup_v5": ("HumanoidStandupEnv",),
+    "inverted_double_pendulum_v5": ("InvertedDoublePendulumEnv",),
+    "inverted_pendulum_v5": ("InvertedPendulumEnv",),
+    "pusher_v5": ("PusherEnv", "goal_pos", "cylinder_pos"),
+    "reacher_v5": ("ReacherEnv", "goal"),
+    "swimmer_v5": ("SwimmerEnv",),
+    "walker2d_v5": ("Walker2dEnv",),
 }
-"""Modules of environments that have no state besides the simulation's."""
+"""By its module, the class of an environment, and the attributes that it has besides the simulation."""
 
 LATER = {
     "gymnasium.envs.toy_text": _toy_text,

@@ -19,11 +19,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from rlkit.core import tree
 from rlkit.core.spaces import COMPOSED_SPACES, rooms
-from rlkit.core.types import Array, RunError, State, StepInfo, TimeStep, Tree, UsageError
+from rlkit.core.types import Array, Goals, RunError, State, StepInfo, TimeStep, Tree, UsageError
 from rlkit.vector import snapshot
 from rlkit.vector.action_masks import Masks
 from rlkit.vector.contract import unusable_reward, vector_space_fault
 from rlkit.vector.first_steps import FirstVectorSteps
+from rlkit.vector.goals import goals_of
 from rlkit.vector.logged_infos import LoggedInfos
 from rlkit.vector.manners import close_quietly
 from rlkit.vector.raw_rewards import tapped_vector
@@ -182,6 +183,10 @@ class SerialEnvironment:
     def states(self, model: Any) -> Array:
         """Return the state of each environment as `model` reads it: [N, ...]."""
         return np.stack([model.read(env.env) for env in self.envs])
+
+    def goals(self) -> Goals:
+        """Return the rules of its goals; errors as in `goals_of`."""
+        return goals_of(self.envs[0])
 
     def why_opaque(self) -> str | None:
         """Return in one line why the state cannot be read; None if it can be."""
@@ -366,6 +371,10 @@ class VectorEnvironment:
         """Finish a step whose result is not needed."""
         if self._sent is not None:
             self._received()
+
+    def goals(self) -> Goals:
+        """Return the rules of its goals, which it offers itself; errors as in `goals_of`."""
+        return goals_of(self._vector)
 
     def why_opaque(self) -> str | None:
         """Return in one line why the state cannot be read; None if it can be."""

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import yaml
 from locations import ROOT, TESTS
-from toys import assert_same
 
 import rlkit
 from rlkit.cli.main import main
 from rlkit.core.types import UsageError
 from rlkit.envs.mujoco import make
 from rlkit.vector import mujoco_state, snapshot
+from toys import assert_same
 
 SUITE = {
     "ant": "Ant-v5",
@@ -204,7 +204,7 @@ class TestPictures:
             monkeypatch.delenv(name, raising=False)
         small = {**options("half_cheetah"), "width": 96, "height": 96}
         filmed, plain = make(**small, render_mode="rgb_array"), make(**options("half_cheetah"))
-        actions, answers = actions_of("half_cheetah", 3), []
+        actions, answers, frame = actions_of("half_cheetah", 3), [], np.zeros(0)
         for env in (filmed, plain):
             env.reset(seed=0)
             frame = env.render() if env is filmed else frame
