@@ -32,7 +32,9 @@ class BitFlip(gymnasium.Env[Observation, int]):
             render_mode: None or ``ansi``.
         """
         each = spaces.MultiBinary(bits)
-        self.observation_space = spaces.Dict(observation=each, achieved_goal=each, desired_goal=each)
+        self.observation_space = spaces.Dict(  # type: ignore[assignment]
+            observation=each, achieved_goal=each, desired_goal=each
+        )
         self.action_space = spaces.Discrete(bits)  # type: ignore[assignment]
         self.render_mode = render_mode
         self._max_steps = bits if max_steps is None else max_steps

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from rlkit.core.types import Array
@@ -100,8 +98,8 @@ class Episodes:
         env = self._env[slots]
         return env, self._rank[slots], self._last[env, self._episode[slots] % self._size]
 
-    def _at(self, env: Array, rank: Array) -> Any:
-        return self._number[env, rank % self._size]
+    def _at(self, env: Array, rank: Array) -> Array:
+        return np.asarray(self._number[env, rank % self._size])
 
     def copied(self) -> Episodes:
         """Return a copy."""

@@ -39,7 +39,7 @@ def _method(env: Any, name: str) -> Rule | None:
         if not isinstance(env, gymnasium.Wrapper):
             return None
         env = env.env
-    return None if found is None else getattr(env, name)  # type: ignore[no-any-return]
+    return None if found is None else getattr(env, name)
 
 
 def _rewards(rule: Rule) -> Callable[[Tree, Tree], Array]:
