@@ -1,4 +1,4 @@
-"""Gymnasium-Robotics (Plappert et al., 2018): arms, hands and mazes, with goals where ``replay=hindsight`` needs them."""
+"""Gymnasium-Robotics (Plappert et al., 2018): arms, hands and mazes, with goals for ``replay=hindsight``."""
 
 from __future__ import annotations
 

@@ -11,7 +11,10 @@ import numpy as np
 from rlkit.core.types import Array, State
 from rlkit.vector import mujoco_state
 
-PLACED = ("body_pos", "geom_pos", "geom_size", "geom_rgba", "site_pos", "site_size", "site_rgba", "light_pos")
+PLACED = (
+    *("body_pos", "body_quat", "geom_pos", "geom_quat", "geom_size", "geom_rgba"),
+    *("site_pos", "site_quat", "site_size", "site_rgba", "light_pos"),
+)
 """Arrays of a model by which environments show goals."""
 
 PLAIN = (bool, int, float, str, np.ndarray, np.generic, type(None))
@@ -20,7 +23,9 @@ PLAIN = (bool, int, float, str, np.ndarray, np.generic, type(None))
 class Simulated(gymnasium.Env[Any, Any]):
     """An environment and its simulations, whose states and plain attributes are the whole state."""
 
-    def __init__(self, inner: Any, simulations: Iterable[tuple[Any, Any]], owners: Iterable[Any], changing: Iterable[str]):
+    def __init__(
+        self, inner: Any, simulations: Iterable[tuple[Any, Any]], owners: Iterable[Any], changing: Iterable[str]
+    ):
         """Use an environment.
 
         Args:
