@@ -39,11 +39,13 @@ def make(
         from dm_control import suite
         from shimmy.dm_control_compatibility import DmControlCompatibilityV0
     except ImportError as error:
-        raise UsageError('env=dm_control needs dm_control: pip install "shimmy[dm-control]"') from error
+        raise UsageError('env=dm_control needs dm_control: pip install "shimmy[dm-control]" "mujoco<4"') from error
     _require_task(suite.ALL_TASKS, domain, task)
     try:
         with quiet_mujoco():
             own = suite.load(domain, task, task_kwargs=dict(kwargs))
+    except AttributeError as error:
+        raise UsageError(f'dm_control cannot read this version of MuJoCo ({error}): pip install "mujoco<4"') from error
     except TypeError as error:
         raise UsageError(f"env.kwargs={dict(kwargs)} are not options of {domain} {task}: {error}") from error
     shown = {"height": size, "width": size, "camera_id": 0}

@@ -137,7 +137,7 @@ def test_a_missing_extra_has_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None
     assert (box2d.state, box2d.remedy) == (State.absent, 'pip install "gymnasium[box2d]"')
     assert (mujoco.state, mujoco.remedy) == (State.absent, 'pip install "gymnasium[mujoco]"')
     assert (robotics.state, robotics.remedy) == (State.absent, "pip install gymnasium-robotics")
-    assert (dm_control.state, dm_control.remedy) == (State.absent, 'pip install "shimmy[dm-control]"')
+    assert (dm_control.state, dm_control.remedy) == (State.absent, 'pip install "shimmy[dm-control]" "mujoco<4"')
     assert (tensorboard.state, tensorboard.remedy) == (State.absent, "pip install tensorboard")
     assert (open_spiel.state, open_spiel.remedy) == (State.absent, "pip install open_spiel")
     assert only(installed.roms).text == "ale-py is not installed"

@@ -86,6 +86,15 @@ def test_so_do_those_of_more_of_them(name: str) -> None:
     goes_on(SLOW[name])
 
 
+def test_a_version_of_mujoco_that_the_suite_cannot_read_has_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*given: object, **options: object) -> None:
+        raise AttributeError("'MjModel' object has no attribute 'flex_vertedge'")
+
+    monkeypatch.setattr("dm_control.suite.load", load)
+    with pytest.raises(UsageError, match=r'cannot read this version of MuJoCo .*: pip install "mujoco<4"$'):
+        FAST["cheetah"]()
+
+
 def test_what_is_not_read_is_said() -> None:
     assert "AdroitHandDoorEnv sets" in str(snapshot.why_opaque(robotics.make("AdroitHandDoor-v1", {})))
 
@@ -142,7 +151,11 @@ def test_what_does_not_exist_is_refused_in_a_line(make: Make, line: str) -> None
 @pytest.mark.parametrize(
     ("module", "make", "remedy"),
     [
-        ("dm_control", FAST["cheetah"], r'env=dm_control needs dm_control: pip install "shimmy\[dm-control\]"'),
+        (
+            "dm_control",
+            FAST["cheetah"],
+            r'env=dm_control needs dm_control: pip install "shimmy\[dm-control\]" "mujoco<4"',
+        ),
         ("gymnasium_robotics", FAST["FetchReach"], "needs Gymnasium-Robotics: pip install gymnasium-robotics"),
     ],
 )
