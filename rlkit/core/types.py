@@ -162,6 +162,13 @@ class Transition(NamedTuple):
     memory: Memory = ()  # what `act` returned with the action, for agents whose updates need it
 
 
+class Goals(NamedTuple):
+    """The rules of an environment with goals, for goals [B, ...] at once, as they are in its observations."""
+
+    reward: Callable[[Tree, Tree], Array]  # of (achieved, desired): [B] float64
+    terminated: Callable[[Tree, Tree], Array] | None  # whether reaching it ends an episode, [B] bool; None: not known
+
+
 class Batch(NamedTuple):
     """Transitions sampled from a replay."""
 
@@ -241,6 +248,13 @@ class Environment(Protocol):
 
     def states(self, model: Any) -> Array:
         """Return the state of each simulator as `model`, an `rlkit.planning.search.Model`, reads it: [N, ...]."""
+
+    def goals(self) -> Goals:
+        """Return the rules of its goals (`rlkit.vector.goals`).
+
+        Raises:
+            UsageError: it has none.
+        """
 
     def render(self, index: int = 0) -> Array:
         """Return a frame [H, W, 3] uint8 of one environment."""

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 from rlkit.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from rlkit.replay.hindsight import HindsightReplay
     from rlkit.replay.prioritized import PrioritizedReplay
     from rlkit.replay.uniform import UniformReplay
 
-__all__ = ["PrioritizedReplay", "UniformReplay"]
+__all__ = ["HindsightReplay", "PrioritizedReplay", "UniformReplay"]
 
-__getattr__ = lazy(__name__, {"prioritized": ("PrioritizedReplay",), "uniform": ("UniformReplay",)})
+__getattr__ = lazy(
+    __name__,
+    {"hindsight": ("HindsightReplay",), "prioritized": ("PrioritizedReplay",), "uniform": ("UniformReplay",)},
+)

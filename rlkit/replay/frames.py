@@ -160,6 +160,11 @@ class TreeFrames:
         """Return the frames [*places.shape, ...] at `places` in memory of their own."""
         return tree.map(lambda ring: ring.read(places), self._rings)
 
+    def at(self, key: str) -> Frames:
+        """Return the part of the frames under a key of theirs."""
+        part = self._rings[key]
+        return TreeFrames(part) if isinstance(part, dict | tuple) else part
+
 
 def allocate(size: int, frame: Tree, location: str, device: str, scratch: Path | None) -> Frames:
     """Return storage for `size` frames like `frame`.

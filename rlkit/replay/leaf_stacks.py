@@ -17,17 +17,18 @@ class Stacks:
     these its own are the last s.
 
     Attributes:
+        numbers: a tree of s.
         longest: S.
     """
 
     def __init__(self, numbers: Tree):
         """Use a tree of numbers."""
-        self._numbers = numbers
+        self.numbers = numbers
         self.longest = max(tree.leaves(numbers))
 
     def newest(self, observation: Tree) -> Tree:
         """Return the newest frame [N, ...] of each leaf of observations, [N, ...] or [N, s, ...]."""
-        return tree.map_many(lambda s, leaf: leaf if s == 1 else leaf[:, -1], self._numbers, observation)
+        return tree.map_many(lambda s, leaf: leaf if s == 1 else leaf[:, -1], self.numbers, observation)
 
     def split(self, windows: Tree) -> tuple[Tree, Tree]:
         """Return observations and successors for windows [B, S + k, ...]: they begin with the one, end with the other.
@@ -38,19 +39,19 @@ class Stacks:
         return (
             tree.map_many(
                 lambda s, leaf: leaf[:, longest - 1] if s == 1 else leaf[:, longest - s : longest],
-                self._numbers,
+                self.numbers,
                 windows,
             ),
-            tree.map_many(lambda s, leaf: leaf[:, -1] if s == 1 else leaf[:, -s:], self._numbers, windows),
+            tree.map_many(lambda s, leaf: leaf[:, -1] if s == 1 else leaf[:, -s:], self.numbers, windows),
         )
 
     def own(self, windows: Tree) -> Tree:
         """Return the frames [K, s, ...] of windows [K, S, ...] that belong to an observation."""
-        return tree.map_many(lambda s, leaf: leaf[:, self.longest - s :], self._numbers, windows)
+        return tree.map_many(lambda s, leaf: leaf[:, self.longest - s :], self.numbers, windows)
 
     def filled(self, observation: Tree) -> Tree:
         """Return one observation, its leaves [...] or [s, ...], as a window [S, ...], the oldest frames repeated."""
-        return tree.map_many(self._filled, self._numbers, observation)
+        return tree.map_many(self._filled, self.numbers, observation)
 
     def _filled(self, s: int, leaf: Any) -> Array:
         frames = np.asarray(leaf)[None] if s == 1 else leaf

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ They are stored as bytes, column by column: for the few values of a call, that t
 """
 
 LAST = PENDING_COLUMNS.index("last")
+
+Earned = Callable[[Array], tuple[Array, Array]]
+"""Returns reward and discount, float32 [B], of the steps in slots [B]."""
 
 Layout = list[tuple[str, np.dtype[Any], tuple[int, ...]]]
 """Name, dtype and shape, without the first axis, of columns."""
@@ -104,14 +107,21 @@ class TransitionRing:
         """Return the column `name` [*slots.shape, ...] at `slots`, or None if rows do not have it."""
         return self.arrays[name].take(slots, axis=0) if name in self.arrays else None
 
-    def walk(self, slots: Array, steps: int, gamma: float) -> tuple[Array, Array, Array]:
+    def earned(self, slots: Array) -> tuple[Array, Array]:
+        """Return reward and discount, float32 [B], of the steps in `slots` [B]."""
+        return self.take("reward", slots), self.take("discount", slots)
+
+    def walk(self, slots: Array, steps: int, gamma: float, earned: Earned | None = None) -> tuple[Array, Array, Array]:
         """Return (reward, discount, end) of up to `steps` steps from each of `slots` [B], each [B].
+
+        `earned` returns new arrays of what the steps in slots [B] earn; None: what is stored.
 
         ``reward`` is the sum of gamma-discounted rewards, ``end`` the slot of the last step, and ``discount`` such that
         ``reward + gamma * discount * value(successor of end)`` is the n-step target (Sutton & Barto, eq. 7.1). A walk
         ends early at the end of an episode and at the newest row.
         """
-        reward, discount, end = self.take("reward", slots), self.take("discount", slots), slots
+        earned, end = earned or self.earned, slots
+        reward, discount = earned(slots)
         for _ in range(steps - 1):
             following = self.arrays["successor"][end]
             on = following != NONE
@@ -119,8 +129,9 @@ class TransitionRing:
                 break
             end = np.where(on, following, end)
             factor = np.where(on, np.float32(gamma) * discount, np.float32(0))
-            reward += factor * self.arrays["reward"][end]
-            discount = np.where(on, factor * self.arrays["discount"][end], discount)
+            step_reward, step_discount = earned(end)
+            reward += factor * step_reward
+            discount = np.where(on, factor * step_discount, discount)
         return reward, discount, end
 
     def first_with(self, oldest: int, first: int, block: int) -> int:

@@ -262,21 +262,23 @@ def make_agent(
     """Build the agent of a run for the spaces of `env`.
 
     Constructors can ask (`rlkit.config.injection` says how) for `observation_space` (of its part, for a node in
-    ``network.encoders``), `action_space`, `frame_stack`, `can_resign` (of `rlkit.core.types.Environment`), `num_envs`,
-    `device`, `total_steps`, `rng` (a NumPy generator of its own, named after the node), `generator` (a
-    `torch.Generator`, likewise), `random_state` (a number likewise, for estimators), `scratch` (a folder for what need
-    not last), `notify` (shows a line to the user), `on_epoch` (called after the epochs of an estimator that an agent
-    fits), `threads`, `task` (of an estimator that predicts actions: classification or regression), `image_shape` (of
-    observations that are images, else None), `model` (for planners: returns the `rlkit.planning.mdp.FiniteMDP` that the
-    environment is; see `rlkit.planning.mdp.model_of`), `search_model` (returns the `rlkit.planning.search.Model` of it;
-    see `rlkit.planning.search.model_of`), `fresh` (the agent begins; else a checkpoint is about to fill it), `learns`
-    (else it is only to act) and `trust` (packages that the files of other runs may name; see `rlkit.config.trust`).
+    ``network.encoders``), `action_space`, `frame_stack`, `can_resign` (of `rlkit.core.types.Environment`), `goals`
+    (returns its `rlkit.core.types.Goals`), `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of its own,
+    named after the node), `generator` (a `torch.Generator`, likewise), `random_state` (a number likewise, for
+    estimators), `scratch` (a folder for what need not last), `notify` (shows a line to the user), `on_epoch` (called
+    after the epochs of an estimator that an agent fits), `threads`, `task` (of an estimator that predicts actions:
+    classification or regression), `image_shape` (of observations that are images, else None), `model` (for planners:
+    returns the `rlkit.planning.mdp.FiniteMDP` that the environment is; see `rlkit.planning.mdp.model_of`),
+    `search_model` (returns the `rlkit.planning.search.Model` of it; see `rlkit.planning.search.model_of`), `fresh` (the
+    agent begins; else a checkpoint is about to fill it), `learns` (else it is only to act) and `trust` (packages that
+    the files of other runs may name; see `rlkit.config.trust`).
     """
     context: Context = {
         "observation_space": functools.partial(_observed, env.observation_space),
         "action_space": lambda path: env.action_space,
         "frame_stack": lambda path: env.frame_stack,
         "can_resign": lambda path: env.can_resign,
+        "goals": lambda path: env.goals,
         "num_envs": lambda path: config.num_envs,
         "device": lambda path: config.device,
         "total_steps": lambda path: config.total_steps,

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -38,6 +39,7 @@ class KnownClass(NamedTuple):
     state_fields: tuple[str, ...] | None = None  # None: not known
     keeps_frames: bool = False
     frame_stack: Callable[[Any], int] | None = None
+    by_mujoco: bool = False  # `model` and `data` of it hold a simulation of MuJoCo's
 
 
 KEEPS_FRAMES = KnownClass(keeps_frames=True)
@@ -87,7 +89,39 @@ def _classic_control() -> Mapping[type, KnownClass]:
     }
 
 
-LATER = {"gymnasium.envs.toy_text": _toy_text, "gymnasium.envs.classic_control": _classic_control}
+@cache
+def _mujoco() -> Mapping[type, KnownClass]:
+    from gymnasium.envs import mujoco
+
+    return {
+        mujoco.MujocoEnv: KnownClass((), by_mujoco=True),
+        **{
+            getattr(import_module(f"{mujoco.__name__}.{module}"), kind): KnownClass(tuple(fields))
+            for module, (kind, *fields) in MUJOCO_V5.items()
+        },
+    }
+
+
+MUJOCO_V5 = {
+    "ant_v5": ("AntEnv",),
+    "half_cheetah_v5": ("HalfCheetahEnv",),
+    "hopper_v5": ("HopperEnv",),
+    "humanoid_v5": ("HumanoidEnv",),
+    "humanoidstandup_v5": ("HumanoidStandupEnv",),
+    "inverted_double_pendulum_v5": ("InvertedDoublePendulumEnv",),
+    "inverted_pendulum_v5": ("InvertedPendulumEnv",),
+    "pusher_v5": ("PusherEnv", "goal_pos", "cylinder_pos"),
+    "reacher_v5": ("ReacherEnv", "goal"),
+    "swimmer_v5": ("SwimmerEnv",),
+    "walker2d_v5": ("Walker2dEnv",),
+}
+"""By its module, the class of an environment, and the attributes that it has besides the simulation."""
+
+LATER = {
+    "gymnasium.envs.toy_text": _toy_text,
+    "gymnasium.envs.classic_control": _classic_control,
+    "gymnasium.envs.mujoco": _mujoco,
+}
 """Packages of environments, imported only for an environment of theirs."""
 
 

@@ -11,9 +11,10 @@ from gymnasium import spaces
 
 from rlkit.core import tree
 from rlkit.core.spaces import COMPOSED_SPACES, rooms
-from rlkit.core.types import Array, State, StepInfo, TimeStep, Tree, UsageError
+from rlkit.core.types import Array, Goals, State, StepInfo, TimeStep, Tree, UsageError
 from rlkit.vector.action_masks import Masks
 from rlkit.vector.contract import unusable_reward
+from rlkit.vector.goals import goals_of
 from rlkit.vector.logged_infos import LoggedInfos
 from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
 from rlkit.vector.results import of_step, putter
@@ -150,6 +151,10 @@ class SerialEnvironment:
     def states(self, model: Any) -> Array:
         """Return the state of each environment as `model` reads it: [N, ...]."""
         return np.stack([model.read(env.env) for env in self.envs])
+
+    def goals(self) -> Goals:
+        """Return the rules of its goals; errors as in `goals_of`."""
+        return goals_of(self.envs[0])
 
     def why_opaque(self) -> str | None:
         """Return in one line why the state cannot be read; None if it can be."""

@@ -5,7 +5,8 @@ A layer (a wrapper, or the environment at the core) is read in the first way tha
 1. its class, or a base of it, offers ``get_state()`` and ``set_state(state)``. A subclass that adds state extends both,
    or declares `state_fields` for what it adds;
 2. by the attributes that its class and bases declare as `state_fields` (`rlkit.vector.declarations`), and for
-   some of Gymnasium's own classes are known.
+   some of Gymnasium's own classes are known. Of a `MujocoEnv` the whole simulation belongs to its state, too
+   (`rlkit.vector.mujoco_state`), so that a subclass declares only attributes of its own.
 
 A subclass inherits its base's `state_fields`, and names in its own what it adds. One that has none of its own, and sets
 attributes that its base does not declare, cannot be read: they may change while it runs, and a snapshot without them
@@ -29,6 +30,7 @@ import numpy as np
 
 from rlkit.core.declarations import attributes_set_by
 from rlkit.core.types import State, UsageError
+from rlkit.vector import mujoco_state
 from rlkit.vector.declarations import known, only_watches
 
 NO_STATE = frozenset(
@@ -51,6 +53,7 @@ class Reading(NamedTuple):
 
     by_methods: bool  # by get_state and set_state
     fields: tuple[str, ...]  # attributes besides
+    by_mujoco: bool  # and the simulation by MuJoCo in `model` and `data`
     refusal: str | None  # why it cannot be read, in one line
 
 
@@ -91,7 +94,8 @@ def reading(kind: type) -> Reading:
     if provider is not None:
         declared = {part: fields for part, fields in declared.items() if not issubclass(provider, part)}
     fields = tuple(dict.fromkeys(field for own in reversed(declared.values()) for field in own))
-    return Reading(provider is not None, fields, _refusal(kind, provider, declared, fields))
+    by_mujoco = provider is None and any(row.by_mujoco for part in declared if (row := known(part)) is not None)
+    return Reading(provider is not None, fields, by_mujoco, _refusal(kind, provider, declared, fields))
 
 
 def _declared(kind: type) -> tuple[str, ...] | None:
@@ -165,6 +169,8 @@ def _read(layer: Any) -> Any:
     how = _reading_of(layer)
     # Copies, because some are changed in place (Blackjack's hands).
     fields = {field: copy.deepcopy(getattr(layer, field)) for field in how.fields if hasattr(layer, field)}
+    if how.by_mujoco:
+        return {"state": mujoco_state.read(layer.model, layer.data), "fields": fields}
     if not how.by_methods:
         return fields
     # Boards that get_state returns as they are would go on in the state.
@@ -174,7 +180,10 @@ def _read(layer: Any) -> Any:
 
 def _write(layer: Any, saved: Any) -> None:
     how = _reading_of(layer)
-    if how.by_methods:
+    if how.by_mujoco:
+        mujoco_state.write(layer.model, layer.data, saved["state"])
+        saved = saved["fields"]
+    elif how.by_methods:
         layer.set_state(copy.deepcopy(saved["state"] if how.fields else saved))
         saved = saved["fields"] if how.fields else {}
     for field in how.fields:

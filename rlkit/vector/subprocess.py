@@ -16,7 +16,18 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import AsyncState, _async_worker
 
-from rlkit.core.types import EnvironmentFaultError, RunError, State, TimeStep, Tree, UsageError, WorkerError, described
+from rlkit.core.types import (
+    EnvironmentFaultError,
+    Goals,
+    RunError,
+    State,
+    TimeStep,
+    Tree,
+    UsageError,
+    WorkerError,
+    described,
+)
+from rlkit.vector.goals import goals_of
 from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
 from rlkit.vector.vector import VectorEnvironment
 
@@ -98,6 +109,8 @@ class SubprocessEnvironment(VectorEnvironment):
             UsageError: a worker ended before it had answered, or what `SerialEnvironment` refuses.
         """
         makers = [_EnvMaker(make, tuple(info_keys)) for make in makes]
+        self._make_single = makers[0]
+        self._ruled: ResettableEnv | None = None
         with _first_contact(start_method):
             super().__init__(
                 lambda: _Workers(makers, worker=_worker, autoreset_mode=AutoresetMode.SAME_STEP, context=start_method),
@@ -105,6 +118,21 @@ class SubprocessEnvironment(VectorEnvironment):
                 info_keys=info_keys,
             )
             self.frame_stack = self._vector.get_attr("frame_stack")[0]
+
+    def goals(self) -> Goals:
+        """Return the rules of its goals, of an environment in this process: the workers may be stepping.
+
+        Errors as in `goals_of`.
+        """
+        if self._ruled is None:
+            self._ruled = self._make_single()
+        return goals_of(self._ruled)
+
+    def close(self) -> None:
+        """Close the workers."""
+        super().close()
+        if self._ruled is not None:
+            self._ruled.close()
 
     @contextlib.contextmanager
     def _worker_deaths(self) -> Iterator[None]:

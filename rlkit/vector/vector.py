@@ -17,11 +17,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from rlkit.core import tree
 from rlkit.core.spaces import COMPOSED_SPACES
-from rlkit.core.types import Array, RunError, State, TimeStep, Tree, UsageError
+from rlkit.core.types import Array, Goals, RunError, State, TimeStep, Tree, UsageError
 from rlkit.vector import snapshot
 from rlkit.vector.action_masks import Masks
 from rlkit.vector.contract import vector_space_fault
 from rlkit.vector.first_steps import FirstVectorSteps
+from rlkit.vector.goals import goals_of
 from rlkit.vector.logged_infos import LoggedInfos
 from rlkit.vector.manners import close_quietly
 from rlkit.vector.raw_rewards import tapped_vector
@@ -188,6 +189,10 @@ class VectorEnvironment:
         """Finish a step whose result is not needed."""
         if self._sent is not None:
             self._received()
+
+    def goals(self) -> Goals:
+        """Return the rules of its goals, which it offers itself; errors as in `goals_of`."""
+        return goals_of(self._vector)
 
     def why_opaque(self) -> str | None:
         """Return in one line why the state cannot be read; None if it can be."""

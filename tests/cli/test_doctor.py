@@ -39,7 +39,7 @@ def only(check: Callable[[], Iterator[Finding]]) -> Finding:
 
 def test_everything_is_told_in_one_place(tmp_path: Path) -> None:
     out = succeed("doctor", cwd=tmp_path)
-    for topic in (*TOPICS, "Box2D", "TensorBoard", "OpenSpiel", "plugins"):
+    for topic in (*TOPICS, "Box2D", "MuJoCo", "TensorBoard", "OpenSpiel", "plugins"):
         assert f" {topic} " in out, topic
     assert "ready to train" in out.splitlines()[-1]
     assert "Traceback" not in out
@@ -133,8 +133,11 @@ def test_w_and_b_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_extra_has_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installed, "find_spec", lambda name: None)
-    box2d, tensorboard, open_spiel = installed.extras()
+    box2d, mujoco, robotics, dm_control, tensorboard, open_spiel = installed.extras()
     assert (box2d.state, box2d.remedy) == (State.absent, 'pip install "gymnasium[box2d]"')
+    assert (mujoco.state, mujoco.remedy) == (State.absent, 'pip install "gymnasium[mujoco]"')
+    assert (robotics.state, robotics.remedy) == (State.absent, "pip install gymnasium-robotics")
+    assert (dm_control.state, dm_control.remedy) == (State.absent, 'pip install "shimmy[dm-control]" "mujoco<4"')
     assert (tensorboard.state, tensorboard.remedy) == (State.absent, "pip install tensorboard")
     assert (open_spiel.state, open_spiel.remedy) == (State.absent, "pip install open_spiel")
     assert only(installed.roms).text == "ale-py is not installed"

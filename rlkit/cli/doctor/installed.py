@@ -20,6 +20,9 @@ FIRST, BEYOND = (3, 11), (3, 14)
 
 EXTRAS = {
     "Box2D": ("Box2D", "env=lunar_lander", 'pip install "gymnasium[box2d]"'),
+    "MuJoCo": ("mujoco", "env=hopper", 'pip install "gymnasium[mujoco]"'),
+    "Robotics": ("gymnasium_robotics", "env=robotics", "pip install gymnasium-robotics"),
+    "dm_control": ("dm_control", "env=dm_control", 'pip install "shimmy[dm-control]" "mujoco<4"'),
     "TensorBoard": ("tensorboard", "logger=[csv,terminal,tensorboard]", "pip install tensorboard"),
     "OpenSpiel": ("pyspiel", "env=open_spiel", "pip install open_spiel"),
 }
