@@ -1,0 +1,108 @@
+"""Soft actor-critic (Haarnoja et al., 2018 and 2019), for continuous and discrete actions (Christodoulou, 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from rlkit.algorithms.off_policy.agent import OffPolicyAgent
+from rlkit.algorithms.off_policy.settings import OffPolicySettings
+from rlkit.algorithms.off_policy.temperature import Temperature
+from rlkit.core.types import Array, FromRun, Replay
+from rlkit.networks import Critics, Minibatch, StochasticActor
+from rlkit.networks.critics import frozen
+
+
+@dataclass(frozen=True, kw_only=True)
+class SACSettings(OffPolicySettings):
+    """Those of every `OffPolicyAgent`; values are in conf/agent/sac.yaml."""
+
+
+class SAC(OffPolicyAgent):
+    """Maximizes the return and the entropy of the policy, weighted by a temperature.
+
+    Several critics, of which the least counts; a stochastic actor; target critics, but no target actor.
+    """
+
+    actor: StochasticActor
+    settings: SACSettings
+
+    def __init__(
+        self,
+        *,
+        actor: StochasticActor,
+        critics: Critics,
+        temperature: Temperature,
+        replay: Replay,
+        settings: SACSettings,
+        observation_space: FromRun[spaces.Space[Any]],
+        action_space: FromRun[spaces.Space[Any]],
+        total_steps: FromRun[int | None],
+        device: FromRun[str],
+        generator: FromRun[torch.Generator],
+        notify: FromRun[Callable[[str], None]],
+    ):
+        """Put the parts together.
+
+        Args:
+            actor: the policy.
+            critics: the values of actions.
+            temperature: the weight of the entropy.
+            replay: stores and samples transitions.
+            settings: all numbers.
+            observation_space: of one environment.
+            action_space: of one environment, `Box` or `Discrete`.
+            total_steps: decisions of the run; None: not known, so that nothing can be annealed.
+            device: where the networks live.
+            generator: on `device`; draws the actions in updates.
+            notify: is called with a line for the user.
+
+        Raises:
+            UsageError: settings that do not fit each other or the spaces.
+        """
+        of_run = {"total_steps": total_steps, "device": device, "generator": generator, "notify": notify}
+        in_spaces = {"observation_space": observation_space, "action_space": action_space}
+        parts: Any = {**in_spaces, **of_run, "slow": ["critics"], "temperature": temperature}
+        super().__init__(actor, critics, replay, settings, **parts)
+        self.temperature = temperature
+
+    def _choose(self, features: Tensor, legal_actions: Array | None, rng: np.random.Generator | None) -> Array:
+        noise = None if rng is None else self._tensor(self.actor.noise(len(features), rng))
+        legal = None if legal_actions is None else self._tensor(legal_actions)
+        return self.actor.act(features, noise, legal).cpu().numpy()
+
+    def loss(self, batch: Minibatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss [] of a minibatch: the sum of those of critics, actor and temperature.
+
+        And metrics [] by name, and ``priorities`` [B], through which gradients may flow, too.
+        """
+        alpha = self.temperature.alpha
+
+        # Target: what the policy would do next, valued by the target critics, and its entropy.
+        with torch.no_grad():
+            next_ = self.actor(self.actor_features(batch.s_t), self._generator, batch.legal_t)
+            v_t = next_.mean(self.target_outputs(batch.s_t, next_.action)) + alpha * next_.entropy[:, None]
+
+        # Critics.
+        critics_loss, x_tm1, metrics = self.critics_loss(batch, v_t)
+        if not self.policy_due:
+            return critics_loss, metrics
+
+        # Actor: climbs the critics, which stay as they are, and its entropy.
+        policy = self.actor(self.actor_features(batch.s_tm1, x_tm1), self._generator)
+        with frozen(self.critics):
+            values = self.values.value(self.critics(x_tm1.detach(), policy.action))
+        actor_loss = -((policy.prob * values).sum(1) + alpha * policy.entropy).mean()
+
+        # Temperature.
+        temperature_loss = self.temperature.loss(policy.entropy).mean()
+
+        loss = critics_loss + actor_loss + temperature_loss
+        more = {"loss/actor": actor_loss, "entropy": policy.entropy.mean(), "temperature": alpha}
+        return loss, {**metrics, **more}

@@ -1,0 +1,275 @@
+"""The base of agents that learn an actor and critics from a replay (torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from rlkit.algorithms.exploration import warn_if_late
+from rlkit.algorithms.off_policy.random_shift import RandomShift
+from rlkit.algorithms.off_policy.settings import OffPolicySettings
+from rlkit.algorithms.off_policy.target_network import TargetNetwork
+from rlkit.algorithms.off_policy.values import some, values_of
+from rlkit.core.action_scaling import ActionScaling
+from rlkit.core.parts import parts_of
+from rlkit.core.random_actions import uniform
+from rlkit.core.schedules import Schedule, multiples
+from rlkit.core.targets import td_target
+from rlkit.core.types import Array, Memory, Metrics, Replay, State, TimeStep, Transition, Tree, UsageError
+from rlkit.networks import (
+    Critics,
+    Minibatch,
+    Optimizer,
+    is_image,
+    load_module_state,
+    minibatches,
+    module_state,
+    step_together,
+    to_tensor,
+    trainable,
+)
+from rlkit.networks.actors import Actor
+
+
+class OffPolicyAgent:
+    """Acts by an actor and takes gradient steps on samples of a replay; a subclass says how to act, and the loss.
+
+    The replay holds actions as the networks know them: the free numbers of a `Box`, in [-1, 1] (`ActionScaling`).
+
+    Attributes:
+        network: all parts that learn, by name: actor, critics and what a subclass adds.
+        actor: the policy.
+        critics: the values of actions.
+        values: how the critics' outputs are read.
+        settings: the subclass's.
+    """
+
+    settings: OffPolicySettings
+
+    def __init__(
+        self,
+        actor: Actor,
+        critics: Critics,
+        replay: Replay,
+        settings: OffPolicySettings,
+        *,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        total_steps: int | None,
+        device: str,
+        generator: torch.Generator,
+        notify: Callable[[str], None],
+        slow: Sequence[str],
+        **more: nn.Module,
+    ):
+        """Put the parts together.
+
+        Args:
+            actor: the policy.
+            critics: the values of actions.
+            replay: stores and samples transitions.
+            settings: all numbers.
+            observation_space: of one environment.
+            action_space: of one environment, `Box` or `Discrete`.
+            total_steps: decisions of the run; None: not known, so that nothing can be annealed.
+            device: where the networks live.
+            generator: on `device`; draws what is random in updates.
+            notify: is called with a line for the user.
+            slow: names of the parts that have a target network.
+            more: other parts that learn, by name; like the actor, only every `policy_delay` gradient steps.
+
+        Raises:
+            UsageError: settings that do not fit each other or the spaces, or a rate to be annealed without
+                `total_steps`.
+        """
+        self.settings, self._replay, self._generator = settings, replay, generator
+        discrete = isinstance(action_space, spaces.Discrete)
+        self._num_actions = int(action_space.n) if isinstance(action_space, spaces.Discrete) else 0
+        self._scaling = None if discrete else ActionScaling(_box(action_space), settings.action_limit)
+        self.values = values_of(
+            critics.distribution,
+            count=critics.count,
+            subset=settings.subset,
+            drop=settings.drop,
+            candidates=discrete,
+        )
+        images = any(map(is_image, parts_of(observation_space).values()))
+        self._shares = images if settings.share_encoder == "auto" else settings.share_encoder
+        if self._shares:
+            actor.encoder = nn.Identity()  # type: ignore[assignment]
+        shifts = images and settings.image_shift
+        self._shift = RandomShift(observation_space, settings.image_shift, generator) if shifts else None
+        self.network = nn.ModuleDict({"actor": actor, "critics": critics, **more}).to(device)
+        self.actor, self.critics = actor, critics
+        self._targets = {name: TargetNetwork(self.network[name]) for name in slow}
+        self._optimizers = self._make_optimizers(total_steps)
+        for module in (critics, *(target.module for target in self._targets.values())):
+            if isinstance(module, Critics):
+                module.draw_from(generator)
+        warn_if_late(settings.learning_starts, total_steps, notify)
+        self._device = device
+        self._tensor = partial(to_tensor, device=device)
+        self._steps = self._due = self._updates = 0
+
+    def _make_optimizers(self, total_steps: int | None) -> dict[str, Optimizer]:
+        """Return an optimizer for each part that learns."""
+        settings, rate = self.settings, self.settings.schedule(total_steps)
+        rates: dict[str, Schedule] = {"actor": lambda decisions: settings.actor_rate * rate(decisions)}
+        return {
+            name: Optimizer(part.parameters(), settings.optimizer, rates.get(name, rate), settings.max_grad_norm)
+            for name, part in self.network.items()
+            if trainable(part.parameters())
+        }
+
+    def initial_memory(self, n: int) -> Memory:
+        """Return an empty memory."""
+        return ()
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Return actions [N] or [N, ...]: the policy's, or uniform ones before learning begins where exploring."""
+        legal, n = timestep.legal_actions, len(timestep.valid)
+        if explore and self._steps < self.settings.learning_starts:
+            chosen = self._uniform(n, rng, legal)
+        else:
+            with torch.inference_mode():
+                features = self.actor_features(self._tensor(timestep.observation))
+                chosen = self._choose(features, legal, rng if explore else None)
+        return (chosen if self._scaling is None else self._scaling.to_environment(chosen)), memory
+
+    def _uniform(self, n: int, rng: np.random.Generator, legal_actions: Array | None) -> Array:
+        """Return `n` actions drawn uniformly, [n] int64 or [n, D] in [-1, 1]."""
+        if self._scaling is None:
+            return uniform(self._num_actions, n, rng, legal_actions)
+        return rng.uniform(-1, 1, (n, self._scaling.width))
+
+    def _choose(self, features: Tensor, legal_actions: Array | None, rng: np.random.Generator | None) -> Array:
+        """Return actions for the actor's features [N, F], [N] int64 or [N, D] in [-1, 1]; `rng` explores, if any."""
+        raise NotImplementedError
+
+    def observe(self, transition: Transition) -> None:
+        """Store the transition, and note which multiples of `train_freq` it passed."""
+        if self._scaling is not None:
+            transition = transition._replace(action=self._scaling.to_unit(transition.action))
+        self._replay.add(transition)
+        before, self._steps = self._steps, self._steps + int(np.count_nonzero(transition.valid))
+        first = self.settings.learning_starts
+        self._due += multiples(before, self._steps, self.settings.train_freq, first=first)
+
+    def update(self) -> Metrics | None:
+        """Take the gradient steps that are due, and return the means of their metrics.
+
+        Their minibatches are drawn together, which is faster; by priority one at a time, as each step changes those.
+        """
+        due, self._due = self._due * self.settings.gradient_steps, 0
+        if due == 0 or len(self._replay) == 0:
+            return None
+        together = 1 if self._replay.prioritized else due
+        metrics: dict[str, list[Tensor]] = {}
+        for _ in range(due // together):
+            sample, priorities = self._replay.sample(together * self.settings.batch_size, self.settings.gamma), []
+            for batch in minibatches(sample, self.settings.batch_size, self._tensor):
+                measured = self._gradient_step(batch)
+                priorities.append(measured.pop("priorities"))
+                for name, metric in measured.items():
+                    metrics.setdefault(name, []).append(metric)
+            if self._replay.prioritized:
+                self._replay.update_priorities(sample.index, torch.cat(priorities).cpu().numpy())
+        means = torch.stack([torch.stack(column).mean() for column in metrics.values()]).tolist()
+        return dict(zip(metrics, means, strict=True))
+
+    def _gradient_step(self, batch: Minibatch) -> dict[str, Tensor]:
+        """Take a gradient step on a minibatch, let target networks follow, and return the metrics."""
+        if self._shift is not None:
+            batch = batch._replace(s_tm1=self._shift(batch.s_tm1), s_t=self._shift(batch.s_t))
+        loss, metrics = self.loss(batch)
+        names = self._optimizers if self.policy_due else ["critics"]
+        step_together(loss, [self._optimizers[name] for name in names], self._steps)
+        self._follow()
+        self._updates += 1
+        return {name: metric.detach() for name, metric in metrics.items()}
+
+    def loss(self, batch: Minibatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss [] of a minibatch: the sum of those of all parts, whose gradients do not reach other parts.
+
+        And metrics [] by name, and ``priorities`` [B], through which gradients may flow, too.
+        """
+        raise NotImplementedError
+
+    @property
+    def policy_due(self) -> bool:
+        """Whether the present gradient step is one of the actor, too."""
+        return (self._updates + 1) % self.settings.policy_delay == 0
+
+    def _follow(self) -> None:
+        """Move the target networks; a subclass may do so less often."""
+        for name, target in self._targets.items():
+            target.follow(self._optimizers[name], self.settings.tau)
+
+    def critics_loss(self, batch: Minibatch, v_t: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Return the critics' loss [], the features [B, F] they read, and the metrics that `loss` returns of them.
+
+        `v_t` [B, J] are returns after the successors, without gradient; the target is ``r_t + gamma discount_t v_t``.
+        """
+        discount_t = self.settings.gamma * batch.discount_t
+        target = td_target(batch.r_t[:, None], discount_t[:, None], v_t)
+        x_tm1 = self.critics.encode(batch.s_tm1)
+        q_tm1 = self.critics.of_taken(x_tm1, batch.a_tm1)
+        losses, errors = self.values.loss(q_tm1, target)
+        loss = (batch.weight * losses).mean()
+        return loss, x_tm1, {"priorities": errors, "loss/critics": loss, "q/mean": q_tm1.mean()}
+
+    def actor_features(self, observation: Tree, of_critics: Tensor | None = None) -> Tensor:
+        """Return the actor's features [B, F] of observations [B, ...]: with one encoder the critics', as constants.
+
+        `of_critics` are those, where they are known.
+        """
+        if not self._shares:
+            return self.actor.encode(observation)
+        return (self.critics.encode(observation) if of_critics is None else of_critics).detach()
+
+    def target_outputs(self, observation: Tree, action: Tensor | None) -> Tensor:
+        """Return the target critics' pessimistic returns [B, C, J] of actions [B, D] in successors [B, ...]."""
+        critics = self._targets["critics"].module
+        members = some(critics.count, self.settings.subset, self._generator, self._device)
+        outputs: Tensor = critics(critics.encode(observation), action, members)
+        return self.values.target(outputs)
+
+    def state_dict(self) -> State:
+        """Return networks, optimizers, replay, counters and the generator."""
+        return {
+            "network": module_state(self.network),
+            "targets": {name: module_state(target.module) for name, target in self._targets.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()},
+            "replay": self._replay.state_dict(),
+            "counters": {"steps": self._steps, "due": self._due, "updates": self._updates},
+            "generator": self._generator.get_state().numpy().copy(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Restore a state from `state_dict`; one without its replay is enough to act."""
+        load_module_state(self.network, state["network"])
+        for name, target in self._targets.items():
+            load_module_state(target.module, state["targets"][name])
+        for name, optimizer in self._optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        if "replay" in state:
+            self._replay.load_state_dict(state["replay"])
+        # Another kind of device has another kind of generator, which cannot restore this state.
+        if len(state["generator"]) == len(self._generator.get_state()):
+            self._generator.set_state(torch.tensor(state["generator"]))
+        counters = state["counters"]
+        self._steps, self._due, self._updates = counters["steps"], counters["due"], counters["updates"]
+
+
+def _box(space: spaces.Space[Any]) -> spaces.Box:
+    if not isinstance(space, spaces.Box):
+        raise UsageError(f"the agent needs Box or Discrete actions, not {space}; use agent=ppo, a2c, reinforce or es")
+    return space
