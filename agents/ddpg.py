@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from rlkit.algorithms.off_policy.deterministic import DeterministicAgent, DeterministicSettings
+from rlkit.algorithms.off_policy.deterministic import DeterministicAgent
 from rlkit.networks import Minibatch
 from rlkit.networks.critics import frozen
 
 
-@dataclass(frozen=True, kw_only=True)
-class DDPGSettings(DeterministicSettings):
-    """Those of every agent with a deterministic actor; values are in conf/agent/ddpg.yaml."""
-
-
 class DDPG(DeterministicAgent):
     """Q-learning for continuous actions: an actor learns which action is best, in place of a search for the maximum."""
-
-    settings: DDPGSettings
 
     def loss(self, batch: Minibatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss [] of a minibatch: the sum of those of critic and actor.

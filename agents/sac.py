@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,6 @@ from rlkit.networks import Critics, Minibatch, StochasticActor
 from rlkit.networks.critics import frozen
 
 
-@dataclass(frozen=True, kw_only=True)
-class SACSettings(OffPolicySettings):
-    """Those of every `OffPolicyAgent`; values are in conf/agent/sac.yaml."""
-
-
 class SAC(OffPolicyAgent):
     """Maximizes the return and the entropy of the policy, weighted by a temperature.
 
@@ -31,7 +25,6 @@ class SAC(OffPolicyAgent):
     """
 
     actor: StochasticActor
-    settings: SACSettings
 
     def __init__(
         self,
@@ -40,7 +33,7 @@ class SAC(OffPolicyAgent):
         critics: Critics,
         temperature: Temperature,
         replay: Replay,
-        settings: SACSettings,
+        settings: OffPolicySettings,
         observation_space: FromRun[spaces.Space[Any]],
         action_space: FromRun[spaces.Space[Any]],
         total_steps: FromRun[int | None],
@@ -95,14 +88,30 @@ class SAC(OffPolicyAgent):
             return critics_loss, metrics
 
         # Actor: climbs the critics, which stay as they are, and its entropy.
-        policy = self.actor(self.actor_features(batch.s_tm1, x_tm1), self._generator)
+        x, actor_x, legal = self.states_of_policy(batch, x_tm1)
+        policy = self.actor(actor_x, self._generator, legal)
         with frozen(self.critics):
-            values = self.values.value(self.critics(x_tm1.detach(), policy.action))
+            values = self.values.value(self.critics(x, policy.action))
         actor_loss = -((policy.prob * values).sum(1) + alpha * policy.entropy).mean()
 
         # Temperature.
         temperature_loss = self.temperature.loss(policy.entropy).mean()
 
         loss = critics_loss + actor_loss + temperature_loss
-        more = {"loss/actor": actor_loss, "entropy": policy.entropy.mean(), "temperature": alpha}
+        more = {
+            "loss/actor": actor_loss,
+            "loss/temperature": temperature_loss,
+            "entropy": policy.entropy.mean(),
+            "temperature": alpha,
+        }
         return loss, {**metrics, **more}
+
+    def states_of_policy(self, batch: Minibatch, x_tm1: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return both features [B, F], of critics and actor, of the states that the policy learns in, and masks [B, A].
+
+        They are those that were acted in; where actions have masks the successors, as the replay holds theirs alone.
+        """
+        if batch.legal_t is None:
+            return x_tm1.detach(), self.actor_features(batch.s_tm1, x_tm1), None
+        x_t = self.critics.encode(batch.s_t)
+        return x_t.detach(), self.actor_features(batch.s_t, x_t), batch.legal_t

@@ -1,0 +1,117 @@
+"""Stacked networks compute what networks by themselves would."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from torch import nn
+
+from rlkit.core.types import UsageError
+from rlkit.networks import MLP, Critics, DeterministicActor
+from rlkit.networks.critics import FIRST, frozen
+from rlkit.networks.return_distributions import Expected, Quantile
+from rlkit.networks.stacked import StackedDropout, StackedLinear, StackedMLP
+
+SPACE = spaces.Box(-9, 9, (3,))
+
+
+def alone(stack: StackedMLP, member: int) -> nn.Sequential:
+    """Return a member as torch's own layers."""
+    layers: list[nn.Module] = []
+    for layer in stack.layers:
+        if isinstance(layer, StackedLinear):
+            own: Any = nn.Linear(layer.weight.shape[1], layer.weight.shape[2])
+            own.weight.data, own.bias.data = layer.weight[member].T, layer.bias[member, 0]
+        elif hasattr(layer, "weight"):
+            own = nn.LayerNorm(layer.weight.shape[-1])
+            own.weight.data, own.bias.data = layer.weight[member, 0], layer.bias[member, 0]
+        else:
+            own = layer.function
+        layers.append(own)
+    return nn.Sequential(*layers)
+
+
+def shaken(module: nn.Module) -> Any:
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    return module
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("hidden", [[5], [6, 4], []])
+def test_each_member_is_a_network_of_its_own(layer_norm: bool, hidden: list[int]) -> None:
+    stack = shaken(StackedMLP(3, 4, hidden, "tanh", layer_norm=layer_norm))
+    x = torch.randn(7, 4)
+    together = stack(x)
+    assert together.shape == (3, 7, [4, *hidden][-1])
+    for member in range(3):
+        assert torch.allclose(together[member], alone(stack, member)(x), atol=1e-6)
+    assert torch.equal(stack(x, slice(1, 2)), together[1:2]) or torch.allclose(stack(x, slice(1, 2)), together[1:2])
+    chosen = torch.tensor([2, 0])
+    assert torch.allclose(stack(x, chosen), together[chosen], atol=1e-6)
+
+
+def test_weights_begin_as_those_of_a_linear_layer() -> None:
+    layer = StackedLinear(4, 100, 50)
+    reach = 1 / sqrt(100)
+    for parameter in layer.parameters():
+        assert parameter.abs().max() <= reach
+        assert parameter.std().item() == pytest.approx(reach / sqrt(3), rel=0.1)
+    assert not torch.equal(layer.weight[0], layer.weight[1])
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean_where_a_generator_says_what() -> None:
+    layer, x = StackedDropout(0.25), torch.ones(2, 500, 40)
+    assert layer(x) is x
+    layer.generator = torch.Generator().manual_seed(0)
+    dropped = layer(x)
+    assert dropped.unique().tolist() == pytest.approx([0, 4 / 3])
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
+    assert not torch.equal(dropped, layer(x))
+
+
+def critics(distribution: Any = None, action_space: Any = None, **keys: Any) -> Critics:
+    torso = MLP(SPACE, [], "relu", layer_norm=False)
+    options = {"count": 2, "hidden": [8], "activation": "relu", "layer_norm": False, "dropout": 0.0, **keys}
+    return Critics(torso, SPACE, action_space or spaces.Box(-1, 1, (2,)), distribution or Expected(), **options)
+
+
+def test_critics_value_one_continuous_action_or_all_discrete_ones() -> None:
+    features, action = torch.randn(5, 3), torch.rand(5, 2)
+    net = critics(Quantile(4), count=3)
+    assert net(features, action).shape == (3, 5, 1, 4)
+    assert torch.equal(net.of_taken(features, action), net(features, action)[:, :, 0])
+    assert net(features, action, FIRST).shape == (1, 5, 1, 4)
+    net = critics(action_space=spaces.Discrete(6))
+    taken = torch.tensor([0, 5, 2, 2, 1])
+    everything = net(features, None)
+    assert everything.shape == (2, 5, 6, 1)
+    assert torch.equal(net.of_taken(features, taken)[:, :, 0], everything[:, torch.arange(5), taken, 0])
+
+
+def test_locked_numbers_are_no_inputs() -> None:
+    space = spaces.Box(np.array([-1, 2, 0], np.float32), np.array([1, 2, 1], np.float32))
+    assert critics(action_space=space).layers.layers[0].weight.shape[1] == 3 + 2
+
+
+def test_through_frozen_critics_gradients_flow_to_the_actions_alone() -> None:
+    net, features = critics(), torch.randn(5, 3)
+    action = torch.rand(5, 2, requires_grad=True)
+    with frozen(net):
+        net(features, action).sum().backward()
+    assert action.grad is not None
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in net.parameters())
+
+
+def test_other_actions_are_refused_in_one_line() -> None:
+    with pytest.raises(UsageError, match="critics need Box or Discrete actions, not MultiBinary"):
+        critics(action_space=spaces.MultiBinary(3))
+    torso = MLP(SPACE, [], "relu", layer_norm=False)
+    with pytest.raises(UsageError, match="a deterministic policy needs Box actions, not Discrete"):
+        DeterministicActor(torso, SPACE, spaces.Discrete(2), hidden=[8], activation="relu", layer_norm=False)
