@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 import rlkit
 from rlkit.agents.ddpg import DDPG
-from rlkit.agents.td3 import TD3
 from rlkit.core.loop import train
 from rlkit.core.types import Transition
 from rlkit.envs.lqr import LQR, riccati
@@ -115,40 +114,33 @@ class MistakenDDPG(TakesLimitsForEnds, DDPG):
     """Of `DDPG`."""
 
 
-class MistakenTD3(TakesLimitsForEnds, TD3):
-    """Of `TD3`."""
+def straight(kind: type[DDPG]) -> tuple[float, float]:
+    """Return K and P of an agent whose actor and critic have the form of the solution, after a while of chance.
 
-
-def straight(kind: str, max_steps: int) -> tuple[float, float]:
-    """Return K and P of an agent whose actor and critic have the form of the solution."""
-    env = SerialEnvironment([lambda: env_of(max_steps)] * 8)
-    noise = " agent.target_noise=0" if "TD3" in kind or kind == "td3" else ""
-    name = "td3" if "TD3" in kind or kind == "td3" else "ddpg"
-    target = f" agent._target_={__name__}.{kind}" if kind != name else ""
-    agent = made(
-        f"agent={name}{target}{noise} agent.gamma=0.95 agent.learning_rate=0.02 agent.tau=0.05 agent.batch_size=64 "
-        "agent.learning_starts=2000 agent.train_freq=8 agent.policy_delay=1 agent.critics.count=1 "
-        "agent.actor={_target_:test_lqr.Straight} agent.critics={_target_:test_lqr.Quadratic}".replace(
-            "test_lqr", __name__
-        )
-        + " ".join(words),
+    Episodes of three steps begin so near to 0 that none reaches the bound of the states.
+    """
+    env = SerialEnvironment([lambda: env_of(3, max_state=4.0)] * 16)
+    agent: Any = made(
+        f"agent=ddpg agent._target_={__name__}.{kind.__name__} agent.gamma=0.95 agent.learning_rate=0.03 "
+        "agent.tau=0.05 agent.batch_size=128 agent.learning_starts=960 agent.train_freq=960 agent.gradient_steps=700 "
+        f"agent.actor._target_={__name__}.Straight agent.critics._target_={__name__}.Quadratic",
         env,
     )
-    for _ in train(agent, stream_of(agent, env, 0), total_steps=12_000):
+    for _ in train(agent, stream_of(agent, env, 0), total_steps=960):
         pass
     k = agent.actor.k.item()
     w = agent.critics.w.tolist()
     return k, -(w[0] - w[1] * k + w[2] * k * k)
 
 
-@pytest.mark.parametrize("name", ["ddpg", "td3"])
-def test_with_a_limit_of_three_steps_the_answer_is_the_same(name: str) -> None:
-    assert straight(name, 3) == pytest.approx((K, P), rel=0.02)
+def test_with_a_limit_of_three_steps_the_answer_is_the_same() -> None:
+    assert straight(DDPG) == pytest.approx((K, P), rel=0.02)
 
 
-@pytest.mark.parametrize("kind", ["MistakenDDPG", "MistakenTD3"])
-def test_a_copy_that_takes_the_limit_for_an_end_finds_another_answer(kind: str) -> None:
-    assert straight(kind, 3) == pytest.approx(MISTAKEN, rel=0.05)
+def test_a_copy_that_takes_the_limit_for_an_end_finds_another_answer() -> None:
+    k, p = straight(MistakenDDPG)
+    assert k < 0.8 * K
+    assert p < 0.9 * P
 
 
 LEARNERS = {
