@@ -8,6 +8,7 @@ from torch import Tensor
 from rlkit.algorithms.off_policy.deterministic import DeterministicAgent
 from rlkit.networks import Minibatch
 from rlkit.networks.critics import frozen
+from rlkit.networks.stacked import batch_statistics
 
 
 class DDPG(DeterministicAgent):
@@ -18,17 +19,17 @@ class DDPG(DeterministicAgent):
 
         And metrics [] by name, and ``priorities`` [B], through which gradients may flow, too.
         """
-        # Target: the target actor's action, valued by the target critic.
+        # Critic: the value of what was done, and of what the target actor would do next.
         with torch.no_grad():
-            v_t = self.target_outputs(batch.s_t, self.target_action(batch.s_t)).squeeze(1)
-
-        # Critic.
-        critic_loss, x_tm1, metrics = self.critics_loss(batch, v_t)
+            a_t = self.target_action(batch.s_t)
+        x_tm1, q_tm1, q_t = self.action_values(batch, a_t)
+        critic_loss, metrics = self.critics_loss(batch, q_tm1, q_t.squeeze(1))
         if not self.policy_due:
             return critic_loss, metrics
 
         # Actor: climbs the critic, which stays as it is.
-        action = self.actor(self.actor_features(batch.s_tm1, x_tm1))
+        with batch_statistics(self.actor):
+            action = self.actor(self.actor_features(batch.s_tm1, x_tm1))
         with frozen(self.critics):
             actor_loss = -self.values.value(self.critics(x_tm1.detach(), action)).mean()
         return critic_loss + actor_loss, {**metrics, "loss/actor": actor_loss}

@@ -16,6 +16,7 @@ from rlkit.algorithms.off_policy.temperature import Temperature
 from rlkit.core.types import Array, FromRun, Replay
 from rlkit.networks import Critics, Minibatch, StochasticActor
 from rlkit.networks.critics import frozen
+from rlkit.networks.stacked import batch_statistics
 
 
 class SAC(OffPolicyAgent):
@@ -77,19 +78,19 @@ class SAC(OffPolicyAgent):
         """
         alpha = self.temperature.alpha
 
-        # Target: what the policy would do next, valued by the target critics, and its entropy.
+        # Critics: the value of what was done, and of what the policy would do next, its entropy included.
         with torch.no_grad():
             next_ = self.actor(self.actor_features(batch.s_t), self._generator, batch.legal_t)
-            v_t = next_.mean(self.target_outputs(batch.s_t, next_.action)) + alpha * next_.entropy[:, None]
-
-        # Critics.
-        critics_loss, x_tm1, metrics = self.critics_loss(batch, v_t)
+        x_tm1, q_tm1, q_t = self.action_values(batch, next_.action)
+        v_t = next_.mean(q_t) + alpha * next_.entropy[:, None]
+        critics_loss, metrics = self.critics_loss(batch, q_tm1, v_t)
         if not self.policy_due:
             return critics_loss, metrics
 
         # Actor: climbs the critics, which stay as they are, and its entropy.
         x, actor_x, legal = self.states_of_policy(batch, x_tm1)
-        policy = self.actor(actor_x, self._generator, legal)
+        with batch_statistics(self.actor):
+            policy = self.actor(actor_x, self._generator, legal)
         with frozen(self.critics):
             values = self.values.value(self.critics(x, policy.action))
         actor_loss = -((policy.prob * values).sum(1) + alpha * policy.entropy).mean()

@@ -11,6 +11,7 @@ from rlkit.algorithms.off_policy.deterministic import DeterministicAgent, Determ
 from rlkit.core.ranges import NonNegativeFloat
 from rlkit.networks import Minibatch
 from rlkit.networks.critics import FIRST, frozen
+from rlkit.networks.stacked import batch_statistics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,18 +41,17 @@ class TD3(DeterministicAgent):
 
         And metrics [] by name, and ``priorities`` [B], through which gradients may flow, too.
         """
-        # Target: the target actor's action and some noise, valued by the target critics.
+        # Critics: the value of what was done, and of what the target actor would do next, with some noise.
         with torch.no_grad():
             a_t = self.smoothed(self.target_action(batch.s_t))
-            v_t = self.target_outputs(batch.s_t, a_t).squeeze(1)
-
-        # Critics.
-        critics_loss, x_tm1, metrics = self.critics_loss(batch, v_t)
+        x_tm1, q_tm1, q_t = self.action_values(batch, a_t)
+        critics_loss, metrics = self.critics_loss(batch, q_tm1, q_t.squeeze(1))
         if not self.policy_due:
             return critics_loss, metrics
 
         # Actor: climbs the first critic, which stays as it is.
-        action = self.actor(self.actor_features(batch.s_tm1, x_tm1))
+        with batch_statistics(self.actor):
+            action = self.actor(self.actor_features(batch.s_tm1, x_tm1))
         with frozen(self.critics):
             actor_loss = -self.values.value(self.critics(x_tm1.detach(), action, FIRST)).mean()
         return critics_loss + actor_loss, {**metrics, "loss/actor": actor_loss}

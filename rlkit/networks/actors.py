@@ -18,7 +18,7 @@ from rlkit.core.types import Array, FromRun, Tree, UsageError
 from rlkit.networks.action_distributions import CategoricalAction
 from rlkit.networks.critics import action_width
 from rlkit.networks.squashed_gaussian import squashed
-from rlkit.networks.stacked import StackedLinear, StackedMLP
+from rlkit.networks.stacked import Norm, StackedLinear, StackedMLP
 from rlkit.networks.torsos import as_torso
 
 
@@ -54,13 +54,13 @@ class Actor(nn.Module):
         hidden: Sequence[int],
         activation: str,
         *,
-        layer_norm: bool,
+        norm: Norm,
     ):
         """Put the layers on the torso (any module: `as_torso`); the head has `outputs`."""
         super().__init__()
         self.encoder = as_torso(torso, observation_space)
         # A stack of one.
-        self.layers = StackedMLP(1, self.encoder.features, hidden, activation, layer_norm=layer_norm)
+        self.layers = StackedMLP(1, self.encoder.features, hidden, activation, norm=norm)
         self.head = StackedLinear(1, self.layers.features, outputs)
 
     def encode(self, observation: Tree) -> Tensor:
@@ -83,7 +83,7 @@ class DeterministicActor(Actor):
         *,
         hidden: Sequence[PositiveInt],
         activation: str,
-        layer_norm: bool,
+        norm: Norm,
     ):
         """Put the layers on the torso.
 
@@ -93,7 +93,7 @@ class DeterministicActor(Actor):
             action_space: `Box`.
             hidden: width of each layer.
             activation: one of `rlkit.networks.ACTIVATIONS`.
-            layer_norm: normalize before each activation.
+            norm: one of `rlkit.networks.stacked.Norm`.
 
         Raises:
             UsageError: an unknown activation, or actions that are not continuous.
@@ -104,7 +104,7 @@ class DeterministicActor(Actor):
                 "ones, agent=ppo for others"
             )
         width = action_width(action_space)
-        super().__init__(torso, observation_space, width, hidden, activation, layer_norm=layer_norm)
+        super().__init__(torso, observation_space, width, hidden, activation, norm=norm)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the actions [B, D] in [-1, 1] for features [B, F]."""
@@ -122,7 +122,7 @@ class StochasticActor(Actor):
         *,
         hidden: Sequence[PositiveInt],
         activation: str,
-        layer_norm: bool,
+        norm: Norm,
         log_std_min: float,
         log_std_max: float,
     ):
@@ -134,7 +134,7 @@ class StochasticActor(Actor):
             action_space: `Box` or `Discrete`.
             hidden: width of each layer.
             activation: one of `rlkit.networks.ACTIVATIONS`.
-            layer_norm: normalize before each activation.
+            norm: one of `rlkit.networks.stacked.Norm`.
             log_std_min: least logarithm of the standard deviation before tanh.
             log_std_max: the largest.
 
@@ -144,7 +144,7 @@ class StochasticActor(Actor):
         discrete = isinstance(action_space, spaces.Discrete)
         policy = CategoricalPolicy(int(action_space.n)) if isinstance(action_space, spaces.Discrete) else None
         outputs = policy.parameters if policy else 2 * action_width(action_space)
-        super().__init__(torso, observation_space, outputs, hidden, activation, layer_norm=layer_norm)
+        super().__init__(torso, observation_space, outputs, hidden, activation, norm=norm)
         self.policy = policy or GaussianPolicy(outputs // 2, log_std_min, log_std_max)
         self.discrete = discrete
 

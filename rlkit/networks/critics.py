@@ -14,7 +14,7 @@ from rlkit.core.action_scaling import free_numbers
 from rlkit.core.ranges import PositiveInt, ShareBelowOne
 from rlkit.core.types import FromRun, Tree, UsageError
 from rlkit.networks.return_distributions import Distribution
-from rlkit.networks.stacked import ALL, Members, StackedLinear, StackedMLP
+from rlkit.networks.stacked import ALL, Members, Norm, StackedLinear, StackedMLP
 from rlkit.networks.torsos import as_torso
 
 FIRST = slice(1)
@@ -42,7 +42,7 @@ class Critics(nn.Module):
         count: PositiveInt,
         hidden: Sequence[PositiveInt],
         activation: str,
-        layer_norm: bool,
+        norm: Norm,
         dropout: ShareBelowOne,
     ):
         """Put the layers on the torso.
@@ -55,7 +55,7 @@ class Critics(nn.Module):
             count: n.
             hidden: width of each layer.
             activation: one of `rlkit.networks.ACTIVATIONS`.
-            layer_norm: normalize before each activation (Ba et al., 2016).
+            norm: one of `rlkit.networks.stacked.Norm`.
             dropout: share of each layer's outputs that are dropped while learning (Hiraoka et al., 2022).
 
         Raises:
@@ -68,7 +68,7 @@ class Critics(nn.Module):
         self._discrete = isinstance(action_space, spaces.Discrete)
         width = self.encoder.features + (0 if self._discrete else action_width(action_space))
         self._actions = int(action_space.n) if isinstance(action_space, spaces.Discrete) else 1
-        self.layers = StackedMLP(count, width, hidden, activation, layer_norm=layer_norm, dropout=dropout)
+        self.layers = StackedMLP(count, width, hidden, activation, norm=norm, dropout=dropout)
         self.head = StackedLinear(count, self.layers.features, self._actions * distribution.outputs)
 
     def encode(self, observation: Tree) -> Tensor:
@@ -83,9 +83,12 @@ class Critics(nn.Module):
 
     def of_taken(self, features: Tensor, action: Tensor) -> Tensor:
         """Return the outputs [n, B, K] of actions that were taken, [B, D], or [B] int64 if they are discrete."""
+        return self.taken(self(features, None if self._discrete else action), action)
+
+    def taken(self, outputs: Tensor, action: Tensor) -> Tensor:
+        """Return of `outputs` [n, B, C, K] those [n, B, K] of the actions that were taken, as in `of_taken`."""
         if not self._discrete:
-            return self(features, action).squeeze(2)  # type: ignore[no-any-return]
-        outputs: Tensor = self(features, None)
+            return outputs.squeeze(2)
         index = action.view(1, -1, 1, 1).expand(len(outputs), -1, 1, outputs.shape[3])
         return outputs.gather(2, index).squeeze(2)
 

@@ -18,6 +18,7 @@ from rlkit.core.loop import train
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Environment, UsageError
 from rlkit.networks import Minibatch, module_state
+from rlkit.networks.stacked import StackedBatchRenorm
 from rlkit.runs import build
 from rlkit.testing.agents import resumed_equals_uninterrupted
 from rlkit.testing.training import AgentCase
@@ -85,13 +86,32 @@ LOSSES = {
     "sac discrete": ("agent=sac", Chosen),
     "sac of a subset": ("agent=sac agent.critics.count=4 agent.subset=2", Pushed),
     "sac dropout": (
-        "agent=sac agent.critics.dropout=0.3 agent.critics.layer_norm=true agent.critics.activation=tanh "
-        "agent.actor.layer_norm=true",
+        "agent=sac agent.critics.dropout=0.3 agent.critics.norm=layer agent.critics.activation=tanh "
+        "agent.actor.norm=layer",
         Pushed,
     ),
+    "crossq": (
+        "agent=sac agent.target_network=false agent.critics.norm=batch_renorm agent.actor.norm=batch_renorm",
+        Pushed,
+    ),
+    "crossq discrete": ("agent=sac agent.target_network=false agent.critics.norm=batch_renorm", Chosen),
+    "simba": ("agent=sac agent.critics.norm=residual agent.actor.norm=residual agent.standardize=true", Pushed),
     "tqc": ("agent=sac distribution=quantile distribution.quantiles=5 agent.drop=1 agent.critics.count=3", Pushed),
     "td3 quantiles": ("agent=td3 distribution=quantile distribution.quantiles=5 agent.drop=2", Pushed),
 }
+
+
+class HeldTarget:
+    """Reads critics as `values` does, but for targets, which stay what they are at first: no gradient flows there."""
+
+    def __init__(self, values: Any) -> None:
+        self.value, self.loss = values.value, values.loss
+        self._values, self._held = values, None
+
+    def target(self, outputs: Tensor) -> Tensor:
+        if self._held is None:
+            self._held = self._values.target(outputs)
+        return self._held
 
 
 def numerical(value: Any, parameter: Tensor, index: tuple[int, ...]) -> float:
@@ -108,15 +128,22 @@ def numerical(value: Any, parameter: Tensor, index: tuple[int, ...]) -> float:
 
 @pytest.mark.parametrize("legal", [False, True])
 @pytest.mark.parametrize("case", LOSSES)
-def test_each_part_follows_the_gradient_of_its_own_loss_and_of_no_other(case: str, legal: bool) -> None:
+def test_each_part_follows_the_gradient_of_its_own_loss_and_of_no_other(
+    case: str, legal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StackedBatchRenorm, "MOMENTUM", 0.0)  # Else an actor changes the statistics of the critics.
     words, kind = LOSSES[case]
     if legal and kind is not Chosen:
         pytest.skip("masks are for discrete actions")
     agent = doubled(agent_of(f"{words} agent.policy_delay=1", kind))
     batch, state = batch_for(agent, legal=legal), agent._generator.get_state()
+    agent.values = HeldTarget(agent.values)
+    statistics = [(buffer, buffer.clone()) for buffer in agent.network.buffers()]
 
     def losses() -> tuple[Tensor, dict[str, Tensor]]:
         agent._generator.set_state(state)
+        for buffer, before in statistics:
+            buffer.copy_(before)
         found: tuple[Tensor, dict[str, Tensor]] = agent.loss(batch)
         return found
 
@@ -170,6 +197,29 @@ def test_the_target_of_sac_adds_the_entropy_of_what_comes_next() -> None:
         assert torch.allclose(errors, expected.abs())
         if legal:
             assert (decision.prob[~batch.legal_t] == 0).all()
+
+
+def test_without_target_network_one_pass_of_the_critics_values_both() -> None:
+    agent = doubled(agent_of("agent=ddpg agent.gamma=0.5 agent.target_network=false agent.critics.count=2"))
+    batch = batch_for(agent)
+    x_tm1, q_tm1, q_t = agent.action_values(batch, batch.a_tm1.flip(0))
+    assert list(agent._targets) == ["actor"]
+    assert not q_t.requires_grad
+    assert torch.equal(x_tm1, batch.s_tm1)
+    assert torch.allclose(q_tm1, agent.critics.of_taken(batch.s_tm1, batch.a_tm1))
+    assert torch.allclose(q_t, agent.critics(batch.s_t, batch.a_tm1.flip(0)).amin(0))
+
+
+def test_observations_are_standardized_by_what_was_seen() -> None:
+    agent = agent_of("agent=sac agent.standardize=true")
+    rng = np.random.default_rng(0)
+    observation = rng.normal([5, -3, 0], [2, 0.1, 9], (3000, 3)).astype(np.float32)
+    actions = np.ones((3000, 3), np.float32)
+    agent.observe(transition(observation, actions, [0.0] * 3000, [1.0] * 3000, observation))
+    prepared = agent._prepare(torch.from_numpy(observation), learning=True)
+    assert prepared.mean(0).tolist() == pytest.approx([0, 0, 0], abs=0.01)
+    assert prepared.std(0).tolist() == pytest.approx([1, 1, 1], abs=0.01)
+    assert np.array_equal(agent._replay.everything().observation, observation)
 
 
 def test_targets_of_a_subset_are_of_critics_that_are_drawn() -> None:
@@ -374,7 +424,7 @@ OPTIONS = {
     "critics.count": "agent.critics.count=3",
     "subset": "agent.critics.count=4 agent.subset=2",
     "dropout": "agent.critics.dropout=0.1",
-    "layer_norm": "agent.critics.layer_norm=true agent.actor.layer_norm=true",
+    "layer norm": "agent.critics.norm=layer agent.actor.norm=layer",
     "quantile": "distribution=quantile distribution.quantiles=5 agent.drop=1",
     "n_step": "replay.n_step=3",
     "prioritized": "replay=prioritized",
@@ -383,6 +433,10 @@ OPTIONS = {
     "actor_rate": "agent.actor_rate=0.5",
     "max_grad_norm": "agent.max_grad_norm=0.1",
     "anneal": "agent.anneal=true",
+    "no target": "agent.target_network=false",
+    "batch_renorm": "agent.critics.norm=batch_renorm agent.actor.norm=batch_renorm agent.target_network=false",
+    "residual": "agent.critics.norm=residual",
+    "standardize": "agent.standardize=true",
     "tanh": "agent.critics.activation=tanh",
     "encoder": "network=mlp network.hidden=[7]",
     "share_encoder": "network=mlp network.hidden=[7] agent.share_encoder=true",
@@ -440,9 +494,14 @@ RESUMED = {
     "sac discrete": ("agent=sac agent.train_freq=3 agent.gradient_steps=2", Chosen),
     "tqc dropout prioritized": (
         "agent=sac distribution=quantile distribution.quantiles=5 agent.drop=1 agent.critics.dropout=0.2 "
-        "agent.critics.layer_norm=true replay=prioritized replay.n_step=2 agent.critics.count=3 agent.subset=2",
+        "agent.critics.norm=layer replay=prioritized replay.n_step=2 agent.critics.count=3 agent.subset=2",
         Pushed,
     ),
+    "crossq": (
+        "agent=sac agent.target_network=false agent.critics.norm=batch_renorm agent.actor.norm=batch_renorm",
+        Pushed,
+    ),
+    "simba": ("agent=td3 agent.critics.norm=residual agent.critics.dropout=0.1 agent.standardize=true", Pushed),
     "sac images": ("agent=sac network=small network.hidden=8", lambda: Steered("image")),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,21 +12,19 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.algorithms.exploration import warn_if_late
-from rlkit.algorithms.off_policy.random_shift import RandomShift
+from rlkit.algorithms.off_policy.preparation import Preparation, has_images
 from rlkit.algorithms.off_policy.settings import OffPolicySettings
 from rlkit.algorithms.off_policy.target_network import TargetNetwork
 from rlkit.algorithms.off_policy.values import some, values_of
 from rlkit.core.action_scaling import ActionScaling
-from rlkit.core.parts import parts_of
 from rlkit.core.random_actions import uniform
 from rlkit.core.schedules import Schedule, multiples
 from rlkit.core.targets import td_target
-from rlkit.core.types import Array, Memory, Metrics, Replay, State, TimeStep, Transition, Tree, UsageError
+from rlkit.core.types import Array, Memory, Metrics, Replay, State, TimeStep, Transition, Tree
 from rlkit.networks import (
     Critics,
     Minibatch,
     Optimizer,
-    is_image,
     load_module_state,
     minibatches,
     module_state,
@@ -35,6 +33,7 @@ from rlkit.networks import (
     trainable,
 )
 from rlkit.networks.actors import Actor
+from rlkit.networks.stacked import batch_statistics
 
 
 class OffPolicyAgent:
@@ -81,7 +80,7 @@ class OffPolicyAgent:
             device: where the networks live.
             generator: on `device`; draws what is random in updates.
             notify: is called with a line for the user.
-            slow: names of the parts that have a target network.
+            slow: names of the parts that have a target network; the critics only if the settings say so.
             more: other parts that learn, by name; like the actor, only every `policy_delay` gradient steps.
 
         Raises:
@@ -91,7 +90,7 @@ class OffPolicyAgent:
         self.settings, self._replay, self._generator = settings, replay, generator
         discrete = isinstance(action_space, spaces.Discrete)
         self._num_actions = int(action_space.n) if isinstance(action_space, spaces.Discrete) else 0
-        self._scaling = None if discrete else ActionScaling(_box(action_space), settings.action_limit)
+        self._scaling = None if discrete else ActionScaling(cast("spaces.Box", action_space), settings.action_limit)
         self.values = values_of(
             critics.distribution,
             count=critics.count,
@@ -99,15 +98,21 @@ class OffPolicyAgent:
             drop=settings.drop,
             candidates=discrete,
         )
-        images = any(map(is_image, parts_of(observation_space).values()))
-        self._shares = images if settings.share_encoder == "auto" else settings.share_encoder
+        auto = settings.share_encoder == "auto"
+        self._shares = has_images(observation_space) if auto else settings.share_encoder is True
         if self._shares:
             actor.encoder = nn.Identity()  # type: ignore[assignment]
-        shifts = images and settings.image_shift
-        self._shift = RandomShift(observation_space, settings.image_shift, generator) if shifts else None
+        self._prepare = Preparation(
+            observation_space,
+            standardize=settings.standardize,
+            image_shift=settings.image_shift,
+            generator=generator,
+            device=device,
+        )
         self.network = nn.ModuleDict({"actor": actor, "critics": critics, **more}).to(device)
         self.actor, self.critics = actor, critics
-        self._targets = {name: TargetNetwork(self.network[name]) for name in slow}
+        with_target = [name for name in slow if name != "critics" or settings.target_network]
+        self._targets = {name: TargetNetwork(self.network[name]) for name in with_target}
         self._optimizers = self._make_optimizers(total_steps)
         for module in (critics, *(target.module for target in self._targets.values())):
             if isinstance(module, Critics):
@@ -140,7 +145,8 @@ class OffPolicyAgent:
             chosen = self._uniform(n, rng, legal)
         else:
             with torch.inference_mode():
-                features = self.actor_features(self._tensor(timestep.observation))
+                observation = self._prepare(self._tensor(timestep.observation), learning=False)
+                features = self.actor_features(observation)
                 chosen = self._choose(features, legal, rng if explore else None)
         return (chosen if self._scaling is None else self._scaling.to_environment(chosen)), memory
 
@@ -158,6 +164,7 @@ class OffPolicyAgent:
         """Store the transition, and note which multiples of `train_freq` it passed."""
         if self._scaling is not None:
             transition = transition._replace(action=self._scaling.to_unit(transition.action))
+        self._prepare.observe(transition)
         self._replay.add(transition)
         before, self._steps = self._steps, self._steps + int(np.count_nonzero(transition.valid))
         first = self.settings.learning_starts
@@ -187,8 +194,8 @@ class OffPolicyAgent:
 
     def _gradient_step(self, batch: Minibatch) -> dict[str, Tensor]:
         """Take a gradient step on a minibatch, let target networks follow, and return the metrics."""
-        if self._shift is not None:
-            batch = batch._replace(s_tm1=self._shift(batch.s_tm1), s_t=self._shift(batch.s_t))
+        s_tm1, s_t = (self._prepare(observation, learning=True) for observation in (batch.s_tm1, batch.s_t))
+        batch = batch._replace(s_tm1=s_tm1, s_t=s_t)
         loss, metrics = self.loss(batch)
         names = self._optimizers if self.policy_due else ["critics"]
         step_together(loss, [self._optimizers[name] for name in names], self._steps)
@@ -213,18 +220,50 @@ class OffPolicyAgent:
         for name, target in self._targets.items():
             target.follow(self._optimizers[name], self.settings.tau)
 
-    def critics_loss(self, batch: Minibatch, v_t: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Return the critics' loss [], the features [B, F] they read, and the metrics that `loss` returns of them.
+    def action_values(self, batch: Minibatch, next_action: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the values of what was done and of what would be done next.
 
-        `v_t` [B, J] are returns after the successors, without gradient; the target is ``r_t + gamma discount_t v_t``.
+        Args:
+            batch: of B rows.
+            next_action: [B, D] actions in the successors; None: all discrete ones.
+
+        Returns:
+            The critics' features [B, F] of observations; their outputs [n, B, K] for the actions taken; pessimistic
+            returns [B, C, J] after the successors, without gradient.
+        """
+        if "critics" not in self._targets:
+            return self._joint_values(batch, next_action)
+        with torch.no_grad():
+            target = self._targets["critics"].module
+            members = some(target.count, self.settings.subset, self._generator, self._device)
+            q_t = self.values.target(target(target.encode(batch.s_t), next_action, members))
+        x_tm1 = self.critics.encode(batch.s_tm1)
+        return x_tm1, self.critics.of_taken(x_tm1, batch.a_tm1), q_t
+
+    def _joint_values(self, batch: Minibatch, next_action: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what `action_values` does by one pass of the critics themselves, so that batches have both in them."""
+        x_tm1 = self.critics.encode(batch.s_tm1)
+        x_t = self.critics.encode(batch.s_t).detach()
+        both = None if next_action is None else torch.cat((batch.a_tm1, next_action))
+        with batch_statistics(self.critics):
+            outputs = self.critics(torch.cat((x_tm1, x_t)), both)
+        q_tm1, q_t = outputs.chunk(2, 1)
+        members = some(self.critics.count, self.settings.subset, self._generator, self._device)
+        return x_tm1, self.critics.taken(q_tm1, batch.a_tm1), self.values.target(q_t.detach()[members])
+
+    def critics_loss(self, batch: Minibatch, q_tm1: Tensor, v_t: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the critics' loss [], and the metrics that `loss` returns of them.
+
+        Args:
+            batch: of B rows.
+            q_tm1: [n, B, K] outputs for the actions taken.
+            v_t: [B, J] returns after the successors, without gradient; targets are ``r_t + gamma discount_t v_t``.
         """
         discount_t = self.settings.gamma * batch.discount_t
         target = td_target(batch.r_t[:, None], discount_t[:, None], v_t)
-        x_tm1 = self.critics.encode(batch.s_tm1)
-        q_tm1 = self.critics.of_taken(x_tm1, batch.a_tm1)
         losses, errors = self.values.loss(q_tm1, target)
         loss = (batch.weight * losses).mean()
-        return loss, x_tm1, {"priorities": errors, "loss/critics": loss, "q/mean": q_tm1.mean()}
+        return loss, {"priorities": errors, "loss/critics": loss, "q/mean": q_tm1.mean()}
 
     def actor_features(self, observation: Tree, of_critics: Tensor | None = None) -> Tensor:
         """Return the actor's features [B, F] of observations [B, ...]: with one encoder the critics', as constants.
@@ -235,19 +274,13 @@ class OffPolicyAgent:
             return self.actor.encode(observation)
         return (self.critics.encode(observation) if of_critics is None else of_critics).detach()
 
-    def target_outputs(self, observation: Tree, action: Tensor | None) -> Tensor:
-        """Return the target critics' pessimistic returns [B, C, J] of actions [B, D] in successors [B, ...]."""
-        critics = self._targets["critics"].module
-        members = some(critics.count, self.settings.subset, self._generator, self._device)
-        outputs: Tensor = critics(critics.encode(observation), action, members)
-        return self.values.target(outputs)
-
     def state_dict(self) -> State:
         """Return networks, optimizers, replay, counters and the generator."""
         return {
             "network": module_state(self.network),
             "targets": {name: module_state(target.module) for name, target in self._targets.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()},
+            "preparation": self._prepare.state_dict(),
             "replay": self._replay.state_dict(),
             "counters": {"steps": self._steps, "due": self._due, "updates": self._updates},
             "generator": self._generator.get_state().numpy().copy(),
@@ -260,6 +293,7 @@ class OffPolicyAgent:
             load_module_state(target.module, state["targets"][name])
         for name, optimizer in self._optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+        self._prepare.load_state_dict(state["preparation"])
         if "replay" in state:
             self._replay.load_state_dict(state["replay"])
         # Another kind of device has another kind of generator, which cannot restore this state.
@@ -267,9 +301,3 @@ class OffPolicyAgent:
             self._generator.set_state(torch.tensor(state["generator"]))
         counters = state["counters"]
         self._steps, self._due, self._updates = counters["steps"], counters["due"], counters["updates"]
-
-
-def _box(space: spaces.Space[Any]) -> spaces.Box:
-    if not isinstance(space, spaces.Box):
-        raise UsageError(f"the agent needs Box or Discrete actions, not {space}; use agent=ppo, a2c, reinforce or es")
-    return space

@@ -22,8 +22,11 @@ class OffPolicySettings(GradientSettings):
         gradient_steps: at each multiple of `train_freq`.
         policy_delay: gradient steps of the critics to one of the actor (Fujimoto et al., 2018).
         tau: share of the online networks in a target update.
+        target_network: the critics have one; False: what follows is valued by themselves, in one pass with what was
+            done, as in CrossQ (Bhatt et al., 2024), which normalizes batches.
         subset: how many critics, drawn each time, the least value in a target is of (Chen et al., 2021); None: all.
         drop: of each critic, how many of the highest quantiles a target leaves out (Kuznetsov et al., 2020).
+        standardize: observations are standardized by their running statistics (Lee et al., 2025).
         share_encoder: the actor reads the critics' encoder, which their loss alone trains (Yarats et al., 2021); auto:
             where observations have images.
         image_shift: images are shifted at random by up to so many pixels where they are learned from (likewise).
@@ -38,8 +41,10 @@ class OffPolicySettings(GradientSettings):
     gradient_steps: PositiveInt
     policy_delay: PositiveInt
     tau: PositiveShare
+    target_network: bool
     subset: PositiveInt | None
     drop: NonNegativeInt
+    standardize: bool
     share_encoder: bool | Literal["auto"]
     image_shift: NonNegativeInt
     action_limit: PositiveFloat | None
