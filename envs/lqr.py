@@ -88,6 +88,9 @@ class LQR(gymnasium.Env[Array, Array]):
             max_control: bound of the controls.
             max_steps: an episode that lasts so long is truncated.
             render_mode: None or ``rgb_array``.
+
+        Raises:
+            UsageError: another `render_mode`.
         """
         if render_mode not in (None, "rgb_array"):
             raise UsageError(f"render_mode is {render_mode!r}; it must be rgb_array or left out")
@@ -105,7 +108,7 @@ class LQR(gymnasium.Env[Array, Array]):
         return riccati(decay * one, push * one, one, effort * one, gamma, horizon)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Begin with a state drawn uniformly from half of the bounds."""
+        """Begin with a state [S] drawn uniformly from half of the bounds."""
         super().reset(seed=seed)
         half = self.observation_space.high.astype(np.float64) / 2
         self.state, self._steps = self.np_random.uniform(-half, half), 0

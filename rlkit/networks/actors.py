@@ -174,7 +174,7 @@ class GaussianPolicy:
         self._limits = (log_std_min, log_std_max)
 
     def decide(self, parameters: Tensor, generator: torch.Generator | None, legal_actions: Tensor | None) -> Decision:
-        """Draw an action for each row; there are no masks for numbers."""
+        """Draw an action for each row of parameters [B, 2 D]; there are no masks for numbers."""
         mean, log_std = parameters.chunk(2, 1)
         noise = torch.randn(mean.shape, generator=generator, device=mean.device).to(mean.dtype)
         action, log_density = squashed(mean, log_std.clamp(*self._limits), noise)
@@ -195,7 +195,7 @@ class CategoricalPolicy(CategoricalAction):
     """One of A actions; parameters are logits, and every action is a candidate (Christodoulou, 2019)."""
 
     def decide(self, parameters: Tensor, generator: torch.Generator | None, legal_actions: Tensor | None) -> Decision:
-        """Return the probabilities of all actions, nothing is drawn."""
+        """Return the probabilities of all actions for logits [B, A]; nothing is drawn."""
         log_prob = self.masked(parameters, legal_actions).log_softmax(1)
         # An illegal action adds 0 to every mean: its probability is 0, and the logarithm finite.
         return Decision(None, log_prob.exp(), log_prob.clamp(min=-1e30))

@@ -28,6 +28,11 @@ Members = slice | Tensor
 ALL = slice(None)
 
 
+def chosen(stack: Tensor, members: Members) -> Tensor:
+    """Return of a stack [n, ...] that of `members`; of all itself, as a slice would copy its gradient."""
+    return stack if members is ALL else stack[members]
+
+
 class StackedLinear(nn.Module):
     """n fully connected layers, with initial weights as in `nn.Linear`."""
 
@@ -39,7 +44,7 @@ class StackedLinear(nn.Module):
 
     def forward(self, x: Tensor, members: Members = ALL) -> Tensor:
         """Return [n, B, out] of [n, B, in], with the layers of `members`."""
-        return torch.baddbmm(self.bias[members], x, self.weight[members])
+        return torch.baddbmm(chosen(self.bias, members), x, chosen(self.weight, members))
 
 
 class StackedLayerNorm(nn.Module):
@@ -53,7 +58,7 @@ class StackedLayerNorm(nn.Module):
     def forward(self, x: Tensor, members: Members = ALL) -> Tensor:
         """Return [n, B, width] of [n, B, width], each row with mean 0 and variance 1 before its scale."""
         normal = nn.functional.layer_norm(x, x.shape[-1:])
-        return torch.addcmul(self.bias[members], normal, self.weight[members])
+        return torch.addcmul(chosen(self.bias, members), normal, chosen(self.weight, members))
 
 
 class StackedBatchRenorm(nn.Module):
@@ -88,7 +93,7 @@ class StackedBatchRenorm(nn.Module):
             normal = self._by_batch(x, members)
         else:
             normal = (x - self.mean[members]) * torch.rsqrt(self.variance[members] + self.EPSILON)
-        return torch.addcmul(self.bias[members], normal, self.weight[members])
+        return torch.addcmul(chosen(self.bias, members), normal, chosen(self.weight, members))
 
     def _by_batch(self, x: Tensor, members: Members) -> Tensor:
         """Return normalized rows [n, B, width], and let the running statistics follow those of the batch."""

@@ -76,7 +76,7 @@ class OffPolicyAgent:
             settings: all numbers.
             observation_space: of one environment.
             action_space: of one environment, `Box` or `Discrete`.
-            total_steps: decisions of the run; None: not known, so that nothing can be annealed.
+            total_steps: decisions of the run; None: not known.
             device: where the networks live.
             generator: on `device`; draws what is random in updates.
             notify: is called with a line for the user.
@@ -84,8 +84,7 @@ class OffPolicyAgent:
             more: other parts that learn, by name; like the actor, only every `policy_delay` gradient steps.
 
         Raises:
-            UsageError: settings that do not fit each other or the spaces, or a rate to be annealed without
-                `total_steps`.
+            UsageError: settings that do not fit each other, the spaces or the run.
         """
         self.settings, self._replay, self._generator = settings, replay, generator
         discrete = isinstance(action_space, spaces.Discrete)
@@ -299,5 +298,4 @@ class OffPolicyAgent:
         # Another kind of device has another kind of generator, which cannot restore this state.
         if len(state["generator"]) == len(self._generator.get_state()):
             self._generator.set_state(torch.tensor(state["generator"]))
-        counters = state["counters"]
-        self._steps, self._due, self._updates = counters["steps"], counters["due"], counters["updates"]
+        self._steps, self._due, self._updates = (state["counters"][name] for name in ("steps", "due", "updates"))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rlkit.core.types import UsageError
 from rlkit.networks.return_distributions import Distribution, Expected, Quantile, quantile_huber_loss
+from rlkit.networks.stacked import ALL
 
 
 class Values(Protocol):
@@ -113,7 +114,7 @@ def values_of(distribution: Distribution, *, count: int, subset: int | None, dro
 
 
 def some(count: int, subset: int | None, generator: torch.Generator | None, device: str) -> slice | Tensor:
-    """Return which of `count` critics a target is of: `subset` of them at random, or all."""
+    """Return which of `count` critics a target is of: the numbers [m] int64 of `subset` at random, or all."""
     if subset is None or subset == count:
-        return slice(None)
+        return ALL
     return torch.randperm(count, generator=generator, device=device)[:subset]
