@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ from rlkit.core.ranges import NonNegativeInt, PositiveInt, PositiveShare, Probab
 from rlkit.core.schedules import ProbabilitySchedule, multiples
 from rlkit.core.types import (
     Array,
-    Batch,
     FromRun,
     Memory,
     Metrics,
@@ -25,19 +23,19 @@ from rlkit.core.types import (
     State,
     TimeStep,
     Transition,
-    Tree,
     UsageError,
 )
 from rlkit.networks import (
     FlatParameters,
     GradientSettings,
+    Minibatch,
     Optimizer,
     QNetwork,
     autocast_outputs,
     load_module_state,
+    minibatches,
     module_state,
     require_precision,
-    split_rows,
     to_tensor,
     trainable,
     uses_bfloat16,
@@ -82,18 +80,6 @@ class DQNSettings(GradientSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_precision(self.precision)
-
-
-class Minibatch(NamedTuple):
-    """The columns of an `rlkit.core.types.Batch` as tensors, but its index, by the symbols of `rlkit.core.targets`."""
-
-    s_tm1: Tree  # [B, ...] observations
-    a_tm1: Tensor  # [B] int64
-    r_t: Tensor  # [B] float32, of n steps where the replay says so
-    discount_t: Tensor  # [B] float32, without the last step's gamma
-    s_t: Tree  # [B, ...] successors
-    legal_t: Tensor | None  # [B, A] bool
-    weight: Tensor  # [B] float32
 
 
 class DQN:
@@ -192,7 +178,7 @@ class DQN:
         steps: list[dict[str, Tensor]] = []
         for _ in range(due // together):
             sample, priorities = self._replay.sample(together * self.settings.batch_size, self.settings.gamma), []
-            for batch in self._minibatches(sample):
+            for batch in minibatches(sample, self.settings.batch_size, self._tensor):
                 measured = self._gradient_step(batch)
                 priorities.append(measured.pop("priorities"))
                 steps.append(measured)
@@ -204,22 +190,6 @@ class DQN:
         if "cut_off" in metrics:
             self._saturation.add(metrics.pop("cut_off"), due)
         return {**metrics, "epsilon": self.settings.epsilon(self._steps)}
-
-    def _minibatches(self, sample: Batch) -> list[Minibatch]:
-        """Return a sample's minibatches, in order."""
-        size = self.settings.batch_size
-        count = len(sample.index) // size
-        columns: list[tuple[Any, ...]] = []
-        for column in sample[:-1]:
-            if column is None:
-                columns.append((None,) * count)
-            else:
-                tensor = self._tensor(column)
-                if isinstance(tensor, Tensor):
-                    columns.append(tensor.view(count, size, *tensor.shape[1:]).unbind())
-                else:
-                    columns.append(split_rows(tensor, size))
-        return list(map(Minibatch._make, zip(*columns, strict=True)))
 
     def _gradient_step(self, batch: Minibatch) -> dict[str, Tensor]:
         """Take a gradient step on a minibatch, update the target network where that is due, and return the metrics."""

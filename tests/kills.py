@@ -90,6 +90,22 @@ CASES = {
     "bandit-recommendation": "agent=bandit env=recommendation env.session=3 action_mask=true num_envs=4 "
     "learner@agent.estimator=factorization explorer@agent.explorer=thompson agent.bootstraps=2 agent.memory=1000 "
     "total_steps=2200",
+    "ddpg-lqr": "agent=ddpg env=lqr tuned=none num_envs=2 agent.learning_starts=300 agent.batch_size=32 "
+    "agent.actor.hidden=[32] agent.critics.hidden=[32] total_steps=3000",
+    "td3-pendulum": "agent=td3 env=pendulum tuned=none agent.learning_starts=500 agent.batch_size=32 replay.n_step=2 "
+    "agent.actor.hidden=[32] agent.critics.hidden=[32] replay.capacity=1500 total_steps=3000",
+    "sac-pendulum": "agent=sac env=pendulum tuned=none agent.learning_starts=500 agent.batch_size=32 "
+    "agent.actor.hidden=[32] agent.critics.hidden=[32] total_steps=3000",
+    "tqc-dropout-lunar_lander-async": "agent=sac env=lunar_lander +env.kwargs.continuous=true tuned=none num_envs=2 "
+    "vectorization=async distribution=quantile distribution.quantiles=5 agent.drop=1 agent.critics.dropout=0.1 "
+    "agent.critics.norm=layer agent.subset=2 agent.critics.count=3 replay=prioritized agent.learning_starts=500 "
+    "agent.batch_size=32 agent.actor.hidden=[32] agent.critics.hidden=[32] agent.train_freq=2 total_steps=2200",
+    "crossq-cartpole": "agent=sac env=cartpole tuned=none agent.target_network=false agent.critics.norm=batch_renorm "
+    "agent.actor.norm=batch_renorm agent.standardize=true agent.learning_starts=500 agent.batch_size=32 "
+    "agent.actor.hidden=[32] agent.critics.hidden=[32] total_steps=3000",
+    "sac-car_racing": "agent=sac env=car_racing env.discrete=false tuned=none network=small network.hidden=16 "
+    "agent.learning_starts=300 agent.batch_size=8 agent.train_freq=16 agent.critics.hidden=[16] "
+    "agent.actor.hidden=[16] env.max_steps=100 eval.max_steps=20 total_steps=1600",
     "dqn-catch-frozen": "agent=dqn env=catch network=small network.encoder={encoder} network.freeze=true num_envs=2 "
     "agent.learning_starts=200 agent.train_freq=8 agent.batch_size=16 total_steps=2200",
     "dqn-atari-native": "env.stepping=native overlap=true replay=prioritized replay.n_step=3 agent.network.noisy=true "

@@ -30,9 +30,15 @@ SEVERAL = ("logger", "callback")
 OWN_GROUPS = ("env", "agent", "network", "expert", "learner")
 """Groups of which a command chooses one, which may be a callable of the user's own."""
 
-CONTINUOUS = "for continuous actions: agent=ppo, a2c or es"
+CONTINUOUS = "for continuous actions: agent=sac, td3 or ppo"
 ELSEWHERE = {
-    **dict.fromkeys(("sac", "td3", "ddpg", "tqc", "crossq", "naf", "mpo", "redq"), CONTINUOUS),
+    **dict.fromkeys(("naf", "mpo"), CONTINUOUS),
+    "tqc": "agent=sac distribution=quantile distribution.quantiles=25 agent.drop=2",
+    "redq": "agent=sac agent.critics.count=10 agent.subset=2 agent.gradient_steps=20",
+    "droq": "agent=sac agent.critics.dropout=0.01 agent.critics.norm=layer agent.gradient_steps=20",
+    "crossq": "agent=sac agent.target_network=false agent.critics.norm=batch_renorm agent.actor.norm=batch_renorm",
+    "simba": "agent=sac agent.critics.norm=residual agent.actor.norm=residual agent.standardize=true",
+    "drq": "agent=sac, whose encoder of images is trained by the critics alone",
     "trpo": "its successor: agent=ppo",
     "a3c": "its synchronous form: agent=a2c",
     "vpg": "the same by another name: agent=reinforce",

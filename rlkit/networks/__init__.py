@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from rlkit.networks.action_distributions import ActionDistribution
     from rlkit.networks.activation_cache import ActivationCache
     from rlkit.networks.actor_critic import ActorCritic, Outputs
+    from rlkit.networks.actors import Decision, DeterministicActor, StochasticActor
     from rlkit.networks.blocks import BlockCNN
     from rlkit.networks.boards import ResidualBoard
     from rlkit.networks.choice import auto
     from rlkit.networks.composed_actions import action_distribution
     from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, StridedCNN, channels_last
+    from rlkit.networks.critics import Critics
     from rlkit.networks.encoders import Embedding, Joined, SymbolGrid, TextEncoder
     from rlkit.networks.observations import is_board, is_image
     from rlkit.networks.optimizer import (
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
     from rlkit.networks.pretrained import fill, load_pretrained
     from rlkit.networks.q_network import NoisyLinear, QNetwork
     from rlkit.networks.tensors import (
+        Minibatch,
         load_module_state,
         load_optimizer_state,
+        minibatches,
         module_state,
         optimizer_state,
         split_rows,
@@ -47,9 +51,11 @@ _MODULES = {
     "activation_cache": ("ActivationCache",),
     "actor_critic": ("ActorCritic", "Outputs"),
     "blocks": ("BlockCNN",),
+    "actors": ("Decision", "DeterministicActor", "StochasticActor"),
     "boards": ("ResidualBoard",),
     "choice": ("auto",),
     "convolutional": ("Image", "ImpalaCNN", "NatureCNN", "SmallCNN", "StridedCNN", "channels_last"),
+    "critics": ("Critics",),
     "encoders": ("Embedding", "Joined", "SymbolGrid", "TextEncoder"),
     "observations": ("is_board", "is_image"),
     "optimizer": ("FlatParameters", "GradientSettings", "Optimizer", "OptimizerSettings", "step_together", "trainable"),
@@ -60,6 +66,7 @@ _MODULES = {
     "q_network": ("NoisyLinear", "QNetwork"),
     "tensors": (
         *("load_module_state", "load_optimizer_state", "module_state", "optimizer_state", "split_rows", "to_tensor"),
+        *("Minibatch", "minibatches"),
     ),
     "torsos": ("ACTIVATIONS", "MLP", "Flat", "Torso", "as_torso"),
     "weights": ("Weights", "encoder_of", "fill_torso", "read_encoder", "save_encoder"),
@@ -73,6 +80,9 @@ __all__ = [
     "ActivationCache",
     "ActorCritic",
     "BlockCNN",
+    "Critics",
+    "Decision",
+    "DeterministicActor",
     "Embedding",
     "Flat",
     "FlatParameters",
@@ -80,6 +90,7 @@ __all__ = [
     "Image",
     "ImpalaCNN",
     "Joined",
+    "Minibatch",
     "NatureCNN",
     "NoisyLinear",
     "Optimizer",
@@ -90,6 +101,7 @@ __all__ = [
     "QNetwork",
     "ResidualBoard",
     "SmallCNN",
+    "StochasticActor",
     "StridedCNN",
     "SymbolGrid",
     "TextEncoder",
@@ -108,6 +120,7 @@ __all__ = [
     "load_module_state",
     "load_optimizer_state",
     "load_pretrained",
+    "minibatches",
     "module_state",
     "optimizer_state",
     "read_encoder",

@@ -133,6 +133,11 @@ class Optimizer:
         """Their gradient [P], in place."""
         return self._flat.gradient
 
+    @property
+    def limits_norm(self) -> bool:
+        """Whether the gradient's norm is limited."""
+        return self._max_grad_norm < inf
+
     def step(self, loss: Tensor, decisions: int) -> None:
         """Step down the gradient of `loss` [], at the rate after `decisions` decisions."""
         gradient = self._flat.gradient
@@ -187,10 +192,17 @@ def step_together(loss: Tensor, optimizers: Iterable[Optimizer], decisions: int,
     for optimizer in optimizers:
         optimizer.gradient.zero_()
     loss.backward()  # type: ignore[no-untyped-call]
-    norms = [optimizer.gradient.norm() for optimizer in optimizers]
-    norm = norms[0] if len(norms) == 1 else torch.stack(norms).norm()
+    norm = _joint_norm(optimizers)
     for optimizer in optimizers:
         optimizer.apply(norm, decisions, scale)
+
+
+def _joint_norm(optimizers: Sequence[Optimizer]) -> Tensor:
+    """Return the norm [] of all gradients as one; 0 where none of the optimizers limits it."""
+    if not any(optimizer.limits_norm for optimizer in optimizers):
+        return torch.zeros(())
+    norms = [optimizer.gradient.norm() for optimizer in optimizers]
+    return norms[0] if len(norms) == 1 else torch.stack(norms).norm()
 
 
 def views(vectors: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:

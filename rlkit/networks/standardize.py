@@ -91,4 +91,4 @@ def _is_numbers(space: spaces.Space[Any]) -> bool:
 
 
 def _refusal(space: spaces.Space[Any]) -> UsageError:
-    return UsageError(f"agent.network.standardize=true is for numbers, not {space}; leave it false")
+    return UsageError(f"standardize=true is for numbers, not {space}; leave it false")

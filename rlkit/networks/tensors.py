@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +11,20 @@ from torch import Tensor, nn
 
 from rlkit.core import tree
 from rlkit.core.alike import require_alike
-from rlkit.core.types import State, Tree
+from rlkit.core.types import Batch, State, Tree
+
+
+class Minibatch(NamedTuple):
+    """The columns of an `rlkit.core.types.Batch` as tensors, but its index, by the symbols of `rlkit.core.targets`."""
+
+    s_tm1: Tree  # [B, ...] observations
+    a_tm1: Tensor  # [B] int64, or [B, D] float32
+    r_t: Tensor  # [B] float32, of n steps where the replay says so
+    discount_t: Tensor  # [B] float32, without the last step's gamma
+    s_t: Tree  # [B, ...] successors
+    legal_t: Tensor | None  # [B, A] bool
+    weight: Tensor  # [B] float32
+
 
 MOMENTS = frozenset(["exp_avg", "exp_avg_sq", "max_exp_avg_sq", "square_avg", "grad_avg", "momentum_buffer"])
 """What optimizers of torch keep of each parameter, of its own shape."""
@@ -56,6 +69,22 @@ def split_rows(column: Tree, size: int) -> tuple[Tree, ...]:
     """Return a tree of tensors [K * size, ...] as K trees of tensors [size, ...]."""
     starts = range(0, tree.length(column), size)
     return tuple(tree.take(column, slice(start, start + size)) for start in starts)
+
+
+def minibatches(sample: Batch, size: int, tensor: Callable[[Tree], Any]) -> list[Minibatch]:
+    """Return the minibatches of `size` rows that a sample is made of, in order, converted by `tensor`."""
+    count = len(sample.index) // size
+    columns: list[tuple[Any, ...]] = []
+    for column in sample[:-1]:
+        if column is None:
+            columns.append((None,) * count)
+        else:
+            rows = tensor(column)
+            if isinstance(rows, Tensor):
+                columns.append(rows.view(count, size, *rows.shape[1:]).unbind())
+            else:
+                columns.append(split_rows(rows, size))
+    return list(map(Minibatch._make, zip(*columns, strict=True)))
 
 
 def module_state(module: nn.Module) -> State:

@@ -15,11 +15,15 @@ from rlkit.agents.actor_critic import OnlineActorCritic
 from rlkit.agents.dqn import DQN
 from rlkit.agents.ppo import PPO
 from rlkit.agents.reinforce import Reinforce
+from rlkit.agents.sac import SAC
+from rlkit.agents.td3 import TD3
 
 STEPS = {
     "dqn": ["agent.learning_starts=16", "agent.batch_size=8"],
     "ppo": ["agent.n_steps=16", "agent.batch_size=8"],
     "a2c": ["agent.n_steps=8"],
+    "td3": ["agent.learning_starts=16", "agent.batch_size=8", "agent.actor.hidden=[8]", "agent.critics.hidden=[8]"],
+    "sac": ["agent.learning_starts=16", "agent.batch_size=8", "agent.actor.hidden=[8]", "agent.critics.hidden=[8]"],
     "reinforce": [],
     "actor_critic": [],
 }
@@ -47,6 +51,14 @@ class WeightedA2C(_Weighted, A2C):
     """Of `A2C`."""
 
 
+class WeightedTD3(_Weighted, TD3):
+    """Of `TD3`."""
+
+
+class WeightedSAC(_Weighted, SAC):
+    """Of `SAC`."""
+
+
 class WeightedReinforce(_Weighted, Reinforce):
     """Of `Reinforce`."""
 
@@ -59,6 +71,8 @@ OWN = {
     "dqn": WeightedDQN,
     "ppo": WeightedPPO,
     "a2c": WeightedA2C,
+    "td3": WeightedTD3,
+    "sac": WeightedSAC,
     "reinforce": WeightedReinforce,
     "actor_critic": WeightedActorCritic,
 }
@@ -66,7 +80,14 @@ OWN = {
 
 @pytest.mark.parametrize("agent", OWN)
 def test_a_term_that_a_subclass_adds_is_learned_and_logged(agent: str, tmp_path: Path) -> None:
-    words = [f"agent={agent}", "env=cartpole", "tuned=none", *STEPS[agent], "total_steps=400", "log.every=40"]
+    words = [
+        f"agent={agent}",
+        f"env={'pendulum' if agent == 'td3' else 'cartpole'}",
+        "tuned=none",
+        *STEPS[agent],
+        "total_steps=400",
+        "log.every=40",
+    ]
     words += ["eval.every=0", "video=none", "logger=[csv]"]
     target = f"agent._target_={__name__}.{OWN[agent].__name__}"
     own = rlkit.train(*words, target, run_dir=str(tmp_path / "own"))

@@ -42,8 +42,9 @@ def test_a_reader_that_closes_the_pipe_gets_no_traceback(words: list[str]) -> No
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("sac", "there is no agent=sac; for continuous actions: agent=ppo, a2c or es"),
-        ("TD3", "there is no agent=TD3; for continuous actions: agent=ppo, a2c or es"),
+        ("mpo", "there is no agent=mpo; for continuous actions: agent=sac, td3 or ppo"),
+        ("NAF", "there is no agent=NAF; for continuous actions: agent=sac, td3 or ppo"),
+        ("tqc", "there is no agent=tqc; agent=sac distribution=quantile distribution.quantiles=25 agent.drop=2"),
         ("qr-dqn", "there is no agent=qr-dqn; agent=dqn distribution=quantile"),
         ("rainbow", "there is no agent=rainbow; agent=dqn with its improvements: experiment=rainbow"),
     ],

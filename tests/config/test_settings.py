@@ -106,7 +106,22 @@ CLASSES = {
     if found
 }
 TAKING = {name: kind for name, kind in CLASSES.items() if settings.settings_of(kind) is not None}
-DEEP = ("dqn", "ppo", "a2c", "reinforce", "actor_critic", "es", "alphazero", "mcts", "fitted_q", "cloning", "bandit")
+DEEP = (
+    "dqn",
+    "ddpg",
+    "td3",
+    "sac",
+    "ppo",
+    "a2c",
+    "reinforce",
+    "actor_critic",
+    "es",
+    "alphazero",
+    "mcts",
+    "fitted_q",
+    "cloning",
+    "bandit",
+)
 
 
 def test_the_agents_with_many_settings_take_them_as_one() -> None:

@@ -1,0 +1,301 @@
+"""The base of agents that learn an actor and critics from a replay (torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from rlkit.algorithms.exploration import warn_if_late
+from rlkit.algorithms.off_policy.preparation import Preparation, has_images
+from rlkit.algorithms.off_policy.settings import OffPolicySettings
+from rlkit.algorithms.off_policy.target_network import TargetNetwork
+from rlkit.algorithms.off_policy.values import some, values_of
+from rlkit.core.action_scaling import ActionScaling
+from rlkit.core.random_actions import uniform
+from rlkit.core.schedules import Schedule, multiples
+from rlkit.core.targets import td_target
+from rlkit.core.types import Array, Memory, Metrics, Replay, State, TimeStep, Transition, Tree
+from rlkit.networks import (
+    Critics,
+    Minibatch,
+    Optimizer,
+    load_module_state,
+    minibatches,
+    module_state,
+    step_together,
+    to_tensor,
+    trainable,
+)
+from rlkit.networks.actors import Actor
+from rlkit.networks.stacked import batch_statistics
+
+
+class OffPolicyAgent:
+    """Acts by an actor and takes gradient steps on samples of a replay; a subclass says how to act, and the loss.
+
+    The replay holds actions as the networks know them: the free numbers of a `Box`, in [-1, 1] (`ActionScaling`).
+
+    Attributes:
+        network: all parts that learn, by name: actor, critics and what a subclass adds.
+        actor: the policy.
+        critics: the values of actions.
+        values: how the critics' outputs are read.
+        settings: the subclass's.
+    """
+
+    settings: OffPolicySettings
+
+    def __init__(
+        self,
+        actor: Actor,
+        critics: Critics,
+        replay: Replay,
+        settings: OffPolicySettings,
+        *,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        total_steps: int | None,
+        device: str,
+        generator: torch.Generator,
+        notify: Callable[[str], None],
+        slow: Sequence[str],
+        **more: nn.Module,
+    ):
+        """Put the parts together.
+
+        Args:
+            actor: the policy.
+            critics: the values of actions.
+            replay: stores and samples transitions.
+            settings: all numbers.
+            observation_space: of one environment.
+            action_space: of one environment, `Box` or `Discrete`.
+            total_steps: decisions of the run; None: not known.
+            device: where the networks live.
+            generator: on `device`; draws what is random in updates.
+            notify: is called with a line for the user.
+            slow: names of the parts that have a target network; the critics only if the settings say so.
+            more: other parts that learn, by name; like the actor, only every `policy_delay` gradient steps.
+
+        Raises:
+            UsageError: settings that do not fit each other, the spaces or the run.
+        """
+        self.settings, self._replay, self._generator = settings, replay, generator
+        discrete = isinstance(action_space, spaces.Discrete)
+        self._num_actions = int(action_space.n) if isinstance(action_space, spaces.Discrete) else 0
+        self._scaling = None if discrete else ActionScaling(cast("spaces.Box", action_space), settings.action_limit)
+        self.values = values_of(
+            critics.distribution,
+            count=critics.count,
+            subset=settings.subset,
+            drop=settings.drop,
+            candidates=discrete,
+        )
+        auto = settings.share_encoder == "auto"
+        self._shares = has_images(observation_space) if auto else settings.share_encoder is True
+        if self._shares:
+            actor.encoder = nn.Identity()  # type: ignore[assignment]
+        self._prepare = Preparation(
+            observation_space,
+            standardize=settings.standardize,
+            image_shift=settings.image_shift,
+            generator=generator,
+            device=device,
+        )
+        self.network = nn.ModuleDict({"actor": actor, "critics": critics, **more}).to(device)
+        self.actor, self.critics = actor, critics
+        with_target = [name for name in slow if name != "critics" or settings.target_network]
+        self._targets = {name: TargetNetwork(self.network[name]) for name in with_target}
+        self._optimizers = self._make_optimizers(total_steps)
+        for module in (critics, *(target.module for target in self._targets.values())):
+            if isinstance(module, Critics):
+                module.draw_from(generator)
+        warn_if_late(settings.learning_starts, total_steps, notify)
+        self._device = device
+        self._tensor = partial(to_tensor, device=device)
+        self._steps = self._due = self._updates = 0
+
+    def _make_optimizers(self, total_steps: int | None) -> dict[str, Optimizer]:
+        """Return an optimizer for each part that learns."""
+        settings, rate = self.settings, self.settings.schedule(total_steps)
+        rates: dict[str, Schedule] = {"actor": lambda decisions: settings.actor_rate * rate(decisions)}
+        return {
+            name: Optimizer(part.parameters(), settings.optimizer, rates.get(name, rate), settings.max_grad_norm)
+            for name, part in self.network.items()
+            if trainable(part.parameters())
+        }
+
+    def initial_memory(self, n: int) -> Memory:
+        """Return an empty memory."""
+        return ()
+
+    def act(
+        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
+    ) -> tuple[Array, Memory]:
+        """Return actions [N] or [N, ...]: the policy's, or uniform ones before learning begins where exploring."""
+        legal, n = timestep.legal_actions, len(timestep.valid)
+        if explore and self._steps < self.settings.learning_starts:
+            chosen = self._uniform(n, rng, legal)
+        else:
+            with torch.inference_mode():
+                observation = self._prepare(self._tensor(timestep.observation), learning=False)
+                features = self.actor_features(observation)
+                chosen = self._choose(features, legal, rng if explore else None)
+        return (chosen if self._scaling is None else self._scaling.to_environment(chosen)), memory
+
+    def _uniform(self, n: int, rng: np.random.Generator, legal_actions: Array | None) -> Array:
+        """Return `n` actions drawn uniformly, [n] int64 or [n, D] in [-1, 1]."""
+        if self._scaling is None:
+            return uniform(self._num_actions, n, rng, legal_actions)
+        return rng.uniform(-1, 1, (n, self._scaling.width))
+
+    def _choose(self, features: Tensor, legal_actions: Array | None, rng: np.random.Generator | None) -> Array:
+        """Return actions for the actor's features [N, F], [N] int64 or [N, D] in [-1, 1]; `rng` explores, if any."""
+        raise NotImplementedError
+
+    def observe(self, transition: Transition) -> None:
+        """Store the transition, and note which multiples of `train_freq` it passed."""
+        if self._scaling is not None:
+            transition = transition._replace(action=self._scaling.to_unit(transition.action))
+        self._prepare.observe(transition)
+        self._replay.add(transition)
+        before, self._steps = self._steps, self._steps + int(np.count_nonzero(transition.valid))
+        first = self.settings.learning_starts
+        self._due += multiples(before, self._steps, self.settings.train_freq, first=first)
+
+    def update(self) -> Metrics | None:
+        """Take the gradient steps that are due, and return the means of their metrics.
+
+        Their minibatches are drawn together, which is faster; by priority one at a time, as each step changes those.
+        """
+        due, self._due = self._due * self.settings.gradient_steps, 0
+        if due == 0 or len(self._replay) == 0:
+            return None
+        together = 1 if self._replay.prioritized else due
+        metrics: dict[str, list[Tensor]] = {}
+        for _ in range(due // together):
+            sample, priorities = self._replay.sample(together * self.settings.batch_size, self.settings.gamma), []
+            for batch in minibatches(sample, self.settings.batch_size, self._tensor):
+                measured = self._gradient_step(batch)
+                priorities.append(measured.pop("priorities"))
+                for name, metric in measured.items():
+                    metrics.setdefault(name, []).append(metric)
+            if self._replay.prioritized:
+                self._replay.update_priorities(sample.index, torch.cat(priorities).cpu().numpy())
+        means = torch.stack([torch.stack(column).mean() for column in metrics.values()]).tolist()
+        return dict(zip(metrics, means, strict=True))
+
+    def _gradient_step(self, batch: Minibatch) -> dict[str, Tensor]:
+        """Take a gradient step on a minibatch, let target networks follow, and return the metrics."""
+        s_tm1, s_t = (self._prepare(observation, learning=True) for observation in (batch.s_tm1, batch.s_t))
+        batch = batch._replace(s_tm1=s_tm1, s_t=s_t)
+        loss, metrics = self.loss(batch)
+        names = self._optimizers if self.policy_due else ["critics"]
+        step_together(loss, [self._optimizers[name] for name in names], self._steps)
+        self._follow()
+        self._updates += 1
+        return {name: metric.detach() for name, metric in metrics.items()}
+
+    def loss(self, batch: Minibatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss [] of a minibatch: the sum of those of all parts, whose gradients do not reach other parts.
+
+        And metrics [] by name, and ``priorities`` [B], through which gradients may flow, too.
+        """
+        raise NotImplementedError
+
+    @property
+    def policy_due(self) -> bool:
+        """Whether the present gradient step is one of the actor, too."""
+        return (self._updates + 1) % self.settings.policy_delay == 0
+
+    def _follow(self) -> None:
+        """Move the target networks; a subclass may do so less often."""
+        for name, target in self._targets.items():
+            target.follow(self._optimizers[name], self.settings.tau)
+
+    def action_values(self, batch: Minibatch, next_action: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the values of what was done and of what would be done next.
+
+        Args:
+            batch: of B rows.
+            next_action: [B, D] actions in the successors; None: all discrete ones.
+
+        Returns:
+            The critics' features [B, F] of observations; their outputs [n, B, K] for the actions taken; pessimistic
+            returns [B, C, J] after the successors, without gradient.
+        """
+        if "critics" not in self._targets:
+            return self._joint_values(batch, next_action)
+        with torch.no_grad():
+            target = self._targets["critics"].module
+            members = some(target.count, self.settings.subset, self._generator, self._device)
+            q_t = self.values.target(target(target.encode(batch.s_t), next_action, members))
+        x_tm1 = self.critics.encode(batch.s_tm1)
+        return x_tm1, self.critics.of_taken(x_tm1, batch.a_tm1), q_t
+
+    def _joint_values(self, batch: Minibatch, next_action: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what `action_values` does by one pass of the critics themselves, so that batches have both in them."""
+        x_tm1 = self.critics.encode(batch.s_tm1)
+        x_t = self.critics.encode(batch.s_t).detach()
+        both = None if next_action is None else torch.cat((batch.a_tm1, next_action))
+        with batch_statistics(self.critics):
+            outputs = self.critics(torch.cat((x_tm1, x_t)), both)
+        q_tm1, q_t = outputs.chunk(2, 1)
+        members = some(self.critics.count, self.settings.subset, self._generator, self._device)
+        return x_tm1, self.critics.taken(q_tm1, batch.a_tm1), self.values.target(q_t.detach()[members])
+
+    def critics_loss(self, batch: Minibatch, q_tm1: Tensor, v_t: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the critics' loss [], and the metrics that `loss` returns of them.
+
+        Args:
+            batch: of B rows.
+            q_tm1: [n, B, K] outputs for the actions taken.
+            v_t: [B, J] returns after the successors, without gradient; targets are ``r_t + gamma discount_t v_t``.
+        """
+        discount_t = self.settings.gamma * batch.discount_t
+        target = td_target(batch.r_t[:, None], discount_t[:, None], v_t)
+        losses, errors = self.values.loss(q_tm1, target)
+        loss = (batch.weight * losses).mean()
+        return loss, {"priorities": errors, "loss/critics": loss, "q/mean": q_tm1.mean()}
+
+    def actor_features(self, observation: Tree, of_critics: Tensor | None = None) -> Tensor:
+        """Return the actor's features [B, F] of observations [B, ...]: with one encoder the critics', as constants.
+
+        `of_critics` are those, where they are known.
+        """
+        if not self._shares:
+            return self.actor.encode(observation)
+        return (self.critics.encode(observation) if of_critics is None else of_critics).detach()
+
+    def state_dict(self) -> State:
+        """Return networks, optimizers, replay, counters and the generator."""
+        return {
+            "network": module_state(self.network),
+            "targets": {name: module_state(target.module) for name, target in self._targets.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()},
+            "preparation": self._prepare.state_dict(),
+            "replay": self._replay.state_dict(),
+            "counters": {"steps": self._steps, "due": self._due, "updates": self._updates},
+            "generator": self._generator.get_state().numpy().copy(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Restore a state from `state_dict`; one without its replay is enough to act."""
+        load_module_state(self.network, state["network"])
+        for name, target in self._targets.items():
+            load_module_state(target.module, state["targets"][name])
+        for name, optimizer in self._optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self._prepare.load_state_dict(state["preparation"])
+        if "replay" in state:
+            self._replay.load_state_dict(state["replay"])
+        # Another kind of device has another kind of generator, which cannot restore this state.
+        if len(state["generator"]) == len(self._generator.get_state()):
+            self._generator.set_state(torch.tensor(state["generator"]))
+        self._steps, self._due, self._updates = (state["counters"][name] for name in ("steps", "due", "updates"))
