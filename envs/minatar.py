@@ -30,7 +30,7 @@ COLORS = np.array(
 
 
 class MinAtarGame(gymnasium.Env[Array, int]):
-    """One of the games; a reward is its score. An observation is [10, 10, planes] bool.
+    """One of the games; a reward is its score. An observation is [planes, 10, 10] bool.
 
     Attributes:
         game: MinAtar's own, with its generators.
@@ -41,16 +41,19 @@ class MinAtarGame(gymnasium.Env[Array, int]):
         "render_fps": FRAMES_PER_SECOND,
     }
 
-    def __init__(self, game: str, sticky: float, difficulty_ramping: bool, minimal_actions: bool, render_mode: str | None):
+    def __init__(
+        self, game: str, sticky: float, difficulty_ramping: bool, minimal_actions: bool, render_mode: str | None
+    ):
         """Set up a game; see `make`."""
         self.game = _module().Environment(game, sticky_action_prob=sticky, difficulty_ramping=difficulty_ramping)
         self.render_mode = render_mode
         self._actions = self.game.minimal_action_set() if minimal_actions else list(range(self.game.num_actions()))
         self.action_space = spaces.Discrete(len(self._actions))
-        self.observation_space = spaces.Box(0, 1, tuple(self.game.state_shape()), np.int8)
+        rows, columns, planes = self.game.state_shape()
+        self.observation_space = spaces.Box(0, 1, (planes, rows, columns), bool)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Begin a game and return its board [10, 10, planes] int8; no options are known."""
+        """Begin a game and return its board [planes, 10, 10] bool; no options are known."""
         super().reset(seed=seed)
         if seed is not None:
             self.game.seed(int(self.np_random.integers(2**31)))
@@ -59,12 +62,12 @@ class MinAtarGame(gymnasium.Env[Array, int]):
         return self._observation(), {}
 
     def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """Make a move and return the board [10, 10, planes] int8."""
+        """Make a move and return the board [planes, 10, 10] bool."""
         reward, terminated = self.game.act(self._actions[int(action)])
         return self._observation(), float(reward), bool(terminated), False, {}
 
     def _observation(self) -> Array:
-        return np.asarray(self.game.state(), np.int8)
+        return np.moveaxis(np.asarray(self.game.state(), bool), -1, 0)
 
     def get_state(self) -> State:
         """Return the game with its generators."""
@@ -85,7 +88,7 @@ class MinAtarGame(gymnasium.Env[Array, int]):
         """Return the board as a frame [160, 160, 3] uint8."""
         if self.render_mode is None:
             return None
-        planes = np.asarray(self.game.state()) * (1 + np.arange(self.observation_space.shape[2]))  # type: ignore[index]
+        planes = np.asarray(self.game.state()) * (1 + np.arange(self.game.n_channels))
         return COLORS[planes.max(axis=2)].repeat(CELL, axis=0).repeat(CELL, axis=1)
 
 

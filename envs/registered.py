@@ -12,7 +12,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from rlkit.config.messages import nearest
 from rlkit.core.types import UsageError
 from rlkit.envs.gym import explained, mode_of
-from rlkit.vector.object_state import with_object_state, why_not_plain
+from rlkit.vector.object_state import why_not_plain, with_object_state
 
 
 def made_with_state(
@@ -42,7 +42,13 @@ def made_with_state(
         kind: Any = load_env_creator(str(spec.entry_point))
         env = made(replace(spec, entry_point=with_object_state(kind, (package, "gymnasium.spaces"), constants)))
         env.unwrapped.reset(seed=0)
-        return env if why_not_plain(env.unwrapped) is None else made(spec)
+        why = why_not_plain(env.unwrapped)
+        if why is None:
+            return env
+        opaque = made(spec)
+        world: Any = opaque.unwrapped
+        world.why_unreadable = why
+        return opaque
 
     return explained(checked, id, kwargs, render_mode)
 

@@ -80,7 +80,7 @@ def _of_array(space: spaces.Space[Any], mlp: tuple[Sequence[int], str, bool], ch
     if isinstance(space, Symbols) and len(space.shape) == 3:
         from rlkit.networks.encoders import SymbolGrid
 
-        return SymbolGrid(space, size=32, filters=32, hidden=128)
+        return SymbolGrid(space, size=16, filters=16, hidden=64)
     if is_image(space):
         return _for_images(space, channel_order)
     if is_board(space):

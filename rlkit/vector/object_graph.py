@@ -79,7 +79,10 @@ class _Table:
 
     def state(self) -> State:
         roots = [
-            {name: self.refer(f"{type(root).__name__}.{name}", value) for name, value in self._graph.fields(root).items()}
+            {
+                name: self.refer(f"{type(root).__name__}.{name}", value)
+                for name, value in self._graph.fields(root).items()
+            }
             for root in self._graph.roots
         ]
         while self._waiting:
@@ -115,6 +118,8 @@ class _Table:
             return {"defaultdict": self._pairs(path, value), "factory": factory}
         if kind is np.ndarray:
             return self._array(path, value)
+        if isinstance(value, np.dtype) and not value.hasobject:
+            return {"dtype": value.str}
         return _generator(value) or self._object(path, value)
 
     def _array(self, path: str, value: Any) -> Any:
@@ -220,7 +225,7 @@ class _Rebuilt:
             return self._class(node["class"])
         if "member" in node:
             return self._enum(node["of"])[node["member"]]
-        return _made_generator(node)
+        return np.dtype(str(node["dtype"])) if "dtype" in node else _made_generator(node)
 
     def _class(self, name: str) -> Any:
         module, _, path = name.partition(":")

@@ -27,7 +27,7 @@ class ObjectState:
             RunError: one of them is no plain data.
         """
         try:
-            return capture(self._graph())
+            return capture(self.objects())
         except NotPlainError as error:
             raise RunError(f"the state of {type(self).__name__} cannot be read: {error}") from error
 
@@ -37,9 +37,10 @@ class ObjectState:
         Raises:
             RunError: it is not one of such an environment.
         """
-        restore(self._graph(), state)
+        restore(self.objects(), state)
 
-    def _graph(self) -> Graph:
+    def objects(self) -> Graph:
+        """Return the objects that are its state."""
         return Graph([self], self.state_packages, frozenset(self.state_constants))
 
 
@@ -52,7 +53,7 @@ def with_object_state(kind: type, packages: Sequence[str], constants: Sequence[s
 def why_not_plain(env: Any) -> str | None:
     """Return in one line what of an environment with `ObjectState` is no plain data now; None if all is."""
     try:
-        env.get_state()
-    except RunError as error:
+        capture(env.objects())
+    except NotPlainError as error:
         return str(error)
     return None

@@ -91,7 +91,8 @@ def _reading_of(layer: Any) -> Reading:
     how = reading(kind)
     if how.refusal is not None and isinstance(layer, gymnasium.Wrapper) and _is_constant(layer):
         return Reading(by_methods=False, fields=(), refusal=None)
-    return how
+    why = getattr(layer, "why_unreadable", None) if how.refusal is not None else None
+    return how if why is None else how._replace(refusal=f"{class_name(kind)}: {why}")
 
 
 def _is_constant(layer: gymnasium.Wrapper[Any, Any, Any, Any]) -> bool:
