@@ -1,4 +1,4 @@
-"""Driving among others by highway-env (Leurent, 2018): highways, merges, roundabouts, intersections, parking, racing."""
+"""Driving among others by highway-env (Leurent, 2018): highways, roundabouts, intersections, parking, racing."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ CONSTANT = frozenset(
 )
 """Attributes of a game that are no part of its state: spaces, and what draws."""
 
-LONGEST_DRAW = 1000
+MOST_ENDED = 1000
 """Games that may end, one after the other, before the agent's first move."""
 
 
@@ -80,16 +80,14 @@ class Seat(gymnasium.Env[Any, Any]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin a game and let the others move until the agent is to; `options` are the game's."""
         super().reset(seed=seed)
-        for _ in range(LONGEST_DRAW):
+        for _ in range(MOST_ENDED):
             self.game.reset(seed=int(self.np_random.integers(2**31)), options=options)
             self.seat = self._fixed or self._names[int(self.np_random.integers(len(self._names)))]
             self._memories = {name: actor.initial_memory(1) for name, actor in self._others.items()}
             self._let_others_move()
             if self._is_to_move():
                 return self._views.observation(self.seat), self._info()
-        raise UsageError(
-            f"{self.game} ends before {self.seat} moves, {LONGEST_DRAW} times in a row; choose another seat"
-        )
+        raise UsageError(f"{self.game} ended {MOST_ENDED} times before {self.seat} moved; choose another env.seat")
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Make the agent's move, and those of the others until it is to move again."""
@@ -210,10 +208,13 @@ def _game(id: str, options: Mapping[str, Any]) -> Any:
     try:
         from pettingzoo.env_registry.registration import aec_registry
         from pettingzoo.env_registry.registration import make as make_game
+        from pettingzoo.utils.env_logger import EnvLogger
     except ImportError as error:
         raise UsageError("env=pettingzoo needs PettingZoo: pip install pettingzoo") from error
     if id not in aec_registry:
         raise UsageError(f"PettingZoo has no game {id}{nearest(id, list(aec_registry))}")
+    # An illegal move loses the game, which its reward says; PettingZoo would print a warning for each.
+    EnvLogger.suppress_output()
     try:
         return make_game("aec", id, **options)
     except ImportError as error:

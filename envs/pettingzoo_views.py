@@ -28,11 +28,10 @@ class Views:
 
     def observation(self, name: str) -> Any:
         """Return what an agent observes now."""
-        space, seen = self._game.observation_space(name), self._game.observe(name)
-        shown, kind = (
-            (_without_mask(seen, dict), _without_mask(space.spaces, spaces.Dict)) if _has_mask(space) else (seen, space)
-        )
-        return np.moveaxis(shown, -1, 0) if _is_board(kind) else shown
+        space, shown = self._game.observation_space(name), self._game.observe(name)
+        if _has_mask(space):
+            space, shown = _without_mask(space.spaces, spaces.Dict), _without_mask(shown, dict)
+        return np.moveaxis(shown, -1, 0) if _is_board(space) else shown
 
     def mask(self, name: str) -> Array | None:
         """Return which actions of an agent are legal, [A] int8; None where the game does not say.

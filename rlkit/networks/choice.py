@@ -33,7 +33,8 @@ def auto(
     """Return the torso that fits.
 
     By their size one of three for images, `ResidualBoard` for boards, `SymbolGrid` for grids of symbols, `TextEncoder`
-    for texts, else an `MLP`. For a `Dict` or `Tuple` there is one for each part: so chosen, but a discrete part of many values has an `Embedding`.
+    for texts, else an `MLP`. For a `Dict` or `Tuple` there is one for each part: so chosen, but a discrete part of many
+    values has an `Embedding`.
 
     Args:
         observation_space: of one environment.

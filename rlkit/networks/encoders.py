@@ -130,7 +130,7 @@ class TokenFeatures(nn.Module):
 
         Steps of the same episodes have the same text: each is read once.
         """
-        texts, places = tokens.unique(dim=0, return_inverse=True)
+        texts, places = torch.unique(tokens, dim=0, return_inverse=True)
         return self._read(texts)[places]
 
     def _read(self, tokens: Tensor) -> Tensor:

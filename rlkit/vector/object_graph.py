@@ -9,6 +9,7 @@ A state can come from a stranger, so restoring runs no code: only classes of nam
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 from collections import OrderedDict, defaultdict, deque
@@ -78,13 +79,7 @@ class _Table:
         self._waiting: list[tuple[int, str, Any]] = []
 
     def state(self) -> State:
-        roots = [
-            {
-                name: self.refer(f"{type(root).__name__}.{name}", value)
-                for name, value in self._graph.fields(root).items()
-            }
-            for root in self._graph.roots
-        ]
+        roots = [self._fields(type(root).__name__, self._graph.fields(root)) for root in self._graph.roots]
         while self._waiting:
             row, path, value = self._waiting.pop()
             self._nodes[row] = self._node(path, value)
@@ -99,6 +94,9 @@ class _Table:
             self._waiting.append((len(self._nodes), path, value))
             self._nodes.append(None)
         return self._known[id(value)]
+
+    def _fields(self, path: str, fields: dict[str, Any]) -> dict[str, Any]:
+        return {name: self.refer(f"{path}.{name}", value) for name, value in fields.items()}
 
     def _items(self, path: str, values: Any) -> list[Any]:
         return [self.refer(f"{path}[{i}]", value) for i, value in enumerate(values)]
@@ -136,8 +134,7 @@ class _Table:
         if isinstance(value, tuple):
             return {"named_tuple": name, "items": self._items(path, value)}
         _require_attributes(path, type(value))
-        fields = _fields_of(value).items()
-        return {"object": name, "fields": {field: self.refer(f"{path}.{field}", item) for field, item in fields}}
+        return {"object": name, "fields": self._fields(path, _fields_of(value))}
 
 
 def _generator(value: Any) -> Any:
@@ -160,7 +157,7 @@ def _is_of(module: str, packages: Collection[str]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
-def _require_attributes(path: str, kind: type) -> None:
+def _require_attributes(path: str, kind: Any) -> None:
     if kind.__new__ is not object.__new__:
         raise NotPlainError(f"{path} is a {kind.__module__}.{kind.__qualname__}, which holds more than its attributes")
 
@@ -216,11 +213,11 @@ class _Rebuilt:
         if "array" in node:
             return np.array(node["array"])
         if "objects" in node:
+            if math.prod(node["shape"]) != len(node["objects"]):
+                raise ValueError(f"{len(node['objects'])} objects are no array of shape {node['shape']}")
             return np.empty(tuple(node["shape"]), object)
         if "object" in node:
-            kind = self._class(node["object"])
-            _require_attributes("it", kind)
-            return object.__new__(kind)
+            return self._blank(node["object"])
         if "class" in node:
             return self._class(node["class"])
         if "member" in node:
@@ -237,6 +234,13 @@ class _Rebuilt:
         if not isinstance(found, type) or found.__module__ != module:
             raise ValueError(f"{name} is no class")
         return found
+
+    def _blank(self, name: str) -> Any:
+        """Return an object of a class, without attributes."""
+        kind = self._class(name)
+        if kind.__new__ is not object.__new__:
+            raise ValueError(f"objects of {name} hold more than attributes")
+        return object.__new__(kind)
 
     def _enum(self, name: str) -> Any:
         found = self._class(name)
