@@ -58,5 +58,12 @@ def _merged(config: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _with_own_parts(value: Any, own: Any) -> Any:
-    both = isinstance(value, Mapping) and isinstance(own, Mapping)
-    return {**own, **value} if both and value.get("type", own.get("type")) == own.get("type") else value
+    if not isinstance(value, Mapping):
+        return value
+    merged = (
+        {**own, **value}
+        if isinstance(own, Mapping) and value.get("type", own.get("type")) == own.get("type")
+        else value
+    )
+    # The shape of an image must be a tuple, which YAML does not have.
+    return {key: tuple(part) if key == "observation_shape" else part for key, part in merged.items()}

@@ -12,7 +12,8 @@ from gymnasium.wrappers import TimeLimit
 
 from rlkit.core.ranges import PositiveInt, Probability
 from rlkit.core.types import Array, State, UsageError
-from rlkit.vector.object_graph import Graph, capture, restore
+from rlkit.vector.object_graph import Graph, capture
+from rlkit.vector.object_restoring import restore
 
 CELL = 16
 """Pixels of a cell's side in a frame."""

@@ -19,7 +19,8 @@ from rlkit.core import tree
 from rlkit.core.types import Actor, FromRun, Memory, State, UsageError, described
 from rlkit.envs.gym import mode_of
 from rlkit.envs.pettingzoo_views import Views
-from rlkit.vector.object_graph import Graph, NotPlainError, capture, restore
+from rlkit.vector.object_graph import Graph, NotPlainError, capture
+from rlkit.vector.object_restoring import restore
 from rlkit.vector.vector import first_timestep
 
 PACKAGES = ("pettingzoo", "gymnasium.spaces", "chess", "rlcard")
@@ -78,7 +79,11 @@ class Seat(gymnasium.Env[Any, Any]):
         self.why_unreadable = why_unreadable
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin a game and let the others move until the agent is to; `options` are the game's."""
+        """Begin a game and let the others move until the agent is to; `options` are the game's.
+
+        Raises:
+            UsageError: every game ends before.
+        """
         super().reset(seed=seed)
         for _ in range(MOST_ENDED):
             self.game.reset(seed=int(self.np_random.integers(2**31)), options=options)
@@ -206,6 +211,7 @@ def make(
 
 def _game(id: str, options: Mapping[str, Any]) -> Any:
     try:
+        from pettingzoo.env_registry.exceptions import FailedToImport
         from pettingzoo.env_registry.registration import aec_registry
         from pettingzoo.env_registry.registration import make as make_game
         from pettingzoo.utils.env_logger import EnvLogger
@@ -217,7 +223,7 @@ def _game(id: str, options: Mapping[str, Any]) -> Any:
     EnvLogger.suppress_output()
     try:
         return make_game("aec", id, **options)
-    except ImportError as error:
+    except (FailedToImport, ImportError) as error:
         family = id.partition("/")[0]
         raise UsageError(f'{id} needs more of PettingZoo: pip install "pettingzoo[{family}]"') from error
     except Exception as error:  # somebody else's constructor

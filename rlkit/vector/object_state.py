@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlkit.core.types import RunError, State
-from rlkit.vector.object_graph import Graph, NotPlainError, capture, restore
+from rlkit.vector.object_graph import Graph, NotPlainError, capture
+from rlkit.vector.object_restoring import restore
 
 
 class ObjectState:

@@ -14,7 +14,8 @@ import pytest
 
 from rlkit.core.stored_state import pack, unpack
 from rlkit.core.types import RunError
-from rlkit.vector.object_graph import Graph, NotPlainError, capture, restore
+from rlkit.vector.object_graph import Graph, NotPlainError, capture
+from rlkit.vector.object_restoring import restore
 from rlkit.vector.object_state import ObjectState, why_not_plain, with_object_state
 
 HERE = (__name__,)
