@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium
 from gymnasium import spaces
 
-from rlkit.core.spaces import Symbols
+from rlkit.core.spaces import SymbolSpace
 from rlkit.core.types import UsageError
 from rlkit.envs.registered import made_with_state
 
@@ -30,7 +30,7 @@ class SymbolicImage(gymnasium.ObservationWrapper[Any, Any, Any]):
         """Wrap `env`, whose symbols are numbers up to `highest`."""
         super().__init__(env)
         space: Any = env.observation_space
-        image = Symbols(highest, space["image"].shape)
+        image = SymbolSpace(highest, space["image"].shape)
         self.observation_space = spaces.Dict({**space.spaces, "image": image})
 
     def observation(self, observation: Any) -> Any:

@@ -31,7 +31,7 @@ FLATTEN = "flatten them: preprocess=[gymnasium.wrappers.FlattenObservation]"
 """The remedy where observations are a tree and must be one array."""
 
 
-class Symbols(spaces.Box):
+class SymbolSpace(spaces.Box):
     """The space of grids whose bytes are symbols, not brightness: `network=auto` looks them up.
 
     Attributes:
@@ -45,7 +45,7 @@ class Symbols(spaces.Box):
 
     def __repr__(self) -> str:
         """Return its name, largest symbol and shape."""
-        return f"Symbols({self.highest}, {self.shape})"
+        return f"SymbolSpace({self.highest}, {self.shape})"
 
 
 def space_tree(space: Any) -> Tree:

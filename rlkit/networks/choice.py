@@ -10,7 +10,7 @@ from torch import nn
 
 from rlkit.core.parts import parts_of, path_to
 from rlkit.core.ranges import PositiveInt
-from rlkit.core.spaces import COMPOSED_SPACES, Symbols, choice_sizes
+from rlkit.core.spaces import COMPOSED_SPACES, SymbolSpace, choice_sizes
 from rlkit.core.texts import Tokens
 from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.observations import is_board, is_image
@@ -78,7 +78,7 @@ def _of_part(space: spaces.Space[Any], mlp: tuple[Sequence[int], str, bool], cha
 
 def _of_array(space: spaces.Space[Any], mlp: tuple[Sequence[int], str, bool], channel_order: str) -> Torso:
     """Return the torso that fits observations that are one array."""
-    if isinstance(space, Symbols) and len(space.shape) == 3:
+    if isinstance(space, SymbolSpace) and len(space.shape) == 3:
         from rlkit.networks.encoders import SymbolGrid
 
         return SymbolGrid(space, size=16, filters=16, hidden=64)

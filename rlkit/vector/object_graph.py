@@ -9,10 +9,10 @@ made, by ``object.__new__``, only if their module is loaded already, and their f
 
 from __future__ import annotations
 
-import random
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
+from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,10 +62,10 @@ def capture(graph: Graph) -> State:
     Raises:
         NotPlainError: it holds an object of another package, or one that is not made of attributes.
     """
-    return _Table(graph).state()
+    return _NodesMet(graph).state()
 
 
-class _Table:
+class _NodesMet:
     """The nodes met so far."""
 
     def __init__(self, graph: Graph):
@@ -139,7 +139,7 @@ def _generator(value: Any) -> Any:
         return {"generator": value.bit_generator.state}
     if isinstance(value, np.random.RandomState):
         return {"random_state": value.get_state(legacy=False)}
-    return {"random": value.getstate()} if type(value) is random.Random else None
+    return {"random": value.getstate()} if type(value) is Random else None
 
 
 def _name_of(path: str, kind: type, packages: Collection[str]) -> str:

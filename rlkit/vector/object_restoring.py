@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import random
 import sys
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Sequence
 from enum import Enum
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -153,7 +153,7 @@ def _made_generator(node: Any) -> Any:
         drawn.set_state(node["random_state"])
         return drawn
     if "random" in node:
-        plain = random.Random(0)
+        plain = Random(0)
         plain.setstate(node["random"])
         return plain
     return NOT_MADE

@@ -39,6 +39,8 @@ def rlkit(seed: int, folder: Path) -> Any:
 
     directory = folder / f"rlkit_s{seed}"
     run = rlkit.train(resume=directory) if directory.exists() else rlkit.train(*RLKIT, seed=seed, run_dir=directory)
+    if run.stopped:
+        raise SystemExit(f"stopped: {run.stopped}; the same command goes on")
     policy = run.policy(checkpoint="last")
 
     def act(observation: Any, first: bool) -> Any:

@@ -32,7 +32,7 @@ PATIENCE = 600.0
 """Seconds after which a command is given up."""
 
 PPO = "agent=ppo agent.n_steps=64 agent.batch_size=64 agent.epochs=1 tuned=none network=auto"
-SHORT = "total_steps=512 eval.every=0 log.every=128 logger=[csv]"
+SHORT = "total_steps=512 eval.every=0 log.every=128 checkpoint.every=256 logger=[csv]"
 
 
 class Tried(NamedTuple):
@@ -90,8 +90,9 @@ def run(folder: Path, *words: str) -> tuple[int | None, str]:
     return status, said
 
 
-def trials(one: Tried, folder: Path) -> dict[str, str]:
-    """Return what came of each trial: yes, or what was said."""
+def trials(name: str, folder: Path, kept: Path | None) -> dict[str, str]:
+    """Return what came of each trial: yes, or what was said; the video goes to the folder `kept`."""
+    one = TRIED[name]
     words = one.words.split()
     found: dict[str, str] = {}
     status, said = run(folder, "check", *[word for word in words if word != "video=none"], "seconds=10")
@@ -103,6 +104,8 @@ def trials(one: Tried, folder: Path) -> dict[str, str]:
     if status != 0:
         return found
     videos = list(folder.glob("videos/one/*.mp4"))
+    for video in videos if kept else ():
+        shutil.copy(video, kept / f"{name}.mp4")
     found["video"] = "none drawn" if "video=none" in words else "yes" if videos and "black" not in said else "no"
     status, said = run(folder, "eval", "run=runs/one", "episodes=2", "max_steps=100")
     found["eval"] = "yes" if status == 0 else last_line(said)
@@ -130,8 +133,8 @@ def last_line(said: str) -> str:
     return re.sub(r"\S*/\S*/(\S+)", r"\1", lines[-1])[:160] if lines else "nothing was said"
 
 
-def tried(name: str) -> dict[str, str]:
-    """Return the row of an environment."""
+def tried(name: str, kept: Path | None = None) -> dict[str, str]:
+    """Return the row of an environment; its video goes to the folder `kept`."""
     one = TRIED[name]
     row = dict.fromkeys(("check", "train", "state", "video", "eval", "async", "resume"), "")
     try:
@@ -140,7 +143,7 @@ def tried(name: str) -> dict[str, str]:
         return {"name": name, "package": one.package, "version": "not installed", "words": one.words, **row}
     folder = Path(tempfile.mkdtemp())
     try:
-        found = trials(one, folder)
+        found = trials(name, folder, kept)
     finally:
         shutil.rmtree(folder)
     return {"name": name, "package": one.package, "version": known, "words": one.words, **row, **found}
@@ -178,11 +181,12 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(TRIED)}")
     parser.add_argument("--out", type=Path, help="where the rows are kept")
     parser.add_argument("--page", type=Path, help="a page whose table is written again")
+    parser.add_argument("--videos", type=Path, help="a folder where the videos are kept, to be looked at")
     options = parser.parse_args()
     out = options.out or FOLDER
     rows = {row["name"]: row for row in rows_of(out)}
     for name in options.names or ([] if options.page else TRIED):
-        rows[name] = tried(name)
+        rows[name] = tried(name, options.videos)
         print(rows[name], flush=True)
         kept = [rows[known] for known in TRIED if known in rows]
         write(out, "tried", kept)

@@ -13,7 +13,7 @@ from rlkit.cli.main import main
 from rlkit.config.compose import composed
 from rlkit.config.run_config import TrainRunConfig, requested
 from rlkit.core.array_spaces import as_arrays
-from rlkit.core.spaces import Symbols
+from rlkit.core.spaces import SymbolSpace
 from rlkit.core.texts import Tokens
 from rlkit.core.types import UsageError
 from rlkit.envs.minigrid import make
@@ -70,7 +70,7 @@ def test_a_door_that_a_task_names_is_the_one_in_the_grid() -> None:
 def test_its_image_is_read_as_symbols_and_its_mission_as_a_text() -> None:
     env = as_arrays(make("BabyAI-GoToRedBall-v0", {}))
     space: Any = env.observation_space
-    assert isinstance(space["image"], Symbols)
+    assert isinstance(space["image"], SymbolSpace)
     assert isinstance(space["mission"], Tokens)
     observation, _ = env.reset(seed=0)
     assert space.contains(observation)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-import random
 from collections import OrderedDict, defaultdict, deque
 from enum import Enum
+from random import Random
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -105,7 +105,7 @@ def test_generators_go_on(kind: str) -> None:
     made: dict[str, Any] = {
         "generator": np.random.default_rng(1),
         "random_state": np.random.RandomState(1),
-        "random": random.Random(1),
+        "random": Random(1),
     }
     generator = made[kind]
     found: Any = brought_back(Thing(first=generator, second=generator))
