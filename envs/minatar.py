@@ -30,7 +30,7 @@ COLORS = np.array(
 """Of an empty cell, then of each plane; the last plane that has something in a cell is shown."""
 
 
-class MinAtarGame(gymnasium.Env[Array, int]):
+class MinAtarGame(gymnasium.Env[Array, Any]):
     """One of the games; a reward is its score. An observation is [planes, 10, 10] bool.
 
     Attributes:
@@ -62,7 +62,7 @@ class MinAtarGame(gymnasium.Env[Array, int]):
         self.game.reset()
         return self._observation(), {}
 
-    def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Make a move and return the board [planes, 10, 10] bool."""
         reward, terminated = self.game.act(self._actions[int(action)])
         return self._observation(), float(reward), bool(terminated), False, {}

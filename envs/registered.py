@@ -40,7 +40,8 @@ def made_with_state(
 
     def checked() -> gymnasium.Env[Any, Any]:
         kind: Any = load_env_creator(str(spec.entry_point))
-        env = made(replace(spec, entry_point=with_object_state(kind, (package, "gymnasium.spaces"), constants)))
+        readable: Any = with_object_state(kind, (package, "gymnasium.spaces"), constants)
+        env = made(replace(spec, entry_point=readable))
         env.unwrapped.reset(seed=0)
         why = why_not_plain(env.unwrapped)
         if why is None:

@@ -32,7 +32,7 @@ PATIENCE = 600.0
 """Seconds after which a command is given up."""
 
 PPO = "agent=ppo agent.n_steps=64 agent.batch_size=64 agent.epochs=1 tuned=none network=auto"
-SHORT = "total_steps=512 eval.every=0 log.every=128 checkpoint.every=256 logger=[csv]"
+SHORT = "total_steps=512 eval.every=0 log.every=128 checkpoint.every=256"
 
 
 class Tried(NamedTuple):
@@ -67,8 +67,9 @@ TRIED = {
         "wrappers=[{_target_:mo_gymnasium.wrappers.LinearReward,weight:[0.7,0.3]}]",
     ),
     "crafter": Tried("crafter", "env=crafter:Env video=none", steps=150),
-    "bsuite": Tried("bsuite", "env=gym env.id=bsuite:catch-v0"),
+    "bsuite": Tried("bsuite", "env=gym env.id=shimmy:bsuite/catch-v0"),
     "sokoban": Tried("gym-sokoban", "env=gym env.id=gym_sokoban:Sokoban-v1 video=none"),
+    # Without a screen it wants PYGLET_HEADLESS=1 before the command.
     "miniworld": Tried("miniworld", "env=gym env.id=miniworld:MiniWorld-OneRoom-v0", "start_method=spawn", steps=150),
     "vizdoom": Tried("vizdoom", "env=gym env.id=vizdoom.gymnasium_wrapper:VizdoomBasic-v1", steps=150),
     "panda-gym": Tried("panda-gym", "env=gym env.id=panda_gym:PandaReach-v3", steps=150),
