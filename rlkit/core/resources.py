@@ -216,7 +216,7 @@ def has_display() -> bool:
 
 
 def of_drawing(error: BaseException) -> str:
-    """Return what helps an environment that fails where MuJoCo, pyglet or OpenGL draws without a screen; "" for others."""
+    """Return what helps where MuJoCo, pyglet or OpenGL fails to draw without a screen; "" for other errors."""
     lines = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     said = " ".join([str(error), *lines])
     if has_display():
