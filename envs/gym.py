@@ -7,10 +7,10 @@ import inspect
 import re
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 import gymnasium
 from gymnasium import error
@@ -22,6 +22,9 @@ from rlkit.config.messages import nearest
 from rlkit.core.resources import of_drawing
 from rlkit.core.types import FromRun, Interrupted, UsageError, described
 
+Made = gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]
+T = TypeVar("T")
+
 
 def make(
     id: str,
@@ -30,7 +33,7 @@ def make(
     vectorization: FromRun[str],
     filmed: FromRun[bool],
     render_mode: str | None = None,
-) -> gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]:
+) -> Made:
     """Return `gymnasium.make(id, **kwargs)`, or its own vector environment where `vectorization` is ``native``.
 
     A table of transitions (FrozenLake, Taxi, CliffWalking) has none: it is stepped by `rlkit.envs.tabular_vector`.
@@ -46,17 +49,33 @@ def make(
     Raises:
         UsageError: there is no such id, or it needs a package that is not installed.
     """
-    try:
+
+    def made() -> Made:
         tabular = vectorization == "native" and _has_no_vector(id)
         if vectorization == "native" and not tabular:
             return gymnasium.make_vec(id, num_envs, vectorization_mode="vector_entry_point", **kwargs)
-        # Not every environment takes a render_mode, so none is given where none is wanted.
-        mode: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
+        env: gymnasium.Env[Any, Any] = gymnasium.make(id, disable_env_checker=True, **mode_of(render_mode), **kwargs)
+        return env if filmed or not tabular else _by_table(env, num_envs)
+
+    return explained(made, id, kwargs, render_mode)
+
+
+def mode_of(render_mode: str | None) -> dict[str, Any]:
+    """Return the option of a render mode: not every environment takes one, so none is given where none is wanted."""
+    return {} if render_mode is None else {"render_mode": render_mode}
+
+
+def explained(made: Callable[[], T], id: str, kwargs: Mapping[str, Any], render_mode: str | None) -> T:
+    """Return what `made` makes of an id.
+
+    Raises:
+        UsageError: it fails; for want of an id, an option, a package or a render mode in a line that says which.
+    """
+    try:
         with warnings.catch_warnings():
             # An id that is out of date is refused below, in one line.
             warnings.simplefilter("ignore", DeprecationWarning)
-            env: gymnasium.Env[Any, Any] = gymnasium.make(id, disable_env_checker=True, **mode, **kwargs)
-        return env if filmed or not tabular else _by_table(env, num_envs)
+            return made()
     except UsageError:
         raise
     except (error.DependencyNotInstalled, ModuleNotFoundError) as problem:

@@ -108,6 +108,14 @@ CASES = {
     "agent.actor.hidden=[16] env.max_steps=100 eval.max_steps=20 total_steps=1600",
     "dqn-catch-frozen": "agent=dqn env=catch network=small network.encoder={encoder} network.freeze=true num_envs=2 "
     "agent.learning_starts=200 agent.train_freq=8 agent.batch_size=16 total_steps=2200",
+    "ppo-minigrid-gru": "agent=ppo env=minigrid tuned=none num_envs=3 agent.network.recurrent=gru agent.n_steps=32 "
+    "agent.batch_size=64 agent.epochs=2 eval.max_steps=40 total_steps=2200",
+    "dqn-minatar-async": "agent=dqn env=minatar env.game=asterix network=mlp num_envs=2 vectorization=async "
+    "agent.learning_starts=200 agent.train_freq=8 total_steps=4000",
+    "dqn-highway": "agent=dqn env=highway env.config.duration=8 env.config.vehicles_count=5 num_envs=2 "
+    "eval.max_steps=4 agent.learning_starts=200 agent.train_freq=8 total_steps=1500",
+    "dqn-pettingzoo": "agent=dqn env=pettingzoo network=mlp num_envs=2 agent.learning_starts=200 agent.train_freq=8 "
+    "total_steps=2200",
     "dqn-atari-native": "env.stepping=native overlap=true replay=prioritized replay.n_step=3 agent.network.noisy=true "
     f"distribution=c51 {ATARI}",
     "dqn-atari-python": f"env.stepping=python {ATARI}",

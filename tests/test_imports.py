@@ -133,7 +133,7 @@ def test_targets_imports_neither_numpy_nor_torch() -> None:
 
 
 OWN_GENERATORS = {"BitGenerator", "Generator", "SeedSequence", "default_rng"}
-OWN_GENERATORS |= {"MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"}
+OWN_GENERATORS |= {"MT19937", "PCG64", "PCG64DXSM", "Philox", "RandomState", "SFC64"}
 
 
 def test_nothing_draws_from_a_global_generator() -> None:

@@ -39,7 +39,9 @@ SHOWS_JOB = re.compile(r"(?:--cfg|-c)[ =](?:job|all)\b")
 
 NOT_SWEPT = "hydra.job.config.override_dirname.exclude_keys"
 """Hydra's setting for the keys that do not distinguish the jobs of a sweep, wherever these run."""
-OWN_WORDS = re.compile(r"(env|agent|network|expert|learner|logger|callback)=.*:|env\.kwargs\.|wrappers\b|preprocess=")
+OWN_WORDS = re.compile(
+    r"(env|agent|network|expert|learner|logger|callback)=.*:|env\.(kwargs|config)\.|wrappers\b|preprocess="
+)
 """The beginning of words that `rlkit.config.own_words` may have to translate."""
 
 COUNTED = ("total_steps", "total_episodes", "seed")

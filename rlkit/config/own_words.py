@@ -68,7 +68,9 @@ def _renamed(word: str) -> str:
 
 def _added(word: str, choices: Choices) -> str:
     """Return a word that adds a key where one of this name need not be there."""
-    return f"++{word}" if word.startswith("env.kwargs.") or choices.has(word.partition("=")[0]) else word
+    return (
+        f"++{word}" if word.startswith(("env.kwargs.", "env.config.")) or choices.has(word.partition("=")[0]) else word
+    )
 
 
 def _chosen(word: str, choices: Choices) -> Iterator[str]:

@@ -40,13 +40,29 @@ def attributes_set_by(kind: type) -> frozenset[str]:
     This is read from the bytecode, so it does not depend on an instance or its history. What sets attributes by name
     (`setattr`, ``__dict__``) counts as an attribute of that name.
     """
-    names: set[str] = set()
-    for name, value in vars(kind).items():
-        if isinstance(value, cached_property) or (name in own_names(kind) and isinstance(value, MUTABLE)):
-            names.add(name)
-        for code in _codes(value):
-            names |= _set_in(code)
-    return frozenset(names)
+    return frozenset[str]().union(*(_set_by(kind, name) for name in vars(kind)))
+
+
+@cache
+def attributes_changed_by(kind: type) -> frozenset[str]:
+    """Return the attributes that are set after construction: `attributes_set_by` without what ``__init__`` sets.
+
+    A global variable that a method sets counts as an attribute of its name.
+    """
+    methods = [name for name in vars(kind) if name != "__init__"]
+    codes = [code for name in methods for code in _codes(vars(kind)[name])]
+    return frozenset[str]().union(*(_set_by(kind, name) for name in methods), *map(_globals_set_in, codes))
+
+
+def _set_by(kind: type, name: str) -> frozenset[str]:
+    """Return the attributes that an attribute of a class sets, or is, if it can change."""
+    value = vars(kind)[name]
+    itself = isinstance(value, cached_property) or (name in own_names(kind) and isinstance(value, MUTABLE))
+    return frozenset({name} if itself else ()).union(*map(_set_in, _codes(value)))
+
+
+def _globals_set_in(code: CodeType) -> set[str]:
+    return {one.argval for one in dis.get_instructions(code) if one.opname in ("STORE_GLOBAL", "DELETE_GLOBAL")}
 
 
 def _codes(value: Any) -> Iterator[CodeType]:

@@ -216,10 +216,14 @@ def has_display() -> bool:
 
 
 def of_drawing(error: BaseException) -> str:
-    """Return what helps an environment that fails where MuJoCo or OpenGL draws without a screen; "" for others."""
+    """Return what helps where MuJoCo, pyglet or OpenGL fails to draw without a screen; "" for other errors."""
     lines = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     said = " ".join([str(error), *lines])
-    if not DRAWING.search(said) or has_display():
+    if has_display():
+        return ""
+    if "pyglet" in said and "PYGLET_HEADLESS" not in os.environ:
+        return "; there is no screen: PYGLET_HEADLESS=1 before the command draws without one, by EGL"
+    if not DRAWING.search(said):
         return ""
     now = os.environ.get("MUJOCO_GL")
     tried = f"MUJOCO_GL={now} does not work here" if now else "there is no screen"

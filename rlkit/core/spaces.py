@@ -31,6 +31,23 @@ FLATTEN = "flatten them: preprocess=[gymnasium.wrappers.FlattenObservation]"
 """The remedy where observations are a tree and must be one array."""
 
 
+class SymbolSpace(spaces.Box):
+    """The space of grids whose bytes are symbols, not brightness: `network=auto` looks them up.
+
+    Attributes:
+        highest: the largest symbol.
+    """
+
+    def __init__(self, highest: int, shape: tuple[int, ...]):
+        dtype: Any = np.uint8
+        super().__init__(0, highest, shape, dtype)
+        self.highest = highest
+
+    def __repr__(self) -> str:
+        """Return its name, largest symbol and shape."""
+        return f"SymbolSpace({self.highest}, {self.shape})"
+
+
 def space_tree(space: Any) -> Tree:
     """Return a `Dict` or `Tuple` as the tree of its spaces of arrays; any other space is its own only leaf."""
     if isinstance(space, spaces.Dict):

@@ -10,7 +10,7 @@ from torch import nn
 
 from rlkit.core.parts import parts_of, path_to
 from rlkit.core.ranges import PositiveInt
-from rlkit.core.spaces import COMPOSED_SPACES, choice_sizes
+from rlkit.core.spaces import COMPOSED_SPACES, SymbolSpace, choice_sizes
 from rlkit.core.texts import Tokens
 from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.observations import is_board, is_image
@@ -32,8 +32,9 @@ def auto(
 ) -> Torso:
     """Return the torso that fits.
 
-    By their size one of three for images, `ResidualBoard` for boards, `TextEncoder` for texts, else an `MLP`. For a
-    `Dict` or `Tuple` there is one for each part: so chosen, but a discrete part of many values has an `Embedding`.
+    By their size one of three for images, `ResidualBoard` for boards, `SymbolGrid` for grids of symbols, `TextEncoder`
+    for texts, else an `MLP`. For a `Dict` or `Tuple` there is one for each part: so chosen, but a discrete part of many
+    values has an `Embedding`.
 
     Args:
         observation_space: of one environment.
@@ -77,6 +78,10 @@ def _of_part(space: spaces.Space[Any], mlp: tuple[Sequence[int], str, bool], cha
 
 def _of_array(space: spaces.Space[Any], mlp: tuple[Sequence[int], str, bool], channel_order: str) -> Torso:
     """Return the torso that fits observations that are one array."""
+    if isinstance(space, SymbolSpace) and len(space.shape) == 3:
+        from rlkit.networks.encoders import SymbolGrid
+
+        return SymbolGrid(space, size=16, filters=16, hidden=64)
     if is_image(space):
         return _for_images(space, channel_order)
     if is_board(space):

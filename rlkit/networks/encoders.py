@@ -126,7 +126,14 @@ class TokenFeatures(nn.Module):
         self.cell = nn.GRUCell(size, hidden) if pooling == "gru" else None
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return [B, hidden], or [B, size] of means, for tokens [B, T]; zeros for a text of none."""
+        """Return [B, hidden], or [B, size] of means, for tokens [B, T]; zeros for a text of none.
+
+        Steps of the same episodes have the same text: each is read once.
+        """
+        texts, places = torch.unique(tokens, dim=0, return_inverse=True)
+        return self._read(texts)[places]
+
+    def _read(self, tokens: Tensor) -> Tensor:
         there, embedded = tokens != 0, self.tokens(tokens)
         if self.cell is None:
             mean: Tensor = embedded.sum(1) / there.sum(1, keepdim=True).clamp(min=1)

@@ -6,7 +6,8 @@ A layer (a wrapper, or the environment at the core) is read in the first way tha
    or declares `state_fields` for what it adds;
 2. by the attributes that its class and bases declare as `state_fields` (`rlkit.vector.declarations`), and for
    some of Gymnasium's own classes are known. Of a `MujocoEnv` the whole simulation belongs to its state, too
-   (`rlkit.vector.mujoco_state`), so that a subclass declares only attributes of its own.
+   (`rlkit.vector.mujoco_state`), so that a subclass declares only attributes of its own;
+3. a wrapper has nothing to read if only its constructor sets attributes, and all of them are constants.
 
 A subclass inherits its base's `state_fields`, and names in its own what it adds. One that has none of its own, and sets
 attributes that its base does not declare, cannot be read: they may change while it runs, and a snapshot without them
@@ -22,13 +23,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from functools import cache
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
+from gymnasium.utils import RecordConstructorArgs
 
-from rlkit.core.declarations import attributes_set_by
+from rlkit.core.declarations import attributes_changed_by, attributes_set_by
 from rlkit.core.types import State, UsageError
 from rlkit.vector import mujoco_state
 from rlkit.vector.declarations import known, only_watches
@@ -39,6 +42,8 @@ NO_STATE = frozenset(
 )
 """Gymnasium's own attributes: they are constant, or in a snapshot anyway."""
 
+BASES = (gymnasium.ActionWrapper, gymnasium.ObservationWrapper, gymnasium.RewardWrapper, RecordConstructorArgs)
+
 BIT_GENERATORS: dict[str, Callable[[], np.random.BitGenerator]] = {
     "MT19937": np.random.MT19937,
     "PCG64": np.random.PCG64,
@@ -46,6 +51,13 @@ BIT_GENERATORS: dict[str, Callable[[], np.random.BitGenerator]] = {
     "Philox": np.random.Philox,
     "SFC64": np.random.SFC64,
 }
+
+
+OF_WRAPPERS = frozenset({"env", "_cached_spec", "_saved_kwargs"})
+"""Attributes of each wrapper of Gymnasium's."""
+
+BARE = (*gymnasium.Wrapper.__mro__, *(kind for base in BASES for kind in (base, *base.__bases__)))
+"""Classes that have no state of their own, nor does what their subclasses inherit."""
 
 
 class Reading(NamedTuple):
@@ -79,7 +91,28 @@ def why_opaque(env: gymnasium.Env[Any, Any]) -> str | None:
 
 def _reading_of(layer: Any) -> Reading:
     kind: Any = type(layer)
-    return reading(kind)
+    how = reading(kind)
+    if how.refusal is not None and isinstance(layer, gymnasium.Wrapper) and _is_constant(layer):
+        return Reading(by_methods=False, fields=(), refusal=None)
+    why = getattr(layer, "why_unreadable", None) if how.refusal is not None else None
+    return how if why is None else how._replace(refusal=f"{class_name(kind)}: {why}")
+
+
+def _is_constant(layer: gymnasium.Wrapper[Any, Any, Any, Any]) -> bool:
+    """Return whether a wrapper declares nothing and has no attribute that can change."""
+    own = [value for name, value in vars(layer).items() if name not in NO_STATE | OF_WRAPPERS]
+    theirs = [part for part in type(layer).__mro__ if part not in BARE]
+    return (
+        all(_declared(part) is None for part in theirs)
+        and all(map(_cannot_change, own))
+        and not any(map(attributes_changed_by, theirs))
+    )
+
+
+def _cannot_change(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_cannot_change, value))
+    return value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic, Enum))
 
 
 @cache
@@ -203,7 +236,9 @@ def _read_generator(env: Any) -> State | None:
 def _write_generator(env: Any, saved: State | None) -> None:
     if saved is None:
         return
-    bits = BIT_GENERATORS[saved["state"]["bit_generator"]]()
-    bits.state = saved["state"]
-    env._np_random = np.random.Generator(bits)
+    generator = vars(env).get("_np_random")
+    # Others may hold the environment's generator, as a road does: it stays the same one.
+    if generator is None or type(generator.bit_generator).__name__ != saved["state"]["bit_generator"]:
+        env._np_random = generator = np.random.Generator(BIT_GENERATORS[saved["state"]["bit_generator"]]())
+    generator.bit_generator.state = saved["state"]
     env._np_random_seed = saved["seed"]

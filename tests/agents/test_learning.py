@@ -163,6 +163,14 @@ def test_without_a_memory_hidden_velocities_are_missed(tmp_path: Path, monkeypat
 
 
 @pytest.mark.slow
+def test_the_door_of_door_key_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("minigrid")
+    monkeypatch.chdir(tmp_path)
+    run = rlkit.train("agent=ppo", "env=minigrid", seed=0, video="none", logger="[csv]")
+    assert run.evaluate(episodes=100)["return/raw"]["mean"] >= 0.9
+
+
+@pytest.mark.slow
 def test_alphazero_plays_tic_tac_toe_perfectly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = rlkit.train("experiment=alphazero_tic_tac_toe", seed=0, video="none", logger="[csv]")

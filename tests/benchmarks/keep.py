@@ -14,7 +14,18 @@ from rlkit.core.distribution import DISTRIBUTION
 
 PACKAGES = (
     *("gymnasium", "ale-py", "numba", "numpy", "scikit-learn", "scipy", "torch"),
-    *("stable-baselines3", "tianshou", "torchrl", "scikit-surprise", "implicit", "open_spiel"),
+    *(
+        "minigrid",
+        "MinAtar",
+        "highway-env",
+        "pettingzoo",
+        "stable-baselines3",
+        "tianshou",
+        "torchrl",
+        "scikit-surprise",
+        "implicit",
+        "open_spiel",
+    ),
 )
 
 

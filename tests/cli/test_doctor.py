@@ -133,13 +133,17 @@ def test_w_and_b_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_extra_has_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installed, "find_spec", lambda name: None)
-    box2d, mujoco, robotics, dm_control, tensorboard, open_spiel = installed.extras()
+    box2d, mujoco, robotics, dm_control, tensorboard, open_spiel, *worlds = installed.extras()
     assert (box2d.state, box2d.remedy) == (State.absent, 'pip install "gymnasium[box2d]"')
     assert (mujoco.state, mujoco.remedy) == (State.absent, 'pip install "gymnasium[mujoco]"')
     assert (robotics.state, robotics.remedy) == (State.absent, "pip install gymnasium-robotics")
     assert (dm_control.state, dm_control.remedy) == (State.absent, 'pip install "shimmy[dm-control]" "mujoco<4"')
     assert (tensorboard.state, tensorboard.remedy) == (State.absent, "pip install tensorboard")
     assert (open_spiel.state, open_spiel.remedy) == (State.absent, "pip install open_spiel")
+    packages = ("minigrid", "minatar", "highway-env", "pettingzoo")
+    assert [(world.state, world.remedy) for world in worlds] == [
+        (State.absent, f"pip install {name}") for name in packages
+    ]
     assert only(installed.roms).text == "ale-py is not installed"
 
 

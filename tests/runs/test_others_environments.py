@@ -154,6 +154,15 @@ def test_drawing_without_a_screen_has_a_remedy(error: Exception, helps: bool, mo
     assert of_drawing(error) == ""
 
 
+def test_pyglet_without_a_screen_has_a_remedy_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "has_display", lambda: False)
+    monkeypatch.delenv("PYGLET_HEADLESS", raising=False)
+    error = RuntimeError("pyglet.display.xlib.NoSuchDisplayException: Cannot connect to None")
+    assert "PYGLET_HEADLESS=1 before the command" in of_drawing(error)
+    monkeypatch.setenv("PYGLET_HEADLESS", "1")
+    assert of_drawing(error) == ""
+
+
 def test_an_exception_without_a_text_is_said_with_its_line() -> None:
     with pytest.raises(AssertionError) as caught:
         Plain("rgb_array")

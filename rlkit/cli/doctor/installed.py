@@ -25,6 +25,10 @@ EXTRAS = {
     "dm_control": ("dm_control", "env=dm_control", 'pip install "shimmy[dm-control]" "mujoco<4"'),
     "TensorBoard": ("tensorboard", "logger=[csv,terminal,tensorboard]", "pip install tensorboard"),
     "OpenSpiel": ("pyspiel", "env=open_spiel", "pip install open_spiel"),
+    "MiniGrid": ("minigrid", "env=minigrid", "pip install minigrid"),
+    "MinAtar": ("minatar", "env=minatar", "pip install minatar"),
+    "highway-env": ("highway_env", "env=highway", "pip install highway-env"),
+    "PettingZoo": ("pettingzoo", "env=pettingzoo", "pip install pettingzoo"),
 }
 """Optional packages: the module that each brings, what it is for, and how to get it."""
 
