@@ -120,11 +120,9 @@ def _pointing_to_check(config: TrainRunConfig) -> Iterator[None]:
     try:
         yield
     except EnvironmentFaultError as error:
-        from rlkit.config.own_words import word_of
+        from rlkit.runs.check_command import what_examines
 
-        words = [word_of("env", config.choices, config.env)]
-        words += [f"env.id={config.env['id']}"] if "id" in config.env else []
-        raise EnvironmentFaultError(f"{error}; `rlkit check {' '.join(words)}` examines all of it") from error
+        raise EnvironmentFaultError(f"{error}; {what_examines(config)} examines all of it") from error
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -139,7 +141,8 @@ gymnasium.register("Broken-v0", Broken)
 
 @pytest.mark.parametrize("words", [(), ("num_envs=2", "vectorization=async")])
 def test_broken_rewards_name_the_check(words: tuple[str, ...]) -> None:
-    says = r"^step 1 returned the reward array\(\[1.\]\) .*; `rlkit check env=gym env.id=Broken-v0` examines all of it$"
+    command = shlex.join(["rlkit", "check", "env=gym", "env.id=Broken-v0", "env.kwargs.kind=''"])
+    says = rf"^step 1 returned the reward array\(\[1.\]\) .*; `{re.escape(command)}` examines all of it$"
     with pytest.raises((EnvironmentFaultError, RunError), match=says if not words else "^step 1 returned the reward"):
         train("", "env.id=Broken-v0", *words)
 
