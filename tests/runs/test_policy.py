@@ -120,7 +120,9 @@ def test_mistakes_are_said_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"the environment's info has no action_mask"):
         policy(3)
     policy = run.policy()
-    with pytest.raises(UsageError, match=r"the observation 700, outside of Discrete\(500\)"):
+    with pytest.raises(
+        UsageError, match=r"policy\(\) was passed 700, which is no observation of the environment's Discrete\(500\)"
+    ):
         policy(700, {"action_mask": np.ones(6)})
     mask = {"action_mask": np.ones((2, 6))}
     policy = run.policy()

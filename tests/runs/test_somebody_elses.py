@@ -113,7 +113,10 @@ def test_whatever_is_raised_is_one_line_and_the_checkpoint_stays(kind: str, says
 
 
 def test_a_state_that_there_is_not_ends_a_run_in_the_words_of_the_contract() -> None:
-    with pytest.raises(RunError, match=r"^the environment returned the observation 17, outside .* \(after step 44\)"):
+    says = (
+        r"^the environment returned the observation 17, outside .* \(after step 44\); fix .*; `rlkit check env=gym .*`"
+    )
+    with pytest.raises(RunError, match=says):
         train("state")
     assert Path("runs/r/checkpoints/30").exists()
 
