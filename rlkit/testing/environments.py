@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from math import inf
@@ -34,6 +35,7 @@ from rlkit.testing.from_run import ENVIRONMENT, with_run_values
 from rlkit.testing.gymnasium_checker import examine_with_gymnasium
 from rlkit.testing.rules import OnResult, Result, conclude, difference, examine, require, require_equal, silent
 from rlkit.vector import contract
+from rlkit.vector.first_steps import BeyondBoundsWarning
 
 PLAYS = 20
 """Plays of all rules together, about."""
@@ -76,7 +78,8 @@ def check_env(
         ContractError: a rule is broken: one line for each, with the values and the remedy.
     """
     make = with_run_values(make, ENVIRONMENT)
-    with headless():
+    with headless(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", BeyondBoundsWarning)  # A rule says it.
         if isinstance(_probe(make), VectorEnv):
             results = vectors.check(make, seed=seed, steps=steps, action_mask=action_mask, on_result=on_result)
         else:

@@ -140,7 +140,7 @@ def test_a_wrapper_that_fails_is_named(tmp_path: Path) -> None:
     policy = run.policy()
     policy(np.zeros(4, np.float32))
     with pytest.raises(RunError, match=r"a wrapper of preprocess= raised ArithmeticError: too far"):
-        policy(np.full(4, 2, np.float32))
+        policy(np.array([2, 0, 0, 0], np.float32))
 
 
 def test_an_agent_that_searches_from_the_simulator_s_state_is_refused(tmp_path: Path) -> None:
