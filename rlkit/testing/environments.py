@@ -17,6 +17,7 @@ from gymnasium.vector import VectorEnv
 
 from rlkit.core import tree
 from rlkit.core.array_spaces import as_arrays, require_space
+from rlkit.core.types import a_kind
 from rlkit.rendering.frames import check_frame
 from rlkit.rendering.render_wrapper import headless
 from rlkit.testing import vectors
@@ -130,7 +131,7 @@ def is_a_new_environment_each_time(case: EnvironmentCase) -> None:
     """`make` builds a `gymnasium.Env`, another one at each call."""
     env, other = case.make(), case.make()
     found = type(env).__name__
-    require(isinstance(env, gymnasium.Env), f"make() returned a {found}; it must return a gymnasium.Env or a VectorEnv")
+    require(isinstance(env, gymnasium.Env), f"make() returned {a_kind(env)}; it must return a gymnasium.Env or a VectorEnv")
     require(env is not other, f"make() returned the same {found} twice; it must build a new one at each call")
     env.close()
     other.close()
