@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +47,9 @@ examples
 
 rlkit <verb> --help shows a verb's keys and what each group offers; rlkit --version the version."""
 
+
+OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 THREADS_MAY_TAKE = 5.0
 """Seconds in which threads that an environment has left running may end after a command."""
@@ -165,7 +169,7 @@ def _guarded(verb: str, rest: list[str], signals: Signals) -> int:
     try:
         with signals.importing():
             run = import_module(f"rlkit.cli.verbs.{verb}").main
-        with signals.running():
+        with signals.running(), _warnings_in_one_line():
             return int(run(rest))
     except BrokenPipeError:
         return 0  # the reader of the pipe has closed it
@@ -178,6 +182,29 @@ def _guarded(verb: str, rest: list[str], signals: Signals) -> int:
             raise
         message, status = _explained(error)
         return _complain(printable(message), status)
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Show warnings for a user as other lines for one: where they come from only if that is not rlkit's own code."""
+    import warnings
+
+    from rlkit.core.types import printable
+
+    usual = warnings.formatwarning
+
+    def one_line(message: Any, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
+        if not issubclass(category, UserWarning):
+            return usual(message, category, filename, lineno, line)
+        text = " ".join(COLOR.sub("", str(message)).split()).removeprefix("WARN: ")
+        place = "" if filename.startswith(OWN_FOLDER) else f" ({os.path.basename(filename)}, line {lineno})"  # noqa: PTH119
+        return f"rlkit: warning: {printable(text)}{place}\n"
+
+    warnings.formatwarning = one_line
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def _explained(error: Exception) -> tuple[str, int]:

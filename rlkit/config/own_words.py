@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from rlkit.config import own_code, plugins
 from rlkit.config.literals import parted, quoted
 from rlkit.config.messages import OF_PROGRAM, OWN_GROUPS, SEVERAL
-from rlkit.core.types import UsageError
+from rlkit.core.types import UsageError, a_kind
 
 ALIASES = {"wrappers": "preprocess"}
 MOVED = ("preprocess", *ALIASES)
@@ -145,7 +145,7 @@ def _required_callable(env: Any) -> Callable[..., Any]:
         return env  # type: ignore[no-any-return]
     kind = type(env).__name__
     raise UsageError(
-        f"env= is a {kind} object, and a run makes several: pass the class, env={kind}, or a function, "
+        f"env= is {a_kind(env)} object, and a run makes several: pass the class, env={kind}, or a function, "
         f"env=lambda: {kind}(…)"
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core.types import Array
+from rlkit.core.types import Array, a_kind
 
 TEXT = "US"
 
@@ -48,12 +48,12 @@ def require_alike(found: Any, own: Any, path: str, *, learned: bool = False) -> 
 
 def _require_kind(found: Any, kind: type, path: str) -> None:
     if not isinstance(found, kind):
-        raise ValueError(f"{path} is a {type(found).__name__}, not a {kind.__name__}")
+        raise ValueError(f"{path} is {a_kind(found)}, not a {kind.__name__}")
 
 
 def _require_alike_arrays(found: Any, own: Array, path: str, *, learned: bool) -> None:
     if not isinstance(found, (np.ndarray, np.generic)):
-        raise ValueError(f"{path} is a {type(found).__name__}, not an array")
+        raise ValueError(f"{path} is {a_kind(found)}, not an array")
     if found.dtype != own.dtype and not (found.dtype.kind == own.dtype.kind and found.dtype.kind in TEXT):
         raise ValueError(f"{path} has dtype {found.dtype}, not {own.dtype}")
     grown = learned and found.ndim == own.ndim and (not own.size or _has_more_rows(np.asarray(found), own))

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rlkit.core.manifest import REQUIRED, Manifest, ManifestError, read_manifest
 from rlkit.core.stored_state import UNREADABLE, Segment, pack, read_arrays, unpack, unpacked_bytes, write_arrays
-from rlkit.core.types import Array, RunError, State
+from rlkit.core.types import Array, RunError, State, a_kind
 
 STEP = re.compile(r"0|[1-9][0-9]*")
 """The name of a checkpoint's folder."""
@@ -261,7 +261,7 @@ def _read(folder: Path) -> State:
     except UNREADABLE as error:
         raise CheckpointError(f"checkpoint {folder} cannot be read: {_shown(error)}") from error
     if not isinstance(state, dict):
-        raise CheckpointError(f"checkpoint {folder} cannot be read: its state is a {type(state).__name__}, not a dict")
+        raise CheckpointError(f"checkpoint {folder} cannot be read: its state is {a_kind(state)}, not a dict")
     return state
 
 

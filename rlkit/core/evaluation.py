@@ -111,7 +111,7 @@ def with_epsilon(agent: Actor, action_space: Any, epsilon: float, *, sample: boo
     """
     if sample and not getattr(agent, "has_policy", False):
         raise UsageError(
-            "sample=true draws actions from a policy, which this agent does not have; leave it out, or set epsilon"
+            "sample= draws actions from a policy, which this agent does not have; leave it out, or set epsilon"
         )
     actor = _Sampling(agent) if sample else agent
     return actor if require_probability("epsilon", epsilon) == 0 else _WithEpsilon(actor, action_space, epsilon)

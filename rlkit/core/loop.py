@@ -27,6 +27,7 @@ from rlkit.core.types import (
     Tree,
     UsageError,
     WorkerError,
+    a_kind,
     described,
 )
 
@@ -226,7 +227,7 @@ def _require_masks(found: State, fresh: TimeStep) -> None:
     masked = fresh.legal_actions is not None
     for name in ("legal_actions", "next_legal_actions"):
         if found[name] is not None and not (masked and isinstance(found[name], np.ndarray)):
-            raise ValueError(f"stream.timestep.{name} is a {type(found[name]).__name__}: there are no masks")
+            raise ValueError(f"stream.timestep.{name} is {a_kind(found[name])}: there are no masks")
     if masked and found["next_legal_actions"] is not None:
         require_alike(found["next_legal_actions"], fresh.legal_actions, "stream.timestep.next_legal_actions")
 

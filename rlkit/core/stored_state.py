@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlkit.core.types import Array, RunError
+from rlkit.core.types import Array, RunError, a_kind
 
 LONGEST_HEADER = 1_000_000
 """Maximum length of an array's header: a structured array has a field for each leaf of a tree."""
@@ -62,7 +62,7 @@ def pack(value: Any, path: str, arrays: dict[str, Array], segments: dict[str, Se
         items = [pack(item, f"{path}.{i}", arrays, segments) for i, item in enumerate(value)]
         return {"__tuple__": items} if isinstance(value, tuple) else items
     raise RunError(
-        f"state at {path!r} is a {type(value).__name__}; a checkpoint holds arrays, numbers, strings, booleans, None, "
+        f"state at {path!r} is {a_kind(value)}; a checkpoint holds arrays, numbers, strings, booleans, None, "
         "and dicts, lists and tuples of them"
     )
 

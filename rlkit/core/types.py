@@ -58,6 +58,13 @@ class Interrupted(BaseException):
     """A signal asks to stop, and its argument is the signal's name."""
 
 
+def a_kind(value: Any) -> str:
+    """Return what kind of object a value is, with its article: ``a float``, ``an int``."""
+    name = type(value).__name__
+    article = "an" if name[0] in "aeiouAEIOU" or name.startswith("ndarray") else "a"
+    return f"{article} {name}"
+
+
 def described(error: BaseException) -> str:
     """Return the type and the text of somebody else's exception, in one line that can be printed anywhere."""
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rlkit.core.types import a_kind
 from rlkit.learners.datasets import Dataset
 from rlkit.learners.datasets.dataset import TASKS
 from rlkit.learners.datasets.ratings import SCALES
@@ -51,7 +52,7 @@ def checked_about(state: Any) -> Mapping[str, Any]:
         SavingError: it is something else.
     """
     if not isinstance(state, Mapping):
-        raise SavingError(f"the model's description of its data is a {type(state).__name__}; fit it again")
+        raise SavingError(f"the model's description of its data is {a_kind(state)}; fit it again")
     for name, is_right in RULES.items():
         if name not in state or not is_right(state[name]):
             shown = " ".join(repr(state[name]).split())[:60] if name in state else "nothing"

@@ -15,7 +15,7 @@ from rlkit.config.trust import packages
 from rlkit.core.checkpoint import CheckpointError, Store
 from rlkit.core.csv_tables import read_table
 from rlkit.core.files import read_bytes
-from rlkit.core.types import Array, RunError, State, UsageError
+from rlkit.core.types import Array, RunError, State, UsageError, a_kind
 from rlkit.fitting.about import checked_about
 from rlkit.learners.kinds import kind_of
 from rlkit.learners.model_names import SavingError
@@ -115,7 +115,7 @@ class FitRun:
 
         model = from_state(self._state.get("model", {}), self._trust, self.directory / MODEL)
         if not isinstance(model, Pipeline) or not model.steps:
-            raise SavingError(f"{self.directory / MODEL} holds a {type(model).__name__}, which is no pipeline")
+            raise SavingError(f"{self.directory / MODEL} holds {a_kind(model)}, which is no pipeline")
         return model
 
     @cached_property

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.config.trust import Trust, say_once
-from rlkit.core.types import State
+from rlkit.core.types import State, a_kind
 from rlkit.learners import model_names
 from rlkit.learners.model_names import KIND, SavingError, is_record, may_be_called, name_of, trusted_names
 from rlkit.learners.model_reading import TYPES, Reader
@@ -167,7 +167,7 @@ def _special(value: Any, path: str) -> Any:
     if _is_tree(value):
         _, arguments, state = value.__reduce__()
         return _tagged("tree", _plain([*arguments, state], path))
-    raise SavingError(f"{path} is a {type(value).__name__}, which is no plain data: the model cannot be saved")
+    raise SavingError(f"{path} is {a_kind(value)}, which is no plain data: the model cannot be saved")
 
 
 def _is_tree(value: Any) -> bool:

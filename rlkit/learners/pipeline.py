@@ -7,7 +7,7 @@ from typing import Any
 
 from rlkit.config import signature
 from rlkit.config.injection import locate
-from rlkit.core.types import FromRun, UsageError
+from rlkit.core.types import FromRun, UsageError, a_kind
 
 
 def by_class(estimator: str, random_state: FromRun[int | None], **settings: Any) -> Any:
@@ -45,5 +45,5 @@ def chained(steps: Mapping[str, Any], learner: Any) -> Any:
 
     for name, step in {**steps, "learner": learner}.items():
         if not callable(getattr(step, "fit", None)):
-            raise UsageError(f"{name} is a {type(step).__name__}, which has no fit: it is no estimator")
+            raise UsageError(f"{name} is {a_kind(step)}, which has no fit: it is no estimator")
     return Pipeline([*steps.items(), ("learner", learner)])

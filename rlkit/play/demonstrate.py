@@ -14,7 +14,17 @@ from rlkit.core.loop import interact
 from rlkit.core.random_actions import random_action
 from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import COMPOSED_SPACES
-from rlkit.core.types import Actor, Array, Environment, Memory, TimeStep, Transition, UsageError, require_probability
+from rlkit.core.types import (
+    Actor,
+    Array,
+    Environment,
+    Memory,
+    TimeStep,
+    Transition,
+    UsageError,
+    a_kind,
+    require_probability,
+)
 from rlkit.learners.datasets.demonstrations.folder import Demonstration, EpisodeFolder
 from rlkit.runs.action_log import ENVIRONMENT
 
@@ -188,5 +198,5 @@ def make_player(config: Mapping[str, Any], env: Environment) -> Actor:
     }
     player = instantiate.build(config, context, "expert")
     if not callable(getattr(player, "act", None)):
-        raise UsageError(f"expert is a {type(player).__name__}, which does not act as an rlkit.core.types.Actor")
+        raise UsageError(f"expert is {a_kind(player)}, which does not act as an rlkit.core.types.Actor")
     return player  # type: ignore[no-any-return]

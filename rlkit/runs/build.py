@@ -19,7 +19,7 @@ from rlkit.core.parts import part_at
 from rlkit.core.resources import require_memory
 from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import COMPOSED_SPACES
-from rlkit.core.types import Agent, Environment, UsageError
+from rlkit.core.types import Agent, Environment, UsageError, a_kind
 from rlkit.vector.manners import close_quietly, in_one_line, unchanged
 from rlkit.vector.serial import SerialEnvironment
 from rlkit.vector.vector import VectorEnvironment
@@ -101,7 +101,7 @@ def make_environment(
 
 def _no_environment(target: Any, made: Any) -> str:
     named = getattr(target, "__name__", target)
-    said = f"env._target_ {named} made a {type(made).__name__}, not a gymnasium.Env"
+    said = f"env._target_ {named} made {a_kind(made)}, not a gymnasium.Env"
     of_gym = any(kind.__module__.partition(".")[0] == "gym" for kind in type(made).__mro__)
     return f"{said}; one of the old gym is converted by Shimmy: pip install shimmy" if of_gym else said
 
@@ -322,7 +322,7 @@ def _model(config: EnvironmentConfig, samples: int | None) -> FiniteMDP:
     env = make_single(config.in_process())
     try:
         if isinstance(env, VectorEnv):
-            raise UsageError(f"planners need a single environment, not a {type(env).__name__}")
+            raise UsageError(f"planners need a single environment, not {a_kind(env)}")
         return model_of(env, samples=samples, seed=config.seed)
     finally:
         close_quietly(env)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec
 
 from rlkit.core.callback import Callback
-from rlkit.core.types import RunError, State, UsageError
+from rlkit.core.types import RunError, State, UsageError, a_kind
 
 P = ParamSpec("P")
 
@@ -125,7 +125,7 @@ def named(callbacks: Iterable[Callback]) -> dict[str, Callback]:
     found: dict[str, Callback] = {}
     for callback in callbacks:
         if not isinstance(callback, Callback):
-            raise UsageError(f"callbacks=[…] holds a {type(callback).__name__}; each must be an object of a Callback")
+            raise UsageError(f"callbacks=[…] holds {a_kind(callback)}; each must be an object of a Callback")
         base = name = type(callback).__name__
         number = 1
         while name in found:
@@ -145,7 +145,7 @@ def joined(*groups: Callbacks) -> Callbacks:
     for group in groups:
         for name, callback in group.items():
             if not isinstance(callback, Callback):
-                raise UsageError(f"{name} made a {type(callback).__name__}, which is no rlkit.Callback")
+                raise UsageError(f"{name} made {a_kind(callback)}, which is no rlkit.Callback")
             if name in together:
                 raise UsageError(f"two callbacks are called {name}: rename one of them")
             together[name] = callback

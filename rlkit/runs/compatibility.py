@@ -8,7 +8,7 @@ from typing import Any
 
 from rlkit.core.alike import require_alike
 from rlkit.core.checkpoint import CheckpointError
-from rlkit.core.types import Agent, Environment, RunError, State, UsageError
+from rlkit.core.types import Agent, Environment, RunError, State, UsageError, a_kind
 
 PARTS = {
     "made_for": dict,
@@ -57,7 +57,7 @@ def require_parts(state: State, names: Mapping[str, type] | None = None) -> None
     """
     for name, kind in (names or PARTS).items():
         if type(state.get(name)) is not kind:
-            raise CheckpointError(f"its {name} is a {type(state.get(name)).__name__}, not a {kind.__name__}")
+            raise CheckpointError(f"its {name} is {a_kind(state.get(name))}, not a {kind.__name__}")
 
 
 def require_moments(state: State, step: int) -> None:
@@ -75,7 +75,7 @@ def require_moments(state: State, step: int) -> None:
         if value is not None and (type(value) is not int or not 0 <= value <= step):
             raise ValueError(f"{name} is {str(value)[:100]}, not a step up to {step:,}")
     if not isinstance(state["stopped"], str | None):
-        raise ValueError(f"stopped is a {type(state['stopped']).__name__}, not a text")
+        raise ValueError(f"stopped is {a_kind(state['stopped'])}, not a text")
 
 
 def require_state_of(agent: Agent, state: State) -> None:

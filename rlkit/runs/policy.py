@@ -8,6 +8,7 @@ begin an episode by steps of its own, so each stand-in and its wrappers run in a
 from __future__ import annotations
 
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
@@ -15,14 +16,14 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
-from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from rlkit.core import tree
 from rlkit.core.array_spaces import as_arrays
 from rlkit.core.evaluation import with_epsilon
 from rlkit.core.spaces import rooms
-from rlkit.core.types import Actor, Array, Memory, RunError, Tree, UsageError, described
+from rlkit.core.types import Actor, Array, Memory, RunError, UsageError, described
+from rlkit.runs.passed import beyond, fault, infos_of, rewards_of, rows_of
 from rlkit.vector.action_masks import Masks
 from rlkit.vector.results import putter
 from rlkit.vector.serial import single_actions
@@ -227,12 +228,17 @@ class DeployedPolicy:
         self._bare = isinstance(shown, StandIn)
         self._space = shown.observation_space
         self._actor = with_epsilon(agent, shown.action_space, epsilon, sample=sample)
-        self._put = putter(self._space)
+        self._put = putter(self._space, "the wrappers of preprocess=")
         self._single_actions = single_actions(shown.action_space)
         self._masks = Masks(shown.action_space, shown.metadata or {}, action_mask=action_mask)
         self._rows: list[_WrappedStandIn | _BareStandIn] = []
         self._memory: Memory = ()
+        self._warned = False
+        self._name = type(agent).__name__
         weakref.finalize(self, _close, self._rows)
+
+    def __repr__(self) -> str:
+        return f"<policy of {self._name}: {self.observation_space} -> {self.action_space}>"
 
     def reset(self, ended: Array | None = None) -> None:
         """Begin new episodes: in all environments, whose number may then be another, or where `ended` [B] bool is true.
@@ -265,15 +271,38 @@ class DeployedPolicy:
             UsageError: an observation does not lie in the space, a mask is missing, or the batch changed its size.
             RunError: a wrapper failed.
         """
-        single = not _is_batch(observation, self.observation_space)
-        rows = [observation] if single else _rows(observation)
+        rows, single = rows_of(observation, self.observation_space)
+        infos = infos_of(info, len(rows), single=single)
+        rewards = rewards_of(reward, len(rows))
+        faults = self._looked_at(rows)
         self._prepare(len(rows))
-        infos = _infos(info, len(rows), single=single)
-        rewards = np.broadcast_to(np.asarray(reward, float), len(rows))
-        for row, *given in zip(self._rows, rows, infos, rewards.tolist(), strict=True):
+        for row, *given in zip(self._rows, rows, infos, rewards, strict=True):
             row.put(Given(*given))
-        actions = self._answers()
+        try:
+            actions = self._answers()
+        except (RunError, UsageError) as error:
+            # Some have stepped and some have not: all begin anew.
+            self.reset()
+            if not faults:
+                raise
+            raise UsageError(faults[0]) from error
         return actions[0] if single else tree.stack(actions)
+
+    def _looked_at(self, rows: Sequence[Any]) -> list[str]:
+        """Return what is wrong with what was passed; wrappers may cope with it. Warn once of what is out of bounds.
+
+        Raises:
+            UsageError: there are no wrappers to cope with it.
+        """
+        found = [line for row in rows if (line := fault(row, self.observation_space)) is not None]
+        if found and self._bare:
+            raise UsageError(found[0])
+        if not found and not self._warned:
+            lines = (beyond(row, self.observation_space) for row in rows)
+            if (line := next(filter(None, lines), None)) is not None:
+                self._warned = True
+                warnings.warn(line, stacklevel=3)
+        return found
 
     def _prepare(self, n: int) -> None:
         """Have a row for each environment.
@@ -323,34 +352,3 @@ def _no_state(model: Any) -> Array:
         "this agent searches from the state of the simulator, which a policy does not have; let rlkit play: "
         "run.evaluate() or run.play()"
     )
-
-
-def _is_batch(observation: Any, space: Any) -> bool:
-    """Return whether `observation` is a batch of a space's observations."""
-    if isinstance(space, spaces.Dict) and isinstance(observation, Mapping):
-        key = next(iter(space.spaces))
-        return key in observation and _is_batch(observation[key], space[key])
-    if isinstance(space, spaces.Tuple) and isinstance(observation, tuple) and len(observation) == len(space):
-        return _is_batch(observation[0], space[0])
-    if space.shape is not None:
-        return np.ndim(observation) == len(space.shape) + 1
-    return isinstance(observation, (list, np.ndarray))
-
-
-def _rows(batch: Tree) -> list[Any]:
-    """Return the observations of a batch, one by one."""
-    if isinstance(batch, list):
-        return batch
-    return [tree.take(batch, i) for i in range(tree.length(batch))]
-
-
-def _infos(info: Any, n: int, *, single: bool) -> list[Mapping[str, Any]]:
-    """Return the info of each environment."""
-    if info is None:
-        return [{}] * n
-    if single:
-        return [info]
-    if isinstance(info, Mapping):
-        masks = info.get("action_mask")
-        return [{} if masks is None else {"action_mask": masks[i]} for i in range(n)]
-    return list(info)

@@ -19,7 +19,7 @@ from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import with_epsilon
 from rlkit.core.resources import keep_freed_memory
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import Environment, EnvironmentFaultError, Metrics, UsageError
+from rlkit.core.types import Environment, EnvironmentFaultError, Metrics, RunError, UsageError
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, ending, joined, notify
 from rlkit.runs.folder import CHECKPOINTS, locked, training_values, write_folder
@@ -119,12 +119,12 @@ def _pointing_to_check(config: TrainRunConfig) -> Iterator[None]:
     """Name the command that examines an environment whose results are not what Gymnasium and its spaces say."""
     try:
         yield
-    except EnvironmentFaultError as error:
-        from rlkit.config.own_words import word_of
+    except (EnvironmentFaultError, RunError) as error:
+        if not isinstance(error, EnvironmentFaultError) and not isinstance(error.__cause__, EnvironmentFaultError):
+            raise
+        from rlkit.runs.check_command import what_examines
 
-        words = [word_of("env", config.choices, config.env)]
-        words += [f"env.id={config.env['id']}"] if "id" in config.env else []
-        raise EnvironmentFaultError(f"{error}; `rlkit check {' '.join(words)}` examines all of it") from error
+        raise type(error)(f"{error}; {what_examines(config)} examines all of it") from error
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from math import inf
@@ -16,6 +17,7 @@ from gymnasium.vector import VectorEnv
 
 from rlkit.core import tree
 from rlkit.core.array_spaces import as_arrays, require_space
+from rlkit.core.types import a_kind
 from rlkit.rendering.frames import check_frame
 from rlkit.rendering.render_wrapper import headless
 from rlkit.testing import vectors
@@ -34,6 +36,7 @@ from rlkit.testing.from_run import ENVIRONMENT, with_run_values
 from rlkit.testing.gymnasium_checker import examine_with_gymnasium
 from rlkit.testing.rules import OnResult, Result, conclude, difference, examine, require, require_equal, silent
 from rlkit.vector import contract
+from rlkit.vector.first_steps import BeyondBoundsWarning
 
 PLAYS = 20
 """Plays of all rules together, about."""
@@ -76,7 +79,8 @@ def check_env(
         ContractError: a rule is broken: one line for each, with the values and the remedy.
     """
     make = with_run_values(make, ENVIRONMENT)
-    with headless():
+    with headless(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", BeyondBoundsWarning)  # A rule says it.
         if isinstance(_probe(make), VectorEnv):
             results = vectors.check(make, seed=seed, steps=steps, action_mask=action_mask, on_result=on_result)
         else:
@@ -127,7 +131,7 @@ def is_a_new_environment_each_time(case: EnvironmentCase) -> None:
     """`make` builds a `gymnasium.Env`, another one at each call."""
     env, other = case.make(), case.make()
     found = type(env).__name__
-    require(isinstance(env, gymnasium.Env), f"make() returned a {found}; it must return a gymnasium.Env or a VectorEnv")
+    require(isinstance(env, gymnasium.Env), f"make() returned {a_kind(env)}; it must return a gymnasium.Env or a VectorEnv")
     require(env is not other, f"make() returned the same {found} twice; it must build a new one at each call")
     env.close()
     other.close()

@@ -171,7 +171,8 @@ def _heard(check: Callable[[], None]) -> list[CheckerFinding]:
 def _compares_arrays(problem: Exception) -> bool:
     """Return whether the checker itself failed, at comparing states of generators that hold arrays."""
     place = traceback.extract_tb(problem.__traceback__)[-1]
-    return isinstance(problem, ValueError) and place.filename == env_checker.__file__
+    compares = isinstance(problem, ValueError) and "truth value of an array" in str(problem)
+    return compares and place.filename == env_checker.__file__
 
 
 def _warned(caught: list[warnings.WarningMessage]) -> Iterator[CheckerFinding]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from rlkit.core import tree
 from rlkit.core.spaces import COMPOSED_SPACES, choice_sizes, space_tree
-from rlkit.core.types import RESIGN, Agent, Array, Memory, Metrics, State, TimeStep, Transition, Tree
+from rlkit.core.types import RESIGN, Agent, Array, Memory, Metrics, State, TimeStep, Transition, Tree, a_kind
 from rlkit.testing.rules import difference, freeze, global_generators, moved_generators
 from rlkit.vector.contract import same_form
 
@@ -97,12 +97,12 @@ def misfit(action: Any, n: int, space: Any, can_resign: bool) -> str | None:
     """Return why `action` is not `n` actions of `space`, or RESIGN where that is allowed; else None."""
     if isinstance(space, COMPOSED_SPACES):
         if not same_form(action, space):
-            return f"act returned a {type(action).__name__} with other parts than {space}; return one with these"
+            return f"act returned {a_kind(action)} with other parts than {space}; return one with these"
         found = tree.map_many(lambda part, leaf: misfit(leaf, n, part, False), space_tree(space), action)
         return next(filter(None, tree.leaves(found)), None)
     shape = (n, *(space.shape or ()))
     if not isinstance(action, np.ndarray):
-        return f"act returned a {type(action).__name__}; it must be a numpy array of shape {list(shape)}"
+        return f"act returned {a_kind(action)}; it must be a numpy array of shape {list(shape)}"
     if action.shape != shape:
         return (
             f"act returned actions of shape {list(action.shape)}; for {n} environments and {space} it is {list(shape)}"
@@ -147,7 +147,7 @@ def unfit_metrics(metrics: Any) -> str | None:
     if metrics is None:
         return None
     if not isinstance(metrics, Mapping):
-        return f"update returned a {type(metrics).__name__}; it must be a dict of floats, or None where nothing was due"
+        return f"update returned {a_kind(metrics)}; it must be a dict of floats, or None where nothing was due"
     for name, value in metrics.items():
         if not isinstance(name, str) or not isinstance(value, (int, float, np.floating)) or not isfinite(value):
             return f"update returned {name!r}: {value!r}; metrics are finite floats under names"

@@ -13,6 +13,7 @@ from gymnasium import spaces
 
 from rlkit.core import tree
 from rlkit.core.spaces import ARRAY_SPACES, COMPOSED_SPACES, is_tree_of_arrays, space_tree
+from rlkit.core.types import a_kind
 from rlkit.core.zero_based import counts_from_zero
 
 
@@ -62,8 +63,7 @@ def observation_fault(observation: Any, space: Any, where: str) -> str | None:
         return _tree_fault(observation, space, where) or _first_fault(observation_fault, observation, space, where)
     if isinstance(space, ARRAY_SPACES) and not isinstance(space, spaces.Discrete):
         if not isinstance(observation, np.ndarray):
-            kind = type(observation).__name__
-            return f"{where} returned a {kind} as observation; {space} needs a numpy array"
+            return f"{where} returned {a_kind(observation)} as observation; {space} needs a numpy array"
         found, wanted = (f"{part.dtype} {list(part.shape)}" for part in (observation, space))
         if found != wanted:
             return f"{where} returned an observation {found}, but its space says {wanted}; make them agree"

@@ -19,7 +19,13 @@ from rlkit.vector.results import require
 FIRST_STEPS = 10
 """Steps that are looked at, and the resets before and among them."""
 
+EXAMINED = "`rlkit check` with the same env= and wrappers= examines all of it"
+
 SIGNATURE = "reset must take (*, seed=None, options=None), as gymnasium.Env.reset does"
+
+
+class BeyondBoundsWarning(UserWarning):
+    """An observation lies outside of the bounds of its space."""
 
 
 class FirstSteps(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -112,7 +118,7 @@ class _Observations:
         fault = None if self._warned else contract.beyond_bounds(observation, space, where)
         if fault is not None:
             self._warned = True
-            warnings.warn(fault, stacklevel=2)
+            warnings.warn(f"{fault}; {EXAMINED}", BeyondBoundsWarning, stacklevel=2)
 
 
 def watch_form(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:

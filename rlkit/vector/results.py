@@ -61,25 +61,28 @@ def _flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def putter(space: Any) -> Put:
-    """Return what writes observations of `space`, or raises an `EnvironmentFaultError` where arrays cannot hold one."""
+def putter(space: Any, where: str = WHERE) -> Put:
+    """Return what writes observations of `space`, or raises an `EnvironmentFaultError` where arrays cannot hold one.
+
+    The error says that `where` returned it.
+    """
     if isinstance(space, COMPOSED_SPACES):
-        return _tree_putter(space)
-    return _state_putter(space) if isinstance(space, spaces.Discrete) else _array_putter(space)
+        return _tree_putter(space, where)
+    return _state_putter(space, where) if isinstance(space, spaces.Discrete) else _array_putter(space, where)
 
 
-def _tree_putter(space: Any) -> Put:
-    puts = tree.map(putter, space_tree(space))
+def _tree_putter(space: Any, where: str) -> Put:
+    puts = tree.map(lambda part: putter(part, where), space_tree(space))
 
     def put(room: Tree, i: int, value: Any) -> None:
         if not contract.same_form(value, space):
-            require(contract.lossy_observation(value, space, WHERE))
+            require(contract.lossy_observation(value, space, where))
         tree.map_many(lambda write, part, one: write(part, i, one), puts, room, value)
 
     return put
 
 
-def _state_putter(space: Any) -> Put:
+def _state_putter(space: Any, where: str) -> Put:
     n = int(space.n)
 
     def put(room: Any, i: int, value: Any) -> None:
@@ -88,13 +91,13 @@ def _state_putter(space: Any) -> Put:
         except TypeError:
             number = -1
         if not 0 <= number < n:
-            raise EnvironmentFaultError(contract.outside(value, space, WHERE))
+            raise EnvironmentFaultError(contract.outside(value, space, where))
         room[i] = number
 
     return put
 
 
-def _array_putter(space: Any) -> Put:
+def _array_putter(space: Any, where: str) -> Put:
     shape, own, known = space.shape, space.dtype, set()
     holds_nan = _nan_test(space)
 
@@ -104,12 +107,12 @@ def _array_putter(space: Any) -> Put:
         except AttributeError:
             dtype = None
         if (dtype is not own and dtype not in known) or value.shape != shape:
-            require(contract.lossy_observation(value, space, WHERE))
+            require(contract.lossy_observation(value, space, where))
             if isinstance(dtype, np.dtype):
                 known.add(dtype)
         room[i] = value
         if holds_nan is not None and holds_nan(room[i]):
-            require(contract.lossy_observation(value, space, WHERE))
+            require(contract.lossy_observation(value, space, where))
 
     return put
 

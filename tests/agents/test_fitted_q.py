@@ -284,7 +284,7 @@ def test_any_estimator_fits_the_slot_from_yaml_and_is_read_again(name: str, tmp_
 def test_an_estimator_that_refuses_its_rows_says_so_in_one_line() -> None:
     with pytest.raises(RunError, match=r"LinearRegression cannot be fitted to 2 rows: .*NaN"):
         fitted(LinearRegression(), np.array([[np.nan], [1.0]]), np.ones(2), 0)
-    with pytest.raises(UsageError, match="is a object, which is no estimator"):
+    with pytest.raises(UsageError, match="is an object, which is no estimator"):
         agent(estimator=object())
 
 

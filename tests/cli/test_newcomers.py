@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from commands import clean_environment
+from commands import rlkit as command
 
 import rlkit
 from rlkit.cli.main import main
@@ -164,3 +166,34 @@ def test_runs_of_a_sweep_are_named_by_what_they_do_not_share(tmp_path: Path) -> 
     assert {path.name for path in Path("runs").iterdir()} == {*names, "sweeps"}
     assert main(["train", *words, "agent.gamma=0.7"]) == 0
     assert Path("runs/q_learning_frozen_lake_s0").is_dir()
+
+
+def test_a_warning_is_one_line_without_a_place_of_rlkit_s_own_and_with_one_of_the_user_s(tmp_path: Path) -> None:
+    (tmp_path / "my_env.py").write_text(HOT)
+    done = command("train", "agent=random", "env=my_env.py:Hot", *SHORT, "checkpoint.every=0", cwd=tmp_path)
+    lines = sorted(done.stderr.splitlines())
+    assert [line for line in lines if not line.startswith("rlkit: warning: ")] == [], done.stderr
+    beyond, own = lines
+    assert own == "rlkit: warning: the heating is off (my_env.py, line 14)"
+    assert re.search(r"outside of Box\(-50.*; `rlkit check` with the same env= and wrappers= examines all of it$", beyond)
+
+
+HOT = """
+import warnings
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+class Hot(gymnasium.Env):
+    state_fields = ()
+    observation_space = spaces.Box(-50, 50, (1,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        warnings.warn("the heating\\n is off", stacklevel=1)
+        return np.array([500], np.float32), {}
+
+    def step(self, action):
+        return np.array([600], np.float32), 0.0, False, False, {}
+"""

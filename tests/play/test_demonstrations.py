@@ -353,7 +353,7 @@ class TestCommand:
             (("env=cartpole", "+expert._target_=fractions.Fraction"), "expert is a Fraction, which does not act"),
             (("run=runs/random_cartpole_s0", "episodes=0"), "episodes is 0; it must be at least 1"),
             (("run=runs/random_cartpole_s0", "hold=0"), "hold is 0; it must be at least 1"),
-            (("run=runs/random_cartpole_s0", "sample=true"), "sample=true draws actions from a policy, which this"),
+            (("run=runs/random_cartpole_s0", "sample=true"), "sample= draws actions from a policy, which this"),
             (
                 ("env=cartpole", "expert=centre_line", "sample=true"),
                 "sample=true draws actions from the policy of a run",

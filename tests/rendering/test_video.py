@@ -364,7 +364,7 @@ def test_what_is_filmed_may_change_on_resume(first: str, then: str, tmp_path: Pa
         ("height=1", "height is 1; it must be at least 2"),
         ("max_steps=0", "max_steps is 0; it must be at least 1"),
         ("threads=0", "threads is 0; it must be from 1 to 1024"),
-        ("sample=true", "sample=true draws actions from a policy, which this agent does not have"),
+        ("sample=true", "sample= draws actions from a policy, which this agent does not have"),
     ],
 )
 def test_what_cannot_be_filmed_is_refused_in_a_line(word: str, line: str, tmp_path: Path):

@@ -284,7 +284,7 @@ def test_names_are_those_of_the_classes_and_each_is_there_once() -> None:
     assert list(named([Recorder(), Counter("x"), Recorder(), Recorder()])) == [
         *("Recorder", "Counter", "Recorder-2", "Recorder-3")
     ]
-    with pytest.raises(UsageError, match=r"^callbacks=\[…\] holds a int"):
+    with pytest.raises(UsageError, match=r"^callbacks=\[…\] holds an int"):
         named([3])  # type: ignore[list-item]
     with pytest.raises(UsageError, match=r"^two callbacks are called csv"):
         joined({"csv": Recorder()}, {"csv": Recorder()})

@@ -289,9 +289,7 @@ def test_learning_that_diverges_ends_in_a_line(agent: str, tmp_path: Path) -> No
 
 def test_drawing_where_there_is_no_policy_is_refused_before_training(capsys: pytest.CaptureFixture[str]) -> None:
     line = complaint(capsys, 2, "train", *SMALL, "eval.sample=true")
-    assert (
-        line == "sample=true draws actions from a policy, which this agent does not have; leave it out, or set epsilon"
-    )
+    assert line == "sample= draws actions from a policy, which this agent does not have; leave it out, or set epsilon"
     assert not Path("runs").exists() or not list(Path("runs").iterdir())
 
 

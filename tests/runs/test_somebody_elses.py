@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -111,7 +113,10 @@ def test_whatever_is_raised_is_one_line_and_the_checkpoint_stays(kind: str, says
 
 
 def test_a_state_that_there_is_not_ends_a_run_in_the_words_of_the_contract() -> None:
-    with pytest.raises(RunError, match=r"^the environment returned the observation 17, outside .* \(after step 44\)"):
+    says = (
+        r"^the environment returned the observation 17, outside .* \(after step 44\); fix .*; `rlkit check env=gym .*`"
+    )
+    with pytest.raises(RunError, match=says):
         train("state")
     assert Path("runs/r/checkpoints/30").exists()
 
@@ -139,7 +144,8 @@ gymnasium.register("Broken-v0", Broken)
 
 @pytest.mark.parametrize("words", [(), ("num_envs=2", "vectorization=async")])
 def test_broken_rewards_name_the_check(words: tuple[str, ...]) -> None:
-    says = r"^step 1 returned the reward array\(\[1.\]\) .*; `rlkit check env=gym env.id=Broken-v0` examines all of it$"
+    command = shlex.join(["rlkit", "check", "env=gym", "env.id=Broken-v0", "env.kwargs.kind=''"])
+    says = rf"^step 1 returned the reward array\(\[1.\]\) .*; `{re.escape(command)}` examines all of it$"
     with pytest.raises((EnvironmentFaultError, RunError), match=says if not words else "^step 1 returned the reward"):
         train("", "env.id=Broken-v0", *words)
 

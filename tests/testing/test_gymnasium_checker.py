@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from functools import partial
 from typing import Any
 
@@ -130,3 +131,40 @@ def test_every_rule_that_is_held_against_gymnasiums_is_there_and_every_pattern_i
         assert set(names) <= known
         for part in pattern.split("|") if "(" not in pattern else [pattern]:
             assert part == "^raised " or re.search(part.lstrip("^"), text), part
+
+
+class ShortStep(environments.Walk):
+    def step(self, action: Any) -> Any:
+        observation, reward, terminated, _, info = super().step(action)
+        return observation, reward, terminated, info
+
+
+class LongReset(environments.Walk):
+    def reset(self, **keys: Any) -> Any:
+        return *super().reset(**keys), 0
+
+
+class TextObservation(environments.Walk):
+    def step(self, action: Any) -> Any:
+        raise ValueError("could not convert string to float: 'far'")
+
+
+@pytest.mark.parametrize("kind", [ShortStep, LongReset, TextObservation])
+def test_a_checker_that_stops_at_a_mistake_is_not_taken_for_one_that_cannot_compare(kind: Any) -> None:
+    results = check_env(kind, steps=60, strict=False)
+    broken = [result.rule for result in results if not result.passed]
+    assert "reset_and_step_follow_gymnasium" in broken
+    [own] = [result for result in results if result.rule == RULE]
+    assert (own.passed, own.message) == (True, "it finds what reset_and_step_follow_gymnasium says")
+
+
+def test_an_observation_beyond_its_bounds_is_a_broken_rule_without_a_warning_beside_it() -> None:
+    class Beyond(environments.Walk):
+        def step(self, action: Any) -> Any:
+            observation, *rest = super().step(action)
+            return observation + 1e6, *rest
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        results = check_env(Beyond, steps=60, strict=False)
+    assert [result.rule for result in results if not result.passed][0] == "observations_fit_the_space"

@@ -17,7 +17,7 @@ from gymnasium import spaces
 from rlkit.algorithms.tabular.states import require_room
 from rlkit.core.ranges import PositiveInt
 from rlkit.core.spaces import as_rows, require_array
-from rlkit.core.types import Array, FromRun, RunError, State, Transition, UsageError
+from rlkit.core.types import Array, FromRun, RunError, State, Transition, UsageError, a_kind
 from rlkit.learners.slots import fitted, models_state, read_models, require_usable, standardized
 
 UNBOUNDED = 1e30
@@ -301,7 +301,7 @@ class Leaves(Labelled):
         """
         if not callable(getattr(estimator, "apply", None)):
             raise UsageError(
-                f"agent.discretizer.estimator is a {type(estimator).__name__}, which has no leaves (a method apply); "
+                f"agent.discretizer.estimator is {a_kind(estimator)}, which has no leaves (a method apply); "
                 "use learner@agent.discretizer.estimator=tree_regressor"
             )
         if horizon < 1:

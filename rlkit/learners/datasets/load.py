@@ -7,7 +7,7 @@ from typing import Any
 
 from rlkit.config import instantiate
 from rlkit.core.seeding import Seeds
-from rlkit.core.types import UsageError
+from rlkit.core.types import UsageError, a_kind
 from rlkit.learners.datasets.dataset import Dataset
 
 
@@ -29,7 +29,7 @@ def load_data(node: Mapping[str, Any], seed: int, notify: Callable[[str], None])
     context: instantiate.Context = {"rng": Seeds(seed).generator, "notify": lambda path: notify}
     found = instantiate.build(node, context, "data")
     if not isinstance(found, Dataset):
-        raise UsageError(f"data._target_ {node['_target_']} made a {type(found).__name__}, not a Dataset")
+        raise UsageError(f"data._target_ {node['_target_']} made {a_kind(found)}, not a Dataset")
     for line in found.notes:
         notify(line)
     return found

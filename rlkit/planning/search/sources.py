@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium
 from gymnasium.vector import VectorEnv
 
-from rlkit.core.types import UsageError
+from rlkit.core.types import UsageError, a_kind
 from rlkit.planning.mdp import FiniteMDP
 from rlkit.planning.mdp.sources import from_gymnasium, has_table
 from rlkit.planning.search.copies import CopyModel
@@ -31,7 +31,7 @@ def model_of(make: Callable[[], gymnasium.Env[Any, Any] | VectorEnv[Any, Any, An
     """
     env = make()
     if isinstance(env, VectorEnv):
-        raise UsageError(f"a search needs a single environment for its model, not a {type(env).__name__}")
+        raise UsageError(f"a search needs a single environment for its model, not {a_kind(env)}")
     inner: Any = env.unwrapped
     own: Model | None = getattr(inner, "model", None)
     if own is not None:
