@@ -57,9 +57,7 @@ class Notes:
             notify(self._callbacks, Callback.message, line)
 
 
-def train(
-    config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: bool, stored: Sequence[str] = ()
-) -> Run:
+def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: bool, stored: Sequence[str] = ()) -> Run:
     """Build the parts of a run and train; whatever happens, they are closed and the traceback is in train.log.
 
     Args:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import operator
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -29,6 +30,9 @@ from rlkit.vector.manners import close_quietly
 from rlkit.vector.raw_rewards import tapped_vector
 from rlkit.vector.resettable_env import MakeEnv, ResettableEnv
 from rlkit.vector.results import Numbers, of_step, putter
+
+# A reward beyond float32 becomes infinite here, and the loop says so in a line of its own.
+warnings.filterwarnings("ignore", "overflow encountered in cast", RuntimeWarning, r"rlkit\.vector\.vector$")
 
 States = Callable[[Any], Array]
 """Returns the states of simulators; see `rlkit.core.types.TimeStep`."""
