@@ -15,8 +15,9 @@ SECONDS = 10.0
 class EpisodeProgress:
     """Says on stderr, now and then, how far episodes are: a `rlkit.core.evaluation.Watch`."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic):
-        """Begin to wait for the first line; `clock` returns seconds."""
+    def __init__(self, noun: str = "episodes", clock: Callable[[], float] = time.monotonic):
+        """Begin to wait for the first line, in which episodes are called `noun`; `clock` returns seconds."""
+        self._noun = noun
         self._clock = clock
         self._due = clock() + SECONDS
 
@@ -25,6 +26,8 @@ class EpisodeProgress:
         if (now := self._clock()) < self._due:
             return
         self._due = now + SECONDS
-        played = f"{int(playing.sum())} of {len(playing)} episodes are being played" if len(playing) > 1 else "playing"
+        played = (
+            f"{int(playing.sum())} of {len(playing)} {self._noun} are being played" if len(playing) > 1 else "playing"
+        )
         over = f"{before:,} are over, " if before else ""
         print(f"{over}{played}, at step {int(lengths.max()):,}", file=sys.stderr, flush=True)
