@@ -40,13 +40,18 @@ def agree(names: Iterable[Named]) -> None:
     Where the folder cannot be written, nothing is kept, and a later command needs ``trust=``.
     """
     for name in names:
-        content, key = content_of(name.name), _key(name)
-        before = _contents(key)
-        if content and content not in before:
-            kept = [*before, content][-KEPT:]
-            with suppress(OSError, RunError):
-                folder().mkdir(parents=True, exist_ok=True)
-                write_whole(_path(key), json.dumps({"name": key, "contents": kept}, indent=1) + "\n")
+        if content := content_of(name.name):
+            _keep(_key(name), content)
+
+
+def agree_to(place: str) -> None:
+    """Keep a place that a command of the user's sends to, as `agree` keeps names."""
+    _keep(place, {})
+
+
+def is_agreed_to(place: str) -> bool:
+    """Return whether a command of the user's has sent to a place."""
+    return bool(_contents(place))
 
 
 def is_agreed(name: Named, folders: Sequence[Path] = ()) -> bool:
@@ -101,6 +106,15 @@ def _key(name: Named, folders: Sequence[Path] = ()) -> str:
         return f"{file.resolve()}:{name.name.rpartition(':')[2]}"
     own = own_code.folder_of(name.name, own_code.files_of(name.name, folders))
     return f"{name.name} {name.arguments}" if own is None else name.name
+
+
+def _keep(key: str, content: Content) -> None:
+    before = _contents(key)
+    if content not in before:
+        kept = [*before, content][-KEPT:]
+        with suppress(OSError, RunError):
+            folder().mkdir(parents=True, exist_ok=True)
+            write_whole(_path(key), json.dumps({"name": key, "contents": kept}, indent=1) + "\n")
 
 
 def _digests(files: Iterable[Path]) -> dict[str, str]:

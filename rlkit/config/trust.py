@@ -214,8 +214,8 @@ def _names(node: Any, path: str, source: Path | str | None) -> Iterator[Named]:
             if callable(name):
                 continue  # an object of this program
             yield Named(f"{path}._target_".lstrip("."), str(name), _in_short(node))
-            if name in BY_NAME:
-                yield from _by_name(node, BY_NAME[name], path, source)
+            if (key := BY_NAME.get(str(name))) is not None:
+                yield from _by_name(node, key, path, source)
         if source is not None and isinstance(node.get("memory"), (str, Mapping)):
             raise UsageError(f"{source}: {path}.memory is a folder of pickles, which no file may name; leave it out")
     for key, value in _parts(node):

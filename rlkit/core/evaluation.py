@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,17 @@ from rlkit.core.types import (
     require_probability,
 )
 
+Watch = Callable[[int, Array, Array], None]
+"""Called after each step with how many episodes earlier rounds had, and of this round's which are still played [N] bool
+and how many steps [N] each has."""
+
 
 def never() -> None:
     """Return no reason to stop."""
+
+
+def unwatched(before: int, playing: Array, lengths: Array) -> None:
+    """Do nothing with flags `playing` [N] and `lengths` [N]."""
 
 
 def evaluate(
@@ -39,6 +48,7 @@ def evaluate(
     epsilon: float = 0.0,
     sample: bool = False,
     interrupted: Callable[[], str | None] = never,
+    watch: Watch = unwatched,
 ) -> list[EvaluationEpisode]:
     """Play whole greedy episodes and return them in the order of their seeds.
 
@@ -55,6 +65,7 @@ def evaluate(
         epsilon: probability of an action drawn uniformly from the action space.
         sample: draw the other actions from the agent's policy.
         interrupted: returns the signal that asks to stop, or None.
+        watch: sees how far the episodes are; it must not change what it is given.
 
     Raises:
         UsageError: as in `with_epsilon`.
@@ -66,7 +77,7 @@ def evaluate(
     for start in range(0, episodes, env.num_envs):
         seeds = [episode_seeds[(start + i) % episodes] for i in range(env.num_envs)]
         counting = min(env.num_envs, episodes - start)
-        results += _round(actor, env, seeds, counting, max_steps, rng, interrupted)
+        results += _round(actor, env, seeds, counting, max_steps, rng, interrupted, partial(watch, start))
     return results
 
 
@@ -78,6 +89,7 @@ def _round(
     max_steps: int,
     rng: np.random.Generator,
     interrupted: Callable[[], str | None],
+    watch: Callable[[Array, Array], None],
 ) -> list[EvaluationEpisode]:
     playing = np.arange(env.num_envs) < counting
     returns = np.zeros(env.num_envs)
@@ -93,6 +105,7 @@ def _round(
         playing &= ~((active & transition.info.game_over) | capped)
         if not playing.any():
             break
+        watch(playing, lengths)
     rows = range(counting)
     return [EvaluationEpisode(float(returns[i]), int(lengths[i]), bool(capped[i])) for i in rows]
 

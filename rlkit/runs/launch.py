@@ -53,9 +53,20 @@ def _train(config: TrainRunConfig, request: Request) -> Run:
     # What trains is not loaded before it is known that there is something to train.
     from rlkit.runs.session import train
 
-    extended = any(_key(override) in ("total_steps", "total_episodes") for override in request.overrides)
+    again = {_key(override).partition(".")[0] for override in request.overrides}
     resume = request.config.resume is not None
-    return train(config, request.callbacks, resume=resume, extended=extended)
+    stored = [key for key in ("logger", "callback") if resume and key not in again]
+    _agree_to_places({key: getattr(config, key) for key in ("logger", "callback") if key not in stored})
+    extended = not again.isdisjoint(("total_steps", "total_episodes"))
+    return train(config, request.callbacks, resume=resume, extended=extended, stored=stored)
+
+
+def _agree_to_places(listening: Any) -> None:
+    """Keep where what the user has typed sends to; nothing is loaded for what sends nowhere."""
+    if "WandbLogger" in str(listening):
+        from rlkit.runs.loggers.wandb_place import agree_to_places
+
+        agree_to_places(listening)
 
 
 def _placed(config: TrainRunConfig) -> TrainRunConfig:

@@ -13,7 +13,7 @@ from rlkit.config.own_code import in_text
 from rlkit.config.run_config import EnvironmentConfig, TrainRunConfig
 from rlkit.config.trust import packages, require_trusted
 from rlkit.core import tree
-from rlkit.core.evaluation import evaluate, with_epsilon
+from rlkit.core.evaluation import Watch, evaluate, unwatched, with_epsilon
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Actor, Memory, RunError, TimeStep, Tree, require_least
 from rlkit.rendering.render_wrapper import AS_DRAWN, Format, first_episode, side_by_side
@@ -67,8 +67,9 @@ def record(
     actions: bool = False,
     format: Format = AS_DRAWN,
     device: str | None = None,
+    watch: Watch = unwatched,
 ) -> Iterator[Recording]:
-    """Record episodes, each when it is asked for; the arguments are those of `Run.play`."""
+    """Record episodes, each when it is asked for; the arguments are those of `Run.play` and of `evaluate`."""
     require_least(1, "", episodes=episodes, max_steps=max_steps)
     settings = run.config.eval
     agent = run.load_agent(checkpoint, device)
@@ -87,6 +88,7 @@ def record(
             max_steps=max_steps or settings.max_steps,
             actions=actions,
             format=format,
+            watch=watch,
         )
 
 
@@ -102,6 +104,7 @@ def _record_group(
     max_steps: int,
     actions: bool,
     format: Format,
+    watch: Watch,
 ) -> Recording:
     """Record an episode of each seed side by side, to ``<name>.mp4``."""
     path = Path(f"{name}.mp4")
@@ -109,7 +112,9 @@ def _record_group(
         env = build.make_environment(config.for_evaluation(), num_envs=len(seeds), frame_callbacks=frame_callbacks)
         recorder = ActionRecorder(with_epsilon(agent, env.action_space, epsilon, sample=sample))
         try:
-            played = evaluate(recorder, env, episodes=len(seeds), max_steps=max_steps, rng=rng, episode_seeds=seeds)
+            played = evaluate(
+                recorder, env, episodes=len(seeds), max_steps=max_steps, rng=rng, episode_seeds=seeds, watch=watch
+            )
         finally:
             env.close()
     scores, lengths, _ = map(list, zip(*played, strict=True))

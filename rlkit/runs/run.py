@@ -17,7 +17,7 @@ from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.trust import packages, require_trusted, say_once
 from rlkit.core.checkpoint import Store
 from rlkit.core.csv_tables import read_table
-from rlkit.core.evaluation import evaluate
+from rlkit.core.evaluation import Watch, evaluate, unwatched
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Array, State, UsageError, printable, require_least
 from rlkit.rendering.render_wrapper import Format
@@ -235,6 +235,7 @@ class Run:
         max_steps: int | None = None,
         num_envs: int = 10,
         device: str | None = None,
+        watch: Watch = unwatched,
     ) -> dict[str, Any]:
         """Play fresh episodes and return their statistics: ``episodes``, ``return/raw`` and ``length``.
 
@@ -247,6 +248,7 @@ class Run:
             max_steps: cap of an episode; None: as in training's evaluations.
             num_envs: played side by side; results do not depend on it where the agent does not draw.
             device: as in `load_agent`.
+            watch: sees how far the episodes are, as in `rlkit.core.evaluation.evaluate`.
 
         Raises:
             UsageError: less than one episode, step or environment, or what `with_epsilon` refuses.
@@ -266,6 +268,7 @@ class Run:
                 episode_seeds=seeds.integers("final evaluation episodes", size=episodes),
                 epsilon=settings.epsilon if epsilon is None else epsilon,
                 sample=settings.sample if sample is None else sample,
+                watch=watch,
             )
         finally:
             env.close()

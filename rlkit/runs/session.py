@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +57,7 @@ class Notes:
             notify(self._callbacks, Callback.message, line)
 
 
-def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: bool) -> Run:
+def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: bool, stored: Sequence[str] = ()) -> Run:
     """Build the parts of a run and train; whatever happens, they are closed and the traceback is in train.log.
 
     Args:
@@ -65,6 +65,7 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
         added: callbacks beside those of the configuration.
         resume: go on from its newest checkpoint.
         extended: its limit was raised, so that it goes on where it had stopped.
+        stored: which of ``logger`` and ``callback`` come from its folder, and were not typed.
 
     Raises:
         UsageError: something that the run needs is missing, or does not fit.
@@ -86,10 +87,12 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
             config.environment, num_envs=config.num_envs, frame_callbacks=[film] if film else []
         )
         stack.callback(env.close)
-        callbacks = _callbacks(config, added)
+        callbacks, lines = _callbacks(config, added, stored)
         stopped: list[str | None] = [None]
         stack.enter_context(ending(callbacks, stopped))
         notes = Notes(callbacks)
+        for line in lines:
+            notes.add(line)
         with named(config.choices.get("tuned", NONE)):
             _require_evaluations(config)
             session = _session(config, env, callbacks, notes)
@@ -210,12 +213,15 @@ def _film(config: TrainRunConfig) -> EachEpisode | None:
     return EachEpisode(_videos(config))
 
 
-def _callbacks(config: TrainRunConfig, added: Callbacks) -> Callbacks:
-    """Return all that listen to the run: loggers, then the other callbacks, then those of a program."""
-    built = [
-        instantiate.build(node, {}, key) for key, node in (("logger", config.logger), ("callback", config.callback))
-    ]
-    return joined(*built, added)
+def _callbacks(config: TrainRunConfig, added: Callbacks, stored: Sequence[str]) -> tuple[Callbacks, list[str]]:
+    """Return all that listen to the run, loggers, then the other callbacks, then those of a program; and lines."""
+    nodes, lines = {"logger": config.logger, "callback": config.callback}, []
+    for key in stored:
+        from rlkit.runs.loggers.wandb_place import with_known_places
+
+        nodes[key], said = with_known_places(nodes[key], Path(config.run_dir) / "config.yaml")
+        lines += said
+    return joined(*(instantiate.build(node, {}, key) for key, node in nodes.items()), added), lines
 
 
 def _film_from_here(film: EachEpisode, session: Training, callbacks: Callbacks, *, resume: bool) -> None:

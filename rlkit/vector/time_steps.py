@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,11 @@ import numpy as np
 
 from rlkit.core import tree
 from rlkit.core.types import Array, StepInfo, TimeStep, Tree
+
+# A reward beyond float32 becomes infinite where it is cast, and the loop says so in a line of its own.
+warnings.filterwarnings(
+    "ignore", "overflow encountered in cast", RuntimeWarning, r"rlkit\.vector\.(serial|time_steps)$"
+)
 
 States = Callable[[Any], Array]
 """Returns the states of simulators; see `rlkit.core.types.TimeStep`."""

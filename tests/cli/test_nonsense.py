@@ -31,6 +31,8 @@ LINES = {
     # targets of other packages
     "train agent._target_=..": "agent._target_ is '..'; it must name a class in its module, as my_module.MyClass",
     "train agent._target_=1": "agent._target_ is '1'; it must name a class",
+    "train agent._target_=[nan]": "agent._target_ is '[nan]'; it must name a class",
+    "train replay._target_=[]": "replay._target_ is '[]'; it must name a class",
     "train agent._target_=os.getcwd": "agent: getcwd does not accept its options: ",
     "train agent=a2c agent.optimizer.alpha=-1": "agent.optimizer: RMSprop does not accept its options: Invalid alpha",
     "train +agent.optimizer.betas=[2,0.9]": "agent.optimizer: Adam does not accept its options: Invalid beta",

@@ -13,7 +13,12 @@ from rlkit.runs.plots import curve
 pytestmark = pytest.mark.draws
 
 
-def drawn(directory: Path, lengths: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> Any:
+def drawn(
+    directory: Path,
+    lengths: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+    metrics: str = "step,loss/td\n1000,0.5\n",
+) -> Any:
     """Return the figure of a run with the returns 20 and 30, evaluated at two steps."""
     (directory / "episodes.csv").write_text(
         "step,env,return/raw,return/learner,length,truncated_by_checkpoint\n"
@@ -22,7 +27,7 @@ def drawn(directory: Path, lengths: tuple[int, int], monkeypatch: pytest.MonkeyP
     (directory / "evaluations.csv").write_text(
         "step,episode,return/raw,length,final\n1000,0,10.0,10,0\n1000,1,40.0,40,0\n2000,0,50.0,50,0\n2000,1,50.0,50,0\n"
     )
-    (directory / "metrics.csv").write_text("step,loss/td\n1000,0.5\n")
+    (directory / "metrics.csv").write_text(metrics)
     kept: list[Any] = []
     monkeypatch.setattr(curve, "write", lambda figure, path: kept.append(figure) or path)
     curve.draw(directory)
@@ -43,6 +48,14 @@ def test_evaluations_have_a_band_from_the_lowest_to_the_highest(
     corners = {(float(x), float(y)) for x, y in band.get_paths()[0].vertices}
     assert {(1000.0, 10.0), (1000.0, 40.0), (2000.0, 50.0)} <= corners
     assert axes.lines[-1].get_ydata().tolist() == [25.0, 50.0]
+
+
+@pytest.mark.parametrize(("rows", "marker"), [("900,1\n", "o"), ("900,1\n1800,0.5\n", "")])
+def test_a_metric_of_one_row_is_a_point(
+    rows: str, marker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    axes = drawn(tmp_path, (20, 30), monkeypatch, f"step,epsilon\n{rows}").axes[-1]
+    assert (axes.get_ylabel(), axes.lines[0].get_marker()) == ("epsilon", marker)
 
 
 def test_ticks_have_thousands_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

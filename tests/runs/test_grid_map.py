@@ -17,7 +17,18 @@ from rlkit.core.seeding import Seeds
 from rlkit.core.types import RunError
 from rlkit.planning.mdp import model_of, value_iteration
 from rlkit.runs import build
-from rlkit.runs.plots.grid_map import Layout, Panel, draw, greedy_actions, layout_of, legal_in, scale, tables_of
+from rlkit.runs.plots import grid_map
+from rlkit.runs.plots.grid_map import (
+    Layout,
+    Panel,
+    cab_layout,
+    draw,
+    greedy_actions,
+    layout_of,
+    legal_in,
+    scale,
+    tables_of,
+)
 
 pytestmark = pytest.mark.draws
 
@@ -211,3 +222,21 @@ def test_huge_grids_are_heat_alone(tmp_path: Path) -> None:
     path = draw(tmp_path / "map.png", layout, states.ravel() * 1.0, np.ones((states.size, 2)), "huge")
     with Image.open(path) as picture:
         assert min(picture.size) > 300
+
+
+def test_words_of_equally_good_actions_lie_beside_each_other_and_their_arrows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept: list[Any] = []
+    monkeypatch.setattr(grid_map, "write", lambda figure, path: kept.append(figure) or path)
+    q = np.zeros((500, 6))
+    q[:, [0, 2, 4, 5]] = 1.0
+    draw(tmp_path / "map.png", cab_layout({}, "RGYB"), q.max(axis=1), q, "")
+    [axes, *_] = kept[0].axes
+    kept[0].draw_without_rendering()
+    words = [text.get_window_extent() for text in axes.texts if text.get_text()]
+    arrows = [text.arrow_patch.get_window_extent() for text in axes.texts if not text.get_text()]
+    assert (len(words), len(arrows)) == (25, 50)
+    assert {text.get_text() for text in axes.texts} == {"", "pick up\ndrop off"}
+    for i, word in enumerate(words):
+        assert not any(word.overlaps(other) for other in (*words[i + 1 :], *arrows))

@@ -16,7 +16,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from commands import clean_environment
+from commands import clean_environment, refused
 from gymnasium import spaces
 
 import rlkit
@@ -78,8 +78,7 @@ class Elses(gymnasium.Env):
             os.chdir("/")
         if Elses.steps == 62 and self.kind == "evaluation":
             return 0, None, False, False, {}
-        reward = 1e39 if late and self.kind == "beyond" else 1.0
-        return (17 if late and self.kind == "state" else self.t), reward, self.t >= 9, False, {}
+        return (17 if late and self.kind == "state" else self.t), 1.0, self.t >= 9, False, {}
 
 
 gymnasium.register("Elses-v0", Elses)
@@ -286,14 +285,23 @@ class Boundless(Elses):
 
 SHAPES: dict[str, Any] = {"number": (), "nothing": (0,)}
 gymnasium.register("Boundless-v0", Boundless)
+INFINITE = "^the environment returned an observation with numbers infinite as float32, of which networks"
 NETWORKS = [("dqn", "agent.learning_starts=20"), ("ppo", "agent.n_steps=16", "agent.batch_size=8")]
 
 
 @pytest.mark.parametrize("agent", NETWORKS)
 @pytest.mark.parametrize("kind", ["infinite", "huge"])
 def test_infinite_observations_are_named_as_what_made_learning_diverge(kind: str, agent: tuple[str, ...]) -> None:
-    with pytest.raises(RunError, match=r"^the environment returned an observation with infinite numbers, of which"):
+    with pytest.raises(RunError, match=INFINITE):
         train(kind, f"agent={agent[0]}", *agent[1:], "env.id=Boundless-v0", "eval.every=0", "total_steps=40")
+
+
+@pytest.mark.filterwarnings("error:overflow")
+@pytest.mark.parametrize("kind", ["infinite", "huge"])
+def test_so_are_they_where_they_are_standardized(kind: str) -> None:
+    words = ("agent=ppo", "agent.n_steps=16", "agent.batch_size=8", "agent.network.standardize=true")
+    with pytest.raises(RunError, match=INFINITE):
+        train(kind, *words, "env.id=Boundless-v0", "eval.every=0", "total_steps=40")
 
 
 @pytest.mark.parametrize("agent", NETWORKS)
@@ -303,9 +311,27 @@ def test_networks_take_observations_without_axes_or_numbers(kind: str, agent: tu
     assert len(run.metrics["step"])
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
-def test_a_reward_beyond_float32_is_said_as_the_environment_said_it() -> None:
-    with pytest.raises(
-        RunError, match=r"^the environment returned the reward 1e\+39 at step 45, which is inf as float"
-    ):
-        train("beyond")
+BEYOND = """import gymnasium
+
+
+class Beyond(gymnasium.Env):
+    observation_space = gymnasium.spaces.Discrete(9)
+    action_space = gymnasium.spaces.Discrete(2)
+    steps = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action):
+        self.steps += 1
+        return self.steps % 9, 1e39 if self.steps == 45 else 1.0, False, False, {}
+"""
+
+
+@pytest.mark.parametrize("vectorization", ["sync", "async"])
+def test_a_reward_beyond_float32_is_one_line_and_as_the_environment_said_it(vectorization: str, tmp_path: Path) -> None:
+    (tmp_path / "beyond.py").write_text(BEYOND)
+    words = ("agent=q_learning", "env=beyond.py:Beyond", "video=none", "eval.every=0", "num_envs=1")
+    said = refused("train", *words, f"vectorization={vectorization}", cwd=tmp_path, status=1)
+    assert said.startswith("rlkit: the environment returned the reward 1e+39 at step 45, which is inf as float32; it")

@@ -72,6 +72,7 @@ class RidgeArms:
         deviation = self.deviation(context)
         return self.mean(context) + scale * deviation * rng.standard_normal(deviation.shape)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def learn(self, steps: Steps) -> None:
         """Add steps, one after the other (Sherman & Morrison, 1950)."""
         for x, a, reward in zip(self._rows(steps.context), steps.action, steps.reward, strict=True):

@@ -21,8 +21,9 @@ class RunningMeanStd:
         """Begin with no rows."""
         self.mean, self.variance, self._count = np.zeros(shape), np.ones(shape), 0
 
+    @np.errstate(over="ignore", invalid="ignore")
     def add(self, rows: Array) -> None:
-        """Add rows [B, ...]; B may be 0."""
+        """Add rows [B, ...]; B may be 0. Of numbers that are too large, mean and variance are not finite."""
         if (n := len(rows)) == 0:
             return
         mean, variance, total = rows.mean(0, np.float64), rows.var(0, np.float64), self._count + n

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from rlkit.algorithms.policy_gradient.normalization import RunningMeanStd
+from rlkit.core.divergence import infinite_observation
 from rlkit.core.types import Array, State, Tree
 
 
@@ -29,8 +30,14 @@ class ObservationStatistics:
         return self._of_parts[0].count
 
     def apply(self) -> None:
-        """Let the network standardize by the statistics as they are now."""
+        """Let the network standardize by the statistics as they are now.
+
+        Raises:
+            RunError: observations were infinite, or so large that these are.
+        """
         for statistics, part in zip(self._of_parts, self._standardize.parts, strict=True):
+            if error := infinite_observation((statistics.mean, statistics.variance)):
+                raise error
             part.mean.copy_(torch.from_numpy(statistics.mean))
             part.inverse_std.copy_(torch.from_numpy(1 / statistics.std))
 

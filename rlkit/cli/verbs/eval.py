@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
+from rlkit.cli.progress import EpisodeProgress
 from rlkit.cli.verbs.words import with_run
 from rlkit.config.compose import Choices, run_verb
 from rlkit.runs.run import Run
@@ -31,6 +32,7 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
         max_steps=config.max_steps,
         num_envs=config.num_envs,
         device=config.device,
+        watch=EpisodeProgress(),
     )
     if config.output.name == "json":
         print(json.dumps(result))

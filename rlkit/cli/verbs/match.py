@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
+from rlkit.cli.progress import EpisodeProgress
 from rlkit.cli.verbs.words import gathered
 from rlkit.config import instantiate
 from rlkit.config.compose import Choices, run_verb
@@ -92,8 +93,9 @@ def _match(game: Game, first: Spec, second: Spec, config: DictConfig) -> MatchRe
     rng = Seeds(config.seed).generator("match")
     limits = {"checkpoint": config.checkpoint, "seconds": config.seconds, "trust": config.trust}
     players = [player_of(spec, game, **limits) for spec in (first, second)]
+    watch = EpisodeProgress("games")
     at_once = 64 if config.seconds is None else 1
-    return play_match(game, players, pairs=config.games // 2, plies=config.plies, rng=rng, at_once=at_once)
+    return play_match(game, players, pairs=config.games // 2, plies=config.plies, rng=rng, at_once=at_once, watch=watch)
 
 
 def standings(names: Sequence[str], matches: Sequence[Match]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from rlkit.cli.progress import EpisodeProgress
 from rlkit.cli.verbs.words import with_run
 from rlkit.config.compose import Choices, run_verb
 from rlkit.core.resources import has_display
@@ -95,6 +96,7 @@ def _record(config: DictConfig, format: Format) -> Iterator[Recording]:
         actions=config.actions,
         format=format,
         device=config.device,
+        watch=EpisodeProgress(),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlkit.core.evaluation import Watch, unwatched
 from rlkit.core.types import Actor, Array, Memory
 from rlkit.planning.games.game import Game, after, timestep_for_mover
 
@@ -44,6 +46,7 @@ def play_match(
     plies: int,
     rng: np.random.Generator,
     at_once: int = 64,
+    watch: Watch = unwatched,
 ) -> MatchResult:
     """Let two play `pairs` of games, both games of a pair from the same random opening of `plies` moves.
 
@@ -54,17 +57,25 @@ def play_match(
         plies: random moves at the beginning.
         rng: for the openings, and what the players draw.
         at_once: games that are played side by side; one where moves have a time, which is that of all of them together.
+        watch: sees how far the games are: see `rlkit.core.evaluation.Watch`.
     """
     opened = np.repeat(openings(game, pairs, plies, rng), 2, axis=0)
     began = np.arange(2 * pairs) % 2 == 0
-    groups = [slice(i, i + at_once) for i in range(0, len(opened), at_once)]
-    parts = [_played(game, players, opened[group], began[group], rng) for group in groups]
+    parts = []
+    for start in range(0, len(opened), at_once):
+        group = slice(start, start + at_once)
+        parts.append(_played(game, players, opened[group], began[group], rng, partial(watch, start)))
     score, length = (np.concatenate(column) for column in zip(*parts, strict=True))
     return MatchResult(opened, began, score, length)
 
 
 def _played(
-    game: Game, players: Sequence[Actor], opened: Array, began: Array, rng: np.random.Generator
+    game: Game,
+    players: Sequence[Actor],
+    opened: Array,
+    began: Array,
+    rng: np.random.Generator,
+    watch: Callable[[Array, Array], None],
 ) -> tuple[Array, Array]:
     """Return scores of the first player [B] and lengths [B] of games from the openings `opened` [B, plies]."""
     states = np.repeat(game.initial_state()[None], len(opened), axis=0)
@@ -89,6 +100,7 @@ def _played(
             score[rows] += (0.5 if which == 0 else -0.5) * reward
             length[rows] += 1
             going[rows] = discount != 0
+        watch(going, length)
     return score, length
 
 

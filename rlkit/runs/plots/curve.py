@@ -44,7 +44,8 @@ def draw(directory: Path) -> Path:
         if len(evaluations["step"]):
             _evaluations(axes, evaluations["step"], evaluations[column])
     for axes in all_axes[len(panels) :]:
-        axes.plot(metrics["step"], metrics["epsilon"], color="#5b8f68", linewidth=1.8)
+        point = "o" if len(metrics["step"]) == 1 else ""
+        axes.plot(metrics["step"], metrics["epsilon"], color="#5b8f68", linewidth=1.8, marker=point)
         axes.set_ylabel("epsilon")
         axes.set_ylim(0, 1.05)
     for axes in all_axes:

@@ -207,16 +207,20 @@ def _cells(axes: Any, panel: Panel, grid: Array, inks: Array, *, numbers: bool) 
 
 def _policy(axes: Any, layout: Layout, panel: Panel, q: Array, inks: Array) -> None:
     for (row, column), state in np.ndenumerate(panel.states):
-        # Above the middle, clear of the numbers.
-        middle, ink = row - 0.06, inks[row, column]
-        for action in greedy_actions(q[state]) if state >= 0 else ():
-            move = layout.moves[action]
-            if isinstance(move, str):
-                axes.text(column, middle, move.replace(" ", "\n"), color=ink, ha="center", va="center", fontsize=6)
-            else:
-                tip = (column + 0.28 * move[1], middle + 0.28 * move[0])
+        best = [layout.moves[action] for action in greedy_actions(q[state])] if state >= 0 else []
+        words = [move for move in best if isinstance(move, str)]
+        ink = inks[row, column]
+        # Above the middle, clear of the numbers and of words.
+        middle, length = (row - 0.14, 0.2) if words else (row - 0.06, 0.28)
+        for move in best:
+            if not isinstance(move, str):
+                tip = (column + length * move[1], middle + length * move[0])
                 style = {"arrowstyle": "-|>", "color": ink, "shrinkA": 0, "shrinkB": 0, "linewidth": 1}
                 axes.annotate("", tip, (column, middle), arrowprops=style)
+        if len(best) == 1 and words:
+            axes.text(column, row - 0.06, words[0].replace(" ", "\n"), color=ink, ha="center", va="center", fontsize=6)
+        elif words:
+            axes.text(column, row + 0.48, "\n".join(words), color=ink, ha="center", va="bottom", fontsize=5)
 
 
 def greedy_actions(row: Array) -> list[int]:
