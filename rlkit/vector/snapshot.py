@@ -93,7 +93,7 @@ def _reading_of(layer: Any) -> Reading:
     kind: Any = type(layer)
     how = reading(kind)
     if how.refusal is not None and isinstance(layer, gymnasium.Wrapper) and _is_constant(layer):
-        return Reading(by_methods=False, fields=(), refusal=None)
+        return Reading(by_methods=False, fields=(), by_mujoco=False, refusal=None)
     why = getattr(layer, "why_unreadable", None) if how.refusal is not None else None
     return how if why is None else how._replace(refusal=f"{class_name(kind)}: {why}")
 
