@@ -155,7 +155,11 @@ class ReadableSeat(Seat):
         Raises:
             RunError: it is not one of such a game.
         """
-        restore(graph_of(self.game), state["game"])
+        graph = graph_of(self.game)
+        restore(graph, state["game"])
+        # Some modules remember what they worked out for the last observation, as chess its moves by number.
+        self.game.unwrapped.observe(self.game.agent_selection)
+        restore(graph, state["game"])
         self.seat, self._memories = state["seat"], state["memories"]
 
 

@@ -93,7 +93,7 @@ def cut_down(command: str) -> str:
         return f"{command} total_steps=450"
     command = re.sub(r"agent\.simulations=\d+", "agent.simulations=8", command)
     deep = not re.search(r"agent=(?!dqn\b)\w|safecab|hidden_velocity|cloning|clusters|ppo_", command)
-    images = re.search(r"env=atari|rainbow|atari_|car_racing|pong", command)
+    images = re.search(r"env=atari|rainbow|atari_|car_racing|pong|minigrid|highway", command)
     starts = f"agent.learning_starts={190 if images else 100}" if deep else ""
     # The first run films its agent as any does.
     video = "" if words == ["rlkit", "train"] or "video=" in command else "video=none"

@@ -56,7 +56,6 @@ TRIED = {
     "rock-paper-scissors": Tried("pettingzoo", "env=pettingzoo env.id=classic/rps-v2"),
     "leduc-holdem": Tried("pettingzoo", "env=pettingzoo env.id=classic/leduc_holdem-v4"),
     "pursuit": Tried("pettingzoo", "env=pettingzoo env.id=sisl/pursuit-v5", steps=150),
-    "cooperative-pong": Tried("pettingzoo", "env=pettingzoo env.id=butterfly/cooperative_pong-v6", steps=150),
     "flappy-bird": Tried(
         "flappy-bird-gymnasium", "env=gym env.id=flappy_bird_gymnasium:FlappyBird-v0 env.kwargs.use_lidar=false"
     ),

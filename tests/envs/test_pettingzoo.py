@@ -56,6 +56,19 @@ def test_a_game_goes_on_exactly_in_its_middle(id: str) -> None:
     assert_same(play(other, 20, seed=1), wanted)
 
 
+def test_chess_goes_on_where_its_module_remembers_nothing() -> None:
+    pytest.importorskip("chess")
+    from pettingzoo.classic.chess import chess_utils
+
+    env = game("classic/chess-v6")
+    _, info = env.reset(seed=0)
+    state = snapshot.capture(env) or {}
+    for known in (chess_utils.actions_to_moves, chess_utils.moves_to_actions):  # as in a new process
+        known.clear()
+    snapshot.restore(env, state)
+    assert env.step(int(info["action_mask"].argmax()))[1:3] == (0.0, False)
+
+
 def test_a_seat_sees_its_own_moves_first_and_the_planes_first() -> None:
     env = game(seat="player_2")
     observation, info = env.reset(seed=0)
