@@ -119,10 +119,9 @@ def test_so_are_more_episodes_than_can_be_remembered(
     capsys.readouterr()
     assert main(f"{words}{number}".split()) == 2
     [said] = capsys.readouterr().err.splitlines()
-    noun, needed = key.rpartition(".")[2], f"{number * 250 / 1e9:,.1f}"
-    assert said.startswith(f"rlkit: a list of {number:,} {noun} needs {needed} GB, 6.0 GB are free; set {key} lower"), (
-        said
-    )
+    needed = "250.0" if number == 10**9 else "2e+08"
+    begin = f"rlkit: a list of {number:,} {key.rpartition('.')[2]} needs {needed} GB, 6.0 GB are free; "
+    assert said.startswith(f"{begin}set {key} lower"), said
 
 
 def taking(rows: int, columns: list[int]) -> Any:
