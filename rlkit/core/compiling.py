@@ -85,7 +85,7 @@ class _Covering(caching.FunctionCache):
     def has_code(self) -> bool:
         """Return whether something was kept of the present sources."""
         self._cover()
-        return bool(self._cache_file._load_index())
+        return bool(self._cache_file._load_index())  # type: ignore[no-untyped-call]
 
     def _cover(self) -> None:
         """Stamp the index: only now is everything defined that the function calls."""
