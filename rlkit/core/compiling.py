@@ -55,6 +55,12 @@ def callback(signature: Any) -> Callable[[F], Any]:
     return compiled
 
 
+def needs_compiling(function: Any) -> bool:
+    """Return whether a function of `entry` has no code yet, neither in this process nor on disk."""
+    kept = function._cache
+    return not (function.signatures or (isinstance(kept, _Covering) and kept.has_code()))
+
+
 def _keep(compiled: Any, function: Callable[..., Any]) -> None:
     try:
         compiled._cache = _Covering(function)  # type: ignore[no-untyped-call]
@@ -75,6 +81,11 @@ class _Covering(caching.FunctionCache):
         self._cover()
         with suppress(OSError):  # a full disk: compiled again in the next process
             super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+
+    def has_code(self) -> bool:
+        """Return whether something was kept of the present sources."""
+        self._cover()
+        return bool(self._cache_file._load_index())  # type: ignore[no-untyped-call]
 
     def _cover(self) -> None:
         """Stamp the index: only now is everything defined that the function calls."""

@@ -11,6 +11,7 @@ import numpy as np
 from rlkit.core import tree
 from rlkit.core.loop import FIX, interact
 from rlkit.core.random_actions import random_action
+from rlkit.core.resources import require_memory
 from rlkit.core.statistics import EvaluationEpisode
 from rlkit.core.types import (
     Actor,
@@ -27,6 +28,20 @@ from rlkit.core.types import (
 Watch = Callable[[int, Array, Array], None]
 """Called after each step with how many episodes earlier rounds had, and of this round's which are still played [N] bool
 and how many steps [N] each has."""
+
+
+EPISODE_BYTES = 250
+"""What the seed and the result of an episode take, about."""
+
+
+def require_room(episodes: int, key: str = "episodes") -> None:
+    """Refuse more episodes than can be remembered; `key` is the option that says how many.
+
+    Raises:
+        MemoryShortageError: they need more memory than is free.
+    """
+    noun = key.rpartition(".")[2]
+    require_memory(episodes * EPISODE_BYTES, f"a list of {episodes:,} {noun}", f"set {key} lower")
 
 
 def never() -> None:

@@ -60,7 +60,9 @@ def make_environment(
         UsageError: what ``env._target_`` made is no environment, or cannot be filmed.
     """
     asynchronous = config.vectorization is Vectorization["async"]
-    require_memory(num_envs * BYTES[config.vectorization], f"{num_envs:,} environments", "set num_envs lower")
+    require_memory(
+        num_envs * BYTES[config.vectorization], f"a vector of {num_envs:,} environments", "set num_envs lower"
+    )
     modes = ["rgb_array" if index < len(frame_callbacks) else render_mode for index in range(num_envs)]
     context = _environment_context(config, num_envs, filmed=modes[0] is not None)
     make_env = prepare(config.env, context, "env")

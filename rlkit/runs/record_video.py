@@ -13,7 +13,7 @@ from rlkit.config.own_code import in_text
 from rlkit.config.run_config import EnvironmentConfig, TrainRunConfig
 from rlkit.config.trust import packages, require_trusted
 from rlkit.core import tree
-from rlkit.core.evaluation import Watch, evaluate, unwatched, with_epsilon
+from rlkit.core.evaluation import Watch, evaluate, require_room, unwatched, with_epsilon
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Actor, Memory, RunError, TimeStep, Tree, require_least
 from rlkit.rendering.render_wrapper import AS_DRAWN, Format, first_episode, side_by_side
@@ -71,6 +71,7 @@ def record(
 ) -> Iterator[Recording]:
     """Record episodes, each when it is asked for; the arguments are those of `Run.play` and of `evaluate`."""
     require_least(1, "", episodes=episodes, max_steps=max_steps)
+    require_room(episodes)
     settings = run.config.eval
     agent = run.load_agent(checkpoint, device)
     stem = (run.claim_videos() if out is None else Path(out)) / f"{run.chosen(checkpoint)}-seed{seed}"

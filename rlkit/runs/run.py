@@ -17,7 +17,7 @@ from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.trust import packages, require_trusted, say_once
 from rlkit.core.checkpoint import Store
 from rlkit.core.csv_tables import read_table
-from rlkit.core.evaluation import Watch, evaluate, unwatched
+from rlkit.core.evaluation import Watch, evaluate, require_room, unwatched
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Array, State, UsageError, printable, require_least
 from rlkit.rendering.render_wrapper import Format
@@ -254,6 +254,7 @@ class Run:
             UsageError: less than one episode, step or environment, or what `with_epsilon` refuses.
         """
         require_least(1, "", episodes=episodes, max_steps=max_steps, num_envs=num_envs)
+        require_room(episodes)
         settings = self.config.eval
         agent = self.load_agent(checkpoint, device)
         env = build.make_environment(self.config.environment.for_evaluation(), num_envs=min(num_envs, episodes))

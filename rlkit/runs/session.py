@@ -16,7 +16,7 @@ from rlkit.config.tuning import NONE, named
 from rlkit.config.typed import plain_data
 from rlkit.core.callback import Callback, RunInfo
 from rlkit.core.checkpoint import Store
-from rlkit.core.evaluation import with_epsilon
+from rlkit.core.evaluation import require_room, with_epsilon
 from rlkit.core.resources import keep_freed_memory
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Environment, EnvironmentFaultError, Metrics, RunError, UsageError
@@ -144,6 +144,7 @@ def removed_unless(begun: Callable[[], bool], directory: Path) -> Iterator[None]
 def _require_evaluations(config: TrainRunConfig) -> None:
     """Build what evaluations play in, so that a mistake in it is found now and not after the first steps."""
     if config.eval.every:
+        require_room(config.eval.episodes, "eval.episodes")
         try:
             build.make_environment(config.environment.for_evaluation(), num_envs=1).close()
         except UsageError as error:

@@ -278,6 +278,8 @@ class Training:
                 self._add(transition, metrics)
                 yield
             return
+        if self._compiled.needs_compiling():
+            self.say("compiling the loop, once for all runs …")
         while self.steps < total:
             wanted = self._config.total_episodes
             episodes = total if wanted is None else wanted - self.episodes

@@ -16,6 +16,7 @@ from loops import Play
 from making import configured
 from twins import Twin, random_mdp
 
+import rlkit
 from rlkit.agents.q_learning import QLearning
 from rlkit.algorithms.tabular.compiled import compiled_loop
 from rlkit.algorithms.tabular.compiled_rules import CompiledRule
@@ -291,6 +292,16 @@ def test_run_folders_are_equal_and_runs_go_on_in_the_other_loop(tmp_path: Path) 
     for file in (file for file in files if file.name not in clock and "3100" not in str(file)):
         for other in ("numba", "both"):
             assert filecmp.cmp(tmp_path / "python" / file, tmp_path / other / file, shallow=False), (other, file)
+
+
+@pytest.mark.parametrize("compiles", [True, False])
+def test_a_run_says_that_it_compiles(
+    compiles: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rlkit.core.compiling.needs_compiling", lambda function: compiles)
+    words = ("agent=q_learning", "env=taxi", "tuned=none", "inner_loop=numba", "total_steps=100", "video=none")
+    rlkit.train(*words, "eval.every=0", run_dir=tmp_path / "r")
+    assert ("compiling the loop, once for all runs …" in capsys.readouterr().out.splitlines()) == compiles
 
 
 def test_a_number_of_episodes_ends_either_loop(tmp_path: Path) -> None:

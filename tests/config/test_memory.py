@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import rlkit
 from rlkit.cli.main import main
 from rlkit.config.instantiate import build
 from rlkit.core import resources
@@ -91,6 +92,36 @@ def test_so_are_those_of_data_and_learners(
     [said] = capsys.readouterr().err.splitlines()
     assert re.search(r" needs [\d,.e+]+ GB, [456]\.\d GB are free; ", said), said
     assert FITS[words] in said
+
+
+@pytest.mark.parametrize("number", [10**9, 10**15])
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        ("train agent=random total_steps=9 video=none logger=[csv] eval.every=3 eval.episodes=", "eval.episodes"),
+        ("eval run=r episodes=", "episodes"),
+        ("play run=r grid=true episodes=", "episodes"),
+        ("match random perfect env=tic_tac_toe games=", "games"),
+    ],
+)
+def test_so_are_more_episodes_than_can_be_remembered(
+    words: str,
+    key: str,
+    number: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if "run=r" in words:
+        rlkit.train("agent=random", *SHORT, run_dir="r")
+    monkeypatch.setattr(resources, "_free_memory", lambda: 6 * 10**9)
+    capsys.readouterr()
+    assert main(f"{words}{number}".split()) == 2
+    [said] = capsys.readouterr().err.splitlines()
+    needed = "250.0" if number == 10**9 else "2e+08"
+    begin = f"rlkit: a list of {number:,} {key.rpartition('.')[2]} needs {needed} GB, 6.0 GB are free; "
+    assert said.startswith(f"{begin}set {key} lower"), said
 
 
 def taking(rows: int, columns: list[int]) -> Any:

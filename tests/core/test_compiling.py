@@ -13,7 +13,7 @@ import pytest
 from locations import ROOT
 
 from rlkit.core import compiling
-from rlkit.core.compiling import fingerprint
+from rlkit.core.compiling import fingerprint, needs_compiling
 
 CONSTANTS = "SCALE = 10\n"
 HELPER = """
@@ -160,6 +160,21 @@ class TestDamagedFiles:
         assert index.load("key") is None
         with pytest.raises(OSError, match="directory"):
             index.save("key", "code")
+
+    def test_it_is_known_what_needs_compiling(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "brisk.py").write_text(
+            "from rlkit.core.compiling import entry\n@entry()\ndef thrice(x):\n    return 3 * x\n"
+        )
+        monkeypatch.syspath_prepend(str(tmp_path))
+        thrice = importlib.import_module("brisk").thrice
+        assert needs_compiling(thrice)
+        assert thrice(2) == 6
+        assert not needs_compiling(thrice)
+        sys.modules.pop("brisk")
+        again = importlib.import_module("brisk").thrice
+        assert (needs_compiling(again), len(again.signatures)) == (False, 0)
+        [path.write_bytes(b"") for path in tmp_path.rglob("brisk*.nbi")]
+        assert needs_compiling(again)
 
     def test_a_function_is_compiled_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "quick.py").write_text(

@@ -38,6 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def started(directory: Path, *, step: int = 0, total: int = 10_000) -> TerminalLogger:
     logger = TerminalLogger(refresh_seconds=0.1, line_seconds=10.0)
     logger.start(RunInfo("name", directory, "id", {}, step, total))
+    logger.step(step)
     return logger
 
 
@@ -78,11 +79,23 @@ class TestPiped:
         logger.step(5000)
         assert capsys.readouterr().out.startswith("step 5,000/10,000  10 steps/s  8:20 left")
 
+    def test_what_the_first_steps_wait_for_is_no_part_of_the_rate(
+        self, tmp_path: Path, clock: Clock, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        logger = TerminalLogger(refresh_seconds=0.1, line_seconds=10.0)
+        logger.start(RunInfo("name", tmp_path, "id", {}, 0, 10_000))
+        clock.now += 60
+        logger.step(4000)
+        clock.now += 1
+        logger.step(6000)
+        assert capsys.readouterr().out.startswith("step 6,000/10,000  2,000 steps/s  0:02 left")
+
     def test_a_run_of_so_many_episodes_counts_them_until_the_first_limit(
         self, tmp_path: Path, clock: Clock, capsys: pytest.CaptureFixture[str]
     ) -> None:
         logger = TerminalLogger(refresh_seconds=0.1, line_seconds=10.0)
         logger.start(RunInfo("name", tmp_path, "id", {}, 4000, 100_000, 1000, 3000))
+        logger.step(4000)
         for cut in (False,) * 500 + (True,) * 9:
             logger.episode(Episode(5000, 0, 7.0, 7.0, 3, cut))
         clock.now += 100

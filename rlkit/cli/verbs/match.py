@@ -17,6 +17,7 @@ from rlkit.cli.verbs.words import gathered
 from rlkit.config import instantiate
 from rlkit.config.compose import Choices, run_verb
 from rlkit.config.run_config import EnvironmentConfig, findable
+from rlkit.core.evaluation import require_room
 from rlkit.core.files import writing
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import UsageError
@@ -49,6 +50,7 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
         raise UsageError(f"a match needs two or more different players, not [{', '.join(names)}]")
     if config.games < 2 or config.games % 2:
         raise UsageError(f"games is {config.games}; it must be even, since each player begins half of them")
+    require_room(config.games, "games")
     specs = [parsed(name) for name in names]
     game = shared_game(specs, config.env, config.threads, config.trust)
     as_json = config.output.name == "json"

@@ -91,20 +91,23 @@ class TerminalLogger(Callback):
         self._evaluation = "-"
         self._run: RunInfo | None = None
         self._episodes = 0
-        self._started = self._next = self._first_epoch = 0.0
+        self._next = self._first_epoch = 0.0
+        self._begun: tuple[float, int, int] | None = None  # seconds, steps and episodes when the first steps were made
 
     def start(self, run: RunInfo) -> None:
         """Open train.log; the display starts with the first steps."""
         self._log = run.directory / "train.log"
         self._run, self._episodes = run, run.episodes
-        self._started = time.perf_counter()
         # The display's libraries are not loaded before the first steps have been made.
-        self._next = self._started + min(0.5, self._line_seconds)
+        self._next = time.perf_counter() + min(0.5, self._line_seconds)
 
     def step(self, step: int) -> None:
         """Refresh when it is time."""
         now = time.perf_counter()
-        if now >= self._next:
+        if self._begun is None:
+            # Whatever was built or compiled for the first steps is not made again.
+            self._begun = now, step, self._episodes
+        elif now >= self._next:
             self._show(self._at_step(step, now), now)
 
     def epoch(self, epoch: int, epochs: int, metrics: Metrics) -> None:
@@ -166,13 +169,16 @@ class TerminalLogger(Callback):
 
     def _pace(self, step: int, now: float) -> tuple[float, str]:
         """Return steps per second, and the time left until the first of the run's limits."""
-        run, seconds = self._run, max(now - self._started, 1e-9)
+        run, begun = self._run, self._begun
         assert run is not None, "start() comes first"
-        limits = [(run.step, step, run.total_steps)]
+        assert begun is not None, "step() comes first"
+        begin, steps, episodes = begun
+        seconds = max(now - begin, 1e-9)
+        limits = [(steps, step, run.total_steps)]
         if run.total_episodes is not None:
-            limits.append((run.episodes, self._episodes, run.total_episodes))
+            limits.append((episodes, self._episodes, run.total_episodes))
         left = [(goal - at) * seconds / (at - first) for first, at, goal in limits if at > first]
-        return (step - run.step) / seconds, _clock(min(left)) if left else "?"
+        return (step - steps) / seconds, _clock(min(left)) if left else "?"
 
     def _at_step(self, step: int, now: float) -> Standing:
         rate, left = self._pace(step, now)

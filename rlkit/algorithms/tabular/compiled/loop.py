@@ -53,9 +53,10 @@ def compiled_loop(agent: Agent, env: Environment, *, action_mask: bool) -> Compi
     single = env.envs if type(env) is SerialEnvironment else []
     views = [view_of(one.env, action_mask=action_mask or bool(one.metadata.get("action_mask"))) for one in single]
     if len(views) != 1 or views[0] is None:
+        here = "" if env.num_envs == 1 else f" (here {env.num_envs})"
         raise UsageError(
-            "inner_loop=numba steps one finite MDP: num_envs=1, vectorization=sync, no preprocess, and a tabular "
-            "environment of rlkit's or FrozenLake, CliffWalking or Taxi"
+            f"inner_loop=numba steps one finite MDP: num_envs=1{here}, vectorization=sync, no preprocess, and a "
+            "tabular environment of rlkit's or FrozenLake, CliffWalking or Taxi"
         )
     if not isinstance(agent, TabularControl) or rule_of(agent) is None:
         raise UsageError(
@@ -82,6 +83,13 @@ class CompiledLoop:
         self._agent = agent
         self._view = view
         self._epsilon = epsilon
+
+    def needs_compiling(self) -> bool:
+        """Return whether the first stride compiles, which takes seconds."""
+        from rlkit.algorithms.tabular.compiled.kernel import run
+        from rlkit.core.compiling import needs_compiling
+
+        return needs_compiling(run)
 
     def stride(
         self, stream: Interaction, tracker: EpisodeTracker, averages: Averages, *, steps: int, episodes: int
