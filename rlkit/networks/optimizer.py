@@ -202,7 +202,8 @@ def _joint_norm(optimizers: Sequence[Optimizer]) -> Tensor:
     if not any(optimizer.limits_norm for optimizer in optimizers):
         return torch.zeros(())
     norms = [optimizer.gradient.norm() for optimizer in optimizers]
-    return norms[0] if len(norms) == 1 else torch.stack(norms).norm()
+    norm: Tensor = norms[0] if len(norms) == 1 else torch.stack(norms).norm()
+    return norm
 
 
 def views(vectors: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
