@@ -95,7 +95,7 @@ class LQR(gymnasium.Env[Array, Array]):
         if render_mode not in (None, "rgb_array"):
             raise UsageError(f"render_mode is {render_mode!r}; it must be rgb_array or left out")
         self._numbers = decay, push, effort, noise
-        self._max_steps, self.render_mode = max_steps, render_mode
+        self._max_state, self._max_steps, self.render_mode = max_state, max_steps, render_mode
         self.observation_space = spaces.Box(-max_state, max_state, (dimensions,), np.float32)
         self.action_space = spaces.Box(-max_control, max_control, (dimensions,), np.float32)
         self.state = np.zeros(dimensions)
@@ -110,7 +110,7 @@ class LQR(gymnasium.Env[Array, Array]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Begin with a state [S] drawn uniformly from half of the bounds."""
         super().reset(seed=seed)
-        half = self.observation_space.high.astype(np.float64) / 2
+        half = np.full(len(self.state), self._max_state / 2)
         self.state, self._steps = self.np_random.uniform(-half, half), 0
         return self._observation(), {}
 
@@ -119,11 +119,10 @@ class LQR(gymnasium.Env[Array, Array]):
         decay, push, effort, noise = self._numbers
         control = np.asarray(action, np.float64)
         reward = -float(self.state @ self.state + effort * control @ control)
-        bound = float(self.observation_space.high[0])
         after = decay * self.state + push * control
         if noise:
             after = after + noise * self.np_random.standard_normal(len(after))
-        self.state = np.clip(after, -bound, bound)
+        self.state = np.clip(after, -self._max_state, self._max_state)
         self._steps += 1
         return self._observation(), reward, False, self._steps >= self._max_steps, {}
 
@@ -132,11 +131,11 @@ class LQR(gymnasium.Env[Array, Array]):
 
     def render(self) -> Array:
         """Return a frame [H, W, 3] uint8: a line for each dimension, its goal in the middle."""
-        bound, rows = float(self.observation_space.high[0]), len(self.state)
+        rows = len(self.state)
         board = Board(rows, 9, size=480)
         for row, number in enumerate(self.state.tolist()):
             board.line((row + 0.5, 0.5), (row + 0.5, 8.5), LINE, share=0.03)
             board.disc((row, 4), GOAL, share=0.2)
-            board.disc((row, 4 + 4 * number / bound), AGENT, share=0.4)
+            board.disc((row, 4 + 4 * number / self._max_state), AGENT, share=0.4)
         image: Image.Image = board.image()
         return np.asarray(image)

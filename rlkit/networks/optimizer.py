@@ -201,8 +201,9 @@ def _joint_norm(optimizers: Sequence[Optimizer]) -> Tensor:
     """Return the norm [] of all gradients as one; 0 where none of the optimizers limits it."""
     if not any(optimizer.limits_norm for optimizer in optimizers):
         return torch.zeros(())
-    norms: list[Tensor] = [optimizer.gradient.norm() for optimizer in optimizers]
-    return norms[0] if len(norms) == 1 else torch.stack(norms).norm()
+    norms = [optimizer.gradient.norm() for optimizer in optimizers]
+    norm: Tensor = norms[0] if len(norms) == 1 else torch.stack(norms).norm()
+    return norm
 
 
 def views(vectors: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:

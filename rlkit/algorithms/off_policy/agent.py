@@ -91,14 +91,10 @@ class OffPolicyAgent:
         self._num_actions = int(action_space.n) if isinstance(action_space, spaces.Discrete) else 0
         self._scaling = None if discrete else ActionScaling(cast("spaces.Box", action_space), settings.action_limit)
         self.values = values_of(
-            critics.distribution,
-            count=critics.count,
-            subset=settings.subset,
-            drop=settings.drop,
-            candidates=discrete,
+            critics.distribution, count=critics.count, subset=settings.subset, drop=settings.drop, candidates=discrete
         )
-        auto = settings.share_encoder == "auto"
-        self._shares = has_images(observation_space) if auto else settings.share_encoder is True
+        share = settings.share_encoder
+        self._shares = has_images(observation_space) if share == "auto" else share
         if self._shares:
             actor.encoder = nn.Identity()  # type: ignore[assignment]
         self._prepare = Preparation(
@@ -166,8 +162,7 @@ class OffPolicyAgent:
         self._prepare.observe(transition)
         self._replay.add(transition)
         before, self._steps = self._steps, self._steps + int(np.count_nonzero(transition.valid))
-        first = self.settings.learning_starts
-        self._due += multiples(before, self._steps, self.settings.train_freq, first=first)
+        self._due += multiples(before, self._steps, self.settings.train_freq, first=self.settings.learning_starts)
 
     def update(self) -> Metrics | None:
         """Take the gradient steps that are due, and return the means of their metrics.
