@@ -41,6 +41,7 @@ class Simulated(gymnasium.Env[Any, Any]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode."""
+        super().reset(seed=seed)
         observation, info = self.inner.reset(seed=seed, options=options)
         return observation, info
 
