@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import gymnasium
@@ -33,7 +34,8 @@ def make(
     Raises:
         UsageError: dm_control or Shimmy is not installed, or there is no such task.
     """
-    if render_mode is not None:
+    # It chooses how to draw once, when it is first imported, which may be for an environment that is not drawn.
+    with suppress(UsageError) if render_mode is None else nullcontext():
         choose_drawing()
     try:
         from dm_control import suite

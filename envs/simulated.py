@@ -41,6 +41,7 @@ class Simulated(gymnasium.Env[Any, Any]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode."""
+        super().reset(seed=seed)
         observation, info = self.inner.reset(seed=seed, options=options)
         return observation, info
 
@@ -98,9 +99,9 @@ def _attributes(owner: Any) -> dict[str, Any]:
 
 def _generator_state(owner: Any) -> Any:
     """Return the state of an object's generator, Gymnasium's or dm_control's; None: it has none yet."""
-    generator = vars(owner).get("_np_random", vars(owner).get("_random"))
-    if isinstance(generator, np.random.RandomState):
-        return generator.get_state(legacy=False)
+    if "_random" in vars(owner):
+        return owner._random.get_state(legacy=False)
+    generator = vars(owner).get("_np_random")
     return None if generator is None else generator.bit_generator.state
 
 

@@ -119,6 +119,17 @@ CASES = {
     "dqn-atari-native": "env.stepping=native overlap=true replay=prioritized replay.n_step=3 agent.network.noisy=true "
     f"distribution=c51 {ATARI}",
     "dqn-atari-python": f"env.stepping=python {ATARI}",
+    "dqn-bit_flip-hindsight": "agent=dqn env=bit_flip replay=hindsight replay.strategy=episode replay.n_step=2 "
+    "num_envs=3 replay.capacity=900 tuned=none agent.learning_starts=300 agent.train_freq=8 total_steps=3000",
+    **{
+        f"random-{robot}": f"agent=random env={robot} num_envs=2 total_steps=4000"
+        for robot in (
+            *("ant", "half_cheetah", "hopper", "humanoid", "humanoid_standup", "inverted_double_pendulum"),
+            *("inverted_pendulum", "pusher", "reacher", "swimmer", "walker2d"),
+        )
+    },
+    "random-fetch": "agent=random env=robotics num_envs=2 total_steps=2000",
+    "random-dm_control": "agent=random env=dm_control num_envs=2 total_steps=2000",
 }
 """Name -> overrides: every agent, in this process, in subprocesses and native, plain data and opaque.
 

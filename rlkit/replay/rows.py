@@ -107,10 +107,6 @@ class TransitionRing:
         """Return the column `name` [*slots.shape, ...] at `slots`, or None if rows do not have it."""
         return self.arrays[name].take(slots, axis=0) if name in self.arrays else None
 
-    def earned(self, slots: Array) -> tuple[Array, Array]:
-        """Return reward and discount, float32 [B], of the steps in `slots` [B]."""
-        return self.take("reward", slots), self.take("discount", slots)
-
     def walk(self, slots: Array, steps: int, gamma: float, earned: Earned | None = None) -> tuple[Array, Array, Array]:
         """Return (reward, discount, end) of up to `steps` steps from each of `slots` [B], each [B].
 
@@ -120,8 +116,11 @@ class TransitionRing:
         ``reward + gamma * discount * value(successor of end)`` is the n-step target (Sutton & Barto, eq. 7.1). A walk
         ends early at the end of an episode and at the newest row.
         """
-        earned, end = earned or self.earned, slots
-        reward, discount = earned(slots)
+        end = slots
+        if earned is None:
+            reward, discount = self.take("reward", slots), self.take("discount", slots)
+        else:
+            reward, discount = earned(slots)
         for _ in range(steps - 1):
             following = self.arrays["successor"][end]
             on = following != NONE
@@ -129,7 +128,10 @@ class TransitionRing:
                 break
             end = np.where(on, following, end)
             factor = np.where(on, np.float32(gamma) * discount, np.float32(0))
-            step_reward, step_discount = earned(end)
+            if earned is None:
+                step_reward, step_discount = self.arrays["reward"][end], self.arrays["discount"][end]
+            else:
+                step_reward, step_discount = earned(end)
             reward += factor * step_reward
             discount = np.where(on, factor * step_discount, discount)
         return reward, discount, end
