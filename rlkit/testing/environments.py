@@ -131,7 +131,9 @@ def is_a_new_environment_each_time(case: EnvironmentCase) -> None:
     """`make` builds a `gymnasium.Env`, another one at each call."""
     env, other = case.make(), case.make()
     found = type(env).__name__
-    require(isinstance(env, gymnasium.Env), f"make() returned {a_kind(env)}; it must return a gymnasium.Env or a VectorEnv")
+    require(
+        isinstance(env, gymnasium.Env), f"make() returned {a_kind(env)}; it must return a gymnasium.Env or a VectorEnv"
+    )
     require(env is not other, f"make() returned the same {found} twice; it must build a new one at each call")
     env.close()
     other.close()

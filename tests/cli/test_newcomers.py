@@ -174,7 +174,9 @@ def test_a_warning_is_one_line_without_a_place_of_rlkit_s_own_and_with_one_of_th
     assert [line for line in lines if not line.startswith("rlkit: warning: ")] == [], done.stderr
     beyond, own = lines
     assert own == "rlkit: warning: the heating is off (my_env.py, line 14)"
-    assert re.search(r"outside of Box\(-50.*; `rlkit check` with the same env= and wrappers= examines all of it$", beyond)
+    assert re.search(
+        r"outside of Box\(-50.*; `rlkit check` with the same env= and wrappers= examines all of it$", beyond
+    )
 
 
 HOT = """
