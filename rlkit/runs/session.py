@@ -295,6 +295,16 @@ def _cut_short(config: TrainRunConfig) -> list[str]:
     ]
 
 
+def _undrawn(config: TrainRunConfig) -> list[str]:
+    """Return that there will be no video, where that is known."""
+    if config.video is not Video.final:
+        return []
+    from rlkit.runs.check_video import undrawn
+
+    name = undrawn(config)
+    return [] if name is None else [f"no video will be made: {name} has no render() (video=none wants none)"]
+
+
 def _greeting(config: TrainRunConfig, session: Training) -> list[str]:
     step, tuned, every = session.steps, config.choices.get("tuned", NONE), config.checkpoint.every
     begun = f"resuming {config.name} from step {step:,}" if step else f"training {config.name}"
@@ -306,6 +316,7 @@ def _greeting(config: TrainRunConfig, session: Training) -> list[str]:
         )
     if tuned != NONE:
         lines.append(f"tuned settings for this pair: conf/tuned/{tuned}.yaml (tuned=none switches them off)")
+    lines += _undrawn(config)
     if session.opaque and every:
         lines.append(
             f"the environment's state cannot be read: new episodes start every {every:,} steps, for an exact resume"

@@ -13,7 +13,7 @@ from rlkit.core import tree
 from rlkit.core.evaluation import evaluate
 from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import choice_sizes
-from rlkit.core.types import Agent, Array, Transition
+from rlkit.core.types import Agent, Array, Transition, UsageError
 from rlkit.testing.composed import composing
 from rlkit.testing.driving import MakeEnv
 from rlkit.testing.rules import (
