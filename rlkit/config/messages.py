@@ -30,6 +30,9 @@ SEVERAL = ("logger", "callback")
 OWN_GROUPS = ("env", "agent", "network", "expert", "learner")
 """Groups of which a command chooses one, which may be a callable of the user's own."""
 
+LISTS = ("preprocess", "wrappers")
+"""Names of the one list of wrappers."""
+
 CONTINUOUS = "for continuous actions: agent=ppo, a2c or es"
 ELSEWHERE = {
     **dict.fromkeys(("sac", "td3", "ddpg", "tqc", "crossq", "naf", "mpo", "redq"), CONTINUOUS),
@@ -198,6 +201,8 @@ def _unknown_key(match: re.Match[str], cause: str, command: Command) -> str:
     key = match[1]
     if other := _preset_of_another_verb(command):
         return other
+    if key.partition(".")[0] in LISTS and "." in key:
+        return _option_of_a_listed(key, command)
     known = list(command.valid_keys())
     if key in known:
         added = re.search(r"Key '([^']+)' is not in struct", cause)
@@ -218,6 +223,18 @@ def _unknown_key(match: re.Match[str], cause: str, command: Command) -> str:
         return f"there is no key {key}; did you mean {close[0]}?"
     some = nearest(key, siblings or known)
     return f"there is no key {key}{some}" + ("" if siblings else f" (rlkit {command.verb} --help shows them)")
+
+
+def _option_of_a_listed(key: str, command: Command) -> str:
+    """Return the error of an option of a wrapper that is typed as a key of the list of wrappers."""
+    group, option = key.partition(".")[0], key.rpartition(".")[2]
+    lists = [value for word in command.overrides for name, _, value in [word.partition("=")] if name in LISTS]
+    name = re.match(r"\[([\w./:]+)", lists[-1]) if lists else None
+    return (
+        f"there is no key {key}: {group} is a list, and options are beside the name of their wrapper: "
+        f"'{group}=[{{_target_: {name[1] if name else 'my_file.py:MyWrapper'}, {option}: …}}]', in quotes, as shells "
+        "take braces apart"
+    )
 
 
 def _of_a_node(key: str, siblings: Sequence[str], command: Command) -> str:
@@ -244,6 +261,10 @@ def _preset_of_another_verb(command: Command) -> str:
 def _wrong_value(match: re.Match[str], cause: str, command: Command) -> str:
     override = match[1]
     key, _, value = override.lstrip("+~").partition("=")
+    if key.partition(".")[0] in LISTS:
+        if "." in key:
+            return _option_of_a_listed(key, command)
+        return f"{override}: {key} is a list: {key}=[{value}]"
     if kind := re.search(r"could not be converted to (\w+)", cause):
         return f"{override}: {key} is {KINDS.get(kind[1], kind[1])}{_as_integer(key, value, kind[1])}"
     if "is not a valid bool" in cause:
@@ -262,7 +283,7 @@ def _wrong_value(match: re.Match[str], cause: str, command: Command) -> str:
             f"{override}: {key} has keys of its own, e.g. {key}.name=value; rlkit {command.verb} --cfg job shows them"
         )
     if "is not a ListConfig" in cause:
-        return f"{override}: {key} is a list, e.g. {key}=[]"
+        return f"{override}: {key} is a list: {key}=[{value.strip('{}')}]"
     return f"{override}: {cause}"
 
 

@@ -198,3 +198,35 @@ class Hot(gymnasium.Env):
     def step(self, action):
         return np.array([600], np.float32), 0.0, False, False, {}
 """
+
+
+WRAPPED = "'wrappers=[{_target_: my_wrap.py:Scaled, by: …}]', in quotes, as shells take braces apart"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["wrappers=my_wrap.py:Scaled"], "wrappers is a list: wrappers=[my_wrap.py:Scaled]"),
+        (["preprocess=my_wrap.py:Scaled"], "preprocess is a list: preprocess=[my_wrap.py:Scaled]"),
+        (["wrappers={_target_: my_wrap.py:Scaled}"], "wrappers is a list: wrappers=[{_target_: my_wrap.py:Scaled}]"),
+        (["wrappers=[my_wrap.py:Scaled]", "wrappers.by=2"], WRAPPED),
+        (["wrappers=[my_wrap.py:Scaled]", "+wrappers.0.by=2"], WRAPPED),
+        (["preprocess.0.by=2"], "'preprocess=[{_target_: my_file.py:MyWrapper, by: …}]'"),
+        (["wrappers=[3]"], "wrappers.0 is 3; it must name a wrapper: wrappers=[my_module.MyWrapper]"),
+        (["wrappers=[my_wrap.py:Scale]"], "wrappers.0: my_wrap.py has no Scale; did you mean Scaled?"),
+        (["wrappers=[{_target_: my_wrap.py:Scaled, bye: 2}]"], "wrappers.0"),
+    ],
+    ids=str,
+)
+def test_errors_of_wrappers_use_the_name_that_was_typed(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("my_wrap.py").write_text("import gymnasium\nclass Scaled(gymnasium.Wrapper): pass\n")
+    line = refused(["train", "agent=random", "env=frozen_lake", *words, *SHORT], capsys)
+    assert said in line
+    assert ("preprocess" in line) == words[0].startswith("preprocess")
+
+
+def test_errors_of_wrappers_use_the_name_that_a_program_typed() -> None:
+    with pytest.raises(UsageError, match=r"^wrappers.0 is 3; it must name a wrapper: wrappers=\["):
+        rlkit.train("agent=random", "env=frozen_lake", *SHORT, wrappers=[3])
