@@ -90,6 +90,8 @@ def check_words(verb: str, argv: Sequence[str]) -> None:
         if not word.startswith("-"):
             _check_length(word)
             _check_choice(word)
+            if re.match(rf"[+~]*({'|'.join(LISTS)})\.[^\d=]", word):
+                raise UsageError(_option_of_a_listed(word.lstrip("+~").partition("=")[0], argv))
             if "=" not in word and not word.startswith("~"):
                 raise UsageError(f"cannot read {word!r}: settings are written key=value{_with_key(word)}")
         elif flag not in FLAGS:
@@ -201,8 +203,6 @@ def _unknown_key(match: re.Match[str], cause: str, command: Command) -> str:
     key = match[1]
     if other := _preset_of_another_verb(command):
         return other
-    if key.partition(".")[0] in LISTS and "." in key:
-        return _option_of_a_listed(key, command)
     known = list(command.valid_keys())
     if key in known:
         added = re.search(r"Key '([^']+)' is not in struct", cause)
@@ -225,10 +225,10 @@ def _unknown_key(match: re.Match[str], cause: str, command: Command) -> str:
     return f"there is no key {key}{some}" + ("" if siblings else f" (rlkit {command.verb} --help shows them)")
 
 
-def _option_of_a_listed(key: str, command: Command) -> str:
+def _option_of_a_listed(key: str, words: Sequence[str]) -> str:
     """Return the error of an option of a wrapper that is typed as a key of the list of wrappers."""
     group, option = key.partition(".")[0], key.rpartition(".")[2]
-    lists = [value for word in command.overrides for name, _, value in [word.partition("=")] if name in LISTS]
+    lists = [value for word in words for name, _, value in [word.partition("=")] if name in LISTS]
     name = re.match(r"\[([\w./:]+)", lists[-1]) if lists else None
     return (
         f"there is no key {key}: {group} is a list, and options are beside the name of their wrapper: "
@@ -263,7 +263,7 @@ def _wrong_value(match: re.Match[str], cause: str, command: Command) -> str:
     key, _, value = override.lstrip("+~").partition("=")
     if key.partition(".")[0] in LISTS:
         if "." in key:
-            return _option_of_a_listed(key, command)
+            return _option_of_a_listed(key, command.overrides)
         return f"{override}: {key} is a list: {key}=[{value}]"
     if kind := re.search(r"could not be converted to (\w+)", cause):
         return f"{override}: {key} is {KINDS.get(kind[1], kind[1])}{_as_integer(key, value, kind[1])}"

@@ -210,7 +210,11 @@ WRAPPED = "'wrappers=[{_target_: my_wrap.py:Scaled, by: …}]', in quotes, as sh
         (["preprocess=my_wrap.py:Scaled"], "preprocess is a list: preprocess=[my_wrap.py:Scaled]"),
         (["wrappers={_target_: my_wrap.py:Scaled}"], "wrappers is a list: wrappers=[{_target_: my_wrap.py:Scaled}]"),
         (["wrappers=[my_wrap.py:Scaled]", "wrappers.by=2"], WRAPPED),
-        (["wrappers=[my_wrap.py:Scaled]", "+wrappers.0.by=2"], WRAPPED),
+        (["wrappers=[my_wrap.py:Scaled]", "+wrappers.by=2"], WRAPPED),
+        (
+            ["wrappers=[my_wrap.py:Scaled]", "+wrappers.0.by=2"],
+            "it must name a wrapper: wrappers=[my_module.MyWrapper], wi",
+        ),
         (["preprocess.0.by=2"], "'preprocess=[{_target_: my_file.py:MyWrapper, by: …}]'"),
         (["wrappers=[3]"], "wrappers.0 is 3; it must name a wrapper: wrappers=[my_module.MyWrapper]"),
         (["wrappers=[my_wrap.py:Scale]"], "wrappers.0: my_wrap.py has no Scale; did you mean Scaled?"),
