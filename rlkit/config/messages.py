@@ -174,6 +174,11 @@ def _unknown_choice(match: re.Match[str], cause: str, command: Command) -> str:
     known = [entry.name for entry in plugins.entries(group, command.overrides)]
     if group == "agent" and (other := ELSEWHERE.get(name.lower().replace("-", "_"))):
         return f"there is no agent={name}; {other}"
+    if group in (*OWN_GROUPS, *SEVERAL) and name not in known:
+        from rlkit.config.own_files import meant_by
+
+        if (own_name := meant_by(name)) is not None:
+            return f"there is no {group}={name}; a class of a file is named by both: {group}={own_name}"
     if group in OWN_GROUPS and name.endswith(".py"):
         return f"there is no {group}={name}; name the class in the file as well: {group}={name}:MyClass"
     if group == "env" and re.search(r"-v\d+$", name):
