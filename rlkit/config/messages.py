@@ -226,8 +226,17 @@ def _unknown_key(match: re.Match[str], cause: str, command: Command) -> str:
     close = close or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if close:
         return f"there is no key {key}; did you mean {close[0]}?"
+    if "." not in key and (own := _own_environment(command)):
+        return f"there is no key {key}; an argument of {own} is env.{key}=…, in Python as well"
     some = nearest(key, siblings or known)
     return f"there is no key {key}{some}" + ("" if siblings else f" (rlkit {command.verb} --help shows them)")
+
+
+def _own_environment(command: Command) -> str:
+    """Return the name of the environment that is chosen by a class or a function of the user's own, or ""."""
+    chosen = [word.partition("=")[2] for word in command.overrides if word.startswith("env=")]
+    files = {entry.name for entry in plugins.entries("env", command.overrides)}
+    return chosen[-1] if chosen and re.fullmatch(r"\w+", chosen[-1]) and chosen[-1] not in files else ""
 
 
 def _option_of_a_listed(key: str, words: Sequence[str]) -> str:

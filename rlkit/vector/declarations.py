@@ -10,6 +10,8 @@ A class declares by attributes:
   last, shifted by one in each step; of a `Dict` or `Tuple`, a tree of the numbers of its parts.
 - ``only_watches = True``: a wrapper that only observes, such as one that records videos; it has no part in a state.
 
+A wrapper whose classes set no attributes has no state, and declares nothing.
+
 A subclass inherits all of these. It loses `keeps_frames` and `frame_stack` if it has its own `step`, `reset` or
 `observation`, unless it declares them again, and its state cannot be read if it sets attributes that no class
 declares (see `rlkit.vector.snapshot`).
@@ -43,7 +45,11 @@ class KnownClass(NamedTuple):
 KEEPS_FRAMES = KnownClass(keeps_frames=True)
 STATELESS = KnownClass(())
 
+# Gymnasium's bases have none, so a wrapper that sets no attribute has none either, and declares nothing.
+BASES = (gymnasium.Wrapper, gymnasium.ObservationWrapper, gymnasium.ActionWrapper, gymnasium.RewardWrapper)
+
 WRAPPERS: Mapping[type, KnownClass] = {
+    **dict.fromkeys(BASES, STATELESS),
     wrappers.Autoreset: KEEPS_FRAMES,
     wrappers.ClipAction: KnownClass((), keeps_frames=True),
     wrappers.ClipReward: KnownClass((), keeps_frames=True),

@@ -29,7 +29,7 @@ import numpy as np
 
 from rlkit.core.declarations import attributes_set_by
 from rlkit.core.types import State, UsageError
-from rlkit.vector.declarations import known, only_watches
+from rlkit.vector.declarations import BASES, known, only_watches
 
 NO_STATE = frozenset(
     {"action_space", "metadata", "np_random", "observation_space", "render_mode", "spec"}
@@ -119,13 +119,13 @@ def _refusal(
     kind: type, provider: type | None, declared: Mapping[type, tuple[str, ...]], fields: tuple[str, ...]
 ) -> str | None:
     name = class_name(kind)
-    if provider is None and not declared:
+    undeclared = sorted(_undeclared(kind, declared) - set(fields)) if provider is None else []
+    if provider is None and not set(declared) - set(BASES) and (undeclared or not declared):
         return f"{name} declares no state_fields and offers no get_state() and set_state(state)"
     theirs = [field for part, own in declared.items() if known(part) is None for field in own]
     mistaken = [field for field in theirs if not _sets(kind, field)]
     if mistaken:
         return f"{name} declares state_fields {', '.join(mistaken)}, which nothing in it sets; correct the name"
-    undeclared = sorted(_undeclared(kind, declared) - set(fields)) if provider is None else []
     if undeclared:
         return (
             f"{name} sets {', '.join(undeclared)}, which no state_fields of it name; let it declare state_fields of "
