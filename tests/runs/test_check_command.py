@@ -80,10 +80,10 @@ def test_what_a_run_is_made_of_and_does_not_come_to_is_said_at_its_start(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "parts.py").write_text(FILE)
     words = ("agent=q_learning", "total_steps=20", *RUN[2:])
-    wrapped = "wrappers=[gymnasium.wrappers.ClipReward,{_target_: parts.py:Beyond, by: 0}]"
+    wrapped = "wrappers=[rlkit.preprocess.SignReward,{_target_: parts.py:Beyond, by: 0}]"
     assert main(["train", *words, "env=frozen_lake", wrapped, "run_dir=r"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert "wrappers, innermost first: ClipReward, Beyond" in said
+    assert "wrappers, innermost first: SignReward, Beyond" in said
     line = (
         "agent.epsilon goes from 1 to 0.05 in 10,000 steps, and total_steps is 20: agent.epsilon.steps=… ends it sooner"
     )
