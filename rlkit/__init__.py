@@ -107,10 +107,12 @@ def train(*overrides: str, callbacks: Sequence[Callback] = (), **keys: Any) -> R
         UsageError: a mistake in the keys, in one line.
         RunError: something failed on the way.
     """
+    from rlkit.config.compose import as_typed
     from rlkit.runs import launch
     from rlkit.runs.callbacks import named
 
-    return launch.start(_request("train", overrides, keys, named(callbacks)))
+    with as_typed([*overrides, *keys]):
+        return launch.start(_request("train", overrides, keys, named(callbacks)))
 
 
 def fit(*overrides: str, **keys: Any) -> FitRun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -152,6 +153,22 @@ def test_what_the_pages_include_or_show_exists() -> None:
             assert (ROOT / code).exists() or (code.startswith("conf/") and "my_" in code) or "/my_" in code, (
                 f"{path.name} names {code}"
             )
+
+
+def test_below_a_marker_is_a_link_for_those_who_read_the_page_as_a_file() -> None:
+    hooks = [hook("includes"), hook("options")]
+    marker = re.compile(r"^( *)<!-- (code|page|options|files): (\S+)(?: as \S+)? -->\n(.*)$", re.MULTILINE)
+    for path, text in PAGES.items():
+        found = marker.findall(text)
+        assert len(found) == len(re.findall(r"^ *<!-- (?:code|page|options|files): ", text, re.MULTILINE)), path
+        for indent, kind, name, below in found:
+            target = {"options": f"conf/{name}.yaml", "files": f"conf/{name}"}.get(kind, name)
+            assert (ROOT / target).exists()
+            assert below == f"{indent}[{target}]({os.path.relpath(ROOT / target, path.parent)})", path
+            shown = text
+            for one in hooks:
+                shown = one.on_page_markdown(shown, *[None] * 3)
+            assert below not in shown.splitlines(), path
 
 
 def test_nobody_is_sent_to_the_other_rlkit() -> None:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
-MARKER = re.compile(r"^( *)<!-- (code|page): (\S+) -->$", re.MULTILINE)
+MARKER = re.compile(r"^( *)<!-- (code|page): (\S+) -->(?:\n *\[\S+\]\(\S+\))?$", re.MULTILINE)
+"""A marker, and the link to its file below it, for those who read the page as a file."""
+
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".toml": "toml"}
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 CONF = Path(__file__).parents[2] / "conf"
-MARKER = re.compile(r"^<!-- (options|files): (\S+)(?: as (\S+))? -->$", re.MULTILINE)
+MARKER = re.compile(r"^<!-- (options|files): (\S+)(?: as (\S+))? -->(?:\n\[\S+\]\(\S+\))?$", re.MULTILINE)
+"""A marker, and the link to what its table is made of below it, for those who read the page as a file."""
+
 CHOICE = re.compile(r"^  - (?:optional )?/?([\w/]+)(?:@([\w.]+))?: (\w+|\[.*\])$")
 LINE = re.compile(r"^( *)([\w/]+):(?: +([^#\s].*?))?(?: +# (.*))?$")
 REMARK = re.compile(r"^( *)# (.*)$")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from typing import Any, get_type_hints
@@ -40,9 +40,12 @@ SHOWS_JOB = re.compile(r"(?:--cfg|-c)[ =](?:job|all)\b")
 NOT_SWEPT = "hydra.job.config.override_dirname.exclude_keys"
 """Hydra's setting for the keys that do not distinguish the jobs of a sweep, wherever these run."""
 OWN_WORDS = re.compile(
-    r"(env|agent|network|expert|learner|logger|callback)=.*:|env\.(kwargs|config)\.|wrappers\b|preprocess="
+    r"(env|agent|network|expert|learner|logger|callback)=.*:|env\.(kwargs|config)\.|[+~]*wrappers\b|preprocess="
 )
 """The beginning of words that `rlkit.config.own_words` may have to translate."""
+
+OF_WRAPPERS = re.compile(r"(?<![\w./])preprocess(?=[=.: ]|$)")
+"""The list of wrappers by its other name, as errors have it."""
 
 COUNTED = ("total_steps", "total_episodes", "seed")
 """Numbers of the command line that take no memory."""
@@ -89,6 +92,28 @@ def run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
         UsageError: the command line does not compose; the message has the nearest valid name if there is one.
         RunError: jobs of a sweep failed.
     """
+    with as_typed(argv):
+        _run_verb(verb, task, argv)
+
+
+@contextmanager
+def as_typed(words: Iterable[str]) -> Iterator[None]:
+    """Let errors call the list of wrappers as `words` do, which may be keys of a command line.
+
+    Raises:
+        UsageError: what was raised within.
+        RunError: likewise.
+    """
+    try:
+        yield
+    except (UsageError, RunError) as error:
+        text = OF_WRAPPERS.sub("wrappers", str(error))
+        if text == str(error) or not any(re.match(r"\+*wrappers\b", word) for word in words):
+            raise
+        raise (UsageError if isinstance(error, UsageError) else RunError)(text) from error
+
+
+def _run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
     check_words(verb, argv)
     argv = spelled(verb, _with_choices(argv))
     if any(word.lstrip("+~").startswith(("-", "hydra")) for word in argv):

@@ -30,6 +30,9 @@ SEVERAL = ("logger", "callback")
 OWN_GROUPS = ("env", "agent", "network", "expert", "learner")
 """Groups of which a command chooses one, which may be a callable of the user's own."""
 
+LISTS = ("preprocess", "wrappers")
+"""Names of the one list of wrappers."""
+
 CONTINUOUS = "for continuous actions: agent=sac, td3 or ppo"
 ELSEWHERE = {
     **dict.fromkeys(("naf", "mpo"), CONTINUOUS),
@@ -93,6 +96,8 @@ def check_words(verb: str, argv: Sequence[str]) -> None:
         if not word.startswith("-"):
             _check_length(word)
             _check_choice(word)
+            if re.match(rf"[+~]*({'|'.join(LISTS)})\.[^\d=]", word):
+                raise UsageError(_option_of_a_listed(word.lstrip("+~").partition("=")[0], argv))
             if "=" not in word and not word.startswith("~"):
                 raise UsageError(f"cannot read {word!r}: settings are written key=value{_with_key(word)}")
         elif flag not in FLAGS:
@@ -175,6 +180,11 @@ def _unknown_choice(match: re.Match[str], cause: str, command: Command) -> str:
     known = [entry.name for entry in plugins.entries(group, command.overrides)]
     if group == "agent" and (other := ELSEWHERE.get(name.lower().replace("-", "_"))):
         return f"there is no agent={name}; {other}"
+    if group in (*OWN_GROUPS, *SEVERAL) and name not in known:
+        from rlkit.config.own_files import meant_by
+
+        if (own_name := meant_by(name)) is not None:
+            return f"there is no {group}={name}; a class of a file is named by both: {group}={own_name}"
     if group in OWN_GROUPS and name.endswith(".py"):
         return f"there is no {group}={name}; name the class in the file as well: {group}={name}:MyClass"
     if group == "env" and re.search(r"-v\d+$", name):
@@ -222,8 +232,29 @@ def _unknown_key(match: re.Match[str], cause: str, command: Command) -> str:
     close = close or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if close:
         return f"there is no key {key}; did you mean {close[0]}?"
+    if "." not in key and (own := _own_environment(command)):
+        return f"there is no key {key}; an argument of {own} is env.{key}=…, in Python as well"
     some = nearest(key, siblings or known)
     return f"there is no key {key}{some}" + ("" if siblings else f" (rlkit {command.verb} --help shows them)")
+
+
+def _own_environment(command: Command) -> str:
+    """Return the name of the environment that is chosen by a class or a function of the user's own, or ""."""
+    chosen = [word.partition("=")[2] for word in command.overrides if word.startswith("env=")]
+    files = {entry.name for entry in plugins.entries("env", command.overrides)}
+    return chosen[-1] if chosen and re.fullmatch(r"\w+", chosen[-1]) and chosen[-1] not in files else ""
+
+
+def _option_of_a_listed(key: str, words: Sequence[str]) -> str:
+    """Return the error of an option of a wrapper that is typed as a key of the list of wrappers."""
+    group, option = key.partition(".")[0], key.rpartition(".")[2]
+    lists = [value for word in words for name, _, value in [word.partition("=")] if name in LISTS]
+    name = re.match(r"\[([\w./:]+)", lists[-1]) if lists else None
+    return (
+        f"there is no key {key}: {group} is a list, and options are beside the name of their wrapper: "
+        f"'{group}=[{{_target_: {name[1] if name else 'my_file.py:MyWrapper'}, {option}: …}}]', in quotes, as shells "
+        "take braces apart"
+    )
 
 
 def _of_a_node(key: str, siblings: Sequence[str], command: Command) -> str:
@@ -250,6 +281,10 @@ def _preset_of_another_verb(command: Command) -> str:
 def _wrong_value(match: re.Match[str], cause: str, command: Command) -> str:
     override = match[1]
     key, _, value = override.lstrip("+~").partition("=")
+    if key.partition(".")[0] in LISTS:
+        if "." in key:
+            return _option_of_a_listed(key, command.overrides)
+        return f"{override}: {key} is a list: {key}=[{value}]"
     if kind := re.search(r"could not be converted to (\w+)", cause):
         return f"{override}: {key} is {KINDS.get(kind[1], kind[1])}{_as_integer(key, value, kind[1])}"
     if "is not a valid bool" in cause:
@@ -268,7 +303,7 @@ def _wrong_value(match: re.Match[str], cause: str, command: Command) -> str:
             f"{override}: {key} has keys of its own, e.g. {key}.name=value; rlkit {command.verb} --cfg job shows them"
         )
     if "is not a ListConfig" in cause:
-        return f"{override}: {key} is a list, e.g. {key}=[]"
+        return f"{override}: {key} is a list: {key}=[{value.strip('{}')}]"
     return f"{override}: {cause}"
 
 

@@ -135,7 +135,10 @@ def load(file: Path) -> ModuleType:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}") from error
+        from rlkit.config.own_files import nearest_file
+
+        near = "" if file.exists() else nearest_file(file)
+        raise UsageError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}{near}") from error
     digest = hashlib.sha256(content).hexdigest()
     name = _module_name(file)
     known = sys.modules.get(name)

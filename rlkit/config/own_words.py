@@ -62,8 +62,8 @@ def translated(words: Sequence[str]) -> list[str]:
 
 
 def _renamed(word: str) -> str:
-    key, equals, value = word.partition("=")
-    return f"{ALIASES[key]}{equals}{value}" if key in ALIASES else word
+    sign, name, rest = re.match(r"([+~]*)(\w*)(.*)", word, re.DOTALL).groups()  # type: ignore[union-attr]
+    return f"{sign}{ALIASES[name]}{rest}" if name in ALIASES else word
 
 
 def _added(word: str, choices: Choices) -> str:

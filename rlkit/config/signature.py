@@ -111,9 +111,13 @@ def require(
         )
         if not optional and name not in given:
             owner = name_of(target)
-            mark = f", or mark it as the run's in the signature of {owner}: {name}: FromRun[…]" if name in known else ""
+            mark = (
+                f", or mark it as the run's in the signature of {owner}: {name}: FromRun[…] (from rlkit import FromRun)"
+            )
+            way = f" ({path}.{name}=…, in Python as well)" if path in ("env", "agent", "network", "learner") else ""
             raise UsageError(
-                f"{path}.{name} is missing: {owner} needs it; give it a value in its YAML or on the command line{mark}"
+                f"{path}.{name} is missing: {owner} needs it; give it a value in its YAML or on the command line{way}"
+                f"{mark if name in known else ''}"
             )
 
 

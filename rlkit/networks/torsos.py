@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from rlkit.core import tree
 from rlkit.core.ranges import PositiveInt, ShareBelowOne
-from rlkit.core.spaces import COMPOSED_SPACES, require_array, space_tree
+from rlkit.core.spaces import COMPOSED_SPACES, require_array, rooms, space_tree
 from rlkit.core.texts import Tokens
-from rlkit.core.types import FromRun, UsageError, require_least
+from rlkit.core.types import FromRun, UsageError, described, require_least
 from rlkit.networks.observations import highest_byte
-from rlkit.networks.tensors import as_floats
+from rlkit.networks.tensors import as_floats, to_tensor
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "sigmoid": nn.Sigmoid}
 
@@ -118,9 +118,11 @@ def as_torso(module: nn.Module, observation_space: spaces.Space[Any]) -> Torso:
         observation_space: its largest value divides bytes; of a `Dict` or `Tuple`, the module gets a tree of floats.
 
     Raises:
-        UsageError: it is no torso, and does not say how wide its features are.
+        UsageError: it is no torso, does not say how wide its features are, or returns others.
     """
     if isinstance(module, Torso):
+        if not type(module).__module__.startswith("rlkit."):
+            _require_features(module, module, observation_space)
         return module
     features = getattr(module, "features", None)
     if not isinstance(features, int):
@@ -131,7 +133,35 @@ def as_torso(module: nn.Module, observation_space: spaces.Space[Any]) -> Torso:
         )
     composed = isinstance(observation_space, COMPOSED_SPACES)
     reader = TreeFloats(observation_space) if composed else Floats(highest_byte(observation_space))
-    return Torso(reader, module, lambda linear: nn.Identity(), features)
+    torso = Torso(reader, module, lambda linear: nn.Identity(), features)
+    _require_features(torso, module, observation_space)
+    return torso
+
+
+def _require_features(torso: Torso, module: nn.Module, observation_space: spaces.Space[Any]) -> None:
+    """Compute the features of two observations of zeros, without a trace in modules or generators.
+
+    Raises:
+        UsageError: that fails, or they are not [2, features].
+    """
+    name, wanted = type(module).__name__, (2, torso.features)
+    device = next((str(parameter.device) for parameter in module.parameters()), "cpu")
+    zeros = to_tensor(tree.map(np.zeros_like, rooms(observation_space, 2)()), device)
+    modes = [(part, part.training) for part in torso.modules()]
+    torso.eval()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            shape = tuple(np.shape(torso(zeros)))
+    except Exception as error:  # a user's module can raise anything
+        raise UsageError(f"{name}: its forward raised {described(error)} for a batch of two observations") from error
+    finally:
+        for part, training in modes:
+            part.training = training
+    if shape != wanted:
+        raise UsageError(
+            f"{name}: its forward returns {list(shape)} for two observations, and its features is {torso.features}; "
+            f"let it return [B, {torso.features}], or correct self.features"
+        )
 
 
 AUTO = "network=auto reads them as they are"

@@ -115,8 +115,15 @@ class RenderWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
         except (UsageError, RunError, Interrupted, KeyboardInterrupt):
             raise
         except BaseException as error:
+            if not draws(kind := type(self.env.unwrapped)):
+                raise RunError(f"{kind.__name__} has no render(); add one, or set video=none") from error
             help = of_drawing(error) or "; fix it, or set video=none"
             raise RunError(f"render() raised {described(error)}{help}") from error
+
+
+def draws(kind: type) -> bool:
+    """Return whether a class of environments has a `render` of its own: that of `gymnasium.Env` only raises."""
+    return getattr(kind, "render", None) is not gymnasium.Env.render
 
 
 @contextmanager

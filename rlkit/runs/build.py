@@ -185,7 +185,7 @@ def wrapping(config: EnvironmentConfig) -> Callable[[gymnasium.Env[Any, Any]], g
         if config.max_episode_steps is not None:
             env = with_limit(env, config.max_episode_steps)
         for i, (make, part) in enumerate(makes):
-            with in_one_line(f"preprocess.{i}, {_title(config.preprocess[i]['_target_'])},"):
+            with in_one_line(f"preprocess.{i}, {title(config.preprocess[i]['_target_'])},"):
                 env = make({}, env) if part is None else _wrapped_part(env, str(part), make)
         return env
 
@@ -202,7 +202,8 @@ def episode_limit(config: EnvironmentConfig) -> int | None:
     return stated or (None if spec is None else spec.max_episode_steps)
 
 
-def _title(target: Any) -> str:
+def title(target: Any) -> str:
+    """Return the name of what a node makes, without its module or file."""
     return str(getattr(target, "__name__", str(target).rpartition(":")[2].rpartition(".")[2]))
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import gymnasium
+from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import VectorEnv
 
+from rlkit.config.injection import locate
 from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.schemas import Video
 from rlkit.core.types import UsageError
 from rlkit.rendering.frames import check_frame
+from rlkit.rendering.render_wrapper import draws
 from rlkit.rendering.video import encoder
 from rlkit.runs import build
 from rlkit.vector.manners import close_quietly
@@ -25,6 +30,21 @@ def check_video(config: TrainRunConfig) -> None:
         _check_single(config)
     encoder()
     _check_frames(config)
+
+
+def undrawn(config: TrainRunConfig) -> str | None:
+    """Return the name of the environment's class where no video can be made of it; it is not built for that."""
+    kind = _class_of(config.env)
+    return kind.__name__ if kind is not None and not draws(kind) else None
+
+
+def _class_of(node: Mapping[str, Any]) -> type[gymnasium.Env[Any, Any]] | None:
+    """Return the class that a node of an environment names, by itself or as an id; None where it names a function."""
+    target = locate(node["_target_"], "env")
+    spec = gymnasium.registry.get(str(node.get("id")).rpartition(":")[2])
+    if spec is not None and spec.entry_point is not None:
+        target = load_env_creator(spec.entry_point) if isinstance(spec.entry_point, str) else spec.entry_point
+    return target if isinstance(target, type) and issubclass(target, gymnasium.Env) else None
 
 
 def _check_single(config: TrainRunConfig) -> None:

@@ -280,6 +280,18 @@ def _follows_total_steps(node: Any) -> bool:
     return over_run or node.get("anneal") is True or any(map(_follows_total_steps, node.values()))
 
 
+def _unfinished(node: Any, path: str, total: int | None) -> Iterator[str]:
+    """Yield a line for each schedule of a fixed number of steps that has not come to its end when the run does."""
+    for key, inner in node.items() if isinstance(node, dict) and total is not None else ():
+        if node.get(f"{key}_counts") != "episodes":
+            yield from _unfinished(inner, f"{path}.{key}", total)
+    if isinstance(node, dict) and str(node.get("_target_", "")).endswith((".Linear", ".DelayedLinear")):
+        steps = node.get("steps", 0) + node.get("delay", 0)
+        if total is not None and isinstance(node.get("start"), int | float) and steps > total:
+            ends = f"{path} goes from {node['start']:g} to {node['end']:g} in {steps:,} steps"
+            yield f"{ends}, and total_steps is {total:,}: {path}.steps=… ends it sooner"
+
+
 def _configure_torch(config: TrainRunConfig) -> None:
     if config.network is None:
         return
@@ -302,6 +314,24 @@ def _cut_short(config: TrainRunConfig) -> list[str]:
     ]
 
 
+def _parts(config: TrainRunConfig) -> list[str]:
+    """Return which wrappers there are, and which network where it is none of rlkit's."""
+    wrappers = ", ".join(build.title(node["_target_"]) for node in config.preprocess)
+    lines = [f"wrappers, innermost first: {wrappers}"] if wrappers else []
+    network = config.network["_target_"] if config.network is not None else "rlkit.networks.auto"
+    return lines if str(network).startswith("rlkit.") else [f"network: {build.title(network)}", *lines]
+
+
+def _undrawn(config: TrainRunConfig) -> list[str]:
+    """Return that there will be no video, where that is known."""
+    if config.video is not Video.final:
+        return []
+    from rlkit.runs.check_video import undrawn
+
+    name = undrawn(config)
+    return [] if name is None else [f"no video will be made: {name} has no render() (video=none wants none)"]
+
+
 def _greeting(config: TrainRunConfig, session: Training) -> list[str]:
     step, tuned, every = session.steps, config.choices.get("tuned", NONE), config.checkpoint.every
     begun = f"resuming {config.name} from step {step:,}" if step else f"training {config.name}"
@@ -313,6 +343,9 @@ def _greeting(config: TrainRunConfig, session: Training) -> list[str]:
         )
     if tuned != NONE:
         lines.append(f"tuned settings for this pair: conf/tuned/{tuned}.yaml (tuned=none switches them off)")
+    lines += _parts(config)
+    lines += _undrawn(config)
+    lines += _unfinished(config.agent, "agent", config.total_steps)
     if session.opaque and every:
         lines.append(
             f"the environment's state cannot be read: new episodes start every {every:,} steps, for an exact resume"

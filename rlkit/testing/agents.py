@@ -13,7 +13,7 @@ from rlkit.core import tree
 from rlkit.core.evaluation import evaluate
 from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import choice_sizes
-from rlkit.core.types import Agent, Array, Transition, described
+from rlkit.core.types import Agent, Array, Transition, UsageError
 from rlkit.testing.composed import composing
 from rlkit.testing.driving import MakeEnv
 from rlkit.testing.rules import (
@@ -278,13 +278,19 @@ def composed_observations_keep_the_contract(case: AgentCase) -> str | None:
     try:
         lesson = part.lesson
     except Exception as problem:  # somebody else's constructor can raise anything
-        return f"it takes none: {described(problem)}"
+        return _takes_none(problem)
     if lesson.error is not None:
-        return f"it takes none: {described(lesson.error)}"
+        return _takes_none(lesson.error)
     for rule, complaint in lesson.complaints.items():
         raise ContractError(f"with Dict observations {rule} is broken: {complaint}")
     resumed_equals_uninterrupted(part)
     return None
+
+
+def _takes_none(problem: Exception) -> str:
+    """Return that nothing was checked, with the reason where an agent says it in words for a user."""
+    said = f": {problem}" if isinstance(problem, UsageError) and problem.__cause__ is None else ""
+    return f"not checked: it does not take Dict observations, which no agent has to{said}"
 
 
 ESSENTIAL = (actions_fit_the_space, trains_without_raising)

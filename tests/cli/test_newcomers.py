@@ -199,3 +199,74 @@ class Hot(gymnasium.Env):
     def step(self, action):
         return np.array([600], np.float32), 0.0, False, False, {}
 """
+
+
+WRAPPED = "'wrappers=[{_target_: my_wrap.py:Scaled, by: …}]', in quotes, as shells take braces apart"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["wrappers=my_wrap.py:Scaled"], "wrappers is a list: wrappers=[my_wrap.py:Scaled]"),
+        (["preprocess=my_wrap.py:Scaled"], "preprocess is a list: preprocess=[my_wrap.py:Scaled]"),
+        (["wrappers={_target_: my_wrap.py:Scaled}"], "wrappers is a list: wrappers=[{_target_: my_wrap.py:Scaled}]"),
+        (["wrappers=[my_wrap.py:Scaled]", "wrappers.by=2"], WRAPPED),
+        (["wrappers=[my_wrap.py:Scaled]", "+wrappers.by=2"], WRAPPED),
+        (
+            ["wrappers=[my_wrap.py:Scaled]", "+wrappers.0.by=2"],
+            "it must name a wrapper: wrappers=[my_module.MyWrapper], wi",
+        ),
+        (["preprocess.0.by=2"], "'preprocess=[{_target_: my_file.py:MyWrapper, by: …}]'"),
+        (["wrappers=[3]"], "wrappers.0 is 3; it must name a wrapper: wrappers=[my_module.MyWrapper]"),
+        (["wrappers=[my_wrap.py:Scale]"], "wrappers.0: my_wrap.py has no Scale; did you mean Scaled?"),
+        (["wrappers=[{_target_: my_wrap.py:Scaled, bye: 2}]"], "wrappers.0"),
+    ],
+    ids=str,
+)
+def test_errors_of_wrappers_use_the_name_that_was_typed(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("my_wrap.py").write_text("import gymnasium\nclass Scaled(gymnasium.Wrapper): pass\n")
+    line = refused(["train", "agent=random", "env=frozen_lake", *words, *SHORT], capsys)
+    assert said in line
+    assert ("preprocess" in line) == words[0].startswith("preprocess")
+
+
+def test_errors_of_wrappers_use_the_name_that_a_program_typed() -> None:
+    with pytest.raises(UsageError, match=r"^wrappers.0 is 3; it must name a wrapper: wrappers=\["):
+        rlkit.train("agent=random", "env=frozen_lake", *SHORT, wrappers=[3])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["env=Thermostat"],
+            "there is no env=Thermostat; a class of a file is named by both: env=my_env.py:Thermostat",
+        ),
+        (
+            ["env=thermostat"],
+            "there is no env=thermostat; a class of a file is named by both: env=my_env.py:Thermostat",
+        ),
+        (["env=my_env"], "there is no env=my_env; a class of a file is named by both: env=my_env.py:Thermostat"),
+        (["env=my_env.py"], "there is no env=my_env.py; a class of a file is named by both: env=my_env.py:Thermostat"),
+        (
+            ["agent=parts"],
+            "there is no agent=parts; a class of a file is named by both: agent=parts.py:… (Torso, Mine)",
+        ),
+        (["network=Torso"], "a class of a file is named by both: network=parts.py:Torso"),
+        (["logger=[csv,Mine]"], "a class of a file is named by both: logger=parts.py:Mine"),
+        (["env=myenv.py:Thermostat"], "myenv.py cannot be read: no such file or directory; did you mean my_env.py?"),
+        (["env=cartpol"], "there is no env=cartpol; did you mean cartpole?"),
+    ],
+    ids=str,
+)
+def test_a_class_in_a_file_of_the_working_folder_is_found_by_its_name(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("my_env.py").write_text("raise SystemExit('executed')\nclass Thermostat:\n    def reset(self): pass\n")
+    Path("parts.py").write_text("class Torso: pass\ndef Mine(): pass\ndef _own(): pass\n")
+    assert refused(["train", *SHORT, *words], capsys).endswith(said)
+    if words[0].startswith("env=Th"):
+        with pytest.raises(UsageError, match=r"env=my_env.py:Thermostat$"):
+            rlkit.train(env="Thermostat")

@@ -256,8 +256,9 @@ def marks_unknown(num_envs: FromRun[int], weather: FromRun[str]) -> None: ...
 class TestRefusals:
     def test_a_required_option_without_a_mark_is_one_as_any_other(self) -> None:
         line = (
-            r"^agent\.rng is missing: unmarked needs it; give it a value in its YAML or on the command line, or mark "
-            r"it as the run's in the signature of unmarked: rng: FromRun\[…\]$"
+            r"^agent\.rng is missing: unmarked needs it; give it a value in its YAML or on the command line "
+            r"\(agent\.rng=…, in Python as well\), or mark it as the run's in the signature of unmarked: "
+            r"rng: FromRun\[…\] \(from rlkit import FromRun\)$"
         )
         with pytest.raises(UsageError, match=line):
             agent_of(node("unmarked"))

@@ -439,3 +439,23 @@ class TestFromPython:
     def test_arguments_are_checked(self) -> None:
         with pytest.raises(UsageError, match=r"^env\.siz is not an option of Corridor; did you mean size\?$"):
             rlkit.train(*SHORT, "env.siz=3", env=Corridor)
+
+
+class Sized(gymnasium.Env[Any, Any]):
+    observation_space = action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, size: int):
+        self.size = size
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"size": 5}, r"^there is no key size; an argument of Sized is env\.size=…, in Python as well$"),
+        ({"total_step": 5}, r"^there is no key total_step; did you mean total_steps\?$"),
+        ({}, r"^env\.size is missing: Sized needs it; .* on the command line \(env\.size=…, in Python as well\)$"),
+    ],
+)
+def test_an_argument_of_an_environment_of_a_program_is_named_with_its_key(keys: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        rlkit.train("agent=random", "total_steps=2", "video=none", env=Sized, **keys)

@@ -65,11 +65,20 @@ def test_policies_and_values_take_it() -> None:
     assert (logits.shape, value.shape) == ((4, 2), (4,))
 
 
+class Pair(nn.Module):
+    """Any observation as two features."""
+
+    features = 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), -1)[:, :1].repeat(1, 2)
+
+
 def test_bytes_are_scaled_and_indices_are_their_numbers() -> None:
     for highest in (255, 1, 6):
-        reader = as_torso(Plain(NUMBERS, 5), spaces.Box(0, highest, (2,), np.uint8)).reader
+        reader = as_torso(Pair(), spaces.Box(0, highest, (2,), np.uint8)).reader
         assert reader(torch.tensor([[0, highest]], dtype=torch.uint8)).tolist() == [[0.0, 1.0]]
-    assert as_torso(Plain(NUMBERS, 5), spaces.Discrete(9)).reader(torch.tensor([7])).tolist() == [7.0]
+    assert as_torso(Pair(), spaces.Discrete(9)).reader(torch.tensor([7])).tolist() == [7.0]
 
 
 def test_a_torso_stays_itself() -> None:
@@ -112,3 +121,58 @@ def test_an_option_that_a_tuned_file_sets_names_the_file(tmp_path: Path, monkeyp
     with pytest.raises(UsageError, match=r"depth is not an option of Plain; did you mean width\?$"):
         rlkit.train(*words, "tuned=none", "+network.depth=2", total_steps=100)
     assert not list(tmp_path.glob("runs/*"))
+
+
+class Wrong(Plain):
+    """Says another width than it returns, or does not return at all."""
+
+    def __init__(self, observation_space: Any, width: int, features: int):
+        super().__init__(observation_space, width)
+        self.features = features
+        self.norm = nn.BatchNorm1d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(super().forward(x))  # type: ignore[no-any-return]
+
+
+class Own(MLP):
+    """A torso of rlkit's kind, with another top than it says."""
+
+    def __init__(self) -> None:
+        super().__init__(NUMBERS, [4], "relu", False)
+        self.features = 5
+
+
+class Flat(nn.Module):
+    features = 3
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten()
+
+
+MISMATCH = [
+    (
+        Wrong(NUMBERS, 32, 33),
+        r"^Wrong: its forward returns \[2, 32\] for two observations, and its features is 33",
+    ),
+    (Own(), r"^Own: its forward returns \[2, 4\] for two observations, and its features is 5; let it return \[B, 5\]"),
+    (Flat(), r"^Flat: its forward returns \[6\] for two observations"),
+    (Wrong(spaces.Box(-1, 1, (9,)), 3, 3), r"^Wrong: its forward raised RuntimeError: mat1 and mat2 .* batch of two"),
+]
+
+
+@pytest.mark.parametrize(("torso", "says"), MISMATCH)
+def test_features_that_are_others_than_it_says_are_refused_before_training(torso: nn.Module, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        as_torso(torso, NUMBERS)
+
+
+def test_looking_at_the_features_leaves_no_trace() -> None:
+    torso = nn.Sequential(nn.Dropout(), Wrong(NUMBERS, 4, 4))
+    torso.features = 4  # type: ignore[assignment]
+    torso[0].eval()
+    before, generator = {k: v.clone() for k, v in torso.state_dict().items()}, torch.get_rng_state()
+    as_torso(torso, NUMBERS)
+    assert all(torch.equal(value, before[name]) for name, value in torso.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert [torso.training, torso[0].training, torso[1].training] == [True, False, True]

@@ -72,3 +72,23 @@ def test_a_call_is_named_where_no_command_finds_the_environment() -> None:
 
     with pytest.raises(EnvironmentFaultError, match=r"; `rlkit\.testing\.check_env\(make\)`, make a function that"):
         rlkit.train(*RUN, "env=frozen_lake", wrappers=[Wide])
+
+
+def test_what_a_run_is_made_of_and_does_not_come_to_is_said_at_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "parts.py").write_text(FILE)
+    words = ("agent=q_learning", "total_steps=20", *RUN[2:])
+    wrapped = "wrappers=[rlkit.preprocess.SignReward,{_target_: parts.py:Beyond, by: 0}]"
+    assert main(["train", *words, "env=frozen_lake", wrapped, "run_dir=r"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert "wrappers, innermost first: SignReward, Beyond" in said
+    line = (
+        "agent.epsilon goes from 1 to 0.05 in 10,000 steps, and total_steps is 20: agent.epsilon.steps=… ends it sooner"
+    )
+    assert line in said
+    assert line in Path("r/train.log").read_text()
+    assert main(["train", *words, "env=frozen_lake", "agent.epsilon_counts=episodes", "run_dir=q"]) == 0
+    assert "wrappers" not in (out := capsys.readouterr().out)
+    assert "ends it sooner" not in out

@@ -167,4 +167,4 @@ def test_an_observation_beyond_its_bounds_is_a_broken_rule_without_a_warning_bes
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         results = check_env(Beyond, steps=60, strict=False)
-    assert [result.rule for result in results if not result.passed][0] == "observations_fit_the_space"
+    assert next(result.rule for result in results if not result.passed) == "observations_fit_the_space"

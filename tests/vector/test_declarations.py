@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from functools import cached_property, partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import kills
@@ -432,3 +432,68 @@ def test_attributes_are_read_from_the_code_of_a_class_alone() -> None:
     assert attributes_set_by(Alarm) == {"rung"}
     assert attributes_set_by(Shiny) == set()
     assert attributes_set_by(Line) == {"_length", "_terminates", "_fails_at", "_episode", "_at", "_steps"}
+
+
+class OnlySteps(gymnasium.Wrapper):
+    def step(self, action: Any) -> Any:
+        return self.env.step(action)
+
+
+class OnlyRewards(gymnasium.RewardWrapper):
+    def reward(self, reward: Any) -> float:
+        return float(reward) / 2
+
+
+class Wider(gymnasium.ObservationWrapper):
+    """Sets only what Gymnasium's own attributes are."""
+
+    def __init__(self, env: Any):
+        super().__init__(env)
+        self.observation_space = gymnasium.spaces.Box(-9, 9, (4,))
+
+    def observation(self, observation: Any) -> Any:
+        return observation
+
+
+class Counting(OnlySteps):
+    def reset(self, **keys: Any) -> Any:
+        self._count = 0
+        return super().reset(**keys)
+
+
+class ByName(OnlySteps):
+    def step(self, action: Any) -> Any:
+        setattr(self, "_last", action)  # noqa: B010
+        return super().step(action)
+
+
+class Pushes(OnlySteps):
+    def step(self, action: Any) -> Any:
+        self.env.unwrapped.gravity += 1.0  # type: ignore[attr-defined]
+        return super().step(action)
+
+
+class Keeps(gymnasium.ActionWrapper):
+    kept: ClassVar[list[Any]] = []
+
+    def action(self, action: Any) -> Any:
+        self.kept.append(action)
+        return action
+
+
+@pytest.mark.parametrize("kind", [OnlySteps, OnlyRewards, Wider, gymnasium.Wrapper])
+def test_a_wrapper_that_sets_nothing_has_no_state_and_declares_nothing(kind: Any) -> None:
+    env = kind(CartPoleEnv())
+    env.reset(seed=0)
+    assert snapshot.why_opaque(env) is None
+    state = snapshot.capture(env)
+    after = env.step(1)[0]
+    snapshot.restore(env, state)
+    assert np.array_equal(env.step(1)[0], after)
+
+
+@pytest.mark.parametrize("kind", [Counting, ByName, Pushes, Keeps])
+def test_a_wrapper_that_sets_something_must_say_what_changes(kind: Any) -> None:
+    why = snapshot.why_opaque(kind(CartPoleEnv()))
+    assert why is not None
+    assert why.endswith(f"{kind.__name__} declares no state_fields and offers no get_state() and set_state(state)")
