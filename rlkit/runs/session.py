@@ -282,8 +282,8 @@ def _unfinished(node: Any, path: str, total: int | None) -> Iterator[str]:
         steps = node.get("steps", 0) + node.get("delay", 0)
         if total is not None and isinstance(node.get("start"), int | float) and steps > total:
             yield (
-                f"{path} goes from {node['start']:g} to {node['end']:g} in {steps:,} steps, and total_steps is {total:,}: "
-                f"{path}.steps=… ends it sooner"
+                f"{path} goes from {node['start']:g} to {node['end']:g} in {steps:,} steps, and total_steps is "
+                f"{total:,}: {path}.steps=… ends it sooner"
             )
 
 
