@@ -255,7 +255,7 @@ class Gaussian:
         return box_actions(self._space, inside)
 
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
-        """Return the parameters [B, 2 D] unchanged: no environment has masks for numbers (`action_masks`)."""
+        """Return the parameters [B, 2 D] unchanged: there are no masks for numbers (`rlkit.vector.action_masks`)."""
         return parameters
 
 

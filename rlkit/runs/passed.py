@@ -147,7 +147,7 @@ def rewards_of(reward: Any, n: int) -> list[float]:
         raise UsageError(
             f"policy() was passed rewards of shape {list(rewards.shape)} for {n} observations; pass as many"
         )
-    return np.broadcast_to(rewards, n).tolist()
+    return [float(one) for one in np.broadcast_to(rewards, n)]
 
 
 def _require_rows(name: str, values: Any, n: int) -> None:

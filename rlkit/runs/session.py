@@ -288,8 +288,10 @@ def _unfinished(node: Any, path: str, total: int | None) -> Iterator[str]:
     if isinstance(node, dict) and str(node.get("_target_", "")).endswith((".Linear", ".DelayedLinear")):
         steps = node.get("steps", 0) + node.get("delay", 0)
         if total is not None and isinstance(node.get("start"), int | float) and steps > total:
-            ends = f"{path} goes from {node['start']:g} to {node['end']:g} in {steps:,} steps"
-            yield f"{ends}, and total_steps is {total:,}: {path}.steps=… ends it sooner"
+            yield (
+                f"{path} goes from {node['start']:g} to {node['end']:g} in {steps:,} steps, and total_steps is "
+                f"{total:,}: {path}.steps=… ends it sooner"
+            )
 
 
 def _configure_torch(config: TrainRunConfig) -> None:
