@@ -39,7 +39,7 @@ class Decision(NamedTuple):
         return -(self.prob * self.log_prob).sum(1)
 
 
-class Actor(nn.Module):
+class ActorNetwork(nn.Module):
     """An encoder of observations, fully connected layers, and a head.
 
     Attributes:
@@ -72,7 +72,7 @@ class Actor(nn.Module):
         return self.head.forward(self.layers.forward(features)).squeeze(0)
 
 
-class DeterministicActor(Actor):
+class DeterministicActor(ActorNetwork):
     """One action for each observation."""
 
     def __init__(
@@ -111,7 +111,7 @@ class DeterministicActor(Actor):
         return self.outputs(features).tanh()
 
 
-class StochasticActor(Actor):
+class StochasticActor(ActorNetwork):
     """A distribution over actions for each observation: normal numbers squashed by tanh, or a categorical one."""
 
     def __init__(

@@ -48,8 +48,8 @@ def test_any_installed_id_trains() -> None:
     assert trained("agent=random", "env=gym", "env.id=Pendulum-v1")[1] >= 40
 
 
-CARTPOLE = ("cloning", "dqn", "random")
-"""Agents that take any observations; the others train in Taxi."""
+PLACES = {**dict.fromkeys(("cloning", "dqn", "random"), "cartpole"), **dict.fromkeys(("ddpg", "td3"), "pendulum")}
+"""Where agents train that take any observations, or no discrete actions; the others train in Taxi."""
 
 
 BRIEFLY = {"mcts": ("agent.simulations=5",), "alphazero": ("agent.simulations=5",)}
@@ -67,7 +67,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", shipped("agent"))
 def test_each_agent_trains(name: str, recordings: Path) -> None:
-    env = "cartpole" if name in CARTPOLE else "taxi"
+    env = PLACES.get(name, "taxi")
     episodes = (f"agent.episodes={recordings}/cartpole",) if name == "cloning" else ()
     assert trained(f"agent={name}", f"env={env}", *BRIEFLY.get(name, ()), *episodes)[1] >= 40
 

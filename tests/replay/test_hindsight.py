@@ -364,6 +364,7 @@ class TestRules:
         replay, stream = Case(500, 2, 1, 1, "episode", 4, True, False).replay(), Stream(2, 1, True)
         for step in range(200):
             replay.add(stream.step(["truncates" if step % 10 == 9 else "goes on"] * 2))
+        replay._enter()
         desired = replay._leaf("desired_goal", np.arange(400))["at"]
         batch = replay.sample(5000)
         kept = np.asarray(batch.observation["desired_goal"]["at"]) == desired[batch.index]

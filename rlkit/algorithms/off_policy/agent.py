@@ -32,7 +32,7 @@ from rlkit.networks import (
     to_tensor,
     trainable,
 )
-from rlkit.networks.actors import Actor
+from rlkit.networks.actors import ActorNetwork
 from rlkit.networks.stacked import batch_statistics
 
 
@@ -53,7 +53,7 @@ class OffPolicyAgent:
 
     def __init__(
         self,
-        actor: Actor,
+        actor: ActorNetwork,
         critics: Critics,
         replay: Replay,
         settings: OffPolicySettings,
