@@ -157,7 +157,7 @@ def as_typed(node: Any, shared: Mapping[str, Any], path: str) -> Iterator[None]:
     except UsageError as error:
         text = str(error)
         for inner, key in sorted(_shared_paths(node, shared, path), reverse=True):
-            text = re.sub(rf"(?<![\w.]){re.escape(inner)}(?=[.\[ ])", key, text)
+            text = re.sub(rf"(?<![\w.]){re.escape(inner)}(?=[.:\[ ])", key, text)
         if text == str(error):
             raise
         raise UsageError(text) from error
