@@ -110,7 +110,9 @@ def as_typed(words: Iterable[str]) -> Iterator[None]:
         text = OF_WRAPPERS.sub("wrappers", str(error))
         if text == str(error) or not any(re.match(r"\+*wrappers\b", word) for word in words):
             raise
-        raise (UsageError if isinstance(error, UsageError) else RunError)(text) from error
+        if isinstance(error, UsageError):
+            raise UsageError(text) from error
+        raise RunError(text) from error
 
 
 def _run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:

@@ -24,6 +24,9 @@ from rlkit.core.types import UsageError
 OWN = "rlkit"
 """The package whose classes raise a `UsageError` for what they do not accept."""
 
+UNBUILT = "before Module.__init__() call"
+"""What torch says of a module whose constructor does not call that of its base."""
+
 Context = Mapping[str, Callable[[str], Any]]
 """Values that a callable can ask for: parameter name -> function that returns the value for a node's path."""
 
@@ -115,6 +118,9 @@ def _explained(path: str, target: Callable[..., Any], options: Mapping[str, Any]
     except Exception as error:
         if is_out_of_memory(error):
             raise UsageError(out_of_memory(path, error, dict(_dotted(options, path)))) from error
+        if isinstance(error, AttributeError) and UNBUILT in str(error):
+            name = signature.name_of(target)
+            raise UsageError(f"{path}: the constructor of {name} must begin with super().__init__()") from error
         if isinstance(error, (ValueError, TypeError)) and signature.package_of(target) != OWN:
             raise UsageError(refusal(path, target, error)) from error
         raise
@@ -151,7 +157,7 @@ def as_typed(node: Any, shared: Mapping[str, Any], path: str) -> Iterator[None]:
     except UsageError as error:
         text = str(error)
         for inner, key in sorted(_shared_paths(node, shared, path), reverse=True):
-            text = re.sub(rf"(?<![\w.]){re.escape(inner)}(?=[.\[ ])", key, text)
+            text = re.sub(rf"(?<![\w.]){re.escape(inner)}(?=[.:\[ ])", key, text)
         if text == str(error):
             raise
         raise UsageError(text) from error

@@ -171,7 +171,7 @@ def test_a_run_finds_its_class_again_from_everywhere(
             ("env=gym", "env.id=walk:Walk-v0", "env.kwargs.siz=3"),
             "env.kwargs.siz is not an option of walk:Walk-v0; did",
         ),
-        (("env=walk.py",), "there is no env=walk.py; name the class in the file as well: env=walk.py:MyClass"),
+        (("env=walk.py",), "there is no env=walk.py; a class of a file is named by both: env=walk.py:… (Walk, run)"),
         (("env=Hopper-v5",), "there is no env=Hopper-v5; ids of Gymnasium go with env=gym: env=gym env.id=Hopper-v5"),
         (("env.id=Walk-v0",), "env.id=Walk-v0 goes with env=gym, which is missing: env=gym env.id=Walk-v0"),
     ],

@@ -176,3 +176,15 @@ def test_looking_at_the_features_leaves_no_trace() -> None:
     assert all(torch.equal(value, before[name]) for name, value in torso.state_dict().items())
     assert torch.equal(torch.get_rng_state(), generator)
     assert [torso.training, torso[0].training, torso[1].training] == [True, False, True]
+
+
+class Forgetful(nn.Module):
+    def __init__(self, observation_space: FromRun[spaces.Space[Any]]):
+        self.layer = nn.Linear(4, 2)
+        self.features = 2
+
+
+def test_a_forgotten_constructor_of_the_base_is_named() -> None:
+    words = ("agent=dqn", f"network={__name__}:Forgetful", "total_steps=4", "video=none", "eval.every=0", "tuned=none")
+    with pytest.raises(UsageError, match=r"^network: the constructor of Forgetful must begin with super\(\)\.__init__"):
+        rlkit.train(*words)
