@@ -284,7 +284,8 @@ def _wrong_value(match: re.Match[str], cause: str, command: Command) -> str:
     if key.partition(".")[0] in LISTS:
         if "." in key:
             return _option_of_a_listed(key, command.overrides)
-        return f"{override}: {key} is a list: {key}=[{value}]"
+        names = value != "null" and re.search("[A-Za-z]", value)
+        return f"{override}: {key} is a list{f': {key}=[{value}]' if names else f', e.g. {key}=[]'}"
     if kind := re.search(r"could not be converted to (\w+)", cause):
         return f"{override}: {key} is {KINDS.get(kind[1], kind[1])}{_as_integer(key, value, kind[1])}"
     if "is not a valid bool" in cause:
@@ -303,7 +304,7 @@ def _wrong_value(match: re.Match[str], cause: str, command: Command) -> str:
             f"{override}: {key} has keys of its own, e.g. {key}.name=value; rlkit {command.verb} --cfg job shows them"
         )
     if "is not a ListConfig" in cause:
-        return f"{override}: {key} is a list: {key}=[{value.strip('{}')}]"
+        return f"{override}: {key} is a list, e.g. {key}=[]"
     return f"{override}: {cause}"
 
 
