@@ -210,7 +210,7 @@ def run_case(
         overrides = overrides.format(episodes=record(folder / "episodes", "env=cartpole", episodes=20))
     whole = folder / "whole"
     whole.mkdir(parents=True)
-    server(pythonpath)  # whose start is no part of a run's time
+    server()  # whose start is no part of a run's time
     overrides = f"{PERIODS} {with_encoder(overrides, folder)} run_dir=runs/case"
     started = time.time()
     finish(launch(whole, overrides, pythonpath))

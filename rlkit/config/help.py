@@ -59,15 +59,13 @@ values inside a group
 
 sweeps (-m)
   rlkit train -m seed=0,1,2 agent.gamma=0.9,0.99     six runs, one after the other
-  rlkit train -m 'seed=range(5)' env=cartpole,acrobot
 
 examples
   rlkit train                                        DQN on CartPole
   rlkit train agent=q_learning env=frozen_lake       a Q-table: seconds
   rlkit train env=gym env.id=Acrobot-v1 seed=3       any Gymnasium id
   rlkit train env=gym env.id=my_package:Name-v0      one that a package registers
-  rlkit train logger=[csv,terminal,wandb]            Weights & Biases, too
-  rlkit train logger=[csv,terminal,tensorboard]      TensorBoard, too
+  rlkit train logger=[csv,terminal,wandb]            Weights & Biases, or TensorBoard: tensorboard
   rlkit train callback=early_stopping                stop when evaluations get no better
   rlkit train resume=runs/dqn_cartpole_s0 total_steps=200000""",
     "eval": """\

@@ -137,7 +137,7 @@ def _check_choice(word: str) -> None:
     if not known:
         return
     if word.startswith("~") and group in ("agent", "env", "learner", "data", "network", "distribution", "replay"):
-        raise UsageError(f"{word}: {group} cannot be deleted; choose another, e.g. {group}={known[0]}")
+        raise UsageError(f"{word}: {group} cannot be deleted; choose another (rlkit list {group})")
     parts = re.split(r"[\[\], ]+", value.strip("[] ")) if value.strip("[] ") else []
     if value.startswith("[") and "null" in parts:
         raise UsageError(f"{word}: {group} takes a name{nearest(value, known)}")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.core.types import Array, RunError, State, UsageError
+from rlkit.core.types import Array, RunError, State, UsageError, a_kind
 from rlkit.learners.kinds import kind_of
 from rlkit.learners.persistence import from_state, packages_of, proven, to_state
 
@@ -63,10 +63,11 @@ def require_usable(slot: str, estimator: Any, kind: str, columns: int, predict: 
     """
     from sklearn.base import BaseEstimator
 
-    name = type(estimator).__name__
     found = kind_of(estimator) if isinstance(estimator, BaseEstimator) else "no estimator of scikit-learn's kind"
     if found != kind:
-        raise UsageError(f"{slot} is a {name}, which is {_article(found)}; it must be a {kind} (rlkit list learner)")
+        raise UsageError(
+            f"{slot} is {a_kind(estimator)}, which is {_article(found)}; it must be a {kind} (rlkit list learner)"
+        )
     # Not negative, as some naive Bayes and factorizations need it.
     X = np.random.default_rng(0).random((TRIED_ROWS, columns))
     targets = {"regressor": X[:, 0], "classifier": (X[:, 0] > 0.5).astype(np.int64)}

@@ -130,6 +130,8 @@ class TokenFeatures(nn.Module):
 
         Steps of the same episodes have the same text: each is read once.
         """
+        if torch._C._functorch.is_batchedtensor(tokens):  # within `torch.vmap` results have fixed shapes
+            return self._read(tokens)
         texts, places = torch.unique(tokens, dim=0, return_inverse=True)
         return self._read(texts)[places]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -74,8 +75,9 @@ def test_a_killed_run_of_a_plugin_s_environment_is_no_opaque_one(sample: Path, t
 
 
 def test_list_and_help_show_where_a_plugin_comes_from(sample: Path, tmp_path: Path):
-    lines = succeed("list", cwd=tmp_path, pythonpath=sample).splitlines()
-    assert any("my_maze" in line and "(my-games)" in line for line in lines)
+    entry = re.search(r"^  my_maze .*\n(?:   .*\n)*", succeed("list", cwd=tmp_path, pythonpath=sample), re.MULTILINE)
+    assert entry
+    assert "(my-games)" in entry[0]
     assert "(my-games)" in succeed("train", "env=my_maze", "--help", cwd=tmp_path, pythonpath=sample)
     listed = json.loads(succeed("list", "agent", "output=json", cwd=tmp_path, pythonpath=sample))["agent"]
     assert {"q_learning": "rlkit", "least_tried": "my-games"}.items() <= {

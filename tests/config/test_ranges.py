@@ -113,7 +113,7 @@ LINES = {
     "train stop_at=nan": "stop_at is nan; it must be a finite number",
     "train env=[nan]": "env=[nan]: env takes a name",
     "train callback=[nan]": "callback=[nan]: callback takes a name",
-    "train ~env": "~env: env cannot be deleted; choose another, e.g. env=",
+    "train ~env": "~env: env cannot be deleted; choose another (rlkit list env)",
     "train agent.epsilon=[1]": "agent.epsilon=[1]: agent.epsilon has keys of its own",
     "train agent.batch_size=0": "agent.batch_size is 0; it must be at least 1",
     "train agent.epsilon.steps=-1": "agent.epsilon.steps is -1; it must be at least 0",

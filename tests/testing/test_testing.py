@@ -36,7 +36,16 @@ def complaints(results: list[Result]) -> list[str]:
 
 
 # What environments need to be made, or to end within as many steps as a test has time for.
-ENDS = {"gym": ("env.id=Pendulum-v1",), "car_racing": ("env.max_steps=20", "steps=60")}
+ROBOTS = (
+    *("ant", "half_cheetah", "hopper", "humanoid", "humanoid_standup", "pusher", "reacher", "swimmer", "walker2d"),
+    *("dm_control", "robotics"),
+)
+SHORT = ("max_episode_steps=20", "steps=60")
+ENDS = {
+    "gym": ("env.id=Pendulum-v1",),
+    "car_racing": ("env.max_steps=20", "steps=60"),
+    **dict.fromkeys(ROBOTS, SHORT),
+}
 
 
 @pytest.mark.parametrize("name", SHIPPED_ENVIRONMENTS)

@@ -122,9 +122,7 @@ class _Walk:
     def _try(self, state: int, action: int) -> list[Outcome]:
         counts: Counter[tuple[int, float, bool]] = Counter()
         for _ in range(self._samples):
-            snapshot.restore(self._env, self._saved[state])
-            self._env.unwrapped.np_random = self._rng
-            observation, reward, terminated, _, info = self._env.step(action)
+            observation, reward, terminated, info = self._draw(state, action)
             if not terminated and info.get("rlkit/discount", 1.0) != 1.0:
                 name = type(self._env.unwrapped).__name__
                 raise UsageError(
@@ -133,6 +131,15 @@ class _Walk:
                 )
             counts[self._meet(observation, info, terminated=terminated), float(reward), bool(terminated)] += 1
         return [(count / self._samples, *outcome) for outcome, count in counts.items()]
+
+    def _draw(self, state: int, action: int) -> tuple[Any, Any, bool, dict[str, Any]]:
+        """Step from a state with a generator of our own, which restoring must not write to."""
+        snapshot.restore(self._env, self._saved[state])
+        core = self._env.unwrapped
+        own, core.np_random = core.np_random, self._rng
+        observation, reward, terminated, _, info = self._env.step(action)
+        core.np_random = own
+        return observation, reward, terminated, info
 
     def _meet(self, observation: Any, info: dict[str, Any], *, terminated: bool = False) -> int:
         state = int(state_index(np.asarray(observation)[None], self._env.observation_space)[0])
