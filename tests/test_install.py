@@ -139,11 +139,8 @@ def test_the_constraints_pin_every_direct_dependency():
     extras = project["optional-dependencies"]
     own, *tools = extras["dev"]  # the first is this package with all of its extras but that
     assert own == f"{project['name']}[{','.join(name for name in extras if name != 'dev')}]"
-    wanted = [
-        *project["dependencies"],
-        *tools,
-        *(word for name, more in extras.items() if name != "dev" for word in more),
-    ]
+    others = [word for name, words in extras.items() if name != "dev" for word in words]
+    wanted = [*project["dependencies"], *tools, *others]
     names = {word.split(">=")[0].split("[")[0].lower() for word in wanted}
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     pinned = {line.partition("==")[0].lower(): line.partition("==")[2] for line in lines}

@@ -65,9 +65,8 @@ def require_usable(slot: str, estimator: Any, kind: str, columns: int, predict: 
 
     found = kind_of(estimator) if isinstance(estimator, BaseEstimator) else "no estimator of scikit-learn's kind"
     if found != kind:
-        raise UsageError(
-            f"{slot} is {a_kind(estimator)}, which is {_article(found)}; it must be a {kind} (rlkit list learner)"
-        )
+        what = f"{a_kind(estimator)}, which is {_article(found)}"
+        raise UsageError(f"{slot} is {what}; it must be a {kind} (rlkit list learner)")
     # Not negative, as some naive Bayes and factorizations need it.
     X = np.random.default_rng(0).random((TRIED_ROWS, columns))
     targets = {"regressor": X[:, 0], "classifier": (X[:, 0] > 0.5).astype(np.int64)}

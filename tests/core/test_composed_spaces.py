@@ -336,7 +336,9 @@ WORDS = {
     "es": "agent.population=2",
     "fitted_q": "agent.first_fit=20 agent.n_iterations=2",
 }
-READING = tuple("a2c actor_critic bandit cloning ddpg dqn es fitted_q ppo reinforce sac td3".split())
+READING = (
+    *("a2c", "actor_critic", "bandit", "cloning", "ddpg", "dqn", "es", "fitted_q", "ppo", "reinforce", "sac", "td3"),
+)
 """Agents that take observations of any kind."""
 
 
