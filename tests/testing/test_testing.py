@@ -45,6 +45,7 @@ ENDS = {
     "gym": ("env.id=Pendulum-v1",),
     "car_racing": ("env.max_steps=20", "steps=60"),
     **dict.fromkeys(ROBOTS, SHORT),
+    "highway": ("env.config.vehicles_count=3", "env.config.duration=4", "steps=30"),
 }
 
 
