@@ -43,8 +43,6 @@ def play(env: Any, steps: int, seed: int) -> list[Any]:
 
 @pytest.mark.parametrize("id", [TIC_TAC_TOE, CONNECT_FOUR, "classic/rps-v2", "classic/chess-v6", "classic/go-v5"])
 def test_a_game_goes_on_exactly_in_its_middle(id: str) -> None:
-    if id == "classic/chess-v6":
-        pytest.importorskip("chess")
     used, other = game(id, seat="random"), game(id, seat="random")
     used.reset(seed=3)
     play(used, 8, seed=0)
@@ -57,7 +55,6 @@ def test_a_game_goes_on_exactly_in_its_middle(id: str) -> None:
 
 
 def test_chess_goes_on_where_its_module_remembers_nothing() -> None:
-    pytest.importorskip("chess")
     from pettingzoo.classic.chess import chess_utils
 
     env = game("classic/chess-v6")
