@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from typing import Any
 
 import numpy as np
@@ -171,3 +172,12 @@ def test_networks_learn_the_best_control_and_its_values(name: str, max_steps: in
     p = -np.polyfit(x[:, 0].numpy(), values.numpy(), 2)[0]
     assert k == pytest.approx(K, rel=0.1)
     assert p == pytest.approx(P, rel=0.1)
+
+
+@pytest.mark.slow
+def test_at_the_end_a_learned_temperature_keeps_the_target_entropy(tmp_path: Any) -> None:
+    words = "agent=sac env=pendulum total_steps=10000 eval.every=0 video=none logger=[csv] log.every=500"
+    run = rlkit.train(*words.split(), f"run_dir={tmp_path / 'run'}")
+    with (run.directory / "metrics.csv").open() as file:
+        entropies = [float(row["entropy"]) for row in csv.DictReader(file) if row.get("entropy")]
+    assert np.mean(entropies[-4:]) == pytest.approx(-1, abs=0.1)
