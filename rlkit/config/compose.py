@@ -33,7 +33,7 @@ from rlkit.config.values import check_keys
 from rlkit.core.resources import is_out_of_memory, out_of_memory
 from rlkit.core.types import RunError, UsageError
 
-COMPLAINTS = (HydraException, OmegaConfBaseException, ValueError)
+COMPLAINTS = (HydraException, OmegaConfBaseException, ValueError, OverflowError)
 COMPLAINTS_OF_A_TASK = (OmegaConfBaseException,)
 SHOWS_JOB = re.compile(r"(?:--cfg|-c)[ =](?:job|all)\b")
 

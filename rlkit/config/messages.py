@@ -62,6 +62,9 @@ LISTED = 12
 LONGEST = 200
 """Characters of a key, or of the name of a file of a group."""
 
+DIGITS_OF_FLOAT = 308
+"""Of the largest numbers."""
+
 KINDS = {"Integer": "a whole number", "Float": "a number"}
 
 
@@ -308,6 +311,12 @@ def _wrong_value(match: re.Match[str], cause: str, command: Command) -> str:
     return f"{override}: {cause}"
 
 
+def _too_large(match: re.Match[str], cause: str, command: Command) -> str:
+    words = (word.lstrip("+~").partition("=") for word in command.overrides)
+    key = next((key for key, _, value in words if len(value) > DIGITS_OF_FLOAT), "a value")
+    return f"{key} is a number of more than {DIGITS_OF_FLOAT} digits; it must be one that a float can hold"
+
+
 def _as_integer(key: str, value: str, kind: str) -> str:
     if kind == "Integer" and re.fullmatch(r"\d+(\.\d*)?[eE]\+?\d", value):
         return f"; write {key}={float(value):.0f}"
@@ -336,6 +345,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     (r"Could not override '([^']+)'", _unknown_key),
     (r"Could not delete from config\. '([^']+)'", _unknown_key),
     (r"^Error merging override (.+)$", _wrong_value),
+    (r"too large to convert to float", _too_large),
     (r"An item is already at '([^']+)'", _there_already),
     (r"Ambiguous value for argument '([^']+)'", _several_values),
     (r"(?:Error resolving interpolation|Interpolation key) '([^']+)'", _bad_reference),

@@ -41,9 +41,10 @@ class Declared:
         kind: the evaluated annotation.
     """
 
-    def __init__(self, annotation: Any, names: Namespace):
-        """Evaluate an annotation, which may be text that uses `names`."""
+    def __init__(self, annotation: Any, names: Namespace, *, may_be_none: bool = False):
+        """Evaluate an annotation, which may be text that uses `names`; `may_be_none`: whatever it says."""
         self.kind = evaluated(annotation, names)
+        self._may_be_none = may_be_none
 
     def settled(self, value: Any) -> Any:
         """Return `value`; numbers such as 1e5 become whole ones where those are declared."""
@@ -51,12 +52,15 @@ class Declared:
 
     def problem(self, value: Any, path: str) -> str:
         """Return an error message if `value`, which `path` was set to, is not what is declared, else an empty text."""
-        return next(_problems(value, self.kind, path), "")
+        return "" if value is None and self._may_be_none else next(_problems(value, self.kind, path), "")
 
 
 def of_parameter(parameter: inspect.Parameter, owner: Callable[..., Any]) -> Declared:
-    """Return what a parameter declares, of the callable `owner` in whose module its annotation is written."""
-    return Declared(parameter.annotation, Namespace(owner))
+    """Return what a parameter declares, of the callable `owner` in whose module its annotation is written.
+
+    One whose default is None may be None, whether its annotation says so or not.
+    """
+    return Declared(parameter.annotation, Namespace(owner), may_be_none=parameter.default is None)
 
 
 def check_fields(settings: Any, part: str) -> None:
@@ -128,7 +132,7 @@ def _problems(value: Any, kind: Any, path: str) -> Iterator[str]:
     members = list(_members(kind))
     if not all(map(_is_known, members)):
         return
-    if value is None and (NoneType in members or not any(_bare(part) in SCALARS for part in members)):
+    if value is None and NoneType in members:
         return
     found = [list(_of_one(value, part, path)) for part in members if part is not NoneType]
     if found and all(found):
