@@ -32,8 +32,8 @@ from rlkit.networks import (
     Optimizer,
     QNetwork,
     autocast_outputs,
+    gradient_steps,
     load_module_state,
-    minibatches,
     module_state,
     require_precision,
     to_tensor,
@@ -167,22 +167,18 @@ class DQN:
         self._due += multiples(before, self._steps, self.settings.train_freq, first=first)
 
     def update(self) -> Metrics | None:
-        """Take the gradient steps that are due.
-
-        Their minibatches are drawn together, which is faster; by priority one at a time, as each step changes those.
-        """
+        """Take the gradient steps that are due."""
         due, self._due = self._due * self.settings.gradient_steps, 0
         if due == 0 or len(self._replay) == 0:
             return None
-        together = 1 if self._replay.prioritized else due
-        steps: list[dict[str, Tensor]] = []
-        for _ in range(due // together):
-            sample, priorities = self._replay.sample(together * self.settings.batch_size, self.settings.gamma), []
-            for batch in minibatches(sample, self.settings.batch_size, self._tensor):
-                measured = self._gradient_step(batch)
-                priorities.append(measured.pop("priorities"))
-                steps.append(measured)
-            self._replay.update_priorities(sample.index, torch.cat(priorities).cpu().numpy())
+        steps = gradient_steps(
+            self._replay,
+            due,
+            batch_size=self.settings.batch_size,
+            gamma=self.settings.gamma,
+            tensor=self._tensor,
+            step=self._gradient_step,
+        )
         columns = dict(zip(steps[0], map(torch.stack, zip(*map(dict.values, steps), strict=True)), strict=True))
         columns["q/mean"] = self._distribution.mean(columns["q/mean"])
         means = torch.stack(list(map(torch.mean, columns.values()))).tolist()

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rlkit.networks.q_network import NoisyLinear, QNetwork
     from rlkit.networks.tensors import (
         Minibatch,
+        gradient_steps,
         load_module_state,
         load_optimizer_state,
         minibatches,
@@ -66,7 +67,7 @@ _MODULES = {
     "q_network": ("NoisyLinear", "QNetwork"),
     "tensors": (
         *("load_module_state", "load_optimizer_state", "module_state", "optimizer_state", "split_rows", "to_tensor"),
-        *("Minibatch", "minibatches"),
+        *("Minibatch", "gradient_steps", "minibatches"),
     ),
     "torsos": ("ACTIVATIONS", "MLP", "Flat", "Torso", "as_torso"),
     "weights": ("Weights", "encoder_of", "fill_torso", "read_encoder", "save_encoder"),
@@ -115,6 +116,7 @@ __all__ = [
     "encoder_of",
     "fill",
     "fill_torso",
+    "gradient_steps",
     "is_board",
     "is_image",
     "load_module_state",

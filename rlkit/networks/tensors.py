@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rlkit.core import tree
 from rlkit.core.alike import require_alike
-from rlkit.core.types import Batch, State, Tree
+from rlkit.core.types import Batch, Replay, State, Tree
 
 
 class Minibatch(NamedTuple):
@@ -85,6 +85,40 @@ def minibatches(sample: Batch, size: int, tensor: Callable[[Tree], Any]) -> list
             else:
                 columns.append(split_rows(rows, size))
     return list(map(Minibatch._make, zip(*columns, strict=True)))
+
+
+def gradient_steps(
+    replay: Replay,
+    count: int,
+    *,
+    batch_size: int,
+    gamma: float,
+    tensor: Callable[[Tree], Any],
+    step: Callable[[Minibatch], dict[str, Tensor]],
+) -> list[dict[str, Tensor]]:
+    """Take gradient steps on samples of a replay, and return the metrics of each.
+
+    Their minibatches are drawn together, which is faster; by priority one at a time, as each step changes those.
+
+    Args:
+        replay: is told the priorities, where it samples by them.
+        count: of the gradient steps.
+        batch_size: B, rows of a minibatch.
+        gamma: of rewards of several steps.
+        tensor: converts arrays.
+        step: takes one gradient step and returns its metrics, and ``priorities`` [B].
+    """
+    together = 1 if replay.prioritized else count
+    found = []
+    for _ in range(count // together):
+        sample, priorities = replay.sample(together * batch_size, gamma), []
+        for batch in minibatches(sample, batch_size, tensor):
+            metrics = step(batch)
+            priorities.append(metrics.pop("priorities"))
+            found.append(metrics)
+        if replay.prioritized:
+            replay.update_priorities(sample.index, torch.cat(priorities).cpu().numpy())
+    return found
 
 
 def module_state(module: nn.Module) -> State:

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from in_the_middle import goes_on
 
 from rlkit.cli.main import main
 from rlkit.core.types import UsageError
 from rlkit.envs.minatar import make
 from rlkit.networks.boards import ResidualBoard
 from rlkit.networks.choice import auto
-from rlkit.vector import snapshot
-from toys import assert_same
 
 pytest.importorskip("minatar")
 
@@ -27,28 +26,9 @@ def game(name: str = "breakout", **changed: Any) -> Any:
     return make(name, **options)  # type: ignore[arg-type]
 
 
-def play(env: Any, steps: int, seed: int) -> list[Any]:
-    rng, shown = np.random.default_rng(seed), []
-    for _ in range(steps):
-        observation, reward, terminated, truncated, _ = env.step(int(rng.integers(env.action_space.n)))
-        shown.append((observation, reward, terminated, truncated))
-        if terminated or truncated:
-            shown.append(env.reset()[0])
-    return shown
-
-
 @pytest.mark.parametrize("name", GAMES)
 def test_a_game_goes_on_exactly_in_its_middle(name: str) -> None:
-    used, other = game(name), game(name)
-    used.reset(seed=3)
-    play(used, 150, seed=0)
-    state = snapshot.capture(used)
-    assert state is not None
-    wanted = play(used, 300, seed=1)
-    other.reset(seed=4)
-    snapshot.restore(other, state)
-    assert_same(play(other, 300, seed=1), wanted)
-    world = other.unwrapped
+    world = goes_on(lambda: game(name), before=150, after=300).unwrapped
     assert world.game.random is world.game.env.random  # as MinAtar seeds them
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from in_the_middle import goes_on
 
 from rlkit.cli.main import main
 from rlkit.config.compose import composed
@@ -21,7 +22,6 @@ from rlkit.networks.choice import auto
 from rlkit.networks.encoders import SymbolGrid, TextEncoder
 from rlkit.runs import build
 from rlkit.vector import snapshot
-from toys import assert_same
 
 pytest.importorskip("minigrid")
 
@@ -34,27 +34,9 @@ WORLDS = (
 )
 
 
-def play(env: Any, steps: int, seed: int) -> list[Any]:
-    rng, shown = np.random.default_rng(seed), []
-    for _ in range(steps):
-        observation, reward, terminated, truncated, _ = env.step(int(rng.integers(env.action_space.n)))
-        shown.append((observation, reward, terminated, truncated))
-        if terminated or truncated:
-            shown.append(env.reset()[0])
-    return shown
-
-
 @pytest.mark.parametrize("id", WORLDS)
 def test_a_world_goes_on_exactly_in_the_middle_of_an_episode(id: str) -> None:
-    used, other = make(id, {}), make(id, {})
-    used.reset(seed=3)
-    play(used, 40, seed=0)
-    state = snapshot.capture(used)
-    assert state is not None
-    wanted = play(used, 60, seed=1)
-    other.reset(seed=4)
-    snapshot.restore(other, state)
-    assert_same(play(other, 60, seed=1), wanted)
+    goes_on(lambda: make(id, {}), before=40, after=60)
 
 
 def test_a_door_that_a_task_names_is_the_one_in_the_grid() -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
+from in_the_middle import goes_on
 
 import rlkit
 from rlkit.cli.main import main
 from rlkit.core.types import UsageError
 from rlkit.envs.pettingzoo import Seat, make
 from rlkit.vector import snapshot
-from toys import assert_same
 
 pytest.importorskip("pettingzoo")
 
@@ -43,15 +43,7 @@ def play(env: Any, steps: int, seed: int) -> list[Any]:
 
 @pytest.mark.parametrize("id", [TIC_TAC_TOE, CONNECT_FOUR, "classic/rps-v2", "classic/chess-v6", "classic/go-v5"])
 def test_a_game_goes_on_exactly_in_its_middle(id: str) -> None:
-    used, other = game(id, seat="random"), game(id, seat="random")
-    used.reset(seed=3)
-    play(used, 8, seed=0)
-    state = snapshot.capture(used)
-    assert state is not None
-    wanted = play(used, 20, seed=1)
-    other.reset(seed=4)
-    snapshot.restore(other, state)
-    assert_same(play(other, 20, seed=1), wanted)
+    goes_on(lambda: game(id, seat="random"), before=8, after=20, play=play)
 
 
 def test_chess_goes_on_where_its_module_remembers_nothing() -> None:

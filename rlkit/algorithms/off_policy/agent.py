@@ -25,8 +25,8 @@ from rlkit.networks import (
     Critics,
     Minibatch,
     Optimizer,
+    gradient_steps,
     load_module_state,
-    minibatches,
     module_state,
     step_together,
     to_tensor,
@@ -165,24 +165,22 @@ class OffPolicyAgent:
         self._due += multiples(before, self._steps, self.settings.train_freq, first=self.settings.learning_starts)
 
     def update(self) -> Metrics | None:
-        """Take the gradient steps that are due, and return the means of their metrics.
-
-        Their minibatches are drawn together, which is faster; by priority one at a time, as each step changes those.
-        """
+        """Take the gradient steps that are due, and return the means of their metrics."""
         due, self._due = self._due * self.settings.gradient_steps, 0
         if due == 0 or len(self._replay) == 0:
             return None
-        together = 1 if self._replay.prioritized else due
+        steps = gradient_steps(
+            self._replay,
+            due,
+            batch_size=self.settings.batch_size,
+            gamma=self.settings.gamma,
+            tensor=self._tensor,
+            step=self._gradient_step,
+        )
         metrics: dict[str, list[Tensor]] = {}
-        for _ in range(due // together):
-            sample, priorities = self._replay.sample(together * self.settings.batch_size, self.settings.gamma), []
-            for batch in minibatches(sample, self.settings.batch_size, self._tensor):
-                measured = self._gradient_step(batch)
-                priorities.append(measured.pop("priorities"))
-                for name, metric in measured.items():
-                    metrics.setdefault(name, []).append(metric)
-            if self._replay.prioritized:
-                self._replay.update_priorities(sample.index, torch.cat(priorities).cpu().numpy())
+        for measured in steps:
+            for name, metric in measured.items():
+                metrics.setdefault(name, []).append(metric)
         means = torch.stack([torch.stack(column).mean() for column in metrics.values()]).tolist()
         return dict(zip(metrics, means, strict=True))
 
