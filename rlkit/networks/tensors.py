@@ -101,7 +101,7 @@ def gradient_steps(
     Their minibatches are drawn together, which is faster; by priority one at a time, as each step changes those.
 
     Args:
-        replay: is told the priorities, where it samples by them.
+        replay: is told the priorities.
         count: of the gradient steps.
         batch_size: B, rows of a minibatch.
         gamma: of rewards of several steps.
@@ -116,8 +116,7 @@ def gradient_steps(
             metrics = step(batch)
             priorities.append(metrics.pop("priorities"))
             found.append(metrics)
-        if replay.prioritized:
-            replay.update_priorities(sample.index, torch.cat(priorities).cpu().numpy())
+        replay.update_priorities(sample.index, torch.cat(priorities).cpu().numpy())
     return found
 
 

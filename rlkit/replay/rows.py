@@ -34,9 +34,8 @@ def layout(values: Mapping[str, Array]) -> Layout:
     return [(name, values[name].dtype, values[name].shape[1:]) for name in PENDING_COLUMNS if name in values]
 
 
-def no_rows() -> tuple[bytearray, ...]:
-    """Return empty bytes for each pending column."""
-    return bytearray(), bytearray(), bytearray(), bytearray(), bytearray()
+NO_ROWS = (b"",) * 5
+"""What is in each pending column at first."""
 
 
 def columns(contents: tuple[bytearray, ...], known: Layout) -> dict[str, Array]:

@@ -18,7 +18,7 @@ from rlkit.core.stored_state import Segment
 from rlkit.core.types import Array, Batch, FromRun, State, Transition, Tree, UsageError, require_least
 from rlkit.replay.frames import Frames, allocate, announce, bytes_of, check_location, frame_count
 from rlkit.replay.leaf_stacks import Stacks
-from rlkit.replay.rows import FIELDS, LAST, NONE, Layout, TransitionRing, columns, layout, no_rows
+from rlkit.replay.rows import FIELDS, LAST, NO_ROWS, NONE, Layout, TransitionRing, columns, layout
 from rlkit.replay.stored import require_rows, require_state
 
 OLDEST, NEWEST = np.s_[:, 0], np.s_[:, -1]
@@ -98,7 +98,7 @@ class UniformReplay:
         self._frames: Frames | None = None
         self._shown = 0  # number of frames ever stored
         self._first = 0  # number of the oldest complete row
-        self._pending = no_rows()  # `PENDING_COLUMNS` of rows that were added but not entered yet
+        self._pending = tuple(map(bytearray, NO_ROWS))  # `PENDING_COLUMNS` of rows that were added but not entered yet
         self._layout: Layout = []  # of those columns
         self._limit = capacity  # rows that they may hold
         self._current = np.empty((0, stack), np.int64)  # [N, S] numbers of the current frames of each environment
@@ -256,7 +256,7 @@ class UniformReplay:
         track = np.concatenate([self._current.T, (self._shown - steps * n + new).reshape(steps, n)])
         spans = np.arange(steps)[:, None] + np.arange(self._stack + 1)
         window = track[:, 0][spans] if n == 1 else track[spans].swapaxes(1, 2).reshape(steps * n, -1)
-        self._pending = no_rows()
+        self._pending = tuple(map(bytearray, NO_ROWS))
         self._current = track[steps:].T
         follows = ~np.concatenate([self._broken, last[:-n]])
         new += self._rows.total
@@ -396,7 +396,7 @@ class UniformReplay:
             ValueError: it is none of a replay of this capacity.
         """
         require_state(state, self._rows.capacity, self._stack)
-        self._pending = no_rows()
+        self._pending = tuple(map(bytearray, NO_ROWS))
         self._reached = None
         self._rng.bit_generator.state = state["rng"]
         self._current = np.array(state["current"])
