@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from rlkit.networks.policy_value import PolicyValue
     from rlkit.networks.population import Population
-    from rlkit.networks.precision import autocast_outputs, require_precision, uses_bfloat16
+    from rlkit.networks.precision import autocast_outputs, mixed_precision, require_precision, uses_bfloat16
     from rlkit.networks.pretrained import fill, load_pretrained
     from rlkit.networks.q_network import NoisyLinear, QNetwork
     from rlkit.networks.tensors import (
@@ -62,7 +62,7 @@ _MODULES = {
     "optimizer": ("FlatParameters", "GradientSettings", "Optimizer", "OptimizerSettings", "step_together", "trainable"),
     "policy_value": ("PolicyValue",),
     "population": ("Population",),
-    "precision": ("autocast_outputs", "require_precision", "uses_bfloat16"),
+    "precision": ("autocast_outputs", "mixed_precision", "require_precision", "uses_bfloat16"),
     "pretrained": ("fill", "load_pretrained"),
     "q_network": ("NoisyLinear", "QNetwork"),
     "tensors": (
@@ -123,6 +123,7 @@ __all__ = [
     "load_optimizer_state",
     "load_pretrained",
     "minibatches",
+    "mixed_precision",
     "module_state",
     "optimizer_state",
     "read_encoder",

@@ -18,7 +18,7 @@ from rlkit.core.types import Array, FromRun, Tree, UsageError
 from rlkit.networks.action_distributions import CategoricalAction
 from rlkit.networks.critics import action_width
 from rlkit.networks.squashed_gaussian import squashed
-from rlkit.networks.stacked import Norm, StackedLinear, StackedMLP
+from rlkit.networks.stacked import Norm, StackedHead, StackedMLP
 from rlkit.networks.torsos import as_torso
 
 
@@ -61,7 +61,7 @@ class ActorNetwork(nn.Module):
         self.encoder = as_torso(torso, observation_space)
         # A stack of one.
         self.layers = StackedMLP(1, self.encoder.features, hidden, activation, norm=norm)
-        self.head = StackedLinear(1, self.layers.features, outputs)
+        self.head = StackedHead(1, self.layers.features, outputs)
 
     def encode(self, observation: Tree) -> Tensor:
         """Return features [B, F] of observations [B, ...]."""

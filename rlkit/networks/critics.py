@@ -14,7 +14,7 @@ from rlkit.core.action_scaling import free_numbers
 from rlkit.core.ranges import PositiveInt, ShareBelowOne
 from rlkit.core.types import FromRun, Tree, UsageError
 from rlkit.networks.return_distributions import Distribution
-from rlkit.networks.stacked import ALL, Members, Norm, StackedLinear, StackedMLP
+from rlkit.networks.stacked import ALL, Members, Norm, StackedHead, StackedMLP
 from rlkit.networks.torsos import as_torso
 
 FIRST = slice(1)
@@ -69,7 +69,7 @@ class Critics(nn.Module):
         width = self.encoder.features + (0 if self._discrete else action_width(action_space))
         self._actions = int(action_space.n) if isinstance(action_space, spaces.Discrete) else 1
         self.layers = StackedMLP(count, width, hidden, activation, norm=norm, dropout=dropout)
-        self.head = StackedLinear(count, self.layers.features, self._actions * distribution.outputs)
+        self.head = StackedHead(count, self.layers.features, self._actions * distribution.outputs)
 
     def encode(self, observation: Tree) -> Tensor:
         """Return features [B, F] of observations [B, ...]."""

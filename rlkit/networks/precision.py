@@ -1,18 +1,24 @@
-"""Mixed precision: which parts of a network compute in bfloat16."""
+"""Mixed precision (Micikevicius et al., 2018): which parts of a network compute in bfloat16."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rlkit.core.types import UsageError
 from rlkit.networks.q_network import QNetwork
+from rlkit.networks.stacked import StackedLinear
 
 QOutputs = Callable[[Tensor, Tensor | None], Tensor]
 """Returns the outputs [B, A, K] float32 for read observations, with noise or None."""
+
+WIDE = 256
+"""Widths from which products of stacked layers are faster in bfloat16, their conversions included."""
 
 CHOICES = ("auto", "float32", "bfloat16")
 
@@ -29,11 +35,11 @@ def require_precision(choice: str) -> str:
 
 
 def uses_bfloat16(choice: str, device: str, network: nn.Module) -> bool:
-    """Return whether the torso of `network` learns in mixed precision (Micikevicius et al., 2018).
+    """Return whether `network` learns in mixed precision.
 
     Args:
-        choice: one of `CHOICES`; auto: if it has convolutions and `device` has units for bfloat16. Small layers gain
-            nothing from it and would only lose precision.
+        choice: one of `CHOICES`; auto: if it has convolutions, or stacked layers as wide as `WIDE`, and `device` has
+            units for bfloat16. Small layers gain nothing from it and would only lose precision.
         device: where the network lives.
         network: the whole network.
 
@@ -42,7 +48,19 @@ def uses_bfloat16(choice: str, device: str, network: nn.Module) -> bool:
     """
     if require_precision(choice) != "auto":
         return choice == "bfloat16"
-    return any(isinstance(module, nn.Conv2d) for module in network.modules()) and has_bfloat16(device)
+    return any(map(_gains, network.modules())) and has_bfloat16(device)
+
+
+def _gains(layer: nn.Module) -> bool:
+    """Return whether a layer is faster in bfloat16."""
+    if isinstance(layer, StackedLinear):
+        return not layer.exact and min(layer.weight.shape[1:]) >= WIDE
+    return isinstance(layer, nn.Conv2d)
+
+
+def mixed_precision(device: str) -> AbstractContextManager[Any]:
+    """Return a context in which products are in bfloat16, but for those of layers that say otherwise."""
+    return torch.autocast(device.partition(":")[0], torch.bfloat16)
 
 
 def autocast_outputs(network: QNetwork, device: str) -> QOutputs:
@@ -51,10 +69,9 @@ def autocast_outputs(network: QNetwork, device: str) -> QOutputs:
     Values of actions often differ by less than a hundredth, which the 8 bits of bfloat16 cannot represent: the heads,
     and everything computed from their outputs, keep 24.
     """
-    kind = device.partition(":")[0]
 
     def outputs(x: Tensor, noise: Tensor | None) -> Tensor:
-        with torch.autocast(kind, torch.bfloat16):
+        with mixed_precision(device):
             of_actions, of_state = network.features(x, noise)
         return network.heads(of_actions.float(), None if of_state is None else of_state.float())
 
@@ -62,8 +79,11 @@ def autocast_outputs(network: QNetwork, device: str) -> QOutputs:
 
 
 def has_bfloat16(device: str) -> bool:
-    """Return whether `device` multiplies matrices of bfloat16 in units made for it (AMX, tensor cores)."""
+    """Return whether `device` multiplies matrices of bfloat16 in units made for it (AMX, AVX-512, tensor cores)."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_capability(device) >= (8, 0)
     cpuinfo = Path("/proc/cpuinfo")
-    return device == "cpu" and cpuinfo.exists() and "amx_bf16" in cpuinfo.read_text()
+    if device != "cpu" or not cpuinfo.exists():
+        return False
+    flags = cpuinfo.read_text().split()
+    return "amx_bf16" in flags or "avx512_bf16" in flags

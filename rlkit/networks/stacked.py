@@ -6,10 +6,10 @@ Shapes: n members, B rows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import pairwise
 from math import sqrt
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,18 +33,56 @@ def chosen(stack: Tensor, members: Members) -> Tensor:
     return stack if members is ALL else stack[members]
 
 
-class StackedLinear(nn.Module):
-    """n fully connected layers, with initial weights as in `nn.Linear`."""
+def whole_precision(device_type: str) -> AbstractContextManager[Any]:
+    """Return the context in which products are of the precision of their factors, whatever `torch.autocast` says."""
+    if torch.is_autocast_enabled(device_type):
+        return torch.autocast(device_type, enabled=False)
+    return nullcontext()
 
-    def __init__(self, members: int, width_in: int, width_out: int):
+
+class StackedLinear(nn.Module):
+    """n fully connected layers, with initial weights as in `nn.Linear`.
+
+    Attributes:
+        exact: where learning is in mixed precision, this product is in the weights' own.
+    """
+
+    def __init__(self, members: int, width_in: int, width_out: int, *, exact: bool = False):
         super().__init__()
+        self.exact = exact
         reach = 1 / sqrt(max(1, width_in))
         self.weight = nn.Parameter(torch.empty(members, width_in, width_out).uniform_(-reach, reach))
         self.bias = nn.Parameter(torch.empty(members, 1, width_out).uniform_(-reach, reach))
 
     def forward(self, x: Tensor, members: Members = ALL) -> Tensor:
         """Return [n, B, out] of [n, B, in], with the layers of `members`."""
-        return torch.baddbmm(chosen(self.bias, members), x, chosen(self.weight, members))
+        weight, bias = chosen(self.weight, members), chosen(self.bias, members)
+        if not self.exact:
+            return torch.baddbmm(bias, x, weight)
+        with whole_precision(x.device.type):
+            return torch.baddbmm(bias, x.to(weight.dtype), weight)
+
+
+class StackedHead(nn.Module):
+    """n fully connected layers with few outputs, in the weights' own precision; initial weights as in `nn.Linear`.
+
+    Products with a matrix of few columns take many times as long as those with its transpose, or one column's sum.
+    """
+
+    def __init__(self, members: int, width_in: int, width_out: int):
+        super().__init__()
+        reach = 1 / sqrt(max(1, width_in))
+        self.weight = nn.Parameter(torch.empty(members, width_out, width_in).uniform_(-reach, reach))
+        self.bias = nn.Parameter(torch.empty(members, width_out, 1).uniform_(-reach, reach))
+
+    def forward(self, x: Tensor, members: Members = ALL) -> Tensor:
+        """Return [n, B, out] of [n, B, in], with the layers of `members`."""
+        weight, bias = chosen(self.weight, members), chosen(self.bias, members)
+        x = x.to(weight.dtype)
+        if weight.shape[1] == 1:
+            return (x * weight).sum(2, keepdim=True) + bias
+        with whole_precision(x.device.type):
+            return torch.baddbmm(bias, weight, x.mT).mT
 
 
 class StackedLayerNorm(nn.Module):
@@ -57,7 +95,7 @@ class StackedLayerNorm(nn.Module):
 
     def forward(self, x: Tensor, members: Members = ALL) -> Tensor:
         """Return [n, B, width] of [n, B, width], each row with mean 0 and variance 1 before its scale."""
-        normal = nn.functional.layer_norm(x, x.shape[-1:])
+        normal = nn.functional.layer_norm(x.to(self.weight.dtype), x.shape[-1:])
         return torch.addcmul(chosen(self.bias, members), normal, chosen(self.weight, members))
 
 
@@ -89,6 +127,7 @@ class StackedBatchRenorm(nn.Module):
 
     def forward(self, x: Tensor, members: Members = ALL) -> Tensor:
         """Return [n, B, width] of [n, B, width], each number with mean 0 and variance 1 before its scale."""
+        x = x.to(self.weight.dtype)
         if self.learns:
             normal = self._by_batch(x, members)
         else:
@@ -139,7 +178,9 @@ class StackedActivation(nn.Module):
 
     def __init__(self, activation: str):
         super().__init__()
-        self.function = activation_of(activation)()
+        kind = activation_of(activation)
+        # No gradient needs the numbers before a ReLU.
+        self.function = nn.ReLU(inplace=True) if kind is nn.ReLU else kind()
 
     def forward(self, x: Tensor, members: Members = ALL) -> Tensor:
         """Return [n, B, width] of [n, B, width]."""
@@ -167,6 +208,8 @@ class StackedResidual(nn.Module):
 
 class StackedMLP(nn.Module):
     """n networks of fully connected layers, for the same or for different inputs.
+
+    In mixed precision their inputs still count in full: the first layer's product is exact.
 
     Attributes:
         features: width of the last layer.
@@ -202,6 +245,9 @@ class StackedMLP(nn.Module):
         self.layers = nn.ModuleList([StackedBatchRenorm(members, width_in)] if norm == "batch_renorm" else [])
         for width, after in pairwise([width_in, *hidden]):
             self.layers.extend(_layers(members, width, after, activation, norm, dropout))
+        first = next((layer for layer in self.modules() if isinstance(layer, StackedLinear)), None)
+        if first is not None:
+            first.exact = True
         if norm == "residual" and hidden:
             self.layers.append(StackedLayerNorm(members, hidden[-1]))
         self.features = [width_in, *hidden][-1]

@@ -438,6 +438,7 @@ OPTIONS = {
     "batch_renorm": "agent.critics.norm=batch_renorm agent.actor.norm=batch_renorm agent.target_network=false",
     "residual": "agent.critics.norm=residual",
     "standardize": "agent.standardize=true",
+    "bfloat16": "agent.precision=bfloat16",
     "tanh": "agent.critics.activation=tanh",
     "encoder": "network=mlp network.hidden=[7]",
     "share_encoder": "network=mlp network.hidden=[7] agent.share_encoder=true",
@@ -503,6 +504,7 @@ RESUMED = {
         Pushed,
     ),
     "simba": ("agent=td3 agent.critics.norm=residual agent.critics.dropout=0.1 agent.standardize=true", Pushed),
+    "td3 bfloat16": ("agent=td3 agent.precision=bfloat16", Pushed),
     "sac images": ("agent=sac network=small network.hidden=8", lambda: Steered("image")),
 }
 

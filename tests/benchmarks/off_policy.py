@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-FIELDS = ("agent", "env", "threads", "framework", "slice", "steps", "seconds", "processor_seconds")
+FIELDS = ("agent", "env", "threads", "precision", "framework", "slice", "steps", "seconds", "processor_seconds")
 WARM_UP, BATCH, WIDTH = 300, 256, 256
 WORDS = (
     "agent.learning_rate=0.0003 agent.gamma=0.99 agent.tau=0.005 agent.train_freq=1 agent.gradient_steps=1 "
@@ -29,7 +29,7 @@ WORDS = (
 )
 
 
-def ours(agent: str, env: str) -> Iterator[None]:
+def ours(agent: str, env: str, precision: str) -> Iterator[None]:
     """Yield after each step of rlkit's agent."""
     import gymnasium
     import numpy as np
@@ -37,11 +37,21 @@ def ours(agent: str, env: str) -> Iterator[None]:
     from rlkit.config.compose import composed
     from rlkit.config.run_config import TrainRunConfig, requested
     from rlkit.core.loop import interact, train
+    from rlkit.core.resources import keep_freed_memory
     from rlkit.core.seeding import Seeds
     from rlkit.runs import build
     from rlkit.vector.serial import SerialEnvironment
 
-    words = ("tuned=none", f"agent={agent}", "env=gym", f"env.id={env}", "device=cpu", *WORDS.split())
+    keep_freed_memory()
+    words = (
+        "tuned=none",
+        f"agent={agent}",
+        "env=gym",
+        f"env.id={env}",
+        "device=cpu",
+        f"agent.precision={precision}",
+        *WORDS.split(),
+    )
     environment = SerialEnvironment([lambda: gymnasium.make(env)])
     learner = build.make_agent(requested(TrainRunConfig, *composed("train", words)).agent_config, environment, Seeds(0))
     rng = np.random.default_rng(0)
@@ -85,12 +95,12 @@ def theirs(agent: str, env: str) -> Iterator[None]:
         may.release()
 
 
-def work(framework: str, agent: str, env: str, threads: int) -> None:
+def work(framework: str, agent: str, env: str, threads: int, precision: str) -> None:
     """Take as many steps as each line of the standard input says, and print how long they took."""
     import torch
 
     torch.set_num_threads(threads)
-    steps = (ours if framework == "rlkit" else theirs)(agent, env)
+    steps = ours(agent, env, precision) if framework == "rlkit" else theirs(agent, env)
     for _ in range(WARM_UP + 20):
         next(steps)
     print("ready", flush=True)
@@ -131,12 +141,13 @@ def floor(agent: str, observation: int, action: int, threads: int) -> tuple[floa
 
 
 def compare(
-    agent: str, env: str, threads: int, pythons: dict[str, str], slices: int, steps: int
+    agent: str, env: str, threads: int, precision: str, pythons: dict[str, str], slices: int, steps: int
 ) -> list[dict[str, Any]]:
     """Return a row for each slice of each framework."""
     workers = {
         framework: subprocess.Popen(
-            [python, __file__, "--worker", framework, "--agents", agent, "--env", env, "--threads", str(threads)],
+            [python, __file__, "--worker", framework, "--agents", agent, "--env", env, "--threads", str(threads)]
+            + ["--precision", precision],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -152,7 +163,7 @@ def compare(
             worker.stdin.write(f"{steps}\n")
             worker.stdin.flush()
             wall, processor = map(float, _answer(worker).split())
-            values = (agent, env, threads, framework, number, steps, round(wall, 4), round(processor, 4))
+            values = (agent, env, threads, precision, framework, number, steps, round(wall, 4), round(processor, 4))
             rows.append(dict(zip(FIELDS, values, strict=True)))
     for worker in workers.values():
         worker.kill()
@@ -184,6 +195,7 @@ def main() -> None:
     parser.add_argument("--agents", nargs="+", default=["sac", "td3", "ddpg"])
     parser.add_argument("--env", default="Pendulum-v1")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", default="auto", help="of rlkit's agents; Stable-Baselines3 has float32 alone")
     parser.add_argument("--slices", type=int, default=12)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--peer-python", default=sys.executable)
@@ -191,7 +203,7 @@ def main() -> None:
     parser.add_argument("--worker", choices=["rlkit", "stable-baselines3"])
     arguments = parser.parse_args()
     if arguments.worker:
-        work(arguments.worker, arguments.agents[0], arguments.env, arguments.threads)
+        work(arguments.worker, arguments.agents[0], arguments.env, arguments.threads, arguments.precision)
         return
     import gymnasium
     from keep import write
@@ -205,7 +217,9 @@ def main() -> None:
     for agent in arguments.agents:
         millions, milliseconds = floor(agent, *sizes, arguments.threads)
         print(f"{agent}: {millions:.0f} million operations an update, by themselves {milliseconds:.2f} ms", flush=True)
-        rows = compare(agent, arguments.env, arguments.threads, pythons, arguments.slices, arguments.steps)
+        rows = compare(
+            agent, arguments.env, arguments.threads, arguments.precision, pythons, arguments.slices, arguments.steps
+        )
         report(rows, print)
         table += rows
     if arguments.out:

@@ -194,8 +194,11 @@ def test_little_memory_and_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_units_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_flags", lambda: {"avx2", "avx512f", "amx_bf16"})
-    assert "AVX2, AVX-512, AMX (bfloat16)" in only(machine.processor).text
+    for flag, name in (("amx_bf16", "AMX (bfloat16)"), ("avx512_bf16", "AVX-512 (bfloat16)")):
+        monkeypatch.setattr(machine, "_flags", lambda flag=flag: {"avx2", "avx512f", flag})
+        assert f"AVX2, AVX-512, {name}: with agent.precision=auto" in only(machine.processor).text
+    monkeypatch.setattr(machine, "_flags", lambda: {"avx2", "avx512f"})
+    assert only(machine.processor).text.endswith("AVX2, AVX-512")
 
 
 def test_a_display(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,7 @@ from rlkit.networks import (
     uses_bfloat16,
 )
 from rlkit.networks.return_distributions import Categorical, Expected
+from rlkit.networks.stacked import StackedMLP
 from toys import assert_same
 
 VECTOR = spaces.Box(-1, 1, (4,), np.float32)
@@ -538,15 +539,18 @@ class TestPrecision:
         assert q.tolist() == pytest.approx([100 + 0.01 * (a - 31.5) for a in range(64)], abs=1e-4)
 
     @pytest.mark.parametrize(
-        ("flags", "units"), [("fma avx2 amx_bf16 amx_tile", True), ("fma avx2 avx512_bf16", False)]
+        ("flags", "units"),
+        [("fma avx2 amx_bf16 amx_tile", True), ("fma avx512f avx512_bf16", True), ("fma avx2 avx512f", False)],
     )
-    def test_auto_takes_bfloat16_for_convolutions_where_the_processor_has_units_for_it(
+    def test_auto_takes_bfloat16_for_convolutions_and_wide_stacks_where_the_processor_has_units_for_it(
         self, flags: str, units: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(Path, "exists", lambda self: True)
         monkeypatch.setattr(Path, "read_text", lambda self: f"flags : {flags}")
         assert uses_bfloat16("auto", "cpu", nn.Sequential(nn.Conv2d(1, 1, 1))) == units
         assert not uses_bfloat16("auto", "cpu", nn.Sequential(nn.Linear(1, 1)))
+        assert uses_bfloat16("auto", "cpu", StackedMLP(2, 3, [256, 256], "relu")) == units
+        assert not uses_bfloat16("auto", "cpu", StackedMLP(2, 300, [256, 255], "relu"))
         assert uses_bfloat16("bfloat16", "cpu", nn.Linear(1, 1))
         assert not uses_bfloat16("float32", "cpu", nn.Conv2d(1, 1, 1))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from math import sqrt
 from typing import Any
 
@@ -13,12 +14,14 @@ from gymnasium import spaces
 from torch import nn
 
 from rlkit.core.types import UsageError
-from rlkit.networks import MLP, Critics, DeterministicActor
+from rlkit.networks import MLP, Critics, DeterministicActor, mixed_precision
 from rlkit.networks.critics import FIRST, frozen
 from rlkit.networks.return_distributions import Expected, Quantile
 from rlkit.networks.stacked import (
     StackedBatchRenorm,
     StackedDropout,
+    StackedHead,
+    StackedLayerNorm,
     StackedLinear,
     StackedMLP,
     StackedResidual,
@@ -155,6 +158,54 @@ def critics(distribution: Any = None, action_space: Any = None, **keys: Any) -> 
     torso = MLP(SPACE, [], "relu", layer_norm=False)
     options = {"count": 2, "hidden": [8], "activation": "relu", "norm": "none", "dropout": 0.0, **keys}
     return Critics(torso, SPACE, action_space or spaces.Box(-1, 1, (2,)), distribution or Expected(), **options)
+
+
+@pytest.mark.parametrize("norm", ["none", "layer", "batch_renorm", "residual"])
+def test_in_mixed_precision_inputs_and_heads_are_exact_and_the_layers_between_in_bfloat16(norm: Any) -> None:
+    layers, head = StackedMLP(2, 3, [64, 64, 64], "relu", norm=norm), StackedHead(2, 64, 5)
+    heard: dict[str, set[torch.dtype]] = {"first": set(), "others": set(), "norms": set(), "head": set()}
+    linear = [layer for layer in layers.modules() if isinstance(layer, StackedLinear)]
+    norms = [layer for layer in layers.modules() if isinstance(layer, StackedLayerNorm | StackedBatchRenorm)]
+    parts = {"first": linear[:1], "others": linear[1:], "norms": norms, "head": [head]}
+    for name, those in parts.items():
+        for layer in those:
+            layer.forward = heard_by(layer.forward, heard[name])  # type: ignore[method-assign]
+    x = torch.randn(20, 3)
+    expected = head(layers(x))
+    for dtypes in heard.values():
+        dtypes.clear()
+    with mixed_precision("cpu"), batch_statistics(layers) if norm == "batch_renorm" else nullcontext():
+        head(layers(x))
+    assert heard == {
+        "first": {torch.float32},
+        "others": {torch.bfloat16},
+        "norms": {torch.float32} if norms else set(),
+        "head": {torch.float32},
+    }
+    assert not torch.is_autocast_enabled("cpu")
+    assert torch.equal(head(layers(x)), expected) or norm == "batch_renorm"
+
+
+def heard_by(forward: Any, dtypes: set[torch.dtype]) -> Any:
+    """Return `forward`, which notes the dtypes of what it returns."""
+
+    def heard(*args: Any, **kwargs: Any) -> Any:
+        made = forward(*args, **kwargs)
+        dtypes.add(made.dtype)
+        return made
+
+    return heard
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 25])
+@pytest.mark.parametrize("members", [slice(None), slice(1), torch.tensor([2, 0])])
+def test_a_head_is_a_linear_layer_of_each_member(outputs: int, members: Any) -> None:
+    head, x = StackedHead(3, 6, outputs).double(), torch.randn(3, 7, 6, dtype=torch.float64)[members]
+    linear = nn.functional.linear
+    chosen = zip(x, head.weight[members], head.bias[members], strict=True)
+    expected = torch.stack([linear(one, weight, bias.squeeze(1)) for one, weight, bias in chosen])
+    torch.testing.assert_close(head(x, members), expected)
+    assert torch.autograd.gradcheck(lambda *_: head(x, members), (head.weight, head.bias))
 
 
 def test_critics_value_one_continuous_action_or_all_discrete_ones() -> None:

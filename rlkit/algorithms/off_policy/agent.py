@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -27,10 +28,12 @@ from rlkit.networks import (
     Optimizer,
     gradient_steps,
     load_module_state,
+    mixed_precision,
     module_state,
     step_together,
     to_tensor,
     trainable,
+    uses_bfloat16,
 )
 from rlkit.networks.actors import ActorNetwork
 from rlkit.networks.stacked import batch_statistics
@@ -112,6 +115,8 @@ class OffPolicyAgent:
         for module in (critics, *(target.module for target in self._targets.values())):
             if isinstance(module, Critics):
                 module.draw_from(generator)
+        in_bfloat16 = uses_bfloat16(settings.precision, device, self.network)
+        self._precision = partial(mixed_precision, device) if in_bfloat16 else nullcontext
         warn_if_late(settings.learning_starts, total_steps, notify)
         self._device = device
         self._tensor = partial(to_tensor, device=device)
@@ -188,7 +193,8 @@ class OffPolicyAgent:
         """Take a gradient step on a minibatch, let target networks follow, and return the metrics."""
         s_tm1, s_t = (self._prepare(observation, learning=True) for observation in (batch.s_tm1, batch.s_t))
         batch = batch._replace(s_tm1=s_tm1, s_t=s_t)
-        loss, metrics = self.loss(batch)
+        with self._precision():
+            loss, metrics = self.loss(batch)
         names = self._optimizers if self.policy_due else ["critics"]
         step_together(loss, [self._optimizers[name] for name in names], self._steps)
         self._follow()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rlkit.core.ranges import NonNegativeInt, PositiveFloat, PositiveInt, PositiveShare, Probability
-from rlkit.networks import GradientSettings
+from rlkit.networks import GradientSettings, require_precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,10 @@ class OffPolicySettings(GradientSettings):
             where observations have images.
         image_shift: images are shifted at random by up to so many pixels where they are learned from (likewise).
         action_limit: what stands for the infinite bounds of actions; None: they are refused.
+        precision: of what is learned from; float32, bfloat16 (mixed), or auto, as in `rlkit.networks.uses_bfloat16`.
+
+    Raises:
+        UsageError: an unknown precision.
     """
 
     actor_rate: PositiveFloat
@@ -48,3 +52,8 @@ class OffPolicySettings(GradientSettings):
     share_encoder: bool | Literal["auto"]
     image_shift: NonNegativeInt
     action_limit: PositiveFloat | None
+    precision: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_precision(self.precision)

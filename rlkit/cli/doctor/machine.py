@@ -16,7 +16,7 @@ from rlkit.core.resources import available_memory, cores, has_display
 LITTLE = 1e9
 """Bytes of memory or disk below which a run is likely to fail."""
 
-UNITS = {"avx2": "AVX2", "avx512f": "AVX-512", "amx_bf16": "AMX (bfloat16)"}
+UNITS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "AVX-512 (bfloat16)", "amx_bf16": "AMX (bfloat16)"}
 
 
 def processor() -> Iterator[Finding]:
@@ -26,8 +26,8 @@ def processor() -> Iterator[Finding]:
     text = f"{_counted(cores(), 'core')}, {platform.machine()}"
     if flags:
         text += f", {', '.join(units) or 'no AVX2'}"
-    if "amx_bf16" in flags:
-        text += ": with agent.precision=auto convolutions learn in bfloat16"
+    if {"amx_bf16", "avx512_bf16"} & flags:
+        text += ": with agent.precision=auto convolutions and wide layers of critics learn in bfloat16"
     yield Finding("processor", State.ok, text)
 
 
