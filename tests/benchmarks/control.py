@@ -144,7 +144,7 @@ def main() -> None:
             made_rows = list(rows_of(case, seed, options.runs))
             print(*made_rows, sep="\n", flush=True)
             rows = sorted([*rows, *made_rows], key=lambda row: (row["env"], row["agent"], int(row["seed"])))
-            write(options.out, NAME, rows, settings={name: words for name, words in CASES.items()})
+            write(options.out, NAME, rows, settings=dict(CASES))
 
 
 if __name__ == "__main__":

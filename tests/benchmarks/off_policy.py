@@ -146,8 +146,10 @@ def compare(
     """Return a row for each slice of each framework."""
     workers = {
         framework: subprocess.Popen(
-            [python, __file__, "--worker", framework, "--agents", agent, "--env", env, "--threads", str(threads)]
-            + ["--precision", precision],
+            [
+                *(python, __file__, "--worker", framework, "--agents", agent, "--env", env),
+                *("--threads", str(threads), "--precision", precision),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
