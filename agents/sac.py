@@ -23,8 +23,12 @@ class SAC(OffPolicyAgent):
     """Maximizes the return and the entropy of the policy, weighted by a temperature.
 
     Several critics, of which the least counts; a stochastic actor; target critics, but no target actor.
+
+    Attributes:
+        has_policy: actions can be drawn from it.
     """
 
+    has_policy = True
     actor: StochasticActor
 
     def __init__(
@@ -66,10 +70,13 @@ class SAC(OffPolicyAgent):
         super().__init__(actor, critics, replay, settings, **parts)
         self.temperature = temperature
 
-    def _choose(self, features: Tensor, legal_actions: Array | None, rng: np.random.Generator | None) -> Array:
-        noise = None if rng is None else self._tensor(self.actor.noise(len(features), rng))
-        legal = None if legal_actions is None else self._tensor(legal_actions)
-        return self.actor.act(features, noise, legal).cpu().numpy()
+    def noise(self, n: int, rng: np.random.Generator) -> Array:
+        """Draw the actor's noise [n, ...] float32."""
+        return self.actor.noise(n, rng)
+
+    def _choose(self, features: Tensor, legal_actions: Array | None, noise: Array | None) -> Array:
+        drawn, legal = (None if array is None else self._tensor(array) for array in (noise, legal_actions))
+        return self.actor.act(features, drawn, legal).cpu().numpy()
 
     def loss(self, batch: Minibatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss [] of a minibatch: the sum of those of critics, actor and temperature.

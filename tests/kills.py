@@ -96,6 +96,9 @@ CASES = {
     "agent.actor.hidden=[32] agent.critics.hidden=[32] replay.capacity=1500 total_steps=3000",
     "sac-pendulum": "agent=sac env=pendulum tuned=none agent.learning_starts=500 agent.batch_size=32 "
     "agent.actor.hidden=[32] agent.critics.hidden=[32] total_steps=3000",
+    "sac-gsde-pendulum": "agent=sac agent.actor.noise=state_dependent agent.noise_steps=64 agent.train_freq=8 "
+    "agent.gradient_steps=4 env=pendulum tuned=none num_envs=2 agent.learning_starts=500 agent.batch_size=32 "
+    "agent.actor.hidden=[32] agent.critics.hidden=[32] total_steps=3000",
     "tqc-dropout-lunar_lander-async": "agent=sac env=lunar_lander +env.kwargs.continuous=true tuned=none num_envs=2 "
     "vectorization=async distribution=quantile distribution.quantiles=5 agent.drop=1 agent.critics.dropout=0.1 "
     "agent.critics.norm=layer agent.subset=2 agent.critics.count=3 replay=prioritized agent.learning_starts=500 "

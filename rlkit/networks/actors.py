@@ -6,7 +6,7 @@ Shapes: B rows, D numbers in an action, A discrete actions, C candidates: A, or 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,10 @@ from rlkit.networks.action_distributions import CategoricalAction
 from rlkit.networks.critics import action_width
 from rlkit.networks.squashed_gaussian import squashed
 from rlkit.networks.stacked import Norm, StackedHead, StackedMLP
+from rlkit.networks.state_dependent import StateDependentHead
 from rlkit.networks.torsos import as_torso
+
+Noise = Literal["independent", "state_dependent"]
 
 
 class Decision(NamedTuple):
@@ -61,7 +64,7 @@ class ActorNetwork(nn.Module):
         self.encoder = as_torso(torso, observation_space)
         # A stack of one.
         self.layers = StackedMLP(1, self.encoder.features, hidden, activation, norm=norm)
-        self.head = StackedHead(1, self.layers.features, outputs)
+        self.head: Any = StackedHead(1, self.layers.features, outputs)
 
     def encode(self, observation: Tree) -> Tensor:
         """Return features [B, F] of observations [B, ...]."""
@@ -69,11 +72,16 @@ class ActorNetwork(nn.Module):
 
     def outputs(self, features: Tensor) -> Tensor:
         """Return what the head says of features [B, F]."""
-        return self.head.forward(self.layers.forward(features)).squeeze(0)
+        outputs: Tensor = self.head.forward(self.layers.forward(features)).squeeze(0)
+        return outputs
 
 
 class DeterministicActor(ActorNetwork):
-    """One action for each observation."""
+    """One action for each observation.
+
+    Attributes:
+        width: D.
+    """
 
     def __init__(
         self,
@@ -105,6 +113,7 @@ class DeterministicActor(ActorNetwork):
             )
         width = action_width(action_space)
         super().__init__(torso, observation_space, width, hidden, activation, norm=norm)
+        self.width = width
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the actions [B, D] in [-1, 1] for features [B, F]."""
@@ -125,6 +134,8 @@ class StochasticActor(ActorNetwork):
         norm: Norm,
         log_std_min: float,
         log_std_max: float,
+        noise: Noise,
+        log_std_initial: float,
     ):
         """Put the layers on the torso.
 
@@ -137,16 +148,21 @@ class StochasticActor(ActorNetwork):
             norm: one of `rlkit.networks.stacked.Norm`.
             log_std_min: least logarithm of the standard deviation before tanh.
             log_std_max: the largest.
+            noise: of exploration: drawn anew for each number, or a function of the state (`StateDependentHead`).
+            log_std_initial: of the latter, at first.
 
         Raises:
-            UsageError: an unknown activation, or actions of another kind.
+            UsageError: an unknown activation, actions of another kind, or discrete ones with state-dependent noise.
         """
-        discrete = isinstance(action_space, spaces.Discrete)
         policy = CategoricalPolicy(int(action_space.n)) if isinstance(action_space, spaces.Discrete) else None
         outputs = policy.parameters if policy else 2 * action_width(action_space)
         super().__init__(torso, observation_space, outputs, hidden, activation, norm=norm)
         self.policy = policy or GaussianPolicy(outputs // 2, log_std_min, log_std_max)
-        self.discrete = discrete
+        self._state_dependent = noise == "state_dependent"
+        if self._state_dependent and policy:
+            raise UsageError("agent.actor.noise is state_dependent, but discrete actions have none; set independent")
+        if self._state_dependent:
+            self.head = StateDependentHead(self.layers.features, outputs // 2, log_std_initial)
 
     def forward(
         self, features: Tensor, generator: torch.Generator | None, legal_actions: Tensor | None = None
@@ -159,11 +175,14 @@ class StochasticActor(ActorNetwork):
 
         They are numbers in [-1, 1], [B, D], or [B] int64.
         """
-        return self.policy.act(self.outputs(features), noise, legal_actions)
+        x = self.layers.forward(features)
+        if noise is not None and self._state_dependent:
+            noise = self.head.standardized(x, noise)
+        return self.policy.act(self.head.forward(x).squeeze(0), noise, legal_actions)
 
     def noise(self, n: int, rng: np.random.Generator) -> Array:
         """Draw the noise [n, ...] float32 for `act`."""
-        return self.policy.noise(n, rng)
+        return (self.head if self._state_dependent else self.policy).noise(n, rng)
 
 
 class GaussianPolicy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from sights import Sights
 from torch import Tensor, nn
 from transitions import seen, transition
 
+from rlkit.core import tree
+from rlkit.core.evaluation import with_epsilon
 from rlkit.core.loop import train
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Environment, UsageError
@@ -97,6 +100,7 @@ LOSSES = {
     "crossq discrete": ("agent=sac agent.target_network=false agent.critics.norm=batch_renorm", Chosen),
     "simba": ("agent=sac agent.critics.norm=residual agent.actor.norm=residual agent.standardize=true", Pushed),
     "tqc": ("agent=sac distribution=quantile distribution.quantiles=5 agent.drop=1 agent.critics.count=3", Pushed),
+    "gsde": ("agent=sac agent.actor.noise=state_dependent agent.actor.log_std_initial=-1", Pushed),
     "td3 quantiles": ("agent=td3 distribution=quantile distribution.quantiles=5 agent.drop=2", Pushed),
 }
 
@@ -333,6 +337,43 @@ class TestActing:
         agent._steps = 0
         assert set(agent.act(masked, (), explore=True, rng=rng)[0]) == {1}
 
+    def test_evaluation_draws_where_it_is_asked_to(self) -> None:
+        agent, observation = agent_of("agent=sac"), seen(np.zeros((50, 3), np.float32))
+        agent._steps = 20
+        for sample, different in ((False, 1), (True, 50)):
+            actor = with_epsilon(agent, Pushed.action_space, 0.0, sample=sample)
+            actions, _ = actor.act(observation, (), explore=False, rng=np.random.default_rng(0))
+            assert len(np.unique(actions, axis=0)) == different
+        with pytest.raises(UsageError, match=r"^sample= draws actions from a policy, which this agent does not have"):
+            with_epsilon(agent_of("agent=td3"), Pushed.action_space, 0.0, sample=True)
+
+    @pytest.mark.parametrize("name", ["td3", "sac", "sac agent.actor.noise=state_dependent"])
+    @pytest.mark.parametrize("steps", [1, 3, None])
+    def test_noise_is_held_for_so_many_steps_and_drawn_again_where_an_episode_begins(
+        self, name: str, steps: int | None
+    ) -> None:
+        agent, rng = (
+            agent_of(f"agent={name} agent.noise_steps={'null' if steps is None else steps}"),
+            np.random.default_rng(0),
+        )
+        agent._steps = 20
+        timestep, memory = seen(np.zeros((2, 3), np.float32)), agent.initial_memory(2)
+        acted = []
+        for step in range(8):
+            action, memory = agent.act(timestep, memory, explore=True, rng=rng)
+            acted.append(action)
+            still = agent.act(timestep, memory, explore=False, rng=rng)[1]
+            assert still is memory
+            if step == 3:  # An episode of the first environment begins.
+                memory = tree.where(np.array([True, False]), agent.initial_memory(2), memory)
+        moved = [[bool((a[i] != b[i]).any()) for a, b in pairwise(acted)] for i in range(2)]
+        expected = {
+            1: [[True] * 7] * 2,
+            3: [[False, False, True, True, False, False, True], [False, False, True, False, False, True, False]],
+            None: [[False, False, False, True, False, False, False], [False] * 7],
+        }
+        assert moved == expected[steps]
+
     def test_acting_changes_nothing(self) -> None:
         agent = agent_of("agent=sac agent.critics.dropout=0.5")
         before = agent._generator.get_state()
@@ -439,6 +480,7 @@ OPTIONS = {
     "residual": "agent.critics.norm=residual",
     "standardize": "agent.standardize=true",
     "bfloat16": "agent.precision=bfloat16",
+    "noise_steps": "agent.noise_steps=4",
     "tanh": "agent.critics.activation=tanh",
     "encoder": "network=mlp network.hidden=[7]",
     "share_encoder": "network=mlp network.hidden=[7] agent.share_encoder=true",
@@ -448,6 +490,8 @@ CHANGES = {
     "fixed": "agent.temperature.learned=false",
     "target_entropy": "agent.temperature.target_entropy=-3",
     "log_std": "agent.actor.log_std_max=-1",
+    "gsde": "agent.actor.noise=state_dependent agent.noise_steps=8",
+    "log_std_initial": "agent.actor.noise=state_dependent agent.actor.log_std_initial=-1",
 }
 
 
@@ -504,6 +548,7 @@ RESUMED = {
         Pushed,
     ),
     "simba": ("agent=td3 agent.critics.norm=residual agent.critics.dropout=0.1 agent.standardize=true", Pushed),
+    "gsde": ("agent=sac agent.actor.noise=state_dependent agent.noise_steps=null", Pushed),
     "td3 bfloat16": ("agent=td3 agent.precision=bfloat16", Pushed),
     "sac images": ("agent=sac network=small network.hidden=8", lambda: Steered("image")),
 }

@@ -13,6 +13,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.algorithms.exploration import warn_if_late
+from rlkit.algorithms.off_policy.held_noise import HeldNoise
 from rlkit.algorithms.off_policy.preparation import Preparation, has_images
 from rlkit.algorithms.off_policy.settings import OffPolicySettings
 from rlkit.algorithms.off_policy.target_network import TargetNetwork
@@ -117,6 +118,7 @@ class OffPolicyAgent:
                 module.draw_from(generator)
         in_bfloat16 = uses_bfloat16(settings.precision, device, self.network)
         self._precision = partial(mixed_precision, device) if in_bfloat16 else nullcontext
+        self._held = HeldNoise(self.noise, settings.noise_steps)
         warn_if_late(settings.learning_starts, total_steps, notify)
         self._device = device
         self._tensor = partial(to_tensor, device=device)
@@ -133,8 +135,8 @@ class OffPolicyAgent:
         }
 
     def initial_memory(self, n: int) -> Memory:
-        """Return an empty memory."""
-        return ()
+        """Return the memory of `n` environments whose episodes begin: the noise that is held, if any is."""
+        return self._held.initial(n)
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
@@ -147,7 +149,8 @@ class OffPolicyAgent:
             with torch.inference_mode():
                 observation = self._prepare(self._tensor(timestep.observation), learning=False)
                 features = self.actor_features(observation)
-                chosen = self._choose(features, legal, rng if explore else None)
+                noise, memory = self._held.next(memory, n, rng) if explore else (None, memory)
+                chosen = self._choose(features, legal, noise)
         return (chosen if self._scaling is None else self._scaling.to_environment(chosen)), memory
 
     def _uniform(self, n: int, rng: np.random.Generator, legal_actions: Array | None) -> Array:
@@ -156,8 +159,12 @@ class OffPolicyAgent:
             return uniform(self._num_actions, n, rng, legal_actions)
         return rng.uniform(-1, 1, (n, self._scaling.width))
 
-    def _choose(self, features: Tensor, legal_actions: Array | None, rng: np.random.Generator | None) -> Array:
-        """Return actions for the actor's features [N, F], [N] int64 or [N, D] in [-1, 1]; `rng` explores, if any."""
+    def noise(self, n: int, rng: np.random.Generator) -> Array:
+        """Draw the noise of exploration [n, ...] float32."""
+        raise NotImplementedError
+
+    def _choose(self, features: Tensor, legal_actions: Array | None, noise: Array | None) -> Array:
+        """Return actions for the actor's features [N, F], [N] int64 or [N, D] in [-1, 1], with `noise` if any."""
         raise NotImplementedError
 
     def observe(self, transition: Transition) -> None:

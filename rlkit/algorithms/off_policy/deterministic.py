@@ -54,12 +54,13 @@ class DeterministicAgent(OffPolicyAgent):
         parts: Any = {"observation_space": observation_space, "action_space": action_space, **of_run}
         super().__init__(actor, critics, replay, settings, **parts, slow=["actor", "critics"])
 
-    def _choose(self, features: Tensor, legal_actions: Array | None, rng: np.random.Generator | None) -> Array:
+    def noise(self, n: int, rng: np.random.Generator) -> Array:
+        """Draw normal numbers [n, D] float32 with the deviation `exploration_noise`."""
+        return self.settings.exploration_noise * rng.standard_normal((n, self.actor.width), np.float32)
+
+    def _choose(self, features: Tensor, legal_actions: Array | None, noise: Array | None) -> Array:
         action: Array = self.actor(features).cpu().numpy()
-        if rng is None:
-            return action
-        noise = self.settings.exploration_noise * rng.standard_normal(action.shape, np.float32)
-        return np.asarray(np.clip(action + noise, -1, 1))
+        return action if noise is None else np.asarray(np.clip(action + noise, -1, 1))
 
     def target_action(self, observation: Tree) -> Tensor:
         """Return the target actor's actions [B, D] in [-1, 1] for observations [B, ...]."""

@@ -31,6 +31,7 @@ class OffPolicySettings(GradientSettings):
             where observations have images.
         image_shift: images are shifted at random by up to so many pixels where they are learned from (likewise).
         action_limit: what stands for the infinite bounds of actions; None: they are refused.
+        noise_steps: for how many steps the noise of exploration is held; None: for whole episodes.
         precision: of what is learned from; float32, bfloat16 (mixed), or auto, as in `rlkit.networks.uses_bfloat16`.
 
     Raises:
@@ -52,6 +53,7 @@ class OffPolicySettings(GradientSettings):
     share_encoder: bool | Literal["auto"]
     image_shift: NonNegativeInt
     action_limit: PositiveFloat | None
+    noise_steps: PositiveInt | None
     precision: str
 
     def __post_init__(self) -> None:
