@@ -151,6 +151,17 @@ def test_each_image_is_shifted_by_a_few_pixels_of_its_own(shape: tuple[int, ...]
     assert {y for y, _ in seen} == {x for _, x in seen} == set(range(-2, 3))
 
 
+@pytest.mark.parametrize(("order", "height"), [("first", 1), ("last", 0)])
+def test_the_channels_are_where_the_network_has_them(order: str, height: int) -> None:
+    shape = (24, 25, 26)
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (8, *shape), dtype=np.uint8))
+    shift = RandomShift(spaces.Box(0, 255, shape, np.uint8), 2, torch.Generator().manual_seed(3), order)
+    still = next(axis for axis in range(3) if axis not in (height, height + 1))
+    for image, result in zip(images, shift(images), strict=True):
+        flat, moved = (x.numpy().transpose(height, height + 1, still) for x in (image, result))
+        assert any(np.array_equal(shifted_by_hand(flat, y, x), moved) for y in range(-2, 3) for x in range(-2, 3))
+
+
 def test_other_parts_of_observations_are_not_shifted() -> None:
     space = spaces.Dict(image=spaces.Box(0, 255, (24, 24, 3), np.uint8), vector=spaces.Box(-1, 1, (5,)))
     observation = {"image": torch.arange(24 * 24 * 3, dtype=torch.uint8).view(1, 24, 24, 3), "vector": torch.ones(1, 5)}

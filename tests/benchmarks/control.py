@@ -4,8 +4,8 @@
     <python with stable-baselines3, too> tests/benchmarks/control.py half_cheetah-sac half_cheetah-sb3_sac --seeds 0 1
 
 Each case trains as `CASES` says; Stable-Baselines3 with the same settings where the name of its agent is the same. Then
-the policies, the last one and the one that was best in evaluations while training, each play 100 episodes that begin
-by the same seeds, deterministically and as drawn. Rows are added to those that are there, and a case with a row for a
+the policies, the last one and the one that was best in evaluations while training, each play 100 episodes, others for
+each seed, deterministically and as drawn. Rows are added to those that are there, and a case with a row for a
 seed is not made again; a run that was stopped goes on.
 """
 
@@ -97,11 +97,11 @@ def made(env: str) -> gymnasium.Env[Any, Any]:
     return gymnasium.make(name, **options)
 
 
-def returns(env: str, act: Act) -> np.ndarray[Any, Any]:
+def returns(env: str, act: Act, first_seed: int) -> np.ndarray[Any, Any]:
     """Return the returns [EPISODES] of episodes."""
     environment, found = made(env), []
     for episode in range(EPISODES):
-        observation, _ = environment.reset(seed=FIRST_SEED + episode)
+        observation, _ = environment.reset(seed=first_seed + episode)
         total, first, over = 0.0, True, False
         while not over:
             observation, reward, terminated, truncated, _ = environment.step(act(observation, first))
@@ -118,7 +118,7 @@ def rows_of(case: str, seed: int, folder: Path) -> Iterator[dict[str, Any]]:
     spent: tuple[int, int] | None = None
     for checkpoint, drawn, steps, act in policies(case, seed, folder):
         spent = spent or (round(time.time() - started), round(time.process_time() - busy))
-        found = returns(env, act)
+        found = returns(env, act, FIRST_SEED + EPISODES * seed)
         scores = {"mean": round(float(found.mean()), 2), "std": round(float(found.std()), 2)}
         yield {
             **{"env": env, "agent": agent, "seed": seed, "steps": steps, "checkpoint": checkpoint},

@@ -105,6 +105,7 @@ class OffPolicyAgent:
             observation_space,
             standardize=settings.standardize,
             image_shift=settings.image_shift,
+            channel_order=settings.channel_order,
             generator=generator,
             device=device,
         )

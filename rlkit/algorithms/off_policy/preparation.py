@@ -29,6 +29,7 @@ class Preparation:
         *,
         standardize: bool,
         image_shift: int,
+        channel_order: str,
         generator: torch.Generator,
         device: str,
     ):
@@ -38,6 +39,7 @@ class Preparation:
             observation_space: of one environment.
             standardize: by their running statistics.
             image_shift: pixels, while learning.
+            channel_order: of images, as in `rlkit.networks.Image`.
             generator: draws the shifts.
             device: of the networks.
 
@@ -47,7 +49,7 @@ class Preparation:
         self._standardize = standardizer(observation_space).to(device) if standardize else None
         self._statistics = ObservationStatistics(self._standardize) if standardize else None
         shifts = image_shift and has_images(observation_space)
-        self._shift = RandomShift(observation_space, image_shift, generator) if shifts else None
+        self._shift = RandomShift(observation_space, image_shift, generator, channel_order) if shifts else None
 
     def observe(self, transition: Transition) -> None:
         """Add the observations [N, ...] that were acted on to the statistics."""

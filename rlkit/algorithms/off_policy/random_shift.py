@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,9 +19,14 @@ from rlkit.networks.observations import is_image
 class RandomShift:
     """Moves each image by a few pixels in a direction of its own; what it uncovers repeats the edge."""
 
-    def __init__(self, observation_space: spaces.Space[Any], pixels: int, generator: torch.Generator):
-        """Shift the images among observations by up to `pixels`, drawn from `generator`."""
-        self._height = tree.map(_height_axis, space_tree(observation_space))
+    def __init__(
+        self, observation_space: spaces.Space[Any], pixels: int, generator: torch.Generator, channel_order: str = "auto"
+    ):
+        """Shift the images among observations by up to `pixels`, drawn from `generator`.
+
+        `channel_order` is as in `rlkit.networks.Image`.
+        """
+        self._height = tree.map(partial(_height_axis, channel_order), space_tree(observation_space))
         self._pixels = pixels
         self._generator = generator
 
@@ -42,9 +48,9 @@ class RandomShift:
         return (torch.arange(length, device=device) + shift).clamp(0, length - 1)
 
 
-def _height_axis(space: spaces.Space[Any]) -> int:
+def _height_axis(channel_order: str, space: spaces.Space[Any]) -> int:
     """Return the axis of the height in a batch of images; the width is the next. -1: they are none."""
     if not is_image(space):
         return -1
     shape = space.shape or ()
-    return len(shape) - 1 - (len(shape) > 2 and channels_last(shape))
+    return len(shape) - 1 - (len(shape) > 2 and channels_last(shape, channel_order))
