@@ -153,6 +153,10 @@ def _capital(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]", name))
 
 
+MOST_BYTES = 2**31 - 1
+"""Of an observation, which games that step natively count in 32 bits."""
+
+
 def _check(
     stepping: str,
     frame_skip: int,
@@ -178,5 +182,9 @@ def _check(
             raise UsageError(f"env.{name} is {value}; it must be at least {lowest}")
     if len(size) != 2 or min(size) < 1:
         raise UsageError(f"env.size is {list(size)}; it must be [height, width], e.g. [84,84]")
+    if 3 * stack * size[0] * size[1] > MOST_BYTES:
+        raise UsageError(
+            f"env.stack={stack} frames of env.size={list(size)} are too large for an observation; lower one of them"
+        )
     if crop and (len(crop) != 4 or min(crop) < 0):
         raise UsageError(f"env.crop is {list(crop)}; it must be [top, bottom, left, right], e.g. [34,16,0,0]")

@@ -55,7 +55,21 @@ def make(id: Id, frame_skip: PositiveInt, render_mode: str | None = None, **opti
             # Gymnasium's own choice does not follow a robot that leaves the place; this camera of the models does.
             chosen = {"camera_name": "track", **chosen}
     with quiet_mujoco():
-        return gymnasium.make(id, disable_env_checker=True, render_mode=render_mode, frame_skip=frame_skip, **chosen)
+        env = gymnasium.make(id, disable_env_checker=True, render_mode=render_mode, frame_skip=frame_skip, **chosen)
+    _require_body(env, chosen.get("main_body"))
+    return env
+
+
+def _require_body(env: Any, body: int | str | None) -> None:
+    """Check that the model has the `body`, a number or a name."""
+    import mujoco
+
+    model = env.unwrapped.model
+    names = [mujoco.mj_id2name(model, mujoco.mjtObj.mjOBJ_BODY, i) or "" for i in range(model.nbody)]
+    if isinstance(body, str) and body not in names:
+        raise UsageError(f"env.main_body is {body}, and the model has no such body{nearest(body, names)}")
+    if isinstance(body, int) and not 0 <= body < len(names):
+        raise UsageError(f"env.main_body is {body}; the model's bodies are 0 to {len(names) - 1}")
 
 
 def require_mujoco(what: str) -> None:

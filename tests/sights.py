@@ -21,7 +21,7 @@ class Sights(gymnasium.Env[Any, Any]):
     """
 
     state_fields = ("_kind", "_count")
-    action_space = spaces.Discrete(2)
+    action_space: spaces.Space[Any] = spaces.Discrete(2)
 
     def __init__(self, cue: str, alone: bool = False, render_mode: str | None = None):
         """Put the cue into the ``image`` or the ``vector``; `alone` shows nothing but the part with the cue."""
@@ -64,3 +64,14 @@ class Sights(gymnasium.Env[Any, Any]):
         if kind is not None:
             numbers[0] = abs(numbers[0]) * (1 if kind else -1)
         return numbers
+
+
+class Steered(Sights):
+    """`Sights` with one number as action, whose sign counts."""
+
+    def __init__(self, cue: str, alone: bool = False, render_mode: str | None = None):
+        super().__init__(cue, alone, render_mode)
+        self.action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def step(self, action: Any) -> Any:
+        return super().step(int(action[0] > 0))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from gymnasium import spaces
 from making import configured, made, stream_of
-from sights import Sights
+from sights import Steered
 from torch import Tensor, nn
 from transitions import seen, transition
 
@@ -399,7 +399,7 @@ def test_other_actions_are_refused_in_one_line() -> None:
 
 class TestImages:
     def test_with_one_encoder_the_critics_loss_alone_trains_it(self) -> None:
-        env = SerialEnvironment([lambda: Steered("image")])
+        env = SerialEnvironment([lambda: Steered("image", alone=True)])
         for share in ("auto", "false"):
             agent = made(f"agent=sac network=small network.hidden=8 agent.share_encoder={share} {SMALL}", env)
             own = any("encoder" in name for name, _ in agent.actor.named_parameters())
@@ -412,32 +412,13 @@ class TestImages:
                 assert (slope is not None and bool(slope.any())) == touched
 
     def test_images_are_shifted_where_they_are_learned_from(self) -> None:
-        env = SerialEnvironment([lambda: Steered("image")])
+        env = SerialEnvironment([lambda: Steered("image", alone=True)])
         losses = []
         for pixels in (0, 4, 4):
             agent = made(f"agent=sac network=small network.hidden=8 agent.image_shift={pixels} {SMALL}", env)
             losses.append([found["loss/critics"] for found in learned(agent, env, 24) if found])
         assert losses[1] == losses[2]
         assert losses[0] != losses[1]
-
-
-class Steered(Sights):
-    """`Sights` with one number as action."""
-
-    action_space = spaces.Box(-1, 1, (1,), np.float32)
-
-    def __init__(self, cue: str) -> None:
-        super().__init__(cue)
-        self.action_space = type(self).action_space
-        self.observation_space = self.observation_space["image"]
-
-    def reset(self, **kwargs: Any) -> Any:
-        observation, info = super().reset(**kwargs)
-        return observation["image"], info
-
-    def step(self, action: Any) -> Any:
-        observation, *rest = super().step(int(action[0] > 0))
-        return observation["image"], *rest
 
 
 def sight(env: SerialEnvironment) -> Any:
@@ -550,7 +531,7 @@ RESUMED = {
     "simba": ("agent=td3 agent.critics.norm=residual agent.critics.dropout=0.1 agent.standardize=true", Pushed),
     "gsde": ("agent=sac agent.actor.noise=state_dependent agent.noise_steps=null", Pushed),
     "td3 bfloat16": ("agent=td3 agent.precision=bfloat16", Pushed),
-    "sac images": ("agent=sac network=small network.hidden=8", lambda: Steered("image")),
+    "sac images": ("agent=sac network=small network.hidden=8", lambda: Steered("image", alone=True)),
 }
 
 

@@ -12,10 +12,12 @@ import rlkit
 AGENTS = {
     "dqn": "agent=dqn total_steps=3000 agent.learning_starts=500 agent.train_freq=4 agent.epsilon.steps=2000",
     "ppo": "agent=ppo total_steps=8000 agent.n_steps=32 agent.epochs=4 agent.anneal=false agent.gamma=0",
+    "sac": "agent=sac env._target_=sights.Steered total_steps=4000 agent.learning_starts=500 agent.train_freq=4 "
+    "agent.batch_size=64 agent.gamma=0 agent.learning_rate=0.001",
     "a2c": "agent=a2c total_steps=16000 agent.n_steps=8 agent.anneal=false agent.gamma=0",
 }
 WORDS = (
-    "env=cartpole env._target_=sights.Sights ~env.id ~env.kwargs tuned=none num_envs=8 seed=1 threads=1 device=cpu "
+    "env=cartpole ~env.id ~env.kwargs tuned=none num_envs=8 seed=1 threads=1 device=cpu "
     "video=none logger=[csv] eval.every=0 checkpoint.every=100000"
 )
 SHOWN = {
@@ -27,7 +29,7 @@ SHOWN = {
 
 def score(agent: str, cue: str, shown: str, folder: Path) -> float:
     """Return the mean return of 20 episodes after training, from 0 to 16; 8 by chance."""
-    words = f"{AGENTS[agent]} {WORDS} +env.cue={cue} {SHOWN[shown]} run_dir={folder / shown}"
+    words = f"env._target_=sights.Sights {AGENTS[agent]} {WORDS} +env.cue={cue} {SHOWN[shown]} run_dir={folder / shown}"
     run = rlkit.train(*words.split())
     return float(run.evaluate(episodes=20)["return/raw"]["mean"])
 

@@ -32,6 +32,7 @@ IDS = {
     "bipedal_walker": ("BipedalWalker-v3", {}),
     "half_cheetah": ("HalfCheetah-v5", {}),
     "hopper": ("Hopper-v5", {}),
+    "fetch_reach": ("FetchReach-v4", {}),
 }
 """Environment -> its id in Gymnasium, and its options."""
 
@@ -41,6 +42,11 @@ CASES: dict[str, str | dict[str, Any]] = {
     "lunar_lander-sac": f"agent=sac {LANDER}",
     **{f"{env}-sac": f"agent=sac env={env}" for env in ("bipedal_walker", "half_cheetah", "hopper")},
     **{f"{env}-sb3_sac": {"total": 100_000, "learning_starts": 10_000} for env in ("half_cheetah", "hopper")},
+    "fetch_reach-sac": "agent=sac env=robotics replay=hindsight",
+    **{f"{env}-ppo": f"agent=ppo env={env} total_steps=100000" for env in ("half_cheetah", "hopper")},
+    **{f"{env}-ppo8": f"agent=ppo env={env} total_steps=100000 num_envs=8" for env in ("half_cheetah", "hopper")},
+    **{f"{env}-sb3_ppo": {"total": 100_000} for env in ("half_cheetah", "hopper")},
+    **{f"{env}-sb3_ppo8": {"total": 100_000, "n_envs": 8} for env in ("half_cheetah", "hopper")},
 }
 """Words of `rlkit train` for rlkit's agents; steps and settings other than its own for Stable-Baselines3's."""
 
@@ -73,18 +79,23 @@ def sb3_policies(case: str, seed: int, folder: Path) -> Iterator[tuple[str, bool
     import stable_baselines3
     import torch
     from stable_baselines3.common.callbacks import EvalCallback
+    from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.monitor import Monitor
 
     torch.set_num_threads(1)
     env, _, agent = case.partition("-sb3_")
-    kind = getattr(stable_baselines3, agent.upper())
+    kind = getattr(stable_baselines3, agent.rstrip("8").upper())
     settings = dict(CASES[case])  # type: ignore[arg-type]
-    total = settings.pop("total")
+    total, copies = settings.pop("total"), settings.pop("n_envs", 1)
     directory = folder / f"{case}_s{seed}"
     evaluation = EvalCallback(
-        Monitor(made(env)), best_model_save_path=str(directory), eval_freq=10_000, n_eval_episodes=10, verbose=0
+        Monitor(made(env)),
+        best_model_save_path=str(directory),
+        eval_freq=10_000 // copies,
+        n_eval_episodes=10,
+        verbose=0,
     )
-    model = kind("MlpPolicy", made(env), seed=seed, device="cpu", **settings)
+    model = kind("MlpPolicy", make_vec_env(lambda: made(env), copies), seed=seed, device="cpu", **settings)
     model.learn(total, callback=evaluation)
     for checkpoint, one in (("best", kind.load(directory / "best_model", device="cpu")), ("last", model)):
         for drawn in (False, True):
@@ -94,19 +105,21 @@ def sb3_policies(case: str, seed: int, folder: Path) -> Iterator[tuple[str, bool
 def made(env: str) -> gymnasium.Env[Any, Any]:
     """Return a new environment."""
     name, options = IDS[env]
+    if env == "fetch_reach":
+        import gymnasium_robotics  # noqa: F401
     return gymnasium.make(name, **options)
 
 
 def returns(env: str, act: Act, first_seed: int) -> np.ndarray[Any, Any]:
-    """Return the returns [EPISODES] of episodes."""
+    """Return the returns [EPISODES] of episodes; where there are goals, whether they were reached at the end."""
     environment, found = made(env), []
     for episode in range(EPISODES):
         observation, _ = environment.reset(seed=first_seed + episode)
         total, first, over = 0.0, True, False
         while not over:
-            observation, reward, terminated, truncated, _ = environment.step(act(observation, first))
+            observation, reward, terminated, truncated, info = environment.step(act(observation, first))
             total, first, over = total + float(reward), False, terminated or truncated
-        found.append(total)
+        found.append(info.get("is_success", total))
     return np.array(found)
 
 

@@ -442,6 +442,7 @@ class TestOptions:
             ({"sticky": 1.5}, r"env\.sticky is 1\.5; it must be from 0 to 1"),
             ({"frame_skip": 0}, r"env\.frame_skip is 0; it must be at least 1"),
             ({"stack": 0}, r"env\.stack is 0"),
+            ({"stack": 10**6}, r"env\.stack=1000000 frames of env\.size=\[84, 84\] are too large for an observation"),
             ({"noop_max": -1}, r"env\.noop_max is -1; it must be at least 0"),
             ({"size": [84]}, r"env\.size is \[84\]; it must be \[height, width\]"),
             ({"crop": [1, 2], "stepping": "python"}, r"env\.crop is \[1, 2\]; it must be \[top, bottom, left, right\]"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -187,6 +188,20 @@ class TestOptions:
     def test_a_wrong_one_is_refused_in_a_line(self, change: dict[str, Any], line: str) -> None:
         with pytest.raises(UsageError, match=f"^{line}"):
             make(**{**options("hopper"), **change})
+
+    @pytest.mark.parametrize(
+        ("body", "line"),
+        [
+            (-1, "env.main_body is -1; the model's bodies are 0 to 13"),
+            (14, "env.main_body is 14; the model's bodies are 0 to 13"),
+            ("torse", "env.main_body is torse, and the model has no such body; did you mean torso?"),
+        ],
+    )
+    def test_so_is_a_body_that_the_model_does_not_have(self, body: int | str, line: str) -> None:
+        with pytest.raises(UsageError, match=f"^{re.escape(line)}$"):
+            make(**{**options("ant"), "main_body": body})
+        for known in (0, 13, "torso"):
+            make(**{**options("ant"), "main_body": known}).close()
 
     def test_so_is_an_id_of_another_family(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["train", "agent=random", "env=hopper", "env.id=CartPole-v1"]) == 2

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rlkit.core import resources
+from rlkit.core.resources import MemoryShortageError
 from rlkit.core.types import RunError, UsageError
 from rlkit.envs.tabular import TabularEnv
 from rlkit.planning.mdp import (
     FiniteMDP,
     action_value_iteration,
     action_values,
+    evaluation,
     evaluation_sweeps,
     exact_values,
     from_environment,
@@ -184,6 +187,19 @@ class TestAgainstNaive:
         mdp, policy = from_table(table, np.eye(len(table))[0]), weights(table)
         swept = policy_evaluation(mdp, policy, gamma=0.9, theta=1e-12, in_place=True).values
         np.testing.assert_allclose(exact_values(mdp, policy, gamma=0.9), swept, atol=1e-9)
+
+    def test_a_solution_that_does_not_fit_is_refused_before_its_library_ends_the_process(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        mdp = gridworld()
+        monkeypatch.setattr(evaluation, "DENSE", 0)
+        for free, refused in ((10**6, False), (5000, True)):
+            monkeypatch.setattr(resources, "available_memory", lambda free=free: free)
+            if refused:
+                with pytest.raises(MemoryShortageError, match=r"^the exact values of \d+ states needs .* are free"):
+                    exact_values(mdp, uniform_policy(mdp), gamma=0.9)
+            else:
+                exact_values(mdp, uniform_policy(mdp), gamma=0.9)
 
     @given(tables(), st.sampled_from([0.5, 0.9]))
     @settings(max_examples=25)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, RunError, UsageError
 from rlkit.planning.mdp.model import ROUNDING, FiniteMDP
 
@@ -111,6 +112,10 @@ def policy_evaluation(
     raise not_converged("policy evaluation", max_sweeps, change, theta)
 
 
+SOLUTION_BYTES = 120
+"""The least that a sparse solution takes for each number of the equations; three times that on a square grid."""
+
+
 def not_converged(what: str, sweeps: int, change: float, theta: float) -> RunError:
     """Return the error of an iteration that came to no end."""
     return RunError(
@@ -124,6 +129,7 @@ def exact_values(mdp: FiniteMDP, policy: Array, *, gamma: float) -> Array:
 
     Raises:
         UsageError: gamma is 1 and the policy never ends from some state, so that its value is no finite sum.
+        MemoryShortageError: the solution does not fit into what is free.
     """
     reward, transitions = _followed(mdp, policy)
     if gamma == 1.0 and len(endless := never_ending(transitions)):
@@ -136,7 +142,11 @@ def exact_values(mdp: FiniteMDP, policy: Array, *, gamma: float) -> Array:
     from scipy.sparse import eye_array
     from scipy.sparse.linalg import spsolve
 
-    return np.asarray(spsolve((eye_array(mdp.num_states) - gamma * transitions).tocsc(), reward))
+    equations = (eye_array(mdp.num_states) - gamma * transitions).tocsc()
+    # The library behind it ends the process where its memory runs out.
+    what = f"the exact values of {mdp.num_states:,} states"
+    require_memory(SOLUTION_BYTES * equations.nnz, what, "use agent=value_iteration, or fewer states")
+    return np.asarray(spsolve(equations, reward))
 
 
 def never_ending(transitions: Any) -> Array:
