@@ -1,13 +1,14 @@
-"""Time until an agent masters CartPole-v1: rlkit's tuned settings against Stable-Baselines3 with its zoo's.
+"""Time until an agent masters CartPole-v1 or Pendulum-v1: rlkit's tuned settings against Stable-Baselines3's zoo's.
 
-    python tests/benchmarks/race_cartpole.py --peer-python <python with stable-baselines3> --out <folder>
-    … tests/benchmarks/race_cartpole.py --agent ppo             # or a2c; dqn, if you say nothing
+    python tests/benchmarks/race.py --peer-python <python with stable-baselines3> --out <folder>
+    … tests/benchmarks/race.py --agent ppo             # or a2c; dqn, if you say nothing
+    … tests/benchmarks/race.py --agent sac             # or td3: Pendulum
 
-Runs alternate, one process each, both with the same number of torch threads. After every 2,000 environment steps the
-clock stops and 20 greedy episodes are played by the same function; the threshold counts as reached at the first mean of
-at least 475 that 100 further episodes confirm. A run that never gets there counts with all its training time. With
-``--identical`` both use DQN's hyperparameters of the zoo, one environment and no threshold: the ratio of steps per
-second is of interest then.
+Runs alternate, one process each, both with the same number of torch threads. After every 2,000 environment steps (500
+on Pendulum) the clock stops and 20 greedy episodes are played by the same function; the threshold counts as reached at
+the first mean of at least 475 (-160) that 100 further episodes confirm. A run that never gets there counts with all its
+training time. With ``--identical`` both use the zoo's hyperparameters and one environment, and DQN no threshold: the
+ratio of its steps per second is of interest then.
 """
 
 from __future__ import annotations
@@ -20,16 +21,28 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 from keep import versions, write
 
 FIELDS = ("framework", "seed", "reached", "steps", "seconds")
-PERIOD, THRESHOLD = 2_000, 475.0
-BUDGETS = {"dqn": 50_000, "a2c": 500_000, "ppo": 100_000}
+BUDGETS = {"dqn": 50_000, "a2c": 500_000, "ppo": 100_000, "sac": 20_000, "td3": 20_000}
 """Steps of training; those of the zoo."""
+
+
+class Task(NamedTuple):
+    """What is to be mastered."""
+
+    id: str
+    name: str  # rlkit's
+    period: int  # steps between scores
+    threshold: float
+
+
+CARTPOLE, PENDULUM = Task("CartPole-v1", "cartpole", 2_000, 475.0), Task("Pendulum-v1", "pendulum", 500, -160.0)
+TASKS = {"dqn": CARTPOLE, "a2c": CARTPOLE, "ppo": CARTPOLE, "sac": PENDULUM, "td3": PENDULUM}
 
 ZOO = {
     "learning_rate": 2.3e-3,
@@ -56,24 +69,31 @@ PPO_ZOO = {
 
 # The same settings in rlkit's words. SB3 copies its target every 10 environment steps but only while it steps: between
 # two bursts of 128 updates, so once a burst.
-IDENTICAL = (
-    "tuned=none num_envs=1 agent.double=false agent.learning_rate=0.0023 agent.batch_size=64 replay.capacity=100000 "
-    "agent.learning_starts=1000 agent.gamma=0.99 agent.target_every=128 agent.tau=1.0 agent.train_freq=256 "
-    "agent.gradient_steps=128 agent.epsilon.steps=8000 agent.epsilon.end=0.04 network=mlp network.hidden=[256,256]"
-)
+IDENTICAL = {
+    "dqn": (
+        "tuned=none num_envs=1 agent.double=false agent.learning_rate=0.0023 agent.batch_size=64 "
+        "replay.capacity=100000 "
+        "agent.learning_starts=1000 agent.gamma=0.99 agent.target_every=128 agent.tau=1.0 agent.train_freq=256 "
+        "agent.gradient_steps=128 agent.epsilon.steps=8000 agent.epsilon.end=0.04 network=mlp network.hidden=[256,256]"
+    ),
+    **{
+        agent: "tuned=none agent.learning_rate=0.001 agent.learning_starts=100 agent.policy_delay=" + delay
+        for agent, delay in (("sac", "1"), ("td3", "2"))
+    },
+}
 
 Act = Callable[[np.ndarray], np.ndarray]
 
 
-def mean_return(act: Act, episodes: int, seed: int) -> float:
+def mean_return(act: Act, env_id: str, episodes: int, seed: int) -> float:
     """Return the mean return of greedy episodes, the function that scores both frameworks."""
-    envs = [gymnasium.make("CartPole-v1", disable_env_checker=True) for _ in range(episodes)]
+    envs = [gymnasium.make(env_id, disable_env_checker=True) for _ in range(episodes)]
     observations = np.stack([env.reset(seed=seed + i)[0] for i, env in enumerate(envs)])
     returns, playing = np.zeros(episodes), np.ones(episodes, bool)
     while playing.any():
         actions = act(observations)
         for i in np.flatnonzero(playing):
-            observations[i], reward, terminated, truncated, _ = envs[i].step(int(actions[i]))
+            observations[i], reward, terminated, truncated, _ = envs[i].step(actions[i])
             returns[i] += reward
             playing[i] = not (terminated or truncated)
     return float(returns.mean())
@@ -82,8 +102,8 @@ def mean_return(act: Act, episodes: int, seed: int) -> float:
 class Referee:
     """Stops the clock, scores, and notes when the threshold was reached."""
 
-    def __init__(self, act: Act, seed: int, score: bool):
-        self._act, self._seed, self._score = act, seed, score
+    def __init__(self, act: Act, task: Task, seed: int, score: bool):
+        self._act, self._task, self._seed, self._score = act, task, seed, score
         self._resumed = time.perf_counter()
         self.seconds = 0.0
         self.curve: list[tuple[int, float, float]] = []
@@ -93,12 +113,16 @@ class Referee:
         """Score at `step`; return whether the race is over."""
         self.seconds += time.perf_counter() - self._resumed
         if self._score:
-            mean = mean_return(self._act, 20, 1_000_000 + 1_000 * step + self._seed)
+            mean = self._mean(20, 1_000_000 + 1_000 * step)
             self.curve.append((step, self.seconds, mean))
-            if mean >= THRESHOLD and mean_return(self._act, 100, 2_000_000 + 1_000 * step + self._seed) >= THRESHOLD:
+            least = self._task.threshold
+            if mean >= least and self._mean(100, 2_000_000 + 1_000 * step) >= least:
                 self.reached = (step, self.seconds)
         self._resumed = time.perf_counter()
         return self.reached is not None
+
+    def _mean(self, episodes: int, seed: int) -> float:
+        return mean_return(self._act, self._task.id, episodes, seed + self._seed)
 
 
 def race_rlkit(agent_name: str, seed: int, identical: bool, budget: int, threads: int) -> Referee:
@@ -114,7 +138,14 @@ def race_rlkit(agent_name: str, seed: int, identical: bool, budget: int, threads
     from rlkit.runs.training import stream
 
     torch.set_num_threads(threads)
-    overrides = [f"agent={agent_name}", f"seed={seed}", "device=cpu", *(IDENTICAL.split() if identical else [])]
+    overrides = [
+        f"agent={agent_name}",
+        f"env={TASKS[agent_name].name}",
+        f"seed={seed}",
+        "device=cpu",
+        *(IDENTICAL[agent_name].split() if identical else []),
+    ]
+    task = TASKS[agent_name]
     config = requested(TrainRunConfig, *composed("train", overrides))
     env = build.make_environment(config.environment, num_envs=config.num_envs)
     agent = build.make_agent(config.agent_config, env, Seeds(seed))
@@ -122,13 +153,14 @@ def race_rlkit(agent_name: str, seed: int, identical: bool, budget: int, threads
 
     def act(observation: np.ndarray) -> np.ndarray:
         blank: Any = TimeStep(observation, *[None] * (len(TimeStep._fields) - 1))
+        blank = blank._replace(valid=np.ones(len(observation), bool))
         return agent.act(blank, agent.initial_memory(len(observation)), explore=False, rng=rng)[0]
 
-    referee = Referee(act, seed, not identical)
+    referee = Referee(act, task, seed, not identical or task is PENDULUM)
     interaction = stream(config, agent, env, opaque=False)
     before = 0
     for _ in train(agent, interaction, total_steps=budget):
-        if crossed(before, interaction.steps, PERIOD) and referee.check(interaction.steps):
+        if crossed(before, interaction.steps, task.period) and referee.check(interaction.steps):
             break
         before = interaction.steps
     return referee
@@ -136,14 +168,21 @@ def race_rlkit(agent_name: str, seed: int, identical: bool, budget: int, threads
 
 def peer(agent_name: str, seed: int, budget: int) -> Any:
     """Return Stable-Baselines3's agent with its zoo's settings."""
-    from stable_baselines3 import A2C, DQN, PPO
+    from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
     from stable_baselines3.common.env_util import make_vec_env
+    from stable_baselines3.common.noise import NormalActionNoise
 
     if agent_name == "dqn":
         # The zoo's exploration fraction is of its own 50,000 steps.
         settings = {**ZOO, "exploration_fraction": ZOO["exploration_fraction"] * BUDGETS["dqn"] / budget}
         wide = {"net_arch": [256, 256]}
         return DQN("MlpPolicy", "CartPole-v1", policy_kwargs=wide, seed=seed, device="cpu", **settings)
+    if agent_name in ("sac", "td3"):
+        more: dict[str, Any] = {"action_noise": NormalActionNoise(np.zeros(1), 0.1 * np.ones(1))}
+        kind, keys = (SAC, {}) if agent_name == "sac" else (TD3, more)
+        wide = {"net_arch": [256, 256]}
+        settings = {"learning_rate": 1e-3, "learning_starts": 100, "policy_kwargs": wide, **keys}
+        return kind("MlpPolicy", "Pendulum-v1", seed=seed, device="cpu", **settings)
     env = make_vec_env("CartPole-v1", 8, seed=seed)
     if agent_name == "a2c":
         return A2C("MlpPolicy", env, seed=seed, device="cpu")
@@ -157,11 +196,16 @@ def race_sb3(agent_name: str, seed: int, identical: bool, budget: int, threads: 
 
     torch.set_num_threads(threads)
     model = peer(agent_name, seed, budget)
-    referee = Referee(lambda observation: model.predict(observation, deterministic=True)[0], seed, not identical)
+    task = TASKS[agent_name]
+
+    def act(observation: np.ndarray) -> np.ndarray:
+        return model.predict(observation, deterministic=True)[0]
+
+    referee = Referee(act, task, seed, not identical or task is PENDULUM)
 
     class Check(BaseCallback):
         def _on_step(self) -> bool:
-            return not (self.num_timesteps % PERIOD == 0 and referee.check(self.num_timesteps))
+            return not (self.num_timesteps % task.period == 0 and referee.check(self.num_timesteps))
 
     model.learn(budget, callback=Check())
     return referee
@@ -209,15 +253,15 @@ def main() -> None:
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.budget = arguments.budget or BUDGETS[arguments.agent]
-    if arguments.identical and arguments.agent != "dqn":
-        parser.error("--identical is for --agent dqn; policies.py compares the speed of the others")
+    if arguments.identical and arguments.agent not in IDENTICAL:
+        parser.error("--identical is for dqn, sac and td3; policies.py compares the speed of the others")
     if arguments.worker:
         worker(arguments.worker, arguments)
         return
     rows: list[dict[str, Any]] = []
     pythons = {"rlkit": sys.executable, "sb3": arguments.peer_python}
     of_agent = "" if arguments.agent == "dqn" else f"_{arguments.agent}"
-    name = "identical_cartpole" if arguments.identical else f"race_cartpole{of_agent}"
+    name = f"{'identical' if arguments.identical else 'race'}_{TASKS[arguments.agent].name}{of_agent}"
     for seed in arguments.seeds:
         for framework, python in pythons.items():
             rows.append(start(python, framework, seed, arguments))
