@@ -53,7 +53,7 @@ class Job(NamedTuple):
     @property
     def title(self) -> str:
         """How messages call it."""
-        return f"[{' '.join(self.words)}]"
+        return f"[{' '.join(word.lstrip('+') for word in self.words)}]"
 
 
 class Outcome(NamedTuple):
@@ -90,7 +90,10 @@ class Sweep:
         try:
             header = yaml.load(self._documents[0], PlainLoader)
             ids, jobs = header["sweep"], header["jobs"]
-            texts = [ids, *(text for job in jobs for text in (*job["words"], job["run_dir"] or "", job["refused"] or ""))]
+            texts = [
+                ids,
+                *(text for job in jobs for text in (*job["words"], job["run_dir"] or "", job["refused"] or "")),
+            ]
             if len(jobs) + 1 != len(self._documents) or not all(map(WORD.fullmatch, texts)):
                 raise ValueError("its jobs do not fit")
         except (yaml.YAMLError, LookupError, TypeError, ValueError, RecursionError) as error:
@@ -266,7 +269,9 @@ def _claimed(directory: Path, *, explicit: bool) -> Path:
     """
     if explicit:
         if (directory / FILE).exists():
-            raise UsageError(f"{directory} holds a sweep: go on with resume_sweep={directory}, or choose another folder")
+            raise UsageError(
+                f"{directory} holds a sweep: go on with resume_sweep={directory}, or choose another folder"
+            )
         directory.mkdir(parents=True, exist_ok=True)
         return directory
     number = 1
