@@ -268,22 +268,23 @@ def run_sweep(launcher: str, folder: Path, kills: int, seed: int = 0) -> list[di
     rows: list[dict[str, object]] = []
     while len(rows) < kills:
         attempt.mkdir()
-        begun, died = False, 0
-        while died < 2:
+        begun, died, over = False, 0, False
+        while died < 2 and not over:
             process = launch(attempt, resumed if begun else words)
             time.sleep(moments.uniform(0, wall))
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            if process.returncode == 0:
-                break
+            if over := process.returncode == 0:
+                continue
             died += 1
             begun = (attempt / "runs/sweeps/one/sweep.yaml").exists()
             if not begun:
                 shutil.rmtree(attempt / "runs", ignore_errors=True)
             ended = len(list(attempt.glob("runs/sweeps/one/outcomes/*.json")))
             rows.append({"kill": len(rows), "resumed_from": f"{ended} of 6", "while_writing": 0, "different": ""})
-        finish(launch(attempt, resumed if begun else words))
+        if not over:
+            finish(launch(attempt, resumed if begun else words))
         if died:
             rows[-1]["different"] = " ".join(_different(whole / "runs", attempt / "runs"))
         shutil.rmtree(attempt)

@@ -39,9 +39,8 @@ def start(request: Request) -> Run:
         RunError: something failed on the way; what was checkpointed before stays usable.
     """
     if request.config.resume_sweep is not None:
-        raise UsageError(
-            f"a sweep goes on by a command line: rlkit train -m resume_sweep={request.config.resume_sweep}"
-        )
+        sweep = request.config.resume_sweep
+        raise UsageError(f"a sweep goes on by a command line: rlkit train -m resume_sweep={sweep}")
     if request.config.resume is not None:
         config = _resumed_config(request)
         _check(config)

@@ -161,7 +161,6 @@ def test_an_existing_run_folder_is_refused(refuse: Refuse, capsys: pytest.Captur
     assert refuse(["train", "resume=mine", "seed=3"]).startswith("seed cannot change on resume")
 
 
-
 def test_a_value_may_refer_to_another(refuse: Refuse, tmp_path: Path):
     assert main(["train", *QUICK, "log.every=${total_steps}"]) == 0
     assert "every: 20" in (tmp_path / "runs/random_cartpole_s0/config.yaml").read_text()
