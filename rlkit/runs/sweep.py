@@ -270,7 +270,7 @@ def _claimed(directory: Path, *, explicit: bool) -> Path:
     if explicit:
         if (directory / FILE).exists():
             raise UsageError(
-                f"{directory} holds a sweep: go on with resume_sweep={directory}, or choose another folder"
+                f"{directory} holds a sweep: resume_sweep={directory} goes on; another folder takes a new one"
             )
         directory.mkdir(parents=True, exist_ok=True)
         return directory

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
 
 import pytest
 import yaml
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
 from kills import SWEEPS, compare, run_sweep
 
+import rlkit
 from rlkit.cli.main import main
 from rlkit.cli.sweeping import LOST
+from rlkit.core.types import UsageError
 
 SHORT = ("video=none", "logger=[csv]", "total_steps=20", "eval.every=10", "eval.episodes=1", "checkpoint.every=10")
 LAKE = ("agent=q_learning", "env=frozen_lake", "tuned=none", *SHORT)
@@ -124,18 +133,20 @@ def test_a_mistake_of_one_job_is_said_at_the_end_and_one_of_all_jobs_starts_noth
     assert len([*Path("runs/sweeps").iterdir()]) == 1
 
 
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        ("resume_sweep=runs/sweeps/none", "there is no sweep runs/sweeps/none (no sweep.yaml in it)"),
-        ("resume_sweep={sweep} seed=3", "seed cannot change where a sweep goes on"),
-        ("resume_sweep={sweep} hydra/launcher=none_such", "there is no hydra/launcher=none_such"),
-    ],
-)
-def test_what_cannot_go_on(words: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     train(capsys, *LAKE, "seed=0,1")
-    [said] = train(capsys, *words.format(sweep=folder_of_sweep()).split(), status=2)
-    assert said.startswith(f"rlkit: {line}")
+    sweep = folder_of_sweep()
+    for words, line in (
+        ("resume_sweep=runs/sweeps/none", "there is no sweep runs/sweeps/none (no sweep.yaml in it)"),
+        (f"resume_sweep={sweep} seed=3", "seed cannot change where a sweep goes on"),
+        (f"resume_sweep={sweep} hydra/launcher=none_such", "there is no hydra/launcher=none_such"),
+    ):
+        [said] = train(capsys, *words.split(), status=2)
+        assert said.startswith(f"rlkit: {line}")
+    [said] = train(capsys, *LAKE, "seed=0,1", f"hydra.sweep.dir={sweep}", status=2)
+    assert said.startswith(f"rlkit: {sweep} holds a sweep: resume_sweep={sweep} goes on")
+    with pytest.raises(UsageError, match=r"goes on by a command line: rlkit train -m resume_sweep=s$"):
+        rlkit.train("resume_sweep=s")
 
 
 def test_a_sweep_of_somebody_else_names_no_code_and_writes_into_no_folder_but_its_own(
@@ -226,3 +237,37 @@ echo "JobID|State|NodeList"
 echo "7_0|COMPLETED|here"
 echo "7_1|COMPLETED|here"
 """
+
+
+class InTurn(Sweeper):
+    """Trains with one seed after the other, the last of which is a mistake, and keeps what came back."""
+
+    objectives: ClassVar[list[Any]] = []
+
+    def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
+        """Make the launcher."""
+        self.launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Launch one job after the other."""
+        for number, seed in enumerate((0, 1, -1)):
+            [done] = self.launcher.launch([[*arguments, f"seed={seed}"]], initial_job_idx=number)
+            self.objectives.append(done.return_value)
+
+
+def test_sweepers_of_hydra_s_get_the_objective_of_each_job(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("hydra_plugins")
+    module = ModuleType("hydra_plugins.in_turn")  # Hydra takes plugins from nowhere else
+    monkeypatch.setattr(module, "InTurn", InTurn, raising=False)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(InTurn, "__module__", module.__name__)
+    Plugins.instance().register(InTurn)
+    node = {"_target_": "hydra_plugins.in_turn.InTurn"}
+    ConfigStore.instance().store(group="hydra/sweeper", name="in_turn", node=node)
+    [line] = train(capsys, *LAKE, "hydra/sweeper=in_turn", status=2)
+    assert "1 of 3 jobs failed" in line
+    runs = [rlkit.load(f"runs/q_learning_frozen_lake_s{seed}") for seed in (0, 1)]
+    assert InTurn.objectives[:2] == [run.evaluation_means()[-1][1] for run in runs]
+    assert math.isnan(InTurn.objectives[2])
