@@ -40,6 +40,7 @@ def sweeps(argv: Sequence[str]) -> bool:
         RunError: jobs failed.
     """
     with as_typed(argv):
+        check_words("train", argv)
         if any(word.startswith(RESUME) for word in argv):
             _resume(argv)
             return True
@@ -68,7 +69,6 @@ def _composed(words: Sequence[str]) -> Any:
 
 
 def _resume(argv: Sequence[str]) -> None:
-    check_words("train", argv)
     _, words = parted_flags(spelled("train", argv))
     for word in words:
         if not word.startswith((*ALLOWED, "hydra")):
