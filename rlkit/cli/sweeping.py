@@ -26,6 +26,9 @@ from rlkit.core.types import Interrupted, RunError, UsageError, printable
 from rlkit.runs.sweep import Asked, Outcome, Sweep, frozen
 
 RESUME = "resume_sweep="
+OF_RUNS = ("resume=", "empty_replay=")
+"""Words that go on with runs that are there, so that there is nothing to freeze."""
+
 ALLOWED = (RESUME, "trust=")
 """Words that go on with a sweep, beside those of Hydra's launchers."""
 
@@ -44,7 +47,9 @@ def sweeps(argv: Sequence[str]) -> bool:
         if any(word.startswith(RESUME) for word in argv):
             _resume(argv)
             return True
-        flags, _ = parted_flags(argv)
+        flags, words = parted_flags(argv)
+        if any(word.startswith(OF_RUNS) for word in words):
+            return False
         if not {*flags} <= {"-m", "--multirun"} or (plan := planned("train", argv)) is None:
             return False
         _start(plan, argv)
