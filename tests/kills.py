@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from commands import Command, server
@@ -139,6 +142,13 @@ CASES = {
 ``{encoder}`` stands for a run of `rlkit fit` with pictures as Catch shows them, ``{episodes}`` for recorded episodes.
 """
 
+SWEEPS = {"sweep": "", "sweep-joblib": "hydra/launcher=joblib hydra.launcher.n_jobs=2"}
+"""Name -> launcher of a sweep of 3 x 2 jobs, which is killed as a whole."""
+
+SWEPT = (
+    "agent=q_learning env=frozen_lake tuned=none inner_loop=python total_steps=6000 agent.gamma=0.9,0.95,0.99 seed=0,1"
+)
+
 PERIODS = (
     "eval.every=1500 eval.episodes=3 eval.max_steps=500 checkpoint.every=700 log.every=250 logger=[csv] video=none"
 )
@@ -244,18 +254,71 @@ def run_case(
     return rows
 
 
+def run_sweep(launcher: str, folder: Path, kills: int, seed: int = 0) -> list[dict[str, object]]:
+    """Kill a sweep as a whole, its workers included, `kills` times and resume it each time; return a row for each.
+
+    The runs are compared with those of a sweep that is not killed whenever one has come to its end.
+    """
+    whole, attempt = folder / "whole", folder / "killed"
+    whole.mkdir(parents=True)
+    words = f"-m {PERIODS} {SWEPT} hydra.sweep.dir=runs/sweeps/one {launcher}"
+    resumed = f"-m resume_sweep=runs/sweeps/one {launcher}"
+    server()  # whose start is no part of a sweep's time
+    started = time.monotonic()
+    finish(launch(whole, words))
+    wall = time.monotonic() - started
+    moments = random.Random(seed)
+    rows: list[dict[str, object]] = []
+    while len(rows) < kills:
+        attempt.mkdir()
+        begun, died, over = False, 0, False
+        while died < 2 and not over:
+            process = launch(attempt, resumed if begun else words)
+            time.sleep(moments.uniform(0, wall))
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            if over := process.returncode == 0:
+                continue
+            died += 1
+            begun = (attempt / "runs/sweeps/one/sweep.yaml").exists()
+            if not begun:
+                shutil.rmtree(attempt / "runs", ignore_errors=True)
+            ended = len(list(attempt.glob("runs/sweeps/one/outcomes/*.json")))
+            rows.append({"kill": len(rows), "resumed_from": f"{ended} of 6", "while_writing": 0, "different": ""})
+        if not over:
+            finish(launch(attempt, resumed if begun else words))
+        if died:
+            rows[-1]["different"] = " ".join(_different(whole / "runs", attempt / "runs"))
+        shutil.rmtree(attempt)
+    return rows
+
+
+def _different(expected: Path, actual: Path) -> list[str]:
+    """Return the files that differ between two folders of runs."""
+    names = sorted(path.name for path in expected.iterdir())
+    if names != sorted(path.name for path in actual.iterdir()):
+        return ["the lists of runs differ"]
+    runs = [name for name in names if name != "sweeps"]
+    return [f"{name}/{file}" for name in runs for file in compare(expected / name, actual / name)]
+
+
 def main() -> None:
     """Run cases and print a table; with --out keep it as CSV."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*", default=list(CASES))
+    parser.add_argument("cases", nargs="*", default=[*CASES, *SWEEPS])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--writing", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     table: list[dict[str, object]] = []
     for name in arguments.cases:
         with tempfile.TemporaryDirectory() as folder:
-            rows = run_case(CASES[name], Path(folder), arguments.kills, arguments.writing)
+            if name in SWEEPS:
+                rows = run_sweep(SWEEPS[name], Path(folder), arguments.kills, arguments.seed)
+            else:
+                rows = run_case(CASES[name], Path(folder), arguments.kills, arguments.writing, arguments.seed)
         table += [{"case": name, **row} for row in rows]
         bad = [row for row in rows if row["different"]]
         hits = sum(int(str(row["while_writing"])) for row in rows)

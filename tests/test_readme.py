@@ -89,6 +89,8 @@ def cut_down(command: str) -> str:
         return f"{command} {FIT_SMALLER.get(words[2] if len(words) > 2 else '', 'plots=false')}"
     if words[:2] != ["rlkit", "train"] or {"--help", "--cfg"} & set(words):
         return command
+    if any(word.startswith("resume_sweep=") for word in words):
+        return command
     if any(word.startswith("resume=") for word in words):
         return f"{command} total_steps=450"
     command = re.sub(r"agent\.simulations=\d+", "agent.simulations=8", command)

@@ -63,7 +63,8 @@ class _PluginSearchPath(SearchPathPlugin):
 Plugins.instance().register(_PluginSearchPath)
 
 
-def _prepare(verb: str) -> None:
+def prepare(verb: str) -> None:
+    """Let Hydra find a verb's keys and what plugins bring."""
     plugins.refuse_doubles()
     schema = OmegaConf.structured(SCHEMAS[verb])
     _allow_changes(schema)
@@ -80,7 +81,10 @@ def _allow_changes(node: DictConfig) -> None:
 
 
 Task = Callable[[DictConfig, Choices, Sequence[str]], Any]
-"""Runs a verb with its configuration, the chosen files, and the overrides as they were typed."""
+"""Runs a verb with its configuration, the chosen files, and the overrides as they were typed.
+
+What it returns is the objective of sweepers of Hydra's that have one.
+"""
 
 
 def run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
@@ -117,16 +121,16 @@ def as_typed(words: Iterable[str]) -> Iterator[None]:
 
 def _run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
     check_words(verb, argv)
-    argv = spelled(verb, _with_choices(argv))
+    argv = spelled(verb, with_choices(argv))
     if any(word.lstrip("+~").startswith(("-", "hydra")) for word in argv):
         _run_application(verb, task, argv)
         return
     config, choices = composed(verb, argv)
-    with _explained(verb, argv, COMPLAINTS_OF_A_TASK):
+    with explained(verb, argv, COMPLAINTS_OF_A_TASK):
         task(config, choices, argv)
 
 
-def _with_choices(words: Sequence[str]) -> Sequence[str]:
+def with_choices(words: Sequence[str]) -> Sequence[str]:
     """Return the words with choices in place of callables of the user's own."""
     if not any(map(OWN_WORDS.match, words)):
         return words
@@ -137,38 +141,44 @@ def _with_choices(words: Sequence[str]) -> Sequence[str]:
 
 def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
     """Run `task` as a Hydra application; if a job of a sweep fails, the others run all the same."""
-    _prepare(verb)
+    prepare(verb)
     # Without this Hydra prints its errors and exits instead of raising them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    flags, words = _parted(argv)
+    flags, words = parted_flags(argv)
     sweeps = any(flag in ("-m", "--multirun") for flag in flags)
     # Hydra does not accept words on both sides of its options.
     more = [] if sweeps else _borrowed_by(verb, words)
     sys.argv = [f"rlkit {verb}", *flags, *more, *words]
     if sweeps:
         sys.argv.append(f"{NOT_SWEPT}=[{','.join(fixed_keys(words))}]")
-        _warn_of_mixed_tuning(verb, words)
+        warn_of_mixed_tuning(verb, words)
     application = hydra.main(version_base="1.3", config_path="pkg://rlkit.conf", config_name=verb)
     outcomes: list[tuple[Sequence[str], Exception | None]] = []
+    home = os.getpid()
 
-    def job(config: DictConfig) -> None:
+    def job(config: DictConfig) -> Any:
         settings = HydraConfig.get()
         overrides: list[str] = OmegaConf.to_container(settings.overrides.task)  # type: ignore[assignment]
         try:
             choices, more = _settled(config, settings, overrides)
             if more:
-                config, choices = _compose(verb, [*_search_path(words), *overrides, *more])
-            with _explained(verb, overrides, COMPLAINTS_OF_A_TASK):
+                config, choices = _compose(verb, [*search_path(words), *overrides, *more])
+            with explained(verb, overrides, COMPLAINTS_OF_A_TASK):
                 _check(verb, config)
-                task(config, choices, overrides)
+                objective = task(config, choices, overrides)
             outcomes.append((overrides, None))
-        except Exception as error:  # hidden from Hydra, which would print lines of its own; raised below
+            return objective
+        except Exception as error:
+            if os.getpid() != home:
+                raise
+            # Hidden from Hydra, which would print lines of its own; raised below.
             outcomes.append((overrides, error))
+            return float("nan")
 
-    with _explained(verb, argv):
+    with explained(verb, argv):
         application(job)()
         if SHOWS_JOB.search(" ".join(flags)) and not sweeps:
-            _show_injected(compose_alone(verb, [*_search_path(words), *_of_the_verb(words), *more]))
+            _show_injected(compose_alone(verb, [*search_path(words), *_of_the_verb(words), *more]))
     _raise_failures(outcomes)
 
 
@@ -200,7 +210,7 @@ def _as_far_as_known(node: Any) -> Any:
         return OmegaConf.to_container(node, resolve=False)
 
 
-def _parted(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+def parted_flags(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return Hydra's options with their values, and the other words."""
     flags: list[str] = []
     words: list[str] = []
@@ -212,7 +222,8 @@ def _parted(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     return flags, words
 
 
-def _search_path(words: Sequence[str]) -> list[str]:
+def search_path(words: Sequence[str]) -> list[str]:
+    """Return the words that name folders of YAML files."""
     return [word for word in words if word.startswith(plugins.SEARCHPATH)]
 
 
@@ -224,13 +235,13 @@ def _borrowed_by(verb: str, words: Sequence[str]) -> list[str]:
     """Return the override for the tuned file that a single job uses by the ``_tuned_`` of its nodes."""
     own = _of_the_verb(words)
     try:
-        config = compose_alone(verb, [*_search_path(words), *own], return_hydra_config=True)
+        config = compose_alone(verb, [*search_path(words), *own], return_hydra_config=True)
     except COMPLAINTS:
         return []  # Hydra reports the error.
     return _settled(config, config.hydra, own)[1]
 
 
-def _warn_of_mixed_tuning(verb: str, words: Sequence[str]) -> None:
+def warn_of_mixed_tuning(verb: str, words: Sequence[str]) -> None:
     """Print a warning if the jobs of a sweep use different tuned files."""
     if verb != "train":
         return
@@ -239,7 +250,7 @@ def _warn_of_mixed_tuning(verb: str, words: Sequence[str]) -> None:
     compared = []
     for job in choices_of_jobs:
         try:
-            _, choices = _compose(verb, [*_search_path(words), *job])
+            _, choices = _compose(verb, [*search_path(words), *job])
         except (*COMPLAINTS, UsageError):
             continue  # The job itself reports the error.
         compared.append((choices["env"], choices.get("tuned", NONE), " ".join(job)))
@@ -259,9 +270,9 @@ def composed(verb: str, overrides: Sequence[str], *, complete: bool = True) -> t
         UsageError: the overrides do not compose.
     """
     check_words(verb, overrides)
-    overrides = spelled(verb, _with_choices(overrides))
-    _prepare(verb)
-    with _explained(verb, overrides):
+    overrides = spelled(verb, with_choices(overrides))
+    prepare(verb)
+    with explained(verb, overrides):
         config, choices = _compose(verb, overrides)
         _check(verb, config, complete=complete)
     return config, choices
@@ -416,7 +427,13 @@ def _check_keys(config: DictConfig, schema: type[Any], path: str = "") -> None:
 
 
 @contextmanager
-def _explained(verb: str, overrides: Sequence[str], kinds: tuple[type[Exception], ...] = COMPLAINTS) -> Iterator[None]:
+def explained(verb: str, overrides: Sequence[str], kinds: tuple[type[Exception], ...] = COMPLAINTS) -> Iterator[None]:
+    """Turn errors of Hydra and OmegaConf about a command line, and lack of memory, into one line.
+
+    Raises:
+        UsageError: in place of one of `kinds`.
+        RunError: in place of a lack of memory.
+    """
     try:
         yield
     except kinds as error:
@@ -439,7 +456,7 @@ def _valid_keys(verb: str, overrides: Sequence[str]) -> list[str]:
     groups = {entry.group for entry in plugins.entries()}
     chosen = [word for word in overrides if word.partition("=")[0].split("@")[0] in groups]
     chosen = [word if "=[" in word else word.split(",")[0] for word in chosen]
-    for words in ([*_search_path(overrides), *chosen], _search_path(overrides), []):
+    for words in ([*search_path(overrides), *chosen], search_path(overrides), []):
         try:
             config, choices = _compose(verb, words)
         except Exception:  # these words may be the error

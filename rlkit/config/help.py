@@ -58,10 +58,9 @@ values inside a group
   --cfg job | --info defaults          show all values, with those of the run, or their origin
 
 sweeps (-m)
-  rlkit train -m seed=0,1,2 agent.gamma=0.9,0.99     six runs, one after the other
+  rlkit train -m seed=0,1,2 agent.gamma=0.9,0.99     six runs; hydra/launcher=joblib: side by side
 
 examples
-  rlkit train                                        DQN on CartPole
   rlkit train agent=q_learning env=frozen_lake       a Q-table: seconds
   rlkit train env=gym env.id=Acrobot-v1 seed=3       any Gymnasium id
   rlkit train env=gym env.id=my_package:Name-v0      one that a package registers

@@ -56,10 +56,10 @@ def _spelled(word: str, kinds: Mapping[str, set[Any]], *, sweeps: bool) -> str:
         return word
     bare = key.lstrip("+")
     own = kinds.get(bare, {Any})
-    if list[str] in own:
-        return f"{key}={_list(value)}"
-    is_text = str in own or (bare.rpartition(".")[2] in PATHS and not COUNTED.fullmatch(word))
     values = parted(value) if sweeps and not SWEEPS.fullmatch(value) else [value]
+    if list[str] in own:
+        return f"{key}={','.join(map(_list, values))}"
+    is_text = str in own or (bare.rpartition(".")[2] in PATHS and not COUNTED.fullmatch(word))
     if int in own:
         values = [_whole(part) for part in values]
     values = [_text(part, is_text=is_text) for part in values]

@@ -108,6 +108,7 @@ class TrainConfig:
     name: str | None = None
     run_dir: str | None = None
     resume: str | None = None
+    resume_sweep: str | None = None
     empty_replay: bool = False
     trust: Any = None
     seed: NonNegativeInt = MISSING

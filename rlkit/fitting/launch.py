@@ -64,7 +64,9 @@ def start(request: Request) -> FitRun:
 
 
 def _placed(config: FitRunConfig) -> FitRunConfig:
-    name, directory = placed(config.name, config.run_dir, fit_name(config), resumes=False)
+    from rlkit.config.compose import swept
+
+    name, directory = placed(config.name, config.run_dir, fit_name(config, swept()), resumes=False)
     return replace(config, name=name, run_dir=str(directory))
 
 

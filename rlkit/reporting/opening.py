@@ -31,7 +31,7 @@ def open_runs(directories: Sequence[Path | str], say: Callable[[str], None] = la
     Raises:
         UsageError: there is none, one is not there or not a run, or all are damaged.
     """
-    named = [directory for directory in map(Path, directories) if not _records_sweeps(directory)]
+    named = [directory for directory in map(Path, directories) if not _is_no_run_yet(directory)]
     if not named:
         raise UsageError("a report needs run folders: rlkit report runs/<name> runs/<other>")
     unique = {directory.resolve(): directory for directory in named}
@@ -44,9 +44,10 @@ def open_runs(directories: Sequence[Path | str], say: Callable[[str], None] = la
     return _those_that_can_be_read([*unique.values()], say)
 
 
-def _records_sweeps(directory: Path) -> bool:
-    """Return whether this is Hydra's record of sweeps: it lies among the runs, where ``runs/*`` finds it."""
-    return directory.name == "sweeps" and not (directory / "config.yaml").exists()
+def _is_no_run_yet(directory: Path) -> bool:
+    """Return whether ``runs/*`` finds this, and it is no run: the folder of sweeps, or that of a job yet to begin."""
+    begun = (directory / "config.yaml").exists()
+    return not begun and (directory.name == "sweeps" or (directory / "sweep.json").exists())
 
 
 def _those_that_can_be_read(directories: Sequence[Path], say: Callable[[str], None]) -> list[AnyRun]:

@@ -41,10 +41,11 @@ LONGEST_NAME = 150
 """Bytes of a default name before the seed."""
 
 
-def training_name(config: TrainRunConfig) -> str:
+def training_name(config: TrainRunConfig, swept: Sequence[str] = ()) -> str:
     """Return the default name of a training run: ``<agent>_<env>_s<seed>``, with the game or id that it does not say.
 
-    A preset is called by its own name: ``<experiment>_s<seed>``.
+    A preset is called by its own name: ``<experiment>_s<seed>``. In a sweep, `swept` are the words that a job does not
+    share with the others: ``<agent>_<env>_gamma=0.9_s<seed>``.
     """
     choices, env = config.choices, config.env
     preset = _preset(choices)
@@ -53,23 +54,23 @@ def training_name(config: TrainRunConfig) -> str:
         parts += [str(env["game"])] if str(env["game"]).lower() not in parts[0] else []
     elif choices["env"] == "gym" and not preset:
         parts.append(str(env["id"]))
-    return _joined(parts, config.seed)
+    return _joined([*parts, *_distinguishing(swept)], config.seed)
 
 
-def fit_name(config: FitRunConfig) -> str:
+def fit_name(config: FitRunConfig, swept: Sequence[str] = ()) -> str:
     """Return the default name of a fit: ``<learner>_<data>_s<seed>``, with the class or file that it does not say.
 
-    A preset is called by its own name: ``<experiment>_s<seed>``.
+    A preset is called by its own name: ``<experiment>_s<seed>``. `swept` as in `training_name`.
     """
-    choices = config.choices
+    choices, last = config.choices, list(_distinguishing(swept))
     if preset := _preset(choices):
-        return _joined([preset], config.seed)
+        return _joined([preset, *last], config.seed)
     parts = [choices["learner"], choices["data"]]
     if choices["learner"] == "sklearn":
         parts.append(str(config.learner["estimator"]).rpartition(".")[2])
     if "path" in config.data:
         parts.append(Path(config.data["path"]).stem)
-    return _joined(parts, config.seed)
+    return _joined([*parts, *last], config.seed)
 
 
 def _preset(choices: Mapping[str, str]) -> str | None:
@@ -77,18 +78,17 @@ def _preset(choices: Mapping[str, str]) -> str | None:
     return None if preset in (None, "None") else preset
 
 
-def _swept() -> Iterator[str]:
-    """Yield what distinguishes a job of a sweep from the others and is in no default name, as ``gamma-0.9``."""
-    from rlkit.config.compose import swept  # Hydra is there where anything is swept.
-
-    for word in swept():
+def _distinguishing(swept: Sequence[str]) -> Iterator[str]:
+    """Yield what distinguishes a job of a sweep from the others and is in no default name, as ``gamma=0.9``."""
+    for word in swept:
         key, _, value = word.lstrip("+~").partition("=")
         if key not in NAMED:
-            yield f"{key.rpartition('.')[2]}-{value}"
+            text = re.sub(r"[^\w.-]+", "-", value.strip("[]{}'\" "))
+            yield f"{key.rpartition('.')[2]}={text}"
 
 
 def _joined(parts: Sequence[str], seed: int) -> str:
-    words = re.sub(r"[^\w.-]+", "-", "_".join([*parts, *_swept()]))
+    words = re.sub(r"[^\w.=-]+", "-", "_".join(parts))
     # In bytes, of which file systems allow 255; videos and the runs of a sweep add to it.
     return f"{words.encode()[:LONGEST_NAME].decode(errors='ignore')}_s{seed}"
 
@@ -207,10 +207,27 @@ def read_config(directory: Path) -> dict[str, Any]:
 
     require_own_files(directory)
     try:
-        values = yaml.load(path.read_text(), PlainLoader)
+        text = path.read_text()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is not the configuration of an rlkit run: {error}") from error
+    return parsed(text, path)
+
+
+def parsed(text: str, path: Path) -> dict[str, Any]:
+    """Return the values of a run's configuration, which may be somebody else's, from its text.
+
+    Args:
+        text: YAML.
+        path: the file that holds it, for messages.
+
+    Raises:
+        UsageError: it is not a configuration of rlkit's, or its name leads out of the folder of runs.
+    """
+    try:
+        values = yaml.load(text, PlainLoader)
         pair = ("learner", "data") if "learner" in values else ("agent", "env")
         values = {**values, **{key: values[key] for key in ("name", *pair)}}
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, OSError, RecursionError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise UsageError(f"{path} is not the configuration of an rlkit run: {why}") from error
     require_literal(values, path)
@@ -277,7 +294,7 @@ def run_config(kind: type[C], values: Mapping[str, Any], directory: Path) -> C:
     Raises:
         UsageError: they are not those of this version of rlkit.
     """
-    for key in ("resume", "empty_replay", "trust"):
+    for key in ("resume", "resume_sweep", "empty_replay", "trust"):
         if key in values:
             raise UsageError(f"{directory / 'config.yaml'} has the key {key}, which only a command has")
     try:
@@ -301,7 +318,7 @@ def training_config(directory: Path) -> TrainRunConfig:
 def training_values(config: TrainRunConfig) -> dict[str, Any]:
     """Return what config.yaml holds of a training run."""
     values = plain_data(config)
-    del values["resume"], values["empty_replay"], values["trust"]
+    del values["resume"], values["resume_sweep"], values["empty_replay"], values["trust"]
     from rlkit.config.own_code import in_text
 
     return {**values, "env": in_text(values["env"]), "preprocess": in_text(values["preprocess"])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from rlkit.runs.request import Request, require_loggers, with_objects
 if TYPE_CHECKING:
     from rlkit.runs.run import Run
 
-COMMANDS = ("resume", "empty_replay", "trust")
+COMMANDS = ("resume", "resume_sweep", "empty_replay", "trust")
 """Keys of one command, which a run does not keep."""
 
 RESUME_KEYS = (
@@ -37,6 +38,9 @@ def start(request: Request) -> Run:
         UsageError: something that the run needs is missing, or does not fit.
         RunError: something failed on the way; what was checkpointed before stays usable.
     """
+    if request.config.resume_sweep is not None:
+        sweep = request.config.resume_sweep
+        raise UsageError(f"a sweep goes on by a command line: rlkit train -m resume_sweep={sweep}")
     if request.config.resume is not None:
         config = _resumed_config(request)
         _check(config)
@@ -56,21 +60,42 @@ def _train(config: TrainRunConfig, request: Request) -> Run:
     again = {_key(override).partition(".")[0] for override in request.overrides}
     resume = request.config.resume is not None
     stored = [key for key in ("logger", "callback") if resume and key not in again]
-    _agree_to_places({key: getattr(config, key) for key in ("logger", "callback") if key not in stored})
+    agree_to_places({key: getattr(config, key) for key in ("logger", "callback") if key not in stored})
     extended = not again.isdisjoint(("total_steps", "total_episodes"))
     return train(config, request.callbacks, resume=resume, extended=extended, stored=stored)
 
 
-def _agree_to_places(listening: Any) -> None:
+def agree_to_places(listening: Any) -> None:
     """Keep where what the user has typed sends to; nothing is loaded for what sends nowhere."""
     if "WandbLogger" in str(listening):
-        from rlkit.runs.loggers.wandb_place import agree_to_places
+        from rlkit.runs.loggers import wandb_place
 
-        agree_to_places(listening)
+        wandb_place.agree_to_places(listening)
+
+
+def start_or_resume(config: TrainRunConfig, *, stored: Sequence[str]) -> Run:
+    """Train a run that has its folder: from the beginning, or from its newest checkpoint where it has begun.
+
+    Args:
+        config: the run's.
+        stored: which of ``logger`` and ``callback`` come from a file, and were not typed in this command.
+
+    Raises:
+        UsageError: something that the run needs is missing, or does not fit.
+        RunError: something failed on the way; what was checkpointed before stays usable.
+    """
+    config = replace(config, device=_device(config))
+    _check(config)
+    from rlkit.runs.session import train
+
+    begun = (Path(config.run_dir) / "config.yaml").exists()
+    return train(config, {}, resume=begun, extended=False, stored=stored)
 
 
 def _placed(config: TrainRunConfig) -> TrainRunConfig:
-    name, directory = placed(config.name, config.run_dir, training_name(config))
+    from rlkit.config.compose import swept
+
+    name, directory = placed(config.name, config.run_dir, training_name(config, swept()))
     return replace(config, name=name, run_dir=str(directory))
 
 

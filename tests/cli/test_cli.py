@@ -161,13 +161,6 @@ def test_an_existing_run_folder_is_refused(refuse: Refuse, capsys: pytest.Captur
     assert refuse(["train", "resume=mine", "seed=3"]).startswith("seed cannot change on resume")
 
 
-def test_a_sweep_goes_on_after_a_job_that_fails(refuse: Refuse, tmp_path: Path):
-    line = refuse(["train", "-m", "agent=q_learning,random", *QUICK[1:]])
-    assert line.startswith("1 of 2 jobs failed: [agent=q_learning ")
-    assert "q_learning needs discrete observations" in line
-    assert (tmp_path / "runs/random_cartpole_s0/metrics.csv").exists()
-
-
 def test_a_value_may_refer_to_another(refuse: Refuse, tmp_path: Path):
     assert main(["train", *QUICK, "log.every=${total_steps}"]) == 0
     assert "every: 20" in (tmp_path / "runs/random_cartpole_s0/config.yaml").read_text()

@@ -162,7 +162,7 @@ def test_gymnasium_s_own_make_is_trained_with_and_the_way_to_film_it_is_named(
 def test_runs_of_a_sweep_are_named_by_what_they_do_not_share(tmp_path: Path) -> None:
     words = ["agent=q_learning", "env=frozen_lake", *SHORT]
     assert main(["train", "-m", *words, "agent.gamma=0.9,0.8", "seed=0,1"]) == 0
-    names = {f"q_learning_frozen_lake_gamma-{gamma}_s{seed}" for gamma in (0.9, 0.8) for seed in (0, 1)}
+    names = {f"q_learning_frozen_lake_gamma={gamma}_s{seed}" for gamma in (0.9, 0.8) for seed in (0, 1)}
     assert {path.name for path in Path("runs").iterdir()} == {*names, "sweeps"}
     assert main(["train", *words, "agent.gamma=0.7"]) == 0
     assert Path("runs/q_learning_frozen_lake_s0").is_dir()

@@ -29,6 +29,16 @@ EXTRAS = {
     "MinAtar": ("minatar", "env=minatar", "pip install minatar"),
     "highway-env": ("highway_env", "env=highway", "pip install highway-env"),
     "PettingZoo": ("pettingzoo", "env=pettingzoo", "pip install pettingzoo"),
+    "Joblib launcher": (
+        "hydra_plugins.hydra_joblib_launcher",
+        "rlkit train -m hydra/launcher=joblib",
+        "pip install hydra-joblib-launcher",
+    ),
+    "SLURM launcher": (
+        "hydra_plugins.hydra_submitit_launcher",
+        "rlkit train -m hydra/launcher=submitit_slurm",
+        "pip install hydra-submitit-launcher",
+    ),
 }
 """Optional packages: the module that each brings, what it is for, and how to get it."""
 
@@ -118,10 +128,17 @@ def wandb() -> Iterator[Finding]:
 def extras() -> Iterator[Finding]:
     """Report which of the optional packages are there."""
     for name, (module, use, remedy) in EXTRAS.items():
-        if find_spec(module) is not None:
+        if _is_there(module):
             yield Finding(name, State.ok, f"there, for {use}")
         else:
             yield Finding(name, State.absent, f"not installed; {use} needs it", remedy)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False  # nor is the package that it would lie in
 
 
 def plugins() -> Iterator[Finding]:
