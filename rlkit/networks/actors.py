@@ -71,6 +71,10 @@ class ActorNetwork(nn.Module):
         """Return what the head says of features [B, F]."""
         return self.head.forward(self.layers.forward(features)).squeeze(0)
 
+    def greedy(self, outputs: Tensor, legal_actions: Tensor | None) -> Tensor:
+        """Return the best actions, [B, D] in [-1, 1] or [B] int64, for what `outputs` returned."""
+        raise NotImplementedError
+
 
 class DeterministicActor(ActorNetwork):
     """One action for each observation."""
@@ -109,6 +113,10 @@ class DeterministicActor(ActorNetwork):
     def forward(self, features: Tensor) -> Tensor:
         """Return the actions [B, D] in [-1, 1] for features [B, F]."""
         return self.outputs(features).tanh()
+
+    def greedy(self, outputs: Tensor, legal_actions: Tensor | None) -> Tensor:
+        """Return the actions [B, D] in [-1, 1] for outputs [B, D]."""
+        return outputs.tanh()
 
 
 class StochasticActor(ActorNetwork):
@@ -160,6 +168,10 @@ class StochasticActor(ActorNetwork):
         They are numbers in [-1, 1], [B, D], or [B] int64.
         """
         return self.policy.act(self.outputs(features), noise, legal_actions)
+
+    def greedy(self, outputs: Tensor, legal_actions: Tensor | None) -> Tensor:
+        """Return the likeliest actions, [B, D] in [-1, 1] or [B] int64, for parameters of the distribution."""
+        return self.policy.act(outputs, None, legal_actions)
 
     def noise(self, n: int, rng: np.random.Generator) -> Array:
         """Draw the noise [n, ...] float32 for `act`."""

@@ -309,6 +309,42 @@ class Run:
             sample=settings.sample if sample is None else sample,
         )
 
+    def export(
+        self, out: Path | str | None = None, *, format: str = "onnx", checkpoint: str | int = "best", seed: int = 0
+    ) -> Path:
+        """Write what the agent does where it does not explore to a file that needs no rlkit, and return its path.
+
+        Args:
+            out: the file; None: the run's name, in the working folder.
+            format: onnx, torchscript or torch_export.
+            checkpoint: as in `load_agent`.
+            seed: of the observations that the file is tried on.
+
+        Raises:
+            UsageError: the agent is not one that a file can hold, or the format needs a package that is missing.
+            RunError: the file decides otherwise than the agent.
+        """
+        from rlkit.runs.exporting.export import export
+
+        return export(self, out, format=format, checkpoint=checkpoint, seed=seed).path
+
+    def share(
+        self, out: Path | str | None = None, *, checkpoint: str | int = "best", video: Path | str = "auto"
+    ) -> Path:
+        """Pack the run into a zip that others can evaluate and play, and return its path.
+
+        Args:
+            out: the zip; None: the run's name, in the working folder.
+            checkpoint: as in `load_agent`.
+            video: an mp4; auto: the newest of the run's in ``videos/``, else its curve; none: neither.
+
+        Raises:
+            UsageError: there is no such checkpoint or video.
+        """
+        from rlkit.runs.sharing.share import share
+
+        return share(self, out, checkpoint=checkpoint, video=video)
+
     def make_env(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]:
         """Return a new environment of the run, without the wrappers of `preprocess`: what `policy` plays in."""
         environment = self.config.environment.for_evaluation().in_process()

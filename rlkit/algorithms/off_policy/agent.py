@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -34,6 +34,9 @@ from rlkit.networks import (
 )
 from rlkit.networks.actors import ActorNetwork
 from rlkit.networks.stacked import batch_statistics
+
+if TYPE_CHECKING:
+    from rlkit.networks.greedy_policies import GreedyPolicy
 
 
 class OffPolicyAgent:
@@ -144,6 +147,13 @@ class OffPolicyAgent:
                 features = self.actor_features(observation)
                 chosen = self._choose(features, legal, rng if explore else None)
         return (chosen if self._scaling is None else self._scaling.to_environment(chosen)), memory
+
+    def greedy_policy(self) -> GreedyPolicy:
+        """Return what `act` does where not exploring, as a module."""
+        from rlkit.networks.greedy_policies import ActorsActions
+
+        encoder = self.critics.encoder if self._shares else self.actor.encoder
+        return ActorsActions(self.actor, encoder, self._prepare.standardize, self._scaling)
 
     def _uniform(self, n: int, rng: np.random.Generator, legal_actions: Array | None) -> Array:
         """Return `n` actions drawn uniformly, [n] int64 or [n, D] in [-1, 1]."""
