@@ -1,4 +1,4 @@
-"""Actions of a `Box` as tensors: what `rlkit.core.spaces.box_actions` and `ActionScaling` do, by operations of torch."""
+"""Actions of a `Box` as tensors: what `rlkit.core.spaces.box_actions` and `ActionScaling` do, by torch."""
 
 from __future__ import annotations
 
