@@ -136,7 +136,7 @@ def _shifted(space: Any, sign: int) -> Convert:
     parts = space_tree(space)
 
     def shift(part: Any, value: Tensor) -> Tensor:
-        start = sign * np.asarray(zero_based.start_of(part), np.int64)
+        start = np.asarray(sign * np.asarray(zero_based.start_of(part), np.int64))
         dtype = dtype_of(part.dtype) if sign > 0 else torch.int64
         return (value.long() + torch.from_numpy(start)).to(dtype) if start.any() else value
 
