@@ -87,10 +87,10 @@ def require_harmless(entries: Sequence[zipfile.ZipInfo], path: Path) -> None:
 
 def _fault(entry: zipfile.ZipInfo) -> str | None:
     """Return what is wrong with a file, or None."""
-    mode = entry.external_attr >> 16
+    kind = stat.S_IFMT(entry.external_attr >> 16)
     if NAMES.fullmatch(entry.filename) is None:
         return "a name that no shared run has"
-    if mode and not stat.S_ISREG(mode):
+    if kind not in (0, stat.S_IFREG):
         return "which is no regular file"
     if entry.flag_bits & 1 or entry.compress_type not in METHODS:
         return "encrypted or compressed otherwise"
