@@ -5,6 +5,7 @@ What is unpacked is a run folder of a stranger, with all that holds for one (`rl
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import stat
@@ -57,7 +58,12 @@ def opened(path: Path, owner: object) -> Path:
             require_harmless(entries, path)
             for entry in entries:
                 _unpack(archive, entry, target)
-    except UNREADABLE as error:
+    except (*UNREADABLE, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (
+            None,
+            errno.EINVAL,
+        ):  # a place before the file's first byte
+            raise
         raise UsageError(f"{path} is no run that rlkit share packed: {_reason(error)}") from error
     return target
 
