@@ -12,7 +12,7 @@ from rlkit.core.spaces import exact_bound
 from rlkit.core.types import Array
 
 
-def dtype_of(space_dtype: np.dtype) -> torch.dtype:  # type: ignore[type-arg]
+def dtype_of(space_dtype: np.dtype) -> torch.dtype:
     """Return the dtype of tensors for that of arrays."""
     return torch.from_numpy(np.zeros(1, space_dtype)).dtype
 

@@ -110,11 +110,11 @@ def _load_onnx(path: Path, graph: PolicyGraph) -> Decide:
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     names = [port.name for port in graph.ports.inputs]
-    return lambda inputs: session.run(None, dict(zip(names, inputs, strict=True)))  # type: ignore[no-any-return]
+    return lambda inputs: session.run(None, dict(zip(names, inputs, strict=True)))
 
 
 def _write_torchscript(graph: PolicyGraph, metadata: str, path: Path) -> None:
-    module = torch.jit.trace(graph.eval(), graph.examples(), check_trace=False)
+    module = torch.jit.trace(graph.eval(), graph.examples(), check_trace=False)  # type: ignore[no-untyped-call]
     torch.jit.save(module, path, _extra_files={FILE: metadata})
     _drop(path, ".debug_pkl")  # paths of this machine
 
@@ -130,7 +130,7 @@ def _drop(path: Path, ending: str) -> None:
 
 
 def _load_torchscript(path: Path, graph: PolicyGraph) -> Decide:
-    return _of_tensors(torch.jit.load(path))
+    return _of_tensors(torch.jit.load(path))  # type: ignore[no-untyped-call]
 
 
 def _write_program(graph: PolicyGraph, metadata: str, path: Path) -> None:
