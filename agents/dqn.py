@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -41,6 +42,9 @@ from rlkit.networks import (
     uses_bfloat16,
 )
 from rlkit.networks.return_distributions import Saturation, of_action
+
+if TYPE_CHECKING:
+    from rlkit.networks.greedy_policies import GreedyPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +162,12 @@ class DQN:
             q = self._distribution.mean(outputs).cpu().numpy()
         epsilon = self.settings.epsilon(self._steps) if explore else 0.0
         return epsilon_greedy(q, epsilon, rng, timestep.legal_actions), memory
+
+    def greedy_policy(self) -> GreedyPolicy:
+        """Return what `act` does where not exploring, as a module."""
+        from rlkit.networks.greedy_policies import GreedyValues
+
+        return GreedyValues(self.network)
 
     def observe(self, transition: Transition) -> None:
         """Store the transition, and note which multiples of `train_freq` it passed."""

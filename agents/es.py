@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from rlkit.networks import (
     module_state,
     to_tensor,
 )
+
+if TYPE_CHECKING:
+    from rlkit.networks.greedy_policies import GreedyPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +123,12 @@ class EvolutionStrategies:
             legal = timestep.legal_actions
             parameters = policy.masked(parameters, None if legal is None else self._tensor(legal))
             return policy.actions(policy.mode(parameters).cpu().numpy()), memory
+
+    def greedy_policy(self) -> GreedyPolicy:
+        """Return what `act` does where not exploring, as a module."""
+        from rlkit.networks.greedy_policies import LikeliestActions
+
+        return LikeliestActions(self.network)
 
     def _perturbed(self) -> Tensor:
         """Return the parameters [N, P] of each environment's policy."""

@@ -53,6 +53,8 @@ ROWS = "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm)\n5
 USES = {
     "eval": ["run=runs/q"],
     "play": ["run=runs/q"],
+    "export": ["run=runs/q", "format=torchscript"],
+    "share": ["run=runs/q"],
     "match": ["players=[runs/game,random]"],
     "analyse": ["player=runs/game"],
     "predict": ["run=runs/tree", "input=rows.csv"],

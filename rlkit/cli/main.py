@@ -16,6 +16,8 @@ VERBS = {
     "train": "train an agent in an environment (the default: DQN on CartPole)",
     "eval": "score an agent of a run in fresh episodes",
     "play": "record an agent to an mp4, or play yourself",
+    "export": "write what a trained agent decides to one file: ONNX, TorchScript or torch.export",
+    "share": "pack a run into one zip that others can evaluate and play",
     "match": "let players play a game against each other: results and Elo",
     "analyse": "analyze a position of a game by tree search",
     "fit": "fit a learner to data (the default: a tree on iris)",
@@ -42,6 +44,8 @@ examples
   rlkit train resume=runs/dqn_cartpole_s0          go on after a crash, or for longer with total_steps=…
   rlkit eval run=runs/dqn_cartpole_s0 episodes=100
   rlkit play run=runs/dqn_cartpole_s0
+  rlkit export run=runs/dqn_cartpole_s0            a file that decides without rlkit
+  rlkit share run=runs/dqn_cartpole_s0
   rlkit fit learner=forest data=wine folds=5
   rlkit report runs/dqn_cartpole_s0 runs/dqn_cartpole_s1
 

@@ -36,8 +36,10 @@ FIT_GROUPS = ("learner", "data", "prepare", "logger", "experiment")
 
 USAGE = {
     "train": "rlkit train [group=name …] [key=value …] [-m]",
-    "eval": "rlkit eval run=<run folder> [key=value …]",
-    "play": "rlkit play run=<run folder> | env=<name> … [key=value …]",
+    "eval": "rlkit eval run=<run folder or zip> [key=value …]",
+    "play": "rlkit play run=<run folder or zip> | env=<name> … [key=value …]",
+    "export": "rlkit export run=<run folder> [key=value …]",
+    "share": "rlkit share run=<run folder> [key=value …]",
     "match": "rlkit match <player> <player> … [key=value …]",
     "analyse": "rlkit analyse player=<player> [key=value …]",
     "fit": "rlkit fit [group=name …] [key=value …] [-m]",
@@ -84,6 +86,23 @@ examples
   rlkit play run=runs/dqn_cartpole_s0 record=true episodes=20      episodes for agent=cloning
   rlkit play env=car_racing record=true human=true episodes=20     the same of your own driving
   rlkit play env=car_racing record=true expert=centre_line         the same of a scripted driver""",
+    "export": """\
+wrappers, statistics and scaling are inside as far as a file can hold them; a line names those that
+are not; the file is tried against the agent before it is left
+
+examples
+  rlkit export run=runs/dqn_cartpole_s0              dqn_cartpole_s0.onnx, for onnxruntime
+  rlkit export run=runs/dqn_cartpole_s0 format=torch_export out=policy.pt2
+  rlkit export run=runs/dqn_cartpole_s0 format=torchscript checkpoint=last""",
+    "share": """\
+the zip holds the configuration, the agent without what only learning needs, scores, a card and a
+video, and no pickle
+
+examples
+  rlkit share run=runs/dqn_cartpole_s0               dqn_cartpole_s0.zip
+  rlkit share run=runs/dqn_cartpole_s0 video=film.mp4 out=cartpole.zip
+  rlkit eval run=dqn_cartpole_s0.zip                 what others do with it
+  rlkit play run=dqn_cartpole_s0.zip""",
     "match": """\
 players: a run folder, mcts, random or perfect (where the game is solved); @last or @50000 behind a
 run chooses the checkpoint, @all takes each one kept, and :400 the simulations of a search; :0 is a

@@ -176,6 +176,41 @@ class PlayConfig(RunConfig):
     out: str | None = None
 
 
+class ExportFormat(Enum):
+    """Kinds of files of exported policies."""
+
+    onnx = "onnx"
+    torchscript = "torchscript"
+    torch_export = "torch_export"
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Keys of `rlkit export`."""
+
+    run: str = MISSING
+    format: ExportFormat = MISSING
+    out: str | None = None
+    checkpoint: str = MISSING
+    seed: NonNegativeInt = MISSING
+    threads: Threads = MISSING
+    trust: Any = None
+    output: Output = MISSING
+
+
+@dataclass(frozen=True)
+class ShareConfig:
+    """Keys of `rlkit share`."""
+
+    run: str = MISSING
+    out: str | None = None
+    checkpoint: str = MISSING
+    video: str = MISSING
+    threads: Threads = MISSING
+    trust: Any = None
+    output: Output = MISSING
+
+
 @dataclass(frozen=True)
 class MatchConfig:
     """Keys of `rlkit match`."""
@@ -285,6 +320,8 @@ SCHEMAS: Mapping[str, type[Any]] = {
     "predict": PredictConfig,
     "eval": EvaluateConfig,
     "play": PlayConfig,
+    "export": ExportConfig,
+    "share": ShareConfig,
     "match": MatchConfig,
     "analyse": AnalyseConfig,
     "check": CheckConfig,

@@ -86,6 +86,25 @@ def writing(path: Path, key: str = "") -> Iterator[IO[str]]:
                 beside.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, content: bytes, key: str) -> None:
+    """Write a file that the key `key` names, which takes the place of the one that is there in one step.
+
+    Raises:
+        UsageError: it cannot be written; the file that was there is as before.
+    """
+    with _explained(path, key):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not _is_replaceable(path):
+            path.write_bytes(content)
+            return
+        beside = _beside(path)
+        try:
+            beside.write_bytes(content)
+            beside.replace(path.resolve())
+        finally:
+            beside.unlink(missing_ok=True)
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file in one step, so that a kill leaves the old one or the new one.
 

@@ -179,14 +179,14 @@ def box_actions(space: spaces.Box, numbers: Array) -> Array:
     """Return `numbers` [N, D] as actions [N, ...] of a `Box`, within its bounds; all but floats are rounded."""
     if not np.issubdtype(space.dtype, np.floating):
         rounded = np.rint(np.asarray(numbers, np.float64))
-        low, high = (_exact_bound(bound.ravel()) for bound in (space.low, space.high))
+        low, high = (exact_bound(bound.ravel()) for bound in (space.low, space.high))
         inside = np.clip(rounded, low, high)
     else:
         inside = np.clip(numbers, space.low.ravel(), space.high.ravel())
     return np.asarray(inside.astype(space.dtype).reshape(len(numbers), *space.shape))
 
 
-def _exact_bound(bound: Array) -> Array:
+def exact_bound(bound: Array) -> Array:
     """Return bounds [D] of integers or bools as float64, none of them beyond the largest number of their dtype."""
     exact, limit = bound.astype(np.float64), 1 if bound.dtype == bool else np.iinfo(bound.dtype).max
     # float64 rounds the largest of 64 bits to the number after it.

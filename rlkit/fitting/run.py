@@ -20,7 +20,7 @@ from rlkit.fitting.about import checked_about
 from rlkit.learners.kinds import kind_of
 from rlkit.learners.model_names import SavingError
 from rlkit.learners.persistence import from_state
-from rlkit.runs.folder import fit_name, read_config, run_config
+from rlkit.runs.folder import fit_name, is_file, read_config, run_config
 from rlkit.runs.run import Run
 
 T = TypeVar("T")
@@ -169,7 +169,9 @@ def opened(directory: Path | str, trust: Any = None, **objects: Any) -> Run | Fi
     Raises:
         UsageError: there is none.
     """
-    return FitRun(directory, trust) if "learner" in read_config(Path(directory)) else Run(directory, trust, **objects)
+    if is_file(path := Path(directory)) or "learner" not in read_config(path):
+        return Run(path, trust, **objects)  # a file may be a shared run
+    return FitRun(path, trust)
 
 
 def named(predicted: Array, classes: Any) -> Array:

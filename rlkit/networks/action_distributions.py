@@ -20,6 +20,7 @@ from torch.nn.functional import logsigmoid, softplus
 
 from rlkit.core.spaces import box_actions, choice_sizes
 from rlkit.core.types import Array, Tree, UsageError
+from rlkit.networks.box_tensors import box_tensors
 
 _TINY = 1e-30
 _CERTAIN = 1e30
@@ -51,6 +52,9 @@ class ActionDistribution(Protocol):
 
     def actions(self, sample: Array) -> Tree:
         """Return samples as actions of the environment, [B] or [B, ...]."""
+
+    def action_tensors(self, sample: Tensor) -> Tree:
+        """Return what `actions` does, by operations of torch that a graph can hold."""
 
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
         """Return the parameters [B, K] with which illegal actions, False in [B, A], are never drawn.
@@ -88,6 +92,10 @@ class CategoricalAction:
         return entropy_of(parameters)
 
     def actions(self, sample: Array) -> Array:
+        """Return the samples [B] as they are."""
+        return sample
+
+    def action_tensors(self, sample: Tensor) -> Tensor:
         """Return the samples [B] as they are."""
         return sample
 
@@ -132,6 +140,10 @@ class MultiCategorical:
         """Return samples [B, D] in the space's shape."""
         return sample.reshape(-1, *self._space.shape)
 
+    def action_tensors(self, sample: Tensor) -> Tensor:
+        """Return samples [B, D] in the space's shape."""
+        return sample.reshape(-1, *self._space.shape)
+
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
         """Return logits [B, A] that are minus infinity where the value of a choice is illegal."""
         if legal_actions is None:
@@ -173,6 +185,10 @@ class Bernoulli:
     def actions(self, sample: Array) -> Array:
         """Return samples [B, D] as int8 in the space's shape."""
         return sample.astype(np.int8).reshape(-1, *self._space.shape)
+
+    def action_tensors(self, sample: Tensor) -> Tensor:
+        """Return samples [B, D] as int8 in the space's shape."""
+        return sample.to(torch.int8).reshape(-1, *self._space.shape)
 
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
         """Return logits [B, D] of certainty for switches with only one legal position.
@@ -253,6 +269,13 @@ class Gaussian:
         """Return samples [B, D] as actions of the space's shape and dtype, within its bounds; integers are rounded."""
         inside = self._low + (np.tanh(sample) + 1) / 2 * (self._high - self._low) if self._squash else sample
         return box_actions(self._space, inside)
+
+    def action_tensors(self, sample: Tensor) -> Tensor:
+        """Return what `actions` does, as tensors."""
+        if not self._squash:
+            return box_tensors(self._space, sample)
+        low, high = torch.from_numpy(self._low), torch.from_numpy(self._high)
+        return box_tensors(self._space, low + (sample.tanh() + 1) / 2 * (high - low))
 
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
         """Return the parameters [B, 2 D] unchanged: there are no masks for numbers (`rlkit.vector.action_masks`)."""

@@ -223,7 +223,7 @@ class ActorCritic(nn.Module):
         parameters: Tensor = self.policy(features)
         if self.log_std is None:
             return parameters
-        return torch.cat((parameters, self.log_std.expand(len(parameters), -1)), 1)
+        return torch.cat((parameters, self.log_std.expand(parameters.shape[0], -1)), 1)
 
     def _values_of(self, features: Tensor) -> Tensor:
         values: Tensor = self.value(features)

@@ -75,6 +75,10 @@ class ActorNetwork(nn.Module):
         outputs: Tensor = self.head.forward(self.layers.forward(features)).squeeze(0)
         return outputs
 
+    def greedy(self, outputs: Tensor, legal_actions: Tensor | None) -> Tensor:
+        """Return the best actions, [B, D] in [-1, 1] or [B] int64, for what `outputs` returned."""
+        raise NotImplementedError
+
 
 class DeterministicActor(ActorNetwork):
     """One action for each observation.
@@ -118,6 +122,10 @@ class DeterministicActor(ActorNetwork):
     def forward(self, features: Tensor) -> Tensor:
         """Return the actions [B, D] in [-1, 1] for features [B, F]."""
         return self.outputs(features).tanh()
+
+    def greedy(self, outputs: Tensor, legal_actions: Tensor | None) -> Tensor:
+        """Return the actions [B, D] in [-1, 1] for outputs [B, D]."""
+        return outputs.tanh()
 
 
 class StochasticActor(ActorNetwork):
@@ -179,6 +187,10 @@ class StochasticActor(ActorNetwork):
         if noise is not None and self._state_dependent:
             noise = self.head.standardized(x, noise)
         return self.policy.act(self.head.forward(x).squeeze(0), noise, legal_actions)
+
+    def greedy(self, outputs: Tensor, legal_actions: Tensor | None) -> Tensor:
+        """Return the likeliest actions, [B, D] in [-1, 1] or [B] int64, for parameters of the distribution."""
+        return self.policy.act(outputs, None, legal_actions)
 
     def noise(self, n: int, rng: np.random.Generator) -> Array:
         """Draw the noise [n, ...] float32 for `act`."""

@@ -89,6 +89,11 @@ class ComposedAction:
         own = iter(_actions(part, sample) for part in self._parts)
         return tree.map(lambda leaf: next(own), self._tree)
 
+    def action_tensors(self, sample: Tensor) -> Tree:
+        """Return what `actions` does, as tensors."""
+        own = iter(part.distribution.action_tensors(part.own_sample(sample)) for part in self._parts)
+        return tree.map(lambda leaf: next(own), self._tree)
+
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
         """Return the parameters [B, K] with which no illegal value of a part is drawn; masks are of discrete parts."""
         if legal_actions is None:
@@ -123,7 +128,7 @@ def _slices(sizes: list[int], start: int = 0) -> list[slice]:
 
 
 def _columns(samples: Iterable[Tensor]) -> Tensor:
-    return torch.cat([sample.reshape(len(sample), -1).to(torch.float32) for sample in samples], 1)
+    return torch.cat([sample.reshape(sample.shape[0], -1).to(torch.float32) for sample in samples], 1)
 
 
 def _actions(part: PartOfAction, sample: Array) -> Tree:

@@ -87,7 +87,7 @@ class OneHotChoices(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return [B, D] int64 of observations [B, ...] of D choices."""
-        places: Tensor = observation.reshape(len(observation), -1).long() + self.first
+        places: Tensor = observation.reshape(observation.shape[0], -1).long() + self.first
         return places
 
 
@@ -108,16 +108,30 @@ class Embedding(Torso):
 
 
 class ReadTokens(nn.Module):
-    """The numbers of tokens, as far as the longest text of a batch goes."""
+    """The numbers of tokens, as far as the longest text of a batch goes.
+
+    Attributes:
+        whole: texts are read to the end, as a graph does, whose shapes do not depend on values.
+    """
+
+    whole = False
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return [B, T] int64 of texts [B, length]; T is at least 1."""
+        if self.whole:
+            return observation.long()
         longest = int((observation != 0).sum(1).max().clamp(min=1))
         return observation[:, :longest].long()
 
 
 class TokenFeatures(nn.Module):
-    """The features of texts: the state of a GRU (Cho et al., 2014) after the last token, or the mean of all tokens."""
+    """The features of texts: the state of a GRU (Cho et al., 2014) after the last token, or the mean of all tokens.
+
+    Attributes:
+        whole: equal texts are read each by itself, as a graph does, whose shapes do not depend on values.
+    """
+
+    whole = False
 
     def __init__(self, vocabulary: int, size: int, hidden: int, pooling: str):
         """Make `size` numbers for each of the tokens, of which 0 is none, and a GRU of width `hidden`."""
@@ -130,7 +144,7 @@ class TokenFeatures(nn.Module):
 
         Steps of the same episodes have the same text: each is read once.
         """
-        if torch._C._functorch.is_batchedtensor(tokens):  # within `torch.vmap` results have fixed shapes
+        if self.whole or torch._C._functorch.is_batchedtensor(tokens):  # within `torch.vmap` results have fixed shapes
             return self._read(tokens)
         texts, places = torch.unique(tokens, dim=0, return_inverse=True)
         return self._read(texts)[places]
@@ -140,7 +154,7 @@ class TokenFeatures(nn.Module):
         if self.cell is None:
             mean: Tensor = embedded.sum(1) / there.sum(1, keepdim=True).clamp(min=1)
             return mean
-        state: Tensor = embedded.new_zeros(len(tokens), self.cell.hidden_size)
+        state: Tensor = embedded.new_zeros(tokens.shape[0], self.cell.hidden_size)
         for t in range(tokens.shape[1]):
             state = torch.where(there[:, t : t + 1], self.cell(embedded[:, t], state), state)
         return state

@@ -199,8 +199,8 @@ class Flat(nn.Module):
         """Return [B, features] float32 of observations [B, ...]."""
         if self._sizes is None:
             rows = observation[:, None] if observation.ndim == 1 else observation.flatten(1)
-            return as_floats(rows if rows.shape[1] else rows.new_zeros(len(rows), 1), self.highest)
-        columns = observation.reshape(len(observation), -1).unbind(1)
+            return as_floats(rows if rows.shape[1] else rows.new_zeros(rows.shape[0], 1), self.highest)
+        columns = observation.reshape(observation.shape[0], -1).unbind(1)
         one_hot = [nn.functional.one_hot(c.long(), n) for c, n in zip(columns, self._sizes, strict=True)]
         return torch.cat(one_hot, dim=1).float()
 

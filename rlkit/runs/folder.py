@@ -196,8 +196,12 @@ def read_config(directory: Path) -> dict[str, Any]:
         UsageError: there is none, it is not one of rlkit's, or it or a link in the folder leads out of the folder.
     """
     path = directory / "config.yaml"
-    if not _is_file(path):
-        if len(directory.parts) == 1 and _is_file(there := Path("runs") / path):
+    if is_file(directory):
+        raise UsageError(
+            f"{directory} is a file, not the folder of a run; of zips, eval, play, export and match take runs"
+        )
+    if not is_file(path):
+        if len(directory.parts) == 1 and is_file(there := Path("runs") / path):
             raise UsageError(
                 f"there is no run {directory} here, but one in {there.parent}; type {shlex.quote(str(there.parent))}"
             )
@@ -280,7 +284,7 @@ def _require_choices(choices: Any, path: Path) -> None:
             raise UsageError(f"{path}: choices.{key} is {value!r}, which is no name of a file in conf/")
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
     """Return whether there is such a file; a name that is too long for the system is none."""
     try:
         return path.is_file()

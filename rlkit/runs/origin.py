@@ -57,6 +57,12 @@ def identity(directory: Path) -> str:
     return str(_read(directory).get("id", ""))
 
 
+def without_sources(directory: Path) -> str:
+    """Return the content of a versions.json without the files, on this machine, that the run's classes came from."""
+    values = _read(directory)
+    return json.dumps({name: values[name] for name in ("id", "python", "rlkit", *PACKAGES) if name in values}) + "\n"
+
+
 def changes(directory: Path) -> list[str]:
     """Return what has another version now than when the run began, such as ``numpy 2.1.3 (now 2.2.0)``.
 

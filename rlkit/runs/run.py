@@ -34,6 +34,7 @@ from rlkit.runs.folder import training_config, training_name, training_values
 from rlkit.runs.origin import identity
 from rlkit.runs.record_video import record
 from rlkit.runs.request import Objects, with_objects
+from rlkit.runs.sharing.unpack import opened
 from rlkit.runs.videos import claim_videos, videos_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Run:
     """A run folder: its configuration, its metrics, and its agent.
 
     Attributes:
-        directory: the folder.
+        directory: the folder; of a zip, one for as long as this object lives.
         values: config.yaml as plain data.
         stopped: why training ended before its budget, where this object comes from training; else None.
     """
@@ -64,7 +65,7 @@ class Run:
         """Open a run folder.
 
         Args:
-            directory: the folder.
+            directory: the folder, or a zip of `share`.
             trust: a package or file, or a list of them, whose classes its configuration may name
                 (`rlkit.config.trust`), beside those of rlkit and of installed plugins.
             trained: its configuration, if this process trained it, which may name anything; None: that of the folder.
@@ -74,7 +75,7 @@ class Run:
         Raises:
             UsageError: it is not there, or not a run of rlkit.
         """
-        self.directory = Path(directory)
+        self.directory = opened(Path(directory), self)
         self._trust = packages(trust)
         self._trained = trained
         self._read = trained or training_config(self.directory)
@@ -183,20 +184,30 @@ class Run:
             UsageError: there is no such checkpoint.
             CheckpointError: it does not fit the run's config.yaml.
         """
-        state = self._state(self.chosen(checkpoint))
+        state = self.stored(self.chosen(checkpoint))[1]
+        with fitting(f"checkpoint {checkpoint} of {self.directory}"):
+            agent, wanted = self.new_agent(device, settings)
+            require_fit(state["made_for"], wanted)
+            require_state_of(agent, state["agent"])
+            agent.load_state_dict(without_replay(state["agent"]))
+        return agent
+
+    def new_agent(self, device: str | None = None, settings: Mapping[str, Any] | None = None) -> tuple[Agent, State]:
+        """Return the agent before a checkpoint fills it, and what one has to agree with (`made_for`).
+
+        Args:
+            device: as in `load_agent`.
+            settings: as in `load_agent`.
+        """
         config = self.config.agent_config
         node = {**config.agent, **(settings or {})}
         config = replace(config, agent=node, device=device or config.device)
         env = build.make_environment(config.environment.in_process(), num_envs=1)
         try:
-            with fitting(f"checkpoint {checkpoint} of {self.directory}"):
-                agent = build.make_agent(config, env, Seeds(self.config.seed), fresh=False, learns=False)
-                require_fit(state["made_for"], made_for(config.agent, env))
-                require_state_of(agent, state["agent"])
-                agent.load_state_dict(without_replay(state["agent"]))
+            agent = build.make_agent(config, env, Seeds(self.config.seed), fresh=False, learns=False)
+            return agent, made_for(config.agent, env)
         finally:
             env.close()
-        return agent
 
     def chosen(self, checkpoint: str | int) -> str:
         """Return which checkpoint is loaded where `checkpoint` is asked for.
@@ -208,12 +219,19 @@ class Run:
         known = Store(self.directory / "checkpoints" / "best").steps()
         return "last" if checkpoint == "best" and not known else str(checkpoint)
 
-    def _state(self, checkpoint: str) -> State:
-        # What only training needs is not read, so that its damage stops nobody here.
+    def stored(self, checkpoint: str) -> tuple[int, State]:
+        """Return the step and the state of a checkpoint, ``best``, ``last`` or a step.
+
+        What only training needs is not read, so that its damage stops nobody here.
+
+        Raises:
+            UsageError: there is no such checkpoint.
+            CheckpointError: it is damaged.
+        """
         folder = self.directory / "checkpoints"
         if checkpoint in ("best", "last"):
             store = Store(folder / "best" if checkpoint == "best" else folder, warn=_warn)
-            return store.load_newest(_has_agent, segments=False)[1]
+            return store.load_newest(_has_agent, segments=False)
         store = Store(folder, warn=_warn)
         known = {str(step): step for step in store.steps()}
         if checkpoint not in known:
@@ -222,7 +240,7 @@ class Run:
             )
         state = store.load(known[checkpoint], segments=False)
         _has_agent(state)
-        return state
+        return known[checkpoint], state
 
     def evaluate(
         self,
@@ -308,6 +326,42 @@ class Run:
             epsilon=settings.epsilon if epsilon is None else epsilon,
             sample=settings.sample if sample is None else sample,
         )
+
+    def export(
+        self, out: Path | str | None = None, *, format: str = "onnx", checkpoint: str | int = "best", seed: int = 0
+    ) -> Path:
+        """Write what the agent does where it does not explore to a file that needs no rlkit, and return its path.
+
+        Args:
+            out: the file; None: the run's name, in the working folder.
+            format: onnx, torchscript or torch_export.
+            checkpoint: as in `load_agent`.
+            seed: of the observations that the file is tried on.
+
+        Raises:
+            UsageError: the agent is not one that a file can hold, or the format needs a package that is missing.
+            RunError: the file decides otherwise than the agent.
+        """
+        from rlkit.runs.exporting.export import export
+
+        return export(self, out, format=format, checkpoint=checkpoint, seed=seed).path
+
+    def share(
+        self, out: Path | str | None = None, *, checkpoint: str | int = "best", video: Path | str = "auto"
+    ) -> Path:
+        """Pack the run into a zip that others can evaluate and play, and return its path.
+
+        Args:
+            out: the zip; None: the run's name, in the working folder.
+            checkpoint: as in `load_agent`.
+            video: an mp4; auto: the newest of the run's in ``videos/``, else its curve; none: neither.
+
+        Raises:
+            UsageError: there is no such checkpoint or video.
+        """
+        from rlkit.runs.sharing.share import share
+
+        return share(self, out, checkpoint=checkpoint, video=video)
 
     def make_env(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]:
         """Return a new environment of the run, without the wrappers of `preprocess`: what `policy` plays in."""

@@ -25,6 +25,7 @@ PACKAGES = (
         "scikit-surprise",
         "implicit",
         "open_spiel",
+        "onnxruntime",
     ),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -38,6 +38,9 @@ from rlkit.networks import (
 )
 from rlkit.networks.actors import ActorNetwork
 from rlkit.networks.stacked import batch_statistics
+
+if TYPE_CHECKING:
+    from rlkit.networks.greedy_policies import GreedyPolicy
 
 
 class OffPolicyAgent:
@@ -153,6 +156,13 @@ class OffPolicyAgent:
                 noise, memory = self._held.next(memory, n, rng) if explore else (None, memory)
                 chosen = self._choose(features, legal, noise)
         return (chosen if self._scaling is None else self._scaling.to_environment(chosen)), memory
+
+    def greedy_policy(self) -> GreedyPolicy:
+        """Return what `act` does where not exploring, as a module."""
+        from rlkit.networks.greedy_policies import ActorsActions
+
+        encoder = self.critics.encoder if self._shares else self.actor.encoder
+        return ActorsActions(self.actor, encoder, self._prepare.standardize, self._scaling)
 
     def _uniform(self, n: int, rng: np.random.Generator, legal_actions: Array | None) -> Array:
         """Return `n` actions drawn uniformly, [n] int64 or [n, D] in [-1, 1]."""

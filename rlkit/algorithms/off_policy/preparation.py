@@ -21,7 +21,11 @@ def has_images(space: spaces.Space[Any]) -> bool:
 
 
 class Preparation:
-    """Standardizes observations and shifts images at random, each where it is asked for."""
+    """Standardizes observations and shifts images at random, each where it is asked for.
+
+    Attributes:
+        standardize: the module that does so; None: it is not asked for.
+    """
 
     def __init__(
         self,
@@ -46,8 +50,8 @@ class Preparation:
         Raises:
             UsageError: `standardize`, and no observation is of numbers.
         """
-        self._standardize = standardizer(observation_space).to(device) if standardize else None
-        self._statistics = ObservationStatistics(self._standardize) if standardize else None
+        self.standardize = standardizer(observation_space).to(device) if standardize else None
+        self._statistics = ObservationStatistics(self.standardize) if standardize else None
         shifts = image_shift and has_images(observation_space)
         self._shift = RandomShift(observation_space, image_shift, generator, channel_order) if shifts else None
 
@@ -59,8 +63,8 @@ class Preparation:
 
     def __call__(self, observation: Tree, *, learning: bool) -> Tree:
         """Return observations [B, ...] as networks get them."""
-        if self._standardize is not None:
-            observation = self._standardize(observation)
+        if self.standardize is not None:
+            observation = self.standardize(observation)
         return observation if self._shift is None or not learning else self._shift(observation)
 
     def state_dict(self) -> State:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from rlkit.algorithms.policy_gradient.settings import PolicySettings
 from rlkit.core.schedules import Schedule
 from rlkit.core.types import Array, Memory, State, TimeStep, Transition, UsageError
 from rlkit.networks import ActorCritic, Optimizer, load_module_state, module_state, step_together, to_tensor
+
+if TYPE_CHECKING:
+    from rlkit.networks.greedy_policies import GreedyPolicy
 
 NOTHING = torch.zeros(0)
 """The hidden state of a network that has none."""
@@ -108,6 +112,12 @@ class PolicyAgent:
         if values is not None:
             noted["value"] = (values if values.ndim == 1 else values[:, 0]).cpu().numpy()
         return policy.actions(drawn), noted
+
+    def greedy_policy(self) -> GreedyPolicy:
+        """Return what `act` does where not exploring, as a module."""
+        from rlkit.networks.greedy_policies import LikeliestActions
+
+        return LikeliestActions(self.network)
 
     def _legal(self, legal_actions: Array | None) -> Tensor | None:
         return None if legal_actions is None else self._tensor(legal_actions)

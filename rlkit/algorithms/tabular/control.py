@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,20 @@ from rlkit.core.random_actions import uniform
 from rlkit.core.ranges import NonNegativeFloat, PositiveInt, Probability
 from rlkit.core.schedules import ProbabilitySchedule, require_probabilities
 from rlkit.core.spaces import num_actions
-from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, require_probability
+from rlkit.core.types import (
+    Array,
+    FromRun,
+    Memory,
+    Metrics,
+    State,
+    TimeStep,
+    Transition,
+    UsageError,
+    require_probability,
+)
+
+if TYPE_CHECKING:
+    from rlkit.networks.greedy_policies import GreedyPolicy
 
 
 class QTable:
@@ -220,6 +233,18 @@ class TabularControl:
         for other in self.tables[1:]:
             q = q + other.values.take(states, axis=0)
         return epsilon_greedy(q, self.epsilon_t if explore else 0.0, rng, timestep.legal_actions), memory
+
+    def greedy_policy(self) -> GreedyPolicy:
+        """Return what `act` does where not exploring, as a module; the first of equal actions is taken.
+
+        Raises:
+            UsageError: a graph cannot hold the discretizer, or the states are not known yet.
+        """
+        from rlkit.networks.greedy_policies import TableLookup
+
+        if not self.states.size:
+            raise UsageError("its states are not known yet, so that it has no table; train it for longer")
+        return TableLookup(self.values.sum(axis=0), self.states.index_module())
 
     def observe(self, transition: Transition) -> None:
         """Keep the transition for `update`, and count its decisions and ends."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
@@ -19,6 +19,9 @@ from rlkit.core.ranges import PositiveInt
 from rlkit.core.spaces import as_rows, require_array
 from rlkit.core.types import Array, FromRun, RunError, State, Transition, UsageError, a_kind
 from rlkit.learners.slots import fitted, models_state, read_models, require_usable, standardized
+
+if TYPE_CHECKING:
+    from torch import nn
 
 UNBOUNDED = 1e30
 """Gymnasium gives the largest float, or infinity, for what has no bound."""
@@ -53,6 +56,14 @@ class Discretizer(ABC):
     def index(self, observation: Array) -> Array:
         """Return the state [N] int64, from 0 to S - 1, of each observation [N, ...]."""
         return self._index(as_rows(observation, self._space, np.float64))
+
+    def index_module(self) -> nn.Module:
+        """Return `index` as a module of torch.
+
+        Raises:
+            UsageError: no graph can hold it.
+        """
+        raise UsageError("its discretizer is an estimator, which no graph holds; discretizer=grid is one that does")
 
     def gather(self, transition: Transition, gamma: float) -> None:
         """Keep a step of random behavior; fit where there are enough.
@@ -162,6 +173,12 @@ class Grid(Discretizer):
         share = np.clip((rows - self._low) / (self._high - self._low), 0, 1)
         cells = np.minimum((share * self._bins).astype(np.int64), self._bins - 1)
         return np.asarray(np.ravel_multi_index(tuple(cells.T), tuple(self._bins)))
+
+    def index_module(self) -> nn.Module:
+        """Return `index` as a module of torch."""
+        from rlkit.networks.greedy_policies import GridCell
+
+        return GridCell(self._low, self._high, self._bins)
 
     def state_dict(self) -> State:
         """Return also the bounds."""

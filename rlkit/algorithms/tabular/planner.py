@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from rlkit.core.spaces import num_states, state_index
 from rlkit.core.types import Array, FromRun, Memory, Metrics, State, TimeStep, Transition, require_probability
 from rlkit.planning.mdp import FiniteMDP
 from rlkit.planning.mdp.evaluation import action_values, uniform_policy
+
+if TYPE_CHECKING:
+    from rlkit.networks.greedy_policies import GreedyPolicy
 
 
 class Planner:
@@ -74,6 +77,13 @@ class Planner:
         # Scaled by the sum, which may miss 1 by rounding.
         draws = rng.random((len(cumulative), 1)) * cumulative[:, -1:]
         return (cumulative > draws).argmax(axis=1), memory
+
+    def greedy_policy(self) -> GreedyPolicy:
+        """Return what `act` does, as a module; the first of equal actions is taken."""
+        from rlkit.algorithms.tabular.states import index_module_of
+        from rlkit.networks.greedy_policies import TableLookup
+
+        return TableLookup(self.policy, index_module_of(self._space))
 
     def observe(self, transition: Transition) -> None:
         """Note whether an environment acted at all."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from gymnasium import spaces
 
 from rlkit.core.resources import require_memory
-from rlkit.core.spaces import num_states, state_index
+from rlkit.core.spaces import choice_sizes, num_states, state_index
 from rlkit.core.types import Array, State, Transition
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class StateMapping(Protocol):
@@ -27,6 +30,13 @@ class StateMapping(Protocol):
     @property
     def index(self) -> Callable[[Array], Array]:
         """The function from observations [N, ...] to states [N] int64, from 0 to S - 1."""
+
+    def index_module(self) -> nn.Module:
+        """Return `index` as a module of torch, for the graph of an exported policy.
+
+        Raises:
+            UsageError: no graph can hold it.
+        """
 
     def gather(self, transition: Transition, gamma: float) -> None:
         """Take in what random behavior meets, while the states are not known; `gamma` is the agent's."""
@@ -66,6 +76,11 @@ class DiscreteStates:
         # Observations of `Discrete` are the states.
         single = isinstance(space, spaces.Discrete)
         self.index: Callable[[Array], Array] = np.asarray if single else partial(state_index, space=space)
+        self._space = space
+
+    def index_module(self) -> nn.Module:
+        """Return `index` as a module of torch."""
+        return index_module_of(self._space)
 
     def gather(self, transition: Transition, gamma: float) -> None:
         """Do nothing: the states are known."""
@@ -76,3 +91,10 @@ class DiscreteStates:
 
     def load_state_dict(self, state: State) -> None:
         """Do nothing."""
+
+
+def index_module_of(space: Any) -> nn.Module:
+    """Return `rlkit.core.spaces.state_index` of a discrete space as a module of torch."""
+    from rlkit.networks.greedy_policies import StateNumber
+
+    return StateNumber(choice_sizes(space))

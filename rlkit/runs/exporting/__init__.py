@@ -1,0 +1,1 @@
+"""A trained agent as one file that decides without rlkit: ONNX, TorchScript or torch.export."""
