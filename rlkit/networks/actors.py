@@ -17,6 +17,7 @@ from rlkit.core.ranges import PositiveInt
 from rlkit.core.types import Array, FromRun, Tree, UsageError
 from rlkit.networks.action_distributions import CategoricalAction
 from rlkit.networks.critics import action_width
+from rlkit.networks.recurrent import with_core
 from rlkit.networks.squashed_gaussian import squashed
 from rlkit.networks.stacked import Norm, StackedLinear, StackedMLP
 from rlkit.networks.torsos import as_torso
@@ -55,10 +56,14 @@ class ActorNetwork(nn.Module):
         activation: str,
         *,
         norm: Norm,
+        recurrent: str,
+        recurrent_size: int,
     ):
-        """Put the layers on the torso (any module: `as_torso`); the head has `outputs`."""
+        """Put a core, if any, and the layers on the torso (any module: `as_torso`); the head has `outputs`."""
         super().__init__()
         self.encoder = as_torso(torso, observation_space)
+        if recurrent != "none":
+            self.encoder = with_core(self.encoder, recurrent, recurrent_size, "actor")
         # A stack of one.
         self.layers = StackedMLP(1, self.encoder.features, hidden, activation, norm=norm)
         self.head = StackedLinear(1, self.layers.features, outputs)
@@ -84,6 +89,8 @@ class DeterministicActor(ActorNetwork):
         hidden: Sequence[PositiveInt],
         activation: str,
         norm: Norm,
+        recurrent: str = "none",
+        recurrent_size: PositiveInt = 128,
     ):
         """Put the layers on the torso.
 
@@ -94,9 +101,11 @@ class DeterministicActor(ActorNetwork):
             hidden: width of each layer.
             activation: one of `rlkit.networks.ACTIVATIONS`.
             norm: one of `rlkit.networks.stacked.Norm`.
+            recurrent: none, gru or lstm, between torso and layers.
+            recurrent_size: its width.
 
         Raises:
-            UsageError: an unknown activation, or actions that are not continuous.
+            UsageError: an unknown activation or `recurrent`, or actions that are not continuous.
         """
         if not isinstance(action_space, spaces.Box):
             raise UsageError(
@@ -104,7 +113,8 @@ class DeterministicActor(ActorNetwork):
                 "ones, agent=ppo for others"
             )
         width = action_width(action_space)
-        super().__init__(torso, observation_space, width, hidden, activation, norm=norm)
+        core: Any = {"recurrent": recurrent, "recurrent_size": recurrent_size}
+        super().__init__(torso, observation_space, width, hidden, activation, norm=norm, **core)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the actions [B, D] in [-1, 1] for features [B, F]."""
@@ -125,6 +135,8 @@ class StochasticActor(ActorNetwork):
         norm: Norm,
         log_std_min: float,
         log_std_max: float,
+        recurrent: str = "none",
+        recurrent_size: PositiveInt = 128,
     ):
         """Put the layers on the torso.
 
@@ -137,14 +149,17 @@ class StochasticActor(ActorNetwork):
             norm: one of `rlkit.networks.stacked.Norm`.
             log_std_min: least logarithm of the standard deviation before tanh.
             log_std_max: the largest.
+            recurrent: none, gru or lstm, between torso and layers.
+            recurrent_size: its width.
 
         Raises:
-            UsageError: an unknown activation, or actions of another kind.
+            UsageError: an unknown activation or `recurrent`, or actions of another kind.
         """
         discrete = isinstance(action_space, spaces.Discrete)
         policy = CategoricalPolicy(int(action_space.n)) if isinstance(action_space, spaces.Discrete) else None
         outputs = policy.parameters if policy else 2 * action_width(action_space)
-        super().__init__(torso, observation_space, outputs, hidden, activation, norm=norm)
+        core: Any = {"recurrent": recurrent, "recurrent_size": recurrent_size}
+        super().__init__(torso, observation_space, outputs, hidden, activation, norm=norm, **core)
         self.policy = policy or GaussianPolicy(outputs // 2, log_std_min, log_std_max)
         self.discrete = discrete
 

@@ -16,11 +16,12 @@ from rlkit.algorithms.off_policy.preparation import Preparation, has_images
 from rlkit.algorithms.off_policy.settings import OffPolicySettings
 from rlkit.algorithms.off_policy.target_network import TargetNetwork
 from rlkit.algorithms.off_policy.values import some, values_of
+from rlkit.algorithms.recall import Recall, require_sequences
 from rlkit.core.action_scaling import ActionScaling
 from rlkit.core.random_actions import uniform
 from rlkit.core.schedules import Schedule, multiples
 from rlkit.core.targets import td_target
-from rlkit.core.types import Array, Memory, Metrics, Replay, State, TimeStep, Transition, Tree
+from rlkit.core.types import Array, Memory, Metrics, Replay, State, TimeStep, Transition, Tree, UsageError
 from rlkit.networks import (
     Critics,
     Minibatch,
@@ -33,6 +34,7 @@ from rlkit.networks import (
     trainable,
 )
 from rlkit.networks.actors import ActorNetwork
+from rlkit.networks.sequences import sequence_steps
 from rlkit.networks.stacked import batch_statistics
 
 
@@ -95,6 +97,7 @@ class OffPolicyAgent:
         )
         share = settings.share_encoder
         self._shares = has_images(observation_space) if share == "auto" else share
+        _require_alike(actor.encoder, critics.encoder, settings.recurrent)
         if self._shares:
             actor.encoder = nn.Identity()  # type: ignore[assignment]
         self._prepare = Preparation(
@@ -115,6 +118,8 @@ class OffPolicyAgent:
         warn_if_late(settings.learning_starts, total_steps, notify)
         self._device = device
         self._tensor = partial(to_tensor, device=device)
+        self._recall = None if settings.recurrent == "none" else self._make_recall()
+        self._take_steps: Any = gradient_steps if self._recall is None else sequence_steps
         self._steps = self._due = self._updates = 0
 
     def _make_optimizers(self, total_steps: int | None) -> dict[str, Optimizer]:
@@ -127,21 +132,36 @@ class OffPolicyAgent:
             if trainable(part.parameters())
         }
 
+    def _make_recall(self) -> Recall:
+        """Return what steps the cores of actor and critics, or the one that they share."""
+        require_sequences(self._replay, self.settings.batch_size, "agent.recurrent")
+        encoders = {"critics": self.critics.encoder}
+        if not self._shares:
+            encoders["actor"] = self.actor.encoder
+        return Recall({name: (encoder.reader.reader, encoder.body) for name, encoder in encoders.items()}, self._tensor)
+
     def initial_memory(self, n: int) -> Memory:
-        """Return an empty memory."""
-        return ()
+        """Return the memory of `n` environments at the start of their episodes: empty, if no network is recurrent."""
+        return () if self._recall is None else self._recall.initial(n)
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
         """Return actions [N] or [N, ...]: the policy's, or uniform ones before learning begins where exploring."""
         legal, n = timestep.legal_actions, len(timestep.valid)
-        if explore and self._steps < self.settings.learning_starts:
+        draws = explore and self._steps < self.settings.learning_starts
+        if not draws or self._recall is not None:
+            with torch.inference_mode():
+                observation = self._prepare(self._tensor(timestep.observation), learning=False)
+                if self._recall is None:
+                    features = self.actor_features(observation)
+                else:
+                    of_networks, memory = self._recall(observation, memory)
+                    features = of_networks["critics" if self._shares else "actor"]
+        if draws:
             chosen = self._uniform(n, rng, legal)
         else:
             with torch.inference_mode():
-                observation = self._prepare(self._tensor(timestep.observation), learning=False)
-                features = self.actor_features(observation)
                 chosen = self._choose(features, legal, rng if explore else None)
         return (chosen if self._scaling is None else self._scaling.to_environment(chosen)), memory
 
@@ -169,7 +189,7 @@ class OffPolicyAgent:
         due, self._due = self._due * self.settings.gradient_steps, 0
         if due == 0 or len(self._replay) == 0:
             return None
-        steps = gradient_steps(
+        steps = self._take_steps(
             self._replay,
             due,
             batch_size=self.settings.batch_size,
@@ -186,7 +206,9 @@ class OffPolicyAgent:
 
     def _gradient_step(self, batch: Minibatch) -> dict[str, Tensor]:
         """Take a gradient step on a minibatch, let target networks follow, and return the metrics."""
-        s_tm1, s_t = (self._prepare(observation, learning=True) for observation in (batch.s_tm1, batch.s_t))
+        prepare = partial(self._prepare, learning=True)
+        both = (batch.s_tm1, batch.s_t)
+        s_tm1, s_t = map(prepare, both) if self._recall is None else (steps.mapped(prepare) for steps in both)
         batch = batch._replace(s_tm1=s_tm1, s_t=s_t)
         loss, metrics = self.loss(batch)
         names = self._optimizers if self.policy_due else ["critics"]
@@ -292,3 +314,16 @@ class OffPolicyAgent:
         if len(state["generator"]) == len(self._generator.get_state()):
             self._generator.set_state(torch.tensor(state["generator"]))
         self._steps, self._due, self._updates = (state["counters"][name] for name in ("steps", "due", "updates"))
+
+
+def _require_alike(actor: nn.Module, critics: nn.Module, recurrent: str) -> None:
+    """Check that both encoders have a core, or neither.
+
+    Raises:
+        UsageError: one of them is not as `recurrent` says.
+    """
+    for name, encoder in (("actor", actor), ("critics", critics)):
+        if bool(encoder.hidden_size) != (recurrent != "none"):
+            raise UsageError(
+                f"agent.{name}.recurrent is not agent.recurrent={recurrent}; set agent.recurrent alone, for both"
+            )

@@ -30,6 +30,8 @@ class OffPolicySettings(GradientSettings):
         share_encoder: the actor reads the critics' encoder, which their loss alone trains (Yarats et al., 2021); auto:
             where observations have images.
         image_shift: images are shifted at random by up to so many pixels where they are learned from (likewise).
+        recurrent: none, gru or lstm: the core of actor and critics, who learn from sequences then. Their memories are
+            their own, unless they share an encoder.
         action_limit: what stands for the infinite bounds of actions; None: they are refused.
     """
 
@@ -47,4 +49,5 @@ class OffPolicySettings(GradientSettings):
     standardize: bool
     share_encoder: bool | Literal["auto"]
     image_shift: NonNegativeInt
+    recurrent: str
     action_limit: PositiveFloat | None
