@@ -135,14 +135,14 @@ class DQN:
         self._saturation = Saturation(network.distribution, settings.gamma, notify)
         warn_if_late(settings.learning_starts, total_steps, notify)
         self._tensor = partial(to_tensor, device=device)
+        self._recall = self._make_recall() if network.hidden_size else None
+        self._take_steps: Any = gradient_steps if self._recall is None else sequence_steps
         in_bfloat16 = uses_bfloat16(settings.precision, device, network)
         learning = autocast_outputs(network, device) if in_bfloat16 else network.outputs
         functions = (learning, network.outputs, self.target_network.outputs)
         # A function that is there twice is compiled once.
         compiled = {function: torch.compile(function) if settings.compile else function for function in functions}
         self._learning_outputs, self._online_outputs, self._target_outputs = (compiled[f] for f in functions)
-        self._recall = self._make_recall() if network.hidden_size else None
-        self._take_steps: Any = gradient_steps if self._recall is None else sequence_steps
         self._steps = self._due = self._updates = 0
 
     def _make_recall(self) -> Recall:

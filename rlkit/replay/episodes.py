@@ -93,7 +93,7 @@ class Episodes:
         return self.at(env, low + (share * (last - low + 1)).astype(np.int64))
 
     def stored(self, oldest: int) -> tuple[Array, Array]:
-        """Return the rank [N] of each environment's first row of number `oldest` or later, and how many there are [N]."""
+        """Return the rank [N] of each environment's first row from number `oldest` on, and how many there are [N]."""
         envs = np.arange(len(self._ranks))
         low, high = np.maximum(0, self._ranks - self._size), self._ranks
         while (low < high).any():

@@ -135,6 +135,8 @@ class OffPolicyAgent:
     def _make_recall(self) -> Recall:
         """Return what steps the cores of actor and critics, or the one that they share."""
         require_sequences(self._replay, self.settings.batch_size, "agent.recurrent")
+        if not self.settings.target_network:
+            raise UsageError("agent.recurrent needs target networks; set agent.target_network=true, or recurrent=none")
         encoders = {"critics": self.critics.encoder}
         if not self._shares:
             encoders["actor"] = self.actor.encoder
