@@ -137,7 +137,7 @@ class OffPolicyAgent:
         require_sequences(self._replay, self.settings.batch_size, "agent.recurrent")
         if not self.settings.target_network:
             raise UsageError("agent.recurrent needs target networks; set agent.target_network=true, or recurrent=none")
-        encoders = {"critics": self.critics.encoder}
+        encoders: dict[str, Any] = {"critics": self.critics.encoder}
         if not self._shares:
             encoders["actor"] = self.actor.encoder
         return Recall({name: (encoder.reader.reader, encoder.body) for name, encoder in encoders.items()}, self._tensor)
