@@ -109,7 +109,7 @@ class ReadSteps(nn.Module):
         return steps.mapped(self.reader)
 
 
-class Output(nn.Module):
+class CoreOutput(nn.Module):
     """The part of a core's state that is its output."""
 
     def __init__(self, width: int):
@@ -128,7 +128,7 @@ class RecurrentTorso(Torso):
     def __init__(self, torso: Torso, core: Core, width: int, part: str):
         """Put `core` of `width` on the torso; `part` names its states among those of an agent."""
         body = Unrolling(Chain(torso.body, torso.top), core, part)
-        super().__init__(ReadSteps(torso.reader), body, lambda linear: Output(width), width)
+        super().__init__(ReadSteps(torso.reader), body, lambda linear: CoreOutput(width), width)
         self.encoder, self.frozen = torso.encoder, torso.frozen
         self.hidden_size = core.hidden_size
 

@@ -28,7 +28,7 @@ class Sequences(Protocol):
         """Set the priorities of the sequences `index` [M] by their temporal-difference errors [L, M]."""
 
 
-class History(NamedTuple):
+class SequenceSteps(NamedTuple):
     """The observations of sequences, of whose steps after the first `burn_in` the states are asked for.
 
     It is what a `Minibatch` of sequences has in place of observations: a recurrent network encodes it as features of
@@ -40,7 +40,7 @@ class History(NamedTuple):
     hidden: Mapping[str, Tensor]  # [M, H] before the first step, of each network by its name
     burn_in: int
 
-    def mapped(self, function: Callable[[Tree], Tree]) -> History:
+    def mapped(self, function: Callable[[Tree], Tree]) -> SequenceSteps:
         """Return this with ``function(rows)`` in place of the rows."""
         return self._replace(rows=function(self.rows))
 
@@ -65,7 +65,7 @@ class Successors(NamedTuple):
     They need not be the next ones of the sequence, as where an episode was truncated.
     """
 
-    history: History
+    history: SequenceSteps
     rows: Tree  # [L * M, ...]
     end: Tensor  # [L * M] int64, which of the states of `history` they come after
 
@@ -83,7 +83,7 @@ class Successors(NamedTuple):
 def minibatch_of(batch: SequenceBatch, tensor: Callable[[Tree], Any]) -> Minibatch:
     """Return sequences as a minibatch of L * M rows, converted by `tensor`."""
     (steps, count), rows = batch.begins.shape, tensor(batch.observation)
-    history = History(rows, tensor(batch.begins), tensor(batch.memory), batch.burn_in)
+    history = SequenceSteps(rows, tensor(batch.begins), tensor(batch.memory), batch.burn_in)
     shown = batch.burn_in + len(batch.reward) // count
     acted = history if shown == steps else _first_steps(history, shown)
     legal = batch.next_legal_actions
@@ -98,7 +98,7 @@ def minibatch_of(batch: SequenceBatch, tensor: Callable[[Tree], Any]) -> Minibat
     )
 
 
-def _first_steps(history: History, steps: int) -> History:
+def _first_steps(history: SequenceSteps, steps: int) -> SequenceSteps:
     """Return a history without what comes after its first `steps`."""
     begins = history.begins[:steps]
     return history._replace(rows=_rows(history.rows, slice(begins.numel())), begins=begins)
@@ -118,7 +118,10 @@ def sequence_steps(
     tensor: Callable[[Tree], Any],
     step: Callable[[Minibatch], dict[str, Tensor]],
 ) -> list[dict[str, Tensor]]:
-    """Take gradient steps on sequences; arguments and result are those of `rlkit.networks.gradient_steps`."""
+    """Take gradient steps on sequences, whose errors [L, M] the replay is told.
+
+    Arguments and result are those of `rlkit.networks.gradient_steps`.
+    """
     found = []
     for _ in range(count):
         sample = replay.sample(batch_size, gamma)

@@ -18,7 +18,7 @@ from rlkit.core.loop import train
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Environment, UsageError
 from rlkit.networks import Minibatch, module_state
-from rlkit.networks.sequences import History, Successors
+from rlkit.networks.sequences import SequenceSteps, Successors
 from rlkit.networks.stacked import StackedBatchRenorm
 from rlkit.runs import build
 from rlkit.testing.agents import resumed_equals_uninterrupted
@@ -69,7 +69,7 @@ def doubled(agent: Any) -> Any:
     return agent
 
 
-def sequences_for(agent: Any, normal: Any) -> tuple[History, Successors]:
+def sequences_for(agent: Any, normal: Any) -> tuple[SequenceSteps, Successors]:
     """Return what a batch of six rows has in place of observations: two learned steps of three sequences.
 
     The second of one begins an episode. Without burn-in, whose states count as constants.
@@ -77,7 +77,7 @@ def sequences_for(agent: Any, normal: Any) -> tuple[History, Successors]:
     hidden = {name: normal(3, 2 * 4) for name in ("actor", "critics")}
     begins = torch.zeros(3, 3, dtype=torch.bool)
     begins[1, 1] = True
-    history = History(normal(9, 3), begins, hidden, burn_in=0)
+    history = SequenceSteps(normal(9, 3), begins, hidden, burn_in=0)
     acted = history._replace(rows=history.rows[:6], begins=begins[:2])
     return acted, Successors(history, normal(6, 3), torch.tensor([3, 1, 5, 6, 7, 5]))
 

@@ -18,7 +18,7 @@ from rlkit.core.evaluation import evaluate
 from rlkit.core.loop import train
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Environment, SequenceBatch, UsageError
-from rlkit.networks.sequences import History, Successors, minibatch_of
+from rlkit.networks.sequences import SequenceSteps, Successors, minibatch_of
 from rlkit.runs import build
 from rlkit.testing.agents import resumed_equals_uninterrupted
 from rlkit.testing.training import AgentCase
@@ -120,12 +120,12 @@ def test_stored_states_are_those_that_the_network_computes_from_the_first_on() -
                 assert torch.allclose(states[t - 1, m], torch.from_numpy(before), atol=1e-6)
 
 
-def history_of(steps: int, burn_in: int, begins: list[int] = []) -> History:  # noqa: B006
+def history_of(steps: int, burn_in: int, begins: list[int] = []) -> SequenceSteps:  # noqa: B006
     rng = torch.Generator().manual_seed(1)
     flags = torch.zeros(steps, 2, dtype=torch.bool)
     flags[begins, 0] = True
     rows = torch.randn(steps * 2, 2, generator=rng).requires_grad_()
-    return History(rows, flags, {"network": torch.randn(2, 16, generator=rng)}, burn_in)
+    return SequenceSteps(rows, flags, {"network": torch.randn(2, 16, generator=rng)}, burn_in)
 
 
 def states_of(agent: Any, history: Any) -> Any:
@@ -189,7 +189,7 @@ def test_the_gradient_of_the_loss_over_sequences_is_the_numerical_one() -> None:
     rng = torch.Generator().manual_seed(2)
     normal = lambda *shape: torch.randn(shape, generator=rng, dtype=torch.float64)  # noqa: E731
     begins = torch.tensor([[False, True], [False, False], [True, False], [False, False]])
-    history = History(normal(8, 2), begins, {"network": normal(2, 6)}, burn_in=0)
+    history = SequenceSteps(normal(8, 2), begins, {"network": normal(2, 6)}, burn_in=0)
     batch = (
         history._replace(rows=history.rows[:6], begins=begins[:3]),
         torch.tensor([0, 1, 1, 0, 0, 1]),
