@@ -6,13 +6,14 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rlkit.algorithms.exploration import epsilon_greedy, warn_if_late
+from rlkit.algorithms.recall import NOT_EXPORTED, Recall, require_sequences
 from rlkit.core.ranges import NonNegativeInt, PositiveInt, PositiveShare, Probability
 from rlkit.core.schedules import ProbabilitySchedule, multiples
 from rlkit.core.types import (
@@ -42,6 +43,7 @@ from rlkit.networks import (
     uses_bfloat16,
 )
 from rlkit.networks.return_distributions import Saturation, of_action
+from rlkit.networks.sequences import sequence_steps
 
 if TYPE_CHECKING:
     from rlkit.networks.greedy_policies import GreedyPolicy
@@ -89,7 +91,8 @@ class DQNSettings(GradientSettings):
 class DQN:
     """Q-learning with a network, a replay and a target network.
 
-    Double here; dueling, noisy and distributional by the network; several steps and priorities by the replay.
+    Double here; dueling, noisy, distributional and recurrent by the network; several steps, priorities and sequences by
+    the replay.
 
     Attributes:
         network: observations [B, ...] -> outputs [B, A, K], whose meaning is ``network.distribution``.
@@ -119,7 +122,8 @@ class DQN:
             notify: takes a line for the user.
 
         Raises:
-            UsageError: a noisy network without a generator, or a rate to be annealed without `total_steps`.
+            UsageError: a noisy network without a generator, a recurrent one without a replay of sequences, or a rate to
+                be annealed without `total_steps`.
         """
         if network.noise_size and generator is None:
             raise UsageError("generator is None, but a noisy network draws from it; pass DQN a torch.Generator")
@@ -134,6 +138,8 @@ class DQN:
         self._saturation = Saturation(network.distribution, settings.gamma, notify)
         warn_if_late(settings.learning_starts, total_steps, notify)
         self._tensor = partial(to_tensor, device=device)
+        self._recall = self._make_recall() if network.hidden_size else None
+        self._take_steps: Any = gradient_steps if self._recall is None else sequence_steps
         in_bfloat16 = uses_bfloat16(settings.precision, device, network)
         learning = autocast_outputs(network, device) if in_bfloat16 else network.outputs
         functions = (learning, network.outputs, self.target_network.outputs)
@@ -142,9 +148,15 @@ class DQN:
         self._learning_outputs, self._online_outputs, self._target_outputs = (compiled[f] for f in functions)
         self._steps = self._due = self._updates = 0
 
+    def _make_recall(self) -> Recall:
+        require_sequences(self._replay, self.settings.batch_size, "agent.network.recurrent")
+        if self.settings.compile:
+            raise UsageError("agent.compile=true does not compile recurrent networks; set agent.compile=false")
+        return Recall({"network": (self.network.read.reader, self.network.body)}, self._tensor)
+
     def initial_memory(self, n: int) -> Memory:
-        """Return an empty memory."""
-        return ()
+        """Return the memory of `n` environments at the start of episodes: empty, if the network is not recurrent."""
+        return () if self._recall is None else self._recall.initial(n)
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
@@ -158,15 +170,26 @@ class DQN:
             drawn = rng.standard_normal((len(timestep.valid), self.network.noise_size), np.float32)
             noise = self._tensor(drawn)
         with torch.inference_mode():
-            outputs = self.network.outputs(self.network.read(self._tensor(timestep.observation)), noise)
+            observation = self._tensor(timestep.observation)
+            if self._recall is None:
+                outputs = self.network.outputs(self.network.read(observation), noise)
+            else:
+                features, memory = self._recall(observation, memory)
+                outputs = self.network.on_features(features["network"], noise)
             q = self._distribution.mean(outputs).cpu().numpy()
         epsilon = self.settings.epsilon(self._steps) if explore else 0.0
         return epsilon_greedy(q, epsilon, rng, timestep.legal_actions), memory
 
     def greedy_policy(self) -> GreedyPolicy:
-        """Return what `act` does where not exploring, as a module."""
+        """Return what `act` does where not exploring, as a module.
+
+        Raises:
+            UsageError: it is recurrent.
+        """
         from rlkit.networks.greedy_policies import GreedyValues
 
+        if self._recall is not None:
+            raise UsageError(NOT_EXPORTED)
         return GreedyValues(self.network)
 
     def observe(self, transition: Transition) -> None:
@@ -181,7 +204,7 @@ class DQN:
         due, self._due = self._due * self.settings.gradient_steps, 0
         if due == 0 or len(self._replay) == 0:
             return None
-        steps = gradient_steps(
+        steps = self._take_steps(
             self._replay,
             due,
             batch_size=self.settings.batch_size,

@@ -125,6 +125,12 @@ CASES = {
     "dqn-atari-native": "env.stepping=native overlap=true replay=prioritized replay.n_step=3 agent.network.noisy=true "
     f"distribution=c51 {ATARI}",
     "dqn-atari-python": f"env.stepping=python {ATARI}",
+    "dqn-cartpole-lstm-sequences": "agent=dqn env=cartpole tuned=none num_envs=2 agent.network.recurrent=lstm "
+    "replay=sequences replay.length=8 replay.burn_in=4 replay.n_step=2 replay.capacity=900 agent.batch_size=16 "
+    "agent.learning_starts=300 agent.train_freq=8 total_steps=2200",
+    "sac-pendulum-gru-sequences": "agent=sac env=pendulum tuned=none agent.recurrent=gru agent.standardize=true "
+    "replay=sequences replay.length=8 replay.burn_in=4 replay.capacity=900 agent.batch_size=16 "
+    "agent.learning_starts=300 agent.train_freq=4 agent.actor.hidden=[32] agent.critics.hidden=[32] total_steps=2200",
     "dqn-bit_flip-hindsight": "agent=dqn env=bit_flip replay=hindsight replay.strategy=episode replay.n_step=2 "
     "num_envs=3 replay.capacity=900 tuned=none agent.learning_starts=300 agent.train_freq=8 total_steps=3000",
     **{

@@ -189,6 +189,27 @@ class Batch(NamedTuple):
     index: Array  # type: ignore[assignment]  # [B] int64, numbers of the rows in the replay
 
 
+class SequenceBatch(NamedTuple):
+    """M sequences of T steps sampled from a replay, for agents with a recurrent memory; rows are step by step.
+
+    Nothing is learned from the first `burn_in` steps, which only bring the memory up to date. The next L are learned
+    from. Those after them, if any, are there for returns of several steps.
+    """
+
+    observation: Tree  # [T * M, ...]
+    begins: Array  # [T, M] bool, a new episode begins with this step
+    memory: Tree  # [M, ...] what was remembered before the first step, when it was acted in
+    burn_in: int
+    action: Tree  # [L * M] or [L * M, ...]
+    reward: Array  # [L * M] float32
+    discount: Array  # [L * M] float32
+    next_observation: Tree  # [L * M, ...] true successors of the last of the steps that are rewarded
+    end: Array  # [L * M] int64, that step's place among the rows after the first `burn_in` steps
+    next_legal_actions: Array | None  # [L * M, A] bool
+    weight: Array  # [L * M] float32
+    index: Array  # type: ignore[assignment]  # [M] int64, numbers of the first rows in the replay
+
+
 class Actor(Protocol):
     """Chooses actions for N environments; N = 1 is not a special case."""
 

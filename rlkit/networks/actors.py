@@ -17,6 +17,7 @@ from rlkit.core.ranges import PositiveInt
 from rlkit.core.types import Array, FromRun, Tree, UsageError
 from rlkit.networks.action_distributions import CategoricalAction
 from rlkit.networks.critics import action_width
+from rlkit.networks.recurrent import with_core
 from rlkit.networks.squashed_gaussian import squashed
 from rlkit.networks.stacked import Norm, StackedHead, StackedMLP
 from rlkit.networks.state_dependent import StateDependentHead
@@ -58,10 +59,14 @@ class ActorNetwork(nn.Module):
         activation: str,
         *,
         norm: Norm,
+        recurrent: str,
+        recurrent_size: int,
     ):
-        """Put the layers on the torso (any module: `as_torso`); the head has `outputs`."""
+        """Put a core, if any, and the layers on the torso (any module: `as_torso`); the head has `outputs`."""
         super().__init__()
         self.encoder = as_torso(torso, observation_space)
+        if recurrent != "none":
+            self.encoder = with_core(self.encoder, recurrent, recurrent_size, "actor")
         # A stack of one.
         self.layers = StackedMLP(1, self.encoder.features, hidden, activation, norm=norm)
         self.head: Any = StackedHead(1, self.layers.features, outputs)
@@ -96,6 +101,8 @@ class DeterministicActor(ActorNetwork):
         hidden: Sequence[PositiveInt],
         activation: str,
         norm: Norm,
+        recurrent: str = "none",
+        recurrent_size: PositiveInt = 128,
     ):
         """Put the layers on the torso.
 
@@ -106,9 +113,11 @@ class DeterministicActor(ActorNetwork):
             hidden: width of each layer.
             activation: one of `rlkit.networks.ACTIVATIONS`.
             norm: one of `rlkit.networks.stacked.Norm`.
+            recurrent: none, gru or lstm, between torso and layers.
+            recurrent_size: its width.
 
         Raises:
-            UsageError: an unknown activation, or actions that are not continuous.
+            UsageError: an unknown activation or `recurrent`, or actions that are not continuous.
         """
         if not isinstance(action_space, spaces.Box):
             raise UsageError(
@@ -116,7 +125,8 @@ class DeterministicActor(ActorNetwork):
                 "ones, agent=ppo for others"
             )
         width = action_width(action_space)
-        super().__init__(torso, observation_space, width, hidden, activation, norm=norm)
+        core: Any = {"recurrent": recurrent, "recurrent_size": recurrent_size}
+        super().__init__(torso, observation_space, width, hidden, activation, norm=norm, **core)
         self.width = width
 
     def forward(self, features: Tensor) -> Tensor:
@@ -144,6 +154,8 @@ class StochasticActor(ActorNetwork):
         log_std_max: float,
         noise: Noise,
         log_std_initial: float,
+        recurrent: str = "none",
+        recurrent_size: PositiveInt = 128,
     ):
         """Put the layers on the torso.
 
@@ -158,13 +170,17 @@ class StochasticActor(ActorNetwork):
             log_std_max: the largest.
             noise: of exploration: drawn anew for each number, or a function of the state (`StateDependentHead`).
             log_std_initial: of the latter, at first.
+            recurrent: none, gru or lstm, between torso and layers.
+            recurrent_size: its width.
 
         Raises:
-            UsageError: an unknown activation, actions of another kind, or discrete ones with state-dependent noise.
+            UsageError: an unknown activation or `recurrent`, actions of another kind, or discrete ones with
+                state-dependent noise.
         """
         policy = CategoricalPolicy(int(action_space.n)) if isinstance(action_space, spaces.Discrete) else None
         outputs = policy.parameters if policy else 2 * action_width(action_space)
-        super().__init__(torso, observation_space, outputs, hidden, activation, norm=norm)
+        core: Any = {"recurrent": recurrent, "recurrent_size": recurrent_size}
+        super().__init__(torso, observation_space, outputs, hidden, activation, norm=norm, **core)
         self.policy = policy or GaussianPolicy(outputs // 2, log_std_min, log_std_max)
         self._state_dependent = noise == "state_dependent"
         if self._state_dependent and policy:

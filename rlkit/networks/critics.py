@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from rlkit.core.action_scaling import free_numbers
 from rlkit.core.ranges import PositiveInt, ShareBelowOne
 from rlkit.core.types import FromRun, Tree, UsageError
+from rlkit.networks.recurrent import with_core
 from rlkit.networks.return_distributions import Distribution
 from rlkit.networks.stacked import ALL, Members, Norm, StackedHead, StackedMLP
 from rlkit.networks.torsos import as_torso
@@ -44,6 +45,8 @@ class Critics(nn.Module):
         activation: str,
         norm: Norm,
         dropout: ShareBelowOne,
+        recurrent: str = "none",
+        recurrent_size: PositiveInt = 128,
     ):
         """Put the layers on the torso.
 
@@ -57,12 +60,16 @@ class Critics(nn.Module):
             activation: one of `rlkit.networks.ACTIVATIONS`.
             norm: one of `rlkit.networks.stacked.Norm`.
             dropout: share of each layer's outputs that are dropped while learning (Hiraoka et al., 2022).
+            recurrent: none, gru or lstm, between torso and layers.
+            recurrent_size: its width.
 
         Raises:
-            UsageError: an unknown activation, or actions of another kind.
+            UsageError: an unknown activation or `recurrent`, or actions of another kind.
         """
         super().__init__()
         self.encoder = as_torso(torso, observation_space)
+        if recurrent != "none":
+            self.encoder = with_core(self.encoder, recurrent, recurrent_size, "critics")
         self.distribution = distribution
         self.count = count
         self._discrete = isinstance(action_space, spaces.Discrete)

@@ -10,9 +10,10 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlkit.core.ranges import NonNegativeFloat
+from rlkit.core.ranges import NonNegativeFloat, PositiveInt
 from rlkit.core.spaces import num_actions
 from rlkit.core.types import FromRun, Tree
+from rlkit.networks.recurrent import with_core
 from rlkit.networks.return_distributions import Distribution
 from rlkit.networks.torsos import Chain, as_torso
 
@@ -48,6 +49,7 @@ class QNetwork(nn.Module):
         num_actions: A.
         distribution: the meaning of the outputs.
         noise_size: Z, the number of standard normal numbers for all noisy layers; 0: there are no such layers.
+        hidden_size: H, length of the recurrent state; 0: there is none.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class QNetwork(nn.Module):
         dueling: bool,
         noisy: bool,
         noise_scale: NonNegativeFloat,
+        recurrent: str = "none",
+        recurrent_size: PositiveInt = 128,
     ):
         """Put the streams on the torso.
 
@@ -72,12 +76,17 @@ class QNetwork(nn.Module):
                 ``value + advantage - mean advantage``, output by output.
             noisy: tops and heads are `NoisyLinear`.
             noise_scale: their initial noise; sigma_0 in the paper.
+            recurrent: none, gru or lstm, between torso and heads, which then have no tops of their own.
+            recurrent_size: its width.
 
         Raises:
-            UsageError: the actions are not `Discrete`.
+            UsageError: the actions are not `Discrete`, or an unknown `recurrent`.
         """
         super().__init__()
         torso = as_torso(torso, observation_space)
+        if recurrent != "none":
+            torso = with_core(torso, recurrent, recurrent_size, "network")
+        self.hidden_size = torso.hidden_size
         self.num_actions = num_actions(action_space, agent="a Q-network")
         self.distribution = distribution
         linear = partial(NoisyLinear, scale=noise_scale) if noisy else nn.Linear
@@ -117,6 +126,11 @@ class QNetwork(nn.Module):
         if self.state is not None:
             outputs = outputs - outputs.mean(1, keepdim=True) + self.state[1](of_state)[:, None]
         return outputs
+
+    def on_features(self, features: Tensor, noise: Tensor | None) -> Tensor:
+        """Return the outputs [B, A, K] for features [B, F] of a recurrent core; see `outputs` for the noise."""
+        self.set_noise(noise)
+        return self.heads(features, features)
 
     def set_noise(self, noise: Tensor | None) -> None:
         """Set the noise of the noisy layers to their parts of `noise` [1 or B, Z], or to None."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from rlkit.core.types import UsageError
+from rlkit.networks.torsos import Chain, Torso
 
 CELLS = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
 
@@ -17,17 +20,17 @@ class Core(nn.Module):
         hidden_size: H, length of the row: the width for a GRU, twice that for an LSTM, whose memory comes second.
     """
 
-    def __init__(self, kind: str, width_in: int, width: int):
-        """Make the cell.
+    def __init__(self, kind: str, width_in: int, width: int, node: str = "agent.network"):
+        """Make the cell; `node` of the configuration is named in messages.
 
         Raises:
             UsageError: `kind` is neither gru nor lstm, or the width is below 1.
         """
         super().__init__()
         if kind not in CELLS:
-            raise UsageError(f"agent.network.recurrent is {kind!r}; it must be one of none, {', '.join(CELLS)}")
+            raise UsageError(f"{node}.recurrent is {kind!r}; it must be one of none, {', '.join(CELLS)}")
         if width < 1:
-            raise UsageError(f"agent.network.recurrent_size is {width}; it must be at least 1")
+            raise UsageError(f"{node}.recurrent_size is {width}; it must be at least 1")
         self.cell = CELLS[kind](width_in, width)
         self.hidden_size = width * (2 if kind == "lstm" else 1)
 
@@ -55,3 +58,85 @@ class Core(nn.Module):
             output, hidden = self(step, hidden * goes_on[t])
             outputs.append(output)
         return torch.stack(outputs), hidden
+
+    def states(self, features: Tensor, hidden: Tensor, begins: Tensor) -> Tensor:
+        """Return the states [T, N, H] after each step, where `sequence` returns features; arguments are as there."""
+        states = []
+        goes_on = ~begins.unsqueeze(-1)
+        for t, step in enumerate(features):
+            hidden = self(step, hidden * goes_on[t])[1]
+            states.append(hidden)
+        return torch.stack(states)
+
+
+class Unrolling(nn.Module):
+    """The layers of a torso and a core: what is to be remembered (`rlkit.networks.sequences`) -> states [B, H].
+
+    Attributes:
+        part: the name of its states among those of an agent.
+        core: the core.
+    """
+
+    def __init__(self, layers: nn.Module, core: Core, part: str):
+        """Use `layers`, from read observations to the core's inputs."""
+        super().__init__()
+        self.layers = layers
+        self.core = core
+        self.part = part
+
+    def forward(self, steps: Any) -> Tensor:
+        """Return the states [B, H] after the steps that are asked for."""
+        states: Tensor = steps.states(self.layers, self.core, self.part)
+        return states
+
+    def step(self, x: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features [N, F] and states [N, H] after one step, for read observations and the states before it."""
+        features: Tensor
+        features, hidden = self.core(self.layers(x), hidden)
+        return features, hidden
+
+
+class ReadSteps(nn.Module):
+    """Observations of sequences as floats, by the reader of a torso."""
+
+    def __init__(self, reader: nn.Module):
+        """Use `reader`."""
+        super().__init__()
+        self.reader = reader
+
+    def forward(self, steps: Any) -> Any:
+        """Return the steps with read observations."""
+        return steps.mapped(self.reader)
+
+
+class CoreOutput(nn.Module):
+    """The part of a core's state that is its output."""
+
+    def __init__(self, width: int):
+        """Keep the first `width` numbers."""
+        super().__init__()
+        self.width = width
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return features [B, width] of states [B, H]."""
+        return states[:, : self.width]
+
+
+class RecurrentTorso(Torso):
+    """A torso with a core on its top: sequences (`rlkit.networks.sequences`) -> features [B, width]."""
+
+    def __init__(self, torso: Torso, core: Core, width: int, part: str):
+        """Put `core` of `width` on the torso; `part` names its states among those of an agent."""
+        body = Unrolling(Chain(torso.body, torso.top), core, part)
+        super().__init__(ReadSteps(torso.reader), body, lambda linear: CoreOutput(width), width)
+        self.encoder, self.frozen = torso.encoder, torso.frozen
+        self.hidden_size = core.hidden_size
+
+
+def with_core(torso: Torso, kind: str, width: int, part: str) -> RecurrentTorso:
+    """Return a torso with a core on it, of the network that is called `part` in an agent.
+
+    Raises:
+        UsageError: an unknown kind of core.
+    """
+    return RecurrentTorso(torso, Core(kind, torso.features, width, f"agent.{part}"), width, part)

@@ -55,10 +55,12 @@ class Torso(nn.Module):
         features: width of the top.
         encoder: path of its pretrained weights; None: they are random.
         frozen: it is not trained.
+        hidden_size: H, length of its recurrent state; 0: it has none (`rlkit.networks.recurrent`).
     """
 
     encoder: str | None = None
     frozen: bool = False
+    hidden_size: int = 0
 
     def __init__(self, reader: nn.Module, body: nn.Module, make_top: Callable[[MakeLinear], nn.Module], features: int):
         """Put a top of plain linear layers on `body`."""

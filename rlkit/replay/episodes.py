@@ -71,12 +71,12 @@ class Episodes:
     def later(self, numbers: Array, share: Array) -> Array:
         """Return the row at a `share` [B], from 0 to less than 1, of the way from each row to its episode's newest."""
         env, rank, last = self._place(numbers)
-        return self._at(env, rank + (share * (last - rank + 1)).astype(np.int64))
+        return self.at(env, rank + (share * (last - rank + 1)).astype(np.int64))
 
     def final(self, numbers: Array) -> Array:
         """Return the newest row of the episode of each row [B]."""
         env, _, last = self._place(numbers)
-        return self._at(env, last)
+        return self.at(env, last)
 
     def any(self, numbers: Array, share: Array, oldest: int) -> Array:
         """Return the row at a `share` [B] of the way through the stored part of each row's episode.
@@ -88,9 +88,25 @@ class Episodes:
         low, high = np.maximum(begun, self._ranks[env] - self._size), rank
         while (low < high).any():
             middle = (low + high) // 2
-            stored = self._at(env, middle) >= oldest
+            stored = self.at(env, middle) >= oldest
             low, high = np.where(stored, low, middle + 1), np.where(stored, middle, high)
-        return self._at(env, low + (share * (last - low + 1)).astype(np.int64))
+        return self.at(env, low + (share * (last - low + 1)).astype(np.int64))
+
+    def stored(self, oldest: int) -> tuple[Array, Array]:
+        """Return the rank [N] of each environment's first row from number `oldest` on, and how many there are [N]."""
+        envs = np.arange(len(self._ranks))
+        low, high = np.maximum(0, self._ranks - self._size), self._ranks
+        while (low < high).any():
+            middle = (low + high) // 2
+            # Where nothing is left to search, the place may be that of a row to come.
+            there = (low < high) & (self.at(envs, middle) < oldest)
+            low, high = np.where(there, middle + 1, low), np.where((low < high) & ~there, middle, high)
+        return low, self._ranks - low
+
+    def following(self, env: Array, rank: Array, steps: int) -> Array:
+        """Return the numbers [T, M] of the rows of environments [M] from a rank on; after its newest row, that one."""
+        ranks = np.minimum(rank + np.arange(steps)[:, None], self._ranks[env] - 1)
+        return self.at(np.broadcast_to(env, ranks.shape), ranks)
 
     def _place(self, numbers: Array) -> tuple[Array, Array, Array]:
         """Return environment, rank and the last rank of the episode of rows [B]."""
@@ -98,8 +114,13 @@ class Episodes:
         env = self._env[slots]
         return env, self._rank[slots], self._last[env, self._episode[slots] % self._size]
 
-    def _at(self, env: Array, rank: Array) -> Array:
+    def at(self, env: Array, rank: Array) -> Array:
+        """Return the numbers [B] of the rows with a `rank` [B] among those of their environment `env` [B]."""
         return np.asarray(self._number[env, rank % self._size])
+
+    def ranks(self, numbers: Array) -> Array:
+        """Return the ranks [B] of rows [B]."""
+        return np.asarray(self._rank[numbers % self._capacity])
 
     def copied(self) -> Episodes:
         """Return a copy."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 
 from rlkit.core import tree
 from rlkit.core.ranges import NonNegativeInt, PositiveInt
-from rlkit.core.types import Array, Batch, FromRun, Goals, State, Transition, Tree, UsageError
-from rlkit.replay.episodes import Episodes
+from rlkit.core.types import Array, Batch, FromRun, Goals, Transition, Tree, UsageError
 from rlkit.replay.frames import TreeFrames
-from rlkit.replay.uniform import LARGE_SAMPLE, UniformReplay
+from rlkit.replay.tracked import TrackedReplay
+from rlkit.replay.uniform import LARGE_SAMPLE
 
 ACHIEVED, DESIRED = "achieved_goal", "desired_goal"
 
@@ -20,7 +20,7 @@ WRONG_SHARE = 0.1
 """Share of rewards that may differ from those of ``compute_reward``, by rounding at the edge of a goal."""
 
 
-class HindsightReplay(UniformReplay):
+class HindsightReplay(TrackedReplay):
     """The newest transitions of an environment with goals, most of them with another goal than was wanted.
 
     Of `n_sampled_goal` + 1 transitions of a sample, `n_sampled_goal` on average get as their ``desired_goal`` what was
@@ -59,7 +59,6 @@ class HindsightReplay(UniformReplay):
         self._goals = goals() if options.get("learns", True) else None
         self._strategy = strategy
         self._share = n_sampled_goal / (n_sampled_goal + 1)
-        self._episodes: Episodes | None = None
         self._compared = False
 
     def sample(self, batch_size: int, gamma: float | None = None) -> Batch:
@@ -141,34 +140,6 @@ class HindsightReplay(UniformReplay):
         if self._stack > 1 and any(tree.leaves(stacks.get(key, self._stack)) != [1] for key in (ACHIEVED, DESIRED)):
             raise UsageError("replay=hindsight needs goals that are not stacked: stack _part_: observation alone")
         super()._begin(transition)
-
-    def _entered(self, slots: Array, oldest: int, whole: int) -> None:
-        super()._entered(slots, oldest, whole)
-        numbers = self._rows.total - len(slots) + np.arange(len(slots))
-        self._track(numbers)
-
-    def _track(self, numbers: Array) -> None:
-        """Enter rows into the episodes."""
-        if self._episodes is None:
-            self._episodes = Episodes(self._rows.capacity, len(self._tail))
-        env, follows = (self._rows.take(name, numbers % self._rows.capacity) for name in ("env", "follows"))
-        self._episodes.add(numbers, env, follows, self._first)
-
-    def _copied(self) -> Self:
-        other = super()._copied()
-        other._episodes = None if self._episodes is None else self._episodes.copied()
-        return other
-
-    def load_state_dict(self, state: State) -> None:
-        """Restore a state from `state_dict`.
-
-        Raises:
-            ValueError: it is none of a replay of this capacity.
-        """
-        super().load_state_dict(state)
-        self._episodes = None
-        if self._rows.total > self._first:
-            self._track(np.arange(self._first, self._rows.total))
 
 
 def _require_goals(parts: Any, shown: Any) -> None:

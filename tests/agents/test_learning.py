@@ -162,6 +162,25 @@ def test_without_a_memory_hidden_velocities_are_missed(tmp_path: Path, monkeypat
     assert hidden_velocity(tmp_path, monkeypatch, "agent.network.recurrent=none", "total_steps=120000") < 100
 
 
+BY_SEQUENCES = (
+    *("agent=dqn", "env=cartpole", "tuned=none", "network=mlp", "network.hidden=[64]", "num_envs=8"),
+    "preprocess=[{_target_: rlkit.preprocess.Keep, indices: [0, 2]}, "
+    "{_target_: gymnasium.wrappers.RescaleObservation, min_obs: -4.0, max_obs: 4.0}]",
+    *("agent.network.recurrent=gru", "agent.network.recurrent_size=64", "replay=sequences", "replay.length=14"),
+    *("replay.burn_in=6", "replay.n_step=3", "agent.batch_size=128", "agent.learning_starts=400"),
+    *("agent.epsilon.steps=5000", "agent.epsilon.end=0.05", "agent.learning_rate=0.001", "agent.target_every=1"),
+    *("agent.tau=0.01", "agent.train_freq=8", "agent.gradient_steps=2", "total_steps=60000"),
+    *("eval.every=2000", "eval.num_envs=20", "eval.max_steps=500"),
+)
+
+
+@pytest.mark.slow
+def test_a_memory_that_learns_from_a_replay_makes_up_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = rlkit.train(*BY_SEQUENCES, seed=0, video="none", logger="[csv]", stop_at=475)
+    assert run.evaluate(episodes=100)["return/raw"]["mean"] >= 250
+
+
 @pytest.mark.slow
 def test_the_door_of_door_key_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("minigrid")

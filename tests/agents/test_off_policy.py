@@ -21,6 +21,7 @@ from rlkit.core.loop import train
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Environment, UsageError
 from rlkit.networks import Minibatch, module_state
+from rlkit.networks.sequences import SequenceSteps, Successors
 from rlkit.networks.stacked import StackedBatchRenorm
 from rlkit.runs import build
 from rlkit.testing.agents import resumed_equals_uninterrupted
@@ -66,8 +67,22 @@ def doubled(agent: Any) -> Any:
     for module in (*agent.network.values(), *(target.module for target in agent._targets.values())):
         module.double()
         if hasattr(module, "encoder"):
-            module.encoder.reader = nn.Identity()  # Readers make float32 of everything.
+            holder = module.encoder.reader if getattr(module.encoder, "hidden_size", 0) else module.encoder
+            holder.reader = nn.Identity()  # Readers make float32 of everything.
     return agent
+
+
+def sequences_for(agent: Any, normal: Any) -> tuple[SequenceSteps, Successors]:
+    """Return what a batch of six rows has in place of observations: two learned steps of three sequences.
+
+    The second of one begins an episode. Without burn-in, whose states count as constants.
+    """
+    hidden = {name: normal(3, 2 * 4) for name in ("actor", "critics")}
+    begins = torch.zeros(3, 3, dtype=torch.bool)
+    begins[1, 1] = True
+    history = SequenceSteps(normal(9, 3), begins, hidden, burn_in=0)
+    acted = history._replace(rows=history.rows[:6], begins=begins[:2])
+    return acted, Successors(history, normal(6, 3), torch.tensor([3, 1, 5, 6, 7, 5]))
 
 
 def batch_for(agent: Any, *, n: int = 6, legal: bool = False) -> Minibatch:
@@ -79,9 +94,16 @@ def batch_for(agent: Any, *, n: int = 6, legal: bool = False) -> Minibatch:
     mask[:, 0] = True
     ends = (torch.rand(n, generator=rng) < 0.7).double()
     weight = torch.rand(n, generator=rng, dtype=torch.float64)
+    if agent._recall is not None:
+        s_tm1, s_t = sequences_for(agent, normal)
+        return Minibatch(s_tm1, actions, normal(n), ends, s_t, mask if legal else None, weight)
     return Minibatch(normal(n, 3), actions, normal(n), ends, normal(n, 3), mask if legal else None, weight)
 
 
+RECURRENT = (
+    "agent.recurrent=lstm agent.actor.recurrent_size=4 agent.critics.recurrent_size=4 replay=sequences replay.length=3 "
+    "replay.burn_in=1 replay.n_step=2"
+)
 LOSSES = {
     "ddpg": ("agent=ddpg", Pushed),
     "td3": ("agent=td3", Pushed),
@@ -102,6 +124,10 @@ LOSSES = {
     "tqc": ("agent=sac distribution=quantile distribution.quantiles=5 agent.drop=1 agent.critics.count=3", Pushed),
     "gsde": ("agent=sac agent.actor.noise=state_dependent agent.actor.log_std_initial=-1", Pushed),
     "td3 quantiles": ("agent=td3 distribution=quantile distribution.quantiles=5 agent.drop=2", Pushed),
+    "sac lstm": (f"agent=sac {RECURRENT}", Pushed),
+    "sac lstm discrete": (f"agent=sac {RECURRENT}", Chosen),
+    "td3 lstm": (f"agent=td3 {RECURRENT}", Pushed),
+    "ddpg lstm shared": (f"agent=ddpg agent.share_encoder=true {RECURRENT}", Pushed),
 }
 
 
@@ -473,6 +499,7 @@ CHANGES = {
     "log_std": "agent.actor.log_std_max=-1",
     "gsde": "agent.actor.noise=state_dependent agent.noise_steps=8",
     "log_std_initial": "agent.actor.noise=state_dependent agent.actor.log_std_initial=-1",
+    "recurrent": RECURRENT,
 }
 
 
@@ -531,6 +558,13 @@ RESUMED = {
     "simba": ("agent=td3 agent.critics.norm=residual agent.critics.dropout=0.1 agent.standardize=true", Pushed),
     "gsde": ("agent=sac agent.actor.noise=state_dependent agent.noise_steps=null", Pushed),
     "td3 bfloat16": ("agent=td3 agent.precision=bfloat16", Pushed),
+    "sac lstm discrete": (f"agent=sac agent.train_freq=3 agent.standardize=true {RECURRENT}", Chosen),
+    "sac lstm gsde": (f"agent=sac agent.actor.noise=state_dependent agent.noise_steps=3 {RECURRENT}", Pushed),
+    "td3 lstm": (f"agent=td3 agent.policy_delay=2 {RECURRENT}", Pushed),
+    "sac lstm images": (
+        f"agent=sac network=small network.hidden=8 {RECURRENT}",
+        lambda: Steered("image", alone=True),
+    ),
     "sac images": ("agent=sac network=small network.hidden=8", lambda: Steered("image", alone=True)),
 }
 

@@ -18,11 +18,12 @@ from rlkit.algorithms.off_policy.preparation import Preparation, has_images
 from rlkit.algorithms.off_policy.settings import OffPolicySettings
 from rlkit.algorithms.off_policy.target_network import TargetNetwork
 from rlkit.algorithms.off_policy.values import some, values_of
+from rlkit.algorithms.recall import NOT_EXPORTED, Recall, require_sequences
 from rlkit.core.action_scaling import ActionScaling
 from rlkit.core.random_actions import uniform
 from rlkit.core.schedules import Schedule, multiples
 from rlkit.core.targets import td_target
-from rlkit.core.types import Array, Memory, Metrics, Replay, State, TimeStep, Transition, Tree
+from rlkit.core.types import Array, Memory, Metrics, Replay, State, TimeStep, Transition, Tree, UsageError
 from rlkit.networks import (
     Critics,
     Minibatch,
@@ -37,6 +38,7 @@ from rlkit.networks import (
     uses_bfloat16,
 )
 from rlkit.networks.actors import ActorNetwork
+from rlkit.networks.sequences import sequence_steps
 from rlkit.networks.stacked import batch_statistics
 
 if TYPE_CHECKING:
@@ -102,6 +104,7 @@ class OffPolicyAgent:
         )
         share = settings.share_encoder
         self._shares = has_images(observation_space) if share == "auto" else share
+        _require_alike(actor.encoder, critics.encoder, settings.recurrent)
         if self._shares:
             actor.encoder = nn.Identity()  # type: ignore[assignment]
         self._prepare = Preparation(
@@ -126,6 +129,8 @@ class OffPolicyAgent:
         warn_if_late(settings.learning_starts, total_steps, notify)
         self._device = device
         self._tensor = partial(to_tensor, device=device)
+        self._recall = None if settings.recurrent == "none" else self._make_recall()
+        self._take_steps: Any = gradient_steps if self._recall is None else sequence_steps
         self._steps = self._due = self._updates = 0
 
     def _make_optimizers(self, total_steps: int | None) -> dict[str, Optimizer]:
@@ -138,29 +143,56 @@ class OffPolicyAgent:
             if trainable(part.parameters())
         }
 
+    def _make_recall(self) -> Recall:
+        """Return what steps the cores of actor and critics, or the one that they share."""
+        require_sequences(self._replay, self.settings.batch_size, "agent.recurrent")
+        if not self.settings.target_network:
+            raise UsageError("agent.recurrent needs target networks; set agent.target_network=true, or recurrent=none")
+        encoders: dict[str, Any] = {"critics": self.critics.encoder}
+        if not self._shares:
+            encoders["actor"] = self.actor.encoder
+        return Recall({name: (encoder.reader.reader, encoder.body) for name, encoder in encoders.items()}, self._tensor)
+
     def initial_memory(self, n: int) -> Memory:
-        """Return the memory of `n` environments whose episodes begin: the noise that is held, if any is."""
-        return self._held.initial(n)
+        """Return the memory of `n` environments at the start of episodes: states of cores, and noise that is held."""
+        recalled = {} if self._recall is None else self._recall.initial(n)
+        return {**recalled, **self._held.initial(n)} or ()
 
     def act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
         """Return actions [N] or [N, ...]: the policy's, or uniform ones before learning begins where exploring."""
         legal, n = timestep.legal_actions, len(timestep.valid)
-        if explore and self._steps < self.settings.learning_starts:
-            chosen = self._uniform(n, rng, legal)
-        else:
-            with torch.inference_mode():
-                observation = self._prepare(self._tensor(timestep.observation), learning=False)
-                features = self.actor_features(observation)
+        learns = self._steps >= self.settings.learning_starts
+        with torch.inference_mode():
+            features, memory = self._recalled(timestep, memory, acts=learns or not explore)
+            if features is None:
+                chosen = self._uniform(n, rng, legal)
+            else:
                 noise, memory = self._held.next(memory, n, rng) if explore else (None, memory)
                 chosen = self._choose(features, legal, noise)
         return (chosen if self._scaling is None else self._scaling.to_environment(chosen)), memory
 
+    def _recalled(self, timestep: TimeStep, memory: Memory, *, acts: bool) -> tuple[Tensor | None, Memory]:
+        """Return the actor's features [N, F] of what is seen, None if it does not act, and the memory after it."""
+        if not acts and self._recall is None:
+            return None, memory
+        observation = self._prepare(self._tensor(timestep.observation), learning=False)
+        if self._recall is None:
+            return self.actor_features(observation), memory
+        features, recalled = self._recall(observation, memory)
+        return (features["critics" if self._shares else "actor"] if acts else None), {**memory, **recalled}
+
     def greedy_policy(self) -> GreedyPolicy:
-        """Return what `act` does where not exploring, as a module."""
+        """Return what `act` does where not exploring, as a module.
+
+        Raises:
+            UsageError: it is recurrent.
+        """
         from rlkit.networks.greedy_policies import ActorsActions
 
+        if self._recall is not None:
+            raise UsageError(NOT_EXPORTED)
         encoder = self.critics.encoder if self._shares else self.actor.encoder
         return ActorsActions(self.actor, encoder, self._prepare.standardize, self._scaling)
 
@@ -192,7 +224,7 @@ class OffPolicyAgent:
         due, self._due = self._due * self.settings.gradient_steps, 0
         if due == 0 or len(self._replay) == 0:
             return None
-        steps = gradient_steps(
+        steps = self._take_steps(
             self._replay,
             due,
             batch_size=self.settings.batch_size,
@@ -209,7 +241,9 @@ class OffPolicyAgent:
 
     def _gradient_step(self, batch: Minibatch) -> dict[str, Tensor]:
         """Take a gradient step on a minibatch, let target networks follow, and return the metrics."""
-        s_tm1, s_t = (self._prepare(observation, learning=True) for observation in (batch.s_tm1, batch.s_t))
+        prepare = partial(self._prepare, learning=True)
+        both = (batch.s_tm1, batch.s_t)
+        s_tm1, s_t = map(prepare, both) if self._recall is None else (steps.mapped(prepare) for steps in both)
         batch = batch._replace(s_tm1=s_tm1, s_t=s_t)
         with self._precision():
             loss, metrics = self.loss(batch)
@@ -316,3 +350,16 @@ class OffPolicyAgent:
         if len(state["generator"]) == len(self._generator.get_state()):
             self._generator.set_state(torch.tensor(state["generator"]))
         self._steps, self._due, self._updates = (state["counters"][name] for name in ("steps", "due", "updates"))
+
+
+def _require_alike(actor: nn.Module, critics: nn.Module, recurrent: str) -> None:
+    """Check that both encoders have a core, or neither.
+
+    Raises:
+        UsageError: one of them is not as `recurrent` says.
+    """
+    for name, encoder in (("actor", actor), ("critics", critics)):
+        if bool(encoder.hidden_size) != (recurrent != "none"):
+            raise UsageError(
+                f"agent.{name}.recurrent is not agent.recurrent={recurrent}; set agent.recurrent alone, for both"
+            )

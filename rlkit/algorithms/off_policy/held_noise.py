@@ -17,15 +17,15 @@ class HeldNoise:
         self._draw = draw
         self._steps = steps
 
-    def initial(self, n: int) -> Memory:
-        """Return the memory of `n` environments whose episodes begin."""
+    def initial(self, n: int) -> dict[str, Array]:
+        """Return what the memory of `n` environments whose episodes begin has of it: nothing if it is not held."""
         if self._steps == 1:
-            return ()
+            return {}
         nothing = np.zeros_like(self._draw(n, np.random.default_rng(0)))
         return {"noise": nothing, "age": np.zeros(n, np.int64)}
 
     def next(self, memory: Memory, n: int, rng: np.random.Generator) -> tuple[Array, Memory]:
-        """Return the noise [N, ...] of a step and the memory after it."""
+        """Return the noise [N, ...] of a step for N environments and the memory after it."""
         if self._steps == 1:
             return self._draw(n, rng), memory
         noise, age = memory["noise"], memory["age"]
@@ -33,4 +33,4 @@ class HeldNoise:
         if renewed.any():
             noise = np.where(renewed.reshape(-1, *[1] * (noise.ndim - 1)), self._draw(n, rng), noise)
         age = age + 1
-        return noise, {"noise": noise, "age": age if self._steps is None else age % self._steps}
+        return noise, {**memory, "noise": noise, "age": age if self._steps is None else age % self._steps}

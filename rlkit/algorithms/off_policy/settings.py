@@ -31,6 +31,8 @@ class OffPolicySettings(GradientSettings):
             where observations have images.
         image_shift: images are shifted at random by up to so many pixels where they are learned from (likewise).
         channel_order: where those images have their channels: first, last, or auto, as in `rlkit.networks.Image`.
+        recurrent: none, gru or lstm: the core of actor and critics, who learn from sequences then. Their memories are
+            their own, unless they share an encoder.
         action_limit: what stands for the infinite bounds of actions; None: they are refused.
         noise_steps: for how many steps the noise of exploration is held; None: for whole episodes.
         precision: of what is learned from; float32, bfloat16 (mixed), or auto, as in `rlkit.networks.uses_bfloat16`.
@@ -54,6 +56,7 @@ class OffPolicySettings(GradientSettings):
     share_encoder: bool | Literal["auto"]
     image_shift: NonNegativeInt
     channel_order: Literal["auto", "first", "last"]
+    recurrent: str
     action_limit: PositiveFloat | None
     noise_steps: PositiveInt | None
     precision: str
