@@ -251,6 +251,12 @@ REFUSED = {
     "QLearning cannot be exported: its states are not known yet": (
         *("agent=q_learning", "env=cartpole", "discretizer@agent.discretizer=grid", "total_steps=20"),
     ),
+    "DQN cannot be exported: a file holds the memory of a2c and ppo alone; use run.policy() from Python": (
+        *("agent=dqn", "env=cartpole", "replay=sequences", "agent.network.recurrent=gru", "total_steps=20"),
+    ),
+    "SAC cannot be exported: a file holds the memory of a2c and ppo alone": (
+        *("agent=sac", "env=pendulum", "replay=sequences", "agent.recurrent=gru", "total_steps=20"),
+    ),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,17 +13,17 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.algorithms.exploration import warn_if_late
+from rlkit.algorithms.off_policy.acting import ActsByActor
 from rlkit.algorithms.off_policy.held_noise import HeldNoise
 from rlkit.algorithms.off_policy.preparation import Preparation, has_images
 from rlkit.algorithms.off_policy.settings import OffPolicySettings
 from rlkit.algorithms.off_policy.target_network import TargetNetwork
 from rlkit.algorithms.off_policy.values import some, values_of
-from rlkit.algorithms.recall import NOT_EXPORTED, Recall, require_sequences
+from rlkit.algorithms.recall import Recall, require_sequences
 from rlkit.core.action_scaling import ActionScaling
-from rlkit.core.random_actions import uniform
 from rlkit.core.schedules import Schedule, multiples
 from rlkit.core.targets import td_target
-from rlkit.core.types import Array, Memory, Metrics, Replay, State, TimeStep, Transition, Tree, UsageError
+from rlkit.core.types import Metrics, Replay, State, Transition, UsageError
 from rlkit.networks import (
     Critics,
     Minibatch,
@@ -41,21 +41,15 @@ from rlkit.networks.actors import ActorNetwork
 from rlkit.networks.sequences import sequence_steps
 from rlkit.networks.stacked import batch_statistics
 
-if TYPE_CHECKING:
-    from rlkit.networks.greedy_policies import GreedyPolicy
 
-
-class OffPolicyAgent:
+class OffPolicyAgent(ActsByActor):
     """Acts by an actor and takes gradient steps on samples of a replay; a subclass says how to act, and the loss.
 
     The replay holds actions as the networks know them: the free numbers of a `Box`, in [-1, 1] (`ActionScaling`).
 
     Attributes:
         network: all parts that learn, by name: actor, critics and what a subclass adds.
-        actor: the policy.
-        critics: the values of actions.
         values: how the critics' outputs are read.
-        settings: the subclass's.
     """
 
     settings: OffPolicySettings
@@ -152,63 +146,6 @@ class OffPolicyAgent:
         if not self._shares:
             encoders["actor"] = self.actor.encoder
         return Recall({name: (encoder.reader.reader, encoder.body) for name, encoder in encoders.items()}, self._tensor)
-
-    def initial_memory(self, n: int) -> Memory:
-        """Return the memory of `n` environments at the start of episodes: states of cores, and noise that is held."""
-        recalled = {} if self._recall is None else self._recall.initial(n)
-        return {**recalled, **self._held.initial(n)} or ()
-
-    def act(
-        self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
-    ) -> tuple[Array, Memory]:
-        """Return actions [N] or [N, ...]: the policy's, or uniform ones before learning begins where exploring."""
-        legal, n = timestep.legal_actions, len(timestep.valid)
-        learns = self._steps >= self.settings.learning_starts
-        with torch.inference_mode():
-            features, memory = self._recalled(timestep, memory, acts=learns or not explore)
-            if features is None:
-                chosen = self._uniform(n, rng, legal)
-            else:
-                noise, memory = self._held.next(memory, n, rng) if explore else (None, memory)
-                chosen = self._choose(features, legal, noise)
-        return (chosen if self._scaling is None else self._scaling.to_environment(chosen)), memory
-
-    def _recalled(self, timestep: TimeStep, memory: Memory, *, acts: bool) -> tuple[Tensor | None, Memory]:
-        """Return the actor's features [N, F] of what is seen, None if it does not act, and the memory after it."""
-        if not acts and self._recall is None:
-            return None, memory
-        observation = self._prepare(self._tensor(timestep.observation), learning=False)
-        if self._recall is None:
-            return self.actor_features(observation), memory
-        features, recalled = self._recall(observation, memory)
-        return (features["critics" if self._shares else "actor"] if acts else None), {**memory, **recalled}
-
-    def greedy_policy(self) -> GreedyPolicy:
-        """Return what `act` does where not exploring, as a module.
-
-        Raises:
-            UsageError: it is recurrent.
-        """
-        from rlkit.networks.greedy_policies import ActorsActions
-
-        if self._recall is not None:
-            raise UsageError(NOT_EXPORTED)
-        encoder = self.critics.encoder if self._shares else self.actor.encoder
-        return ActorsActions(self.actor, encoder, self._prepare.standardize, self._scaling)
-
-    def _uniform(self, n: int, rng: np.random.Generator, legal_actions: Array | None) -> Array:
-        """Return `n` actions drawn uniformly, [n] int64 or [n, D] in [-1, 1]."""
-        if self._scaling is None:
-            return uniform(self._num_actions, n, rng, legal_actions)
-        return rng.uniform(-1, 1, (n, self._scaling.width))
-
-    def noise(self, n: int, rng: np.random.Generator) -> Array:
-        """Draw the noise of exploration [n, ...] float32."""
-        raise NotImplementedError
-
-    def _choose(self, features: Tensor, legal_actions: Array | None, noise: Array | None) -> Array:
-        """Return actions for the actor's features [N, F], [N] int64 or [N, D] in [-1, 1], with `noise` if any."""
-        raise NotImplementedError
 
     def observe(self, transition: Transition) -> None:
         """Store the transition, and note which multiples of `train_freq` it passed."""
@@ -314,15 +251,6 @@ class OffPolicyAgent:
         losses, errors = self.values.loss(q_tm1, target)
         loss = (batch.weight * losses).mean()
         return loss, {"priorities": errors, "loss/critics": loss, "q/mean": q_tm1.mean()}
-
-    def actor_features(self, observation: Tree, of_critics: Tensor | None = None) -> Tensor:
-        """Return the actor's features [B, F] of observations [B, ...]: with one encoder the critics', as constants.
-
-        `of_critics` are those, where they are known.
-        """
-        if not self._shares:
-            return self.actor.encode(observation)
-        return (self.critics.encode(observation) if of_critics is None else of_critics).detach()
 
     def state_dict(self) -> State:
         """Return networks, optimizers, replay, counters and the generator."""
