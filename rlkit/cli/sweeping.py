@@ -14,16 +14,16 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from rlkit.cli.verbs.train import ended, objective
 from rlkit.config.compose import COMPLAINTS_OF_A_TASK, as_typed, composed, explained, parted_flags
 from rlkit.config.compose import warn_of_mixed_tuning as warn
 from rlkit.config.literals import spelled
 from rlkit.config.messages import check_words
-from rlkit.config.sweeps import JOB, Plan, launch, launcher_settings, planned
+from rlkit.config.sweeps import JOB, PlannedSweep, launch, launcher_settings, planned
 from rlkit.config.trust import packages
 from rlkit.core.resources import prepare_torch
 from rlkit.core.types import Interrupted, RunError, UsageError, printable
-from rlkit.runs.sweep import Asked, Outcome, Sweep, frozen
+from rlkit.runs.launch import ended, objective
+from rlkit.runs.sweep import Asked, JobOutcome, Sweep, frozen
 
 RESUME = "resume_sweep="
 OF_RUNS = ("resume=", "empty_replay=")
@@ -56,7 +56,7 @@ def sweeps(argv: Sequence[str]) -> bool:
         return True
 
 
-def _start(plan: Plan, argv: Sequence[str]) -> None:
+def _start(plan: PlannedSweep, argv: Sequence[str]) -> None:
     _, words = parted_flags(argv)
     warn("train", spelled("train", ["-m", *words])[1:])
     jobs = [Asked(plan.differing(job), _composed([*plan.words, *job])) for job in plan.jobs]
@@ -130,10 +130,10 @@ def job(config: DictConfig, *, sweep: str, typed: bool, trust: Any) -> float | N
     except Exception as error:
         if os.environ.get("RLKIT_TRACEBACK"):
             traceback.print_exc()
-        folder.keep(number, Outcome(failed=_said(error), usage=isinstance(error, UsageError)))
+        folder.keep(number, JobOutcome(failed=_said(error), usage=isinstance(error, UsageError)))
         return None
     ended(run)
-    folder.keep(number, Outcome(objective(run), run.stopped))
+    folder.keep(number, JobOutcome(objective(run), run.stopped))
     return objective(run)
 
 
@@ -150,9 +150,9 @@ def _report(sweep: Sweep, numbers: Sequence[int], again: str, lost: str) -> None
         UsageError: some failed, all by mistakes in the command.
         RunError: some failed.
     """
-    failed = {job.number: Outcome(failed=job.refused, usage=True) for job in sweep.jobs if job.refused is not None}
+    failed = {job.number: JobOutcome(failed=job.refused, usage=True) for job in sweep.jobs if job.refused is not None}
     for number in numbers:
-        outcome = sweep.outcome(number) or Outcome(failed=lost)
+        outcome = sweep.outcome(number) or JobOutcome(failed=lost)
         if outcome.failed is not None:
             failed[number] = outcome
     if not failed:

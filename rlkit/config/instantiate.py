@@ -236,7 +236,8 @@ def defaults(name: str) -> Any:
     target = node.get("_target_")
     taken = settings.settings_of(locate(target, name)) if isinstance(target, str) else None
     if taken is not None:
-        own = {key: value for key, value in own.items() if key in taken.fields}
+        # A setting may follow another group's, and has a value without it.
+        own = {key: own.get(key, node[key]) for key in taken.fields if key in node}
     values: dict[str, Any] = build(plain(OmegaConf.create(own)), {}, name)
     return values if taken is None else taken.kind(**values)
 

@@ -29,7 +29,7 @@ Task = Callable[[DictConfig], Any]
 """Runs the job whose number the configuration has under `JOB`; launchers pickle it."""
 
 
-class Plan(NamedTuple):
+class PlannedSweep(NamedTuple):
     """A sweep before it starts."""
 
     settings: DictConfig  # Hydra's, with the launcher
@@ -42,7 +42,7 @@ class Plan(NamedTuple):
         return [word for word in job if word.partition("=")[0] in self.keys]
 
 
-def planned(verb: str, argv: Sequence[str]) -> Plan | None:
+def planned(verb: str, argv: Sequence[str]) -> PlannedSweep | None:
     """Return the jobs of a command line with ``-m``; None for Hydra's other sweepers, which choose them on the way.
 
     Raises:
@@ -62,7 +62,7 @@ def planned(verb: str, argv: Sequence[str]) -> Plan | None:
             overrides = OverridesParser.create(loader).parse_overrides(own)
             [jobs] = BasicSweeper.split_arguments(overrides, None)
         keys = [str(override.get_key_element()) for override in overrides if override.is_sweep_override()]
-    return Plan(settings, search_path(words), jobs, keys)
+    return PlannedSweep(settings, search_path(words), jobs, keys)
 
 
 def launcher_settings(words: Sequence[str]) -> DictConfig:

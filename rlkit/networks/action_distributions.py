@@ -54,7 +54,7 @@ class ActionDistribution(Protocol):
         """Return samples as actions of the environment, [B] or [B, ...]."""
 
     def action_tensors(self, sample: Tensor) -> Tree:
-        """Return what `actions` does, by operations of torch that a graph can hold."""
+        """Return actions [B, ...] of samples [B, ...] as `actions` does, by operations that a graph can hold."""
 
     def masked(self, parameters: Tensor, legal_actions: Tensor | None) -> Tensor:
         """Return the parameters [B, K] with which illegal actions, False in [B, A], are never drawn.
@@ -271,7 +271,7 @@ class Gaussian:
         return box_actions(self._space, inside)
 
     def action_tensors(self, sample: Tensor) -> Tensor:
-        """Return what `actions` does, as tensors."""
+        """Return actions [B, ...] of samples [B, D] as `actions` does, as tensors."""
         if not self._squash:
             return box_tensors(self._space, sample)
         low, high = torch.from_numpy(self._low), torch.from_numpy(self._high)

@@ -90,7 +90,7 @@ class ComposedAction:
         return tree.map(lambda leaf: next(own), self._tree)
 
     def action_tensors(self, sample: Tensor) -> Tree:
-        """Return what `actions` does, as tensors."""
+        """Return actions [B, ...] of samples [B, K] as `actions` does, as tensors."""
         own = iter(part.distribution.action_tensors(part.own_sample(sample)) for part in self._parts)
         return tree.map(lambda leaf: next(own), self._tree)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -177,3 +179,31 @@ def _check_video(config: TrainRunConfig) -> None:
         from rlkit.runs.check_video import check_video
 
         check_video(config)
+
+
+def ended(run: Run) -> None:
+    """Print the outcome of a run as one line of JSON where that is asked for.
+
+    Raises:
+        SystemExit: a signal stopped the run; the status is 128 and its number.
+    """
+    if run.values["output"] == "json":
+        print(json.dumps(result(run)), flush=True)
+    if run.stopped in signal.Signals.__members__:
+        raise SystemExit(128 + signal.Signals[str(run.stopped)])
+
+
+def objective(run: Run) -> float | None:
+    """Return what sweepers maximize: the mean return of a run's last evaluation; None without evaluations."""
+    means = run.evaluation_means()
+    return means[-1][1] if means else None
+
+
+def result(run: Run) -> dict[str, Any]:
+    """Return what ``output=json`` says of a run."""
+    scores = run.evaluation_means()
+    return {
+        "run": str(run.directory),
+        "stopped": run.stopped,
+        "evaluations": [{"step": step, "return/raw": score} for step, score in scores],
+    }

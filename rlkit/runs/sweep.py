@@ -56,7 +56,7 @@ class Job(NamedTuple):
         return f"[{' '.join(word.lstrip('+') for word in self.words)}]"
 
 
-class Outcome(NamedTuple):
+class JobOutcome(NamedTuple):
     """How a job ended: with a run, whose objective this is, or with an error."""
 
     objective: float | None = None
@@ -113,15 +113,15 @@ class Sweep:
             for number, job in enumerate(self._header["jobs"])
         ]
 
-    def outcome(self, number: int) -> Outcome | None:
+    def outcome(self, number: int) -> JobOutcome | None:
         """Return how a job has ended; None: it has not."""
         try:
             values = json.loads(self._outcome_file(number).read_text())
-            return Outcome(**{key: values[key] for key in Outcome._fields})
+            return JobOutcome(**{key: values[key] for key in JobOutcome._fields})
         except (OSError, ValueError, LookupError, TypeError):
             return None
 
-    def keep(self, number: int, outcome: Outcome) -> None:
+    def keep(self, number: int, outcome: JobOutcome) -> None:
         """Write how a job has ended."""
         path = self._outcome_file(number)
         path.parent.mkdir(exist_ok=True)

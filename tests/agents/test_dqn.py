@@ -86,6 +86,8 @@ def update(agent: DQN) -> Any:
 class Table(nn.Module):
     """The same outputs [A, K] for every observation; keeps the noise that it is given."""
 
+    hidden_size = 0
+
     def __init__(self, table: Tensor, distribution: Distribution, noise_size: int = 0):
         super().__init__()
         self.table = nn.Parameter(table)

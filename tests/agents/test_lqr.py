@@ -69,11 +69,18 @@ class TestTheEnvironment:
         assert total == pytest.approx(-P * begun**2, rel=1e-5)
 
 
+class Unread(nn.Module):
+    """In the place of an encoder."""
+
+    hidden_size = 0
+
+
 class Straight(nn.Module):
     """The control -k x, in units of the largest."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__()
+        self.encoder = Unread()
         self.k = nn.Parameter(torch.zeros(1))
 
     def encode(self, observation: Tensor) -> Tensor:
@@ -90,6 +97,7 @@ class Quadratic(nn.Module):
 
     def __init__(self, **options: Any) -> None:
         super().__init__()
+        self.encoder = Unread()
         self.w = nn.Parameter(torch.zeros(3))
 
     def encode(self, observation: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from gymnasium import spaces
 from making import configured, made, stream_of
+from pushed import Chosen, Pushed, numerical
 from sights import Steered
 from torch import Tensor, nn
 from transitions import seen, transition
@@ -27,35 +28,9 @@ from rlkit.runs import build
 from rlkit.testing.agents import resumed_equals_uninterrupted
 from rlkit.testing.training import AgentCase
 from rlkit.vector.serial import SerialEnvironment
-from toys import Nested, Plain
+from toys import Nested
 
 SMALL = "agent.actor.hidden=[6,5] agent.critics.hidden=[6,5] agent.batch_size=8 agent.learning_starts=20"
-
-
-class Pushed(Plain):
-    """A `Plain` with continuous actions, of which one number is locked."""
-
-    observation_space = spaces.Box(-np.inf, np.inf, (3,), np.float32)
-    action_space = spaces.Box(np.array([-2, 0, 1], np.float32), np.array([2, 4, 1], np.float32))
-
-    def reset(self, **kwargs: Any) -> Any:
-        return super().reset(**kwargs)[0] / np.float32(100), {}
-
-    def step(self, action: Any) -> Any:
-        assert action in self.action_space
-        observation, reward, *ends, _ = super().step(int(action[1]) % 3)
-        return observation / np.float32(100), reward + float(action[0]), *ends, {}
-
-
-class Chosen(Plain):
-    """A `Plain` of small numbers without masks."""
-
-    def reset(self, **kwargs: Any) -> Any:
-        return super().reset(**kwargs)[0] / np.float32(100), {}
-
-    def step(self, action: Any) -> Any:
-        observation, *rest, _ = super().step(action)
-        return observation / np.float32(100), *rest, {}
 
 
 def agent_of(words: str, kind: Any = Pushed, n: int = 1) -> Any:
@@ -142,18 +117,6 @@ class HeldTarget:
         if self._held is None:
             self._held = self._values.target(outputs)
         return self._held
-
-
-def numerical(value: Any, parameter: Tensor, index: tuple[int, ...]) -> float:
-    """Return the slope of `value` [] as a function of one number of a parameter."""
-    with torch.no_grad():
-        at, step = parameter[index].item(), 1e-6
-        parameter[index] = at + step
-        above = value().item()
-        parameter[index] = at - step
-        below = value().item()
-        parameter[index] = at
-    return float((above - below) / (2 * step))
 
 
 # Masks are for discrete actions.

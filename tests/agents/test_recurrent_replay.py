@@ -10,7 +10,7 @@ import pytest
 import torch
 from gymnasium import spaces
 from making import configured, made, stream_of
-from test_off_policy import Pushed, numerical
+from pushed import Pushed, numerical
 from torch import nn
 from transitions import seen
 

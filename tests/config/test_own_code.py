@@ -187,8 +187,8 @@ def test_what_is_wrong_is_one_line(
 def test_a_sweep_names_several_classes(here: Path) -> None:
     assert train("-m", "env=walk.py:Walk,walks.deep:Walk", "env.size=4,5") == 0
     found = {path.parent.name: yaml.safe_load(path.read_text())["env"] for path in here.glob("runs/*/config.yaml")}
-    assert sorted(found) == [f"random_{walk}_size-{size}_s0" for walk in ("Walk", "deep_Walk") for size in (4, 5)]
-    assert found["random_deep_Walk_size-4_s0"]["_target_"] == "walks.deep.Walk"
+    assert sorted(found) == [f"random_{walk}_size={size}_s0" for walk in ("Walk", "deep_Walk") for size in (4, 5)]
+    assert found["random_deep_Walk_size=4_s0"]["_target_"] == "walks.deep.Walk"
     assert sorted(env["size"] for env in found.values()) == [4, 4, 5, 5]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_replay_oracle import EVENTS, GAMMA, Naive, Stream
+from transition_list import EVENTS, GAMMA, Naive, Stream
 
 from rlkit.core.checkpoint import Store
 from rlkit.core.types import Array, SequenceBatch, Transition, UsageError

@@ -170,7 +170,7 @@ def test_a_file_of_onnx_decides_as_the_agent_on_a_thousand_observations(case: st
     assert b"stack_trace" not in path.read_bytes()
 
 
-@pytest.mark.parametrize("format", ["torchscript", "torch_export"])
+@pytest.mark.parametrize("format", ["torchscript", pytest.param("torch_export", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "case",
     [

@@ -18,7 +18,7 @@ class HeldNoise:
         self._steps = steps
 
     def initial(self, n: int) -> dict[str, Array]:
-        """Return what the memory of `n` environments whose episodes begin has of it: nothing if it is not held."""
+        """Return what memories of `n` environments have of it where episodes begin: columns [n, ...], if it is held."""
         if self._steps == 1:
             return {}
         nothing = np.zeros_like(self._draw(n, np.random.default_rng(0)))

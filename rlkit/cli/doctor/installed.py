@@ -29,12 +29,12 @@ EXTRAS = {
     "MinAtar": ("minatar", "env=minatar", "pip install minatar"),
     "highway-env": ("highway_env", "env=highway", "pip install highway-env"),
     "PettingZoo": ("pettingzoo", "env=pettingzoo", "pip install pettingzoo"),
-    "Joblib launcher": (
+    "joblib": (
         "hydra_plugins.hydra_joblib_launcher",
         "rlkit train -m hydra/launcher=joblib",
         "pip install hydra-joblib-launcher",
     ),
-    "SLURM launcher": (
+    "SLURM": (
         "hydra_plugins.hydra_submitit_launcher",
         "rlkit train -m hydra/launcher=submitit_slurm",
         "pip install hydra-submitit-launcher",

@@ -20,13 +20,13 @@ from rlkit.core.types import Agent, UsageError
 from rlkit.runs import build, origin
 from rlkit.runs.exporting import formats
 from rlkit.runs.exporting.graph import PolicyGraph
-from rlkit.runs.exporting.layers import NOTHING, Layer, layer_of, wrappers_between
+from rlkit.runs.exporting.layers import NOTHING, WrapperLayer, layer_of, wrappers_between
 from rlkit.runs.exporting.self_test import FirstOfEquals, require_equal
 from rlkit.runs.policy import DeployedPolicy, OneOfMany
 from rlkit.vector.action_masks import Masks
 
 if TYPE_CHECKING:
-    from rlkit.runs.run import Run
+    from rlkit.runs.trained import TrainedRun
 
 VERSION = 1
 """Of the metadata."""
@@ -44,7 +44,7 @@ class Boundary(NamedTuple):
     """Where the graph begins: the wrappers around it are inside, those beneath are not."""
 
     env: gymnasium.Env[Any, Any]
-    layers: list[Layer]
+    layers: list[WrapperLayer]
     wrap: Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]
     inside: list[str]
     outside: list[str]
@@ -52,7 +52,7 @@ class Boundary(NamedTuple):
     action_space: Any  # the agent's
 
 
-def export(run: Run, out: Path | str | None, *, format: str, checkpoint: str | int, seed: int = 0) -> Exported:
+def export(run: TrainedRun, out: Path | str | None, *, format: str, checkpoint: str | int, seed: int = 0) -> Exported:
     """Write what an agent of a run does where it does not explore, and try the file.
 
     Args:
@@ -105,7 +105,7 @@ def graph_of(agent: Agent, boundary: Boundary) -> PolicyGraph:
     return PolicyGraph(policy, boundary.layers, boundary.env.observation_space, boundary.env.action_space, mask)
 
 
-def boundary_of(run: Run) -> Boundary:
+def boundary_of(run: TrainedRun) -> Boundary:
     """Return where the graph of a run's policy begins: with as many of the wrappers inside as it can hold.
 
     Raises:
@@ -135,7 +135,7 @@ def _layers(environment: EnvironmentConfig, nodes: list[Any], env: gymnasium.Env
     if None in layers:
         return None
     masks = Masks(outermost.action_space, outermost.metadata or {}, action_mask=environment.action_mask)
-    return Boundary(env, cast("list[Layer]", layers), wrap, [], [], masks, outermost.action_space)
+    return Boundary(env, cast("list[WrapperLayer]", layers), wrap, [], [], masks, outermost.action_space)
 
 
 def _that_matter(env: gymnasium.Env[Any, Any], real: gymnasium.Env[Any, Any]) -> list[str]:
@@ -149,7 +149,7 @@ def reference(agent: Agent, boundary: Boundary) -> DeployedPolicy:
     return DeployedPolicy(agent, boundary.env, boundary.wrap, action_mask=boundary.masks.wanted, rng=rng)
 
 
-def described(run: Run, checkpoint: str | int, graph: PolicyGraph, boundary: Boundary) -> dict[str, Any]:
+def described(run: TrainedRun, checkpoint: str | int, graph: PolicyGraph, boundary: Boundary) -> dict[str, Any]:
     """Return the metadata of a file as plain data."""
     ports, env = graph.ports, boundary.env
     return {

@@ -29,7 +29,7 @@ Decide = Callable[[Sequence[Array]], list[Array]]
 ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 
 
-class Format(NamedTuple):
+class FileFormat(NamedTuple):
     """A kind of file."""
 
     suffix: str
@@ -151,8 +151,8 @@ def _of_tensors(module: Callable[..., Any]) -> Decide:
     return decide
 
 
-FORMATS: Mapping[str, Format] = {
-    "onnx": Format(".onnx", _write_onnx, _load_onnx, ONNX_PACKAGES),
-    "torchscript": Format(".pt", _write_torchscript, _load_torchscript),
-    "torch_export": Format(".pt2", _write_program, _load_program),
+FORMATS: Mapping[str, FileFormat] = {
+    "onnx": FileFormat(".onnx", _write_onnx, _load_onnx, ONNX_PACKAGES),
+    "torchscript": FileFormat(".pt", _write_torchscript, _load_torchscript),
+    "torch_export": FileFormat(".pt2", _write_program, _load_program),
 }

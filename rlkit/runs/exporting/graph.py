@@ -18,7 +18,7 @@ from rlkit.core.types import Array, Tree
 from rlkit.networks.box_tensors import dtype_of
 from rlkit.networks.encoders import ReadTokens, TokenFeatures
 from rlkit.networks.greedy_policies import GreedyPolicy
-from rlkit.runs.exporting.layers import Layer
+from rlkit.runs.exporting.layers import WrapperLayer
 
 EXAMPLES = 2
 """Rows of the batch that a graph is made with; files take any number."""
@@ -79,7 +79,7 @@ class PolicyGraph(nn.Module):
     def __init__(
         self,
         policy: GreedyPolicy,
-        layers: Sequence[Layer],
+        layers: Sequence[WrapperLayer],
         observation_space: spaces.Space[Any],
         action_space: spaces.Space[Any],
         mask: int,
@@ -146,7 +146,7 @@ class PolicyGraph(nn.Module):
         return [leaf.to(dtype_of(port.dtype)) for leaf, port in zip(tree.leaves(action), ports, strict=True)]
 
     def examples(self) -> tuple[Tensor, ...]:
-        """Return inputs of zeros, [2, ...] each; where actions have masks, all are legal."""
+        """Return inputs of zeros, each [B, ...] with a B of 2; where actions have masks, all are legal."""
         mask = self.ports.mask
         return tuple(
             torch.from_numpy(port.zeros(EXAMPLES) if port not in mask else ~port.zeros(EXAMPLES))

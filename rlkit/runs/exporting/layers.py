@@ -1,6 +1,6 @@
 """What wrappers do to observations and actions, as operations of torch that a graph can hold.
 
-Shapes: B rows. A `Layer` is what one wrapper does; wrappers that change neither are no layers.
+Shapes: B rows. A `WrapperLayer` is what one wrapper does; wrappers that change neither are no layers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rlkit.networks.box_tensors import dtype_of
 Convert = Callable[[Any], Any]
 
 
-class Layer(NamedTuple):
+class WrapperLayer(NamedTuple):
     """What a wrapper does; at most one of these is not None."""
 
     observation: Convert | None = None  # of the environment's observations [B, ...]
@@ -31,7 +31,7 @@ class Layer(NamedTuple):
     frames: spaces.Box | None = None  # the space of stacks of observations, which are remembered
 
 
-NOTHING = Layer()
+NOTHING = WrapperLayer()
 
 UNCHANGED: tuple[type, ...] = (
     *(preprocess.ClipReward, preprocess.SignReward, preprocess.TerminalReward, preprocess.LifeLoss),
@@ -40,18 +40,18 @@ UNCHANGED: tuple[type, ...] = (
 """Wrappers that change neither observations nor actions."""
 
 
-def layer_of(wrapper: Any) -> Layer | None:
+def layer_of(wrapper: Any) -> WrapperLayer | None:
     """Return what a wrapper does, or None where no graph can hold it."""
     kind = type(wrapper)
     if kind in UNCHANGED:
         return NOTHING
     if kind is preprocess.FrameStack:
-        return Layer(frames=wrapper.observation_space)
+        return WrapperLayer(frames=wrapper.observation_space)
     convert = OBSERVATIONS[kind](wrapper) if kind in OBSERVATIONS else None
     if convert is not None:
-        return Layer(observation=convert)
+        return WrapperLayer(observation=convert)
     convert = ACTIONS[kind](wrapper) if kind in ACTIONS else None
-    return None if convert is None else Layer(action=convert)
+    return None if convert is None else WrapperLayer(action=convert)
 
 
 def wrappers_between(outermost: gymnasium.Env[Any, Any], innermost: gymnasium.Env[Any, Any]) -> list[Any]:

@@ -12,7 +12,7 @@ from rlkit.core.types import printable
 from rlkit.runs import origin
 
 if TYPE_CHECKING:
-    from rlkit.runs.run import Run
+    from rlkit.runs.trained import TrainedRun
 
 LONGEST = 100
 """Characters of a value in a table."""
@@ -23,7 +23,7 @@ SHOWN = ("env", "preprocess", "agent", "network", "num_envs", "total_steps", "se
 HIDDEN = ("_from_run_", "_partial_")
 
 
-def card(run: Run, step: int, file: str, names: Sequence[str]) -> str:
+def card(run: TrainedRun, step: int, file: str, names: Sequence[str]) -> str:
     """Return the card as Markdown.
 
     Args:
@@ -58,7 +58,7 @@ def title(node: Mapping[str, Any]) -> str:
     return str(node.get("id") or str(node["_target_"]).rpartition(".")[2])
 
 
-def scores(run: Run, step: int) -> str:
+def scores(run: TrainedRun, step: int) -> str:
     """Return the table of the evaluation at `step`, or that there was none."""
     if not (run.directory / "evaluations.csv").is_file():
         return "None: the run was not evaluated."
@@ -88,7 +88,7 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, str]]:
         yield key, json.dumps(value) if not isinstance(value, str) else value
 
 
-def versions(run: Run) -> dict[str, str]:
+def versions(run: TrainedRun) -> dict[str, str]:
     """Return the versions that the run began with."""
     found = json.loads(origin.without_sources(run.directory))
     return {name: str(value) for name, value in found.items() if name != "id"}

@@ -18,7 +18,7 @@ from rlkit.runs.compatibility import without_replay
 from rlkit.runs.sharing.card import card
 
 if TYPE_CHECKING:
-    from rlkit.runs.run import Run
+    from rlkit.runs.trained import TrainedRun
 
 LEARNING = ("optimizer", "optimizers", "target", "targets", "rollout", "generation")
 """Parts of the states of rlkit's own agents that only learning needs."""
@@ -31,7 +31,7 @@ PACKED = (".npz", ".mp4", ".png")
 AUTO, NONE = "auto", "none"
 
 
-def share(run: Run, out: Path | str | None, *, checkpoint: str | int, video: Path | str) -> Path:
+def share(run: TrainedRun, out: Path | str | None, *, checkpoint: str | int, video: Path | str) -> Path:
     """Write the zip of a run, and return its path.
 
     Args:
@@ -60,7 +60,7 @@ def share(run: Run, out: Path | str | None, *, checkpoint: str | int, video: Pat
     return path
 
 
-def acting(run: Run, state: State) -> State:
+def acting(run: TrainedRun, state: State) -> State:
     """Return an agent's state with that of a new agent in place of what only learning needs."""
     fresh: Agent = run.new_agent("cpu")[0]
     if not type(fresh).__module__.startswith(OWN):
@@ -77,7 +77,7 @@ def _checkpoint(step: int, state: State, chosen: str) -> dict[str, bytes]:
         return {str(path.relative_to(root)): path.read_bytes() for path in written.rglob("*") if path.is_file()}
 
 
-def _pictures(run: Run, video: str) -> dict[str, bytes]:
+def _pictures(run: TrainedRun, video: str) -> dict[str, bytes]:
     """Return the video and the curve, as far as they are wanted and there.
 
     Raises:

@@ -116,4 +116,4 @@ def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> N
 
 
 def _reason(error: BaseException) -> str:
-    return printable(" ".join(f"{type(error).__name__}: {error}".split())[:200])
+    return printable(" ".join(str(error).split())[:200]) or "it is damaged"
