@@ -152,8 +152,8 @@ class DQN:
         require_sequences(self._replay, self.settings.batch_size, "agent.network.recurrent")
         if self.settings.compile:
             raise UsageError("agent.compile=true does not compile recurrent networks; set agent.compile=false")
-        read: Any = self.network.read
-        return Recall({"network": (read.reader, self.network.body)}, self._tensor)
+        network: Any = self.network
+        return Recall({"network": (network.read.reader, network.body)}, self._tensor)
 
     def initial_memory(self, n: int) -> Memory:
         """Return the memory of `n` environments at the start of episodes: empty, if the network is not recurrent."""
