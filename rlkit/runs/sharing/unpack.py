@@ -59,10 +59,8 @@ def opened(path: Path, owner: object) -> Path:
             for entry in entries:
                 _unpack(archive, entry, target)
     except (*UNREADABLE, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in (
-            None,
-            errno.EINVAL,
-        ):  # a place before the file's first byte
+        # A directory that names a place before the first byte of the file is damage, too.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise UsageError(f"{path} is no run that rlkit share packed: {_reason(error)}") from error
     return target
