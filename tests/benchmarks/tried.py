@@ -56,6 +56,7 @@ TRIED = {
     "rock-paper-scissors": Tried("pettingzoo", "env=pettingzoo env.id=classic/rps-v2"),
     "leduc-holdem": Tried("pettingzoo", "env=pettingzoo env.id=classic/leduc_holdem-v4"),
     "pursuit": Tried("pettingzoo", "env=pettingzoo env.id=sisl/pursuit-v5", steps=150),
+    "cooperative-pong": Tried("pettingzoo", "env=pettingzoo env.id=butterfly/cooperative_pong-v6", steps=150),
     "flappy-bird": Tried(
         "flappy-bird-gymnasium", "env=gym env.id=flappy_bird_gymnasium:FlappyBird-v0 env.kwargs.use_lidar=false"
     ),
@@ -72,7 +73,10 @@ TRIED = {
     "miniworld": Tried("miniworld", "env=gym env.id=miniworld:MiniWorld-OneRoom-v0", "start_method=spawn", steps=150),
     "vizdoom": Tried("vizdoom", "env=gym env.id=vizdoom.gymnasium_wrapper:VizdoomBasic-v1", steps=150),
     "panda-gym": Tried("panda-gym", "env=gym env.id=panda_gym:PandaReach-v3", steps=150),
-    "fetch-reach": Tried("gymnasium-robotics", "env=gym env.id=gymnasium_robotics:FetchReach-v4", steps=150),
+    "hopper": Tried("mujoco", "env=hopper"),
+    "fetch-reach": Tried("gymnasium-robotics", "env=robotics", steps=150),
+    "point-maze": Tried("gymnasium-robotics", "env=robotics env.id=PointMaze_UMaze-v3", steps=150),
+    "dm-control": Tried("shimmy", "env=dm_control", steps=150),
     "safety-gymnasium": Tried("safety-gymnasium", "env=gym env.id=safety_gymnasium:SafetyPointGoal1Gymnasium-v0"),
     "gymnax": Tried("gymnax", "env=gymnax:make env.env_id=CartPole-v1"),
     "procgen": Tried("procgen", "env=gym env.id=procgen:procgen-coinrun-v0"),

@@ -86,6 +86,14 @@ def test_so_do_those_of_more_of_them(name: str) -> None:
     goes_on(SLOW[name])
 
 
+@pytest.mark.parametrize("name", ["FetchReach", "PointMaze", "cheetah"])
+def test_environments_of_one_seed_have_one_state(name: str) -> None:
+    envs = [FAST[name](), FAST[name]()]
+    for env in envs:
+        env.reset(seed=1)
+    assert_same(snapshot.capture(envs[0]), snapshot.capture(envs[1]))
+
+
 def test_a_version_of_mujoco_that_the_suite_cannot_read_has_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*given: object, **options: object) -> None:
         raise AttributeError("'MjModel' object has no attribute 'flex_vertedge'")
