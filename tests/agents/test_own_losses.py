@@ -85,7 +85,7 @@ def test_a_term_that_a_subclass_adds_is_learned_and_logged(agent: str, tmp_path:
         f"env={'pendulum' if agent == 'td3' else 'cartpole'}",
         "tuned=none",
         *STEPS[agent],
-        "total_steps=400",
+        "total_steps=160",
         "log.every=40",
     ]
     words += ["eval.every=0", "video=none", "logger=[csv]"]

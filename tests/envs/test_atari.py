@@ -347,7 +347,7 @@ class TestCapture:
         assert_same(list(map(plain, go_on(env, 20))), list(map(plain, go_on(fresh, 20))))
 
 
-@pytest.mark.parametrize("stepping", ["native", "python"])
+@pytest.mark.parametrize("stepping", ["native", pytest.param("python", marks=pytest.mark.slow)])
 def test_the_contract_of_an_environment_is_kept(stepping: str) -> None:
     settings = config(stepping=stepping, game="Breakout", max_frames=160, **ALL)
     assert all(result.passed for result in check_env(partial(build.make_single, settings, num_envs=1), steps=100))

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from in_the_middle import goes_on
 
-from rlkit.cli.main import main
 from rlkit.config.compose import composed
 from rlkit.config.run_config import TrainRunConfig, requested
 from rlkit.core.types import UsageError
@@ -71,11 +70,6 @@ def test_without_the_package_its_remedy_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "highway_env", None)
     with pytest.raises(UsageError, match=r"^env=highway needs highway-env: pip install highway-env$"):
         make("highway-fast-v0", {})
-
-
-def test_it_keeps_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["env=highway", "env.config.duration=3", "env.config.vehicles_count=1", "steps=4"]
-    assert main(["check", *words]) == 0, capsys.readouterr().out
 
 
 def test_a_frame_shows_the_road_without_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,12 +68,6 @@ def native(name: str, num_envs: int, *overrides: str) -> VectorEnv[Any, Any, Any
 
 @pytest.mark.parametrize("name", NAMES)
 class TestEveryOne:
-    def test_keeps_the_contract(self, name: str) -> None:
-        def new(render_mode: str | None = None) -> Any:
-            return make(name, *QUICK.get(name, ()), render_mode=render_mode)
-
-        check_env(new, steps=300)
-
     def test_keeps_the_contract_as_a_vector(self, name: str) -> None:
         quick = QUICK.get(name, ())
         masked = make(name, *quick).mdp.legal is not None

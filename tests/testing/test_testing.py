@@ -40,16 +40,22 @@ ROBOTS = (
     *("ant", "half_cheetah", "hopper", "humanoid", "humanoid_standup", "pusher", "reacher", "swimmer", "walker2d"),
     *("dm_control", "robotics"),
 )
-SHORT = ("max_episode_steps=20", "steps=60")
+ALIKE = ("half_cheetah", "humanoid_standup", "pusher", "swimmer", "walker2d", "inverted_double_pendulum")
+"""Robots that are made as others are."""
 ENDS = {
     "gym": ("env.id=Pendulum-v1",),
-    "car_racing": ("env.max_steps=20", "steps=60"),
-    **dict.fromkeys(ROBOTS, SHORT),
-    "highway": ("env.config.vehicles_count=3", "env.config.duration=4", "steps=30"),
+    "atari": ("steps=100",),
+    "car_racing": ("env.max_steps=12", "steps=30"),
+    "car_rental": ("env.max_cars=4",),
+    **dict.fromkeys(ROBOTS, ("max_episode_steps=12", "steps=30")),
+    "highway": ("env.config.vehicles_count=1", "env.config.duration=3", "steps=8"),
 }
 
 
-@pytest.mark.parametrize("name", SHIPPED_ENVIRONMENTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in SHIPPED_ENVIRONMENTS],
+)
 def test_every_shipped_environment_keeps_the_contract(name: str) -> None:
     words = [f"env={name}", *ENDS.get(name, ())]
     found = check.check(*composed("check", ["steps=250", *words]), words)
