@@ -18,7 +18,7 @@ PLACED = (
 """Arrays of a model by which environments show goals."""
 
 PLAIN = (bool, int, float, np.ndarray, np.generic, type(None))
-"""Kinds of attributes that belong to a state. Texts do not: they are names, and places of an environment's own files."""
+"""Kinds of attributes that belong to a state. Texts do not: they are names, and places of own files."""
 
 
 class Simulated(gymnasium.Env[Any, Any]):
