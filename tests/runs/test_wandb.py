@@ -471,7 +471,9 @@ def check_every_step_is_there_once(folder: Path) -> None:
         assert [row["_step"] for row in rows if column in row] == steps_in(folder / f"{name}.csv")
 
 
-@pytest.mark.parametrize("end", ["SIGTERM", "SIGKILL", "SIGKILL with W&B"])
+@pytest.mark.parametrize(
+    "end", [*(pytest.param(end, marks=pytest.mark.slow) for end in ("SIGTERM", "SIGKILL")), "SIGKILL with W&B"]
+)
 def test_after_a_kill_and_resume_every_step_is_there_once(end: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     number = signal.SIGTERM if end == "SIGTERM" else signal.SIGKILL
