@@ -39,6 +39,10 @@ CASES = {
     "agent.iterations=3 agent.learning_starts=400 agent.fit_every=300 replay.capacity=1500 total_steps=3000",
     "mc_control-compiled": "agent=mc_control env=frozen_lake inner_loop=numba total_steps=60000",
     "q_learning-compiled": "agent=q_learning agent.trace_decay=0.7 env=safecab inner_loop=numba total_steps=60000",
+    "dyna_q_plus-changing_maze": "agent=dyna_q_plus agent.outcomes=3 env=changing_maze max_episode_steps=300 "
+    "env.changes_at=[2500] num_envs=2 total_steps=6000",
+    "prioritized_sweeping-maze": "agent=prioritized_sweeping agent.outcomes=2 env=maze env.slip=0.2 action_mask=true "
+    "total_steps=6000",
     "sarsa-compiled": "agent=sarsa agent.n_step=3 env=frozen_lake inner_loop=numba total_steps=60000",
     "double_q_learning-taxi": "agent=double_q_learning agent.n_step=3 env=taxi inner_loop=python total_steps=6000",
     "sarsa-cliff_walking": "agent=sarsa agent.n_step=3 env=cliff_walking num_envs=2 total_steps=6000",

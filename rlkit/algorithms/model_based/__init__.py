@@ -1,0 +1,1 @@
+"""Models that are learned, and learning from what they tell."""
