@@ -1,8 +1,8 @@
 """Ranges of settings that a search chooses from, in Hydra's grammar of sweeps.
 
 ``choice(32, 64)`` or ``32,64`` are values, ``range(1, 11)`` whole numbers from 1 to 10, ``interval(0.1, 0.4)`` numbers,
-``int(interval(8, 512))`` whole ones; ``tag(log, …)`` draws their logarithm evenly, and ``tag(log, one_minus, …)`` that of
-what they lack to 1, as for a discount factor.
+``int(interval(8, 512))`` whole ones; ``tag(log, …)`` draws their logarithm evenly, and ``tag(log, one_minus, …)`` that
+of what they lack to 1, as for a discount factor.
 """
 
 from __future__ import annotations

@@ -78,7 +78,12 @@ def agree_to_places(listening: Any) -> None:
 
 
 def start_or_resume(
-    config: TrainRunConfig, callbacks: Callbacks = MappingProxyType({}), *, stored: Sequence[str], extended: bool = False
+    config: TrainRunConfig,
+    callbacks: Callbacks = MappingProxyType({}),
+    *,
+    stored: Sequence[str],
+    extended: bool = False,
+    plots: bool = True,
 ) -> Run:
     """Train a run that has its folder: from the beginning, or from its newest checkpoint where it has begun.
 
@@ -87,6 +92,7 @@ def start_or_resume(
         callbacks: listen to it, beside those of its configuration.
         stored: which of ``logger`` and ``callback`` come from a file, and were not typed in this command.
         extended: it goes on where it had stopped.
+        plots: draw its curve and map in the end.
 
     Raises:
         UsageError: something that the run needs is missing, or does not fit.
@@ -97,7 +103,7 @@ def start_or_resume(
     from rlkit.runs.session import train
 
     begun = (Path(config.run_dir) / "config.yaml").exists()
-    return train(config, callbacks, resume=begun, extended=extended and begun, stored=stored)
+    return train(config, callbacks, resume=begun, extended=extended and begun, stored=stored, plots=plots)
 
 
 def _placed(config: TrainRunConfig) -> TrainRunConfig:

@@ -41,7 +41,7 @@ class Confirmed(NamedTuple):
 
 
 def candidates(search: Search) -> list[Candidate]:
-    """Return the settings to train again: those that the search began with, and the best of its trials, all different."""
+    """Return the settings to train again: those that the search began with, and the best others of its trials."""
     if not search.header.confirm.settings:
         return []
     found = [Candidate(BASE, before(search))]
@@ -67,11 +67,11 @@ def seeds(search: Search) -> list[int]:
 
 def confirmed(search: Search, found: Sequence[Candidate]) -> list[Confirmed]:
     """Return how the candidates did, the best first; of equals, those that the search began with."""
-    made = []
-    for one in found:
-        ends = [outcome(search, one.run(seed)) for seed in seeds(search)]
-        failed = next((end.failed or "it was not trained" for end in ends if end is None or end.failed), None) if (
-            any(end is None or end.failed for end in ends)
-        ) else None
-        made.append(Confirmed(one, [end.value for end in ends if end is not None and end.value is not None], failed))
-    return sorted(made, key=lambda one: -one.mean)
+    return sorted((_confirmed(search, one) for one in found), key=lambda one: -one.mean)
+
+
+def _confirmed(search: Search, candidate: Candidate) -> Confirmed:
+    ends = [outcome(search, candidate.run(seed)) for seed in seeds(search)]
+    failed = [end.failed if end else "it was not trained" for end in ends if end is None or end.failed is not None]
+    scores = [end.value for end in ends if end is not None and end.value is not None]
+    return Confirmed(candidate, scores, failed[0] if failed else None)

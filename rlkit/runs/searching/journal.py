@@ -28,7 +28,7 @@ LOCKS = "locks"
 """The folder of a search's locks, one for each run."""
 
 VALUES, PARENT, FAILED, SECONDS = "values", "parent", "failed", "seconds"
-"""What a trial keeps beside Optuna's own: its settings, the trial that it continues, why it failed, how long it took."""
+"""What a trial keeps beside Optuna's own: its settings, the trial that it continues, why it failed, its seconds."""
 
 
 class Proposal(NamedTuple):

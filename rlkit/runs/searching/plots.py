@@ -95,7 +95,7 @@ def _slices(search: Search, trials: Sequence[FrozenTrial]) -> Path:
     all_axes = sheet.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for axes, (name, one) in zip(all_axes, dimensions.items(), strict=False):
         _slice(axes, name, one, trials)
-    for axes in all_axes[:: columns]:
+    for axes in all_axes[::columns]:
         axes.set_ylabel("value")
     for axes in all_axes[len(dimensions) :]:
         axes.set_visible(False)

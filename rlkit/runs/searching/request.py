@@ -65,7 +65,9 @@ def parted(words: Iterable[str]) -> Parted:
     for word in words:
         key = re.split(r"[=@.]", word.lstrip("+~"))[0]
         if word.startswith("-"):
-            raise UsageError(f"rlkit search has no option {word}: ranges are values, as 'agent.gamma=interval(0.9,0.99)'")
+            raise UsageError(
+                f"rlkit search has no option {word}: ranges are values, as 'agent.gamma=interval(0.9,0.99)'"
+            )
         if key == "hydra" and not word.startswith(plugins.SEARCHPATH):
             made.of_hydra.append(word)
         elif word.startswith(plugins.SEARCHPATH):

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from rlkit.config.literals import literal
-from rlkit.core.files import writing
-from rlkit.runs.searching.confirmation import BASE, Confirmed, candidates, confirmed, seeds
-from rlkit.runs.searching.journal import FAILED, PARENT, VALUES
+from rlkit.runs.searching.confirmation import BASE, Confirmed, candidates, confirmed
 from rlkit.runs.searching.locks import held
 from rlkit.runs.searching.plots import draw
-from rlkit.runs.searching.ranking import by_value
 from rlkit.runs.searching.search import Search
-from rlkit.runs.searching.training import outcome
+from rlkit.runs.searching.tables import STATES, write_confirmed, write_trials
 from rlkit.runs.searching.tuned_file import Offer, offer
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
-
-STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
 
 
 class Results(NamedTuple):
@@ -77,62 +68,8 @@ def _said(settings: Mapping[str, Any]) -> str:
 def finish(search: Search) -> Results:
     """Write the tables and plots of a search, offer settings that held, and return what it found."""
     with held(search.lock):
-        trials = search.journal.trials()
-        rows = [_row(trial) for trial in trials]
+        rows = write_trials(search)
         again = confirmed(search, candidates(search))
-        _write_trials(search, rows)
-        _write_confirmed(search, again)
-        draw(search, trials)
+        write_confirmed(search, again)
+        draw(search, search.journal.trials())
         return Results(search.directory, rows, again, offer(search, again))
-
-
-def results(search: Search) -> Results:
-    """Return what a search has found so far; nothing is written."""
-    return Results(search.directory, [_row(trial) for trial in search.journal.trials()], [], None)
-
-
-def _row(trial: FrozenTrial) -> dict[str, Any]:
-    return {
-        "trial": trial.number,
-        "state": STATES.get(trial.state.name, "running"),
-        "value": trial.value if trial.state.is_finished() else None,
-        "step": trial.last_step,
-        "continues": trial.user_attrs.get(PARENT),
-        "failed": trial.user_attrs.get(FAILED),
-        "settings": dict(trial.user_attrs.get(VALUES, {})),
-    }
-
-
-def _write_trials(search: Search, rows: Sequence[Mapping[str, Any]]) -> None:
-    keys = list(search.header.ranges)
-    plain = ("trial", "state", "value", "step", "continues", "failed")
-    lines = [[*(row[key] for key in plain), *(_cell(row["settings"].get(key)) for key in keys)] for row in rows]
-    _write(search.directory / "trials.csv", [*plain, *keys], lines)
-
-
-def _write_confirmed(search: Search, again: Sequence[Confirmed]) -> None:
-    keys = list(search.header.ranges)
-    lines = [
-        [one.candidate.name, seed, end and end.value, *(_cell(one.candidate.values[key]) for key in keys)]
-        for one in again
-        for seed in seeds(search)
-        for end in [outcome(search, one.candidate.run(seed))]
-    ]
-    if lines:
-        _write(search.directory / "confirmed.csv", ["settings", "seed", "value", *keys], lines)
-
-
-def _cell(value: Any) -> Any:
-    return literal(value) if isinstance(value, list) else value
-
-
-def _write(path: Path, head: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:
-    with writing(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows(lines)
-
-
-def best(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-    """Return the best trial that came to its end."""
-    return next(iter(by_value(trials)), None)

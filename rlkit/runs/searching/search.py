@@ -195,7 +195,9 @@ class Search:
             UsageError: it is less than before.
         """
         if trials < self.header.trials:
-            raise UsageError(f"trials={trials}: {self.directory} was begun with {self.header.trials}, and can have more")
+            raise UsageError(
+                f"trials={trials}: {self.directory} was begun with {self.header.trials}, and can have more"
+            )
         self.header = replace(self.header, trials=trials)
         self.write()
 

@@ -94,9 +94,7 @@ def train_trial(search: Search, number: int, *, typed: bool) -> TrialEnd:
     """
     started = time.monotonic()
     end = _ended(lambda: _train_trial(search, number, typed=typed))
-    search.journal.finish(
-        number, end.value, pruned=end.pruned, failed=end.failed, seconds=time.monotonic() - started
-    )
+    search.journal.finish(number, end.value, pruned=end.pruned, failed=end.failed, seconds=time.monotonic() - started)
     return end
 
 
@@ -118,7 +116,7 @@ def _train_trial(search: Search, number: int, *, typed: bool) -> TrialEnd:
     listening = {CALLBACK: ReportCallback(report, search.header.objective, until)}
     reached = max(Store(directory / CHECKPOINTS).steps(), default=0)
     goes_on = parent is not None and (until is None or reached < until)
-    run = launch.start_or_resume(config, listening, stored=() if typed else FILED, extended=goes_on)
+    run = launch.start_or_resume(config, listening, stored=() if typed else FILED, extended=goes_on, plots=False)
     _require_not_interrupted(run.stopped)
     scores = run.evaluation_means()
     value = value_of([score for _, score in scores], search.header.objective)
@@ -161,7 +159,9 @@ def _require_not_interrupted(stopped: str | None) -> None:
 
 def _valued(value: float | None, steps: int, *, pruned: bool) -> TrialEnd:
     if value is None or not isfinite(value):
-        return TrialEnd(None, steps, failed=f"its value is {value}, which is no number" if value is not None else "no evaluation")
+        return TrialEnd(
+            None, steps, failed=f"its value is {value}, which is no number" if value is not None else "no evaluation"
+        )
     return TrialEnd(value, steps, pruned)
 
 

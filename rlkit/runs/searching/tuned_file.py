@@ -65,10 +65,10 @@ def _chooses(word: str) -> bool:
 def _comment(search: Search, best: Confirmed, before: Confirmed) -> str:
     scores = ", ".join(f"{score:.5g}" for score in best.scores)
     compared = "failed" if before.failed else f"{before.mean:.5g}"
+    tried = ", ".join(map(str, seeds(search)))
     return (
         "# @package _global_\n"
-        f"# Found by rlkit search: {best.mean:.5g} on average with seeds {', '.join(map(str, seeds(search)))} ({scores}); "
-        f"before: {compared}.\n"
+        f"# Found by rlkit search: {best.mean:.5g} on average with seeds {tried} ({scores}); before: {compared}.\n"
     )
 
 

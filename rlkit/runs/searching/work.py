@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 from rlkit.core.types import RunError
@@ -14,6 +13,7 @@ from rlkit.runs.searching.journal import LOCKS, VALUES
 from rlkit.runs.searching.locks import FileLock, held
 from rlkit.runs.searching.ranking import is_over
 from rlkit.runs.searching.search import Search
+from rlkit.runs.searching.tables import write_trials
 from rlkit.runs.searching.training import TrialEnd, keep_outcome, outcome, train_again, train_trial
 
 LOOKS_AGAIN = 0.5
@@ -55,6 +55,8 @@ def work(search: Search, say: Callable[[str], None], *, typed: bool) -> None:
             continue
         with _released(found.lock):
             end = _train(search, found, say, typed=typed)
+        with held(search.lock):
+            write_trials(search)
         trained += 1
         failures = [*failures, end.failed] if end.failed is not None else []
         if len(failures) >= HOPELESS == trained or (len(failures) >= SAME and len(set(failures[-SAME:])) == 1):
@@ -114,16 +116,17 @@ def _train(search: Search, found: Work, say: Callable[[str], None], *, typed: bo
     if found.candidate is None:
         assert found.number is not None, "it is a trial"
         end = train_trial(search, found.number, typed=typed)
-        say(described(search, f"trial {found.number}", dict(search.journal.trial(found.number).user_attrs[VALUES]), end))
+        values = search.journal.trial(found.number).user_attrs[VALUES]
+        say(described(f"trial {found.number}", values, end))
         return end
     name = found.candidate.run(found.seed)
     end = train_again(search, found.candidate.values, found.seed, name, typed=typed)
     keep_outcome(search, name, end)
-    say(described(search, f"{found.candidate.name} with seed {found.seed}", {}, end))
+    say(described(f"{found.candidate.name} with seed {found.seed}", {}, end))
     return end
 
 
-def described(search: Search, what: str, values: dict[str, object], end: TrialEnd) -> str:
+def described(what: str, values: Mapping[str, object], end: TrialEnd) -> str:
     """Return the line for a run that has ended."""
     settings = " ".join(f"{key}={value}" for key, value in values.items()).replace("agent.", "")
     if end.failed is not None:
