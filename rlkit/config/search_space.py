@@ -15,6 +15,7 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from rlkit.config import plugins
 from rlkit.config.instantiate import plain
 from rlkit.config.literals import literal
 from rlkit.core.types import UsageError
@@ -221,8 +222,8 @@ def parted_ranges(words: Sequence[str]) -> tuple[list[str], dict[str, Dimension]
             continue
         key = override.key_or_group
         if override.is_sweep_override():
-            if override.package is not None or word.startswith("~"):
-                raise UsageError(f"{word}: a search is over values, not over files for {override.get_key_element()}")
+            if override.package is not None or plugins.entries(key):
+                raise UsageError(f"{word}: a search is over values, not over files; choose one {key}=")
             ranges[key] = dimension(key, word.partition("=")[2])
         else:
             fixed.append(word)

@@ -58,8 +58,7 @@ def require_optuna() -> None:
 def quiet() -> Iterator[None]:
     """Drop warnings that are for who calls Optuna: of classes that are new, or arguments that are old."""
     with warnings.catch_warnings():
-        for kind in (FutureWarning, UserWarning):
-            warnings.simplefilter("ignore", kind)
+        warnings.simplefilter("ignore")
         yield
 
 
@@ -212,7 +211,7 @@ def is_pruned(
         for step, value in values.items():
             study._storage.set_trial_intermediate_value(identity, step, value)
             stopped = one.prune(study, study._storage.get_trial(identity))
-    return stopped, dict(study._storage.get_trial(identity).system_attrs)
+    return bool(stopped), dict(study._storage.get_trial(identity).system_attrs)
 
 
 def _copy(trials: Sequence[FrozenTrial], sampler: BaseSampler, pruner: BasePruner) -> Study:

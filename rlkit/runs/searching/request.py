@@ -93,9 +93,9 @@ def asked(words: Sequence[str]) -> Asked:
     own, of_runs, launcher = parted(words)
     if any(word.startswith("resume=") for word in own):
         return _resumed(own, of_runs, launcher)
-    choices = _choices(of_runs)
-    node, settings = _settings([*_own_ranges(own, choices), *own])
-    header, config, notes = _frozen(node, settings, of_runs)
+    runs = _runs(of_runs)
+    node, settings = _settings([*_own_ranges(own, runs.choices), *own])
+    header, config, notes = _frozen(node, settings, runs)
     require_name(header.name, f"name={header.name}")
     values = training_values(replace(config, run_dir=""))
     search, joined = _begun_or_joined(Search(FOLDER / header.name, header, values))
@@ -123,13 +123,23 @@ def _resumed(own: Sequence[str], of_runs: Sequence[str], launcher: list[str]) ->
     return Asked(settings, launcher, search, True, [])
 
 
-def _choices(of_runs: Sequence[str]) -> Mapping[str, str]:
-    fixed, _, _ = parted_ranges(_spelled(of_runs))
-    return composed("train", fixed)[1]
+class Runs(NamedTuple):
+    """What words say of the runs of a search."""
+
+    words: list[str]  # with a single value
+    ranges: dict[str, Dimension]
+    keys: set[str]  # of the words
+    config: DictConfig
+    choices: Mapping[str, str]
 
 
-def _spelled(of_runs: Sequence[str]) -> list[str]:
-    return spelled("train", ["-m", *with_choices(of_runs)])[1:]
+def _runs(of_runs: Sequence[str]) -> Runs:
+    words, ranges, keys = parted_ranges(spelled("train", ["-m", *with_choices(of_runs)])[1:])
+    words = [*(word for word in QUIET if word.partition("=")[0] not in keys), *words]
+    config, choices = composed("train", words)
+    if not config.eval.every:
+        raise UsageError("a search judges trials by their evaluations, and eval.every=0 makes none; set eval.every")
+    return Runs(words, ranges, keys, config, choices)
 
 
 def _own_ranges(own: Sequence[str], choices: Mapping[str, str]) -> list[str]:
@@ -140,33 +150,14 @@ def _own_ranges(own: Sequence[str], choices: Mapping[str, str]) -> list[str]:
     return [f"search={agent}"] if agent in known and not is_typed else []
 
 
-def _frozen(
-    node: DictConfig, settings: SearchConfig, of_runs: Sequence[str]
-) -> tuple[Header, TrainRunConfig, list[str]]:
+def _frozen(node: DictConfig, settings: SearchConfig, runs: Runs) -> tuple[Header, TrainRunConfig, list[str]]:
     """Return what the search's folder will hold, and lines for the user."""
-    fixed, typed_ranges, keys = parted_ranges(_spelled(of_runs))
-    quiet = [word for word in QUIET if word.partition("=")[0] not in keys]
-    config, choices = composed("train", [*quiet, *fixed])
-    if not config.eval.every:
-        raise UsageError("a search judges trials by their evaluations, and eval.every=0 makes none; set eval.every")
-    of_file = {key: dimension(key, text, "search") for key, text in (plain(node.search) or {}).items()}
-    of_file = {key: one for key, one in of_file.items() if not _is_fixed(key, keys)}
-    notes, ranges = [], {}
-    for key, one in {**of_file, **typed_ranges}.items():
-        if key in of_file and key not in typed_ranges and not _has(config, key):
-            notes.append(f"{key} is not searched: {choices['agent']} does not have it with these settings")
-        else:
-            ranges[key] = one
-    if not ranges:
-        agent = choices["agent"]
-        raise UsageError(
-            f"there is nothing to search: agent={agent} has no file of ranges (rlkit list search), so type some, as "
-            "'agent.gamma=interval(0.9,0.999)' 'agent.learning_rate=tag(log,interval(1e-5,1e-2))'"
-        )
-    _require_keys(ranges, [*quiet, *fixed])
-    run = requested(TrainRunConfig, config, choices)
+    choices = runs.choices
+    ranges, notes = _ranges(node, runs)
+    _require_keys(ranges, runs.words)
+    run = requested(TrainRunConfig, runs.config, choices)
     agree_to_places({key: getattr(run, key) for key in FILED})
-    found = {key: {"range": one.text, "places": places(config, one)} for key, one in ranges.items()}
+    found = {key: {"range": one.text, "places": places(runs.config, one)} for key, one in ranges.items()}
     header = Header(
         id=secrets.token_hex(8),
         name=settings.name or f"{choices['agent']}_{_environment(choices, run)}",
@@ -178,9 +169,28 @@ def _frozen(
         pruner=settings.pruner,
         scheduler=settings.scheduler,
         ranges=found,
-        words=[word for word in fixed if not word.startswith(("hydra", "logger", "video"))],
+        words=[word for word in runs.words if not word.startswith(("hydra", "logger", "video"))],
     )
     return header, replace(run, name=header.name), notes
+
+
+def _ranges(node: DictConfig, runs: Runs) -> tuple[dict[str, Dimension], list[str]]:
+    """Return the ranges of the agent's file and those typed, and a line for each that its settings leave out."""
+    agent, notes, ranges = runs.choices["agent"], [], {}
+    for key, text in (plain(node.search) or {}).items():
+        if key in runs.ranges or _is_fixed(key, runs.keys):
+            continue
+        if _has(runs.config, key):
+            ranges[key] = dimension(key, text, "search=")
+        else:
+            notes.append(f"{key} is not searched: {agent} does not have it with these settings")
+    ranges |= runs.ranges
+    if not ranges:
+        raise UsageError(
+            f"there is nothing to search: agent={agent} has no file of ranges (rlkit list search), so type some, as "
+            "'agent.gamma=interval(0.9,0.999)' 'agent.learning_rate=tag(log,interval(1e-5,1e-2))'"
+        )
+    return ranges, notes
 
 
 def _environment(choices: Mapping[str, str], run: TrainRunConfig) -> str:
@@ -209,10 +219,9 @@ def _require_keys(ranges: Mapping[str, Dimension], words: Sequence[str]) -> None
     Raises:
         UsageError: there is one.
     """
-    for which in (0, 1):
-        values = [f"{key}={literal(one.two()[which])}" for key, one in ranges.items()]
-        with explained("train", [*words, *values]):
-            composed("train", [*words, *values])
+    values = [f"{key}={literal(one.two()[1])}" for key, one in ranges.items()]
+    with explained("train", [*words, *values]):
+        composed("train", [*words, *values])
 
 
 def _begun_or_joined(wanted: Search) -> tuple[Search, bool]:

@@ -78,18 +78,17 @@ def gp(seed: FromRun[int], startup_trials: NonNegativeInt) -> BaseSampler:
     return GPSampler(seed=seed, n_startup_trials=startup_trials)
 
 
-def grid(seed: FromRun[int], dimensions: FromRun[Mapping[str, Any]], points: PositiveInt) -> BaseSampler:
+def grid(search_seed: FromRun[int], dimensions: FromRun[Mapping[str, Any]], points: PositiveInt) -> BaseSampler:
     """Try every combination, in a random order.
 
     Args:
-        seed: of this trial's draw.
+        search_seed: of the order, which is of the search, not of a trial.
         dimensions: `rlkit.config.search_space.Dimension` by name.
         points: values of a range of numbers, evenly from end to end, of logarithms where it is drawn so.
     """
     from optuna.samplers import GridSampler
 
-    # The order is of the search, not of a trial: Optuna draws from the combinations that are left.
-    return GridSampler({name: grid_values(one, points) for name, one in dimensions.items()}, seed=seed)
+    return GridSampler({name: grid_values(one, points) for name, one in dimensions.items()}, seed=search_seed)
 
 
 def grid_values(one: Any, points: int) -> list[Any]:

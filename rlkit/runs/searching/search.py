@@ -140,7 +140,11 @@ class Search:
     def sampler(self, number: int) -> BaseSampler:
         """Return what draws the settings of a trial."""
         seed = Seeds(self.header.seed).integers("trial", number, size=1)[0]
-        context = {"seed": lambda path: seed, "dimensions": lambda path: self.dimensions}
+        context = {
+            "seed": lambda path: seed,
+            "search_seed": lambda path: self.header.seed,
+            "dimensions": lambda path: self.dimensions,
+        }
         with quiet():
             return instantiate.build(self.header.sampler, context, "sampler")  # type: ignore[no-any-return]
 

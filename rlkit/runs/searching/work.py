@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rlkit.core.types import RunError
 from rlkit.runs.searching.confirmation import Candidate, candidates, seeds
-from rlkit.runs.searching.journal import LOCKS, VALUES
+from rlkit.runs.searching.journal import LOCKS, VALUES, Proposal
 from rlkit.runs.searching.locks import FileLock, held
 from rlkit.runs.searching.ranking import is_over
 from rlkit.runs.searching.search import Search
@@ -83,12 +83,18 @@ def _take(search: Search) -> Work | float | None:
         if len(trials) < search.total:
             proposal = search.scheduler.propose(search, trials)
             lock = None if proposal is None else _claimed(search, f"trial{len(trials):04d}")
-            if proposal is None or lock is None:
-                return LOOKS_AGAIN
-            return Work(lock, search.journal.begin(proposal))
+            return LOOKS_AGAIN if proposal is None or lock is None else _begun(search, proposal, lock)
         if not all(map(is_over, trials)):
             return LOOKS_AGAIN
         return _take_again(search)
+
+
+def _begun(search: Search, proposal: Proposal, lock: FileLock) -> Work:
+    try:
+        return Work(lock, search.journal.begin(proposal))
+    except BaseException:
+        lock.release()
+        raise
 
 
 def _take_again(search: Search) -> Work | float | None:
