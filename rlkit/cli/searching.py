@@ -21,7 +21,7 @@ from rlkit.core.types import Interrupted, RunError, printable
 from rlkit.runs.searching.request import Asked, asked
 from rlkit.runs.searching.results import Results, finish
 from rlkit.runs.searching.search import opened
-from rlkit.runs.searching.work import work
+from rlkit.runs.searching.work import is_done, work
 
 
 def search(argv: Sequence[str]) -> Results:
@@ -100,8 +100,8 @@ def _side_by_side(directory: Path, count: int, trust: Any) -> None:
         for process in processes:
             process.wait()
         raise
-    if failed:
-        raise RunError(f"{len(failed)} of {count} workers ended early; their lines above say why")
+    if failed and not is_done(opened(directory)):
+        raise RunError(f"{len(failed)} of {count} workers ended early, and what they left has to be gone on with")
 
 
 def _report(found: Results, *, as_json: bool) -> None:

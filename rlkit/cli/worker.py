@@ -32,7 +32,7 @@ def main(directory: str, *trust: str) -> int:
 
 
 def _stop_with_the_parent() -> None:
-    sys.stdin.buffer.read()
+    os.read(0, 1)  # not sys.stdin, whose lock would be held when Python ends
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -77,6 +77,21 @@ def agree_to_places(listening: Any) -> None:
         wandb_place.agree_to_places(listening)
 
 
+def in_group(config: TrainRunConfig, group: str, tags: Sequence[str]) -> TrainRunConfig:
+    """Return the configuration of a run of a sweep or a search, whose W&B loggers have its group and tags.
+
+    Args:
+        config: the run's.
+        group: the name of the sweep or search.
+        tags: what its runs do not share.
+    """
+    if "WandbLogger" not in str(config.logger):
+        return config
+    from rlkit.runs.loggers import wandb_place
+
+    return replace(config, logger=wandb_place.grouped(config.logger, group, tags))
+
+
 def start_or_resume(
     config: TrainRunConfig,
     callbacks: Callbacks = MappingProxyType({}),

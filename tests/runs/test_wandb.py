@@ -101,6 +101,8 @@ def make_logger(**changes: Any) -> WandbLogger:
         "notes": None,
         "mode": None,
         "videos": True,
+        "table": False,
+        "artifact": False,
         "system_metrics": False,
         "timeout": 60.0,
     }

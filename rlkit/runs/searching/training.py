@@ -103,6 +103,7 @@ def _train_trial(search: Search, number: int, *, typed: bool) -> TrialEnd:
     values, parent = trial.user_attrs[VALUES], trial.user_attrs[PARENT]
     seed = search.header.seed + number
     config = search.run_of(values, seed, f"{search.header.name}_{number:04d}", directory)
+    config = launch.in_group(config, search.header.name, ["search", f"trial {number}"])
     if parent is not None and not directory.exists():
         _continue(search.folder_of(parent), config)
     directory.mkdir(parents=True, exist_ok=True)
@@ -142,6 +143,7 @@ def train_again(search: Search, values: Mapping[str, Any], seed: int, name: str,
     def train() -> TrialEnd:
         directory = search.directory / "confirmed" / name
         config = search.run_of(values, seed, f"{search.header.name}_{name}", directory)
+        config = launch.in_group(config, search.header.name, ["search", "trained again"])
         directory.mkdir(parents=True, exist_ok=True)
         run = launch.start_or_resume(config, stored=() if typed else FILED)
         _require_not_interrupted(run.stopped)

@@ -63,6 +63,15 @@ def work(search: Search, say: Callable[[str], None], *, typed: bool) -> None:
             raise RunError(f"{len(failures)} trials in a row failed, the last one: {failures[-1]}")
 
 
+def is_done(search: Search) -> bool:
+    """Return whether nothing is left to train."""
+    trials = search.journal.trials()
+    if len(trials) < search.total or not all(map(is_over, trials)):
+        return False
+    names = [candidate.run(seed) for candidate in candidates(search) for seed in seeds(search)]
+    return all(outcome(search, name) is not None for name in names)
+
+
 @contextmanager
 def _released(lock: FileLock) -> Iterator[None]:
     try:
