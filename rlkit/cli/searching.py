@@ -20,12 +20,27 @@ from rlkit.core.resources import prepare_torch
 from rlkit.core.types import Interrupted, RunError, printable
 from rlkit.runs.searching.request import Asked, asked
 from rlkit.runs.searching.results import Results, finish
-from rlkit.runs.searching.search import opened
+from rlkit.runs.searching.search import Search, opened
 from rlkit.runs.searching.work import is_done, work
 
 
-def search(argv: Sequence[str]) -> Results:
-    """Begin a search, or go on with it, until nothing is left to do; return what it found.
+def search(argv: Sequence[str]) -> None:
+    """Search, and print what was found.
+
+    Raises:
+        UsageError: a mistake in the command line.
+        RunError: one training after the other failed, or a worker did.
+    """
+    results, as_json = found(argv)
+    if as_json:
+        print(json.dumps(results.as_json()), flush=True)
+        return
+    for line in results.lines():
+        say(line)
+
+
+def found(argv: Sequence[str]) -> tuple[Results, bool]:
+    """Begin a search, or go on with it, until nothing is left; return what it found, and whether JSON is asked for.
 
     Raises:
         UsageError: a mistake in the command line.
@@ -34,20 +49,18 @@ def search(argv: Sequence[str]) -> Results:
     with as_typed(argv):
         wanted = asked(argv)
         one, settings = wanted.search, wanted.settings
-        fresh = not wanted.joined or settings.resume is None
-        one.require_trusted(packages(settings.trust), typed=fresh)
+        typed = settings.resume is None
+        one.require_trusted(packages(settings.trust), typed=typed)
         as_json = settings.output.name == "json"
-        for line in [*wanted.notes, _greeting(wanted)]:
+        for line in [*wanted.notes, _greeting(one)]:
             say(line, err=as_json)
         try:
-            _train(wanted, typed=fresh)
+            _train(wanted, typed=typed)
         except (Interrupted, KeyboardInterrupt, SystemExit):
             again = shlex.join(["rlkit", "search", f"resume={one.directory}"])
             print(f"rlkit: the search goes on with: {again}", file=sys.stderr)
             raise
-        found = finish(opened(one.directory))
-        _report(found, as_json=as_json)
-        return found
+        return finish(opened(one.directory)), as_json
 
 
 def say(line: str, *, err: bool = False) -> None:
@@ -55,8 +68,7 @@ def say(line: str, *, err: bool = False) -> None:
     print(printable(line), file=sys.stderr if err else sys.stdout, flush=True)
 
 
-def _greeting(wanted: Asked) -> str:
-    one = wanted.search
+def _greeting(one: Search) -> str:
     begun = len(one.journal.trials())
     return f"search {one.directory}: {begun} of {one.total} trials begun, {len(one.dimensions)} settings searched"
 
@@ -102,11 +114,3 @@ def _side_by_side(directory: Path, count: int, trust: Any) -> None:
         raise
     if failed and not is_done(opened(directory)):
         raise RunError(f"{len(failed)} of {count} workers ended early, and what they left has to be gone on with")
-
-
-def _report(found: Results, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(found.as_json()), flush=True)
-        return
-    for line in found.lines():
-        say(line)

@@ -163,7 +163,7 @@ examples
   rlkit search agent=dqn env=cartpole total_steps=30000 eval.every=3000 pruner=hyperband
   rlkit search agent=q_learning env=frozen_lake search=none 'agent.gamma=interval(0.9,1)'
   rlkit search agent=ppo env=cartpole scheduler=pbt scheduler.size=4    population-based training
-  rlkit search resume=runs/searches/ppo_cartpole        go on after a kill, or join it as one more worker
+  rlkit search resume=runs/searches/ppo_cartpole        go on, or join as one more worker
   rlkit search resume=runs/searches/ppo_cartpole trials=80""",
     "list": """\
 examples

@@ -51,7 +51,6 @@ class Asked(NamedTuple):
     settings: SearchConfig
     launcher: list[str]
     search: Search
-    joined: bool  # it had been begun before
     notes: list[str]
 
 
@@ -99,7 +98,7 @@ def asked(words: Sequence[str]) -> Asked:
     require_name(header.name, f"name={header.name}")
     values = training_values(replace(config, run_dir=""))
     search, joined = _begun_or_joined(Search(FOLDER / header.name, header, values))
-    return Asked(settings, launcher, search, joined, [] if joined else notes)
+    return Asked(settings, launcher, search, [] if joined else notes)
 
 
 def _settings(own: Sequence[str]) -> tuple[DictConfig, SearchConfig]:
@@ -120,7 +119,7 @@ def _resumed(own: Sequence[str], of_runs: Sequence[str], launcher: list[str]) ->
     if any(word.startswith("trials=") for word in own):
         with held(search.lock):
             search.extend(settings.trials)
-    return Asked(settings, launcher, search, True, [])
+    return Asked(settings, launcher, search, [])
 
 
 class Runs(NamedTuple):
