@@ -18,9 +18,9 @@ from rlkit.config.sweeps import launch, launcher_settings
 from rlkit.config.trust import packages
 from rlkit.core.resources import prepare_torch
 from rlkit.core.types import Interrupted, RunError, printable
-from rlkit.runs.searching.request import Asked, asked
+from rlkit.runs.searching.request import AskedSearch, asked
 from rlkit.runs.searching.results import Results, finish
-from rlkit.runs.searching.search import Search, opened
+from rlkit.runs.searching.search import SearchFolder, opened
 from rlkit.runs.searching.work import is_done, work
 
 
@@ -68,12 +68,12 @@ def say(line: str, *, err: bool = False) -> None:
     print(printable(line), file=sys.stderr if err else sys.stdout, flush=True)
 
 
-def _greeting(one: Search) -> str:
+def _greeting(one: SearchFolder) -> str:
     begun = len(one.journal.trials())
     return f"search {one.directory}: {begun} of {one.total} trials begun, {len(one.dimensions)} settings searched"
 
 
-def _train(wanted: Asked, *, typed: bool) -> None:
+def _train(wanted: AskedSearch, *, typed: bool) -> None:
     one, count = wanted.search, wanted.settings.workers
     as_json = wanted.settings.output.name == "json"
     if wanted.launcher:

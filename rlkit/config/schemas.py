@@ -176,7 +176,7 @@ class PlayConfig(RunConfig):
     out: str | None = None
 
 
-class Objective(Enum):
+class TrialObjective(Enum):
     """What a trial of a search is worth, of the mean returns of its evaluations."""
 
     last = "last"
@@ -205,7 +205,7 @@ class SearchConfig:
     trials: PositiveInt = MISSING
     workers: PositiveInt = MISSING
     seed: NonNegativeInt = MISSING
-    objective: Objective = MISSING
+    objective: TrialObjective = MISSING
     confirm: ConfirmConfig = field(default_factory=ConfirmConfig)
     trust: Any = None
     output: Output = MISSING

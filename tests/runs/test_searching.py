@@ -15,7 +15,7 @@ import yaml
 from locations import ROOT
 
 from rlkit.cli.main import main
-from rlkit.config.schemas import Objective
+from rlkit.config.schemas import TrialObjective
 from rlkit.config.search_space import dimension
 from rlkit.core.types import UsageError
 from rlkit.reporting.page import write
@@ -27,7 +27,7 @@ from rlkit.runs.searching.locks import FileLock
 from rlkit.runs.searching.ranking import value_of
 from rlkit.runs.searching.request import asked
 from rlkit.runs.searching.samplers import grid_values
-from rlkit.runs.searching.search import Search, opened
+from rlkit.runs.searching.search import SearchFolder, opened
 from rlkit.runs.searching.tuned_file import offer
 
 pytest.importorskip("optuna")
@@ -141,17 +141,17 @@ def test_more_trials_may_follow_and_fewer_may_not(whole: Path, capsys: pytest.Ca
 
 
 @pytest.fixture(scope="module")
-def frozen(tmp_path_factory: pytest.TempPathFactory) -> Search:
+def frozen(tmp_path_factory: pytest.TempPathFactory) -> SearchFolder:
     """A search that is frozen, of which each test writes its own."""
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(tmp_path_factory.mktemp("frozen"))
         return asked([*CLIFF, *RANGES, "name=begun", "num_envs=2"]).search
 
 
-def begun(frozen: Search, trials: int = 50, **nodes: dict[str, Any]) -> Search:
+def begun(frozen: SearchFolder, trials: int = 50, **nodes: dict[str, Any]) -> SearchFolder:
     """Return a search of its own folder, with other nodes of its YAML files, that has no trial."""
     named = {key: node_of(key, **node) for key, node in nodes.items()}
-    one = Search(frozen.directory, replace(frozen.header, trials=trials, **named), frozen.values)
+    one = SearchFolder(frozen.directory, replace(frozen.header, trials=trials, **named), frozen.values)
     (one.directory / LOCKS).mkdir(parents=True)
     one.write()
     return one
@@ -162,7 +162,7 @@ def node_of(group: str, name: str, **options: Any) -> dict[str, Any]:
     return {**yaml.safe_load((ROOT / "conf" / group / f"{name}.yaml").read_text()), **options}
 
 
-def test_a_trial_is_taken_by_one_worker_and_by_another_when_that_one_dies(frozen: Search) -> None:
+def test_a_trial_is_taken_by_one_worker_and_by_another_when_that_one_dies(frozen: SearchFolder) -> None:
     first, second = begun(frozen, 2), opened(Path("runs/searches/begun"))
     mine, others = work._take(first), work._take(second)
     assert isinstance(mine, work.Work)
@@ -179,7 +179,7 @@ def test_a_trial_is_taken_by_one_worker_and_by_another_when_that_one_dies(frozen
     assert len(first.journal.trials()) == 2
 
 
-def test_a_line_of_the_journal_that_is_half_written_is_cut_off(frozen: Search) -> None:
+def test_a_line_of_the_journal_that_is_half_written_is_cut_off(frozen: SearchFolder) -> None:
     one = begun(frozen)
     number = one.journal.begin(Proposal({}, {}, {}))
     path = one.directory / journal.FILE
@@ -246,7 +246,7 @@ def test_whether_a_trial_is_pruned_depends_on_no_later_value_of_its_own() -> Non
 
 
 @pytest.mark.parametrize("name", ["random", "tpe", "cmaes", pytest.param("gp", marks=pytest.mark.slow), "grid"])
-def test_a_sampler_draws_the_same_after_the_same_trials_and_within_the_ranges(name: str, frozen: Search) -> None:
+def test_a_sampler_draws_the_same_after_the_same_trials_and_within_the_ranges(name: str, frozen: SearchFolder) -> None:
     if name == "cmaes":
         pytest.importorskip("cmaes")
     one = begun(frozen, sampler={"name": name})
@@ -268,7 +268,7 @@ def test_a_sampler_draws_the_same_after_the_same_trials_and_within_the_ranges(na
     assert len(names) == 4
 
 
-def test_a_grid_is_tried_once_as_a_whole_and_no_longer(frozen: Search) -> None:
+def test_a_grid_is_tried_once_as_a_whole_and_no_longer(frozen: SearchFolder) -> None:
     one = begun(frozen, sampler={"name": "grid", "points": 2})
     assert one.total == 6
     drawn = []
@@ -296,8 +296,8 @@ def test_points_of_a_grid(text: str, points: int, values: list[Any]) -> None:
 
 def test_what_a_run_is_worth() -> None:
     scores = [1.0, 5.0, 3.0]
-    assert [value_of(scores, Objective[name]) for name in ("last", "best", "mean")] == [3.0, 5.0, 3.0]
-    assert value_of([], Objective.last) is None
+    assert [value_of(scores, TrialObjective[name]) for name in ("last", "best", "mean")] == [3.0, 5.0, 3.0]
+    assert value_of([], TrialObjective.last) is None
 
 
 def test_settings_that_a_run_refuses_fail_a_trial_and_no_search(capsys: pytest.CaptureFixture[str]) -> None:
@@ -392,14 +392,14 @@ def _none(every: int) -> Any:
         (40, "scheduler.every is 40, and total_steps 40: there is nothing to exchange"),
     ],
 )
-def test_a_population_exchanges_where_its_runs_can_go_on(every: int, line: str, frozen: Search) -> None:
+def test_a_population_exchanges_where_its_runs_can_go_on(every: int, line: str, frozen: SearchFolder) -> None:
     one = begun(frozen, scheduler={"name": "pbt", "every": every})
     with pytest.raises(UsageError) as caught:
         one.check()
     assert line in str(caught.value)
 
 
-def with_outcomes(one: Search, scores: dict[str, float]) -> list[Confirmed]:
+def with_outcomes(one: SearchFolder, scores: dict[str, float]) -> list[Confirmed]:
     found = [Candidate(name, {"agent.gamma": 0.95, "agent.n_step": 3}) for name in scores]
     made = [Confirmed(candidate, [scores[candidate.name]], None) for candidate in found]
     return sorted(made, key=lambda confirmed: -confirmed.mean)
@@ -407,14 +407,14 @@ def with_outcomes(one: Search, scores: dict[str, float]) -> list[Confirmed]:
 
 @pytest.mark.parametrize(("scores", "offers"), [((0.5, 0.6), True), ((0.6, 0.5), False), ((0.5, 0.5), False)])
 def test_settings_are_offered_only_if_they_are_better_with_fresh_seeds(
-    scores: tuple[float, float], offers: bool, frozen: Search
+    scores: tuple[float, float], offers: bool, frozen: SearchFolder
 ) -> None:
     one = begun(frozen)
     made = offer(one, with_outcomes(one, dict(zip((BASE, "trial0000"), scores, strict=True))))
     assert (made is not None) is offers is Path("conf/tuned").exists()
 
 
-def test_an_offered_file_gives_the_settings_and_leaves_others_files_alone(frozen: Search) -> None:
+def test_an_offered_file_gives_the_settings_and_leaves_others_files_alone(frozen: SearchFolder) -> None:
     from rlkit.config.compose import composed
 
     one = begun(frozen)
@@ -457,7 +457,7 @@ def test_a_report_of_a_search_shows_its_trials_and_compares_what_was_trained_aga
     shutil.copytree(whole, "runs/searches/one")
     path, groups = write(["runs/searches/one"], "report.html", 1.0)
     text = path.read_text()
-    assert "<h2>Search one</h2>" in text
+    assert "<h2>SearchFolder one</h2>" in text
     assert text.count("history.png of one") == text.count("slices.png of one") > 0
     best = max((row for row in trials() if row[1] == "COMPLETE"), key=lambda row: (row[2], -row[0]))
     assert f'<th scope="row">{best[0]}</th>' in text

@@ -9,7 +9,7 @@ from rlkit.config.literals import literal
 from rlkit.config.search_space import at
 from rlkit.runs.searching.journal import VALUES
 from rlkit.runs.searching.ranking import by_value
-from rlkit.runs.searching.search import Search
+from rlkit.runs.searching.search import SearchFolder
 from rlkit.runs.searching.training import outcome
 
 BASE = "before"
@@ -40,7 +40,7 @@ class Confirmed(NamedTuple):
         return float("-inf") if self.failed is not None or not self.scores else sum(self.scores) / len(self.scores)
 
 
-def candidates(search: Search) -> list[Candidate]:
+def candidates(search: SearchFolder) -> list[Candidate]:
     """Return the settings to train again: those that the search began with, and the best others of its trials."""
     if not search.header.confirm.settings:
         return []
@@ -54,23 +54,23 @@ def candidates(search: Search) -> list[Candidate]:
     return found if len(found) > 1 else []
 
 
-def before(search: Search) -> dict[str, Any]:
+def before(search: SearchFolder) -> dict[str, Any]:
     """Return the values of the searched settings in the configuration that the search began with."""
     return {key: at(search.values, one["places"][0]) for key, one in search.header.ranges.items()}
 
 
-def seeds(search: Search) -> list[int]:
+def seeds(search: SearchFolder) -> list[int]:
     """Return seeds that no trial had."""
     first = search.header.seed + search.total
     return list(range(first, first + search.header.confirm.seeds))
 
 
-def confirmed(search: Search, found: Sequence[Candidate]) -> list[Confirmed]:
+def confirmed(search: SearchFolder, found: Sequence[Candidate]) -> list[Confirmed]:
     """Return how the candidates did, the best first; of equals, those that the search began with."""
     return sorted((_confirmed(search, one) for one in found), key=lambda one: -one.mean)
 
 
-def _confirmed(search: Search, candidate: Candidate) -> Confirmed:
+def _confirmed(search: SearchFolder, candidate: Candidate) -> Confirmed:
     ends = [outcome(search, candidate.run(seed)) for seed in seeds(search)]
     failed = [end.failed if end else "it was not trained" for end in ends if end is None or end.failed is not None]
     scores = [end.value for end in ends if end is not None and end.value is not None]

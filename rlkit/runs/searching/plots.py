@@ -11,7 +11,7 @@ import numpy as np
 from rlkit.config.search_space import Dimension
 from rlkit.core.figure import figure, write
 from rlkit.runs.searching.journal import importances
-from rlkit.runs.searching.search import Search
+from rlkit.runs.searching.search import SearchFolder
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -26,7 +26,7 @@ ENOUGH = 4
 """Complete trials from which on it is told how much settings matter."""
 
 
-def draw(search: Search, trials: Sequence[FrozenTrial]) -> list[Path]:
+def draw(search: SearchFolder, trials: Sequence[FrozenTrial]) -> list[Path]:
     """Write the plots of a search into its folder, and return their paths; there is none before a trial has a value."""
     valued = [trial for trial in trials if trial.state.is_finished() and trial.value is not None]
     if not valued:
@@ -42,7 +42,7 @@ def draw(search: Search, trials: Sequence[FrozenTrial]) -> list[Path]:
     return made
 
 
-def _history(search: Search, trials: Sequence[FrozenTrial]) -> Path:
+def _history(search: SearchFolder, trials: Sequence[FrozenTrial]) -> Path:
     sheet = figure(9, 4, f"{search.header.name}: trials")
     axes = sheet.subplots()
     _dots(axes, trials, [trial.number for trial in trials])
@@ -64,7 +64,7 @@ def _dots(axes: Any, trials: Sequence[FrozenTrial], positions: Sequence[Any], *,
             axes.plot(*zip(*chosen, strict=True), "o", color=color, markersize=4, label=label if legend else None)
 
 
-def _evaluations(search: Search, trials: Sequence[FrozenTrial]) -> Path:
+def _evaluations(search: SearchFolder, trials: Sequence[FrozenTrial]) -> Path:
     sheet = figure(9, 4, f"{search.header.name}: values of trials by step")
     axes = sheet.subplots()
     for trial in trials:
@@ -87,7 +87,7 @@ def _evaluations(search: Search, trials: Sequence[FrozenTrial]) -> Path:
     return write(sheet, search.directory / EVALUATIONS)
 
 
-def _slices(search: Search, trials: Sequence[FrozenTrial]) -> Path:
+def _slices(search: SearchFolder, trials: Sequence[FrozenTrial]) -> Path:
     dimensions = search.dimensions
     rows = -(-len(dimensions) // COLUMNS)
     columns = min(COLUMNS, len(dimensions))
@@ -120,7 +120,7 @@ def _text(drawn: Any, one: Dimension) -> str:
     return str(one.value(drawn))
 
 
-def _importances(search: Search, found: Mapping[str, float]) -> Path:
+def _importances(search: SearchFolder, found: Mapping[str, float]) -> Path:
     ranked = sorted(found.items(), key=lambda item: item[1])
     sheet = figure(7, 1.2 + 0.35 * len(ranked), f"{search.header.name}: how much settings matter (fANOVA)")
     axes = sheet.subplots()

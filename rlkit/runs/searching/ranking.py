@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from rlkit.config.schemas import Objective
+from rlkit.config.schemas import TrialObjective
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
-def value_of(scores: Sequence[float], objective: Objective) -> float | None:
+def value_of(scores: Sequence[float], objective: TrialObjective) -> float | None:
     """Return what a run is worth by the mean returns of its evaluations so far; None before the first."""
     if not scores:
         return None
-    if objective is Objective.best:
+    if objective is TrialObjective.best:
         return max(scores)
-    return scores[-1] if objective is Objective.last else sum(scores) / len(scores)
+    return scores[-1] if objective is TrialObjective.last else sum(scores) / len(scores)
 
 
 def is_over(trial: FrozenTrial) -> bool:

@@ -24,7 +24,7 @@ from rlkit.core.types import UsageError
 from rlkit.runs.folder import is_file, require_name, training_values
 from rlkit.runs.launch import agree_to_places
 from rlkit.runs.searching.locks import held
-from rlkit.runs.searching.search import FILE, FILED, FOLDER, Header, Search, opened
+from rlkit.runs.searching.search import FILE, FILED, FOLDER, Header, SearchFolder, opened
 
 OWN = frozenset(get_type_hints(SearchConfig))
 JOINING = ("resume", "trials", "workers", "trust", "output")
@@ -45,12 +45,12 @@ class Parted(NamedTuple):
     of_hydra: list[str]  # its launchers
 
 
-class Asked(NamedTuple):
+class AskedSearch(NamedTuple):
     """What a command asks for."""
 
     settings: SearchConfig
     launcher: list[str]
-    search: Search
+    search: SearchFolder
     notes: list[str]
 
 
@@ -81,7 +81,7 @@ def parted(words: Iterable[str]) -> Parted:
     return made
 
 
-def asked(words: Sequence[str]) -> Asked:
+def asked(words: Sequence[str]) -> AskedSearch:
     """Begin the search that a command asks for, or open it where it has begun.
 
     Raises:
@@ -97,8 +97,8 @@ def asked(words: Sequence[str]) -> Asked:
     header, config, notes = _frozen(node, settings, runs)
     require_name(header.name, f"name={header.name}")
     values = training_values(replace(config, run_dir=""))
-    search, joined = _begun_or_joined(Search(FOLDER / header.name, header, values))
-    return Asked(settings, launcher, search, [] if joined else notes)
+    search, joined = _begun_or_joined(SearchFolder(FOLDER / header.name, header, values))
+    return AskedSearch(settings, launcher, search, [] if joined else notes)
 
 
 def _settings(own: Sequence[str]) -> tuple[DictConfig, SearchConfig]:
@@ -106,7 +106,7 @@ def _settings(own: Sequence[str]) -> tuple[DictConfig, SearchConfig]:
     return node, typed(SearchConfig, plain(node))
 
 
-def _resumed(own: Sequence[str], of_runs: Sequence[str], launcher: list[str]) -> Asked:
+def _resumed(own: Sequence[str], of_runs: Sequence[str], launcher: list[str]) -> AskedSearch:
     for word in [*own, *of_runs]:
         key = word.lstrip("+~").partition("=")[0]
         if key not in JOINING:
@@ -119,7 +119,7 @@ def _resumed(own: Sequence[str], of_runs: Sequence[str], launcher: list[str]) ->
     if any(word.startswith("trials=") for word in own):
         with held(search.lock):
             search.extend(settings.trials)
-    return Asked(settings, launcher, search, [])
+    return AskedSearch(settings, launcher, search, [])
 
 
 class Runs(NamedTuple):
@@ -223,7 +223,7 @@ def _require_keys(ranges: Mapping[str, Dimension], words: Sequence[str]) -> None
         composed("train", [*words, *values])
 
 
-def _begun_or_joined(wanted: Search) -> tuple[Search, bool]:
+def _begun_or_joined(wanted: SearchFolder) -> tuple[SearchFolder, bool]:
     wanted.check()
     with held(wanted.lock):
         if not is_file(wanted.directory / FILE):

@@ -11,7 +11,7 @@ from rlkit.config.literals import literal
 from rlkit.runs.searching.confirmation import BASE, Confirmed, candidates, confirmed
 from rlkit.runs.searching.locks import held
 from rlkit.runs.searching.plots import draw
-from rlkit.runs.searching.search import Search
+from rlkit.runs.searching.search import SearchFolder
 from rlkit.runs.searching.tables import STATES, write_confirmed, write_trials
 from rlkit.runs.searching.tuned_file import Offer, offer
 
@@ -65,7 +65,7 @@ def _said(settings: Mapping[str, Any]) -> str:
     return " ".join(f"{key}={literal(value)}" for key, value in settings.items())
 
 
-def finish(search: Search) -> Results:
+def finish(search: SearchFolder) -> Results:
     """Write the tables and plots of a search, offer settings that held, and return what it found."""
     with held(search.lock):
         rows = write_trials(search)

@@ -47,13 +47,13 @@ class SearchedRuns(Protocol):
         """How many a grid has; None for other samplers."""
 
     def sampler(self, number: int) -> BaseSampler:
-        """As in `Search`."""
+        """As in `SearchFolder`."""
 
     def pruner(self) -> BasePruner:
-        """As in `Search`."""
+        """As in `SearchFolder`."""
 
     def settled(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
-        """As in `Search`."""
+        """As in `SearchFolder`."""
 
 
 class Independent:

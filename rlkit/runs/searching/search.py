@@ -18,7 +18,7 @@ import yaml
 
 from rlkit.config import instantiate
 from rlkit.config.run_config import TrainRunConfig, findable
-from rlkit.config.schemas import ConfirmConfig, Objective
+from rlkit.config.schemas import ConfirmConfig, TrialObjective
 from rlkit.config.search_space import Dimension, dimension, put
 from rlkit.config.trust import Trust, require_trusted
 from rlkit.config.typed import plain_data, typed
@@ -61,7 +61,7 @@ class Header:
     name: str
     seed: int
     trials: int
-    objective: Objective
+    objective: TrialObjective
     confirm: ConfirmConfig
     sampler: dict[str, Any]
     pruner: dict[str, Any]
@@ -70,7 +70,7 @@ class Header:
     words: list[str] = field(default_factory=list)  # settings that were typed, for the tuned file
 
 
-class Search:
+class SearchFolder:
     """The folder of a search.
 
     Attributes:
@@ -221,7 +221,7 @@ class Search:
         texts = [yaml.safe_dump(part, sort_keys=False).rstrip("\n") for part in parts]
         write_whole(self.directory / FILE, SEPARATOR.join(texts) + "\n")
 
-    def differences(self, other: Search) -> list[str]:
+    def differences(self, other: SearchFolder) -> list[str]:
         """Return the keys by which another search differs from this one."""
         mine, others = ({**plain_data(one.header), **one.values} for one in (self, other))
         return [key for key in others if key not in NOT_COMPARED and mine.get(key) != others[key]]
@@ -246,7 +246,7 @@ def lock_of(directory: Path) -> FileLock:
     return FileLock(directory / LOCKS / "search")
 
 
-def opened(directory: Path) -> Search:
+def opened(directory: Path) -> SearchFolder:
     """Open the folder of a search, which may be somebody else's.
 
     Raises:
@@ -259,7 +259,7 @@ def opened(directory: Path) -> Search:
         raise UsageError(f"there is no search {directory} (no {FILE} in it)") from error
     except ValueError as error:
         raise UsageError(f"{path} is not a search of rlkit's: it must hold two documents") from error
-    return Search(directory, _header(header, path), parsed(run, path))
+    return SearchFolder(directory, _header(header, path), parsed(run, path))
 
 
 def _header(text: str, path: Path) -> Header:

@@ -11,7 +11,7 @@ from rlkit.config.literals import literal
 from rlkit.core.files import writing
 from rlkit.runs.searching.confirmation import Confirmed, seeds
 from rlkit.runs.searching.journal import FAILED, PARENT, VALUES
-from rlkit.runs.searching.search import Search
+from rlkit.runs.searching.search import SearchFolder
 from rlkit.runs.searching.training import outcome
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def row(trial: FrozenTrial) -> dict[str, Any]:
     }
 
 
-def write_trials(search: Search) -> list[dict[str, Any]]:
+def write_trials(search: SearchFolder) -> list[dict[str, Any]]:
     """Write the table of trials, and return its rows."""
     rows, keys = [row(trial) for trial in search.journal.trials()], list(search.header.ranges)
     lines = [[*(one[key] for key in COLUMNS), *(_cell(one["settings"].get(key)) for key in keys)] for one in rows]
@@ -44,7 +44,7 @@ def write_trials(search: Search) -> list[dict[str, Any]]:
     return rows
 
 
-def write_confirmed(search: Search, again: Sequence[Confirmed]) -> None:
+def write_confirmed(search: SearchFolder, again: Sequence[Confirmed]) -> None:
     """Write the table of settings that were trained again, where there are some."""
     keys = list(search.header.ranges)
     lines = [

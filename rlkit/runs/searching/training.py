@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from rlkit.config.run_config import TrainRunConfig
-from rlkit.config.schemas import Objective
+from rlkit.config.schemas import TrialObjective
 from rlkit.core.callback import Callback
 from rlkit.core.checkpoint import Store
 from rlkit.core.files import write_whole
@@ -27,7 +27,7 @@ from rlkit.runs import launch, origin
 from rlkit.runs.folder import CHECKPOINTS, training_values
 from rlkit.runs.searching.journal import PARENT, VALUES, is_pruned
 from rlkit.runs.searching.ranking import value_of
-from rlkit.runs.searching.search import FILED, Search
+from rlkit.runs.searching.search import FILED, SearchFolder
 
 PRUNED = "pruned: others did better at this step"
 EXCHANGED = "the generation has ended"
@@ -50,7 +50,7 @@ class ReportCallback(Callback):
     """
 
     def __init__(
-        self, report: Callable[[int, float, Mapping[int, float]], bool], objective: Objective, until: int | None
+        self, report: Callable[[int, float, Mapping[int, float]], bool], objective: TrialObjective, until: int | None
     ):
         """Report to a search.
 
@@ -86,7 +86,7 @@ class ReportCallback(Callback):
         self._values = dict(zip(state["steps"], state["values"], strict=True))
 
 
-def train_trial(search: Search, number: int, *, typed: bool) -> TrialEnd:
+def train_trial(search: SearchFolder, number: int, *, typed: bool) -> TrialEnd:
     """Train a trial, or go on with it, and write down how it ended.
 
     Raises:
@@ -98,7 +98,7 @@ def train_trial(search: Search, number: int, *, typed: bool) -> TrialEnd:
     return end
 
 
-def _train_trial(search: Search, number: int, *, typed: bool) -> TrialEnd:
+def _train_trial(search: SearchFolder, number: int, *, typed: bool) -> TrialEnd:
     trial, directory = search.journal.trial(number), search.folder_of(number)
     values, parent = trial.user_attrs[VALUES], trial.user_attrs[PARENT]
     seed = search.header.seed + number
@@ -124,7 +124,7 @@ def _train_trial(search: Search, number: int, *, typed: bool) -> TrialEnd:
     return _valued(value, scores[-1][0] if scores else 0, pruned=run.stopped == PRUNED)
 
 
-def _is_pruned(search: Search, number: int, values: Mapping[int, float]) -> bool:
+def _is_pruned(search: SearchFolder, number: int, values: Mapping[int, float]) -> bool:
     if not search.scheduler.prunes:
         return False
     trials = search.journal.trials()
@@ -133,7 +133,7 @@ def _is_pruned(search: Search, number: int, values: Mapping[int, float]) -> bool
     return stopped
 
 
-def train_again(search: Search, values: Mapping[str, Any], seed: int, name: str, *, typed: bool) -> TrialEnd:
+def train_again(search: SearchFolder, values: Mapping[str, Any], seed: int, name: str, *, typed: bool) -> TrialEnd:
     """Train settings with another seed, from its beginning to its end, and return how that ended.
 
     Raises:
@@ -203,12 +203,12 @@ def _linked(source: str, target: str) -> None:
         shutil.copy2(source, target)  # another file system, or one without links
 
 
-def outcome_file(search: Search, name: str) -> Path:
+def outcome_file(search: SearchFolder, name: str) -> Path:
     """Return the file that says how settings did with another seed."""
     return search.directory / "outcomes" / f"{name}.json"
 
 
-def outcome(search: Search, name: str) -> TrialEnd | None:
+def outcome(search: SearchFolder, name: str) -> TrialEnd | None:
     """Return how settings did with another seed; None: they have not been trained."""
     with suppress(OSError, ValueError, LookupError, TypeError):
         values = json.loads(outcome_file(search, name).read_text())
@@ -216,7 +216,7 @@ def outcome(search: Search, name: str) -> TrialEnd | None:
     return None
 
 
-def keep_outcome(search: Search, name: str, end: TrialEnd) -> None:
+def keep_outcome(search: SearchFolder, name: str, end: TrialEnd) -> None:
     """Write down how settings did with another seed."""
     path = outcome_file(search, name)
     path.parent.mkdir(exist_ok=True)

@@ -16,7 +16,7 @@ from rlkit.config.run_config import TrainRunConfig
 from rlkit.core.files import write_whole, writing
 from rlkit.runs.folder import training_values
 from rlkit.runs.searching.confirmation import BASE, Confirmed, seeds
-from rlkit.runs.searching.search import Search
+from rlkit.runs.searching.search import SearchFolder
 
 FOLDER = Path("conf") / "tuned"
 TUNED = (
@@ -33,7 +33,7 @@ class Offer(NamedTuple):
     command: str
 
 
-def offer(search: Search, again: Sequence[Confirmed]) -> Offer | None:
+def offer(search: SearchFolder, again: Sequence[Confirmed]) -> Offer | None:
     """Write the best settings to ``conf/tuned/`` where they are better than those that the search began with.
 
     A file that is there is left alone: another name is taken.
@@ -62,7 +62,7 @@ def _chooses(word: str) -> bool:
     return key.startswith("env.") or (group != "tuned" and bool(plugins.entries(group)))
 
 
-def _comment(search: Search, best: Confirmed, before: Confirmed) -> str:
+def _comment(search: SearchFolder, best: Confirmed, before: Confirmed) -> str:
     scores = ", ".join(f"{score:.5g}" for score in best.scores)
     compared = "failed" if before.failed else f"{before.mean:.5g}"
     tried = ", ".join(map(str, seeds(search)))
@@ -72,7 +72,7 @@ def _comment(search: Search, best: Confirmed, before: Confirmed) -> str:
     )
 
 
-def _name(search: Search) -> str:
+def _name(search: SearchFolder) -> str:
     """Return the name by which the file is found for its pair, or another where rlkit has one of that name."""
     choices = search.config.choices
     pair = f"{choices['agent']}_{choices['env']}"

@@ -12,7 +12,7 @@ from rlkit.runs.searching.confirmation import Candidate, candidates, seeds
 from rlkit.runs.searching.journal import LOCKS, VALUES, Proposal
 from rlkit.runs.searching.locks import FileLock, held
 from rlkit.runs.searching.ranking import is_over
-from rlkit.runs.searching.search import Search
+from rlkit.runs.searching.search import SearchFolder
 from rlkit.runs.searching.tables import write_trials
 from rlkit.runs.searching.training import TrialEnd, keep_outcome, outcome, train_again, train_trial
 
@@ -32,7 +32,7 @@ class Work(NamedTuple):
     seed: int = 0
 
 
-def work(search: Search, say: Callable[[str], None], *, typed: bool) -> None:
+def work(search: SearchFolder, say: Callable[[str], None], *, typed: bool) -> None:
     """Train what is left of a search; return when nothing is.
 
     Args:
@@ -63,7 +63,7 @@ def work(search: Search, say: Callable[[str], None], *, typed: bool) -> None:
             raise RunError(f"{len(failures)} trials in a row failed, the last one: {failures[-1]}")
 
 
-def is_done(search: Search) -> bool:
+def is_done(search: SearchFolder) -> bool:
     """Return whether nothing is left to train."""
     trials = search.journal.trials()
     if len(trials) < search.total or not all(map(is_over, trials)):
@@ -80,7 +80,7 @@ def _released(lock: FileLock) -> Iterator[None]:
         lock.release()
 
 
-def _take(search: Search) -> Work | float | None:
+def _take(search: SearchFolder) -> Work | float | None:
     """Return what this worker is to train, or after how many seconds to look again; None: nothing is left."""
     with held(search.lock):
         trials = search.journal.trials()
@@ -98,7 +98,7 @@ def _take(search: Search) -> Work | float | None:
         return _take_again(search)
 
 
-def _begun(search: Search, proposal: Proposal, lock: FileLock) -> Work:
+def _begun(search: SearchFolder, proposal: Proposal, lock: FileLock) -> Work:
     try:
         return Work(lock, search.journal.begin(proposal))
     except BaseException:
@@ -106,7 +106,7 @@ def _begun(search: Search, proposal: Proposal, lock: FileLock) -> Work:
         raise
 
 
-def _take_again(search: Search) -> Work | float | None:
+def _take_again(search: SearchFolder) -> Work | float | None:
     """Return settings to train again."""
     left = False
     for seed in seeds(search):
@@ -122,12 +122,12 @@ def _take_again(search: Search) -> Work | float | None:
     return LOOKS_AGAIN if left else None
 
 
-def _claimed(search: Search, name: str) -> FileLock | None:
+def _claimed(search: SearchFolder, name: str) -> FileLock | None:
     lock = FileLock(search.directory / LOCKS / name)
     return lock if lock.claim() else None
 
 
-def _train(search: Search, found: Work, say: Callable[[str], None], *, typed: bool) -> TrialEnd:
+def _train(search: SearchFolder, found: Work, say: Callable[[str], None], *, typed: bool) -> TrialEnd:
     if found.candidate is None:
         assert found.number is not None, "it is a trial"
         end = train_trial(search, found.number, typed=typed)
