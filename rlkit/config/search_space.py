@@ -116,14 +116,13 @@ def _of_override(key: str, text: str, override: Override) -> Dimension | None:
         return _of_range(key, text, sweep)
     if not isinstance(sweep, IntervalSweep):
         return None
-    low, high = sweep.start, sweep.end
     if unknown := sweep.tags - TAGS:
         raise UsageError(f"{key}={text} has the tag {min(unknown)}; there is: {LOG}, {ONE_MINUS}")
-    whole = isinstance(low, int) and isinstance(high, int)
-    ends = (round(1 - high, 12), round(1 - low, 12)) if ONE_MINUS in sweep.tags else (low, high)
-    number = int if whole else float
-    step = 1 if whole else None
-    return Dimension(key, text, (), *map(number, ends), step, LOG in sweep.tags, ONE_MINUS in sweep.tags)
+    low, high = sweep.start or 0, sweep.end or 0
+    if ONE_MINUS in sweep.tags:
+        low, high = round(1 - high, 12), round(1 - low, 12)
+    step = 1 if isinstance(low, int) and isinstance(high, int) else None
+    return Dimension(key, text, (), low, high, step, log=LOG in sweep.tags, one_minus=ONE_MINUS in sweep.tags)
 
 
 def _of_range(key: str, text: str, sweep: RangeSweep) -> Dimension:
