@@ -360,6 +360,15 @@ def test_a_population_that_is_killed_between_runs_and_within_ends_the_same(monke
 
 
 @pytest.mark.slow
+def test_a_launcher_of_hydras_starts_workers() -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "workers=2")
+    search(*CLIFF, *RANGES, "confirm.settings=0", "trials=4", "name=one", *launcher)
+    assert [number for number, *_ in trials()] == [0, 1, 2, 3]
+    assert all(state in ("COMPLETE", "PRUNED") for _, state, *_ in trials())
+
+
+@pytest.mark.slow
 def test_a_learning_rate_that_is_changed_within_a_run_counts() -> None:
     """It comes from the configuration, not from the optimizer's state in the checkpoint."""
     from rlkit.config.compose import composed

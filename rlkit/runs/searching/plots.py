@@ -48,7 +48,7 @@ def _history(search: SearchFolder, trials: Sequence[FrozenTrial]) -> Path:
     _dots(axes, trials, [trial.number for trial in trials])
     complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
     if complete:
-        best = np.maximum.accumulate([trial.value for trial in complete])
+        best = np.maximum.accumulate(np.array([trial.value for trial in complete], np.float64))
         axes.step([trial.number for trial in complete], best, color=ORANGE, where="post", label="best so far")
     axes.set_xlabel("trial")
     axes.set_ylabel("value")

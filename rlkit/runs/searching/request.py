@@ -67,11 +67,11 @@ def parted(words: Iterable[str]) -> Parted:
             raise UsageError(
                 f"rlkit search has no option {word}: ranges are values, as 'agent.gamma=interval(0.9,0.99)'"
             )
-        if key == "hydra" and not word.startswith(plugins.SEARCHPATH):
-            made.of_hydra.append(word)
-        elif word.startswith(plugins.SEARCHPATH):
+        if word.startswith(plugins.SEARCHPATH):
             made.own.append(word)
             made.of_runs.append(word)
+        elif key.partition("/")[0] == "hydra":
+            made.of_hydra.append(word)
         elif key in OWN:
             made.own.append(word)
         elif key in RUN_KEYS:
