@@ -27,7 +27,7 @@ from rlkit.runs.searching.locks import FileLock
 from rlkit.runs.searching.ranking import value_of
 from rlkit.runs.searching.request import asked
 from rlkit.runs.searching.samplers import grid_values
-from rlkit.runs.searching.search import SearchFolder, opened
+from rlkit.runs.searching.search import SearchFolder, opened, pair_name
 from rlkit.runs.searching.tuned_file import offer
 
 pytest.importorskip("optuna")
@@ -440,6 +440,13 @@ def test_an_offered_file_gives_the_settings_and_leaves_others_files_alone(frozen
     config, _ = composed("train", words)
     assert (config.agent.gamma, config.agent.n_step, config.num_envs, config.total_steps) == (0.95, 3, 2, 40)
     assert "agent.epsilon" not in made.path.read_text()
+
+
+def test_a_file_for_one_id_of_gymnasium_is_not_that_of_all(frozen: SearchFolder) -> None:
+    values = {**frozen.values, "env": {"id": "my/Own-v0"}, "choices": {**frozen.values["choices"], "env": "gym"}}
+    one = SearchFolder(frozen.directory, frozen.header, values)
+    assert pair_name(one.config) == "q_learning_gym_my-Own-v0"
+    assert pair_name(frozen.config) == "q_learning_cliff_walking"
 
 
 def test_the_best_settings_are_trained_again_with_seeds_that_no_trial_had(whole: Path) -> None:

@@ -24,7 +24,7 @@ from rlkit.core.types import UsageError
 from rlkit.runs.folder import is_file, require_name, training_values
 from rlkit.runs.launch import agree_to_places
 from rlkit.runs.searching.locks import held
-from rlkit.runs.searching.search import FILE, FILED, FOLDER, Header, SearchFolder, opened
+from rlkit.runs.searching.search import FILE, FILED, FOLDER, Header, SearchFolder, opened, pair_name
 
 OWN = frozenset(get_type_hints(SearchConfig))
 JOINING = ("resume", "trials", "workers", "trust", "output")
@@ -159,7 +159,7 @@ def _frozen(node: DictConfig, settings: SearchConfig, runs: Runs) -> tuple[Heade
     found = {key: {"range": one.text, "places": places(runs.config, one)} for key, one in ranges.items()}
     header = Header(
         id=secrets.token_hex(8),
-        name=settings.name or f"{choices['agent']}_{_environment(choices, run)}",
+        name=settings.name or pair_name(run),
         seed=settings.seed,
         trials=settings.trials,
         objective=settings.objective,
@@ -190,12 +190,6 @@ def _ranges(node: DictConfig, runs: Runs) -> tuple[dict[str, Dimension], list[st
             "'agent.gamma=interval(0.9,0.999)' 'agent.learning_rate=tag(log,interval(1e-5,1e-2))'"
         )
     return ranges, notes
-
-
-def _environment(choices: Mapping[str, str], run: TrainRunConfig) -> str:
-    """Return the environment's name, with the game or id that it does not say."""
-    more = run.env.get("game") or (run.env.get("id") if choices["env"] == "gym" else None)
-    return re.sub(r"[^\w.-]+", "-", f"{choices['env']}_{more}" if more else choices["env"])
 
 
 def _is_fixed(key: str, keys: Iterable[str]) -> bool:

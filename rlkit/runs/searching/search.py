@@ -7,6 +7,7 @@ replaces the values that are searched.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -238,6 +239,14 @@ def distribution(one: Dimension) -> Any:
     if one.is_whole:
         return IntDistribution(int(one.low), int(one.high), log=one.log, step=int(one.step or 1))
     return FloatDistribution(one.low, one.high, log=one.log)
+
+
+def pair_name(run: TrainRunConfig) -> str:
+    """Return the names of agent and environment, with the game or id that the environment's does not say."""
+    choices = run.choices
+    more = run.env.get("game") or (run.env.get("id") if choices["env"] == "gym" else None)
+    parts = (choices["agent"], choices["env"], *([str(more)] if more else []))
+    return re.sub(r"[^\w-]+", "-", "_".join(parts))
 
 
 def lock_of(directory: Path) -> FileLock:

@@ -16,7 +16,7 @@ from rlkit.config.run_config import TrainRunConfig
 from rlkit.core.files import write_whole, writing
 from rlkit.runs.folder import training_values
 from rlkit.runs.searching.confirmation import BASE, Confirmed, seeds
-from rlkit.runs.searching.search import SearchFolder
+from rlkit.runs.searching.search import SearchFolder, pair_name
 
 FOLDER = Path("conf") / "tuned"
 TUNED = (
@@ -74,8 +74,7 @@ def _comment(search: SearchFolder, best: Confirmed, before: Confirmed) -> str:
 
 def _name(search: SearchFolder) -> str:
     """Return the name by which the file is found for its pair, or another where rlkit has one of that name."""
-    choices = search.config.choices
-    pair = f"{choices['agent']}_{choices['env']}"
+    pair = pair_name(search.config)
     known = [entry.name for entry in plugins.entries("tuned")]
     return pair if pair not in known else f"{pair}_found"
 
