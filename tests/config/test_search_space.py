@@ -12,7 +12,12 @@ from rlkit.config.literals import literal
 from rlkit.config.search_space import Dimension, at, dimension, parted_ranges, places, put
 from rlkit.core.types import UsageError
 
-AGENTS = [entry for entry in plugins.entries("search") if entry.name != "none"]
+OFTEN = ("ppo", "dqn", "sac", "td3", "q_learning")
+AGENTS = [
+    pytest.param(entry, id=entry.name, marks=[] if entry.name in OFTEN else [pytest.mark.slow])
+    for entry in plugins.entries("search")
+    if entry.name != "none"
+]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +118,7 @@ def test_words_with_a_range_are_parted_from_those_with_a_value() -> None:
     assert keys == {"agent", "total_steps"}
 
 
-@pytest.mark.parametrize("entry", AGENTS, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", AGENTS)
 def test_the_ranges_of_an_agent_are_of_settings_that_it_has(entry: plugins.Entry) -> None:
     node, _ = composed("search", [f"search={entry.name}"])
     ranges = [dimension(str(key), text) for key, text in node.search.items()]
