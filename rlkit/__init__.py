@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rlkit.runs.callbacks import Callbacks
     from rlkit.runs.request import Objects, Request
     from rlkit.runs.run import Run
+    from rlkit.runs.searching.results import Results
 
     __version__: str
 
@@ -71,6 +72,7 @@ __all__ = [
     "interact",
     "load",
     "report",
+    "search",
     "train",
 ]
 
@@ -175,6 +177,22 @@ def report(
     from rlkit.reporting.page import write
 
     return write(directories, out, video_mb, trust=trust)[0]
+
+
+def search(*overrides: str, **keys: Any) -> Results:
+    """Search for good settings like ``rlkit search``, and return what was found.
+
+    Args:
+        overrides: as on the command line, e.g. ``"agent=ppo", "env=cartpole", "agent.gamma=interval(0.9,0.999)"``.
+        keys: the same by name, e.g. ``trials=20`` or ``confirm={"seeds": 5}``.
+
+    Raises:
+        UsageError: a mistake in the keys, in one line.
+        RunError: one training after the other failed.
+    """
+    from rlkit.cli.searching import found
+
+    return found([*overrides, *(word for key, value in keys.items() for word in _words(key, value))])[0]
 
 
 def defaults(name: str) -> Any:

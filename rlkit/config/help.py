@@ -32,6 +32,8 @@ GROUPS = (
 )
 """The groups of `rlkit train` in help texts."""
 
+SEARCH_GROUPS = ("search", "sampler", "pruner", "scheduler")
+
 FIT_GROUPS = ("learner", "data", "prepare", "logger", "experiment")
 
 USAGE = {
@@ -45,6 +47,7 @@ USAGE = {
     "fit": "rlkit fit [group=name …] [key=value …] [-m]",
     "predict": "rlkit predict run=<run folder> input=<file or folder> [key=value …]",
     "report": "rlkit report <run folder> … [key=value …]",
+    "search": "rlkit search [agent=name env=name …] ['key=range' …] [key=value …]",
     "list": "rlkit list [group | gym] [output=json] [hydra.searchpath=[file://folder]]",
     "check": "rlkit check env=<name> | agent=<name> | learner=<name> … [key=value …]",
     "doctor": "rlkit doctor [output=json]",
@@ -145,6 +148,23 @@ examples
   rlkit report runs/dqn_cartpole_s0 runs/dqn_cartpole_s1
   rlkit report runs/*cartpole* out=cartpole.html     every run with cartpole in its name
   rlkit report 'runs=[runs/a,runs/b]' output=json    the metrics, too""",
+    "search": """\
+every other key=value is that of rlkit train, for all trials; one with a range is searched, and one
+with a single value is not: conf/search/<agent>.yaml has the other ranges
+
+ranges, in quotes for the shell
+  'agent.learning_rate=tag(log,interval(1e-5,1e-2))'    numbers; tag(log,…): evenly by their logarithm
+  'agent.gamma=tag(log,one_minus,interval(0.9,0.999))'  … of what they lack to 1
+  'agent.epochs=range(1,11)'            whole numbers from 1 to 10; tag(log,int(interval(8,512)))
+  agent.batch_size=32,64,128            these values; 'network.hidden=choice([64,64],[256,256])'
+
+examples
+  rlkit search agent=ppo env=cartpole trials=40 workers=2
+  rlkit search agent=dqn env=cartpole total_steps=30000 eval.every=3000 pruner=hyperband
+  rlkit search agent=q_learning env=frozen_lake search=none 'agent.gamma=interval(0.9,1)'
+  rlkit search agent=ppo env=cartpole scheduler=pbt scheduler.size=4    population-based training
+  rlkit search resume=runs/searches/ppo_cartpole        go on, or join as one more worker
+  rlkit search resume=runs/searches/ppo_cartpole trials=80""",
     "list": """\
 examples
   rlkit list                     everything
@@ -198,7 +218,7 @@ def _keys_and_groups(verb: str, path: Path) -> list[str]:
     chosen = defaults(lines)
     keys = [(f"{key.name}={'…' if key.value == '???' else key.value}", key.comment) for key in read_keys(lines)]
     parts = ["keys and their defaults\n" + columns(keys)]
-    known = {"train": GROUPS, "fit": FIT_GROUPS}
+    known = {"train": GROUPS, "fit": FIT_GROUPS, "search": SEARCH_GROUPS}
     groups = known.get(verb) or tuple(group for group in (*GROUPS, *FIT_GROUPS[:1], "expert") if group in chosen)
     shown = [row for group in groups for row in _group(group, chosen.get(group, ""), verb)]
     return parts + (
@@ -254,6 +274,7 @@ HINTS = {
     "schedule": " (schedule@agent.epsilon=…)",
     "features": " (features@agent.features=…)",
     "discretizer": " (discretizer@agent.discretizer=…)",
+    "search": " (ranges; the agent chooses)",
     "policy": " (policy@agent.policy=…)",
     "explorer": " (explorer@agent.explorer=…, of agent=bandit)",
     "logger": " (several: logger=[csv,terminal])",

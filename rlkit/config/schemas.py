@@ -176,6 +176,41 @@ class PlayConfig(RunConfig):
     out: str | None = None
 
 
+class TrialObjective(Enum):
+    """What a trial of a search is worth, of the mean returns of its evaluations."""
+
+    last = "last"
+    best = "best"
+    mean = "mean"
+
+
+@dataclass(frozen=True)
+class ConfirmConfig:
+    """The best settings of a search, trained again."""
+
+    settings: NonNegativeInt = MISSING
+    seeds: PositiveInt = MISSING
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """Keys of `rlkit search`; all others are those of `rlkit train`."""
+
+    search: Any = None
+    sampler: Any = MISSING
+    pruner: Any = MISSING
+    scheduler: Any = MISSING
+    name: str | None = None
+    resume: str | None = None
+    trials: PositiveInt = MISSING
+    workers: PositiveInt = MISSING
+    seed: NonNegativeInt = MISSING
+    objective: TrialObjective = MISSING
+    confirm: ConfirmConfig = field(default_factory=ConfirmConfig)
+    trust: Any = None
+    output: Output = MISSING
+
+
 class ExportFormat(Enum):
     """Kinds of files of exported policies."""
 
@@ -326,4 +361,5 @@ SCHEMAS: Mapping[str, type[Any]] = {
     "analyse": AnalyseConfig,
     "check": CheckConfig,
     "report": ReportConfig,
+    "search": SearchConfig,
 }

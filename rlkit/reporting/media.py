@@ -36,8 +36,8 @@ class Media:
     def plots(self, run: AnyRun) -> str:
         """Return the plots in a run folder."""
         found = (path for path in sorted(run.directory.rglob("*.png")) if not _foreign(path, run.directory))
-        paths = _own_files(found, run.directory)
-        return "".join(self._plot(path, run) for path in paths)
+        paths = own_files(found, run.directory)
+        return "".join(self.plot(path, run.directory) for path in paths)
 
     def videos(self, run: Run) -> str:
         """Return the run's videos: those of the best agent, then the latest."""
@@ -48,26 +48,27 @@ class Media:
             notes[-1] = f" ({more} more in {self._link(paths[SHOWN].parent)})"
         return "".join(self._video(path, run, more) for path, more in zip(paths[:SHOWN], notes, strict=True))
 
-    def _plot(self, path: Path, run: AnyRun) -> str:
-        name = path.relative_to(run.directory).as_posix()
+    def plot(self, path: Path, folder: Path) -> str:
+        """Return a plot in a folder."""
+        name = path.relative_to(folder).as_posix()
         source = f"data:image/png;base64,{b64encode(path.read_bytes()).decode()}"
-        alt = escape(f"{name} of {run.directory.name}")
+        alt = escape(f"{name} of {folder.name}")
         return (
             f'<figure><button type="button" class="zoom" aria-label="enlarge or shrink {alt}">'
-            f'<img alt="{alt}" src="{source}"></button>{_caption(name, run)}</figure>'
+            f'<img alt="{alt}" src="{source}"></button>{_caption(name, folder)}</figure>'
         )
 
     def _video(self, path: Path, run: Run, more: str) -> str:
         size = path.stat().st_size
         if size > self._room:
             said = f"{self._link(path)} ({size / 1e6:.1f} MB, beside this page)"
-            return f'<figure class="linked"><p>{said}</p>{_caption(path.name, run, more)}</figure>'
+            return f'<figure class="linked"><p>{said}</p>{_caption(path.name, run.directory, more)}</figure>'
         self._room -= size
         source = f"data:video/mp4;base64,{b64encode(path.read_bytes()).decode()}"
         label = escape(f"{path.name} of {run.directory.name}")
         shown = f'aria-label="{label}"{_poster(path)} src="{source}"'
         video = f'<video controls muted loop playsinline preload="metadata" {shown}></video>'
-        return f"<figure>{video}{_caption(path.name, run, more)}</figure>"
+        return f"<figure>{video}{_caption(path.name, run.directory, more)}</figure>"
 
     def _link(self, path: Path) -> str:
         relative = Path(os.path.relpath(path.resolve(), self._page.resolve().parent)).as_posix()
@@ -79,12 +80,12 @@ def video_paths(run: Run) -> list[Path]:
     # Beside the folder of runs that this one lies in, wherever the command is given.
     own = run.videos_in(run.directory.resolve().parent.parent / "videos")
     folder = own if own.is_dir() else run.videos
-    own_videos = _own_files(folder.glob("[!.]*.mp4"), folder.parent)
-    paths = sorted([*own_videos, *_own_files(run.directory.glob("*.mp4"), run.directory)], reverse=True)
+    own_videos = own_files(folder.glob("[!.]*.mp4"), folder.parent)
+    paths = sorted([*own_videos, *own_files(run.directory.glob("*.mp4"), run.directory)], reverse=True)
     return sorted(paths, key=lambda path: not path.name.startswith("best"))
 
 
-def _own_files(paths: Iterable[Path], folder: Path) -> list[Path]:
+def own_files(paths: Iterable[Path], folder: Path) -> list[Path]:
     """Return the files in a folder, without links that lead out of it: the page would hold what they point to."""
     root = folder.resolve()
     return [path for path in paths if path.is_file() and path.resolve().is_relative_to(root)]
@@ -103,5 +104,5 @@ def _foreign(path: Path, directory: Path) -> bool:
     return path.relative_to(directory).parts[0] in FOREIGN
 
 
-def _caption(name: str, run: AnyRun, more: str = "") -> str:
-    return f"<figcaption>{breakable(run.directory.name)} · {breakable(name)}{more}</figcaption>"
+def _caption(name: str, folder: Path, more: str = "") -> str:
+    return f"<figcaption>{breakable(folder.name)} · {breakable(name)}{more}</figcaption>"

@@ -45,9 +45,9 @@ def open_runs(directories: Sequence[Path | str], say: Callable[[str], None] = la
 
 
 def _is_no_run_yet(directory: Path) -> bool:
-    """Return whether ``runs/*`` finds this, and it is no run: the folder of sweeps, or that of a job yet to begin."""
+    """Return whether ``runs/*`` finds this, and it is no run: that of sweeps or searches, or of a job yet to begin."""
     begun = (directory / "config.yaml").exists()
-    return not begun and (directory.name == "sweeps" or (directory / "sweep.json").exists())
+    return not begun and (directory.name in ("sweeps", "searches") or (directory / "sweep.json").exists())
 
 
 def _those_that_can_be_read(directories: Sequence[Path], say: Callable[[str], None]) -> list[AnyRun]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rlkit.config.trust import packages
 from rlkit.core.files import writing
-from rlkit.reporting import fitted, tables
+from rlkit.reporting import fitted, searches, tables
 from rlkit.reporting.chart import chart
 from rlkit.reporting.columns import AnyRun, last_step
 from rlkit.reporting.commands import Commands
@@ -62,14 +62,21 @@ def write(
     path = Path(out)
     require_output(path, "report.html")
     left_out: list[str] = []
-    groups = grouped(open_runs(directories, left_out.append))
+    found = [directory for directory in map(Path, directories) if searches.is_search(directory)]
+    groups = grouped(open_runs(_with_runs_of_searches(directories), left_out.append))
     scores = {group.number: group_score(group) for group in groups if not group.fitted}
-    page = render(groups, scores, Media(path, video_mb * 1e6), Commands(packages(trust)), left_out)
+    page = render(groups, scores, Media(path, video_mb * 1e6), Commands(packages(trust)), left_out, found)
     with writing(path, "out") as file:
         file.write(page)
     for line in [*left_out, *of_copies(groups), *of_returns(groups)]:
         say(line)
     return path, [fitted.as_json(group) if group.fitted else as_json(group, scores[group.number]) for group in groups]
+
+
+def _with_runs_of_searches(directories: Sequence[Path | str]) -> list[Path]:
+    """Return the folders with runs of searches in place of these."""
+    named = map(Path, directories)
+    return [run for one in named for run in (searches.runs_of(one) if searches.is_search(one) else [one])]
 
 
 def render(
@@ -78,13 +85,24 @@ def render(
     media: Media,
     commands: Commands,
     notes: Sequence[str] = (),
+    searched: Sequence[Path] = (),
 ) -> str:
-    """Return the whole page; `scores` has those of groups whose agent was trained, by their number."""
+    """Return the whole page.
+
+    Args:
+        groups: runs that differ only in their seed.
+        scores: of groups whose agent was trained, by their number.
+        media: turns plots and videos into HTML.
+        commands: turns runs into commands that train them again.
+        notes: lines at the top.
+        searched: folders of searches.
+    """
     trained = [group for group in groups if not group.fitted]
     of_fits = [group for group in groups if group.fitted]
     of_agents = [*_panels(trained), *_table(trained, [scores[group.number] for group in trained])] if trained else []
     of_learners = [*fitted.panels(_by_environment(of_fits))] if of_fits else []
-    body = "\n".join([*_head(groups, notes), *of_agents, *of_learners, *_settings(groups)])
+    of_searches = searches.sections(searched, media)
+    body = "\n".join([*_head(groups, notes), *of_searches, *of_agents, *of_learners, *_settings(groups)])
     details = "\n".join(_details(groups, scores, media, commands))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -92,13 +110,15 @@ def render(
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<title>{escape(_title(groups))}</title>\n<link rel="icon" href="data:,">\n'
         f"<style>\n{_file('page.css')}</style>\n"
-        f"</head>\n<body>\n{body}\n{details}\n<footer><h2>How to read this</h2>{_method(trained, of_fits)}</footer>\n"
+        f"</head>\n<body>\n{body}\n{details}\n"
+        f"<footer><h2>How to read this</h2>{_method(trained, of_fits, searched)}</footer>\n"
         f"<script>\n{_file('page.js')}</script>\n</body>\n</html>\n"
     )
 
 
-def _method(trained: Sequence[Group], of_fits: Sequence[Group]) -> str:
-    return "\n".join([*([METHOD] if trained else []), *([fitted.METHOD] if of_fits else [])])
+def _method(trained: Sequence[Group], of_fits: Sequence[Group], searched: Sequence[Path]) -> str:
+    shown = ((searches.METHOD, searched), (METHOD, trained), (fitted.METHOD, of_fits))
+    return "\n".join(text for text, there in shown if there)
 
 
 def _file(name: str) -> str:

@@ -22,9 +22,10 @@ from rlkit.runs.training import Training
 from rlkit.vector.manners import close_quietly
 
 
-def finish(run: Run, callbacks: Callbacks, session: Training) -> None:
-    """Draw the curve, record the best agent, and say where everything is."""
-    for path in (_curve(run, session), _map(run, session), _video(run, session)):
+def finish(run: Run, callbacks: Callbacks, session: Training, *, plots: bool) -> None:
+    """Draw the curve and the map where `plots` are wanted, record the best agent, and say where everything is."""
+    drawn = (_curve(run, session), _map(run, session)) if plots else ()
+    for path in (*drawn, _video(run, session)):
         # Where an evaluation is still to come, this step's row in W&B is not complete: it is not begun with a plot.
         if path is not None and not session.is_unfinished:
             notify(callbacks, Callback.media, session.steps, path)

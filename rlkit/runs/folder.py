@@ -105,7 +105,7 @@ def placed(name: str, run_dir: str, default: str, *, resumes: bool = True) -> tu
     Raises:
         UsageError: the folder is there, and a name or folder was typed, or the name leads out of the folder of runs.
     """
-    _require_name(name, f"name={name}")
+    require_name(name, f"name={name}")
     _require_length(name or default, "name")
     _require_length(run_dir, "run_dir")
     explicit = bool(run_dir) or name not in ("", default)
@@ -235,7 +235,7 @@ def parsed(text: str, path: Path) -> dict[str, Any]:
         why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise UsageError(f"{path} is not the configuration of an rlkit run: {why}") from error
     require_literal(values, path)
-    _require_name(values["name"], f"{path}: name {values['name']!r}")
+    require_name(values["name"], f"{path}: name {values['name']!r}")
     _require_choices(values.get("choices"), path)
     return values
 
@@ -254,8 +254,16 @@ class PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _require_name(name: Any, shown: str) -> None:
-    """Refuse a name of a run that no folder can have, or that leads out of the folder of runs, or of videos."""
+def require_name(name: Any, shown: str) -> None:
+    """Refuse a name of a run that no folder can have, or that leads out of the folder of runs, or of videos.
+
+    Args:
+        name: of the run.
+        shown: how the message calls it.
+
+    Raises:
+        UsageError: it is such a name.
+    """
     path = PurePath(str(name))
     if not _is_text(str(name)):
         raise UsageError(f"{ascii(shown)[1:-1]} has a character that no file can hold; a name is text in Unicode")

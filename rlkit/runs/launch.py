@@ -8,6 +8,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
@@ -23,6 +24,7 @@ from rlkit.runs.folder import placed, training_config, training_name, training_v
 from rlkit.runs.request import Request, require_loggers, with_objects
 
 if TYPE_CHECKING:
+    from rlkit.runs.callbacks import Callbacks
     from rlkit.runs.run import Run
 
 COMMANDS = ("resume", "resume_sweep", "empty_replay", "trust")
@@ -75,12 +77,37 @@ def agree_to_places(listening: Any) -> None:
         wandb_place.agree_to_places(listening)
 
 
-def start_or_resume(config: TrainRunConfig, *, stored: Sequence[str]) -> Run:
+def in_group(config: TrainRunConfig, group: str, tags: Sequence[str]) -> TrainRunConfig:
+    """Return the configuration of a run of a sweep or a search, whose W&B loggers have its group and tags.
+
+    Args:
+        config: the run's.
+        group: the name of the sweep or search.
+        tags: what its runs do not share.
+    """
+    if "WandbLogger" not in str(config.logger):
+        return config
+    from rlkit.runs.loggers import wandb_place
+
+    return replace(config, logger=wandb_place.grouped(config.logger, group, tags))
+
+
+def start_or_resume(
+    config: TrainRunConfig,
+    callbacks: Callbacks = MappingProxyType({}),
+    *,
+    stored: Sequence[str],
+    extended: bool = False,
+    plots: bool = True,
+) -> Run:
     """Train a run that has its folder: from the beginning, or from its newest checkpoint where it has begun.
 
     Args:
         config: the run's.
+        callbacks: listen to it, beside those of its configuration.
         stored: which of ``logger`` and ``callback`` come from a file, and were not typed in this command.
+        extended: it goes on where it had stopped.
+        plots: draw its curve and map in the end.
 
     Raises:
         UsageError: something that the run needs is missing, or does not fit.
@@ -91,7 +118,7 @@ def start_or_resume(config: TrainRunConfig, *, stored: Sequence[str]) -> Run:
     from rlkit.runs.session import train
 
     begun = (Path(config.run_dir) / "config.yaml").exists()
-    return train(config, {}, resume=begun, extended=False, stored=stored)
+    return train(config, callbacks, resume=begun, extended=extended and begun, stored=stored, plots=plots)
 
 
 def _placed(config: TrainRunConfig) -> TrainRunConfig:

@@ -57,7 +57,15 @@ class Notes:
             notify(self._callbacks, Callback.message, line)
 
 
-def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: bool, stored: Sequence[str] = ()) -> Run:
+def train(
+    config: TrainRunConfig,
+    added: Callbacks,
+    *,
+    resume: bool,
+    extended: bool,
+    stored: Sequence[str] = (),
+    plots: bool = True,
+) -> Run:
     """Build the parts of a run and train; whatever happens, they are closed and the traceback is in train.log.
 
     Args:
@@ -66,6 +74,7 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
         resume: go on from its newest checkpoint.
         extended: its limit was raised, so that it goes on where it had stopped.
         stored: which of ``logger`` and ``callback`` come from its folder, and were not typed.
+        plots: draw its curve and map in the end.
 
     Raises:
         UsageError: something that the run needs is missing, or does not fit.
@@ -109,7 +118,7 @@ def train(config: TrainRunConfig, added: Callbacks, *, resume: bool, extended: b
         session.run(interrupted)
         stopped[0] = session.stopped
         with nullcontext() if session.interrupted else interrupted_at_once():
-            return _finished(config, session, callbacks)
+            return _finished(config, session, callbacks, plots=plots)
 
 
 def _has_learned(session: Training | None) -> bool:
@@ -194,14 +203,14 @@ def _is_over_run(node: Any) -> bool:
     return isinstance(node, dict) and str(node.get("_target_", "")).endswith(".OverRun")
 
 
-def _finished(config: TrainRunConfig, session: Training, callbacks: Callbacks) -> Run:
+def _finished(config: TrainRunConfig, session: Training, callbacks: Callbacks, *, plots: bool) -> Run:
     # What looks at a trained agent is not loaded before there is one.
     from rlkit.runs.finish import finish
     from rlkit.runs.run import Run
 
     run = Run(config.run_dir, trained=config)
     run.stopped = session.stopped
-    finish(run, callbacks, session)
+    finish(run, callbacks, session, plots=plots)
     return run
 
 

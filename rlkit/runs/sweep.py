@@ -160,7 +160,9 @@ class Sweep:
         with _left_free(directory):
             if (directory / "config.yaml").exists():
                 path, config = directory / "config.yaml", replace(training_config(directory), run_dir=str(directory))
-                values = training_values(config)
+            else:
+                config = launch.in_group(config, self.directory.name, self.jobs[number].words)
+            values = training_values(config)
             if typed:
                 findable(values)
             else:

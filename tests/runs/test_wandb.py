@@ -6,6 +6,8 @@ import csv
 import hashlib
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,14 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from commands import succeed
+from locations import ROOT
 from wandb_logs import read, rows_of
 
+from rlkit import load
+from rlkit import train as trained
+from rlkit.cli.main import main
 from rlkit.core.callback import Callback, RunInfo
 from rlkit.core.statistics import EvaluationEpisode, EvaluationResult
 from rlkit.core.types import UsageError
 from rlkit.runs.loggers.wandb import Uplink, WandbLogger
 from rlkit.runs.loggers.wandb_mode import choose_mode, has_key
+from rlkit.runs.loggers.wandb_place import grouped
 
 TRAIN = ("train", "agent=q_learning", "env=frozen_lake", "video=none", "logger=[csv,terminal,wandb]")
 SMALL = ("num_envs=1", "log.every=200", "eval.every=1000", "eval.episodes=2", "checkpoint.every=1000")
@@ -53,6 +61,8 @@ def setup(settings): note("setup", settings.values)
 
 class Run:
     offline = True
+    id = os.environ.get("WANDB_RUN_ID", "its own")
+    def log_artifact(self, artifact, aliases): note("log_artifact", vars(artifact), aliases)
     def define_metric(self, name, **options): note("define_metric", name, options)
     def log(self, row, step): note("log", step, row)
     def finish(self, exit_code): note("finish", exit_code)
@@ -63,6 +73,12 @@ def init(**options):
 
 def Video(path, format): return f"video {pathlib.Path(path).name} {format}"
 def Image(path): return f"image {pathlib.Path(path).name}"
+def Table(columns, data): return {"columns": columns, "data": data}
+
+class Artifact:
+    def __init__(self, name, type, metadata): self.name, self.type, self.metadata, self.files = name, type, metadata, []
+    def add_file(self, path, name): self.files.append(name)
+    def add_dir(self, path, name): self.files.append(name)
 '''
 
 
@@ -101,6 +117,8 @@ def make_logger(**changes: Any) -> WandbLogger:
         "notes": None,
         "mode": None,
         "videos": True,
+        "table": False,
+        "artifact": False,
         "system_metrics": False,
         "timeout": 60.0,
     }
@@ -188,6 +206,105 @@ def test_the_run_is_described_to_wandb(calls: Callable[[str], list[Any]], tmp_pa
     record = json.loads((tmp_path / "run" / "wandb.json").read_text())
     assert record == {"id": other["id"], "last_step": -1}
     assert logger.state_dict() == {}
+
+
+def test_in_a_sweep_of_wandb_the_run_is_the_agents_and_stays_so(
+    calls: Callable[[str], list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluation = EvaluationResult(5, [EvaluationEpisode(1.0, 3, False), EvaluationEpisode(2.0, 7, False)], final=False)
+
+    def train() -> None:
+        logger = make_logger()
+        start(logger, tmp_path / "run")
+        logger.evaluation(evaluation)
+        logger.end(None, None)
+
+    with monkeypatch.context() as agent:
+        agent.setenv("WANDB_SWEEP_ID", "sweep7")
+        agent.setenv("WANDB_RUN_ID", "run9")
+        train()
+    (tmp_path / "run/wandb.json").write_text((tmp_path / "run/wandb.json").read_text().replace('step": 5', 'step": 0'))
+    train()
+    (first,), (resumed,) = calls("init")
+    assert "id" not in first, "W&B takes that of the agent, and its project"
+    assert resumed["id"] == "run9"
+    (_, of_sweep), (_, other) = calls("log")
+    assert of_sweep["objective"] == 1.5
+    assert "objective" not in other
+
+
+def test_a_table_and_the_best_agent_are_sent_when_the_run_ends_if_they_are_wanted(
+    calls: Callable[[str], list[Any]], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    for step, manifest in ((10, True), (20, True), (30, False)):
+        (run / f"checkpoints/best/{step}").mkdir(parents=True)
+        if manifest:
+            (run / f"checkpoints/best/{step}/manifest.json").write_text("{}")
+    (run / "config.yaml").write_text("name: a\n")
+    (run / "evaluations.csv").write_text("step,return/raw,final\n10,1.5,\n20,2.5,1\n")
+    for wanted in (False, True):
+        logger = make_logger(table=wanted, artifact=wanted)
+        start(logger, run)
+        logger.metrics(20, {"loss/td": 0.5})
+        logger.end(None, None)
+        (run / "wandb.json").unlink()
+    (_, plain), (step, again), (last, table) = calls("log")
+    assert (step, last, again) == (20, 20, plain)
+    assert table == {
+        "evaluations": {"columns": ["step", "return/raw", "final"], "data": [[10, 1.5, None], [20, 2.5, 1]]}
+    }
+    [(artifact, aliases)] = calls("log_artifact")
+    assert (artifact["name"], artifact["type"], artifact["metadata"], aliases) == (
+        "name",
+        "model",
+        {"step": 20},
+        ["best"],
+    )
+    assert artifact["files"] == ["config.yaml", "evaluations.csv", "checkpoints/best/20"]
+
+
+def test_loggers_of_sweeps_have_its_group_and_tags_unless_the_user_has_set_a_group() -> None:
+    node = {"_target_": "rlkit.runs.loggers.wandb.WandbLogger", "group": None, "tags": ["mine"]}
+    made = grouped({"csv": {"_target_": "x"}, "wandb": node}, "gammas", ["agent.gamma=0.9", "mine", "x" * 99])
+    assert made["wandb"]["group"] == "gammas"
+    assert made["wandb"]["tags"] == ["mine", "agent.gamma=0.9", "x" * 64]
+    assert made["csv"] == {"_target_": "x"}
+    assert grouped({**node, "group": "own"}, "gammas", [])["group"] == "own"
+
+
+def test_runs_of_a_sweep_are_a_group(tmp_path: Path) -> None:
+    words = ("train", "-m", *TRAIN[1:], *SMALL, "logger.wandb.mode=disabled", "total_steps=100", "seed=0,1")
+    assert main([*words, "hydra.sweep.dir=runs/sweeps/seeds"]) == 0
+    for seed in (0, 1):
+        config = yaml.safe_load(Path(f"runs/q_learning_frozen_lake_s{seed}/config.yaml").read_text())
+        node = config["logger"]["wandb"]
+        assert (node["group"], node["tags"]) == ("seeds", [f"seed={seed}"])
+
+
+def test_what_a_downloaded_artifact_holds_is_a_run_that_can_be_scored(tmp_path: Path) -> None:
+    run = trained("agent=q_learning", "env=frozen_lake", "tuned=none", "logger=[csv]", "video=none", total_steps=100)
+    Path("artifact/checkpoints").mkdir(parents=True)
+    for file in ("config.yaml", "versions.json", "evaluations.csv"):
+        shutil.copy(run.directory / file, "artifact")
+    shutil.copytree(run.directory / "checkpoints/best", "artifact/checkpoints/best")
+    scored = load("artifact").evaluate(episodes=2)
+    assert scored == run.evaluate(episodes=2)
+
+
+def test_the_page_of_a_sweep_of_wandb_starts_a_command_that_rlkit_reads() -> None:
+    """W&B's agent replaces ``${args_no_hyphens}`` by ``key=value`` for each parameter."""
+    from rlkit.config.compose import composed
+
+    page = (ROOT / "docs/guides/loggers.md").read_text()
+    [text] = re.findall(r"```yaml\n(program: rlkit.*?)```", page, re.DOTALL)
+    sweep = yaml.safe_load(text)
+    first, verb, *words = sweep["command"]
+    assert (first, verb, words.pop()) == ("rlkit", "train", "${args_no_hyphens}")
+    assert sweep["metric"] == {"name": "objective", "goal": "maximize"}
+    config, _ = composed("train", [*words, "agent.learning_rate=0.00123", "agent.n_steps=64"])
+    assert (config.agent.learning_rate, config.agent.n_steps) == (0.00123, 64)
+    assert set(sweep["parameters"]) == {"agent.learning_rate", "agent.n_steps"}
 
 
 @pytest.mark.parametrize("verb", ["train", "fit"])

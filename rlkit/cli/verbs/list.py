@@ -28,6 +28,10 @@ GROUPS = {
     "prepare": "preparations of data",
     "logger": "loggers",
     "callback": "callbacks",
+    "search": "ranges of searches",
+    "sampler": "samplers of searches",
+    "pruner": "pruners of searches",
+    "scheduler": "schedulers of searches",
     "experiment": "experiments",
     "tuned": "tuned values",
 }

@@ -21,6 +21,12 @@ from rlkit.core.types import Metrics
 from rlkit.runs.loggers.history import evaluation_metrics
 from rlkit.runs.loggers.wandb_mode import choose_mode
 
+SWEEP = "WANDB_SWEEP_ID"
+"""The variable that an agent of W&B's sets for the commands of a sweep."""
+
+OBJECTIVE = "objective"
+"""What sweeps of W&B's optimize: the mean return of the last evaluation, which has no further summaries."""
+
 PENDING_BYTES = 16_000_000  # rows that wait for a slow W&B; more are dropped
 
 
@@ -43,6 +49,8 @@ class WandbLogger(Callback):
         notes: str | None,
         mode: str | None,
         videos: bool,
+        table: bool,
+        artifact: bool,
         system_metrics: bool,
         timeout: PositiveFloat,
     ):
@@ -57,6 +65,8 @@ class WandbLogger(Callback):
             notes: a longer description.
             mode: online, offline or disabled; None: WANDB_MODE, else online with an API key and offline without.
             videos: send videos.
+            table: send the episodes of all evaluations as a table, when the run ends.
+            artifact: send the best agent with the run's configuration as an artifact, when the run ends.
             system_metrics: send the machine's load.
             timeout: seconds that W&B may take to start, and to finish at the end.
 
@@ -67,6 +77,7 @@ class WandbLogger(Callback):
         self._about["tags"] = list(tags)  # type: ignore[assignment]
         self._mode = choose_mode(mode)
         self._videos = videos
+        self._extras = {"table": table, "artifact": artifact}
         self._system_metrics = system_metrics
         self._timeout = timeout
         self._uplink: Uplink | None = None
@@ -88,6 +99,7 @@ class WandbLogger(Callback):
             },
             "step": run.step,
             "mode": self._mode,
+            "extras": self._extras,
             "system_metrics": self._system_metrics,
             "timeout": self._timeout,
             "parent": os.getpid(),
@@ -113,6 +125,8 @@ class WandbLogger(Callback):
         A final one has a mark: W&B keeps it where the run is extended, as it can forget nothing.
         """
         metrics = evaluation_metrics(evaluation.returns, evaluation.lengths, final=evaluation.final)
+        if os.environ.get(SWEEP):
+            metrics[OBJECTIVE] = evaluation.mean_return
         self.metrics(evaluation.step, metrics)
 
     def media(self, step: int, path: Path) -> None:

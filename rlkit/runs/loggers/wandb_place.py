@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,24 @@ def with_known_places(node: Any, source: Path) -> tuple[Any, list[str]]:
     """
     unknown = [logger for logger in _loggers(node) if not _is_known(logger)]
     return _offline(node, unknown), [_said(logger, source) for logger in unknown]
+
+
+def grouped(node: Any, group: str, tags: Sequence[str]) -> Any:
+    """Return a node in which W&B loggers without a group have one, and more tags.
+
+    Args:
+        node: plain data.
+        group: the name of a sweep or a search.
+        tags: what its runs do not share; W&B allows 64 characters.
+    """
+    if isinstance(node, Mapping):
+        parts = {key: grouped(part, group, tags) for key, part in node.items()}
+        if any(node is logger for logger in _loggers(node)):
+            known = list(node.get("tags") or [])
+            parts["group"] = node.get("group") or group
+            parts["tags"] = [*known, *(tag[:64] for tag in tags if tag and tag[:64] not in known)]
+        return parts
+    return [grouped(part, group, tags) for part in node] if isinstance(node, (list, tuple)) else node
 
 
 def _loggers(node: Any) -> Iterator[Mapping[str, Any]]:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from rlkit.core.files import read_bytes
+from rlkit.runs.loggers import wandb_extras as extras
 from rlkit.runs.loggers.history import UNREADABLE, missing_rows
 
 LOG_BYTES = 1_000_000
@@ -111,6 +112,8 @@ class Sender:
             for row in missing_rows(self._directory, after=recorded, until=self._spec["step"]):
                 self._send(row)
             failed = self._follow(lines, recorded)
+            if not failed:
+                extras.send(self._wandb, self._run, self._directory, self._spec, self._sent)
             self._run.finish(exit_code=int(failed))
         finally:
             # W&B's own process has the rows, even where it does not say so in time.
@@ -123,12 +126,24 @@ class Sender:
         wandb.setup(settings=settings)
         return wandb.init(
             **self._spec["about"],
-            id=self._spec["id"],
+            **self._identity(),
             dir=str(self._directory),
             mode=self._spec["mode"],
             resume=None if self._spec["mode"] == "offline" else "allow",
             settings=settings,
         )
+
+    def _identity(self) -> dict[str, Any]:
+        """Return the id of the run: of a sweep of W&B's it is the agent's, and is kept for when the run is resumed."""
+        if os.environ.get("WANDB_SWEEP_ID"):
+            return {}
+        return {"id": self._recorded().get("run_of_sweep", self._spec["id"])}
+
+    def _recorded(self) -> dict[str, Any]:
+        with suppress(*UNREADABLE):  # no record yet, or it is damaged
+            record = json.loads(read_bytes(self._record))
+            return dict(record) if record["id"] == self._spec["id"] else {}
+        return {}
 
     def _settings(self, wandb: Any) -> Any:
         wanted = {
@@ -152,9 +167,8 @@ class Sender:
     def _last_recorded(self) -> int:
         if not self._run.offline:
             return int(self._run.step) - 1 if self._run.resumed else -1
-        with suppress(*UNREADABLE):  # no record yet, or it is damaged
-            record = json.loads(read_bytes(self._record))
-            return int(record["last_step"]) if record["id"] == self._spec["id"] else -1
+        with suppress(*UNREADABLE):
+            return int(self._recorded()["last_step"])
         return -1
 
     def _keep_record(self) -> None:
@@ -166,7 +180,12 @@ class Sender:
 
     def _write_record(self, step: int) -> None:
         temporary = self._record.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"id": self._spec["id"], "last_step": step}) + "\n")
+        record = {"id": self._spec["id"], "last_step": step}
+        if os.environ.get("WANDB_SWEEP_ID"):
+            record["run_of_sweep"] = self._run.id
+        elif (known := self._recorded().get("run_of_sweep")) is not None:
+            record["run_of_sweep"] = known
+        temporary.write_text(json.dumps(record) + "\n")
         temporary.replace(self._record)
 
     def _follow(self, lines: BinaryIO, recorded: int) -> bool:
