@@ -86,14 +86,19 @@ def render(
     of_learners = [*fitted.panels(_by_environment(of_fits))] if of_fits else []
     body = "\n".join([*_head(groups, notes), *of_agents, *of_learners, *_settings(groups)])
     details = "\n".join(_details(groups, scores, media, commands))
+    return document(_title(groups), f"{body}\n{details}", _method(trained, of_fits))
+
+
+def document(title: str, body: str, method: str) -> str:
+    """Return a whole page around its body, with what explains how to read it."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        f'<title>{escape(_title(groups))}</title>\n<link rel="icon" href="data:,">\n'
-        f"<style>\n{_file('page.css')}</style>\n"
-        f"</head>\n<body>\n{body}\n{details}\n<footer><h2>How to read this</h2>{_method(trained, of_fits)}</footer>\n"
-        f"<script>\n{_file('page.js')}</script>\n</body>\n</html>\n"
+        f'<title>{escape(title)}</title>\n<link rel="icon" href="data:,">\n'
+        f"<style>\n{page_file('page.css')}</style>\n"
+        f"</head>\n<body>\n{body}\n<footer><h2>How to read this</h2>{method}</footer>\n"
+        f"<script>\n{page_file('page.js')}</script>\n</body>\n</html>\n"
     )
 
 
@@ -101,7 +106,8 @@ def _method(trained: Sequence[Group], of_fits: Sequence[Group]) -> str:
     return "\n".join([*([METHOD] if trained else []), *([fitted.METHOD] if of_fits else [])])
 
 
-def _file(name: str) -> str:
+def page_file(name: str) -> str:
+    """Return the style sheet or the script of pages."""
     return files("rlkit.reporting").joinpath(name).read_text("utf-8")
 
 

@@ -30,6 +30,7 @@ GROUPS = {
     "callback": "callbacks",
     "experiment": "experiments",
     "tuned": "tuned values",
+    "suite": "suites",
 }
 GYM = "gym"
 
