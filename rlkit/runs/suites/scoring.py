@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.trust import Trust
 from rlkit.core.csv_tables import read_table
-from rlkit.core.resources import checked_device
 from rlkit.core.types import Array
 from rlkit.runs.final_episodes import played
 from rlkit.runs.launch import ended, objective
