@@ -120,17 +120,18 @@ def _title(groups: Sequence[Group]) -> str:
 def _head(groups: Sequence[Group], notes: Sequence[str]) -> Iterator[str]:
     runs = [run for group in groups for run in group.runs]
     first, last = (f"{when:%Y-%m-%d %H:%M}" for when in _when(runs))
-    counted = f"{_counted(len(runs), 'run')} in {_counted(len(groups), 'group')}"
+    all_of_them = f"{counted(len(runs), 'run')} in {counted(len(groups), 'group')}"
     until = last.removeprefix(first[:11]) if last[:10] == first[:10] else last
     when = f"trained {first}" + (f" to {until}" if until != first[11:] else "")
     yield f"<header><h1>{escape(_title(groups))}</h1>"
-    yield f'<p class="soft">{counted}; {when} UTC. Runs that differ only in their seed are a group.</p>'
+    yield f'<p class="soft">{all_of_them}; {when} UTC. Runs that differ only in their seed are a group.</p>'
     for line in [versions_line(runs), *notes, *of_copies(groups), *of_returns(groups)]:
         yield f'<p class="note">{escape(line)}</p>'
     yield "</header>"
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -193,7 +194,7 @@ def _settings(groups: Sequence[Group]) -> Iterator[str]:
     if several:
         yield tables.settings(groups, several, "settings that differ")
     if partial:
-        said = f"{_counted(len(partial), 'setting')} that only some groups have"
+        said = f"{counted(len(partial), 'setting')} that only some groups have"
         yield f"<details><summary>{said}</summary>{tables.settings(groups, partial, said)}</details>"
 
 

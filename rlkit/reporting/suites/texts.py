@@ -9,7 +9,7 @@ from typing import Any
 from rlkit.reporting import tables
 from rlkit.reporting.chart import chart
 from rlkit.reporting.groups import Group
-from rlkit.reporting.page import document
+from rlkit.reporting.page import counted, document
 from rlkit.reporting.scores import Aggregate
 from rlkit.reporting.suites import plots
 from rlkit.reporting.suites.results import SuiteResults
@@ -17,11 +17,12 @@ from rlkit.reporting.suites.table import ALL, TableLine
 
 METHOD = """\
 <p>A run's score is the mean return of fresh episodes, equal for all agents of a seed. Means and interquartile means are
-over the scores of the seeds. The interquartile mean leaves out the lowest and the highest quarter, each rounded down: with
-fewer than four seeds it is the mean. Brackets hold 95% intervals, from 2,000 resamples of the seeds.</p>
-<p>“Better than” is the probability that a run of the agent scores higher than one of the baseline, equals counted as one
-half; over all environments it is the mean of those. Scores over all environments are normalized: each environment says
-which score counts as 0 and which as 100. A performance profile shows which share of all runs has at least a score
+over the scores of the seeds. The interquartile mean leaves out the lowest and the highest quarter, each rounded down:
+with fewer than four seeds it is the mean. Brackets hold 95% intervals, from 2,000 resamples of the seeds; with two or
+three seeds they are the range from the lowest score to the highest.</p>
+<p>“Better than” is the probability that a run of the agent scores higher than one of the baseline, equals counted as
+one half; over all environments it is the mean of those. Scores over all environments are normalized: each environment
+says which score counts as 0 and which as 1. A performance profile shows which share of all runs has at least a score
 (Agarwal et al., “Deep Reinforcement Learning at the Edge of the Statistical Precipice”, 2021).</p>
 <p>Seconds are of one run on the clock, evaluations included; everything else is the same whenever the suite is run with
 these versions on this kind of processor.</p>"""
@@ -36,10 +37,14 @@ def markdown(results: SuiteResults, found: Sequence[TableLine], versions: Mappin
 def _about(results: SuiteResults) -> str:
     about = results.about
     seeds = sorted({row["seed"] for row in results.rows})
+    counts = (
+        counted(len(results.agents), "agent"),
+        counted(len(results.environments), "environment"),
+        counted(len(seeds), "seed"),
+    )
     return (
-        f"`rlkit bench suite={about['suite']}`: {len(results.agents)} agents in {len(results.environments)} environments, "
-        f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}. A score is the mean return of {about['episodes']} fresh "
-        f"episodes of the {results.checkpoint} checkpoint; brackets are 95% intervals over seeds."
+        f"`rlkit bench suite={about['suite']}`: {', '.join(counts)}. A score is the mean return of {about['episodes']} "
+        f"fresh episodes of the {results.checkpoint} checkpoint; brackets are 95% intervals over seeds."
     )
 
 

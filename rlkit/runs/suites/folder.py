@@ -126,10 +126,10 @@ class SuiteFolder:
     def _frozen(self) -> dict[str, tuple[str, int]]:
         """Return the part and the number of each run that is frozen."""
         found: dict[str, tuple[str, int]] = {}
-        for part, job in ((part, job) for part in self._parts() for job in Sweep(part).jobs):
-            if job.run_dir is not None:
-                self._require_here(Path(job.run_dir), part)
-                found[Path(job.run_dir).name] = (str(part), job.number)
+        for part in self._parts():
+            for job in (job for job in Sweep(part).jobs if job.run_dir is not None):
+                self._require_here(Path(str(job.run_dir)), part)
+                found[Path(str(job.run_dir)).name] = (str(part), job.number)
         return found
 
     def _require_here(self, run: Path, part: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rlkit.config import plugins
@@ -14,6 +15,7 @@ from rlkit.core.types import UsageError
 
 NAME = re.compile(r"\w[\w.+]*")
 CHECKPOINTS = ("last", "best")
+MOST_SEEDS = 1000
 OWN = ("logger=[csv]", "video=none")
 """Words of every run, which nobody watches."""
 
@@ -29,7 +31,7 @@ class SuiteAgent(NamedTuple):
     name: str
     words: list[str]  # of rlkit train
     call: str | None = None  # what trains in place of rlkit, see `rlkit.runs.suites.peers`
-    options: Values = {}  # for it
+    options: Values = MappingProxyType({})  # for it
 
     def as_values(self) -> dict[str, Any]:
         """Return plain data for a file."""
@@ -148,7 +150,7 @@ def seeds_of(value: Any) -> list[int]:
     Raises:
         UsageError: it is neither a positive number nor a list of seeds.
     """
-    if type(value) is int and value > 0:
+    if type(value) is int and 0 < value <= MOST_SEEDS:
         return list(range(value))
     if isinstance(value, list) and value and all(type(seed) is int and seed >= 0 for seed in value):
         return list(dict.fromkeys(value))
