@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from rlkit.cli.sweeping import LOST, attempt, said
+from rlkit.config.compose import search_path
 from rlkit.config.instantiate import plain
 from rlkit.config.sweeps import JOB, launch, launcher_settings
 from rlkit.config.trust import Trust, packages
@@ -26,12 +27,13 @@ from rlkit.runs.suites.scoring import score
 from rlkit.runs.sweep import JobOutcome, Sweep
 
 
-def bench(config: DictConfig, suite: str, hydra: Sequence[str]) -> None:
+def bench(config: DictConfig, suite: str, words: Sequence[str], hydra: Sequence[str]) -> None:
     """Run what is not finished, and write the table and the plots of all that is.
 
     Args:
         config: that of `rlkit bench`.
         suite: the name of its file.
+        words: as they were typed.
         hydra: words that choose a launcher.
 
     Raises:
@@ -40,14 +42,15 @@ def bench(config: DictConfig, suite: str, hydra: Sequence[str]) -> None:
     """
     values = plain(config)
     trust = packages(values["trust"])
-    plan = planned_suite(values, suite)
+    plan = planned_suite(values, suite, search_path(words))
     folder = SuiteFolder(Path(values["run_dir"] or Path("runs") / "bench" / suite))
     settings = launcher_settings(_launcher(values["workers"], hydra))
     frozen, refused = folder.freeze(plan)
     failed = {name: JobOutcome(failed=why, usage=True) for name, why in refused.items()}
     failed |= _train(folder, frozen, settings, plan.episodes, trust)
-    made = write_results(folder, Path(values["out"] or folder.directory))
-    print(json.dumps(made.as_json()) if values["output"] == "json" else made.text())
+    if folder.finished():
+        made = write_results(folder, Path(values["out"] or folder.directory))
+        print(json.dumps(made.as_json()) if values["output"] == "json" else made.text())
     _complain(folder, failed, len(frozen) + len(refused))
 
 

@@ -23,5 +23,5 @@ def main(argv: Sequence[str]) -> int:
     if not any(word.startswith(("suite=", "-")) for word in words):
         known = ", ".join(entry.name for entry in plugins.entries("suite", words))
         raise UsageError(f"rlkit bench needs a suite: suite=tabular (there is: {known})")
-    run_verb("bench", lambda config, choices, overrides: bench(config, choices["suite"], hydra), words)
+    run_verb("bench", lambda config, choices, overrides: bench(config, choices["suite"], overrides, hydra), words)
     return 0

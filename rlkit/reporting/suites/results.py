@@ -11,7 +11,7 @@ import numpy as np
 
 from rlkit.core.files import writing
 from rlkit.core.types import Array, UsageError
-from rlkit.reporting.curves import Line
+from rlkit.reporting.curves import Line, finite
 from rlkit.runs.suites.folder import SUITE, Row, read_suite
 from rlkit.runs.suites.scoring import COLUMNS
 
@@ -50,8 +50,9 @@ class SuiteResults(NamedTuple):
         return sorted(found, key=lambda row: int(row["seed"]))
 
     def scores(self, agent: str, environment: str, checkpoint: str | None = None) -> Array:
-        """Return the mean returns of the seeds of an agent in an environment, [seeds]."""
-        return np.array([row["mean"] for row in self.of(agent, environment, checkpoint)], float)
+        """Return the mean returns of the seeds of an agent in an environment, [seeds]; those that are finite."""
+        found = np.array([row["mean"] for row in self.of(agent, environment, checkpoint)], float)
+        return found[np.isfinite(found)]
 
     def normalized(self, agent: str, checkpoint: str | None = None) -> dict[str, Array]:
         """Return the scores [seeds] in each environment that says which of them count as 0 and as 1."""
@@ -68,7 +69,7 @@ class SuiteResults(NamedTuple):
         seeds = sorted({row["seed"] for row in points})
         by_seed = ([row for row in points if row["seed"] == seed] for seed in seeds)
         return [
-            Line(np.array([row["step"] for row in one], float), np.array([row["mean"] for row in one], float))
+            finite(np.array([row["step"] for row in one], float), np.array([row["mean"] for row in one], float))
             for one in by_seed
         ]
 

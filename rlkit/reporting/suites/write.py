@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import yaml
 
 from rlkit.core.files import writing
-from rlkit.core.types import UsageError
 from rlkit.reporting.suites import plots, table, texts
 from rlkit.reporting.suites.results import CURVE_COLUMNS, CURVES, ROWS, SuiteResults, read_results, write_csv
 from rlkit.reporting.suites.table import TableLine
@@ -41,14 +40,12 @@ class Written(NamedTuple):
 
 
 def write_results(folder: SuiteFolder, out: Path) -> Written:
-    """Write the rows of all runs of a suite that are finished, and what is made from them.
+    """Write the rows of all runs of a suite that are finished, of which there are some, and what is made from them.
 
     Raises:
-        UsageError: none is finished, or `out` cannot be written.
+        UsageError: `out` cannot be written.
     """
     about, finished = folder.about(), folder.finished()
-    if not finished:
-        raise UsageError(f"no run of {folder.directory} has ended, so there is no table yet")
     ordered = sorted(finished.values(), key=lambda one: _place(about, one["rows"][0]))
     write_csv(out / ROWS, COLUMNS, [row for one in ordered for row in one["rows"]])
     write_csv(out / CURVES, CURVE_COLUMNS, [point for one in ordered for point in _points(one)])

@@ -72,6 +72,13 @@ class SuiteTask(NamedTuple):
         return [f"agents={self.agent.name}", f"envs={self.env.name}", f"seed={self.seed}"]
 
 
+OTHERS: Mapping[str, tuple[str, type[SuiteAgent] | type[SuiteEnvironment]]] = {
+    "agents": ("agent", SuiteAgent),
+    "envs": ("env", SuiteEnvironment),
+}
+"""The group of files, and what is made of one of them."""
+
+
 def run_name(agent: str, env: str, seed: int) -> str:
     """Return the name of a run of a suite."""
     return f"{agent}-{env}-s{seed}"
@@ -90,6 +97,7 @@ class Plan(NamedTuple):
     episodes: int
     checkpoint: str
     baseline: str
+    search: list[str]  # words that name folders of YAML files
 
     def tasks(self) -> Iterator[SuiteTask]:
         """Yield its runs: all seeds of an agent in an environment, then the next agent."""
@@ -104,7 +112,7 @@ class Plan(NamedTuple):
         Those of the agent come last, so that they may change the others.
         """
         steps = [] if env.total_steps is None else budget(env.total_steps, self.evaluations)
-        return [*self.words, *env.words, *steps, *(PEER if agent.call else agent.words), *OWN]
+        return [*self.search, *self.words, *env.words, *steps, *(PEER if agent.call else agent.words), *OWN]
 
 
 def budget(total_steps: int, evaluations: int) -> list[str]:
@@ -112,12 +120,13 @@ def budget(total_steps: int, evaluations: int) -> list[str]:
     return [f"total_steps={total_steps}", f"eval.every={max(1, total_steps // evaluations)}"]
 
 
-def planned_suite(config: Any, suite: str) -> Plan:
+def planned_suite(config: Values, suite: str, search: Sequence[str] = ()) -> Plan:
     """Return what a composed configuration asks for.
 
     Args:
         config: that of `rlkit bench`, as plain data.
         suite: the name of its file.
+        search: words that name folders of YAML files.
 
     Raises:
         UsageError: something in the suite does not fit, or the command names what is not there.
@@ -135,12 +144,13 @@ def planned_suite(config: Any, suite: str) -> Plan:
     seeds = values["seeds"] if config["seeds"] is None else config["seeds"]
     return Plan(
         suite,
-        _summary(suite),
-        _chosen("agents", config["agents"], agents, _other_agent),
-        _with_others(_chosen("envs", config["envs"], envs, _other_environment), config["agents"] or [], known),
+        next((entry.summary for entry in plugins.entries("suite", search) if entry.name == suite), ""),
+        _chosen("agents", config["agents"], agents, search),
+        _with_others(_chosen("envs", config["envs"], envs, search), config["agents"] or [], known),
         seeds_of(seeds),
         list(values["words"]),
         *(values[key] for key in ("evaluations", "episodes", "checkpoint", "baseline")),
+        list(search),
     )
 
 
@@ -154,13 +164,7 @@ def seeds_of(value: Any) -> list[int]:
         return list(range(value))
     if isinstance(value, list) and value and all(type(seed) is int and seed >= 0 for seed in value):
         return list(dict.fromkeys(value))
-    raise UsageError(
-        f"seeds is {shown(str(value))}; it must be how many, as seeds=5, or a list of them, as seeds=[0,1]"
-    )
-
-
-def _summary(suite: str) -> str:
-    return next((entry.summary for entry in plugins.entries("suite") if entry.name == suite), "")
+    raise UsageError(f"seeds is {shown(value)}; it must be how many, as seeds=5, or a list of them, as seeds=[0,1]")
 
 
 def _agent(name: str, value: Any) -> SuiteAgent:
@@ -193,7 +197,7 @@ def _environment(name: str, value: Any, agents: Sequence[str]) -> SuiteEnvironme
 def _words(path: str, value: Any) -> list[str]:
     words = shlex.split(value) if isinstance(value, str) else value
     if not isinstance(words, list) or not words or not all(isinstance(word, str) and "=" in word for word in words):
-        raise UsageError(f"{path} is {shown(str(value))}; it must be words of rlkit train, such as agent=ppo")
+        raise UsageError(f"{path} is {shown(value)}; it must be words of rlkit train, such as agent=ppo")
     return list(words)
 
 
@@ -202,37 +206,27 @@ def _require_name(key: str, name: str) -> None:
         raise UsageError(f"suite.{key}: {name!r} is no name; it has letters, digits, _, + and . alone")
 
 
-def _chosen(key: str, names: Sequence[str] | None, known: Sequence[Any], other: Any) -> list[Any]:
-    """Return the agents or environments of a list of names, those of the suite first and in its order."""
+def _chosen(key: str, names: Sequence[str] | None, known: Sequence[Any], search: Sequence[str]) -> list[Any]:
+    """Return the agents or environments of a list of names: those of the suite first, in its order, then others."""
     if names is None:
         if not known:
             raise UsageError(f"suite.{key} is empty; a suite has at least one")
         return list(known)
     if not names:
         raise UsageError(f"{key}=[] leaves nothing to run; leave it out for all of the suite")
-    by_name = {one.name: one for one in known}
-    return [
-        *(one for one in known if one.name in names),
-        *(other(name, by_name) for name in dict.fromkeys(names) if name not in by_name),
-    ]
+    own = [one.name for one in known]
+    others = [_other(key, name, own, search) for name in dict.fromkeys(names) if name not in own]
+    return [*(one for one in known if one.name in names), *others]
 
 
-def _other_agent(name: str, known: Mapping[str, Any]) -> SuiteAgent:
-    _require_file("agent", name, known)
-    return SuiteAgent(name, [f"agent={name}"])
-
-
-def _other_environment(name: str, known: Mapping[str, Any]) -> SuiteEnvironment:
-    _require_file("env", name, known)
-    return SuiteEnvironment(name, [f"env={name}"])
-
-
-def _require_file(group: str, name: str, known: Mapping[str, Any]) -> None:
-    files = [entry.name for entry in plugins.entries(group)]
+def _other(key: str, name: str, known: Sequence[str], search: Sequence[str]) -> SuiteAgent | SuiteEnvironment:
+    """Return an agent or an environment that the suite does not have, by the name of its file."""
+    group, kind = OTHERS[key]
+    files = [entry.name for entry in plugins.entries(group, search)]
     if name not in files:
-        raise UsageError(
-            f"the suite has no {group} {name}, and there is no {group}={name}{nearest(name, [*known, *files])}"
-        )
+        near = nearest(name, [*known, *files])
+        raise UsageError(f"the suite has no {group} {name}, and there is no {group}={name}{near}")
+    return kind(name, [f"{group}={name}"])
 
 
 def _with_others(envs: list[SuiteEnvironment], asked: Sequence[str], known: Sequence[str]) -> list[SuiteEnvironment]:

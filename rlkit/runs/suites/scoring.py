@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rlkit.config.trust import Trust
 from rlkit.core.csv_tables import read_table
-from rlkit.core.types import Array
 from rlkit.runs.final_episodes import played
 from rlkit.runs.launch import ended, objective
 from rlkit.runs.run import Run
@@ -95,13 +94,17 @@ def _row(task: SuiteTask, steps: int, checkpoint: str, found: Mapping[str, Any],
 
 
 def _seconds(run: Run) -> float | None:
-    """Return the seconds of training and its evaluations, those of before a kill included, as timings.csv has them."""
+    """Return the seconds of training and its evaluations, those of before a kill included; None of a short run.
+
+    They are those of timings.csv: at its last row, which is no later than the end.
+    """
     path = run.directory / "timings.csv"
-    return float(sum(_spent(read_table(path)["time/seconds"]))) if path.exists() else None
+    clock = read_table(path).get("time/seconds", ()) if path.exists() else ()
+    return float(sum(_spent(clock))) if len(clock) else None
 
 
-def _spent(clock: Array) -> Iterator[float]:
-    """Yield the seconds between rows [n] of a clock that begins anew whenever a run is gone on with."""
+def _spent(clock: Iterable[float]) -> Iterator[float]:
+    """Yield the seconds between rows of a clock that begins anew whenever a run is gone on with."""
     before = 0.0
     for now in clock:
         yield now - before if now > before else now
