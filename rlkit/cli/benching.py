@@ -14,7 +14,6 @@ from typing import Any
 from omegaconf import DictConfig
 
 from rlkit.cli.sweeping import LOST, attempt, said
-from rlkit.config.compose import search_path
 from rlkit.config.instantiate import plain
 from rlkit.config.sweeps import JOB, launch, launcher_settings
 from rlkit.config.trust import Trust, packages
@@ -27,13 +26,13 @@ from rlkit.runs.suites.scoring import score
 from rlkit.runs.sweep import JobOutcome, Sweep
 
 
-def bench(config: DictConfig, suite: str, words: Sequence[str], hydra: Sequence[str]) -> None:
+def bench(config: DictConfig, suite: str, search: Sequence[str], hydra: Sequence[str]) -> None:
     """Run what is not finished, and write the table and the plots of all that is.
 
     Args:
         config: that of `rlkit bench`.
         suite: the name of its file.
-        words: as they were typed.
+        search: words that name folders of YAML files.
         hydra: words that choose a launcher.
 
     Raises:
@@ -42,7 +41,7 @@ def bench(config: DictConfig, suite: str, words: Sequence[str], hydra: Sequence[
     """
     values = plain(config)
     trust = packages(values["trust"])
-    plan = planned_suite(values, suite, search_path(words))
+    plan = planned_suite(values, suite, search)
     folder = SuiteFolder(Path(values["run_dir"] or Path("runs") / "bench" / suite))
     settings = launcher_settings(_launcher(values["workers"], hydra))
     frozen, refused = folder.freeze(plan)

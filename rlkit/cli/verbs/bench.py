@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rlkit.cli.benching import bench
 from rlkit.config import plugins
-from rlkit.config.compose import run_verb
+from rlkit.config.compose import run_verb, search_path
 from rlkit.core.types import UsageError
 
 
@@ -23,5 +23,6 @@ def main(argv: Sequence[str]) -> int:
     if not any(word.startswith(("suite=", "-")) for word in words):
         known = ", ".join(entry.name for entry in plugins.entries("suite", words))
         raise UsageError(f"rlkit bench needs a suite: suite=tabular (there is: {known})")
-    run_verb("bench", lambda config, choices, overrides: bench(config, choices["suite"], overrides, hydra), words)
+    search = search_path(words)
+    run_verb("bench", lambda config, choices, overrides: bench(config, choices["suite"], search, hydra), words)
     return 0
