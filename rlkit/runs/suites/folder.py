@@ -23,7 +23,7 @@ from rlkit.core.resources import processor_name
 from rlkit.core.types import RunError, UsageError
 from rlkit.runs.folder import PlainLoader
 from rlkit.runs.origin import versions
-from rlkit.runs.suites.plan import Plan, SuiteTask
+from rlkit.runs.suites.plan import SuitePlan, SuiteTask
 from rlkit.runs.sweep import FILE as SWEEP
 from rlkit.runs.sweep import MARK, Asked, Sweep, frozen
 
@@ -53,7 +53,7 @@ class SuiteFolder:
         """Open the folder, which need not be there."""
         self.directory = directory
 
-    def freeze(self, plan: Plan) -> tuple[list[FrozenTask], dict[str, str]]:
+    def freeze(self, plan: SuitePlan) -> tuple[list[FrozenTask], dict[str, str]]:
         """Freeze the runs of a plan that are not frozen yet.
 
         Returns:
@@ -102,7 +102,11 @@ class SuiteFolder:
         write_whole(path, json.dumps(made) + "\n")
 
     def finished(self) -> dict[str, dict[str, Any]]:
-        """Return the scores and curves of the runs that are finished, by their names."""
+        """Return the scores and curves of the runs that are finished, by their names.
+
+        Raises:
+            RunError: a file of them is damaged.
+        """
         found = {}
         for path in sorted((self.directory / "scores").glob("*.json")):
             try:
@@ -141,7 +145,7 @@ class SuiteFolder:
         if run.resolve().parent != (self.directory / "runs").resolve():
             raise UsageError(f"{part / SWEEP} has its runs in {run.parent}: give the command where it was begun")
 
-    def _asked(self, plan: Plan, tasks: Sequence[SuiteTask], before: Mapping[str, tuple[str, int]]) -> list[Asked]:
+    def _asked(self, plan: SuitePlan, tasks: Sequence[SuiteTask], before: Mapping[str, tuple[str, int]]) -> list[Asked]:
         """Return what the sweep of the missing runs consists of; an agent in an environment is composed once."""
         asked, known = [], {}
         for task in tasks:
@@ -208,7 +212,7 @@ def read_suite(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not a suite of rlkit's: {' '.join(str(error).split())[:200]}") from error
 
 
-def _merged(old: Mapping[str, Any], plan: Plan, path: Path) -> dict[str, Any]:
+def _merged(old: Mapping[str, Any], plan: SuitePlan, path: Path) -> dict[str, Any]:
     """Return what a folder's suite consists of together with a plan.
 
     Raises:
@@ -226,7 +230,7 @@ def _merged(old: Mapping[str, Any], plan: Plan, path: Path) -> dict[str, Any]:
     return new
 
 
-def _about(plan: Plan) -> dict[str, Any]:
+def _about(plan: SuitePlan) -> dict[str, Any]:
     return {
         **{key: getattr(plan, key) for key in ("suite", "summary", "checkpoint", "baseline", *OF_RUNS)},
         "agents": {agent.name: agent.as_values() for agent in plan.agents},

@@ -84,7 +84,7 @@ def run_name(agent: str, env: str, seed: int) -> str:
     return f"{agent}-{env}-s{seed}"
 
 
-class Plan(NamedTuple):
+class SuitePlan(NamedTuple):
     """What a command asks for."""
 
     suite: str
@@ -120,7 +120,7 @@ def budget(total_steps: int, evaluations: int) -> list[str]:
     return [f"total_steps={total_steps}", f"eval.every={max(1, total_steps // evaluations)}"]
 
 
-def planned_suite(config: Values, suite: str, search: Sequence[str] = ()) -> Plan:
+def planned_suite(config: Values, suite: str, search: Sequence[str] = ()) -> SuitePlan:
     """Return what a composed configuration asks for.
 
     Args:
@@ -142,7 +142,7 @@ def planned_suite(config: Values, suite: str, search: Sequence[str] = ()) -> Pla
     if values["checkpoint"] not in CHECKPOINTS:
         raise UsageError(f"suite.checkpoint is {values['checkpoint']}; there is: {', '.join(CHECKPOINTS)}")
     seeds = values["seeds"] if config["seeds"] is None else config["seeds"]
-    return Plan(
+    return SuitePlan(
         suite,
         next((entry.summary for entry in plugins.entries("suite", search) if entry.name == suite), ""),
         _chosen("agents", config["agents"], agents, search),
