@@ -20,7 +20,7 @@ Pair = tuple[Array, Array]
 def wins(scores: Array, others: Array) -> Array:
     """Return for each pair of runs, [n] and [m], 1 where the first has the higher score, and 1/2 for equals: [n, m]."""
     ahead = scores[:, None] - others[None, :]
-    return (ahead > 0) + 0.5 * (ahead == 0)
+    return np.asarray((ahead > 0) + 0.5 * (ahead == 0))
 
 
 def improvement(tasks: Sequence[Pair], rng: np.random.Generator) -> Aggregate:
@@ -67,4 +67,4 @@ def _shares(scores: Array, thresholds: Array) -> Array:
     """Return the share of each row of scores [r, n] that is at least each threshold [t]: [r, t]."""
     ordered = np.sort(scores, axis=1)
     below = np.array([np.searchsorted(row, thresholds, side="left") for row in ordered])
-    return 1 - below / scores.shape[1]
+    return np.asarray(1 - below / scores.shape[1])

@@ -52,7 +52,7 @@ class SuiteResults(NamedTuple):
     def scores(self, agent: str, environment: str, checkpoint: str | None = None) -> Array:
         """Return the mean returns of the seeds of an agent in an environment, [seeds]; those that are finite."""
         found = np.array([row["mean"] for row in self.of(agent, environment, checkpoint)], float)
-        return found[np.isfinite(found)]
+        return np.asarray(found[np.isfinite(found)])
 
     def normalized(self, agent: str, checkpoint: str | None = None) -> dict[str, Array]:
         """Return the scores [seeds] in each environment that says which of them count as 0 and as 1."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rlkit.core.types import Array
 from rlkit.reporting.comparisons import Pair, improvement
-from rlkit.reporting.intervals import interquartile_mean, stratified_intervals
+from rlkit.reporting.intervals import Interval, interquartile_mean, stratified_intervals
 from rlkit.reporting.scores import Aggregate
 from rlkit.reporting.suites.results import SuiteResults
 from rlkit.runs.suites.plan import CHECKPOINTS
@@ -103,7 +103,7 @@ def _line(
 def _aggregates(tasks: list[Array]) -> tuple[Aggregate, Aggregate]:
     """Return mean and interquartile mean of all runs' scores, [seeds] of each task, with their intervals."""
     scores = np.concatenate(tasks)
-    intervals = [None, None]
+    intervals: Sequence[Interval | None] = (None, None)
     if any(len(task) > 1 for task in tasks):
         intervals = stratified_intervals(tasks, (np.mean, interquartile_mean), np.random.default_rng(0))
     return Aggregate(float(np.mean(scores)), intervals[0]), Aggregate(float(interquartile_mean(scores)), intervals[1])

@@ -149,7 +149,10 @@ def planned_suite(config: Values, suite: str, search: Sequence[str] = ()) -> Sui
         _with_others(_chosen("envs", config["envs"], envs, search), config["agents"] or [], known),
         seeds_of(seeds),
         list(values["words"]),
-        *(values[key] for key in ("evaluations", "episodes", "checkpoint", "baseline")),
+        values["evaluations"],
+        values["episodes"],
+        values["checkpoint"],
+        values["baseline"],
         list(search),
     )
 
