@@ -20,6 +20,9 @@ PROFILE_TITLE = "Share of runs with at least this score, %"
 THRESHOLDS = np.arange(0, 101, 2, dtype=float)
 """Normalized scores, in percent."""
 
+SHORT = 20
+"""Curves that end before this part of the longest are left out: agents that do not learn have a small budget."""
+
 GAP, HEAD = 16, 28
 LEGEND_ROW = 22
 LETTER = 8.2
@@ -54,9 +57,11 @@ def curves(results: SuiteResults) -> list[Plot]:
 
 
 def _curves_in(results: SuiteResults, environment: str) -> Iterator[Curve]:
+    until = _last_step(results, environment)
     for group in groups(results):
-        if lines := results.curves(group.label, environment):
-            yield mean_curve(group, lines)
+        lines = [line for line in results.curves(group.label, environment) if len(line.steps)]
+        if lines and max(line.steps[-1] for line in lines) >= until / SHORT:
+            yield mean_curve(group, lines)._replace(seeds=[])
 
 
 def _last_step(results: SuiteResults, environment: str) -> float:
