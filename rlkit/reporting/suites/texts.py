@@ -21,10 +21,10 @@ over the scores of the seeds. The interquartile mean leaves out the lowest and t
 with fewer than four seeds it is the mean. Brackets hold 95% intervals, from 2,000 resamples of the seeds; with two or
 three seeds they are the range from the lowest score to the highest.</p>
 <p>“Better than” is the probability that a run of the agent scores higher than one of the baseline, equals counted as
-one half; over all environments it is the mean of those. Curves are means over seeds, bands their 95% intervals; agents that end
-before a twentieth of the longest run have none. Scores over all environments are normalized: each environment
-says which score counts as 0 and which as 1. A performance profile shows which share of all runs has at least a score
-(Agarwal et al., “Deep Reinforcement Learning at the Edge of the Statistical Precipice”, 2021).</p>
+one half; over all environments it is the mean of those. Scores over all environments are normalized: each environment
+says which score counts as 0 and which as 1. Curves are means over seeds, bands their 95% intervals; agents that end
+before a twentieth of the longest run have none. A performance profile shows which share of all runs has at least a
+score (Agarwal et al., “Deep Reinforcement Learning at the Edge of the Statistical Precipice”, 2021).</p>
 <p>Seconds are of one run on the clock, evaluations included; everything else is the same whenever the suite is run with
 these versions on this kind of processor.</p>"""
 
