@@ -229,12 +229,13 @@ def train(task):
 """
 
 
-def test_rows_that_are_kept_can_be_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two lines of the table of the suite `tabular`, with all of their rows and curves, to the last digit."""
-    pair = {("q_learning", "windy_gridworld"), ("sarsa", "windy_gridworld")}
-    bench(capsys, "agents=[q_learning,sarsa]", "envs=[windy_gridworld]", suite="tabular")
-    for name in ("rows.csv", "curves.csv", "table.csv"):
-        kept = [row for row in rows(KEPT / "tabular", name) if (row["agent"], row["environment"]) in pair]
+def test_rows_that_are_kept_can_be_made_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of two runs of the suite `tabular`, and their curves, to the last digit."""
+    bench(capsys, "agents=[q_learning,sarsa]", "envs=[windy_gridworld]", "seeds=[3]", suite="tabular")
+    runs = {(agent, "windy_gridworld", "3") for agent in ("q_learning", "sarsa")}
+    for name in ("rows.csv", "curves.csv"):
+        kept = rows(KEPT / "tabular", name)
+        kept = [row for row in kept if (row["agent"], row["environment"], row["seed"]) in runs]
         assert kept
         assert rows("runs/bench/tabular", name) == kept
 
