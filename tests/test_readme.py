@@ -34,6 +34,9 @@ SMALLER = "num_envs=2 total_steps=200 eval.every=200 eval.episodes=1 eval.max_st
 SET_UP = "python3 -m venv"
 FIT_SMALLER = {"experiment=discounts": "learner.max_iter=500 plots=false"}
 
+SUITES = {"suite=tabular": "windy_gridworld", "suite=classic": "cartpole"}
+"""An environment of each suite, in which random play, with its small budget, is all that runs."""
+
 FLOWERS = "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n"
 """Rows to predict."""
 
@@ -85,6 +88,8 @@ def cut_down(command: str) -> str:
         return f"{re.sub(r'episodes=[0-9]+', 'episodes=3', command)} max_steps=20"
     if words[:2] == ["rlkit", "check"]:
         return f"{command} steps=200"
+    if words[:2] == ["rlkit", "bench"]:
+        return f"{' '.join(words[:3])} agents=[random] envs=[{SUITES[words[2]]}] seeds=1 suite.episodes=2"
     if words[:2] == ["rlkit", "match"]:
         return re.sub(r"games=[0-9]+", "games=2", command).replace("mcts:1000", "mcts:300")
     if words[:2] == ["rlkit", "fit"] and "--help" not in words:

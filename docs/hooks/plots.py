@@ -11,7 +11,9 @@ RESULTS = Path(__file__).parents[2] / "tests" / "benchmarks" / "results"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add ``images/<name>.png`` for each plot."""
+    """Add ``images/<name>.png`` for each plot, and ``images/<suite>_<name>.svg`` for those of suites."""
     for path in sorted(RESULTS.glob("*.png")):
         files.append(File.generated(config, f"images/{path.name}", abs_src_path=str(path)))
+    for path in sorted(RESULTS.glob("suites/*/*.svg")):
+        files.append(File.generated(config, f"images/{path.parent.name}_{path.name}", abs_src_path=str(path)))
     return files

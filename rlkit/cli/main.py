@@ -24,6 +24,7 @@ VERBS = {
     "predict": "predict the rows of a file with a fit run",
     "report": "compare runs on one HTML page",
     "search": "search for good settings of an agent, by trials that are stopped early",
+    "bench": "run agents x environments x seeds: one table and plots with intervals",
     "list": "show agents, environments, learners, data, loggers and where each comes from",
     "check": "run the contract suite on an environment, agent or learner",
     "doctor": "show what this machine has, and what is missing",
@@ -50,6 +51,7 @@ examples
   rlkit fit learner=forest data=wine folds=5
   rlkit report runs/dqn_cartpole_s0 runs/dqn_cartpole_s1
   rlkit search agent=ppo env=cartpole trials=40    good settings, and what they are worth
+  rlkit bench suite=tabular seeds=5
 
 rlkit <verb> --help shows a verb's keys and what each group offers; rlkit --version the version."""
 

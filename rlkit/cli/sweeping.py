@@ -6,10 +6,10 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
@@ -24,6 +24,8 @@ from rlkit.core.resources import prepare_torch
 from rlkit.core.types import Interrupted, RunError, UsageError, printable
 from rlkit.runs.launch import ended, objective
 from rlkit.runs.sweep import Asked, JobOutcome, Sweep, frozen
+
+T = TypeVar("T")
 
 RESUME = "resume_sweep="
 OF_RUNS = ("resume=", "empty_replay=")
@@ -109,7 +111,7 @@ def _launch(sweep: Sweep, settings: DictConfig, words: Sequence[str], *, typed: 
         print(f"rlkit: the sweep goes on with: {again}", file=sys.stderr)
         raise
     except Exception as error:
-        lost = f"it did not end: {_said(error)}"
+        lost = f"it did not end: {said(error)}"
     _report(sweep, numbers, again, lost)
 
 
@@ -123,21 +125,28 @@ def job(config: DictConfig, *, sweep: str, typed: bool, trust: Any) -> float | N
     folder, number = Sweep(Path(sweep)), int(config[JOB])
     if (before := folder.outcome(number)) is not None and before.failed is None:
         return before.objective
-    words = folder.jobs[number].words
-    try:
-        with as_typed(words), explained("train", words, COMPLAINTS_OF_A_TASK):
-            run = folder.train(number, packages(trust), typed=typed)
-    except Exception as error:
-        if os.environ.get("RLKIT_TRACEBACK"):
-            traceback.print_exc()
-        folder.keep(number, JobOutcome(failed=_said(error), usage=isinstance(error, UsageError)))
+    run = attempt(folder, number, lambda: folder.train(number, packages(trust), typed=typed))
+    if run is None:
         return None
     ended(run)
     folder.keep(number, JobOutcome(objective(run), run.stopped))
     return objective(run)
 
 
-def _said(error: Exception) -> str:
+def attempt(sweep: Sweep, number: int, make: Callable[[], T]) -> T | None:
+    """Return what a job makes; None where it fails, which is kept as its outcome."""
+    words = sweep.jobs[number].words
+    try:
+        with as_typed(words), explained("train", words, COMPLAINTS_OF_A_TASK):
+            return make()
+    except Exception as error:
+        if os.environ.get("RLKIT_TRACEBACK"):
+            traceback.print_exc()
+        sweep.keep(number, JobOutcome(failed=said(error), usage=isinstance(error, UsageError)))
+        return None
+
+
+def said(error: Exception) -> str:
     """Return an error in one line."""
     text = " ".join(str(error).split())
     return text if isinstance(error, (UsageError, RunError)) else f"{type(error).__name__}: {text}"

@@ -90,7 +90,8 @@ What it returns is the objective of sweepers of Hydra's that have one.
 def run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
     """Run `task` on ``conf/<verb>.yaml`` and the overrides `argv`, once, or once for each job of a sweep.
 
-    Only a command line with flags or keys of Hydra's own becomes a Hydra application, because that composes twice.
+    Only a command line with flags, or keys of Hydra's own beside its search path, becomes a Hydra application, because
+    that composes twice.
 
     Raises:
         UsageError: the command line does not compose; the message has the nearest valid name if there is one.
@@ -122,7 +123,7 @@ def as_typed(words: Iterable[str]) -> Iterator[None]:
 def _run_verb(verb: str, task: Task, argv: Sequence[str]) -> None:
     check_words(verb, argv)
     argv = spelled(verb, with_choices(argv))
-    if any(word.lstrip("+~").startswith(("-", "hydra")) for word in argv):
+    if any(word.lstrip("+~").startswith(("-", "hydra")) for word in argv if not word.startswith(plugins.SEARCHPATH)):
         _run_application(verb, task, argv)
         return
     config, choices = composed(verb, argv)

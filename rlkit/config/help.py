@@ -48,6 +48,7 @@ USAGE = {
     "predict": "rlkit predict run=<run folder> input=<file or folder> [key=value …]",
     "report": "rlkit report <run folder> … [key=value …]",
     "search": "rlkit search [agent=name env=name …] ['key=range' …] [key=value …]",
+    "bench": "rlkit bench suite=<name> [key=value …]",
     "list": "rlkit list [group | gym] [output=json] [hydra.searchpath=[file://folder]]",
     "check": "rlkit check env=<name> | agent=<name> | learner=<name> … [key=value …]",
     "doctor": "rlkit doctor [output=json]",
@@ -165,6 +166,18 @@ examples
   rlkit search agent=ppo env=cartpole scheduler=pbt scheduler.size=4    population-based training
   rlkit search resume=runs/searches/ppo_cartpole        go on, or join as one more worker
   rlkit search resume=runs/searches/ppo_cartpole trials=80""",
+    "bench": """\
+the same command goes on after a kill, and adds what is new: more seeds, agents or environments
+
+values inside a suite
+  suite.episodes=20          any value of its file; +suite.envs.acrobot.words=[…] adds one
+  hydra.searchpath=[file://my_conf]    a folder with a suite of your own, my_conf/suite/mine.yaml
+
+examples
+  rlkit bench suite=tabular seeds=5
+  rlkit bench suite=classic agents=[ppo,dqn] envs=[cartpole] seeds=[0,1,2] workers=2
+  rlkit bench suite=classic agents=[my_agent] out=results
+  rlkit bench suite=atari hydra/launcher=submitit_slurm          on a cluster""",
     "list": """\
 examples
   rlkit list                     everything
@@ -219,7 +232,9 @@ def _keys_and_groups(verb: str, path: Path) -> list[str]:
     keys = [(f"{key.name}={'…' if key.value == '???' else key.value}", key.comment) for key in read_keys(lines)]
     parts = ["keys and their defaults\n" + columns(keys)]
     known = {"train": GROUPS, "fit": FIT_GROUPS, "search": SEARCH_GROUPS}
-    groups = known.get(verb) or tuple(group for group in (*GROUPS, *FIT_GROUPS[:1], "expert") if group in chosen)
+    groups = known.get(verb) or tuple(
+        group for group in (*GROUPS, *FIT_GROUPS[:1], "expert", "suite") if group in chosen
+    )
     shown = [row for group in groups for row in _group(group, chosen.get(group, ""), verb)]
     return parts + (
         [f"groups and their files (rlkit list {groups[0]} describes them)\n{columns(shown)}"] if shown else []

@@ -339,6 +339,35 @@ class CheckConfig:
 
 
 @dataclass(frozen=True)
+class SuiteConfig:
+    """Agents x environments x seeds, as `rlkit.runs.suites.plan` reads them."""
+
+    agents: dict[str, Any] = field(default_factory=dict)
+    envs: dict[str, Any] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+    seeds: Any = MISSING
+    evaluations: PositiveInt = MISSING
+    episodes: PositiveInt = MISSING
+    checkpoint: str = MISSING
+    baseline: str = MISSING
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """Keys of `rlkit bench`."""
+
+    suite: SuiteConfig = field(default_factory=SuiteConfig)
+    agents: list[str] | None = None
+    envs: list[str] | None = None
+    seeds: Any = None
+    workers: PositiveInt = MISSING
+    run_dir: str | None = None
+    out: str | None = None
+    trust: Any = None
+    output: Output = MISSING
+
+
+@dataclass(frozen=True)
 class ReportConfig:
     """Keys of `rlkit report`."""
 
@@ -362,4 +391,5 @@ SCHEMAS: Mapping[str, type[Any]] = {
     "check": CheckConfig,
     "report": ReportConfig,
     "search": SearchConfig,
+    "bench": BenchConfig,
 }

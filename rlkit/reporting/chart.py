@@ -80,16 +80,26 @@ def chart(curves: Sequence[Curve], *, id: str, title: str, until: float, axis: s
     if not shown:
         return f'<figure class="chart"><figcaption>{escape(title)}</figcaption><p class="none">none yet</p></figure>'
     x, y = Scale(0.0, until, LEFT, WIDTH - RIGHT), _height(shown)
-    many = sum(len(curve.seeds) for curve in shown) > SEEDS
-    parts = [_grid(x, y, axis), *([] if many else [_seeds(curve, x, y) for curve in shown])]
-    parts += [_band(curve, x, y) for curve in shown] + [_mean(curve, x, y) for curve in shown]
     label = f"{title}. {_summary(shown)}"
     return (
         f'<figure class="chart" id="{id}"><figcaption>{escape(title)}</figcaption>'
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}" tabindex="0">{"".join(parts)}'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}" tabindex="0">'
+        f"{_drawn(shown, x, y, axis)}"
         f'<line class="cross" y1="{TOP}" y2="{HEIGHT - BOTTOM}" hidden></line></svg>'
         f'<div class="tip" hidden></div><script type="application/json">{_data(shown, x, y)}</script></figure>'
     )
+
+
+def drawing(curves: Sequence[Curve], *, until: float, axis: str = "environment steps") -> str:
+    """Return the elements of a chart alone, for an SVG file: `WIDTH` x `HEIGHT`; arguments as in `chart`."""
+    shown = [curve for curve in curves if any(len(line.steps) for line in (curve.mean, *curve.seeds))]
+    return _drawn(shown, Scale(0.0, until, LEFT, WIDTH - RIGHT), _height(shown), axis) if shown else ""
+
+
+def _drawn(curves: Sequence[Curve], x: Scale, y: Scale, axis: str) -> str:
+    many = sum(len(curve.seeds) for curve in curves) > SEEDS
+    parts = [_grid(x, y, axis), *([] if many else [_seeds(curve, x, y) for curve in curves])]
+    return "".join([*parts, *(_band(curve, x, y) for curve in curves), *(_mean(curve, x, y) for curve in curves)])
 
 
 def _height(curves: Sequence[Curve]) -> Scale:

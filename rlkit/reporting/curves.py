@@ -40,7 +40,7 @@ class Curve(NamedTuple):
 
 def evaluation_curve(group: Group) -> Curve:
     """Return the curve of the evaluations' mean raw returns."""
-    lines = [_finite(*_columns(run.evaluation_means())) for run in group.runs]
+    lines = [finite(*_columns(run.evaluation_means())) for run in group.runs]
     return mean_curve(group, [line for line in lines if len(line.steps)])
 
 
@@ -72,13 +72,13 @@ def mean_curve(group: Group, seeds: Sequence[Line]) -> Curve:
 
 def _smoothed(run: Run) -> Line | None:
     whole = column(run, "episodes", "truncated_by_checkpoint") == 0
-    steps, returns = _finite(*(column(run, "episodes", name)[whole] for name in ("step", "return/raw")))
+    steps, returns = finite(*(column(run, "episodes", name)[whole] for name in ("step", "return/raw")))
     taken = max(window(len(returns)), len(returns) // SHARE)
     return Line(steps, moving_average(returns, taken)) if len(returns) else None
 
 
-def _finite(steps: Array, values: Array) -> Line:
-    """Return the steps that have a finite value: a mean with one that is not finite is not finite."""
+def finite(steps: Array, values: Array) -> Line:
+    """Return the steps [n] that have a finite value [n]: a mean with one that is not finite is not finite."""
     there = np.isfinite(values)
     return Line(steps[there], values[there])
 

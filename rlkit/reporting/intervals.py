@@ -61,7 +61,35 @@ def bootstrap_intervals(
         level: share of the resamples that lie within.
     """
     drawn = [resampled(strata, rng) for _ in range(resamples)]
-    return [_percentile_interval(_of_each(of, drawn), level) for of in statistics]
+    return [percentile_interval(_of_each(of, drawn), level) for of in statistics]
+
+
+def stratified_intervals(
+    tasks: Sequence[Array],
+    statistics: Sequence[Statistic],
+    rng: np.random.Generator,
+    *,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> list[Interval]:
+    """Return the percentile interval of each statistic of the scores of several tasks, whose runs are drawn anew.
+
+    Every task stays as many times as it is there: tasks are no sample. Source: Agarwal et al. (2021), section 4.1.
+
+    Args:
+        tasks: the scores of each task's runs, [n] each.
+        statistics: of all scores, [n].
+        rng: draws the resamples.
+        resamples: how many.
+        level: share of the resamples that lie within.
+    """
+    drawn = redrawn(tasks, rng, resamples)
+    return [percentile_interval(np.asarray(of(drawn, axis=1)), level) for of in statistics]
+
+
+def redrawn(tasks: Sequence[Array], rng: np.random.Generator, resamples: int = RESAMPLES) -> Array:
+    """Return resamples of the scores of tasks, [n] each, within each task: [resamples, all scores]."""
+    return np.concatenate([task[rng.integers(len(task), size=(resamples, len(task)))] for task in tasks], axis=1)
 
 
 def _of_each(statistic: Statistic, drawn: Sequence[Array]) -> Array:
@@ -90,6 +118,7 @@ def mean_intervals(
     return low, high
 
 
-def _percentile_interval(values: Array, level: float) -> Interval:
+def percentile_interval(values: Array, level: float = LEVEL) -> Interval:
+    """Return the interval that a share `level` of the values [n] lies in, as much of the others below as above."""
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))

@@ -104,15 +104,19 @@ def render(
     of_searches = searches.sections(searched, media)
     body = "\n".join([*_head(groups, notes), *of_searches, *of_agents, *of_learners, *_settings(groups)])
     details = "\n".join(_details(groups, scores, media, commands))
+    return document(_title(groups), f"{body}\n{details}", _method(trained, of_fits, searched))
+
+
+def document(title: str, body: str, method: str) -> str:
+    """Return a whole page around its body, with what explains how to read it."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        f'<title>{escape(_title(groups))}</title>\n<link rel="icon" href="data:,">\n'
-        f"<style>\n{_file('page.css')}</style>\n"
-        f"</head>\n<body>\n{body}\n{details}\n"
-        f"<footer><h2>How to read this</h2>{_method(trained, of_fits, searched)}</footer>\n"
-        f"<script>\n{_file('page.js')}</script>\n</body>\n</html>\n"
+        f'<title>{escape(title)}</title>\n<link rel="icon" href="data:,">\n'
+        f"<style>\n{page_file('page.css')}</style>\n"
+        f"</head>\n<body>\n{body}\n<footer><h2>How to read this</h2>{method}</footer>\n"
+        f"<script>\n{page_file('page.js')}</script>\n</body>\n</html>\n"
     )
 
 
@@ -121,7 +125,8 @@ def _method(trained: Sequence[Group], of_fits: Sequence[Group], searched: Sequen
     return "\n".join(text for text, there in shown if there)
 
 
-def _file(name: str) -> str:
+def page_file(name: str) -> str:
+    """Return the style sheet or the script of pages."""
     return files("rlkit.reporting").joinpath(name).read_text("utf-8")
 
 
@@ -134,17 +139,18 @@ def _title(groups: Sequence[Group]) -> str:
 def _head(groups: Sequence[Group], notes: Sequence[str]) -> Iterator[str]:
     runs = [run for group in groups for run in group.runs]
     first, last = (f"{when:%Y-%m-%d %H:%M}" for when in _when(runs))
-    counted = f"{_counted(len(runs), 'run')} in {_counted(len(groups), 'group')}"
+    all_of_them = f"{counted(len(runs), 'run')} in {counted(len(groups), 'group')}"
     until = last.removeprefix(first[:11]) if last[:10] == first[:10] else last
     when = f"trained {first}" + (f" to {until}" if until != first[11:] else "")
     yield f"<header><h1>{escape(_title(groups))}</h1>"
-    yield f'<p class="soft">{counted}; {when} UTC. Runs that differ only in their seed are a group.</p>'
+    yield f'<p class="soft">{all_of_them}; {when} UTC. Runs that differ only in their seed are a group.</p>'
     for line in [versions_line(runs), *notes, *of_copies(groups), *of_returns(groups)]:
         yield f'<p class="note">{escape(line)}</p>'
     yield "</header>"
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -207,7 +213,7 @@ def _settings(groups: Sequence[Group]) -> Iterator[str]:
     if several:
         yield tables.settings(groups, several, "settings that differ")
     if partial:
-        said = f"{_counted(len(partial), 'setting')} that only some groups have"
+        said = f"{counted(len(partial), 'setting')} that only some groups have"
         yield f"<details><summary>{said}</summary>{tables.settings(groups, partial, said)}</details>"
 
 

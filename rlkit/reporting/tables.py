@@ -80,8 +80,8 @@ def _scores_row(group: Group, score: GroupScore) -> list[str]:
         key(group),
         str(len(group.runs)),
         number(score.episodes),
-        _aggregate(score.mean),
-        _aggregate(score.iqm),
+        aggregate(score.mean),
+        aggregate(score.iqm),
         _range(last),
         number(score.best),
         _range(sorted({run.steps for run in score.runs})),
@@ -89,13 +89,14 @@ def _scores_row(group: Group, score: GroupScore) -> list[str]:
     ]
 
 
-def _aggregate(aggregate: Aggregate | None) -> str:
-    if aggregate is None:
+def aggregate(found: Aggregate | None) -> str:
+    """Return a statistic as HTML, with its interval."""
+    if found is None:
         return NONE
-    if aggregate.interval is None:
-        return number(aggregate.value)
-    low, high = aggregate.interval
-    return f'<span>{number(aggregate.value)} <span class="interval">[{number(low)}, {number(high)}]</span></span>'
+    if found.interval is None:
+        return number(found.value)
+    low, high = found.interval
+    return f'<span>{number(found.value)} <span class="interval">[{number(low)}, {number(high)}]</span></span>'
 
 
 def _range(values: Sequence[int]) -> str:

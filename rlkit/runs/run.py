@@ -17,7 +17,7 @@ from rlkit.config.run_config import TrainRunConfig
 from rlkit.config.trust import packages, require_trusted, say_once
 from rlkit.core.checkpoint import Store
 from rlkit.core.csv_tables import read_table
-from rlkit.core.evaluation import Watch, evaluate, require_room, unwatched
+from rlkit.core.evaluation import Watch, require_room, unwatched
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Agent, Array, State, UsageError, printable, require_least
 from rlkit.rendering.render_wrapper import Format
@@ -30,6 +30,7 @@ from rlkit.runs.compatibility import (
     require_state_of,
     without_replay,
 )
+from rlkit.runs.final_episodes import played
 from rlkit.runs.folder import training_config, training_name, training_values
 from rlkit.runs.origin import identity
 from rlkit.runs.record_video import record
@@ -274,26 +275,17 @@ class Run:
         require_least(1, "", episodes=episodes, max_steps=max_steps, num_envs=num_envs)
         require_room(episodes)
         settings = self.config.eval
-        agent = self.load_agent(checkpoint, device)
-        env = build.make_environment(self.config.environment.for_evaluation(), num_envs=min(num_envs, episodes))
-        seeds = Seeds(seed)
-        try:
-            played = evaluate(
-                agent,
-                env,
-                episodes=episodes,
-                max_steps=max_steps or settings.max_steps,
-                rng=seeds.generator("final evaluation actions"),
-                episode_seeds=seeds.integers("final evaluation episodes", size=episodes),
-                epsilon=settings.epsilon if epsilon is None else epsilon,
-                sample=settings.sample if sample is None else sample,
-                watch=watch,
-            )
-        finally:
-            env.close()
-        returns = np.array([episode.return_raw for episode in played])
-        lengths = np.array([episode.length for episode in played])
-        return {"episodes": episodes, "return/raw": _spread(returns), "length": _spread(lengths)}
+        return played(
+            self.load_agent(checkpoint, device),
+            self.config.environment,
+            episodes,
+            seed=seed,
+            epsilon=settings.epsilon if epsilon is None else epsilon,
+            sample=settings.sample if sample is None else sample,
+            max_steps=max_steps or settings.max_steps,
+            num_envs=num_envs,
+            watch=watch,
+        )
 
     def policy(
         self,
@@ -423,15 +415,6 @@ class Run:
 def _has_agent(state: State) -> bool:
     require_parts(state, {"agent": dict, "made_for": dict})
     return True
-
-
-def _spread(values: Array) -> dict[str, float]:
-    return {
-        "mean": float(values.mean()),
-        "std": float(values.std()),
-        "min": float(values.min()),
-        "max": float(values.max()),
-    }
 
 
 def _warn(message: str) -> None:

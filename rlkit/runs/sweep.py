@@ -153,8 +153,7 @@ class Sweep:
             RunError: something failed on the way.
         """
         path = self.directory / FILE
-        values = parsed(self._documents[number + 1], path)
-        config = run_config(TrainRunConfig, values, self.directory)
+        config = run_config(TrainRunConfig, self.values(number), self.directory)
         directory = Path(config.run_dir)
         self._require_own(directory, number)
         with _left_free(directory):
@@ -163,11 +162,32 @@ class Sweep:
             else:
                 config = launch.in_group(config, self.directory.name, self.jobs[number].words)
             values = training_values(config)
-            if typed:
-                findable(values)
-            else:
-                require_trusted(values, path, trust, folders=origin.source_folders(directory))
+            _allow(values, path, trust, typed=typed)
             return launch.start_or_resume(config, stored=() if typed else FILED)
+
+    def prepared(self, number: int, trust: Trust, *, typed: bool) -> TrainRunConfig:
+        """Return the configuration of a job that something else than rlkit trains, into the job's folder.
+
+        Args:
+            number: as in `train`.
+            trust: as in `train`.
+            typed: as in `train`.
+
+        Raises:
+            UsageError: it names what it may not, or the folder is another's.
+        """
+        config = run_config(TrainRunConfig, self.values(number), self.directory)
+        self._require_own(Path(config.run_dir), number)
+        _allow(self.values(number), self.directory / FILE, trust, typed=typed)
+        return config
+
+    def values(self, number: int) -> dict[str, Any]:
+        """Return the configuration of a job as plain data.
+
+        Raises:
+            UsageError: it is none.
+        """
+        return parsed(self._documents[number + 1], self.directory / FILE)
 
     def _require_own(self, directory: Path, number: int) -> None:
         """Check that a run's folder is this job's, and make it again where it is gone.
@@ -176,7 +196,9 @@ class Sweep:
             UsageError: it is another's, or lies somewhere else than a new one could.
         """
         mark = _marked(self._header["sweep"], number)
-        if not directory.exists() and not directory.is_absolute() and ".." not in directory.parts:
+        beside = directory.resolve().parent.parent == self.directory.resolve().parent.parent
+        below = not directory.is_absolute() and ".." not in directory.parts
+        if not directory.exists() and (below or beside):
             directory.mkdir(parents=True)
             (directory / MARK).write_text(mark)
         try:
@@ -188,6 +210,14 @@ class Sweep:
 
     def _outcome_file(self, number: int) -> Path:
         return self.directory / OUTCOMES / f"{number}.json"
+
+
+def _allow(values: dict[str, Any], path: Path, trust: Trust, *, typed: bool) -> None:
+    """Refuse what a configuration may not name, unless it was typed; then let it be found."""
+    if typed:
+        findable(values)
+    else:
+        require_trusted(values, path, trust, folders=origin.source_folders(Path(values["run_dir"])))
 
 
 def _marked(sweep: str, number: int) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.core.distribution import DISTRIBUTION
+from rlkit.core.resources import processor_name
 
 PACKAGES = (
     *("gymnasium", "ale-py", "numba", "numpy", "scikit-learn", "scipy", "torch"),
@@ -38,7 +39,9 @@ def write(folder: Path, name: str, rows: list[dict[str, Any]], **more: Any) -> N
         writer.writeheader()
         writer.writerows(rows)
     made_with = {"versions": versions(), "python": platform.python_version(), "cores": os.cpu_count()}
-    (folder / f"{name}.json").write_text(json.dumps({**made_with, "processor": processor(), **more}, indent=1) + "\n")
+    (folder / f"{name}.json").write_text(
+        json.dumps({**made_with, "processor": processor_name(), **more}, indent=1) + "\n"
+    )
 
 
 def versions() -> dict[str, str]:
@@ -50,10 +53,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def processor() -> str:
-    """Return the processor's name, as far as the system tells."""
-    told = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in told.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()

@@ -34,6 +34,7 @@ GROUPS = {
     "scheduler": "schedulers of searches",
     "experiment": "experiments",
     "tuned": "tuned values",
+    "suite": "suites",
 }
 GYM = "gym"
 
