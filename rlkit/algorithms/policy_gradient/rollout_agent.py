@@ -21,8 +21,13 @@ from rlkit.networks import ActorCritic
 
 
 class RolloutAgent(PolicyAgent):
-    """Learns from rollouts of N environments side by side; a subclass says how in `_learn`."""
+    """Learns from rollouts of N environments side by side; a subclass says how in `_learn`.
 
+    Attributes:
+        tolerated_lag: none, as in `rlkit.core.remote`: rollouts are of the present policy.
+    """
+
+    tolerated_lag = 0
     settings: OnPolicySettings
 
     def __init__(
@@ -104,6 +109,10 @@ class RolloutAgent(PolicyAgent):
         self._rollout.clear()
         self._standardize()
         return metrics
+
+    def fragment_steps(self) -> int:
+        """Return how many steps are missing in the rollout, for `rlkit.core.remote`."""
+        return self._rollout.missing
 
     def _learn(self, rollout: RolloutBatch) -> Metrics:
         """Take the gradient steps of an update."""

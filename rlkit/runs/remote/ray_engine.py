@@ -1,0 +1,146 @@
+"""Workers as actors of Ray, on this machine or on those of a cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from rlkit.core.types import RunError, State, UsageError, WorkerError
+from rlkit.runs.remote.seat import ActorLostError, MakeWorker
+
+KINDS = {kind.__name__: kind for kind in (UsageError, WorkerError, RunError)}
+
+
+class WorkerHost:
+    """What runs in an actor: a worker, whose errors are answered in one line and not with a traceback."""
+
+    def __init__(self) -> None:
+        self._worker: Any = None
+
+    def start(self, make: MakeWorker) -> tuple[str | None, Any]:
+        """Make the worker; return as `call`."""
+        return self._answered(lambda: setattr(self, "_worker", make()))
+
+    def call(self, method: str, *arguments: Any) -> tuple[str | None, Any]:
+        """Call a method of the worker; return None and its result, or the kind of its error and the line."""
+        return self._answered(lambda: getattr(self._worker, method)(*arguments))
+
+    def _answered(self, function: Any) -> tuple[str | None, Any]:
+        try:
+            return None, function()
+        except (UsageError, RunError) as error:
+            kind = next(name for name, one in KINDS.items() if isinstance(error, one))
+            return kind, str(error)
+
+
+class RayEngine:
+    """Actors of the Ray cluster that this process is connected to, or else of this machine."""
+
+    def __init__(self, actors: int):
+        """Connect, or start Ray on this machine with a place for each of the `actors`.
+
+        Raises:
+            UsageError: Ray is not installed.
+            RunError: it does not start.
+        """
+        self._ray = ray = connected(actors)
+        self._host = ray.remote(num_cpus=1, max_restarts=0)(WorkerHost)
+        self._actors: dict[int, Any] = {}
+        places = int(ray.cluster_resources().get("CPU", 0))
+        if places < actors:
+            warnings.warn(
+                f"the Ray cluster has {places} processors for {actors} actors: the run waits until it has more",
+                stacklevel=2,
+            )
+
+    def start(self, index: int, make: MakeWorker) -> Any:
+        """Start actor `index`, in place of one that was lost; return the call whose result is None."""
+        self._actors[index] = self._host.remote()
+        return self._actors[index].start.remote(make)
+
+    def call(self, index: int, method: str, *arguments: Any) -> Any:
+        """Begin to call a method of a worker, after those before; return the call."""
+        return self._actors[index].call.remote(method, *arguments)
+
+    def result(self, call: Any) -> Any:
+        """Wait for the result of a call; errors as in `ActorEngine.result`."""
+        exceptions = self._ray.exceptions
+        try:
+            kind, answer = self._ray.get(call)
+        except (exceptions.RayActorError, exceptions.ObjectLostError, exceptions.WorkerCrashedError) as error:
+            raise ActorLostError(_first_line(error)) from error
+        except (exceptions.RaySystemError, ConnectionError) as error:
+            raise RunError(
+                f"Ray's cluster does not answer any more: {_first_line(error)}; start it again, then resume="
+            ) from error
+        if kind is not None:
+            raise KINDS[kind](answer)
+        return answer
+
+    def publish(self, state: State) -> Any:
+        """Put `state` into Ray's store, from which each machine fetches it once."""
+        return self._ray.put(state)
+
+    def close(self) -> None:
+        """End all actors, and Ray where it was started here."""
+        for actor in self._actors.values():
+            with suppress(Exception):
+                self._ray.kill(actor)
+        with suppress(Exception):
+            self._ray.shutdown()
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def connected(places: int) -> Any:
+    """Return Ray, connected to the cluster of ``RAY_ADDRESS`` or of this machine, or to one that is started for it.
+
+    Args:
+        places: processors that one that is started has at least, as actors mostly wait for their environments.
+
+    Raises:
+        UsageError: Ray is not installed.
+        RunError: it does not start.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError("vectorization=ray needs Ray: pip install ray") from error
+    if ray.is_initialized():
+        return ray
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Of a value that is none of Ray's own, its actors would see no GPU; they need none.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+    with _own_signals():
+        try:
+            try:
+                ray.init(address="auto", **quiet)
+            except ConnectionError:
+                if "RAY_ADDRESS" in os.environ:
+                    raise
+                ray.init(num_cpus=max(places, os.cpu_count() or 1), include_dashboard=False, **quiet)
+        except Exception as error:
+            raise RunError(f"Ray does not start: {_first_line(error)}") from error
+    return ray
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep the handlers of signals, which Ray replaces by its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
