@@ -1,0 +1,173 @@
+"""Environments in actors that act in fragments: the files of one process, whoever is lost on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kills import compare
+from local_actors import LocalEngine
+from toys import Line, actions, assert_same
+
+import rlkit
+from rlkit.cli.main import main
+from rlkit.core import tree
+from rlkit.core.callback import Callback
+from rlkit.core.types import RunError
+from rlkit.runs.remote.fragment import PlayedStep, joined, packed, rows, step_of
+from rlkit.vector.serial import SerialEnvironment
+
+SHORT = (
+    "tuned=none num_envs=4 total_steps=600 checkpoint.every=150 checkpoint.keep=9 log.every=50 eval.every=300 "
+    "eval.episodes=1 eval.max_steps=20 logger=[csv] video=none"
+).split()
+PPO = ("agent=ppo", "agent.n_steps=20", "agent.epochs=2")
+IN_TWO = ("vectorization=ray", "actors=2")
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rlkit.runs.remote.ray_engine.RayEngine", LocalEngine)
+    monkeypatch.setattr(LocalEngine, "dies", set())
+
+
+def trained(folder: str, *words: str, **more: Any) -> Path:
+    """Train; return the folder of the run, which is called the same everywhere."""
+    rlkit.train(*SHORT, *words, name="run", run_dir=f"{folder}/run", **more)
+    return Path(folder, "run")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (*PPO, "env=cartpole"),
+        (*PPO, "env=cartpole", "agent.network.recurrent=gru", "agent.batch_size=40", "checkpoint.every=130"),
+        (*PPO, "env=pendulum", "agent.network.standardize=true", "agent.scale_rewards=true"),
+        ("agent=a2c", "env=taxi", "action_mask=true"),
+        ("agent=a2c", "env=catch", "actors=4"),
+    ],
+    ids=["ppo", "recurrent", "standardized", "masked", "images"],
+)
+def test_the_files_are_those_of_one_process(words: tuple[str, ...]) -> None:
+    local = trained("local", *[word for word in words if not word.startswith("actors")])
+    assert compare(local, trained("remote", *IN_TWO, *words)) == []
+    assert {actor for actor, _ in LocalEngine.calls} == set(range(4 if "actors=4" in words else 2))
+
+
+def test_a_checkpoint_within_a_fragment_has_the_state_of_that_step() -> None:
+    words = (*PPO, "env=cartpole", "agent.n_steps=64", "total_episodes=6")
+    assert compare(trained("local", *words), trained("remote", *IN_TWO, *words)) == []
+    assert (1, "replay") in LocalEngine.calls
+
+
+class Stops(Callback):
+    """Fails at a step, as a killed run ends."""
+
+    def __init__(self, at: int):
+        self._at = at
+
+    def step(self, step: int) -> str | None:
+        if step >= self._at:
+            raise KeyboardInterrupt
+        return None
+
+
+@pytest.mark.parametrize("at", [100, 290, 470])
+def test_a_resumed_run_ends_as_one_that_was_not_stopped(at: int) -> None:
+    words = (*PPO, "env=cartpole")
+    whole = trained("whole", *words)
+    with pytest.raises(KeyboardInterrupt):
+        trained("stopped", *IN_TWO, *words, callbacks=[Stops(at)])
+    rlkit.train(resume="stopped/run")
+    assert compare(whole, Path("stopped/run")) == []
+
+
+@pytest.mark.parametrize("at", [1, 2, 4, 5])
+def test_a_lost_actor_is_replaced_by_one_that_gives_the_same_bits(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its calls: its reset, and again, each fragment, and what a checkpoint asks within the last one."""
+    words = (*PPO, "env=cartpole", "total_steps=300")
+    whole = trained("whole", *words)
+    monkeypatch.setattr(LocalEngine, "dies", {(1, at), (0, at + 1)})
+    assert compare(whole, trained("lost", *IN_TWO, *words)) == []
+    assert LocalEngine.started == 4
+
+
+def test_one_that_is_lost_again_and_again_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalEngine, "dies", {(1, n) for n in range(4, 100)})
+    with pytest.raises(RunError, match=r"ended 5 times in the same fragment: it was killed; .*resume="):
+        trained("lost", *IN_TWO, *PPO, "env=cartpole")
+
+
+def test_where_no_state_can_be_read_all_is_the_same_but_the_loss_of_an_actor(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = (*PPO, "env=lunar_lander", "total_steps=400", "eval.every=0")
+    whole = trained("whole", *words)
+    assert compare(whole, trained("remote", *IN_TWO, *words)) == []
+    monkeypatch.setattr(LocalEngine, "dies", {(1, 6)})
+    with pytest.raises(RunError, match=r"no other can take its place, .* cannot be read: it was killed; .*resume="):
+        trained("lost", *IN_TWO, *words)
+    monkeypatch.setattr(LocalEngine, "dies", set())
+    rlkit.train(resume="lost/run")
+    assert compare(whole, Path("lost/run")) == []
+
+
+def test_what_cannot_be_split_among_actors(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, line in (
+        ("actors=2", "actors=2 is for vectorization=ray, which is missing"),
+        ("vectorization=ray actors=3 agent=ppo", "actors=3 does not divide num_envs=4; each actor has as many"),
+        ("vectorization=ray agent=q_learning env=taxi", "vectorization=ray needs an agent that says what lag it"),
+        ("vectorization=ray agent=ppo video=every", "video=every needs vectorization=sync, not ray"),
+    ):
+        assert main(["train", *SHORT, *words.split()]) == 2
+        [said] = capsys.readouterr().err.splitlines()
+        assert said.startswith(f"rlkit: {line}")
+
+
+def test_an_error_of_an_environment_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.py").write_text(BAD)
+    assert main(["train", *SHORT, *PPO, *IN_TWO, "env=bad.py:Bad", "eval.every=0"]) == 1
+    [said] = capsys.readouterr().err.splitlines()
+    assert said.startswith("rlkit: the environment raised OSError: no cable (after step ")
+
+
+BAD = """
+import gymnasium
+
+class Bad(gymnasium.Env):
+    observation_space = action_space = gymnasium.spaces.Discrete(2)
+    state_fields = ("count",)
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.count = 0
+        return 0, {}
+    def step(self, action):
+        self.count += 1
+        if self.count == 30:
+            raise OSError("no cable")
+        return 0, 0.0, False, False, {}
+"""
+
+
+def test_a_fragment_has_the_steps_that_it_is_made_of() -> None:
+    """Of four environments, some of whose episodes end at a time, in two halves."""
+    env = SerialEnvironment([lambda n=n, ends=n == 5: Line(n, terminates=ends) for n in (3, 5, 3, 4)])
+    env.reset([0] * 4)
+    found = [
+        PlayedStep(taken := actions(env.action_space, 4, k), {"a": taken + k, "b": ()}, env.step(taken), {"state": k})
+        for k in range(9)
+    ]
+    fragment = joined([packed([_half(step, part) for step in found]) for part in (slice(0, 2), slice(2, 4))])
+    for t, step in enumerate(found):
+        again = step_of(fragment, t)
+        assert_same(again.action, step.action)
+        assert_same(again.memory, step.memory)
+        assert_same(again.after, step.after._replace(state=None))
+    assert sorted(fragment.reached) == [2, 3, 4, 5, 7, 8]
+
+
+def _half(step: PlayedStep, part: slice) -> PlayedStep:
+    after = rows(step.after, part)
+    if step.after.next_observation is step.after.observation:
+        after = after._replace(next_observation=after.observation)
+    return PlayedStep(step.action[part], tree.take(step.memory, part), after, step.rng)
