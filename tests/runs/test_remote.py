@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from kills import compare
 from local_actors import LocalEngine
-from toys import Line, actions, assert_same
 
 import rlkit
 from rlkit.cli.main import main
@@ -17,11 +16,12 @@ from rlkit.core.callback import Callback
 from rlkit.core.types import RunError
 from rlkit.runs.remote.fragment import PlayedStep, joined, packed, rows, step_of
 from rlkit.vector.serial import SerialEnvironment
+from toys import Line, actions, assert_same
 
 SHORT = (
-    "tuned=none num_envs=4 total_steps=600 checkpoint.every=150 checkpoint.keep=9 log.every=50 eval.every=300 "
-    "eval.episodes=1 eval.max_steps=20 logger=[csv] video=none"
-).split()
+    *("tuned=none", "num_envs=4", "total_steps=600", "checkpoint.every=150", "checkpoint.keep=9", "log.every=50"),
+    *("eval.every=300", "eval.episodes=1", "eval.max_steps=20", "logger=[csv]", "video=none"),
+)
 PPO = ("agent=ppo", "agent.n_steps=20", "agent.epochs=2")
 IN_TWO = ("vectorization=ray", "actors=2")
 

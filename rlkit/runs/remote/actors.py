@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 from rlkit.config.injection import locate
@@ -62,7 +62,7 @@ def remote_environment(config: TrainRunConfig) -> RemoteEnvironment:
 
     engine = RayEngine(config.actors)
     try:
-        return in_actors(engine, config, os.getcwd())
+        return in_actors(engine, config, str(Path.cwd()))
     except BaseException:
         engine.close()
         raise

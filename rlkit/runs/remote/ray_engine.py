@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
+from rlkit.core.ray_cluster import connected, first_line
 from rlkit.core.types import RunError, State, UsageError, WorkerError
 from rlkit.runs.remote.seat import ActorLostError, MakeWorker
 
@@ -48,7 +45,7 @@ class RayEngine:
             UsageError: Ray is not installed.
             RunError: it does not start.
         """
-        self._ray = ray = connected(actors)
+        self._ray = ray = connected(actors, "vectorization=ray")
         self._host = ray.remote(num_cpus=1, max_restarts=0)(WorkerHost)
         self._actors: dict[int, Any] = {}
         places = int(ray.cluster_resources().get("CPU", 0))
@@ -73,10 +70,10 @@ class RayEngine:
         try:
             kind, answer = self._ray.get(call)
         except (exceptions.RayActorError, exceptions.ObjectLostError, exceptions.WorkerCrashedError) as error:
-            raise ActorLostError(_first_line(error)) from error
+            raise ActorLostError(first_line(error)) from error
         except (exceptions.RaySystemError, ConnectionError) as error:
             raise RunError(
-                f"Ray's cluster does not answer any more: {_first_line(error)}; start it again, then resume="
+                f"Ray's cluster does not answer any more: {first_line(error)}; start it again, then resume="
             ) from error
         if kind is not None:
             raise KINDS[kind](answer)
@@ -93,54 +90,3 @@ class RayEngine:
                 self._ray.kill(actor)
         with suppress(Exception):
             self._ray.shutdown()
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
-def connected(places: int) -> Any:
-    """Return Ray, connected to the cluster of ``RAY_ADDRESS`` or of this machine, or to one that is started for it.
-
-    Args:
-        places: processors that one that is started has at least, as actors mostly wait for their environments.
-
-    Raises:
-        UsageError: Ray is not installed.
-        RunError: it does not start.
-    """
-    try:
-        import ray
-    except ImportError as error:
-        raise UsageError("vectorization=ray needs Ray: pip install ray") from error
-    if ray.is_initialized():
-        return ray
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Of a value that is none of Ray's own, its actors would see no GPU; they need none.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
-    with _own_signals():
-        try:
-            try:
-                ray.init(address="auto", **quiet)
-            except ConnectionError:
-                if "RAY_ADDRESS" in os.environ:
-                    raise
-                ray.init(num_cpus=max(places, os.cpu_count() or 1), include_dashboard=False, **quiet)
-        except Exception as error:
-            raise RunError(f"Ray does not start: {_first_line(error)}") from error
-    return ray
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keep the handlers of signals, which Ray replaces by its own."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
