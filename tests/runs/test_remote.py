@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import figures
 import pytest
 from kills import compare
 from local_actors import LocalEngine
@@ -13,6 +15,7 @@ import rlkit
 from rlkit.cli.main import main
 from rlkit.core import tree
 from rlkit.core.callback import Callback
+from rlkit.core.csv_tables import read_table
 from rlkit.core.types import RunError
 from rlkit.runs.remote.fragment import PlayedStep, joined, packed, rows, step_of
 from rlkit.vector.serial import SerialEnvironment
@@ -46,7 +49,7 @@ def trained(folder: str, *words: str, **more: Any) -> Path:
         (*PPO, "env=cartpole", "agent.network.recurrent=gru", "agent.batch_size=40", "checkpoint.every=130"),
         (*PPO, "env=pendulum", "agent.network.standardize=true", "agent.scale_rewards=true"),
         ("agent=a2c", "env=taxi", "action_mask=true"),
-        ("agent=a2c", "env=catch", "actors=4"),
+        pytest.param(("agent=a2c", "env=catch", "actors=4"), marks=pytest.mark.slow),
     ],
     ids=["ppo", "recurrent", "standardized", "masked", "images"],
 )
@@ -74,7 +77,7 @@ class Stops(Callback):
         return None
 
 
-@pytest.mark.parametrize("at", [100, 290, 470])
+@pytest.mark.parametrize("at", [290])
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(at: int) -> None:
     words = (*PPO, "env=cartpole")
     whole = trained("whole", *words)
@@ -84,7 +87,7 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(at: int) -> None:
     assert compare(whole, Path("stopped/run")) == []
 
 
-@pytest.mark.parametrize("at", [1, 2, 4, 5])
+@pytest.mark.parametrize("at", [1, 2, 5])
 def test_a_lost_actor_is_replaced_by_one_that_gives_the_same_bits(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its calls: its reset, and again, each fragment, and what a checkpoint asks within the last one."""
     words = (*PPO, "env=cartpole", "total_steps=300")
@@ -110,6 +113,53 @@ def test_where_no_state_can_be_read_all_is_the_same_but_the_loss_of_an_actor(mon
     monkeypatch.setattr(LocalEngine, "dies", set())
     rlkit.train(resume="lost/run")
     assert compare(whole, Path("lost/run")) == []
+
+
+IMPALA = ("agent=impala", "agent.n_steps=20", "env=cartpole", "checkpoint.every=130")
+
+
+@pytest.fixture(scope="module")
+def overlapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return the folder of a run of IMPALA whose actors are one update behind."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(tmp_path_factory.mktemp("overlapped"))
+        patched.setattr("rlkit.runs.remote.ray_engine.RayEngine", LocalEngine)
+        figures.let_be_one_pixel(patched.setattr)
+        yield trained("whole", *IN_TWO, *IMPALA).absolute()
+
+
+def test_the_lag_is_one_update(overlapped: Path) -> None:
+    """Of the first two rollouts the policies are equal: the second was begun before anything was learned."""
+    ratio = read_table(overlapped / "metrics.csv")["ratio"]
+    assert ratio[1] == 1.0  # of the first update; there was none before the first row
+    assert all(value != 1.0 for value in ratio[-3:])
+    assert compare(overlapped, trained("again", *IN_TWO, *IMPALA)) == []
+    assert compare(overlapped, trained("local", *IMPALA)) != []
+
+
+@pytest.mark.parametrize("at", [164, 520])
+def test_with_a_lag_a_resumed_run_ends_as_one_that_was_not_stopped(at: int, overlapped: Path) -> None:
+    """From checkpoints at 132, 260, 392 and 520, the last at the end of a fragment, the others within one."""
+    with pytest.raises(KeyboardInterrupt):
+        trained("stopped", *IN_TWO, *IMPALA, callbacks=[Stops(at)])
+    rlkit.train(resume="stopped/run")
+    assert compare(overlapped, Path("stopped/run")) == []
+
+
+@pytest.mark.parametrize("at", [4, 9])
+def test_with_a_lag_a_lost_actor_is_replaced(at: int, overlapped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalEngine, "dies", {(0, at), (1, at + 1)})
+    assert compare(overlapped, trained("lost", *IN_TWO, *IMPALA)) == []
+    assert LocalEngine.started == 4
+
+
+def test_with_a_lag_and_without_states_runs_are_repeated_and_resumed() -> None:
+    words = (*IN_TWO, *IMPALA, "env=lunar_lander", "total_steps=400", "eval.every=0")
+    whole = trained("whole", *words)
+    with pytest.raises(KeyboardInterrupt):
+        trained("stopped", *words, callbacks=[Stops(350)])
+    rlkit.train(resume="stopped/run")
+    assert compare(whole, Path("stopped/run")) == []
 
 
 def test_what_cannot_be_split_among_actors(capsys: pytest.CaptureFixture[str]) -> None:
