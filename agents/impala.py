@@ -1,4 +1,4 @@
-"""Importance-weighted actor-learner: A2C on rollouts of an older policy, corrected by V-trace (Espeholt et al., 2018)."""
+"""IMPALA: A2C on rollouts of an older policy, corrected by V-trace (Espeholt et al., 2018)."""
 
 from __future__ import annotations
 

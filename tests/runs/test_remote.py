@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import figures
+import numpy as np
 import pytest
 from kills import compare
 from local_actors import LocalEngine
@@ -151,6 +152,30 @@ def test_with_a_lag_a_lost_actor_is_replaced(at: int, overlapped: Path, monkeypa
     monkeypatch.setattr(LocalEngine, "dies", {(0, at), (1, at + 1)})
     assert compare(overlapped, trained("lost", *IN_TWO, *IMPALA)) == []
     assert LocalEngine.started == 4
+
+
+def test_dqn_in_actors_is_repeated_and_resumed() -> None:
+    """From a checkpoint within a fragment; nothing was learned before step 100."""
+    words = ("agent=dqn", "env=cartpole", "agent.learning_starts=100", "agent.epsilon_spread=7", "checkpoint.every=330")
+    whole = trained("whole", *IN_TWO, *words)
+    with pytest.raises(KeyboardInterrupt):
+        trained("stopped", *IN_TWO, *words, callbacks=[Stops(500)])
+    rlkit.train(resume="stopped/run")
+    assert compare(whole, Path("stopped/run")) == []
+    assert compare(whole, trained("local", *words)) != []
+
+
+def test_each_environment_of_an_actor_has_the_epsilon_of_its_place_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    powers = []
+
+    def act(agent: Any, timestep: Any, memory: Any, *, explore: bool, rng: Any) -> Any:
+        powers.append(memory.tolist())
+        return np.zeros(len(memory), np.int64), memory
+
+    monkeypatch.setattr("rlkit.agents.dqn.DQN.act", act)
+    trained("remote", *IN_TWO, "agent=dqn", "env=cartpole", "agent.epsilon_spread=6", "eval.every=0")
+    assert [powers.count([1.0, 3.0]), powers.count([5.0, 7.0])] == [len(powers) // 2] * 2
+    assert len(powers) >= 300
 
 
 def test_with_a_lag_and_without_states_runs_are_repeated_and_resumed() -> None:

@@ -51,7 +51,7 @@ class FragmentWorker:
         self._env: Environment = build.make_environment(config.environment.in_process(), num_envs=len(own))
         seeds, settings = Seeds(config.seed), replace(config.agent_config, device="cpu")
         self._agent: Any = build.make_agent(settings, self._env, seeds, fresh=False, learns=False)
-        actor = _Mirrored(self._agent, own, config.num_envs) if mirrors else self._agent
+        actor = (_Mirrored if mirrors else _OfRows)(self._agent, own, config.num_envs)
         self._stream = interact(actor, self._env, explore=True, rng=seeds.generator("actions"))
         self._begun = False
 
@@ -129,7 +129,18 @@ def _move_to(folder: str, config: TrainRunConfig) -> None:
     findable({"env": config.env, "preprocess": config.preprocess, "agent": config.agent})
 
 
-class _Mirrored:
+class _OfRows:
+    """Acts in some rows of N environments, each of which has its place among all."""
+
+    def __init__(self, agent: Actor, own: range, num_envs: int):
+        self._agent, self._own, self._num_envs = agent, slice(own.start, own.stop), num_envs
+        self.act = agent.act
+
+    def initial_memory(self, n: int) -> Memory:
+        return tree.take(self._agent.initial_memory(self._num_envs), self._own)
+
+
+class _Mirrored(_OfRows):
     """Acts in some rows of N environments as an actor for all of them does.
 
     It draws the same numbers, and computes on arrays of the same shapes: the last bit of a matrix product can depend on
@@ -137,12 +148,12 @@ class _Mirrored:
     """
 
     def __init__(self, agent: Actor, own: range, num_envs: int):
-        self._agent, self._own = agent, slice(own.start, own.stop)
+        super().__init__(agent, own, num_envs)
         # Its own rows where they belong, and the same ones again in the places of the others.
         self._rows = (np.arange(num_envs) - own.start) % len(own)
-        self.initial_memory = agent.initial_memory
+        self.act = self._act
 
-    def act(
+    def _act(
         self, timestep: TimeStep, memory: Memory, *, explore: bool, rng: np.random.Generator
     ) -> tuple[Tree, Memory]:
         action, after = self._agent.act(

@@ -93,7 +93,7 @@ class RemoteEnvironment:
         self._at = 0  # steps of the fragment that were handed out
         self._after: TimeStep | None = None
         self._rngs: list[list[State]] = []  # of each actor, at each step, if it has a generator of its own
-        self._stored: State | None = None  # of a checkpoint: parameters and length of the first fragment
+        self._stored: list[State] = []  # of a checkpoint: parameters and lengths of the first fragments
 
     def acting(self, agent: RemoteAgent, limit: Limit) -> RemoteEnvironment:
         """Return the actor that acts with the parameters of `agent`, for a stream of transitions of this environment.
@@ -161,7 +161,7 @@ class RemoteEnvironment:
     def _order(self, timestep: TimeStep, memory: Memory, rng: State, ahead: int) -> Ordered:
         """Let every actor begin a fragment, `ahead` steps from now."""
         assert self._agent is not None
-        stored, self._stored = self._stored, None
+        stored = self._stored.pop(0) if self._stored else None
         acting = self._agent.acting_state() if stored is None else stored["acting"]
         wanted = self._agent.fragment_steps() if stored is None else stored["length"]
         length, published = min(wanted, self._limit(ahead)), self._engine.publish(acting)
@@ -198,34 +198,39 @@ class RemoteEnvironment:
         if any(seat.end is None for seat in self._seats):
             return None
         state = _merged(self._now())
-        return {**state, "ahead": self._pending()} if self._lag else state
+        return {**state, "ordered": self._pending()} if self._lag else state
 
     def _now(self) -> list[State]:
         """Return the state of each actor's environments after the steps that were handed out."""
         if self._of is None or self._at == self._of.length:
             return [seat.end or {} for seat in self._seats]
-        if self._at == 0:
-            return [seat.start or {} for seat in self._seats]
         orders = [order._replace(length=self._at) for order in self._of.orders]
         asked = zip(self._seats, orders, strict=True)
         questions = [seat.within(self._of.published, order) for seat, order in asked]
         return [seat.answer(question) for seat, question in zip(self._seats, questions, strict=True)]
 
     def _pending(self) -> State:
-        """Return what is left of the fragment at hand, or else the next one: its length, parameters and generators."""
-        ordered, done = (self._ahead, 0) if self._of is None or self._at == self._of.length else (self._of, self._at)
-        rngs = [states[done - 1] if done else states[-1] for states in self._rngs]
-        if ordered is None:
-            return {"length": None, "acting": None, "rngs": rngs}
-        return {"length": ordered.length - done, "acting": ordered.acting, "rngs": rngs}
+        """Return the actors' generators, and of what is left of the fragment at hand, and of the next: its parameters.
+
+        They may be older than the agent's.
+        """
+        inside = self._of is not None and self._at < self._of.length
+        done = self._at if inside else 0
+        fragments = [one for one in (self._of if inside else None, self._ahead) if one is not None]
+        lengths = [one.length - (done if one is self._of else 0) for one in fragments]
+        return {
+            "rngs": [states[done - 1] for states in self._rngs],
+            "fragments": [
+                {"length": length, "acting": one.acting} for length, one in zip(lengths, fragments, strict=True)
+            ],
+        }
 
     def set_state(self, state: State) -> None:
         """Restore a state from `get_state`."""
         self._forget()
         if self._lag:
-            ahead = state["ahead"]
-            self._rngs = [[rng] for rng in ahead["rngs"]]
-            self._stored = None if ahead["length"] is None else {"length": ahead["length"], "acting": ahead["acting"]}
+            self._rngs = [[rng] for rng in state["ordered"]["rngs"]]
+            self._stored = list(state["ordered"]["fragments"])
         parts = _split(state, len(self._seats))
         questions = [seat.restore(part) for seat, part in zip(self._seats, parts, strict=True)]
         for seat, question in zip(self._seats, questions, strict=True):
