@@ -1,4 +1,4 @@
-"""Ray: the cluster that this process is connected to, or one that is started on this machine."""
+"""Ray: the cluster that ``RAY_ADDRESS`` names, or one of this process's own."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ def first_line(error: BaseException) -> str:
 
 
 def connected(places: int, what: str) -> Any:
-    """Return Ray, connected to the cluster of ``RAY_ADDRESS`` or of this machine, or to one that is started for it.
+    """Return Ray, connected to the cluster of ``RAY_ADDRESS``, or to one on this machine that ends with this process.
+
+    Another that happens to run on this machine is somebody else's, and may end at any time.
 
     Args:
-        places: processors that one that is started claims to have at least.
+        places: processors that one of its own claims to have at least.
         what: needs Ray, for messages.
 
     Raises:
@@ -40,12 +42,11 @@ def connected(places: int, what: str) -> Any:
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     with _own_signals():
         try:
-            try:
-                ray.init(address="auto", **quiet)
-            except ConnectionError:
-                if "RAY_ADDRESS" in os.environ:
-                    raise
-                ray.init(num_cpus=max(places, os.cpu_count() or 1), include_dashboard=False, **quiet)
+            if "RAY_ADDRESS" in os.environ:
+                ray.init(**quiet)
+            else:
+                own = {"num_cpus": max(places, os.cpu_count() or 1), "include_dashboard": False}
+                ray.init(address="local", **own, **quiet)
         except Exception as error:
             raise RunError(f"Ray does not start: {first_line(error)}") from error
     return ray

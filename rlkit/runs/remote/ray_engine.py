@@ -36,7 +36,7 @@ class WorkerHost:
 
 
 class RayEngine:
-    """Actors of the Ray cluster that this process is connected to, or else of this machine."""
+    """Actors of a Ray cluster (`rlkit.core.ray_cluster`)."""
 
     def __init__(self, actors: int):
         """Connect, or start Ray on this machine with a place for each of the `actors`.
