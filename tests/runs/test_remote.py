@@ -154,6 +154,13 @@ def test_with_a_lag_a_lost_actor_is_replaced(at: int, overlapped: Path, monkeypa
     assert LocalEngine.started == 4
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [(), IN_TWO], ids=["local", "actors"])
+def test_impala_balances_the_pole(words: tuple[str, ...]) -> None:
+    run = rlkit.train("agent=impala", "env=cartpole", "video=none", "logger=[csv]", *words)
+    assert run.evaluate(episodes=100)["return/raw"]["mean"] >= 475
+
+
 def test_dqn_in_actors_is_repeated_and_resumed() -> None:
     """From a checkpoint within a fragment; nothing was learned before step 100."""
     words = ("agent=dqn", "env=cartpole", "agent.learning_starts=100", "agent.epsilon_spread=7", "checkpoint.every=330")
