@@ -1,4 +1,4 @@
-"""How much faster are slow environments in several actors of Ray? An environment that sleeps 5 ms a step, PPO, 8 at once.
+"""How much faster are slow environments in several actors of Ray? One that sleeps 5 ms a step, PPO, 8 at once.
 
 By hand: ``python tests/benchmarks/actors.py --out tests/benchmarks/results``
 """

@@ -65,7 +65,13 @@ class RayEngine:
         return self._actors[index].call.remote(method, *arguments)
 
     def result(self, call: Any) -> Any:
-        """Wait for the result of a call; errors as in `ActorEngine.result`."""
+        """Wait for the result of a call.
+
+        Raises:
+            UsageError: the worker raised it.
+            RunError: the worker raised it, or the actors' cluster is gone.
+            ActorLostError: the actor ended.
+        """
         exceptions = self._ray.exceptions
         try:
             kind, answer = self._ray.get(call)

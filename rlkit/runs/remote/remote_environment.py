@@ -13,7 +13,7 @@ from rlkit.core.remote import RemoteAgent
 from rlkit.core.types import Array, Goals, Memory, State, TimeStep, Tree, UsageError
 from rlkit.runs.remote.fragment import Fragment, FragmentOrder, PlayedStep, joined, rows, step_of
 from rlkit.runs.remote.fragment_worker import EnvironmentFacts
-from rlkit.runs.remote.seat import ActorEngine, MakeWorker, Question, Seat
+from rlkit.runs.remote.seat import ActorEngine, ActorSeat, MakeWorker, Question
 from rlkit.vector.time_steps import first_timestep
 
 Limit = Callable[[int], int]
@@ -75,7 +75,7 @@ class RemoteEnvironment:
         self.num_envs, self._lag, self._engine, self._make_goals = num_envs, lag, engine, make_goals
         size = num_envs // len(makes)
         self._rows = [slice(i, i + size) for i in range(0, num_envs, size)]
-        self._seats = [Seat(engine, index, make, remedy) for index, make in enumerate(makes)]
+        self._seats = [ActorSeat(engine, index, make, remedy) for index, make in enumerate(makes)]
         for seat in self._seats:
             seat.wait()
         facts: EnvironmentFacts = self._seats[0].answer(self._seats[0].ask("facts"))
@@ -242,7 +242,7 @@ class RemoteEnvironment:
         return found
 
     def states(self, model: Any) -> Array:
-        """Refuse to read the simulators' states.
+        """Refuse to read the simulators' states [N, ...], which are elsewhere.
 
         Raises:
             UsageError: always.
@@ -254,7 +254,7 @@ class RemoteEnvironment:
         return self._make_goals()
 
     def render(self, index: int = 0) -> Array:
-        """Refuse to draw.
+        """Refuse to draw a frame [H, W, 3].
 
         Raises:
             UsageError: always.

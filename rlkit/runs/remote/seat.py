@@ -54,7 +54,7 @@ class Question:
     call: Any
 
 
-class Seat:
+class ActorSeat:
     """An actor of a run.
 
     A lost one is replaced by a new one that gets the same state and the same questions, so that its answers have the
@@ -92,7 +92,12 @@ class Seat:
         return question
 
     def answer(self, question: Question) -> Any:
-        """Wait for an answer; errors as in `ActorEngine.result`, but a lost actor is replaced, if that is possible."""
+        """Wait for an answer; a lost actor is replaced, if that is possible.
+
+        Raises:
+            UsageError: the worker raised it.
+            RunError: likewise, or no other actor can take the place of a lost one.
+        """
         for _ in range(TRIES):
             try:
                 found = self._engine.result(question.call)
