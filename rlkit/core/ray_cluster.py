@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from rlkit.core.types import RunError, UsageError
@@ -31,7 +32,7 @@ def connected(places: int, what: str) -> Any:
         RunError: it does not start.
     """
     try:
-        import ray
+        ray: Any = import_module("ray")
     except ImportError as error:
         raise UsageError(f"{what} needs Ray: pip install ray") from error
     if ray.is_initialized():

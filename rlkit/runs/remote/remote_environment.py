@@ -140,7 +140,7 @@ class RemoteEnvironment:
         """Get the next fragment, and order the one after it where a lag is tolerated."""
         assert self._agent is not None
         if self._ahead is None:
-            self._ahead = self._order(timestep, memory, rng.bit_generator.state, 0)
+            self._ahead = self._order(timestep, memory, dict(rng.bit_generator.state), 0)
         ordered = self._ahead
         fragments = [seat.fragment(one) for seat, one in zip(self._seats, ordered.questions, strict=True)]
         self._fragment, self._of, self._ahead, self._at = joined(fragments), ordered, None, 0
