@@ -40,8 +40,9 @@ class Fragment(NamedTuple):
 
 def rows(timestep: TimeStep, index: Any) -> TimeStep:
     """Return the rows of a time step [N] at `index`, any of NumPy's, without the simulators' states."""
-    parts = timestep._replace(state=None, info=StepInfo(*(_taken(part, index) for part in timestep.info)))
-    return TimeStep(*(part if type(part) is StepInfo else _taken(part, index) for part in parts))
+    info = StepInfo._make(_taken(part, index) for part in timestep.info)
+    parts = timestep._replace(state=None, info=None)._asdict()  # type: ignore[arg-type]
+    return TimeStep(**{**{name: _taken(part, index) for name, part in parts.items()}, "info": info})
 
 
 def _taken(part: Tree | None, index: Any) -> Tree | None:
@@ -86,7 +87,7 @@ def step_of(fragment: Fragment, t: int) -> PlayedStep:
     """Return step `t`; its arrays share the fragment's memory."""
     columns = tree.take(fragment.columns, t)
     parts = columns["after"]
-    info = StepInfo(*(parts.get(name) for name in StepInfo._fields))
+    info = StepInfo._make(parts.get(name) for name in StepInfo._fields)
     own = {"next_observation": fragment.reached.get(t, parts["observation"]), "state": None, "info": info}
     after = TimeStep(**{name: own.get(name, parts.get(name)) for name in TimeStep._fields})
     return PlayedStep(columns["action"], columns["memory"], after, fragment.rngs[t])
