@@ -41,8 +41,11 @@ class Fragment(NamedTuple):
 def rows(timestep: TimeStep, index: Any) -> TimeStep:
     """Return the rows of a time step [N] at `index`, any of NumPy's, without the simulators' states."""
     info = StepInfo._make(_taken(part, index) for part in timestep.info)
-    parts = timestep._replace(state=None, info=None)._asdict()  # type: ignore[arg-type]
-    return TimeStep(**{**{name: _taken(part, index) for name, part in parts.items()}, "info": info})
+    own = {"state": None, "info": info}
+    taken: dict[str, Any] = {
+        name: own[name] if name in own else _taken(part, index) for name, part in timestep._asdict().items()
+    }
+    return TimeStep(**taken)
 
 
 def _taken(part: Tree | None, index: Any) -> Tree | None:

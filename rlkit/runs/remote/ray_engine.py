@@ -82,8 +82,8 @@ class RayEngine:
                 f"Ray's cluster does not answer any more: {first_line(error)}; start it again, then resume="
             ) from error
         if kind is not None:
-            error = KINDS[kind](answer)
-            raise error
+            raised = KINDS[kind](answer)
+            raise raised
         return answer
 
     def publish(self, state: State) -> Any:
