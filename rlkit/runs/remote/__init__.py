@@ -1,1 +1,1 @@
-"""Many machines: environments in actors of Ray that act in fragments, and training in several processes."""
+"""Many machines: environments in actors of Ray, which act in fragments."""
