@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.algorithms.exploration import epsilon_greedy, warn_if_late
+from rlkit.algorithms.exploration import epsilon_greedy, epsilon_greedy_by_row, warn_if_late
 from rlkit.algorithms.recall import NOT_EXPORTED, Recall, require_sequences
-from rlkit.core.ranges import NonNegativeInt, PositiveInt, PositiveShare, Probability
+from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, PositiveShare, Probability
 from rlkit.core.schedules import ProbabilitySchedule, multiples
 from rlkit.core.types import (
     Array,
@@ -55,6 +55,9 @@ class DQNSettings(GradientSettings):
 
     Attributes:
         epsilon: probability of a uniformly drawn action, by the number of decisions observed.
+        epsilon_spread: environment i of N has ``epsilon ** (1 + epsilon_spread * i / (N - 1))``, as the actors of Ape-X
+            (Horgan et al., 2018); 0: all have epsilon.
+        fragment_steps: steps of each environment with the same parameters where copies act (`rlkit.core.remote`).
         gamma: discount factor.
         double: the online network chooses the action whose target value is used (van Hasselt et al., 2016).
         learning_starts: decisions before the first update; multiples of `train_freq` before do not count.
@@ -72,6 +75,8 @@ class DQNSettings(GradientSettings):
     """
 
     epsilon: ProbabilitySchedule
+    epsilon_spread: NonNegativeFloat
+    fragment_steps: PositiveInt
     gamma: Probability
     double: bool
     learning_starts: NonNegativeInt
@@ -97,7 +102,10 @@ class DQN:
     Attributes:
         network: observations [B, ...] -> outputs [B, A, K], whose meaning is ``network.distribution``.
         target_network: an older copy of it.
+        tolerated_lag: one fragment, as what it learns from comes from a replay.
     """
+
+    tolerated_lag = 1
 
     def __init__(
         self,
@@ -122,9 +130,11 @@ class DQN:
             notify: takes a line for the user.
 
         Raises:
-            UsageError: a noisy network without a generator, a recurrent one without a replay of sequences, or a rate to
-                be annealed without `total_steps`.
+            UsageError: a noisy network without a generator, a recurrent one without a replay of sequences or with a
+                spread of epsilon, or a rate to be annealed without `total_steps`.
         """
+        if network.hidden_size and settings.epsilon_spread:
+            raise UsageError("agent.epsilon_spread is for networks without a memory; set agent.network.recurrent=none")
         if network.noise_size and generator is None:
             raise UsageError("generator is None, but a noisy network draws from it; pass DQN a torch.Generator")
         self.settings, self._replay, self._generator = settings, replay, generator
@@ -156,7 +166,12 @@ class DQN:
         return Recall({"network": (network.read.reader, network.body)}, self._tensor)
 
     def initial_memory(self, n: int) -> Memory:
-        """Return the memory of `n` environments at the start of episodes: empty, if the network is not recurrent."""
+        """Return the memory of `n` environments at the start of episodes: of a recurrent network.
+
+        Where epsilon is spread, its power [n] for each environment instead; else nothing.
+        """
+        if self.settings.epsilon_spread:
+            return 1 + self.settings.epsilon_spread * np.arange(n) / max(n - 1, 1)
         return () if self._recall is None else self._recall.initial(n)
 
     def act(
@@ -179,7 +194,22 @@ class DQN:
                 outputs = self.network.on_features(features["network"], noise)
             q = self._distribution.mean(outputs).cpu().numpy()
         epsilon = self.settings.epsilon(self._steps) if explore else 0.0
+        if explore and self.settings.epsilon_spread:
+            return epsilon_greedy_by_row(q, epsilon**memory, rng, timestep.legal_actions), memory
         return epsilon_greedy(q, epsilon, rng, timestep.legal_actions), memory
+
+    def fragment_steps(self) -> int:
+        """Return the steps of a fragment, for `rlkit.core.remote`."""
+        return self.settings.fragment_steps
+
+    def acting_state(self) -> State:
+        """Return the network, and the decisions so far, of which epsilon depends."""
+        return {"network": module_state(self.network), "steps": self._steps}
+
+    def load_acting_state(self, state: State) -> None:
+        """Restore a state from `acting_state`."""
+        load_module_state(self.network, state["network"])
+        self._steps = state["steps"]
 
     def greedy_policy(self) -> GreedyPolicy:
         """Return what `act` does where not exploring, as a module.

@@ -152,7 +152,11 @@ CASES = {
 ``{encoder}`` stands for a run of `rlkit fit` with pictures as Catch shows them, ``{episodes}`` for recorded episodes.
 """
 
-SWEEPS = {"sweep": "", "sweep-joblib": "hydra/launcher=joblib hydra.launcher.n_jobs=2"}
+SWEEPS = {
+    "sweep": "",
+    "sweep-joblib": "hydra/launcher=joblib hydra.launcher.n_jobs=2",
+    "sweep-ray": "hydra/launcher=ray",
+}
 """Name -> launcher of a sweep of 3 x 2 jobs, which is killed as a whole."""
 
 SWEPT = (

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass
+from importlib import import_module
 from typing import Any, get_type_hints
 
 import hydra
@@ -63,12 +64,19 @@ class _PluginSearchPath(SearchPathPlugin):
 Plugins.instance().register(_PluginSearchPath)
 
 
-def prepare(verb: str) -> None:
-    """Let Hydra find a verb's keys and what plugins bring."""
+def prepare(verb: str, words: Iterable[str] = ()) -> None:
+    """Let Hydra find a verb's keys, what plugins bring, and rlkit's own launcher where `words` ask for it."""
+    offer_launcher(words)
     plugins.refuse_doubles()
     schema = OmegaConf.structured(SCHEMAS[verb])
     _allow_changes(schema)
     ConfigStore.instance().store(name=f"{verb}_schema", node=schema)
+
+
+def offer_launcher(words: Iterable[str]) -> None:
+    """Let Hydra find ``hydra/launcher=ray`` where `words` ask for it."""
+    if any(word.lstrip("+~") == "hydra/launcher=ray" for word in words):
+        import_module("rlkit.config.ray_launcher")
 
 
 def _allow_changes(node: DictConfig) -> None:
@@ -142,7 +150,7 @@ def with_choices(words: Sequence[str]) -> Sequence[str]:
 
 def _run_application(verb: str, task: Task, argv: Sequence[str]) -> None:
     """Run `task` as a Hydra application; if a job of a sweep fails, the others run all the same."""
-    prepare(verb)
+    prepare(verb, argv)
     # Without this Hydra prints its errors and exits instead of raising them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     flags, words = parted_flags(argv)

@@ -50,6 +50,7 @@ ELSEWHERE = {
     "c51": "agent=dqn distribution=c51",
     **dict.fromkeys(("qrdqn", "qr_dqn"), "agent=dqn distribution=quantile"),
     "rainbow": "agent=dqn with its improvements: experiment=rainbow",
+    **dict.fromkeys(("apex", "ape_x"), "agent=dqn in actors, with an epsilon each: experiment=ape_x"),
     "muzero": "for games whose rules are known: agent=alphazero",
     "recurrent_ppo": "agent=ppo agent.network.recurrent=lstm",
 }

@@ -52,7 +52,7 @@ class InnerLoop(Enum):
 
 
 # `async` is a keyword, so this enum cannot be written as a class.
-Vectorization = Enum("Vectorization", ["sync", "async", "native"])
+Vectorization = Enum("Vectorization", ["sync", "async", "native", "ray"])
 
 
 class StartMethod(Enum):
@@ -121,6 +121,7 @@ class TrainConfig:
     num_envs: PositiveInt = MISSING
     vectorization: Vectorization = MISSING
     start_method: StartMethod = StartMethod.fork
+    actors: PositiveInt = 1
     overlap: bool = MISSING
     inner_loop: InnerLoop = MISSING
     action_mask: bool = MISSING

@@ -15,7 +15,7 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rlkit.config.compose import alone, explained, parted_flags, prepare, search_path, with_choices
+from rlkit.config.compose import alone, explained, offer_launcher, parted_flags, prepare, search_path, with_choices
 from rlkit.config.literals import spelled
 from rlkit.config.messages import check_words
 
@@ -51,7 +51,7 @@ def planned(verb: str, argv: Sequence[str]) -> PlannedSweep | None:
     check_words(verb, argv)
     argv = spelled(verb, with_choices(argv))
     _, words = parted_flags(argv)
-    prepare(verb)
+    prepare(verb, argv)
     with explained(verb, argv):
         settings = _composed(verb, words)
         if settings.hydra.runtime.choices["hydra/sweeper"] != "basic":
@@ -71,6 +71,7 @@ def launcher_settings(words: Sequence[str]) -> DictConfig:
     Raises:
         UsageError: they do not compose.
     """
+    offer_launcher(words)
     quiet = [{f"override hydra/{kind}_logging": "none"} for kind in ("job", "hydra")]
     ConfigStore.instance().store(name=LAUNCHING, node={"defaults": ["application", "_self_", *quiet]})
     with explained("train", words):

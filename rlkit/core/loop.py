@@ -102,8 +102,12 @@ class Interaction(Iterator[Transition]):
             self._timestep = self.ask(self._env.reset, self._reset_seeds(0))
         return self._timestep
 
-    def advance_to(self, timestep: TimeStep, steps: int) -> None:
-        """Continue from `timestep` at `steps` decisions, which the environments reached by other means."""
+    def advance_to(self, timestep: TimeStep, steps: int, memory: Memory | None = None) -> None:
+        """Continue from `timestep` at `steps` decisions, which the environments reached by other means.
+
+        `memory` is the agent's then; None: as it is.
+        """
+        self._memory = self._memory if memory is None else memory
         self._timestep = timestep
         self.steps = steps
 

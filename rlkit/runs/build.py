@@ -16,7 +16,7 @@ from rlkit.config.instantiate import Builder, Context, as_typed, build, prepare
 from rlkit.config.run_config import AgentConfig, EnvironmentConfig, TrainRunConfig
 from rlkit.config.schemas import InnerLoop, StartMethod, Vectorization
 from rlkit.core.parts import part_at
-from rlkit.core.resources import require_memory
+from rlkit.core.resources import keep_freed_memory, require_memory
 from rlkit.core.seeding import Seeds
 from rlkit.core.spaces import COMPOSED_SPACES
 from rlkit.core.types import Agent, Environment, UsageError, a_kind
@@ -36,6 +36,18 @@ if TYPE_CHECKING:
 
 BYTES = {Vectorization.native: 100, Vectorization.sync: 10_000, Vectorization["async"]: 30_000_000}
 """Memory that an environment takes at least: in a vector, by itself, and in a process of its own."""
+
+
+def configure_torch(config: TrainRunConfig) -> None:
+    """Let torch compute as a run's configuration says, where it has a network."""
+    if config.network is None:
+        return
+    import torch
+
+    keep_freed_memory()
+    torch.set_num_threads(config.threads)
+    torch.use_deterministic_algorithms(config.deterministic)
+
 
 COMPILED_FROM = 100_000
 """Steps from which a compiled loop pays for the time that it takes to load or, once, to compile."""

@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import shlex
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -173,6 +174,22 @@ def locked(directory: Path) -> Iterator[None]:
             # A file system without locks: then there is none to respect.
             pass
         yield
+
+
+def wait_until_free(directory: Path, seconds: float) -> None:
+    """Wait up to `seconds` for a process that trains into the folder to end, as one whose command was killed does."""
+    until = time.monotonic() + seconds
+    with _log(directory) as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() < until:
+                    time.sleep(0.1)
+                    continue
+            except OSError:
+                pass  # A file system without locks.
+            return
 
 
 def write_folder(directory: Path, values: Mapping[str, Any]) -> None:

@@ -193,6 +193,10 @@ def _check(config: TrainRunConfig) -> None:
         )
     require_loggers(config.logger)
     _check_video(config)
+    if config.actors != 1 or config.vectorization is Vectorization.ray:
+        from rlkit.runs.remote.actors import require_actors
+
+        require_actors(config)
 
 
 def _check_video(config: TrainRunConfig) -> None:

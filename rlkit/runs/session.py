@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 from rlkit.config import instantiate
 from rlkit.config.own_code import of_program
 from rlkit.config.run_config import TrainRunConfig
-from rlkit.config.schemas import Video
+from rlkit.config.schemas import Vectorization, Video
 from rlkit.config.tuning import NONE, named
 from rlkit.config.typed import plain_data
 from rlkit.core.callback import Callback, RunInfo
 from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import require_room, with_epsilon
-from rlkit.core.resources import keep_freed_memory
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Environment, EnvironmentFaultError, Metrics, RunError, UsageError
 from rlkit.runs import build
@@ -89,12 +88,10 @@ def train(
         stack.enter_context(locked(directory))
         stack.enter_context(traceback_kept(directory / "train.log"))
         stack.enter_context(_pointing_to_check(config))
-        _configure_torch(config)
+        build.configure_torch(config)
         interrupted = stack.enter_context(interruptions())
         film = _film(config)
-        env = build.make_environment(
-            config.environment, num_envs=config.num_envs, frame_callbacks=[film] if film else []
-        )
+        env = _environment(config, film)
         stack.callback(env.close)
         callbacks, lines = _callbacks(config, added, stored)
         stopped: list[str | None] = [None]
@@ -214,6 +211,15 @@ def _finished(config: TrainRunConfig, session: Training, callbacks: Callbacks, *
     return run
 
 
+def _environment(config: TrainRunConfig, film: EachEpisode | None) -> Environment:
+    """Return the environments of a run, in this process or wherever they are."""
+    if config.vectorization is Vectorization.ray:
+        from rlkit.runs.remote.actors import remote_environment
+
+        return remote_environment(config)
+    return build.make_environment(config.environment, num_envs=config.num_envs, frame_callbacks=[film] if film else [])
+
+
 def _film(config: TrainRunConfig) -> EachEpisode | None:
     """Return what records each episode of training, where that is asked for."""
     if config.video is not Video.every:
@@ -301,16 +307,6 @@ def _unfinished(node: Any, path: str, total: int | None) -> Iterator[str]:
                 f"{path} goes from {node['start']:g} to {node['end']:g} in {steps:,} steps, and total_steps is "
                 f"{total:,}: {path}.steps=… ends it sooner"
             )
-
-
-def _configure_torch(config: TrainRunConfig) -> None:
-    if config.network is None:
-        return
-    import torch
-
-    keep_freed_memory()
-    torch.set_num_threads(config.threads)
-    torch.use_deterministic_algorithms(config.deterministic)
 
 
 def _cut_short(config: TrainRunConfig) -> list[str]:

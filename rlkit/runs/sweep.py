@@ -24,7 +24,16 @@ from rlkit.config.trust import Trust, require_trusted
 from rlkit.core.files import write_whole
 from rlkit.core.types import UsageError
 from rlkit.runs import launch, origin
-from rlkit.runs.folder import PlainLoader, parsed, placed, run_config, training_config, training_name, training_values
+from rlkit.runs.folder import (
+    PlainLoader,
+    parsed,
+    placed,
+    run_config,
+    training_config,
+    training_name,
+    training_values,
+    wait_until_free,
+)
 
 if TYPE_CHECKING:
     from rlkit.config.compose import Choices
@@ -38,6 +47,9 @@ OUTCOMES = "outcomes"
 SEPARATOR = "\n---\n"
 FILED = ("logger", "callback")
 """Nodes that send to other places."""
+
+PATIENCE = 20.0
+"""Seconds that the processes of a sweep that was killed may take to end, which launchers have on other machines."""
 
 WORD = re.compile(r"[^\x00-\x1f\x7f-\x9f]*")
 
@@ -158,6 +170,7 @@ class Sweep:
         self._require_own(directory, number)
         with _left_free(directory):
             if (directory / "config.yaml").exists():
+                wait_until_free(directory, PATIENCE)
                 path, config = directory / "config.yaml", replace(training_config(directory), run_dir=str(directory))
             else:
                 config = launch.in_group(config, self.directory.name, self.jobs[number].words)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rlkit.algorithms.fixed_policies import NonLearning
 from rlkit.config.run_config import TrainRunConfig
+from rlkit.config.schemas import Vectorization
 from rlkit.core.alike import require_alike
 from rlkit.core.callback import CLOCK, Callback
 from rlkit.core.checkpoint import Store
@@ -16,7 +17,7 @@ from rlkit.core.divergence import diverged, infinite_observation
 from rlkit.core.loop import Interaction, crossed, interact, refuse_odd_reward, train
 from rlkit.core.seeding import Seeds
 from rlkit.core.statistics import Averages, Episode, EpisodeTracker
-from rlkit.core.types import Agent, Environment, Interrupted, Metrics, State, Transition, UsageError
+from rlkit.core.types import Actor, Agent, Environment, Interrupted, Metrics, State, Transition, UsageError
 from rlkit.runs import build
 from rlkit.runs.callbacks import Callbacks, Hook, P, implementing, load_states, notify, states
 from rlkit.runs.compatibility import (
@@ -417,11 +418,17 @@ def require_finite(metrics: Metrics, step: int, transition: Transition) -> None:
 def stream(config: TrainRunConfig, agent: Agent, env: Environment, *, opaque: bool) -> Interaction:
     """Return the training stream of a run."""
     seeds = Seeds(config.seed)
-    return interact(
-        agent,
+    actor: Actor = agent
+    if config.vectorization is Vectorization.ray:
+        from rlkit.runs.remote.actors import acting
+
+        actor = acting(config, agent, env, lambda: interaction.steps, opaque=opaque)
+    interaction = interact(
+        actor,
         env,
         explore=True,
         rng=seeds.generator("actions"),
         reset_seeds=lambda step: seeds.integers("episodes", step, size=env.num_envs),
         truncate_every=config.checkpoint.every if opaque else 0,
     )
+    return interaction

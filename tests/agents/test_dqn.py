@@ -40,6 +40,8 @@ SETTINGS: dict[str, Any] = {
     "learning_rate": 0.5,
     "anneal": False,
     "epsilon": Constant(0.0),
+    "epsilon_spread": 0.0,
+    "fragment_steps": 1,
     "gamma": 0.9,
     "double": True,
     "learning_starts": 0,

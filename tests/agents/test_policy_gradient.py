@@ -288,6 +288,7 @@ LEARNERS = {
     "actor_critic": "agent.learning_rate=0.02",
     "actor_critic agent.network.action_values=true": "agent.learning_rate=0.02",
     "a2c": "agent.learning_rate=0.01",
+    "impala": "agent.n_steps=5 agent.learning_rate=0.01",
     "ppo": "agent.n_steps=32 agent.learning_rate=0.01",
     "es": "agent.learning_rate=0.1 agent.sigma=0.5 agent.weight_decay=0",
 }
@@ -403,6 +404,7 @@ def test_action_values_teach_all_actions_and_bootstrap_by_the_policy_s_mean() ->
 STANDARDIZED = {
     "ppo": "agent.n_steps=8 agent.batch_size=8",
     "a2c": "agent.n_steps=8",
+    "impala": "agent.n_steps=8",
     "reinforce": "agent.episodes=2",
     "actor_critic": "",
 }

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rlkit.algorithms import exploration
-from rlkit.algorithms.exploration import epsilon_greedy, greedy
+from rlkit.algorithms.exploration import epsilon_greedy, epsilon_greedy_by_row, greedy
 from rlkit.core.random_actions import random_action, uniform
 from rlkit.core.schedules import Constant, DelayedLinear, Exponential, Linear, Multiplicative, annealed
 from rlkit.core.types import RunError, UsageError
@@ -200,3 +200,14 @@ def test_what_is_annealed_falls_in_a_line_to_nothing() -> None:
 def test_a_delayed_line_begins_to_fall_later() -> None:
     schedule = DelayedLinear(1.0, 0.0, 10, delay=100)
     assert [schedule(step) for step in (0, 99, 100, 105, 110, 500)] == [1.0, 1.0, 1.0, 0.5, 0.0, 0.0]
+
+
+def test_each_row_has_an_epsilon_of_its_own() -> None:
+    """The chance of a greedy action is 1 - epsilon + epsilon / A; illegal actions are never drawn."""
+    q = np.tile([0.0, 1.0, 5.0, 2.0], (3, 1))
+    legal = np.tile([True, True, True, False], (3, 1))
+    rng, epsilons = np.random.default_rng(0), np.array([0.0, 0.4, 1.0])
+    for masks, actions in ((None, 4), (legal, 3)):
+        drawn = np.array([epsilon_greedy_by_row(q, epsilons, rng, masks) for _ in range(4000)])
+        np.testing.assert_allclose((drawn == 2).mean(0), 1 - epsilons + epsilons / actions, atol=0.03)
+        assert set(drawn[:, 2].tolist()) == set(range(actions))

@@ -81,6 +81,8 @@ def rlkit(
         learning_rate=1e-4,
         anneal=False,
         epsilon=Constant(0.0),
+        epsilon_spread=0.0,
+        fragment_steps=1,
         gamma=0.99,
         double=double,
         learning_starts=0,

@@ -140,7 +140,7 @@ def test_a_missing_extra_has_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None
     assert (dm_control.state, dm_control.remedy) == (State.absent, 'pip install "shimmy[dm-control]" "mujoco<4"')
     assert (tensorboard.state, tensorboard.remedy) == (State.absent, "pip install tensorboard")
     assert (open_spiel.state, open_spiel.remedy) == (State.absent, "pip install open_spiel")
-    launchers = ("hydra-joblib-launcher", "hydra-submitit-launcher")
+    launchers = ("hydra-joblib-launcher", "ray", "hydra-submitit-launcher")
     packages = ("minigrid", "minatar", "highway-env", "pettingzoo", *launchers)
     assert [(world.state, world.remedy) for world in worlds] == [
         (State.absent, f"pip install {name}") for name in packages

@@ -173,11 +173,16 @@ def test_a_sweep_of_somebody_else_names_no_code_and_writes_into_no_folder_but_it
     assert not Path("../away").exists()
 
 
-@pytest.mark.parametrize("launcher", ["joblib", pytest.param("submitit_local", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "launcher",
+    ["joblib", *(pytest.param(name, marks=pytest.mark.slow) for name in ("submitit_local", "ray"))],
+)
 def test_jobs_side_by_side_write_what_they_write_one_after_the_other(
-    launcher: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    launcher: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip(f"hydra_plugins.hydra_{launcher.removesuffix('_local')}_launcher")
+    needed = f"hydra_plugins.hydra_{launcher.removesuffix('_local')}_launcher"
+    pytest.importorskip("ray" if launcher == "ray" else needed)
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     for place, more in (("one", ()), ("both", (f"hydra/launcher={launcher}",))):
         Path(place).mkdir()
         os.chdir(tmp_path / place)
@@ -194,9 +199,12 @@ def test_jobs_side_by_side_write_what_they_write_one_after_the_other(
 @pytest.mark.slow
 @pytest.mark.draws
 @pytest.mark.parametrize("case", SWEEPS)
-def test_a_sweep_that_is_killed_as_a_whole_ends_as_one_that_was_not(case: str, tmp_path: Path) -> None:
-    if "joblib" in case:
-        pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+def test_a_sweep_that_is_killed_as_a_whole_ends_as_one_that_was_not(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if case != "sweep":
+        pytest.importorskip("ray" if "ray" in case else "hydra_plugins.hydra_joblib_launcher")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     rows = run_sweep(SWEEPS[case], tmp_path, kills=6)
     assert [row for row in rows if row["different"]] == []
 

@@ -113,6 +113,14 @@ class PolicyAgent:
             noted["value"] = (values if values.ndim == 1 else values[:, 0]).cpu().numpy()
         return policy.actions(drawn), noted
 
+    def acting_state(self) -> State:
+        """Return the network, as `rlkit.core.remote` says."""
+        return {"network": module_state(self.network)}
+
+    def load_acting_state(self, state: State) -> None:
+        """Restore a state from `acting_state`."""
+        load_module_state(self.network, state["network"])
+
     def greedy_policy(self) -> GreedyPolicy:
         """Return what `act` does where not exploring, as a module."""
         from rlkit.networks.greedy_policies import LikeliestActions

@@ -32,6 +32,11 @@ class Rollout:
         return self._steps == self._length
 
     @property
+    def missing(self) -> int:
+        """How many steps can be added before it is full."""
+        return self._length - self._steps
+
+    @property
     def empty(self) -> bool:
         """Whether no step was added since it was cleared."""
         return self._steps == 0

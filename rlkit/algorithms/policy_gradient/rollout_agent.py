@@ -21,8 +21,13 @@ from rlkit.networks import ActorCritic
 
 
 class RolloutAgent(PolicyAgent):
-    """Learns from rollouts of N environments side by side; a subclass says how in `_learn`."""
+    """Learns from rollouts of N environments side by side; a subclass says how in `_learn`.
 
+    Attributes:
+        tolerated_lag: none, as in `rlkit.core.remote`: rollouts are of the present policy.
+    """
+
+    tolerated_lag = 0
     settings: OnPolicySettings
 
     def __init__(
@@ -105,6 +110,10 @@ class RolloutAgent(PolicyAgent):
         self._standardize()
         return metrics
 
+    def fragment_steps(self) -> int:
+        """Return how many steps are missing in the rollout, for `rlkit.core.remote`."""
+        return self._rollout.missing
+
     def _learn(self, rollout: RolloutBatch) -> Metrics:
         """Take the gradient steps of an update."""
         raise NotImplementedError
@@ -113,9 +122,7 @@ class RolloutAgent(PolicyAgent):
         """Return the rollout that ended with a transition, with advantages and targets."""
         rows = self._rollout.columns
         v_tm1 = rows["value"] if "value" in rows else self._values(rows["observation"], rows["valid"])
-        v_t = rows["bootstrap_value"].copy()
-        v_t[-1] += self._bootstrap_values(end, end.valid & ~end.last)
-        v_t[:-1] += np.where(rows["last"][:-1], 0, v_tm1[1:])
+        v_t = self._successor_values(end, v_tm1)
         advantage = gae(v_tm1, rows["reward"], rows["discount"], v_t, rows["last"], self.settings.gae_lambda)
         begins = np.zeros_like(rows["last"])
         begins[1:] = (rows["last"] | ~rows["valid"])[:-1]
@@ -126,6 +133,19 @@ class RolloutAgent(PolicyAgent):
         joined = [_sequences(column, remembers) for column in (columns if legal is None else [*columns, legal])]
         tensors = [self._tensor(column) for column in joined] + [None] * (legal is None)
         return RolloutBatch._make([*tensors, self._tensor(hidden)])
+
+    def _successor_values(self, end: Transition, v_tm1: Array) -> Array:
+        """Return the values [T, N] of the true successors in the rollout that ended with a transition.
+
+        Args:
+            end: its last transition.
+            v_tm1: [T, N] values of the states acted in.
+        """
+        rows = self._rollout.columns
+        v_t = rows["bootstrap_value"].copy()
+        v_t[-1] += self._bootstrap_values(end, end.valid & ~end.last)
+        v_t[:-1] += np.where(rows["last"][:-1], 0, v_tm1[1:])
+        return v_t  # type: ignore[no-any-return]
 
     def _values(self, observation: Tree, valid: Array) -> Array:
         """Return the values [T, N] float32 of observations [T, N, ...], 0 where not `valid` [T, N] bool."""

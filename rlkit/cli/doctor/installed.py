@@ -34,6 +34,7 @@ EXTRAS = {
         "rlkit train -m hydra/launcher=joblib",
         "pip install hydra-joblib-launcher",
     ),
+    "Ray": ("ray", "rlkit train vectorization=ray actors=4", "pip install ray"),
     "SLURM": (
         "hydra_plugins.hydra_submitit_launcher",
         "rlkit train -m hydra/launcher=submitit_slurm",

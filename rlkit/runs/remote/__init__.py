@@ -1,0 +1,1 @@
+"""Many machines: environments in actors of Ray, which act in fragments."""
