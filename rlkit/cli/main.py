@@ -23,6 +23,7 @@ VERBS = {
     "fit": "fit a learner to data (the default: a tree on iris)",
     "predict": "predict the rows of a file with a fit run",
     "report": "compare runs on one HTML page",
+    "watch": "look at runs in a browser while they are trained",
     "list": "show agents, environments, learners, data, loggers and where each comes from",
     "check": "run the contract suite on an environment, agent or learner",
     "doctor": "show what this machine has, and what is missing",
@@ -48,6 +49,7 @@ examples
   rlkit share run=runs/dqn_cartpole_s0
   rlkit fit learner=forest data=wine folds=5
   rlkit report runs/dqn_cartpole_s0 runs/dqn_cartpole_s1
+  rlkit watch runs/
 
 rlkit <verb> --help shows a verb's keys and what each group offers; rlkit --version the version."""
 

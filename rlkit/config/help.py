@@ -45,6 +45,7 @@ USAGE = {
     "fit": "rlkit fit [group=name …] [key=value …] [-m]",
     "predict": "rlkit predict run=<run folder> input=<file or folder> [key=value …]",
     "report": "rlkit report <run folder> … [key=value …]",
+    "watch": "rlkit watch [<folder of runs>] [key=value …]",
     "list": "rlkit list [group | gym] [output=json] [hydra.searchpath=[file://folder]]",
     "check": "rlkit check env=<name> | agent=<name> | learner=<name> … [key=value …]",
     "doctor": "rlkit doctor [output=json]",
@@ -145,6 +146,13 @@ examples
   rlkit report runs/dqn_cartpole_s0 runs/dqn_cartpole_s1
   rlkit report runs/*cartpole* out=cartpole.html     every run with cartpole in its name
   rlkit report 'runs=[runs/a,runs/b]' output=json    the metrics, too""",
+    "watch": """\
+a server for this machine alone, which only reads; Ctrl-C ends it
+
+examples
+  rlkit watch                    the runs in runs/, at http://127.0.0.1:7007/
+  rlkit watch other/runs port=0
+  rlkit watch host=0.0.0.0       for every machine that can reach this one""",
     "list": """\
 examples
   rlkit list                     everything
