@@ -8,7 +8,6 @@ from functools import partial
 from html import escape
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -78,7 +77,7 @@ class Server:
     """
 
     def __init__(self, folder: Path):
-        self._entries = Entries(folder.resolve())
+        self._entries = Entries(folder)
         self._comparison = Comparison()
         self._lock = Lock()  # answers are made one after the other: they read the same tables
         self._title = printable(folder.resolve().name)
@@ -86,14 +85,15 @@ class Server:
     def routes(self) -> list[Route]:
         """Return what is answered where."""
         assets = ("page.css", "page.js", "watching/watch.css", "watching/watch.js")
-        return [
-            Route("/", self._page),
-            *(Route(f"/{name.rpartition('/')[2]}", partial(_asset, name)) for name in assets),
-            Route("/runs", self._runs),
-            Route("/report", self._report),
-            Route("/files/{id:int}/{name:path}", self._file),
-            Route("/stills/{id:int}/{name:path}", self._still),
-        ]
+        answers: dict[str, Callable[[Request], Response]] = {
+            "/": self._page,
+            **{f"/{name.rpartition('/')[2]}": partial(_asset, name) for name in assets},
+            "/runs": self._runs,
+            "/report": self._report,
+            "/files/{id:int}/{name:path}": self._file,
+            "/stills/{id:int}/{name:path}": self._still,
+        }
+        return [Route(path, _in_one_line(answer)) for path, answer in answers.items()]
 
     def _page(self, request: Request) -> Response:
         return Response(SHELL.format(title=escape(self._title)), media_type="text/html", headers=FRESH)
@@ -187,10 +187,26 @@ def _ids(text: str) -> Iterator[int]:
             yield from range(int(first), min(int(last or first), int(first) + 100_000) + 1)
 
 
-def _refused(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    line = error.detail if isinstance(error, HTTPException) else f"{type(error).__name__}: {error}"
-    return PlainTextResponse(f"{printable(' '.join(line.split()))}\n", status, headers=FRESH)
+def _in_one_line(endpoint: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    """Return an endpoint that answers with a line where it would fail: files may go at any moment."""
+
+    def answered(request: Request) -> Response:
+        try:
+            return endpoint(request)
+        except HTTPException as error:
+            return _line(error.status_code, error.detail)
+        except Exception as error:  # whatever the files of others lead to
+            return _line(500, f"{type(error).__name__}: {error}")
+
+    return answered
+
+
+def _line(status: int, text: str) -> Response:
+    return PlainTextResponse(f"{printable(' '.join(text.split()))}\n", status, headers=FRESH)
+
+
+def _unknown(request: Request, error: Exception) -> Response:
+    return _line(404, "there is nothing here")
 
 
 def application(folder: Path, names: Collection[str] = ()) -> Application:
@@ -200,5 +216,4 @@ def application(folder: Path, names: Collection[str] = ()) -> Application:
         folder: of the runs.
         names: hosts that are this machine, as in `rlkit.reporting.watching.guard.Guard`.
     """
-    handlers: dict[Any, Callable[[Request, Exception], Response]] = {HTTPException: _refused, Exception: _refused}
-    return Guard(Starlette(routes=Server(folder).routes(), exception_handlers=handlers), names)
+    return Guard(Starlette(routes=Server(folder).routes(), exception_handlers={404: _unknown}), names)

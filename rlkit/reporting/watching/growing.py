@@ -90,10 +90,10 @@ class GrowingTable:
         self._size = status.st_size
         if self._header is not None and (status.st_ino != self._header.file or self._size < self._offset):
             self._forget()
-        if self._size == self._seen:
+        if self._seen == version:
             return False
         try:
-            return self._read(status.st_ino, most)
+            return self._read(version, most)
         except UsageError as error:
             self._problem = version, error
             raise
@@ -117,21 +117,21 @@ class GrowingTable:
         self._header: Header | None = None
         self._values = np.zeros((0, 0))
         self._rows = self._lines = self._offset = 0
-        self._seen = -1  # the size of the file when the last of its whole lines had been read
+        self._seen: tuple[int, ...] = ()  # the file when the last of its whole lines had been read
         self._mark = b""
 
-    def _read(self, inode: int, most: int) -> bool:
+    def _read(self, version: tuple[int, ...], most: int) -> bool:
         with self.path.open("rb") as file:
-            if self._header is None and not self._begin(file.readline(1_000_000), inode):
+            if self._header is None and not self._begin(file.readline(1_000_000), version[0]):
                 return False
             file.seek(self._offset - len(self._mark))
             if file.read(len(self._mark)) != self._mark:
                 self._forget()
-                return self._read(inode, most)
+                return self._read(version, most)
             content = file.read(min(most, max(0, self._size - self._offset)))
         lines = content[: content.rfind(b"\n") + 1]
         if len(content) < most:
-            self._seen = self._size
+            self._seen = version
         elif not lines:
             raise UsageError(f"{self.path} has a line of more than {most:,} bytes; fix the line, or delete it")
         if lines:

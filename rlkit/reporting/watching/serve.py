@@ -48,7 +48,7 @@ def _run(folder: Path, listener: socket.socket, names: Sequence[str], say: Calla
     prepare()
     settings = uvicorn.Config(
         application(folder, names),
-        log_level="error",
+        log_level="critical",
         access_log=False,
         lifespan="off",
         ws="none",
