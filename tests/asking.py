@@ -44,9 +44,13 @@ def ask(application: Any, path: str, method: str = "GET", host: str = "127.0.0.1
         "server": ("127.0.0.1", 7007),
     }
     sent: list[Any] = []
+    received = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
     async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        message = next(received, None)
+        if message is None:  # the browser stays
+            await asyncio.Event().wait()
+        return message
 
     async def send(message: Any) -> None:
         sent.append(message)

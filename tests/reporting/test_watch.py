@@ -13,16 +13,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from asking import Answer, ask
-from commands import clean_environment, refused
+from commands import clean_environment
 from run_folders import write_run
 
 import rlkit
+from rlkit.cli.main import main
 from rlkit.reporting.chart import chart
 from rlkit.reporting.curves import Curve, Line, evaluation_curve, training_curve, training_returns
 from rlkit.reporting.groups import grouped
@@ -45,15 +47,22 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(served, "PATIENCE", 60.0)
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two groups of runs, one of two seeds."""
-    monkeypatch.chdir(tmp_path)
+    runs: Path = tmp_path_factory.mktemp("made")
     for seed in range(2):
-        write_run(Path(f"runs/alike_s{seed}"), seed=seed, evaluations=EVALUATIONS, episodes=EPISODES)
-    write_run(Path("runs/other"), seed=0, evaluations={1000: [0.25]}, words=("agent.gamma=0.5", "total_steps=1000"))
-    for path in Path("runs").rglob("*"):
+        write_run(runs / f"alike_s{seed}", seed=seed, evaluations=EVALUATIONS, episodes=EPISODES)
+    write_run(runs / "other", seed=0, evaluations={1000: [0.25]}, words=("agent.gamma=0.5", "total_steps=1000"))
+    for path in runs.rglob("*"):
         os.utime(path, (1e9, 1e9))
+    return runs
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(made, "runs")
     return Path("runs")
 
 
@@ -133,7 +142,7 @@ class TestPage:
             append(folder / "alike_s0/episodes.csv", f"{step},0,{step / 7!r},1,1,0", f"{step},0,1.0,1,1,1")
             browser.list()
             grown = browser.report("alike_s0")["curves"]
-            assert grown == Browser_of(folder, "alike_s0")["curves"]
+            assert grown == sections_of(folder, "alike_s0")["curves"]
 
     def test_without_runs_it_says_so(self, tmp_path: Path) -> None:
         browser = Browser(tmp_path / "none")
@@ -145,6 +154,7 @@ class TestPage:
         self, browser: Browser, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         browser.list()
+        at_once = sections_of(folder, "alike_s0")["curves"]
         monkeypatch.setattr(served, "PATIENCE", 0.0)
         read = GrowingTable.read
         monkeypatch.setattr(GrowingTable, "read", lambda self: read(self, 400))
@@ -154,7 +164,7 @@ class TestPage:
         for _ in range(20):
             browser.report("alike_s0")
         assert browser.answer["unread"] == 0
-        assert browser.sections["curves"] == Browser_of(folder, "alike_s0")["curves"]
+        assert browser.sections["curves"] == at_once
 
     def test_the_rows_of_many_runs_come_over_several_answers(
         self, browser: Browser, monkeypatch: pytest.MonkeyPatch
@@ -163,7 +173,7 @@ class TestPage:
         assert [sum("state" in run for run in browser.list().values()) for _ in range(3)] == [1, 2, 3]
 
 
-def Browser_of(folder: Path, *names: str) -> dict[str, str]:  # noqa: N802
+def sections_of(folder: Path, *names: str) -> dict[str, str]:
     browser = Browser(folder)
     browser.list()
     return browser.report(*names)
@@ -203,7 +213,7 @@ class TestFolder:
     def test_damage_in_what_only_a_chosen_run_shows(self, browser: Browser, folder: Path) -> None:
         append(folder / "other/episodes.csv", "2000,0,good,1,1,0")
         browser.list()
-        assert "episodes.csv line 3: return/raw is 'good'" in browser.report()["head"]
+        assert "episodes.csv line 3: return/raw is 'good'" in unescape(browser.report()["head"])
 
     def test_links_out_of_the_folder_are_not_followed(self, browser: Browser, folder: Path, tmp_path: Path) -> None:
         write_run(tmp_path / "elsewhere/secret", seed=0, evaluations=EVALUATIONS)
@@ -425,17 +435,28 @@ class TestCurves:
 
 
 class TestCommand:
-    def test_what_is_missing_is_said_in_one_line(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert "there is no folder nowhere" in refused("watch", "nowhere", cwd=tmp_path)
+    def test_what_is_missing_is_said_in_one_line(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+
+        def said(*words: str) -> str:
+            assert main(["watch", *words]) == 2
+            printed = capsys.readouterr()
+            assert printed.out == ""
+            [line] = printed.err.splitlines()
+            return line.removeprefix("rlkit: ")
+
+        assert "there is no folder nowhere" in said("nowhere")
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             port = taken.getsockname()[1]
-            line = refused("watch", ".", f"port={port}", cwd=tmp_path)
-        assert line == f"rlkit: port={port} of 127.0.0.1 is in use; choose another, or port=0: any that is free"
-        assert "host=256.1.1.1 is no address of this machine" in refused("watch", ".", "host=256.1.1.1", cwd=tmp_path)
-        assert "port is 70000; it must be" in refused("watch", ".", "port=70000", cwd=tmp_path)
-        assert "uses one folder of runs" in refused("watch", ".", "..", cwd=tmp_path)
+            line = said(".", f"port={port}")
+        assert line == f"port={port} of 127.0.0.1 is in use; choose another, or port=0 for any that is free"
+        assert "host=256.1.1.1 is no address of this machine" in said(".", "host=256.1.1.1")
+        assert "port is 70000; it must be" in said(".", "port=70000")
+        assert "uses one folder of runs" in said(".", "..")
         monkeypatch.setattr("rlkit.reporting.watching.serve.find_spec", lambda name: None)
         with pytest.raises(rlkit.UsageError, match="needs starlette and uvicorn: pip install starlette uvicorn"):
             serve(tmp_path, "127.0.0.1", 0, [], print)

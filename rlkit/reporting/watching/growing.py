@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -101,15 +102,13 @@ class GrowingTable:
             raise UsageError(f"{self.path} cannot be read: {error.strerror}") from error
 
     def last_step(self) -> int:
-        """Return the step of the last row of the file, also where not all is read yet; 0 without one."""
-        if not self.unread:
-            steps = self.columns.get("step", np.zeros(0))
-            return int(steps[-1]) if len(steps) else 0
+        """Return the step of the last row of the file, whether or not it is read yet; 0 without one."""
         try:
             with self.path.open("rb") as file:
-                file.seek(max(0, self._size - TAIL))
+                first = file.readline(1_000_000).partition(b",")[0].strip()
+                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
                 lines = file.read(TAIL).split(b"\n")[:-1]
-            return int(lines[-1].partition(b",")[0]) if self._header and self._header.names[0] == "step" else 0
+            return int(lines[-1].partition(b",")[0]) if first == b"step" else 0
         except (OSError, ValueError, IndexError):
             return 0
 
