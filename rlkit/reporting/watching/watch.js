@@ -254,7 +254,7 @@ async function go() {
 }
 
 function choose() {
-  const names = chosen && [...chosen].map(encodeURIComponent).join(",");
+  const names = chosen && [...chosen].sort().map(encodeURIComponent).join(",");
   history.replaceState(null, "", chosen ? "#runs=" + names : location.pathname);
   drawList();
   go();
