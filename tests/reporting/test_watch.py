@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ from rlkit.reporting.watching import states
 from rlkit.reporting.watching.application import application
 from rlkit.reporting.watching.growing import GrowingTable
 from rlkit.reporting.watching.live import LiveRun
-from rlkit.reporting.watching.serve import serve
+from rlkit.reporting.watching.serve import address, host_of, serve
 from rlkit.runs.folder import locked
 from rlkit.runs.run import Run
 
@@ -213,7 +214,11 @@ class TestFolder:
     def test_damage_in_what_only_a_chosen_run_shows(self, browser: Browser, folder: Path) -> None:
         append(folder / "other/episodes.csv", "2000,0,good,1,1,0")
         browser.list()
-        assert "episodes.csv line 3: return/raw is 'good'" in unescape(browser.report()["head"])
+        assert browser.runs["other"]["state"] == "finished"
+        for _ in range(2):
+            assert "episodes.csv line 3: return/raw is 'good'" in unescape(browser.report()["head"])
+            assert browser.list()["other"]["state"] == "damaged"
+            append(folder / "other/episodes.csv", "3000,0,0.5,1,1,0")
 
     def test_links_out_of_the_folder_are_not_followed(self, browser: Browser, folder: Path, tmp_path: Path) -> None:
         write_run(tmp_path / "elsewhere/secret", seed=0, evaluations=EVALUATIONS)
@@ -299,6 +304,14 @@ class TestGuard:
         linked = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"}
         assert ask(browser.application, "/", **linked).status == 200
         assert ask(browser.application, "/runs", **linked).status == 403
+
+    def test_what_it_says_is_an_address_that_it_answers(self, folder: Path) -> None:
+        with socket.create_server(("0.0.0.0", 0)) as everywhere, socket.create_server(("127.0.0.1", 0)) as here:
+            assert address(here) == f"http://127.0.0.1:{here.getsockname()[1]}/"
+            assert address(everywhere).startswith(f"http://{socket.gethostname()}:")
+            named = urlsplit(address(everywhere)).netloc
+            assert ask(application(folder, [host_of(everywhere)]), "/", host=named).status == 200
+            assert ask(application(folder), "/", host=named).status == 403
 
     def test_names_of_this_machine(self, folder: Path) -> None:
         assert ask(application(folder, ["Lab.example"]), "/", host="lab.example:80").status == 200

@@ -26,6 +26,9 @@ CONFIG = "config.yaml"
 FOLLOWED = ("train.log", "metrics.csv", "episodes.csv", "evaluations.csv", "timings.csv", "metrics.json")
 """Files by which a change in a run folder is noticed, beside its configuration."""
 
+LISTED = ("evaluations", "metrics", "timings")
+"""Tables that the list needs."""
+
 
 class Entry:
     """A run folder in the list.
@@ -50,6 +53,7 @@ class Entry:
         self._config: tuple[tuple[int, ...], ...] | None = None
         self._seen: tuple[tuple[int, ...], ...] | None = None
         self._state = RunState("")
+        self._whole = False  # a report was asked for
 
     @property
     def opened(self) -> bool:
@@ -65,15 +69,18 @@ class Entry:
         """Read what has changed; return whether the row is another."""
         config = changed([self.directory / CONFIG])
         seen = changed([self.directory / name for name in FOLLOWED])
-        if self._config == config and self._seen == seen and self._state.name != "running":
-            return False
+        if self._config == config and self._seen == seen:
+            # Damage that a report has found is yet to be shown.
+            new = bool(self.problem) and self._state.name != "damaged"
+            return self._show(locked) if new or self._state.name == "running" else False
+        tables = () if self._whole else LISTED
         try:
             if self._config != config or self.run is None:
                 self.run = opened(self.directory)
-                self.run.live.read(deadline, "evaluations", "metrics", "timings")
+                self.run.live.read(deadline, *tables)
                 require_readable(self.run)
-            elif self._seen != seen:
-                self.run.live.read(deadline, "evaluations", "metrics", "timings")
+            else:
+                self.run.live.read(deadline, *tables)
                 require_tables(self.run)
             self.problem = ""
         except (UsageError, *DAMAGED) as error:
@@ -83,6 +90,7 @@ class Entry:
 
     def read(self, deadline: float) -> None:
         """Read more of what a report shows."""
+        self._whole = True
         if self.run is None:
             return
         try:

@@ -35,7 +35,7 @@ def serve(folder: Path, host: str, port: int, names: Sequence[str], say: Callabl
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}; rlkit watch shows a folder of runs: rlkit watch runs/")
     with _listening(host, port) as listener:
-        _run(folder, listener, [*names, host], say)
+        _run(folder, listener, [*names, host, host_of(listener)], say)
 
 
 def _run(folder: Path, listener: socket.socket, names: Sequence[str], say: Callable[[str], None]) -> None:
@@ -60,11 +60,15 @@ def _run(folder: Path, listener: socket.socket, names: Sequence[str], say: Calla
         uvicorn.Server(settings).run(sockets=[listener])
 
 
+def host_of(listener: socket.socket) -> str:
+    """Return by which name or address this machine is called where something listens."""
+    host = str(listener.getsockname()[0])
+    return socket.gethostname() if ipaddress.ip_address(host).is_unspecified else host
+
+
 def address(listener: socket.socket) -> str:
     """Return what to type into a browser."""
-    host, port = listener.getsockname()[:2]
-    if ipaddress.ip_address(host).is_unspecified:
-        host = socket.gethostname()
+    host, port = host_of(listener), listener.getsockname()[1]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
