@@ -21,7 +21,8 @@ ROOM = 900719925474098
 @inlined
 def _ends(text: Array, i: int) -> bool:
     """Return whether a cell ends before place `i`."""
-    return text[i] == COMMA or text[i] == LINE or (text[i] == RETURN and text[i + 1] == LINE)
+    ends: bool = text[i] == COMMA or text[i] == LINE or (text[i] == RETURN and text[i + 1] == LINE)
+    return ends
 
 
 @inlined
