@@ -19,9 +19,9 @@ from rlkit.core.types import printable
 from rlkit.reporting.media import plot_paths, video_paths
 from rlkit.reporting.page import asset
 from rlkit.reporting.watching.comparison import Comparison, Section
-from rlkit.reporting.watching.entries import Entries, Entry
 from rlkit.reporting.watching.guard import Application, Guard
 from rlkit.reporting.watching.live import LiveRun
+from rlkit.reporting.watching.watched import WatchedRun, WatchedRuns
 
 PATIENCE = 0.25
 """Seconds of an answer for reading files; what is left is read for the next one."""
@@ -77,7 +77,7 @@ class Server:
     """
 
     def __init__(self, folder: Path):
-        self._entries = Entries(folder)
+        self._entries = WatchedRuns(folder)
         self._comparison = Comparison()
         self._lock = Lock()  # answers are made one after the other: they read the same tables
         self._title = printable(folder.resolve().name)
@@ -128,7 +128,7 @@ class Server:
         shown = [{"key": one.key, "tag": one.tag, **({} if one.tag in had else {"html": one.html})} for one in found]
         return JSONResponse({"sections": shown, "unread": unread, "size": size, "note": note}, headers=FRESH)
 
-    def _made(self, entries: list[Entry]) -> tuple[list[Section], str]:
+    def _made(self, entries: list[WatchedRun]) -> tuple[list[Section], str]:
         """Return the sections, and a line where something went wrong: what is shown then stays."""
         try:
             return self._comparison.sections(entries), ""
@@ -160,7 +160,7 @@ class Server:
         return path
 
 
-def _media(entry: Entry) -> Iterator[tuple[str, Path]]:
+def _media(entry: WatchedRun) -> Iterator[tuple[str, Path]]:
     if entry.run is None:
         return
     for path in plot_paths(entry.run):

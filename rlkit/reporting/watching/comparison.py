@@ -15,8 +15,8 @@ from rlkit.reporting.curves import GroupCurves, evaluation_curve, training_curve
 from rlkit.reporting.groups import Group, grouped
 from rlkit.reporting.media import Media
 from rlkit.reporting.scores import GroupScore, group_score
-from rlkit.reporting.watching.entries import Entry, final
 from rlkit.reporting.watching.live import LiveFitRun, LiveRun
+from rlkit.reporting.watching.watched import WatchedRun, final
 
 ROWS = 100
 """Rows of the table of evaluations."""
@@ -68,7 +68,7 @@ class Comparison:
         self._made: tuple[Any, list[Section]] = (None, [])
         self._differences: tuple[Any, str] = (None, "")
 
-    def sections(self, entries: Sequence[Entry]) -> list[Section]:
+    def sections(self, entries: Sequence[WatchedRun]) -> list[Section]:
         """Return the sections for the runs of `entries`.
 
         Raises:
@@ -79,7 +79,7 @@ class Comparison:
             self._made = key, [*self._sections(entries)]
         return self._made[1]
 
-    def _sections(self, entries: Sequence[Entry]) -> Iterator[Section]:
+    def _sections(self, entries: Sequence[WatchedRun]) -> Iterator[Section]:
         left_out = [f"left out: {entry.problem}" for entry in entries if entry.problem]
         named = {entry.directory: entry for entry in entries if entry.run is not None}
         runs = [entry.run for entry in named.values() if entry.run is not None]
@@ -101,7 +101,7 @@ class Comparison:
             yield _section(f"group-{group.number}", "".join(shown))
         yield _section("method", f"<footer><h2>How to read this</h2>{sections.method(groups)}</footer>")
 
-    def _of(self, groups: Sequence[Group], named: Mapping[Path, Entry]) -> dict[int, _Results]:
+    def _of(self, groups: Sequence[Group], named: Mapping[Path, WatchedRun]) -> dict[int, _Results]:
         keys = {group.number: tuple(named[run.directory].version() for run in group.runs) for group in groups}
         found = {group.number: self._results.get(keys[group.number]) or _computed(group) for group in groups}
         self._results = {keys[number]: of for number, of in found.items()}

@@ -30,7 +30,7 @@ LISTED = ("evaluations", "metrics", "timings")
 """Tables that the list needs."""
 
 
-class Entry:
+class WatchedRun:
     """A run folder in the list.
 
     Attributes:
@@ -147,7 +147,7 @@ def _numbers(score: RunScore, steps: int, total: int) -> Mapping[str, str]:
     return found
 
 
-class Entries:
+class WatchedRuns:
     """The run folders in a folder, as the requests of browsers ask for them.
 
     Args:
@@ -158,7 +158,7 @@ class Entries:
         self.folder = folder
         self.epoch = secrets.token_hex(4)
         self.cursor = 0
-        self._entries: dict[Path, Entry] = {}
+        self._entries: dict[Path, WatchedRun] = {}
         self._gone: dict[int, int] = {}  # the ids of folders that are no longer there, with the cursor of that
         self._next = 0
 
@@ -191,7 +191,7 @@ class Entries:
         """Return the ids of the folders that were deleted after a cursor."""
         return [id for id, at in self._gone.items() if at > since]
 
-    def chosen(self, ids: Iterable[int]) -> list[Entry]:
+    def chosen(self, ids: Iterable[int]) -> list[WatchedRun]:
         """Return the entries with these ids that there are, in the order of their names."""
         wanted = set(ids)
         return sorted((one for one in self._entries.values() if one.id in wanted), key=lambda entry: entry.name)
@@ -202,7 +202,7 @@ class Entries:
             self._gone[self._entries.pop(path).id] = self.cursor
         new = sorted((path for path in found if path not in self._entries), key=_made)
         for path in new:
-            entry = Entry(self._next, path, path.relative_to(self.folder).as_posix())
+            entry = WatchedRun(self._next, path, path.relative_to(self.folder).as_posix())
             entry.row, entry.since = {"id": entry.id, "name": entry.name, "changed": _made(path)}, self.cursor
             self._entries[path], self._next = entry, self._next + 1
 
