@@ -135,11 +135,11 @@ def _shown(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    return _yaml(value) if isinstance(value, list | dict) else _yaml_of_leaf(type(value), value)
+    return _yaml(value) if isinstance(value, list | dict) else _yaml_of_leaf(type(value).__name__, value)
 
 
 @lru_cache(10_000)
-def _yaml_of_leaf(kind: type, value: Any) -> str:
+def _yaml_of_leaf(kind: str, value: Any) -> str:
     # Of what is equal, 1 and 1.0, the kind is another.
     return _yaml(value)
 

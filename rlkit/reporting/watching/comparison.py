@@ -11,11 +11,12 @@ from urllib.parse import quote
 
 from rlkit.reporting import fitted, sections
 from rlkit.reporting.columns import AnyRun
-from rlkit.reporting.curves import GroupCurves, evaluation_curve, training_curve
+from rlkit.reporting.curves import GroupCurves, Returns, evaluation_curve, training_curve
 from rlkit.reporting.groups import Group, grouped
 from rlkit.reporting.media import Media
 from rlkit.reporting.scores import GroupScore, group_score
 from rlkit.reporting.watching.live import LiveFitRun, LiveRun
+from rlkit.runs.run import Run
 from rlkit.reporting.watching.watched import WatchedRun, final
 
 ROWS = 100
@@ -117,8 +118,13 @@ class Comparison:
 def _computed(group: Group) -> _Results:
     if group.fitted:
         return _Results(None, None)
-    curves = GroupCurves(evaluation_curve(group), training_curve(group, LiveRun.returns))
+    curves = GroupCurves(evaluation_curve(group), training_curve(group, _returns))
     return _Results(curves, group_score(group))
+
+
+def _returns(run: Run) -> Returns:
+    assert isinstance(run, LiveRun)
+    return run.returns()
 
 
 def _labelled(results: _Results, group: Group) -> _Results:
