@@ -16,8 +16,8 @@ from rlkit.reporting.groups import Group, grouped
 from rlkit.reporting.media import Media
 from rlkit.reporting.scores import GroupScore, group_score
 from rlkit.reporting.watching.live import LiveFitRun, LiveRun
-from rlkit.runs.run import Run
 from rlkit.reporting.watching.watched import WatchedRun, final
+from rlkit.runs.run import Run
 
 ROWS = 100
 """Rows of the table of evaluations."""
