@@ -25,6 +25,7 @@ VERBS = {
     "report": "compare runs on one HTML page",
     "search": "search for good settings of an agent, by trials that are stopped early",
     "bench": "run agents x environments x seeds: one table and plots with intervals",
+    "watch": "look at runs in a browser while they are trained",
     "list": "show agents, environments, learners, data, loggers and where each comes from",
     "check": "run the contract suite on an environment, agent or learner",
     "doctor": "show what this machine has, and what is missing",
@@ -52,6 +53,7 @@ examples
   rlkit report runs/dqn_cartpole_s0 runs/dqn_cartpole_s1
   rlkit search agent=ppo env=cartpole trials=40    good settings, and what they are worth
   rlkit bench suite=tabular seeds=5
+  rlkit watch runs/
 
 rlkit <verb> --help shows a verb's keys and what each group offers; rlkit --version the version."""
 

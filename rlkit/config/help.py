@@ -49,6 +49,7 @@ USAGE = {
     "report": "rlkit report <run folder> … [key=value …]",
     "search": "rlkit search [agent=name env=name …] ['key=range' …] [key=value …]",
     "bench": "rlkit bench suite=<name> [key=value …]",
+    "watch": "rlkit watch [<folder of runs>] [key=value …]",
     "list": "rlkit list [group | gym] [output=json] [hydra.searchpath=[file://folder]]",
     "check": "rlkit check env=<name> | agent=<name> | learner=<name> … [key=value …]",
     "doctor": "rlkit doctor [output=json]",
@@ -178,6 +179,13 @@ examples
   rlkit bench suite=classic agents=[ppo,dqn] envs=[cartpole] seeds=[0,1,2] workers=2
   rlkit bench suite=classic agents=[my_agent] out=results
   rlkit bench suite=atari hydra/launcher=submitit_slurm          on a cluster""",
+    "watch": """\
+a server for this machine alone, which only reads; Ctrl-C ends it
+
+examples
+  rlkit watch                    the runs in runs/, at http://127.0.0.1:7007/
+  rlkit watch other/runs port=0
+  rlkit watch host=0.0.0.0       for every machine that can reach this one""",
     "list": """\
 examples
   rlkit list                     everything

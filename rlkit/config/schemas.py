@@ -379,6 +379,16 @@ class ReportConfig:
     output: Output = MISSING
 
 
+@dataclass(frozen=True)
+class WatchConfig:
+    """Keys of `rlkit watch`."""
+
+    folder: str = MISSING
+    host: str = MISSING
+    port: Annotated[int, Range(0, 65535)] = MISSING
+    names: list[str] = field(default_factory=list)
+
+
 SCHEMAS: Mapping[str, type[Any]] = {
     "train": TrainConfig,
     "fit": FitConfig,
@@ -393,4 +403,5 @@ SCHEMAS: Mapping[str, type[Any]] = {
     "report": ReportConfig,
     "search": SearchConfig,
     "bench": BenchConfig,
+    "watch": WatchConfig,
 }

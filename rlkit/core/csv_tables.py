@@ -26,18 +26,27 @@ def read_table(path: Path) -> dict[str, Array]:
         raise UsageError(f"{path} does not exist; was the run made with logger=[csv,…]?")
     try:
         content = read_bytes(path).decode()
-        lines = io.StringIO(content[: content.rfind("\n") + 1], newline="")
-        reader = csv.reader(lines)
-        header, *rows = [(reader.line_num, row) for row in reader] or [(0, [])]
+        header, *rows = numbered_rows(content[: content.rfind("\n") + 1]) or [(0, [])]
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} is no table of numbers: {error}") from error
     numbered = [(line, row) for line, row in rows if row]
-    return {name: _column(path, i, name, numbered) for i, name in enumerate(header[1])}
+    return {name: column_of(path, i, name, numbered) for i, name in enumerate(header[1])}
 
 
-def _column(path: Path, i: int, name: str, rows: Sequence[tuple[int, Sequence[str]]]) -> Array:
+def numbered_rows(text: str) -> list[tuple[int, list[str]]]:
+    """Return the cells of each line of a CSV text, with its number, from 1."""
+    reader = csv.reader(io.StringIO(text, newline=""))
+    return [(reader.line_num, row) for row in reader]
+
+
+def column_of(path: Path, i: int, name: str, rows: Sequence[tuple[int, Sequence[str]]]) -> Array:
+    """Return column `i` of numbered rows, [rows] float64, NaN for empty cells.
+
+    Raises:
+        UsageError: a cell is missing or no number; the message has its line and the column's `name`.
+    """
     try:
         return np.array([float(row[i]) if row[i] else np.nan for _, row in rows])
     except (ValueError, IndexError):

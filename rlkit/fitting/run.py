@@ -39,7 +39,10 @@ class FitRun:
         directory: the folder.
         values: config.yaml as plain data.
         config: the same, typed.
+        tables: the CSV files that are attributes, without their suffix.
     """
+
+    tables: tuple[str, ...] = ("metrics",)
 
     def __init__(self, directory: Path | str, trust: Any = None):
         """Open the folder of a fit run.

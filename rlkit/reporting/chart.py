@@ -9,7 +9,7 @@ from html import escape
 from typing import NamedTuple
 
 from rlkit.core.types import Array
-from rlkit.reporting.curves import Curve, Line
+from rlkit.reporting.curves import Curve, Line, thinned
 
 WIDTH, HEIGHT = 560, 330
 LEFT, RIGHT, TOP, BOTTOM = 84, 26, 14, 52
@@ -76,7 +76,7 @@ def chart(curves: Sequence[Curve], *, id: str, title: str, until: float, axis: s
         until: the last step on the axis.
         axis: what is counted on it.
     """
-    shown = [curve for curve in curves if any(len(line.steps) for line in (curve.mean, *curve.seeds))]
+    shown = [thinned(curve) for curve in curves if any(len(line.steps) for line in (curve.mean, *curve.seeds))]
     if not shown:
         return f'<figure class="chart"><figcaption>{escape(title)}</figcaption><p class="none">none yet</p></figure>'
     x, y = Scale(0.0, until, LEFT, WIDTH - RIGHT), _height(shown)

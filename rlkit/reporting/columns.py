@@ -15,9 +15,6 @@ AnyRun = Run | FitRun
 
 TABLES = ("metrics", "episodes", "evaluations", "timings")
 
-KEPT: Mapping[type, tuple[str, ...]] = {Run: ("metrics", "episodes", "evaluations"), FitRun: ("metrics",)}
-"""Tables that a run reads once."""
-
 
 def columns(run: AnyRun, table: str) -> Mapping[str, Array]:
     """Return the columns of a table, [rows] float64 each; none where the run does not have it.
@@ -28,7 +25,7 @@ def columns(run: AnyRun, table: str) -> Mapping[str, Array]:
     path = run.directory / f"{table}.csv"
     if not path.exists():
         return {}
-    found: Mapping[str, Array] = getattr(run, table) if table in KEPT[type(run)] else read_table(path)
+    found: Mapping[str, Array] = getattr(run, table) if table in run.tables else read_table(path)
     return found
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,15 +46,19 @@ class Group(NamedTuple):
         return [run.values["seed"] for run in self.runs]
 
 
-def grouped(runs: Sequence[AnyRun]) -> list[Group]:
+def grouped(runs: Sequence[AnyRun], config: Callable[[AnyRun], str] = lambda run: settings(run.values)) -> list[Group]:
     """Return the groups in the order of their first runs; their runs in the order of seeds, each seed once.
 
     A seed that is there twice, as a copy of a run or trained again, counts once: of its runs, the one with the most
     steps, and the first of those with as many.
+
+    Args:
+        runs: at least one.
+        config: returns what the runs of a group have in common.
     """
     by_config: dict[str, list[AnyRun]] = {}
     for run in runs:
-        by_config.setdefault(settings(run.values), []).append(run)
+        by_config.setdefault(config(run), []).append(run)
     members, copies = zip(*map(_each_seed_once, by_config.values()), strict=True)
     return [Group(*group) for group in zip(_labels(members), range(len(members)), members, copies, strict=True)]
 
@@ -130,6 +135,16 @@ def _shown(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
+    return _yaml(value) if isinstance(value, list | dict) else _yaml_of_leaf(type(value).__name__, value)
+
+
+@lru_cache(10_000)
+def _yaml_of_leaf(kind: str, value: Any) -> str:
+    # Of what is equal, 1 and 1.0, the kind is another.
+    return _yaml(value)
+
+
+def _yaml(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n...\n").strip()
 
 

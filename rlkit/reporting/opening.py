@@ -74,23 +74,41 @@ def readable_run(directory: Path) -> AnyRun:
         UsageError: something is damaged; the message has the file, and where it is in it.
     """
     run = opened(directory)
+    require_readable(run)
+    return run
+
+
+def require_readable(run: AnyRun) -> None:
+    """Read all that a report needs of a run.
+
+    Raises:
+        UsageError: something is damaged; the message has the file, and where it is in it.
+    """
     _require_choices(run)
     try:
         _read_all(run)
     except DAMAGED as error:
-        where = f"{directory / 'config.yaml'} does not fit together"
+        where = f"{run.directory / 'config.yaml'} does not fit together"
         raise UsageError(f"{where}: {' '.join(str(error).split())}; is it of this version of rlkit?") from error
-    return run
 
 
 def _read_all(run: AnyRun) -> None:
     settings(run.values)
     environment_name(run.values)
     assert run.default_name
-    for table in TABLES:
-        _check_table(run.directory / f"{table}.csv", columns(run, table), NEEDED.get(table, ()))
+    require_tables(run)
     if isinstance(run, FitRun):
         assert isinstance(run.final_metrics, dict)
+
+
+def require_tables(run: AnyRun) -> None:
+    """Read the tables of a run.
+
+    Raises:
+        UsageError: one is damaged.
+    """
+    for table in TABLES:
+        _check_table(run.directory / f"{table}.csv", columns(run, table), NEEDED.get(table, ()))
 
 
 def _require_choices(run: AnyRun) -> None:

@@ -40,12 +40,18 @@ function fillTip(tip, data, step) {
 function follow(figure) {
   const script = figure.querySelector("script");
   if (!script) return;
-  const data = JSON.parse(script.textContent);
   const svg = figure.querySelector("svg"), cross = figure.querySelector(".cross"), tip = figure.querySelector(".tip");
-  const steps = [...new Set(data.series.flatMap((series) => series.steps))].sort((a, b) => a - b);
-  if (!steps.length) return;
-  const [low, high, start, end] = data.x;
-  let at = steps.length - 1;
+  let text = "", data, steps, low, high, start, end, at;
+
+  // A live page writes another text when a curve has grown.
+  function read() {
+    if (text === script.textContent) return;
+    text = script.textContent;
+    data = JSON.parse(text);
+    steps = [...new Set(data.series.flatMap((series) => series.steps))].sort((a, b) => a - b);
+    [low, high, start, end] = data.x;
+    at = steps.length - 1;
+  }
 
   function show(i) {
     at = i;
@@ -66,6 +72,8 @@ function follow(figure) {
   }
 
   svg.addEventListener("pointermove", (event) => {
+    read();
+    if (!steps.length) return;
     const box = svg.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width;
     show(nearestIndex(steps, low + ((x - start) / (end - start)) * (high - low)));
@@ -76,11 +84,23 @@ function follow(figure) {
     const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!move) return;
     event.preventDefault();
+    read();
+    if (!steps.length) return;
     show(Math.max(0, Math.min(steps.length - 1, tip.hidden ? at : at + move)));
   });
 }
 
-document.querySelectorAll(".chart").forEach(follow);
-document.querySelectorAll(".zoom").forEach((button) => {
-  button.addEventListener("click", () => button.closest("figure").classList.toggle("large"));
+const enlivened = new WeakSet();
+
+function enliven(root) {
+  for (const figure of root.querySelectorAll(".chart")) {
+    if (!enlivened.has(figure)) follow(figure);
+    if (figure.querySelector("script")) enlivened.add(figure);
+  }
+}
+
+enliven(document);
+document.addEventListener("click", (event) => {
+  const button = event.target.closest(".zoom");
+  if (button) button.closest("figure").classList.toggle("large");
 });

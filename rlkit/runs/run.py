@@ -52,7 +52,10 @@ class Run:
         directory: the folder; of a zip, one for as long as this object lives.
         values: config.yaml as plain data.
         stopped: why training ended before its budget, where this object comes from training; else None.
+        tables: the CSV files that are attributes, without their suffix.
     """
+
+    tables: tuple[str, ...] = ("metrics", "episodes", "evaluations")
 
     def __init__(
         self,
@@ -154,7 +157,14 @@ class Run:
         if not (self.directory / "evaluations.csv").exists() or not self.evaluations:
             return []
         steps, returns = self.evaluations["step"], self.evaluations["return/raw"]
-        return [(int(step), float(returns[steps == step].mean())) for step in np.unique(steps)]
+        if np.any(steps[1:] < steps[:-1]):
+            order = np.argsort(steps, kind="stable")
+            steps, returns = steps[order], returns[order]
+        found, starts = np.unique(steps, return_index=True)
+        ends = [*starts[1:], len(steps)]
+        return [
+            (int(step), float(returns[start:end].mean())) for step, start, end in zip(found, starts, ends, strict=False)
+        ]
 
     def use_threads(self, threads: int) -> None:
         """Let torch use so many threads, where the agent uses torch.

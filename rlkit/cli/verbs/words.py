@@ -34,14 +34,29 @@ def with_run(argv: Sequence[str], verb: str) -> list[str]:
     Raises:
         UsageError: there are several, or ``run=`` is typed as well.
     """
+    return with_word(argv, verb, "run", "one run")
+
+
+def with_word(argv: Sequence[str], verb: str, key: str, what: str) -> list[str]:
+    """Return the command line with its plain word, a folder, as the value of `key`.
+
+    Args:
+        argv: as typed.
+        verb: whose command line it is.
+        key: of the folder.
+        what: the folder is called, for complaints.
+
+    Raises:
+        UsageError: there are several, or the key is typed as well.
+    """
     settings, words = _split(argv)
     if not words:
         return settings
-    if len(words) > 1 or any(word.partition("=")[0] == "run" for word in settings):
+    if len(words) > 1 or any(word.partition("=")[0] == key for word in settings):
         raise UsageError(
-            f"rlkit {verb} uses one run; type its folder once: rlkit {verb} {shlex.quote(words[0])} key=value"
+            f"rlkit {verb} uses {what}; type its folder once: rlkit {verb} {shlex.quote(words[0])} key=value"
         )
-    return [f"run={quoted(words[0])}", *settings]
+    return [f"{key}={quoted(words[0])}", *settings]
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -12,7 +12,7 @@ from rlkit.reporting.chart import HEIGHT, WIDTH, drawing, look
 from rlkit.reporting.comparisons import performance_profile
 from rlkit.reporting.curves import Curve, Line, mean_curve
 from rlkit.reporting.groups import Group
-from rlkit.reporting.page import page_file
+from rlkit.reporting.page import asset
 from rlkit.reporting.suites.results import SuiteResults
 
 PROFILE_AXIS = "normalized score, %"
@@ -99,7 +99,7 @@ def picture(plots: Sequence[Plot], labels: Sequence[Group], columns: int = 2) ->
     ]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">\n'
-        f"<style>\n{page_file('page.css')}{STYLE}</style>\n"
+        f"<style>\n{asset('page.css')}{STYLE}</style>\n"
         f'<rect width="{width}" height="{height}" rx="8" fill="var(--card)"/>\n{legend}\n'
         + "\n".join(charts)
         + "\n</svg>\n"

@@ -9,8 +9,9 @@ from typing import Any
 from rlkit.reporting import tables
 from rlkit.reporting.chart import chart
 from rlkit.reporting.groups import Group
-from rlkit.reporting.page import counted, document
+from rlkit.reporting.page import document
 from rlkit.reporting.scores import Aggregate
+from rlkit.reporting.sections import counted
 from rlkit.reporting.suites import plots
 from rlkit.reporting.suites.results import SuiteResults
 from rlkit.reporting.suites.table import ALL, TableLine

@@ -84,7 +84,11 @@ def window(episodes: int) -> int:
 def moving_average(values: Array, window: int) -> Array:
     """Return the mean of up to `window` values ending at each, [n] float64."""
     sums = np.cumsum(np.concatenate(([0.0], values)))
-    ends = np.arange(1, len(values) + 1)
+    return means_until(sums, np.arange(1, len(values) + 1), window)
+
+
+def means_until(sums: Array, ends: Array, window: int) -> Array:
+    """Return the mean of up to `window` values before each of `ends` [n], from the sums of all values before each."""
     starts = np.maximum(ends - window, 0)
     return np.asarray((sums[ends] - sums[starts]) / (ends - starts))
 
