@@ -17,7 +17,7 @@ from rlkit.core.types import Array, UsageError
 SMALL = 200_000
 """Bytes up to which Python is quick enough."""
 
-CHUNK = 8_000_000
+CHUNK = 4_000_000
 """Bytes that are read at a time."""
 
 MARK = 64
