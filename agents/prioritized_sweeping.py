@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from rlkit.agents.dyna_q import DynaQ
 from rlkit.algorithms.model_based.outcomes import record, restore, state_of
@@ -47,7 +47,7 @@ class PrioritizedSweeping(DynaQ):
     def _make_tables(self) -> None:
         super()._make_tables()
         self.predecessors = make_predecessors(self.states.size, self.model.reward.size)
-        self.queue = make_queue(self.model.count.size)
+        self.queue = make_queue(self.model.tries.size)
 
     def learn(self, i: int, step: Step) -> list[float]:
         """Take a step into the model, and learn what is most urgent; return how far the step's value was off."""
@@ -61,7 +61,7 @@ class PrioritizedSweeping(DynaQ):
     def _remember(self, step: Step) -> None:
         s, a, kept = step.s_tm1, step.a_tm1, self.model.reward.shape[2]
         before = self.model.next_state[s, a].tolist()
-        known = int(self.model.count[s, a])
+        known = int(self.model.tries[s, a])
         k = record(self.model, step)
         place = (s * self._num_actions + a) * kept + k
         if known > k:
@@ -70,7 +70,7 @@ class PrioritizedSweeping(DynaQ):
 
     def state_dict(self) -> State:
         """Return also the queue, and what leads to each state."""
-        parts = {"predecessors": self.predecessors, "queue": self.queue}
+        parts: dict[str, NamedTuple] = {"predecessors": self.predecessors, "queue": self.queue}
         return {**super().state_dict(), **{name: state_of(part) for name, part in parts.items()}}
 
     def load_state_dict(self, state: State) -> None:

@@ -61,7 +61,8 @@ class ChangingMaze(gymnasium.Env[int, int]):
         rows, self._columns = sizes[0]
         self._changes_at, self._steps, self._number = list(changes_at), 0, 0
         self.render_mode = render_mode
-        self.observation_space, self.action_space = spaces.Discrete(rows * self._columns), spaces.Discrete(4)
+        self.observation_space = spaces.Discrete(rows * self._columns)  # type: ignore[assignment]
+        self.action_space = spaces.Discrete(4)  # type: ignore[assignment]
 
     @property
     def maze(self) -> Maze:

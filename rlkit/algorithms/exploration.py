@@ -82,24 +82,18 @@ def epsilon_greedy(q: Array, epsilon: float, rng: np.random.Generator, legal_act
     drawn = rng.random(len(q))
     if min(drawn.tolist(), default=1.0) >= epsilon:
         return action
-    return _explored(action, drawn < epsilon, q.shape[1], rng, legal_actions)
+    exploring = np.flatnonzero(drawn < epsilon)
+    if legal_actions is None:
+        action[exploring] = rng.integers(q.shape[1], size=exploring.size)
+    else:
+        action[exploring] = uniform(q.shape[1], exploring.size, rng, legal_actions[exploring])
+    return action
 
 
 def epsilon_greedy_by_row(
     q: Array, epsilon: Array, rng: np.random.Generator, legal_actions: Array | None = None
 ) -> Array:
     """Return as `epsilon_greedy` an action [N], with a probability `epsilon` [N] of each row's own."""
-    action = greedy(q, rng, legal_actions)
-    return _explored(action, rng.random(len(q)) < epsilon, q.shape[1], rng, legal_actions)
-
-
-def _explored(
-    action: Array, explores: Array, actions: int, rng: np.random.Generator, legal_actions: Array | None
-) -> Array:
-    """Return `action` [N] with any of the legal ones where `explores` [N]."""
-    exploring = np.flatnonzero(explores)
-    if legal_actions is None:
-        action[exploring] = rng.integers(actions, size=exploring.size)
-    else:
-        action[exploring] = uniform(actions, exploring.size, rng, legal_actions[exploring])
-    return action
+    legal = [None] * len(q) if legal_actions is None else [row[None] for row in legal_actions]
+    rows = zip(q, epsilon.tolist(), legal, strict=True)
+    return np.concatenate([epsilon_greedy(row[None], share, rng, mask) for row, share, mask in rows])

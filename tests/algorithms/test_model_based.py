@@ -74,7 +74,7 @@ class TestTheModel:
         assert [record(model, one) for one in outcomes] == [0, 1, 0]
         assert model.reward[3, 1].tolist() == [3, 2]
         assert model.discount[3, 1].tolist() == [0, GAMMA]
-        assert (model.count[3, 1], model.tried_at[3, 1]) == (3, 3)
+        assert (model.tries[3, 1], model.tried_at[3, 1]) == (3, 3)
         assert (model.seen[:2].tolist(), model.clock.tolist()) == ([3, -1], [1, 3])
 
     def test_what_is_legal_is_what_was_seen_last(self) -> None:
@@ -204,7 +204,7 @@ class TestSweeping:
         results = []
         for function in (sweep, sweep.py_func):
             model, q = make_outcomes(STATES, ACTIONS, kept, GAMMA), table(0.7)
-            links, queue = make_predecessors(STATES, model.reward.size), make_queue(model.count.size)
+            links, queue = make_predecessors(STATES, model.reward.size), make_queue(model.tries.size)
             for one in steps:
                 record(model, one)
             for one in steps:

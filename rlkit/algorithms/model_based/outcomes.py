@@ -23,7 +23,7 @@ class Outcomes(NamedTuple):
     next_state: Array  # [S, A, K] int64
     reward: Array  # [S, A, K] float64
     discount: Array  # [S, A, K] float64, the agent's gamma included; 0 where the episode terminated
-    count: Array  # [S, A] int64, how often each was tried
+    tries: Array  # [S, A] int64, how often each was tried
     tried_at: Array  # [S, A] int64, the step at which it was tried last; 0: never
     legal: Array  # [S, A] bool, as was seen last
     seen: Array  # [S] int64, the states that something was tried in, in their order, then -1
@@ -45,7 +45,7 @@ def make_outcomes(states: int, actions: int, kept: int, gamma: float) -> Outcome
         next_state=stays.copy(),
         reward=np.zeros(shape),
         discount=np.full(shape, gamma),
-        count=np.zeros(pairs, np.int64),
+        tries=np.zeros(pairs, np.int64),
         tried_at=np.zeros(pairs, np.int64),
         legal=np.ones(pairs, bool),
         seen=np.full(states, NONE, np.int64),
@@ -56,17 +56,17 @@ def make_outcomes(states: int, actions: int, kept: int, gamma: float) -> Outcome
 def record(model: Outcomes, step: Step) -> int:
     """Take a step into the model, in the place of the oldest outcome that is kept; return that place, below K."""
     s, a = step.s_tm1, step.a_tm1
-    if not model.count[s].any():
+    if not model.tries[s].any():
         model.seen[model.clock[0]] = s
         model.clock[0] += 1
     model.clock[1] += 1
     for state, legal in ((s, step.legal_tm1), (step.s_t, step.legal_t)):
         if legal is not None:
             model.legal[state] = legal
-    k = int(model.count[s, a] % model.reward.shape[2])
+    k = int(model.tries[s, a] % model.reward.shape[2])
     model.next_state[s, a, k], model.reward[s, a, k] = step.s_t, step.r_t
     model.discount[s, a, k] = step.discount_t
-    model.count[s, a] += 1
+    model.tries[s, a] += 1
     model.tried_at[s, a] = model.clock[1]
     return k
 

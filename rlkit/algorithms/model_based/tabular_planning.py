@@ -6,7 +6,8 @@ The functions run compiled by numba, and in Python as ``plan.py_func``, with the
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import numba
 import numpy as np
@@ -15,7 +16,9 @@ from rlkit.algorithms.model_based.outcomes import NONE, Outcomes
 from rlkit.core.compiling import entry
 from rlkit.core.types import Array
 
-inlined = numba.njit
+F = TypeVar("F", bound=Callable[..., Any])
+
+inlined: Callable[[F], F] = numba.njit
 
 
 class RatedTable(NamedTuple):
@@ -79,13 +82,13 @@ def move(table: RatedTable, s: int, a: int, target: float) -> None:
 @inlined
 def drawn_action(model: Outcomes, s: int, untried: bool, rng: np.random.Generator) -> int:
     """Return an action that was tried in `s`, or is legal there where `untried` ones may be drawn, too."""
-    actions = model.count.shape[1]
+    actions = model.tries.shape[1]
     number = 0
     for a in range(actions):
-        number += model.count[s, a] > 0 or (untried and model.legal[s, a])
+        number += model.tries[s, a] > 0 or (untried and model.legal[s, a])
     left = rng.integers(0, number)
     for a in range(actions):
-        if model.count[s, a] > 0 or (untried and model.legal[s, a]):
+        if model.tries[s, a] > 0 or (untried and model.legal[s, a]):
             if left == 0:
                 return a
             left -= 1
@@ -107,7 +110,7 @@ def plan(table: RatedTable, model: Outcomes, steps: int, bonus: float, untried: 
     for _ in range(steps):
         s = model.seen[rng.integers(0, model.clock[0])]
         a = drawn_action(model, s, untried, rng)
-        kept = min(model.count[s, a], model.reward.shape[2])
+        kept = min(model.tries[s, a], model.reward.shape[2])
         k = rng.integers(0, kept) if kept > 1 else 0
         target = model.reward[s, a, k] + bonus * math.sqrt(model.clock[1] - model.tried_at[s, a])
         move(table, s, a, target + model.discount[s, a, k] * best(table, model, model.next_state[s, a, k]))
@@ -116,7 +119,7 @@ def plan(table: RatedTable, model: Outcomes, steps: int, bonus: float, untried: 
 @inlined
 def expected_target(table: RatedTable, model: Outcomes, s: int, a: int) -> float:
     """Return the mean over the outcomes that are kept of ``r + discount max_a' Q(s', a')``."""
-    kept = min(model.count[s, a], model.reward.shape[2])
+    kept = min(model.tries[s, a], model.reward.shape[2])
     total = 0.0
     for k in range(kept):
         value = best(table, model, model.next_state[s, a, k])
@@ -179,7 +182,7 @@ def consider(table: RatedTable, model: Outcomes, queue: Queue, s: int, a: int, t
     """Put a pair into the queue where its value is far from its target; return target less value."""
     error = expected_target(table, model, s, a) - table.values[s, a]
     if abs(error) > threshold:
-        raise_priority(queue, s * model.count.shape[1] + a, abs(error))
+        raise_priority(queue, s * model.tries.shape[1] + a, abs(error))
     return error
 
 
@@ -209,7 +212,7 @@ def sweep(
     Returns:
         The error of the last step, and how many updates there were.
     """
-    actions, kept = model.count.shape[1], model.reward.shape[2]
+    actions, kept = model.tries.shape[1], model.reward.shape[2]
     error = consider(table, model, queue, s, a, threshold)
     done = 0
     while done < steps and queue.size[0] > 0:

@@ -27,7 +27,7 @@ TAIL = 4096
 """Bytes at the end of a file in which its last row is looked for."""
 
 
-class Header(NamedTuple):
+class FileHead(NamedTuple):
     """The first line of a file."""
 
     names: list[str]
@@ -113,7 +113,7 @@ class GrowingTable:
             return 0
 
     def _forget(self) -> None:
-        self._header: Header | None = None
+        self._header: FileHead | None = None
         self._values = np.zeros((0, 0))
         self._rows = self._lines = self._offset = 0
         self._seen: tuple[int, ...] = ()  # the file when the last of its whole lines had been read
@@ -146,7 +146,7 @@ class GrowingTable:
         except (UnicodeDecodeError, csv.Error) as error:
             raise UsageError(f"{self.path} is no table of numbers: {error}") from error
         wanted = [i for i, name in enumerate(names) if name in self._wanted and names.index(name) == i]
-        self._header = Header(names, np.array(wanted, np.int64), inode)
+        self._header = FileHead(names, np.array(wanted, np.int64), inode)
         self._values = np.empty((len(wanted), 0))
         self._offset, self._lines, self._mark = len(line), 1, line[-MARK:]
         return True
@@ -162,7 +162,7 @@ class GrowingTable:
         self._offset += len(lines)
         self._mark = lines[-MARK:]
 
-    def _many(self, header: Header, lines: bytes) -> Array:
+    def _many(self, header: FileHead, lines: bytes) -> Array:
         """Return the wanted columns of many lines, [k, rows]."""
         from rlkit.reporting.watching.kernel import POWERS, parse
 
@@ -188,7 +188,7 @@ class GrowingTable:
             self._values = larger
 
 
-def _few(path: Path, header: Header, lines: bytes, before: int) -> Array:
+def _few(path: Path, header: FileHead, lines: bytes, before: int) -> Array:
     """Return the wanted columns of lines, [k, rows], as `read_table` reads them; `before` are the lines before."""
     try:
         rows = [(before + line, row) for line, row in numbered_rows(lines.decode()) if row]
