@@ -18,7 +18,7 @@ from rlkit.core.types import Array
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-inlined: Callable[[F], F] = numba.njit
+inlined: Callable[[F], F] = numba.njit()
 
 
 class RatedTable(NamedTuple):
