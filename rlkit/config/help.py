@@ -155,7 +155,7 @@ every other key=value is that of rlkit train, for all trials; one with a range i
 with a single value is not: conf/search/<agent>.yaml has the other ranges
 
 ranges, in quotes for the shell
-  'agent.learning_rate=tag(log,interval(1e-5,1e-2))'    numbers; tag(log,…): evenly by their logarithm
+  'agent.learning_rate=tag(log,interval(1e-5,1e-2))'    numbers; tag(log,…): by their logarithm
   'agent.gamma=tag(log,one_minus,interval(0.9,0.999))'  … of what they lack to 1
   'agent.epochs=range(1,11)'            whole numbers from 1 to 10; tag(log,int(interval(8,512)))
   agent.batch_size=32,64,128            these values; 'network.hidden=choice([64,64],[256,256])'

@@ -209,6 +209,8 @@ def dqn(network: Any, replay: Any, **keys: Any) -> DQN:
         "batch_size": 1,
         "train_freq": 1,
         "gradient_steps": 1,
+        "epsilon_spread": 0.0,
+        "fragment_steps": 1,
         "target_every": 1000,
         "tau": 1.0,
         "max_grad_norm": 1000.0,
@@ -384,6 +386,8 @@ def make_dqn(seed: int = 0, options: Any = None, **keys: Any) -> DQN:
         "learning_starts": 20,
         "batch_size": 8,
         "train_freq": 3,
+        "epsilon_spread": 0.0,
+        "fragment_steps": 1,
         "target_every": 5,
     }
     return dqn(network, replay, **{**settings, **keys})

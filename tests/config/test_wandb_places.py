@@ -55,7 +55,15 @@ def folder(theirs: Path, tmp_path: Path) -> Path:
 
 def node(**changes: Any) -> dict[str, Any]:
     own = {"_target_": f"{LOGGERS}.wandb.WandbLogger", "project": "rlkit", "entity": None, "group": None}
-    rest = {"job_type": None, "tags": [], "notes": None, "mode": None, "videos": True}
+    rest = {
+        "job_type": None,
+        "tags": [],
+        "notes": None,
+        "mode": None,
+        "videos": True,
+        "table": False,
+        "artifact": False,
+    }
     return {**own, **rest, "system_metrics": False, "timeout": 30.0, **changes}
 
 

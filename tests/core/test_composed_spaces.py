@@ -337,7 +337,8 @@ WORDS = {
     "fitted_q": "agent.first_fit=20 agent.n_iterations=2",
 }
 READING = (
-    *("a2c", "actor_critic", "bandit", "cloning", "ddpg", "dqn", "es", "fitted_q", "ppo", "reinforce", "sac", "td3"),
+    *("a2c", "actor_critic", "bandit", "cloning", "ddpg", "dqn", "es", "fitted_q", "impala", "ppo", "reinforce"),
+    *("sac", "td3"),
 )
 """Agents that take observations of any kind."""
 

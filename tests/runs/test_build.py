@@ -227,6 +227,8 @@ def dqn_config() -> AgentConfig:
         **{"gamma": 0.9, "double": True, "learning_starts": 0, "batch_size": 2, "train_freq": 1},
         **{
             "gradient_steps": 1,
+            "epsilon_spread": 0.0,
+            "fragment_steps": 1,
             "target_every": 1,
             "tau": 1.0,
             "max_grad_norm": 1.0,

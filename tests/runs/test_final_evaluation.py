@@ -273,6 +273,7 @@ def test_every_key_that_may_not_change_is_refused_on_resume() -> None:
         "seed": "5",
         "num_envs": "2",
         "vectorization": "async",
+        "actors": "2",
         "replay.capacity": "200",
         "+env.kwargs.max_episode_steps": "9",
         "env.id": "Acrobot-v1",

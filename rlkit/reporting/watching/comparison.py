@@ -55,7 +55,7 @@ class Served:
         return escape(f"{kind}/{self._ids[folder]}/{quote(name)}?v={path.stat().st_mtime_ns}")
 
 
-class _Shown(NamedTuple):
+class _Computed(NamedTuple):
     """What is computed of a group."""
 
     curves: GroupCurves | None  # None of learners
@@ -66,7 +66,7 @@ class Comparison:
     """Makes the sections, and keeps what they were made of until that changes."""
 
     def __init__(self) -> None:
-        self._results: dict[Any, _Shown] = {}
+        self._results: dict[Any, _Computed] = {}
         self._made: tuple[Any, list[Section]] = (None, [])
         self._differences: tuple[Any, str] = (None, "")
 
@@ -103,7 +103,7 @@ class Comparison:
             yield _section(f"group-{group.number}", "".join(shown))
         yield _section("method", f"<footer><h2>How to read this</h2>{sections.method(groups)}</footer>")
 
-    def _of(self, groups: Sequence[Group], named: Mapping[Path, WatchedRun]) -> dict[int, _Shown]:
+    def _of(self, groups: Sequence[Group], named: Mapping[Path, WatchedRun]) -> dict[int, _Computed]:
         keys = {group.number: tuple(named[run.directory].version() for run in group.runs) for group in groups}
         found = {group.number: self._results.get(keys[group.number]) or _computed(group) for group in groups}
         self._results = {keys[number]: of for number, of in found.items()}
@@ -116,11 +116,11 @@ class Comparison:
         return self._differences[1]
 
 
-def _computed(group: Group) -> _Shown:
+def _computed(group: Group) -> _Computed:
     if group.fitted:
-        return _Shown(None, None)
+        return _Computed(None, None)
     curves = GroupCurves(evaluation_curve(group), training_curve(group, _returns))
-    return _Shown(curves, group_score(group))
+    return _Computed(curves, group_score(group))
 
 
 def _returns(run: Run) -> Returns:
@@ -128,14 +128,14 @@ def _returns(run: Run) -> Returns:
     return run.returns()
 
 
-def _labelled(results: _Shown, group: Group) -> _Shown:
+def _labelled(results: _Computed, group: Group) -> _Computed:
     if results.curves is None:
         return results
     curves = (curve._replace(label=group.label, number=group.number) for curve in results.curves)
     return results._replace(curves=GroupCurves(*curves))
 
 
-def _comparison(groups: Sequence[Group], results: Mapping[int, _Shown]) -> Iterator[Section]:
+def _comparison(groups: Sequence[Group], results: Mapping[int, _Computed]) -> Iterator[Section]:
     curves = {number: of.curves for number, of in results.items() if of.curves is not None}
     scores = {number: of.score for number, of in results.items() if of.score is not None}
     trained = [group for group in groups if group.number in curves]
