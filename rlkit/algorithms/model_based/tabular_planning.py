@@ -18,7 +18,8 @@ from rlkit.core.types import Array
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-inlined: Callable[[F], F] = numba.njit()
+OPTIONS: dict[str, Any] = {"error_model": "python"}
+inlined: Callable[[F], F] = numba.njit(**OPTIONS)
 
 
 class RatedTable(NamedTuple):
