@@ -15,6 +15,7 @@ from torch import Tensor
 from rlkit.algorithms.exploration import epsilon_greedy, epsilon_greedy_by_row, warn_if_late
 from rlkit.algorithms.recall import NOT_EXPORTED, Recall, require_sequences
 from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, PositiveShare, Probability
+from rlkit.core.ranks import Ranks
 from rlkit.core.schedules import ProbabilitySchedule, multiples
 from rlkit.core.types import (
     Array,
@@ -157,6 +158,13 @@ class DQN:
         compiled = {function: torch.compile(function) if settings.compile else function for function in functions}
         self._learning_outputs, self._online_outputs, self._target_outputs = (compiled[f] for f in functions)
         self._steps = self._due = self._updates = 0
+        self._ranks: Ranks | None = None
+        self._world = 1
+
+    def join_ranks(self, ranks: Ranks) -> None:
+        """Learn from the replays of all `ranks`, as `rlkit.core.ranks` says."""
+        self._ranks, self._world = ranks, ranks.size
+        self._optimizer.join_ranks(ranks)
 
     def _make_recall(self) -> Recall:
         require_sequences(self._replay, self.settings.batch_size, "agent.network.recurrent")
@@ -226,14 +234,14 @@ class DQN:
     def observe(self, transition: Transition) -> None:
         """Store the transition, and note which multiples of `train_freq` it passed."""
         self._replay.add(transition)
-        before, self._steps = self._steps, self._steps + int(np.count_nonzero(transition.valid))
+        before, self._steps = self._steps, self._steps + self._world * int(np.count_nonzero(transition.valid))
         first = self.settings.learning_starts
         self._due += multiples(before, self._steps, self.settings.train_freq, first=first)
 
     def update(self) -> Metrics | None:
         """Take the gradient steps that are due."""
         due, self._due = self._due * self.settings.gradient_steps, 0
-        if due == 0 or len(self._replay) == 0:
+        if due == 0 or not (len(self._replay) if self._ranks is None else self._ranks.begun(len(self._replay) > 0)):
             return None
         steps = self._take_steps(
             self._replay,

@@ -99,6 +99,8 @@ class PPO(RolloutAgent):
     def _gradient_step(self, batch: RolloutBatch) -> dict[str, Tensor]:
         """Take a gradient step on a minibatch, unless the policy is too far already; return the metrics."""
         loss, metrics = self.loss(batch)
+        if self.settings.max_kl is not None:
+            metrics["kl"] = self._over_ranks(metrics["kl"])
         if not self._too_far(metrics):
             self._optimize(loss)
         return {name: metric.detach() for name, metric in metrics.items()}

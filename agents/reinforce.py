@@ -125,13 +125,18 @@ class Reinforce(PolicyAgent):
         Where observations are standardized, the first episodes only measure their scale.
         """
         metrics: dict[str, float] = {}
-        while self._store.ready(self._group):
+        while self._ready():
             rows = self._store.take(self._group)
             metrics |= self._keep(rows) if self._measured else {}
             if self._store.empty:
                 metrics |= self._learn_policy() if self._measured else {}
                 self._begin()
         return metrics or None
+
+    def _ready(self) -> bool:
+        """Return whether there are enough episodes, in each of the ranks where there are any."""
+        own = self._store.ready(self._group)
+        return own if self._ranks is None else self._ranks.all(own)
 
     def _keep(self, rows: dict[str, Tree]) -> Metrics:
         """Keep episodes for the policy, with each step's return, weight and value."""
@@ -169,8 +174,10 @@ class Reinforce(PolicyAgent):
         loss, parts = self.loss(columns)
         # The return's gradient is a sum over an episode's steps; the norm's limit is for their mean, as it would clip
         # whatever is long.
-        length = len(columns["return"]) / int(columns["last"].sum())
-        self._optimize(loss, "policy", scale=length)
+        length = self._over_ranks(
+            torch.tensor(len(columns["return"]) / int(columns["last"].sum()), dtype=torch.float64)
+        )
+        self._optimize(loss, "policy", scale=length.item())
         metrics = {name: metric.item() for name, metric in parts.items()}
         return {**metrics, "learning_rate": self._learning_rate(self._steps)}
 

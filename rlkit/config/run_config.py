@@ -70,6 +70,7 @@ class TrainRunConfig(TrainConfig):
     choices: dict[str, str] = MISSING
     from_run: dict[str, list[str]] = field(default_factory=dict)  # parameters by node, see `rlkit.config.injection`
     follows: dict[str, bool] = field(default_factory=dict)  # total_steps, see `followers`
+    ranks: int = 1  # processes that train together, see `rlkit.core.ranks`
 
     @property
     def environment(self) -> EnvironmentConfig:

@@ -39,6 +39,12 @@ FIX = "fix it"
 RESUME = f"{FIX}, then resume from the last checkpoint with resume="
 """What to do when an environment fails while a run trains."""
 
+NOT_IN_STEP = (
+    "processes that train together need environments that begin a new episode in the step that ends one, and these "
+    "take another for it: set vectorization=sync, or train without torchrun"
+)
+"""Why a native vector environment may be none for ranks, whose decisions must be as many."""
+
 ResetSeeds = Callable[[int], list[int]]
 """Returns the seeds [N] of the episodes that start at a given step."""
 
@@ -52,7 +58,7 @@ class Interaction(Iterator[Transition]):
     """The stream that `interact` returns, and its state, with which it can continue in another process.
 
     Attributes:
-        steps: agent decisions so far, summed over environments.
+        steps: agent decisions so far, summed over environments, and over processes that train together.
         rng: the generator that `act` draws from.
         at_truncation: the last step crossed a multiple of `truncate_every` and ended every episode.
         reproduced: after `load_state_dict`, an opaque environment began with the same observation as when it was saved.
@@ -68,6 +74,7 @@ class Interaction(Iterator[Transition]):
         reset_seeds: ResetSeeds,
         truncate_every: int,
         remedy: str,
+        ranks: int,
     ):
         self._agent = agent
         self._env = env
@@ -76,6 +83,7 @@ class Interaction(Iterator[Transition]):
         self._reset_seeds = reset_seeds
         self._truncate_every = truncate_every
         self._remedy = remedy
+        self._ranks = ranks
         self._initial = agent.initial_memory(env.num_envs)
         self._memory: Memory = self._initial
         self._timestep: TimeStep | None = None
@@ -132,7 +140,9 @@ class Interaction(Iterator[Transition]):
     def _transition(self, now: TimeStep, action: Tree, memory: Memory, after: TimeStep) -> Transition:
         """Count the step from `now` to `after`, and return it."""
         before, valid = self.steps, count(after.valid)
-        self.steps = before + valid
+        self.steps = before + valid * self._ranks
+        if self._ranks > 1 and valid < len(after.valid):
+            raise UsageError(NOT_IN_STEP)
         if self._truncate_every:
             self.at_truncation = crossed(before, self.steps, self._truncate_every)
             after = self._truncate(after) if self.at_truncation else after
@@ -245,6 +255,7 @@ def interact(
     reset_seeds: ResetSeeds | None = None,
     truncate_every: int = 0,
     remedy: str = RESUME,
+    ranks: int = 1,
 ) -> Interaction:
     """Return the endless stream of transitions of `agent` in `env`, which training, evaluation and videos consume.
 
@@ -258,6 +269,7 @@ def interact(
         truncate_every: for environments whose state cannot be read, truncate all episodes and start new ones whenever
             the number of decisions crosses a multiple of this; 0: never.
         remedy: what errors of the environments advise.
+        ranks: how many processes train together (`rlkit.core.ranks`), whose decisions are counted, too.
     """
 
     def drawn(step: int) -> list[int]:
@@ -265,7 +277,14 @@ def interact(
 
     seeds = reset_seeds or drawn
     return Interaction(
-        agent, env, explore=explore, rng=rng, reset_seeds=seeds, truncate_every=truncate_every, remedy=remedy
+        agent,
+        env,
+        explore=explore,
+        rng=rng,
+        reset_seeds=seeds,
+        truncate_every=truncate_every,
+        remedy=remedy,
+        ranks=ranks,
     )
 
 

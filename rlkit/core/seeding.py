@@ -18,12 +18,21 @@ class Seeds:
 
     Attributes:
         seed: the run's seed, a non-negative integer.
+        rank: of the process, where several train together; each has streams of its own, and the first those of a run
+            that is alone.
     """
 
     seed: int
+    rank: int = 0
+
+    @property
+    def common(self) -> Seeds:
+        """Those of the first rank, which are the same in every process."""
+        return Seeds(self.seed)
 
     def sequence(self, name: str, *numbers: int) -> np.random.SeedSequence:
         """Return the seed sequence of `name`, and of `numbers` (a step, an episode) if there are any."""
+        name = f"{name} of rank {self.rank}" if self.rank else name
         digest = hashlib.sha256(name.encode()).digest()
         words = [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4)]
         return np.random.SeedSequence(self.seed, spawn_key=(*words, *numbers))

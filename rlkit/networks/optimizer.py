@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rlkit.config.values import check_fields
 from rlkit.core.ranges import NonNegativeFloat, PositiveFloat
+from rlkit.core.ranks import Ranks
 from rlkit.core.schedules import RateSchedule, Schedule, annealed
 from rlkit.core.types import State, UsageError
 from rlkit.networks.tensors import load_optimizer_state, optimizer_state
@@ -122,6 +123,7 @@ class Optimizer:
             raise UsageError(f"agent.optimizer: {name} does not accept its options: {error}") from error
         self._learning_rate = learning_rate
         self._max_grad_norm = inf if max_grad_norm is None else max_grad_norm
+        self._average: Callable[[Tensor], None] | None = None
 
     @property
     def vector(self) -> Tensor:
@@ -138,11 +140,17 @@ class Optimizer:
         """Whether the gradient's norm is limited."""
         return self._max_grad_norm < inf
 
+    def join_ranks(self, ranks: Ranks) -> None:
+        """Step down the mean of the gradients of all `ranks` from now on, before its norm is limited."""
+        self._average = ranks.average
+
     def step(self, loss: Tensor, decisions: int) -> None:
         """Step down the gradient of `loss` [], at the rate after `decisions` decisions."""
         gradient = self._flat.gradient
         gradient.zero_()
         loss.backward()  # type: ignore[no-untyped-call]
+        if self._average is not None:
+            self._average(gradient)
         self.apply(gradient.norm(), decisions)
 
     def step_along(self, gradient: Tensor, decisions: int, weight_decay: float) -> None:
@@ -150,6 +158,11 @@ class Optimizer:
         self._flat.gradient.copy_(gradient)
         self.vector.mul_(1 - self._learning_rate(decisions) * weight_decay)
         self.apply(self._flat.gradient.norm(), decisions)
+
+    def average(self) -> None:
+        """Replace the gradient by the mean over the ranks, where there are any."""
+        if self._average is not None:
+            self._average(self._flat.gradient)
 
     def apply(self, norm: Tensor, decisions: int, scale: float = 1.0) -> None:
         """Step down the gradient in `gradient`, clipped.
@@ -192,6 +205,8 @@ def step_together(loss: Tensor, optimizers: Iterable[Optimizer], decisions: int,
     for optimizer in optimizers:
         optimizer.gradient.zero_()
     loss.backward()  # type: ignore[no-untyped-call]
+    for optimizer in optimizers:
+        optimizer.average()
     norm = _joint_norm(optimizers)
     for optimizer in optimizers:
         optimizer.apply(norm, decisions, scale)

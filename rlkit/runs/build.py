@@ -310,7 +310,7 @@ def make_agent(
         "search_model": lambda path: functools.partial(_search_model, config.environment),
         "rng": seeds.generator,
         "generator": lambda path: seeds.torch_generator(path, config.device),
-        "random_state": seeds.number,
+        "random_state": seeds.common.number,
     }
     with _torch_seeded(config, seeds), as_typed(config.agent, config.shared, "agent"):
         agent: Agent = build(config.agent, context, "agent")
@@ -387,5 +387,5 @@ def _torch_seeded(config: AgentConfig, seeds: Seeds) -> Iterator[None]:
     from rlkit.networks.allocations import CheckedAllocations
 
     with torch.random.fork_rng(devices=[]), CheckedAllocations():
-        torch.default_generator.manual_seed(seeds.integers("network", size=1)[0])
+        torch.default_generator.manual_seed(seeds.common.integers("network", size=1)[0])
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from rlkit.config.run_config import TrainRunConfig, leaves, requested
 from rlkit.config.schemas import Vectorization, Video
 from rlkit.config.trust import packages, require_trusted
 from rlkit.config.typed import typed
+from rlkit.core.ranks import Ranks, rank_place, require_alone
 from rlkit.core.resources import checked_device, torch_device
 from rlkit.core.types import UsageError
 from rlkit.runs.folder import placed, training_config, training_name, training_values
@@ -48,25 +49,44 @@ def start(request: Request) -> Run:
     if request.config.resume is not None:
         config = _resumed_config(request)
         _check(config)
-        return _train(config, request)
+        return _begin(config, request, lambda known: known)
     asked = requested(TrainRunConfig, request.config, request.choices)
-    asked = with_objects(replace(asked, device=_device(asked)), request.objects)
+    asked = with_objects(replace(asked, device=_device(asked), ranks=_processes()), request.objects)
     _check(asked)
     if request.config.empty_replay:
         raise UsageError("empty_replay=true goes on with a run: resume= is missing")
-    return _train(_placed(asked), request)
+    return _begin(asked, request, _placed)
 
 
-def _train(config: TrainRunConfig, request: Request) -> Run:
+def _begin(config: TrainRunConfig, request: Request, place: Callable[[TrainRunConfig], TrainRunConfig]) -> Run:
+    """Train in the folder that `place` claims; where torchrun has started several processes, with the others."""
+    if config.ranks == 1:
+        return _train(place(config), request)
+    from rlkit.runs.ranked.joining import joined, placed_once
+
+    with joined(config, request.overrides) as ranks:
+        return _train(placed_once(config, place, ranks), request, ranks)
+
+
+def _processes() -> int:
+    place = rank_place()
+    return 1 if place is None else place.size
+
+
+def _train(config: TrainRunConfig, request: Request, ranks: Ranks | None = None) -> Run:
     # What trains is not loaded before it is known that there is something to train.
     from rlkit.runs.session import train
 
     again = {_key(override).partition(".")[0] for override in request.overrides}
     resume = request.config.resume is not None
+    extended = not again.isdisjoint(("total_steps", "total_episodes"))
+    if ranks is not None and ranks.rank:
+        from rlkit.runs.ranked.following import follow
+
+        return follow(config, ranks, resume=resume, extended=extended)
     stored = [key for key in ("logger", "callback") if resume and key not in again]
     agree_to_places({key: getattr(config, key) for key in ("logger", "callback") if key not in stored})
-    extended = not again.isdisjoint(("total_steps", "total_episodes"))
-    return train(config, request.callbacks, resume=resume, extended=extended, stored=stored)
+    return train(config, request.callbacks, resume=resume, extended=extended, stored=stored, ranks=ranks)
 
 
 def agree_to_places(listening: Any) -> None:
@@ -113,6 +133,7 @@ def start_or_resume(
         UsageError: something that the run needs is missing, or does not fit.
         RunError: something failed on the way; what was checkpointed before stays usable.
     """
+    require_alone()
     config = replace(config, device=_device(config))
     _check(config)
     from rlkit.runs.session import train
@@ -193,6 +214,10 @@ def _check(config: TrainRunConfig) -> None:
         )
     require_loggers(config.logger)
     _check_video(config)
+    if config.ranks != 1 or _processes() != 1:
+        from rlkit.runs.ranked.joining import require_ranks
+
+        require_ranks(config, _processes())
     if config.actors != 1 or config.vectorization is Vectorization.ray:
         from rlkit.runs.remote.actors import require_actors
 

@@ -17,6 +17,7 @@ from rlkit.config.typed import plain_data
 from rlkit.core.callback import Callback, RunInfo
 from rlkit.core.checkpoint import Store
 from rlkit.core.evaluation import require_room, with_epsilon
+from rlkit.core.ranks import Ranks
 from rlkit.core.seeding import Seeds
 from rlkit.core.types import Environment, EnvironmentFaultError, Metrics, RunError, UsageError
 from rlkit.runs import build
@@ -64,6 +65,7 @@ def train(
     extended: bool,
     stored: Sequence[str] = (),
     plots: bool = True,
+    ranks: Ranks | None = None,
 ) -> Run:
     """Build the parts of a run and train; whatever happens, they are closed and the traceback is in train.log.
 
@@ -74,6 +76,7 @@ def train(
         extended: its limit was raised, so that it goes on where it had stopped.
         stored: which of ``logger`` and ``callback`` come from its folder, and were not typed.
         plots: draw its curve and map in the end.
+        ranks: the processes that train together, of which this one is the first; None: it is alone.
 
     Raises:
         UsageError: something that the run needs is missing, or does not fit.
@@ -101,7 +104,7 @@ def train(
             notes.add(line)
         with named(config.choices.get("tuned", NONE)):
             _require_evaluations(config)
-            session = _session(config, env, callbacks, notes)
+            session = _session(config, env, callbacks, notes, ranks)
         if resume:
             session.resume(extended=extended, empty_replay=config.empty_replay)
             for line in _other_versions(directory):
@@ -115,7 +118,9 @@ def train(
         session.run(interrupted)
         stopped[0] = session.stopped
         with nullcontext() if session.interrupted else interrupted_at_once():
-            return _finished(config, session, callbacks, plots=plots)
+            run = _finished(config, session, callbacks, plots=plots)
+            session.wait()
+            return run
 
 
 def _has_learned(session: Training | None) -> bool:
@@ -258,7 +263,9 @@ def _videos(config: TrainRunConfig) -> Path:
     return find(Path("videos"), config.name, identity(Path(config.run_dir)))
 
 
-def _session(config: TrainRunConfig, env: Environment, callbacks: Callbacks, notes: Notes) -> Training:
+def _session(
+    config: TrainRunConfig, env: Environment, callbacks: Callbacks, notes: Notes, ranks: Ranks | None
+) -> Training:
     directory = Path(config.run_dir)
     begun = bool(Store(directory / CHECKPOINTS).steps())
 
@@ -271,7 +278,13 @@ def _session(config: TrainRunConfig, env: Environment, callbacks: Callbacks, not
     opaque = is_opaque(env)
     if opaque and config.checkpoint.every:
         notes.add(f"why it cannot be read: {env.why_opaque()}")
-    return Training(config, directory, _videos(config), agent=agent, env=env, callbacks=callbacks, opaque=opaque)
+    kind: Callable[..., Training] = Training
+    if ranks is not None:
+        from rlkit.runs.ranked.training import RankedTraining
+
+        kind = RankedTraining
+    parts: Any = {"agent": agent, "env": env, "callbacks": callbacks, "opaque": opaque}
+    return kind(config, directory, _videos(config), **parts, ranks=ranks)
 
 
 def _open(config: TrainRunConfig, callbacks: Callbacks, session: Training, notes: Notes) -> None:

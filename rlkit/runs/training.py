@@ -15,6 +15,7 @@ from rlkit.core.callback import CLOCK, Callback
 from rlkit.core.checkpoint import Store
 from rlkit.core.divergence import diverged, infinite_observation
 from rlkit.core.loop import Interaction, crossed, interact, refuse_odd_reward, train
+from rlkit.core.ranks import Ranks
 from rlkit.core.seeding import Seeds
 from rlkit.core.statistics import Averages, Episode, EpisodeTracker
 from rlkit.core.types import Actor, Agent, Environment, Interrupted, Metrics, State, Transition, UsageError
@@ -69,12 +70,24 @@ class Training:
         env: Environment,
         callbacks: Callbacks,
         opaque: bool,
+        ranks: Ranks | None = None,
     ):
-        """Prepare to train `agent` in `env`.; `directory` is the run's folder, `videos` that of its videos.
+        """Prepare to train `agent` in `env`.
+
+        Args:
+            config: the run's.
+            directory: its folder.
+            videos: that of its videos.
+            agent: learns.
+            env: it acts in.
+            callbacks: listen.
+            opaque: the environment's state cannot be read.
+            ranks: the processes that train together; None: this one is alone.
 
         Raises:
             UsageError: ``inner_loop=numba``, and there is no compiled loop for this agent and environment.
         """
+        rank, self._world = (0, 1) if ranks is None else (ranks.rank, ranks.size)
         self._config = config
         self._agent = agent
         self._env = env
@@ -82,7 +95,7 @@ class Training:
         self._on_step = implementing(callbacks, Callback.step)
         self._on_episode = implementing(callbacks, Callback.episode)
         self.opaque = opaque
-        self._stream = stream(config, agent, env, opaque=opaque)
+        self._stream = stream(config, agent, env, opaque=opaque, rank=rank, ranks=self._world)
         self._home = Path.cwd()
         self._tracker = EpisodeTracker(env.num_envs, config.log.info)
         self._averages = Averages()
@@ -92,6 +105,9 @@ class Training:
         # A run with an opaque environment may not resume from its last checkpoint: the scheduled one before it serves.
         keep = max(config.checkpoint.keep, 2 if opaque else 1)
         folder = directory / CHECKPOINTS
+        if rank:
+            # The first rank's checkpoint comes last: without it, that of before has to be there still.
+            keep, folder = keep + 1, folder / f"rank-{rank}"
         self._store = Store(folder, keep, self.say)
         self.evaluations = Evaluations(
             config, folder, videos, agent=agent, callbacks=callbacks, made_for=self._made_for, warn=self.say
@@ -148,12 +164,10 @@ class Training:
             CheckpointError: there are checkpoints, but no usable one.
             UsageError: the run is beyond `total_steps` by more than the last step of its environments.
         """
-        if not self._store.steps():
+        if not self._has_checkpoints():
             self.say("there is no checkpoint yet: starting again from step 0")
             return
-        step, state = self._store.load_newest(
-            _may_resume, ENDED, segments=not empty_replay, without_segments=WITHOUT_SEGMENTS
-        )
+        step, state = self._newest(segments=not empty_replay)
         if empty_replay:
             state["agent"] = self._without_replay(state["agent"])
             self._store.link_nothing_before(step)
@@ -162,12 +176,19 @@ class Training:
             require_moments(state, step)
             self._require_alike(state)
             self.load_state_dict(state)
-        if self.steps >= (total := self._config.total_steps) + self._env.num_envs:
+        if self.steps >= (total := self._config.total_steps) + self._world * self._env.num_envs:
             raise UsageError(f"total_steps is {total:,}, and the run is at step {self.steps:,} already: raise it")
         self.stopped = None if extended else state["stopped"]
         self._store.drop_after(step)
         # The final evaluation of a run that is extended was made at this step, but after its checkpoint.
         self.evaluations.drop_after(self.evaluations.best_step or 0)
+
+    def _has_checkpoints(self) -> bool:
+        return bool(self._store.steps())
+
+    def _newest(self, *, segments: bool) -> tuple[int, State]:
+        """Return step and state of the newest checkpoint that a run may resume from; errors as in `load_newest`."""
+        return self._store.load_newest(may_resume, ENDED, segments=segments, without_segments=WITHOUT_SEGMENTS)
 
     def run(self, interrupted: Callable[[], str | None]) -> None:
         """Train until `total_steps` or a reason to stop; `interrupted` returns the signal that asks for it, or None."""
@@ -212,7 +233,7 @@ class Training:
             self._log()
         if self._on_step:
             self._notify(self._on_step, Callback.step, after)
-        self.stopped = self.stopped or self._enough()
+        self.stopped = self._reason_to_stop()
         if crossed(before, after, config.checkpoint.every) and after < config.total_steps:
             self._save(resumable=True)
 
@@ -221,10 +242,17 @@ class Training:
         try:
             return self._evaluate(interrupted)
         except EvaluationError:
-            if not self.opaque or self._stream.at_truncation:
-                self._unfinished = before
-                self._save(resumable=True)
+            self._save_unfinished(before)
             raise
+
+    def _save_unfinished(self, before: int) -> None:
+        """Save what was trained up to an evaluation that is to be made again, if that can be resumed."""
+        if not self.opaque or self._stream.at_truncation:
+            self._unfinished = before
+            self._save(resumable=True)
+
+    def _reason_to_stop(self) -> str | None:
+        return self.stopped or self._enough()
 
     def _interrupt(self, reason: str) -> None:
         self.stopped, self.interrupted = reason, True
@@ -260,10 +288,16 @@ class Training:
         if self._config.log.every and (means := self._averages.read()):
             notify(self._callbacks, Callback.metrics, self.steps, means)
         if self._config.eval.every and self.evaluations.last != self.steps:
-            try:
-                self.evaluations.evaluate(self.steps, interrupted, final=True)
-            except Interrupted as reason:
-                self._interrupt(str(reason))
+            self._evaluate_at_end(interrupted)
+
+    def _evaluate_at_end(self, interrupted: Callable[[], str | None]) -> None:
+        try:
+            self.evaluations.evaluate(self.steps, interrupted, final=True)
+        except Interrupted as reason:
+            self._interrupt(str(reason))
+
+    def wait(self) -> None:
+        """Wait until all processes of the run have come to its end; this one is alone."""
 
     def _strides(self, total: int) -> Iterator[None]:
         """Advance by a step, or by many at once up to the next multiple of a period."""
@@ -399,7 +433,12 @@ class Training:
             self.say(f"{name} is not there any more: its state is left out of further checkpoints")
 
 
-def _may_resume(state: State) -> bool:
+def may_resume(state: State) -> bool:
+    """Return whether a run can resume from the state of a checkpoint.
+
+    Raises:
+        CheckpointError: it does not have the parts of one.
+    """
     require_parts(state)
     return bool(state["resumable"])
 
@@ -415,9 +454,11 @@ def require_finite(metrics: Metrics, step: int, transition: Transition) -> None:
             raise infinite_observation(transition.observation) or diverged(f"{name} is {value} at step {step:,}")
 
 
-def stream(config: TrainRunConfig, agent: Agent, env: Environment, *, opaque: bool) -> Interaction:
-    """Return the training stream of a run."""
-    seeds = Seeds(config.seed)
+def stream(
+    config: TrainRunConfig, agent: Agent, env: Environment, *, opaque: bool, rank: int = 0, ranks: int = 1
+) -> Interaction:
+    """Return the training stream of a run, of which this process is number `rank` of `ranks`."""
+    seeds = Seeds(config.seed, rank)
     actor: Actor = agent
     if config.vectorization is Vectorization.ray:
         from rlkit.runs.remote.actors import acting
@@ -430,5 +471,6 @@ def stream(config: TrainRunConfig, agent: Agent, env: Environment, *, opaque: bo
         rng=seeds.generator("actions"),
         reset_seeds=lambda step: seeds.integers("episodes", step, size=env.num_envs),
         truncate_every=config.checkpoint.every if opaque else 0,
+        ranks=ranks,
     )
     return interaction

@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import AsyncState, _async_worker
 
+from rlkit.core.ranks import rank_place
 from rlkit.core.types import (
     EnvironmentFaultError,
     Goals,
@@ -246,6 +247,8 @@ def _worker(
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if rank_place() is not None:
+        os.setpgid(0, 0)  # torchrun signals the groups of its processes: this one goes on until they have saved.
     with contextlib.suppress(EOFError, ConnectionError):
         _async_worker(index, make, pipe, parent_pipe, shared_memory, _Reports(error_queue), *args)  # type: ignore[arg-type]
 

@@ -21,6 +21,7 @@ from rlkit.algorithms.off_policy.target_network import TargetNetwork
 from rlkit.algorithms.off_policy.values import some, values_of
 from rlkit.algorithms.recall import Recall, require_sequences
 from rlkit.core.action_scaling import ActionScaling
+from rlkit.core.ranks import Ranks
 from rlkit.core.schedules import Schedule, multiples
 from rlkit.core.targets import td_target
 from rlkit.core.types import Metrics, Replay, State, Transition, UsageError
@@ -39,7 +40,13 @@ from rlkit.networks import (
 )
 from rlkit.networks.actors import ActorNetwork
 from rlkit.networks.sequences import sequence_steps
-from rlkit.networks.stacked import batch_statistics
+from rlkit.networks.stacked import StackedBatchRenorm, batch_statistics
+
+
+NOT_BY_BATCHES = (
+    "networks normalized by statistics of batches (norm=batch_renorm) differ from process to process: take norm=layer or "
+    "none, or train without torchrun"
+)
 
 
 class OffPolicyAgent(ActsByActor):
@@ -126,6 +133,21 @@ class OffPolicyAgent(ActsByActor):
         self._recall = None if settings.recurrent == "none" else self._make_recall()
         self._take_steps: Any = gradient_steps if self._recall is None else sequence_steps
         self._steps = self._due = self._updates = 0
+        self._ranks: Ranks | None = None
+        self._world = 1
+
+    def join_ranks(self, ranks: Ranks) -> None:
+        """Learn from the replays of all `ranks`, as `rlkit.core.ranks` says.
+
+        Raises:
+            UsageError: networks are normalized by statistics of batches, which are each rank's own.
+        """
+        if any(isinstance(module, StackedBatchRenorm) for module in self.network.modules()):
+            raise UsageError(NOT_BY_BATCHES)
+        self._ranks, self._world = ranks, ranks.size
+        for optimizer in self._optimizers.values():
+            optimizer.join_ranks(ranks)
+        self._prepare.join_ranks(ranks)
 
     def _make_optimizers(self, total_steps: int | None) -> dict[str, Optimizer]:
         """Return an optimizer for each part that learns."""
@@ -153,13 +175,13 @@ class OffPolicyAgent(ActsByActor):
             transition = transition._replace(action=self._scaling.to_unit(transition.action))
         self._prepare.observe(transition)
         self._replay.add(transition)
-        before, self._steps = self._steps, self._steps + int(np.count_nonzero(transition.valid))
+        before, self._steps = self._steps, self._steps + self._world * int(np.count_nonzero(transition.valid))
         self._due += multiples(before, self._steps, self.settings.train_freq, first=self.settings.learning_starts)
 
     def update(self) -> Metrics | None:
         """Take the gradient steps that are due, and return the means of their metrics."""
         due, self._due = self._due * self.settings.gradient_steps, 0
-        if due == 0 or len(self._replay) == 0:
+        if due == 0 or not (len(self._replay) if self._ranks is None else self._ranks.begun(len(self._replay) > 0)):
             return None
         steps = self._take_steps(
             self._replay,

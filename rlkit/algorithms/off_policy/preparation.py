@@ -10,6 +10,7 @@ from gymnasium import spaces
 from rlkit.algorithms.off_policy.random_shift import RandomShift
 from rlkit.algorithms.policy_gradient.observation_statistics import ObservationStatistics
 from rlkit.core.parts import parts_of
+from rlkit.core.ranks import Ranks
 from rlkit.core.types import State, Transition, Tree
 from rlkit.networks import is_image
 from rlkit.networks.standardize import standardizer
@@ -55,10 +56,16 @@ class Preparation:
         shifts = image_shift and has_images(observation_space)
         self._shift = RandomShift(observation_space, image_shift, generator, channel_order) if shifts else None
 
+    def join_ranks(self, ranks: Ranks) -> None:
+        """Standardize by the observations of all `ranks`, at each step."""
+        if self._statistics is not None:
+            self._statistics.join_ranks(ranks)
+
     def observe(self, transition: Transition) -> None:
         """Add the observations [N, ...] that were acted on to the statistics."""
         if self._statistics is not None:
             self._statistics.add(transition.observation, transition.valid)
+            self._statistics.share()
             self._statistics.apply()
 
     def __call__(self, observation: Tree, *, learning: bool) -> Tree:

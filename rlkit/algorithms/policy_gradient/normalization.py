@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rlkit.core.ranks import Ranks
 from rlkit.core.types import Array, State
 
 EPSILON = 1e-8
@@ -24,14 +25,20 @@ class RunningMeanStd:
     @np.errstate(over="ignore", invalid="ignore")
     def add(self, rows: Array) -> None:
         """Add rows [B, ...]; B may be 0. Of numbers that are too large, mean and variance are not finite."""
-        if (n := len(rows)) == 0:
-            return
-        mean, variance, total = rows.mean(0, np.float64), rows.var(0, np.float64), self._count + n
-        away = mean - self.mean
+        if len(rows):
+            self.merge(rows.mean(0, np.float64), rows.var(0, np.float64), len(rows))
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def merge(self, mean: Array, variance: Array, n: int) -> None:
+        """Add `n` rows, at least one, of which `mean` and `variance` [...] are known."""
+        away, total = mean - self.mean, self._count + n
         before = self.variance * self._count if self._count else 0.0
         self.variance = (before + variance * n + away**2 * self._count * n / total) / total
         self.mean = self.mean + away * n / total
         self._count = total
+
+    def share(self) -> None:
+        """Add what other ranks have seen; this process is alone."""
 
     @property
     def count(self) -> int:
@@ -53,6 +60,43 @@ class RunningMeanStd:
         self.mean, self.variance, self._count = np.array(state["mean"]), np.array(state["variance"]), state["count"]
 
 
+class RankedMeanStd(RunningMeanStd):
+    """Those of the rows of all ranks up to the last time they were shared, and of one's own since then."""
+
+    def __init__(self, shape: tuple[int, ...], ranks: Ranks):
+        """Begin with no rows."""
+        super().__init__(shape)
+        self._ranks, self._shape = ranks, shape
+        self._shared, self._since = RunningMeanStd(shape), RunningMeanStd(shape)
+
+    def add(self, rows: Array) -> None:
+        """Add one's own rows [B, ...]."""
+        super().add(rows)
+        self._since.add(rows)
+
+    def share(self) -> None:
+        """Add the rows that all ranks have seen since the last time, in the ranks' order."""
+        for state in self._ranks.gather(self._since.state_dict()):
+            if state["count"]:
+                self._shared.merge(state["mean"], state["variance"], state["count"])
+        self._since = RunningMeanStd(self._shape)
+        super().load_state_dict(self._shared.state_dict())
+
+    def state_dict(self) -> State:
+        """Return also what was shared, and what has come since."""
+        return {
+            **super().state_dict(),
+            "shared": self._shared.state_dict(),
+            "since": self._since.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Restore a state from `state_dict`."""
+        super().load_state_dict(state)
+        self._shared.load_state_dict(state["shared"])
+        self._since.load_state_dict(state["since"])
+
+
 class RewardScale:
     """Divides rewards by the standard deviation of the discounted sum of those before (Engstrom et al., 2020).
 
@@ -61,7 +105,16 @@ class RewardScale:
 
     def __init__(self, num_envs: int, gamma: float):
         """Begin with no rewards of `num_envs` environments."""
-        self._sums, self._gamma, self._statistics = np.zeros(num_envs), gamma, RunningMeanStd(())
+        self._sums, self._gamma = np.zeros(num_envs), gamma
+        self._statistics = RunningMeanStd(())
+
+    def join_ranks(self, ranks: Ranks) -> None:
+        """Scale by what all `ranks` had up to the last `share`, and this one since then."""
+        self._statistics = RankedMeanStd((), ranks)
+
+    def share(self) -> None:
+        """Add what other ranks have had, if there are any."""
+        self._statistics.share()
 
     def __call__(self, reward: Array, discount: Array, last: Array, valid: Array) -> Array:
         """Add rewards to the statistics and return them scaled, [N] float32 from -10 to 10.

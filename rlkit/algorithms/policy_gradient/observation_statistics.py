@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
-from rlkit.algorithms.policy_gradient.normalization import RunningMeanStd
+from rlkit.algorithms.policy_gradient.normalization import RankedMeanStd, RunningMeanStd
 from rlkit.core.divergence import infinite_observation
+from rlkit.core.ranks import Ranks
 from rlkit.core.types import Array, State, Tree
 
 
@@ -18,6 +19,15 @@ class ObservationStatistics:
         """Begin with no observations; `standardize` is the network's, of `rlkit.networks.standardize`."""
         self._standardize = standardize
         self._of_parts = [RunningMeanStd(tuple(part.mean.shape)) for part in standardize.parts]
+
+    def join_ranks(self, ranks: Ranks) -> None:
+        """Standardize by the observations of all `ranks`, which each adds to its own when they are applied."""
+        self._of_parts = [RankedMeanStd(tuple(part.mean.shape), ranks) for part in self._standardize.parts]
+
+    def share(self) -> None:
+        """Add what other ranks have seen, if there are any."""
+        for statistics in self._of_parts:
+            statistics.share()
 
     def add(self, observation: Tree, valid: Array) -> None:
         """Add the rows of observations [N, ...] that are `valid` [N] bool."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from rlkit.algorithms.policy_gradient.forward_pass import CachedForwardPass, ForwardPass
 from rlkit.algorithms.policy_gradient.observation_statistics import ObservationStatistics
 from rlkit.algorithms.policy_gradient.settings import PolicySettings
+from rlkit.core.ranks import Ranks
 from rlkit.core.schedules import Schedule
 from rlkit.core.types import Array, Memory, State, TimeStep, Transition, UsageError
 from rlkit.networks import ActorCritic, Optimizer, load_module_state, module_state, step_together, to_tensor
@@ -63,6 +64,24 @@ class PolicyAgent:
         self._statistics = None if standardize is None else ObservationStatistics(standardize)
         self._measured = standardize is None
         self._steps = 0
+        self._ranks: Ranks | None = None
+        self._world = 1
+
+    def join_ranks(self, ranks: Ranks) -> None:
+        """Learn from what all `ranks` experience, as `rlkit.core.ranks` says."""
+        self._ranks, self._world = ranks, ranks.size
+        for optimizer in self._optimizers.values():
+            optimizer.join_ranks(ranks)
+        if self._statistics is not None:
+            self._statistics.join_ranks(ranks)
+
+    def _over_ranks(self, number: Tensor) -> Tensor:
+        """Return the mean [] of a number [] over the ranks, where there are any."""
+        if self._ranks is None:
+            return number
+        mean = number.detach().reshape(1).clone()
+        self._ranks.average(mean)
+        return mean.reshape(())
 
     def _require_state_values(self) -> None:
         if self.network.action_values:
@@ -132,7 +151,7 @@ class PolicyAgent:
 
     def _count(self, transition: Transition) -> None:
         """Count the decisions, and add observations to the statistics where they are standardized."""
-        self._steps += int(np.count_nonzero(transition.valid))
+        self._steps += self._world * int(np.count_nonzero(transition.valid))
         if self._statistics is not None:
             self._statistics.add(transition.observation, transition.valid)
 
@@ -143,6 +162,7 @@ class PolicyAgent:
         """
         self._measured = True
         if self._statistics is not None:
+            self._statistics.share()
             self._statistics.apply()
 
     def _optimize(self, loss: Tensor, *parts: str, scale: float = 1.0) -> None:

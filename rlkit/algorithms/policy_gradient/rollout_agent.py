@@ -15,6 +15,7 @@ from rlkit.algorithms.policy_gradient.rollout import Rollout
 from rlkit.algorithms.policy_gradient.rollout_batch import RolloutBatch
 from rlkit.algorithms.policy_gradient.settings import OnPolicySettings
 from rlkit.core import tree
+from rlkit.core.ranks import Ranks
 from rlkit.core.targets import gae
 from rlkit.core.types import Array, Metrics, State, Transition, Tree
 from rlkit.networks import ActorCritic
@@ -59,6 +60,12 @@ class RolloutAgent(PolicyAgent):
         self._scale = RewardScale(num_envs, settings.gamma) if settings.scale_rewards else None
         self._rollout = Rollout(settings.n_steps)
         self._successor: Transition | None = None
+
+    def join_ranks(self, ranks: Ranks) -> None:
+        """Share also the scale of rewards, after each rollout."""
+        super().join_ranks(ranks)
+        if self._scale is not None:
+            self._scale.join_ranks(ranks)
 
     def observe(self, transition: Transition) -> None:
         """Add a step to the rollout."""
@@ -108,6 +115,8 @@ class RolloutAgent(PolicyAgent):
         metrics = self._learn(self._batch(self._successor)) if self._measured else None
         self._rollout.clear()
         self._standardize()
+        if self._scale is not None:
+            self._scale.share()
         return metrics
 
     def fragment_steps(self) -> int:

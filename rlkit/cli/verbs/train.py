@@ -15,7 +15,9 @@ def main(argv: Sequence[str]) -> int:
     """Train; after a signal the status is 128 plus its number, as shells do."""
     if any(word in ("-m", "--multirun") or word.startswith("resume_sweep=") for word in argv):
         from rlkit.cli.sweeping import sweeps
+        from rlkit.core.ranks import require_alone
 
+        require_alone()
         if sweeps(argv):
             return 0
     run_verb("train", task, argv)
