@@ -42,10 +42,9 @@ from rlkit.networks.actors import ActorNetwork
 from rlkit.networks.sequences import sequence_steps
 from rlkit.networks.stacked import StackedBatchRenorm, batch_statistics
 
-
 NOT_BY_BATCHES = (
-    "networks normalized by statistics of batches (norm=batch_renorm) differ from process to process: take norm=layer or "
-    "none, or train without torchrun"
+    "networks normalized by statistics of batches (norm=batch_renorm) differ from process to process: take norm=layer "
+    "or none, or train without torchrun"
 )
 
 
