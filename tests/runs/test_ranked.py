@@ -310,7 +310,7 @@ def test_another_number_of_processes_is_refused_on_resume(
 
 RUN = (
     "agent=ppo env=cartpole num_envs=4 total_steps=16000 eval.every=4000 eval.episodes=3 checkpoint.every=2000 "
-    "logger=[csv] video=none run_dir=runs/one"
+    "logger=[csv,terminal] video=none run_dir=runs/one"
 )
 
 

@@ -68,15 +68,23 @@ def joined(config: TrainRunConfig, words: Sequence[str]) -> Iterator[ProcessGrou
     _end_with_torchrun()
     dist.init_process_group(backend, timeout=PATIENCE)
     try:
-        ranks = ProcessGroup(place)
-        _require_same(ranks, words)
-        yield ranks
-    except (UsageError, RunError) as error:
-        if place.rank:
-            raise type(error)(f"rank {place.rank}: {error}") from error
-        raise
+        with _errors_named(place.rank):
+            ranks = ProcessGroup(place)
+            _require_same(ranks, words)
+            yield ranks
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def _errors_named(rank: int) -> Iterator[None]:
+    """Say in which rank something failed, where it is not the first."""
+    try:
+        yield
+    except (UsageError, RunError) as error:
+        if rank == 0:
+            raise
+        raise type(error)(f"rank {rank}: {error}") from error
 
 
 def placed_once(
