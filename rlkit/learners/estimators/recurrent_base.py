@@ -195,7 +195,8 @@ class BaseRecurrent(EpochLearner):
     def _epoch(self, x: Any, y: Array, weights: Array) -> None:
         if self.keep_history and not self.train_cost_:
             self.train_cost_.append(self._mean_cost(x, y, weights))
-        self._before = self.parameters_.copy()
+        if self.on_divergence == "stop":
+            self._before = self.parameters_.copy()
         with np.errstate(over="ignore", invalid="ignore"):
             super()._epoch(x, y, weights)
         if self.keep_history:
