@@ -92,7 +92,7 @@ class RecurrentRegressor(MultiOutputMixin, RegressorMixin, BaseRecurrent):
         return self._partial_fit(X, y, sample_weight, not hasattr(self, "parameters_"))
 
     def predict(self, X: Any) -> Array:
-        """Return the outputs, in the form that y had."""
+        """Return the outputs in the form that y had: [B] or [B, K] of sequences, [B, S] or [B, S, K] of their steps."""
         found = self._predicted(X)
         found = found[:, 0] if self.outputs == "last" else found
         return found[..., 0] if self.flat_ else found

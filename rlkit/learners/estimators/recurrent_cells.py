@@ -86,7 +86,7 @@ class SimpleCell:
     inner: bool = False
 
     def forward(self, weights: CellWeights, sums: Array, start: State) -> tuple[Array, State, Any]:
-        """Return as `Cell` says; there is no tape."""
+        """Return the hidden numbers [T + 1, B, H] and the last state as `Cell` says; there is no tape."""
         hidden = _room(sums, start[0])
         for t, sum_t in enumerate(sums):
             hidden[t + 1] = self.activation.value(sum_t + hidden[t] @ weights.hidden)
@@ -95,7 +95,7 @@ class SimpleCell:
     def backward(
         self, weights: CellWeights, hidden: Array, tape: Any, slopes: Array, window: int | None, found: CellWeights
     ) -> Slopes:
-        """Return the slopes."""
+        """Return the slopes [T, B, G H] by the sums, and those by the start."""
         sums, carry = np.empty_like(slopes), np.zeros_like(slopes[0])
         for t, first in _backwards(len(slopes), window):
             sums[t] = (slopes[t] + carry) * self.activation.derivative(hidden[t + 1])
@@ -132,7 +132,7 @@ class LSTMCell:
     def backward(
         self, weights: CellWeights, hidden: Array, tape: Any, slopes: Array, window: int | None, found: CellWeights
     ) -> Slopes:
-        """Return the slopes."""
+        """Return the slopes [T, B, G H] by the sums, and those by the start."""
         gates, memory = tape
         sums, squashed = np.empty_like(gates), np.tanh(memory[1:])
         carry = kept = np.zeros_like(slopes[0])
@@ -189,7 +189,7 @@ class GRUCell:
     def backward(
         self, weights: CellWeights, hidden: Array, tape: Any, slopes: Array, window: int | None, found: CellWeights
     ) -> Slopes:
-        """Return the slopes."""
+        """Return the slopes [T, B, G H] by the sums, and those by the start."""
         gates, resettable = tape
         size = hidden.shape[-1]
         sums, carry = np.empty_like(gates), np.zeros_like(slopes[0])

@@ -105,7 +105,7 @@ class RecurrentNetwork:
 
 
 def uniform(rng: np.random.Generator) -> Callable[[float, tuple[int, ...]], Array]:
-    """Return what draws a shape from U(-1, 1) over the root of a layer's width, as torch does."""
+    """Return what draws numbers [...] of a shape from U(-1, 1) over the root of a layer's width, as torch does."""
     return lambda width, shape: rng.uniform(-1.0, 1.0, shape) / sqrt(width)
 
 
