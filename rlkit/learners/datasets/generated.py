@@ -96,7 +96,7 @@ def bits(
         UsageError: a pattern of something else.
     """
     if pattern is not None and (not pattern or set(pattern) - {"0", "1"}):
-        raise UsageError(f"data.pattern is {pattern!r}; it must be a string of 0 and 1, such as \"0000101010\"")
+        raise UsageError(f'data.pattern is {pattern!r}; it must be a string of 0 and 1, such as "0000101010"')
     columns = repeat * (length if pattern is None else len(pattern))
     require_memory(9 * rows * columns, f"{rows:,} strings of {columns:,} bits", "set {rows} or {length} lower")
     fixed = None if pattern is None else np.array([[int(bit) for bit in pattern]])
