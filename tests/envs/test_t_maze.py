@@ -66,11 +66,14 @@ def test_it_is_drawn() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("recurrent", "least", "most"), [("gru", 0.95, 1.0), ("lstm", 0.95, 1.0), ("none", 0.3, 0.7)])
+@pytest.mark.parametrize(
+    ("recurrent", "least", "most"),
+    [("gru", 0.95, 1.0), ("lstm", 0.95, 1.0), ("transformer", 0.95, 1.0), ("none", 0.3, 0.7)],
+)
 def test_a_memory_solves_it_and_none_is_at_chance(
     recurrent: str, least: float, most: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = ("agent=ppo", "env=t_maze", f"agent.network.recurrent={recurrent}", "total_steps=100000")
+    words = ("agent=ppo", "env=t_maze", f"agent.network.recurrent={recurrent}", "total_steps=100000", "num_envs=8")
     run = rlkit.train(*words, seed=0, video="none", logger="[csv]")
     assert least <= run.evaluate(episodes=200)["return/raw"]["mean"] <= most
