@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from gymnasium.utils import colorize
@@ -14,6 +15,11 @@ from rlkit.core.types import Array
 UP, RIGHT, DOWN, LEFT = range(4)
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))
 """Rows and columns by which each of the four actions moves."""
+
+ARROWS = {"up": 1073741906, "right": 1073741903, "down": 1073741905, "left": 1073741904}
+"""SDL's codes of the keys; the letters W, D, S and A stand in for them."""
+
+LETTERS = {"up": "w", "right": "d", "down": "s", "left": "a"}
 
 ARROW_KEYS = {"up": UP, "right": RIGHT, "down": DOWN, "left": LEFT}
 
@@ -29,6 +35,12 @@ SIZE = 480
 
 SHARP = 2
 """Frames are drawn so many times as large, so that slanting lines are smooth."""
+
+
+def pressed(keys: Mapping[str, int]) -> dict[Any, int]:
+    """Return the actions of keys by name in Gymnasium's convention: arrows, letters for them, and other letters."""
+    letters = {(LETTERS.get(name, name),): action for name, action in keys.items()}
+    return letters | {ARROWS[name]: action for name, action in keys.items() if name in ARROWS}
 
 
 def clamped(cell: Cell, rows: int, columns: int) -> Cell:

@@ -12,15 +12,11 @@ from gymnasium.vector import VectorEnv
 from PIL import Image
 
 from rlkit.core.types import Array, FromRun, State, UsageError
+from rlkit.envs.grids import pressed
 from rlkit.envs.options import with_options_of
 from rlkit.envs.tabular_vector import FiniteMDPVector
 from rlkit.planning.mdp import FiniteMDP
 from rlkit.runs.plots.grid_map import Layout
-
-ARROWS = {"up": 1073741906, "right": 1073741903, "down": 1073741905, "left": 1073741904}
-"""SDL's codes of the keys; the letters W, D, S and A stand in for them."""
-
-LETTERS = {"up": "w", "right": "d", "down": "s", "left": "a"}
 
 
 class TabularEnv(gymnasium.Env[int, int]):
@@ -107,12 +103,7 @@ class TabularEnv(gymnasium.Env[int, int]):
 
     def get_keys_to_action(self) -> dict[Any, int]:
         """Return what a person presses, in Gymnasium's convention."""
-        table: dict[Any, int] = {}
-        for name, action in self.keys.items():
-            table[(LETTERS.get(name, name),)] = action
-            if name in ARROWS:
-                table[ARROWS[name]] = action
-        return table or {(str(action),): action for action in range(min(10, self.mdp.num_actions))}
+        return pressed(self.keys) or {(str(action),): action for action in range(min(10, self.mdp.num_actions))}
 
     def render(self) -> Any:
         """Return a text, or a frame [H, W, 3] uint8, as `render_mode` says."""

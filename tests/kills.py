@@ -118,6 +118,9 @@ CASES = {
     "agent.actor.hidden=[16] env.max_steps=100 eval.max_steps=20 total_steps=1600",
     "dqn-catch-frozen": "agent=dqn env=catch network=small network.encoder={encoder} network.freeze=true num_envs=2 "
     "agent.learning_starts=200 agent.train_freq=8 agent.batch_size=16 total_steps=2200",
+    "ppo-t-maze-transformer": "agent=ppo env=t_maze env.length=4 num_envs=3 agent.network.recurrent=transformer "
+    "agent.network.recurrent_size=8 agent.network.transformer.memory=6 agent.n_steps=32 agent.batch_size=64 "
+    "total_steps=6000",
     "ppo-minigrid-gru": "agent=ppo env=minigrid tuned=none num_envs=3 agent.network.recurrent=gru agent.n_steps=32 "
     "agent.batch_size=64 agent.epochs=2 eval.max_steps=40 total_steps=2200",
     "dqn-minatar-async": "agent=dqn env=minatar env.game=asterix network=mlp num_envs=2 vectorization=async "

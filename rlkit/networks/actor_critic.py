@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -15,10 +15,11 @@ from rlkit.core.ranges import PositiveInt
 from rlkit.core.spaces import num_actions
 from rlkit.core.texts import Tokens
 from rlkit.core.types import FromRun, Tree, UsageError
+from rlkit.networks.attention import TransformerCore
 from rlkit.networks.composed_actions import action_distribution
 from rlkit.networks.convolutional import Residual
 from rlkit.networks.observations import is_image
-from rlkit.networks.recurrent import Core
+from rlkit.networks.recurrent import Core, StatefulCore
 from rlkit.networks.standardize import standardizer
 from rlkit.networks.tensors import flattened_steps
 from rlkit.networks.torsos import Chain, Torso, as_torso
@@ -85,6 +86,7 @@ class ActorCritic(nn.Module):
         squash: bool,
         log_std: float,
         standardize: bool,
+        transformer: Mapping[str, int] | None = None,
     ):
         """Put the heads on the torsos.
 
@@ -97,7 +99,7 @@ class ActorCritic(nn.Module):
                 recurrent core.
             action_values: a value for each of A `Discrete` actions instead of one for the state: the state's value plus
                 advantages minus their mean (Wang et al., 2016), else frequent actions would be overvalued early.
-            recurrent: none, gru or lstm, between torso and heads.
+            recurrent: none, gru, lstm or transformer, between torso and heads.
             recurrent_size: its width.
             orthogonal: matrices start orthogonal, scaled by sqrt(2), or by 1 before a pooling or a residual block; the
                 heads of the policy and of action values by 0.01 (Andrychowicz et al., 2021), that of state values by 1;
@@ -105,6 +107,7 @@ class ActorCritic(nn.Module):
             squash: continuous actions are squashed by tanh, else clipped.
             log_std: initial value for continuous actions; it is learned, the same for all states.
             standardize: observations are standardized by the running statistics of the agent.
+            transformer: layers, heads and memory of a `TransformerCore`; None where there is none.
 
         Raises:
             UsageError: an unknown `shared` or `recurrent`, a core without a shared torso or of no width, `standardize`
@@ -123,7 +126,7 @@ class ActorCritic(nn.Module):
         self.standardize = standardizer(observation_space) if standardize else None
         self.policy_torso = Chain(torso.body, torso.top)
         self.value_torso = None if together else Chain(value_torso.body, value_torso.top)
-        self.core = None if recurrent == "none" else Core(recurrent, torso.features, recurrent_size)
+        self.core = _core(recurrent, torso.features, recurrent_size, transformer)
         self.hidden_size = 0 if self.core is None else self.core.hidden_size
         features = torso.features if self.core is None else recurrent_size
         log_stds = self.distribution.log_stds
@@ -135,7 +138,8 @@ class ActorCritic(nn.Module):
         self.value = nn.Linear(features if together else value_torso.features, width)
         if orthogonal:
             inside = (part for torso in (torso, value_torso) for part in torso.modules())
-            self._make_orthogonal(part for part in inside if isinstance(part, Torso) and part.pretrained)
+            pretrained = [part for part in inside if isinstance(part, Torso) and part.pretrained]
+            self._make_orthogonal(pretrained if self.core is None else [*pretrained, self.core])
 
     def policy_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that are not those of the values."""
@@ -231,3 +235,13 @@ class ActorCritic(nn.Module):
             return values.squeeze(1)
         advantages = values[:, 1:]
         return values[:, :1] + advantages - advantages.mean(1, keepdim=True)
+
+
+def _core(kind: str, width_in: int, width: int, transformer: Mapping[str, int] | None) -> StatefulCore | None:
+    if kind == "none":
+        return None
+    if kind == "transformer":
+        if transformer is None:
+            raise UsageError("recurrent is transformer; pass layers, heads and memory as transformer, too")
+        return TransformerCore(width_in, width, **transformer)
+    return Core(kind, width_in, width, kinds=("none", "gru", "lstm", "transformer"))

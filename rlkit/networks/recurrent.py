@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,22 +14,61 @@ from rlkit.networks.torsos import Chain, Torso
 CELLS = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
 
 
-class Core(nn.Module):
+class StatefulCore(nn.Module):
+    """A network that remembers: its state is one row of numbers [H], whose first are its output; zeros at first.
+
+    Attributes:
+        hidden_size: H.
+    """
+
+    hidden_size: int
+
+    def make_orthogonal(self) -> None:
+        """Initialize matrices as the layers around it."""
+        raise NotImplementedError
+
+    def sequence(self, features: Tensor, hidden: Tensor, begins: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features [T, N, width] and the last state [N, H]; it is zeroed before steps in `begins` [T, N]."""
+        outputs = []
+        goes_on = ~begins.unsqueeze(-1)
+        for t, step in enumerate(features):
+            output, hidden = self(step, hidden * goes_on[t])
+            outputs.append(output)
+        return torch.stack(outputs), hidden
+
+    def states(self, features: Tensor, hidden: Tensor, begins: Tensor) -> Tensor:
+        """Return the states [T, N, H] after each step, where `sequence` returns features; arguments are as there."""
+        states = []
+        goes_on = ~begins.unsqueeze(-1)
+        for t, step in enumerate(features):
+            hidden = self(step, hidden * goes_on[t])[1]
+            states.append(hidden)
+        return torch.stack(states)
+
+
+class Core(StatefulCore):
     """A GRU (Cho et al., 2014) or LSTM (Hochreiter & Schmidhuber, 1997) cell whose state is one row of numbers.
 
     Attributes:
         hidden_size: H, length of the row: the width for a GRU, twice that for an LSTM, whose memory comes second.
     """
 
-    def __init__(self, kind: str, width_in: int, width: int, node: str = "agent.network"):
-        """Make the cell; `node` of the configuration is named in messages.
+    def __init__(
+        self,
+        kind: str,
+        width_in: int,
+        width: int,
+        node: str = "agent.network",
+        kinds: Sequence[str] = ("none", *CELLS),
+    ):
+        """Make the cell; `node` of the configuration and the `kinds` that it may have are named in messages.
 
         Raises:
             UsageError: `kind` is neither gru nor lstm, or the width is below 1.
         """
         super().__init__()
         if kind not in CELLS:
-            raise UsageError(f"{node}.recurrent is {kind!r}; it must be one of none, {', '.join(CELLS)}")
+            raise UsageError(f"{node}.recurrent is {kind!r}; it must be one of {', '.join(kinds)}")
         if width < 1:
             raise UsageError(f"{node}.recurrent_size is {width}; it must be at least 1")
         self.cell = CELLS[kind](width_in, width)
@@ -49,24 +89,6 @@ class Core(nn.Module):
             return after, after
         output, memory = self.cell(features, tuple(hidden.chunk(2, 1)))
         return output, torch.cat((output, memory), 1)
-
-    def sequence(self, features: Tensor, hidden: Tensor, begins: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features [T, N, width] and the last state [N, H]; it is zeroed before steps in `begins` [T, N]."""
-        outputs = []
-        goes_on = ~begins.unsqueeze(-1)
-        for t, step in enumerate(features):
-            output, hidden = self(step, hidden * goes_on[t])
-            outputs.append(output)
-        return torch.stack(outputs), hidden
-
-    def states(self, features: Tensor, hidden: Tensor, begins: Tensor) -> Tensor:
-        """Return the states [T, N, H] after each step, where `sequence` returns features; arguments are as there."""
-        states = []
-        goes_on = ~begins.unsqueeze(-1)
-        for t, step in enumerate(features):
-            hidden = self(step, hidden * goes_on[t])[1]
-            states.append(hidden)
-        return torch.stack(states)
 
 
 class Unrolling(nn.Module):

@@ -80,7 +80,7 @@ def test_advantages_are_those_of_each_episode_alone(lambda_: float) -> None:
 RECURRENT = "agent.network.recurrent={kind} agent.network.recurrent_size=8"
 
 
-@pytest.mark.parametrize("kind", ["none", "gru", "lstm"])
+@pytest.mark.parametrize("kind", ["none", "gru", "lstm", "transformer"])
 def test_a_rollout_is_seen_in_training_as_it_was_while_acting(kind: str) -> None:
     """So the first ratios are 1, whatever is remembered and wherever episodes end."""
     env = SerialEnvironment([Counting] * 3)
@@ -100,7 +100,7 @@ def test_a_rollout_is_seen_in_training_as_it_was_while_acting(kind: str) -> None
     assert (hidden[1] > 0) == (kind != "none")
 
 
-@pytest.mark.parametrize(("kind", "size"), [("gru", 8), ("lstm", 16)])
+@pytest.mark.parametrize(("kind", "size"), [("gru", 8), ("lstm", 16), ("transformer", 8 + 2 * 32 * 8 + 1)])
 def test_what_is_remembered_begins_as_zeros(kind: str, size: int) -> None:
     agent = made(f"agent=ppo agent.n_steps=40 {RECURRENT.format(kind=kind)}", SerialEnvironment([Counting] * 3))
     memory = agent.initial_memory(3)
@@ -305,7 +305,7 @@ def test_it_finds_the_better_arm(agent: str) -> None:
     assert share > 0.9 or (agent == "es" and share > 0.5)
 
 
-@pytest.mark.parametrize("kind", ["gru", "lstm"])
+@pytest.mark.parametrize("kind", ["gru", "lstm", "transformer"])
 def test_a_truncated_episode_goes_on_from_what_was_remembered_after_its_last_step(kind: str) -> None:
     """A twin remembers step by step, and asks what the successor is worth with the memory after the step."""
     env = SerialEnvironment([Counting] * 3)

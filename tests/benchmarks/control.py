@@ -63,7 +63,7 @@ def rlkit_policies(case: str, seed: int, folder: Path) -> Iterator[tuple[str, bo
     if run.stopped:
         raise SystemExit(f"stopped: {run.stopped}; the same command goes on")
     for checkpoint in ("best", "last"):
-        for drawn in (False, True) if "agent=sac" in words else (False,):
+        for drawn in (False, True) if {"agent=sac", "agent=ppo"} & set(words) else (False,):
             policy = run.policy(checkpoint=checkpoint, sample=drawn or None)
 
             def act(observation: Any, first: bool, policy: Any = policy) -> Any:

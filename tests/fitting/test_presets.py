@@ -51,8 +51,10 @@ def texts() -> Dataset:
 
 
 SMALL: dict[str, Any] = {
+    "counting": lambda: table(20, 10, "regression"),
     "discounts": lambda: table(9, 1, "classification"),
     "donut": lambda: table(20, 2, "classification"),
+    "exploding_gradient": lambda: table(20, 10, "regression"),
     "fashion_scaling": pictures,
     "house_prices_linear": lambda: table(20, 3, "regression"),
     "house_prices_tree": lambda: table(20, 3, "regression"),
@@ -113,6 +115,17 @@ def test_they_have_the_published_settings() -> None:
     assert (lake["total_episodes"], lake["env"]["kwargs"]["max_episode_steps"]) == (10_000, 99)
     assert (agent["learning_rate"], agent["learning_rate_decay"], agent["gamma"]) == (0.8, 0, 0.95)
     assert (epsilon["start"], epsilon["end"], epsilon["rate"], agent["epsilon_counts"]) == (1, 0.01, 0.001, "episodes")
+
+
+def test_one_string_is_counted_and_four_of_it_explode(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    counting = rlkit.fit("experiment=counting", "logger=[csv]")
+    assert counting.model[-1].train_cost_[0] == 9.0
+    assert counting.model[-1].train_cost_[149] == pytest.approx(0.00109, abs=5e-6)
+    exploding = rlkit.fit("experiment=exploding_gradient", "logger=[csv]")
+    assert exploding.model[-1].train_cost_[:25:24] == pytest.approx([144.0, 174_345.0], abs=1)
+    assert (counting.directory / "parameters.png").exists()
+    assert (exploding.directory / "parameters.png").exists()
 
 
 @pytest.mark.parametrize("seed", range(3))

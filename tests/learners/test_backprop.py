@@ -79,7 +79,7 @@ class TestGradients:
     @pytest.mark.parametrize(("l1", "l2"), [(0.3, 0.0), (0.0, 0.7), (0.3, 0.7)])
     def test_every_penalty_is_of_the_weights_alone(self, l1: float, l2: float) -> None:
         network, vector, *_ = problem("relu", LAST[0])
-        marks = network.weights()
+        marks = network.marks
         value, found = penalty(vector, marks, l1, l2)
         weights = np.concatenate([layer.weights.ravel() for layer in network.layers(vector)])
         assert value == pytest.approx(l1 * np.abs(weights).sum() + l2 / 2 * (weights**2).sum())

@@ -97,6 +97,16 @@ class TestGenerated:
         assert upper[:, 1].min() >= 0
         assert lower[:, 1].max() <= 0.5
 
+    def test_bits_are_counted(self) -> None:
+        data = generated.bits(20, 6, None, 2, np.random.default_rng(0))
+        assert data.rows.X.shape == (20, 12)
+        np.testing.assert_array_equal(data.rows.y, 2 * data.rows.X[:, :6].sum(1))
+        fixed = generated.bits(2, 6, "0110", 3, np.random.default_rng(0))
+        np.testing.assert_array_equal(fixed.rows.X, [[0, 1, 1, 0] * 3] * 2)
+        np.testing.assert_array_equal(fixed.rows.y, 6)
+        with pytest.raises(UsageError, match=r"data\.pattern is '012'"):
+            generated.bits(2, 6, "012", 1, np.random.default_rng(0))
+
     def test_planted_ratings_have_the_rank_of_their_factors(self) -> None:
         data = generated.planted_ratings(40, 30, 3, 1.0, 0.0, np.random.default_rng(0))
         assert np.linalg.matrix_rank(data.rows.X.toarray() - 3) == 3

@@ -72,7 +72,7 @@ class TestOneStep:
 
     def test_l2_shrinks_by_its_share_of_the_rows_and_l1_by_a_constant(self) -> None:
         plain, fitted, before = self.moved()
-        marks = fitted._network().weights()
+        marks = fitted._network().marks
         np.testing.assert_allclose(self.moved(l2=3.0)[0] - plain, -3.0 / 150 * before * marks, atol=1e-9)
         np.testing.assert_allclose(self.moved(l1=3.0)[0] - plain, -3.0 / 150 * np.sign(before) * marks, atol=1e-9)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from rlkit.fitting.plots.costs import draw_costs
 from rlkit.fitting.plots.images import draw_images, draw_weights
 from rlkit.fitting.plots.palette import draw_palette
+from rlkit.fitting.plots.parameters import draw_parameters
 from rlkit.fitting.plots.plane import draw_plane
 from rlkit.fitting.plots.results import draw_confusion, draw_fit, draw_ranking
 from rlkit.fitting.plots.rows import draw_columns, draw_correlations, draw_ratings, draw_target, draw_words
@@ -24,6 +25,7 @@ DRAWERS: tuple[Callable[[Path, Dataset, Outcome], Path | None], ...] = (
     draw_images,
     draw_plane,
     draw_costs,
+    draw_parameters,
     draw_tree,
     draw_confusion,
     draw_fit,

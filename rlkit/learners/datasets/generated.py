@@ -80,6 +80,31 @@ def moons(rows: Annotated[int, Range(4)], noise: NonNegativeFloat, rng: FromRun[
     return Dataset("classification", _mixed(X, y, rng), PLANE, "moon", ("upper", "lower"))
 
 
+def bits(
+    rows: PositiveInt, length: PositiveInt, pattern: str | None, repeat: PositiveInt, rng: FromRun[np.random.Generator]
+) -> Dataset:
+    """Return strings of bits, a column each, and how many of them are 1.
+
+    Args:
+        rows: how many.
+        length: bits drawn for each.
+        pattern: the string of all rows, of 0 and 1; None: drawn.
+        repeat: how often each string stands in its row.
+        rng: draws them.
+
+    Raises:
+        UsageError: a pattern of something else.
+    """
+    if pattern is not None and (not pattern or set(pattern) - {"0", "1"}):
+        raise UsageError(f'data.pattern is {pattern!r}; it must be a string of 0 and 1, such as "0000101010"')
+    columns = repeat * (length if pattern is None else len(pattern))
+    require_memory(9 * rows * columns, f"{rows:,} strings of {columns:,} bits", "set {rows} or {length} lower")
+    fixed = None if pattern is None else np.array([[int(bit) for bit in pattern]])
+    drawn = rng.integers(2, size=(rows, length)) if fixed is None else fixed.repeat(rows, 0)
+    X = np.tile(drawn, (1, repeat)).astype(np.float64)
+    return Dataset("regression", Rows(X, X.sum(1)), tuple(f"bit {i + 1}" for i in range(columns)), "ones")
+
+
 class Planted(NamedTuple):
     """The factors behind ratings, in the order of the rows and columns of their matrix."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import sqrt
 from typing import Any, NamedTuple
@@ -58,8 +59,9 @@ class Network:
             found.append(Layer(weights, biases))
         return found
 
-    def weights(self) -> Array:
-        """Return [P] 1.0 where a parameter is a weight and 0.0 where it is a bias, which no penalty touches."""
+    @cached_property
+    def marks(self) -> Array:
+        """[P] 1.0 where a parameter is a weight and 0.0 where it is a bias, which no penalty touches."""
         marks = np.zeros(self.size)
         for layer in self.layers(marks):
             layer.weights[:] = 1.0

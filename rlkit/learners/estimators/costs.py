@@ -17,8 +17,8 @@ from rlkit.learners.estimators.settings import choose, require
 PAIRS = {
     "sigmoid": ("cross_entropy", "quadratic"),
     "softmax": ("log_likelihood",),
-    "tanh": ("quadratic",),
-    "identity": ("quadratic",),
+    "tanh": ("quadratic", "squared_error"),
+    "identity": ("quadratic", "squared_error"),
 }
 """The costs that go with each output, the usual one first."""
 
@@ -37,9 +37,9 @@ class OutputLayer(NamedTuple):
 def last_layer(activation: str, cost: str) -> OutputLayer:
     """Return the last layer.
 
-    quadratic is ``sum((a - y)**2) / 2``, cross_entropy ``-sum(y ln a + (1 - y) ln(1 - a))`` and log_likelihood
-    ``-sum(y ln a)`` (Nielsen, Neural Networks and Deep Learning, chapters 1 and 3). The last two are computed from z,
-    so that no logarithm of 0 is met.
+    squared_error is ``sum((a - y)**2)``, quadratic half of it, cross_entropy ``-sum(y ln a + (1 - y) ln(1 - a))`` and
+    log_likelihood ``-sum(y ln a)`` (Nielsen, Neural Networks and Deep Learning, chapters 1 and 3). The last two are
+    computed from z, so that no logarithm of 0 is met.
 
     Raises:
         SettingError: an unknown output, or a cost that does not go with it.
@@ -51,11 +51,12 @@ def last_layer(activation: str, cost: str) -> OutputLayer:
     if cost == "cross_entropy":
         return OutputLayer(ACTIVATIONS[activation].value, _cross_entropy, _difference)
     value, derivative = ACTIVATIONS[activation]
+    factor = 2 if cost == "squared_error" else 1
 
-    def quadratic(z: Array, y: Array) -> Array:
-        return np.asarray(((value(z) - y) ** 2).sum(1) / 2)
+    def squared(z: Array, y: Array) -> Array:
+        return np.asarray(((value(z) - y) ** 2).sum(1) * (factor / 2))
 
-    return OutputLayer(value, quadratic, lambda a, y: (a - y) * derivative(a))
+    return OutputLayer(value, squared, lambda a, y: factor * (a - y) * derivative(a))
 
 
 def _difference(a: Array, y: Array) -> Array:

@@ -1,29 +1,24 @@
-"""What multi-layer perceptrons for classes and for numbers share: their arguments, and training in epochs."""
+"""What multi-layer perceptrons for classes and for numbers share: their arguments, and their network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rlkit.core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, Probability, ShareBelowOne
-from rlkit.core.resources import require_memory
 from rlkit.core.types import Array
 from rlkit.learners.estimators.activations import ACTIVATIONS
 from rlkit.learners.estimators.backprop import INITIALIZERS, Network, dropout_masks, forward, gradient, initial, penalty
 from rlkit.learners.estimators.costs import PAIRS, last_layer
-from rlkit.learners.estimators.epochs import EarlyStopping, OnEpoch, batches, held_out, report_epoch
-from rlkit.learners.estimators.optimizers import SGD, Adam, ParameterOptimizer
-from rlkit.learners.estimators.rows import row_weights
-from rlkit.learners.estimators.settings import choose, generator, require
+from rlkit.learners.estimators.epoch_learner import EpochLearner
+from rlkit.learners.estimators.settings import choose, require
 
 _REDUCTIONS = {"mean": True, "sum": False}
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(EpochLearner):
     """A network of fully connected layers, whose gradient is computed layer by layer from the last to the first.
 
     What is minimized is the mean cost of the rows plus ``l1 / n * sum(abs(w)) + l2 / (2 n) * sum(w * w)`` over the
@@ -37,8 +32,6 @@ class BaseMLP(BaseEstimator):
         train_cost_: what is minimized, after each epoch and without dropout.
         validation_cost_: the mean cost of the rows held out or given, after each epoch; empty without them.
     """
-
-    parameters_: Array
 
     def __init__(
         self,
@@ -119,48 +112,6 @@ class BaseMLP(BaseEstimator):
         self.tol = tol
         self.random_state = random_state
 
-    def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, validation: Any = None, on_epoch: OnEpoch | None = None
-    ) -> Self:
-        """Learn from rows X [n, F], dense or sparse, with targets y [n] or [n, K].
-
-        Args:
-            X: rows.
-            y: their targets.
-            sample_weight: [n] of at least 0; None: 1 each.
-            validation: (X, y) of other rows, whose cost is recorded, and which `early_stopping` goes by.
-            on_epoch: is called with the costs after each epoch.
-
-        Raises:
-            SettingError: an argument that cannot be, or costs that grow without bound.
-        """
-        x, targets, weights = self._rows(X, y, sample_weight)
-        watched = None if validation is None else self._rows(validation[0], validation[1], None, first=False)
-        self._begin(x.shape[1], targets.shape[1])
-        if self.early_stopping and watched is None:
-            kept, left = held_out(len(targets), self.validation_fraction, self._strata(targets), self._rng)
-            watched = x[left], targets[left], weights[left]
-            x, targets, weights = x[kept], targets[kept], weights[kept]
-        stopping = EarlyStopping(self.n_iter_no_change, self.tol)
-        for _ in range(self.n_epochs):
-            self._epoch(x, targets, weights)
-            if watched is not None:
-                self.validation_cost_.append(self._mean_cost(*watched))
-            costs = {"cost": self.train_cost_, "validation_cost": self.validation_cost_}
-            report_epoch(on_epoch, self.n_iter_, self.n_epochs, **costs)
-            if self.early_stopping and stopping.stops(self.validation_cost_[-1], self.parameters_.copy()):
-                break
-        if self.early_stopping:
-            self.parameters_ = stopping.best
-        return self
-
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
-        x, targets, weights = self._rows(X, y, sample_weight, first=first)
-        if first:
-            self._begin(x.shape[1], targets.shape[1])
-        self._epoch(x, targets, weights)
-        return self
-
     @property
     def coefs_(self) -> list[Array]:
         """Weights [in, out] of each layer."""
@@ -184,57 +135,35 @@ class BaseMLP(BaseEstimator):
     def _usual_output(self) -> str:
         raise NotImplementedError
 
-    def _optimizer(self) -> ParameterOptimizer:
-        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "positive")
-        shares = {"momentum": self.momentum, "beta_1": self.beta_1, "beta_2": self.beta_2, "dropout": self.dropout}
-        for name, value in shares.items():
-            require(0 <= value < 1, name, value, "at least 0 and less than 1")
-        rate = float(self.learning_rate)
-        made: dict[str, Callable[[], ParameterOptimizer]] = {
-            "sgd": lambda: SGD(rate),
-            "momentum": lambda: SGD(rate, self.momentum),
-            "adam": lambda: Adam(rate, self.beta_1, self.beta_2),
-        }
-        return choose("solver", self.solver, made)()
+    def _shares(self) -> tuple[str, ...]:
+        return (*super()._shares(), "dropout")
 
-    def _begin(self, inputs: int, outputs: int) -> None:
-        """Check the arguments, draw parameters, and forget what was learned."""
-        for name in ("batch_size", "n_epochs", "n_iter_no_change"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("l1", "l2", "tol"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+    def _not_negative(self) -> tuple[str, ...]:
+        return (*super()._not_negative(), "l1", "l2")
+
+    def _begin(self, targets: Array) -> None:
         choose("reduction", self.reduction, _REDUCTIONS)
-        self.n_outputs_ = outputs
-        self._rng, self._descent = generator(self.random_state), self._optimizer()
+        super()._begin(targets)
+
+    def _too_large(self) -> str:
+        return "{hidden_layer_sizes}"
+
+    def _initial(self) -> Array:
         init = self.init if callable(self.init) else choose("init", self.init, INITIALIZERS)
-        network = self._network()
-        # Parameters, their gradient, and two moments of the optimizer.
-        require_memory(32 * network.size, f"a network of {network.size:,} parameters", "set {hidden_layer_sizes} lower")
-        self.parameters_ = initial(network, init, self._rng)
-        self.n_iter_ = 0
-        self.train_cost_: list[float] = []
-        self.validation_cost_: list[float] = []
+        return initial(self._network(), init, self._rng)
 
-    def _epoch(self, x: Any, y: Array, weights: Array) -> None:
-        network, total = self._network(), float(weights.sum())
-        marks = network.weights()
-        for rows in batches(len(y), self.batch_size, self._rng):
-            masks = dropout_masks(network, len(rows), self.dropout, self._rng)
-            found = gradient(network, self.parameters_, x[rows], y[rows], weights[rows], masks)
-            # Rows as their weights count them: a row of weight 2 is two rows of weight 1.
-            size = len(rows) * total / len(y)
-            if self.l1 or self.l2:
-                found += size * penalty(self.parameters_, marks, self.l1 / total, self.l2 / total)[1]
-            self._descent.step(self.parameters_, found / size if _REDUCTIONS[self.reduction] else found)
-        self.n_iter_ += 1
-        costs = penalty(self.parameters_, marks, self.l1 / total, self.l2 / total)[0]
-        self.train_cost_.append(self._mean_cost(x, y, weights) + costs)
-        rule = "lower, or the features' scale smaller: the cost grew without bound"
-        require(bool(np.isfinite(self.train_cost_[-1])), "learning_rate", self.learning_rate, rule)
+    def _gradient(self, network: Network, x: Any, y: Array, weights: Array, size: float, total: float) -> Array:
+        masks = dropout_masks(network, len(y), self.dropout, self._rng)
+        found = gradient(network, self.parameters_, x, y, weights, masks)
+        if self.l1 or self.l2:
+            found += size * penalty(self.parameters_, network.marks, self.l1 / total, self.l2 / total)[1]
+        return found / size if _REDUCTIONS[self.reduction] else found
 
-    def _mean_cost(self, x: Any, y: Array, weights: Array) -> float:
-        network = self._network()
-        return float(weights @ network.output.cost(forward(network, self.parameters_, x)[1], y) / weights.sum())
+    def _penalty(self, network: Network, total: float) -> float:
+        return penalty(self.parameters_, network.marks, self.l1 / total, self.l2 / total)[0]
+
+    def _costs(self, network: Network, x: Any, y: Array) -> Array:
+        return network.output.cost(forward(network, self.parameters_, x)[1], y)
 
     def _outputs(self, X: Any) -> Array:
         """Return the last layer's activations [B, K]."""
@@ -242,23 +171,6 @@ class BaseMLP(BaseEstimator):
         x = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float64)
         network = self._network()
         return network.output.value(forward(network, self.parameters_, x)[1])
-
-    def _rows(self, X: Any, y: Any, sample_weight: Any, *, first: bool = True) -> tuple[Any, Array, Array]:
-        """Return rows, targets [n, K] and weights, without the rows of weight 0; `first` learns what targets are."""
-        x, targets = self._validated(X, y, first)
-        weights = row_weights(sample_weight, x.shape[0])
-        if weights.all():
-            return x, targets, weights
-        kept = np.flatnonzero(weights)
-        return x[kept], targets[kept], weights[kept]
-
-    def _validated(self, X: Any, y: Any, first: bool) -> tuple[Any, Array]:
-        """Return rows as floats, dense or as CSR, and targets [n, K]."""
-        raise NotImplementedError
-
-    def _strata(self, targets: Array) -> Array | None:
-        """Return what is held out of alike [n], or None."""
-        raise NotImplementedError
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
