@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rlkit.algorithms.tabular.compiled import CompiledLoop
     from rlkit.learners.datasets import Dataset
     from rlkit.learners.estimators.epochs import OnEpoch
+    from rlkit.planning.extensive import GameTree
     from rlkit.planning.mdp import FiniteMDP
     from rlkit.planning.search import Model
     from rlkit.rendering.render_wrapper import FrameCallback
@@ -284,9 +285,10 @@ def make_agent(
     after the epochs of an estimator that an agent fits), `threads`, `task` (of an estimator that predicts actions:
     classification or regression), `image_shape` (of observations that are images, else None), `model` (for planners:
     returns the `rlkit.planning.mdp.FiniteMDP` that the environment is; see `rlkit.planning.mdp.model_of`),
-    `search_model` (returns the `rlkit.planning.search.Model` of it; see `rlkit.planning.search.model_of`), `fresh` (the
-    agent begins; else a checkpoint is about to fill it), `learns` (else it is only to act) and `trust` (packages that
-    the files of other runs may name; see `rlkit.config.trust`).
+    `search_model` (returns the `rlkit.planning.search.Model` of it; see `rlkit.planning.search.model_of`), `game_tree`
+    (returns its `rlkit.planning.extensive.GameTree`; see `rlkit.planning.extensive.tree_of`), `fresh` (the agent
+    begins; else a checkpoint is about to fill it), `learns` (else it is only to act) and `trust` (packages that the
+    files of other runs may name; see `rlkit.config.trust`).
     """
     context: Context = {
         "observation_space": functools.partial(_observed, env.observation_space),
@@ -308,6 +310,7 @@ def make_agent(
         "image_shape": lambda path: env.observation_space.shape if _is_image(env.observation_space) else None,
         "model": lambda path: functools.partial(_model, config.environment),
         "search_model": lambda path: functools.partial(_search_model, config.environment),
+        "game_tree": lambda path: functools.partial(_game_tree, config.environment),
         "rng": seeds.generator,
         "generator": lambda path: seeds.torch_generator(path, config.device),
         "random_state": seeds.number,
@@ -339,6 +342,18 @@ def _model(config: EnvironmentConfig, samples: int | None) -> FiniteMDP:
         if isinstance(env, VectorEnv):
             raise UsageError(f"planners need a single environment, not {a_kind(env)}")
         return model_of(env, samples=samples, seed=config.seed)
+    finally:
+        close_quietly(env)
+
+
+def _game_tree(config: EnvironmentConfig) -> GameTree:
+    from rlkit.planning.extensive import tree_of
+
+    env = make_single(config.in_process())
+    try:
+        if isinstance(env, VectorEnv):
+            raise UsageError(f"regrets are minimized in a single environment's game, not in {a_kind(env)}")
+        return tree_of(env)
     finally:
         close_quietly(env)
 
