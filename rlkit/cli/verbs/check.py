@@ -174,7 +174,7 @@ def _make_agent(settings: CheckConfig, env: Environment, seeds: Seeds) -> Agent:
     config = AgentConfig(
         settings.agent,
         settings.network,
-        env.num_envs,
+        env.num_envs // env.players,
         settings.device,
         settings.threads,
         settings.total_steps,
