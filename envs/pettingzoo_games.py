@@ -34,10 +34,11 @@ def graph_of(game: Any) -> Graph:
 def game_of(id: str, options: Mapping[str, Any], kind: Literal["aec", "parallel"] = "aec") -> Any:
     """Return a game in which agents move in turn, or at once; None where there is none of the latter."""
     try:
+        from pettingzoo.env_registry import registration
         from pettingzoo.utils.env_logger import EnvLogger
     except ImportError as error:
         raise UsageError("env=pettingzoo needs PettingZoo: pip install pettingzoo") from error
-    make_game = _maker(id, kind)
+    make_game = _maker(registration, id, kind)
     # An illegal move loses the game, which its reward says; PettingZoo would print a warning for each.
     EnvLogger.suppress_output()
     try:
@@ -51,23 +52,21 @@ def game_of(id: str, options: Mapping[str, Any], kind: Literal["aec", "parallel"
         raise UsageError(f"{id} cannot be made with env.kwargs={dict(options)}: {described(error)}") from error
 
 
-def _maker(id: str, kind: Literal["aec", "parallel"]) -> Callable[..., Any] | None:
+def _maker(registration: Any, id: str, kind: Literal["aec", "parallel"]) -> Callable[..., Any] | None:
     """Return what makes a game; None where there is one of the other kind only."""
     from pettingzoo.env_registry.exceptions import FailedToImport
-    from pettingzoo.env_registry.registration import aec_registry, parallel_registry
-    from pettingzoo.env_registry.registration import make as make_game
 
     family, _, name = id.partition("/")
     if family == PARTICLES:
         return _particles(name, "env" if kind == "aec" else "parallel_env")
-    if id not in aec_registry:
-        raise UsageError(f"PettingZoo has no game {id}{nearest(id, list(aec_registry))}")
-    if kind == "parallel" and id not in parallel_registry:
+    if id not in registration.aec_registry:
+        raise UsageError(f"PettingZoo has no game {id}{nearest(id, list(registration.aec_registry))}")
+    if kind == "parallel" and id not in registration.parallel_registry:
         return None
 
     def make(**options: Any) -> Any:
         try:
-            return make_game(kind, id, **options)
+            return registration.make(kind, id, **options)
         except FailedToImport as error:
             raise ImportError(str(error)) from error
 

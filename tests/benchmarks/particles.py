@@ -1,6 +1,6 @@
 """MAPPO beside independent PPO with shared parameters, on simple_spread of mpe2, with equal settings and steps.
 
-    python tests/benchmarks/particles.py --seeds 3 --steps 500000 --out tests/benchmarks/results
+    python tests/benchmarks/particles.py --seeds 3 --steps 240000 --out tests/benchmarks/results
 
 One row for each evaluation: the mean return of an agent over 60 episodes; the last of a run has 300 fresh ones.
 """
@@ -23,7 +23,7 @@ from rlkit.reporting.intervals import mean_intervals
 AGENTS = ("mappo", "ppo")
 GAME = "env=pettingzoo env.id=mpe2/simple_spread_v3 env.view=all num_envs=16 video=none logger=[csv]"
 EQUAL = (
-    "agent.learning_rate=0.001 agent.n_steps=64 agent.epochs=8 agent.batch_size=384 agent.value_weight=1.0 "
+    "agent.learning_rate=0.001 agent.n_steps=16 agent.epochs=8 agent.batch_size=384 agent.value_weight=1.0 "
     "agent.entropy_weight=0.01 agent.scale_rewards=true"
 )
 
@@ -32,7 +32,7 @@ def run(agent: str, seed: int, steps: int, folder: Path) -> list[dict[str, Any]]
     """Train an agent, and return a row for each evaluation and for the last, longer one."""
     begun = time.perf_counter()
     words = [*GAME.split(), *EQUAL.split(), f"agent={agent}", f"seed={seed}", f"total_steps={steps}"]
-    trained = rlkit.train(*words, f"run_dir={folder}", f"eval.every={steps // 10}", "eval.episodes=60")
+    trained = rlkit.train(*words, f"run_dir={folder}", f"eval.every={steps // 6}", "eval.episodes=60")
     seconds = time.perf_counter() - begun
     returns: dict[int, list[float]] = {}
     with (folder / "evaluations.csv").open() as file:
@@ -51,7 +51,7 @@ def main() -> None:
     """Train, keep the rows after each run, and print the means with their intervals."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=500_000)
+    parser.add_argument("--steps", type=int, default=240_000)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
