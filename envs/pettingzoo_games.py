@@ -34,7 +34,7 @@ def graph_of(game: Any) -> Graph:
 def game_of(id: str, options: Mapping[str, Any], kind: Literal["aec", "parallel"] = "aec") -> Any:
     """Return a game in which agents move in turn, or at once; None where there is none of the latter."""
     try:
-        from pettingzoo.env_registry import registration
+        registration = importlib.import_module("pettingzoo.env_registry.registration")
         from pettingzoo.utils.env_logger import EnvLogger
     except ImportError as error:
         raise UsageError("env=pettingzoo needs PettingZoo: pip install pettingzoo") from error
