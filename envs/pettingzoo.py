@@ -14,22 +14,18 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.algorithms.fixed_policies import Uniform
-from rlkit.config.messages import nearest
 from rlkit.core import tree
-from rlkit.core.types import Actor, FromRun, Memory, State, UsageError, described
+from rlkit.core.types import Actor, FromRun, Memory, State, UsageError
+from rlkit.envs.agent_rows import AgentRows, ReadableAgentRows
 from rlkit.envs.gym import mode_of
+from rlkit.envs.pettingzoo_games import game_of, graph_of
+from rlkit.envs.pettingzoo_turns import turns_of
 from rlkit.envs.pettingzoo_views import Views
-from rlkit.vector.object_graph import Graph, NotPlainError, capture
+from rlkit.vector.object_graph import NotPlainError, capture
 from rlkit.vector.object_restoring import restore
 from rlkit.vector.time_steps import first_timestep
 
-PACKAGES = ("pettingzoo", "gymnasium.spaces", "chess", "rlcard")
-
-CONSTANT = frozenset(
-    {"action_space", "action_spaces", "clock", "metadata", "observation_space", "observation_spaces", "render_mode"}
-    | {"bg_image", "piece_images", "screen", "state_space", "window_surface"}
-)
-"""Attributes of a game that are no part of its state: spaces, and what draws."""
+VIEWS = ("seat", "all")
 
 MOST_ENDED = 1000
 """Games that may end, one after the other, before the agent's first move."""
@@ -167,45 +163,53 @@ def _no_state(model: Any) -> Any:
     raise UsageError("env.others is an agent that searches from a simulator's states, which PettingZoo does not have")
 
 
-def graph_of(game: Any) -> Graph:
-    """Return the objects that are a game: its layers of wrappers, and what they hold."""
-    layers = [game]
-    while "env" in vars(layers[-1]):
-        layers.append(vars(layers[-1])["env"])
-    return Graph(layers, PACKAGES, CONSTANT)
-
-
 def make(
     id: str,
     kwargs: Mapping[str, Any],
+    view: str,
+    agent_id: bool,
     seat: str,
     others: str,
     eval_others: str | None,
     evaluation: FromRun[bool],
+    num_envs: FromRun[int],
     render_mode: str | None = None,
-) -> gymnasium.Env[Any, Any]:
-    """Return one seat of a game.
+) -> gymnasium.Env[Any, Any] | AgentRows:
+    """Return a game: one seat of it, or all.
 
     Args:
-        id: of PettingZoo, e.g. ``classic/connect_four-v3``.
+        id: of PettingZoo, e.g. ``classic/connect_four-v3``, or a module of mpe2, e.g. ``mpe2/simple_spread_v3``.
         kwargs: the game's own options.
+        view: ``seat``: the agent sits on one; ``all``: on all of them, each a row of a vector environment where all
+            move at once, else in turn.
+        agent_id: with ``all``, agents see who they are.
         seat: the name of an agent, ``first``, or ``random``: drawn before each game.
         others: who plays the other seats: ``random``, or the agent of a run folder, ``runs/…`` or
             ``runs/…@last``, at its checkpoint ``best`` or another.
         eval_others: the same, in evaluations and videos; None: as in training.
         evaluation: whether it is for these.
+        num_envs: how many games, where agents are rows.
         render_mode: Gymnasium's.
 
     Raises:
-        UsageError: PettingZoo or what a game needs is not installed, there is no such game, option, seat or run, or
-            seats that are drawn, or those of a run, differ in what they observe and do.
+        UsageError: PettingZoo or what a game needs is not installed, there is no such game, view, option, seat or run,
+            or seats that are drawn, those of a run, or those that share a policy differ in what they observe and do.
     """
-    game = _game(id, {**kwargs, **mode_of(render_mode)})
+    if view not in VIEWS:
+        raise UsageError(f"env.view is {view!r}; it must be seat or all")
+    options = {**kwargs, **mode_of(render_mode)}
+    if view == "all":
+        return _all(id, options, num_envs, agent_id)
+    return _seat(id, options, seat, (eval_others if evaluation else None) or others, render_mode)
+
+
+def _seat(id: str, options: Mapping[str, Any], seat: str, others: str, render_mode: str | None) -> Seat:
+    game = game_of(id, options)
     names = list(game.possible_agents)
     if seat not in ("first", "random", *names):
         raise UsageError(f"{id} has no seat {seat}; env.seat is first, random, or one of {', '.join(names)}")
     fixed = None if seat == "random" else names[0] if seat == "first" else seat
-    players = _players(game, (eval_others if evaluation else None) or others, fixed or names[0])
+    players = _players(game, others, fixed or names[0])
     if fixed is None:
         _require_alike(game, names, "env.seat=random")
     one = ReadableSeat(game, fixed, players, render_mode)
@@ -213,25 +217,22 @@ def make(
     return one if why is None else Seat(game, fixed, players, render_mode, why)
 
 
-def _game(id: str, options: Mapping[str, Any]) -> Any:
+def _all(id: str, options: Mapping[str, Any], num_games: int, agent_id: bool) -> gymnasium.Env[Any, Any] | AgentRows:
+    game = game_of(id, options, "parallel")
+    if game is None:
+        return turns_of(game_of(id, options))
+    game.reset(seed=0)
     try:
-        from pettingzoo.env_registry.exceptions import FailedToImport
-        from pettingzoo.env_registry.registration import aec_registry
-        from pettingzoo.env_registry.registration import make as make_game
-        from pettingzoo.utils.env_logger import EnvLogger
-    except ImportError as error:
-        raise UsageError("env=pettingzoo needs PettingZoo: pip install pettingzoo") from error
-    if id not in aec_registry:
-        raise UsageError(f"PettingZoo has no game {id}{nearest(id, list(aec_registry))}")
-    # An illegal move loses the game, which its reward says; PettingZoo would print a warning for each.
-    EnvLogger.suppress_output()
-    try:
-        return make_game("aec", id, **options)
-    except (FailedToImport, ImportError) as error:
-        family = id.partition("/")[0]
-        raise UsageError(f'{id} needs more of PettingZoo: pip install "pettingzoo[{family}]"') from error
-    except Exception as error:  # somebody else's constructor
-        raise UsageError(f"{id} cannot be made with env.kwargs={dict(options)}: {described(error)}") from error
+        capture(graph_of(game))
+    except NotPlainError:
+        return AgentRows(lambda: game_of(id, options, "parallel"), num_games, agent_id=agent_id)
+    return ReadableAgentRows(
+        lambda: game_of(id, options, "parallel"),
+        num_games,
+        agent_id=agent_id,
+        read=lambda one: capture(graph_of(one)),
+        write=lambda one, state: restore(graph_of(one), state),
+    )
 
 
 def _players(game: Any, others: str, seat: str) -> dict[str, Actor]:

@@ -22,23 +22,18 @@ class Views:
 
     def space(self, name: str) -> spaces.Space[Any]:
         """Return the space of an agent's observations."""
-        space = self._game.observation_space(name)
-        shown = space if not _has_mask(space) else _without_mask(space.spaces, spaces.Dict)
-        return _planes_first_space(shown) if _is_board(shown) else shown
+        return space_shown(self._game.observation_space(name))
 
     def observation(self, name: str) -> Any:
         """Return what an agent observes now."""
-        space, shown = self._game.observation_space(name), self._game.observe(name)
-        if _has_mask(space):
-            space, shown = _without_mask(space.spaces, spaces.Dict), _without_mask(shown, dict)
-        return np.moveaxis(shown, -1, 0) if _is_board(space) else shown
+        return shown_as(self._game.observation_space(name), self._game.observe(name))
 
     def mask(self, name: str) -> Array | None:
         """Return which actions of an agent are legal, [A] int8; None where the game does not say.
 
         All are where none is, as after the end.
         """
-        found = self._game.observe(name)[MASK] if _has_mask(self._game.observation_space(name)) else None
+        found = self._game.observe(name)[MASK] if with_mask(self._game.observation_space(name)) else None
         found = self._game.infos.get(name, {}).get(MASK) if found is None else found
         if found is None:
             return None
@@ -46,7 +41,21 @@ class Views:
         return row if row.any() else np.ones_like(row)
 
 
-def _has_mask(space: Any) -> bool:
+def space_shown(space: Any) -> spaces.Space[Any]:
+    """Return the space of what is shown of observations of `space`."""
+    shown = space if not with_mask(space) else _without_mask(space.spaces, spaces.Dict)
+    return _planes_first_space(shown) if _is_board(shown) else shown
+
+
+def shown_as(space: Any, observed: Any) -> Any:
+    """Return what is shown of an observation of `space`."""
+    if with_mask(space):
+        space, observed = _without_mask(space.spaces, spaces.Dict), _without_mask(observed, dict)
+    return np.moveaxis(observed, -1, 0) if _is_board(space) else observed
+
+
+def with_mask(space: Any) -> bool:
+    """Return whether observations of `space` hold a mask of legal actions."""
     return isinstance(space, spaces.Dict) and MASK in space.spaces
 
 

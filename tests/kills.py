@@ -57,6 +57,11 @@ CASES = {
     "linear_td_prediction-cartpole": f"agent=linear_td_prediction env=cartpole {BOUNDS} total_steps=6000",
     "value_iteration-taxi": "agent=value_iteration env=taxi total_steps=6000",
     "policy_iteration-gridworld": "agent=policy_iteration env=gridworld agent.gamma=1 total_steps=6000",
+    "cfr_plus-kuhn_poker": "agent=cfr_plus env=kuhn_poker num_envs=2 total_steps=6000",
+    "mappo-simple_spread": "agent=mappo env=pettingzoo env.id=mpe2/simple_spread_v3 env.view=all network.hidden=[16] "
+    "num_envs=2 agent.batch_size=48 agent.epochs=2 eval.episodes=3 total_steps=4000",
+    "qmix-two_step": "agent=qmix env=two_step num_envs=2 network.hidden=[16] agent.learning_starts=300 "
+    "replay.capacity=900 total_steps=4000",
     "random-pendulum": "agent=random env=gym env.id=Pendulum-v1 num_envs=2 total_steps=4000",
     "dqn-cartpole": "agent=dqn env=cartpole tuned=none agent.learning_starts=500 agent.train_freq=4 total_steps=6000",
     "dqn-cartpole-many": "agent=dqn env=cartpole tuned=none num_envs=3 agent.learning_starts=500 agent.train_freq=8 "

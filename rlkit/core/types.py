@@ -249,6 +249,7 @@ class Environment(Protocol):
     action_space: Any  # of one environment
     frame_stack: Tree  # S if observations stack S frames along axis 0, newest last; 1: not known; or a tree, of parts
     can_resign: bool  # RESIGN is an action too: it ends the episode with a loss
+    players: int  # so many rows, one after the other, are the agents of one game; 1: each row is a game of its own
 
     def reset(self, seeds: list[int]) -> TimeStep:
         """Start a new episode in every environment, environment i seeded with `seeds[i]`."""

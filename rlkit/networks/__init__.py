@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from rlkit.networks.actors import Decision, DeterministicActor, StochasticActor
     from rlkit.networks.blocks import BlockCNN
     from rlkit.networks.boards import ResidualBoard
+    from rlkit.networks.central import CentralActorCritic
     from rlkit.networks.choice import auto
     from rlkit.networks.composed_actions import action_distribution
     from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, StridedCNN, channels_last
     from rlkit.networks.critics import Critics
     from rlkit.networks.encoders import Embedding, Joined, SymbolGrid, TextEncoder
+    from rlkit.networks.mixers import MonotonicMixer, SumMixer
     from rlkit.networks.observations import is_board, is_image
     from rlkit.networks.optimizer import (
         FlatParameters,
@@ -54,10 +56,12 @@ _MODULES = {
     "blocks": ("BlockCNN",),
     "actors": ("Decision", "DeterministicActor", "StochasticActor"),
     "boards": ("ResidualBoard",),
+    "central": ("CentralActorCritic",),
     "choice": ("auto",),
     "convolutional": ("Image", "ImpalaCNN", "NatureCNN", "SmallCNN", "StridedCNN", "channels_last"),
     "critics": ("Critics",),
     "encoders": ("Embedding", "Joined", "SymbolGrid", "TextEncoder"),
+    "mixers": ("MonotonicMixer", "SumMixer"),
     "observations": ("is_board", "is_image"),
     "optimizer": ("FlatParameters", "GradientSettings", "Optimizer", "OptimizerSettings", "step_together", "trainable"),
     "policy_value": ("PolicyValue",),
@@ -81,6 +85,7 @@ __all__ = [
     "ActivationCache",
     "ActorCritic",
     "BlockCNN",
+    "CentralActorCritic",
     "Critics",
     "Decision",
     "DeterministicActor",
@@ -92,6 +97,7 @@ __all__ = [
     "ImpalaCNN",
     "Joined",
     "Minibatch",
+    "MonotonicMixer",
     "NatureCNN",
     "NoisyLinear",
     "Optimizer",
@@ -104,6 +110,7 @@ __all__ = [
     "SmallCNN",
     "StochasticActor",
     "StridedCNN",
+    "SumMixer",
     "SymbolGrid",
     "TextEncoder",
     "Torso",

@@ -15,6 +15,7 @@ from gymnasium.wrappers import TimeLimit
 from rlkit.config.instantiate import Builder, Context, as_typed, build, prepare
 from rlkit.config.run_config import AgentConfig, EnvironmentConfig, TrainRunConfig
 from rlkit.config.schemas import InnerLoop, StartMethod, Vectorization
+from rlkit.core.joint import joint_space
 from rlkit.core.parts import part_at
 from rlkit.core.resources import keep_freed_memory, require_memory
 from rlkit.core.seeding import Seeds
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from rlkit.algorithms.tabular.compiled import CompiledLoop
     from rlkit.learners.datasets import Dataset
     from rlkit.learners.estimators.epochs import OnEpoch
+    from rlkit.planning.extensive import GameTree
     from rlkit.planning.mdp import FiniteMDP
     from rlkit.planning.search import Model
     from rlkit.rendering.render_wrapper import FrameCallback
@@ -240,8 +242,10 @@ def _native(
     config: EnvironmentConfig, make_env: Builder, vector: Any, frame_callbacks: Sequence[FrameCallback]
 ) -> Environment:
     if frame_callbacks:
-        close_quietly(vector)
-        raise UsageError("a native vector environment cannot be filmed; set video=none, or vectorization=sync")
+        if not hasattr(vector, "film"):
+            close_quietly(vector)
+            raise UsageError("a native vector environment cannot be filmed; set video=none, or vectorization=sync")
+        vector.film(frame_callbacks)
     if config.vectorization is Vectorization["async"]:
         close_quietly(vector)
         raise UsageError(
@@ -259,7 +263,8 @@ def _native(
             "environment's own option (env.stepping=python)"
         )
     built = [vector]
-    context = _environment_context(config, vector.num_envs, filmed=False)
+    num_envs = vector.num_envs // getattr(vector, "players", 1)
+    context = _environment_context(config, num_envs, filmed=False)
     make = lambda: built.pop() if built else make_env(context)  # noqa: E731
     return VectorEnvironment(make, action_mask=config.action_mask, info_keys=config.info_keys)
 
@@ -277,24 +282,27 @@ def make_agent(
     """Build the agent of a run for the spaces of `env`.
 
     Constructors can ask (`rlkit.config.injection` says how) for `observation_space` (of its part, for a node in
-    ``network.encoders``), `action_space`, `frame_stack`, `can_resign` (of `rlkit.core.types.Environment`), `goals`
-    (returns its `rlkit.core.types.Goals`), `num_envs`, `device`, `total_steps`, `rng` (a NumPy generator of its own,
-    named after the node), `generator` (a `torch.Generator`, likewise), `random_state` (a number likewise, for
-    estimators), `scratch` (a folder for what need not last), `notify` (shows a line to the user), `on_epoch` (called
-    after the epochs of an estimator that an agent fits), `threads`, `task` (of an estimator that predicts actions:
-    classification or regression), `image_shape` (of observations that are images, else None), `model` (for planners:
-    returns the `rlkit.planning.mdp.FiniteMDP` that the environment is; see `rlkit.planning.mdp.model_of`),
-    `search_model` (returns the `rlkit.planning.search.Model` of it; see `rlkit.planning.search.model_of`), `fresh` (the
-    agent begins; else a checkpoint is about to fill it), `learns` (else it is only to act) and `trust` (packages that
-    the files of other runs may name; see `rlkit.config.trust`).
+    ``network.encoders``, of all agents of a game for ``network.joint_torso``), `action_space`, `frame_stack`,
+    `can_resign` (of `rlkit.core.types.Environment`), `goals` (returns its `rlkit.core.types.Goals`), `num_envs`
+    (rows of time steps), `players` (rows that are one game), `device`, `total_steps`, `rng` (a NumPy generator of
+    its own, named after the node), `generator` (a `torch.Generator`, likewise), `random_state` (a number likewise,
+    for estimators), `scratch` (a folder for what need not last), `notify` (shows a line to the user), `on_epoch`
+    (called after the epochs of an estimator that an agent fits), `threads`, `task` (of an estimator that predicts
+    actions: classification or regression), `image_shape` (of observations that are images, else None), `model` (for
+    planners: returns the `rlkit.planning.mdp.FiniteMDP` that the environment is; see
+    `rlkit.planning.mdp.model_of`), `search_model` (returns the `rlkit.planning.search.Model` of it; see
+    `rlkit.planning.search.model_of`), `game_tree` (returns its `rlkit.planning.extensive.GameTree`; see
+    `rlkit.planning.extensive.tree_of`), `fresh` (the agent begins; else a checkpoint is about to fill it), `learns`
+    (else it is only to act) and `trust` (packages that the files of other runs may name; see `rlkit.config.trust`).
     """
     context: Context = {
-        "observation_space": functools.partial(_observed, env.observation_space),
+        "observation_space": functools.partial(_observed, env.observation_space, env.players),
         "action_space": lambda path: env.action_space,
         "frame_stack": lambda path: env.frame_stack,
         "can_resign": lambda path: env.can_resign,
         "goals": lambda path: env.goals,
-        "num_envs": lambda path: config.num_envs,
+        "num_envs": lambda path: config.num_envs * env.players,
+        "players": lambda path: env.players,
         "device": lambda path: config.device,
         "total_steps": lambda path: config.total_steps,
         "scratch": lambda path: Path(config.run_dir) / "scratch" if config.run_dir else None,
@@ -308,6 +316,7 @@ def make_agent(
         "image_shape": lambda path: env.observation_space.shape if _is_image(env.observation_space) else None,
         "model": lambda path: functools.partial(_model, config.environment),
         "search_model": lambda path: functools.partial(_search_model, config.environment),
+        "game_tree": lambda path: functools.partial(_game_tree, config.environment),
         "rng": seeds.generator,
         "generator": lambda path: seeds.torch_generator(path, config.device),
         "random_state": seeds.common.number,
@@ -317,8 +326,13 @@ def make_agent(
     return agent
 
 
-def _observed(space: Any, path: str) -> Any:
-    """Return what the node at `path` observes: of the observations' `space`, the part whose encoder it is, or all."""
+def _observed(space: Any, players: int, path: str) -> Any:
+    """Return what the node at `path` observes: of the observations' `space`, the part whose encoder it is, or all.
+
+    What reads all agents of a game has the space of their joint observations.
+    """
+    if ".joint_torso" in path:
+        return joint_space(space, players)
     _, among, name = path.partition(".encoders.")
     return part_at(space, name.split(".")) if among and isinstance(space, COMPOSED_SPACES) else space
 
@@ -339,6 +353,18 @@ def _model(config: EnvironmentConfig, samples: int | None) -> FiniteMDP:
         if isinstance(env, VectorEnv):
             raise UsageError(f"planners need a single environment, not {a_kind(env)}")
         return model_of(env, samples=samples, seed=config.seed)
+    finally:
+        close_quietly(env)
+
+
+def _game_tree(config: EnvironmentConfig) -> GameTree:
+    from rlkit.planning.extensive import tree_of
+
+    env = make_single(config.in_process())
+    try:
+        if isinstance(env, VectorEnv):
+            raise UsageError(f"regrets are minimized in a single environment's game, not in {a_kind(env)}")
+        return tree_of(env)
     finally:
         close_quietly(env)
 

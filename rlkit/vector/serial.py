@@ -42,7 +42,10 @@ class SerialEnvironment:
 
     Attributes:
         envs: the single environments.
+        players: 1, as each is a game of its own.
     """
+
+    players = 1
 
     def __init__(self, makes: Sequence[MakeEnv], *, action_mask: bool = False, info_keys: Sequence[str] = ()):
         """Build one environment of each function in `makes`.

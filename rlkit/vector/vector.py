@@ -36,8 +36,8 @@ class VectorEnvironment:
     A vector environment can speed it up by what it offers: ``send(actions)`` and ``recv()``, between which it steps in
     parallel; ``fresh_arrays = True``, if it never writes to an array that it has returned; ``fresh_when_seeded =
     True``, if nothing of its past is left after a reset with seeds; ``copies_actions = True``, if it does not write to
-    the actions that it is given; ``frame_stack``, the number of frames along axis 0
-    of an observation.
+    the actions that it is given; ``frame_stack``, the number of frames along axis 0 of an observation; ``players``, how
+    many rows, one after the other, are the agents of one game.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class VectorEnvironment:
         self.can_resign = bool(self._vector.metadata.get("can_resign"))
         self._takes_list = True
         self.num_envs = self._vector.num_envs
+        self.players = int(getattr(self._vector, "players", 1))
         self.observation_space = self._vector.single_observation_space
         self.action_space: Any = self._vector.single_action_space
         self._masks = self._masks_of(action_mask)

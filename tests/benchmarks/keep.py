@@ -20,6 +20,7 @@ PACKAGES = (
         "MinAtar",
         "highway-env",
         "pettingzoo",
+        "mpe2",
         "stable-baselines3",
         "tianshou",
         "torchrl",

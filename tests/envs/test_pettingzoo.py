@@ -24,8 +24,8 @@ TIC_TAC_TOE, CONNECT_FOUR = "classic/tictactoe-v3", "classic/connect_four-v3"
 
 
 def game(id: str = TIC_TAC_TOE, **changed: Any) -> Any:
-    options = {"kwargs": {}, "seat": "first", "others": "random", "eval_others": None, "evaluation": False, **changed}
-    return make(id, **options)
+    options = {"kwargs": {}, "view": "seat", "agent_id": True, "seat": "first", "others": "random", "num_envs": 1}
+    return make(id, **{**options, "eval_others": None, "evaluation": False, **changed})
 
 
 def play(env: Any, steps: int, seed: int) -> list[Any]:

@@ -26,7 +26,7 @@ from rlkit.testing.training import torch_threads
 SLOW = 10.0
 """Seconds from which the time that a rule took is shown."""
 
-SMALL_ENVIRONMENTS = (["env=cartpole"], ["env=frozen_lake"], ["env=gym", "env.id=Pendulum-v1"])
+SMALL_ENVIRONMENTS = (["env=cartpole"], ["env=frozen_lake"], ["env=gym", "env.id=Pendulum-v1"], ["env=kuhn_poker"])
 """Where an agent is checked without env=: the first that it accepts."""
 
 
@@ -174,7 +174,7 @@ def _make_agent(settings: CheckConfig, env: Environment, seeds: Seeds) -> Agent:
     config = AgentConfig(
         settings.agent,
         settings.network,
-        env.num_envs,
+        env.num_envs // env.players,
         settings.device,
         settings.threads,
         settings.total_steps,

@@ -80,6 +80,7 @@ class RemoteEnvironment:
             seat.wait()
         facts: EnvironmentFacts = self._seats[0].answer(self._seats[0].ask("facts"))
         self.observation_space, self.action_space = facts.observation_space, facts.action_space
+        self.players = 1
         self.frame_stack, self.can_resign = facts.frame_stack, facts.can_resign
         self._agent: RemoteAgent | None = None
         self._limit: Limit = lambda ahead: sys.maxsize
