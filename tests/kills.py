@@ -88,6 +88,11 @@ CASES = {
     "total_steps=2000",
     "alphazero-tic_tac_toe": "agent=alphazero env=tic_tac_toe vectorization=native num_envs=4 agent.simulations=8 "
     "agent.learning_starts=100 agent.train_every=16 agent.batch_size=32 tuned=none total_steps=3000",
+    "muzero-tic_tac_toe": "agent=muzero latents@agent.network.latents=board env=tic_tac_toe vectorization=native "
+    "num_envs=4 agent.network.latents.filters=4 agent.simulations=6 agent.learning_starts=100 agent.train_every=16 "
+    "agent.batch_size=32 tuned=none total_steps=2000",
+    "muzero-gumbel-cartpole": "agent=muzero env=cartpole tuned=none num_envs=2 agent.simulations=6 agent.considered=2 "
+    "agent.reanalyze=0.25 agent.learning_starts=100 agent.train_every=32 agent.batch_size=16 total_steps=1600",
     "mcts-connect_four": "agent=mcts env=connect_four vectorization=native num_envs=4 agent.simulations=40 "
     "eval.max_steps=6 total_steps=1600",
     "alphazero-connect_four": "agent=alphazero env=connect_four vectorization=native num_envs=4 agent.simulations=8 "

@@ -51,7 +51,7 @@ ELSEWHERE = {
     **dict.fromkeys(("qrdqn", "qr_dqn"), "agent=dqn distribution=quantile"),
     "rainbow": "agent=dqn with its improvements: experiment=rainbow",
     **dict.fromkeys(("apex", "ape_x"), "agent=dqn in actors, with an epsilon each: experiment=ape_x"),
-    "muzero": "for games whose rules are known: agent=alphazero",
+    **dict.fromkeys(("efficientzero", "gumbel_muzero"), "agent=muzero, with agent.considered=16 for Gumbel noise"),
     "recurrent_ppo": "agent=ppo agent.network.recurrent=lstm",
 }
 """Agents of the field that rlkit does not have under these names, and what it has."""

@@ -191,7 +191,10 @@ class LatentNetwork(nn.Module):
         self.prediction = _head(self.latents.width, hidden, self.num_actions + atoms)
         self.outcome = _head(self.latents.features, hidden, atoms + 3)
         self.projector = Chain(
-            nn.Linear(self.latents.width, projection), nn.LayerNorm(projection), nn.ReLU(), nn.Linear(projection, projection)
+            nn.Linear(self.latents.width, projection),
+            nn.LayerNorm(projection),
+            nn.ReLU(),
+            nn.Linear(projection, projection),
         )
         self.predictor = Chain(
             nn.Linear(projection, projection), nn.LayerNorm(projection), nn.ReLU(), nn.Linear(projection, projection)

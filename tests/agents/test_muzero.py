@@ -151,9 +151,7 @@ class TestLosses:
         agent = learner()
         known = np.array([[True, True, False]] * 3)
         one = batch(known=known, going=known)
-        other = one._replace(
-            reward=one.reward + [0, 9], value=one.value + [0, 0, 9], policy=one.policy[:, [0, 1, 1]]
-        )
+        other = one._replace(reward=one.reward + [0, 9], value=one.value + [0, 0, 9], policy=one.policy[:, [0, 1, 1]])
         ours, theirs = (agent.losses(each) for each in (one, other._replace(reward=other.reward.astype("f4"))))
         assert [float(x.detach()) for x in ours.values()] == pytest.approx([float(x.detach()) for x in theirs.values()])
 

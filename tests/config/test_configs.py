@@ -52,7 +52,7 @@ PLACES = {**dict.fromkeys(("cloning", "dqn", "random"), "cartpole"), **dict.from
 """Where agents train that take any observations, or no discrete actions; the others train in Taxi."""
 
 
-BRIEFLY = {"mcts": ("agent.simulations=5",), "alphazero": ("agent.simulations=5",)}
+BRIEFLY = dict.fromkeys(("mcts", "alphazero", "muzero"), ("agent.simulations=5",))
 """What makes an agent think no longer than a test may."""
 
 

@@ -117,6 +117,7 @@ DEEP = (
     "actor_critic",
     "es",
     "alphazero",
+    "muzero",
     "mcts",
     "fitted_q",
     "cloning",

@@ -68,7 +68,7 @@ def searched(model: Any, evaluate: Any, states: Array, found: MuZeroSettings, **
 def test_with_the_true_model_for_the_learned_one_the_tree_is_alphazeros(name: str, gamma: float, noise: Any) -> None:
     model: Any = ConnectFour() if name == "connect four" else RING
     found = settings(simulations=60, gamma=gamma)
-    roots = np.stack([model.initial_state()] * 2) if name == "connect four" else np.array([[0], [3]])[:, : RING_SIZE]
+    roots = np.stack([model.initial_state()] * 2) if name == "connect four" else np.array([[0], [3]])[:, :RING_SIZE]
     if name == "connect four":  # the second game has begun
         roots[1:] = model.step(roots[1:], np.array([2]), np.zeros(1, int)).state
 

@@ -76,7 +76,9 @@ SOONER = {
         "agent.iterations=2",
     ),
     "mcts": ("agent.simulations=4", "agent.max_steps=5"),
-    "alphazero": ("agent.simulations=4", "agent.learning_starts=20", "agent.batch_size=16"),
+    **dict.fromkeys(
+        ("alphazero", "muzero"), ("agent.simulations=4", "agent.learning_starts=20", "agent.batch_size=16")
+    ),
 }
 
 
