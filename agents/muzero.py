@@ -1,4 +1,4 @@
-"""MuZero: a search in a model that is learned with the policy and the values that guide it (Schrittwieser et al., 2020)."""
+"""MuZero: a search in a model that is learned with what guides the search (Schrittwieser et al., 2020)."""
 
 from __future__ import annotations
 
@@ -220,8 +220,8 @@ class MuZero(PolicyActor):
     def losses(self, batch: Unrolled) -> dict[str, Tensor]:
         """Return the losses [] of a batch, by name: of policies, values, rewards, discounts, and of latents if wanted.
 
-        Each is a mean over positions, of the first and of the mean over the K unrolled ones. The gradient is halved where
-        it enters the dynamics function, so that what is learned of the latents does not grow with K.
+        Each is a mean over positions, of the first and of the mean over the K unrolled ones. The gradient is halved
+        where it enters the dynamics function, so that what is learned of the latents does not grow with K.
         """
         network, support, steps = self.network, self.network.support, self.settings.unroll_steps
         action = self._tensor(batch.action)
@@ -252,7 +252,7 @@ class MuZero(PolicyActor):
         return losses
 
     def _inconsistency(self, imagined: Tensor, batch: Unrolled) -> Tensor:
-        """Return how far latents [B, K, W] are from those of what was seen there, [], where the episode went on to it."""
+        """Return how far latents [B, K, W] are from those of what was seen there, [], while episodes went on."""
         with torch.no_grad():
             seen = self.network.encode(self._tensor(batch.successors.reshape(-1, *batch.successors.shape[2:])))
         distance = self.network.inconsistency(imagined.flatten(0, 1), seen).unflatten(0, batch.action.shape)

@@ -13,12 +13,12 @@ EPSILON = 0.001
 
 
 def transformed(x: Tensor) -> Tensor:
-    """Return h(x) = sign(x)(sqrt(|x| + 1) - 1) + 0.001 x, which brings large numbers near each other."""
+    """Return h(x) = sign(x)(sqrt(|x| + 1) - 1) + 0.001 x of `x` [...], which brings large numbers near each other."""
     return x.sign() * ((x.abs() + 1).sqrt() - 1) + EPSILON * x
 
 
 def restored(y: Tensor) -> Tensor:
-    """Return the x of which `y` is h(x)."""
+    """Return the x [...] of which `y` [...] is h(x)."""
     root = (1 + 4 * EPSILON * (y.abs() + 1 + EPSILON)).sqrt()
     return y.sign() * (((root - 1) / (2 * EPSILON)) ** 2 - 1)
 

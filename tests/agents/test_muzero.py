@@ -110,7 +110,7 @@ class TestNetworks:
             assert made.encode(seen).shape == (3, width)
 
     def test_other_observations_are_not(self) -> None:
-        with pytest.raises(UsageError, match="latents=board needs boards .* take latents=vector"):
+        with pytest.raises(UsageError, match=r"latents=board needs boards .* take latents=vector"):
             BoardLatents(NUMBERS, ACTIONS, filters=2, blocks=0)
 
     def test_a_support_has_a_middle(self) -> None:
@@ -151,7 +151,9 @@ class TestLosses:
         agent = learner()
         known = np.array([[True, True, False]] * 3)
         one = batch(known=known, going=known)
-        other = one._replace(reward=one.reward + [0, 9], value=one.value + [0, 0, 9], policy=one.policy[:, [0, 1, 1]])
+        other = one._replace(
+            reward=np.add(one.reward, [0, 9]), value=np.add(one.value, [0, 0, 9]), policy=one.policy[:, [0, 1, 1]]
+        )
         ours, theirs = (agent.losses(each) for each in (one, other._replace(reward=other.reward.astype("f4"))))
         assert [float(x.detach()) for x in ours.values()] == pytest.approx([float(x.detach()) for x in theirs.values()])
 

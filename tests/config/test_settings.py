@@ -118,6 +118,7 @@ DEEP = (
     "es",
     "alphazero",
     "muzero",
+    "mbpo",
     "mcts",
     "fitted_q",
     "cloning",

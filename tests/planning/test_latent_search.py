@@ -169,7 +169,7 @@ class TestGumbel:
 
     def test_the_values_of_actions_never_tried_are_completed(self) -> None:
         found = settings(simulations=2, considered=2, gamma=1.0)
-        forest, action, policy = self.play(bandit([1.0, 0.0, 9.0], 1), found, [True] * 3)
+        forest, _, policy = self.play(bandit([1.0, 0.0, 9.0], 1), found, [True] * 3)
         # Equal scores: the first two are considered. The third is worth (v + n * mean of the tried) / (1 + n), 0.5.
         assert forest.tree.visits[0, 0].tolist() == [1, 1, 0]
         weights = [math.exp(5.1), 1.0, math.exp(5.1 / 2)]

@@ -1,4 +1,4 @@
-"""The improved policy of a node: its priors, and the values of its actions where those that were not tried are completed.
+"""The improved policy of a node: by its priors and its actions' values, completed where they were not tried.
 
 Source: Danihelka et al. (2022), section 4 and appendix D.
 """
@@ -19,7 +19,7 @@ LEAST = 1e-30
 
 @compiled
 def _mixed(tree: SearchTree, b: int, node: int) -> float:
-    """Return the value that stands for actions never tried: the evaluator's, and those of the others by their priors."""
+    """Return the value that stands for actions never tried: the evaluator's, and the others' by their priors."""
     tried, mass, weighted = 0.0, 0.0, 0.0
     for a in range(tree.visits.shape[2]):
         n = tree.visits[b, node, a]

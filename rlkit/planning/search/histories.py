@@ -13,8 +13,8 @@ from rlkit.core.types import Array, State, Transition
 class Unrolled(NamedTuple):
     """B positions, K actions that follow each, and what a model is to say of them.
 
-    After an episode's end actions are drawn, rewards and values are 0 (an absorbing state) and there is no policy; where
-    an episode was truncated, nothing is known of what comes after.
+    After an episode's end actions are drawn, rewards and values are 0 (an absorbing state) and there is no policy;
+    where an episode was truncated, nothing is known of what comes after.
     """
 
     observation: Array  # [B, ...]
@@ -28,8 +28,8 @@ class Unrolled(NamedTuple):
     going: Array  # [B, K + 1] bool, the episode goes on, so there is a policy
 
 
-class Row(NamedTuple):
-    """A position; the last of an episode is what its last action led to, which is worth what is to be expected of it."""
+class HistoryRow(NamedTuple):
+    """A position; the last of an episode is what its last action led to, with what is to be expected of it."""
 
     observation: Array
     legal: Array  # [A] bool
@@ -84,9 +84,9 @@ class HistoryReplay:
         last = (observation, np.ones_like(legal), np.zeros_like(policy), value, 0, value, 0.0)
         for i, (seen, may, towards, searched, action, reward, discount) in enumerate([*episode, last]):
             numbers = (np.float32(searched), np.int64(action), np.float32(reward), np.float32(discount))
-            self._store(Row(seen, may, towards, *numbers, np.int64(n - i), ended))
+            self._store(HistoryRow(seen, may, towards, *numbers, np.int64(n - i), ended))
 
-    def _store(self, row: Row) -> None:
+    def _store(self, row: HistoryRow) -> None:
         if not self._columns:
             self._columns = [np.zeros((self._capacity, *np.shape(item)), np.asarray(item).dtype) for item in row]
         place = self._next % self._capacity
@@ -94,8 +94,8 @@ class HistoryReplay:
             column[place] = item
         self._next += 1
 
-    def _rows(self) -> Row:
-        return Row(*self._columns)
+    def _rows(self) -> HistoryRow:
+        return HistoryRow(*self._columns)
 
     def draw(self, batch_size: int, rng: np.random.Generator) -> Array:
         """Return the places [B] int64 of positions drawn uniformly, none of them the last of an episode."""

@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
+from rlkit.planning.search.completed import improved
 from rlkit.planning.search.draws import below, uniform
 from rlkit.planning.search.graph import is_news, is_open, lead_on, leads_on, worthwhile
-from rlkit.planning.search.completed import improved
 from rlkit.planning.search.path import GUMBEL, UCT, Path, SelectionRule, compiled
 from rlkit.planning.search.tree import SearchTree
 
