@@ -19,7 +19,7 @@ from rlkit.networks import GradientSettings, Optimizer, load_module_state, modul
 from rlkit.networks.policy_value import PolicyValue, masked
 from rlkit.planning.search import PUCT, DirichletNoise, Model, NetworkEvaluator
 from rlkit.planning.search.planner import SearchPlayer
-from rlkit.planning.search.positions import PositionReplay
+from rlkit.planning.search.positions import PositionReplay, truncated_values
 from rlkit.planning.search.resigning import Resignations, resignation_of
 from rlkit.planning.search.settings import SearchSettings, SelfPlaySettings
 
@@ -129,6 +129,10 @@ class AlphaZero(PolicyActor):
             prior = masked(logits, self._tensor(legal)).softmax(1)
         return prior.cpu().numpy(), value.cpu().numpy()
 
+    def _values(self, observation: Array) -> Array:
+        """Return the network's values [B] of observations [B, ...]."""
+        return self.evaluate(observation, np.ones((len(observation), self.model.num_actions), bool))[1]
+
     def _outputs(self, observation: Array) -> tuple[Tensor, Tensor]:
         """Return logits [B, A] and values [B] of observations [B, ...], with their gradient."""
         logits, value = self.network(self._tensor(observation))
@@ -137,13 +141,7 @@ class AlphaZero(PolicyActor):
     def observe(self, transition: Transition) -> None:
         """Store the search's visits when the episode has ended, and count the updates that are due."""
         before, self._steps = self._steps, self._steps + int(np.count_nonzero(transition.valid))
-        truncated = transition.last & transition.valid & (transition.discount != 0)
-        bootstrap_value = np.zeros(len(truncated))
-        if truncated.any():
-            successor = transition.next_observation[truncated]
-            every = np.ones((len(successor), self.model.num_actions), bool)
-            bootstrap_value[truncated] = self.evaluate(successor, every)[1]
-        self.replay.add(transition, bootstrap_value)
+        self.replay.add(transition, truncated_values(transition, self._values))
         if len(self.replay) >= max(1, self.settings.learning_starts):
             self._due += multiples(before, self._steps, self.settings.train_every)
         if self._resignations is not None:

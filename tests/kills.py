@@ -93,6 +93,11 @@ CASES = {
     "total_steps=2000",
     "alphazero-tic_tac_toe": "agent=alphazero env=tic_tac_toe vectorization=native num_envs=4 agent.simulations=8 "
     "agent.learning_starts=100 agent.train_every=16 agent.batch_size=32 tuned=none total_steps=3000",
+    "muzero-tic_tac_toe": "agent=muzero latents@agent.network.latents=board env=tic_tac_toe vectorization=native "
+    "num_envs=4 agent.network.latents.filters=4 agent.simulations=6 agent.learning_starts=100 agent.train_every=16 "
+    "agent.batch_size=32 tuned=none total_steps=2000",
+    "muzero-gumbel-cartpole": "agent=muzero env=cartpole tuned=none num_envs=2 agent.simulations=6 agent.considered=2 "
+    "agent.reanalyze=0.25 agent.learning_starts=100 agent.train_every=32 agent.batch_size=16 total_steps=1600",
     "mcts-connect_four": "agent=mcts env=connect_four vectorization=native num_envs=4 agent.simulations=40 "
     "eval.max_steps=6 total_steps=1600",
     "alphazero-connect_four": "agent=alphazero env=connect_four vectorization=native num_envs=4 agent.simulations=8 "
@@ -121,6 +126,10 @@ CASES = {
     "sac-car_racing": "agent=sac env=car_racing env.discrete=false tuned=none network=small network.hidden=16 "
     "agent.learning_starts=300 agent.batch_size=8 agent.train_freq=16 agent.critics.hidden=[16] "
     "agent.actor.hidden=[16] env.max_steps=100 eval.max_steps=20 total_steps=1600",
+    "mbpo-pendulum": "agent=mbpo env=pendulum tuned=none agent.learning_starts=300 agent.batch_size=32 "
+    "agent.gradient_steps=2 agent.actor.hidden=[32] agent.critics.hidden=[32] agent.ensemble.hidden=[32] "
+    "agent.model_every=100 agent.model_epochs=3 agent.rollouts=20 agent.length_last=4 agent.lengthen_from=300 "
+    "agent.lengthen_until=1200 agent.imagined=5000 total_steps=1600",
     "dqn-catch-frozen": "agent=dqn env=catch network=small network.encoder={encoder} network.freeze=true num_envs=2 "
     "agent.learning_starts=200 agent.train_freq=8 agent.batch_size=16 total_steps=2200",
     "ppo-t-maze-transformer": "agent=ppo env=t_maze env.length=4 num_envs=3 agent.network.recurrent=transformer "

@@ -41,6 +41,7 @@ ELSEWHERE = {
     "droq": "agent=sac agent.critics.dropout=0.01 agent.critics.norm=layer agent.gradient_steps=20",
     "crossq": "agent=sac agent.target_network=false agent.critics.norm=batch_renorm agent.actor.norm=batch_renorm",
     "simba": "agent=sac agent.critics.norm=residual agent.actor.norm=residual agent.standardize=true",
+    **dict.fromkeys(("pets", "steve"), "of this kind: agent=mbpo, soft actor-critic on an ensemble of models"),
     "drq": "agent=sac, whose encoder of images is trained by the critics alone",
     "trpo": "its successor: agent=ppo",
     "a3c": "its synchronous form: agent=a2c",
@@ -51,7 +52,7 @@ ELSEWHERE = {
     **dict.fromkeys(("qrdqn", "qr_dqn"), "agent=dqn distribution=quantile"),
     "rainbow": "agent=dqn with its improvements: experiment=rainbow",
     **dict.fromkeys(("apex", "ape_x"), "agent=dqn in actors, with an epsilon each: experiment=ape_x"),
-    "muzero": "for games whose rules are known: agent=alphazero",
+    **dict.fromkeys(("efficientzero", "gumbel_muzero"), "agent=muzero, with agent.considered=16 for Gumbel noise"),
     "recurrent_ppo": "agent=ppo agent.network.recurrent=lstm",
 }
 """Agents of the field that rlkit does not have under these names, and what it has."""

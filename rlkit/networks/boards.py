@@ -38,7 +38,7 @@ class ResidualBoard(Torso):
         shape = observation_space.shape or ()
         if not isinstance(observation_space, spaces.Box) or len(shape) != 3:
             raise UsageError(f"network=residual needs boards [planes, rows, columns], not {observation_space}")
-        convolutions = [_block(filters) for _ in range(blocks)]
+        convolutions = [residual_block(filters) for _ in range(blocks)]
         body = Chain(nn.Conv2d(shape[0], filters, 3, padding=1), *convolutions, nn.ReLU(), nn.Flatten())
         width = filters * shape[1] * shape[2]
         super().__init__(
@@ -49,6 +49,7 @@ class ResidualBoard(Torso):
         )
 
 
-def _block(filters: int) -> Residual:
+def residual_block(filters: int) -> Residual:
+    """Return a block of two convolutions of 3x3 that keeps planes' number and size."""
     first, second = (nn.Conv2d(filters, filters, 3, padding=1) for _ in range(2))
     return Residual(nn.ReLU(), first, nn.ReLU(), second)

@@ -116,6 +116,11 @@ class UniformReplay:
         return total - self._whole(total)
 
     @property
+    def n_step(self) -> int:
+        """The number of steps whose rewards are added up."""
+        return self._n_step
+
+    @property
     def _waiting(self) -> int:
         """The number of rows that were added but not entered yet."""
         return len(self._pending[LAST])

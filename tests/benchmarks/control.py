@@ -2,6 +2,7 @@
 
     python tests/benchmarks/control.py pendulum-sac pendulum-tqc --seeds 0 1 2 3 4 --out <folder>
     <python with stable-baselines3, too> tests/benchmarks/control.py half_cheetah-sac half_cheetah-sb3_sac --seeds 0 1
+    python tests/benchmarks/control.py hopper-mbpo hopper-sac50 hopper-sac50x20 --seeds 0 1
 
 Each case trains as `CASES` says; Stable-Baselines3 with the same settings where the name of its agent is the same. Then
 the policies, the last one and the one that was best in evaluations while training, each play 100 episodes, others for
@@ -42,6 +43,12 @@ CASES: dict[str, str | dict[str, Any]] = {
     "lunar_lander-sac": f"agent=sac {LANDER}",
     **{f"{env}-sac": f"agent=sac env={env}" for env in ("bipedal_walker", "half_cheetah", "hopper")},
     **{f"{env}-sb3_sac": {"total": 100_000, "learning_starts": 10_000} for env in ("half_cheetah", "hopper")},
+    **{f"{env}-mbpo": f"agent=mbpo env={env}" for env in ("pendulum", "half_cheetah", "hopper")},
+    **{f"{env}-sac50": f"agent=sac env={env} total_steps=50000" for env in ("half_cheetah", "hopper")},
+    **{
+        f"{env}-sac50x20": f"agent=sac env={env} total_steps=50000 agent.gradient_steps=20"
+        for env in ("half_cheetah", "hopper")
+    },
     "fetch_reach-sac": "agent=sac env=robotics replay=hindsight",
     **{f"{env}-ppo": f"agent=ppo env={env} total_steps=100000" for env in ("half_cheetah", "hopper")},
     **{f"{env}-ppo8": f"agent=ppo env={env} total_steps=100000 num_envs=8" for env in ("half_cheetah", "hopper")},
@@ -63,7 +70,7 @@ def rlkit_policies(case: str, seed: int, folder: Path) -> Iterator[tuple[str, bo
     if run.stopped:
         raise SystemExit(f"stopped: {run.stopped}; the same command goes on")
     for checkpoint in ("best", "last"):
-        for drawn in (False, True) if {"agent=sac", "agent=ppo"} & set(words) else (False,):
+        for drawn in (False, True) if {"agent=sac", "agent=mbpo", "agent=ppo"} & set(words) else (False,):
             policy = run.policy(checkpoint=checkpoint, sample=drawn or None)
 
             def act(observation: Any, first: bool, policy: Any = policy) -> Any:

@@ -320,5 +320,5 @@ def test_every_agent_of_a_suite_begins_in_its_environments(suite: str) -> None:
     for task in plan.tasks():
         if task.seed == 0:
             words = [*plan.words_of(task.agent, task.env), *small]
-            more = ["agent.simulations=8"] if task.agent.name in ("mcts", "alphazero") else []
+            more = ["agent.simulations=8"] if task.agent.name in ("mcts", "alphazero", "muzero") else []
             assert rlkit.train(*words, *more, run_dir=f"runs/{task.name}").stopped is None

@@ -48,11 +48,14 @@ def test_any_installed_id_trains() -> None:
     assert trained("agent=random", "env=gym", "env.id=Pendulum-v1")[1] >= 40
 
 
-PLACES = {**dict.fromkeys(("cloning", "dqn", "random"), "cartpole"), **dict.fromkeys(("ddpg", "td3"), "pendulum")}
+PLACES = {
+    **dict.fromkeys(("cloning", "dqn", "random"), "cartpole"),
+    **dict.fromkeys(("ddpg", "td3", "mbpo"), "pendulum"),
+}
 """Where agents train that take any observations, or no discrete actions; the others train in Taxi."""
 
 
-BRIEFLY = {"mcts": ("agent.simulations=5",), "alphazero": ("agent.simulations=5",)}
+BRIEFLY = dict.fromkeys(("mcts", "alphazero", "muzero"), ("agent.simulations=5",))
 """What makes an agent think no longer than a test may."""
 
 

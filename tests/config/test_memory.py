@@ -46,6 +46,7 @@ HUGE = {
     "agent=mcts env=tic_tac_toe agent.simulations=1000000000": "set agent.simulations or agent.nodes lower",
     "agent=mcts env=tic_tac_toe agent.nodes=1000000000000": "set agent.simulations or agent.nodes lower",
     "agent=alphazero env=tic_tac_toe agent.simulations=2 agent.capacity=1000000000000": "set agent.capacity lower",
+    "agent=muzero env=tic_tac_toe agent.simulations=2 agent.capacity=1000000000000": "set agent.capacity lower",
     "agent=ppo agent.n_steps=1000000000": "set agent.n_steps or num_envs lower",
     "agent=a2c agent.n_steps=1000000000": "set agent.n_steps or num_envs lower",
     "agent=reinforce agent.episodes=1000000000": "set agent.episodes lower",

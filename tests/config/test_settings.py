@@ -117,6 +117,8 @@ DEEP = (
     "actor_critic",
     "es",
     "alphazero",
+    "muzero",
+    "mbpo",
     "mcts",
     "fitted_q",
     "cloning",

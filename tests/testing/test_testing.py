@@ -67,6 +67,16 @@ def test_every_shipped_environment_keeps_the_contract(name: str) -> None:
 SOONER = {
     "dqn": ("agent.learning_starts=30", "agent.batch_size=16"),
     **dict.fromkeys(("ddpg", "td3", "sac"), ("agent.learning_starts=30", "agent.batch_size=16")),
+    "mbpo": (
+        "agent.learning_starts=30",
+        "agent.batch_size=16",
+        "agent.gradient_steps=1",
+        "agent.model_every=50",
+        "agent.model_epochs=2",
+        "agent.ensemble.hidden=[16]",
+        "agent.rollouts=2",
+        "agent.imagined=1000",
+    ),
     "ppo": ("agent.n_steps=16",),
     "es": ("agent.population=2",),
     "fitted_q": (
@@ -76,7 +86,9 @@ SOONER = {
         "agent.iterations=2",
     ),
     "mcts": ("agent.simulations=4", "agent.max_steps=5"),
-    "alphazero": ("agent.simulations=4", "agent.learning_starts=20", "agent.batch_size=16"),
+    **dict.fromkeys(
+        ("alphazero", "muzero"), ("agent.simulations=4", "agent.learning_starts=20", "agent.batch_size=16")
+    ),
 }
 
 

@@ -15,6 +15,7 @@ GROUPS = {
     "env": "environments",
     "network": "networks",
     "policy_network": "networks of policies",
+    "latents": "latents of learned models",
     "distribution": "distributions",
     "replay": "replays",
     "schedule": "schedules",

@@ -16,6 +16,7 @@ from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, UsageError, require_probability
 from rlkit.planning.search import kernel, subtree
 from rlkit.planning.search.evaluators import Evaluator
+from rlkit.planning.search.gumbel import SequentialHalving
 from rlkit.planning.search.model import Model, ModelStep, Rules
 from rlkit.planning.search.path import Path, SelectionRule
 from rlkit.planning.search.tree import SearchTree, empty
@@ -31,6 +32,7 @@ class SearchTrees(NamedTuple):
 
     tree: SearchTree
     states: Array  # [B, N, ...]
+    noise: Array | None = None  # [B, A] float64, of roots whose actions are chosen by `SequentialHalving`
 
 
 class DirichletNoise(NamedTuple):
@@ -92,6 +94,7 @@ class Search:
         nodes: int | None = None,
         look_ahead: bool = True,
         compiled: bool = True,
+        halving: SequentialHalving | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         """Put the parts together.
@@ -107,6 +110,7 @@ class Search:
             look_ahead: what ends the game at once is known of each new position before it is tried, where returns are
                 bounded and nothing is left to chance. That takes one step of the model for each legal action.
             compiled: compiled rules take whole simulations at once where the evaluator is random play.
+            halving: chooses the roots' actions; None: the rule does, as everywhere.
             clock: returns seconds, as `time.monotonic`.
 
         Raises:
@@ -121,7 +125,7 @@ class Search:
         self._node_bytes = model.num_actions * edge + state.nbytes + 64
         require_memory(nodes * self._node_bytes, f"a search tree of {nodes:,} nodes", SMALLER_TREES)
         self._simulations, self._seconds, self._nodes = simulations, seconds, nodes
-        self._clock = clock
+        self._clock, self._halving = clock, halving
         self._look_ahead = look_ahead and model.bound is not None and model.num_outcomes == 1
         self._compiled: tuple[Rules, int] | None = None
         if compiled and model.rules is not None and evaluator.random_steps is not None:
@@ -145,6 +149,7 @@ class Search:
         kept: SearchTrees | None = None,
         played: Array | None = None,
         noise: DirichletNoise | None = None,
+        legal: Array | None = None,
     ) -> SearchTrees:
         """Search from `states` [B, ...] and return the trees.
 
@@ -153,15 +158,19 @@ class Search:
             rng: what the trees draw from is drawn from it.
             kept: trees of an earlier search, not changed; their subtrees of `states` are copied.
             played: [B] int64, what was done at their roots; -1: it is unknown.
-            noise: for the priors of the roots.
+            noise: for the priors of the roots; where their actions are chosen by halving, it says that they are noisy.
+            legal: [B, A] bool, of the roots; None: the model knows.
         """
         begun = self._clock()
         forest = self._rooted(states, kept, played)
         forest.tree.rng[:] = rng.integers(0, 2**64, size=len(states), dtype=np.uint64)
-        self._plant(forest, states)
+        self._plant(forest, states, self._model.legal_actions(states) if legal is None else legal)
         if self._merging:
             kernel.enter(forest.tree, forest.states)
-        if noise is not None:
+        if self._halving is not None:
+            shape = forest.tree.visits[:, 0].shape
+            forest = forest._replace(noise=self._halving.noise(shape, None if noise is None else rng))
+        elif noise is not None:
             _disturb(forest.tree, noise, rng)
         self._grow(forest, begun)
         return forest
@@ -177,13 +186,13 @@ class Search:
             forest.states[b, :size] = kept.states[b, source[b, :size]]
         return forest
 
-    def _plant(self, forest: SearchTrees, states: Array) -> None:
+    def _plant(self, forest: SearchTrees, states: Array, legal: Array) -> None:
         """Begin the trees that have no node yet."""
         rows = np.flatnonzero(forest.tree.size == 0)
         if not rows.size:
             return
         forest.states[rows, 0] = states[rows]
-        legal = self._model.legal_actions(states[rows])
+        legal = legal[rows]
         ahead = self._foreseen(states[rows], legal)
         prior, value = self._evaluated(states[rows], legal, forest.tree.rng, rows)
         kernel.plant(forest.tree, self._rule, rows, legal, ahead, self._chances(states[rows]), prior, value)
@@ -222,25 +231,31 @@ class Search:
     def _simulate(self, forest: SearchTrees, path: Path, simulations: int) -> None:
         everyone = np.ones(len(forest.states), bool)
         if self._compiled is None:
-            for _ in range(simulations):
+            for simulation in range(simulations):
                 if _proved(forest.tree):
                     return
-                self._step(forest, path, everyone)
+                self._step(forest, path, everyone, self._first(forest, simulation))
             return
         rules, max_steps = self._compiled
         functions = (rules.step, rules.legal, rules.chances, rules.rollout, rules.data)
         limits = (simulations, max_steps, self._look_ahead)
         kernel.simulate(forest.tree, path, forest.states, self._rule, *functions, everyone, *limits)
 
-    def _step(self, forest: SearchTrees, path: Path, active: Array) -> None:
+    def _first(self, forest: SearchTrees, simulation: int) -> Array:
+        """Return the roots' actions of a simulation, [B] int64; -1: the rule chooses."""
+        if self._halving is None or forest.noise is None:
+            return np.full(len(forest.states), -1)
+        return self._halving.first(forest.tree, forest.noise, simulation)
+
+    def _step(self, forest: SearchTrees, path: Path, active: Array, first: Array) -> None:
         """Run one simulation in each tree, all of them together; it goes on where it met a state of the tree."""
         while active.any():
-            active = self._tried(forest, path, active)
+            active = self._tried(forest, path, active, first)
 
-    def _tried(self, forest: SearchTrees, path: Path, active: Array) -> Array:
+    def _tried(self, forest: SearchTrees, path: Path, active: Array, first: Array) -> Array:
         """Go down in the `active` [B] trees and add what is met; return those in which it was there already."""
         tree, again = forest.tree, np.zeros(len(active), bool)
-        kernel.descend(tree, path, self._rule, active)
+        kernel.descend(tree, path, self._rule, active, first)
         rows = np.flatnonzero(path.waits)
         if not rows.size:
             return again

@@ -59,15 +59,17 @@ def _look(tree: SearchTree, b: int, node: int, ahead: Array) -> None:
 
 
 @kept
-def descend(tree: SearchTree, path: Path, rule: SelectionRule, active: Array) -> None:
-    """Go down in each of the `active` [B] trees; where nothing new is met, back up at once.
+def descend(tree: SearchTree, path: Path, rule: SelectionRule, active: Array, first: Array) -> None:
+    """Go down in each of the `active` [B] trees, by the roots' actions `first` [B]; where nothing new is met, back up.
+
+    A first action of -1 is chosen by the rule, as all others are.
 
     ``path.waits`` says which trees wait for `attach`. What is proved through and through is left alone.
     """
     for b in range(tree.size.size):
         path.waits[b] = False
         if active[b] and tree.lower[b, 0] < tree.upper[b, 0]:
-            if descend_one(tree, path, b, rule):
+            if descend_one(tree, path, b, rule, first[b]):
                 path.waits[b] = True
             else:
                 back_up_known(tree, path, b)
@@ -236,7 +238,7 @@ def simulate(
     for b in range(tree.size.size):
         done = 0 if active[b] else simulations
         while done < simulations and tree.lower[b, 0] < tree.upper[b, 0]:
-            if not descend_one(tree, path, b, rule):
+            if not descend_one(tree, path, b, rule, -1):
                 back_up_known(tree, path, b)
                 done += 1
                 continue

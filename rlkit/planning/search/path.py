@@ -12,7 +12,7 @@ from rlkit.core.types import Array
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-UCT, PUCT = range(2)
+UCT, PUCT, GUMBEL = range(3)
 
 WITHIN: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 QUICK: dict[str, Any] = {**WITHIN, "forceinline": True, "_nrt": False}
@@ -26,12 +26,13 @@ allocating: Callable[[F], F] = entry(**ENTRY)
 class SelectionRule(NamedTuple):
     """How actions are chosen on the way down."""
 
-    kind: int  # UCT or PUCT
-    exploration: float  # c
+    kind: int  # UCT, PUCT or GUMBEL
+    exploration: float  # c; of GUMBEL, what values count against the logarithms of priors for each visit
     scaled: bool  # values are brought to 0 to 1 by the range of those in the tree
     gamma: float
     bound: float  # no value is beyond ±bound; inf: nothing is known
     best: bool = False  # a node's value is that of its best action; else the mean of the returns
+    offset: float = 50.0  # of GUMBEL, visits that are added to those of the action tried most
 
 
 class Path(NamedTuple):

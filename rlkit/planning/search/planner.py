@@ -68,24 +68,38 @@ class SearchPlayer:
         That is the shares of the visits ("policy", [N, A] float32), the legal actions ("legal", [N, A] bool), and the
         roots' values ("value", [N] float32).
         """
-        assert timestep.state is not None, "this time step has no state to search from"
-        states = self._model.complete(timestep.state(self._model), timestep.observation, timestep.legal_actions)
-        forest = self._search(states, rng, **self._kept(memory), noise=self._noise if explore else None)
-        counts = visit_counts(forest.tree, self._model.bound)
-        action = self._chosen(counts, memory["moves"] < self._moves if explore else np.zeros(len(states), bool), rng)
+        states = self.roots(timestep)
+        noise, legal = self._noise if explore else None, self._root_actions(timestep)
+        forest = self._search(states, rng, **self._kept(memory), noise=noise, legal=legal)
+        drawn = memory["moves"] < self._moves if explore else np.zeros(len(states), bool)
+        action, policy = self._decided(forest, drawn, rng)
         noted = {
-            "policy": (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32),
+            "policy": policy.astype(np.float32),
             "legal": forest.tree.legal[:, 0].copy(),
             "value": root_values(forest.tree).astype(np.float32),
             "moves": memory["moves"] + 1,
         }
         if self._resignation is not None:
-            judged = self._resignation.judged(forest.tree, counts.argmax(axis=1), memory, rng)
+            judged = self._resignation.judged(forest.tree, policy.argmax(axis=1), memory, rng)
             action = np.where(judged["hopeless"] & ~judged["plays_on"] & explore, RESIGN, action)
             noted |= judged
         if self._keep:
             noted = {**noted, "played": action, "tree": forest.tree._asdict(), "states": forest.states}
         return action, noted
+
+    def roots(self, timestep: TimeStep) -> Array:
+        """Return the states [N, ...] from which a time step is searched."""
+        assert timestep.state is not None, "this time step has no state to search from"
+        return self._model.complete(timestep.state(self._model), timestep.observation, timestep.legal_actions)
+
+    def _root_actions(self, timestep: TimeStep) -> Array | None:
+        """Return which actions are legal, [N, A] bool; None: the model knows."""
+        return None
+
+    def _decided(self, forest: SearchTrees, drawn: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return the actions [N] int64, and what the search makes of the policy, [N, A] float64."""
+        counts = visit_counts(forest.tree, self._model.bound)
+        return self._chosen(counts, drawn, rng), counts / counts.sum(axis=1, keepdims=True)
 
     def search(self, states: Array, rng: np.random.Generator) -> SearchTrees:
         """Return new trees of `states` [N, ...], without noise."""

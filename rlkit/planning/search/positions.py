@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +10,18 @@ import numpy as np
 from rlkit.core.resources import require_memory
 from rlkit.core.types import Array, RunError, State, Transition
 from rlkit.planning.search.model import Symmetry
+
+
+def truncated_values(transition: Transition, value_of: Callable[[Array], Array]) -> Array:
+    """Return what is to be expected after a step of N environments where an episode was truncated, else 0, [N] float64.
+
+    `value_of` returns values [B] of observations [B, ...].
+    """
+    truncated = transition.last & transition.valid & (transition.discount != 0)
+    values = np.zeros(len(truncated))
+    if truncated.any():
+        values[truncated] = value_of(transition.next_observation[truncated])
+    return values
 
 
 class Positions(NamedTuple):

@@ -1,6 +1,6 @@
 """Which action is tried on the way down, and which outcome is drawn for it.
 
-Sources: Kocsis & Szepesvari (2006) for UCT; Silver et al. (2018) for PUCT.
+Sources: Kocsis & Szepesvari (2006) for UCT; Silver et al. (2018) for PUCT; Danihelka et al. (2022) for GUMBEL.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import math
 
 import numpy as np
 
+from rlkit.planning.search.completed import improved
 from rlkit.planning.search.draws import below, uniform
 from rlkit.planning.search.graph import is_news, is_open, lead_on, leads_on, worthwhile
-from rlkit.planning.search.path import UCT, Path, SelectionRule, compiled
+from rlkit.planning.search.path import GUMBEL, UCT, Path, SelectionRule, compiled
 from rlkit.planning.search.tree import SearchTree
 
 
@@ -87,6 +88,8 @@ def _choose(tree: SearchTree, path: Path, b: int, node: int, rule: SelectionRule
     bar = tree.lower[b, node]
     if rule.kind == UCT:
         return _uct(tree, path, b, node, rule, bar)
+    if rule.kind == GUMBEL:
+        return improved(tree, b, node, rule)
     return _puct(tree, path, b, node, rule, bar)
 
 
@@ -114,17 +117,18 @@ def _draw(tree: SearchTree, path: Path, b: int, node: int, action: int) -> int:
 
 
 @compiled
-def descend_one(tree: SearchTree, path: Path, b: int, rule: SelectionRule) -> bool:
+def descend_one(tree: SearchTree, path: Path, b: int, rule: SelectionRule, first: int) -> bool:
     """Go down to an action whose outcome is not in the tree (True), or to a node whose value is known (False).
 
-    That is where its value is known, or nothing new can be met from there on.
+    That is where its value is known, or nothing new can be met from there on. `first` is the root's action; -1: it is
+    chosen as any other.
     """
     node, depth, marks, chance = 0, 0, path.mark.shape[1] > 0, tree.child.shape[3] > 1
     path.number[b] += 1
     while True:
         if marks:
             path.mark[b, node] = path.number[b]
-        action = _choose(tree, path, b, node, rule)
+        action = first if depth == 0 and first >= 0 else _choose(tree, path, b, node, rule)
         if action < 0:
             break
         outcome = _draw(tree, path, b, node, action)
