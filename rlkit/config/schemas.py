@@ -156,6 +156,13 @@ class EvaluateConfig(RunConfig):
     num_envs: PositiveInt = MISSING
 
 
+class EpisodeFormat(Enum):
+    """The form of recorded episodes."""
+
+    episodes = "episodes"
+    minari = "minari"
+
+
 @dataclass(frozen=True)
 class PlayConfig(RunConfig):
     """Keys of `rlkit play`."""
@@ -165,6 +172,8 @@ class PlayConfig(RunConfig):
     env: Any = None
     expert: Any = None
     record: bool = MISSING
+    format: EpisodeFormat = MISSING
+    source: str | None = None
     save_every: PositiveInt = MISSING
     hold: PositiveInt = MISSING
     human: bool = MISSING

@@ -19,7 +19,7 @@ from rlkit.runs.record_video import Recording, record, render
 from rlkit.runs.run import Run
 
 FILM = ("log", "grid", "actions", "height", "captions", "terminal")
-EPISODES = ("env", "expert", "save_every", "hold")
+EPISODES = ("env", "expert", "save_every", "hold", "format", "source")
 """Keys that only videos, or only recorded episodes, have a use for."""
 
 NO_USE = "means nothing where a person plays (human=true): leave it out"
