@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,7 +67,7 @@ class Recorded(NamedTuple):
 
     def split(self) -> Iterator[Demonstration]:
         """Yield each episode by itself; its arrays are views."""
-        for i, (low, high) in enumerate(zip(self.starts[:-1], self.starts[1:], strict=True)):
+        for i, (low, high) in enumerate(pairwise(self.starts)):
             steps = slice(low, high)
             columns = {name: tree.take(getattr(self, name), steps) for name in COLUMNS}
             kept = {name: value for name, value in self.episodes[i].items() if name not in ("number", "length")}
