@@ -154,6 +154,13 @@ class EvaluateConfig(RunConfig):
 
     run: str = MISSING
     num_envs: PositiveInt = MISSING
+    recorded: str | None = None
+    gamma: Probability | None = None
+    iterations: PositiveInt = MISSING
+    resamples: Annotated[int, Range(2)] = MISSING
+    refits: Annotated[int, Range(2)] = MISSING
+    behavior: Any = MISSING
+    regressor: Any = MISSING
 
 
 class EpisodeFormat(Enum):
