@@ -302,7 +302,7 @@ class Run:
         data: str,
         *,
         behavior: Any = "mlp_classifier",
-        regressor: Any = "extra_trees",
+        regressor: Any = "tree_regressor",
         checkpoint: str | int = "best",
         seed: int = 0,
         epsilon: float | None = None,

@@ -39,16 +39,22 @@ MIXED = {
 }
 """How many episodes at which age of the agent, in decisions."""
 
-CLONE = "agent=cloning agent.estimator.hidden_layer_sizes=[256,256] agent.held_out=0 total_steps=1000"
-UPDATES = {"lunar_lander": 50_000, "hopper": 100_000}
+CLONE = (
+    "agent=cloning agent.estimator.hidden_layer_sizes=[128,128] agent.estimator.n_epochs=30 agent.held_out=0 "
+    "total_steps=1000"
+)
+SMALL = (
+    "agent.actor.hidden=[128,128] agent.critics.hidden=[128,128] agent.standardize=true agent.learning_rate=0.001 "
+    "agent.tau=0.01 num_envs=10"
+)
+UPDATES = {"lunar_lander": 8_000, "hopper": 20_000}
 AGENTS = {
     "cloning": CLONE,
-    "iql": "agent=iql",
-    "cql": "agent=cql",
-    "td3_bc": "agent=td3_bc",
-    "dqn_cql": "agent=dqn agent.offline=cql",
-    "dqn_bcq": "agent=dqn agent.offline=bcq",
+    "iql": f"agent=iql {SMALL} agent.value.hidden=[128,128] agent.beta=1 agent.expectile=0.8",
+    "cql": f"agent=cql {SMALL}",
+    "td3_bc": f"agent=td3_bc {SMALL}",
 }
+"""About as many minibatches of about as many rows for each of them, and layers of one width."""
 
 
 def rlkit(*words: str) -> dict[str, Any]:
@@ -82,7 +88,8 @@ def learned(env: str, data: Path, agent: str, more: str, seed: int, folder: Path
     found = rlkit("eval", f"run={folder}", "checkpoint=last", "episodes=100", "output=json", "max_steps=1000")
     mean, *others = (round(found["return/raw"][key], 2) for key in ("mean", "std", "min", "max"))
     of_data = round(statistics.mean(episode["return"] for episode in facts), 2)
-    values = (env, steps, len(facts), of_data, agent, more, seed, updates, mean, *others)
+    settings = f"{AGENTS[agent]} {more}".strip()
+    values = (env, steps, len(facts), of_data, agent, settings, seed, updates, mean, *others)
     return dict(zip(FIELDS, values, strict=True))
 
 
@@ -92,7 +99,7 @@ def report(rows: list[dict[str, Any]]) -> None:
 
     for name in dict.fromkeys((row["env"], row["agent"], row["settings"]) for row in rows):
         scores = [float(row["mean"]) for row in rows if (row["env"], row["agent"], row["settings"]) == name]
-        line = f"{' '.join(name)}: {statistics.mean(scores):.1f}, {len(scores)} seeds"
+        line = f"{name[0]}, {name[1]}: {statistics.mean(scores):.1f}, {len(scores)} seeds"
         if len(scores) > 1:
             half = stats.t.ppf(0.975, len(scores) - 1) * stats.sem(scores)
             line += f", interval {statistics.mean(scores) - half:.1f} to {statistics.mean(scores) + half:.1f}"
