@@ -30,6 +30,12 @@ LEAST = 1e-6
 """The least probability that an action is thought to have had, which was taken after all."""
 
 
+DEFAULTS = {
+    "behavior": "rlkit.learners.estimators.logistic.LogisticRegression",
+    "regressor": "rlkit.learners.estimators.tree.DecisionTreeRegressor",
+}
+
+
 class Estimators(NamedTuple):
     """The learners that estimates need."""
 
@@ -92,7 +98,7 @@ def _spaces(environment: EnvironmentConfig) -> dict[str, Any]:
 
 
 def _built(learners: Estimators) -> Estimators:
-    """Return the learners as objects, of names or nodes.
+    """Return the learners as objects: of nodes, or those of `rlkit eval` where none is said.
 
     Raises:
         UsageError: one is of another kind.
@@ -102,6 +108,7 @@ def _built(learners: Estimators) -> Estimators:
     for name, kind, node in zip(("behavior", "regressor"), ("classifier", "regressor"), learners, strict=True):
         task = {"classifier": "classification", "regressor": "regression"}[kind]
         of_task: Any = {**context, "task": lambda path, task=task: task}
+        node = {"_target_": DEFAULTS[name]} if node is None else node
         learner = instantiate.build(node, of_task, name) if isinstance(node, Mapping) else node
         if (found := kind_of(learner)) != kind:
             raise UsageError(f"{name} is a {found}; it must be a {kind}: learner@{name}=…")

@@ -301,23 +301,23 @@ class Run:
         self,
         data: str,
         *,
-        behavior: Any = "mlp_classifier",
-        regressor: Any = "tree_regressor",
+        behavior: Any = None,
+        regressor: Any = None,
         checkpoint: str | int = "best",
         seed: int = 0,
         epsilon: float | None = None,
         gamma: float | None = None,
-        iterations: int = 50,
+        iterations: int = 30,
         resamples: int = 1000,
-        refits: int = 10,
+        refits: int = 5,
         device: str | None = None,
     ) -> dict[str, Any]:
         """Estimate the mean discounted return from recorded episodes; nothing is played.
 
         Args:
             data: recorded episodes, or a Minari data set.
-            behavior: a classifier of what the data's players do: an object, a name in ``conf/learner``, or its node.
-            regressor: of action values, likewise.
+            behavior: a classifier of what the data's players do, with scikit-learn's interface; None: logistic.
+            regressor: of action values, likewise; None: a tree.
             checkpoint: as in `load_agent`.
             seed: of what is drawn.
             epsilon: share of random actions; None: as in training's evaluations.
