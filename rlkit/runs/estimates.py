@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlkit.algorithms.estimation.estimates import Effort, Evidence, estimates
-from rlkit.algorithms.estimation.fitted_q_evaluation import Steps
+from rlkit.algorithms.estimation.fitted_q_evaluation import PolicySteps
 from rlkit.algorithms.fitted_values import RegressedValues
 from rlkit.config import instantiate
 from rlkit.config.run_config import EnvironmentConfig
@@ -126,7 +126,7 @@ def _evidence(
     ]
     action = recorded.action.astype(np.int64)
     rows = values.rows(recorded.observation)
-    steps = Steps(rows, action, recorded.reward, recorded.discount, values.rows(following), policies[1])
+    steps = PolicySteps(rows, action, recorded.reward, recorded.discount, values.rows(following), policies[1])
     model = fitted(standardized(behavior, targets=False), rows, action, int(rng.integers(2**31)))
     place = np.searchsorted(model.classes_, action)
     likely = model.predict_proba(rows)[np.arange(len(rows)), place]

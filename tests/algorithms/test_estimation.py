@@ -15,7 +15,7 @@ from rlkit.algorithms.estimation.estimators import (
     per_decision_importance_sampling,
     weighted_importance_sampling,
 )
-from rlkit.algorithms.estimation.fitted_q_evaluation import Steps, fitted_q_evaluation
+from rlkit.algorithms.estimation.fitted_q_evaluation import PolicySteps, fitted_q_evaluation
 from rlkit.algorithms.estimation.logged import logged
 
 GAMMA, LEVELS, WIDTH = 0.9, 3, 2
@@ -77,7 +77,7 @@ class Layers:
                 state, length = -1 if over else above, length + 1
             lengths.append(length)
         states, actions, rewards, discounts, following = (np.array(column) for column in zip(*rows, strict=True))
-        steps = Steps(
+        steps = PolicySteps(
             states[:, None], actions, rewards, discounts, following[:, None], self.chances(self.policy, following)
         )
         acted = self.chances(self.behavior, states)[np.arange(len(states)), actions]

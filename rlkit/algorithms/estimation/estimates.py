@@ -13,7 +13,7 @@ from rlkit.algorithms.estimation.estimators import (
     estimated,
     with_interval,
 )
-from rlkit.algorithms.estimation.fitted_q_evaluation import Steps, Values, fitted_q_evaluation
+from rlkit.algorithms.estimation.fitted_q_evaluation import FittedValues, PolicySteps, fitted_q_evaluation
 from rlkit.algorithms.estimation.logged import logged
 from rlkit.core.types import Array
 
@@ -21,7 +21,7 @@ from rlkit.core.types import Array
 class Evidence(NamedTuple):
     """E episodes of T steps, and what two policies would do in them."""
 
-    steps: Steps
+    steps: PolicySteps
     starts: Array  # [E + 1] int64, the first step of each episode, and T
     policy: Array  # [T, A] probabilities of the policy that is estimated, in the states
     behavior: Array  # [T] probabilities, of the policy that acted, of what it did
@@ -36,7 +36,7 @@ class Effort(NamedTuple):
 
 
 def estimates(
-    evidence: Evidence, values: Values, *, gamma: float, effort: Effort, rng: np.random.Generator
+    evidence: Evidence, values: FittedValues, *, gamma: float, effort: Effort, rng: np.random.Generator
 ) -> tuple[dict[str, Estimate], float]:
     """Return estimates of the mean discounted return by name, and how many episodes the weighted ones count for.
 
@@ -61,7 +61,7 @@ def estimates(
     return found, effective_episodes(data)
 
 
-def _refit(evidence: Evidence, values: Values, gamma: float, iterations: int, rng: np.random.Generator) -> float:
+def _refit(evidence: Evidence, values: FittedValues, gamma: float, iterations: int, rng: np.random.Generator) -> float:
     """Return the worth by values that are fitted to episodes drawn with replacement."""
     starts = evidence.starts
     drawn = rng.integers(len(starts) - 1, size=len(starts) - 1)

@@ -10,7 +10,7 @@ from rlkit.core.targets import td_target
 from rlkit.core.types import Array
 
 
-class Values(Protocol):
+class FittedValues(Protocol):
     """What is fitted: `rlkit.algorithms.fitted_values.RegressedValues`."""
 
     def of_rows(self, rows: Array) -> Array:
@@ -23,7 +23,7 @@ class Values(Protocol):
         """Let every value be 0."""
 
 
-class Steps(NamedTuple):
+class PolicySteps(NamedTuple):
     """T recorded steps, and what the policy would do after each."""
 
     rows: Array  # [T, D]
@@ -35,8 +35,8 @@ class Steps(NamedTuple):
 
 
 def fitted_q_evaluation(
-    values: Values,
-    steps: Steps,
+    values: FittedValues,
+    steps: PolicySteps,
     *,
     gamma: float,
     iterations: int,
@@ -51,10 +51,10 @@ def fitted_q_evaluation(
         gamma: discount factor.
         iterations: how many regressions.
         rng: draws the regressors' seeds.
-        chosen: numbers of the steps that count, with repetitions, as of a bootstrap; None: all, once.
+        chosen: [n] int64 numbers of the steps that count, with repetitions, as of a bootstrap; None: all, once.
     """
     if chosen is not None:
-        steps = Steps(*(column[chosen] for column in steps))
+        steps = PolicySteps(*(column[chosen] for column in steps))
     values.reset()
     for _ in range(iterations):
         v_t = (steps.policy * values.of_rows(steps.following)).sum(1)

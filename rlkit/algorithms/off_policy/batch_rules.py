@@ -49,7 +49,7 @@ class ConservativeValues:
         self._weight = weight
 
     def penalty(self, q_tm1: Tensor, taken: Tensor) -> Tensor:
-        """Return it, as in `BatchRule`."""
+        """Return it, [], as in `BatchRule`."""
         return self._weight * cross_entropy(q_tm1, taken)
 
     def among(self, observation: Tree, legal_actions: Tensor | None) -> Tensor | None:
@@ -57,7 +57,7 @@ class ConservativeValues:
         return legal_actions
 
     def learn(self, batch: Minibatch, decisions: int) -> dict[str, Tensor]:
-        """Do nothing: there is nothing of its own."""
+        """Do nothing with a batch [B, ...]: there is nothing of its own to learn."""
         return {}
 
     def state_dict(self) -> State:
@@ -110,7 +110,7 @@ class BatchConstrained:
         return likely if legal_actions is None else likely & legal_actions
 
     def learn(self, batch: Minibatch, decisions: int) -> dict[str, Tensor]:
-        """Take a gradient step of the imitation, as in `BatchRule`."""
+        """Take a gradient step of the imitation on a batch [B, ...], as in `BatchRule`."""
         logits = self.logits(batch.s_tm1)
         loss = cross_entropy(logits, batch.a_tm1)
         self._optimizer.step(loss + LOGITS * logits.square().mean(), decisions)
