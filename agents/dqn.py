@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from rlkit.algorithms.exploration import epsilon_greedy, epsilon_greedy_by_row, warn_if_late
+from rlkit.algorithms.off_policy.batch_rules import Rule, batch_rule
+from rlkit.algorithms.off_policy.given_data import given
 from rlkit.algorithms.recall import NOT_EXPORTED, Recall, require_sequences
 from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, PositiveShare, Probability
 from rlkit.core.ranks import Ranks
@@ -67,6 +69,11 @@ class DQNSettings(GradientSettings):
         gradient_steps: at each multiple of `train_freq`.
         target_every: gradient steps between updates of the target network.
         tau: share of the online network in a target update; 1 copies, less is Polyak averaging.
+        episodes: recorded episodes that are in the replay from the beginning; None: there are none.
+        offline_steps: decisions for which they are all that is learned from; None: always.
+        offline: what keeps it near the data: none, cql or bcq (`rlkit.algorithms.off_policy.batch_rules`).
+        conservatism: weight of the term that cql adds to the loss.
+        behavior_threshold: bcq chooses actions from this share of the likeliest one's probability in the data on.
         precision: of the torso where it learns; float32, bfloat16 (mixed), or auto, as in
             `rlkit.networks.uses_bfloat16`. Heads, targets and acting are float32 whatever it is.
         compile: updates run compiled networks, which take a minute to compile; acting would not gain.
@@ -86,6 +93,11 @@ class DQNSettings(GradientSettings):
     gradient_steps: PositiveInt
     target_every: PositiveInt
     tau: PositiveShare
+    episodes: str | None
+    offline_steps: NonNegativeInt | None
+    offline: Rule
+    conservatism: NonNegativeFloat
+    behavior_threshold: Probability
     precision: str
     compile: bool
 
@@ -147,6 +159,10 @@ class DQN:
         self._optimizer = Optimizer(network.parameters(), settings.optimizer, rate, settings.max_grad_norm)
         self._distribution = network.distribution
         self._saturation = Saturation(network.distribution, settings.gamma, notify)
+        keys = {"weight": settings.conservatism, "threshold": settings.behavior_threshold}
+        self._rule = batch_rule(settings.offline, self.network, settings, rate, **keys)
+        of_data = {"recurrent": bool(network.hidden_size), "num_actions": network.num_actions}
+        self._given = given(settings.episodes, settings.offline_steps, notify=notify, **of_data)
         warn_if_late(settings.learning_starts, total_steps, notify)
         self._tensor = partial(to_tensor, device=device)
         self._recall = self._make_recall() if network.hidden_size else None
@@ -201,10 +217,19 @@ class DQN:
                 features, memory = self._recall(observation, memory)
                 outputs = self.network.on_features(features["network"], noise)
             q = self._distribution.mean(outputs).cpu().numpy()
+            if self._rule is not None:
+                timestep = timestep._replace(legal_actions=self._allowed(observation, timestep.legal_actions))
         epsilon = self.settings.epsilon(self._steps) if explore else 0.0
         if explore and self.settings.epsilon_spread:
             return epsilon_greedy_by_row(q, epsilon**memory, rng, timestep.legal_actions), memory
         return epsilon_greedy(q, epsilon, rng, timestep.legal_actions), memory
+
+    def _allowed(self, observation: Any, legal_actions: Array | None) -> Array | None:
+        """Return which actions [N, A] the rule of offline learning allows; None: all."""
+        assert self._rule is not None
+        legal = None if legal_actions is None else self._tensor(legal_actions).bool()
+        allowed = self._rule.among(observation, legal)
+        return None if allowed is None else allowed.cpu().numpy()
 
     def fragment_steps(self) -> int:
         """Return the steps of a fragment, for `rlkit.core.remote`."""
@@ -212,28 +237,36 @@ class DQN:
 
     def acting_state(self) -> State:
         """Return the network, and the decisions so far, of which epsilon depends."""
-        return {"network": module_state(self.network), "steps": self._steps}
+        rule = {} if self._rule is None else self._rule.state_dict()
+        return {"network": module_state(self.network), "rule": rule, "steps": self._steps}
 
     def load_acting_state(self, state: State) -> None:
         """Restore a state from `acting_state`."""
         load_module_state(self.network, state["network"])
+        if self._rule is not None:
+            self._rule.load_state_dict(state["rule"])
         self._steps = state["steps"]
 
     def greedy_policy(self) -> GreedyPolicy:
         """Return what `act` does where not exploring, as a module.
 
         Raises:
-            UsageError: it is recurrent.
+            UsageError: it is recurrent, or chooses among what a second network allows.
         """
         from rlkit.networks.greedy_policies import GreedyValues
 
         if self._recall is not None:
             raise UsageError(NOT_EXPORTED)
+        if self.settings.offline == "bcq":
+            raise UsageError(
+                "agent.offline=bcq chooses by two networks, a file holds one; use run.policy() from Python"
+            )
         return GreedyValues(self.network)
 
     def observe(self, transition: Transition) -> None:
-        """Store the transition, and note which multiples of `train_freq` it passed."""
-        self._replay.add(transition)
+        """Store the transition, unless data that are given are all that counts, and note what is due after it."""
+        if self._given is None or self._given.keeps(transition, self._steps, self._replay, self._replay.add):
+            self._replay.add(transition)
         before, self._steps = self._steps, self._steps + self._world * int(np.count_nonzero(transition.valid))
         first = self.settings.learning_starts
         self._due += multiples(before, self._steps, self.settings.train_freq, first=first)
@@ -263,6 +296,8 @@ class DQN:
         """Take a gradient step on a minibatch, update the target network where that is due, and return the metrics."""
         loss, metrics = self.loss(batch)
         self._optimizer.step(loss, self._steps)
+        if self._rule is not None:
+            metrics |= self._rule.learn(batch, self._steps)
         self._updates += 1
         if self._updates % self.settings.target_every == 0:
             self._sync_target()
@@ -279,7 +314,8 @@ class DQN:
         noise, target_noise, choice_noise = self._noise() if self.network.noise_size else (None, None, None)
 
         # Forward: the outputs of the actions taken.
-        q_tm1 = of_action(self._learning_outputs(self.network.read(batch.s_tm1), noise), batch.a_tm1)
+        outputs_tm1 = self._learning_outputs(self.network.read(batch.s_tm1), noise)
+        q_tm1 = of_action(outputs_tm1, batch.a_tm1)
 
         # Target: the target network's outputs for the successor's best action.
         with torch.no_grad():
@@ -287,8 +323,9 @@ class DQN:
             outputs_t = self._target_outputs(x_t, target_noise)
             choosing = self._online_outputs(x_t, choice_noise) if self.settings.double else outputs_t
             values_t = self._distribution.mean(choosing)
-            if batch.legal_t is not None:
-                values_t = values_t.masked_fill(~batch.legal_t, -torch.inf)
+            legal_t = batch.legal_t if self._rule is None else self._rule.among(batch.s_t, batch.legal_t)
+            if legal_t is not None:
+                values_t = values_t.masked_fill(~legal_t, -torch.inf)
             q_t = of_action(outputs_t, values_t.argmax(1))
             discount_t = self.settings.gamma * batch.discount_t
 
@@ -296,6 +333,9 @@ class DQN:
         losses, priorities = self._distribution.loss(q_tm1, q_t, batch.r_t, discount_t)
         loss = (batch.weight * losses).mean()
         metrics = {"priorities": priorities, "loss/td": loss, "q/mean": q_tm1}
+        if self._rule is not None:
+            metrics["loss/offline"] = self._rule.penalty(self._distribution.mean(outputs_tm1), batch.a_tm1)
+            loss = loss + metrics["loss/offline"]
         if self._saturation.limits:
             metrics["cut_off"] = self._distribution.cut_off(q_t, batch.r_t, discount_t)
         return loss, metrics
@@ -317,6 +357,7 @@ class DQN:
             "optimizer": self._optimizer.state_dict(),
             "replay": self._replay.state_dict(),
             "saturation": self._saturation.state_dict(),
+            "rule": {} if self._rule is None else self._rule.state_dict(),
             "counters": {"steps": self._steps, "due": self._due, "updates": self._updates},
             "generator": self._generator.get_state().numpy().copy() if self._generator else None,
         }
@@ -332,5 +373,7 @@ class DQN:
         if self._generator is not None and len(state["generator"]) == len(self._generator.get_state()):
             self._generator.set_state(torch.tensor(state["generator"]))
         self._saturation.load_state_dict(state["saturation"])
+        if self._rule is not None:
+            self._rule.load_state_dict(state["rule"])
         counters = state["counters"]
         self._steps, self._due, self._updates = counters["steps"], counters["due"], counters["updates"]

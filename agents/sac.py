@@ -5,31 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from rlkit.algorithms.off_policy.agent import OffPolicyAgent
 from rlkit.algorithms.off_policy.settings import OffPolicySettings
+from rlkit.algorithms.off_policy.stochastic import StochasticAgent
 from rlkit.algorithms.off_policy.temperature import Temperature
-from rlkit.core.types import Array, FromRun, Replay
+from rlkit.core.types import FromRun, Replay
 from rlkit.networks import Critics, Minibatch, StochasticActor
 from rlkit.networks.critics import frozen
 from rlkit.networks.stacked import batch_statistics
 
 
-class SAC(OffPolicyAgent):
+class SAC(StochasticAgent):
     """Maximizes the return and the entropy of the policy, weighted by a temperature.
 
     Several critics, of which the least counts; a stochastic actor; target critics, but no target actor.
 
     Attributes:
-        has_policy: actions can be drawn from it.
+        entropy_in_targets: the entropy of what is done next counts, too.
     """
 
-    has_policy = True
-    actor: StochasticActor
+    entropy_in_targets = True
 
     def __init__(
         self,
@@ -70,14 +68,6 @@ class SAC(OffPolicyAgent):
         super().__init__(actor, critics, replay, settings, **parts)
         self.temperature = temperature
 
-    def noise(self, n: int, rng: np.random.Generator) -> Array:
-        """Draw the actor's noise [n, ...] float32."""
-        return self.actor.noise(n, rng)
-
-    def _choose(self, features: Tensor, legal_actions: Array | None, noise: Array | None) -> Array:
-        drawn, legal = (None if array is None else self._tensor(array) for array in (noise, legal_actions))
-        return self.actor.act(features, drawn, legal).cpu().numpy()
-
     def loss(self, batch: Minibatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss [] of a minibatch: the sum of those of critics, actor and temperature.
 
@@ -89,7 +79,7 @@ class SAC(OffPolicyAgent):
         with torch.no_grad():
             next_ = self.actor(self.actor_features(batch.s_t), self._generator, batch.legal_t)
         x_tm1, q_tm1, q_t = self.action_values(batch, next_.action)
-        v_t = next_.mean(q_t) + alpha * next_.entropy[:, None]
+        v_t = next_.mean(q_t) + self.entropy_in_targets * alpha * next_.entropy[:, None]
         critics_loss, metrics = self.critics_loss(batch, q_tm1, v_t)
         if not self.policy_due:
             return critics_loss, metrics

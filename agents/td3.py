@@ -53,8 +53,13 @@ class TD3(DeterministicAgent):
         with batch_statistics(self.actor):
             action = self.actor(self.actor_features(batch.s_tm1, x_tm1))
         with frozen(self.critics):
-            actor_loss = -self.values.value(self.critics(x_tm1.detach(), action, FIRST)).mean()
+            value = self.values.value(self.critics(x_tm1.detach(), action, FIRST))
+        actor_loss = self.actor_loss(value, action, batch.a_tm1)
         return critics_loss + actor_loss, {**metrics, "loss/actor": actor_loss}
+
+    def actor_loss(self, value: Tensor, action: Tensor, taken: Tensor) -> Tensor:
+        """Return the actor's loss [] for the values [B, 1] of its actions [B, D], where others [B, D] were taken."""
+        return -value.mean()
 
     def smoothed(self, action: Tensor) -> Tensor:
         """Return actions [B, D] with clipped noise."""

@@ -89,6 +89,11 @@ CASES = {
     "es-cartpole": "agent=es env=cartpole tuned=none num_envs=5 total_steps=9000",
     "cloning-cartpole": "agent=cloning agent.episodes={episodes} env=cartpole num_envs=2 agent.balance=0.5 "
     "agent.draw=true agent.estimator.n_epochs=10 total_steps=6000",
+    "iql-cartpole": "agent=iql agent.episodes={episodes} agent.offline_steps=1800 env=cartpole num_envs=2 "
+    "agent.batch_size=32 agent.actor.hidden=[32] agent.critics.hidden=[32] agent.value.hidden=[32] "
+    "agent.standardize=true total_steps=3000",
+    "dqn-bcq-cartpole": "agent=dqn agent.offline=bcq agent.episodes={episodes} agent.offline_steps=1800 env=cartpole "
+    "tuned=none agent.learning_starts=0 agent.train_freq=4 total_steps=3000",
     "mcts-frozen_lake": "agent=mcts env=frozen_lake num_envs=2 agent.simulations=20 agent.max_steps=20 "
     "total_steps=2000",
     "alphazero-tic_tac_toe": "agent=alphazero env=tic_tac_toe vectorization=native num_envs=4 agent.simulations=8 "

@@ -154,6 +154,20 @@ class EvaluateConfig(RunConfig):
 
     run: str = MISSING
     num_envs: PositiveInt = MISSING
+    recorded: str | None = None
+    gamma: Probability | None = None
+    iterations: PositiveInt = MISSING
+    resamples: Annotated[int, Range(2)] = MISSING
+    refits: Annotated[int, Range(2)] = MISSING
+    behavior: Any = MISSING
+    regressor: Any = MISSING
+
+
+class EpisodeFormat(Enum):
+    """The form of recorded episodes."""
+
+    episodes = "episodes"
+    minari = "minari"
 
 
 @dataclass(frozen=True)
@@ -165,6 +179,8 @@ class PlayConfig(RunConfig):
     env: Any = None
     expert: Any = None
     record: bool = MISSING
+    format: EpisodeFormat = MISSING
+    source: str | None = None
     save_every: PositiveInt = MISSING
     hold: PositiveInt = MISSING
     human: bool = MISSING

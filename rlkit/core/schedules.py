@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from math import exp
+from math import cos, exp, pi
 from typing import Annotated, Protocol
 
 from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, Probability, Range
@@ -70,6 +70,15 @@ class OverRun:
     def __call__(self, step: int) -> float:
         """Return the value at `step`."""
         return self._line(step)
+
+
+class Cosine(OverRun):
+    """From `start` to `end` along half a cosine over the whole run (Loshchilov & Hutter, 2017), as `OverRun`."""
+
+    def __call__(self, step: int) -> float:
+        """Return the value at `step`."""
+        start, end, steps = self._line.start, self._line.end, self._line.steps
+        return end if step >= steps else end + (start - end) * (1 + cos(pi * step / steps)) / 2
 
 
 @dataclass(frozen=True)

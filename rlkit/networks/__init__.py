@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rlkit.networks.boards import ResidualBoard
     from rlkit.networks.central import CentralActorCritic
     from rlkit.networks.choice import auto
+    from rlkit.networks.clipped_actor import ClippedActor
     from rlkit.networks.composed_actions import action_distribution
     from rlkit.networks.convolutional import Image, ImpalaCNN, NatureCNN, SmallCNN, StridedCNN, channels_last
     from rlkit.networks.critics import Critics
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from rlkit.networks.precision import autocast_outputs, mixed_precision, require_precision, uses_bfloat16
     from rlkit.networks.pretrained import fill, load_pretrained
     from rlkit.networks.q_network import NoisyLinear, QNetwork
+    from rlkit.networks.state_value import StateValue
     from rlkit.networks.tensors import (
         Minibatch,
         gradient_steps,
@@ -58,6 +60,7 @@ _MODULES = {
     "boards": ("ResidualBoard",),
     "central": ("CentralActorCritic",),
     "choice": ("auto",),
+    "clipped_actor": ("ClippedActor",),
     "convolutional": ("Image", "ImpalaCNN", "NatureCNN", "SmallCNN", "StridedCNN", "channels_last"),
     "critics": ("Critics",),
     "encoders": ("Embedding", "Joined", "SymbolGrid", "TextEncoder"),
@@ -69,6 +72,7 @@ _MODULES = {
     "precision": ("autocast_outputs", "mixed_precision", "require_precision", "uses_bfloat16"),
     "pretrained": ("fill", "load_pretrained"),
     "q_network": ("NoisyLinear", "QNetwork"),
+    "state_value": ("StateValue",),
     "tensors": (
         *("load_module_state", "load_optimizer_state", "module_state", "optimizer_state", "split_rows", "to_tensor"),
         *("Minibatch", "gradient_steps", "minibatches"),
@@ -86,6 +90,7 @@ __all__ = [
     "ActorCritic",
     "BlockCNN",
     "CentralActorCritic",
+    "ClippedActor",
     "Critics",
     "Decision",
     "DeterministicActor",
@@ -108,6 +113,7 @@ __all__ = [
     "QNetwork",
     "ResidualBoard",
     "SmallCNN",
+    "StateValue",
     "StochasticActor",
     "StridedCNN",
     "SumMixer",

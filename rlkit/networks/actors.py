@@ -18,12 +18,16 @@ from rlkit.core.types import Array, FromRun, Tree, UsageError
 from rlkit.networks.action_distributions import CategoricalAction
 from rlkit.networks.critics import action_width
 from rlkit.networks.recurrent import with_core
-from rlkit.networks.squashed_gaussian import squashed
+from rlkit.networks.squashed_gaussian import log_normal, log_slope, squashed
 from rlkit.networks.stacked import Norm, StackedHead, StackedMLP
 from rlkit.networks.state_dependent import StateDependentHead
 from rlkit.networks.torsos import as_torso
 
 Noise = Literal["independent", "state_dependent"]
+
+
+INSIDE = 1 - 1e-6
+"""The largest action whose density under a squashed distribution is asked for: at the bounds it is 0."""
 
 
 class Decision(NamedTuple):
@@ -138,8 +142,42 @@ class DeterministicActor(ActorNetwork):
         return outputs.tanh()
 
 
+class GaussianPolicy:
+    """Normal numbers squashed by tanh; parameters are means and logarithms of standard deviations, [B, 2 D]."""
+
+    def __init__(self, width: int, log_std_min: float, log_std_max: float):
+        self._width = width
+        self._limits = (log_std_min, log_std_max)
+
+    def decide(self, parameters: Tensor, generator: torch.Generator | None, legal_actions: Tensor | None) -> Decision:
+        """Draw an action for each row of parameters [B, 2 D]; there are no masks for numbers."""
+        mean, log_std = parameters.chunk(2, 1)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device).to(mean.dtype)
+        action, log_density = squashed(mean, log_std.clamp(*self._limits), noise)
+        log_prob = log_density.sum(1, keepdim=True)
+        return Decision(action, torch.ones_like(log_prob), log_prob)
+
+    def log_prob(self, parameters: Tensor, action: Tensor) -> Tensor:
+        """Return the logarithm [B] of the density of actions [B, D] in [-1, 1]; bounds count as just inside them."""
+        mean, log_std = parameters.chunk(2, 1)
+        number = action.clamp(-INSIDE, INSIDE).atanh()
+        return (log_normal(number, mean, log_std.clamp(*self._limits)) - log_slope(number)).sum(1)
+
+    def act(self, parameters: Tensor, noise: Tensor | None, legal_actions: Tensor | None) -> Tensor:
+        """Return [B, D]."""
+        mean, log_std = parameters.chunk(2, 1)
+        return mean.tanh() if noise is None else squashed(mean, log_std.clamp(*self._limits), noise)[0]
+
+    def noise(self, n: int, rng: np.random.Generator) -> Array:
+        """Draw standard normal numbers [n, D]."""
+        return rng.standard_normal((n, self._width), np.float32)
+
+
 class StochasticActor(ActorNetwork):
     """A distribution over actions for each observation: normal numbers squashed by tanh, or a categorical one."""
+
+    gaussian = GaussianPolicy
+    """Of continuous actions."""
 
     def __init__(
         self,
@@ -181,7 +219,7 @@ class StochasticActor(ActorNetwork):
         outputs = policy.parameters if policy else 2 * action_width(action_space)
         core: Any = {"recurrent": recurrent, "recurrent_size": recurrent_size}
         super().__init__(torso, observation_space, outputs, hidden, activation, norm=norm, **core)
-        self.policy = policy or GaussianPolicy(outputs // 2, log_std_min, log_std_max)
+        self.policy = policy or self.gaussian(outputs // 2, log_std_min, log_std_max)
         self._state_dependent = noise == "state_dependent"
         if self._state_dependent and policy:
             raise UsageError("agent.actor.noise is state_dependent, but discrete actions have none; set independent")
@@ -193,6 +231,10 @@ class StochasticActor(ActorNetwork):
     ) -> Decision:
         """Return the decisions for features [B, F], with noise from `generator`; illegal actions have probability 0."""
         return self.policy.decide(self.outputs(features), generator, legal_actions)
+
+    def log_prob(self, features: Tensor, action: Tensor) -> Tensor:
+        """Return the logarithm [B] of the probability, or density in [-1, 1], of actions [B] or [B, D] of anybody."""
+        return self.policy.log_prob(self.outputs(features), action)
 
     def act(self, features: Tensor, noise: Tensor | None, legal_actions: Tensor | None) -> Tensor:
         """Return actions for features [B, F]: drawn with `noise`, or the likeliest if it is None.
@@ -211,31 +253,6 @@ class StochasticActor(ActorNetwork):
     def noise(self, n: int, rng: np.random.Generator) -> Array:
         """Draw the noise [n, ...] float32 for `act`."""
         return (self.head if self._state_dependent else self.policy).noise(n, rng)
-
-
-class GaussianPolicy:
-    """Normal numbers squashed by tanh; parameters are means and logarithms of standard deviations, [B, 2 D]."""
-
-    def __init__(self, width: int, log_std_min: float, log_std_max: float):
-        self._width = width
-        self._limits = (log_std_min, log_std_max)
-
-    def decide(self, parameters: Tensor, generator: torch.Generator | None, legal_actions: Tensor | None) -> Decision:
-        """Draw an action for each row of parameters [B, 2 D]; there are no masks for numbers."""
-        mean, log_std = parameters.chunk(2, 1)
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device).to(mean.dtype)
-        action, log_density = squashed(mean, log_std.clamp(*self._limits), noise)
-        log_prob = log_density.sum(1, keepdim=True)
-        return Decision(action, torch.ones_like(log_prob), log_prob)
-
-    def act(self, parameters: Tensor, noise: Tensor | None, legal_actions: Tensor | None) -> Tensor:
-        """Return [B, D]."""
-        mean, log_std = parameters.chunk(2, 1)
-        return mean.tanh() if noise is None else squashed(mean, log_std.clamp(*self._limits), noise)[0]
-
-    def noise(self, n: int, rng: np.random.Generator) -> Array:
-        """Draw standard normal numbers [n, D]."""
-        return rng.standard_normal((n, self._width), np.float32)
 
 
 class CategoricalPolicy(CategoricalAction):

@@ -25,6 +25,11 @@ def squashed(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tens
     return number.tanh(), normal - log_slope(number)
 
 
+def log_normal(number: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+    """Return the logarithm [B, D] of the density of normal numbers [B, D], by means and deviations [B, D]."""
+    return -0.5 * ((number - mean) / log_std.exp()).square() - log_std - 0.5 * log(2 * pi)
+
+
 def log_slope(number: Tensor) -> Tensor:
     """Return ``log(1 - tanh(number)^2)`` [...], also where it is far below the least number of the dtype."""
     return 2 * (log(2) - number - softplus(-2 * number))

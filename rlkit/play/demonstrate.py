@@ -25,7 +25,7 @@ from rlkit.core.types import (
     a_kind,
     require_probability,
 )
-from rlkit.learners.datasets.demonstrations.folder import Demonstration, EpisodeFolder
+from rlkit.learners.datasets.demonstrations import Demonstration, EpisodeFolder
 from rlkit.runs.action_log import ENVIRONMENT
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +18,15 @@ from rlkit.config.compose import Choices
 from rlkit.config.run_config import EnvironmentConfig, findable
 from rlkit.core.evaluation import with_epsilon
 from rlkit.core.types import Actor, Environment, UsageError, require_least
+from rlkit.learners.datasets.demonstrations import EpisodeFolder, Recorded, read_episodes
 from rlkit.learners.datasets.demonstrations.folder import appending
+from rlkit.learners.datasets.demonstrations.minari_format import MinariFolder
+from rlkit.learners.datasets.demonstrations.rows import require_made_for
 from rlkit.play.demonstrate import Noise, about, make_player, record_episodes
 from rlkit.runs import build
 from rlkit.runs.run import Run
+
+SPACES = ("observation_space", "action_space")
 
 
 class Stage(NamedTuple):
@@ -48,6 +54,9 @@ def record(config: DictConfig, choices: Choices) -> None:
     Raises:
         UsageError: no environment or player is named, or the folder holds something else.
     """
+    if config.source is not None:
+        copy(config)
+        return
     stage = _stage(config, choices)
     noise = Noise(stage.epsilon, config.hold).checked()
     require_least(1, "", episodes=config.episodes, save_every=config.save_every)
@@ -55,7 +64,7 @@ def record(config: DictConfig, choices: Choices) -> None:
     recorded: list[Mapping[str, Any]] = []
     with (
         _playing(config, choices, stage) as (name, player, env, learner),
-        appending(out, about(stage.environment, env), config.save_every) as folder,
+        appending(out, about(stage.environment, env), config.save_every, _form(config, env)) as folder,
     ):
         settings = {"episodes": config.episodes, "seed": config.seed, "noise": noise, "max_steps": stage.max_steps}
         for facts in record_episodes(player, env, folder, name=name, learner=learner, **settings):
@@ -63,6 +72,52 @@ def record(config: DictConfig, choices: Choices) -> None:
             if config.output.name != "json":
                 print(f"episode {len(recorded)}: return {facts['return']:g} in {facts['length']} steps", flush=True)
     _summarize(out, recorded, as_json=config.output.name == "json")
+
+
+def copy(config: DictConfig) -> None:
+    """Write episodes that were recorded before into another folder, in the format that is asked for.
+
+    Raises:
+        UsageError: there are none, or the folder holds something else.
+        RunError: they are damaged, or the disk is full.
+    """
+    if config.run is not None or config.human or config.expert is not None or config.out is None:
+        raise UsageError("source= needs out=, and nobody who plays: leave out run=, human= and expert=")
+    recorded = read_episodes(config.source)
+    with _named_environment(config) as (known, env):
+        spaces = {key: known[key] for key in SPACES if key in known}
+        require_made_for(recorded, config.source, setting="source", **spaces)
+        _write(recorded, config, {**recorded.about, **known}, _form(config, env))
+    copied = [{"return": facts["return"], "length": facts["length"]} for facts in recorded.episodes]
+    _summarize(Path(config.out), copied, as_json=config.output.name == "json")
+
+
+def _write(recorded: Recorded, config: DictConfig, about: Mapping[str, Any], form: Callable[..., Any]) -> None:
+    with appending(Path(config.out), about, config.save_every, form) as folder:
+        for episode in recorded.split():
+            folder.add(episode)
+
+
+@contextmanager
+def _named_environment(config: DictConfig) -> Iterator[tuple[Mapping[str, Any], Environment | None]]:
+    """Yield what is known of the environment that `config` names, and it; nothing where it names none."""
+    if config.env is None:
+        yield {}, None
+        return
+    environment = EnvironmentConfig(findable({"env": instantiate.plain(config.env)})["env"])
+    env = build.make_environment(environment.for_evaluation(), num_envs=1)
+    try:
+        yield about(environment, env), env
+    finally:
+        env.close()
+
+
+def _form(config: DictConfig, env: Environment | None) -> Callable[..., Any]:
+    """Return what makes the folder that episodes are written to."""
+    if config.format.name == "episodes":
+        return EpisodeFolder
+    spaces = {key: None if env is None else getattr(env, key) for key in SPACES}
+    return partial(MinariFolder, **spaces)
 
 
 def _summarize(out: Path, recorded: list[Mapping[str, Any]], *, as_json: bool) -> None:

@@ -297,6 +297,55 @@ class Run:
             watch=watch,
         )
 
+    def estimate(
+        self,
+        data: str,
+        *,
+        behavior: Any = None,
+        regressor: Any = None,
+        checkpoint: str | int = "best",
+        seed: int = 0,
+        epsilon: float | None = None,
+        gamma: float | None = None,
+        iterations: int = 30,
+        resamples: int = 1000,
+        refits: int = 5,
+        device: str | None = None,
+    ) -> dict[str, Any]:
+        """Estimate the mean discounted return from recorded episodes; nothing is played.
+
+        Args:
+            data: recorded episodes, or a Minari data set.
+            behavior: a classifier of what the data's players do, with scikit-learn's interface; None: logistic.
+            regressor: of action values, likewise; None: a tree.
+            checkpoint: as in `load_agent`.
+            seed: of what is drawn.
+            epsilon: share of random actions; None: as in training's evaluations.
+            gamma: discount factor; None: the agent's.
+            iterations: steps that fitted Q evaluation looks ahead.
+            resamples: of the episodes, for intervals.
+            refits: of fitted Q evaluation, for its interval.
+            device: as in `load_agent`.
+
+        Returns:
+            ``episodes``, ``effective_episodes``, ``gamma``, and in ``estimates`` by name ``mean``, ``low``, ``high``.
+
+        Raises:
+            UsageError: as in `rlkit.runs.estimates.estimated_score`.
+        """
+        from rlkit.runs.estimates import Effort, Estimators, estimated_score
+
+        return estimated_score(
+            self.load_agent(checkpoint, device),
+            self.config.environment,
+            data,
+            Estimators(behavior, regressor),
+            gamma=float(self.values["agent"].get("gamma", 1.0)) if gamma is None else gamma,
+            epsilon=self.config.eval.epsilon if epsilon is None else epsilon,
+            effort=Effort(iterations, resamples, refits),
+            seed=seed,
+        )
+
     def policy(
         self,
         *,

@@ -102,6 +102,10 @@ LOSSES = {
     "sac lstm": (f"agent=sac {RECURRENT}", Pushed),
     "sac lstm discrete": (f"agent=sac {RECURRENT}", Chosen),
     "td3 lstm": (f"agent=td3 {RECURRENT}", Pushed),
+    "iql": ("agent=iql agent.episodes=x", Pushed),
+    "iql discrete": ("agent=iql agent.episodes=x agent.critics.count=3 agent.subset=2", Chosen),
+    "cql": ("agent=cql agent.episodes=x agent.samples=3", Pushed),
+    "cql discrete": ("agent=cql agent.episodes=x", Chosen),
     "ddpg lstm shared": (f"agent=ddpg agent.share_encoder=true {RECURRENT}", Pushed),
 }
 

@@ -49,11 +49,14 @@ def test_any_installed_id_trains() -> None:
 
 
 PLACES = {
-    **dict.fromkeys(("cloning", "dqn", "random"), "cartpole"),
-    **dict.fromkeys(("ddpg", "td3", "mbpo"), "pendulum"),
+    **dict.fromkeys(("cloning", "cql", "dqn", "iql", "random"), "cartpole"),
+    **dict.fromkeys(("ddpg", "td3", "td3_bc", "mbpo"), "pendulum"),
 }
 """Where agents train that take any observations, or no discrete actions; the others train in Taxi."""
 
+
+GIVEN = ("cloning", "cql", "iql", "td3_bc")
+"""Agents that learn from recorded episodes."""
 
 BRIEFLY = dict.fromkeys(("mcts", "alphazero", "muzero"), ("agent.simulations=5",))
 """What makes an agent think no longer than a test may."""
@@ -61,9 +64,10 @@ BRIEFLY = dict.fromkeys(("mcts", "alphazero", "muzero"), ("agent.simulations=5",
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Episodes to learn from: cartpole/ and car_racing/."""
+    """Episodes to learn from: cartpole/, pendulum/ and car_racing/."""
     folder: Path = tmp_path_factory.mktemp("recordings")
     record(folder / "cartpole", "env=cartpole", episodes=2, max_steps=60)
+    record(folder / "pendulum", "env=pendulum", episodes=2, max_steps=60)
     record(folder / "car_racing", "env=car_racing", "env.stack=4", episodes=2, max_steps=8)
     return folder
 
@@ -71,7 +75,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", shipped("agent"))
 def test_each_agent_trains(name: str, recordings: Path) -> None:
     env = PLACES.get(name, "taxi")
-    episodes = (f"agent.episodes={recordings}/cartpole",) if name == "cloning" else ()
+    episodes = (f"agent.episodes={recordings}/{env}",) if name in GIVEN else ()
     assert trained(f"agent={name}", f"env={env}", *BRIEFLY.get(name, ()), *episodes)[1] >= 40
 
 

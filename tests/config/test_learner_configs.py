@@ -116,6 +116,7 @@ def test_one_that_follows_the_data_is_refused_where_there_is_none() -> None:
 @pytest.mark.parametrize("name", shipped("data"))
 def test_each_data_set_composes_with_its_preparation(name: str, tmp_path: Path) -> None:
     words = [f"data.path={tmp_path / OWN_FILES[name]}"] if name in OWN_FILES else []
+    words += ["data.id=poles-v0"] if name == "minari" else []
     config, choices = composed("fit", [f"data={name}", *words])
     assert choices["prepare"] in shipped("prepare")
     target = instantiate.locate(config.data["_target_"], "data")

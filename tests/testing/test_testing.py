@@ -63,6 +63,9 @@ def test_every_shipped_environment_keeps_the_contract(name: str) -> None:
     assert complaints(found[f"env={name}"]) == []
 
 
+GIVEN = {**dict.fromkeys(("cloning", "cql", "iql"), "cartpole"), "td3_bc": "pendulum"}
+"""Where episodes are recorded for agents that learn from them."""
+
 # These would not learn within the few steps of a test.
 SOONER = {
     "dqn": ("agent.learning_starts=30", "agent.batch_size=16"),
@@ -86,6 +89,8 @@ SOONER = {
         "agent.iterations=2",
     ),
     "mcts": ("agent.simulations=4", "agent.max_steps=5"),
+    "cloning": ("learner@agent.estimator=logistic",),
+    **dict.fromkeys(("cql", "iql", "td3_bc"), ("agent.batch_size=16",)),
     **dict.fromkeys(
         ("alphazero", "muzero"), ("agent.simulations=4", "agent.learning_starts=20", "agent.batch_size=16")
     ),
@@ -95,9 +100,8 @@ SOONER = {
 @pytest.mark.parametrize("name", SHIPPED_AGENTS)
 def test_every_shipped_agent_keeps_the_contract(name: str, tmp_path: Path) -> None:
     words = [f"agent={name}", "steps=150", *SOONER.get(name, ())]
-    if name == "cloning":
-        episodes = record(tmp_path / "episodes", "env=cartpole")
-        words += [f"agent.episodes={episodes}", "learner@agent.estimator=logistic"]
+    if name in GIVEN:
+        words.append(f"agent.episodes={record(tmp_path / 'episodes', f'env={GIVEN[name]}')}")
     results = check.check(*composed("check", words), words)[f"agent={name}"]
 
     assert complaints(results) == []

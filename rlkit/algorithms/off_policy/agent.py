@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rlkit.algorithms.exploration import warn_if_late
 from rlkit.algorithms.off_policy.acting import ActsByActor
+from rlkit.algorithms.off_policy.given_data import given
 from rlkit.algorithms.off_policy.held_noise import HeldNoise
 from rlkit.algorithms.off_policy.preparation import Preparation, has_images
 from rlkit.algorithms.off_policy.settings import OffPolicySettings
@@ -22,7 +23,7 @@ from rlkit.algorithms.off_policy.values import some, values_of
 from rlkit.algorithms.recall import Recall, require_sequences
 from rlkit.core.action_scaling import ActionScaling
 from rlkit.core.ranks import Ranks
-from rlkit.core.schedules import Schedule, multiples
+from rlkit.core.schedules import Constant, Schedule, multiples
 from rlkit.core.targets import td_target
 from rlkit.core.types import Metrics, Replay, State, Transition, UsageError
 from rlkit.networks import (
@@ -56,9 +57,11 @@ class OffPolicyAgent(ActsByActor):
     Attributes:
         network: all parts that learn, by name: actor, critics and what a subclass adds.
         values: how the critics' outputs are read.
+        needs_data: it learns from recorded episodes, at first or always.
     """
 
     settings: OffPolicySettings
+    needs_data = False
 
     def __init__(
         self,
@@ -125,6 +128,15 @@ class OffPolicyAgent(ActsByActor):
                 module.draw_from(generator)
         in_bfloat16 = uses_bfloat16(settings.precision, device, self.network)
         self._precision = partial(mixed_precision, device) if in_bfloat16 else nullcontext
+        self._given = given(
+            settings.episodes,
+            settings.offline_steps,
+            recurrent=settings.recurrent != "none",
+            needed=self.needs_data,
+            observation_space=observation_space,
+            action_space=action_space,
+            notify=notify,
+        )
         self._held = HeldNoise(self.noise, settings.noise_steps)
         warn_if_late(settings.learning_starts, total_steps, notify)
         self._device = device
@@ -151,12 +163,17 @@ class OffPolicyAgent(ActsByActor):
     def _make_optimizers(self, total_steps: int | None) -> dict[str, Optimizer]:
         """Return an optimizer for each part that learns."""
         settings, rate = self.settings, self.settings.schedule(total_steps)
-        rates: dict[str, Schedule] = {"actor": lambda decisions: settings.actor_rate * rate(decisions)}
+        share = self.actor_schedule(total_steps)
+        rates: dict[str, Schedule] = {"actor": lambda decisions: share(decisions) * rate(decisions)}
         return {
             name: Optimizer(part.parameters(), settings.optimizer, rates.get(name, rate), settings.max_grad_norm)
             for name, part in self.network.items()
             if trainable(part.parameters())
         }
+
+    def actor_schedule(self, total_steps: int | None) -> Schedule:
+        """Return the actor's learning rate in those of the critics, by decisions of a run of `total_steps`."""
+        return Constant(self.settings.actor_rate)
 
     def _make_recall(self) -> Recall:
         """Return what steps the cores of actor and critics, or the one that they share."""
@@ -169,13 +186,17 @@ class OffPolicyAgent(ActsByActor):
         return Recall({name: (encoder.reader.reader, encoder.body) for name, encoder in encoders.items()}, self._tensor)
 
     def observe(self, transition: Transition) -> None:
-        """Store the transition, and note which multiples of `train_freq` it passed."""
+        """Store the transition, unless data that are given are all that counts, and note what is due after it."""
+        if self._given is None or self._given.keeps(transition, self._steps, self._replay, self._store):
+            self._store(transition)
+        before, self._steps = self._steps, self._steps + self._world * int(np.count_nonzero(transition.valid))
+        self._due += multiples(before, self._steps, self.settings.train_freq, first=self.settings.learning_starts)
+
+    def _store(self, transition: Transition) -> None:
         if self._scaling is not None:
             transition = transition._replace(action=self._scaling.to_unit(transition.action))
         self._prepare.observe(transition)
         self._replay.add(transition)
-        before, self._steps = self._steps, self._steps + self._world * int(np.count_nonzero(transition.valid))
-        self._due += multiples(before, self._steps, self.settings.train_freq, first=self.settings.learning_starts)
 
     def update(self) -> Metrics | None:
         """Take the gradient steps that are due, and return the means of their metrics."""

@@ -35,6 +35,9 @@ class OffPolicySettings(GradientSettings):
             their own, unless they share an encoder.
         action_limit: what stands for the infinite bounds of actions; None: they are refused.
         noise_steps: for how many steps the noise of exploration is held; None: for whole episodes.
+        episodes: recorded episodes that are in the replay from the beginning; None: there are none.
+        offline_steps: decisions for which they are all that is learned from, and the agent's own are not stored; None:
+            always. Agents act in that time, too, so that it shows how far they are.
         precision: of what is learned from; float32, bfloat16 (mixed), or auto, as in `rlkit.networks.uses_bfloat16`.
 
     Raises:
@@ -59,6 +62,8 @@ class OffPolicySettings(GradientSettings):
     recurrent: str
     action_limit: PositiveFloat | None
     noise_steps: PositiveInt | None
+    episodes: str | None
+    offline_steps: NonNegativeInt | None
     precision: str
 
     def __post_init__(self) -> None:

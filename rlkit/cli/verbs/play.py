@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from rlkit.cli.progress import EpisodeProgress
-from rlkit.cli.verbs.words import with_run
+from rlkit.cli.verbs.words import refuse, with_run
 from rlkit.config.compose import Choices, run_verb
 from rlkit.core.resources import has_display
 from rlkit.core.seeding import Seeds
@@ -19,7 +19,7 @@ from rlkit.runs.record_video import Recording, record, render
 from rlkit.runs.run import Run
 
 FILM = ("log", "grid", "actions", "height", "captions", "terminal")
-EPISODES = ("env", "expert", "save_every", "hold")
+EPISODES = ("env", "expert", "save_every", "hold", "format", "source")
 """Keys that only videos, or only recorded episodes, have a use for."""
 
 NO_USE = "means nothing where a person plays (human=true): leave it out"
@@ -45,12 +45,12 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
     if config.record:
         from rlkit.play.record_demonstrations import record as record_episodes
 
-        _refuse(overrides, FILM, "makes videos, and record=true writes episodes: leave one of them out")
+        refuse(overrides, FILM, "makes videos, and record=true writes episodes: leave one of them out")
         if config.human:
-            _refuse(overrides, RECORDED, NO_USE)
+            refuse(overrides, RECORDED, NO_USE)
         record_episodes(config, choices)
         return
-    _refuse(overrides, EPISODES, "goes with record=true; without it run= says what is played")
+    refuse(overrides, EPISODES, "goes with record=true; without it run= says what is played")
     if (config.run is None) == (config.log is None):
         raise UsageError("play needs either run=<a run folder> or log=<a log of actions>")
     format = Format(config.fps, config.height, captions=config.captions)
@@ -58,18 +58,10 @@ def task(config: DictConfig, choices: Choices, overrides: Sequence[str]) -> None
         _check_log(overrides)
         _report(config, iter([render(config.log, out=config.out, format=format, trust=config.trust)]))
     elif config.human:
-        _refuse(overrides, BY_HAND, NO_USE)
+        refuse(overrides, BY_HAND, NO_USE)
         _play(config, overrides)
     else:
         _report(config, _record(config, format))
-
-
-def _refuse(overrides: Sequence[str], keys: Sequence[str], why: str) -> None:
-    """Refuse keys that mean nothing for what is asked for."""
-    for word in overrides:
-        key = word.lstrip("+~").partition("=")[0].partition(".")[0]
-        if key in keys:
-            raise UsageError(f"{key}= {why}")
 
 
 def _check_log(overrides: Sequence[str]) -> None:
@@ -106,7 +98,7 @@ def _play(config: DictConfig, overrides: Sequence[str]) -> None:
     run = Run(config.run, config.trust)
     run.use_threads(config.threads)
     turns = has_turns(run.config.environment)
-    _refuse(overrides, AGAINST if turns else ALONE, NO_USE)
+    refuse(overrides, AGAINST if turns else ALONE, NO_USE)
     scores = _against(run, config) if turns else _in_window(run, config)
     if config.output.name == "json":
         print(json.dumps({"returns": scores}))

@@ -28,6 +28,18 @@ def gathered(argv: Sequence[str], key: str, what: str) -> list[str]:
     return [f"{key}={literal(words)}", *settings] if words else settings
 
 
+def refuse(overrides: Sequence[str], keys: Sequence[str], why: str) -> None:
+    """Refuse keys that mean nothing for what is asked for.
+
+    Raises:
+        UsageError: one of `keys` is among the `overrides`; the message ends with `why`.
+    """
+    for word in overrides:
+        key = word.lstrip("+~").partition("=")[0].partition(".")[0].rpartition("@")[2]
+        if key in keys:
+            raise UsageError(f"{key}= {why}")
+
+
 def with_run(argv: Sequence[str], verb: str) -> list[str]:
     """Return the command line with a plain word, a run folder, as ``run=…``.
 

@@ -8,15 +8,26 @@ from rlkit.config.messages import nearest
 from rlkit.core.types import UsageError
 from rlkit.learners.datasets.dataset import Dataset, Rows
 from rlkit.learners.datasets.demonstrations import read_episodes
+from rlkit.learners.datasets.demonstrations.formats import PREFIX
 
 TARGETS = ("intended", "action")
+
+
+def minari(id: str, target: str) -> Dataset:
+    """Return the steps of a Minari data set that lies on this machine; nothing is downloaded.
+
+    Args:
+        id: as ``minari list local`` shows it, such as ``D4RL/door/human-v2``.
+        target: as in `recorded`, and so are errors.
+    """
+    return recorded(f"{PREFIX}{id}", target)
 
 
 def recorded(path: str, target: str) -> Dataset:
     """Return the steps of recorded episodes: observations, flat, and actions.
 
     Args:
-        path: the folder that ``rlkit play record=true`` wrote.
+        path: the folder that ``rlkit play record=true`` wrote, or that of a Minari data set, or ``minari:<id>``.
         target: ``intended``, what the player meant to do, or ``action``, what was done.
 
     Raises:

@@ -13,10 +13,10 @@ import os
 import re
 import shlex
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -25,47 +25,14 @@ from rlkit.core.files import read_bytes
 from rlkit.core.ranges import shown
 from rlkit.core.types import Array, RunError, Tree, UsageError
 from rlkit.learners.datasets.archives import DAMAGED
-from rlkit.learners.datasets.demonstrations.steps import require_steps
+from rlkit.learners.datasets.demonstrations.recorded import Demonstration, Recorded, joined
+from rlkit.learners.datasets.demonstrations.steps import OPTIONAL, require_steps
 
 FORMAT = "rlkit-episodes-1"
 INDEX = "episodes.json"
 PART = re.compile(r"part-\d+\.npz")
 STEPS = ("observation", "action", "intended", "reward", "discount", "last", "episode")
 """The arrays of a part that have a row for each step."""
-
-
-class Demonstration(NamedTuple):
-    """One episode of T steps."""
-
-    observation: Tree  # [T, ...] before each step
-    action: Array  # [T] or [T, ...], what was done
-    intended: Array  # of the same shape: what the player meant to do; something else where an action was drawn
-    reward: Array  # [T] float32
-    discount: Array  # [T] float32: 0 = terminated; 1 = goes on, truncation included
-    final_observation: Tree  # [...] after the last step
-    facts: Mapping[str, Any]  # seed, return (the environment's own) and player
-
-
-class Recorded(NamedTuple):
-    """The steps of all episodes, one after the other."""
-
-    observation: Tree  # [T, ...]
-    action: Array  # [T] or [T, ...]
-    intended: Array  # [T] or [T, ...]
-    reward: Array  # [T] float32
-    discount: Array  # [T] float32
-    last: Array  # [T] bool, the last step of an episode
-    episode: Array  # [T] int64, its number
-    final_observation: Tree  # [E, ...] after the last step of each episode, by number
-    about: Mapping[str, Any]  # of the environment: its configuration, observation and action space
-    episodes: Sequence[Mapping[str, Any]]  # E: number, seed, return, length and player of each
-
-    @property
-    def next_observation(self) -> Tree:
-        """[T, ...], the true successor of each step, also at the end of an episode."""
-        following = tree.map(lambda leaf: np.roll(leaf, -1, axis=0), self.observation)
-        tree.put(following, self.last, self.final_observation)
-        return following
 
 
 class EpisodeFolder:
@@ -133,13 +100,17 @@ class EpisodeFolder:
 
 
 @contextmanager
-def appending(path: Path | str, about: Mapping[str, Any], save_every: int) -> Iterator[EpisodeFolder]:
+def appending(
+    path: Path | str, about: Mapping[str, Any], save_every: int, make: Callable[..., Any] | None = None
+) -> Iterator[EpisodeFolder]:
     """Yield a folder to record into; what was added is written however it ends.
+
+    `make` says what kind of folder, with the arguments of `EpisodeFolder`, which is what None makes.
 
     Raises:
         UsageError: the folder holds something else, or another process records into it.
     """
-    folder = EpisodeFolder(path, about, save_every)
+    folder = (make or EpisodeFolder)(path, about, save_every)
     folder.path.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder.path, os.O_RDONLY)
     try:
@@ -154,7 +125,7 @@ def appending(path: Path | str, about: Mapping[str, Any], save_every: int) -> It
         os.close(handle)
 
 
-def read_episodes(path: Path | str) -> Recorded:
+def read_folder(path: Path | str) -> Recorded:
     """Return what a folder holds.
 
     Raises:
@@ -168,10 +139,17 @@ def read_episodes(path: Path | str) -> Recorded:
         out = shlex.quote(f"out={folder}")
         raise UsageError(f"{folder} holds no episodes yet; record some: rlkit play record=true {out}")
     try:
-        joined = tree.concatenate(parts)
+        together = tree.concatenate(_with_all(parts))
     except (ValueError, KeyError) as error:
         raise RunError(f"the parts in {folder} do not fit together: {error}") from error
-    return Recorded(**joined, about=index["about"], episodes=_facts(index))
+    return Recorded(**together, about=index["about"], episodes=_facts(index))
+
+
+def _with_all(parts: list[dict[str, Tree]]) -> list[dict[str, Tree]]:
+    """Return parts that all have `truncated` if one of them does: where it is not said, the end says it."""
+    if not any("truncated" in part for part in parts):
+        return parts
+    return [{"truncated": part["last"] & (part["discount"] != 0), **part} for part in parts]
 
 
 def _index(folder: Path) -> dict[str, Any]:
@@ -211,16 +189,7 @@ def _require_same(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, A
 
 def _arrays(episodes: Sequence[Demonstration], first: int) -> dict[str, Array]:
     """Return the arrays of a part that begins with episode number `first`."""
-    lengths = [len(episode.reward) for episode in episodes]
-    last = np.zeros(sum(lengths), bool)
-    last[np.cumsum(lengths) - 1] = True
-    own = ("observation", "action", "intended", "reward", "discount")
-    return {
-        **{name: tree.pack(tree.concatenate([getattr(episode, name) for episode in episodes])) for name in own},
-        "last": last,
-        "episode": np.repeat(np.arange(first, first + len(episodes)), lengths),
-        "final_observation": tree.pack(tree.stack([episode.final_observation for episode in episodes])),
-    }
+    return {name: tree.pack(column) for name, column in joined(episodes, first).items()}
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -253,7 +222,8 @@ def _read_part(folder: Path, name: str) -> dict[str, Tree]:
         raise UsageError(f"{folder / INDEX} names {name:.100}, which is no part of its folder")
     try:
         with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as archive:
-            found = {name: tree.unpack(archive[name]) for name in (*STEPS, "final_observation")}
+            names = (*STEPS, "final_observation", *(name for name in OPTIONAL if name in archive))
+            found = {name: tree.unpack(archive[name]) for name in names}
         require_steps(found)
         return found
     except DAMAGED as error:

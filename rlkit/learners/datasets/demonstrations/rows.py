@@ -9,7 +9,7 @@ import numpy as np
 
 from rlkit.core.types import Array, UsageError, require_probability
 from rlkit.learners.datasets.dataset import Rows
-from rlkit.learners.datasets.demonstrations.folder import Recorded
+from rlkit.learners.datasets.demonstrations.recorded import Recorded
 from rlkit.learners.splits import Split
 
 
@@ -81,8 +81,8 @@ def _chosen(rows: Rows, index: Any) -> Rows:
     return Rows(rows.X[index], None if rows.y is None else rows.y[index])
 
 
-def require_made_for(recorded: Recorded, path: str, **spaces: Any) -> None:
-    """Check that episodes were recorded in an environment with these spaces.
+def require_made_for(recorded: Recorded, path: str, *, setting: str = "agent.episodes", **spaces: Any) -> None:
+    """Check that episodes were recorded in an environment with these spaces; `setting` is that which named `path`.
 
     Raises:
         UsageError: they were not.
@@ -90,6 +90,6 @@ def require_made_for(recorded: Recorded, path: str, **spaces: Any) -> None:
     for name, space in spaces.items():
         if recorded.about[name] != str(space):
             raise UsageError(
-                f"agent.episodes={path}: {name.replace('_', ' ')} is {recorded.about[name]}, the environment's is "
+                f"{setting}={path}: {name.replace('_', ' ')} is {recorded.about[name]}, the environment's is "
                 f"{space}; choose the env= in which they were recorded"
             )

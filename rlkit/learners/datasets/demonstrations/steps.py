@@ -16,6 +16,10 @@ TREES = ("observation", "action", "intended", "final_observation")
 """Arrays of numbers of any shape, or trees of them, for each step, or for each episode."""
 
 
+OPTIONAL = ("truncated", "infos")
+"""What not every recording has: of each step, and of each step and reset."""
+
+
 def require_steps(arrays: Mapping[str, Tree]) -> None:
     """Check the arrays of a part: `NUMBERS` [T] and `TREES` [T, ...], of the last [E, ...], whole episodes.
 
@@ -34,7 +38,15 @@ def require_steps(arrays: Mapping[str, Tree]) -> None:
         rows = int(np.count_nonzero(last)) if name == "final_observation" else len(last)
         if {len(array) for array in parts} != {rows}:
             raise ValueError(f"its {name} has {[len(array) for array in parts]} rows, not {rows:,}")
+    _require_optional(arrays, steps=len(last), episodes=int(np.count_nonzero(last)))
     for one, other in (("final_observation", "observation"), ("intended", "action")):
         shapes = [[list(array.shape[1:]) for array in leaves[name]] for name in (one, other)]
         if shapes[0] != shapes[1]:
             raise ValueError(f"its {one} has shape {shapes[0]}, its {other} {shapes[1]}")
+
+
+def _require_optional(arrays: Mapping[str, Tree], *, steps: int, episodes: int) -> None:
+    for name, rows in zip(OPTIONAL, (steps, steps + episodes), strict=True):
+        for array in tree.leaves(arrays[name]) if name in arrays else []:
+            if array.dtype.kind not in "biuf" or array.shape[:1] != (rows,):
+                raise ValueError(f"its {name} is an array {list(array.shape)} of {array.dtype}, not of {rows:,} rows")
