@@ -21,12 +21,13 @@ from rlkit.preprocess.frames import FrameSkip, FrameStack, MaxFrames
 from rlkit.preprocess.images import ChannelsLast, Crop, Gray, Resize
 from rlkit.preprocess.observations import Keep
 from rlkit.preprocess.parts import Part
-from rlkit.preprocess.rewards import ClipReward, SignReward, TerminalReward
+from rlkit.preprocess.rewards import ClipReward, CountBonus, SignReward, TerminalReward
 from rlkit.preprocess.texts import Tokenize
 
 __all__ = [
     "ChannelsLast",
     "ClipReward",
+    "CountBonus",
     "Crop",
     "DiscreteActions",
     "FireReset",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+from math import sqrt
 from typing import Any
 
 import gymnasium
+import numpy as np
+from gymnasium import spaces
 
-from rlkit.core.types import UsageError
+from rlkit.core.types import Array, State, UsageError
 from rlkit.vector.raw_rewards import as_number
 
 
@@ -64,3 +68,57 @@ class SignReward(gymnasium.Wrapper[Any, Any, Any, Any]):
         value = as_number(reward)
         sign = float(value > 0) - float(value < 0)
         return observation, sign, terminated, truncated, {"rlkit/raw_reward": reward, **info}
+
+
+class CountBonus(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Adds ``scale / sqrt(n)`` to the reward of a step, n the visits of what it reached (Strehl & Littman, 2008).
+
+    An observation reached is counted over all episodes, and in each environment by itself. Raw returns have no bonus.
+
+    Attributes:
+        counts: visits by the key of an observation.
+    """
+
+    keeps_frames = True
+
+    def __init__(self, env: gymnasium.Env[Any, Any], scale: float, width: float | None = None):
+        """Wrap `env`.
+
+        Args:
+            env: of `Discrete`, `MultiDiscrete`, `MultiBinary` or `Box` observations.
+            scale: of the bonus; that of a first visit.
+            width: numbers of an observation count as equal where they lie in one cell of this width; None: only where
+                they are.
+
+        Raises:
+            UsageError: other observations, a negative `scale`, or a `width` that is not above 0.
+        """
+        super().__init__(env)
+        if isinstance(env.observation_space, spaces.Dict | spaces.Tuple | spaces.Text):
+            raise UsageError(f"CountBonus counts arrays, and observations are {env.observation_space}")
+        if scale < 0 or (width is not None and width <= 0):
+            raise UsageError(f"CountBonus scale is {scale} and width {width}; scale must be at least 0 and width above")
+        self._scale, self._width = scale, width
+        self.counts: dict[str, int] = {}
+
+    def step(self, action: Any) -> Any:
+        """Step; the environment's own reward is in ``info["rlkit/raw_reward"]``."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        key = self._key(np.asarray(observation))
+        self.counts[key] = count = self.counts.get(key, 0) + 1
+        bonus = self._scale / sqrt(count)
+        return observation, as_number(reward) + bonus, terminated, truncated, {"rlkit/raw_reward": reward, **info}
+
+    def _key(self, observation: Array) -> str:
+        if observation.ndim == 0 and self._width is None:
+            return str(observation)
+        cells = observation if self._width is None else np.floor(observation / self._width).astype(np.int64)
+        return blake2b(cells.tobytes(), digest_size=8).hexdigest()
+
+    def get_state(self) -> State:
+        """Return the counts."""
+        return {"counts": dict(self.counts)}
+
+    def set_state(self, state: State) -> None:
+        """Restore a state from `get_state`."""
+        self.counts = dict(state["counts"])

@@ -31,6 +31,7 @@ HUGE = {
     "agent=q_learning env=bandit env.arms=1000000000": "set env.arms lower",
     "agent=q_learning env=bias env.actions=1000000000": "set env.actions lower",
     "agent=q_learning env=random_walk env.states=1000000000000": "set env.states or env.jump lower",
+    "agent=q_learning env=deep_sea env.size=1000000": "set env.size lower",
     "agent=mcts env=gomoku env.size=1000000": "set env.size lower",
     "agent=random num_envs=1000000000": "set num_envs lower",
     "agent=random num_envs=100000 vectorization=async": "set num_envs lower",

@@ -36,7 +36,7 @@ from toys import assert_same
 
 NAMES = [
     *("gridworld", "windy_gridworld", "random_walk", "maze", "random_maze"),
-    *("safecab", "car_rental", "gambler", "bias", "bandit"),
+    *("safecab", "car_rental", "gambler", "bias", "bandit", "deep_sea"),
 ]
 
 
@@ -262,6 +262,32 @@ def drawn(drawing: str = DRAWN, **options: Any) -> Maze:
     given: dict[str, Any] = {"step": -1.0, "exit": 10.0, "bonus": 3.0, "trap": -5.0, "trap_ends": False}
     given |= {"collect": False, "slip": 0.0, "max_steps": None, "render_mode": None}
     return Maze(drawing, **{**given, **options})
+
+
+class TestDeepSea:
+    @pytest.mark.parametrize("size", [1, 5, 20])
+    def test_the_best_return_is_that_of_the_source(self, size: int) -> None:
+        mdp = make("deep_sea", f"env.size={size}").mdp
+        plan = value_iteration(mdp, gamma=1.0, theta=1e-12)
+        assert plan.values[0] == pytest.approx(0.99, abs=1e-12)
+
+    def test_one_of_all_ways_reaches_the_chest_and_steps_to_the_right_cost(self) -> None:
+        env = make("deep_sea", "env.size=5", "env.shuffle_seed=3")
+        found = Counter(round(self._return(env, number), 9) for number in range(2**5))
+        # The k of 5 steps that go to the right cost .002 each; five of them reach the chest.
+        assert found == {0.0: 1, -0.002: 5, -0.004: 10, -0.006: 10, -0.008: 5, 0.99: 1}
+
+    def _return(self, env: TabularEnv, number: int) -> float:
+        env.reset(seed=0)
+        steps = [env.step(number >> i & 1) for i in range(5)]
+        assert [step[2] for step in steps] == [False] * 4 + [True]
+        return sum(float(step[1]) for step in steps)
+
+    def test_action_1_goes_right_everywhere_where_nothing_is_shuffled(self) -> None:
+        mdp = make("deep_sea", "env.size=3", "env.shuffle_seed=null").mdp
+        assert mdp.next_state[:6, :, 0].tolist() == [[3, 4], [3, 5], [4, 5], [6, 7], [6, 8], [7, 8]]
+        drawn = make("deep_sea", "env.size=3", "env.shuffle_seed=1").mdp.next_state[:6, :, 0]
+        assert sorted(map(sorted, drawn.tolist())) == [[3, 4], [3, 5], [4, 5], [6, 7], [6, 8], [7, 8]]
 
 
 class TestMaze:

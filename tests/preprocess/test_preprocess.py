@@ -381,6 +381,7 @@ NODES = [
     {"_target_": "rlkit.preprocess.FrameStack", "size": 4},
     {"_target_": "rlkit.preprocess.LifeLoss"},
     {"_target_": "rlkit.preprocess.ClipReward", "low": -1, "high": 1},
+    {"_target_": "rlkit.preprocess.CountBonus", "scale": 0.5},
 ]
 
 
