@@ -73,7 +73,7 @@ class TestStitching:
         path = recorded(tmp_path / "e", HALF_GOOD)
         env = SerialEnvironment([Fork])
         agent = made(f"{IQL} {words} agent.episodes={path}", env)
-        for _ in train(agent, stream_of(agent, env, 0), total_steps=400):
+        for _ in train(agent, stream_of(agent, env, 0), total_steps=250):
             pass
         with torch.no_grad():
             return agent.actor(agent.actor.encode(torch.eye(3)), None).prob.numpy(), agent
@@ -107,7 +107,7 @@ DATA = [(0, 0, 0.5), (0, 0, 0.5), (0, 1, 1.0)]
 
 
 class TestConservative:
-    def learned(self, words: str, steps: int = 500) -> Any:
+    def learned(self, words: str, steps: int = 400) -> Any:
         agent = made(f"{words} agent.episodes=x agent.learning_rate=0.03", SerialEnvironment([Three]))
         for _ in range(steps):
             agent._gradient_step(batch_of(*DATA))
@@ -142,14 +142,14 @@ class TestConservative:
         assert self.learned(f"{words}cql")[2] < before[2]
 
     def test_the_integral_over_continuous_actions_is_estimated(self) -> None:
-        agent = made("agent=cql agent.episodes=x agent.samples=6000", SerialEnvironment([Pushed]))
+        agent = made("agent=cql agent.episodes=x agent.samples=3000", SerialEnvironment([Pushed]))
         with torch.no_grad():
             agent.critics.head.weight.mul_(6)
         s = torch.randn(2, 3, generator=torch.Generator().manual_seed(1))
         batch = batch_of(*DATA[:2])._replace(s_tm1=s, s_t=s)
         with torch.no_grad():
             found = agent.soft_maximum(batch, agent.critics.encode(s))
-            grid = torch.linspace(-0.995, 0.995, 200)
+            grid = torch.linspace(-0.99, 0.99, 100)
             actions = torch.cartesian_prod(grid, grid)
             for i in range(2):
                 x = agent.critics.encode(s[i : i + 1]).expand(len(actions), -1)

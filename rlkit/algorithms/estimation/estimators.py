@@ -32,7 +32,7 @@ Estimator = Callable[[LoggedEpisodes, Array], Array]
 def weighted_importance_sampling(data: LoggedEpisodes, counts: Array) -> Array:
     """Return the mean return [R], episodes weighted by how likely the policy makes them (Precup et al., 2000)."""
     weight = data.weight[:, -1]
-    return counts @ (weight * data.reward.sum(1)) / (counts @ weight + TINY)
+    return np.asarray(counts @ (weight * data.reward.sum(1)) / (counts @ weight + TINY))
 
 
 def per_decision_importance_sampling(data: LoggedEpisodes, counts: Array) -> Array:

@@ -188,7 +188,7 @@ def _spaces(about: Mapping[str, Any], observation_space: Any, action_space: Any)
     if "minari" not in about:
         raise UsageError("format=minari needs the spaces of the environment; name the env= of these episodes")
     read = _imported().serialization.deserialize_space
-    return tuple(read(about["minari"][key]) for key in ("observation_space", "action_space"))  # type: ignore[return-value]
+    return read(about["minari"]["observation_space"]), read(about["minari"]["action_space"])
 
 
 def _env_spec(about: Mapping[str, Any]) -> Any:
