@@ -40,7 +40,7 @@ def auto(
         observation_space: of one environment.
         hidden: width of each layer of an `MLP`.
         activation: of an `MLP` and of the layer that joins parts, one of `ACTIVATIONS`.
-        layer_norm: of an `MLP`.
+        layer_norm: of an `MLP`, and of a `ResidualBoard`.
         channel_order: of images, as in `Image`.
         joint: width of the layer that joins the features of all parts.
         encoders: modules for parts, by name, in place of those that would be chosen.
@@ -87,7 +87,7 @@ def _of_array(space: spaces.Space[Any], mlp: tuple[Sequence[int], str, bool], ch
     if is_board(space):
         from rlkit.networks.boards import ResidualBoard
 
-        return ResidualBoard(space, filters=32, blocks=3, hidden=128)
+        return ResidualBoard(space, filters=32, blocks=3, hidden=128, layer_norm=mlp[2])
     if isinstance(space, Tokens):
         from rlkit.networks.encoders import TextEncoder
 
