@@ -165,7 +165,8 @@ class MBPO(SAC):
         self.imagined = ImaginedReplay(settings.imagined, self._rng)
         self._ends = termination_rule(settings.termination)
         self._fits = 0
-        self._take_steps = lambda replay, count, **options: gradient_steps(_Mixed(self), count, **options)
+        mixed: Any = _Mixed(self)
+        self._take_steps = lambda replay, count, **options: gradient_steps(mixed, count, **options)
 
     def observe(self, transition: Transition) -> None:
         """Store the transition, and note what is due."""
@@ -210,7 +211,7 @@ class MBPO(SAC):
     def _policy(self, observation: torch.Tensor) -> torch.Tensor:
         """Return drawn actions [B, A] in [-1, 1]."""
         features = self.actor_features(self._prepare(observation, learning=False))
-        action = self.actor(features, self._generator).action
+        action: torch.Tensor | None = self.actor(features, self._generator).action
         assert action is not None
         return action
 
@@ -218,10 +219,9 @@ class MBPO(SAC):
         self, observation: torch.Tensor, action: torch.Tensor, elites: int
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return drawn successors [B, D], rewards [B] and whether the episode ends there [B]."""
-        shape = (elites, -1)
         width = observation.shape[1] + 1
         noise = torch.randn(len(observation), width, generator=self._generator, device=self._device)
-        parts = (part.unflatten(0, shape) for part in (observation, action, noise))
+        parts = (part.view(elites, -1, part.shape[1]) for part in (observation, action, noise))
         successor, reward, chance = (said.flatten(0, 1) for said in self.ensemble.predict(*parts))
         drawn = torch.rand(len(chance), generator=self._generator, device=self._device)
         return successor, reward, drawn < chance if self._ends is None else self._ends(successor)

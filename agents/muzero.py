@@ -203,7 +203,7 @@ class MuZero(PolicyActor):
         places = self.replay.draw(settings.batch_size, self._rng)
         losses = self.losses(self.replay.unrolled(places, settings.unroll_steps, settings.td_steps, self._rng))
         weights = (1.0, settings.value_weight, settings.reward_weight, settings.reward_weight)
-        loss = sum(weight * losses[name] for name, weight in zip(NAMES, weights, strict=True))
+        loss = torch.stack([weight * losses[name] for name, weight in zip(NAMES, weights, strict=True)]).sum()
         if settings.consistency_weight:
             loss = loss + settings.consistency_weight * losses["loss/consistency"]
         self._optimizer.step(loss, self._steps)
@@ -234,7 +234,7 @@ class MuZero(PolicyActor):
             rewards.append(advanced.reward)
             discounts.append(advanced.discount)
         predicted = network.predict(torch.cat(latents))
-        policy, value = (part.unflatten(0, (steps + 1, -1)).transpose(0, 1) for part in predicted)
+        policy, value = (part.view(steps + 1, -1, part.shape[1]).transpose(0, 1) for part in predicted)
 
         # Losses, [B, K + 1] or [B, K].
         known, going = self._tensor(batch.known), self._tensor(batch.going)
@@ -255,8 +255,9 @@ class MuZero(PolicyActor):
         """Return how far latents [B, K, W] are from those of what was seen there, [], while episodes went on."""
         with torch.no_grad():
             seen = self.network.encode(self._tensor(batch.successors.reshape(-1, *batch.successors.shape[2:])))
-        distance = self.network.inconsistency(imagined.flatten(0, 1), seen).unflatten(0, batch.action.shape)
-        return (distance * self._tensor(batch.going)[:, :-1]).mean()
+        distance = self.network.inconsistency(imagined.flatten(0, 1), seen).view(batch.action.shape)
+        found: Tensor = (distance * self._tensor(batch.going)[:, :-1]).mean()
+        return found
 
     def state_dict(self) -> State:
         """Return network, optimizer, episodes, counters and the generator."""

@@ -131,8 +131,8 @@ class BoardLatents(nn.Module):
 
     def advance(self, latent: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """Return the latents [B, W] that actions [B] int64 lead to, and features [B, F] of the step."""
-        planes = latent.unflatten(1, self.shape)
-        moved = self.first(planes) + self.planes(action).unflatten(1, self.shape)
+        planes = latent.view(-1, *self.shape)
+        moved = self.first(planes) + self.planes(action).view(-1, *self.shape)
         features = self.body(moved).flatten(1)
         return scaled(latent + features), features
 
@@ -185,13 +185,14 @@ class LatentNetwork(nn.Module):
         super().__init__()
         if atoms < 3:
             raise UsageError(f"agent.network.atoms is {atoms}; it must be at least 3, or no value lies between two")
-        self.latents: Any = latents
+        space: Any = latents
+        self.latents = space
         self.support = Support(support, atoms)
         self.num_actions, self._atoms = num_actions(action_space, agent=AGENT), atoms
-        self.prediction = _head(self.latents.width, hidden, self.num_actions + atoms)
-        self.outcome = _head(self.latents.features, hidden, atoms + 3)
+        self.prediction = _head(space.width, hidden, self.num_actions + atoms)
+        self.outcome = _head(space.features, hidden, atoms + 3)
         self.projector = Chain(
-            nn.Linear(self.latents.width, projection),
+            nn.Linear(space.width, projection),
             nn.LayerNorm(projection),
             nn.ReLU(),
             nn.Linear(projection, projection),

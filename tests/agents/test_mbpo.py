@@ -6,7 +6,6 @@ import torch
 from gymnasium.wrappers import TimeLimit
 from making import made
 
-import rlkit
 from rlkit.agents.mbpo import MBPO, MBPOSettings
 from rlkit.core.loop import interact
 from rlkit.core.types import UsageError
@@ -146,9 +145,3 @@ def test_a_state_brings_all_back(env: Any) -> None:
 def test_settings_that_cannot_be_are_refused(words: str, line: str, env: Any) -> None:
     with pytest.raises(UsageError, match=line):
         made(f"{SMALL} {words}", env)
-
-
-@pytest.mark.slow
-def test_a_pendulum_swings_up_within_two_thousand_steps(tmp_path: Any) -> None:
-    run = rlkit.train("agent=mbpo", "env=pendulum", "video=none", run_dir=tmp_path / "run", seed=1)
-    assert run.evaluate(episodes=20)["return/raw"]["mean"] > -250

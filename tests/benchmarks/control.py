@@ -43,7 +43,7 @@ CASES: dict[str, str | dict[str, Any]] = {
     "lunar_lander-sac": f"agent=sac {LANDER}",
     **{f"{env}-sac": f"agent=sac env={env}" for env in ("bipedal_walker", "half_cheetah", "hopper")},
     **{f"{env}-sb3_sac": {"total": 100_000, "learning_starts": 10_000} for env in ("half_cheetah", "hopper")},
-    **{f"{env}-mbpo": f"agent=mbpo env={env}" for env in ("pendulum", "half_cheetah", "hopper")},
+    **{f"{env}-mbpo": f"agent=mbpo env={env}" for env in ("half_cheetah", "hopper")},
     **{f"{env}-sac50": f"agent=sac env={env} total_steps=50000" for env in ("half_cheetah", "hopper")},
     **{
         f"{env}-sac50x20": f"agent=sac env={env} total_steps=50000 agent.gradient_steps=20"

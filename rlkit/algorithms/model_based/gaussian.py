@@ -102,7 +102,8 @@ class EnsembleLearner:
     def _errors(self, whole: tuple[Tensor, ...], held: Tensor) -> Tensor:
         """Return each member's mean squared error of the standardized hold-out targets, [n]."""
         inputs, targets, _ = (column[held] for column in whole)
-        return (self._ensemble(inputs).mean - targets).square().mean((1, 2))
+        errors: Tensor = (self._ensemble(inputs).mean - targets).square().mean((1, 2))
+        return errors
 
     def _copied(self) -> dict[str, Tensor]:
         return {name: parameter.detach().clone() for name, parameter in self._ensemble.named_parameters()}

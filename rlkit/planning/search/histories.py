@@ -34,12 +34,12 @@ class HistoryRow(NamedTuple):
     observation: Array
     legal: Array  # [A] bool
     policy: Array  # [A] float32
-    value: np.float32  # by the search; of the last, 0 where the episode ended, else the network's
-    action: np.int64
-    reward: np.float32  # of the action; of the last, its value
-    discount: np.float32  # of the action; of the last, 0
-    left: np.int64  # rows to the episode's last
-    ended: bool  # it ended, rather than being truncated
+    value: Any  # float32, by the search; of the last, 0 where the episode ended, else the network's
+    action: Any  # int64
+    reward: Any  # float32, of the action; of the last, its value
+    discount: Any  # float32, of the action; of the last, 0
+    left: Any  # int64, rows to the episode's last
+    ended: Any  # bool, it ended, rather than being truncated
 
 
 class HistoryReplay:
@@ -125,7 +125,7 @@ class HistoryReplay:
         return Unrolled(
             observation=rows.observation[places],
             successors=rows.observation[after],
-            action=np.where(going[:, :-1], rows.action[now], drawn),
+            action=np.asarray(np.where(going[:, :-1], rows.action[now], drawn)),
             reward=np.where(going[:, :-1], rows.reward[now], np.float32(0)),
             discount=np.where(going[:, :-1], rows.discount[now], np.float32(0)),
             value=self._returns(at, left - ahead, td_steps),
@@ -143,7 +143,7 @@ class HistoryReplay:
             place = (at + np.minimum(i, left)) % self._capacity
             earlier = rows.reward[place] + self._gamma * rows.discount[place] * value
             value = np.where(i < steps, earlier, value)
-        return value.astype(np.float32)
+        return np.asarray(value, np.float32)
 
     def state_dict(self) -> State:
         """Return the rows, and the episodes under way."""
