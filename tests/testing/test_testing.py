@@ -66,7 +66,7 @@ def test_every_shipped_environment_keeps_the_contract(name: str) -> None:
 # These would not learn within the few steps of a test.
 SOONER = {
     "dqn": ("agent.learning_starts=30", "agent.batch_size=16"),
-    **dict.fromkeys(("ddpg", "td3", "sac"), ("agent.learning_starts=30", "agent.batch_size=16")),
+    **dict.fromkeys(("ddpg", "td3", "sac", "vdn", "qmix"), ("agent.learning_starts=30", "agent.batch_size=16")),
     "ppo": ("agent.n_steps=16",),
     "es": ("agent.population=2",),
     "fitted_q": (
