@@ -105,7 +105,7 @@ class AgentRows(VectorEnv[Any, Any, Any]):
         return rows, self._infos(masks)
 
     def step(self, actions: Any) -> tuple[Any, Array, Array, Array, dict[str, Any]]:
-        """Step every game, or begin it where it was over."""
+        """Step every game by the actions [N] or [N, ...] of its rows, or begin it where it was over."""
         rows, masks = self._room()
         reward, ends = np.zeros(self.num_envs), np.zeros((2, self.num_envs), bool)
         for g in range(len(self.games)):

@@ -32,7 +32,12 @@ def graph_of(game: Any) -> Graph:
 
 
 def game_of(id: str, options: Mapping[str, Any], kind: Literal["aec", "parallel"] = "aec") -> Any:
-    """Return a game in which agents move in turn, or at once; None where there is none of the latter."""
+    """Return a game in which agents move in turn, or at once; None where there is none of the latter.
+
+    Raises:
+        UsageError: PettingZoo, or what the game needs, is not installed, there is no such game, or it takes no such
+            options.
+    """
     try:
         registration = importlib.import_module("pettingzoo.env_registry.registration")
         from pettingzoo.utils.env_logger import EnvLogger

@@ -69,7 +69,7 @@ GIVEN = {**dict.fromkeys(("cloning", "cql", "iql"), "cartpole"), "td3_bc": "pend
 # These would not learn within the few steps of a test.
 SOONER = {
     "dqn": ("agent.learning_starts=30", "agent.batch_size=16"),
-    **dict.fromkeys(("ddpg", "td3", "sac"), ("agent.learning_starts=30", "agent.batch_size=16")),
+    **dict.fromkeys(("ddpg", "td3", "sac", "vdn", "qmix"), ("agent.learning_starts=30", "agent.batch_size=16")),
     "mbpo": (
         "agent.learning_starts=30",
         "agent.batch_size=16",

@@ -106,7 +106,9 @@ class _Growing:
         self._game, self._players = game, game.num_players
         self._sets: dict[tuple[int, Hashable], int] = {}
         self._set_player: list[int] = []
-        self._offset, self._actions, self._parents = [0], [], []
+        self._offset: list[int] = [0]
+        self._actions: list[int] = []
+        self._parents: list[int] = []
         self._ends: list[tuple[int, tuple[int, ...], list[float]]] = []
         self._chance: list[float] = [1.0]
         self._sequences: list[tuple[int, ...]] = [(-1,) * self._players]
