@@ -61,11 +61,12 @@ class CQL(SAC):
         divided by the density that it was drawn with.
         """
         if self._scaling is None:
-            return self.critics(x, None).mean(3).logsumexp(2)
+            values: Tensor = self.critics(x, None).mean(3).logsumexp(2)
+            return values
         action, log_density = self.drawn(batch, x)
         count = len(log_density) // len(x)
         q = self.critics(x.repeat(count, 1), action).mean((2, 3))
-        terms = (q - log_density).view(len(q), count, len(x))
+        terms: Tensor = (q - log_density).view(len(q), count, len(x))
         return terms.logsumexp(1) - log(count)
 
     def drawn(self, batch: Minibatch, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -86,7 +86,7 @@ class ActorCritic(nn.Module):
         squash: bool,
         log_std: float,
         standardize: bool,
-        transformer: Mapping[str, int] | None = None,
+        transformer: Mapping[str, Any] | None = None,
     ):
         """Put the heads on the torsos.
 
@@ -237,7 +237,7 @@ class ActorCritic(nn.Module):
         return values[:, :1] + advantages - advantages.mean(1, keepdim=True)
 
 
-def _core(kind: str, width_in: int, width: int, transformer: Mapping[str, int] | None) -> StatefulCore | None:
+def _core(kind: str, width_in: int, width: int, transformer: Mapping[str, Any] | None) -> StatefulCore | None:
     if kind == "none":
         return None
     if kind == "transformer":

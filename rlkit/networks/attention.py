@@ -68,7 +68,7 @@ class TransformerCore(StatefulCore):
         All steps are computed at once.
         """
         known, episode = hidden[:, -1], begins.T.long().cumsum(1)
-        past = hidden[:, self.width : -1].unflatten(1, (len(self.blocks), self.memory, self.width))
+        past = hidden[:, self.width : -1].view(-1, len(self.blocks), self.memory, self.width)
         seen = self._seen(known, episode)
         x, kept = self.embed(features.transpose(0, 1)), []
         for number, block in enumerate(self.blocks):
@@ -133,7 +133,7 @@ class MemoryAttention(nn.Module):
         return self.out(found.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
     def _by_head(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 class Gate(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -116,11 +116,11 @@ def _form(config: DictConfig, env: Environment | None) -> Callable[..., Any]:
     """Return what makes the folder that episodes are written to."""
     if config.format.name == "episodes":
         return EpisodeFolder
-    spaces = {key: None if env is None else getattr(env, key) for key in SPACES}
+    spaces: dict[str, Any] = {key: None if env is None else getattr(env, key) for key in SPACES}
     return partial(MinariFolder, **spaces)
 
 
-def _summarize(out: Path, recorded: list[Mapping[str, Any]], *, as_json: bool) -> None:
+def _summarize(out: Path, recorded: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if as_json:
         columns = {
             name: [facts[key] for facts in recorded] for name, key in (("returns", "return"), ("lengths", "length"))

@@ -333,7 +333,8 @@ class Run:
         Raises:
             UsageError: as in `rlkit.runs.estimates.estimated_score`.
         """
-        from rlkit.runs.estimates import Effort, Estimators, estimated_score
+        from rlkit.algorithms.estimation.estimates import Effort
+        from rlkit.runs.estimates import Estimators, estimated_score
 
         return estimated_score(
             self.load_agent(checkpoint, device),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from rlkit.core.figure import figure, write
+from rlkit.core.types import Array
 from rlkit.fitting.plots.look import colour
 from rlkit.fitting.session import Outcome
 from rlkit.learners.datasets import Dataset
@@ -17,7 +19,7 @@ MOST = 8
 
 def draw_parameters(directory: Path, data: Dataset, outcome: Outcome) -> Path | None:
     """Draw ``parameters.png``: each parameter and the cost by epoch, where the learner kept a history of a few."""
-    kept = getattr(outcome.pipeline[-1], "parameter_history_", ())
+    kept: Sequence[Array] = getattr(outcome.pipeline[-1], "parameter_history_", ())
     if len(kept) == 0 or len(kept[0]) > MOST or "cost" not in outcome.histories:
         return None
     history, cost = np.array(kept), outcome.histories["cost"]

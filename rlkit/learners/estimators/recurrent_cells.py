@@ -44,9 +44,12 @@ class Cell(Protocol):
         inner: it has an inner bias.
     """
 
-    gates: int
-    memories: int
-    inner: bool
+    @property
+    def gates(self) -> int: ...  # noqa: D102
+    @property
+    def memories(self) -> int: ...  # noqa: D102
+    @property
+    def inner(self) -> bool: ...  # noqa: D102
 
     def forward(self, weights: CellWeights, sums: Array, start: State) -> tuple[Array, State, Any]:
         """Return the hidden numbers [T + 1, B, H] from the start on, the last state, and what `backward` needs.

@@ -125,8 +125,9 @@ def forward(network: RecurrentNetwork, vector: Array, x: Array, steps: int, star
         if weights.biases is not None:
             sums += weights.biases
         hidden, end, tape = network.cell.forward(weights, sums, state)
-        for room, item in zip(found[:3], (x, hidden, tape), strict=True):
-            room.append(item)  # type: ignore[union-attr]
+        found.inputs.append(x)
+        found.hidden.append(hidden)
+        found.tapes.append(tape)
         found.end.append(end)
         x = hidden[1:]
     return found._replace(z=_read(parts.readout, x[len(x) - steps :]))
