@@ -27,8 +27,9 @@ class TeamGame(Protocol):
     agents: list[str]
     """Those who still play; empty when the game is over."""
 
-    metadata: dict[str, Any]
-    """Gymnasium's."""
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Gymnasium's."""
 
     def observation_space(self, agent: str) -> Any:
         """Return the space of an agent's observations."""
@@ -36,10 +37,10 @@ class TeamGame(Protocol):
     def action_space(self, agent: str) -> Any:
         """Return the space of an agent's actions."""
 
-    def reset(self, seed: int | None = None, options: Any = None) -> tuple[Facts, Facts]:
+    def reset(self, seed: int | None = None) -> tuple[Facts, Facts]:
         """Begin a game; return observations and infos."""
 
-    def step(self, actions: Facts) -> tuple[Facts, Facts, Facts, Facts, Facts]:
+    def step(self, actions: dict[str, Any]) -> tuple[Facts, ...]:
         """Let all who play move; return observations, rewards, terminations, truncations and infos."""
 
     def render(self) -> Any:
@@ -83,7 +84,7 @@ class AgentRows(VectorEnv[Any, Any, Any]):
         self.single_action_space = self._views.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self.metadata = {**type(self).metadata, "action_mask": self._views.masked}
+        self.metadata = {**type(self).metadata, "action_mask": self._views.masked}  # type: ignore[misc]
         self._rngs = [np.random.default_rng(0) for _ in self.games]
         self._waiting = np.zeros((num_games, self.players), bool)
         self._over = np.zeros(num_games, bool)
@@ -162,7 +163,7 @@ class AgentRows(VectorEnv[Any, Any, Any]):
     def _pass_on(self, g: int, *, first: bool) -> None:
         if g < len(self._callbacks):
             score, steps = self._filmed[g]
-            fps = frames_per_second(self.games[g].metadata)
+            fps = frames_per_second(dict(self.games[g].metadata))
             caption = f"mean return {score:.6g}   step {steps}"
             self._callbacks[g](RenderedFrame(self.games[g].render, first, fps, caption))
 

@@ -86,7 +86,7 @@ class RowViews:
         return row
 
     def _mask(self, name: str, observed: Any, info: Mapping[str, Any]) -> Array:
-        mask = np.arange(self.num_actions) < self._counts[name]
+        mask: Array = np.arange(self.num_actions) < self._counts[name]
         found = observed[MASK] if with_mask(self._own[name]) else info.get(MASK)
         if found is not None and np.any(found):
             mask[: len(found)] &= np.asarray(found, bool)

@@ -104,7 +104,7 @@ class HiddenGame(gymnasium.Env[int, int]):
         return int(self.tree.information_set[self.node])
 
     def _mask(self) -> Array:
-        return self._legal[self._observation()].astype(np.int8)
+        return np.asarray(self._legal[self._observation()], np.int8)
 
     @property
     def _over(self) -> bool:

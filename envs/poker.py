@@ -165,7 +165,7 @@ def _closed(moves: str) -> bool:
     return len(moves) >= 2 and moves.endswith("c")
 
 
-GAMES = {"kuhn": KuhnPoker, "leduc": LeducPoker}
+GAMES: dict[str, type[KuhnPoker] | type[LeducPoker]] = {"kuhn": KuhnPoker, "leduc": LeducPoker}
 
 
 def rules_of(name: str) -> KuhnPoker | LeducPoker:

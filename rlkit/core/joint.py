@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def joint(observation: Tree, players: int) -> Tree:
     Returns:
         [N, P * D] of vectors [N, D]; of anything else a tuple of P trees [N, ...].
     """
-    each = tuple(tree.map(lambda leaf, k=k: _turned(leaf, players, k), observation) for k in range(players))
+    each = tuple(tree.map(partial(_turned, players=players, by=k), observation) for k in range(players))
     vectors = isinstance(observation, np.ndarray) and observation.ndim == 2
     return np.concatenate(each, axis=1) if vectors else each
 

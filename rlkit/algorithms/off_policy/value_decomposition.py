@@ -172,8 +172,8 @@ class ValueDecomposition:
             reward=shares.astype(np.float32),
             discount=discount.astype(np.float32),
             next_observation=successor,
-            last=(transition.last.reshape(valid.shape) | ~valid).all(1),
-            valid=valid.any(1),
+            last=np.asarray((transition.last.reshape(valid.shape) | ~valid).all(1)),
+            valid=np.asarray(valid.any(1)),
             legal_actions=_masks(transition.legal_actions, self._players),
             next_legal_actions=_masks(transition.next_legal_actions, self._players),
         )
