@@ -36,20 +36,19 @@ class Slopes(NamedTuple):
 
 
 class Cell(Protocol):
-    """One kind of recurrent layer.
-
-    Attributes:
-        gates: G.
-        memories: arrays in a state.
-        inner: it has an inner bias.
-    """
+    """One kind of recurrent layer."""
 
     @property
-    def gates(self) -> int: ...  # noqa: D102
+    def gates(self) -> int:
+        """G."""
+
     @property
-    def memories(self) -> int: ...  # noqa: D102
+    def memories(self) -> int:
+        """How many arrays are in a state."""
+
     @property
-    def inner(self) -> bool: ...  # noqa: D102
+    def inner(self) -> bool:
+        """Whether there is an inner bias."""
 
     def forward(self, weights: CellWeights, sums: Array, start: State) -> tuple[Array, State, Any]:
         """Return the hidden numbers [T + 1, B, H] from the start on, the last state, and what `backward` needs.
