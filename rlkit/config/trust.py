@@ -42,7 +42,16 @@ DECLARED = frozenset(
         *(
             f"rlkit.preprocess.{name}"
             for name in (
-                *("ChannelsLast", "ClipReward", "Crop", "DiscreteActions", "FireReset", "FrameSkip", "FrameStack"),
+                *(
+                    "ChannelsLast",
+                    "ClipReward",
+                    "CountBonus",
+                    "Crop",
+                    "DiscreteActions",
+                    "FireReset",
+                    "FrameSkip",
+                    "FrameStack",
+                ),
                 *("Gray", "JointActions", "Keep", "LifeLoss", "MaxFrames", "NoopStarts", "Part", "Resize"),
                 *("SignReward", "TerminalReward", "Tokenize"),
             )

@@ -20,7 +20,7 @@ from rlkit.reporting.groups import flat
 OWN = ("seed", "name", "run_dir", "output")
 """Keys that each run has for itself: the seed is appended, the others do not change what is learned."""
 
-RECORDS = ("choices", "resume", "resume_sweep", "empty_replay", "trust", "from_run", "follows")
+RECORDS = ("choices", "resume", "resume_sweep", "empty_replay", "trust", "from_run", "follows", "ranks")
 """Keys that say how a configuration came about; no command sets them again."""
 
 

@@ -51,6 +51,8 @@ def test_any_installed_id_trains() -> None:
 PLACES = {
     **dict.fromkeys(("cloning", "cql", "dqn", "iql", "random"), "cartpole"),
     **dict.fromkeys(("ddpg", "td3", "td3_bc", "mbpo"), "pendulum"),
+    **dict.fromkeys(("cfr", "cfr_plus"), "kuhn_poker"),
+    "qmix": "two_step",
 }
 """Where agents train that take any observations, or no discrete actions; the others train in Taxi."""
 
@@ -132,7 +134,7 @@ def test_a_bandit_takes_any_learner(name: str) -> None:
 
 
 NETWORKS = {
-    "auto": ("env=cartpole",),
+    **dict.fromkeys(("auto", "auto_layer_norm"), ("env=cartpole",)),
     "encoder": ("env=taxi",),
     "mlp": ("env=taxi",),
     "residual": ("env=connect_four",),
@@ -294,6 +296,7 @@ def test_pong_by_ppo_is_composed_as_it_was_measured() -> None:
     for torso in ("torso", "value_torso"):
         assert config["agent"]["network"][torso].pop("_from_run_") == ["fresh"]
         assert config["agent"]["network"][torso].pop("channel_order") == "auto"
+    assert config["agent"]["network"].pop("transformer") == {"layers": 2, "heads": 4, "memory": 32}
     assert config["agent"] == measured["agent"]
     # Options that came later are set to what was done then.
     assert config["env"] == {**measured["env"], "grey_by": "luma", "pool": 2, "interpolation": "area"}

@@ -35,6 +35,8 @@ SOONER = {
 }
 """Checks fit dozens of times."""
 BY_TASK = ("tree", "forest", "mlp")
+RECURRENT = ("rnn", "lstm", "gru")
+"""By task, too, without a YAML file for each."""
 OWN_FILES = {
     "csv": "a.csv",
     "tsv": "a.tsv",
@@ -63,7 +65,7 @@ def learner(*words: str, task: str | None = None) -> Any:
 
 
 def test_the_learners_below_are_all_that_are_shipped() -> None:
-    assert sorted([*NAMES, *BY_TASK, "sklearn"]) == sorted(shipped("learner"))
+    assert sorted([*NAMES, *BY_TASK, *RECURRENT, "sklearn"]) == sorted(shipped("learner"))
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in KINDS.items() for name in names])
@@ -90,6 +92,13 @@ def test_each_learner_keeps_rlkit_s_rules(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_learner_passes_all_that_rlkit_check_does(name: str) -> None:
     check_learner(partial(clone, learner(f"learner={name}", *SOONER.get(name, ()))))
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_networks_are_of_the_task(name: str) -> None:
+    for task in ("classification", "regression"):
+        made = learner(f"learner={name}", task=task)
+        assert (made.cell, kind_of(made)) == (name, {"classification": "classifier", "regression": "regressor"}[task])
 
 
 @pytest.mark.parametrize("name", BY_TASK)
