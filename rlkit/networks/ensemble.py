@@ -13,6 +13,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlkit.core.ranges import PositiveInt
+from rlkit.core.spaces import DEEP, FLATTEN
 from rlkit.core.types import FromRun, UsageError
 from rlkit.networks.critics import action_width
 from rlkit.networks.stacked import ALL, Members, StackedHead, StackedMLP
@@ -72,7 +73,9 @@ class GaussianEnsemble(nn.Module):
         if elites > members:
             raise UsageError(f"agent.ensemble.elites is {elites}, of {members} members; it must be at most that many")
         if not isinstance(observation_space, spaces.Box) or len(observation_space.shape) != 1:
-            raise UsageError(f"agent=mbpo models observations that are one row of numbers, not {observation_space}")
+            raise UsageError(
+                f"agent=mbpo needs observations that are one row of numbers, not {observation_space}; {DEEP}, or {FLATTEN}"
+            )
         if not isinstance(action_space, spaces.Box):
             raise UsageError(
                 f"agent=mbpo needs continuous actions, a Box, not {action_space}; for others: agent=muzero"

@@ -81,6 +81,7 @@ SOONER = {
         "agent.imagined=1000",
     ),
     "ppo": ("agent.n_steps=16",),
+    "pqn": ("agent.n_steps=16",),
     "es": ("agent.population=2",),
     "fitted_q": (
         "agent.learning_starts=30",
