@@ -74,7 +74,8 @@ class GaussianEnsemble(nn.Module):
             raise UsageError(f"agent.ensemble.elites is {elites}, of {members} members; it must be at most that many")
         if not isinstance(observation_space, spaces.Box) or len(observation_space.shape) != 1:
             raise UsageError(
-                f"agent=mbpo needs observations that are one row of numbers, not {observation_space}; {DEEP}, or {FLATTEN}"
+                f"agent=mbpo needs observations that are one row of numbers, not {observation_space}; {DEEP}, or "
+                f"{FLATTEN}"
             )
         if not isinstance(action_space, spaces.Box):
             raise UsageError(
