@@ -74,7 +74,7 @@ class IMPALA(RolloutAgent):
 
     def fragment_steps(self) -> int:
         """Return the steps of a whole rollout, for `rlkit.core.remote`."""
-        return self.settings.n_steps
+        return self._n_steps
 
     def _learn(self, rollout: RolloutBatch) -> Metrics:
         assert self._successor is not None, "a full rollout has a last transition"

@@ -79,11 +79,11 @@ class PPO(RolloutAgent):
         """
         super().__init__(network, settings, num_envs=num_envs, total_steps=total_steps, device=device, notify=notify)
         self._rng = rng
-        self._sequences = settings.batch_size // settings.n_steps if network.hidden_size else settings.batch_size
+        self._sequences = settings.batch_size // self._n_steps if network.hidden_size else settings.batch_size
         if self._sequences == 0:
             raise UsageError(
                 f"agent.batch_size is {settings.batch_size}; a recurrent network learns whole sequences: set it to at "
-                f"least agent.n_steps={settings.n_steps}"
+                f"least the {self._n_steps} steps of a rollout (agent.n_steps)"
             )
 
     def _learn(self, rollout: RolloutBatch) -> Metrics:

@@ -55,10 +55,11 @@ class RolloutAgent(PolicyAgent):
             UsageError: a network with action values, or what `PolicyAgent` refuses.
         """
         super().__init__(network, settings, total_steps=total_steps, device=device)
-        warn_if_late(settings.n_steps * num_envs * (1 if self._measured else 2), total_steps, notify)
+        self._n_steps = settings.steps_of_each(num_envs)
+        warn_if_late(self._n_steps * num_envs * (1 if self._measured else 2), total_steps, notify)
         self._require_state_values()
         self._scale = RewardScale(num_envs, settings.gamma) if settings.scale_rewards else None
-        self._rollout = Rollout(settings.n_steps)
+        self._rollout = Rollout(self._n_steps)
         self._successor: Transition | None = None
 
     def join_ranks(self, ranks: Ranks) -> None:
