@@ -11,7 +11,7 @@ from torch import Tensor
 from rlkit.algorithms.exploration import warn_if_late
 from rlkit.algorithms.policy_gradient.normalization import RewardScale
 from rlkit.algorithms.policy_gradient.policy_agent import NOTHING, PolicyAgent
-from rlkit.algorithms.policy_gradient.rollout import Rollout
+from rlkit.algorithms.policy_gradient.rollout import Rollout, successor_values
 from rlkit.algorithms.policy_gradient.rollout_batch import RolloutBatch
 from rlkit.algorithms.policy_gradient.settings import OnPolicySettings
 from rlkit.core import tree
@@ -141,11 +141,8 @@ class RolloutAgent(PolicyAgent):
             end: its last transition.
             v_tm1: [T, N] values of the states acted in.
         """
-        rows = self._rollout.columns
-        v_t = rows["bootstrap_value"].copy()
-        v_t[-1] += self._bootstrap_values(end, end.valid & ~end.last)
-        v_t[:-1] += np.where(rows["last"][:-1], 0, v_tm1[1:])
-        return v_t  # type: ignore[no-any-return]
+        bootstrap = self._bootstrap_values(end, end.valid & ~end.last)
+        return successor_values(self._rollout.columns, v_tm1, bootstrap)
 
     def _values(self, observation: Tree, valid: Array) -> Array:
         """Return the values [T, N] float32 of observations [T, N, ...], 0 where not `valid` [T, N] bool."""
