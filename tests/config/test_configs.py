@@ -127,6 +127,7 @@ def test_a_bandit_takes_any_learner(name: str) -> None:
 NETWORKS = {
     "auto": ("env=cartpole",),
     "encoder": ("env=taxi",),
+    "layer_norm": ("env=cartpole",),
     "mlp": ("env=taxi",),
     "residual": ("env=connect_four",),
     **dict.fromkeys(("impala", "nature", "small", "strided"), ("env=atari", "tuned=none", "replay.capacity=100")),

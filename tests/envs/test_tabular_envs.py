@@ -36,7 +36,7 @@ from toys import assert_same
 
 NAMES = [
     *("gridworld", "windy_gridworld", "random_walk", "maze", "random_maze"),
-    *("safecab", "car_rental", "gambler", "bias", "bandit"),
+    *("safecab", "car_rental", "gambler", "bias", "bandit", "deep_sea"),
 ]
 
 
@@ -593,6 +593,36 @@ class TestBandit:
         env = make("bandit")
         env.reset(seed=0)
         assert env.step(0)[4]["best"] == env.mdp.expected_reward[0].argmax()
+
+
+class TestDeepSea:
+    @pytest.mark.parametrize("size", [1, 4, 10])
+    @pytest.mark.parametrize("seed", ["null", "7"])
+    def test_the_optimum_is_99_hundredths_and_there_is_one_way(self, size: int, seed: str) -> None:
+        mdp = make("deep_sea", f"env.size={size}", f"env.mapping_seed={seed}").mdp
+        assert value_iteration(mdp, gamma=1.0, theta=1e-14).values[0] == pytest.approx(0.99)
+        # Uniform actions find the treasure once in 2^N episodes, and pay half of the cost.
+        uniform = np.full((size**2 + 1, 2), 0.5)
+        assert exact_values(mdp, uniform, gamma=1.0)[0] == pytest.approx(0.5**size - 0.005)
+
+    def test_a_dive_by_hand(self) -> None:
+        env = make("deep_sea", "env.size=3")
+        for actions, states, rewards in (
+            ((1, 1, 1), (4, 8, 9), (-0.01 / 3, -0.01 / 3, 1 - 0.01 / 3)),
+            ((1, 0, 0), (4, 6, 9), (-0.01 / 3, 0, 0)),
+            ((0, 0, 1), (3, 6, 9), (0, 0, -0.01 / 3)),
+        ):
+            assert env.reset(seed=0)[0] == 0
+            steps = [env.step(action) for action in actions]
+            assert [step[0] for step in steps] == list(states)
+            assert [step[1] for step in steps] == pytest.approx(rewards)
+            assert [step[2] for step in steps] == [False, False, True]
+
+    def test_the_seed_of_the_mapping_and_nothing_else_decides_what_goes_right(self) -> None:
+        first, again, other = (make("deep_sea", f"env.mapping_seed={seed}").mdp.next_state for seed in (1, 1, 2))
+        assert np.array_equal(first, again)
+        assert not np.array_equal(first, other)
+        assert np.array_equal(np.sort(first, axis=1), np.sort(other, axis=1))
 
 
 def test_an_environment_can_be_enumerated_again() -> None:
