@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rlkit.algorithms.exploration import warn_if_late
+from rlkit.algorithms.policy_gradient.intrinsic import Intrinsic
 from rlkit.algorithms.policy_gradient.normalization import RewardScale
 from rlkit.algorithms.policy_gradient.policy_agent import NOTHING, PolicyAgent
 from rlkit.algorithms.policy_gradient.rollout import Rollout, successor_values
@@ -39,6 +40,7 @@ class RolloutAgent(PolicyAgent):
         total_steps: int | None,
         device: str,
         notify: Callable[[str], None],
+        intrinsic: Intrinsic | None = None,
     ):
         """Put the parts together.
 
@@ -49,6 +51,7 @@ class RolloutAgent(PolicyAgent):
             total_steps: decisions of the run, or None.
             device: where the network lives.
             notify: takes a line for the user.
+            intrinsic: rewards for what is new; None: there are none.
 
         Raises:
             UsageError: a network with action values, or what `PolicyAgent` refuses.
@@ -59,6 +62,7 @@ class RolloutAgent(PolicyAgent):
         self._scale = RewardScale(num_envs, settings.gamma) if settings.scale_rewards else None
         self._rollout = Rollout(settings.n_steps)
         self._successor: Transition | None = None
+        self._intrinsic = intrinsic
 
     def observe(self, transition: Transition) -> None:
         """Add a step to the rollout."""
@@ -85,6 +89,8 @@ class RolloutAgent(PolicyAgent):
             rows["value"] = memory["value"]
         if transition.legal_actions is not None:
             rows["legal"] = transition.legal_actions
+        if self._intrinsic is not None:
+            rows |= self._intrinsic.rows(transition)
         self._rollout.add(rows, valid)
         self._successor = transition
 
@@ -105,10 +111,20 @@ class RolloutAgent(PolicyAgent):
         """
         if not self._rollout.full or self._successor is None:
             return None
-        metrics = self._learn(self._batch(self._successor)) if self._measured else None
+        metrics = self._learnt_from(self._batch(self._successor)) if self._measured else None
         self._rollout.clear()
         self._standardize()
         return metrics
+
+    def _learnt_from(self, rollout: RolloutBatch) -> Metrics:
+        """Take an update's gradient steps, with the advantages of what is new if that is wanted."""
+        if self._intrinsic is None:
+            return self._learn(rollout)
+        columns = self._rollout.columns
+        advantage = rollout.advantage.view(columns["valid"].shape).cpu().numpy()
+        both, metrics = self._intrinsic.learn(columns, advantage)
+        both = self._tensor(both.astype(np.float32)).view_as(rollout.advantage)
+        return {**self._learn(rollout._replace(advantage=both)), **metrics}
 
     def fragment_steps(self) -> int:
         """Return how many steps are missing in the rollout, for `rlkit.core.remote`."""
@@ -165,6 +181,7 @@ class RolloutAgent(PolicyAgent):
             **super().state_dict(),
             "rollout": self._rollout.state_dict(),
             "scale": None if self._scale is None else self._scale.state_dict(),
+            **({} if self._intrinsic is None else {"intrinsic": self._intrinsic.state_dict()}),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -174,6 +191,8 @@ class RolloutAgent(PolicyAgent):
         self._forward.restore(state["rollout"]["columns"].get("observation", ()))
         if self._scale is not None:
             self._scale.load_state_dict(state["scale"])
+        if self._intrinsic is not None:
+            self._intrinsic.load_state_dict(state["intrinsic"])
 
 
 def _rows(column: Array) -> Array:
