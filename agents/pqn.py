@@ -47,7 +47,7 @@ class PQNSettings(GradientSettings):
     batch_size: PositiveInt
 
 
-class Targets(NamedTuple):
+class RolloutTargets(NamedTuple):
     """B steps of a rollout as tensors, and what their actions' values should be."""
 
     observation: Tree  # [B, ...]
@@ -55,9 +55,9 @@ class Targets(NamedTuple):
     target: Tensor  # [B] float32
     weight: Tensor  # [B] 1 for decisions, 0 for rows that were none
 
-    def rows(self, index: Tensor) -> Targets:
+    def rows(self, index: Tensor) -> RolloutTargets:
         """Return the rows `index` [M] int64."""
-        return Targets._make(tree.map(lambda leaf: leaf.index_select(0, index), column) for column in self)
+        return RolloutTargets._make(tree.map(lambda leaf: leaf.index_select(0, index), column) for column in self)
 
 
 class PQN:
@@ -170,33 +170,33 @@ class PQN:
         self._end = None
         return metrics
 
-    def _minibatches(self, targets: Targets) -> Iterator[Targets]:
+    def _minibatches(self, targets: RolloutTargets) -> Iterator[RolloutTargets]:
         for _ in range(self.settings.epochs):
             order = torch.from_numpy(self._rng.permutation(len(targets.weight)))
             for index in torch.split(order, self.settings.batch_size):
                 yield targets.rows(index.to(targets.weight.device))
 
-    def _targets(self, end: Array) -> Targets:
+    def _targets(self, end: Array) -> RolloutTargets:
         """Return the rollout's steps [T * N]; `end` [N] are the values after the last."""
         rows = self._rollout.columns
         v_tm1 = rows["value"]
         v_t = successor_values(rows, v_tm1, end)
         target = q_lambda(v_tm1, rows["reward"], rows["discount"], v_t, rows["last"], self.settings.trace_decay)
         columns = [rows["observation"], rows["action"], target, rows["valid"].astype(np.float32)]
-        return Targets._make(self._tensor(tree.map(_flat, column)) for column in columns)
+        return RolloutTargets._make(self._tensor(tree.map(_flat, column)) for column in columns)
 
-    def _gradient_step(self, batch: Targets) -> dict[str, Tensor]:
+    def _gradient_step(self, batch: RolloutTargets) -> dict[str, Tensor]:
         loss, metrics = self.loss(batch)
         self._optimizer.step(loss, self._steps)
         return {name: metric.detach() for name, metric in metrics.items()}
 
-    def loss(self, batch: Targets) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: RolloutTargets) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss [] of a minibatch, the mean squared error, and metrics [] by name, with their gradients."""
         q_tm1 = of_action(self.network(batch.observation), batch.action).squeeze(1)
         loss = mean((batch.target - q_tm1) ** 2, batch.weight)
         return loss, {"loss/td": loss, "q/mean": mean(q_tm1, batch.weight)}
 
-    def _metrics(self, targets: Targets, steps: list[dict[str, Tensor]]) -> Metrics:
+    def _metrics(self, targets: RolloutTargets, steps: list[dict[str, Tensor]]) -> Metrics:
         rows = torch.stack([torch.stack(list(step.values())) for step in steps])
         means = dict(zip(steps[0], rows.mean(0).tolist(), strict=True))
         value = self._tensor(_flat(self._rollout.columns["value"]))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import made, stream_of
 
-from rlkit.agents.pqn import Targets
+from rlkit.agents.pqn import RolloutTargets
 from rlkit.core.loop import train
 from rlkit.core.targets import q_lambda, td_target
 from rlkit.core.types import UsageError
@@ -46,12 +46,12 @@ def test_targets_are_those_of_a_plain_loop(steps: list[Any], lambda_: float, fir
     np.testing.assert_allclose(q_lambda(v_tm1, r, discount, v, last, 0.0), td_target(r, discount, v), atol=1e-9)
 
 
-def learnt_from(agent: Any, env: SerialEnvironment, steps: int) -> tuple[list[Any], list[Targets]]:
+def learnt_from(agent: Any, env: SerialEnvironment, steps: int) -> tuple[list[Any], list[RolloutTargets]]:
     """Return transitions and the targets of their rollouts, from which the agent does not learn."""
     transitions, found, targets = [], [], agent._targets
 
-    def noted(end: Any) -> Targets:
-        found.append(Targets._make(column.clone() for column in targets(end)))
+    def noted(end: Any) -> RolloutTargets:
+        found.append(RolloutTargets._make(column.clone() for column in targets(end)))
         return found[-1]
 
     agent._targets, agent._optimizer.step = noted, lambda *_: None
@@ -106,7 +106,9 @@ def test_the_gradient_goes_through_the_action_that_was_taken_and_through_no_targ
     with torch.no_grad():
         head.weight.zero_()
         head.bias.copy_(torch.tensor([1.0, 5.0]))
-    batch = Targets(observation, torch.tensor([0, 0, 1]), torch.tensor([2.0, 4.0, 9.0]), torch.tensor([1.0, 1.0, 0.0]))
+    batch = RolloutTargets(
+        observation, torch.tensor([0, 0, 1]), torch.tensor([2.0, 4.0, 9.0]), torch.tensor([1.0, 1.0, 0.0])
+    )
     loss, metrics = agent.loss(batch)
     loss.backward()
     # Squared errors 1 and 9; the third row was no step.

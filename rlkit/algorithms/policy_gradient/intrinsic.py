@@ -141,7 +141,7 @@ class Intrinsic:
         value = 0.5 * ((self._values(observation)[:, 0] - target) ** 2).mean()
         novelty = self._novelty.loss(successor, self._rng)
         self._optimizer.zero_grad()
-        (value + novelty).backward()  # type: ignore[no-untyped-call]
+        (value + novelty).backward()
         self._optimizer.step()
         return value.item(), novelty.item()
 

@@ -42,7 +42,7 @@ class Novelty(Protocol):
         """Restore a state from `state_dict`."""
 
 
-class Counts:
+class VisitCounts:
     """``1 / sqrt(n)`` for the n-th visit of an observation, told apart by its bytes (Strehl & Littman, 2008)."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Counts:
         return bonus
 
     def loss(self, observation: Tree, rng: np.random.Generator) -> Tensor:
-        """Return 0: nothing is learned."""
+        """Return 0, []: nothing is learned."""
         return torch.zeros(())
 
     def adapt(self) -> None:
@@ -120,10 +120,11 @@ class RandomNetworkDistillation:
 
     def _errors(self, observation: Tree) -> Tensor:
         seen = observation if self._standardize is None else self._standardize(observation)
-        return ((self.module(seen) - self._target(seen)) ** 2).mean(1)
+        errors: Tensor = ((self.module(seen) - self._target(seen)) ** 2).mean(1)
+        return errors
 
     def loss(self, observation: Tree, rng: np.random.Generator) -> Tensor:
-        """Return the mean error of a share of the observations; 0 before they were measured."""
+        """Return the mean error [] of a share of the observations; 0 before they were measured."""
         if not self._ready:
             return torch.zeros((), device=self._device)
         kept = torch.from_numpy(rng.random(tree.length(observation)) < self._share).to(self._device)
