@@ -67,10 +67,7 @@ class PQN:
 
     Attributes:
         network: observations [B, ...] -> values [B, A, 1].
-        tolerated_lag: none, as in `rlkit.core.remote`: targets hold the values by which was acted.
     """
-
-    tolerated_lag = 0
 
     def __init__(
         self,
@@ -203,19 +200,6 @@ class PQN:
         explained = explained_variance(value, targets.target, targets.weight).item()
         now = {"epsilon": self.settings.epsilon(self._steps), "learning_rate": self._learning_rate(self._steps)}
         return {**means, "explained_variance": explained, **now}
-
-    def fragment_steps(self) -> int:
-        """Return how many steps are missing in the rollout, for `rlkit.core.remote`."""
-        return self._rollout.missing
-
-    def acting_state(self) -> State:
-        """Return the network, and the decisions so far, of which epsilon depends."""
-        return {"network": module_state(self.network), "steps": self._steps}
-
-    def load_acting_state(self, state: State) -> None:
-        """Restore a state from `acting_state`."""
-        load_module_state(self.network, state["network"])
-        self._steps = state["steps"]
 
     def greedy_policy(self) -> GreedyPolicy:
         """Return what `act` does where not exploring, as a module."""
