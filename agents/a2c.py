@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rlkit.algorithms.policy_gradient.intrinsic import Intrinsic
 from rlkit.algorithms.policy_gradient.losses import (
     explained_variance,
     mean,
@@ -41,6 +42,7 @@ class A2C(RolloutAgent):
         total_steps: FromRun[int | None],
         device: FromRun[str],
         notify: FromRun[Callable[[str], None]],
+        intrinsic: Intrinsic | None = None,
     ):
         """Put the parts together.
 
@@ -51,11 +53,20 @@ class A2C(RolloutAgent):
             total_steps: decisions of the run; None: not known, so that nothing can be annealed.
             device: where the network lives.
             notify: takes a line for the user.
+            intrinsic: rewards for what is new; None: there are none.
 
         Raises:
             UsageError: a network with action values, or a rate to be annealed without `total_steps`.
         """
-        super().__init__(network, settings, num_envs=num_envs, total_steps=total_steps, device=device, notify=notify)
+        super().__init__(
+            network,
+            settings,
+            num_envs=num_envs,
+            total_steps=total_steps,
+            device=device,
+            notify=notify,
+            intrinsic=intrinsic,
+        )
 
     def _learn(self, rollout: RolloutBatch) -> Metrics:
         loss, parts = self.loss(rollout)

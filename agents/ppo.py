@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlkit.algorithms.policy_gradient.intrinsic import Intrinsic
 from rlkit.algorithms.policy_gradient.losses import (
     clip_fraction,
     clipped_policy_loss,
@@ -61,6 +62,7 @@ class PPO(RolloutAgent):
         device: FromRun[str],
         notify: FromRun[Callable[[str], None]],
         rng: FromRun[np.random.Generator],
+        intrinsic: Intrinsic | None = None,
     ):
         """Put the parts together.
 
@@ -72,12 +74,21 @@ class PPO(RolloutAgent):
             device: where the network lives.
             notify: takes a line for the user.
             rng: shuffles.
+            intrinsic: rewards for what is new; None: there are none.
 
         Raises:
             UsageError: a recurrent network's sequences are longer than a minibatch, a network with action values, or a
                 rate to be annealed without `total_steps`.
         """
-        super().__init__(network, settings, num_envs=num_envs, total_steps=total_steps, device=device, notify=notify)
+        super().__init__(
+            network,
+            settings,
+            num_envs=num_envs,
+            total_steps=total_steps,
+            device=device,
+            notify=notify,
+            intrinsic=intrinsic,
+        )
         self._rng = rng
         self._sequences = settings.batch_size // self._n_steps if network.hidden_size else settings.batch_size
         if self._sequences == 0:

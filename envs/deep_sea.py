@@ -1,91 +1,103 @@
-"""Deep sea (Osband et al., 2020): a reward that only one of 2^N ways reaches, for agents that explore deeply."""
+"""The deep sea (Osband et al., 2020, bsuite): a treasure that undirected exploration finds once in 2^N episodes."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import numpy as np
 from PIL import Image
 
-from rlkit.core.ranges import NonNegativeInt, PositiveInt
-from rlkit.core.types import Array
-from rlkit.envs.grids import AGENT, GOAL, START, Board, lines
+from rlkit.core.ranges import NonNegativeInt, PositiveInt, Range
+from rlkit.core.types import Array, UsageError
+from rlkit.envs.grids import AGENT, GOAL, LINE, MUTED, Board, lines
 from rlkit.envs.tabular import TabularEnv, vectorizable
 from rlkit.planning.mdp import FiniteMDP, require_room
 from rlkit.runs.plots.grid_map import Layout, Panel
 
-COST = 0.01
-"""What the way to the chest costs in all."""
+RIGHT = 1
+COST, TREASURE = 0.01, 1.0
 
 
 class DeepSea(TabularEnv):
-    """A grid of N rows and columns; a diver sinks by a row at each step, to the left or to the right, for N steps.
+    """A diver sinks through N rows of N columns, a row at each step, and goes left or right, from the upper left.
 
-    State ``N * row + column``; which of the two actions leads to the right is drawn for each state. A step to the right
-    costs ``.01 / N``, and to the right of the last column of the last row is a chest, of 1: the best return is .99, any
-    other way to the bottom earns 0 or less. A learner that dithers finds the chest once in 2^N episodes.
+    Going right costs ``0.01 / N``, but in the lower right corner it finds the treasure, of 1. So the optimum is .99,
+    always right, and what is cheap leads away from it: all others earn at most 0. The state is
+    ``row * N + column``, and N^2 at the end.
     """
 
     def __init__(
         self,
-        size: PositiveInt,
-        shuffle_seed: NonNegativeInt | None,
+        size: Annotated[int, Range(1)],
+        mapping_seed: NonNegativeInt | None,
         max_steps: PositiveInt | None,
         render_mode: str | None = None,
     ):
-        """Make the grid.
+        """Make the table.
 
         Args:
-            size: N.
-            shuffle_seed: by which the action to the right is drawn for each state; None: it is 1 everywhere.
-            max_steps: an episode that lasts so long is truncated; None: never, and it ends after N steps.
+            size: N, rows, columns, and the steps of an episode.
+            mapping_seed: in each cell a coin, drawn by this seed, decides which action goes right; None: 1 everywhere.
+            max_steps: an episode that lasts so long is truncated; None: never.
             render_mode: None, ``ansi`` or ``rgb_array``.
+
+        Raises:
+            UsageError: there are no cells, or too many.
         """
-        require_room(size * size, 2, 1, "set {size} lower")
-        self._size, self._right = size, _right(size, shuffle_seed)
-        super().__init__(_mdp(size, self._right), max_steps=max_steps, render_mode=render_mode)
+        if size < 1:
+            raise UsageError(f"env.size is {size}; it must be at least 1")
+        require_room(size**2 + 1, 2, 1, "set {size} lower")
+        self._size, self._mapped = size, mapping_seed is not None
+        super().__init__(sea(size, right_actions(size, mapping_seed)), max_steps=max_steps, render_mode=render_mode)
+
+    @property
+    def _cell(self) -> tuple[int, int] | None:
+        return divmod(self.state, self._size) if self.state < self._size**2 else None
 
     def layout(self) -> Layout:
-        """Return the grid."""
-        states = np.arange(self._size**2).reshape(self._size, -1)
-        labels = np.full(states.shape, "", "<U1")
-        labels[0, 0] = "S"
-        return Layout((Panel("", states, labels),), ("0", "1"))
+        """Return the grid, without the end; actions that mean another thing in each cell are digits."""
+        panel = Panel("", np.arange(self._size**2).reshape(self._size, self._size))
+        return Layout((panel,), ("0", "1") if self._mapped else ((1, -1), (1, 1)))
 
     def text(self) -> str:
-        """Return a line for each row: S the start, C where the chest is to the right."""
+        """Return the grid: T is the corner of the treasure."""
         cells = [["."] * self._size for _ in range(self._size)]
-        cells[0][0], cells[-1][-1] = "S", "C"
-        return lines(cells, divmod(self.state, self._size))
+        cells[-1][-1] = "T"
+        return lines(cells, self._cell)
 
     def frame(self) -> Image.Image:
-        """Return the grid: where an episode begins, the chest's cell green, the diver a disc."""
+        """Return the grid: columns that can be reached in each row, the treasure's corner, and the diver."""
         board = Board(self._size, self._size)
-        board.fill([(0, 0)], START)
-        board.fill([(self._size - 1, self._size - 1)], GOAL)
-        board.grid()
-        board.disc(divmod(self.state, self._size), AGENT)
+        for row in range(self._size):
+            for column in range(self._size):
+                board.disc((row, column), MUTED if column <= row else LINE, share=0.2)
+        board.disc((self._size - 1, self._size - 1), GOAL, share=0.6)
+        if self._cell is not None:
+            board.disc(self._cell, AGENT, share=0.8)
         return board.image()
 
 
-def _right(size: int, seed: int | None) -> Array:
-    """Return the action [N * N] that leads to the right in each state."""
+def right_actions(size: int, seed: int | None) -> Array:
+    """Return the action [N, N] int64 that goes right in each cell: 1, or drawn by a seed."""
     if seed is None:
-        return np.ones(size * size, np.int64)
-    return np.random.default_rng(seed).integers(2, size=size * size)
+        return np.full((size, size), RIGHT)
+    return np.random.default_rng(seed).integers(2, size=(size, size))
 
 
-def _mdp(size: int, right: Array) -> FiniteMDP:
-    """Return the MDP of N * N states whose action `right` [N * N] leads to the right."""
-    row, column = np.divmod(np.arange(size * size), size)
-    goes_right = np.arange(2) == right[:, None]
-    reached = np.clip(column[:, None] + np.where(goes_right, 1, -1), 0, size - 1)
-    below = np.minimum(row + 1, size - 1)[:, None]
-    chest = (row == size - 1) & (column == size - 1)
-    reward = np.where(goes_right, chest[:, None] - COST / size, 0.0)
-    shape = (size * size, 2, 1)
-    ended = np.broadcast_to((row == size - 1)[:, None, None], shape)
-    start = np.zeros(size * size)
-    start[0] = 1.0
-    return FiniteMDP(np.ones(shape), (below * size + reached)[..., None], reward[..., None], ended.copy(), start, None)
+def sea(size: int, right: Array) -> FiniteMDP:
+    """Return the MDP, of N^2 + 1 states; `right` [N, N] is the action that goes right in each cell."""
+    row, column = np.divmod(np.arange(size**2), size)
+    goes_right = np.arange(2) == right.reshape(-1, 1)
+    last = np.repeat((row == size - 1)[:, None], 2, axis=1)
+    reached = np.where(goes_right, np.minimum(column + 1, size - 1)[:, None], np.maximum(column - 1, 0)[:, None])
+    found = last & goes_right & (column == size - 1)[:, None]
+    end = np.full((1, 2), size**2)
+    next_state = np.concatenate([np.where(last, size**2, (row[:, None] + 1) * size + reached), end])
+    reward = np.concatenate([found * TREASURE - goes_right * COST / size, np.zeros((1, 2))])
+    terminated = np.concatenate([last, np.ones((1, 2), bool)])
+    start = (np.arange(size**2 + 1) == 0).astype(np.float64)
+    ones = np.ones((size**2 + 1, 2, 1))
+    return FiniteMDP(ones, next_state[..., None], reward[..., None], terminated[..., None], start)
 
 
 make = vectorizable(DeepSea)

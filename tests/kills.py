@@ -86,7 +86,12 @@ CASES = {
     "agent.epochs=2 agent.network.standardize=true total_steps=3000",
     "ppo-atari": "agent=ppo env=atari env.game=Breakout tuned=none network=small num_envs=4 agent.n_steps=32 "
     "agent.epochs=2 eval.max_steps=200 total_steps=3000",
-    "pqn-cartpole": "agent=pqn env=cartpole tuned=none num_envs=3 agent.n_steps=64 agent.epochs=2 total_steps=6000",
+    "pqn-cartpole": "agent=pqn env=cartpole tuned=none num_envs=3 agent.n_steps=48 agent.batch_size=32 "
+    "total_steps=6000",
+    "ppo-deep_sea-rnd": "agent=ppo env=deep_sea num_envs=4 vectorization=native agent.n_steps=32 agent.epochs=2 "
+    "+intrinsic@agent.intrinsic=rnd total_steps=6000",
+    "a2c-cartpole-rnd": "agent=a2c env=cartpole tuned=none num_envs=3 agent.n_steps=16 "
+    "+intrinsic@agent.intrinsic=rnd total_steps=6000",
     "es-cartpole": "agent=es env=cartpole tuned=none num_envs=5 total_steps=9000",
     "cloning-cartpole": "agent=cloning agent.episodes={episodes} env=cartpole num_envs=2 agent.balance=0.5 "
     "agent.draw=true agent.estimator.n_epochs=10 total_steps=6000",

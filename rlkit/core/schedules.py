@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import cos, exp, pi
 from typing import Annotated, Protocol
 
-from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, Probability, Range
+from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveShare, Probability, Range
 from rlkit.core.types import FromRun, UsageError, require_probability
 
 
@@ -48,16 +48,24 @@ class Linear:
 
 
 class OverRun:
-    """From `start` to `end` in a straight line over the whole run; a longer run on resume stretches it."""
+    """From `start` to `end` in a straight line over a share of the run; a longer run on resume stretches it."""
 
-    def __init__(self, start: float, end: float, total_steps: FromRun[int | None], steps: int | None = None):
+    def __init__(
+        self,
+        start: float,
+        end: float,
+        total_steps: FromRun[int | None],
+        steps: int | None = None,
+        share: PositiveShare = 1.0,
+    ):
         """Make the schedule.
 
         Args:
             start: at step 0.
-            end: at the end.
+            end: at the end of the share, and after it.
             total_steps: decisions of the run.
             steps: decisions instead of `total_steps`; None: those.
+            share: of these decisions, over which the line goes.
 
         Raises:
             UsageError: neither is known.
@@ -65,7 +73,7 @@ class OverRun:
         length = total_steps if steps is None else steps
         if length is None:
             raise UsageError("a schedule over the run needs total_steps, or steps of its own")
-        self._line = Linear(start, end, length)
+        self._line = Linear(start, end, round(share * length))
 
     def __call__(self, step: int) -> float:
         """Return the value at `step`."""

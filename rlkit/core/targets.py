@@ -62,6 +62,23 @@ def gae(v_tm1: Any, r_t: Any, discount_t: Any, v_t: Any, last: Any, lambda_: flo
     return _accumulated(td_error(v_tm1, r_t, discount_t, v_t), lambda_ * discount_t * ~last)
 
 
+def q_lambda(v_tm1: Any, r_t: Any, discount_t: Any, v_t: Any, last: Any, lambda_: float) -> Any:
+    """Return Q(lambda)'s targets [T, ...] for the values of the actions taken (Peng & Williams, 1996), time first.
+
+    ``G_t = r_t + discount_t * ((1 - lambda) * v_t + lambda * G_t+1)``, whatever the next action is; at a `last` step
+    and at the end of the array the true successor's value alone goes on. With `lambda_` 0 they are Q-learning's.
+
+    Args:
+        v_tm1: [T, ...] largest action values of the states acted in.
+        r_t: [T, ...] rewards.
+        discount_t: [T, ...] discounts, gamma included; 0 where the episode terminated.
+        v_t: [T, ...] largest action values of the true successors, at truncations too.
+        last: [T, ...] bool, terminated or truncated: later rows do not count.
+        lambda_: weight of the next step's target against its value.
+    """
+    return v_tm1 + gae(v_tm1, r_t, discount_t, v_t, last, lambda_)
+
+
 def vtrace(
     v_tm1: Any, r_t: Any, discount_t: Any, v_t: Any, last: Any, ratio: Any, lambda_: float = 1.0, clip: float = 1.0
 ) -> tuple[Any, Any]:

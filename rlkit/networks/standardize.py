@@ -86,6 +86,11 @@ def standardizer(observation_space: spaces.Space[Any]) -> Standardize | Standard
     return Standardize(observation_space.shape or ())
 
 
+def has_numbers(observation_space: spaces.Space[Any]) -> bool:
+    """Return whether observations, or parts of them, are numbers that can be standardized."""
+    return any(map(_is_numbers, parts_of(observation_space).values()))
+
+
 def _is_numbers(space: spaces.Space[Any]) -> bool:
     return isinstance(space, spaces.Box) and not is_image(space)
 

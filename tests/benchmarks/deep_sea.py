@@ -1,53 +1,61 @@
-"""Q-learning in DeepSea 20 with count bonuses and without: episodes until the greedy policy earns .99.
+"""How deep a sea is solved (Osband et al., 2020): PPO with a bonus for what is new, and without.
 
-    python tests/benchmarks/deep_sea.py --out <folder>
+    python tests/benchmarks/deep_sea.py --seeds 5 --episodes 20000 --out deep_sea.csv count:20 rnd:10 none:20
 
-Both explore with an epsilon of .05 for at most 20,000 episodes; an evaluation is made every 500. An empty `episodes`
-says that no evaluation earned .99.
+Each word is a bonus (count, rnd or none) and a size. A run trains for so many episodes with the tuned settings; solved
+is one whose best evaluation has the optimum, .99. Each seed draws another mapping of actions. Empty: it was not solved.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import os
 import tempfile
 from pathlib import Path
-from typing import Any
-
-from keep import write
 
 import rlkit
+from rlkit.core.csv_tables import read_table
 
-SIZE, EPISODES = 20, 20_000
-WORDS = (
-    *("agent=q_learning", "env=deep_sea", f"env.size={SIZE}", "agent.epsilon.start=0.05", "agent.epsilon.end=0.05"),
-    *("agent.learning_rate=0.5", "agent.learning_rate_decay=0", f"total_steps={SIZE * EPISODES}", "stop_at=0.98"),
-    *(f"eval.every={SIZE * 500}", "eval.episodes=1", "video=none", "logger=[csv]"),
-)
-BONUS = "preprocess=[{_target_:rlkit.preprocess.CountBonus,scale:0.1}]"
+OPTIMUM = 0.99
 
 
-def row(bonus: bool, seed: int, folder: Path) -> dict[str, Any]:
-    """Train one seed, in a world of its own shuffle."""
-    name = "count" if bonus else "none"
-    more = [f"run_dir={folder}/{name}{seed}", f"env.shuffle_seed={seed}", *([BONUS] if bonus else [])]
-    run = rlkit.train(*WORDS, *more, seed=seed)
-    solved = [step for step, score in run.evaluation_means() if score > 0.98]
-    return {"bonus": name, "seed": seed, "episodes": solved[0] // SIZE if solved else ""}
+def solved_at(bonus: str, size: int, seed: int, episodes: int) -> int | None:
+    """Return after how many episodes an evaluation first had the optimum, or None."""
+    more = [] if bonus == "none" else [f"+intrinsic@agent.intrinsic={bonus}"]
+    words = (
+        "agent=ppo",
+        "env=deep_sea",
+        f"env.size={size}",
+        f"env.mapping_seed={seed}",
+        f"total_steps={episodes * size}",
+        "log.every=0",
+    )
+    run = rlkit.train(*words, *more, seed=seed, video="none", logger="[csv]")
+    evaluations = read_table(run.directory / "evaluations.csv")
+    best = evaluations["step"][evaluations["return/raw"] > OPTIMUM - 1e-6]
+    return int(best[0]) // size if len(best) else None
 
 
 def main() -> None:
-    """Print and keep the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="*", default=list(range(5)))
+    parser.add_argument("cases", nargs="+", metavar="BONUS:SIZE")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--episodes", type=int, default=20_000)
     parser.add_argument("--out", type=Path, required=True)
-    arguments = parser.parse_args()
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for bonus in (True, False):
-            for seed in arguments.seeds:
-                rows.append(row(bonus, seed, Path(folder)))
-                print(rows[-1], flush=True)
-                write(arguments.out, "deep_sea", rows)
+    options = parser.parse_args()
+    out = options.out.resolve()
+    os.chdir(tempfile.mkdtemp())
+    with out.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["bonus", "size", "seed", "episodes"])
+        for case in options.cases:
+            bonus, size = case.split(":")
+            for seed in range(options.seeds):
+                row = [bonus, size, seed, solved_at(bonus, int(size), seed, options.episodes)]
+                writer.writerow(row)
+                file.flush()
+                print(*row)
 
 
 if __name__ == "__main__":

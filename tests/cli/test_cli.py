@@ -48,7 +48,7 @@ MISTAKES = [
     ("logger=[csv,terminall]", "there is no logger=terminall; did you mean terminal?"),
     (
         "network=convolution",
-        "there is no network=convolution; there is: auto, blocks, embedding, encoder, impala, mlp, nature, residual",
+        "there is no network=convolution; there is: auto, blocks, embedding, encoder, impala, layer_norm, mlp, nature",
     ),
     ("schedule@agent.epsilon=linnear", "there is no schedule=linnear; did you mean linear?"),
     ("experiment=cartpole_24", "there is no experiment=cartpole_24; did you mean cartpole_24_24?"),

@@ -134,8 +134,9 @@ def test_a_bandit_takes_any_learner(name: str) -> None:
 
 
 NETWORKS = {
-    **dict.fromkeys(("auto", "auto_layer_norm"), ("env=cartpole",)),
+    "auto": ("env=cartpole",),
     "encoder": ("env=taxi",),
+    "layer_norm": ("env=cartpole",),
     "mlp": ("env=taxi",),
     "residual": ("env=connect_four",),
     **dict.fromkeys(("impala", "nature", "small", "strided"), ("env=atari", "tuned=none", "replay.capacity=100")),

@@ -264,32 +264,6 @@ def drawn(drawing: str = DRAWN, **options: Any) -> Maze:
     return Maze(drawing, **{**given, **options})
 
 
-class TestDeepSea:
-    @pytest.mark.parametrize("size", [1, 5, 20])
-    def test_the_best_return_is_that_of_the_source(self, size: int) -> None:
-        mdp = make("deep_sea", f"env.size={size}").mdp
-        plan = value_iteration(mdp, gamma=1.0, theta=1e-12)
-        assert plan.values[0] == pytest.approx(0.99, abs=1e-12)
-
-    def test_one_of_all_ways_reaches_the_chest_and_steps_to_the_right_cost(self) -> None:
-        env = make("deep_sea", "env.size=5", "env.shuffle_seed=3")
-        found = Counter(round(self._return(env, number), 9) for number in range(2**5))
-        # The k of 5 steps that go to the right cost .002 each; five of them reach the chest.
-        assert found == {0.0: 1, -0.002: 5, -0.004: 10, -0.006: 10, -0.008: 5, 0.99: 1}
-
-    def _return(self, env: TabularEnv, number: int) -> float:
-        env.reset(seed=0)
-        steps = [env.step(number >> i & 1) for i in range(5)]
-        assert [step[2] for step in steps] == [False] * 4 + [True]
-        return sum(float(step[1]) for step in steps)
-
-    def test_action_1_goes_right_everywhere_where_nothing_is_shuffled(self) -> None:
-        mdp = make("deep_sea", "env.size=3", "env.shuffle_seed=null").mdp
-        assert mdp.next_state[:6, :, 0].tolist() == [[3, 4], [3, 5], [4, 5], [6, 7], [6, 8], [7, 8]]
-        drawn = make("deep_sea", "env.size=3", "env.shuffle_seed=1").mdp.next_state[:6, :, 0]
-        assert sorted(map(sorted, drawn.tolist())) == [[3, 4], [3, 5], [4, 5], [6, 7], [6, 8], [7, 8]]
-
-
 class TestMaze:
     def test_a_table_by_hand(self) -> None:
         env = drawn()
@@ -619,6 +593,48 @@ class TestBandit:
         env = make("bandit")
         env.reset(seed=0)
         assert env.step(0)[4]["best"] == env.mdp.expected_reward[0].argmax()
+
+
+class TestDeepSea:
+    @pytest.mark.parametrize("size", [1, 4, 10])
+    @pytest.mark.parametrize("seed", ["null", "7"])
+    def test_the_optimum_is_99_hundredths_and_there_is_one_way(self, size: int, seed: str) -> None:
+        mdp = make("deep_sea", f"env.size={size}", f"env.mapping_seed={seed}").mdp
+        assert value_iteration(mdp, gamma=1.0, theta=1e-14).values[0] == pytest.approx(0.99)
+        # Uniform actions find the treasure once in 2^N episodes, and pay half of the cost.
+        uniform = np.full((size**2 + 1, 2), 0.5)
+        assert exact_values(mdp, uniform, gamma=1.0)[0] == pytest.approx(0.5**size - 0.005)
+
+    def test_one_of_all_ways_reaches_the_treasure_and_steps_to_the_right_cost(self) -> None:
+        env = make("deep_sea", "env.size=5", "env.mapping_seed=3")
+        found = Counter(round(self._return(env, number), 9) for number in range(2**5))
+        # The k of 5 steps that go to the right cost .002 each; five of them reach the treasure.
+        assert found == {0.0: 1, -0.002: 5, -0.004: 10, -0.006: 10, -0.008: 5, 0.99: 1}
+
+    def _return(self, env: TabularEnv, number: int) -> float:
+        env.reset(seed=0)
+        steps = [env.step(number >> i & 1) for i in range(5)]
+        assert [step[2] for step in steps] == [False] * 4 + [True]
+        return sum(float(step[1]) for step in steps)
+
+    def test_a_dive_by_hand(self) -> None:
+        env = make("deep_sea", "env.size=3")
+        for actions, states, rewards in (
+            ((1, 1, 1), (4, 8, 9), (-0.01 / 3, -0.01 / 3, 1 - 0.01 / 3)),
+            ((1, 0, 0), (4, 6, 9), (-0.01 / 3, 0, 0)),
+            ((0, 0, 1), (3, 6, 9), (0, 0, -0.01 / 3)),
+        ):
+            assert env.reset(seed=0)[0] == 0
+            steps = [env.step(action) for action in actions]
+            assert [step[0] for step in steps] == list(states)
+            assert [step[1] for step in steps] == pytest.approx(rewards)
+            assert [step[2] for step in steps] == [False, False, True]
+
+    def test_the_seed_of_the_mapping_and_nothing_else_decides_what_goes_right(self) -> None:
+        first, again, other = (make("deep_sea", f"env.mapping_seed={seed}").mdp.next_state for seed in (1, 1, 2))
+        assert np.array_equal(first, again)
+        assert not np.array_equal(first, other)
+        assert np.array_equal(np.sort(first, axis=1), np.sort(other, axis=1))
 
 
 def test_an_environment_can_be_enumerated_again() -> None:

@@ -53,7 +53,7 @@ class RunningMeanStd:
 
     def state_dict(self) -> State:
         """Return mean, variance and count."""
-        return {"mean": self.mean, "variance": self.variance, "count": self._count}
+        return {"mean": np.asarray(self.mean), "variance": np.asarray(self.variance), "count": self._count}
 
     def load_state_dict(self, state: State) -> None:
         """Restore a state from `state_dict`."""

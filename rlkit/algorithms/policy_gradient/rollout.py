@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -74,6 +75,21 @@ class Rollout:
         for step in range(tree.length(columns)) if columns else ():
             rows = tree.take(columns, step)
             self.add(rows, np.ones(tree.length(rows), bool))
+
+
+def successor_values(rows: Mapping[str, Any], v_tm1: Array, end: Array) -> Array:
+    """Return the values [T, N] of the true successors in a rollout.
+
+    Args:
+        rows: its columns; ``bootstrap_value`` [T, N] has the values where an episode was cut off, and 0 elsewhere, and
+            ``last`` [T, N] bool says where episodes ended.
+        v_tm1: [T, N] values of the states acted in.
+        end: [N] values of the successors of the last step, 0 where an episode ended there.
+    """
+    v_t = rows["bootstrap_value"].copy()
+    v_t[-1] += end
+    v_t[:-1] += np.where(rows["last"][:-1], 0, v_tm1[1:])
+    return v_t  # type: ignore[no-any-return]
 
 
 class FirstBegun:

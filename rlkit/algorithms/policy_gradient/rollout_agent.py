@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from rlkit.algorithms.exploration import warn_if_late
+from rlkit.algorithms.policy_gradient.intrinsic import Intrinsic
 from rlkit.algorithms.policy_gradient.normalization import RewardScale
 from rlkit.algorithms.policy_gradient.policy_agent import NOTHING, PolicyAgent
-from rlkit.algorithms.policy_gradient.rollout import Rollout
+from rlkit.algorithms.policy_gradient.rollout import Rollout, successor_values
 from rlkit.algorithms.policy_gradient.rollout_batch import RolloutBatch
 from rlkit.algorithms.policy_gradient.settings import OnPolicySettings
 from rlkit.core import tree
@@ -40,6 +41,7 @@ class RolloutAgent(PolicyAgent):
         total_steps: int | None,
         device: str,
         notify: Callable[[str], None],
+        intrinsic: Intrinsic | None = None,
     ):
         """Put the parts together.
 
@@ -50,6 +52,7 @@ class RolloutAgent(PolicyAgent):
             total_steps: decisions of the run, or None.
             device: where the network lives.
             notify: takes a line for the user.
+            intrinsic: rewards for what is new; None: there are none.
 
         Raises:
             UsageError: a network with action values, or what `PolicyAgent` refuses.
@@ -61,6 +64,7 @@ class RolloutAgent(PolicyAgent):
         self._scale = RewardScale(num_envs, settings.gamma) if settings.scale_rewards else None
         self._rollout = Rollout(self._n_steps)
         self._successor: Transition | None = None
+        self._intrinsic = intrinsic
 
     def join_ranks(self, ranks: Ranks) -> None:
         """Share also the scale of rewards, after each rollout."""
@@ -93,6 +97,8 @@ class RolloutAgent(PolicyAgent):
             rows["value"] = memory["value"]
         if transition.legal_actions is not None:
             rows["legal"] = transition.legal_actions
+        if self._intrinsic is not None:
+            rows |= self._intrinsic.rows(transition)
         self._rollout.add(rows, valid)
         self._successor = transition
 
@@ -113,12 +119,22 @@ class RolloutAgent(PolicyAgent):
         """
         if not self._rollout.full or self._successor is None:
             return None
-        metrics = self._learn(self._batch(self._successor)) if self._measured else None
+        metrics = self._learnt_from(self._batch(self._successor)) if self._measured else None
         self._rollout.clear()
         self._standardize()
         if self._scale is not None:
             self._scale.share()
         return metrics
+
+    def _learnt_from(self, rollout: RolloutBatch) -> Metrics:
+        """Take an update's gradient steps, with the advantages of what is new if that is wanted."""
+        if self._intrinsic is None:
+            return self._learn(rollout)
+        columns = self._rollout.columns
+        advantage = rollout.advantage.view(columns["valid"].shape).cpu().numpy()
+        both, metrics = self._intrinsic.learn(columns, advantage)
+        both = self._tensor(both.astype(np.float32)).view_as(rollout.advantage)
+        return {**self._learn(rollout._replace(advantage=both)), **metrics}
 
     def fragment_steps(self) -> int:
         """Return how many steps are missing in the rollout, for `rlkit.core.remote`."""
@@ -151,11 +167,8 @@ class RolloutAgent(PolicyAgent):
             end: its last transition.
             v_tm1: [T, N] values of the states acted in.
         """
-        rows = self._rollout.columns
-        v_t = rows["bootstrap_value"].copy()
-        v_t[-1] += self._bootstrap_values(end, end.valid & ~end.last)
-        v_t[:-1] += np.where(rows["last"][:-1], 0, v_tm1[1:])
-        return v_t  # type: ignore[no-any-return]
+        bootstrap = self._bootstrap_values(end, end.valid & ~end.last)
+        return successor_values(self._rollout.columns, v_tm1, bootstrap)
 
     def _values(self, observation: Tree, valid: Array) -> Array:
         """Return the values [T, N] float32 of observations [T, N, ...], 0 where not `valid` [T, N] bool."""
@@ -178,6 +191,7 @@ class RolloutAgent(PolicyAgent):
             **super().state_dict(),
             "rollout": self._rollout.state_dict(),
             "scale": None if self._scale is None else self._scale.state_dict(),
+            **({} if self._intrinsic is None else {"intrinsic": self._intrinsic.state_dict()}),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -187,6 +201,8 @@ class RolloutAgent(PolicyAgent):
         self._forward.restore(state["rollout"]["columns"].get("observation", ()))
         if self._scale is not None:
             self._scale.load_state_dict(state["scale"])
+        if self._intrinsic is not None:
+            self._intrinsic.load_state_dict(state["intrinsic"])
 
 
 def _rows(column: Array) -> Array:
