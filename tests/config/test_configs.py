@@ -298,6 +298,7 @@ def test_pong_by_ppo_is_composed_as_it_was_measured() -> None:
         assert config["agent"]["network"][torso].pop("_from_run_") == ["fresh"]
         assert config["agent"]["network"][torso].pop("channel_order") == "auto"
     assert config["agent"]["network"].pop("transformer") == {"layers": 2, "heads": 4, "memory": 32}
+    assert [config["agent"].pop(name) for name in ("intrinsic", "rollout_size")] == [None, None]
     assert config["agent"] == measured["agent"]
     # Options that came later are set to what was done then.
     assert config["env"] == {**measured["env"], "grey_by": "luma", "pool": 2, "interpolation": "area"}
