@@ -161,7 +161,9 @@ class DQN:
         self._saturation = Saturation(network.distribution, settings.gamma, notify)
         keys = {"weight": settings.conservatism, "threshold": settings.behavior_threshold}
         self._rule = batch_rule(settings.offline, self.network, settings, rate, **keys)
-        of_data: Any = {"recurrent": bool(network.hidden_size), "num_actions": network.num_actions}
+        of_data: Any = {"recurrent": bool(network.hidden_size)}
+        if settings.episodes is not None:
+            of_data["num_actions"] = network.num_actions
         self._given = given(settings.episodes, settings.offline_steps, notify=notify, **of_data)
         warn_if_late(settings.learning_starts, total_steps, notify)
         self._tensor = partial(to_tensor, device=device)

@@ -238,6 +238,8 @@ def _keys_and_groups(verb: str, path: Path) -> list[str]:
     lines = path.read_text().splitlines()
     chosen = defaults(lines)
     keys = [(f"{key.name}={'…' if key.value == '???' else key.value}", key.comment) for key in read_keys(lines)]
+    slots = (re.match(r"  - /(\w+)@(\w+): (\w+)$", line) for line in lines)
+    keys += [(f"{slot[1]}@{slot[2]}={slot[3]}", f"rlkit list {slot[1]} shows other files") for slot in slots if slot]
     parts = ["keys and their defaults\n" + columns(keys)]
     known = {"train": GROUPS, "fit": FIT_GROUPS, "search": SEARCH_GROUPS}
     groups = known.get(verb) or tuple(
@@ -254,7 +256,8 @@ def _group(group: str, chosen: str, verb: str) -> Iterator[tuple[str, str]]:
     names = [entry.name for entry in plugins.entries(group) if group != "experiment" or entry.verb == verb]
     if names:
         default = "" if chosen == "null" or "$" in chosen else chosen.replace(" ", "")
-        listed = f"{len(names)} files" if group == "tuned" else ", ".join(names)
+        many = group == "tuned" or (group, verb) == ("experiment", "train")
+        listed = f"{len(names)} files" if many else ", ".join(names)
         yield f"{group}={default}", listed + HINTS.get(group, "")
 
 

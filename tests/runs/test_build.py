@@ -228,6 +228,11 @@ def dqn_config() -> AgentConfig:
         **{
             "gradient_steps": 1,
             "epsilon_spread": 0.0,
+            "episodes": None,
+            "offline_steps": None,
+            "offline": "none",
+            "conservatism": 1.0,
+            "behavior_threshold": 0.3,
             "fragment_steps": 1,
             "target_every": 1,
             "tau": 1.0,

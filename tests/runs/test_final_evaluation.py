@@ -300,7 +300,7 @@ def test_every_key_that_may_not_change_is_refused_on_resume() -> None:
         "callback": "early_stopping",
     }
     config = Run(run.directory).values
-    free = {*RESUME_KEYS, "choices", "data", "distribution", "from_run", "follows"}
+    free = {*RESUME_KEYS, "choices", "data", "distribution", "from_run", "follows", "ranks"}
     assert set(config) - free <= {key.lstrip("+").split(".")[0] for key in fixed}, "a key is free or tried here"
     for key, value in fixed.items():
         with pytest.raises(UsageError, match=f"^{re.escape(key.lstrip('+'))} cannot change on resume"):

@@ -107,8 +107,9 @@ class MinariFolder:
         given = {key: value for key, value in self._about.get("minari", {}).items() if not key.endswith("_space")}
         (self.path / "data").mkdir(parents=True, exist_ok=True)
         observation_space, action_space = self._spaces
+        # Minari joins a relative path with itself.
         storage = minari.dataset.minari_storage.MinariStorage.new(
-            self.path / "data", observation_space, action_space, _env_spec(about), jpeg_encoding=False
+            (self.path / "data").absolute(), observation_space, action_space, _env_spec(about), jpeg_encoding=False
         )
         if "env_spec" in storage.metadata:
             given.pop("env_spec", None)
