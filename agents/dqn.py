@@ -180,7 +180,13 @@ class DQN:
         self._world = 1
 
     def join_ranks(self, ranks: Ranks) -> None:
-        """Learn from the replays of all `ranks`, as `rlkit.core.ranks` says."""
+        """Learn from the replays of all `ranks`, as `rlkit.core.ranks` says.
+
+        Raises:
+            UsageError: a rule learns by itself what the data's players do.
+        """
+        if self.settings.offline == "bcq":
+            raise UsageError("agent.offline=bcq differs from process to process; take cql, or train without torchrun")
         self._ranks, self._world = ranks, ranks.size
         self._optimizer.join_ranks(ranks)
 

@@ -16,6 +16,7 @@ from rlkit.algorithms.model_based.terminations import termination_rule
 from rlkit.algorithms.off_policy.settings import OffPolicySettings
 from rlkit.algorithms.off_policy.temperature import Temperature
 from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability, ShareBelowOne
+from rlkit.core.ranks import Ranks
 from rlkit.core.schedules import multiples
 from rlkit.core.types import Array, Batch, FromRun, Metrics, State, Transition, UsageError
 from rlkit.networks import Critics, Optimizer, StochasticActor, load_module_state, module_state
@@ -167,6 +168,14 @@ class MBPO(SAC):
         self._fits = 0
         mixed: Any = _Mixed(self)
         self._take_steps = lambda replay, count, **options: gradient_steps(mixed, count, **options)
+
+    def join_ranks(self, ranks: Ranks) -> None:
+        """Refuse `ranks`: each would learn models of its own.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError("agent=mbpo learns models that would differ from process to process; train without torchrun")
 
     def observe(self, transition: Transition) -> None:
         """Store the transition, and note what is due."""

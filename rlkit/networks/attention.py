@@ -53,9 +53,6 @@ class TransformerCore(StatefulCore):
         self.blocks = nn.ModuleList(GatedBlock(width, heads, memory) for _ in range(layers))
         self.hidden_size = width + layers * memory * width + 1
 
-    def make_orthogonal(self) -> None:
-        """Leave the layers as they are: the gates let features through at first, whatever these do."""
-
     def forward(self, features: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Return features [B, W] and the new state [B, H] for features [B, F] and the state `hidden` [B, H]."""
         begins = torch.zeros((1, len(features)), dtype=torch.bool, device=features.device)

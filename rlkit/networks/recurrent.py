@@ -24,8 +24,7 @@ class StatefulCore(nn.Module):
     hidden_size: int
 
     def make_orthogonal(self) -> None:
-        """Initialize matrices as the layers around it."""
-        raise NotImplementedError
+        """Initialize matrices as the layers around it; here they are left as they are."""
 
     def sequence(self, features: Tensor, hidden: Tensor, begins: Tensor) -> tuple[Tensor, Tensor]:
         """Return features [T, N, width] and the last state [N, H]; it is zeroed before steps in `begins` [T, N]."""

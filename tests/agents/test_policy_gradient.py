@@ -568,3 +568,20 @@ def test_a2c_follows_the_exact_gradient_in_the_bandit(lambda_: float) -> None:
     plain = "~agent.optimizer.alpha ~agent.optimizer.eps"
     words = f"agent=a2c agent.n_steps=4 agent.gae_lambda={lambda_} agent.value_weight=0 {plain}"
     assert_within_standard_errors(*updates(words, Bandit, 0.9, 500))
+
+
+class TestRolloutSize:
+    @pytest.mark.parametrize(("environments", "steps"), [(1, 24), (4, 6), (5, 4), (50, 1)])
+    def test_more_environments_make_shorter_rollouts_of_each(self, environments: int, steps: int) -> None:
+        env = SerialEnvironment([Counting] * environments)
+        agent = made("agent=a2c agent.n_steps=null agent.rollout_size=24", env)
+        lengths: list[int] = []
+        agent._learn = lambda batch: lengths.append(batch.weight.numel())
+        for _ in train(agent, stream_of(agent, env, 1), total_steps=2 * steps * environments):
+            pass
+        assert lengths == [steps * environments] * 2
+
+    @pytest.mark.parametrize("words", ["agent.rollout_size=24", "agent.n_steps=null"])
+    def test_one_of_both_lengths_is_given(self, words: str) -> None:
+        with pytest.raises(UsageError, match=r"agent\.n_steps is .* and agent\.rollout_size .*; give one of them"):
+            made(f"agent=ppo {words}", SerialEnvironment([Counting]))

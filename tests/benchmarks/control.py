@@ -43,7 +43,7 @@ CASES: dict[str, str | dict[str, Any]] = {
     "lunar_lander-sac": f"agent=sac {LANDER}",
     **{f"{env}-sac": f"agent=sac env={env}" for env in ("bipedal_walker", "half_cheetah", "hopper")},
     **{f"{env}-sb3_sac": {"total": 100_000, "learning_starts": 10_000} for env in ("half_cheetah", "hopper")},
-    **{f"{env}-mbpo": f"agent=mbpo env={env}" for env in ("half_cheetah", "hopper")},
+    **{f"{env}-mbpo": f"experiment=mbpo_{env}" for env in ("half_cheetah", "hopper")},
     **{f"{env}-sac50": f"agent=sac env={env} total_steps=50000" for env in ("half_cheetah", "hopper")},
     **{
         f"{env}-sac50x20": f"agent=sac env={env} total_steps=50000 agent.gradient_steps=20"
@@ -56,6 +56,9 @@ CASES: dict[str, str | dict[str, Any]] = {
     **{f"{env}-sb3_ppo8": {"total": 100_000, "n_envs": 8} for env in ("half_cheetah", "hopper")},
 }
 """Words of `rlkit train` for rlkit's agents; steps and settings other than its own for Stable-Baselines3's."""
+
+DRAWING = {"agent=sac", "agent=ppo", "experiment=mbpo_half_cheetah", "experiment=mbpo_hopper"}
+"""Words of agents that can draw their actions."""
 
 Act = Callable[[Any, bool], Any]
 
@@ -70,7 +73,7 @@ def rlkit_policies(case: str, seed: int, folder: Path) -> Iterator[tuple[str, bo
     if run.stopped:
         raise SystemExit(f"stopped: {run.stopped}; the same command goes on")
     for checkpoint in ("best", "last"):
-        for drawn in (False, True) if {"agent=sac", "agent=mbpo", "agent=ppo"} & set(words) else (False,):
+        for drawn in (False, True) if set(words) & DRAWING else (False,):
             policy = run.policy(checkpoint=checkpoint, sample=drawn or None)
 
             def act(observation: Any, first: bool, policy: Any = policy) -> Any:

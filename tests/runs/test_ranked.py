@@ -284,6 +284,23 @@ def test_what_ranks_cannot_do_is_refused_in_one_line(words: str, message: str) -
         require_ranks(replace(configured(words), ranks=2), 2)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "agent=ppo env=cartpole tuned=none +intrinsic@agent.intrinsic=rnd",
+        "agent=dqn env=cartpole agent.offline=bcq",
+        "agent=mbpo env=pendulum",
+        "agent=sac env=pendulum agent.critics.norm=batch_renorm agent.target_network=false",
+    ],
+)
+def test_what_would_differ_from_rank_to_rank_is_refused_in_one_line(words: str) -> None:
+    config = configured(f"device=cpu {words}")
+    env = build.make_environment(config.environment, num_envs=1)
+    agent: Any = build.make_agent(config.agent_config, env, Seeds(0))
+    with pytest.raises(UsageError, match=r"differs? from process to process[^\n]*without torchrun$"):
+        agent.join_ranks(None)
+
+
 def test_another_number_of_processes_is_refused_on_resume(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,7 +18,7 @@ from rlkit.algorithms.policy_gradient.settings import OnPolicySettings
 from rlkit.core import tree
 from rlkit.core.ranks import Ranks
 from rlkit.core.targets import gae
-from rlkit.core.types import Array, Metrics, State, Transition, Tree
+from rlkit.core.types import Array, Metrics, State, Transition, Tree, UsageError
 from rlkit.networks import ActorCritic
 
 
@@ -67,7 +67,13 @@ class RolloutAgent(PolicyAgent):
         self._intrinsic = intrinsic
 
     def join_ranks(self, ranks: Ranks) -> None:
-        """Share also the scale of rewards, after each rollout."""
+        """Share also the scale of rewards, after each rollout.
+
+        Raises:
+            UsageError: what is new is rewarded, which each rank would judge by itself.
+        """
+        if self._intrinsic is not None:
+            raise UsageError("agent.intrinsic differs from process to process; leave it out, or train without torchrun")
         super().join_ranks(ranks)
         if self._scale is not None:
             self._scale.join_ranks(ranks)
