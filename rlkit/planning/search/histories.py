@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlkit.core.resources import require_memory
-from rlkit.core.types import Array, State, Transition
+from rlkit.core.types import Array, Transition
+from rlkit.planning.search.rings import EpisodeRing
 
 
 class Unrolled(NamedTuple):
@@ -42,19 +43,13 @@ class HistoryRow(NamedTuple):
     ended: Any  # bool, it ended, rather than being truncated
 
 
-class HistoryReplay:
+class HistoryReplay(EpisodeRing):
     """The last rows of whole episodes, in a ring; episodes under way wait until they are over."""
 
     def __init__(self, capacity: int, gamma: float):
         """Start empty, with room for so many rows."""
-        self._capacity, self._gamma = capacity, gamma
-        self._columns: list[Array] = []
-        self._next = 0
-        self._episodes: list[list[tuple[Any, ...]]] = []
-
-    def __len__(self) -> int:
-        """Return how many rows are kept."""
-        return min(self._next, self._capacity)
+        super().__init__(capacity)
+        self._gamma = gamma
 
     def add(self, transition: Transition, bootstrap_value: Array) -> None:
         """Add a step of each of N environments.
@@ -85,14 +80,6 @@ class HistoryReplay:
         for i, (seen, may, towards, searched, action, reward, discount) in enumerate([*episode, last]):
             numbers = (np.float32(searched), np.int64(action), np.float32(reward), np.float32(discount))
             self._store(HistoryRow(seen, may, towards, *numbers, np.int64(n - i), ended))
-
-    def _store(self, row: HistoryRow) -> None:
-        if not self._columns:
-            self._columns = [np.zeros((self._capacity, *np.shape(item)), np.asarray(item).dtype) for item in row]
-        place = self._next % self._capacity
-        for column, item in zip(self._columns, row, strict=True):
-            column[place] = item
-        self._next += 1
 
     def _rows(self) -> HistoryRow:
         return HistoryRow(*self._columns)
@@ -144,17 +131,3 @@ class HistoryReplay:
             earlier = rows.reward[place] + self._gamma * rows.discount[place] * value
             value = np.where(i < steps, earlier, value)
         return np.asarray(value, np.float32)
-
-    def state_dict(self) -> State:
-        """Return the rows, and the episodes under way."""
-        episodes = [[list(row) for row in episode] for episode in self._episodes]
-        columns = [column[: len(self)].copy() for column in self._columns]
-        return {"columns": columns, "next": self._next, "episodes": episodes}
-
-    def load_state_dict(self, state: State) -> None:
-        """Restore a state from `state_dict`."""
-        self._next, self._columns = state["next"], []
-        for saved in state["columns"]:
-            self._columns.append(np.zeros((self._capacity, *saved.shape[1:]), saved.dtype))
-            self._columns[-1][: len(saved)] = saved
-        self._episodes = [[tuple(np.asarray(item) for item in row) for row in one] for one in state["episodes"]]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from rlkit.core.resources import require_memory
-from rlkit.core.types import Array, RunError, State, Transition
+from rlkit.core.types import Array, RunError, Transition
 from rlkit.planning.search.model import Symmetry
+from rlkit.planning.search.rings import EpisodeRing
 
 
 def truncated_values(transition: Transition, value_of: Callable[[Array], Array]) -> Array:
@@ -33,7 +34,7 @@ class Positions(NamedTuple):
     value: Array  # [B] float32, the target: a mix of return and search value, for whoever is to move
 
 
-class PositionReplay:
+class PositionReplay(EpisodeRing):
     """The last positions of whole games, with the returns that followed."""
 
     def __init__(self, capacity: int, gamma: float, search_share: float, bound: float | None = None):
@@ -45,15 +46,9 @@ class PositionReplay:
             search_share: of the search's own value in the target; the rest is the return.
             bound: no return is beyond ±bound, as the model states; None: it states nothing.
         """
-        self._capacity, self._gamma, self._share = capacity, gamma, search_share
+        super().__init__(capacity)
+        self._gamma, self._share = gamma, search_share
         self._bound = bound
-        self._columns: list[Array] = []
-        self._next = 0
-        self._games: list[list[tuple[Array, ...]]] = []
-
-    def __len__(self) -> int:
-        """Return how many positions can be drawn."""
-        return min(self._next, self._capacity)
 
     def add(self, transition: Transition, bootstrap_value: Array) -> None:
         """Add a move of each of N games.
@@ -64,16 +59,16 @@ class PositionReplay:
         """
         memory = transition.memory
         columns = (transition.observation, memory["legal"], memory["policy"], memory["value"], transition.reward)
-        if not self._games:
+        if not self._episodes:
             size = self._capacity * sum(8 + column.nbytes // len(column) for column in columns)
             require_memory(size, f"a replay of {self._capacity:,} positions", "set agent.capacity lower")
-            self._games = [[] for _ in transition.valid]
+            self._episodes = [[] for _ in transition.valid]
         for i in np.flatnonzero(transition.valid):
-            game = self._games[i]
+            game = self._episodes[i]
             game.append((*(column[i] for column in columns), transition.discount[i]))
             if transition.last[i]:
                 self._finish(game, bootstrap_value[i])
-                self._games[i] = []
+                self._episodes[i] = []
 
     def _finish(self, game: list[tuple[Array, ...]], value: float) -> None:
         ended = not game[-1][-1]
@@ -92,33 +87,11 @@ class PositionReplay:
                 "to the largest possible return, or to None"
             )
 
-    def _store(self, row: Sequence[Any]) -> None:
-        if not self._columns:
-            self._columns = [np.zeros((self._capacity, *np.shape(item)), np.asarray(item).dtype) for item in row]
-        place = self._next % self._capacity
-        for column, item in zip(self._columns, row, strict=True):
-            column[place] = item
-        self._next += 1
-
     def sample(self, batch_size: int, rng: np.random.Generator, symmetries: Sequence[Symmetry]) -> Positions:
         """Draw positions uniformly, each turned or mirrored at random where there are `symmetries`."""
         rows = rng.integers(0, len(self), batch_size)
         drawn = Positions(*(column[rows] for column in self._columns))
         return turned(drawn, symmetries, rng.integers(0, len(symmetries), batch_size)) if symmetries else drawn
-
-    def state_dict(self) -> State:
-        """Return the positions, and the games under way."""
-        games = [[list(row) for row in game] for game in self._games]
-        columns = [column[: len(self)].copy() for column in self._columns]
-        return {"columns": columns, "next": self._next, "games": games}
-
-    def load_state_dict(self, state: State) -> None:
-        """Restore a state from `state_dict`."""
-        self._next, self._columns = state["next"], []
-        for saved in state["columns"]:
-            self._columns.append(np.zeros((self._capacity, *saved.shape[1:]), saved.dtype))
-            self._columns[-1][: len(saved)] = saved
-        self._games = [[tuple(np.asarray(item) for item in row) for row in game] for game in state["games"]]
 
 
 def turned(positions: Positions, symmetries: Sequence[Symmetry], which: Array) -> Positions:
