@@ -25,6 +25,16 @@ from keep import write
 
 NAME, EPISODES, FIRST_SEED = "control", 100, 10_000
 TQC = "distribution=quantile distribution.quantiles=25 agent.drop=2"
+MUJOCO = (
+    "total_steps=100000 agent.learning_starts=10000 "
+    "eval.every=10000 eval.episodes=10 eval.num_envs=10 checkpoint.every=10000"
+)
+CROSSQ = (
+    "agent.target_network=false agent.actor.norm=batch_renorm agent.critics.norm=batch_renorm agent.policy_delay=3 "
+    "agent.critics.hidden=[512,512] agent.learning_rate=1e-3 +agent.optimizer.betas=[0.5,0.999]"
+)
+SIMBA = "agent.actor.norm=residual agent.critics.norm=residual agent.standardize=true agent.gradient_steps=2"
+DROQ = "agent.critics.dropout=0.01 agent.critics.norm=layer agent.gradient_steps=4 agent.policy_delay=4"
 LANDER = "env=lunar_lander +env.kwargs.continuous=true"
 
 IDS = {
@@ -41,7 +51,12 @@ CASES: dict[str, str | dict[str, Any]] = {
     **{f"pendulum-{agent}": f"agent={agent} env=pendulum" for agent in ("sac", "td3", "ddpg")},
     "pendulum-tqc": f"agent=sac env=pendulum {TQC}",
     "lunar_lander-sac": f"agent=sac {LANDER}",
-    **{f"{env}-sac": f"agent=sac env={env}" for env in ("bipedal_walker", "half_cheetah", "hopper")},
+    "bipedal_walker-sac": "agent=sac env=bipedal_walker",
+    **{f"{env}-sac": f"agent=sac env={env} {MUJOCO}" for env in ("half_cheetah", "hopper")},
+    **{f"{env}-crossq": f"agent=sac env={env} {MUJOCO} {CROSSQ}" for env in ("half_cheetah", "hopper")},
+    **{f"{env}-simba": f"agent=sac env={env} {MUJOCO} {SIMBA}" for env in ("half_cheetah", "hopper")},
+    **{f"{env}-tqc": f"agent=sac env={env} {MUJOCO} {TQC}" for env in ("half_cheetah", "hopper")},
+    **{f"{env}-droq": f"agent=sac env={env} {MUJOCO} {DROQ}" for env in ("half_cheetah", "hopper")},
     **{f"{env}-sb3_sac": {"total": 100_000, "learning_starts": 10_000} for env in ("half_cheetah", "hopper")},
     **{f"{env}-mbpo": f"experiment=mbpo_{env}" for env in ("half_cheetah", "hopper")},
     **{f"{env}-sac50": f"agent=sac env={env} total_steps=50000" for env in ("half_cheetah", "hopper")},

@@ -32,6 +32,12 @@ RLKIT = (
 )
 """What is left at Stable-Baselines3's own values there has them here too: no double Q-learning, its exploration."""
 
+SETTINGS: dict[str, Any] = {
+    **{"policy_kwargs": {"net_arch": [256, 256]}, "learning_rate": 5e-4, "buffer_size": 15000, "gamma": 0.8},
+    **{"learning_starts": 200, "batch_size": 32, "train_freq": 1, "gradient_steps": 1, "target_update_interval": 50},
+}
+"""The same for it."""
+
 
 def rlkit(seed: int, folder: Path) -> Any:
     """Train, and return a policy that takes one observation."""
@@ -57,11 +63,7 @@ def stable_baselines3(seed: int, folder: Path) -> Any:
     from stable_baselines3 import DQN
 
     torch.set_num_threads(1)
-    options = {"policy_kwargs": {"net_arch": [256, 256]}, "learning_rate": 5e-4, "buffer_size": 15000, "gamma": 0.8}
-    cadence = {"learning_starts": 200, "batch_size": 32, "train_freq": 1, "gradient_steps": 1}
-    model = DQN(
-        "MlpPolicy", gymnasium.make(ID), **options, **cadence, target_update_interval=50, seed=seed, device="cpu"
-    )
+    model = DQN("MlpPolicy", gymnasium.make(ID), seed=seed, device="cpu", **SETTINGS)
     model.learn(STEPS)
     return lambda observation, first: model.predict(observation, deterministic=True)[0]
 
