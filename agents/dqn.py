@@ -15,8 +15,9 @@ from torch import Tensor
 from rlkit.algorithms.exploration import epsilon_greedy, epsilon_greedy_by_row, warn_if_late
 from rlkit.algorithms.off_policy.batch_rules import Rule, batch_rule
 from rlkit.algorithms.off_policy.given_data import given
+from rlkit.algorithms.off_policy.munchausen import munchausen, require_no_masks
 from rlkit.algorithms.recall import NOT_EXPORTED, Recall, require_sequences
-from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, PositiveShare, Probability
+from rlkit.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, PositiveShare, Probability
 from rlkit.core.ranks import Ranks
 from rlkit.core.schedules import ProbabilitySchedule, multiples
 from rlkit.core.types import (
@@ -73,6 +74,10 @@ class DQNSettings(GradientSettings):
         offline_steps: decisions for which they are all that is learned from; None: always.
         offline: what keeps it near the data: none, cql or bcq (`rlkit.algorithms.off_policy.batch_rules`).
         conservatism: weight of the term that cql adds to the loss.
+        munchausen: alpha of the scaled log-policy that is added to rewards (`rlkit.algorithms.off_policy.munchausen`);
+            0: soft Q-learning; None: neither.
+        temperature: of that policy.
+        munchausen_min: what is added is never below it, before its weight.
         behavior_threshold: bcq chooses actions from this share of the likeliest one's probability in the data on.
         precision: of the torso where it learns; float32, bfloat16 (mixed), or auto, as in
             `rlkit.networks.uses_bfloat16`. Heads, targets and acting are float32 whatever it is.
@@ -95,6 +100,9 @@ class DQNSettings(GradientSettings):
     tau: PositiveShare
     episodes: str | None
     offline_steps: NonNegativeInt | None
+    munchausen: Probability | None
+    temperature: PositiveFloat
+    munchausen_min: float
     offline: Rule
     conservatism: NonNegativeFloat
     behavior_threshold: Probability
@@ -148,8 +156,8 @@ class DQN:
         """
         if network.hidden_size and settings.epsilon_spread:
             raise UsageError("agent.epsilon_spread is for networks without a memory; set agent.network.recurrent=none")
-        if network.noise_size and generator is None:
-            raise UsageError("generator is None, but a noisy network draws from it; pass DQN a torch.Generator")
+        if (network.noise_size or network.levels) and generator is None:
+            raise UsageError("generator is None, but noise or levels are drawn from it; pass DQN a torch.Generator")
         self.settings, self._replay, self._generator = settings, replay, generator
         self.network = network.to(device)
         self.target_network = copy.deepcopy(self.network)
@@ -161,6 +169,15 @@ class DQN:
         self._saturation = Saturation(network.distribution, settings.gamma, notify)
         keys = {"weight": settings.conservatism, "threshold": settings.behavior_threshold}
         self._rule = batch_rule(settings.offline, self.network, settings, rate, **keys)
+        self._munchausen = munchausen(
+            settings.munchausen,
+            settings.temperature,
+            settings.munchausen_min,
+            double=settings.double,
+            offline=settings.offline,
+            distribution=network.distribution,
+            replay=replay,
+        )
         of_data: Any = {"recurrent": bool(network.hidden_size)}
         if settings.episodes is not None:
             of_data["num_actions"] = network.num_actions
@@ -319,40 +336,55 @@ class DQN:
         The metrics are ``priorities`` [B], ``loss/td`` [], in ``q/mean`` the outputs of the actions taken, [B, K], and,
         where the distribution has limits, its ``cut_off`` []. Others that a subclass adds are [].
         """
-        noise, target_noise, choice_noise = self._noise() if self.network.noise_size else (None, None, None)
+        noise, target_noise, choice_noise = self._noise(len(batch.r_t))
 
         # Forward: the outputs of the actions taken.
-        outputs_tm1 = self._learning_outputs(self.network.read(batch.s_tm1), noise)
+        x_tm1 = self.network.read(batch.s_tm1)
+        outputs_tm1 = self._learning_outputs(x_tm1, noise)
         q_tm1 = of_action(outputs_tm1, batch.a_tm1)
 
         # Target: the target network's outputs for the successor's best action.
         with torch.no_grad():
             x_t = self.network.read(batch.s_t)
             outputs_t = self._target_outputs(x_t, target_noise)
-            choosing = self._online_outputs(x_t, choice_noise) if self.settings.double else outputs_t
-            values_t = self._distribution.mean(choosing)
-            legal_t = batch.legal_t if self._rule is None else self._rule.among(batch.s_t, batch.legal_t)
-            if legal_t is not None:
-                values_t = values_t.masked_fill(~legal_t, -torch.inf)
-            q_t = of_action(outputs_t, values_t.argmax(1))
+            if self._munchausen is None:
+                choosing = self._online_outputs(x_t, choice_noise) if self.settings.double else outputs_t
+                q_t = of_action(outputs_t, self._best(batch, self._distribution.mean(choosing)))
+                r_t = batch.r_t
+            else:
+                require_no_masks(batch.legal_t)
+                q_t = self._munchausen.following(self._distribution, outputs_t)
+                values_tm1 = self._distribution.mean(self._target_outputs(x_tm1, target_noise))
+                r_t = batch.r_t + self._munchausen.bonus(values_tm1, batch.a_tm1)
             discount_t = self.settings.gamma * batch.discount_t
 
         # Loss.
-        losses, priorities = self._distribution.loss(q_tm1, q_t, batch.r_t, discount_t)
+        losses, priorities = self._distribution.loss(q_tm1, q_t, r_t, discount_t)
         loss = (batch.weight * losses).mean()
         metrics = {"priorities": priorities, "loss/td": loss, "q/mean": q_tm1}
         if self._rule is not None:
             metrics["loss/offline"] = self._rule.penalty(self._distribution.mean(outputs_tm1), batch.a_tm1)
             loss = loss + metrics["loss/offline"]
         if self._saturation.limits:
-            metrics["cut_off"] = self._distribution.cut_off(q_t, batch.r_t, discount_t)
+            metrics["cut_off"] = self._distribution.cut_off(q_t, r_t, discount_t)
         return loss, metrics
 
-    def _noise(self) -> tuple[Tensor | None, ...]:
-        """Draw independent noise [1, Z] for the online network, the target network, and the choice of actions."""
-        assert self._generator is not None, "a noisy network was given without a generator"
-        size, device = self.network.noise_size, self._generator.device
-        return torch.randn(3, 1, size, generator=self._generator, device=device).unbind()
+    def _best(self, batch: Minibatch, values: Tensor) -> Tensor:
+        """Return the action [B] of the greatest of values [B, A] in the successors that is legal and allowed."""
+        legal = batch.legal_t if self._rule is None else self._rule.among(batch.s_t, batch.legal_t)
+        return (values if legal is None else values.masked_fill(~legal, -torch.inf)).argmax(1)
+
+    def _noise(self, rows: int) -> tuple[Tensor | None, ...]:
+        """Draw independent noise for the online network, the target network, and the choice of actions.
+
+        It is [1, Z], or, with the levels that each of the `rows` has of its own, [B, Z + levels].
+        """
+        size = self.network.noise_size + self.network.levels
+        if size == 0:
+            return None, None, None
+        assert self._generator is not None, "a network with noise or levels was given without a generator"
+        shape, device = (3, rows if self.network.levels else 1, size), self._generator.device
+        return torch.randn(shape, generator=self._generator, device=device).unbind()
 
     def _sync_target(self) -> None:
         self._target_parameters.move_towards(self._optimizer.vector, self.settings.tau)

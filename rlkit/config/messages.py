@@ -50,6 +50,8 @@ ELSEWHERE = {
     "dueling_dqn": "agent=dqn agent.network.dueling=true",
     "c51": "agent=dqn distribution=c51",
     **dict.fromkeys(("qrdqn", "qr_dqn"), "agent=dqn distribution=quantile"),
+    "iqn": "agent=dqn distribution=implicit_quantile",
+    **dict.fromkeys(("munchausen", "m_dqn", "mdqn"), "agent=dqn agent.munchausen=0.9 agent.double=false"),
     "rainbow": "agent=dqn with its improvements: experiment=rainbow",
     **dict.fromkeys(("apex", "ape_x"), "agent=dqn in actors, with an epsilon each: experiment=ape_x"),
     **dict.fromkeys(("efficientzero", "gumbel_muzero"), "agent=muzero, with agent.considered=16 for Gumbel noise"),

@@ -299,6 +299,10 @@ class Replay(Protocol):
     """What `sample` draws depends on `update_priorities`: a batch must be trained on before the next is drawn.
     Otherwise many may be drawn at once."""
 
+    @property
+    def n_step(self) -> int:
+        """The number of steps whose rewards are added up; 1: those of single steps."""
+
     def __len__(self) -> int:
         """Return the number of transitions stored."""
 

@@ -15,7 +15,7 @@ from torch.nn.functional import huber_loss
 
 from rlkit.core.ranges import PositiveInt, Range
 from rlkit.core.targets import td_target
-from rlkit.core.types import State, UsageError
+from rlkit.core.types import State, UsageError, require_least
 
 
 class Distribution(Protocol):
@@ -25,8 +25,19 @@ class Distribution(Protocol):
     def outputs(self) -> int:
         """K, the number of outputs of an action."""
 
+    @property
+    def levels(self) -> int:
+        """The number of levels that a network of it is asked for in an update; 0: it is not asked for any."""
+
+    @property
+    def shiftable(self) -> bool:
+        """Whether returns can grow by any number."""
+
     def mean(self, outputs: Tensor) -> Tensor:
         """Return the expected returns [...] of outputs [..., K]."""
+
+    def shifted(self, outputs: Tensor, number: Tensor) -> Tensor:
+        """Return outputs [..., K] whose returns are greater by `number` [...]; only where they are `shiftable`."""
 
     def loss(self, q_tm1: Tensor, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss [B] and the priority [B], at least 0, of each row.
@@ -59,6 +70,20 @@ class Expected:
     def outputs(self) -> int:
         """Return 1."""
         return 1
+
+    @property
+    def levels(self) -> int:
+        """Return 0."""
+        return 0
+
+    @property
+    def shiftable(self) -> bool:
+        """Return True."""
+        return True
+
+    def shifted(self, outputs: Tensor, number: Tensor) -> Tensor:
+        """Return outputs [..., K] whose returns are greater by `number` [...]."""
+        return outputs + number[..., None]
 
     def mean(self, outputs: Tensor) -> Tensor:
         """Return the values [...] of outputs [..., 1]."""
@@ -106,6 +131,20 @@ class Categorical:
     def outputs(self) -> int:
         """Return the number of atoms."""
         return self.atoms
+
+    @property
+    def levels(self) -> int:
+        """Return 0."""
+        return 0
+
+    @property
+    def shiftable(self) -> bool:
+        """Return False."""
+        return False
+
+    def shifted(self, outputs: Tensor, number: Tensor) -> Tensor:
+        """Return outputs [..., K] whose returns are greater by `number` [...]."""
+        raise NotImplementedError("the grid stays where it is")
 
     def mean(self, outputs: Tensor) -> Tensor:
         """Return the expected returns [...] of logits [..., K]."""
@@ -157,6 +196,20 @@ class Quantile:
         """Return the number of quantiles."""
         return self.quantiles
 
+    @property
+    def levels(self) -> int:
+        """Return 0."""
+        return 0
+
+    @property
+    def shiftable(self) -> bool:
+        """Return True."""
+        return True
+
+    def shifted(self, outputs: Tensor, number: Tensor) -> Tensor:
+        """Return outputs [..., K] whose returns are greater by `number` [...]."""
+        return outputs + number[..., None]
+
     def mean(self, outputs: Tensor) -> Tensor:
         """Return the expected returns [...] of quantiles [..., K]."""
         return outputs.mean(-1)
@@ -164,6 +217,67 @@ class Quantile:
     def loss(self, q_tm1: Tensor, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> tuple[Tensor, Tensor]:
         """Return the quantile Huber loss [B], as loss and as priority."""
         losses = quantile_huber_loss(q_tm1, td_target(r_t[:, None], discount_t[:, None], q_t))
+        return losses, losses.detach()
+
+    def cut_off(self, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> Tensor:
+        """Return 0, [] float32: the range is unlimited."""
+        return r_t.new_zeros(())
+
+    @property
+    def limits(self) -> str:
+        """Empty: the range is unlimited."""
+        return ""
+
+
+@dataclass(frozen=True)
+class ImplicitQuantile:
+    """IQN: returns at any level, learned by quantile regression at random ones (Dabney, Ostrovski et al., 2018).
+
+    Outputs of an action are N returns, and after them the N levels that they are for: K = 2 N. In an update, `samples`
+    levels are drawn for each row; elsewhere they are the middles of `acting` equal parts.
+
+    Attributes:
+        samples: N in updates.
+        acting: N elsewhere.
+        cosines: how many tell a level.
+    """
+
+    samples: PositiveInt
+    acting: PositiveInt
+    cosines: PositiveInt
+
+    def __post_init__(self) -> None:
+        require_least(1, "distribution", samples=self.samples, acting=self.acting, cosines=self.cosines)
+
+    @property
+    def outputs(self) -> int:
+        """Return the number of returns and levels where none are asked for."""
+        return 2 * self.acting
+
+    @property
+    def levels(self) -> int:
+        """Return the number of levels in an update."""
+        return self.samples
+
+    @property
+    def shiftable(self) -> bool:
+        """Return True."""
+        return True
+
+    def shifted(self, outputs: Tensor, number: Tensor) -> Tensor:
+        """Return outputs [..., K] whose returns are greater by `number` [...]."""
+        returns, levels = outputs.chunk(2, -1)
+        return torch.cat((returns + number[..., None], levels), -1)
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """Return the mean returns [...] of outputs [..., K]."""
+        return outputs.chunk(2, -1)[0].mean(-1)
+
+    def loss(self, q_tm1: Tensor, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the quantile Huber loss [B], as loss and as priority."""
+        (returns, levels), (following, _) = q_tm1.chunk(2, -1), q_t.chunk(2, -1)
+        target = td_target(r_t[:, None], discount_t[:, None], following)
+        losses = quantile_huber_loss(returns, target, levels)
         return losses, losses.detach()
 
     def cut_off(self, q_t: Tensor, r_t: Tensor, discount_t: Tensor) -> Tensor:
@@ -231,17 +345,23 @@ def project(probability: Tensor, value: Tensor, grid: Tensor) -> Tensor:
     return (nearness.clamp(min=0) * probability[:, None]).sum(2)
 
 
-def quantile_huber_loss(quantiles: Tensor, target: Tensor) -> Tensor:
+def quantile_huber_loss(quantiles: Tensor, target: Tensor, levels: Tensor | None = None) -> Tensor:
     """Return the quantile regression loss [B] with Huber threshold 1 (Dabney et al., 2018, eq. 10).
 
     Summed over the estimated quantiles and averaged over the targets.
 
     Args:
-        quantiles: [B, K], estimates for the probabilities ``(i + 1/2) / K``.
+        quantiles: [B, K] estimates.
         target: [B, J] equally likely returns, without gradient.
+        levels: [B, K] probabilities that they are for; None: ``(i + 1/2) / K``.
     """
     shape = (*quantiles.shape, target.shape[1])
     estimate, outcome = quantiles[:, :, None].expand(shape), target[:, None].expand(shape)
-    middle = (torch.arange(shape[1], device=quantiles.device)[:, None] + 0.5) / shape[1]
-    weight = torch.where(outcome < estimate, 1 - middle, middle)
+    level = middles(shape[1], quantiles.device)[:, None] if levels is None else levels[:, :, None]
+    weight = torch.where(outcome < estimate, 1 - level, level)
     return (weight * huber_loss(estimate, outcome, reduction="none")).mean(2).sum(1)
+
+
+def middles(count: int, device: torch.device) -> Tensor:
+    """Return the middles [K] of `count` equal parts of the probabilities."""
+    return (torch.arange(count, device=device) + 0.5) / count

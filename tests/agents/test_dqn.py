@@ -20,7 +20,7 @@ from rlkit.core.loop import interact, train
 from rlkit.core.schedules import Constant, Linear
 from rlkit.core.types import Batch, StepInfo, Transition, UsageError
 from rlkit.networks import MLP, ImpalaCNN, NatureCNN, QNetwork
-from rlkit.networks.return_distributions import Categorical, Distribution, Expected, Quantile
+from rlkit.networks.return_distributions import Categorical, Distribution, Expected, ImplicitQuantile, Quantile
 from rlkit.replay import PrioritizedReplay, UniformReplay
 from rlkit.vector.serial import SerialEnvironment
 from rlkit.vector.time_steps import first_timestep
@@ -55,6 +55,9 @@ SETTINGS: dict[str, Any] = {
     "gradient_steps": 1,
     "target_every": 1000,
     "tau": 1.0,
+    "munchausen": None,
+    "temperature": 0.03,
+    "munchausen_min": -1.0,
     "max_grad_norm": 1000.0,
     "precision": "float32",
     "compile": False,
@@ -93,7 +96,7 @@ def update(agent: DQN) -> Any:
 class Table(nn.Module):
     """The same outputs [A, K] for every observation; keeps the noise that it is given."""
 
-    hidden_size = 0
+    hidden_size = levels = 0
 
     def __init__(self, table: Tensor, distribution: Distribution, noise_size: int = 0):
         super().__init__()
@@ -220,7 +223,7 @@ class TestNoise:
         assert acted[0] == acted[1]
 
     def test_a_noisy_network_needs_a_generator(self) -> None:
-        with pytest.raises(UsageError, match=r"generator is None, but a noisy network draws from it; pass DQN a"):
+        with pytest.raises(UsageError, match=r"generator is None, but noise or levels are drawn from it; pass DQN a"):
             table_agent(Table(torch.zeros(2, 1), Expected(), noise_size=4), [])
 
 
@@ -501,6 +504,8 @@ GRID = Categorical(21, -0.5, 1.5)
 NOISY = {"noisy": True, "epsilon": Constant(0.0)}
 PRIORITIZED = {"alpha": 0.5, "beta": Linear(0.4, 1.0, 2000), "epsilon": 1e-6}
 ALL = {"dueling": True, **NOISY, "n_step": 3, **{f"replay_{key}": value for key, value in PRIORITIZED.items()}}
+IMPLICIT = ImplicitQuantile(samples=8, acting=8, cosines=16)
+SOFT = {"double": False, "munchausen": 0.9}
 COMBINATIONS: dict[str, dict[str, Any]] = {
     "plain": {"double": False},
     "double": {},
@@ -514,11 +519,15 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
     "bfloat16": {"precision": "bfloat16"},
     "rainbow": {**ALL, "distribution": GRID},
     "rainbow with quantiles": {**ALL, "distribution": Quantile(11)},
+    "implicit quantiles": {"distribution": IMPLICIT},
+    "rainbow with implicit quantiles": {**ALL, "distribution": IMPLICIT},
+    "munchausen": SOFT,
+    "munchausen with implicit quantiles": {**SOFT, "distribution": IMPLICIT},
 }
 
 
 def corridor_agent(options: dict[str, Any]) -> DQN:
-    own = {key: options[key] for key in ("double", "epsilon", "precision", "notify") if key in options}
+    own = {key: options[key] for key in ("double", "epsilon", "precision", "notify", "munchausen") if key in options}
     network = {key: options[key] for key in PLAIN if key in options}
     kept = {key.removeprefix("replay_"): value for key, value in options.items() if key.startswith("replay_")}
     make_replay: Any = PrioritizedReplay if kept else UniformReplay

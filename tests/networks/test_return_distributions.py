@@ -13,6 +13,7 @@ from rlkit.networks.return_distributions import (
     Categorical,
     Distribution,
     Expected,
+    ImplicitQuantile,
     Quantile,
     Saturation,
     project,
@@ -219,3 +220,37 @@ def test_targets_have_no_gradient_and_rows_do_not_mix(kind: Distribution) -> Non
     for i in range(6):
         one, _ = kind.loss(chosen[i : i + 1], following[i : i + 1], REWARD[i : i + 1], DISCOUNT[i : i + 1])
         torch.testing.assert_close(one[0], losses[i])
+
+
+class TestImplicit:
+    kind = ImplicitQuantile(samples=5, acting=3, cosines=4)
+
+    def test_the_loss_is_that_of_quantile_regression_at_the_levels_drawn(self) -> None:
+        returns, following = rows(6, 5), 3 * rows(6, 7, seed=1)
+        levels = torch.rand(6, 5, generator=torch.Generator().manual_seed(2))
+        losses, priorities = self.kind.loss(
+            torch.cat((returns, levels), 1), torch.cat((following, following), 1), REWARD, DISCOUNT
+        )
+        for i in range(6):
+            total = 0.0
+            for k in range(5):
+                for j in range(7):
+                    error = float(REWARD[i] + DISCOUNT[i] * following[i, j] - returns[i, k])
+                    total += abs(float(levels[i, k]) - (error < 0)) * huber(error) / 7
+            assert float(losses[i]) == pytest.approx(total, rel=1e-4)
+        assert torch.equal(priorities, losses)
+
+    def test_at_even_levels_it_is_that_of_quantiles(self) -> None:
+        returns, following = rows(6, 4), rows(6, 4, seed=1)
+        even = ((torch.arange(4) + 0.5) / 4).expand(6, -1)
+        found, _ = self.kind.loss(torch.cat((returns, even), 1), torch.cat((following, even), 1), REWARD, DISCOUNT)
+        assert found.tolist() == pytest.approx(Quantile(4).loss(returns, following, REWARD, DISCOUNT)[0].tolist())
+
+    def test_the_levels_are_not_returns(self) -> None:
+        outputs = torch.tensor([[1.0, 3.0, 0.25, 0.75]])
+        assert self.kind.mean(outputs).tolist() == [2.0]
+        assert self.kind.shifted(outputs, torch.tensor([10.0])).tolist() == [[11.0, 13.0, 0.25, 0.75]]
+
+    def test_sizes_are_positive(self) -> None:
+        with pytest.raises(UsageError, match=r"distribution.acting is 0; it must be at least 1"):
+            ImplicitQuantile(8, 0, 8)
