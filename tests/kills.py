@@ -98,6 +98,9 @@ CASES = {
     "iql-cartpole": "agent=iql agent.episodes={episodes} agent.offline_steps=1800 env=cartpole num_envs=2 "
     "agent.batch_size=32 agent.actor.hidden=[32] agent.critics.hidden=[32] agent.value.hidden=[32] "
     "agent.standardize=true total_steps=3000",
+    "gail-cartpole": "agent=gail agent.episodes={episodes} agent.any_length=true env=cartpole num_envs=2 "
+    "agent.policy.n_steps=64 agent.policy.epochs=2 agent.every=200 agent.gradient_steps=8 agent.buffer.capacity=300 "
+    "total_steps=6000",
     "dqn-bcq-cartpole": "agent=dqn agent.offline=bcq agent.episodes={episodes} agent.offline_steps=1800 env=cartpole "
     "tuned=none agent.learning_starts=0 agent.train_freq=4 total_steps=3000",
     "mcts-frozen_lake": "agent=mcts env=frozen_lake num_envs=2 agent.simulations=20 agent.max_steps=20 "

@@ -50,14 +50,14 @@ def test_any_installed_id_trains() -> None:
 
 PLACES = {
     **dict.fromkeys(("cloning", "cql", "dqn", "iql", "random"), "cartpole"),
-    **dict.fromkeys(("ddpg", "td3", "td3_bc", "mbpo"), "pendulum"),
+    **dict.fromkeys(("ddpg", "gail", "td3", "td3_bc", "mbpo"), "pendulum"),
     **dict.fromkeys(("cfr", "cfr_plus"), "kuhn_poker"),
     "qmix": "two_step",
 }
 """Where agents train that take any observations, or no discrete actions; the others train in Taxi."""
 
 
-GIVEN = ("cloning", "cql", "iql", "td3_bc")
+GIVEN = ("cloning", "cql", "gail", "iql", "td3_bc")
 """Agents that learn from recorded episodes."""
 
 BRIEFLY = dict.fromkeys(("mcts", "alphazero", "muzero"), ("agent.simulations=5",))
@@ -82,13 +82,15 @@ def test_each_agent_trains(name: str, recordings: Path) -> None:
 
 
 @pytest.mark.parametrize("name", shipped("tuned"))
-def test_each_tuned_file_belongs_to_a_pair_and_trains(name: str) -> None:
+def test_each_tuned_file_belongs_to_a_pair_and_trains(name: str, recordings: Path) -> None:
     if name == "none":
         assert trained("tuned=none")[1] >= 40
         return
     pairs = [(agent, env) for agent in shipped("agent") for env in shipped("env") if f"{agent}_{env}" == name]
     assert len(pairs) == 1, f"conf/tuned/{name}.yaml is for no agent and environment"
-    assert trained(f"agent={pairs[0][0]}", f"env={pairs[0][1]}")[1] >= 40
+    agent, env = pairs[0]
+    episodes = (f"agent.episodes={recordings}/{env}",) if agent in GIVEN else ()
+    assert trained(f"agent={agent}", f"env={env}", *episodes)[1] >= 40
 
 
 MILLIONS = ("breakout_source", "pong_source")

@@ -112,6 +112,7 @@ DEEP = (
     "td3",
     "sac",
     "iql",
+    "gail",
     "cql",
     "td3_bc",
     "ppo",

@@ -328,7 +328,7 @@ def test_random_actions_are_mixed_into_those_of_an_agent_and_masks_reach_every_c
 TOY = "env=cartpole env._target_=toys.Nested ~env.id ~env.kwargs"
 PLAYING = ("random", "mcts")
 WORDS = {
-    **dict.fromkeys(("cloning", "cql", "iql", "td3_bc"), "agent.episodes=x"),
+    **dict.fromkeys(("cloning", "cql", "gail", "iql", "td3_bc"), "agent.episodes=x"),
     "bandit": "learner@agent.estimator=factorization",
     "dqn": "agent.learning_starts=8 agent.batch_size=8",
     "ppo": "agent.n_steps=8 agent.batch_size=8 agent.epochs=2",
@@ -338,7 +338,7 @@ WORDS = {
 }
 READING = (
     *("a2c", "actor_critic", "bandit", "cloning", "ddpg", "dqn", "es", "fitted_q", "impala", "ppo", "reinforce"),
-    *("cql", "iql", "mappo", "pqn", "sac", "td3", "td3_bc", "vdn"),
+    *("cql", "gail", "iql", "mappo", "pqn", "sac", "td3", "td3_bc", "vdn"),
 )
 """Agents that take observations of any kind."""
 OF_GAMES = ("cfr", "cfr_plus", "qmix")

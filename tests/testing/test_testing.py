@@ -63,7 +63,7 @@ def test_every_shipped_environment_keeps_the_contract(name: str) -> None:
     assert complaints(found[f"env={name}"]) == []
 
 
-GIVEN = {**dict.fromkeys(("cloning", "cql", "iql"), "cartpole"), "td3_bc": "pendulum"}
+GIVEN = {**dict.fromkeys(("cloning", "cql", "gail", "iql"), "cartpole"), "td3_bc": "pendulum"}
 """Where episodes are recorded for agents that learn from them."""
 
 # These would not learn within the few steps of a test.
@@ -81,6 +81,7 @@ SOONER = {
         "agent.imagined=1000",
     ),
     "ppo": ("agent.n_steps=16",),
+    "gail": ("agent.policy.n_steps=16", "agent.any_length=true", "agent.every=40", "agent.gradient_steps=2"),
     "pqn": ("agent.n_steps=16",),
     "es": ("agent.population=2",),
     "fitted_q": (

@@ -1,0 +1,1 @@
+"""Learning from what somebody did: who acts like them."""
