@@ -128,7 +128,7 @@ class Linear1(nn.Module):
     """Action values [w0 * o, w1 * o] of an observation o [B, 1]."""
 
     distribution = Expected()
-    noise_size = hidden_size = 0
+    noise_size = hidden_size = levels = 0
 
     def __init__(self, *weights: float):
         super().__init__()

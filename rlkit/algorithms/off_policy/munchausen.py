@@ -76,7 +76,7 @@ def munchausen(
 
 
 def require_no_masks(legal: Tensor | None) -> None:
-    """Check that all actions are legal, as a replay does not hold which were in the state before.
+    """Check that all actions are legal, without masks [B, A], as a replay has none for the state before.
 
     Raises:
         UsageError: there are masks.
