@@ -98,6 +98,8 @@ CASES = {
     "iql-cartpole": "agent=iql agent.episodes={episodes} agent.offline_steps=1800 env=cartpole num_envs=2 "
     "agent.batch_size=32 agent.actor.hidden=[32] agent.critics.hidden=[32] agent.value.hidden=[32] "
     "agent.standardize=true total_steps=3000",
+    "go_explore-deep_sea": "agent=go_explore env=deep_sea env.size=12 env.mapping_seed=1 num_envs=2 agent.horizon=12 "
+    "agent.hold=0.5 total_steps=4000",
     "gail-cartpole": "agent=gail agent.episodes={episodes} agent.any_length=true env=cartpole num_envs=2 "
     "agent.policy.n_steps=64 agent.policy.epochs=2 agent.every=200 agent.gradient_steps=8 agent.buffer.capacity=300 "
     "total_steps=6000",

@@ -289,9 +289,9 @@ def make_agent(
     for estimators), `scratch` (a folder for what need not last), `notify` (shows a line to the user), `on_epoch`
     (called after the epochs of an estimator that an agent fits), `threads`, `task` (of an estimator that predicts
     actions: classification or regression), `image_shape` (of observations that are images, else None), `model` (for
-    planners: returns the `rlkit.planning.mdp.FiniteMDP` that the environment is; see
-    `rlkit.planning.mdp.model_of`), `search_model` (returns the `rlkit.planning.search.Model` of it; see
-    `rlkit.planning.search.model_of`), `game_tree` (returns its `rlkit.planning.extensive.GameTree`; see
+    planners: returns the `rlkit.planning.mdp.FiniteMDP` that the environment is; see `rlkit.planning.mdp.model_of`),
+    `search_model` (returns the `rlkit.planning.search.Model` of it; see `rlkit.planning.search.model_of`), `simulator`
+    (makes such an environment for the agent alone), `game_tree` (returns its `rlkit.planning.extensive.GameTree`; see
     `rlkit.planning.extensive.tree_of`), `fresh` (the agent begins; else a checkpoint is about to fill it), `learns`
     (else it is only to act) and `trust` (packages that the files of other runs may name; see `rlkit.config.trust`).
     """
@@ -316,6 +316,7 @@ def make_agent(
         "image_shape": lambda path: env.observation_space.shape if _is_image(env.observation_space) else None,
         "model": lambda path: functools.partial(_model, config.environment),
         "search_model": lambda path: functools.partial(_search_model, config.environment),
+        "simulator": lambda path: functools.partial(make_single, config.environment.in_process()),
         "game_tree": lambda path: functools.partial(_game_tree, config.environment),
         "rng": seeds.generator,
         "generator": lambda path: seeds.torch_generator(path, config.device),

@@ -113,6 +113,7 @@ DEEP = (
     "sac",
     "iql",
     "gail",
+    "go_explore",
     "cql",
     "td3_bc",
     "ppo",

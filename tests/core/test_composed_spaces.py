@@ -338,7 +338,7 @@ WORDS = {
 }
 READING = (
     *("a2c", "actor_critic", "bandit", "cloning", "ddpg", "dqn", "es", "fitted_q", "impala", "ppo", "reinforce"),
-    *("cql", "gail", "iql", "mappo", "pqn", "sac", "td3", "td3_bc", "vdn"),
+    *("cql", "gail", "go_explore", "iql", "mappo", "pqn", "sac", "td3", "td3_bc", "vdn"),
 )
 """Agents that take observations of any kind."""
 OF_GAMES = ("cfr", "cfr_plus", "qmix")
