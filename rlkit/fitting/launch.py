@@ -38,6 +38,10 @@ from rlkit.runs.request import Request, require_loggers, traceback_kept
 TABLES = ("metrics", "timings")
 
 
+SCORED = 10_000
+"""Characters of a text on which a language model that was read again is compared."""
+
+
 def start(request: Request) -> FitRun:
     """Fit as `request` asks, in a new run folder.
 
@@ -172,6 +176,8 @@ def save(directory: Path, data: Dataset, outcome: Outcome) -> None:
         RunError: the disk is full or cannot be written.
     """
     some = outcome.split.train.X[:100]
+    if outcome.kind == "language_model":
+        some = [text[:SCORED] for text in some]
     predict = partial(_predict_few, outcome.kind, some)
     state = proven(outcome.pipeline, to_state(outcome.pipeline), predict)
     Store(directory / MODEL).save(0, {"model": state, "about": about(data)})
@@ -187,4 +193,6 @@ def _save_encoder(directory: Path, pipeline: Any) -> None:
 
 
 def _predict_few(kind: str, some: Any, pipeline: Any) -> Any:
+    if kind == "language_model":
+        return pipeline.score(some)
     return pipeline[-1].recommend(some, 1) if kind == "recommender" else pipeline.predict(some)

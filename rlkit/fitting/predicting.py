@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rlkit.core.files import write_whole
 from rlkit.core.types import Array, UsageError
 from rlkit.fitting.predictions import Input, read_input, read_ratings, write_csv
 from rlkit.fitting.run import FitRun, named
@@ -18,12 +19,16 @@ from rlkit.learners.scores import probabilities_of
 SHOWN_USERS = 1000
 """Users of the data set whose recommendations are written."""
 
+SAMPLE, CONTINUED = 1000, 200
+"""Characters of a language model's own, and of what it adds to a line."""
+
 
 def predict_own(directory: Path, data: Dataset, outcome: Outcome, at: int) -> list[Path]:
     """Write the predictions that the data set itself asks for, and return their files.
 
     ``predictions.csv`` has those of held-out rows beside the truth, or the recommendations of the first thousand users;
-    ``submission.csv`` has those of rows whose target is not known, by their ids.
+    ``sample.txt`` has what a language model writes. ``submission.csv`` has those of rows whose target is not known, by
+    their ids.
 
     Raises:
         RunError: one cannot be written.
@@ -33,6 +38,8 @@ def predict_own(directory: Path, data: Dataset, outcome: Outcome, at: int) -> li
         users = data.extra["users"][:SHOWN_USERS]
         found = pipeline[-1].recommend(np.arange(len(users)), at)
         return [_recommendations(directory / "predictions.csv", users, found, data.extra["items"], data.items)]
+    if outcome.kind == "language_model":
+        return [_sample(directory / "sample.txt", pipeline[-1])]
     written = []
     if test is not None and test.y is not None:
         predicted = named(pipeline.predict(test.X), _classes(outcome.kind, data.classes))
@@ -46,6 +53,11 @@ def predict_own(directory: Path, data: Dataset, outcome: Outcome, at: int) -> li
     return written
 
 
+def _sample(path: Path, model: Any) -> Path:
+    write_whole(path, model.generate(SAMPLE) + "\n")
+    return path
+
+
 def _classes(kind: str, classes: Sequence[str]) -> Sequence[str]:
     """Return the names of what is predicted: the numbers of clusters have none."""
     return classes if kind == "classifier" else ()
@@ -56,7 +68,8 @@ def predict_file(run: FitRun, path: str, out: Path, *, array: str, probabilities
 
     Args:
         run: whose model it is.
-        path: what `read_input` reads; for a recommender, lines of user, item and value.
+        path: what `read_input` reads; for a recommender, lines of user, item and value; for a language model, lines
+            that it goes on with.
         out: the CSV file.
         array: the array of an ``.npz`` file.
         probabilities: a column for the probability of each class, too.
@@ -74,6 +87,10 @@ def predict_file(run: FitRun, path: str, out: Path, *, array: str, probabilities
         _recommendations(out, users, found, ratings["items"], ratings["names"], "out")
         return len(users)
     rows_in = read_input(path, about, array)
+    if about["task"] == "language":
+        said = run.asked(lambda model: [model[-1].generate(CONTINUED, text) for text in rows_in.X])
+        write_csv(out, ("row", "text", "continued"), zip(rows_in.ids[1], rows_in.X, said, strict=True), "out")
+        return len(said)
     columns, header = _columns(run, rows_in, probabilities)
     write_csv(out, header, zip(*columns, strict=True), "out")
     return len(columns[0])

@@ -15,16 +15,19 @@ KINDS = {
     "regression": ("regressor", "clusterer"),
     "clustering": ("clusterer",),
     "recommendation": ("recommender",),
+    "language": ("language_model",),
 }
 """The kinds of estimators for each task; the first is the usual one."""
 
 
 def kind_of(learner: Any) -> str:
-    """Return classifier, regressor, clusterer, recommender, or transformer for one that predicts nothing."""
+    """Return what a learner is: a key of `KINDS`' values, or transformer for one that predicts nothing."""
     from sklearn.base import is_classifier, is_clusterer, is_regressor
 
     if callable(getattr(type(learner), "recommend", None)):
         return "recommender"
+    if callable(getattr(type(learner), "generate", None)):
+        return "language_model"
     if is_classifier(learner):
         return "classifier"
     if is_regressor(learner):
@@ -45,6 +48,10 @@ def require_fit(pipeline: Any, data: Dataset) -> str:
             f"{name} is a {kind}, but the data is for {data.task}, which takes a {' or '.join(wanted)}; choose another "
             "learner= (rlkit list learner)"
         )
+    if kind == "language_model":
+        if len(pipeline) > 1:
+            raise UsageError("prepare= changes columns of features, and a language model reads texts; leave it out")
+        return kind
     if kind == "recommender" and len(pipeline) > 1:
         raise UsageError("prepare= changes columns of features, and ratings have none; leave it out")
     if len(pipeline) == 1:

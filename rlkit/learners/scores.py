@@ -16,12 +16,12 @@ SILHOUETTE_ROWS = 2000
 
 
 def scores(kind: str, pipeline: Any, rows: Rows) -> dict[str, float]:
-    """Return the metrics of a classifier, regressor or clusterer on rows.
+    """Return the metrics of a classifier, regressor, clusterer or language model on rows.
 
     Precision, recall and F1 are means over the classes, each of which counts alike; a class that was never predicted
     has precision 0.
     """
-    table = {"classifier": classification, "regressor": regression, "clusterer": clustering}
+    table = {"classifier": classification, "regressor": regression, "clusterer": clustering, "language_model": language}
     return table[kind](pipeline, rows)
 
 
@@ -74,6 +74,12 @@ def clustering(pipeline: Any, rows: Rows) -> dict[str, float]:
     if rows.y is not None and rows.y.dtype.kind in "OUSiub":
         found["adjusted_rand"] = float(adjusted_rand_score(rows.y, cluster))
     return found
+
+
+def language(pipeline: Any, rows: Rows) -> dict[str, float]:
+    """Return the bits that a character takes, and the perplexity: among how many equally likely ones it would be."""
+    bits = float(pipeline.score(rows.X))
+    return {"bits_per_character": bits, "perplexity": float(2**bits)}
 
 
 def rating_error(learner: Any, known: Any, rated: Any) -> float:

@@ -27,7 +27,7 @@ class Split(NamedTuple):
 def split(data: Dataset, test_size: float | None, seeds: Any) -> Split:
     """Return a data set's rows in two parts: its own where it keeps some, else drawn, as many of each class.
 
-    Of ratings, pairs are held out, and both parts are matrices of the same users.
+    Of ratings, pairs are held out, and both parts are matrices of the same users. Of texts, the end is.
 
     Args:
         data: the data set.
@@ -47,6 +47,8 @@ def split(data: Dataset, test_size: float | None, seeds: Any) -> Split:
         return Split(data.rows, None)
     if data.task == "recommendation":
         return _share_of_pairs(data, test_size, seeds.generator("test rows"))
+    if data.task == "language":
+        return _end_of_texts(data, test_size)
     train, test = _drawn(data, test_size, seeds.number("test rows"))
     return Split(taken(data.rows, train), taken(data.rows, test))
 
@@ -85,6 +87,15 @@ def _share_of_pairs(data: Dataset, test_size: float, rng: np.random.Generator) -
     return _ratings(part(matrix, ~held), part(matrix, held))
 
 
+def _end_of_texts(data: Dataset, test_size: float) -> Split:
+    """Hold out the last characters, as a text goes on where it is read."""
+    text = "".join(data.rows.X)
+    count = int(len(text) * (1 - test_size))
+    if not 0 < count < len(text):
+        raise UsageError(f"test_size={test_size:g} of {len(text)} characters cannot be held out; set test_size=0")
+    return Split(*(Rows(np.array([part], object)) for part in (text[:count], text[count:])))
+
+
 def _ratings(train: Any, test: Any) -> Split:
     if not train.nnz or not test.nnz:
         total = train.nnz + test.nnz
@@ -102,6 +113,8 @@ def folds(data: Dataset, rows: Rows, count: int, seed: int) -> Iterator[Split]:
 
     if data.task == "recommendation":
         raise UsageError("folds= needs rows, and ratings are split by pairs; leave it out")
+    if data.task == "language":
+        raise UsageError("folds= needs rows, and of texts the end is held out; leave it out")
     classes = _classes(data, rows)
     least = rows.X.shape[0] if classes is None else int(np.unique(classes, return_counts=True)[1].min())
     if count < 2 or count > least:

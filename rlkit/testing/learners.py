@@ -88,6 +88,8 @@ class LearnerCase:
         rng = np.random.default_rng(self.seed)
         if self.kind == "recommender":
             return TrialData(rng.integers(1, 6, (30, 20)) * (rng.random((30, 20)) < 0.4).astype(np.float64), None)
+        if self.kind == "language_model":
+            return TrialData(["to be or not to be, " * 10, "that is the question. " * 10], None)
         y = np.arange(60) % 3
         X = np.abs(rng.normal(size=(60, 4)) + 3 * y[:, None])
         return TrialData(X, X @ np.array([1.0, 2.0, 0.0, -1.0]) if self.kind == "regressor" else y)
@@ -100,6 +102,8 @@ class LearnerCase:
         """Return its predictions [n], transformed rows [n, F] or three recommendations [n, 3] of the rows."""
         if self.kind == "recommender":
             return np.asarray(learner.recommend(self.rows.X, 3))
+        if self.kind == "language_model":
+            return np.array([learner.generate(20, text) for text in self.rows.X])
         found = learner.transform(self.rows.X) if self.kind == "transformer" else learner.predict(self.rows.X)
         return np.asarray(found)
 
@@ -109,7 +113,9 @@ def is_an_estimator(case: LearnerCase) -> None:
     made = case.make_learner()
     for name in ("fit", "get_params", "set_params"):
         require(callable(getattr(made, name, None)), f"{type(made).__name__} has no {name}; extend BaseEstimator")
-    wanted = {"recommender": "recommend", "transformer": "transform"}.get(case.kind, "predict")
+    wanted = {"recommender": "recommend", "transformer": "transform", "language_model": "generate"}.get(
+        case.kind, "predict"
+    )
     what = f"{type(made).__name__} has no {wanted}; a {case.kind} needs it"
     require(callable(getattr(made, wanted, None)), what)
 

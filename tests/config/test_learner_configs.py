@@ -26,6 +26,7 @@ KINDS = {
     "regressor": ("tree_regressor", "forest_regressor", "extra_trees", "linear", "mlp_regressor"),
     "clusterer": ("kmeans",),
     "recommender": ("factorization", "svd", "user_knn", "item_knn", "popularity"),
+    "language_model": ("ngram",),
 }
 NAMES = [name for names in KINDS.values() for name in names]
 SOONER = {
@@ -44,6 +45,7 @@ OWN_FILES = {
     "images": "pictures",
     "ratings": "a.csv",
     "episodes": "episodes",
+    "text": "a.txt",
 }
 """Data sets that need a path."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from rlkit.core.types import Array, UsageError
 
-TASKS = ("classification", "regression", "clustering", "recommendation")
+TASKS = ("classification", "regression", "clustering", "recommendation", "language")
 """What can be learned from data; ``auto`` is for tables, and chosen by their target."""
 
 MOST_CLASSES = 20
