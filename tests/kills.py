@@ -168,6 +168,13 @@ CASES = {
     "sac-pendulum-gru-sequences": "agent=sac env=pendulum tuned=none agent.recurrent=gru agent.standardize=true "
     "replay=sequences replay.length=8 replay.burn_in=4 replay.capacity=900 agent.batch_size=16 "
     "agent.learning_starts=300 agent.train_freq=4 agent.actor.hidden=[32] agent.critics.hidden=[32] total_steps=2200",
+    "td3-robotics-hindsight": "agent=td3 env=robotics replay=hindsight tuned=none num_envs=2 replay.capacity=900 "
+    "agent.learning_starts=300 agent.batch_size=32 agent.actor.hidden=[32] agent.critics.hidden=[32] "
+    "eval.episodes=2 total_steps=2000",
+    "tqc-car_racing": "agent=sac distribution=quantile distribution.quantiles=8 agent.drop=2 env=car_racing "
+    "env.discrete=false tuned=none network=small network.hidden=16 agent.learning_starts=300 agent.batch_size=8 "
+    "agent.train_freq=16 agent.critics.hidden=[16] agent.actor.hidden=[16] env.max_steps=100 eval.max_steps=20 "
+    "total_steps=1600",
     "dqn-bit_flip-hindsight": "agent=dqn env=bit_flip replay=hindsight replay.strategy=episode replay.n_step=2 "
     "num_envs=3 replay.capacity=900 tuned=none agent.learning_starts=300 agent.train_freq=8 total_steps=3000",
     **{
