@@ -12,6 +12,7 @@ products, and the time that products of these shapes take here by themselves.
 from __future__ import annotations
 
 import argparse
+import csv
 import statistics
 import subprocess
 import sys
@@ -225,7 +226,15 @@ def main() -> None:
         report(rows, print)
         table += rows
     if arguments.out:
-        write(arguments.out, "off_policy", table)
+        write(arguments.out, "off_policy", merged(arguments.out / "off_policy.csv", table))
+
+
+def merged(path: Path, table: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a file but for those that are made anew in a table, and the table's."""
+    kept = list(csv.DictReader(path.open())) if path.exists() else []
+    case = ("agent", "env", "threads", "precision")
+    anew = {tuple(str(row[name]) for name in case) for row in table}
+    return [row for row in kept if tuple(row[name] for name in case) not in anew] + table
 
 
 if __name__ == "__main__":
