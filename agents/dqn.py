@@ -336,7 +336,8 @@ class DQN:
         The metrics are ``priorities`` [B], ``loss/td`` [], in ``q/mean`` the outputs of the actions taken, [B, K], and,
         where the distribution has limits, its ``cut_off`` []. Others that a subclass adds are [].
         """
-        noise, target_noise, choice_noise = self._noise(len(batch.r_t))
+        drawn = self.network.noise_size or self.network.levels
+        noise, target_noise, choice_noise = self._noise(len(batch.r_t)) if drawn else (None, None, None)
 
         # Forward: the outputs of the actions taken.
         x_tm1 = self.network.read(batch.s_tm1)
@@ -349,8 +350,11 @@ class DQN:
             outputs_t = self._target_outputs(x_t, target_noise)
             if self._munchausen is None:
                 choosing = self._online_outputs(x_t, choice_noise) if self.settings.double else outputs_t
-                q_t = of_action(outputs_t, self._best(batch, self._distribution.mean(choosing)))
-                r_t = batch.r_t
+                values_t, r_t = self._distribution.mean(choosing), batch.r_t
+                legal_t = batch.legal_t if self._rule is None else self._rule.among(batch.s_t, batch.legal_t)
+                if legal_t is not None:
+                    values_t = values_t.masked_fill(~legal_t, -torch.inf)
+                q_t = of_action(outputs_t, values_t.argmax(1))
             else:
                 require_no_masks(batch.legal_t)
                 q_t = self._munchausen.following(self._distribution, outputs_t)
@@ -369,19 +373,12 @@ class DQN:
             metrics["cut_off"] = self._distribution.cut_off(q_t, r_t, discount_t)
         return loss, metrics
 
-    def _best(self, batch: Minibatch, values: Tensor) -> Tensor:
-        """Return the action [B] of the greatest of values [B, A] in the successors that is legal and allowed."""
-        legal = batch.legal_t if self._rule is None else self._rule.among(batch.s_t, batch.legal_t)
-        return (values if legal is None else values.masked_fill(~legal, -torch.inf)).argmax(1)
-
-    def _noise(self, rows: int) -> tuple[Tensor | None, ...]:
+    def _noise(self, rows: int) -> tuple[Tensor, ...]:
         """Draw independent noise for the online network, the target network, and the choice of actions.
 
         It is [1, Z], or, with the levels that each of the `rows` has of its own, [B, Z + levels].
         """
         size = self.network.noise_size + self.network.levels
-        if size == 0:
-            return None, None, None
         assert self._generator is not None, "a network with noise or levels was given without a generator"
         shape, device = (3, rows if self.network.levels else 1, size), self._generator.device
         return torch.randn(shape, generator=self._generator, device=device).unbind()

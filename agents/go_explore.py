@@ -10,8 +10,8 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from rlkit.algorithms.model_based.archive import Archive, Place
-from rlkit.algorithms.model_based.cells import Cells
+from rlkit.algorithms.model_based.archive import CellArchive, ReachedPlace
+from rlkit.algorithms.model_based.cells import CellNames
 from rlkit.config.values import check_fields
 from rlkit.core.array_spaces import as_arrays
 from rlkit.core.random_actions import random_action
@@ -56,7 +56,7 @@ class GoExplore:
     def __init__(
         self,
         *,
-        cells: Cells,
+        cells: CellNames,
         settings: GoExploreSettings,
         simulator: FromRun[Callable[[], gymnasium.Env[Any, Any]]],
         action_space: FromRun[spaces.Space[Any]],
@@ -78,7 +78,7 @@ class GoExplore:
         self._env = as_arrays(simulator())
         if (why := snapshot.why_opaque(self._env)) is not None:
             raise UsageError(f"agent=go_explore returns to states of the environment, and they cannot be read: {why}")
-        self.archive = Archive()
+        self.archive = CellArchive()
         self.best: list[tuple[float, Array]] = []
         self._steps = self._due = self._simulated = 0
 
@@ -123,14 +123,14 @@ class GoExplore:
 
     def _begin(self) -> None:
         observation, _ = self._env.reset(seed=0)
-        self.archive.put(self._cells(observation), Place(self._captured(), 0.0, []))
+        self.archive.put(self._cells(observation), ReachedPlace(self._captured(), 0.0, []))
 
     def _captured(self) -> State:
         state = snapshot.capture(self._env)
         assert state is not None, "the environment's state could be read before"
         return state
 
-    def _explore(self, place: Place) -> None:
+    def _explore(self, place: ReachedPlace) -> None:
         """Go back to a place, take random actions, and keep what is new or better."""
         snapshot.restore(self._env, place.state)
         score, actions = place.score, list(place.actions)
@@ -148,7 +148,7 @@ class GoExplore:
                 return
             cell = self._cells(observation)
             if self.archive.better(cell, score, len(actions)):
-                self.archive.put(cell, Place(self._captured(), score, list(actions)))
+                self.archive.put(cell, ReachedPlace(self._captured(), score, list(actions)))
 
     def state_dict(self) -> State:
         """Return the archive, the best ways, counters and the generator."""

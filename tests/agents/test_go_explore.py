@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from making import made
 
 import rlkit
-from rlkit.algorithms.model_based.archive import Archive, Place
+from rlkit.algorithms.model_based.archive import CellArchive, ReachedPlace
 from rlkit.algorithms.model_based.cells import Downscaled, Rounded, cells, newest
 from rlkit.core.types import UsageError
 from rlkit.envs.deep_sea import DeepSea
@@ -24,24 +24,24 @@ from rlkit.vector.serial import SerialEnvironment
 
 class TestArchive:
     def test_more_reward_is_better_and_then_fewer_steps(self) -> None:
-        archive = Archive()
+        archive = CellArchive()
         assert archive.better(b"a", -5.0, 100)
-        archive.put(b"a", Place({}, 1.0, [0, 1, 2]))
+        archive.put(b"a", ReachedPlace({}, 1.0, [0, 1, 2]))
         assert archive.better(b"a", 1.5, 100)
         assert archive.better(b"a", 1.0, 2)
         assert not archive.better(b"a", 1.0, 3)
         assert not archive.better(b"a", 0.5, 1)
 
     def test_places_are_begun_from_by_how_seldom_they_were(self) -> None:
-        archive, rng = Archive(), np.random.default_rng(0)
+        archive, rng = CellArchive(), np.random.default_rng(0)
         for name in (b"a", b"b"):
-            archive.put(name, Place({"name": name}, 0.0, []))
+            archive.put(name, ReachedPlace({"name": name}, 0.0, []))
         chosen = [archive.choose(rng).state["name"] for _ in range(3)]
-        archive.put(b"c", Place({"name": b"c"}, 0.0, []))
+        archive.put(b"c", ReachedPlace({"name": b"c"}, 0.0, []))
         visits = np.array([chosen.count(b"a"), chosen.count(b"b"), 0])
         drawn: Counter[bytes] = Counter()
         for seed in range(4000):
-            copied = Archive()
+            copied = CellArchive()
             copied.load_state_dict(archive.state_dict())
             drawn[copied.choose(np.random.default_rng(seed)).state["name"]] += 1
         weight = 1 / np.sqrt(visits + 1)
@@ -49,12 +49,12 @@ class TestArchive:
         assert shares == pytest.approx((weight / weight.sum()).tolist(), abs=0.03)
 
     def test_a_better_way_makes_a_place_new_again(self) -> None:
-        archive, rng = Archive(), np.random.default_rng(0)
-        archive.put(b"a", Place({}, 0.0, []))
+        archive, rng = CellArchive(), np.random.default_rng(0)
+        archive.put(b"a", ReachedPlace({}, 0.0, []))
         for _ in range(5):
             archive.choose(rng)
         assert archive.state_dict()["visits"].tolist() == [5]
-        archive.put(b"a", Place({}, 1.0, []))
+        archive.put(b"a", ReachedPlace({}, 1.0, []))
         assert archive.state_dict()["visits"].tolist() == [0]
 
 
@@ -130,7 +130,7 @@ def test_it_finds_a_treasure_that_lies_deep_and_plays_the_way_there(tmp_path: Pa
 
 
 def test_without_returning_it_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Archive, "choose", lambda self, rng: next(iter(self.places.values())))
+    monkeypatch.setattr(CellArchive, "choose", lambda self, rng: next(iter(self.places.values())))
     agent = explored(f"{DEEP} agent.horizon=20 agent.hold=0.5", lambda: DeepSea(20, 1, None), 1500)
     assert not agent.best
 

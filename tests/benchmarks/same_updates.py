@@ -8,6 +8,7 @@ to the target network is due every 50.
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,9 +17,6 @@ import gymnasium
 import numpy as np
 import torch
 from highway import ID, RLKIT, SETTINGS
-from stable_baselines3 import DQN
-from stable_baselines3.common.logger import configure
-from stable_baselines3.common.type_aliases import ReplayBufferSamples
 
 import rlkit
 from rlkit.networks import Minibatch
@@ -27,13 +25,15 @@ STEPS, ROWS, TARGET_EVERY = 1000, 32, 50
 SHOWN = (1, 10, 100, 1000)
 
 
-class Replay:
+class Told:
     """Gives Stable-Baselines3 the minibatch that it is told."""
 
     batch: Minibatch
 
-    def sample(self, size: int, env: Any) -> ReplayBufferSamples:
+    def sample(self, size: int, env: Any) -> Any:
         """Return the present minibatch."""
+        from stable_baselines3.common.type_aliases import ReplayBufferSamples
+
         b = self.batch
         return ReplayBufferSamples(b.s_tm1, b.a_tm1[:, None], b.s_t, 1 - b.discount_t[:, None], b.r_t[:, None])
 
@@ -48,6 +48,10 @@ def minibatch(rng: np.random.Generator) -> Minibatch:
 
 def main() -> None:
     """Take the same steps with both, and print what differs."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    from stable_baselines3 import DQN
+    from stable_baselines3.common.logger import configure
+
     torch.set_num_threads(1)
     theirs = DQN("MlpPolicy", gymnasium.make(ID), seed=0, device="cpu", **SETTINGS)
     theirs.set_logger(configure(None, []))
@@ -58,7 +62,7 @@ def main() -> None:
         for network in (ours.network, ours.target_network):
             for to, of in zip(network.parameters(), theirs.q_net.parameters(), strict=True):
                 to.copy_(of)
-    theirs.replay_buffer, rng = Replay(), np.random.default_rng(0)
+    theirs.replay_buffer, rng = Told(), np.random.default_rng(0)
     for step in range(1, STEPS + 1):
         theirs.replay_buffer.batch = minibatch(rng)
         theirs.train(1, ROWS)

@@ -10,7 +10,7 @@ import numpy as np
 from rlkit.core.types import State
 
 
-class Place(NamedTuple):
+class ReachedPlace(NamedTuple):
     """The best way to a cell that is known."""
 
     state: State  # of the simulator
@@ -18,7 +18,7 @@ class Place(NamedTuple):
     actions: Sequence[Any]  # of the way, from the start
 
 
-class Archive:
+class CellArchive:
     """Places by their cells. One that was seldom begun from is begun from soon (Ecoffet et al., 2021).
 
     Attributes:
@@ -27,7 +27,7 @@ class Archive:
 
     def __init__(self) -> None:
         """Begin with no places."""
-        self.places: dict[bytes, Place] = {}
+        self.places: dict[bytes, ReachedPlace] = {}
         self._visits: dict[bytes, int] = {}
 
     def better(self, cell: bytes, score: float, length: int) -> bool:
@@ -35,12 +35,12 @@ class Archive:
         known = self.places.get(cell)
         return known is None or (score, -length) > (known.score, -len(known.actions))
 
-    def put(self, cell: bytes, place: Place) -> None:
+    def put(self, cell: bytes, place: ReachedPlace) -> None:
         """Keep a way to a cell; it counts as never begun from."""
         self.places[cell] = place
         self._visits[cell] = 0
 
-    def choose(self, rng: np.random.Generator) -> Place:
+    def choose(self, rng: np.random.Generator) -> ReachedPlace:
         """Draw a place with chances in proportion to ``1 / sqrt(n + 1)``, where it was begun from n times before."""
         cells = list(self.places)
         weight = 1 / np.sqrt(np.fromiter(self._visits.values(), np.float64, len(cells)) + 1)
@@ -64,7 +64,7 @@ class Archive:
         """Restore a state from `state_dict`."""
         cells = [np.ascontiguousarray(name).tobytes() for name in state["cells"]]
         self.places = {
-            cell: Place(state["states"][str(i)], float(state["scores"][i]), list(state["ways"][str(i)]))
+            cell: ReachedPlace(state["states"][str(i)], float(state["scores"][i]), list(state["ways"][str(i)]))
             for i, cell in enumerate(cells)
         }
         self._visits = dict(zip(cells, state["visits"].tolist(), strict=True))

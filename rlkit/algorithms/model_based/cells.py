@@ -13,7 +13,7 @@ from rlkit.core.ranges import PositiveFloat, PositiveInt
 from rlkit.core.types import Array, FromRun, Tree
 
 
-class Cells(Protocol):
+class CellNames(Protocol):
     """Names the place where an observation was made."""
 
     def __call__(self, observation: Tree) -> bytes:
@@ -63,7 +63,7 @@ def cells(
     width: PositiveInt,
     levels: PositiveInt,
     step: PositiveFloat,
-) -> Cells:
+) -> CellNames:
     """Return those that fit: `Downscaled` for images of bytes, else `Rounded`.
 
     Args:
