@@ -34,6 +34,10 @@ Id = Literal[
 ]
 
 
+LARGE = 10.0
+"""Meters from its middle to its end from which on a plane is a floor to run on, not a table."""
+
+
 def make(id: Id, frame_skip: PositiveInt, render_mode: str | None = None, **options: Any) -> gymnasium.Env[Any, Any]:
     """Return an environment of Gymnasium's MuJoCo suite, whose state is exact in the middle of an episode.
 
@@ -57,7 +61,22 @@ def make(id: Id, frame_skip: PositiveInt, render_mode: str | None = None, **opti
     with quiet_mujoco():
         env = gymnasium.make(id, disable_env_checker=True, render_mode=render_mode, frame_skip=frame_skip, **chosen)
     _require_body(env, chosen.get("main_body"))
+    if render_mode is not None:
+        _draw_endless_floors(env)
     return env
+
+
+def _draw_endless_floors(env: Any) -> None:
+    """Draw large planes without end, as they are for what runs on them; the models have them end after 40 meters."""
+    import mujoco
+
+    model = env.unwrapped.model
+    planes = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
+    for floor in (planes & (model.geom_size[:, :2] >= LARGE).all(1)).nonzero()[0]:
+        if (material := model.geom_matid[floor]) >= 0:
+            # Of a plane without end, the tiles are counted in a meter, not in the whole.
+            model.mat_texrepeat[material] /= 2 * model.geom_size[floor, :2]
+        model.geom_size[floor, :2] = 0
 
 
 def _require_body(env: Any, body: int | str | None) -> None:

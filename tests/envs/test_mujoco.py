@@ -250,3 +250,23 @@ def test_a_model_s_file_is_read_without_a_word(
     make(**options("half_cheetah"))
     assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_far_away_there_is_still_a_floor_and_it_changes_nothing() -> None:
+    frames, reached = [], []
+    for render_mode in ("rgb_array", None):
+        env = make("HalfCheetah-v5", 5, render_mode)
+        inner: Any = env.unwrapped
+        env.reset(seed=0)
+        actions = np.random.default_rng(0).uniform(-1, 1, (50, 6)).astype(np.float32)
+        for far in (0.0, 60.0):
+            inner.data.qpos[0] = far
+            reached.append(np.stack([env.step(action)[0] for action in actions]))
+            if render_mode is not None:
+                frames.append(env.render())
+        env.close()
+    assert np.array_equal(reached[0], reached[2])
+    assert np.array_equal(reached[1], reached[3])
+    # The pattern of the floor's tiles is in the lower part of both pictures.
+    for frame in frames:
+        assert np.asarray(frame)[-100:].std() > 20
